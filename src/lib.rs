@@ -1,0 +1,2 @@
+//! Sealpost.
+pub mod postgres;
