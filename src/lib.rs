@@ -1,2 +1,6 @@
-//! Sealpost.
+//! Sealpost: a signed-webhook ingestion gateway.
+pub mod dispatch;
+pub mod gate;
 pub mod postgres;
+pub mod providers;
+pub mod store;

@@ -1,0 +1,222 @@
+-- The gateway's own tables. Events and attempts are append-only; what changes is the delivery.
+
+CREATE TABLE events (
+    id           uuid        PRIMARY KEY,
+    tenant       text        NOT NULL,
+    source       text        NOT NULL,
+    provider     text        NOT NULL,
+    kind         text        NOT NULL,
+    action       text,
+    strength     text        NOT NULL CHECK (strength IN ('signed', 'vouched')),
+    late         boolean     NOT NULL,
+    secret       text        NOT NULL,
+    skew_seconds bigint,
+    received_at  timestamptz NOT NULL,
+    occurred_at  timestamptz,
+    headers      bytea       NOT NULL,
+    claims       bytea,
+    envelope     bytea,
+    body         bytea       NOT NULL
+);
+-- Bodies are mostly compressed or base64 already: compressing again costs and gains nothing, and
+-- stored plain they can be read in slices.
+ALTER TABLE events ALTER COLUMN body SET STORAGE EXTERNAL;
+CREATE INDEX events_by_source ON events (source, received_at DESC);
+
+COMMENT ON TABLE  events              IS 'What arrived, verified. Append-only.';
+COMMENT ON COLUMN events.id           IS 'UUIDv7: sorts by time of arrival.';
+COMMENT ON COLUMN events.tenant       IS 'To whom the source belongs.';
+COMMENT ON COLUMN events.source       IS 'The name of the source in the configuration.';
+COMMENT ON COLUMN events.provider     IS 'What kind of sender the source is.';
+COMMENT ON COLUMN events.kind         IS 'The event type, at most 200 bytes.';
+COMMENT ON COLUMN events.action       IS 'The action in the path; not signed, a hint.';
+COMMENT ON COLUMN events.strength     IS 'signed: the body is part of what was signed; vouched: a token or a shared secret vouches for the request.';
+COMMENT ON COLUMN events.late         IS 'Let in past the time of its token, because the registry still awaited it.';
+COMMENT ON COLUMN events.secret       IS 'The fingerprint of the secret that verified it.';
+COMMENT ON COLUMN events.skew_seconds IS 'Our time minus the signed time at arrival; null where the sender signs no time.';
+COMMENT ON COLUMN events.received_at  IS 'When it was received, by the gateway''s clock. For a chunked payload: when it became whole.';
+COMMENT ON COLUMN events.occurred_at  IS 'When it happened, as the sender says.';
+COMMENT ON COLUMN events.headers      IS 'The headers that are kept, as a JSON object of texts. Never a signature or a secret.';
+COMMENT ON COLUMN events.claims       IS 'What the verified token says, where there is one, as JSON.';
+COMMENT ON COLUMN events.envelope     IS 'For a payload that came in chunks: its JSON without content and chunk number. Null otherwise.';
+COMMENT ON COLUMN events.body         IS 'The exact bytes that were received; for a payload that came in chunks, the decoded file.';
+
+CREATE TABLE event_keys (
+    key          bytea       PRIMARY KEY CHECK (octet_length(key) = 32),
+    event_id     uuid        NOT NULL,
+    fingerprint  bytea       CHECK (octet_length(fingerprint) = 32),
+    seen_count   integer     NOT NULL DEFAULT 1 CHECK (seen_count > 0),
+    last_seen_at timestamptz NOT NULL,
+    expires_at   timestamptz NOT NULL
+);
+CREATE INDEX event_keys_by_expiry ON event_keys (expires_at);
+CREATE INDEX event_keys_by_event ON event_keys (event_id);
+
+COMMENT ON TABLE  event_keys              IS 'What was seen. Inserted in the transaction that inserts the event; kept apart from it so that it can expire on its own.';
+COMMENT ON COLUMN event_keys.key          IS 'SHA-256 over tenant, source, kind of key and key: long or odd ids cannot break the index.';
+COMMENT ON COLUMN event_keys.event_id     IS 'The event that was first under this key.';
+COMMENT ON COLUMN event_keys.fingerprint  IS 'For an idempotency key: the SHA-256 of the body it was first used with. Null for the key of an event.';
+COMMENT ON COLUMN event_keys.seen_count   IS 'How often it was received, the first time included.';
+COMMENT ON COLUMN event_keys.last_seen_at IS 'When it was last received.';
+COMMENT ON COLUMN event_keys.expires_at   IS 'When the key may be forgotten.';
+
+CREATE TABLE deliveries (
+    id               bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    event_id         uuid        NOT NULL,
+    source           text        NOT NULL,
+    handler          text        NOT NULL,
+    triggered_by     text        NOT NULL CHECK (triggered_by IN ('arrival', 'replay')),
+    replay_of        bigint,
+    lane             text,
+    lane_position    bigint      NOT NULL,
+    lane_blocks      boolean     NOT NULL,
+    state            text        NOT NULL CHECK (state IN ('ready', 'leased', 'done', 'dead')),
+    attempts         integer     NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    created_at       timestamptz NOT NULL,
+    due_at           timestamptz NOT NULL,
+    lease_token      uuid,
+    lease_expires_at timestamptz,
+    finished_at      timestamptz,
+    outcome          text,
+    death_reason     text,
+    last_error       text,
+    resolution       text        CHECK (resolution IN ('replayed', 'discarded')),
+    resolved_at      timestamptz,
+    CONSTRAINT leased_iff_it_has_a_lease
+        CHECK ((state = 'leased') = (lease_token IS NOT NULL)
+           AND (state = 'leased') = (lease_expires_at IS NOT NULL)),
+    CONSTRAINT finished_iff_done_or_dead
+        CHECK ((state IN ('done', 'dead')) = (finished_at IS NOT NULL)),
+    CONSTRAINT done_iff_it_has_an_outcome
+        CHECK ((state = 'done') = (outcome IS NOT NULL)),
+    CONSTRAINT dead_iff_it_has_a_reason
+        CHECK ((state = 'dead') = (death_reason IS NOT NULL)),
+    CONSTRAINT only_the_dead_are_resolved
+        CHECK (resolution IS NULL OR state = 'dead'),
+    CONSTRAINT resolved_iff_it_has_a_time
+        CHECK ((resolution IS NULL) = (resolved_at IS NULL)),
+    CONSTRAINT a_replay_names_what_it_replays
+        CHECK ((triggered_by = 'replay') = (replay_of IS NOT NULL))
+);
+-- Exactly what the poll looks for.
+CREATE INDEX deliveries_ready  ON deliveries (source, due_at, id) WHERE state = 'ready';
+CREATE INDEX deliveries_leased ON deliveries (lease_expires_at) WHERE state = 'leased';
+-- Exactly what stands in the way of a lane's followers.
+CREATE INDEX deliveries_lane ON deliveries (source, handler, lane, lane_position)
+    WHERE lane IS NOT NULL
+      AND (state IN ('ready', 'leased') OR (state = 'dead' AND lane_blocks AND resolution IS NULL));
+CREATE INDEX deliveries_dead ON deliveries (id) WHERE state = 'dead';
+CREATE INDEX deliveries_by_event ON deliveries (event_id);
+
+COMMENT ON TABLE  deliveries                  IS 'What is being done about an event: one row per event, handler and trigger. A replay is a new row.';
+COMMENT ON COLUMN deliveries.id               IS 'Identity; its order is the order of arrival.';
+COMMENT ON COLUMN deliveries.event_id         IS 'The event. No foreign key: both rows are written by one statement and removed together, and the check would cost on every insert.';
+COMMENT ON COLUMN deliveries.source           IS 'The source of the event, repeated here so that the poll can be fair among sources without a join.';
+COMMENT ON COLUMN deliveries.handler          IS 'The stored name of the handler; `gate` for what was quarantined before any handler.';
+COMMENT ON COLUMN deliveries.triggered_by     IS 'arrival: the event came in; replay: an operator asked.';
+COMMENT ON COLUMN deliveries.replay_of        IS 'The delivery that this one replays.';
+COMMENT ON COLUMN deliveries.lane             IS 'Deliveries of one source and handler with the same lane run one after the other.';
+COMMENT ON COLUMN deliveries.lane_position    IS 'Place in the lane; the lowest unfinished goes first. Ids, except that the replay of a blocking head takes its place.';
+COMMENT ON COLUMN deliveries.lane_blocks      IS 'Whether a dead head holds its lane until it is resolved (block) or frees it (park).';
+COMMENT ON COLUMN deliveries.state            IS 'ready, leased, done or dead.';
+COMMENT ON COLUMN deliveries.attempts         IS 'Attempts begun. Counted when the lease is taken, so that an attempt that kills the process counts too.';
+COMMENT ON COLUMN deliveries.created_at       IS 'When the delivery was created.';
+COMMENT ON COLUMN deliveries.due_at           IS 'Not before this time.';
+COMMENT ON COLUMN deliveries.lease_token      IS 'The fencing token of the present lease: only its holder may settle.';
+COMMENT ON COLUMN deliveries.lease_expires_at IS 'When the lease may be taken over, by the database''s clock.';
+COMMENT ON COLUMN deliveries.finished_at      IS 'When it became done or dead.';
+COMMENT ON COLUMN deliveries.outcome          IS 'For done: handled, unchanged or ignored.';
+COMMENT ON COLUMN deliveries.death_reason     IS 'For dead: a word of a closed list.';
+COMMENT ON COLUMN deliveries.last_error       IS 'The last error, at most 8 KiB.';
+COMMENT ON COLUMN deliveries.resolution       IS 'For dead: replayed or discarded by an operator; null while it is open.';
+COMMENT ON COLUMN deliveries.resolved_at      IS 'When it was resolved.';
+
+CREATE TABLE attempts (
+    delivery_id bigint      NOT NULL,
+    number      integer     NOT NULL CHECK (number > 0),
+    started_at  timestamptz NOT NULL,
+    finished_at timestamptz NOT NULL,
+    result      text        NOT NULL CHECK (result IN ('done', 'retry', 'dead', 'lost')),
+    error       text,
+    PRIMARY KEY (delivery_id, number)
+);
+COMMENT ON TABLE  attempts             IS 'What happened each time. Append-only, written in the transaction that settles.';
+COMMENT ON COLUMN attempts.delivery_id IS 'The delivery.';
+COMMENT ON COLUMN attempts.number      IS 'From 1, without gaps.';
+COMMENT ON COLUMN attempts.started_at  IS 'When the handler was called.';
+COMMENT ON COLUMN attempts.finished_at IS 'When it came back; for a lost attempt, when the loss was noticed.';
+COMMENT ON COLUMN attempts.result      IS 'done; retry: failed, due again later; dead: failed for good; lost: the lease ran out with no result.';
+COMMENT ON COLUMN attempts.error       IS 'What went wrong, at most 8 KiB.';
+
+CREATE TABLE chunk_transfers (
+    id            bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source        text        NOT NULL,
+    key           bytea       NOT NULL CHECK (octet_length(key) = 32),
+    subject       bytea       NOT NULL CHECK (octet_length(subject) = 32),
+    transfer_id   text        NOT NULL,
+    manifest      bytea       NOT NULL CHECK (octet_length(manifest) = 32),
+    kind          text        NOT NULL,
+    envelope      bytea       NOT NULL,
+    total         integer     NOT NULL CHECK (total > 0),
+    have          integer     NOT NULL DEFAULT 0 CHECK (have BETWEEN 0 AND total),
+    received      bigint      NOT NULL DEFAULT 0 CHECK (received >= 0),
+    sent_at       timestamptz NOT NULL,
+    opened_at     timestamptz NOT NULL,
+    last_chunk_at timestamptz NOT NULL,
+    state         text        NOT NULL CHECK (state IN ('open', 'whole', 'quarantined', 'superseded', 'expired')),
+    event_id      uuid        NOT NULL,
+    UNIQUE (source, key)
+);
+CREATE INDEX chunk_transfers_open ON chunk_transfers (source, subject) WHERE state = 'open';
+CREATE INDEX chunk_transfers_closed ON chunk_transfers (last_chunk_at) WHERE state <> 'open';
+
+COMMENT ON TABLE  chunk_transfers               IS 'Payloads that come in several requests. A closed one stays as a tombstone, so that a late repetition is recognised.';
+COMMENT ON COLUMN chunk_transfers.id            IS 'Identity.';
+COMMENT ON COLUMN chunk_transfers.source        IS 'The source.';
+COMMENT ON COLUMN chunk_transfers.key           IS 'SHA-256 over the sender''s transfer id and the first part of the subject (the repository).';
+COMMENT ON COLUMN chunk_transfers.subject       IS 'SHA-256 over what is transferred: a newer transfer of the same supersedes an older one.';
+COMMENT ON COLUMN chunk_transfers.transfer_id   IS 'The sender''s id of the transfer.';
+COMMENT ON COLUMN chunk_transfers.manifest      IS 'Digest over everything that the first chunk froze.';
+COMMENT ON COLUMN chunk_transfers.kind          IS 'The event type of the whole.';
+COMMENT ON COLUMN chunk_transfers.envelope      IS 'The payload''s JSON without content and chunk number.';
+COMMENT ON COLUMN chunk_transfers.total         IS 'How many chunks there are.';
+COMMENT ON COLUMN chunk_transfers.have          IS 'How many have arrived.';
+COMMENT ON COLUMN chunk_transfers.received      IS 'Bytes of base64 text that have arrived.';
+COMMENT ON COLUMN chunk_transfers.sent_at       IS 'When the sender built the payload.';
+COMMENT ON COLUMN chunk_transfers.opened_at     IS 'When the first chunk arrived.';
+COMMENT ON COLUMN chunk_transfers.last_chunk_at IS 'When the last new chunk arrived.';
+COMMENT ON COLUMN chunk_transfers.state         IS 'open; whole: became an event; quarantined: became a dead letter; superseded: a newer one came; expired: the rest did not come in time.';
+COMMENT ON COLUMN chunk_transfers.event_id      IS 'The id that the whole event has, or will have: answered from the first chunk on.';
+
+CREATE TABLE chunk_buffer (
+    transfer bigint  NOT NULL REFERENCES chunk_transfers ON DELETE CASCADE,
+    index    integer NOT NULL CHECK (index >= 0),
+    digest   bytea   NOT NULL CHECK (octet_length(digest) = 32),
+    content  bytea   NOT NULL,
+    PRIMARY KEY (transfer, index)
+);
+ALTER TABLE chunk_buffer ALTER COLUMN content SET STORAGE EXTERNAL;
+
+COMMENT ON TABLE  chunk_buffer          IS 'Chunks of open transfers. Emptied in the transaction that closes the transfer.';
+COMMENT ON COLUMN chunk_buffer.transfer IS 'The transfer.';
+COMMENT ON COLUMN chunk_buffer.index    IS 'The chunk''s place, from 0.';
+COMMENT ON COLUMN chunk_buffer.digest   IS 'SHA-256 of the content: tells a repetition from a conflict without reading the content.';
+COMMENT ON COLUMN chunk_buffer.content  IS 'The slice of base64 text, as it was received.';
+
+CREATE TABLE audit_log (
+    id      bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at      timestamptz NOT NULL,
+    actor   text        NOT NULL,
+    action  text        NOT NULL,
+    target  text        NOT NULL,
+    reason  text        NOT NULL,
+    count   bigint      NOT NULL
+);
+COMMENT ON TABLE  audit_log        IS 'Who did what. Append-only.';
+COMMENT ON COLUMN audit_log.id     IS 'Identity.';
+COMMENT ON COLUMN audit_log.at     IS 'When.';
+COMMENT ON COLUMN audit_log.actor  IS 'Who.';
+COMMENT ON COLUMN audit_log.action IS 'What, such as replay or discard.';
+COMMENT ON COLUMN audit_log.target IS 'To what: the selection, in words.';
+COMMENT ON COLUMN audit_log.reason IS 'Why, in the actor''s words.';
+COMMENT ON COLUMN audit_log.count  IS 'How many rows it touched.';

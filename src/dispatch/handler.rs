@@ -1,0 +1,89 @@
+//! What a handler is.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+
+use crate::store::{DeathReason, Effects, StoredEvent};
+
+/// An error of any type.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Does something about events. It does its outside work itself, with the event's id as
+/// idempotency key, and returns its database writes: no transaction is open while it works.
+#[async_trait]
+pub trait Handler: Send + Sync + 'static {
+    /// Its name. Stored with every delivery: never change it once used.
+    fn name(&self) -> &'static str;
+
+    /// Which event types it takes. Asked once, at start-up.
+    fn kinds(&self) -> Kinds {
+        Kinds::All
+    }
+
+    /// Handles one event. May be called again for the same event, after a failure or a crash.
+    ///
+    /// # Errors
+    /// A [`Failure`] that says whether another attempt can help.
+    async fn handle(&self, event: &StoredEvent, attempt: Attempt) -> Result<Effects, Failure>;
+}
+
+/// Which event types a handler takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kinds {
+    /// Every type.
+    All,
+    /// These types.
+    Only(&'static [&'static str]),
+}
+
+impl Kinds {
+    /// Whether `kind` is one of them.
+    pub fn contain(self, kind: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(kinds) => kinds.contains(&kind),
+        }
+    }
+}
+
+/// Which attempt it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt {
+    /// From 1.
+    pub number: u32,
+    /// When it began.
+    pub started_at: OffsetDateTime,
+}
+
+/// Why a handler did not succeed.
+#[derive(Debug)]
+pub enum Failure {
+    /// Another attempt may help.
+    Transient {
+        /// How long the other side asked us to wait.
+        retry_after: Option<Duration>,
+        /// What went wrong.
+        error: BoxError,
+    },
+    /// No further attempt can help.
+    Permanent {
+        /// The closed reason.
+        reason: DeathReason,
+        /// What went wrong.
+        error: BoxError,
+    },
+}
+
+impl Failure {
+    /// A failure after which another attempt may help.
+    pub fn transient(error: impl Into<BoxError>) -> Self {
+        Self::Transient { retry_after: None, error: error.into() }
+    }
+
+    /// A failure after which no attempt can help.
+    pub fn permanent(reason: DeathReason, error: impl Into<BoxError>) -> Self {
+        Self::Permanent { reason, error: error.into() }
+    }
+}

@@ -1,0 +1,329 @@
+//! Secrets, the ring of a source's secrets, and the proof that only a ring can make.
+
+use std::fmt;
+
+use bytes::Bytes;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use super::Refusal;
+
+/// The most secrets that one source may have at a time: old, present, next.
+const MAX_SECRETS: usize = 3;
+
+/// A secret of acceptable quality. Its `Debug` shows the fingerprint, never the secret.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<Vec<u8>>);
+
+/// Why a secret is not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WeakSecret {
+    /// An empty key is one that everybody has.
+    #[error("is empty")]
+    Empty,
+    /// Short enough to be guessed.
+    #[error("is shorter than {min} bytes", min = Secret::MIN_BYTES)]
+    Short,
+    /// A pasted newline or blank gives other signatures than the sender's: a silent outage.
+    #[error("begins or ends with white space")]
+    Padded,
+    /// HMAC pads keys with NUL: `k` and `k\0` would be the same key.
+    #[error("holds a NUL byte")]
+    Nul,
+    /// One character over and over, or a word that examples use.
+    #[error("is a placeholder")]
+    Placeholder,
+    /// A ring holds one to three secrets.
+    #[error("must be one to {MAX_SECRETS} secrets")]
+    Count,
+}
+
+impl Secret {
+    /// The shortest accepted secret, in bytes.
+    pub const MIN_BYTES: usize = 16;
+
+    /// Takes the bytes of a secret, as they are: the key of an HMAC is the UTF-8 of the whole
+    /// secret, prefix included, for every sender that this gateway knows.
+    ///
+    /// # Errors
+    /// [`WeakSecret`] says what is wrong with it.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Result<Self, WeakSecret> {
+        let bytes = Zeroizing::new(bytes.into());
+        let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else {
+            return Err(WeakSecret::Empty);
+        };
+        if bytes.contains(&0) {
+            return Err(WeakSecret::Nul);
+        }
+        if first.is_ascii_whitespace() || last.is_ascii_whitespace() {
+            return Err(WeakSecret::Padded);
+        }
+        if bytes.len() < Self::MIN_BYTES {
+            return Err(WeakSecret::Short);
+        }
+        let lower = bytes.to_ascii_lowercase();
+        let placeholder = bytes.iter().all(|byte| byte == first)
+            || [&b"changeme"[..], b"change-me", b"your-secret", b"your_secret", b"placeholder"]
+                .iter()
+                .any(|word| lower.starts_with(word));
+        if placeholder {
+            return Err(WeakSecret::Placeholder);
+        }
+        Ok(Self(bytes))
+    }
+
+    /// Whether `presented` is this secret, in time that depends on neither.
+    pub fn matches(&self, presented: &[u8]) -> bool {
+        Sha256::digest(&*self.0).ct_eq(&Sha256::digest(presented)).into()
+    }
+
+    /// The HMAC-SHA256 of `message` under this secret. For signing what we send (fixtures,
+    /// tokens); a received signature is checked by [`KeyRing`], never by comparing with this.
+    pub fn sign(&self, message: &[&[u8]]) -> [u8; 32] {
+        let mut mac = self.mac();
+        for part in message {
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().into()
+    }
+
+    /// A short name by which operators tell secrets apart without seeing them.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let digest = self.sign(&[b"sealpost fingerprint v1"]);
+        let mut short = [0; 6];
+        short.copy_from_slice(digest.first_chunk::<6>().unwrap_or(&[0; 6]));
+        Fingerprint(short)
+    }
+
+    fn mac(&self) -> Hmac<Sha256> {
+        // An HMAC takes a key of any length: the error of the general interface cannot occur.
+        Hmac::new_from_slice(&self.0)
+            .unwrap_or_else(|_| Hmac::new(&hmac::digest::Key::<Hmac<Sha256>>::default()))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secret({})", self.fingerprint())
+    }
+}
+
+/// Twelve hexadecimal digits derived one-way from a secret.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint([u8; 6]);
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// How much a proof says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Strength {
+    /// The body is part of what was signed.
+    Signed,
+    /// A signed token or a shared secret vouches for the request; the body itself is unsigned.
+    Vouched,
+}
+
+impl Strength {
+    /// The stored word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Signed => "signed",
+            Self::Vouched => "vouched",
+        }
+    }
+}
+
+/// Evidence that a check ran and held. Its fields are private and it has no constructor outside
+/// the key ring: the absence of an error is weak evidence, a value that only the check can make
+/// is strong.
+#[derive(Debug, Clone)]
+pub struct Proof {
+    pub(super) strength: Strength,
+    pub(super) secret: Fingerprint,
+    pub(super) skew: Option<i64>,
+    pub(super) covered: Vec<&'static str>,
+    pub(super) claims: Option<Bytes>,
+    pub(super) request_key: Option<[u8; 32]>,
+    pub(super) late: bool,
+}
+
+impl Proof {
+    /// Adds what a token that was verified says, as its decoded bytes.
+    #[must_use]
+    pub fn with_claims(mut self, claims: Bytes) -> Self {
+        self.claims = Some(claims);
+        self
+    }
+
+    /// Adds the digest under which a repetition of this request is the same request, for senders
+    /// that repeat with a fresh signature and the same `Idempotency-Key`.
+    #[must_use]
+    pub fn with_request_key(mut self, key: [u8; 32]) -> Self {
+        self.request_key = Some(key);
+        self
+    }
+
+    /// Adds the measured skew, `now − signed_at` in seconds.
+    #[must_use]
+    pub fn with_skew(mut self, skew: i64) -> Self {
+        self.skew = Some(skew);
+        self
+    }
+
+    /// Marks a proof that holds although its token is past its time: the request then goes no
+    /// further than a [`LateRequest`](super::LateRequest).
+    #[must_use]
+    pub fn past_its_time(mut self) -> Self {
+        self.late = true;
+        self
+    }
+}
+
+/// The secrets of one source, any of which may have signed, keyed once at start-up.
+#[derive(Debug, Clone)]
+pub struct KeyRing {
+    keys: Vec<Key>,
+}
+
+#[derive(Clone)]
+struct Key {
+    mac: Hmac<Sha256>,
+    secret: Secret,
+    fingerprint: Fingerprint,
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({})", self.fingerprint)
+    }
+}
+
+impl KeyRing {
+    /// A ring of one to three secrets.
+    ///
+    /// # Errors
+    /// [`WeakSecret::Count`] for none or more.
+    pub fn new(secrets: Vec<Secret>) -> Result<Self, WeakSecret> {
+        if secrets.is_empty() || secrets.len() > MAX_SECRETS {
+            return Err(WeakSecret::Count);
+        }
+        let keys = secrets
+            .into_iter()
+            .map(|secret| Key { mac: secret.mac(), fingerprint: secret.fingerprint(), secret })
+            .collect();
+        Ok(Self { keys })
+    }
+
+    /// The fingerprints, in configured order.
+    pub fn fingerprints(&self) -> impl Iterator<Item = Fingerprint> + '_ {
+        self.keys.iter().map(|key| key.fingerprint)
+    }
+
+    /// Proves that one of the secrets made one of `candidates` over `transcript`. The MAC runs
+    /// over the body once per secret, however many candidates there are.
+    pub(super) fn prove(
+        &self,
+        transcript: &[&[u8]],
+        body: &[u8],
+        candidates: &[[u8; 32]],
+        covered: Vec<&'static str>,
+    ) -> Result<Proof, Refusal> {
+        let transcript: Vec<&[u8]> = transcript.iter().copied().chain([body]).collect();
+        let key = self.find(&transcript, candidates)?;
+        Ok(Self::proof(Strength::Signed, key, covered))
+    }
+
+    /// Proves that one of the secrets made `candidate` over `token`, which does not include the
+    /// body.
+    pub(super) fn vouch(&self, token: &[u8], candidate: [u8; 32]) -> Result<Proof, Refusal> {
+        let key = self.find(&[token], &[candidate])?;
+        Ok(Self::proof(Strength::Vouched, key, Vec::new()))
+    }
+
+    /// Proves that `presented` is one of the secrets.
+    pub(super) fn recognise(&self, presented: &[u8]) -> Result<Proof, Refusal> {
+        let key =
+            self.keys.iter().find(|key| key.secret.matches(presented)).ok_or(Refusal::Mismatch)?;
+        Ok(Self::proof(Strength::Vouched, key, Vec::new()))
+    }
+
+    fn find(&self, message: &[&[u8]], candidates: &[[u8; 32]]) -> Result<&Key, Refusal> {
+        for key in &self.keys {
+            let mut mac = key.mac.clone();
+            for part in message {
+                mac.update(part);
+            }
+            if candidates.iter().any(|candidate| mac.clone().verify_slice(candidate).is_ok()) {
+                return Ok(key);
+            }
+        }
+        Err(Refusal::Mismatch)
+    }
+
+    fn proof(strength: Strength, key: &Key, covered: Vec<&'static str>) -> Proof {
+        Proof {
+            strength,
+            secret: key.fingerprint,
+            skew: None,
+            covered,
+            claims: None,
+            request_key: None,
+            late: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_weak_secret_is_refused_and_says_why() {
+        for (bytes, why) in [
+            (&b""[..], WeakSecret::Empty),
+            (b"   ", WeakSecret::Padded),
+            (b"fifteen-bytes!!", WeakSecret::Short),
+            (b"a-good-long-secret\n", WeakSecret::Padded),
+            (b"a-good-long\0secret", WeakSecret::Nul),
+            (b"changeme-changeme-changeme", WeakSecret::Placeholder),
+            (b"xxxxxxxxxxxxxxxxxxxxxxxx", WeakSecret::Placeholder),
+        ] {
+            assert_eq!(Secret::new(bytes).unwrap_err(), why, "{bytes:?}");
+        }
+        assert!(Secret::new("sixteen-bytes-ok").is_ok());
+    }
+
+    #[test]
+    fn debug_never_shows_a_secret() {
+        let secret = Secret::new("a-canary-in-the-coal-mine").unwrap();
+        let ring = KeyRing::new(vec![secret.clone()]).unwrap();
+        for text in [format!("{secret:?}"), format!("{ring:?}")] {
+            assert!(!text.contains("canary"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_empty_key_proves_nothing() {
+        let ring = KeyRing::new(vec![Secret::new("sixteen-bytes-ok").unwrap()]).unwrap();
+        let empty: [u8; 32] = Hmac::<Sha256>::new_from_slice(b"")
+            .unwrap()
+            .chain_update(b"body")
+            .finalize()
+            .into_bytes()
+            .into();
+        assert!(matches!(ring.prove(&[], b"body", &[empty], vec![]), Err(Refusal::Mismatch)));
+    }
+}

@@ -1,0 +1,216 @@
+//! What a provider is, and what it makes of a verified request.
+
+use std::borrow::Cow;
+
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+
+use super::{
+    Chunk, Examination, Proof, Refusal, RequestHead, UnixSeconds, VerifiedRequest, Window,
+};
+
+/// One kind of sender, as configured for one source.
+pub trait Provider: Send + Sync + 'static {
+    /// Its name in the configuration and in stored events.
+    fn name(&self) -> &'static str;
+
+    /// The actions that may follow the source's path, such as `create`. Where the list is empty
+    /// the path ends with the source.
+    fn actions(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Every header that it reads, lower-case. Others never leave the listener.
+    fn headers(&self) -> &'static [&'static str];
+
+    /// Of those, the ones that are kept with the event: none that carries a secret or a
+    /// signature.
+    fn kept_headers(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Checks presence, shape and freshness of the headers before the body is read.
+    ///
+    /// # Errors
+    /// The [`Refusal`] that [`Provider::verify`] would give for this head.
+    fn precheck(&self, head: &RequestHead, window: Window, now: UnixSeconds)
+    -> Result<(), Refusal>;
+
+    /// Checks that the sender made the request.
+    ///
+    /// # Errors
+    /// A [`Refusal`] when nothing proves that it did.
+    fn verify(&self, request: &Examination<'_>) -> Result<Proof, Refusal>;
+
+    /// Says what the verified request is.
+    fn name_event(&self, request: &VerifiedRequest) -> Named;
+}
+
+/// What a provider makes of a verified request.
+#[derive(Debug)]
+pub enum Named {
+    /// One whole event.
+    Event(Envelope),
+    /// A piece of a payload that comes in several requests.
+    Chunk(Box<Chunk>),
+    /// Authentic but useless: kept, with a reason, as a dead letter.
+    Quarantined(Quarantined),
+}
+
+/// The name of an event.
+#[derive(Debug, Clone)]
+pub struct Envelope {
+    /// Its type, such as `checkout.session.completed`; at most [`Envelope::MAX_KIND`] bytes.
+    pub kind: Cow<'static, str>,
+    /// By what it is recognised when it comes again.
+    pub key: EventKey,
+    /// Events of one lane are handled one after the other, in order of arrival.
+    pub lane: Option<Lane>,
+    /// When it happened, as the sender says.
+    pub occurred_at: Option<OffsetDateTime>,
+}
+
+impl Envelope {
+    /// The longest kind, in bytes; a longer one is quarantined as [`Quarantine::FieldLength`].
+    pub const MAX_KIND: usize = 200;
+}
+
+/// By what an event is recognised when it comes again. There is no third way: both come from
+/// bytes that were signed, or, for a vouched request, from the body itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventKey {
+    /// An id that the sender signed.
+    Signed(Vec<u8>),
+    /// The SHA-256 of the body.
+    BodyDigest([u8; 32]),
+}
+
+/// The key of a lane. Stored in an index: long keys are stored as their digest.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Lane(String);
+
+impl Lane {
+    const MAX_BYTES: usize = 200;
+
+    /// A lane by its parts, such as repository and path. Parts cannot run into each other.
+    pub fn of(parts: &[&str]) -> Self {
+        let joined =
+            parts.iter().map(|part| part.replace('\u{1f}', "\u{1f}\u{1f}")).collect::<Vec<_>>();
+        let key = joined.join(" \u{1f} ");
+        if key.len() <= Self::MAX_BYTES && !key.contains('\0') {
+            return Self(key);
+        }
+        Self(format!("sha256:{}", hex::encode(Sha256::digest(&key))))
+    }
+
+    /// The stored text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A verified request that is of no use, and why.
+#[derive(Debug, Clone)]
+pub struct Quarantined {
+    /// The closed reason.
+    pub reason: Quarantine,
+    /// What exactly is wrong, for the operator; from the parser, bounded when stored.
+    pub detail: String,
+    /// The event type as far as it could be told.
+    pub kind: Option<String>,
+}
+
+/// Why an authentic request is kept aside instead of handled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Quarantine {
+    /// There is no body.
+    EmptyBody,
+    /// The body is not UTF-8.
+    NotUtf8,
+    /// The body is not JSON.
+    NotJson,
+    /// A field stands twice: two readers would disagree about which one counts.
+    DuplicateKey,
+    /// A number is too large to be read.
+    NumberRange,
+    /// A field is missing or has the wrong type.
+    Schema,
+    /// A name is too long to be a name.
+    FieldLength,
+    /// The path says one action, the body another.
+    ActionMismatch,
+    /// The file's path is absolute, climbs out, or holds characters that no path needs.
+    PathInvalid,
+    /// The file's bytes have another SHA-256 than the sender says.
+    DigestMismatch,
+    /// The file's bytes are not as many as the sender says.
+    SizeMismatch,
+    /// The content is not the base64 that it claims to be.
+    Base64,
+    /// The transfer's id is not one.
+    ChunkId,
+    /// The chunk's number is not below the total, or either is no count.
+    ChunkRange,
+    /// More chunks, or more bytes, than a transfer may have.
+    ChunkLimit,
+    /// The chunk does not agree with those of its transfer that came before.
+    ChunkMixed,
+    /// The transfer was closed because a newer one replaced it.
+    ChunkSuperseded,
+    /// The transfer was closed because the rest did not come in time.
+    ChunkExpired,
+}
+
+impl Quarantine {
+    /// Every reason.
+    pub const ALL: [Self; 18] = [
+        Self::EmptyBody,
+        Self::NotUtf8,
+        Self::NotJson,
+        Self::DuplicateKey,
+        Self::NumberRange,
+        Self::Schema,
+        Self::FieldLength,
+        Self::ActionMismatch,
+        Self::PathInvalid,
+        Self::DigestMismatch,
+        Self::SizeMismatch,
+        Self::Base64,
+        Self::ChunkId,
+        Self::ChunkRange,
+        Self::ChunkLimit,
+        Self::ChunkMixed,
+        Self::ChunkSuperseded,
+        Self::ChunkExpired,
+    ];
+
+    /// The stored word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::EmptyBody => "empty_body",
+            Self::NotUtf8 => "not_utf8",
+            Self::NotJson => "not_json",
+            Self::DuplicateKey => "dup_key",
+            Self::NumberRange => "number_range",
+            Self::Schema => "schema",
+            Self::FieldLength => "field_length",
+            Self::ActionMismatch => "action_mismatch",
+            Self::PathInvalid => "path_invalid",
+            Self::DigestMismatch => "digest_mismatch",
+            Self::SizeMismatch => "size_mismatch",
+            Self::Base64 => "base64",
+            Self::ChunkId => "chunk_id",
+            Self::ChunkRange => "chunk_range",
+            Self::ChunkLimit => "chunk_limit",
+            Self::ChunkMixed => "chunk_mixed",
+            Self::ChunkSuperseded => "chunk_superseded",
+            Self::ChunkExpired => "chunk_expired",
+        }
+    }
+}
+
+impl From<(Quarantine, String)> for Quarantined {
+    fn from((reason, detail): (Quarantine, String)) -> Self {
+        Self { reason, detail, kind: None }
+    }
+}

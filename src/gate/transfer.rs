@@ -1,0 +1,174 @@
+//! A payload that comes in several requests, each signed on its own.
+//!
+//! Every chunk repeats the whole [`Manifest`]; the first one to arrive freezes it. A chunk is
+//! checked on its own, here; that chunks agree with each other, and that the whole has the
+//! promised size and digest, is checked where they meet, in the store.
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+
+use super::{Lane, Quarantine};
+
+/// What all chunks of a transfer say alike.
+#[derive(Debug, Clone)]
+pub struct Manifest {
+    /// The sender's id of the transfer; a new one for every attempt.
+    pub transfer_id: String,
+    /// What is transferred, as parts: repository and path. A new transfer of the same subject
+    /// supersedes an older incomplete one.
+    pub subject: Vec<String>,
+    /// The event type that the whole will have.
+    pub kind: &'static str,
+    /// How many chunks there are.
+    pub total: u32,
+    /// The size of the decoded whole, in bytes.
+    pub size: u64,
+    /// The SHA-256 of the decoded whole.
+    pub sha256: [u8; 32],
+    /// When the sender built the payload.
+    pub sent_at: OffsetDateTime,
+    /// The payload's JSON without content and chunk number: the same bytes for every chunk.
+    pub envelope: Bytes,
+}
+
+/// One piece of a transfer. Its content is a slice of one long base64 text.
+#[derive(Debug, Clone)]
+pub struct Chunk {
+    /// What the whole is.
+    pub manifest: Manifest,
+    /// Its place, from 0.
+    pub index: u32,
+    /// Its slice of the base64 text.
+    pub content: Bytes,
+}
+
+/// What one transfer may cost.
+#[derive(Debug, Clone, Copy)]
+pub struct TransferLimits {
+    /// The most chunks.
+    pub chunks: u32,
+    /// The most decoded bytes.
+    pub bytes: u64,
+}
+
+impl Manifest {
+    /// The lane of the whole event.
+    pub fn lane(&self) -> Lane {
+        let parts: Vec<&str> = self.subject.iter().map(String::as_str).collect();
+        Lane::of(&parts)
+    }
+
+    /// A digest over everything that is frozen by the first chunk.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(self.kind);
+        hash.update([0]);
+        hash.update(self.total.to_be_bytes());
+        hash.update(&self.envelope);
+        hash.finalize().into()
+    }
+
+    /// The length of the whole base64 text, padding included.
+    pub fn encoded_len(&self) -> u64 {
+        self.size.div_ceil(3).saturating_mul(4)
+    }
+}
+
+impl Chunk {
+    /// Checks the chunk on its own: number, total, declared size, and that its content can be a
+    /// slice of base64 at its place.
+    ///
+    /// # Errors
+    /// The [`Quarantine`] reason and a sentence for the operator.
+    pub fn check(&self, limits: TransferLimits) -> Result<(), (Quarantine, String)> {
+        let Manifest { total, size, ref transfer_id, .. } = self.manifest;
+        if uuid::Uuid::try_parse(transfer_id).is_err() || transfer_id.len() != 36 {
+            return Err((Quarantine::ChunkId, "the transfer id is not a UUID".into()));
+        }
+        if total == 0 || self.index >= total {
+            return Err((Quarantine::ChunkRange, format!("chunk {} of {total}", self.index)));
+        }
+        if total > limits.chunks || size > limits.bytes {
+            let limit = format!("at most {} chunks and {} bytes", limits.chunks, limits.bytes);
+            return Err((Quarantine::ChunkLimit, format!("{total} chunks, {size} bytes; {limit}")));
+        }
+        if self.content.len() as u64 > self.manifest.encoded_len() {
+            return Err((Quarantine::SizeMismatch, "the slice is longer than the whole".into()));
+        }
+        let last = self.index + 1 == total;
+        if self.content.is_empty() || !is_base64_slice(&self.content, last) {
+            let what = "the content is not a slice of standard base64 at this place";
+            return Err((Quarantine::Base64, what.into()));
+        }
+        Ok(())
+    }
+
+    /// A digest by which a repetition of the same chunk is told from a conflicting one.
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(&self.content).into()
+    }
+}
+
+/// Whether `text` holds only the standard alphabet, with up to two `=` at the end of the last
+/// slice. Checked here so that decoding the joined text cannot fail later.
+fn is_base64_slice(text: &[u8], last: bool) -> bool {
+    let padding = text.iter().rev().take_while(|byte| **byte == b'=').count();
+    let digits = text.get(..text.len() - padding).unwrap_or_default();
+    padding <= if last { 2 } else { 0 }
+        && digits.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: TransferLimits = TransferLimits { chunks: 8, bytes: 1024 };
+
+    fn chunk(index: u32, total: u32, content: &'static str) -> Chunk {
+        let manifest = Manifest {
+            transfer_id: "550e8400-e29b-41d4-a716-446655440000".into(),
+            subject: vec!["repo".into(), "a.png".into()],
+            kind: "create",
+            total,
+            size: 10,
+            sha256: [0; 32],
+            sent_at: OffsetDateTime::UNIX_EPOCH,
+            envelope: Bytes::from_static(b"{}"),
+        };
+        Chunk { manifest, index, content: Bytes::from_static(content.as_bytes()) }
+    }
+
+    fn reason(chunk: &Chunk) -> Option<Quarantine> {
+        chunk.check(LIMITS).err().map(|(reason, _)| reason)
+    }
+
+    #[test]
+    fn a_good_slice_passes_and_padding_stands_only_at_the_very_end() {
+        assert_eq!(reason(&chunk(0, 2, "ABkyS2R9")), None);
+        assert_eq!(reason(&chunk(1, 2, "lq/I4Q==")), None);
+        assert_eq!(reason(&chunk(0, 2, "lq/I4Q==")), Some(Quarantine::Base64));
+        for bad in ["", "AB CD", "AB\nD", "A=BC", "AB-_", "A===", "ABé="] {
+            assert_eq!(reason(&chunk(1, 2, bad)), Some(Quarantine::Base64), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_out_of_range_and_over_the_limits_are_told_apart() {
+        assert_eq!(reason(&chunk(2, 2, "ABCD")), Some(Quarantine::ChunkRange));
+        assert_eq!(reason(&chunk(0, 0, "ABCD")), Some(Quarantine::ChunkRange));
+        assert_eq!(reason(&chunk(0, 9, "ABCD")), Some(Quarantine::ChunkLimit));
+        let mut large = chunk(0, 2, "ABCD");
+        large.manifest.size = 1025;
+        assert_eq!(reason(&large), Some(Quarantine::ChunkLimit));
+    }
+
+    #[test]
+    fn a_transfer_id_is_a_uuid_and_nothing_else() {
+        for bad in ["", "x", "../x", "550e8400e29b41d4a716446655440000", "a\0b"] {
+            let mut chunk = chunk(0, 2, "ABCD");
+            chunk.manifest.transfer_id = bad.into();
+            assert_eq!(reason(&chunk), Some(Quarantine::ChunkId), "{bad:?}");
+        }
+    }
+}

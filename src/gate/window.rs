@@ -1,0 +1,97 @@
+//! Freshness: how old, and how far in the future, a signed timestamp may be.
+
+use super::Refusal;
+
+/// Seconds since 1970-01-01T00:00:00Z.
+pub type UnixSeconds = i64;
+
+/// The freshness window of a source. Past and future are set apart: an absolute difference would
+/// let a captured request live twice as long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// The greatest accepted age, in seconds.
+    pub max_age: i64,
+    /// The greatest accepted distance into the future, in seconds.
+    pub max_future: i64,
+}
+
+impl Window {
+    /// Checks `signed_at` against `now`; gives the skew, `now − signed_at` in seconds.
+    ///
+    /// # Errors
+    /// [`Refusal::Stale`] or [`Refusal::Future`]; the bounds themselves are still fresh.
+    pub fn check(&self, signed_at: UnixSeconds, now: UnixSeconds) -> Result<i64, Refusal> {
+        let skew = now.checked_sub(signed_at).ok_or(Refusal::TimestampMalformed)?;
+        if skew > self.max_age {
+            return Err(Refusal::Stale { seconds: skew - self.max_age });
+        }
+        if skew < -self.max_future {
+            return Err(Refusal::Future { seconds: -(skew + self.max_future) });
+        }
+        Ok(skew)
+    }
+}
+
+/// Parses a timestamp as senders write it: ASCII digits without sign, space or leading zero.
+///
+/// `i64::from_str` would also take `+1` and `01`, which are other bytes for the same number and
+/// would let a signed text be spelled twice.
+///
+/// # Errors
+/// [`Refusal::TimestampMalformed`] for anything else, and for more than 11 digits.
+pub fn parse_timestamp(text: &str) -> Result<UnixSeconds, Refusal> {
+    let digits = text.as_bytes();
+    let shaped = matches!(digits.len(), 1..=11)
+        && digits.iter().all(u8::is_ascii_digit)
+        && digits.first().is_some_and(|first| *first != b'0');
+    if !shaped {
+        return Err(Refusal::TimestampMalformed);
+    }
+    text.parse().map_err(|_| Refusal::TimestampMalformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOW: Window = Window { max_age: 300, max_future: 60 };
+
+    #[test]
+    fn the_bounds_themselves_are_fresh_and_one_second_beyond_is_not() {
+        assert_eq!(WINDOW.check(1_000, 1_300).unwrap(), 300);
+        assert!(matches!(WINDOW.check(1_000, 1_301), Err(Refusal::Stale { seconds: 1 })));
+        assert_eq!(WINDOW.check(1_060, 1_000).unwrap(), -60);
+        assert!(matches!(WINDOW.check(1_061, 1_000), Err(Refusal::Future { seconds: 1 })));
+    }
+
+    #[test]
+    fn an_extreme_timestamp_does_not_wrap_past_the_check() {
+        assert!(WINDOW.check(i64::MIN, 1_700_000_000).is_err());
+        assert!(WINDOW.check(i64::MAX, 1_700_000_000).is_err());
+    }
+
+    #[test]
+    fn only_plain_decimal_digits_are_a_timestamp() {
+        assert_eq!(parse_timestamp("1700000000").unwrap(), 1_700_000_000);
+        for bad in [
+            "",
+            "0",
+            "01700000000",
+            "+1700000000",
+            "-1",
+            " 1700000000",
+            "1700000000 ",
+            "1.7e9",
+            "1_700_000_000",
+            "0x65",
+            "１７００００００００",
+            "1700000000.5",
+            "170000000000",
+            "9223372036854775807",
+            "Infinity",
+            "NaN",
+        ] {
+            assert!(parse_timestamp(bad).is_err(), "{bad:?} was taken");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The providers: one folder each. How it signs and how it names its events (`mod`), what its
+//! payloads look like (`payload`), what is done about them (`handler`), and what is written
+//! (`tables`).
+
+use std::sync::Arc;
+
+use crate::dispatch::Handler;
+use crate::gate::{Provider, Secret, TransferLimits, UnixSeconds};
+
+/// Every provider.
+pub static CATALOGUE: &[Entry] = &[];
+
+/// One provider.
+pub struct Entry {
+    /// Its name in the configuration.
+    pub name: &'static str,
+    /// What it is, in one line.
+    pub summary: &'static str,
+    /// The tables that its handlers write: what a fixture may look into.
+    pub tables: &'static [&'static str],
+    /// Makes it for one source.
+    pub build: fn(&SourceSpec) -> Result<Built, OptionsError>,
+    /// Signs as the sender does, for fixtures and tests: gives every header that the sender sends
+    /// for this body, the draft's own included.
+    pub sign: fn(&Draft<'_>) -> Vec<(String, String)>,
+}
+
+/// A request that is about to be signed as its sender would.
+pub struct Draft<'a> {
+    /// The source's options, in the provider's own words.
+    pub options: &'a toml::Table,
+    /// The source's secret.
+    pub secret: &'a Secret,
+    /// The source's `token`, where it has one.
+    pub token: Option<&'a Secret>,
+    /// The time of signing.
+    pub at: UnixSeconds,
+    /// Headers that the fixture sets itself, such as `x-guild-id`; by lower-case name.
+    pub headers: &'a [(String, String)],
+    /// The exact body.
+    pub body: &'a [u8],
+}
+
+/// What a provider is told about the source that it is made for.
+#[derive(Debug, Clone)]
+pub struct SourceSpec {
+    /// The source's name.
+    pub name: String,
+    /// The source's `[source.options]`, in the provider's own words.
+    pub options: toml::Table,
+    /// The source's `token`, resolved, for providers that want one beside the secrets.
+    pub token: Option<Secret>,
+    /// What a transfer in chunks may cost.
+    pub transfer_limits: TransferLimits,
+}
+
+/// A provider made for one source.
+pub struct Built {
+    /// How it lets requests in and names them.
+    pub provider: Arc<dyn Provider>,
+    /// What is done about its events.
+    pub handlers: Vec<Arc<dyn Handler>>,
+    /// What the operator should know at start, such as a mode that proves less.
+    pub warnings: Vec<String>,
+}
+
+/// The options of a source are not what its provider takes.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct OptionsError(pub String);
+
+impl SourceSpec {
+    /// Reads the options as the provider's own type.
+    ///
+    /// # Errors
+    /// [`OptionsError`] names the key that is not right.
+    pub fn options<T: serde::de::DeserializeOwned>(&self) -> Result<T, OptionsError> {
+        self.options
+            .clone()
+            .try_into()
+            .map_err(|error| OptionsError(error.to_string().trim().to_owned()))
+    }
+}

@@ -1,0 +1,70 @@
+//! A transaction, and the proof that one was committed.
+
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+
+use super::StoreError;
+
+/// An open transaction. Dropped without [`Tx::commit`], it is rolled back.
+pub struct Tx<'c>(Transaction<'c, Postgres>);
+
+impl Tx<'static> {
+    pub(super) async fn begin(pool: &PgPool) -> Result<Self, StoreError> {
+        Ok(Self(pool.begin().await?))
+    }
+}
+
+impl Tx<'_> {
+    /// The connection, for statements of `store` and of the providers' `tables`.
+    pub fn connection(&mut self) -> &mut PgConnection {
+        &mut self.0
+    }
+
+    /// A transaction inside this one, that can be given up alone.
+    pub(super) async fn savepoint(&mut self) -> Result<Tx<'_>, StoreError> {
+        use sqlx::Acquire;
+        Ok(Tx(self.0.begin().await?))
+    }
+
+    /// Commits, and vouches for it: `value` is what the transaction has come to.
+    ///
+    /// # Errors
+    /// An error leaves open whether the commit happened.
+    pub async fn commit<T>(self, value: T) -> Result<Committed<T>, StoreError> {
+        self.0.commit().await?;
+        Ok(Committed(value))
+    }
+
+    pub(super) async fn release(self) -> Result<(), StoreError> {
+        Ok(self.0.commit().await?)
+    }
+
+    pub(super) async fn rollback(self) -> Result<(), StoreError> {
+        Ok(self.0.rollback().await?)
+    }
+}
+
+/// Evidence that what it holds was committed. Made only by [`Tx::commit`] and by the statement
+/// that commits a group on its own; an answer of 2xx is made from nothing else.
+///
+/// ```compile_fail,E0423
+/// let made_up = sealpost::store::Committed("never committed");
+/// ```
+#[derive(Debug, Clone)]
+pub struct Committed<T>(T);
+
+impl<T> Committed<T> {
+    /// For a statement that was its own transaction and has returned.
+    pub(super) fn by_statement(value: T) -> Self {
+        Self(value)
+    }
+
+    /// What was committed.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+
+    /// What was committed.
+    pub fn get(&self) -> &T {
+        &self.0
+    }
+}
