@@ -13,6 +13,7 @@ CREATE TABLE events (
     skew_seconds bigint,
     received_at  timestamptz NOT NULL,
     occurred_at  timestamptz,
+    key          bytea       NOT NULL,
     headers      bytea       NOT NULL,
     claims       bytea,
     envelope     bytea,
@@ -21,7 +22,6 @@ CREATE TABLE events (
 -- Bodies are mostly compressed or base64 already: compressing again costs and gains nothing, and
 -- stored plain they can be read in slices.
 ALTER TABLE events ALTER COLUMN body SET STORAGE EXTERNAL;
-CREATE INDEX events_by_source ON events (source, received_at DESC);
 
 COMMENT ON TABLE  events              IS 'What arrived, verified. Append-only.';
 COMMENT ON COLUMN events.id           IS 'UUIDv7: sorts by time of arrival.';
@@ -36,6 +36,7 @@ COMMENT ON COLUMN events.secret       IS 'The fingerprint of the secret that ver
 COMMENT ON COLUMN events.skew_seconds IS 'Our time minus the signed time at arrival; null where the sender signs no time.';
 COMMENT ON COLUMN events.received_at  IS 'When it was received, by the gateway''s clock. For a chunked payload: when it became whole.';
 COMMENT ON COLUMN events.occurred_at  IS 'When it happened, as the sender says.';
+COMMENT ON COLUMN events.key          IS 'The key under which it stands in event_keys.';
 COMMENT ON COLUMN events.headers      IS 'The headers that are kept, as a JSON object of texts. Never a signature or a secret.';
 COMMENT ON COLUMN events.claims       IS 'What the verified token says, where there is one, as JSON.';
 COMMENT ON COLUMN events.envelope     IS 'For a payload that came in chunks: its JSON without content and chunk number. Null otherwise.';
@@ -49,8 +50,8 @@ CREATE TABLE event_keys (
     last_seen_at timestamptz NOT NULL,
     expires_at   timestamptz NOT NULL
 );
-CREATE INDEX event_keys_by_expiry ON event_keys (expires_at);
-CREATE INDEX event_keys_by_event ON event_keys (event_id);
+-- Rows come in the order of their expiry: a block range index costs next to nothing per insert.
+CREATE INDEX event_keys_by_expiry ON event_keys USING brin (expires_at);
 
 COMMENT ON TABLE  event_keys              IS 'What was seen. Inserted in the transaction that inserts the event; kept apart from it so that it can expire on its own.';
 COMMENT ON COLUMN event_keys.key          IS 'SHA-256 over tenant, source, kind of key and key: long or odd ids cannot break the index.';
@@ -68,7 +69,7 @@ CREATE TABLE deliveries (
     triggered_by     text        NOT NULL CHECK (triggered_by IN ('arrival', 'replay')),
     replay_of        bigint,
     lane             text,
-    lane_position    bigint      NOT NULL,
+    lane_position    bigint,
     lane_blocks      boolean     NOT NULL,
     state            text        NOT NULL CHECK (state IN ('ready', 'leased', 'done', 'dead')),
     attempts         integer     NOT NULL DEFAULT 0 CHECK (attempts >= 0),
@@ -102,7 +103,7 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_ready  ON deliveries (source, due_at, id) WHERE state = 'ready';
 CREATE INDEX deliveries_leased ON deliveries (lease_expires_at) WHERE state = 'leased';
 -- Exactly what stands in the way of a lane's followers.
-CREATE INDEX deliveries_lane ON deliveries (source, handler, lane, lane_position)
+CREATE INDEX deliveries_lane ON deliveries (source, handler, lane, (COALESCE(lane_position, id)))
     WHERE lane IS NOT NULL
       AND (state IN ('ready', 'leased') OR (state = 'dead' AND lane_blocks AND resolution IS NULL));
 CREATE INDEX deliveries_dead ON deliveries (id) WHERE state = 'dead';
@@ -116,7 +117,7 @@ COMMENT ON COLUMN deliveries.handler          IS 'The stored name of the handler
 COMMENT ON COLUMN deliveries.triggered_by     IS 'arrival: the event came in; replay: an operator asked.';
 COMMENT ON COLUMN deliveries.replay_of        IS 'The delivery that this one replays.';
 COMMENT ON COLUMN deliveries.lane             IS 'Deliveries of one source and handler with the same lane run one after the other.';
-COMMENT ON COLUMN deliveries.lane_position    IS 'Place in the lane; the lowest unfinished goes first. Ids, except that the replay of a blocking head takes its place.';
+COMMENT ON COLUMN deliveries.lane_position    IS 'Place in the lane where it is not its id: the replay of a blocking head takes the place of what it replays. The lowest unfinished goes first.';
 COMMENT ON COLUMN deliveries.lane_blocks      IS 'Whether a dead head holds its lane until it is resolved (block) or frees it (park).';
 COMMENT ON COLUMN deliveries.state            IS 'ready, leased, done or dead.';
 COMMENT ON COLUMN deliveries.attempts         IS 'Attempts begun. Counted when the lease is taken, so that an attempt that kills the process counts too.';
@@ -150,7 +151,12 @@ COMMENT ON COLUMN attempts.error       IS 'What went wrong, at most 8 KiB.';
 
 CREATE TABLE chunk_transfers (
     id            bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tenant        text        NOT NULL,
     source        text        NOT NULL,
+    provider      text        NOT NULL,
+    action        text,
+    strength      text        NOT NULL,
+    secret        text        NOT NULL,
     key           bytea       NOT NULL CHECK (octet_length(key) = 32),
     subject       bytea       NOT NULL CHECK (octet_length(subject) = 32),
     transfer_id   text        NOT NULL,
@@ -172,7 +178,12 @@ CREATE INDEX chunk_transfers_closed ON chunk_transfers (last_chunk_at) WHERE sta
 
 COMMENT ON TABLE  chunk_transfers               IS 'Payloads that come in several requests. A closed one stays as a tombstone, so that a late repetition is recognised.';
 COMMENT ON COLUMN chunk_transfers.id            IS 'Identity.';
+COMMENT ON COLUMN chunk_transfers.tenant        IS 'As in events, of the first chunk.';
 COMMENT ON COLUMN chunk_transfers.source        IS 'The source.';
+COMMENT ON COLUMN chunk_transfers.provider      IS 'As in events.';
+COMMENT ON COLUMN chunk_transfers.action        IS 'As in events, of the first chunk.';
+COMMENT ON COLUMN chunk_transfers.strength      IS 'As in events, of the first chunk.';
+COMMENT ON COLUMN chunk_transfers.secret        IS 'As in events, of the first chunk.';
 COMMENT ON COLUMN chunk_transfers.key           IS 'SHA-256 over the sender''s transfer id and the first part of the subject (the repository).';
 COMMENT ON COLUMN chunk_transfers.subject       IS 'SHA-256 over what is transferred: a newer transfer of the same supersedes an older one.';
 COMMENT ON COLUMN chunk_transfers.transfer_id   IS 'The sender''s id of the transfer.';

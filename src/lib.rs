@@ -1,4 +1,5 @@
 //! Sealpost: a signed-webhook ingestion gateway.
+pub mod clock;
 pub mod dispatch;
 pub mod gate;
 pub mod postgres;

@@ -1,4 +1,4 @@
-//! Events.
+//! Events as they are stored, and reading them back.
 
 use std::fmt;
 
@@ -6,12 +6,21 @@ use bytes::Bytes;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::{Store, StoreError};
 use crate::gate::Strength;
 
 /// The id of an event: a UUID of version 7, so that it sorts by time of arrival. It is also the
 /// idempotency key of everything that is done about the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId(pub Uuid);
+
+impl EventId {
+    /// A new id for an event that is received now.
+    pub fn new(now: OffsetDateTime) -> Self {
+        let seconds = u64::try_from(now.unix_timestamp()).unwrap_or(0);
+        Self(Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, now.nanosecond())))
+    }
+}
 
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,4 +63,84 @@ pub struct StoredEvent {
     pub envelope: Option<Bytes>,
     /// The exact bytes that were received; for a payload that came in chunks, the decoded file.
     pub body: Bytes,
+}
+
+/// Bodies up to this size come with their row; larger ones are read in slices of this size, so
+/// that reading costs the body once and not three times.
+const SLICE: i32 = 4 * 1024 * 1024;
+
+impl Store {
+    /// Reads an event; `None` when there is none of this id.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`] when the row is not one of ours.
+    pub async fn event(&self, id: EventId) -> Result<Option<StoredEvent>, StoreError> {
+        let mut connection = self.dispatch.acquire().await?;
+        let row = sqlx::query!(
+            r#"SELECT tenant, source, provider, kind, action, strength, late, secret, skew_seconds,
+                      received_at, occurred_at, headers, claims, envelope,
+                      octet_length(body) AS "size!", substring(body FROM 1 FOR $2) AS "body!"
+                 FROM events WHERE id = $1"#,
+            id.0,
+            SLICE,
+        )
+        .fetch_optional(&mut *connection)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let inconsistent =
+            |column| StoreError::Inconsistent { table: "events", column, row: id.to_string() };
+
+        let size = usize::try_from(row.size).map_err(|_| inconsistent("body"))?;
+        let mut body = row.body;
+        body.reserve_exact(size.saturating_sub(body.len()));
+        while body.len() < size {
+            let from = i32::try_from(body.len() + 1).map_err(|_| inconsistent("body"))?;
+            let slice = sqlx::query_scalar!(
+                r#"SELECT substring(body FROM $2 FOR $3) AS "slice!" FROM events WHERE id = $1"#,
+                id.0,
+                from,
+                SLICE,
+            )
+            .fetch_one(&mut *connection)
+            .await?;
+            if slice.is_empty() {
+                return Err(inconsistent("body"));
+            }
+            body.extend_from_slice(&slice);
+        }
+        let strength = match row.strength.as_str() {
+            "signed" => Strength::Signed,
+            "vouched" => Strength::Vouched,
+            _ => return Err(inconsistent("strength")),
+        };
+        Ok(Some(StoredEvent {
+            id,
+            tenant: row.tenant,
+            source: row.source,
+            provider: row.provider,
+            kind: row.kind,
+            action: row.action,
+            strength,
+            late: row.late,
+            secret: row.secret,
+            skew_seconds: row.skew_seconds,
+            received_at: row.received_at,
+            occurred_at: row.occurred_at,
+            headers: headers_from_json(&row.headers).ok_or_else(|| inconsistent("headers"))?,
+            claims: row.claims.map(Bytes::from),
+            envelope: row.envelope.map(Bytes::from),
+            body: Bytes::from(body),
+        }))
+    }
+}
+
+pub(super) fn headers_to_json(headers: &[(String, String)]) -> Vec<u8> {
+    let map: serde_json::Map<String, serde_json::Value> =
+        headers.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+    serde_json::Value::Object(map).to_string().into_bytes()
+}
+
+fn headers_from_json(json: &[u8]) -> Option<Vec<(String, String)>> {
+    let map: std::collections::BTreeMap<String, String> = serde_json::from_slice(json).ok()?;
+    Some(map.into_iter().collect())
 }

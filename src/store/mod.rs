@@ -9,15 +9,157 @@
 //! - A *transfer* is a payload that comes in chunks and is not whole yet.
 //!
 //! [`Committed`] is made only here, after a commit: it is what an answer of 2xx is made from.
+//!
+//! Every wait has a bound: for a connection, for a statement, for a lock, and, while recording,
+//! for the whole. Beyond it the call ends as [`StoreError::Unavailable`], and its connection is
+//! thrown away, since nobody knows what is still on its way.
 
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnection, PgListener, PgPool};
+
+mod chunks;
+mod connect;
+mod deliveries;
 mod effects;
 mod error;
 mod events;
+mod idempotency;
 mod reason;
+mod record;
+mod sweep;
 mod tx;
 
+pub use chunks::{Added, ChunkQuota, NewChunk};
+pub use connect::{OpenError, PoolSettings, Target};
+pub use deliveries::{Lease, Verdict};
 pub use effects::{EffectError, Effects, Outcome, Write};
 pub use error::StoreError;
 pub use events::{EventId, StoredEvent};
+pub use idempotency::Keyed;
 pub use reason::DeathReason;
+pub use record::{GATE, KeyDigest, NewEvent, Plan, Recorded};
 pub use tx::{Committed, Tx};
+
+/// The channel on which gateways tell each other that there is work.
+const CHANNEL: &str = "sealpost_deliveries";
+/// The longest error text that is stored, in bytes.
+const MAX_ERROR: usize = 8 * 1024;
+
+/// The open database. Recording, dispatch and operators have connections of their own, so that
+/// none can starve the others.
+#[derive(Debug, Clone)]
+pub struct Store {
+    target: Target,
+    ingest: PgPool,
+    dispatch: PgPool,
+    operator: PgPool,
+    commit_deadline: Duration,
+    key_retention: time::Duration,
+}
+
+impl Store {
+    /// Opens the pools. Connections are made when they are needed: a database that is away does
+    /// not keep the gateway from starting, or from coming back.
+    ///
+    /// `key_retention` is how long a key is remembered.
+    pub fn open(target: Target, settings: PoolSettings, key_retention: Duration) -> Self {
+        Self {
+            ingest: target.pool(settings.ingest, "ingest", settings),
+            dispatch: target.pool(settings.dispatch, "dispatch", settings),
+            operator: target.pool(settings.operator, "operator", settings),
+            target,
+            commit_deadline: settings.statement + Duration::from_millis(500),
+            key_retention: key_retention.try_into().unwrap_or(time::Duration::MAX),
+        }
+    }
+
+    /// Begins a transaction for an operator or for preparing data.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn begin(&self) -> Result<Tx<'static>, StoreError> {
+        Tx::begin(&self.operator).await
+    }
+
+    /// Asks the database for a sign of life.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let asking = async {
+            sqlx::query_scalar!(r#"SELECT 1 AS "one!""#).fetch_one(&self.operator).await
+        };
+        match tokio::time::timeout(Duration::from_secs(2), asking).await {
+            Ok(answer) => answer.map(drop).map_err(StoreError::from),
+            Err(_) => Err(StoreError::timed_out()),
+        }
+    }
+
+    /// Listens for work that other gateways announce.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn listen(&self) -> Result<PgListener, StoreError> {
+        self.target.listen(CHANNEL).await
+    }
+
+    /// Announces work to other gateways. It takes a lock on the whole database at commit, so it
+    /// is called now and then, never per event.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn announce(&self) -> Result<(), StoreError> {
+        sqlx::query!("SELECT pg_notify($1, '')", CHANNEL).execute(&self.dispatch).await?;
+        Ok(())
+    }
+
+    /// Closes every pool and waits for the connections to end.
+    pub async fn close(&self) {
+        for pool in [&self.ingest, &self.dispatch, &self.operator] {
+            pool.close().await;
+        }
+    }
+
+    /// Runs `work` on a connection for recording, for at most `deadline` in all.
+    async fn on_ingest_connection<T>(
+        &self,
+        deadline: Duration,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let ends = tokio::time::Instant::now() + deadline;
+        let mut connection = tokio::time::timeout_at(ends, self.ingest.acquire())
+            .await
+            .map_err(|_| StoreError::timed_out())??;
+        match tokio::time::timeout_at(ends, work(&mut connection)).await {
+            Ok(done) => done,
+            Err(_) => {
+                // An answer may still be on its way: nobody may use this connection again.
+                drop(connection.detach());
+                Err(StoreError::timed_out())
+            }
+        }
+    }
+}
+
+/// Cuts an error text to what is stored, and takes out what PostgreSQL cannot hold.
+fn bounded(text: &str) -> String {
+    let mut end = text.len().min(MAX_ERROR);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default().replace('\0', "\u{fffd}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_text_is_cut_at_a_character_and_holds_no_nul() {
+        let text = format!("a\0{}", "é".repeat(MAX_ERROR));
+        let bounded = bounded(&text);
+        assert!(bounded.len() <= MAX_ERROR + 2);
+        assert!(bounded.starts_with("a\u{fffd}é"));
+    }
+}

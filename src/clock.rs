@@ -1,0 +1,56 @@
+//! Time as an argument: the one place that reads the wall clock.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+/// Tells the time.
+pub trait Clock: Send + Sync + 'static {
+    /// The present time, UTC.
+    fn now(&self) -> OffsetDateTime;
+}
+
+/// A shared clock.
+pub type SharedClock = Arc<dyn Clock>;
+
+/// The machine's wall clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+    fn now(&self) -> OffsetDateTime {
+        OffsetDateTime::now_utc()
+    }
+}
+
+/// A clock that stands still until it is moved, for tests.
+#[derive(Debug)]
+pub struct ManualClock {
+    micros: AtomicI64,
+}
+
+impl ManualClock {
+    /// A clock that shows `start`, to the microsecond: the precision of the database.
+    pub fn at(start: OffsetDateTime) -> Self {
+        Self { micros: AtomicI64::new(micros(start.unix_timestamp_nanos() / 1_000)) }
+    }
+
+    /// Moves it forward.
+    pub fn advance(&self, by: Duration) {
+        self.micros.fetch_add(micros(by.as_micros()), Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> OffsetDateTime {
+        let nanos = i128::from(self.micros.load(Ordering::SeqCst)) * 1_000;
+        OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    }
+}
+
+fn micros(value: impl TryInto<i64>) -> i64 {
+    value.try_into().unwrap_or(i64::MAX)
+}

@@ -1,0 +1,201 @@
+//! The loop: claim, run, settle.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, warn};
+
+use super::run::Runner;
+use super::{Registry, RetryPolicy, Wakeup};
+use crate::clock::SharedClock;
+use crate::store::{Lease, Store, StoreError};
+
+/// How much dispatch does at a time, and how long it waits.
+#[derive(Debug, Clone, Copy)]
+pub struct DispatchSettings {
+    /// The most handlers that run at a time.
+    pub concurrency: usize,
+    /// How long a handler may take.
+    pub handler_deadline: Duration,
+    /// How long a lease lasts; longer than the handler's deadline.
+    pub lease: Duration,
+    /// How often the table is looked at without a hint.
+    pub poll: Duration,
+    /// When to try again.
+    pub retry: RetryPolicy,
+}
+
+impl Default for DispatchSettings {
+    fn default() -> Self {
+        Self {
+            concurrency: 32,
+            handler_deadline: Duration::from_secs(30),
+            lease: Duration::from_secs(60),
+            poll: Duration::from_secs(1),
+            retry: RetryPolicy::default(),
+        }
+    }
+}
+
+/// Gives chance numbers from 0 up to 1: an argument, so that a test can fix it.
+pub type Draw = Arc<dyn Fn() -> f64 + Send + Sync>;
+
+/// Works on deliveries.
+#[derive(Clone)]
+pub struct Dispatcher {
+    store: Store,
+    sources: Arc<Vec<String>>,
+    settings: DispatchSettings,
+    clock: SharedClock,
+    wakeup: Wakeup,
+    runner: Arc<Runner>,
+    permits: Arc<Semaphore>,
+    tasks: TaskTracker,
+}
+
+impl Dispatcher {
+    /// A dispatcher whose handlers run on `handlers`, a runtime of their own: one that blocks its
+    /// thread does not hold up the intake.
+    pub fn new(
+        store: Store,
+        registry: Registry,
+        settings: DispatchSettings,
+        clock: SharedClock,
+        wakeup: Wakeup,
+        draw: Draw,
+        handlers: Handle,
+    ) -> Self {
+        let sources = Arc::new(registry.sources());
+        let runner = Arc::new(Runner {
+            store: store.clone(),
+            registry,
+            retry: settings.retry,
+            handler_deadline: settings.handler_deadline,
+            clock: Arc::clone(&clock),
+            draw,
+            handlers,
+        });
+        let permits = Arc::new(Semaphore::new(settings.concurrency));
+        Self { store, sources, settings, clock, wakeup, runner, permits, tasks: TaskTracker::new() }
+    }
+
+    /// Claims a batch, runs it, and waits until it is settled. Gives how many deliveries were
+    /// worked on.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the claim failed; a failure to settle is logged, and the
+    /// lease runs out.
+    pub async fn step(&self) -> Result<usize, StoreError> {
+        let started = self.claim_and_start().await?;
+        self.wait_for_all().await;
+        Ok(started + self.run_suspect().await?)
+    }
+
+    /// Steps until there is nothing due.
+    ///
+    /// # Errors
+    /// As [`Dispatcher::step`].
+    pub async fn run_until_idle(&self) -> Result<usize, StoreError> {
+        let mut total = 0;
+        loop {
+            match self.step().await? {
+                0 => return Ok(total),
+                worked => total += worked,
+            }
+        }
+    }
+
+    /// Works until `stop`, then finishes what it holds.
+    pub async fn run(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            match self.turn(stop).await {
+                Ok(0) => {
+                    stop.run_until_cancelled(self.wakeup.wait(self.settings.poll)).await;
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    warn!(error = &error as &dyn std::error::Error, "cannot claim deliveries");
+                    let pause = tokio::time::sleep(self.settings.poll);
+                    stop.run_until_cancelled(pause).await;
+                }
+            }
+        }
+        self.wait_for_all().await;
+    }
+
+    /// Claims as many as there are permits, without waiting for those that run.
+    async fn turn(&self, stop: &CancellationToken) -> Result<usize, StoreError> {
+        // A lost lease waits for an empty room; while it waits nothing new begins.
+        let suspects = if self.tasks.is_empty() { self.run_suspect().await? } else { 0 };
+        let started = self.claim_and_start().await?;
+        if started > 0 && self.permits.available_permits() == 0 {
+            // Wait for room. The permit is given back at once: the next turn takes its own.
+            drop(stop.run_until_cancelled(self.permits.acquire()).await);
+        }
+        Ok(started + suspects)
+    }
+
+    async fn claim_and_start(&self) -> Result<usize, StoreError> {
+        let free = self.permits.available_permits();
+        if free == 0 || self.sources.is_empty() {
+            return Ok(0);
+        }
+        let share = i64::try_from((free / self.sources.len()).max(1)).unwrap_or(1);
+        let now = self.clock.now();
+        let leases =
+            self.store.claim_ready(&self.sources, now, share, self.settings.lease).await?;
+        let count = leases.len();
+        for lease in leases {
+            self.start(lease).await;
+        }
+        Ok(count)
+    }
+
+    async fn start(&self, lease: Lease) {
+        let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return };
+        let runner = Arc::clone(&self.runner);
+        let wakeup = self.wakeup.clone();
+        self.tasks.spawn(async move {
+            runner.run(lease).await;
+            drop(permit);
+            // Its lane is free, and so is its permit.
+            wakeup.ring_here();
+        });
+    }
+
+    /// Runs one delivery whose lease ran out, with nothing else in flight.
+    async fn run_suspect(&self) -> Result<usize, StoreError> {
+        let (suspect, buried) = self
+            .store
+            .claim_lost(
+                &self.sources,
+                self.clock.now(),
+                self.settings.retry.max_attempts,
+                self.settings.lease,
+            )
+            .await?;
+        if buried > 0 {
+            error!(count = buried, "deliveries became dead letters: every attempt was lost");
+            metrics::counter!("sealpost_deliveries_total", "outcome" => "lost").increment(buried);
+        }
+        let Some(lease) = suspect else { return Ok(0) };
+        warn!(
+            delivery.id = lease.delivery,
+            event.id = %lease.event,
+            attempt = lease.attempt,
+            "a lease ran out with no result; trying again, alone"
+        );
+        self.runner.run(lease).await;
+        Ok(1)
+    }
+
+    async fn wait_for_all(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.tasks.reopen();
+    }
+}

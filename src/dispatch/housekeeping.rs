@@ -1,0 +1,80 @@
+//! Housekeeping: gives up transfers that never became whole, forgets what has expired. It takes
+//! no input: it looks at the tables, and can be run at any time and by several gateways at once.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use time::{Duration, OffsetDateTime};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::clock::SharedClock;
+use crate::store::{Store, StoreError};
+
+/// How often it looks.
+const EVERY: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// How long a transfer may wait.
+#[derive(Debug, Clone, Copy)]
+pub struct TransferAges {
+    /// Since its last chunk.
+    pub idle: Duration,
+    /// Since its first.
+    pub total: Duration,
+}
+
+/// A provider's own housekeeping; gives how many rows it touched.
+pub type Sweep = Arc<
+    dyn Fn(Store, OffsetDateTime) -> BoxFuture<'static, Result<u64, StoreError>> + Send + Sync,
+>;
+
+/// Keeps the tables in order.
+#[derive(Clone)]
+pub struct Housekeeping {
+    /// The database.
+    pub store: Store,
+    /// The clock.
+    pub clock: SharedClock,
+    /// How long a transfer may wait.
+    pub ages: TransferAges,
+    /// The providers' own.
+    pub sweeps: Vec<Sweep>,
+}
+
+impl Housekeeping {
+    /// Does everything that is to be done now.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what is left is done the next time.
+    pub async fn step(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        while let Some(event) =
+            self.store.expire_transfer(now, self.ages.idle, self.ages.total).await?
+        {
+            warn!(event.id = %event, "gave up a transfer that never became whole");
+            metrics::counter!("sealpost_transfers_expired_total").increment(1);
+        }
+        let keys = self.store.forget_keys(now).await?;
+        let transfers = self.store.forget_transfers(now).await?;
+        let mut swept = 0;
+        for sweep in &self.sweeps {
+            swept += sweep(self.store.clone(), now).await?;
+        }
+        if keys + transfers + swept > 0 {
+            info!(keys, transfers, swept, "forgot what has expired");
+        }
+        Ok(())
+    }
+
+    /// Does it now and then until `stop`.
+    pub async fn run(&self, stop: &CancellationToken) {
+        loop {
+            if let Err(error) = self.step().await {
+                warn!(error = &error as &dyn std::error::Error, "housekeeping did not finish");
+            }
+            if stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
+                return;
+            }
+        }
+    }
+}

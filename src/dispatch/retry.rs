@@ -1,0 +1,136 @@
+//! When to try again, and when to stop: a pure decision.
+
+use std::time::Duration;
+
+use super::Failure;
+use crate::store::DeathReason;
+
+/// How often, how far apart and for how long a delivery is tried.
+#[derive(Debug, Clone, Copy)]
+pub struct RetryPolicy {
+    /// The most attempts, the first included.
+    pub max_attempts: u32,
+    /// The longest time from the delivery's creation to the beginning of an attempt.
+    pub max_age: Duration,
+    /// The bound of the first delay; it doubles with every attempt.
+    pub base: Duration,
+    /// The bound of every delay, and of what a `Retry-After` may ask for.
+    pub cap: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            max_attempts: 8,
+            max_age: Duration::from_secs(24 * 60 * 60),
+            base: Duration::from_secs(5),
+            cap: Duration::from_secs(60 * 60),
+        }
+    }
+}
+
+/// What is to become of a delivery whose attempt failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Try again after this time.
+    Retry(Duration),
+    /// Stop.
+    Bury(DeathReason),
+}
+
+impl RetryPolicy {
+    /// Decides after attempt `attempt` (from 1) of a delivery that is `age` old. `draw`, from 0
+    /// up to 1, is the chance: full jitter, so that deliveries that failed together do not come
+    /// back together.
+    ///
+    /// A `Retry-After` only ever delays, up to the cap, and never changes the number of attempts.
+    pub fn decide(&self, attempt: u32, age: Duration, failure: &Failure, draw: f64) -> Decision {
+        let retry_after = match failure {
+            Failure::Permanent { reason, .. } => return Decision::Bury(*reason),
+            Failure::Transient { retry_after, .. } => retry_after.unwrap_or_default(),
+        };
+        if attempt >= self.max_attempts {
+            return Decision::Bury(DeathReason::Exhausted);
+        }
+        let doublings = attempt.saturating_sub(1).min(31);
+        let bound = self.base.saturating_mul(1 << doublings).min(self.cap);
+        let delay = bound.mul_f64(draw.clamp(0.0, 1.0)).max(retry_after.min(self.cap));
+        if age.saturating_add(delay) > self.max_age {
+            return Decision::Bury(DeathReason::TooOld);
+        }
+        Decision::Retry(delay)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const POLICY: RetryPolicy = RetryPolicy {
+        max_attempts: 8,
+        max_age: Duration::from_secs(86_400),
+        base: Duration::from_secs(5),
+        cap: Duration::from_secs(3_600),
+    };
+
+    fn transient(retry_after: Option<u64>) -> Failure {
+        let retry_after = retry_after.map(Duration::from_secs);
+        Failure::Transient { retry_after, error: "down".into() }
+    }
+
+    #[test]
+    fn the_bound_doubles_from_the_base_up_to_the_cap() {
+        let bounds: Vec<u64> = (1..8)
+            .map(|attempt| match POLICY.decide(attempt, Duration::ZERO, &transient(None), 1.0) {
+                Decision::Retry(delay) => delay.as_secs(),
+                Decision::Bury(_) => 0,
+            })
+            .collect();
+        assert_eq!(bounds, [5, 10, 20, 40, 80, 160, 320]);
+        let patient = RetryPolicy { max_attempts: 99, ..POLICY };
+        let late = patient.decide(40, Duration::ZERO, &transient(None), 1.0);
+        assert_eq!(late, Decision::Retry(POLICY.cap));
+    }
+
+    #[test]
+    fn the_last_attempt_and_the_greatest_age_end_it() {
+        let failure = transient(None);
+        let exhausted = POLICY.decide(8, Duration::ZERO, &failure, 0.5);
+        assert_eq!(exhausted, Decision::Bury(DeathReason::Exhausted));
+        let old = POLICY.decide(1, POLICY.max_age, &failure, 0.5);
+        assert_eq!(old, Decision::Bury(DeathReason::TooOld));
+    }
+
+    #[test]
+    fn a_permanent_failure_is_not_tried_again() {
+        let failure = Failure::permanent(DeathReason::WrongAccount, "not yours");
+        let decision = POLICY.decide(1, Duration::ZERO, &failure, 0.5);
+        assert_eq!(decision, Decision::Bury(DeathReason::WrongAccount));
+    }
+
+    proptest! {
+        #[test]
+        fn retry_after_only_delays_and_never_adds_an_attempt(
+            attempt in 1_u32..12,
+            age in 0_u64..40_000,
+            asked in 0_u64..2_000_000_000,
+            draw in 0.0_f64..1.0,
+        ) {
+            let age = Duration::from_secs(age);
+            let plain = POLICY.decide(attempt, age, &transient(None), draw);
+            let asked = POLICY.decide(attempt, age, &transient(Some(asked)), draw);
+            match (plain, asked) {
+                (Decision::Retry(plain), Decision::Retry(asked)) => {
+                    prop_assert!(asked >= plain && asked <= POLICY.cap);
+                }
+                (Decision::Bury(plain), Decision::Bury(asked)) => prop_assert_eq!(plain, asked),
+                (Decision::Retry(_), Decision::Bury(reason)) => {
+                    prop_assert_eq!(reason, DeathReason::TooOld);
+                }
+                (Decision::Bury(_), Decision::Retry(_)) => prop_assert!(false, "revived"),
+            }
+        }
+    }
+}

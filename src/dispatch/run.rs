@@ -1,0 +1,175 @@
+//! One attempt: load the event, call the handler, settle.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio::runtime::Handle;
+use tracing::{Instrument, error, info, info_span, warn};
+
+use super::dispatcher::Draw;
+use super::{Attempt, Decision, Failure, Registry, RetryPolicy};
+use crate::clock::SharedClock;
+use crate::store::{DeathReason, EffectError, Effects, Lease, Outcome, Store, StoreError, Verdict};
+
+/// Runs attempts.
+pub(super) struct Runner {
+    pub(super) store: Store,
+    pub(super) registry: Registry,
+    pub(super) retry: RetryPolicy,
+    pub(super) handler_deadline: Duration,
+    pub(super) clock: SharedClock,
+    pub(super) draw: Draw,
+    pub(super) handlers: Handle,
+}
+
+/// The handler did not come back in time.
+#[derive(Debug, thiserror::Error)]
+#[error("the handler did not come back within {0:?}")]
+struct Overdue(Duration);
+
+/// The handler panicked.
+#[derive(Debug, thiserror::Error)]
+#[error("the handler panicked: {0}")]
+struct Panicked(String);
+
+/// The handler's writes were not applied.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct NotApplied(String);
+
+impl Runner {
+    pub(super) async fn run(&self, lease: Lease) {
+        let span = info_span!(
+            "delivery",
+            delivery.id = lease.delivery,
+            event.id = %lease.event,
+            source.name = lease.source,
+            handler.name = lease.handler,
+            attempt = lease.attempt,
+        );
+        self.attempt(lease).instrument(span).await;
+    }
+
+    async fn attempt(&self, lease: Lease) {
+        let started_at = self.clock.now();
+        let failure = match self.handle(&lease, started_at).await {
+            Ok(effects) => {
+                let settled =
+                    self.store.settle_done(&lease, started_at, self.clock.now(), &effects).await;
+                match settled {
+                    Ok(outcome) => return self.done(&lease, outcome, started_at),
+                    Err(EffectError::Store(error)) => match error {
+                        // The delivery is another's now, or the database is away: the lease
+                        // decides. A refusal is about these writes, and will be one again.
+                        StoreError::Refused(_) => Failure::transient(error),
+                        error => return self.not_settled(&lease, &error),
+                    },
+                    Err(EffectError::NotYet(detail)) => Failure::transient(NotApplied(detail)),
+                    Err(EffectError::Rejected { reason, detail }) => {
+                        Failure::permanent(reason, NotApplied(detail))
+                    }
+                }
+            }
+            Err(failure) => failure,
+        };
+        self.fail(&lease, started_at, &failure).await;
+    }
+
+    async fn handle(&self, lease: &Lease, started_at: OffsetDateTime) -> Result<Effects, Failure> {
+        let Some(handler) = self.registry.find(&lease.source, &lease.handler) else {
+            let what = format!("source `{}` has no handler `{}`", lease.source, lease.handler);
+            return Err(Failure::permanent(DeathReason::HandlerMissing, what));
+        };
+        let event = match self.store.event(lease.event).await {
+            Ok(Some(event)) => event,
+            Ok(None) => return Err(Failure::permanent(DeathReason::Permanent, "the event is gone")),
+            Err(error) => return Err(Failure::transient(error)),
+        };
+        let attempt = Attempt { number: lease.attempt, started_at };
+        #[expect(clippy::disallowed_methods, reason = "awaited below: it cannot be lost")]
+        let mut task = self.handlers.spawn(
+            async move { handler.handle(&event, attempt).await }.instrument(tracing::Span::current()),
+        );
+        match tokio::time::timeout(self.handler_deadline, &mut task).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(error)) if error.is_panic() => {
+                let payload = error.into_panic();
+                let text = payload
+                    .downcast_ref::<&str>()
+                    .map(|text| (*text).to_owned())
+                    .or_else(|| payload.downcast_ref::<String>().cloned())
+                    .unwrap_or_else(|| "no message".to_owned());
+                metrics::counter!("sealpost_handler_panics_total").increment(1);
+                Err(Failure::transient(Panicked(text)))
+            }
+            Ok(Err(error)) => Err(Failure::transient(error)),
+            Err(_) => {
+                task.abort();
+                Err(Failure::transient(Overdue(self.handler_deadline)))
+            }
+        }
+    }
+
+    fn done(&self, lease: &Lease, outcome: Outcome, started_at: OffsetDateTime) {
+        let duration_ms = (self.clock.now() - started_at).whole_milliseconds();
+        info!(outcome = outcome.as_str(), duration_ms, "delivery done");
+        count(lease, outcome.as_str());
+    }
+
+    async fn fail(&self, lease: &Lease, started_at: OffsetDateTime, failure: &Failure) {
+        let now = self.clock.now();
+        let age = Duration::try_from(now - lease.created_at).unwrap_or_default();
+        let decision = self.retry.decide(lease.attempt, age, failure, (self.draw)());
+        let text = failure_text(failure);
+        let verdict = match decision {
+            Decision::Retry(delay) => Verdict::Retry(now + delay),
+            Decision::Bury(reason) => Verdict::Bury(reason),
+        };
+        match self.store.settle_failed(lease, started_at, now, verdict, &text).await {
+            Ok(()) => match decision {
+                Decision::Retry(delay) => {
+                    warn!(error = text, retry_in_ms = delay.as_millis(), "attempt failed");
+                    count(lease, "retry");
+                }
+                Decision::Bury(reason) => {
+                    error!(error = text, reason = reason.as_str(), "delivery is a dead letter");
+                    count(lease, "dead");
+                }
+            },
+            Err(error) => self.not_settled(lease, &error),
+        }
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as the other ends of an attempt do")]
+    fn not_settled(&self, lease: &Lease, error: &StoreError) {
+        if matches!(error, StoreError::LeaseLost(_)) {
+            warn!("came too late: the lease was lost, and the result is not recorded");
+            count(lease, "late");
+        } else {
+            error!(
+                error = error as &dyn std::error::Error,
+                "could not settle; the lease will run out and the delivery will be tried again"
+            );
+            count(lease, "unsettled");
+        }
+    }
+}
+
+/// The failure and its causes, in one line each.
+fn failure_text(failure: &Failure) -> String {
+    let (Failure::Transient { error, .. } | Failure::Permanent { error, .. }) = failure;
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str("\ncaused by: ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+fn count(lease: &Lease, outcome: &'static str) {
+    let handler = lease.handler.clone();
+    metrics::counter!("sealpost_deliveries_total", "handler" => handler, "outcome" => outcome)
+        .increment(1);
+}

@@ -1,0 +1,75 @@
+//! Wake-ups are hints. The table is the truth: whoever misses a hint finds the work at the next
+//! poll. Losing the listening connection therefore loses nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use crate::store::Store;
+
+/// The shortest time between two announcements to other gateways.
+const ANNOUNCE_EVERY: Duration = Duration::from_millis(50);
+/// The wait before listening anew.
+const LISTEN_AGAIN: Duration = Duration::from_secs(2);
+
+/// Tells dispatchers that there is work: this gateway's at once, others by way of the database.
+#[derive(Debug, Clone, Default)]
+pub struct Wakeup {
+    local: Arc<Notify>,
+    remote: Arc<Notify>,
+}
+
+impl Wakeup {
+    /// There is new work: it was committed.
+    pub fn ring(&self) {
+        self.local.notify_one();
+        self.remote.notify_one();
+    }
+
+    /// There may be new work for this gateway only.
+    pub(super) fn ring_here(&self) {
+        self.local.notify_one();
+    }
+
+    /// Waits for a hint, for at most `poll`.
+    pub async fn wait(&self, poll: Duration) {
+        // Whichever comes first; a hint that came before the wait began counts too.
+        drop(tokio::time::timeout(poll, self.local.notified()).await);
+    }
+
+    /// Passes this gateway's hints on, many as one.
+    pub async fn announce(&self, store: &Store, stop: &CancellationToken) {
+        while stop.run_until_cancelled(self.remote.notified()).await.is_some() {
+            if let Err(error) = store.announce().await {
+                debug!(error = %error, "could not announce work to other gateways");
+            }
+            if stop.run_until_cancelled(tokio::time::sleep(ANNOUNCE_EVERY)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Takes other gateways' hints.
+    pub async fn listen(&self, store: &Store, stop: &CancellationToken) {
+        let listening = async {
+            loop {
+                match store.listen().await {
+                    Ok(mut listener) => {
+                        // What was announced before is found by looking once now.
+                        self.local.notify_one();
+                        while listener.recv().await.is_ok() {
+                            self.local.notify_one();
+                        }
+                        warn!("lost the connection that listens for work; polling goes on");
+                    }
+                    Err(error) => debug!(error = %error, "cannot listen for work; polling goes on"),
+                }
+                tokio::time::sleep(LISTEN_AGAIN).await;
+            }
+        };
+        stop.run_until_cancelled(listening).await.unwrap_or(());
+    }
+}

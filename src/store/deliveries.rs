@@ -1,0 +1,279 @@
+//! Deliveries: claimed under a lease that is committed before work begins, settled by consuming
+//! the lease.
+
+use std::time::Duration;
+
+use sqlx::postgres::types::PgInterval;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{DeathReason, EffectError, Effects, EventId, Outcome, Store, StoreError, Tx, bounded};
+
+/// The right to work on a delivery, for a while.
+#[derive(Debug, Clone)]
+pub struct Lease {
+    /// The delivery.
+    pub delivery: i64,
+    /// Its event.
+    pub event: EventId,
+    /// The event's source.
+    pub source: String,
+    /// The handler's stored name.
+    pub handler: String,
+    /// Which attempt this is, from 1; counted already.
+    pub attempt: u32,
+    /// When the delivery was created.
+    pub created_at: OffsetDateTime,
+    /// Whether an earlier lease ran out with no result: the event may have killed its gateway.
+    pub suspect: bool,
+    /// The fencing token: only its holder may settle.
+    token: Uuid,
+}
+
+/// What is to become of a delivery whose attempt failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Due again at this time.
+    Retry(OffsetDateTime),
+    /// A dead letter.
+    Bury(DeathReason),
+}
+
+impl Store {
+    /// Takes up to `per_source` due deliveries of each source, heads of their lanes only, and
+    /// counts the attempt. Committed when it returns: a crash after this is a lost attempt, not
+    /// a lost delivery. Lease deadlines are by the database's clock, which all gateways share.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn claim_ready(
+        &self,
+        sources: &[String],
+        now: OffsetDateTime,
+        per_source: i64,
+        lease: Duration,
+    ) -> Result<Vec<Lease>, StoreError> {
+        let rows = sqlx::query!(
+            r#"
+            WITH due AS MATERIALIZED (
+                SELECT picked.id
+                  FROM UNNEST($1::text[]) AS s (source)
+                 CROSS JOIN LATERAL (
+                    SELECT d.id FROM deliveries d
+                     WHERE d.source = s.source AND d.state = 'ready' AND d.due_at <= $2
+                       AND (d.lane IS NULL OR NOT EXISTS (
+                            SELECT 1 FROM deliveries ahead
+                             WHERE ahead.source = d.source AND ahead.handler = d.handler
+                               AND ahead.lane = d.lane
+                               AND COALESCE(ahead.lane_position, ahead.id)
+                                   < COALESCE(d.lane_position, d.id)
+                               AND (ahead.state IN ('ready', 'leased')
+                                    OR (ahead.state = 'dead' AND ahead.lane_blocks
+                                        AND ahead.resolution IS NULL))))
+                     ORDER BY d.due_at, d.id
+                     LIMIT $3
+                       FOR UPDATE SKIP LOCKED
+                 ) AS picked
+            )
+            UPDATE deliveries
+               SET state = 'leased', attempts = attempts + 1, lease_token = gen_random_uuid(),
+                   lease_expires_at = clock_timestamp() + $4
+             WHERE id IN (SELECT id FROM due)
+            RETURNING id, event_id, source, handler, attempts, created_at, lease_token AS "token!"
+            "#,
+            sources,
+            now,
+            per_source,
+            interval(lease),
+        )
+        .fetch_all(&self.dispatch)
+        .await?;
+        let leases = rows.into_iter().map(|row| Lease {
+            delivery: row.id,
+            event: EventId(row.event_id),
+            source: row.source,
+            handler: row.handler,
+            attempt: row.attempts.unsigned_abs(),
+            created_at: row.created_at,
+            suspect: false,
+            token: row.token,
+        });
+        let mut leases: Vec<Lease> = leases.collect();
+        leases.sort_unstable_by_key(|lease| lease.delivery);
+        Ok(leases)
+    }
+
+    /// Takes one delivery whose lease ran out, if there is one, and notes the lost attempt.
+    /// Those that have used up `max_attempts` become dead letters instead: a delivery that kills
+    /// its gateway every time must come to an end. Gives also how many were buried.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn claim_lost(
+        &self,
+        sources: &[String],
+        now: OffsetDateTime,
+        max_attempts: u32,
+        lease: Duration,
+    ) -> Result<(Option<Lease>, u64), StoreError> {
+        let max_attempts = i32::try_from(max_attempts).unwrap_or(i32::MAX);
+        let mut tx = Tx::begin(&self.dispatch).await?;
+        let buried = sqlx::query!(
+            r#"
+            WITH lost AS (
+                SELECT id, attempts FROM deliveries
+                 WHERE state = 'leased' AND lease_expires_at < clock_timestamp()
+                   AND source = ANY($1) AND attempts >= $3
+                   FOR UPDATE SKIP LOCKED
+            ), noted AS (
+                INSERT INTO attempts (delivery_id, number, started_at, finished_at, result, error)
+                SELECT id, attempts, $2, $2, 'lost', $4 FROM lost
+            )
+            UPDATE deliveries d
+               SET state = 'dead', lease_token = NULL, lease_expires_at = NULL, finished_at = $2,
+                   death_reason = 'exhausted', last_error = $4
+              FROM lost WHERE d.id = lost.id
+            "#,
+            sources,
+            now,
+            max_attempts,
+            LOST,
+        )
+        .execute(tx.connection())
+        .await?
+        .rows_affected();
+        let row = sqlx::query!(
+            r#"
+            WITH lost AS (
+                SELECT id, attempts FROM deliveries
+                 WHERE state = 'leased' AND lease_expires_at < clock_timestamp()
+                   AND source = ANY($1)
+                 ORDER BY lease_expires_at LIMIT 1
+                   FOR UPDATE SKIP LOCKED
+            ), noted AS (
+                INSERT INTO attempts (delivery_id, number, started_at, finished_at, result, error)
+                SELECT id, attempts, $2, $2, 'lost', $4 FROM lost
+            )
+            UPDATE deliveries d
+               SET attempts = d.attempts + 1, lease_token = gen_random_uuid(),
+                   lease_expires_at = clock_timestamp() + $3, last_error = $4
+              FROM lost WHERE d.id = lost.id
+            RETURNING d.id, d.event_id, d.source, d.handler, d.attempts, d.created_at,
+                      d.lease_token AS "token!"
+            "#,
+            sources,
+            now,
+            interval(lease),
+            LOST,
+        )
+        .fetch_optional(tx.connection())
+        .await?;
+        let lease = row.map(|row| Lease {
+            delivery: row.id,
+            event: EventId(row.event_id),
+            source: row.source,
+            handler: row.handler,
+            attempt: row.attempts.unsigned_abs(),
+            created_at: row.created_at,
+            suspect: true,
+            token: row.token,
+        });
+        Ok(tx.commit((lease, buried)).await?.into_inner())
+    }
+
+    /// Settles a delivery as done: applies the effects, records the attempt and consumes the
+    /// lease, in one transaction.
+    ///
+    /// # Errors
+    /// An [`EffectError`] leaves the lease as it is, and nothing written.
+    /// [`StoreError::LeaseLost`] when somebody else has taken the delivery over: the effects are
+    /// rolled back, and theirs count.
+    pub async fn settle_done(
+        &self,
+        lease: &Lease,
+        started_at: OffsetDateTime,
+        now: OffsetDateTime,
+        effects: &Effects,
+    ) -> Result<Outcome, EffectError> {
+        let mut tx = Tx::begin(&self.dispatch).await?;
+        let outcome = effects.apply(&mut tx).await?;
+        let settled = sqlx::query!(
+            r#"
+            WITH settled AS (
+                UPDATE deliveries
+                   SET state = 'done', outcome = $3, finished_at = $4, lease_token = NULL,
+                       lease_expires_at = NULL
+                 WHERE id = $1 AND state = 'leased' AND lease_token = $2
+                RETURNING id, attempts
+            )
+            INSERT INTO attempts (delivery_id, number, started_at, finished_at, result)
+            SELECT id, attempts, $5, $4, 'done' FROM settled
+            "#,
+            lease.delivery,
+            lease.token,
+            outcome.as_str(),
+            now,
+            started_at,
+        )
+        .execute(tx.connection())
+        .await?;
+        if settled.rows_affected() != 1 {
+            tx.rollback().await?;
+            return Err(StoreError::LeaseLost(lease.delivery).into());
+        }
+        Ok(tx.commit(outcome).await?.into_inner())
+    }
+
+    /// Settles a delivery whose attempt failed: due again, or dead.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`]; [`StoreError::Unavailable`].
+    pub async fn settle_failed(
+        &self,
+        lease: &Lease,
+        started_at: OffsetDateTime,
+        now: OffsetDateTime,
+        verdict: Verdict,
+        error: &str,
+    ) -> Result<(), StoreError> {
+        let error = bounded(error);
+        let (state, result, due_at, reason) = match verdict {
+            Verdict::Retry(at) => ("ready", "retry", Some(at), None),
+            Verdict::Bury(reason) => ("dead", "dead", None, Some(reason.as_str())),
+        };
+        let settled = sqlx::query!(
+            r#"
+            WITH settled AS (
+                UPDATE deliveries
+                   SET state = $3, due_at = COALESCE($4, due_at), death_reason = $5,
+                       finished_at = CASE WHEN $3 = 'dead' THEN $6::timestamptz END,
+                       last_error = $7, lease_token = NULL, lease_expires_at = NULL
+                 WHERE id = $1 AND state = 'leased' AND lease_token = $2
+                RETURNING id, attempts
+            )
+            INSERT INTO attempts (delivery_id, number, started_at, finished_at, result, error)
+            SELECT id, attempts, $8, $6, $9, $7 FROM settled
+            "#,
+            lease.delivery,
+            lease.token,
+            state,
+            due_at,
+            reason,
+            now,
+            error,
+            started_at,
+            result,
+        )
+        .execute(&self.dispatch)
+        .await?;
+        if settled.rows_affected() == 1 { Ok(()) } else { Err(StoreError::LeaseLost(lease.delivery)) }
+    }
+}
+
+const LOST: &str = "the lease ran out with no result: the gateway that held it stopped, or the \
+                    handler outlived its deadline";
+
+fn interval(duration: Duration) -> PgInterval {
+    let microseconds = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+    PgInterval { months: 0, days: 0, microseconds }
+}

@@ -1,0 +1,317 @@
+//! Recording: events, their keys and their deliveries, in one statement for a whole group.
+
+use std::collections::HashMap;
+
+use sha2::{Digest, Sha256};
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::events::headers_to_json;
+use super::{Committed, DeathReason, EventId, Store, StoreError, StoredEvent, bounded};
+use crate::gate::{EventKey, Lane};
+
+/// An event that is to be recorded, and what is to be done about it.
+#[derive(Debug)]
+pub struct NewEvent {
+    /// The event.
+    pub event: StoredEvent,
+    /// By what it is recognised when it comes again.
+    pub key: KeyDigest,
+    /// Its lane, for every delivery.
+    pub lane: Option<Lane>,
+    /// What is to be done about it.
+    pub plan: Plan,
+}
+
+/// What is to be done about an event.
+#[derive(Debug, Clone)]
+pub enum Plan {
+    /// Hand it to these handlers.
+    Deliver {
+        /// The handlers' stored names.
+        handlers: Vec<&'static str>,
+        /// Whether a dead head holds its lane.
+        lane_blocks: bool,
+    },
+    /// Keep it as a dead letter.
+    Quarantine {
+        /// The closed reason.
+        reason: DeathReason,
+        /// What exactly is wrong.
+        detail: String,
+    },
+}
+
+/// The name under which quarantined requests stand among the deliveries: no handler has seen
+/// them.
+pub const GATE: &str = "gate";
+
+/// What is indexed of a key: its SHA-256, scoped by tenant and source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyDigest([u8; 32]);
+
+impl KeyDigest {
+    /// The digest of an event's key.
+    pub fn of(tenant: &str, source: &str, key: &EventKey) -> Self {
+        match key {
+            EventKey::Signed(id) => Self::scoped(tenant, source, b"id", id),
+            EventKey::BodyDigest(digest) => Self::scoped(tenant, source, b"body", digest),
+        }
+    }
+
+    /// The digest of an idempotency key.
+    pub fn of_request(tenant: &str, source: &str, key: &[u8; 32]) -> Self {
+        Self::scoped(tenant, source, b"request", key)
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn scoped(tenant: &str, source: &str, space: &[u8], key: &[u8]) -> Self {
+        let mut hash = Sha256::new();
+        for part in [tenant.as_bytes(), source.as_bytes(), space, key] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        Self(hash.finalize().into())
+    }
+}
+
+/// What became of one event of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is new, and stored.
+    Fresh,
+    /// It was seen before, as this event.
+    Seen(EventId),
+}
+
+impl Store {
+    /// Records a group of events with one statement, which commits on its own. Gives, in the
+    /// group's order, what became of each.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when the database refuses one of them (none is stored then);
+    /// [`StoreError::Unavailable`] leaves open whether they are stored.
+    pub async fn record(&self, group: &[&NewEvent]) -> Result<Committed<Vec<Recorded>>, StoreError> {
+        let recorded = self
+            .on_ingest_connection(self.commit_deadline, async |connection| {
+                insert(connection, group, self.key_retention).await
+            })
+            .await?;
+        Ok(Committed::by_statement(recorded))
+    }
+}
+
+/// Inserts keys, the events that are new under them, and their deliveries.
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    group: &[&NewEvent],
+    key_retention: time::Duration,
+) -> Result<Vec<Recorded>, StoreError> {
+    // Two groups that share keys wait for each other's rows: one order for all prevents a
+    // deadlock. A key that stands in the group twice is inserted once.
+    let mut order: Vec<&NewEvent> = group.to_vec();
+    order.sort_by_key(|new| new.key);
+    order.dedup_by_key(|new| new.key);
+    let times_seen = |key: KeyDigest| {
+        i32::try_from(group.iter().filter(|new| new.key == key).count()).unwrap_or(i32::MAX)
+    };
+    // Counting is quadratic, so only where there is something to count.
+    let repeated = order.len() < group.len();
+
+    let columns = Columns::of(&order);
+    let seen: Vec<i32> =
+        order.iter().map(|new| if repeated { times_seen(new.key) } else { 1 }).collect();
+    let expires: Vec<OffsetDateTime> =
+        order.iter().map(|new| new.event.received_at + key_retention).collect();
+    let planned = Planned::of(&order);
+
+    let rows = sqlx::query!(
+        r#"
+        WITH input AS (
+            SELECT * FROM UNNEST(
+                $1::uuid[], $2::bytea[], $3::int[], $4::timestamptz[], $5::text[], $6::text[],
+                $7::text[], $8::text[], $9::text[], $10::text[], $11::bool[], $12::text[],
+                $13::bigint[], $14::timestamptz[], $15::timestamptz[], $16::bytea[],
+                $17::bytea[], $18::bytea[], $19::bytea[]
+            ) AS t (
+                id, key, seen, expires_at, tenant, source, provider, kind, action, strength, late,
+                secret, skew_seconds, received_at, occurred_at, headers, claims, envelope, body
+            )
+        ), known AS (
+            INSERT INTO event_keys AS k (key, event_id, seen_count, last_seen_at, expires_at)
+            SELECT key, id, seen, received_at, expires_at FROM input
+            ON CONFLICT (key) DO UPDATE
+               SET seen_count = k.seen_count + excluded.seen_count,
+                   last_seen_at = GREATEST(k.last_seen_at, excluded.last_seen_at)
+            RETURNING k.key, k.event_id
+        ), stored AS (
+            INSERT INTO events (
+                id, key, tenant, source, provider, kind, action, strength, late, secret,
+                skew_seconds, received_at, occurred_at, headers, claims, envelope, body)
+            SELECT i.id, i.key, i.tenant, i.source, i.provider, i.kind, i.action, i.strength,
+                   i.late, i.secret, i.skew_seconds, i.received_at, i.occurred_at, i.headers,
+                   i.claims, i.envelope, i.body
+              FROM input i JOIN known k ON k.event_id = i.id
+        ), planned AS (
+            INSERT INTO deliveries (
+                event_id, source, handler, triggered_by, lane, lane_blocks, state, created_at,
+                due_at, finished_at, death_reason, last_error)
+            SELECT d.event_id, d.source, d.handler, 'arrival', d.lane, d.lane_blocks,
+                   CASE WHEN d.death_reason IS NULL THEN 'ready' ELSE 'dead' END,
+                   d.created_at, d.created_at,
+                   CASE WHEN d.death_reason IS NOT NULL THEN d.created_at END,
+                   d.death_reason, d.last_error
+              FROM UNNEST(
+                    $20::uuid[], $21::text[], $22::text[], $23::text[], $24::bool[],
+                    $25::timestamptz[], $26::text[], $27::text[]
+                   ) AS d (event_id, source, handler, lane, lane_blocks, created_at,
+                           death_reason, last_error)
+              JOIN known k ON k.event_id = d.event_id
+        )
+        SELECT key AS "key!", event_id AS "event_id!" FROM known
+        "#,
+        &columns.ids,
+        &columns.keys as &[&[u8]],
+        &seen,
+        &expires,
+        &columns.tenants as &[&str],
+        &columns.sources as &[&str],
+        &columns.providers as &[&str],
+        &columns.kinds as &[&str],
+        &columns.actions as &[Option<&str>],
+        &columns.strengths as &[&str],
+        &columns.lates,
+        &columns.secrets as &[&str],
+        &columns.skews as &[Option<i64>],
+        &columns.received,
+        &columns.occurred as &[Option<OffsetDateTime>],
+        &columns.headers as &[Vec<u8>],
+        &columns.claims as &[Option<&[u8]>],
+        &columns.envelopes as &[Option<&[u8]>],
+        &columns.bodies as &[&[u8]],
+        &planned.events,
+        &planned.sources as &[&str],
+        &planned.handlers as &[&str],
+        &planned.lanes as &[Option<&str>],
+        &planned.blocks,
+        &planned.created,
+        &planned.reasons as &[Option<&str>],
+        &planned.errors as &[Option<String>],
+    )
+    .fetch_all(connection)
+    .await?;
+
+    let known: HashMap<&[u8], Uuid> =
+        rows.iter().map(|row| (row.key.as_slice(), row.event_id)).collect();
+    group
+        .iter()
+        .map(|new| match known.get(new.key.as_bytes()) {
+            Some(id) if *id == new.event.id.0 => Ok(Recorded::Fresh),
+            Some(id) => Ok(Recorded::Seen(EventId(*id))),
+            None => Err(StoreError::Inconsistent {
+                table: "event_keys",
+                column: "key",
+                row: new.event.id.to_string(),
+            }),
+        })
+        .collect()
+}
+
+/// The events of a group, by column.
+struct Columns<'a> {
+    ids: Vec<Uuid>,
+    keys: Vec<&'a [u8]>,
+    tenants: Vec<&'a str>,
+    sources: Vec<&'a str>,
+    providers: Vec<&'a str>,
+    kinds: Vec<&'a str>,
+    actions: Vec<Option<&'a str>>,
+    strengths: Vec<&'a str>,
+    lates: Vec<bool>,
+    secrets: Vec<&'a str>,
+    skews: Vec<Option<i64>>,
+    received: Vec<OffsetDateTime>,
+    occurred: Vec<Option<OffsetDateTime>>,
+    headers: Vec<Vec<u8>>,
+    claims: Vec<Option<&'a [u8]>>,
+    envelopes: Vec<Option<&'a [u8]>>,
+    bodies: Vec<&'a [u8]>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(group: &[&'a NewEvent]) -> Self {
+        fn column<'a, T>(group: &[&'a NewEvent], of: impl Fn(&'a StoredEvent) -> T) -> Vec<T> {
+            group.iter().map(|new| of(&new.event)).collect()
+        }
+        Self {
+            ids: column(group, |event| event.id.0),
+            keys: group.iter().map(|new| new.key.as_bytes()).collect(),
+            tenants: column(group, |event| event.tenant.as_str()),
+            sources: column(group, |event| event.source.as_str()),
+            providers: column(group, |event| event.provider.as_str()),
+            kinds: column(group, |event| event.kind.as_str()),
+            actions: column(group, |event| event.action.as_deref()),
+            strengths: column(group, |event| event.strength.as_str()),
+            lates: column(group, |event| event.late),
+            secrets: column(group, |event| event.secret.as_str()),
+            skews: column(group, |event| event.skew_seconds),
+            received: column(group, |event| event.received_at),
+            occurred: column(group, |event| event.occurred_at),
+            headers: column(group, |event| headers_to_json(&event.headers)),
+            claims: column(group, |event| event.claims.as_deref()),
+            envelopes: column(group, |event| event.envelope.as_deref()),
+            bodies: column(group, |event| event.body.as_ref()),
+        }
+    }
+}
+
+/// The deliveries of a group, by column.
+#[derive(Default)]
+pub(super) struct Planned<'a> {
+    pub(super) events: Vec<Uuid>,
+    pub(super) sources: Vec<&'a str>,
+    pub(super) handlers: Vec<&'a str>,
+    pub(super) lanes: Vec<Option<&'a str>>,
+    pub(super) blocks: Vec<bool>,
+    pub(super) created: Vec<OffsetDateTime>,
+    pub(super) reasons: Vec<Option<&'a str>>,
+    pub(super) errors: Vec<Option<String>>,
+}
+
+impl<'a> Planned<'a> {
+    fn of(group: &[&'a NewEvent]) -> Self {
+        let mut planned = Self::default();
+        for new in group {
+            planned.push(&new.event, new.lane.as_ref(), &new.plan);
+        }
+        planned
+    }
+
+    fn push(&mut self, event: &'a StoredEvent, lane: Option<&'a Lane>, plan: &'a Plan) {
+        let mut row = |handler, blocks, reason, error| {
+            self.events.push(event.id.0);
+            self.sources.push(&event.source);
+            self.handlers.push(handler);
+            self.lanes.push(lane.map(Lane::as_str));
+            self.blocks.push(blocks);
+            self.created.push(event.received_at);
+            self.reasons.push(reason);
+            self.errors.push(error);
+        };
+        match plan {
+            Plan::Deliver { handlers, lane_blocks } => {
+                for handler in handlers {
+                    row(*handler, *lane_blocks, None, None);
+                }
+            }
+            Plan::Quarantine { reason, detail } => {
+                row(GATE, false, Some(reason.as_str()), Some(bounded(detail)));
+            }
+        }
+    }
+}
