@@ -1,7 +1,14 @@
 //! Sealpost: a signed-webhook ingestion gateway.
 pub mod clock;
-pub mod dispatch;
+pub mod telemetry;
+
 pub mod gate;
+
 pub mod postgres;
-pub mod providers;
 pub mod store;
+
+pub mod dispatch;
+pub mod intake;
+pub mod providers;
+
+pub mod http;

@@ -111,10 +111,22 @@ impl Dispatcher {
 
     /// Works until `stop`, then finishes what it holds.
     pub async fn run(&self, stop: &CancellationToken) {
+        let mut looked = tokio::time::Instant::now();
         while !stop.is_cancelled() {
-            match self.turn(stop).await {
+            let turn = async {
+                if looked.elapsed() >= self.settings.poll {
+                    looked = tokio::time::Instant::now();
+                    self.recover().await?;
+                }
+                self.claim_and_start().await
+            };
+            match turn.await {
                 Ok(0) => {
                     stop.run_until_cancelled(self.wakeup.wait(self.settings.poll)).await;
+                }
+                Ok(_) if self.permits.available_permits() == 0 => {
+                    // Wait for room; the permit is given back at once, the next turn takes its own.
+                    drop(stop.run_until_cancelled(self.permits.acquire()).await);
                 }
                 Ok(_) => {}
                 Err(error) => {
@@ -127,16 +139,14 @@ impl Dispatcher {
         self.wait_for_all().await;
     }
 
-    /// Claims as many as there are permits, without waiting for those that run.
-    async fn turn(&self, stop: &CancellationToken) -> Result<usize, StoreError> {
-        // A lost lease waits for an empty room; while it waits nothing new begins.
-        let suspects = if self.tasks.is_empty() { self.run_suspect().await? } else { 0 };
-        let started = self.claim_and_start().await?;
-        if started > 0 && self.permits.available_permits() == 0 {
-            // Wait for room. The permit is given back at once: the next turn takes its own.
-            drop(stop.run_until_cancelled(self.permits.acquire()).await);
+    /// Runs deliveries whose lease ran out, one by one in an otherwise empty room.
+    async fn recover(&self) -> Result<(), StoreError> {
+        if !self.store.any_lost(&self.sources).await? {
+            return Ok(());
         }
-        Ok(started + suspects)
+        self.wait_for_all().await;
+        while self.run_suspect().await? > 0 {}
+        Ok(())
     }
 
     async fn claim_and_start(&self) -> Result<usize, StoreError> {
@@ -146,8 +156,7 @@ impl Dispatcher {
         }
         let share = i64::try_from((free / self.sources.len()).max(1)).unwrap_or(1);
         let now = self.clock.now();
-        let leases =
-            self.store.claim_ready(&self.sources, now, share, self.settings.lease).await?;
+        let leases = self.store.claim_ready(&self.sources, now, share, self.settings.lease).await?;
         let count = leases.len();
         for lease in leases {
             self.start(lease).await;

@@ -24,9 +24,8 @@ pub struct TransferAges {
 }
 
 /// A provider's own housekeeping; gives how many rows it touched.
-pub type Sweep = Arc<
-    dyn Fn(Store, OffsetDateTime) -> BoxFuture<'static, Result<u64, StoreError>> + Send + Sync,
->;
+pub type Sweep =
+    Arc<dyn Fn(Store, OffsetDateTime) -> BoxFuture<'static, Result<u64, StoreError>> + Send + Sync>;
 
 /// Keeps the tables in order.
 #[derive(Clone)]

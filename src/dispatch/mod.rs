@@ -23,7 +23,7 @@ mod retry;
 mod run;
 mod wakeup;
 
-pub use dispatcher::{DispatchSettings, Dispatcher};
+pub use dispatcher::{DispatchSettings, Dispatcher, Draw};
 pub use handler::{Attempt, BoxError, Failure, Handler, Kinds};
 pub use housekeeping::{Housekeeping, Sweep, TransferAges};
 pub use registry::Registry;

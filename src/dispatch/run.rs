@@ -82,13 +82,16 @@ impl Runner {
         };
         let event = match self.store.event(lease.event).await {
             Ok(Some(event)) => event,
-            Ok(None) => return Err(Failure::permanent(DeathReason::Permanent, "the event is gone")),
+            Ok(None) => {
+                return Err(Failure::permanent(DeathReason::Permanent, "the event is gone"));
+            }
             Err(error) => return Err(Failure::transient(error)),
         };
         let attempt = Attempt { number: lease.attempt, started_at };
         #[expect(clippy::disallowed_methods, reason = "awaited below: it cannot be lost")]
         let mut task = self.handlers.spawn(
-            async move { handler.handle(&event, attempt).await }.instrument(tracing::Span::current()),
+            async move { handler.handle(&event, attempt).await }
+                .instrument(tracing::Span::current()),
         );
         match tokio::time::timeout(self.handler_deadline, &mut task).await {
             Ok(Ok(result)) => result,

@@ -1,7 +1,11 @@
 //! The managed local cluster.
 /// How to reach a managed cluster.
 #[derive(Debug, Clone)]
-pub struct Endpoint { /// a
- pub socket_dir: std::path::PathBuf, /// b
- pub port: u16, /// c
- pub user: String }
+pub struct Endpoint {
+    /// a
+    pub socket_dir: std::path::PathBuf,
+    /// b
+    pub port: u16,
+    /// c
+    pub user: String,
+}

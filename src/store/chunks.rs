@@ -568,4 +568,3 @@ fn subject_digest(manifest: &Manifest) -> [u8; 32] {
 fn digests(found: &[u8], promised: &[u8]) -> String {
     format!("SHA-256 {}, not {}", hex::encode(found), hex::encode(promised))
 }
-

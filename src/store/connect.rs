@@ -142,12 +142,17 @@ impl Target {
     /// [`OpenError::Pending`] says how many are.
     pub async fn check_migrated(&self) -> Result<(), OpenError> {
         let mut connection = self.connect().await?;
-        let table = sqlx::query_scalar!(r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "there!""#)
-            .fetch_one(&mut connection)
-            .await
-            .map_err(OpenError::Connect)?;
+        let table = sqlx::query_scalar!(
+            r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "there!""#
+        )
+        .fetch_one(&mut connection)
+        .await
+        .map_err(OpenError::Connect)?;
         let applied = if table {
-            connection.list_applied_migrations("_sqlx_migrations").await.map_err(OpenError::Migrate)?
+            connection
+                .list_applied_migrations("_sqlx_migrations")
+                .await
+                .map_err(OpenError::Migrate)?
         } else {
             Vec::new()
         };
@@ -189,17 +194,13 @@ impl Target {
     }
 
     pub(super) fn pool(&self, size: u32, name: &str, settings: PoolSettings) -> PgPool {
-        let bounded = self
-            .0
-            .clone()
-            .application_name(&format!("sealpost {name}"))
-            .options([
-                // The role's or the database's default may be `off`: an acknowledgement needs it.
-                ("synchronous_commit", "on".to_owned()),
-                ("statement_timeout", format!("{}ms", settings.statement.as_millis())),
-                ("lock_timeout", "1s".to_owned()),
-                ("idle_in_transaction_session_timeout", "10s".to_owned()),
-            ]);
+        let bounded = self.0.clone().application_name(&format!("sealpost {name}")).options([
+            // The role's or the database's default may be `off`: an acknowledgement needs it.
+            ("synchronous_commit", "on".to_owned()),
+            ("statement_timeout", format!("{}ms", settings.statement.as_millis())),
+            ("lock_timeout", "1s".to_owned()),
+            ("idle_in_transaction_session_timeout", "10s".to_owned()),
+        ]);
         PgPoolOptions::new()
             .max_connections(size)
             .acquire_timeout(settings.acquire)

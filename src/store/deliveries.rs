@@ -103,6 +103,23 @@ impl Store {
         Ok(leases)
     }
 
+    /// Whether a lease has run out.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn any_lost(&self, sources: &[String]) -> Result<bool, StoreError> {
+        let any = sqlx::query_scalar!(
+            r#"SELECT EXISTS (
+                SELECT 1 FROM deliveries
+                 WHERE state = 'leased' AND lease_expires_at < clock_timestamp()
+                   AND source = ANY($1)) AS "any!""#,
+            sources,
+        )
+        .fetch_one(&self.dispatch)
+        .await?;
+        Ok(any)
+    }
+
     /// Takes one delivery whose lease ran out, if there is one, and notes the lost attempt.
     /// Those that have used up `max_attempts` become dead letters instead: a delivery that kills
     /// its gateway every time must come to an end. Gives also how many were buried.
@@ -266,7 +283,11 @@ impl Store {
         )
         .execute(&self.dispatch)
         .await?;
-        if settled.rows_affected() == 1 { Ok(()) } else { Err(StoreError::LeaseLost(lease.delivery)) }
+        if settled.rows_affected() == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::LeaseLost(lease.delivery))
+        }
     }
 }
 

@@ -97,10 +97,7 @@ async fn claim(
     Ok((row.event_id, row.fingerprint.unwrap_or_default()))
 }
 
-async fn is_quarantined(
-    connection: &mut PgConnection,
-    event: EventId,
-) -> Result<bool, StoreError> {
+async fn is_quarantined(connection: &mut PgConnection, event: EventId) -> Result<bool, StoreError> {
     let found = sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT 1 FROM deliveries WHERE event_id = $1 AND handler = $2) AS "found!""#,
         event.0,

@@ -87,9 +87,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn ping(&self) -> Result<(), StoreError> {
-        let asking = async {
-            sqlx::query_scalar!(r#"SELECT 1 AS "one!""#).fetch_one(&self.operator).await
-        };
+        let asking =
+            async { sqlx::query_scalar!(r#"SELECT 1 AS "one!""#).fetch_one(&self.operator).await };
         match tokio::time::timeout(Duration::from_secs(2), asking).await {
             Ok(answer) => answer.map(drop).map_err(StoreError::from),
             Err(_) => Err(StoreError::timed_out()),

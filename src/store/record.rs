@@ -96,7 +96,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Refused`] when the database refuses one of them (none is stored then);
     /// [`StoreError::Unavailable`] leaves open whether they are stored.
-    pub async fn record(&self, group: &[&NewEvent]) -> Result<Committed<Vec<Recorded>>, StoreError> {
+    pub async fn record(
+        &self,
+        group: &[&NewEvent],
+    ) -> Result<Committed<Vec<Recorded>>, StoreError> {
         let recorded = self
             .on_ingest_connection(self.commit_deadline, async |connection| {
                 insert(connection, group, self.key_retention).await

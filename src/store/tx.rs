@@ -19,12 +19,6 @@ impl Tx<'_> {
         &mut self.0
     }
 
-    /// A transaction inside this one, that can be given up alone.
-    pub(super) async fn savepoint(&mut self) -> Result<Tx<'_>, StoreError> {
-        use sqlx::Acquire;
-        Ok(Tx(self.0.begin().await?))
-    }
-
     /// Commits, and vouches for it: `value` is what the transaction has come to.
     ///
     /// # Errors
@@ -32,10 +26,6 @@ impl Tx<'_> {
     pub async fn commit<T>(self, value: T) -> Result<Committed<T>, StoreError> {
         self.0.commit().await?;
         Ok(Committed(value))
-    }
-
-    pub(super) async fn release(self) -> Result<(), StoreError> {
-        Ok(self.0.commit().await?)
     }
 
     pub(super) async fn rollback(self) -> Result<(), StoreError> {
@@ -58,6 +48,11 @@ impl<T> Committed<T> {
         Self(value)
     }
 
+    /// What was committed, in other words.
+    pub fn map<U>(self, into: impl FnOnce(T) -> U) -> Committed<U> {
+        Committed(into(self.0))
+    }
+
     /// What was committed.
     pub fn into_inner(self) -> T {
         self.0
@@ -66,5 +61,12 @@ impl<T> Committed<T> {
     /// What was committed.
     pub fn get(&self) -> &T {
         &self.0
+    }
+}
+
+impl<T> Committed<Vec<T>> {
+    /// What was committed together, one by one.
+    pub fn split(self) -> impl Iterator<Item = Committed<T>> {
+        self.0.into_iter().map(Committed)
     }
 }

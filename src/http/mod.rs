@@ -1,0 +1,74 @@
+//! The two listeners. The ingest listener takes webhooks and knows nothing else; the operator
+//! listener is for people and machines that run the gateway.
+
+mod answer;
+mod health;
+mod peer;
+mod problem;
+mod receive;
+mod report;
+mod routes;
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::{App, HttpServer, web};
+
+pub use health::Operator;
+pub use receive::{Decoy, Ingest, RequestIds};
+pub use routes::Routes;
+
+/// How long a head may take to arrive.
+const HEAD_DEADLINE: Duration = Duration::from_secs(5);
+/// How long an idle connection is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Connections per worker.
+const MAX_CONNECTIONS: usize = 1024;
+/// Seconds that requests may take to finish when the gateway stops.
+const DRAIN_SECONDS: u64 = 15;
+
+/// Every path of the ingest listener: one handler, which looks the path up itself, since paths
+/// come from the configuration and must not be decoded or redirected on the way.
+///
+/// # Errors
+/// When the socket cannot be listened on.
+pub fn ingest(
+    listener: TcpListener,
+    ingest: web::Data<Ingest>,
+    workers: usize,
+) -> std::io::Result<Server> {
+    let server = HttpServer::new(move || {
+        App::new().app_data(ingest.clone()).default_service(web::to(receive::receive))
+    })
+    .workers(workers)
+    .max_connections(MAX_CONNECTIONS)
+    .client_request_timeout(HEAD_DEADLINE)
+    .client_disconnect_timeout(Duration::from_secs(1))
+    .keep_alive(KEEP_ALIVE)
+    .shutdown_timeout(DRAIN_SECONDS)
+    .disable_signals()
+    .listen(listener)?;
+    Ok(server.run())
+}
+
+/// Every path of the operator listener.
+///
+/// # Errors
+/// When the socket cannot be listened on.
+pub fn operator(listener: TcpListener, operator: web::Data<Operator>) -> std::io::Result<Server> {
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(operator.clone())
+            .route("/healthz", web::get().to(health::healthz))
+            .route("/readyz", web::get().to(health::readyz))
+            .route("/metrics", web::get().to(health::metrics))
+    })
+    .workers(1)
+    .client_request_timeout(HEAD_DEADLINE)
+    .keep_alive(KEEP_ALIVE)
+    .shutdown_timeout(DRAIN_SECONDS)
+    .disable_signals()
+    .listen(listener)?;
+    Ok(server.run())
+}

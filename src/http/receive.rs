@@ -1,0 +1,307 @@
+//! The ingest listener's one handler. Cheap refusals come first, in this order: path, method,
+//! head, encoding, signature headers, the peer's lane, declared size; then the body, bounded in
+//! bytes and time; then everything behind the gate.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::{Bytes, BytesMut};
+use futures_util::{FutureExt, StreamExt};
+use ipnet::IpNet;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use super::answer;
+use super::peer;
+use super::problem::{Problem, of_rejection};
+use super::report::Report;
+use super::routes::{Found, Route, Routes};
+use crate::clock::SharedClock;
+use crate::gate::{RawRequest, Refusal, RequestHead, Secret};
+use crate::intake::{ByteBudget, Intake, Pass, Peer, Peers, Reservation, Source};
+
+/// The largest head, in bytes of names and values.
+const MAX_HEAD: usize = 16 * 1024;
+/// The most header lines.
+const MAX_HEADERS: usize = 64;
+/// The longest request target.
+const MAX_TARGET: usize = 2 * 1024;
+
+/// What the ingest listener needs.
+pub struct Ingest {
+    /// Where paths lead.
+    pub routes: Routes,
+    /// What takes requests on.
+    pub intake: Intake,
+    /// The clock.
+    pub clock: SharedClock,
+    /// Bytes of bodies in flight.
+    pub budget: ByteBudget,
+    /// Peers that keep failing.
+    pub peers: Arc<Peers>,
+    /// Proxies whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Where recording goes on when its connection breaks.
+    pub tasks: TaskTracker,
+    /// What stands in for the secret of a source that does not exist.
+    pub decoy: Decoy,
+    /// Tells requests of this process apart.
+    pub requests: RequestIds,
+}
+
+/// A source that does not exist is treated as one that does, up to the answer: its body is read,
+/// up to the largest limit there is, and a MAC is run over it.
+pub struct Decoy {
+    /// A secret that nobody has.
+    pub secret: Secret,
+    /// The largest body of any source.
+    pub max_body: usize,
+    /// The longest deadline of any source.
+    pub deadline: Duration,
+    /// Every header that any source's signature stands in.
+    pub headers: Vec<&'static str>,
+    /// The name under which its failures count.
+    pub name: Arc<str>,
+}
+
+/// Makes ids of requests.
+#[derive(Debug)]
+pub struct RequestIds {
+    process: u32,
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    /// Ids of a process that has this number.
+    pub fn new(process: u32) -> Self {
+        Self { process, next: AtomicU64::new(1) }
+    }
+
+    fn next(&self) -> String {
+        format!("{:08x}-{:x}", self.process, self.next.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// A request that goes no further, and the closed word for why.
+type Stop = (Problem, &'static str);
+
+/// Receives one request.
+pub(super) async fn receive(
+    request: HttpRequest,
+    payload: web::Payload,
+    ingest: web::Data<Ingest>,
+) -> HttpResponse {
+    let id = ingest.requests.next();
+    let mut report = Report::begin(&id, ingest.clock.now());
+    let guarded = std::panic::AssertUnwindSafe(answer_to(&request, payload, &ingest, &mut report));
+    let answered = guarded.catch_unwind().await.unwrap_or_else(|_| {
+        metrics::counter!("sealpost_panics_total").increment(1);
+        Err((Problem::Internal, "panic"))
+    });
+    match answered {
+        Ok(receipt) => {
+            report.accepted(receipt.get(), ingest.clock.now());
+            answer::of_receipt(receipt, &id)
+        }
+        Err((problem, reason)) => {
+            report.rejected(problem, reason, ingest.clock.now());
+            problem.respond(&id)
+        }
+    }
+}
+
+async fn answer_to(
+    request: &HttpRequest,
+    payload: web::Payload,
+    ingest: &Ingest,
+    report: &mut Report,
+) -> Result<crate::store::Committed<crate::intake::Receipt>, Stop> {
+    let address = peer::address(request, &ingest.trusted_proxies);
+    report.peer = address;
+    let found = ingest.routes.find(request.uri().path());
+    if matches!(found, Found::Nothing) {
+        return Err((Problem::NotFound, "not_found"));
+    }
+    if request.method() != actix_web::http::Method::POST {
+        return Err((Problem::MethodNotAllowed, "method"));
+    }
+    check_head(request)?;
+
+    let peer = address.map(Peer::from);
+    let Found::Route(route) = found else {
+        return Err(unknown_source(request, payload, ingest, peer).await);
+    };
+    let now = ingest.clock.now();
+    let (source, head) = match choose(request, route, now.unix_timestamp()) {
+        Ok(chosen) => chosen,
+        Err(refusal) => {
+            if let (Some(peer), Some(source)) = (peer, route.sources.first()) {
+                report.source(source);
+                ingest.peers.failed(peer, &source.name);
+            }
+            return Err((Problem::Unauthorized, refusal.reason()));
+        }
+    };
+    report.source(&source);
+    let _pass = enter(ingest, peer, &source.name)?;
+    let mut reservation = ingest.budget.open();
+    let limits = Limits { bytes: source.max_body, deadline: source.body_deadline };
+    let body = read_body(request, payload, limits, &mut reservation).await?;
+    report.size_bytes = body.len();
+
+    // The connection may break at any await: what is behind the gate goes on without it.
+    let (intake, taken) = (ingest.intake.clone(), Arc::clone(&source));
+    let recording = ingest.tasks.spawn(async move {
+        let accepted = intake.accept(&taken, RawRequest::new(head, body), now).await;
+        drop(reservation);
+        accepted
+    });
+    match recording.await {
+        Ok(Ok(receipt)) => Ok(receipt),
+        Ok(Err(rejection)) => {
+            let (problem, reason) = of_rejection(&rejection);
+            if let (Problem::Unauthorized, Some(peer)) = (problem, peer) {
+                ingest.peers.failed(peer, &source.name);
+            }
+            Err((problem, reason))
+        }
+        Err(error) => {
+            tracing::error!(error = %error, "recording did not come to an end");
+            Err((Problem::Internal, "panic"))
+        }
+    }
+}
+
+fn check_head(request: &HttpRequest) -> Result<(), Stop> {
+    let headers = request.headers();
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if bytes > MAX_HEAD || headers.len() > MAX_HEADERS || target > MAX_TARGET {
+        return Err((Problem::HeadTooLarge, "header_limit"));
+    }
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING);
+    if encodings.any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err((Problem::Encoded, "content_encoding"));
+    }
+    Ok(())
+}
+
+/// The source that the request's headers are for, and what its provider may see of the head.
+/// Where several sources share a path, the first that does not disown the request is it.
+fn choose(
+    request: &HttpRequest,
+    route: &Route,
+    now: i64,
+) -> Result<(Arc<Source>, RequestHead), Refusal> {
+    let mut refusal = Refusal::UnknownSource;
+    for source in &route.sources {
+        let head = head_for(request, route, source);
+        match source.gate.precheck(&head, now) {
+            Ok(()) => return Ok((Arc::clone(source), head)),
+            Err(Refusal::UnknownSource) => {}
+            Err(other) => refusal = other,
+        }
+    }
+    Err(refusal)
+}
+
+fn head_for(request: &HttpRequest, route: &Route, source: &Source) -> RequestHead {
+    let mut head = RequestHead {
+        action: route.action,
+        query: request.uri().query().map(str::to_owned),
+        ..RequestHead::default()
+    };
+    for name in source.gate.provider.headers() {
+        for value in request.headers().get_all(*name) {
+            head.headers.push(name, Bytes::copy_from_slice(value.as_bytes()));
+        }
+    }
+    head
+}
+
+fn enter(ingest: &Ingest, peer: Option<Peer>, source: &Arc<str>) -> Result<Option<Pass>, Stop> {
+    let Some(peer) = peer else { return Ok(None) };
+    let pass = ingest.peers.enter(peer, source);
+    pass.map(Some).map_err(|_| (Problem::TooMany { after: 1 }, "rate_unauth"))
+}
+
+/// Does for a source that does not exist what would be done for one that does.
+async fn unknown_source(
+    request: &HttpRequest,
+    payload: web::Payload,
+    ingest: &Ingest,
+    peer: Option<Peer>,
+) -> Stop {
+    let refused = (Problem::Unauthorized, Refusal::UnknownSource.reason());
+    let decoy = &ingest.decoy;
+    let signed = decoy.headers.iter().any(|name| request.headers().contains_key(*name));
+    if signed {
+        let _pass = match enter(ingest, peer, &decoy.name) {
+            Ok(pass) => pass,
+            Err(stop) => return stop,
+        };
+        let mut reservation = ingest.budget.open();
+        let limits = Limits { bytes: decoy.max_body, deadline: decoy.deadline };
+        match read_body(request, payload, limits, &mut reservation).await {
+            Ok(body) => {
+                std::hint::black_box(decoy.secret.sign(&[&body]));
+            }
+            Err(stop) => return stop,
+        }
+    }
+    if let Some(peer) = peer {
+        ingest.peers.failed(peer, &decoy.name);
+    }
+    refused
+}
+
+#[derive(Clone, Copy)]
+struct Limits {
+    bytes: usize,
+    deadline: Duration,
+}
+
+/// Reads the body, exactly as it is on the wire. A body that comes in one piece is not copied.
+async fn read_body(
+    request: &HttpRequest,
+    mut payload: web::Payload,
+    limits: Limits,
+    reservation: &mut Reservation,
+) -> Result<Bytes, Stop> {
+    let too_large = (Problem::TooLarge { limit: limits.bytes }, "too_large");
+    let declared = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok())
+        .unwrap_or(0);
+    if declared > limits.bytes as u64 {
+        return Err(too_large);
+    }
+    let reading = async {
+        let mut whole = Bytes::new();
+        let mut pieces = BytesMut::new();
+        while let Some(piece) = payload.next().await {
+            let piece = piece.map_err(|_| (Problem::BodyBroken, "http_framing"))?;
+            if !reservation.grow(piece.len()) {
+                return Err((Problem::unavailable(), "inflight_bytes"));
+            }
+            if whole.len() + pieces.len() + piece.len() > limits.bytes {
+                return Err(too_large);
+            }
+            if whole.is_empty() && pieces.is_empty() {
+                whole = piece;
+                continue;
+            }
+            pieces.extend_from_slice(&std::mem::take(&mut whole));
+            pieces.extend_from_slice(&piece);
+        }
+        Ok(if pieces.is_empty() { whole } else { pieces.freeze() })
+    };
+    let ends = Instant::now() + limits.deadline;
+    tokio::time::timeout_at(ends, reading)
+        .await
+        .unwrap_or(Err((Problem::BodyTimeout, "body_timeout")))
+}

@@ -1,0 +1,102 @@
+//! One log line and one count for every request.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+use tracing::{info, warn};
+
+use super::problem::Problem;
+use crate::gate::Quarantine;
+use crate::intake::{Receipt, Source};
+
+/// What is said about a request when it is over. Never its body, signature, query or headers.
+pub(super) struct Report {
+    request_id: String,
+    began: OffsetDateTime,
+    source: Option<(Arc<str>, &'static str)>,
+    /// Whose request it is.
+    pub(super) peer: Option<IpAddr>,
+    /// The size of its body, when that was read.
+    pub(super) size_bytes: usize,
+}
+
+impl Report {
+    pub(super) fn begin(request_id: &str, began: OffsetDateTime) -> Self {
+        Self { request_id: request_id.to_owned(), began, source: None, peer: None, size_bytes: 0 }
+    }
+
+    pub(super) fn source(&mut self, source: &Source) {
+        self.source = Some((Arc::clone(&source.name), source.gate.provider.name()));
+    }
+
+    pub(super) fn accepted(&self, receipt: &Receipt, now: OffsetDateTime) {
+        let (outcome, reason, event) = match receipt {
+            Receipt::Accepted(event) => ("accepted", "", event),
+            Receipt::Duplicate(event) => ("duplicate", "seen_before", event),
+            Receipt::Quarantined(event, reason) => {
+                ("quarantined", Quarantine::as_str(*reason), event)
+            }
+            Receipt::Chunk { event, .. } => ("accepted", "chunk", event),
+            Receipt::Replayed { event, .. } => ("duplicate", "idempotency_key", event),
+        };
+        info!(
+            event = outcome_event(outcome),
+            reason,
+            request.id = self.request_id,
+            source.name = self.source_name(),
+            source.kind = self.kind(),
+            peer = self.peer.map(tracing::field::display),
+            event.id = %event,
+            size_bytes = self.size_bytes,
+            duration_ms = self.milliseconds(now),
+        );
+        self.count(outcome, reason, now);
+    }
+
+    pub(super) fn rejected(&self, problem: Problem, reason: &'static str, now: OffsetDateTime) {
+        warn!(
+            event = outcome_event("rejected"),
+            reason,
+            status = problem.status(),
+            request.id = self.request_id,
+            source.name = self.source_name(),
+            source.kind = self.kind(),
+            peer = self.peer.map(tracing::field::display),
+            size_bytes = self.size_bytes,
+            duration_ms = self.milliseconds(now),
+        );
+        self.count("rejected", reason, now);
+    }
+
+    fn count(&self, outcome: &'static str, reason: &'static str, now: OffsetDateTime) {
+        let kind = self.kind();
+        metrics::counter!(
+            "sealpost_ingest_total", "kind" => kind, "outcome" => outcome, "reason" => reason
+        )
+        .increment(1);
+        metrics::histogram!("sealpost_ingest_seconds", "outcome" => outcome)
+            .record((now - self.began).as_seconds_f64().max(0.0));
+    }
+
+    fn source_name(&self) -> &str {
+        self.source.as_ref().map_or("", |(name, _)| name)
+    }
+
+    fn kind(&self) -> &'static str {
+        self.source.as_ref().map_or("none", |(_, kind)| kind)
+    }
+
+    fn milliseconds(&self, now: OffsetDateTime) -> f64 {
+        (now - self.began).as_seconds_f64() * 1_000.0
+    }
+}
+
+fn outcome_event(outcome: &str) -> &'static str {
+    match outcome {
+        "accepted" => "ingest.accepted",
+        "duplicate" => "ingest.duplicate",
+        "quarantined" => "ingest.quarantined",
+        _ => "ingest.rejected",
+    }
+}

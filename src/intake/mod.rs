@@ -1,0 +1,335 @@
+//! Intake: takes a request from the listener to its commit.
+//!
+//! - A [`Source`] is one sender's way in.
+//! - [`Intake::accept`] verifies a request, names it, and records it: by the [`Batch`] for whole
+//!   events, by the store's buffer for chunks. It gives a [`Receipt`], but only inside a
+//!   [`Committed`]: the listener can answer 2xx with nothing else.
+//! - Late requests ask the [`LateDesk`], and only after their token's MAC holds.
+//!
+//! Nothing here calls a handler. When the process dies before the commit, the sender gets no
+//! answer and sends again; when it dies after, the repetition is a duplicate.
+
+mod batch;
+mod limits;
+mod source;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+
+pub use batch::{Batch, NotStored};
+pub use limits::{ByteBudget, LaneFull, Pass, Peer, Peers, Reservation};
+pub use source::{Rate, Source, Takers};
+
+use crate::gate::{
+    Chunk, Envelope, EventKey, Lane, LateRequest, Named, Quarantine, Quarantined, RawRequest,
+    Refusal, VerifiedRequest,
+};
+use crate::store::{
+    Added, Committed, DeathReason, EventId, KeyDigest, Keyed, NewChunk, NewEvent, Plan, Recorded,
+    Store, StoreError, StoredEvent,
+};
+
+/// Knows which runs are still awaited.
+#[async_trait]
+pub trait LateDesk: Send + Sync {
+    /// Whether what `claims` names is awaited although its token is past its time.
+    ///
+    /// # Errors
+    /// [`StoreError`] when that cannot be found out now.
+    async fn awaits(
+        &self,
+        source: &str,
+        claims: &[u8],
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError>;
+}
+
+/// What became of an authentic request. Only ever seen inside a [`Committed`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Receipt {
+    /// Stored as this event.
+    Accepted(EventId),
+    /// Seen before, as this event.
+    Duplicate(EventId),
+    /// Stored as a dead letter, for this reason.
+    Quarantined(EventId, Quarantine),
+    /// A chunk of what will be this event.
+    Chunk {
+        /// The event's id.
+        event: EventId,
+        /// How many chunks are there.
+        have: u32,
+        /// Of how many.
+        total: u32,
+    },
+    /// The request named itself and was answered before: the same answer again.
+    Replayed {
+        /// The event.
+        event: EventId,
+        /// Whether the first answer was that it is quarantined.
+        quarantined: bool,
+    },
+}
+
+/// Why a request was not recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum Rejection {
+    /// Not authentic, or not fresh.
+    #[error("not let in")]
+    Refused(#[source] Refusal),
+    /// The idempotency key was used with another body.
+    #[error("the idempotency key was used before with another body")]
+    KeyReused,
+    /// A request with the same idempotency key is being recorded.
+    #[error("a request with this idempotency key is being recorded")]
+    InProgress,
+    /// The source sends more than its quota.
+    #[error("the source sends more than its quota")]
+    RateLimited(std::time::Duration),
+    /// As much is waiting in open transfers as the source may have.
+    #[error("too much is waiting in open transfers")]
+    ChunkQuota,
+    /// It is not known to be stored.
+    #[error("not known to be stored")]
+    NotStored(#[source] NotStored),
+}
+
+/// Takes requests from the listener to their commit.
+#[derive(Clone)]
+pub struct Intake {
+    store: Store,
+    batch: Batch,
+    desk: Arc<dyn LateDesk>,
+    committed: Arc<dyn Fn() + Send + Sync>,
+    in_progress: Arc<Mutex<HashSet<KeyDigest>>>,
+}
+
+impl Intake {
+    /// An intake that records by `batch` and `store`. `committed` is called when a chunk or a
+    /// request that names itself made an event; the batch calls its own.
+    pub fn new(
+        store: Store,
+        batch: Batch,
+        desk: Arc<dyn LateDesk>,
+        committed: Arc<dyn Fn() + Send + Sync>,
+    ) -> Self {
+        Self { store, batch, desk, committed, in_progress: Arc::default() }
+    }
+
+    /// Verifies, names and records a request.
+    ///
+    /// # Errors
+    /// A [`Rejection`] when it is not authentic, or not known to be stored.
+    pub async fn accept(
+        &self,
+        source: &Source,
+        raw: RawRequest,
+        now: OffsetDateTime,
+    ) -> Result<Committed<Receipt>, Rejection> {
+        let verified = match raw.verify(&source.gate, now.unix_timestamp()) {
+            Ok(verified) => verified,
+            Err(Refusal::Late(late)) => self.admit_late(source, *late, now).await?,
+            Err(refusal) => return Err(Rejection::Refused(refusal)),
+        };
+        source.rate.take().map_err(Rejection::RateLimited)?;
+        match source.gate.provider.name_event(&verified) {
+            Named::Event(envelope) => self.event(source, &verified, envelope, now).await,
+            Named::Chunk(chunk) => self.chunk(source, &verified, &chunk, now).await,
+            Named::Quarantined(useless) => self.quarantine(source, &verified, useless, now).await,
+        }
+    }
+
+    async fn admit_late(
+        &self,
+        source: &Source,
+        late: LateRequest,
+        now: OffsetDateTime,
+    ) -> Result<VerifiedRequest, Rejection> {
+        let stale = || Rejection::Refused(Refusal::Stale { seconds: 0 });
+        let claims = late.claims().cloned().ok_or_else(stale)?;
+        let awaited = self.desk.awaits(&source.name, &claims, now).await;
+        match awaited.map_err(|error| not_stored(&error))? {
+            true => Ok(late.admit()),
+            false => Err(stale()),
+        }
+    }
+
+    async fn event(
+        &self,
+        source: &Source,
+        verified: &VerifiedRequest,
+        envelope: Envelope,
+        now: OffsetDateTime,
+    ) -> Result<Committed<Receipt>, Rejection> {
+        if envelope.kind.len() > Envelope::MAX_KIND || envelope.kind.contains('\0') {
+            let detail = format!("the event type has {} bytes", envelope.kind.len());
+            let useless = Quarantined { reason: Quarantine::FieldLength, detail, kind: None };
+            return self.quarantine(source, verified, useless, now).await;
+        }
+        let plan = Plan::Deliver {
+            handlers: (source.takers)(&envelope.kind),
+            lane_blocks: source.lane_blocks,
+        };
+        let key = KeyDigest::of(&source.tenant, &source.name, &envelope.key);
+        let event = StoredEvent {
+            occurred_at: envelope.occurred_at,
+            ..stored(source, verified, envelope.kind.into_owned(), now)
+        };
+        let new = NewEvent { event, key, lane: envelope.lane, plan };
+        self.record(source, verified, new, None).await
+    }
+
+    async fn quarantine(
+        &self,
+        source: &Source,
+        verified: &VerifiedRequest,
+        useless: Quarantined,
+        now: OffsetDateTime,
+    ) -> Result<Committed<Receipt>, Rejection> {
+        let Quarantined { reason, detail, kind } = useless;
+        let kind = kind
+            .filter(|kind| kind.len() <= Envelope::MAX_KIND && !kind.contains('\0'))
+            .unwrap_or_else(|| "unrecognised".to_owned());
+        let key = EventKey::BodyDigest(verified.body_digest());
+        let new = NewEvent {
+            event: stored(source, verified, kind, now),
+            key: KeyDigest::of(&source.tenant, &source.name, &key),
+            lane: None::<Lane>,
+            plan: Plan::Quarantine { reason: DeathReason::Quarantined(reason), detail },
+        };
+        self.record(source, verified, new, Some(reason)).await
+    }
+
+    async fn record(
+        &self,
+        source: &Source,
+        verified: &VerifiedRequest,
+        new: NewEvent,
+        quarantined: Option<Quarantine>,
+    ) -> Result<Committed<Receipt>, Rejection> {
+        let event = new.event.id;
+        let receipt = |recorded| match (recorded, quarantined) {
+            (Recorded::Seen(first), _) => Receipt::Duplicate(first),
+            (Recorded::Fresh, Some(reason)) => Receipt::Quarantined(event, reason),
+            (Recorded::Fresh, None) => Receipt::Accepted(event),
+        };
+        let Some(request_key) = verified.request_key() else {
+            let recorded = self.batch.record(new).await.map_err(Rejection::NotStored)?;
+            return Ok(recorded.map(receipt));
+        };
+        let request = KeyDigest::of_request(&source.tenant, &source.name, &request_key);
+        let _claim = InProgress::claim(&self.in_progress, request)?;
+        let keyed = self.store.record_keyed(&new, request, verified.body_digest()).await;
+        let keyed = keyed.map_err(|error| not_stored(&error))?;
+        if *keyed.get() == Keyed::KeyReused {
+            return Err(Rejection::KeyReused);
+        }
+        (self.committed)();
+        Ok(keyed.map(|keyed| match keyed {
+            Keyed::Recorded(recorded) => receipt(recorded),
+            Keyed::Replayed { event, quarantined } => Receipt::Replayed { event, quarantined },
+            Keyed::KeyReused => Receipt::Duplicate(event),
+        }))
+    }
+
+    async fn chunk(
+        &self,
+        source: &Source,
+        verified: &VerifiedRequest,
+        chunk: &Chunk,
+        now: OffsetDateTime,
+    ) -> Result<Committed<Receipt>, Rejection> {
+        let kind = chunk.manifest.kind;
+        let plan =
+            Plan::Deliver { handlers: (source.takers)(kind), lane_blocks: source.lane_blocks };
+        let new = NewChunk {
+            chunk,
+            tenant: &source.tenant,
+            source: &source.name,
+            provider: source.gate.provider.name(),
+            action: verified.action(),
+            strength: verified.strength(),
+            secret: verified.secret().to_string(),
+            now,
+            plan: &plan,
+        };
+        let added = self.store.add_chunk(&new, source.chunk_quota).await;
+        let added = added.map_err(|error| not_stored(&error))?;
+        let receipt = match added.get().clone() {
+            Added::Kept { event, have, total } => Receipt::Chunk { event, have, total },
+            Added::Whole(event) => {
+                (self.committed)();
+                Receipt::Accepted(event)
+            }
+            Added::Broken(event, reason) => Receipt::Quarantined(event, reason),
+            Added::Repeated(event) => Receipt::Duplicate(event),
+            Added::Full => return Err(Rejection::ChunkQuota),
+            Added::Conflict(reason, detail) => {
+                let useless = Quarantined { reason, detail, kind: Some(kind.to_owned()) };
+                return self.quarantine(source, verified, useless, now).await;
+            }
+        };
+        Ok(added.map(|_| receipt))
+    }
+}
+
+/// Holds an idempotency key while its request is being recorded.
+struct InProgress {
+    keys: Arc<Mutex<HashSet<KeyDigest>>>,
+    key: KeyDigest,
+}
+
+impl InProgress {
+    fn claim(keys: &Arc<Mutex<HashSet<KeyDigest>>>, key: KeyDigest) -> Result<Self, Rejection> {
+        let mut held = keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if !held.insert(key) {
+            return Err(Rejection::InProgress);
+        }
+        Ok(Self { keys: Arc::clone(keys), key })
+    }
+}
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
+}
+
+fn stored(
+    source: &Source,
+    verified: &VerifiedRequest,
+    kind: String,
+    now: OffsetDateTime,
+) -> StoredEvent {
+    let provider = &source.gate.provider;
+    let headers = verified.kept_headers(provider.kept_headers());
+    StoredEvent {
+        id: EventId::new(now),
+        tenant: source.tenant.clone(),
+        source: source.name.to_string(),
+        provider: provider.name().to_owned(),
+        kind,
+        action: verified.action().map(str::to_owned),
+        strength: verified.strength(),
+        late: verified.late(),
+        secret: verified.secret().to_string(),
+        skew_seconds: verified.skew(),
+        received_at: now,
+        occurred_at: None,
+        headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        claims: verified.claims().cloned(),
+        envelope: None,
+        body: verified.body().clone(),
+    }
+}
+
+fn not_stored(error: &StoreError) -> Rejection {
+    tracing::error!(error = error as &dyn std::error::Error, "could not commit");
+    Rejection::NotStored(match error {
+        StoreError::Refused(_) | StoreError::Inconsistent { .. } => NotStored::Refused,
+        StoreError::Unavailable(_) | StoreError::LeaseLost(_) => NotStored::Unknown,
+    })
+}

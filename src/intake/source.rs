@@ -1,0 +1,66 @@
+//! A source: one sender's way in, as configured.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+
+use crate::gate::{Gate, TransferLimits};
+use crate::store::ChunkQuota;
+
+/// Tells which handlers take events of a type.
+pub type Takers = Arc<dyn Fn(&str) -> Vec<&'static str> + Send + Sync>;
+
+/// One sender's way in.
+pub struct Source {
+    /// Its name, as in `/hooks/{name}`.
+    pub name: Arc<str>,
+    /// To whom it belongs.
+    pub tenant: String,
+    /// How it lets requests in.
+    pub gate: Gate,
+    /// Which handlers take its events.
+    pub takers: Takers,
+    /// The largest body, in bytes.
+    pub max_body: usize,
+    /// How long a body may take to arrive.
+    pub body_deadline: Duration,
+    /// Whether a dead head holds its lane.
+    pub lane_blocks: bool,
+    /// What a transfer in chunks may cost.
+    pub transfer_limits: TransferLimits,
+    /// How much may wait in open transfers.
+    pub chunk_quota: ChunkQuota,
+    /// How many authentic requests it may send.
+    pub rate: Rate,
+}
+
+/// How many authentic requests a source may send.
+pub struct Rate(DefaultDirectRateLimiter);
+
+impl Rate {
+    /// `per_second` on average, `burst` at once.
+    pub fn new(per_second: NonZeroU32, burst: NonZeroU32) -> Self {
+        Self(RateLimiter::direct(Quota::per_second(per_second).allow_burst(burst)))
+    }
+
+    /// Takes one request from the quota.
+    ///
+    /// # Errors
+    /// How long to wait for the next.
+    pub fn take(&self) -> Result<(), Duration> {
+        self.0.check().map_err(|denied| denied.wait_time_from(DefaultClock::default().now()))
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source")
+            .field("name", &self.name)
+            .field("provider", &self.gate.provider.name())
+            .finish_non_exhaustive()
+    }
+}

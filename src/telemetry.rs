@@ -1,0 +1,74 @@
+//! Logs and metrics.
+//!
+//! Logs go to standard error, one JSON object a line (or text, for people), through a writer that
+//! never blocks: when nobody reads, lines are dropped and counted, and the intake goes on.
+
+use std::sync::OnceLock;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Starts logging. The guard flushes what is left when it is dropped.
+///
+/// # Errors
+/// When `filter` is not a list of `target=level`.
+pub fn start(
+    format: LogFormat,
+    filter: &str,
+) -> Result<WorkerGuard, tracing_subscriber::filter::ParseError> {
+    let filter = EnvFilter::builder().parse(filter)?;
+    let (writer, guard) = NonBlocking::new(std::io::stderr());
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer);
+    let registry = tracing_subscriber::registry().with(filter);
+    // A second start in one process (tests) keeps the first.
+    let started = match format {
+        LogFormat::Json => {
+            registry.with(layer.json().flatten_event(true).with_span_list(false)).try_init()
+        }
+        LogFormat::Text => registry.with(layer.with_target(false)).try_init(),
+    };
+    drop(started);
+    Ok(guard)
+}
+
+/// The metrics of this process.
+#[derive(Debug, Clone)]
+pub struct Metrics(PrometheusHandle);
+
+impl Metrics {
+    /// The recorder of this process, installed at the first call.
+    pub fn of_process() -> Self {
+        static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+        let handle = HANDLE.get_or_init(|| {
+            let recorder = PrometheusBuilder::new().build_recorder();
+            let handle = recorder.handle();
+            drop(metrics::set_global_recorder(recorder));
+            handle
+        });
+        Self(handle.clone())
+    }
+
+    /// Every metric as text.
+    pub fn render(&self) -> String {
+        self.0.render()
+    }
+
+    /// Moves recorded samples into their summaries. To be called now and then.
+    pub fn tidy(&self) {
+        self.0.run_upkeep();
+    }
+}
