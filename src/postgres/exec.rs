@@ -52,8 +52,8 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
 
 /// The arguments of [`run`], the command included.
 pub(super) fn arguments(account: Option<(Uid, Gid)>, program: &OsStr) -> [OsString; 4] {
-    let account = account
-        .map_or_else(|| SAME_ACCOUNT.to_owned(), |(uid, gid)| format!("{uid}:{gid}"));
+    let account =
+        account.map_or_else(|| SAME_ACCOUNT.to_owned(), |(uid, gid)| format!("{uid}:{gid}"));
     [COMMAND.into(), std::process::id().to_string().into(), account.into(), program.to_owned()]
 }
 
