@@ -108,16 +108,16 @@ pub(super) fn fetch(base: &Path) -> Result<PathBuf, FetchError> {
     tar.args(["-xzf"]).arg(&archive).arg("--no-same-owner").current_dir(&partial);
     succeed("tar", &mut tar)?;
     let package_dir = partial.join("package");
-    make_links(&package_dir).map_err(io(&package_dir))?;
+    let native = package_dir.join("native");
+    if !native.join("bin").is_dir() {
+        return Err(FetchError::Layout);
+    }
+    make_links(&native).map_err(io(&native))?;
     // The account that runs the server may be another one, and the umask may be strict.
     let mut chmod = Command::new("chmod");
     chmod.args(["-R", "a+rX"]).arg(&package_dir);
     succeed("chmod", &mut chmod)?;
 
-    let native = package_dir.join("native");
-    if !native.join("bin").is_dir() {
-        return Err(FetchError::Layout);
-    }
     let home = home(base);
     if home.exists() {
         // There, but found unusable: why else would we be here.
@@ -174,20 +174,24 @@ struct Link {
     target: PathBuf,
 }
 
-fn make_links(package: &Path) -> io::Result<()> {
-    let list = fs::read(package.join("native/pg-symlinks.json"))?;
+/// Makes the links that the package lists, all of them inside `native`, its one folder of interest.
+fn make_links(native: &Path) -> io::Result<()> {
+    let list = fs::read(native.join("pg-symlinks.json"))?;
     let links: Vec<Link> = serde_json::from_slice(&list)?;
-    for Link { source, target } in links {
-        let inside =
-            |path: &Path| path.components().all(|part| matches!(part, Component::Normal(_)));
-        if !inside(&source) || !inside(&target) {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        // Relative, because the folder is moved afterwards.
+    for Link { source, target } in &links {
+        let (source, target) = (inside_native(source)?, inside_native(target)?);
+        // Relative and never through `native` itself, which gets another name afterwards.
         let up = target.parent().into_iter().flat_map(Path::components).map(|_| "..");
-        symlink(up.collect::<PathBuf>().join(&source), package.join(&target))?;
+        symlink(up.collect::<PathBuf>().join(source), native.join(target))?;
     }
     Ok(())
+}
+
+fn inside_native(path: &Path) -> io::Result<&Path> {
+    path.strip_prefix("native")
+        .ok()
+        .filter(|path| path.components().all(|part| matches!(part, Component::Normal(_))))
+        .ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 #[cfg(test)]
@@ -203,19 +207,19 @@ mod tests {
     }
 
     #[test]
-    fn links_are_relative_and_stay_inside() {
+    fn links_hold_when_the_folder_gets_another_name_and_stay_inside() {
         let dir = tempfile::tempdir().unwrap();
-        fs::create_dir_all(dir.path().join("native/lib")).unwrap();
-        fs::write(dir.path().join("native/lib/libx.so.1.2"), "x").unwrap();
-        let list =
-            |json: &str| fs::write(dir.path().join("native/pg-symlinks.json"), json).unwrap();
+        let native = dir.path().join("native");
+        fs::create_dir_all(native.join("lib")).unwrap();
+        fs::write(native.join("lib/libx.so.1.2"), "x").unwrap();
+        let list = |json: &str| fs::write(native.join("pg-symlinks.json"), json).unwrap();
 
+        list(r#"[{"source":"native/lib/libx.so.1.2","target":"native/../escaped"}]"#);
+        assert!(make_links(&native).is_err());
         list(r#"[{"source":"native/lib/libx.so.1.2","target":"native/lib/libx.so.1"}]"#);
-        make_links(dir.path()).unwrap();
-        assert_eq!(fs::read(dir.path().join("native/lib/libx.so.1")).unwrap(), b"x");
-        assert!(fs::read_link(dir.path().join("native/lib/libx.so.1")).unwrap().is_relative());
-
-        list(r#"[{"source":"native/lib/libx.so.1.2","target":"../escaped"}]"#);
-        assert!(make_links(dir.path()).is_err());
+        make_links(&native).unwrap();
+        let moved = dir.path().join("postgres");
+        fs::rename(&native, &moved).unwrap();
+        assert_eq!(fs::read(moved.join("lib/libx.so.1")).unwrap(), b"x");
     }
 }
