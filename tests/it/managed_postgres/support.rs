@@ -128,7 +128,7 @@ pub(super) fn server_by_hand(data: &Path, socket_dir: &Path, options: &[&str]) -
     let mut folders = installed(variable("PATH").as_deref()).into_iter();
     let postgres = folders.find_map(|dir| fs::canonicalize(dir.join("postgres")).ok()).unwrap();
     let server = Stranger::start(
-        hidden_command(is_root().then(|| format!("{}:{}", owner.uid(), owner.gid())))
+        hidden_command(account_of(data))
             .arg(postgres)
             .args(["-c", "listen_addresses=", "-D"])
             .arg(data)
@@ -143,6 +143,12 @@ pub(super) fn server_by_hand(data: &Path, socket_dir: &Path, options: &[&str]) -
         fs::read_to_string(data.join("postmaster.pid")).is_ok_and(|pid| pid.contains("ready"))
     });
     server
+}
+
+/// The account to change to, to be the one that runs the server on that data directory.
+pub(super) fn account_of(data: &Path) -> Option<String> {
+    let owner = fs::metadata(data).unwrap();
+    is_root().then(|| format!("{}:{}", owner.uid(), owner.gid()))
 }
 
 /// The program's hidden last step, as started by this process.
