@@ -1,0 +1,194 @@
+//! The cluster that this process owns, and the thread that keeps its server running.
+
+use std::convert::Infallible;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::layout::{Layout, Place};
+use super::lock::Lock;
+use super::server::{self, Server, Started};
+use super::{ClusterError, Endpoint, Settings, binaries, leftovers};
+
+/// How often the keeper looks whether the server still lives.
+const WATCH: Duration = Duration::from_millis(50);
+const FIRST_DELAY: Duration = Duration::from_millis(50);
+const LONGEST_DELAY: Duration = Duration::from_secs(10);
+/// A server that lived this long is not one that dies at every start.
+const HEALTHY: Duration = Duration::from_mins(1);
+
+/// A managed cluster with its server running. Dropping it stops the server and waits for that.
+#[derive(Debug)]
+pub struct Cluster {
+    endpoint: Endpoint,
+    major: u16,
+    data_dir: PathBuf,
+    up: Arc<AtomicBool>,
+    /// Before the lock, because fields are dropped in order: the server has stopped by then.
+    _keeper: Keeper,
+    _lock: Lock,
+}
+
+/// Dropping it stops the server.
+#[derive(Debug)]
+struct Keeper {
+    thread: Option<JoinHandle<()>>,
+    /// Nothing is ever sent: that it is gone means that the server is to stop.
+    stop: Option<Sender<Infallible>>,
+}
+
+impl Cluster {
+    /// Takes the cluster of these settings into possession, creates it if need be, and starts its
+    /// server. Blocks until the server takes connections. May be called from any thread.
+    pub fn start(settings: &Settings) -> Result<Self, ClusterError> {
+        let wanted = Place::prepared(&settings.data_dir)?;
+        let lock = Lock::acquire(&wanted.beside("lock"))?;
+        let layout = Layout::choose(&wanted)?;
+        leftovers::clear(&layout)?;
+        let present = layout.major()?;
+        let binaries = binaries::find(settings, &layout, present)?;
+        let server = Server { launcher: settings.launcher.clone(), binaries, layout };
+        if present.is_none() {
+            server.initdb()?;
+        }
+        let endpoint = server.endpoint();
+        let major = server.binaries.major;
+        let data_dir = server.layout.data.clone();
+        let up = Arc::new(AtomicBool::new(false));
+        let keeper = Keeper::start(server, Arc::clone(&up))?;
+        lock.publish(&endpoint)?;
+        tracing::info!(
+            data_dir = %data_dir.display(),
+            major,
+            created = present.is_none(),
+            "the managed PostgreSQL server is ready"
+        );
+        Ok(Self { endpoint, major, data_dir, up, _keeper: keeper, _lock: lock })
+    }
+
+    /// How to connect. Stays the same when the server is restarted.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// The server's major version.
+    pub fn major(&self) -> u16 {
+        self.major
+    }
+
+    /// Where the data really is, which for root may not be where it was wanted.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// False from the death of the server until another one is ready.
+    pub fn is_up(&self) -> bool {
+        self.up.load(Ordering::Acquire)
+    }
+
+    /// Stops the server in order, by force after 20 s, and waits for its end; as dropping does.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Keeper {
+    /// Returns once the server is ready for the first time.
+    ///
+    /// A thread of its own, because the kernel ends the server with the *thread* that started it,
+    /// and the caller's may be one of a pool.
+    fn start(server: Server, up: Arc<AtomicBool>) -> Result<Self, ClusterError> {
+        let (stop, stopped) = mpsc::channel();
+        let (tell, first) = mpsc::sync_channel(1);
+        let data_dir = server.layout.data.clone();
+        let thread = thread::Builder::new()
+            .name("postgres-keeper".to_owned())
+            .spawn(move || match server.start(|pause| wait(&stopped, pause)) {
+                Ok(Started::Ready(child)) => {
+                    up.store(true, Ordering::Release);
+                    tell.send(Ok(())).ok();
+                    keep(&server, child, &up, &stopped);
+                }
+                Ok(Started::Abandoned) => {}
+                Err(error) => {
+                    tell.send(Err(error)).ok();
+                }
+            })
+            .map_err(ClusterError::io("start a thread for", &data_dir))?;
+        first.recv().unwrap_or_else(|_| {
+            Err(ClusterError::io("start a server on", &data_dir)(io::ErrorKind::Interrupted.into()))
+        })?;
+        Ok(Self { thread: Some(thread), stop: Some(stop) })
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the thread that kept the PostgreSQL server panicked");
+        }
+    }
+}
+
+/// Restarts the server for as long as it is wanted, then stops it.
+fn keep(server: &Server, mut child: Child, up: &AtomicBool, stop: &Receiver<Infallible>) {
+    let mut delay = FIRST_DELAY;
+    loop {
+        let since = Instant::now();
+        let status = loop {
+            if let Some(status) = server::ended(&mut child) {
+                break status;
+            }
+            if wait(stop, WATCH) {
+                up.store(false, Ordering::Release);
+                server::stop(&mut child);
+                leave(server);
+                return;
+            }
+        };
+        up.store(false, Ordering::Release);
+        tracing::error!(status, log = %server.layout.log.display(), "the PostgreSQL server died");
+        if since.elapsed() >= HEALTHY {
+            delay = FIRST_DELAY;
+        }
+        child = loop {
+            if wait(stop, delay) {
+                return;
+            }
+            delay = (delay * 2).min(LONGEST_DELAY);
+            let started = leftovers::clear(&server.layout)
+                .and_then(|()| server.start(|pause| wait(stop, pause)));
+            match started {
+                Ok(Started::Ready(child)) => break child,
+                Ok(Started::Abandoned) => return,
+                Err(error) => {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::error!(error, "the PostgreSQL server does not start again");
+                }
+            }
+        };
+        up.store(true, Ordering::Release);
+        tracing::info!("the PostgreSQL server is back");
+    }
+}
+
+/// The socket's folder may stand under `/tmp`, where nobody would ever remove it.
+fn leave(server: &Server) {
+    // Not empty means that the server had to be killed; the next start deals with that.
+    std::fs::remove_dir(&server.layout.socket_dir).ok();
+}
+
+/// Waits that long; true as soon as the server is to stop.
+fn wait(stop: &Receiver<Infallible>, pause: Duration) -> bool {
+    match stop.recv_timeout(pause) {
+        Ok(never) => match never {},
+        Err(RecvTimeoutError::Timeout) => false,
+        Err(RecvTimeoutError::Disconnected) => true,
+    }
+}

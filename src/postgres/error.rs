@@ -1,0 +1,158 @@
+//! Why there is no managed cluster.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::fetch::FetchError;
+
+/// Why the managed cluster could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// Another gateway holds the lock, and kept it.
+    #[error("another gateway{} runs this cluster (it holds {})", who(*.pid), .lock.display())]
+    Owned {
+        /// The lock file.
+        lock: PathBuf,
+        /// The other gateway, where the file names it.
+        pid: Option<u32>,
+    },
+    /// Another gateway holds the lock, and its server has not become ready in time.
+    #[error("the gateway{} that holds {} is still starting its server", who(*.pid), .lock.display())]
+    Starting {
+        /// The lock file.
+        lock: PathBuf,
+        /// The other gateway, where the file names it.
+        pid: Option<u32>,
+    },
+    /// A server that no gateway started uses the data directory.
+    #[error(
+        "a PostgreSQL server that Sealpost did not start (pid {pid}) runs on {}: stop it first, \
+         or use it through a database URL",
+        .data_dir.display()
+    )]
+    ForeignServer {
+        /// The data directory.
+        data_dir: PathBuf,
+        /// One process of that server.
+        pid: i32,
+    },
+    /// A process of an earlier server outlived SIGKILL.
+    #[error("process {pid} of an earlier server on {} does not end", .data_dir.display())]
+    Unkillable {
+        /// The data directory.
+        data_dir: PathBuf,
+        /// That process.
+        pid: i32,
+    },
+    /// No usable installation, and none could be brought.
+    #[error(
+        "no PostgreSQL is installed here: install it (for instance `apt install postgresql`), or \
+         set a database URL"
+    )]
+    NotInstalled {
+        /// Why npm did not bring one; `None` when it was not to be asked.
+        #[source]
+        fetch: Option<FetchError>,
+    },
+    /// The folder that was configured holds no usable installation.
+    #[error("{} holds no usable `postgres` and `initdb` of version {oldest} or later", .bin_dir.display())]
+    BadBinDir {
+        /// The configured folder.
+        bin_dir: PathBuf,
+        /// The oldest major version that is accepted.
+        oldest: u16,
+    },
+    /// The data directory belongs to a major version that is not installed.
+    #[error(
+        "{} was made by PostgreSQL {major}, and only that version can read it; installed here: \
+         {}; install it (for instance `apt install postgresql-{major}`)",
+        .data_dir.display(), list(.found)
+    )]
+    MajorNotInstalled {
+        /// The data directory.
+        data_dir: PathBuf,
+        /// Its major version.
+        major: u16,
+        /// The major versions that were found.
+        found: Vec<u16>,
+        /// Why npm did not bring it; `None` when it was not asked, or has another version.
+        #[source]
+        fetch: Option<FetchError>,
+    },
+    /// The data directory is in use for something else.
+    #[error("{} is not empty, and no PostgreSQL data directory either", .data_dir.display())]
+    NotACluster {
+        /// The directory.
+        data_dir: PathBuf,
+    },
+    /// A directory belongs to an account that the server does not run under.
+    #[error(
+        "{} belongs to uid {owner}, but PostgreSQL would run as uid {uid} here; give it to that \
+         uid, or run as its owner",
+        .path.display()
+    )]
+    WrongOwner {
+        /// The directory.
+        path: PathBuf,
+        /// Who owns it.
+        owner: u32,
+        /// Who should.
+        uid: u32,
+    },
+    /// A data directory stands where its own owner cannot reach it.
+    #[error("{} cannot be reached by its owner, uid {uid}: a folder above it is closed", .data_dir.display())]
+    Unreachable {
+        /// The data directory.
+        data_dir: PathBuf,
+        /// Its owner.
+        uid: u32,
+    },
+    /// Run by root, which the server refuses, with no account to run it under.
+    #[error(
+        "PostgreSQL does not run as root, and there is neither an account `postgres` nor `nobody`"
+    )]
+    NoAccount,
+    /// The data directory could not be created.
+    #[error("initdb failed ({status}): {log}")]
+    Initdb {
+        /// How it ended.
+        status: String,
+        /// The end of its output.
+        log: String,
+    },
+    /// The server ended before it was ready.
+    #[error("the PostgreSQL server ended at its start ({status}): {log}")]
+    Died {
+        /// How it ended.
+        status: String,
+        /// The end of its log.
+        log: String,
+    },
+    /// A file operation failed.
+    #[error("cannot {what} {}", .path.display())]
+    Io {
+        /// What was attempted.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl ClusterError {
+    pub(super) fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { what, path: path.to_owned(), source }
+    }
+}
+
+fn who(pid: Option<u32>) -> String {
+    pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default()
+}
+
+fn list(majors: &[u16]) -> String {
+    if majors.is_empty() {
+        return "none".to_owned();
+    }
+    majors.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

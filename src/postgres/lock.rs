@@ -1,0 +1,113 @@
+//! One gateway per folder: the lock, and what its owner writes into it for the others.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{ClusterError, Endpoint};
+
+/// A gateway that was killed needs a moment until the kernel has let go of its lock.
+const PATIENCE: Duration = Duration::from_secs(2);
+const POLL: Duration = Duration::from_millis(20);
+
+/// Held by the gateway that owns the cluster, for as long as this value lives.
+#[derive(Debug)]
+pub(super) struct Lock {
+    file: File,
+    path: PathBuf,
+}
+
+impl Lock {
+    pub(super) fn acquire(path: &Path) -> Result<Self, ClusterError> {
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(ClusterError::io("open the lock file", path))?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(POLL),
+                Err(TryLockError::WouldBlock) => {
+                    let pid = fs::read(path).ok().and_then(|content| owner(&content));
+                    return Err(ClusterError::Owned { lock: path.to_owned(), pid });
+                }
+                Err(TryLockError::Error(error)) => {
+                    return Err(ClusterError::io("lock", path)(error));
+                }
+            }
+        }
+        let lock = Self { file, path: path.to_owned() };
+        // No endpoint yet: whoever reads this now knows that the server is still starting.
+        lock.write(&[])?;
+        Ok(lock)
+    }
+
+    /// Tells other processes how to reach the server, which must be ready by now.
+    pub(super) fn publish(&self, endpoint: &Endpoint) -> Result<(), ClusterError> {
+        let mut lines = format!("{}\n{}\n", endpoint.port, endpoint.user).into_bytes();
+        // Last, and to the end of the file: a path may hold any byte.
+        lines.extend_from_slice(endpoint.socket_dir.as_os_str().as_bytes());
+        self.write(&lines)
+    }
+
+    fn write(&self, rest: &[u8]) -> Result<(), ClusterError> {
+        let mut content = format!("{}\n", std::process::id()).into_bytes();
+        content.extend_from_slice(rest);
+        self.file
+            .set_len(0)
+            .and_then(|()| io::Seek::rewind(&mut &self.file))
+            .and_then(|()| (&self.file).write_all(&content))
+            .map_err(ClusterError::io("write the lock file", &self.path))
+    }
+}
+
+/// What the owner of the lock at `path` has published; `None` when nobody holds it.
+pub(super) fn published(path: &Path) -> Result<Option<Endpoint>, ClusterError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(ClusterError::io("open the lock file", path)(error)),
+    };
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match file.try_lock_shared() {
+            // Closing the file gives the lock back at once; a gateway that starts now waits longer.
+            Ok(()) => return Ok(None),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(ClusterError::io("lock", path)(error)),
+        }
+        let content = fs::read(path).map_err(ClusterError::io("read the lock file", path))?;
+        if let Some(endpoint) = endpoint(&content) {
+            return Ok(Some(endpoint));
+        }
+        if Instant::now() >= deadline {
+            return Err(ClusterError::Starting { lock: path.to_owned(), pid: owner(&content) });
+        }
+        thread::sleep(POLL);
+    }
+}
+
+fn owner(content: &[u8]) -> Option<u32> {
+    line(content.split(|byte| *byte == b'\n').next()?)
+}
+
+fn endpoint(content: &[u8]) -> Option<Endpoint> {
+    let mut lines = content.splitn(4, |byte| *byte == b'\n');
+    let _pid: u32 = line(lines.next()?)?;
+    let port = line(lines.next()?)?;
+    let user = line(lines.next()?)?;
+    let socket_dir = lines.next().filter(|rest| !rest.is_empty())?;
+    Some(Endpoint { socket_dir: OsStr::from_bytes(socket_dir).into(), port, user })
+}
+
+fn line<T: std::str::FromStr>(bytes: &[u8]) -> Option<T> {
+    str::from_utf8(bytes).ok()?.parse().ok()
+}
