@@ -14,10 +14,12 @@ mod effects;
 mod error;
 mod events;
 mod reason;
+mod registry;
 mod tx;
 
 pub use effects::{EffectError, Effects, Outcome, Write};
 pub use error::StoreError;
 pub use events::{EventId, StoredEvent};
 pub use reason::DeathReason;
+pub use registry::Registry;
 pub use tx::{Committed, Tx};
