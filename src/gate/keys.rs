@@ -89,6 +89,11 @@ impl Secret {
         mac.finalize().into_bytes().into()
     }
 
+    /// The secret itself, to be sent where a sender repeats it in the clear. Never for a log.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
     /// A short name by which operators tell secrets apart without seeing them.
     pub fn fingerprint(&self) -> Fingerprint {
         let digest = self.sign(&[b"sealpost fingerprint v1"]);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::dispatch::Handler;
 use crate::gate::{Provider, Secret, TransferLimits, UnixSeconds};
+use crate::store::Registry;
 
 /// Every provider.
 pub static CATALOGUE: &[Entry] = &[];
@@ -60,6 +61,9 @@ pub struct Built {
     pub provider: Arc<dyn Provider>,
     /// What is done about its events.
     pub handlers: Vec<Arc<dyn Handler>>,
+    /// What it still awaits, for senders whose tokens may come past their time. Asked before such
+    /// a request is let in, and swept by housekeeping.
+    pub registry: Option<Arc<dyn Registry>>,
     /// What the operator should know at start, such as a mode that proves less.
     pub warnings: Vec<String>,
 }

@@ -27,6 +27,7 @@ mod events;
 mod idempotency;
 mod reason;
 mod record;
+mod registry;
 mod sweep;
 mod tx;
 
@@ -39,6 +40,7 @@ pub use events::{EventId, StoredEvent};
 pub use idempotency::Keyed;
 pub use reason::DeathReason;
 pub use record::{GATE, KeyDigest, NewEvent, Plan, Recorded};
+pub use registry::Registry;
 pub use tx::{Committed, Tx};
 
 /// The channel on which gateways tell each other that there is work.
