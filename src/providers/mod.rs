@@ -2,13 +2,15 @@
 //! payloads look like (`payload`), what is done about them (`handler`), and what is written
 //! (`tables`).
 
+pub mod stripe;
+
 use std::sync::Arc;
 
 use crate::dispatch::Handler;
 use crate::gate::{Provider, Secret, TransferLimits, UnixSeconds};
 
 /// Every provider.
-pub static CATALOGUE: &[Entry] = &[];
+pub static CATALOGUE: &[Entry] = &[stripe::ENTRY];
 
 /// One provider.
 pub struct Entry {
