@@ -11,8 +11,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
-use super::payload::{self, Account, Event, Id, Intent, PaymentStatus, Session, Standing};
+use super::payload::{Account, Event, Intent, PaymentStatus, Session, Standing, invoice};
 use super::tables::{self, AccountRow, Claim, ObjectKind, PaymentRow, Stamp};
+use super::values::{Amount, Currency, Id};
 use crate::dispatch::{Attempt, BoxError, Failure, Handler};
 use crate::gate::{Quarantine, parse};
 use crate::store::{DeathReason, EffectError, Effects, Outcome, StoredEvent, Tx, Write};
@@ -95,7 +96,7 @@ fn effects(event: &StoredEvent, body: &Event<'_>) -> Result<Effects, Failure> {
             Ok(Effects::write(Payment {
                 stamp,
                 account,
-                invoice: payload::invoice(intent.metadata).map_err(schema)?,
+                invoice: invoice(intent.metadata).map_err(schema)?,
                 session: None,
                 intent: Some(intent.id),
                 paid: true,
@@ -105,7 +106,7 @@ fn effects(event: &StoredEvent, body: &Event<'_>) -> Result<Effects, Failure> {
         }
         _ => {
             let session: Session = read_object(object)?;
-            let Some(invoice) = payload::invoice(session.metadata).map_err(schema)? else {
+            let Some(invoice) = invoice(session.metadata).map_err(schema)? else {
                 return Ok(Effects::ignored());
             };
             Ok(Effects::write(Payment {
@@ -153,8 +154,8 @@ struct Payment {
     session: Option<Id>,
     intent: Option<Id>,
     paid: bool,
-    amount: Option<payload::Amount>,
-    currency: Option<payload::Currency>,
+    amount: Option<Amount>,
+    currency: Option<Currency>,
 }
 
 #[async_trait]
@@ -240,8 +241,8 @@ impl Payment {
             session: self.session.as_ref().map(Id::as_str),
             intent: self.intent.as_ref().map(Id::as_str),
             paid_at,
-            amount: self.amount.map(payload::Amount::minor_units),
-            currency: self.currency.as_ref().map(payload::Currency::as_str),
+            amount: self.amount.map(Amount::minor_units),
+            currency: self.currency.as_ref().map(Currency::as_str),
         };
         let connection = tx.connection();
         Ok(tables::record_payment(connection, &self.stamp, &row).await?

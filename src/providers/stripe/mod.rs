@@ -13,8 +13,8 @@
 
 mod handler;
 mod payload;
-#[cfg(test)]
 mod tables;
+mod values;
 
 use std::borrow::Cow;
 use std::sync::Arc;
