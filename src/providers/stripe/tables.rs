@@ -10,8 +10,8 @@ pub(super) struct Stamp {
     pub(super) livemode: bool,
     /// When the event was made at Stripe: in whole seconds, so that events tie.
     pub(super) event_created: OffsetDateTime,
-    /// The gateway's id of the event. Sorts by time of arrival and stays the same in a replay:
-    /// it breaks ties the same way every time.
+    /// The gateway's id of the event. Sorts by time of arrival, to the millisecond, and stays the
+    /// same in a replay: it breaks ties the same way every time.
     pub(super) event_id: Uuid,
 }
 
