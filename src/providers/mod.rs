@@ -2,6 +2,8 @@
 //! payloads look like (`payload`), what is done about them (`handler`), and what is written
 //! (`tables`).
 
+pub mod stripe;
+
 use std::sync::Arc;
 
 use crate::dispatch::Handler;
@@ -9,7 +11,7 @@ use crate::gate::{Provider, Secret, TransferLimits, UnixSeconds};
 use crate::store::Registry;
 
 /// Every provider.
-pub static CATALOGUE: &[Entry] = &[];
+pub static CATALOGUE: &[Entry] = &[stripe::ENTRY];
 
 /// One provider.
 pub struct Entry {
