@@ -11,4 +11,10 @@ pub mod dispatch;
 pub mod intake;
 pub mod providers;
 
+pub mod config;
 pub mod http;
+
+pub mod app;
+pub mod lifecycle;
+
+pub mod cli;

@@ -8,6 +8,5 @@ fn main() -> ExitCode {
     if args.next().is_some_and(|command| command == sealpost::postgres::exec::COMMAND) {
         return sealpost::postgres::exec::run(args);
     }
-
-    ExitCode::SUCCESS
+    sealpost::cli::run()
 }

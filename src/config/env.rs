@@ -44,7 +44,8 @@ impl Environment {
 
 impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Environment {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
-        let variables = pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let variables =
+            pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         Self { variables, path: None }
     }
 }

@@ -212,7 +212,7 @@ impl Default for Transfers {
             max_open: 1000,
             max_waiting: ByteSize::mib(512),
             idle: Duration::from_mins(15),
-            total: Duration::from_mins(60),
+            total: Duration::from_hours(1),
         }
     }
 }

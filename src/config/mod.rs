@@ -102,9 +102,7 @@ impl Config {
         for entry in &file.source {
             let name = &entry.name;
             if !is_source_name(name) {
-                wrong.push(format!(
-                    "source `{name}`: a name is 1 to 64 of a-z, 0-9, `_` and `-`"
-                ));
+                wrong.push(format!("source `{name}`: a name is 1 to 64 of a-z, 0-9, `_` and `-`"));
             }
             if !names.insert(name.clone()) {
                 wrong.push(format!("source `{name}`: the name stands twice"));
@@ -142,8 +140,11 @@ impl Config {
             fetch: file.postgres.managed.fetch,
             launcher: PathBuf::from("/proc/self/exe"),
         };
-        let database_url =
-            file.database.url.clone().or_else(|| environment.get("DATABASE_URL").map(str::to_owned));
+        let database_url = file
+            .database
+            .url
+            .clone()
+            .or_else(|| environment.get("DATABASE_URL").map(str::to_owned));
         Ok(Self { file, sources, database_url, managed })
     }
 }
@@ -206,9 +207,7 @@ fn check(file: &File, wrong: &mut Vec<String>) {
     let longest = file
         .source
         .iter()
-        .map(|source| {
-            source.max_age.unwrap_or_default() + source.max_future.unwrap_or_default()
-        })
+        .map(|source| source.max_age.unwrap_or_default() + source.max_future.unwrap_or_default())
         .max()
         .unwrap_or_default();
     require(
@@ -223,9 +222,8 @@ fn overlay(table: &mut toml::Table, keys: &[String], text: &str) {
     let Some((last, path)) = keys.split_last() else { return };
     let mut place = table;
     for key in path {
-        let next = place
-            .entry(key.clone())
-            .or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        let next =
+            place.entry(key.clone()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
         let Some(next) = next.as_table_mut() else { return };
         place = next;
     }
@@ -296,9 +294,8 @@ mod tests {
     #[test]
     fn there_is_no_way_to_write_a_secret_down_or_to_verify_nothing() {
         for secrets in ["[\"literal\"]", "[{ value = \"literal\" }]", "[]", "[{}]"] {
-            let text = format!(
-                "[[source]]\nname = \"a\"\nprovider = \"stripe\"\nsecrets = {secrets}\n"
-            );
+            let text =
+                format!("[[source]]\nname = \"a\"\nprovider = \"stripe\"\nsecrets = {secrets}\n");
             assert!(resolve(&text, &[]).is_err(), "{secrets} was taken");
         }
     }

@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
 use super::run::Runner;
-use super::{Registry, RetryPolicy, Wakeup};
+use super::{HandlerTable, RetryPolicy, Wakeup};
 use crate::clock::SharedClock;
 use crate::store::{Lease, Store, StoreError};
 
@@ -34,7 +34,7 @@ impl Default for DispatchSettings {
         Self {
             concurrency: 32,
             handler_deadline: Duration::from_secs(30),
-            lease: Duration::from_secs(60),
+            lease: Duration::from_mins(1),
             poll: Duration::from_secs(1),
             retry: RetryPolicy::default(),
         }
@@ -62,17 +62,17 @@ impl Dispatcher {
     /// thread does not hold up the intake.
     pub fn new(
         store: Store,
-        registry: Registry,
+        table: HandlerTable,
         settings: DispatchSettings,
         clock: SharedClock,
         wakeup: Wakeup,
         draw: Draw,
         handlers: Handle,
     ) -> Self {
-        let sources = Arc::new(registry.sources());
+        let sources = Arc::new(table.sources());
         let runner = Arc::new(Runner {
             store: store.clone(),
-            registry,
+            table,
             retry: settings.retry,
             handler_deadline: settings.handler_deadline,
             clock: Arc::clone(&clock),

@@ -3,13 +3,12 @@
 
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
-use time::{Duration, OffsetDateTime};
+use time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::clock::SharedClock;
-use crate::store::{Store, StoreError};
+use crate::store::{Registry, Store, StoreError};
 
 /// How often it looks.
 const EVERY: std::time::Duration = std::time::Duration::from_secs(30);
@@ -23,10 +22,6 @@ pub struct TransferAges {
     pub total: Duration,
 }
 
-/// A provider's own housekeeping; gives how many rows it touched.
-pub type Sweep =
-    Arc<dyn Fn(Store, OffsetDateTime) -> BoxFuture<'static, Result<u64, StoreError>> + Send + Sync>;
-
 /// Keeps the tables in order.
 #[derive(Clone)]
 pub struct Housekeeping {
@@ -36,8 +31,8 @@ pub struct Housekeeping {
     pub clock: SharedClock,
     /// How long a transfer may wait.
     pub ages: TransferAges,
-    /// The providers' own.
-    pub sweeps: Vec<Sweep>,
+    /// What the providers keep of what they await.
+    pub registries: Vec<Arc<dyn Registry>>,
 }
 
 impl Housekeeping {
@@ -55,12 +50,14 @@ impl Housekeeping {
         }
         let keys = self.store.forget_keys(now).await?;
         let transfers = self.store.forget_transfers(now).await?;
-        let mut swept = 0;
-        for sweep in &self.sweeps {
-            swept += sweep(self.store.clone(), now).await?;
+        let mut given_up = 0;
+        for registry in &self.registries {
+            let mut tx = self.store.begin().await?;
+            let expired = registry.expire(&mut tx, now).await?;
+            given_up += tx.commit(expired).await?.into_inner();
         }
-        if keys + transfers + swept > 0 {
-            info!(keys, transfers, swept, "forgot what has expired");
+        if keys + transfers + given_up > 0 {
+            info!(keys, transfers, given_up, "forgot what has expired");
         }
         Ok(())
     }

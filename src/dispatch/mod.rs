@@ -18,14 +18,16 @@
 mod dispatcher;
 mod handler;
 mod housekeeping;
-mod registry;
+
 mod retry;
 mod run;
+mod table;
 mod wakeup;
 
 pub use dispatcher::{DispatchSettings, Dispatcher, Draw};
 pub use handler::{Attempt, BoxError, Failure, Handler, Kinds};
-pub use housekeeping::{Housekeeping, Sweep, TransferAges};
-pub use registry::Registry;
+pub use housekeeping::{Housekeeping, TransferAges};
+
 pub use retry::{Decision, RetryPolicy};
+pub use table::HandlerTable;
 pub use wakeup::Wakeup;

@@ -22,9 +22,9 @@ impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
             max_attempts: 8,
-            max_age: Duration::from_secs(24 * 60 * 60),
+            max_age: Duration::from_hours(24),
             base: Duration::from_secs(5),
-            cap: Duration::from_secs(60 * 60),
+            cap: Duration::from_hours(1),
         }
     }
 }

@@ -7,14 +7,14 @@ use tokio::runtime::Handle;
 use tracing::{Instrument, error, info, info_span, warn};
 
 use super::dispatcher::Draw;
-use super::{Attempt, Decision, Failure, Registry, RetryPolicy};
+use super::{Attempt, Decision, Failure, HandlerTable, RetryPolicy};
 use crate::clock::SharedClock;
 use crate::store::{DeathReason, EffectError, Effects, Lease, Outcome, Store, StoreError, Verdict};
 
 /// Runs attempts.
 pub(super) struct Runner {
     pub(super) store: Store,
-    pub(super) registry: Registry,
+    pub(super) table: HandlerTable,
     pub(super) retry: RetryPolicy,
     pub(super) handler_deadline: Duration,
     pub(super) clock: SharedClock,
@@ -76,7 +76,7 @@ impl Runner {
     }
 
     async fn handle(&self, lease: &Lease, started_at: OffsetDateTime) -> Result<Effects, Failure> {
-        let Some(handler) = self.registry.find(&lease.source, &lease.handler) else {
+        let Some(handler) = self.table.find(&lease.source, &lease.handler) else {
             let what = format!("source `{}` has no handler `{}`", lease.source, lease.handler);
             return Err(Failure::permanent(DeathReason::HandlerMissing, what));
         };

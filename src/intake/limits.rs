@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Failures that one peer may have at one source in a minute.
 const FAILURES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(20).unwrap();
 /// How long a peer stays in the slow lane after its last failure.
-const PENALTY: Duration = Duration::from_secs(60);
+const PENALTY: Duration = Duration::from_mins(1);
 /// How many requests of one peer the slow lane lets through at a time.
 const SLOW_LANE: usize = 2;
 /// The most peers that are remembered. Beyond it, newcomers share one slow lane.

@@ -4,7 +4,8 @@
 //! - [`Intake::accept`] verifies a request, names it, and records it: by the [`Batch`] for whole
 //!   events, by the store's buffer for chunks. It gives a [`Receipt`], but only inside a
 //!   [`Committed`]: the listener can answer 2xx with nothing else.
-//! - Late requests ask the [`LateDesk`], and only after their token's MAC holds.
+//! - A late request is let in only if its provider's registry still awaits it, which is asked
+//!   only after the token's MAC holds.
 //!
 //! Nothing here calls a handler. When the process dies before the commit, the sender gets no
 //! answer and sends again; when it dies after, the repetition is a duplicate.
@@ -16,7 +17,6 @@ mod source;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use async_trait::async_trait;
 use time::OffsetDateTime;
 
 pub use batch::{Batch, NotStored};
@@ -31,21 +31,6 @@ use crate::store::{
     Added, Committed, DeathReason, EventId, KeyDigest, Keyed, NewChunk, NewEvent, Plan, Recorded,
     Store, StoreError, StoredEvent,
 };
-
-/// Knows which runs are still awaited.
-#[async_trait]
-pub trait LateDesk: Send + Sync {
-    /// Whether what `claims` names is awaited although its token is past its time.
-    ///
-    /// # Errors
-    /// [`StoreError`] when that cannot be found out now.
-    async fn awaits(
-        &self,
-        source: &str,
-        claims: &[u8],
-        now: OffsetDateTime,
-    ) -> Result<bool, StoreError>;
-}
 
 /// What became of an authentic request. Only ever seen inside a [`Committed`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,7 +87,6 @@ pub enum Rejection {
 pub struct Intake {
     store: Store,
     batch: Batch,
-    desk: Arc<dyn LateDesk>,
     committed: Arc<dyn Fn() + Send + Sync>,
     in_progress: Arc<Mutex<HashSet<KeyDigest>>>,
 }
@@ -110,13 +94,8 @@ pub struct Intake {
 impl Intake {
     /// An intake that records by `batch` and `store`. `committed` is called when a chunk or a
     /// request that names itself made an event; the batch calls its own.
-    pub fn new(
-        store: Store,
-        batch: Batch,
-        desk: Arc<dyn LateDesk>,
-        committed: Arc<dyn Fn() + Send + Sync>,
-    ) -> Self {
-        Self { store, batch, desk, committed, in_progress: Arc::default() }
+    pub fn new(store: Store, batch: Batch, committed: Arc<dyn Fn() + Send + Sync>) -> Self {
+        Self { store, batch, committed, in_progress: Arc::default() }
     }
 
     /// Verifies, names and records a request.
@@ -150,10 +129,15 @@ impl Intake {
     ) -> Result<VerifiedRequest, Rejection> {
         let stale = || Rejection::Refused(Refusal::Stale { seconds: 0 });
         let claims = late.claims().cloned().ok_or_else(stale)?;
-        let awaited = self.desk.awaits(&source.name, &claims, now).await;
-        match awaited.map_err(|error| not_stored(&error))? {
-            true => Ok(late.admit()),
-            false => Err(stale()),
+        let registry = source.registry.as_ref().ok_or_else(stale)?;
+        let asking = async {
+            let mut tx = self.store.begin_ingest().await?;
+            registry.awaits(&mut tx, &claims, now).await
+        };
+        if asking.await.map_err(|error| not_stored(&error))? {
+            Ok(late.admit())
+        } else {
+            Err(stale())
         }
     }
 

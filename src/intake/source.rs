@@ -8,8 +8,8 @@ use std::time::Duration;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
-use crate::gate::{Gate, TransferLimits};
-use crate::store::ChunkQuota;
+use crate::gate::Gate;
+use crate::store::{ChunkQuota, Registry};
 
 /// Tells which handlers take events of a type.
 pub type Takers = Arc<dyn Fn(&str) -> Vec<&'static str> + Send + Sync>;
@@ -24,14 +24,14 @@ pub struct Source {
     pub gate: Gate,
     /// Which handlers take its events.
     pub takers: Takers,
+    /// What its provider still awaits: asked about requests whose token is past its time.
+    pub registry: Option<Arc<dyn Registry>>,
     /// The largest body, in bytes.
     pub max_body: usize,
     /// How long a body may take to arrive.
     pub body_deadline: Duration,
     /// Whether a dead head holds its lane.
     pub lane_blocks: bool,
-    /// What a transfer in chunks may cost.
-    pub transfer_limits: TransferLimits,
     /// How much may wait in open transfers.
     pub chunk_quota: ChunkQuota,
     /// How many authentic requests it may send.

@@ -84,6 +84,14 @@ impl Store {
         Tx::begin(&self.operator).await
     }
 
+    /// Begins a transaction for a request that is being received.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn begin_ingest(&self) -> Result<Tx<'static>, StoreError> {
+        Tx::begin(&self.ingest).await
+    }
+
     /// Asks the database for a sign of life.
     ///
     /// # Errors
@@ -132,14 +140,12 @@ impl Store {
         let mut connection = tokio::time::timeout_at(ends, self.ingest.acquire())
             .await
             .map_err(|_| StoreError::timed_out())??;
-        match tokio::time::timeout_at(ends, work(&mut connection)).await {
-            Ok(done) => done,
-            Err(_) => {
-                // An answer may still be on its way: nobody may use this connection again.
-                drop(connection.detach());
-                Err(StoreError::timed_out())
-            }
-        }
+        let done = tokio::time::timeout_at(ends, work(&mut connection)).await;
+        done.unwrap_or_else(|_| {
+            // An answer may still be on its way: nobody may use this connection again.
+            drop(connection.detach());
+            Err(StoreError::timed_out())
+        })
     }
 }
 

@@ -46,6 +46,8 @@ pub(super) const ENTRY: Entry = Entry {
     name: "stripe",
     summary: "Stripe: payments of invoices and the state of connected accounts",
     tables: &["stripe_payments", "stripe_accounts", "stripe_objects"],
+    max_body: super::SMALL_BODY,
+    max_age: super::FRESH,
     build,
     sign,
 };
@@ -70,6 +72,7 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
     Ok(Built {
         provider: Arc::new(Stripe),
         handlers: vec![Arc::new(StripeHandler { livemode, account })],
+        registry: None,
         warnings: Vec::new(),
     })
 }

@@ -7,24 +7,14 @@ use super::Handler;
 
 /// The handlers of every source.
 #[derive(Clone, Default)]
-pub struct Registry {
+pub struct HandlerTable {
     sources: HashMap<String, Vec<Arc<dyn Handler>>>,
 }
 
-impl Registry {
+impl HandlerTable {
     /// Adds a source with its handlers.
     pub fn add(&mut self, source: &str, handlers: Vec<Arc<dyn Handler>>) {
         self.sources.insert(source.to_owned(), handlers);
-    }
-
-    /// The names of the handlers of `source` that take events of type `kind`.
-    pub fn takers(&self, source: &str, kind: &str) -> Vec<&'static str> {
-        let handlers = self.sources.get(source).map(Vec::as_slice).unwrap_or_default();
-        handlers
-            .iter()
-            .filter(|handler| handler.kinds().contain(kind))
-            .map(|handler| handler.name())
-            .collect()
     }
 
     /// The handler of `source` with this stored name.

@@ -1,33 +1,33 @@
-//! Wiring: from a configuration to a gateway that runs.
+//! From a configuration to a gateway that runs, and stops in order.
 
-use std::collections::HashMap;
+mod error;
+mod wiring;
+
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::web;
-use async_trait::async_trait;
-use time::OffsetDateTime;
+use tokio::runtime::{Handle, Runtime};
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::clock::{SharedClock, SystemClock};
-use crate::config::{Config, DeadHead, SourceConfig};
+use crate::config::Config;
 use crate::dispatch::{
-    DispatchSettings, Dispatcher, Draw, Handler, Housekeeping, Registry, RetryPolicy, Sweep,
-    TransferAges, Wakeup,
+    DispatchSettings, Dispatcher, Draw, Handler, Housekeeping, RetryPolicy, TransferAges, Wakeup,
 };
-use crate::gate::{Gate, KeyRing, Secret, TransferLimits, WeakSecret, Window};
-use crate::http::{self, Decoy, Ingest, Operator, RequestIds, Routes};
-use crate::intake::{Batch, ByteBudget, Intake, LateDesk, Peers, Rate, Source};
+use crate::http::{self, Ingest, Operator, RequestIds};
+use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::lifecycle::Shutdown;
-use crate::providers::{self, Entry, OptionsError, SourceSpec};
-use crate::store::{ChunkQuota, PoolSettings, Store, StoreError, Target};
+use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
 
-/// A body larger than this may take longer to arrive.
-const LARGE_BODY: usize = 2 * 1024 * 1024;
+pub use error::BuildError;
+pub use wiring::check_sources;
+use wiring::{Wiring, bytes, decoy};
+
 /// How often limits and metrics are tidied up.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
 
@@ -49,49 +49,6 @@ impl Default for Parts {
             handlers: Arc::new(|_, own| own),
         }
     }
-}
-
-/// Why a gateway cannot be built.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// A source names a provider that is not in the catalogue.
-    #[error("source `{source_name}`: there is no provider `{provider}`; there are {known}")]
-    UnknownProvider {
-        /// The source.
-        source_name: String,
-        /// What it names.
-        provider: String,
-        /// What there is.
-        known: String,
-    },
-    /// The options of a source are not what its provider takes.
-    #[error("source `{source_name}`: options: {error}")]
-    Options {
-        /// The source.
-        source_name: String,
-        /// What is wrong.
-        error: OptionsError,
-    },
-    /// The secrets of a source cannot be used.
-    #[error("source `{source_name}`: secrets {error}")]
-    Secrets {
-        /// The source.
-        source_name: String,
-        /// What is wrong.
-        error: WeakSecret,
-    },
-    /// An address cannot be listened on.
-    #[error("cannot listen on {address}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        #[source]
-        error: std::io::Error,
-    },
-    /// The handlers' runtime cannot be started.
-    #[error("cannot start the handlers' runtime")]
-    Runtime(#[source] std::io::Error),
 }
 
 /// A gateway, built and listening, not yet answering.
@@ -129,15 +86,14 @@ impl App {
 
         let mut wiring = Wiring::default();
         for source in config.sources.iter().filter(|source| source.entry.enabled) {
-            wiring.add(config, source, &store, parts)?;
+            wiring.add(config, source, parts)?;
         }
-        let desk = Arc::new(Desks { store: store.clone(), late: wiring.late });
-        let intake = Intake::new(store.clone(), batch, desk, committed);
+        let intake = Intake::new(store.clone(), batch, committed);
 
         let peers = Arc::new(Peers::default());
         let stopping = Arc::new(AtomicBool::new(false));
         let ingest_state = Ingest {
-            decoy: decoy(&wiring.sources),
+            decoy: decoy(&wiring.sources).map_err(BuildError::Decoy)?,
             routes: wiring.routes,
             intake,
             clock: Arc::clone(&parts.clock),
@@ -166,12 +122,12 @@ impl App {
         let dispatcher = file.dispatch.enabled.then(|| {
             Dispatcher::new(
                 store.clone(),
-                wiring.registry,
+                wiring.table,
                 dispatch_settings(config),
                 Arc::clone(&parts.clock),
                 wakeup.clone(),
                 Arc::clone(&parts.draw),
-                handlers.handle().clone(),
+                handlers.handle.clone(),
             )
         });
         let housekeeping = Housekeeping {
@@ -181,7 +137,7 @@ impl App {
                 idle: span(file.transfers.idle),
                 total: span(file.transfers.total),
             },
-            sweeps: wiring.sweeps,
+            registries: wiring.registries,
         };
         Ok(Self {
             ingest,
@@ -283,107 +239,18 @@ impl App {
             ingest.stop(false).await;
             operator.stop(false).await;
         }
-        self.handlers.stop();
+        drop(self.handlers);
         drop(tokio::time::timeout(Duration::from_secs(2), self.store.close()).await);
         shutdown.hard().cancel();
         drained && !ended_early
     }
 }
 
-/// What the sources add up to.
-#[derive(Default)]
-struct Wiring {
-    sources: Vec<Arc<Source>>,
-    routes: Routes,
-    registry: Registry,
-    sweeps: Vec<Sweep>,
-    late: HashMap<String, providers::LateCheck>,
-}
-
-impl Wiring {
-    fn add(
-        &mut self,
-        config: &Config,
-        source: &SourceConfig,
-        store: &Store,
-        parts: &Parts,
-    ) -> Result<(), BuildError> {
-        let name = &source.entry.name;
-        let entry = providers::find(&source.entry.provider).ok_or_else(|| {
-            BuildError::UnknownProvider {
-                source_name: name.clone(),
-                provider: source.entry.provider.clone(),
-                known: providers::names(),
-            }
-        })?;
-        let transfers = &config.file.transfers;
-        let limits = TransferLimits {
-            chunks: transfers.max_chunks,
-            bytes: transfers.max_bytes.as_u64(),
-        };
-        let spec = spec_of(source, limits);
-        let built = (entry.build)(&spec)
-            .map_err(|error| BuildError::Options { source_name: name.clone(), error })?;
-        for warning in &built.warnings {
-            warn!(source.name = name, "{warning}");
-        }
-        self.registry.add(name, (parts.handlers)(name, built.handlers));
-        self.late.extend(built.late.map(|check| (name.clone(), check)));
-        self.sweeps.extend(built.sweep.map(|sweep| -> Sweep {
-            let _ = store;
-            Arc::new(move |store, now| sweep(store, now))
-        }));
-        let registry = self.registry.clone();
-        let taken_by = name.clone();
-        let source = Arc::new(Source {
-            name: Arc::from(name.as_str()),
-            tenant: source.entry.tenant.clone(),
-            gate: Gate {
-                provider: built.provider,
-                keys: KeyRing::new(source.secrets.clone())
-                    .map_err(|error| BuildError::Secrets { source_name: name.clone(), error })?,
-                window: window(source, entry),
-            },
-            takers: Arc::new(move |kind| registry.takers(&taken_by, kind)),
-            max_body: source.entry.max_body.map_or(entry.max_body, bytes),
-            body_deadline: body_deadline(source.entry.max_body.map_or(entry.max_body, bytes)),
-            lane_blocks: source.entry.dead_head == DeadHead::Block,
-            transfer_limits: limits,
-            chunk_quota: ChunkQuota {
-                transfers: i64::from(transfers.max_open),
-                bytes: i64::try_from(transfers.max_waiting.as_u64()).unwrap_or(i64::MAX),
-            },
-            rate: Rate::new(source.entry.limit.per_second, source.entry.limit.burst),
-        });
-        self.routes.add(&source, &config_aliases(config, name));
-        self.sources.push(source);
-        Ok(())
-    }
-}
-
-/// Asks the provider of a source whether it awaits a late request.
-struct Desks {
-    store: Store,
-    late: HashMap<String, providers::LateCheck>,
-}
-
-#[async_trait]
-impl LateDesk for Desks {
-    async fn awaits(
-        &self,
-        source: &str,
-        claims: &[u8],
-        now: OffsetDateTime,
-    ) -> Result<bool, StoreError> {
-        match self.late.get(source) {
-            Some(check) => check(self.store.clone(), source.to_owned(), claims.to_vec(), now).await,
-            None => Ok(false),
-        }
-    }
-}
-
 /// The runtime that handlers have for themselves.
-struct HandlerRuntime(Option<tokio::runtime::Runtime>);
+struct HandlerRuntime {
+    runtime: Option<Runtime>,
+    handle: Handle,
+}
 
 impl HandlerRuntime {
     fn start() -> Result<Self, BuildError> {
@@ -393,6 +260,57 @@ impl HandlerRuntime {
             .enable_all()
             .build()
             .map_err(BuildError::Runtime)?;
-        Ok(Self(Some(runtime)))
+        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
     }
+}
+
+impl Drop for HandlerRuntime {
+    /// A runtime may not wait for its threads inside another: what still runs is left behind.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Opens the database as configured.
+pub fn open_store(config: &Config, target: Target) -> Store {
+    let database = &config.file.database;
+    let pools = PoolSettings {
+        ingest: database.ingest_connections,
+        dispatch: database.dispatch_connections,
+        operator: database.operator_connections,
+        acquire: database.acquire_timeout,
+        statement: database.statement_timeout,
+    };
+    Store::open(target, pools, config.file.keys.retention)
+}
+
+fn dispatch_settings(config: &Config) -> DispatchSettings {
+    let dispatch = &config.file.dispatch;
+    DispatchSettings {
+        concurrency: dispatch.concurrency,
+        handler_deadline: dispatch.handler_deadline,
+        lease: dispatch.lease,
+        poll: dispatch.poll,
+        retry: RetryPolicy {
+            max_attempts: dispatch.max_attempts,
+            max_age: dispatch.max_age,
+            base: dispatch.backoff,
+            cap: dispatch.max_backoff,
+        },
+    }
+}
+
+fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BuildError> {
+    let listen = || {
+        let listener = TcpListener::bind(address)?;
+        let bound = listener.local_addr()?;
+        Ok((listener, bound))
+    };
+    listen().map_err(|error| BuildError::Listen { address, error })
+}
+
+fn span(duration: Duration) -> time::Duration {
+    duration.try_into().unwrap_or(time::Duration::MAX)
 }

@@ -1,0 +1,52 @@
+//! Why a gateway cannot be built.
+
+use std::net::SocketAddr;
+
+use crate::gate::WeakSecret;
+use crate::providers::OptionsError;
+
+/// Why a gateway cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A source names a provider that is not in the catalogue.
+    #[error("source `{source_name}`: there is no provider `{provider}`; there are {known}")]
+    UnknownProvider {
+        /// The source.
+        source_name: String,
+        /// What it names.
+        provider: String,
+        /// What there is.
+        known: String,
+    },
+    /// The options of a source are not what its provider takes.
+    #[error("source `{source_name}`: options: {error}")]
+    Options {
+        /// The source.
+        source_name: String,
+        /// What is wrong.
+        error: OptionsError,
+    },
+    /// The secrets of a source cannot be used.
+    #[error("source `{source_name}`: secrets {error}")]
+    Secrets {
+        /// The source.
+        source_name: String,
+        /// What is wrong.
+        error: WeakSecret,
+    },
+    /// No stand-in for unknown sources could be made.
+    #[error("cannot make up a secret")]
+    Decoy(#[source] WeakSecret),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
+    /// The handlers' runtime cannot be started.
+    #[error("cannot start the handlers' runtime")]
+    Runtime(#[source] std::io::Error),
+}

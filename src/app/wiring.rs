@@ -1,0 +1,148 @@
+//! From the configured sources to what the listeners and dispatch look things up in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::warn;
+
+use super::{BuildError, Parts};
+use crate::config::{Config, DeadHead, SourceConfig};
+use crate::dispatch::{Handler, HandlerTable};
+use crate::gate::{Gate, KeyRing, Secret, TransferLimits, WeakSecret, Window};
+use crate::http::{Decoy, Routes};
+use crate::intake::{Rate, Source, Takers};
+use crate::providers::{self, Built, Entry, SourceSpec};
+use crate::store::{ChunkQuota, Registry};
+
+/// A body larger than this may take longer to arrive.
+const LARGE_BODY: usize = 2 * 1024 * 1024;
+/// How far in the future a signature may lie where the source does not say otherwise.
+const DEFAULT_FUTURE: Duration = Duration::from_mins(5);
+
+/// What the sources add up to.
+#[derive(Default)]
+pub(super) struct Wiring {
+    pub(super) sources: Vec<Arc<Source>>,
+    pub(super) routes: Routes,
+    pub(super) table: HandlerTable,
+    pub(super) registries: Vec<Arc<dyn Registry>>,
+}
+
+impl Wiring {
+    pub(super) fn add(
+        &mut self,
+        config: &Config,
+        source: &SourceConfig,
+        parts: &Parts,
+    ) -> Result<(), BuildError> {
+        let name = &source.entry.name;
+        let (entry, built) = build_source(config, source)?;
+        let transfers = &config.file.transfers;
+        for warning in &built.warnings {
+            warn!(source.name = name, "{warning}");
+        }
+        let handlers = (parts.handlers)(name, built.handlers);
+        let takers = takers(&handlers);
+        self.table.add(name, handlers);
+        self.registries.extend(built.registry.clone());
+        let max_body = source.entry.max_body.map_or(entry.max_body, bytes);
+        let aliases = &source.entry.aliases;
+        let source = Arc::new(Source {
+            name: Arc::from(name.as_str()),
+            tenant: source.entry.tenant.clone(),
+            gate: Gate {
+                provider: built.provider,
+                keys: KeyRing::new(source.secrets.clone())
+                    .map_err(|error| BuildError::Secrets { source_name: name.clone(), error })?,
+                window: window(source, entry),
+            },
+            takers,
+            registry: built.registry,
+            max_body,
+            body_deadline: body_deadline(max_body),
+            lane_blocks: source.entry.dead_head == DeadHead::Block,
+            chunk_quota: ChunkQuota {
+                transfers: i64::from(transfers.max_open),
+                bytes: i64::try_from(transfers.max_waiting.as_u64()).unwrap_or(i64::MAX),
+            },
+            rate: Rate::new(source.entry.limit.per_second, source.entry.limit.burst),
+        });
+        self.routes.add(&source, aliases);
+        self.sources.push(source);
+        Ok(())
+    }
+}
+
+/// Builds every source's provider and throws it away: gives what an operator should know of each.
+///
+/// # Errors
+/// [`BuildError`], as [`super::App::build`] would give it.
+pub fn check_sources(config: &Config) -> Result<Vec<Vec<String>>, BuildError> {
+    let built = config.sources.iter().map(|source| Ok(build_source(config, source)?.1.warnings));
+    built.collect()
+}
+
+fn build_source(
+    config: &Config,
+    source: &SourceConfig,
+) -> Result<(&'static Entry, Built), BuildError> {
+    let name = &source.entry.name;
+    let provider = &source.entry.provider;
+    let entry = providers::find(provider).ok_or_else(|| BuildError::UnknownProvider {
+        source_name: name.clone(),
+        provider: provider.clone(),
+        known: providers::names(),
+    })?;
+    let transfers = &config.file.transfers;
+    let spec = SourceSpec {
+        name: name.clone(),
+        options: source.entry.options.clone(),
+        token: source.token.clone(),
+        transfer_limits: TransferLimits {
+            chunks: transfers.max_chunks,
+            bytes: transfers.max_bytes.as_u64(),
+        },
+    };
+    let built = (entry.build)(&spec)
+        .map_err(|error| BuildError::Options { source_name: name.clone(), error })?;
+    Ok((entry, built))
+}
+
+fn takers(handlers: &[Arc<dyn Handler>]) -> Takers {
+    let takers: Vec<_> = handlers.iter().map(|handler| (handler.name(), handler.kinds())).collect();
+    Arc::new(move |kind| {
+        takers.iter().filter(|(_, kinds)| kinds.contain(kind)).map(|(name, _)| *name).collect()
+    })
+}
+
+fn window(source: &SourceConfig, entry: &Entry) -> Window {
+    let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+    Window {
+        max_age: seconds(source.entry.max_age.unwrap_or(entry.max_age)),
+        max_future: seconds(source.entry.max_future.unwrap_or(DEFAULT_FUTURE)),
+    }
+}
+
+fn body_deadline(max_body: usize) -> Duration {
+    Duration::from_secs(if max_body > LARGE_BODY { 30 } else { 10 })
+}
+
+/// The stand-in for every source that does not exist.
+pub(super) fn decoy(sources: &[Arc<Source>]) -> Result<Decoy, WeakSecret> {
+    let mut headers: Vec<&'static str> =
+        sources.iter().flat_map(|source| source.gate.provider.headers()).copied().collect();
+    headers.sort_unstable();
+    headers.dedup();
+    let max_body = sources.iter().map(|source| source.max_body).max().unwrap_or(LARGE_BODY);
+    Ok(Decoy {
+        secret: Secret::new(rand::random::<[u8; 32]>().map(|byte| byte | 0x80).to_vec())?,
+        max_body,
+        deadline: body_deadline(max_body),
+        headers,
+        name: Arc::from(""),
+    })
+}
+
+pub(super) fn bytes(size: bytesize::ByteSize) -> usize {
+    usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,58 @@
+//! The database that a command works on: the configured one, that of a gateway which runs here,
+//! or one that is started for the command.
+
+use tracing::info;
+
+use crate::config::Config;
+use crate::postgres::{self, Cluster};
+use crate::store::{OpenError, Target};
+
+/// A database, and the cluster that is run for it, if one is.
+pub(super) struct Database {
+    pub(super) target: Target,
+    /// Stops with this value.
+    _cluster: Option<Cluster>,
+}
+
+/// For the gateway itself: it runs the managed cluster, and nobody else may.
+pub(super) fn own(config: &Config) -> anyhow::Result<Database> {
+    match &config.database_url {
+        Some(url) => Ok(Database { target: Target::from_url(url)?, _cluster: None }),
+        None => start(config),
+    }
+}
+
+/// For a command: if a gateway runs the managed cluster, the command shares it.
+pub(super) fn share(config: &Config) -> anyhow::Result<Database> {
+    if config.database_url.is_none()
+        && let Some(endpoint) = postgres::running(&config.managed)?
+    {
+        return Ok(Database { target: Target::in_cluster(&endpoint), _cluster: None });
+    }
+    own(config)
+}
+
+/// Checks that the server can be relied on.
+pub(super) async fn prepare(config: &Config, target: &Target) -> anyhow::Result<()> {
+    target.create_if_missing().await?;
+    match target.check_server().await {
+        Err(error @ OpenError::NotDurable { .. })
+            if config.file.database.allow_unsafe_durability =>
+        {
+            tracing::error!("{error}; going on, as database.allow_unsafe_durability says");
+            Ok(())
+        }
+        checked => Ok(checked?),
+    }
+}
+
+fn start(config: &Config) -> anyhow::Result<Database> {
+    let cluster = Cluster::start(&config.managed)?;
+    info!(
+        data_dir = %cluster.data_dir().display(),
+        postgres.major = cluster.major(),
+        "running PostgreSQL for itself"
+    );
+    let target = Target::in_cluster(cluster.endpoint());
+    Ok(Database { target, _cluster: Some(cluster) })
+}

@@ -1,0 +1,13 @@
+//! `sealpost migrate`: bring the schema up to date.
+
+use super::{Exit, block_on, database};
+use crate::config::Config;
+
+pub(super) fn run(config: &Config) -> anyhow::Result<Exit> {
+    let database = database::share(config)?;
+    block_on(async {
+        database::prepare(config, &database.target).await?;
+        database.target.migrate().await?;
+        Ok(Exit::Ok)
+    })
+}

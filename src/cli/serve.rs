@@ -1,0 +1,39 @@
+//! `sealpost serve`: run the gateway.
+
+use tokio_util::task::TaskTracker;
+use tracing::info;
+
+use super::{Exit, block_on, database};
+use crate::app::{App, Parts};
+use crate::config::Config;
+use crate::lifecycle::Shutdown;
+use crate::telemetry;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Do not change the schema: refuse to start when it is not up to date.
+    #[arg(long)]
+    no_migrate: bool,
+}
+
+pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
+    let _flush = telemetry::start(config.file.log.format, &config.file.log.filter)?;
+    let database = database::own(config)?;
+    let clean = block_on(async {
+        database::prepare(config, &database.target).await?;
+        if args.no_migrate {
+            database.target.check_migrated().await?;
+        } else {
+            database.target.migrate().await?;
+        }
+        let app = App::build(config, database.target.clone(), &Parts::default())?;
+        let (ingest, operator) = app.addresses();
+        info!(%ingest, %operator, sources = config.sources.len(), "listening");
+        let shutdown = Shutdown::default();
+        let signals = TaskTracker::new();
+        let watching = shutdown.clone();
+        signals.spawn(async move { watching.watch_signals().await });
+        Ok(app.run(shutdown).await)
+    })?;
+    Ok(if clean { Exit::Ok } else { Exit::Failed })
+}
