@@ -218,7 +218,11 @@ impl Target {
         Ok(listener)
     }
 
-    async fn connect(&self) -> Result<PgConnection, OpenError> {
+    /// Opens one connection of its own, outside every pool.
+    ///
+    /// # Errors
+    /// [`OpenError::Connect`].
+    pub async fn connect(&self) -> Result<PgConnection, OpenError> {
         self.0.connect().await.map_err(OpenError::Connect)
     }
 }

@@ -1,0 +1,77 @@
+//! One managed cluster for all tests of this process, and a fresh database for each of them,
+//! cloned from a template that was migrated once.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use sealpost::postgres::{self, Cluster, Settings};
+use sealpost::store::Target;
+use sqlx::AssertSqlSafe;
+
+use super::sql;
+
+const TEMPLATE: &str = "template_of_tests";
+
+/// A database of its own.
+pub(crate) async fn fresh() -> Target {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let server = server();
+    let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    let create = format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}");
+    sql::execute(&server.with_database("postgres"), &create).await;
+    server.with_database(&name)
+}
+
+/// The settings of the tests' cluster, for whoever wants another one like it.
+pub(crate) fn settings(data_dir: PathBuf) -> Settings {
+    Settings {
+        data_dir,
+        bin_dir: None,
+        search: postgres::installed(std::env::var_os("PATH").as_deref()),
+        fetch: true,
+        launcher: PathBuf::from(env!("CARGO_BIN_EXE_sealpost")),
+    }
+}
+
+fn server() -> Target {
+    static SERVER: OnceLock<(Cluster, Target)> = OnceLock::new();
+    SERVER
+        .get_or_init(|| {
+            // The first test to come here does it, outside its own runtime.
+            std::thread::spawn(start).join().expect("the tests' PostgreSQL starts")
+        })
+        .1
+        .clone()
+}
+
+fn start() -> (Cluster, Target) {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("it");
+    std::fs::create_dir_all(&folder).expect("a folder for the cluster");
+    // The server's account must be able to get there.
+    std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).expect("its mode");
+    let cluster = Cluster::start(&settings(folder.join("postgres"))).expect("a cluster");
+    let target = Target::in_cluster(cluster.endpoint());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let admin = target.with_database("postgres");
+        // What an earlier run left.
+        for name in
+            sql::texts(&admin, "SELECT datname FROM pg_database WHERE datname LIKE 'te%'").await
+        {
+            if name != "template0" && name != "template1" {
+                sql::execute(&admin, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
+            }
+        }
+        let template = target.with_database(TEMPLATE);
+        template.create_if_missing().await.expect("the template");
+        template.migrate().await.expect("the migrations");
+    });
+    (cluster, target)
+}
+
+/// Text that the tests themselves wrote.
+pub(crate) fn trusted(text: &str) -> AssertSqlSafe<String> {
+    AssertSqlSafe(text.to_owned())
+}

@@ -1,0 +1,382 @@
+//! The suspicious harness: a real gateway on free ports, with a database of its own, a clock that
+//! stands still, and dispatch that works only when it is told to. When it is dropped it fails the
+//! test if a delivery is left that is neither done nor dead.
+
+pub(crate) mod database;
+pub(crate) mod sql;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sealpost::app::{App, Parts};
+use sealpost::clock::{Clock, ManualClock};
+use sealpost::config::{Config, Environment};
+use sealpost::dispatch::{Dispatcher, Handler, Housekeeping};
+use sealpost::gate::Secret;
+use sealpost::lifecycle::Shutdown;
+use sealpost::providers::{self, Draft};
+use sealpost::store::{Store, Target};
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::macros::datetime;
+
+/// When every test begins.
+pub(crate) const START: OffsetDateTime = datetime!(2026-11-20 12:00:00 UTC);
+
+/// The secrets of the sources in `config.toml` beside this file.
+pub(crate) const SECRETS: &[(&str, &str)] = &[
+    ("CARDS_SECRET", "cards-secret-0123456789abcdef"),
+    ("CARDS_TOO_SECRET", "cards-too-secret-0123456789abc"),
+    ("BILLING_SECRET", "whsec_billing_0123456789abcdef"),
+    ("BILLING_SECRET_OLD", "whsec_billing_old_0123456789ab"),
+    ("APIFY_SECRET", "apify-secret-0123456789abcdef"),
+    ("BOT_SECRET", "bot-secret-0123456789abcdefgh"),
+    ("BOT_TOKEN", "bot-token-0123456789abcdefghi"),
+];
+
+/// What a gateway is started with.
+pub(crate) struct Builder {
+    config: String,
+    target: Option<Target>,
+    handler: Option<Arc<dyn Handler>>,
+    draw: f64,
+    unfinished: bool,
+}
+
+/// A gateway that answers requests.
+pub(crate) struct Gateway {
+    config: Config,
+    target: Target,
+    clock: Arc<ManualClock>,
+    ingest: SocketAddr,
+    operator: SocketAddr,
+    store: Store,
+    dispatcher: Dispatcher,
+    housekeeping: Housekeeping,
+    shutdown: Shutdown,
+    client: reqwest::Client,
+    unfinished: bool,
+}
+
+/// What the sender was told.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) text: String,
+    pub(crate) json: Value,
+}
+
+impl Builder {
+    /// Replaces a piece of the configuration's text.
+    pub(crate) fn config(mut self, from: &str, to: &str) -> Self {
+        assert!(self.config.contains(from), "{from:?} is not in the configuration");
+        self.config = self.config.replace(from, to);
+        self
+    }
+
+    /// Adds to the configuration's text.
+    pub(crate) fn more_config(mut self, text: &str) -> Self {
+        self.config.push_str(text);
+        self
+    }
+
+    /// Uses a database that another gateway uses too.
+    pub(crate) fn beside(mut self, other: &Gateway) -> Self {
+        self.target = Some(other.target.clone());
+        self
+    }
+
+    /// Uses this database.
+    pub(crate) fn on(mut self, target: Target) -> Self {
+        self.target = Some(target);
+        self
+    }
+
+    /// Every source has this handler instead of its provider's.
+    pub(crate) fn handler(mut self, handler: impl Handler) -> Self {
+        self.handler = Some(Arc::new(handler));
+        self
+    }
+
+    /// The test itself says what is left unfinished.
+    pub(crate) fn leaves_work(mut self) -> Self {
+        self.unfinished = true;
+        self
+    }
+
+    pub(crate) async fn start(self) -> Gateway {
+        let target = match self.target {
+            Some(target) => target,
+            None => database::fresh().await,
+        };
+        let config = load(&self.config);
+        let clock = Arc::new(ManualClock::at(START));
+        let (handler, draw) = (self.handler, self.draw);
+        let parts = Parts {
+            clock: clock.clone(),
+            draw: Arc::new(move || draw),
+            handlers: Arc::new(move |_, own| match &handler {
+                Some(handler) => vec![Arc::clone(handler)],
+                None => own,
+            }),
+        };
+        let app = App::build(&config, target.clone(), &parts).expect("a gateway");
+        let (ingest, operator) = app.addresses();
+        let (store, housekeeping) = (app.store().clone(), app.housekeeping().clone());
+        let dispatcher = app.dispatcher().expect("dispatch is on").clone();
+        let shutdown = Shutdown::default();
+        tokio::task::spawn(app.serve(shutdown.clone()));
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .expect("a client");
+        let unfinished = self.unfinished;
+        Gateway {
+            config,
+            target,
+            clock,
+            ingest,
+            operator,
+            store,
+            dispatcher,
+            housekeeping,
+            shutdown,
+            client,
+            unfinished,
+        }
+    }
+}
+
+impl Gateway {
+    /// A gateway with everything as usual.
+    pub(crate) async fn start() -> Self {
+        Self::builder().start().await
+    }
+
+    pub(crate) fn builder() -> Builder {
+        let config = include_str!("config.toml").to_owned();
+        Builder { config, target: None, handler: None, draw: 0.5, unfinished: false }
+    }
+
+    /// Sends a body as its sender would, signed now.
+    pub(crate) async fn send(&self, source: &str, action: Option<&str>, body: &[u8]) -> Answer {
+        let headers = self.sign(source, body, &[]);
+        self.send_raw(source, action, &headers, body).await
+    }
+
+    /// The headers that the sender of `source` would send with `body` now.
+    pub(crate) fn sign(
+        &self,
+        source: &str,
+        body: &[u8],
+        headers: &[(String, String)],
+    ) -> Vec<(String, String)> {
+        self.sign_at(source, body, headers, self.clock.now().unix_timestamp())
+    }
+
+    /// As [`Gateway::sign`], at another time.
+    pub(crate) fn sign_at(
+        &self,
+        source: &str,
+        body: &[u8],
+        headers: &[(String, String)],
+        at: i64,
+    ) -> Vec<(String, String)> {
+        let source = self.source(source);
+        let secret = source.secrets.first().expect("a secret");
+        self.sign_with(&source.entry.name, body, headers, at, secret)
+    }
+
+    /// As [`Gateway::sign_at`], with another secret.
+    pub(crate) fn sign_with(
+        &self,
+        source: &str,
+        body: &[u8],
+        headers: &[(String, String)],
+        at: i64,
+        secret: &Secret,
+    ) -> Vec<(String, String)> {
+        let source = self.source(source);
+        let entry = providers::find(&source.entry.provider).expect("a provider");
+        (entry.sign)(&Draft {
+            options: &source.entry.options,
+            secret,
+            token: source.token.as_ref(),
+            at,
+            headers,
+            body,
+        })
+    }
+
+    /// Sends a body with these headers, whatever they prove.
+    pub(crate) async fn send_raw(
+        &self,
+        source: &str,
+        action: Option<&str>,
+        headers: &[(String, String)],
+        body: &[u8],
+    ) -> Answer {
+        let path = match action {
+            Some(action) => format!("/hooks/{source}/{action}"),
+            None => format!("/hooks/{source}"),
+        };
+        self.post(&path, headers, body).await
+    }
+
+    /// Posts to any path.
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        headers: &[(String, String)],
+        body: &[u8],
+    ) -> Answer {
+        let mut request = self.client.post(self.url(path)).body(body.to_vec());
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        Answer::of(request.send().await.expect("an answer")).await
+    }
+
+    /// Gets a path of the operator listener.
+    pub(crate) async fn operator(&self, path: &str) -> Answer {
+        let url = format!("http://{}{path}", self.operator);
+        Answer::of(self.client.get(url).send().await.expect("an answer")).await
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.ingest)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.ingest
+    }
+
+    pub(crate) fn client(&self) -> &reqwest::Client {
+        &self.client
+    }
+
+    pub(crate) fn clock(&self) -> &ManualClock {
+        &self.clock
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn dispatcher(&self) -> &Dispatcher {
+        &self.dispatcher
+    }
+
+    /// Works until nothing is due.
+    pub(crate) async fn run_until_idle(&self) -> usize {
+        self.dispatcher.run_until_idle().await.expect("the database is there")
+    }
+
+    /// Works until nothing is left, however long the retries take.
+    pub(crate) async fn run_to_the_end(&self) {
+        for _ in 0..64 {
+            self.run_until_idle().await;
+            if self.count("SELECT count(*) FROM deliveries WHERE state = 'ready'").await == 0 {
+                return;
+            }
+            self.clock.advance(Duration::from_hours(1));
+        }
+        panic!("there is still work after 64 hours");
+    }
+
+    /// Does the housekeeping that is due.
+    pub(crate) async fn tidy(&self) {
+        self.housekeeping.step().await.expect("the database is there");
+    }
+
+    /// Every row of a table.
+    pub(crate) async fn rows(&self, table: &str) -> Vec<Value> {
+        sql::rows(&self.target, &format!("SELECT * FROM {table}")).await
+    }
+
+    /// The rows that a query gives.
+    pub(crate) async fn query(&self, query: &str) -> Vec<Value> {
+        sql::rows(&self.target, query).await
+    }
+
+    /// The number that a query gives.
+    pub(crate) async fn count(&self, query: &str) -> i64 {
+        sql::number(&self.target, query).await
+    }
+
+    /// Runs a statement.
+    pub(crate) async fn execute(&self, statement: &str) -> u64 {
+        sql::execute(&self.target, statement).await
+    }
+
+    /// The dead letters: reason and last error, in order.
+    pub(crate) async fn dead_letters(&self) -> Vec<(String, String)> {
+        let query =
+            "SELECT death_reason, last_error FROM deliveries WHERE state = 'dead' ORDER BY id";
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let rows = self.query(query).await;
+        rows.iter().map(|row| (text(&row["death_reason"]), text(&row["last_error"]))).collect()
+    }
+
+    fn source(&self, name: &str) -> &sealpost::config::SourceConfig {
+        let found = self.config.sources.iter().find(|source| source.entry.name == name);
+        found.unwrap_or_else(|| panic!("no source `{name}`"))
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.shutdown.soft().cancel();
+        self.shutdown.hard().cancel();
+        if self.unfinished || std::thread::panicking() {
+            return;
+        }
+        let target = self.target.clone();
+        let left = std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let query = "SELECT count(*) FROM deliveries WHERE state NOT IN ('done', 'dead')";
+            runtime.block_on(sql::number(&target, query))
+        });
+        assert_eq!(left.join().expect("a count"), 0, "deliveries are left unfinished");
+    }
+}
+
+impl Answer {
+    async fn of(response: reqwest::Response) -> Self {
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        let text = response.text().await.expect("a body");
+        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Self { status, headers, text, json }
+    }
+
+    /// The `status` of the body.
+    pub(crate) fn what(&self) -> &str {
+        self.json["status"].as_str().unwrap_or_default()
+    }
+
+    /// The event's id.
+    pub(crate) fn id(&self) -> &str {
+        self.json["id"].as_str().unwrap_or_default()
+    }
+}
+
+fn load(text: &str) -> Config {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("config.toml");
+    std::fs::write(&path, text).expect("a file");
+    let environment: Environment = SECRETS.iter().copied().collect();
+    Config::load(&path, &environment).expect("a configuration")
+}
