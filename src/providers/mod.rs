@@ -7,8 +7,10 @@ use std::sync::Arc;
 use crate::dispatch::Handler;
 use crate::gate::{Provider, Secret, TransferLimits, UnixSeconds};
 
+pub mod docora;
+
 /// Every provider.
-pub static CATALOGUE: &[Entry] = &[];
+pub static CATALOGUE: &[Entry] = &[docora::ENTRY];
 
 /// One provider.
 pub struct Entry {
