@@ -11,8 +11,10 @@ use crate::dispatch::Handler;
 use crate::gate::{Provider, Secret, TransferLimits, UnixSeconds};
 use crate::store::Registry;
 
+pub mod docora;
+
 /// Every provider.
-pub static CATALOGUE: &[Entry] = &[stripe::ENTRY];
+pub static CATALOGUE: &[Entry] = &[docora::ENTRY, stripe::ENTRY];
 
 /// The provider of this name.
 pub fn find(name: &str) -> Option<&'static Entry> {

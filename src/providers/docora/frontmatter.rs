@@ -1,0 +1,190 @@
+//! The front matter of a markdown file: YAML between two lines of three dashes, at the very top.
+
+use serde_json::{Map, Value};
+use serde_saphyr::{NonFiniteFloatPolicy, Options};
+
+/// The most YAML that is read, in bytes.
+const MAX_YAML: usize = 64 * 1024;
+/// The longest kept message about YAML that cannot be read, in bytes.
+const MAX_ERROR: usize = 1024;
+
+/// A text, taken apart at its fences.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Split<'t> {
+    /// What stands between the fences, if both are there.
+    pub(super) yaml: Option<&'t str>,
+    /// What follows them.
+    pub(super) body: &'t str,
+}
+
+/// Takes `text` apart. One pass over the lines, whatever they hold.
+pub(super) fn split(text: &str) -> Split<'_> {
+    let content = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let whole = Split { yaml: None, body: content };
+    let mut lines = content.split_inclusive('\n');
+    let Some(open) = lines.next().filter(|line| is_fence(line)) else { return whole };
+    let mut end = open.len();
+    for line in lines {
+        if is_fence(line) {
+            return Split {
+                yaml: content.get(open.len()..end),
+                body: content.get(end + line.len()..).unwrap_or_default(),
+            };
+        }
+        end += line.len();
+    }
+    whole
+}
+
+/// Reads YAML as a mapping; `None` for an empty or null one.
+///
+/// # Errors
+/// What is wrong with it, in one line or a few.
+pub(super) fn parse(yaml: &str) -> Result<Option<Map<String, Value>>, String> {
+    if yaml.len() > MAX_YAML {
+        return Err(format!("{} bytes of front matter, at most {MAX_YAML} are read", yaml.len()));
+    }
+    if yaml.trim().is_empty() {
+        return Ok(None);
+    }
+    match serde_saphyr::from_str_with_options::<Value>(yaml, options()) {
+        Ok(Value::Object(mut map)) => {
+            map.values_mut().for_each(without_nul);
+            Ok(Some(
+                map.into_iter()
+                    .map(|(key, value)| (key.replace('\0', "\u{fffd}"), value))
+                    .collect(),
+            ))
+        }
+        Ok(Value::Null) => Ok(None),
+        Ok(_) => Err("the front matter is not a mapping".into()),
+        Err(error) => Err(bounded(&error.to_string())),
+    }
+}
+
+/// As YAML 1.2 has it: only `true` and `false` are booleans. Aliases may repeat a little, not
+/// multiply.
+fn options() -> Options {
+    serde_saphyr::options! {
+        with_snippet: false,
+        strict_booleans: true,
+        non_finite_float_policy: NonFiniteFloatPolicy::AsString,
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 1_000 },
+        budget: serde_saphyr::budget! {
+            max_depth: 32,
+            flow_nesting_limit: 32,
+            max_documents: 1,
+            max_aliases: 100,
+            max_total_scalar_bytes: 4 * MAX_YAML,
+        },
+    }
+}
+
+/// `PostgreSQL` has no NUL in text, nor in the JSON that somebody may cast it to.
+fn without_nul(value: &mut Value) {
+    match value {
+        Value::String(text) if text.contains('\0') => *text = text.replace('\0', "\u{fffd}"),
+        Value::Array(values) => values.iter_mut().for_each(without_nul),
+        Value::Object(map) => {
+            map.values_mut().for_each(without_nul);
+            if map.keys().any(|key| key.contains('\0')) {
+                let old = std::mem::take(map);
+                map.extend(
+                    old.into_iter().map(|(key, value)| (key.replace('\0', "\u{fffd}"), value)),
+                );
+            }
+        }
+        _ => {}
+    }
+}
+
+fn is_fence(line: &str) -> bool {
+    line.strip_prefix("---")
+        .is_some_and(|rest| rest.chars().all(|c| matches!(c, ' ' | '\t' | '\r' | '\n')))
+}
+
+fn bounded(message: &str) -> String {
+    let end = message.floor_char_boundary(MAX_ERROR);
+    message.get(..end).unwrap_or_default().replace('\0', "\u{fffd}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fences_are_found_whatever_ends_the_lines() {
+        for (text, yaml, body) in [
+            ("---\ntitle: A\n---\nBody\n", Some("title: A\n"), "Body\n"),
+            ("---\r\ntitle: A\r\n---\r\nBody", Some("title: A\r\n"), "Body"),
+            ("\u{feff}---  \na: 1\n---\t\nB", Some("a: 1\n"), "B"),
+            ("---\n---\nB", Some(""), "B"),
+            ("---\na: 1\n---", Some("a: 1\n"), ""),
+            ("---\na: 1\n----\nB", None, "---\na: 1\n----\nB"),
+            ("---\na: 1\n", None, "---\na: 1\n"),
+            ("----\na\n---\n", None, "----\na\n---\n"),
+            ("text\n---\na: 1\n---\n", None, "text\n---\na: 1\n---\n"),
+            ("", None, ""),
+            ("---", None, "---"),
+        ] {
+            assert_eq!(split(text), Split { yaml, body }, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn ten_megabytes_of_dashes_are_passed_over_once() {
+        // Quadratic work over 10 MiB would not come to an end within the life of a test run.
+        for text in
+            ["---".repeat(10 << 20 >> 2), format!("---\n{}", "--- x\n".repeat(10 << 20 >> 3))]
+        {
+            assert_eq!(split(&text), Split { yaml: None, body: &text });
+        }
+    }
+
+    #[test]
+    fn empty_null_and_commented_out_front_matter_is_none() {
+        for yaml in ["", "\n", " \r\n", "null", "~\n", "# only a comment\n"] {
+            assert_eq!(parse(yaml), Ok(None), "{yaml:?}");
+        }
+    }
+
+    #[test]
+    fn invalid_or_oversized_yaml_is_an_error_in_words() {
+        for yaml in ["title: [", "a: 1\na: 2\n", "- list\n", "just text", "a: *nowhere", "a: 'x"] {
+            let error = parse(yaml).unwrap_err();
+            assert!(!error.is_empty() && error.len() <= MAX_ERROR, "{yaml:?}: {error}");
+        }
+        assert!(parse(&"a".repeat(MAX_YAML + 1)).unwrap_err().contains("at most 65536"));
+    }
+
+    #[test]
+    fn values_are_read_as_yaml_1_2_has_them_and_hold_no_nul() {
+        let map =
+            parse("no: no\nday: 2024-01-02\nn: .nan\nz: \"a\\0b\"\n? \"k\\0\"\n: {\"j\\0\": 1}\n")
+                .unwrap()
+                .unwrap();
+        let expected = serde_json::json!({
+            "no": "no", "day": "2024-01-02", "n": ".nan", "z": "a\u{fffd}b",
+            "k\u{fffd}": { "j\u{fffd}": 1 },
+        });
+        assert_eq!(Value::Object(map), expected);
+    }
+
+    #[test]
+    fn a_bomb_of_aliases_or_of_brackets_is_an_error_soon() {
+        let aliases = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned()
+            + &('b'..='j')
+                .map(|c| {
+                    let last = char::from(c as u8 - 1);
+                    format!("{c}: &{c} [{}]\n", vec![format!("*{last}"); 9].join(","))
+                })
+                .collect::<String>();
+        let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(60_000), vec!["*a"; 1_500].join(","));
+        let deep = "[".repeat(MAX_YAML);
+        let blocks = "- ".repeat(MAX_YAML / 2);
+        let keys = "? ".repeat(MAX_YAML / 2);
+        for bomb in [aliases, long, deep, blocks, keys] {
+            assert!(parse(&bomb).is_err());
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Docora watches repositories and sends their files, one request each.
+//!
+//! - A request is signed over its time, a dot and its body: [`SCHEME`]. The action in the path and
+//!   the application's id are not signed, so the body must have the shape of the action
+//!   (`payload`), and the id only chooses among sources.
+//! - A *file event* brings a file's content (`create`, `update`) or takes the file away
+//!   (`delete`). Binary content comes as base64 (`content`), large binary content as chunks of it.
+//! - A `sync_failed` says that a repository could not be read. Nothing says when it can be read
+//!   again: the next file event does.
+//! - The sender stops a whole repository at the first answer that is no 2xx. Whatever is signed
+//!   is therefore kept, and what is of no use becomes a dead letter.
+//! - The sender gives its requests no id and sends everything again when in doubt. A repetition of
+//!   the same bytes is recognised by their digest; the same file in a new payload is recognised by
+//!   the handler, from what it knows about the file. Not by path and digest for ever: a file may
+//!   go from A to B and back to A.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+use self::content::{Encoded, Slice};
+use self::handler::DocoraHandler;
+use self::payload::{Action, Fault, File, News, Payload};
+use super::{Built, Draft, Entry, OptionsError, SourceSpec};
+use crate::gate::{
+    Chunk, Envelope, EventKey, Examination, Lane, Layout, Manifest, Named, Part, Proof, Provider,
+    Quarantine, Quarantined, Refusal, RequestHead, Scheme, Time, TransferLimits, Units,
+    UnixSeconds, VerifiedRequest, Window,
+};
+
+mod card;
+mod content;
+mod frontmatter;
+mod handler;
+mod media;
+mod path;
+mod payload;
+mod redact;
+mod tables;
+mod wire;
+
+/// The catalogue's entry.
+pub(super) const ENTRY: Entry = Entry {
+    name: "docora",
+    summary: "Docora: files of watched repositories, in chunks when large",
+    tables: &["docora_repositories", "docora_files", "docora_cards"],
+    max_body: MAX_BODY,
+    max_age: super::FRESH,
+    build,
+    sign,
+};
+
+/// A text file comes in one request whatever its size: 25 MiB of text, and what JSON adds to it.
+const MAX_BODY: usize = 32 * 1024 * 1024;
+
+const APP_ID: &str = "x-docora-app-id";
+const SIGNATURE: &str = "x-docora-signature";
+const TIMESTAMP: &str = "x-docora-timestamp";
+
+/// How Docora signs.
+const SCHEME: Scheme = Scheme {
+    header: SIGNATURE,
+    layout: Layout::Prefixed("sha256="),
+    time: Time::Header(TIMESTAMP, Units::Seconds),
+    transcript: &[Part::Timestamp, Part::Text(".")],
+};
+
+/// The options of a source.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    /// The application's id at Docora: `app_` and 24 hexadecimal digits.
+    app_id: AppId,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct AppId(String);
+
+impl TryFrom<String> for AppId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let digits = text.strip_prefix("app_").unwrap_or_default();
+        let lower_hex = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
+        if digits.len() == 24 && digits.bytes().all(lower_hex) {
+            return Ok(Self(text));
+        }
+        Err("`app_id` must be `app_` and 24 lower-case hexadecimal digits")
+    }
+}
+
+fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
+    let Options { app_id } = spec.options()?;
+    Ok(Built {
+        provider: Arc::new(Docora { app_id, transfer_limits: spec.transfer_limits }),
+        handlers: vec![Arc::new(DocoraHandler)],
+        registry: None,
+        warnings: Vec::new(),
+    })
+}
+
+/// Signs as Docora's client does, with the headers that it sends. Those of the draft take the
+/// place of ours.
+fn sign(draft: &Draft<'_>) -> Vec<(String, String)> {
+    let timestamp = draft.at.to_string();
+    let mac = draft.secret.sign(&[timestamp.as_bytes(), b".", draft.body]);
+    let app_id = draft.options.get("app_id").and_then(toml::Value::as_str).unwrap_or_default();
+    let ours = [
+        (APP_ID, app_id.to_owned()),
+        (TIMESTAMP, timestamp),
+        (SIGNATURE, format!("sha256={}", hex::encode(mac))),
+        ("content-type", "application/json".to_owned()),
+        ("accept", "application/json, text/plain, */*".to_owned()),
+        ("accept-encoding", "gzip, compress, deflate, br".to_owned()),
+        ("user-agent", "axios/1.13.2".to_owned()),
+    ];
+    ours.into_iter()
+        .filter(|(name, _)| draft.headers.iter().all(|(own, _)| own != name))
+        .map(|(name, value)| (name.to_owned(), value))
+        .chain(draft.headers.iter().cloned())
+        .collect()
+}
+
+/// Docora, for one application of it.
+struct Docora {
+    app_id: AppId,
+    transfer_limits: TransferLimits,
+}
+
+impl Provider for Docora {
+    fn name(&self) -> &'static str {
+        ENTRY.name
+    }
+
+    fn actions(&self) -> &'static [&'static str] {
+        Action::NAMES
+    }
+
+    fn headers(&self) -> &'static [&'static str] {
+        &[APP_ID, SIGNATURE, TIMESTAMP]
+    }
+
+    fn kept_headers(&self) -> &'static [&'static str] {
+        &[APP_ID, TIMESTAMP]
+    }
+
+    fn precheck(
+        &self,
+        head: &RequestHead,
+        window: Window,
+        now: UnixSeconds,
+    ) -> Result<(), Refusal> {
+        self.check_app_id(head)?;
+        SCHEME.precheck(head, window, now)
+    }
+
+    fn verify(&self, request: &Examination<'_>) -> Result<Proof, Refusal> {
+        self.check_app_id(request.head())?;
+        request.signed(&SCHEME)
+    }
+
+    fn name_event(&self, request: &VerifiedRequest) -> Named {
+        let action = request.action();
+        self.name(action, request).unwrap_or_else(|(reason, detail)| {
+            Named::Quarantined(Quarantined { reason, detail, kind: action.map(str::to_owned) })
+        })
+    }
+}
+
+impl Docora {
+    /// The id is public and unsigned: it tells the applications behind one path apart, no more.
+    fn check_app_id(&self, head: &RequestHead) -> Result<(), Refusal> {
+        if head.headers.required(APP_ID)? == self.app_id.0 {
+            return Ok(());
+        }
+        Err(Refusal::UnknownSource)
+    }
+
+    fn name(&self, action: Option<&str>, request: &VerifiedRequest) -> Result<Named, Fault> {
+        let no_action = || (Quarantine::ActionMismatch, "the path names no action".to_owned());
+        let action = action.and_then(Action::named).ok_or_else(no_action)?;
+        let Payload { repository, built_at, news } = payload::read_body(action, request.body())?;
+        let id: &str = &repository.repository_id;
+        let lane = match news {
+            News::Stored(File { path, sha, size, content, .. }) => {
+                let lane = Lane::of(&[id, &path]);
+                match content {
+                    Encoded::Base64(text) => content::check(&text, size, &sha)?,
+                    Encoded::Slice(slice) => {
+                        let manifest = Manifest {
+                            transfer_id: slice.transfer_id.clone().into_owned(),
+                            subject: vec![id.to_owned(), path.into_owned()],
+                            kind: action.name(),
+                            total: slice.total,
+                            size,
+                            sha256: sha,
+                            sent_at: built_at,
+                            envelope: slice.envelope.clone(),
+                        };
+                        return self.chunk(manifest, slice, request.body());
+                    }
+                    Encoded::Text(_) | Encoded::Whole(_) => {}
+                }
+                lane
+            }
+            News::Deleted(file) => Lane::of(&[id, &file.path]),
+            // A lane of its own. A lane for the whole repository would make every file wait for
+            // every other; instead the handler tells by the time at which the sender built them
+            // whether a failure or a file event is the newer news.
+            News::SyncFailed(_) => Lane::of(&[id]),
+        };
+        Ok(Named::Event(Envelope {
+            kind: Cow::Borrowed(action.name()),
+            key: EventKey::BodyDigest(request.body_digest()),
+            lane: Some(lane),
+            occurred_at: Some(built_at),
+        }))
+    }
+
+    fn chunk(&self, manifest: Manifest, slice: Slice<'_>, body: &Bytes) -> Result<Named, Fault> {
+        let content = match slice.text {
+            // A slice without escapes stands in the body as it is.
+            Cow::Borrowed(text) => body.slice_ref(text.as_bytes()),
+            Cow::Owned(text) => Bytes::from(text),
+        };
+        let chunk = Chunk { manifest, index: slice.index, content };
+        chunk.check(self.transfer_limits)?;
+        Ok(Named::Chunk(Box::new(chunk)))
+    }
+}
+
+#[cfg(test)]
+mod tests;
