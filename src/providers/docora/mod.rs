@@ -177,7 +177,7 @@ impl Docora {
         let no_action = || (Quarantine::ActionMismatch, "the path names no action".to_owned());
         let action = action.and_then(Action::named).ok_or_else(no_action)?;
         let Payload { repository, built_at, news } = payload::read_body(action, request.body())?;
-        let id: &str = &repository.repository_id;
+        let id: &str = &repository.id;
         let lane = match news {
             News::Stored(File { path, sha, size, content, .. }) => {
                 let lane = Lane::of(&[id, &path]);
