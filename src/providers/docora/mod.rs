@@ -1,6 +1,6 @@
 //! Docora watches repositories and sends their files, one request each.
 //!
-//! - A request is signed over its time, a dot and its body: [`SCHEME`]. The action in the path and
+//! - A request is signed over its time, a dot and its body: `SCHEME`. The action in the path and
 //!   the application's id are not signed, so the body must have the shape of the action
 //!   (`payload`), and the id only chooses among sources.
 //! - A *file event* brings a file's content (`create`, `update`) or takes the file away
