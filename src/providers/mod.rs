@@ -2,8 +2,6 @@
 //! payloads look like (`payload`), what is done about them (`handler`), and what is written
 //! (`tables`).
 
-pub mod stripe;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +10,7 @@ use crate::gate::{Provider, Secret, TransferLimits, UnixSeconds};
 use crate::store::Registry;
 
 pub mod docora;
+pub mod stripe;
 
 /// Every provider.
 pub static CATALOGUE: &[Entry] = &[docora::ENTRY, stripe::ENTRY];

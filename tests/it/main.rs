@@ -13,6 +13,7 @@
 )]
 #![allow(dead_code, reason = "the harness offers more than any one test takes")]
 
+mod docora;
 mod harness;
 mod managed_postgres;
 mod stripe;
