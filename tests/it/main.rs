@@ -14,6 +14,7 @@
 #![allow(dead_code, reason = "the harness offers more than any one test takes")]
 
 mod docora;
+mod faults;
 mod harness;
 mod managed_postgres;
 mod stripe;

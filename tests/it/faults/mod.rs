@@ -1,0 +1,15 @@
+//! What goes wrong around the gateway: it is killed, the database is away, slow or unsure, other
+//! gateways do the same work, handlers misbehave. Afterwards the books are checked: what was
+//! answered 2xx is there once, and was done once.
+//!
+//! - [`proxy`] stands between a gateway and PostgreSQL and breaks off at a chosen statement.
+//! - [`driver`] is the real program as a process, and a sender that signs by the real time.
+//! - [`ledger`] says what must be in the database afterwards.
+
+mod commits;
+mod driver;
+mod kill;
+mod ledger;
+mod proxy;
+mod transfer;
+mod wire;
