@@ -10,6 +10,7 @@ mod commits;
 mod driver;
 mod kill;
 mod ledger;
+mod outages;
 mod proxy;
 mod transfer;
 mod wire;
