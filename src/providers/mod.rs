@@ -2,6 +2,9 @@
 //! payloads look like (`payload`), what is done about them (`handler`), and what is written
 //! (`tables`).
 
+pub mod apify;
+pub mod bot;
+
 use std::sync::Arc;
 
 use crate::dispatch::Handler;
@@ -9,7 +12,7 @@ use crate::gate::{Provider, Secret, TransferLimits, UnixSeconds};
 use crate::store::Registry;
 
 /// Every provider.
-pub static CATALOGUE: &[Entry] = &[];
+pub static CATALOGUE: &[Entry] = &[apify::ENTRY, bot::ENTRY];
 
 /// One provider.
 pub struct Entry {
