@@ -6,6 +6,7 @@ pub mod apify;
 pub mod bot;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::dispatch::Handler;
 use crate::gate::{Provider, Secret, TransferLimits, UnixSeconds};
@@ -13,6 +14,21 @@ use crate::store::Registry;
 
 /// Every provider.
 pub static CATALOGUE: &[Entry] = &[apify::ENTRY, bot::ENTRY];
+
+/// The provider of this name.
+pub fn find(name: &str) -> Option<&'static Entry> {
+    CATALOGUE.iter().find(|entry| entry.name == name)
+}
+
+/// Every provider's name, for people.
+pub fn names() -> String {
+    CATALOGUE.iter().map(|entry| entry.name).collect::<Vec<_>>().join(", ")
+}
+
+/// The largest body of providers that send small ones.
+const SMALL_BODY: usize = 2 * 1024 * 1024;
+/// How old a signature may be for senders that sign when they send.
+const FRESH: Duration = Duration::from_mins(5);
 
 /// One provider.
 pub struct Entry {
@@ -22,6 +38,10 @@ pub struct Entry {
     pub summary: &'static str,
     /// The tables that its handlers write: what a fixture may look into.
     pub tables: &'static [&'static str],
+    /// The largest body, in bytes, where the source does not say otherwise.
+    pub max_body: usize,
+    /// How old a signature may be, where the source does not say otherwise.
+    pub max_age: Duration,
     /// Makes it for one source.
     pub build: fn(&SourceSpec) -> Result<Built, OptionsError>,
     /// Signs as the sender does, for fixtures and tests: gives every header that the sender sends
