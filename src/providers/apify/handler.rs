@@ -4,9 +4,11 @@
 //! token's claims, and the body must not contradict what the register holds. Only a body without
 //! claims, which is then signed or came with the shared secret, is matched by Apify's run id.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 use super::lifecycle::Change;
 use super::payload::{self, Event};
@@ -20,12 +22,11 @@ use crate::store::{
     Write,
 };
 
-/// A webhook may arrive before the application has entered its run: for so long it is retried.
-const REGISTRATION_GRACE: Duration = Duration::minutes(10);
-
 /// Keeps the register of runs.
 pub(super) struct Runs {
     pub(super) purpose: Purpose,
+    /// A webhook may arrive before the application has entered its run: for so long it is retried.
+    pub(super) registration_grace: Duration,
 }
 
 #[async_trait]
@@ -50,8 +51,18 @@ impl Handler for Runs {
             event: read,
             change,
             late: event.late,
-            waits: attempt.started_at < event.received_at + REGISTRATION_GRACE,
+            wait: self.wait(event, attempt),
         }))
+    }
+}
+
+impl Runs {
+    /// For how long to wait until an unknown run is looked up again; `None` once that is no use.
+    /// Not left to chance: the delays have to add up to the grace before the attempts are used up.
+    fn wait(&self, event: &StoredEvent, attempt: Attempt) -> Option<Duration> {
+        let doublings = attempt.number.saturating_sub(1).min(6);
+        let waits = attempt.started_at < event.received_at + self.registration_grace;
+        waits.then(|| Duration::from_secs(5 << doublings))
     }
 }
 
@@ -72,16 +83,19 @@ struct Settle {
     event: Event,
     change: Change,
     late: bool,
-    /// Whether an unknown run may still be entered.
-    waits: bool,
+    /// For how long to wait for an unknown run.
+    wait: Option<Duration>,
 }
 
 #[async_trait]
 impl Write for Settle {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Outcome, EffectError> {
         let Some(mut run) = self.find(tx).await? else {
-            let what = "no such run is registered";
-            return Err(if self.waits { EffectError::NotYet(what.into()) } else { unknown(what) });
+            let detail = "no such run is registered".to_owned();
+            return Err(match self.wait {
+                Some(retry_after) => EffectError::NotYet { detail, retry_after },
+                None => unknown(detail),
+            });
         };
         self.check(&run)?;
         let mut news = false;
@@ -143,7 +157,7 @@ fn unknown(detail: impl Into<String>) -> EffectError {
 /// What a source still awaits: see [`tables::awaits`] and [`tables::expire`].
 pub(super) struct Register {
     pub(super) source: String,
-    pub(super) dispatch_ttl: Duration,
+    pub(super) dispatch_ttl: time::Duration,
 }
 
 #[async_trait]

@@ -25,13 +25,13 @@ mod tests;
 pub mod token;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
-use time::Duration;
 use url::Url;
 
-use super::{Built, Entry, OptionsError, SourceSpec};
+use super::{Built, Entry, OptionsError, SMALL_BODY, SourceSpec};
 use crate::gate::{
     Envelope, EventKey, Examination, Lane, Layout, Named, Part, Proof, Provider, Quarantined,
     Refusal, RequestHead, Scheme, Time, UnixSeconds, VerifiedRequest, Window,
@@ -43,6 +43,9 @@ pub const ENTRY: Entry = Entry {
     name: Apify::NAME,
     summary: "Apify actor runs: a signed token per run, or a body signature",
     tables: &["apify_runs"],
+    max_body: SMALL_BODY,
+    // Apify tries again for a day and more, with what was signed at first.
+    max_age: Duration::from_hours(1),
     build,
     sign: sign::sign,
 };
@@ -98,6 +101,9 @@ struct Options {
     /// In seconds.
     #[serde(default = "default_dispatch_ttl")]
     dispatch_ttl: u32,
+    /// In seconds.
+    #[serde(default = "default_registration_grace")]
+    registration_grace: u32,
 }
 
 #[derive(Deserialize, Default, PartialEq)]
@@ -118,6 +124,10 @@ fn default_token_ttl() -> u32 {
 
 fn default_dispatch_ttl() -> u32 {
     86_400
+}
+
+fn default_registration_grace() -> u32 {
+    600
 }
 
 struct Apify {
@@ -152,10 +162,12 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
              neither body nor time are signed, and no token ties a request to its run"
         ));
     }
-    let dispatch_ttl = Duration::seconds(options.dispatch_ttl.into());
+    let dispatch_ttl = time::Duration::seconds(options.dispatch_ttl.into());
     let register = handler::Register { source: spec.name.clone(), dispatch_ttl };
+    let registration_grace = Duration::from_secs(options.registration_grace.into());
+    let runs = handler::Runs { purpose: options.purpose, registration_grace };
     Ok(Built {
-        handlers: vec![Arc::new(handler::Runs { purpose: options.purpose })],
+        handlers: vec![Arc::new(runs)],
         registry: Some(Arc::new(register)),
         warnings,
         provider: Arc::new(Apify {

@@ -28,7 +28,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-use super::{Built, Entry, OptionsError, SourceSpec};
+use super::{Built, Entry, FRESH, OptionsError, SMALL_BODY, SourceSpec};
 use crate::gate::{
     Envelope, EventKey, Examination, Lane, Layout, Named, Part, Proof, Provider, Quarantine,
     Quarantined, Refusal, RequestHead, Scheme, Secret, Time, Units, UnixSeconds, VerifiedRequest,
@@ -40,6 +40,8 @@ pub const ENTRY: Entry = Entry {
     name: Bot::NAME,
     summary: "Callbacks of a Discord bot and its services, HMAC over time, nonce, guild and body",
     tables: &["bot_events", "bot_health"],
+    max_body: SMALL_BODY,
+    max_age: FRESH,
     build,
     sign: sign::sign,
 };
