@@ -17,6 +17,7 @@
 
 mod handler;
 mod lifecycle;
+mod options;
 mod payload;
 mod sign;
 pub mod tables;
@@ -28,7 +29,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::Deserialize;
 use url::Url;
 
 use super::{Built, Entry, OptionsError, SMALL_BODY, SourceSpec};
@@ -36,6 +36,8 @@ use crate::gate::{
     Envelope, EventKey, Examination, Lane, Layout, Named, Part, Proof, Provider, Quarantined,
     Refusal, RequestHead, Scheme, Time, UnixSeconds, VerifiedRequest, Window,
 };
+pub use options::Purpose;
+use options::{Mode, Options};
 use token::Claims;
 
 /// Apify's entry in the catalogue.
@@ -57,15 +59,6 @@ const SIGNATURE: &str = "x-apify-webhook-signature";
 const DISPATCH: &str = "x-apify-webhook-dispatch-id";
 const ORIGIN: &str = "origin";
 const REFERER: &str = "referer";
-/// Where `mode = "token"` may look for the secret, each with what else is read then. The
-/// header's whole value is the secret.
-static SECRET_HEADERS: [[&str; 4]; 4] = [
-    [DEFAULT_SECRET_HEADER, DISPATCH, ORIGIN, REFERER],
-    ["x-webhook-secret", DISPATCH, ORIGIN, REFERER],
-    ["x-webhook-token", DISPATCH, ORIGIN, REFERER],
-    ["authorization", DISPATCH, ORIGIN, REFERER],
-];
-const DEFAULT_SECRET_HEADER: &str = "x-apify-webhook-secret";
 /// How far ahead of ours the clock may be that a token was minted by, in seconds.
 const MAX_FUTURE: i64 = 300;
 
@@ -76,147 +69,26 @@ static BODY_SIGNATURE: Scheme = Scheme {
     transcript: &[Part::Timestamp, Part::Text(".")],
 };
 
-/// What the runs of a source are for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Purpose {
-    /// Collecting metrics.
-    Run,
-    /// Checking that a profile belongs to who claims it.
-    Verify,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Options {
-    purpose: Purpose,
-    #[serde(default)]
-    mode: ModeName,
-    token_header: Option<String>,
-    #[serde(default = "default_origins")]
-    allowed_origins: Vec<String>,
-    /// In seconds.
-    #[serde(default = "default_token_ttl")]
-    token_ttl: u32,
-    /// In seconds.
-    #[serde(default = "default_dispatch_ttl")]
-    dispatch_ttl: u32,
-    /// In seconds.
-    #[serde(default = "default_registration_grace")]
-    registration_grace: u32,
-}
-
-#[derive(Deserialize, Default, PartialEq)]
-#[serde(rename_all = "lowercase")]
-enum ModeName {
-    #[default]
-    Enforce,
-    Token,
-}
-
-fn default_origins() -> Vec<String> {
-    vec!["api.apify.com".into(), "my.apify.com".into()]
-}
-
-fn default_token_ttl() -> u32 {
-    3600
-}
-
-fn default_dispatch_ttl() -> u32 {
-    86_400
-}
-
-fn default_registration_grace() -> u32 {
-    600
-}
-
 struct Apify {
-    purpose: Purpose,
-    mode: Mode,
-    allowed_origins: Vec<String>,
-    token_ttl: i64,
-}
-
-enum Mode {
-    /// A token or a body signature, or both.
-    Enforce,
-    /// A shared secret in the first of these headers.
-    Token(&'static [&'static str; 4]),
+    options: Options,
 }
 
 fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
-    let options: Options = spec.options()?;
-    if options.token_ttl == 0 || options.dispatch_ttl < options.token_ttl {
-        return Err(OptionsError("`dispatch_ttl` must be at least `token_ttl`, above 0".into()));
-    }
-    if let Some(bad) = options.allowed_origins.iter().find(|origin| !is_host(origin)) {
-        return Err(OptionsError(format!(
-            "`allowed_origins`: `{bad}` is not a lower-case host name"
-        )));
-    }
-    let mode = mode(&options)?;
+    let options = Options::read(spec)?;
     let mut warnings = Vec::new();
-    if let Mode::Token([header, ..]) = mode {
+    if let Mode::Token([header, ..]) = options.mode {
         warnings.push(format!(
             "mode = \"token\" proves only that the sender knows the secret in `{header}`: \
              neither body nor time are signed, and no token ties a request to its run"
         ));
     }
-    let dispatch_ttl = time::Duration::seconds(options.dispatch_ttl.into());
-    let register = handler::Register { source: spec.name.clone(), dispatch_ttl };
-    let registration_grace = Duration::from_secs(options.registration_grace.into());
-    let runs = handler::Runs { purpose: options.purpose, registration_grace };
+    let Options { purpose, registration_grace, dispatch_ttl, .. } = options;
     Ok(Built {
-        handlers: vec![Arc::new(runs)],
-        registry: Some(Arc::new(register)),
+        handlers: vec![Arc::new(handler::Runs { purpose, registration_grace })],
+        registry: Some(Arc::new(handler::Register { source: spec.name.clone(), dispatch_ttl })),
         warnings,
-        provider: Arc::new(Apify {
-            purpose: options.purpose,
-            mode,
-            allowed_origins: options.allowed_origins,
-            token_ttl: options.token_ttl.into(),
-        }),
+        provider: Arc::new(Apify { options }),
     })
-}
-
-fn mode(options: &Options) -> Result<Mode, OptionsError> {
-    match (&options.mode, &options.token_header) {
-        (ModeName::Enforce, None) => Ok(Mode::Enforce),
-        (ModeName::Enforce, Some(_)) => {
-            Err(OptionsError("`token_header` goes with mode = \"token\" only".into()))
-        }
-        (ModeName::Token, name) => {
-            let name = name.as_deref().unwrap_or(DEFAULT_SECRET_HEADER);
-            let known = SECRET_HEADERS.iter().find(|[header, ..]| header == &name);
-            known.map(Mode::Token).ok_or_else(|| {
-                let names = SECRET_HEADERS.map(|[header, ..]| header).join("`, `");
-                OptionsError(format!("`token_header` must be one of `{names}`"))
-            })
-        }
-    }
-}
-
-impl Purpose {
-    /// The word in options and tables.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Run => "run",
-            Self::Verify => "verify",
-        }
-    }
-
-    /// The word in a token.
-    pub fn claim(self) -> &'static str {
-        match self {
-            Self::Run => "apify.run",
-            Self::Verify => "apify.verify",
-        }
-    }
-
-    /// The purpose that a token's word means.
-    pub fn of_claim(word: &str) -> Option<Self> {
-        [Self::Run, Self::Verify].into_iter().find(|purpose| purpose.claim() == word)
-    }
 }
 
 /// What a token that holds says.
@@ -237,7 +109,8 @@ impl Apify {
         let Some(origin) = origin else { return Ok(()) };
         let url = Url::parse(origin).ok();
         let host = url.as_ref().and_then(Url::host_str);
-        let listed = |host: &str| self.allowed_origins.iter().any(|allowed| allowed == host);
+        let listed =
+            |host: &str| self.options.allowed_origins.iter().any(|allowed| allowed == host);
         if host.is_some_and(listed) { Ok(()) } else { Err(Refusal::NotAllowed("the origin")) }
     }
 
@@ -273,12 +146,16 @@ impl Apify {
         let token = token::Token::split(text).ok_or(Refusal::Malformed(TOKEN))?;
         let proof = request.vouched_by_token(token.signed.as_bytes(), token.mac)?;
         let (claims, json) = token.claims().ok_or(Refusal::Malformed(TOKEN))?;
-        if claims.purpose != self.purpose.claim() {
+        if claims.purpose != self.options.purpose.claim() {
             return Err(Refusal::NotAllowed("the purpose"));
         }
         let unbounded = Window { max_age: i64::MAX, max_future: MAX_FUTURE };
         let age = unbounded.check(claims.iat, request.now())?;
-        Ok(Vouched { proof: proof.with_skew(age), claims: json, late: age > self.token_ttl })
+        Ok(Vouched {
+            proof: proof.with_skew(age),
+            claims: json,
+            late: age > self.options.token_ttl,
+        })
     }
 }
 
@@ -297,17 +174,13 @@ fn token_in_head(head: &RequestHead) -> Result<Option<String>, Refusal> {
     Ok(Some(token))
 }
 
-fn is_host(text: &str) -> bool {
-    url::Host::parse(text).is_ok_and(|host| host.to_string() == text)
-}
-
 impl Provider for Apify {
     fn name(&self) -> &'static str {
         Self::NAME
     }
 
     fn headers(&self) -> &'static [&'static str] {
-        match self.mode {
+        match self.options.mode {
             Mode::Enforce => &[TOKEN, SIGNATURE, DISPATCH, ORIGIN, REFERER],
             Mode::Token(headers) => headers,
         }
@@ -324,7 +197,7 @@ impl Provider for Apify {
         now: UnixSeconds,
     ) -> Result<(), Refusal> {
         self.check_origin(head)?;
-        if let Mode::Token([header, ..]) = self.mode {
+        if let Mode::Token([header, ..]) = self.options.mode {
             return head.headers.required(header).map(drop);
         }
         if head.headers.single(SIGNATURE)?.is_some() {
@@ -339,7 +212,7 @@ impl Provider for Apify {
 
     fn verify(&self, request: &Examination<'_>) -> Result<Proof, Refusal> {
         self.check_origin(request.head())?;
-        match self.mode {
+        match self.options.mode {
             Mode::Enforce => self.enforce(request),
             Mode::Token([header, ..]) => {
                 let presented = request.head().headers.required(header)?;

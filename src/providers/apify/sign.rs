@@ -13,8 +13,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::options::{DEFAULT_SECRET_HEADER, Purpose};
 use super::token::{Claims, mint};
-use super::{DEFAULT_SECRET_HEADER, Purpose, SIGNATURE, TOKEN};
+use super::{SIGNATURE, TOKEN};
 use crate::providers::Draft;
 
 pub(super) fn sign(draft: &Draft<'_>) -> Vec<(String, String)> {
