@@ -91,7 +91,6 @@ impl Runner {
             Err(error) => return Err(Failure::transient(error)),
         };
         let attempt = Attempt { number: lease.attempt, started_at };
-        #[expect(clippy::disallowed_methods, reason = "awaited below: it cannot be lost")]
         let mut task = self.handlers.spawn(
             async move { handler.handle(&event, attempt).await }
                 .instrument(tracing::Span::current()),
