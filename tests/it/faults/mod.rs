@@ -12,5 +12,6 @@ mod kill;
 mod ledger;
 mod outages;
 mod proxy;
+mod sharing;
 mod transfer;
 mod wire;

@@ -4,9 +4,10 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use sealpost::store::Target;
 
 use super::commits::{ANSWERED_WITHIN, assert_refused_in_time, behind_proxy, pay};
-use super::ledger::assert_events;
+use super::ledger::{assert_events, expire_leases};
 use super::proxy::Proxy;
 use super::transfer::chunks;
 use crate::harness::{Gateway, sql};
@@ -43,6 +44,12 @@ async fn assert_back(gateway: &Gateway, number: usize) {
     tokio::time::timeout(left, working).await.expect("dispatch comes back");
 }
 
+/// Works on what is left, also where a lease or an attempt was lost with its connection.
+async fn finish(direct: &Target, gateway: &Gateway) {
+    expire_leases(direct).await;
+    gateway.run_to_the_end().await;
+}
+
 /// Every pool has connections that were used.
 async fn warm_up(gateway: &Gateway) {
     let paid = join_all((0..8).map(|number| pay(gateway, number))).await;
@@ -72,7 +79,7 @@ async fn while_the_database_is_frozen_every_request_is_answered_503_in_time() {
     for number in 8..40 {
         assert!(matches!(pay(&gateway, number).await, 200 | 202));
     }
-    gateway.run_until_idle().await;
+    finish(&direct, &gateway).await;
     assert_events(&direct, 40).await;
 }
 
@@ -84,6 +91,7 @@ async fn connections_that_will_never_answer_are_given_up() {
     warm_up(&gateway).await;
     proxy.lose();
     assert_back(&gateway, 8).await;
+    finish(&direct, &gateway).await;
     assert_events(&direct, 9).await;
 }
 
@@ -106,6 +114,7 @@ async fn connections_that_were_lost_in_use_are_given_up() {
     for number in 9..12 {
         assert_back(&gateway, number).await;
     }
+    finish(&direct, &gateway).await;
     assert_events(&direct, 12).await;
 }
 
@@ -121,6 +130,7 @@ async fn while_connections_are_reset_and_refused_requests_are_answered_503_in_ti
     for number in 8..24 {
         assert_back(&gateway, number).await;
     }
+    finish(&direct, &gateway).await;
     assert_events(&direct, 24).await;
 }
 
@@ -145,6 +155,7 @@ async fn while_a_table_is_locked_requests_are_answered_503_in_time() {
     for number in 8..16 {
         assert_back(&gateway, number).await;
     }
+    finish(&direct, &gateway).await;
     assert_events(&direct, 16).await;
 }
 
@@ -165,6 +176,7 @@ async fn while_the_database_takes_no_connections_requests_are_answered_503_in_ti
     for number in 8..16 {
         assert_back(&gateway, number).await;
     }
+    finish(&direct, &gateway).await;
     assert_events(&direct, 16).await;
 }
 
@@ -199,5 +211,6 @@ async fn when_every_connection_is_taken_requests_are_answered_503_in_time() {
     tokio::join!(chunk, payments);
     sql::run(&mut locker, "ROLLBACK").await;
     assert_back(&gateway, 0).await;
+    finish(&direct, &gateway).await;
     assert_events(&direct, 1).await;
 }
