@@ -6,8 +6,10 @@
 //! - [`driver`] is the real program as a process, and a sender that signs by the real time.
 //! - [`ledger`] says what must be in the database afterwards.
 
+mod clients;
 mod commits;
 mod driver;
+mod handlers;
 mod kill;
 mod ledger;
 mod outages;
