@@ -151,9 +151,8 @@ impl Store {
 
 /// Cuts an error text to what is stored, and takes out what PostgreSQL cannot hold.
 fn bounded(text: &str) -> String {
-    let cut = |text: &str| {
-        text.get(..text.floor_char_boundary(MAX_ERROR)).unwrap_or_default().to_owned()
-    };
+    let cut =
+        |text: &str| text.get(..text.floor_char_boundary(MAX_ERROR)).unwrap_or_default().to_owned();
     // Before, so that a huge text is not copied; and after, since what replaces a NUL is longer.
     cut(&cut(text).replace('\0', "\u{fffd}"))
 }

@@ -15,5 +15,6 @@ mod ledger;
 mod outages;
 mod proxy;
 mod sharing;
+mod stop;
 mod transfer;
 mod wire;
