@@ -237,7 +237,11 @@ async fn send(
         stream.write_all(request).await.unwrap();
         // Answers are small: they come in one piece.
         let length = stream.read(&mut answer).await.unwrap();
-        assert!(answer[..length].starts_with(b"HTTP/1.1 2"), "{:?}", std::str::from_utf8(&answer[..length]));
+        assert!(
+            answer[..length].starts_with(b"HTTP/1.1 2"),
+            "{:?}",
+            std::str::from_utf8(&answer[..length])
+        );
         times.push(began.elapsed());
     }
     times

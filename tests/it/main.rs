@@ -16,4 +16,5 @@
 mod docora;
 mod harness;
 mod managed_postgres;
+mod receive;
 mod stripe;
