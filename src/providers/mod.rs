@@ -9,11 +9,13 @@ use crate::dispatch::Handler;
 use crate::gate::{Provider, Secret, TransferLimits, UnixSeconds};
 use crate::store::Registry;
 
+pub mod apify;
+pub mod bot;
 pub mod docora;
 pub mod stripe;
 
 /// Every provider.
-pub static CATALOGUE: &[Entry] = &[docora::ENTRY, stripe::ENTRY];
+pub static CATALOGUE: &[Entry] = &[apify::ENTRY, bot::ENTRY, docora::ENTRY, stripe::ENTRY];
 
 /// The provider of this name.
 pub fn find(name: &str) -> Option<&'static Entry> {
