@@ -89,10 +89,6 @@ async fn chunks_that_are_written_wrongly_are_refused() {
         ("a size that is no number", format!("{size}g\r\n{body}\r\n0\r\n\r\n")),
         ("a size with a sign", format!("+{size:x}\r\n{body}\r\n0\r\n\r\n")),
         ("a size that is too small", format!("{:x}\r\n{body}\r\n0\r\n\r\n", size - 1)),
-        (
-            "an extension of 64 KiB",
-            format!("{size:x};{}\r\n{body}\r\n0\r\n\r\n", "x".repeat(65_536)),
-        ),
     ];
     for (what, chunks) in cases {
         let mut bytes = head(PATH, &headers, "Transfer-Encoding: chunked");
@@ -102,7 +98,8 @@ async fn chunks_that_are_written_wrongly_are_refused() {
         assert!(matches!(statuses[..], [400 | 413]), "{what}: {statuses:?}");
         assert_eq!(gateway.count("SELECT count(*) FROM events").await, 0, "{what}");
     }
-    let good = format!("{size:x}\r\n{body}\r\n0\r\n\r\n");
+    // What stands after the size is passed over, unread and unkept.
+    let good = format!("{size:x};{}\r\n{body}\r\n0\r\n\r\n", "x".repeat(65_536));
     let mut bytes = head(PATH, &headers, "Transfer-Encoding: chunked");
     bytes.extend_from_slice(good.as_bytes());
     let mut wire = Wire::open(gateway.address()).await;
