@@ -15,6 +15,8 @@
 
 mod apify;
 mod bot;
+mod chunks;
+mod dispatch;
 mod docora;
 mod harness;
 mod managed_postgres;

@@ -6,8 +6,10 @@
 mod bodies;
 mod framing;
 mod freshness;
+pub(crate) mod process;
 mod raw;
 mod replay;
+mod report;
 mod routing;
 mod signatures;
 mod volume;
