@@ -430,12 +430,15 @@ async fn a_source_with_too_much_waiting_is_told_to_come_again_and_others_are_not
     let more = "\n[transfers]\nmax_open = 3\nmax_waiting = \"2 KiB\"\n";
     let bench = Bench::with(Gateway::builder().more_config(more)).await;
     let gateway = &bench.gateway;
+    let full = Fate::Refused(503, "chunk_quota");
+    let heavy = Transfer { bytes: vec![1; 3_200], ..Transfer::of(2) };
+    let answer = bench.check("2 KiB", "docora", full, heavy.send(gateway, 0)).await;
+    assert_eq!(answer.headers["retry-after"], "5");
     let open: Vec<Transfer> = (0..3).map(|_| Transfer::of(2)).collect();
     for transfer in &open {
         assert_eq!(transfer.send(gateway, 0).await.what(), "accepted");
     }
     let fourth = Transfer::of(2);
-    let full = Fate::Refused(503, "chunk_quota");
     let answer = bench.check("a fourth", "docora", full, fourth.send(gateway, 0)).await;
     assert_eq!(answer.headers["retry-after"], "5");
     let other = fourth.chunk(0).to_string();
@@ -444,9 +447,6 @@ async fn a_source_with_too_much_waiting_is_told_to_come_again_and_others_are_not
     assert_eq!(open[0].send(gateway, 1).await.what(), "accepted", "what is open goes on");
     assert_eq!(fourth.send(gateway, 0).await.what(), "accepted", "there is room again");
 
-    let heavy = Transfer { bytes: vec![1; 1_500], ..open[1].again() };
-    let answer = bench.check("2 KiB", "docora", full, heavy.send(gateway, 0)).await;
-    assert_eq!(answer.headers["retry-after"], "5");
     for transfer in [&open[1], &open[2], &fourth] {
         assert_eq!(transfer.send(gateway, 1).await.what(), "accepted");
     }

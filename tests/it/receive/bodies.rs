@@ -124,7 +124,7 @@ async fn what_cannot_be_read_is_kept_byte_for_byte_with_its_reason() {
         ("null", "schema", b"null".to_vec()),
         (
             "an id of 400 digits",
-            "schema",
+            "number_range",
             format!("{{\"id\":{digits},\"type\":\"x\"}}").into_bytes(),
         ),
         ("an id of minus nothing", "schema", br#"{"id":-0,"type":"x"}"#.to_vec()),
