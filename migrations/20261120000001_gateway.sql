@@ -61,14 +61,15 @@ COMMENT ON COLUMN event_keys.seen_count   IS 'How often it was received, the fir
 COMMENT ON COLUMN event_keys.last_seen_at IS 'When it was last received.';
 COMMENT ON COLUMN event_keys.expires_at   IS 'When the key may be forgotten.';
 
+-- Names are compared byte by byte: they are looked up, never sorted for people.
 CREATE TABLE deliveries (
     id               bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     event_id         uuid        NOT NULL,
-    source           text        NOT NULL,
-    handler          text        NOT NULL,
+    source           text        COLLATE "C" NOT NULL,
+    handler          text        COLLATE "C" NOT NULL,
     triggered_by     text        NOT NULL CHECK (triggered_by IN ('arrival', 'replay')),
     replay_of        bigint,
-    lane             text,
+    lane             text        COLLATE "C",
     lane_position    bigint,
     lane_blocks      boolean     NOT NULL,
     state            text        NOT NULL CHECK (state IN ('ready', 'leased', 'done', 'dead')),
