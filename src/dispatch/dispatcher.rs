@@ -177,7 +177,8 @@ impl Dispatcher {
         });
     }
 
-    /// Runs one delivery whose lease ran out, with nothing else in flight.
+    /// Runs one delivery whose lease ran out, with nothing else in flight. Those that were buried
+    /// instead count too: they have freed their lanes.
     async fn run_suspect(&self) -> Result<usize, StoreError> {
         let claim = self.store.claim_lost(
             &self.sources,
@@ -190,7 +191,8 @@ impl Dispatcher {
             error!(count = buried, "deliveries became dead letters: every attempt was lost");
             metrics::counter!("sealpost_deliveries_total", "outcome" => "lost").increment(buried);
         }
-        let Some(lease) = suspect else { return Ok(0) };
+        let buried = usize::try_from(buried).unwrap_or(usize::MAX);
+        let Some(lease) = suspect else { return Ok(buried) };
         warn!(
             delivery.id = lease.delivery,
             event.id = %lease.event,
@@ -198,7 +200,7 @@ impl Dispatcher {
             "a lease ran out with no result; trying again, alone"
         );
         self.runner.run(lease).await;
-        Ok(1)
+        Ok(buried.saturating_add(1))
     }
 
     async fn wait_for_all(&self) {

@@ -15,8 +15,11 @@
 
 mod apify;
 mod bot;
+mod chunks;
+mod dispatch;
 mod docora;
 mod faults;
 mod harness;
 mod managed_postgres;
+mod receive;
 mod stripe;
