@@ -61,7 +61,7 @@ impl Runner {
                     self.store.settle_done(&lease, started_at, self.clock.now(), &effects);
                 // A panic here would end whoever waits for this attempt: in the end, dispatch.
                 match AssertUnwindSafe(settling).catch_unwind().await {
-                    Err(panic) => Failure::transient(panicked("an effect", panic)),
+                    Err(panic) => Failure::transient(panicked("an effect", &*panic)),
                     Ok(Ok(outcome)) => return self.done(&lease, outcome, started_at),
                     Ok(Err(EffectError::Store(error))) => match error {
                         // The delivery is another's now, or the database is away: the lease
@@ -103,7 +103,7 @@ impl Runner {
         match tokio::time::timeout(self.handler_deadline, &mut task).await {
             Ok(Ok(result)) => result,
             Ok(Err(error)) if error.is_panic() => {
-                Err(Failure::transient(panicked("the handler", error.into_panic())))
+                Err(Failure::transient(panicked("the handler", &*error.into_panic())))
             }
             Ok(Err(error)) => Err(Failure::transient(error)),
             Err(_) => {
@@ -158,7 +158,7 @@ impl Runner {
     }
 }
 
-fn panicked(who: &'static str, payload: Box<dyn Any + Send>) -> Panicked {
+fn panicked(who: &'static str, payload: &(dyn Any + Send)) -> Panicked {
     metrics::counter!("sealpost_handler_panics_total").increment(1);
     let text = payload
         .downcast_ref::<&str>()

@@ -1,6 +1,7 @@
 //! From the commit to the handler's last word: order, retries, leases, and effects that happen
 //! once or not at all. Each event says itself what its handler does at which attempt.
 
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -56,7 +57,7 @@ impl Handler for Scripted {
         let others = self.running.fetch_add(1, Ordering::SeqCst);
         let mut call = format!("{name}#{}", attempt.number);
         if step == "alone" {
-            call.push_str(&format!(" beside {others}"));
+            write!(call, " beside {others}").unwrap();
         }
         self.calls.lock().unwrap().push(call);
         let result = self.play(step.as_str().unwrap(), name).await;
@@ -307,7 +308,7 @@ async fn delays_double_and_attempts_come_to_an_end() {
     for (number, delay) in [2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0].into_iter().enumerate() {
         gateway.run_until_idle().await;
         assert!((due_in(&gateway).await - delay).abs() < 0.001, "after attempt {}", number + 1);
-        gateway.clock().advance(Duration::from_secs_f64(delay) - Duration::from_millis(1));
+        gateway.clock().advance(Duration::from_secs_f64(delay - 0.001));
         assert_eq!(gateway.run_until_idle().await, 0, "not before its time");
         gateway.clock().advance(Duration::from_millis(1));
     }
