@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tracing::{Instrument, error, info, info_span, warn};
 
 use super::dispatcher::Draw;
-use super::{Attempt, Decision, Failure, HandlerTable, RetryPolicy};
+use super::{Attempt, Decision, Failure, HandlerTable, RetryPolicy, SETTLE_WITHIN, in_time};
 use crate::clock::SharedClock;
 use crate::store::{DeathReason, EffectError, Effects, Lease, Outcome, Store, StoreError, Verdict};
 
@@ -57,10 +57,11 @@ impl Runner {
         let started_at = self.clock.now();
         let failure = match self.handle(&lease, started_at).await {
             Ok(effects) => {
-                let settling =
-                    self.store.settle_done(&lease, started_at, self.clock.now(), &effects);
+                let now = self.clock.now();
+                let settling = self.store.settle_done(&lease, started_at, now, &effects);
                 // A panic here would end whoever waits for this attempt: in the end, dispatch.
-                match AssertUnwindSafe(settling).catch_unwind().await {
+                let settling = AssertUnwindSafe(in_time(SETTLE_WITHIN, settling)).catch_unwind();
+                match settling.await {
                     Err(panic) => Failure::transient(panicked("an effect", &*panic)),
                     Ok(Ok(outcome)) => return self.done(&lease, outcome, started_at),
                     Ok(Err(EffectError::Store(error))) => match error {
@@ -88,7 +89,7 @@ impl Runner {
             let what = format!("source `{}` has no handler `{}`", lease.source, lease.handler);
             return Err(Failure::permanent(DeathReason::HandlerMissing, what));
         };
-        let event = match self.store.event(lease.event).await {
+        let event = match in_time(SETTLE_WITHIN, self.store.event(lease.event)).await {
             Ok(Some(event)) => event,
             Ok(None) => {
                 return Err(Failure::permanent(DeathReason::Permanent, "the event is gone"));
@@ -128,7 +129,8 @@ impl Runner {
             Decision::Retry(delay) => Verdict::Retry(now + delay),
             Decision::Bury(reason) => Verdict::Bury(reason),
         };
-        match self.store.settle_failed(lease, started_at, now, verdict, &text).await {
+        let settling = self.store.settle_failed(lease, started_at, now, verdict, &text);
+        match in_time(SETTLE_WITHIN, settling).await {
             Ok(()) => match decision {
                 Decision::Retry(delay) => {
                     warn!(error = text, retry_in_ms = delay.as_millis(), "attempt failed");

@@ -18,6 +18,7 @@ mod bot;
 mod chunks;
 mod dispatch;
 mod docora;
+mod faults;
 mod harness;
 mod managed_postgres;
 mod receive;
