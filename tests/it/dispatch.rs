@@ -520,6 +520,43 @@ async fn a_delivery_that_is_lost_every_time_comes_to_an_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_more_is_claimed_than_there_is_room_for_and_every_source_has_its_turn() {
+    let more = "\n[dispatch]\nconcurrency = 1\n";
+    let handler = Scripted::new();
+    let gateway = scripted(&handler).more_config(more).start().await;
+    for number in 0..3 {
+        send(&gateway, &format!("b{number}"), &format!("b{number}"), &["wait"]).await;
+    }
+    for source in ["cards", "cards-too"] {
+        let mut event = crate::receive::card();
+        event["name"] = json!(source);
+        event["steps"] = json!(["wait"]);
+        let answer = gateway.send(source, Some("create"), event.to_string().as_bytes()).await;
+        assert_eq!(answer.what(), "accepted", "{}", answer.text);
+    }
+    let stop = CancellationToken::new();
+    let (dispatcher, token) = (gateway.dispatcher().clone(), stop.clone());
+    let running = tokio::task::spawn(async move { dispatcher.run(&token).await });
+    let mut order = Vec::new();
+    for _ in 0..5 {
+        while handler.running.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        let leased = "SELECT count(*) FROM deliveries WHERE state = 'leased'";
+        assert_eq!(gateway.count(leased).await, 1);
+        order.extend(handler.calls());
+        handler.gate.add_permits(1);
+        while order.len() < 5 && handler.calls.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    }
+    stop.cancel();
+    running.await.unwrap();
+    let place = |name: &str| order.iter().position(|call| call == name).unwrap();
+    assert!(place("cards#1") < 3 && place("cards-too#1") < 3, "{order:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_flood_at_one_source_delays_another_by_no_more_than_a_batch() {
     let handler = Scripted::new();
     let gateway = scripted(&handler).start().await;
