@@ -64,7 +64,10 @@ impl Runner {
                         StoreError::Refused(_) => Failure::transient(error),
                         error => return self.not_settled(&lease, &error),
                     },
-                    Err(EffectError::NotYet(detail)) => Failure::transient(NotApplied(detail)),
+                    Err(EffectError::NotYet { detail, retry_after }) => Failure::Transient {
+                        retry_after: Some(retry_after),
+                        error: NotApplied(detail).into(),
+                    },
                     Err(EffectError::Rejected { reason, detail }) => {
                         Failure::permanent(reason, NotApplied(detail))
                     }

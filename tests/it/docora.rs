@@ -53,7 +53,7 @@ async fn sync_failed(gateway: &Gateway, message: &str, at: u32) {
 }
 
 async fn send(gateway: &Gateway, action: &str, body: &Value) {
-    let answer = gateway.send(SOURCE, action, body.to_string().as_bytes()).await;
+    let answer = gateway.send(SOURCE, Some(action), body.to_string().as_bytes()).await;
     let status = answer.json.get("status").and_then(Value::as_str);
     assert_eq!((answer.status, status), (202, Some("accepted")), "{}", answer.json);
 }
