@@ -16,6 +16,8 @@
 mod apify;
 mod bot;
 mod docora;
+mod external;
+mod fixtures;
 mod harness;
 mod managed_postgres;
 mod stripe;

@@ -373,7 +373,8 @@ impl Answer {
     }
 }
 
-fn load(text: &str) -> Config {
+/// A configuration with the secrets of [`SECRETS`].
+pub(crate) fn load(text: &str) -> Config {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("config.toml");
     std::fs::write(&path, text).expect("a file");

@@ -1,0 +1,184 @@
+//! Every stored webhook comes to what it says, and every provider has what it needs of them.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sealpost::fixtures::{self, Played, Shows, Vector, Verdict};
+use sealpost::providers::{self, CATALOGUE, Entry};
+
+use crate::harness::database;
+
+/// How far in the future a signature may lie, as for a source that does not say otherwise.
+const MAX_FUTURE: Duration = Duration::from_mins(5);
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures")
+}
+
+fn vectors(entry: &Entry) -> Vec<Vector> {
+    Vector::load(&root().join(entry.name).join("vectors.json")).expect("vectors")
+}
+
+async fn play(folder: &Path) -> Vec<Played> {
+    let fixtures = fixtures::load(&[folder.to_owned()]).expect("fixtures");
+    assert!(!fixtures.is_empty(), "{} holds none", folder.display());
+    fixtures::run(database::fresh().await, &fixtures, |_| {}).await.expect("a gateway")
+}
+
+async fn passes(provider: &str) {
+    let played = play(&root().join(provider)).await;
+    assert!(played.iter().all(Played::is_as_expected), "\n{}", fixtures::diff(&played));
+    assert!(played.iter().all(|one| one.skipped.is_none() && one.provider == provider));
+    let outcomes: BTreeSet<&str> = played.iter().map(Played::outcome).collect();
+    for outcome in ["handled", "quarantined", "refused", "duplicate"] {
+        assert!(outcomes.contains(outcome), "no fixture of {provider} is {outcome}");
+    }
+}
+
+// One test each, so that they run side by side.
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_fixture_of_apify_comes_to_what_it_says() {
+    passes("apify").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_fixture_of_the_bot_comes_to_what_it_says() {
+    passes("bot").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_fixture_of_docora_comes_to_what_it_says() {
+    passes("docora").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_fixture_of_stripe_comes_to_what_it_says() {
+    passes("stripe").await;
+}
+
+#[test]
+fn no_provider_is_left_out_above() {
+    let source = include_str!("fixtures.rs");
+    for entry in CATALOGUE {
+        let call = format!("passes(\"{}\")", entry.name);
+        assert!(source.contains(&call), "`{call}` stands in no test");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fixture_that_comes_to_something_else_fails_and_says_how() {
+    let folder = tempfile::tempdir().unwrap();
+    let stored = root().join("stripe/checkout-completed.json");
+    let text = std::fs::read_to_string(stored).unwrap();
+    for (name, from, to) in [
+        ("wrong-answer", "\"status\": 202", "\"status\": 200"),
+        ("wrong-outcome", "\"outcome\": \"handled\"", "\"outcome\": \"ignored\""),
+        ("wrong-row", "\"amount\": 12100,", "\"amount\": 1,"),
+        ("wrong-count", "\"object_id\": \"inv_checkout\"", "\"object_id\": \"inv_other\""),
+    ] {
+        assert!(text.contains(from), "{from}");
+        // Each is an event of its own.
+        let text = text
+            .replace("\"checkout-completed\"", &format!("\"{name}\""))
+            .replace("evt_checkout_completed", &format!("evt_{name}"))
+            .replace(from, to);
+        std::fs::write(folder.path().join(format!("{name}.json")), text).unwrap();
+    }
+    let played = play(folder.path()).await;
+    let found: Vec<_> = played.iter().map(|one| one.differences.first()).collect();
+    let found = found.into_iter().map(|first| {
+        let first = first.expect("a difference");
+        (first.what.as_str(), first.expected.as_str(), first.got.as_str())
+    });
+    let found: Vec<_> = found.collect();
+    assert_eq!(
+        (&found[0].0, &found[0].1, found[0].2.starts_with("202 ")),
+        (&"answer 1, status", &"200", true)
+    );
+    assert_eq!(found[1], ("stripe_objects where {\"object_id\":\"inv_other\"}", "1 row", "no row"));
+    assert_eq!(found[2].0, "delivery to stripe, outcome");
+    assert_eq!(
+        found[3],
+        ("stripe_payments where {\"invoice_id\":\"inv_checkout\"}, row 1, amount", "1", "12100")
+    );
+}
+
+#[test]
+fn every_vector_is_judged_as_it_says() {
+    for entry in CATALOGUE {
+        let vectors = vectors(entry);
+        assert!(!vectors.is_empty(), "{} has no vectors", entry.name);
+        let mut names = BTreeSet::new();
+        for vector in &vectors {
+            let which = format!("{}: {}", entry.name, vector.name);
+            assert!(names.insert(&vector.name), "{which} stands twice");
+            let verdict =
+                vector.judge(entry, MAX_FUTURE).unwrap_or_else(|e| panic!("{which}: {e}"));
+            match vector.verdict {
+                Verdict::Accepted => assert_eq!(verdict, None, "{which}: {}", vector.why),
+                Verdict::Refused => {
+                    assert!(vector.reason.is_some(), "{which} has no reason");
+                    assert_eq!(verdict, vector.reason.as_deref(), "{which}: {}", vector.why);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_provider_has_a_vector_for_what_it_lets_in_and_for_every_kind_of_refusal() {
+    for entry in CATALOGUE {
+        let vectors = vectors(entry);
+        let accepted = vectors.iter().any(|vector| vector.verdict == Verdict::Accepted);
+        assert!(accepted, "{} has no accepted vector", entry.name);
+        for kind in Shows::ALL {
+            let shows = vectors.iter().find(|vector| vector.shows == Some(kind));
+            let vector = shows.unwrap_or_else(|| panic!("{} has no {kind:?} vector", entry.name));
+            assert_eq!(vector.verdict, Verdict::Refused, "{}: {}", entry.name, vector.name);
+            assert_eq!(vector.reason.as_deref(), Some(kind.reason()), "{}", vector.name);
+        }
+    }
+}
+
+#[test]
+fn every_provider_has_fixtures_and_a_row_in_the_readme() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = std::fs::read_to_string(readme).expect("README.md");
+    for entry in CATALOGUE {
+        let folder = root().join(entry.name);
+        let fixtures = fixtures::load(std::slice::from_ref(&folder)).expect("fixtures");
+        assert!(!fixtures.is_empty(), "{} has no fixtures", entry.name);
+        for fixture in &fixtures {
+            assert_eq!(fixture.provider.name, entry.name, "{}", fixture.name);
+        }
+        let row = format!("| `{}` |", entry.name);
+        assert!(
+            readme.lines().any(|line| line.starts_with(&row)),
+            "README.md has no row `{row}` in its table of providers"
+        );
+    }
+}
+
+#[test]
+fn every_folder_of_fixtures_belongs_to_a_provider() {
+    for entry in std::fs::read_dir(root()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(providers::find(&name).is_some(), "fixtures/{name} belongs to nobody");
+    }
+}
+
+#[test]
+fn the_program_holds_the_fixtures_of_the_source_tree() {
+    let stored = fixtures::load(&[root()]).expect("fixtures");
+    let embedded = fixtures::embedded().expect("fixtures");
+    let labels = |fixtures: &[fixtures::Fixture]| {
+        fixtures.iter().map(fixtures::Fixture::label).collect::<Vec<_>>()
+    };
+    assert_eq!(labels(&stored), labels(&embedded));
+    for file in fixtures::EMBEDDED.dirs().flat_map(|folder| folder.files()) {
+        let path = root().join(file.path());
+        assert_eq!(std::fs::read(&path).unwrap(), file.contents(), "{}", path.display());
+    }
+}
