@@ -41,11 +41,9 @@ pub(super) fn run(environment: &Environment, args: &Args) -> anyhow::Result<Exit
             let running = Running::start(config, target, true).await?;
             let player = running.player(config, Work::Wait(PATIENCE))?;
             let mut progress = Progress::over(fixtures.len());
-            let mut played = Vec::with_capacity(fixtures.len());
-            for fixture in &fixtures {
-                progress.next(fixture);
-                played.push(player.play(fixture).await);
-            }
+            let played = player.play_side_by_side(&fixtures, |fixture| progress.next(fixture));
+            let played = played.await;
+            drop(progress);
             Ok((running, played))
         });
         let (running, played) = played.await?;

@@ -135,10 +135,11 @@ fn offline(config: &Config, environment: &Environment, args: &RunArgs) -> anyhow
 }
 
 #[expect(clippy::print_stdout, reason = "the command's data")]
+#[expect(clippy::print_stderr, reason = "why there are no data")]
 fn show(played: &[Played], output: &Output, began: Instant) -> anyhow::Result<Exit> {
     match output.format {
         Format::Json => println!("{}", serde_json::to_string_pretty(played)?),
-        Format::Table if played.is_empty() => {}
+        Format::Table if played.is_empty() => eprintln!("no fixture there"),
         Format::Table => {
             println!("{}", fixtures::table(played));
             print!("{}", fixtures::diff(played));
