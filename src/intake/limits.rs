@@ -134,9 +134,8 @@ impl Peers {
         }
         let lane = match slow.get(&(peer, Arc::clone(source))) {
             Some(slow) if slow.until > Instant::now() => Arc::clone(&slow.lane),
-            Some(_) => return Ok(Pass::Free),
             None if slow.len() >= MAX_PEERS => Arc::clone(&self.overflow),
-            None => return Ok(Pass::Free),
+            Some(_) | None => return Ok(Pass::Free),
         };
         drop(slow);
         lane.try_acquire_owned().map(Pass::Slow).map_err(|_| LaneFull)
@@ -202,7 +201,7 @@ mod tests {
 
     #[test]
     fn addresses_within_one_ipv6_site_are_one_peer() {
-        assert_eq!(peer("2001:db8:0:12::1"), peer("2001:db8:0:12ff::2"));
+        assert_eq!(peer("2001:db8:0:12::1"), peer("2001:db8:0:ff::2"));
         assert_ne!(peer("2001:db8:0:100::1"), peer("2001:db8:0:200::1"));
         assert_eq!(peer("::ffff:192.0.2.1"), peer("192.0.2.1"));
     }

@@ -7,10 +7,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use sealpost::app::{App, Parts};
-use sealpost::lifecycle::Shutdown;
-
-use crate::harness::{self, database};
+use crate::harness;
 
 const NODE_STRIPE: &str = "23.1.0";
 const PYTHON_STRIPE: &str = "16.1.0";
@@ -58,14 +55,9 @@ async fn a_python_program_with_stripes_library_is_understood() {
 
 /// What the client writes: a line for each request, the case and the status.
 async fn against_a_gateway(client: impl FnOnce(String) -> Output + Send + 'static) -> String {
-    let config = harness::load(include_str!("harness/config.toml"));
-    let app = App::build(&config, database::fresh().await, &Parts::default()).expect("a gateway");
-    let url = format!("http://{}", app.addresses().0);
-    let shutdown = Shutdown::default();
-    let gateway = tokio::task::spawn(app.serve(shutdown.clone()));
+    let (url, shutdown) = harness::gateway_on_the_wall_clock().await;
     let output = tokio::task::spawn_blocking(move || client(url)).await.expect("the client");
     shutdown.soft().cancel();
-    gateway.await.expect("the gateway ends");
     let (said, complained) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}\n{complained}");

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use sealpost::fixtures::{self, Played, Shows, Vector, Verdict};
 use sealpost::providers::{self, CATALOGUE, Entry};
 
-use crate::harness::database;
+use serde_json::Value;
+
+use crate::harness::{self, database};
 
 /// How far in the future a signature may lie, as for a source that does not say otherwise.
 const MAX_FUTURE: Duration = Duration::from_mins(5);
@@ -100,6 +103,66 @@ async fn a_fixture_that_comes_to_something_else_fails_and_says_how() {
     assert_eq!(found[2], ("delivery to stripe, outcome", "ignored", "handled"));
     let row = "stripe_payments where {\"invoice_id\":\"inv_wrong-row\"}, row 1, amount";
     assert_eq!(found[3], (row, "1", "12100"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fixtures_are_sent_to_a_gateway_that_runs_and_its_answers_are_checked() {
+    let config = include_str!("harness/config.toml");
+    let (url, shutdown) = harness::gateway_on_the_wall_clock().await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("config.toml"), config).unwrap();
+    let send = |what: &Path, more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sealpost"));
+        command.arg("--config").arg(folder.path().join("config.toml"));
+        command.args(["fixtures", "send", "--to", &url]).arg(what).args(more);
+        command.envs(harness::SECRETS.iter().copied());
+        let output = command.output().expect("it starts");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let stripe = root().join("stripe");
+    let (exit, sent, error) = send(&stripe, &["--format", "json"]);
+    assert_eq!(exit, Some(0), "{sent}{error}");
+    let sent: Vec<Value> = serde_json::from_str(&sent).expect("JSON");
+    assert_eq!(sent.len(), fixtures::load(&[stripe.clone()]).unwrap().len());
+    assert!(sent.iter().all(|one| one["source"] == "billing" && one["as_expected"] == true));
+
+    let (exit, sent, _) = send(&stripe, &[]);
+    assert_eq!(exit, Some(1), "what was seen before is not new: {sent}");
+    assert!(sent.contains("answer 1, status\n    - 202\n    + 200"), "{sent}");
+    let (exit, sent, _) = send(&stripe, &["--again"]);
+    assert_eq!(exit, Some(0), "{sent}");
+
+    let docora = root().join("docora");
+    let (exit, _, error) = send(&docora, &[]);
+    assert_eq!(exit, Some(64));
+    assert!(error.contains("`cards`, `cards-too`: choose one with --source"), "{error}");
+    let one = docora.join("create-markdown.json");
+    assert_eq!(send(&one, &["--source", "cards"]).0, Some(0));
+    assert_eq!(send(&one, &["--source", "billing"]).0, Some(64));
+
+    let empty = tempfile::tempdir().unwrap();
+    assert_eq!(send(empty.path(), &[]).0, Some(2));
+    shutdown.soft().cancel();
+}
+
+#[test]
+fn the_demo_plays_every_fixture_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    // The server's account must be able to get there.
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), mode).unwrap();
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_sealpost"));
+    let output = demo.arg("demo").env("TMPDIR", folder.path()).output().expect("it starts");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}{complained}");
+    for fixture in fixtures::embedded().unwrap() {
+        let line = format!("{} ", fixture.label());
+        assert!(said.lines().any(|said| said.starts_with(&line)), "{line} is not in\n{said}");
+    }
+    assert!(said.ends_with("; all as expected\n"), "{said}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 #[test]

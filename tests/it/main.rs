@@ -15,9 +15,13 @@
 
 mod apify;
 mod bot;
+mod chunks;
+mod dispatch;
 mod docora;
 mod external;
+mod faults;
 mod fixtures;
 mod harness;
 mod managed_postgres;
+mod receive;
 mod stripe;
