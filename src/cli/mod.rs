@@ -3,7 +3,10 @@
 
 mod check;
 mod database;
+mod demo;
+mod fixtures;
 mod migrate;
+mod scratch;
 mod serve;
 
 use std::path::PathBuf;
@@ -33,6 +36,11 @@ enum Command {
     Migrate,
     /// Check the configuration and say what it comes to.
     Check,
+    /// Play stored webhooks.
+    #[command(subcommand)]
+    Fixtures(fixtures::Command),
+    /// Show what the gateway does with every stored webhook, with nothing set up.
+    Demo(demo::Args),
 }
 
 /// How a command ended.
@@ -76,6 +84,10 @@ impl Cli {
             Command::Serve(args) => serve::run(&self.config()?, args),
             Command::Migrate => migrate::run(&self.config()?),
             Command::Check => check::run(&self.config()?),
+            Command::Fixtures(command) => {
+                fixtures::run(&self.config, &Environment::of_process(), command)
+            }
+            Command::Demo(args) => demo::run(&Environment::of_process(), args),
         }
     }
 
@@ -106,7 +118,10 @@ fn complain(error: &anyhow::Error) {
 
 fn exit_of(error: &anyhow::Error) -> Exit {
     for cause in error.chain() {
-        if cause.is::<ConfigError>() || cause.is::<crate::app::BuildError>() {
+        if cause.is::<ConfigError>()
+            || cause.is::<crate::app::BuildError>()
+            || cause.is::<crate::fixtures::SourceError>()
+        {
             return Exit::Usage;
         }
         if cause.is::<OpenError>()
