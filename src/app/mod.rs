@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actix_web::web;
 use tokio::runtime::{Handle, Runtime};
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
@@ -53,8 +52,8 @@ impl Default for Parts {
 
 /// A gateway, built and listening, not yet answering.
 pub struct App {
-    ingest: actix_web::dev::Server,
-    operator: actix_web::dev::Server,
+    ingest: http::Server,
+    operator: http::Server,
     addresses: (SocketAddr, SocketAddr),
     dispatcher: Option<Dispatcher>,
     housekeeping: Housekeeping,
@@ -113,9 +112,9 @@ impl App {
         });
         let (ingest_listener, ingest_address) = bind(file.ingest.listen)?;
         let (operator_listener, operator_address) = bind(file.operator.listen)?;
-        let ingest = http::ingest(ingest_listener, web::Data::new(ingest_state), workers)
+        let ingest = http::ingest(ingest_listener, ingest_state, workers)
             .map_err(|error| BuildError::Listen { address: file.ingest.listen, error })?;
-        let operator = http::operator(operator_listener, web::Data::new(operator_state))
+        let operator = http::operator(operator_listener, operator_state)
             .map_err(|error| BuildError::Listen { address: file.operator.listen, error })?;
 
         let handlers = HandlerRuntime::start()?;
