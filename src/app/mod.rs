@@ -20,12 +20,13 @@ use crate::dispatch::{
 use crate::http::{self, Ingest, Operator, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::lifecycle::Shutdown;
+use crate::operator::DeadLetters;
 use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
 
 pub use error::BuildError;
-pub use wiring::check_sources;
 use wiring::{Wiring, bytes, decoy};
+pub use wiring::{check_sources, routing};
 
 /// How often limits and metrics are tidied up.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
@@ -57,6 +58,7 @@ pub struct App {
     addresses: (SocketAddr, SocketAddr),
     dispatcher: Option<Dispatcher>,
     housekeeping: Housekeeping,
+    dead_letters: DeadLetters,
     wakeup: Wakeup,
     store: Store,
     peers: Arc<Peers>,
@@ -138,12 +140,15 @@ impl App {
             },
             registries: wiring.registries,
         };
+        let dead_letters =
+            DeadLetters::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
         Ok(Self {
             ingest,
             operator,
             addresses: (ingest_address, operator_address),
             dispatcher,
             housekeeping,
+            dead_letters,
             wakeup,
             store,
             peers,
@@ -162,6 +167,11 @@ impl App {
     /// The database.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The dead letters.
+    pub fn dead_letters(&self) -> &DeadLetters {
+        &self.dead_letters
     }
 
     /// What works on deliveries, for who wants to step it; `None` where dispatch is off.
