@@ -31,14 +31,18 @@ pub use wiring::{check_sources, routing};
 /// How often limits and metrics are tidied up.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
 
+/// Gives the handlers of a source; it is passed the provider's own.
+pub type ChooseHandlers =
+    dyn Fn(&str, Vec<Arc<dyn Handler>>) -> Vec<Arc<dyn Handler>> + Send + Sync;
+
 /// What a test puts in the place of chance, time and handlers.
 pub struct Parts {
     /// The clock.
     pub clock: SharedClock,
     /// Chance numbers.
     pub draw: Draw,
-    /// Gives the handlers of a source; it is passed the provider's own.
-    pub handlers: Arc<dyn Fn(&str, Vec<Arc<dyn Handler>>) -> Vec<Arc<dyn Handler>> + Send + Sync>,
+    /// The handlers of each source.
+    pub handlers: Arc<ChooseHandlers>,
 }
 
 impl Default for Parts {

@@ -64,7 +64,10 @@ impl Runner {
                         StoreError::Refused(_) => Failure::transient(error),
                         error => return self.not_settled(&lease, &error),
                     },
-                    Err(EffectError::NotYet(detail)) => Failure::transient(NotApplied(detail)),
+                    Err(EffectError::NotYet { detail, retry_after }) => Failure::Transient {
+                        retry_after: Some(retry_after),
+                        error: NotApplied(detail).into(),
+                    },
                     Err(EffectError::Rejected { reason, detail }) => {
                         Failure::permanent(reason, NotApplied(detail))
                     }
@@ -88,7 +91,6 @@ impl Runner {
             Err(error) => return Err(Failure::transient(error)),
         };
         let attempt = Attempt { number: lease.attempt, started_at };
-        #[expect(clippy::disallowed_methods, reason = "awaited below: it cannot be lost")]
         let mut task = self.handlers.spawn(
             async move { handler.handle(&event, attempt).await }
                 .instrument(tracing::Span::current()),

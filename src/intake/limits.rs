@@ -134,9 +134,8 @@ impl Peers {
         }
         let lane = match slow.get(&(peer, Arc::clone(source))) {
             Some(slow) if slow.until > Instant::now() => Arc::clone(&slow.lane),
-            Some(_) => return Ok(Pass::Free),
             None if slow.len() >= MAX_PEERS => Arc::clone(&self.overflow),
-            None => return Ok(Pass::Free),
+            Some(_) | None => return Ok(Pass::Free),
         };
         drop(slow);
         lane.try_acquire_owned().map(Pass::Slow).map_err(|_| LaneFull)

@@ -2,8 +2,6 @@
 //! payloads look like (`payload`), what is done about them (`handler`), and what is written
 //! (`tables`).
 
-pub mod stripe;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +9,13 @@ use crate::dispatch::Handler;
 use crate::gate::{Provider, Secret, TransferLimits, UnixSeconds};
 use crate::store::Registry;
 
+pub mod apify;
+pub mod bot;
 pub mod docora;
+pub mod stripe;
 
 /// Every provider.
-pub static CATALOGUE: &[Entry] = &[docora::ENTRY, stripe::ENTRY];
+pub static CATALOGUE: &[Entry] = &[apify::ENTRY, bot::ENTRY, docora::ENTRY, stripe::ENTRY];
 
 /// The provider of this name.
 pub fn find(name: &str) -> Option<&'static Entry> {

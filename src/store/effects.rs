@@ -1,5 +1,7 @@
 //! What a handler wants written, applied in the transaction that settles its delivery.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::{DeathReason, StoreError, Tx};
@@ -45,8 +47,13 @@ pub enum EffectError {
         detail: String,
     },
     /// Not now: something that it needs is not there yet. The delivery is retried.
-    #[error("{0}")]
-    NotYet(String),
+    #[error("{detail}")]
+    NotYet {
+        /// What is awaited, for the operator.
+        detail: String,
+        /// Not before this time has passed.
+        retry_after: Duration,
+    },
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -13,6 +13,9 @@
 )]
 #![allow(dead_code, reason = "the harness offers more than any one test takes")]
 
+mod apify;
+mod bot;
+mod docora;
 mod harness;
 mod managed_postgres;
 mod stripe;

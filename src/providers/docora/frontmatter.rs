@@ -110,6 +110,8 @@ fn bounded(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use super::*;
 
     #[test]
@@ -172,13 +174,11 @@ mod tests {
 
     #[test]
     fn a_bomb_of_aliases_or_of_brackets_is_an_error_soon() {
-        let aliases = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned()
-            + &('b'..='j')
-                .map(|c| {
-                    let last = char::from(c as u8 - 1);
-                    format!("{c}: &{c} [{}]\n", vec![format!("*{last}"); 9].join(","))
-                })
-                .collect::<String>();
+        let mut aliases = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned();
+        for (name, above) in "bcdefghij".chars().zip("abcdefghi".chars()) {
+            let nine = vec![format!("*{above}"); 9].join(",");
+            writeln!(aliases, "{name}: &{name} [{nine}]").unwrap();
+        }
         let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(60_000), vec!["*a"; 1_500].join(","));
         let deep = "[".repeat(MAX_YAML);
         let blocks = "- ".repeat(MAX_YAML / 2);

@@ -44,7 +44,7 @@ fn effects(action: Action, event: &StoredEvent) -> Result<Effects, Fault> {
     let Payload { repository, built_at, news } = payload::read_event(action, event)?;
     let repository = RepositoryRow {
         source: event.source.clone(),
-        repository_id: repository.repository_id.into_owned(),
+        repository_id: repository.id.into_owned(),
         github_url: repository.github_url.into_owned(),
         owner: repository.owner.into_owned(),
         name: repository.name.into_owned(),

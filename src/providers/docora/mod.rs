@@ -1,6 +1,6 @@
 //! Docora watches repositories and sends their files, one request each.
 //!
-//! - A request is signed over its time, a dot and its body: [`SCHEME`]. The action in the path and
+//! - A request is signed over its time, a dot and its body: `SCHEME`. The action in the path and
 //!   the application's id are not signed, so the body must have the shape of the action
 //!   (`payload`), and the id only chooses among sources.
 //! - A *file event* brings a file's content (`create`, `update`) or takes the file away
@@ -183,7 +183,7 @@ impl Docora {
         let no_action = || (Quarantine::ActionMismatch, "the path names no action".to_owned());
         let action = action.and_then(Action::named).ok_or_else(no_action)?;
         let Payload { repository, built_at, news } = payload::read_body(action, request.body())?;
-        let id: &str = &repository.repository_id;
+        let id: &str = &repository.id;
         let lane = match news {
             News::Stored(File { path, sha, size, content, .. }) => {
                 let lane = Lane::of(&[id, &path]);

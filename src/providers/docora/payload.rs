@@ -47,8 +47,8 @@ pub(super) struct Payload<'a> {
 #[derive(Debug, Clone, Deserialize, Serialize)]
 pub(super) struct Repository<'a> {
     /// The sender's id: `repo_` and 24 hexadecimal digits.
-    #[serde(borrow)]
-    pub(super) repository_id: Cow<'a, str>,
+    #[serde(borrow, rename = "repository_id")]
+    pub(super) id: Cow<'a, str>,
     /// Its address. Shown, never called.
     #[serde(borrow)]
     pub(super) github_url: Cow<'a, str>,
@@ -159,7 +159,7 @@ pub(super) fn read_event(action: Action, event: &StoredEvent) -> Result<Payload<
 
 /// Holds a body against the shape of `action`. Where the content was put together from chunks,
 /// `whole` is that content, and `body` has none.
-fn shape<'a>(action: Action, body: Body<'a>, whole: Option<Bytes>) -> Result<Payload<'a>, Fault> {
+fn shape(action: Action, body: Body<'_>, whole: Option<Bytes>) -> Result<Payload<'_>, Fault> {
     let failed = body.event.as_ref().is_some_and(|event| event.0 == "sync_failed");
     if failed != (action == Action::SyncFailed) {
         return Err(mismatch(action, if failed { "a failed sync" } else { "no failed sync" }));

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::gate::{Gate, KeyRing, RawRequest, Secret};
+use crate::gate::{Gate, KeyRing, RawRequest, Secret, Strength};
+use crate::store::{EventId, StoredEvent};
 
 const APP: &str = "app_0123456789abcdef01234567";
 const REPOSITORY: &str = "repo_0123456789abcdef01234567";
@@ -354,4 +355,52 @@ fn a_chunk_that_cannot_be_one_says_why() {
         let body = with(chunk(0), pointer, value.clone());
         assert_eq!(reason("create", &body), Some(expected), "{pointer} {value}");
     }
+}
+
+fn event(envelope: Option<Bytes>, body: Bytes) -> StoredEvent {
+    let at = time::OffsetDateTime::from_unix_timestamp(NOW).unwrap();
+    StoredEvent {
+        id: EventId(uuid::Uuid::nil()),
+        tenant: "default".into(),
+        source: "cards".into(),
+        provider: ENTRY.name.into(),
+        kind: "create".into(),
+        action: Some("create".into()),
+        strength: Strength::Signed,
+        late: false,
+        secret: String::new(),
+        skew_seconds: Some(0),
+        received_at: at,
+        occurred_at: Some(at),
+        headers: Vec::new(),
+        claims: None,
+        envelope,
+        body,
+    }
+}
+
+#[test]
+fn a_handler_reads_the_same_file_whether_it_came_in_chunks_or_not() {
+    let Named::Chunk(chunk) = named("create", &chunk(0)) else { panic!() };
+    let decoded = Bytes::from_static(&[0, 25, 50, 75, 100, 125, 150, 175, 200, 225]);
+    for event in [
+        event(None, binary().to_string().into()),
+        event(Some(chunk.manifest.envelope.clone()), decoded.clone()),
+    ] {
+        let payload = payload::read_event(Action::Create, &event).unwrap();
+        assert_eq!(payload.repository.id, REPOSITORY);
+        assert_eq!(payload.built_at, chunk.manifest.sent_at);
+        let News::Stored(file) = payload.news else { panic!() };
+        assert_eq!((&*file.path, file.size), ("img/a.png", 10));
+        assert_eq!(file.sha, chunk.manifest.sha256);
+        assert_eq!(file.content.decode().unwrap().as_bytes(), decoded);
+    }
+}
+
+#[test]
+fn a_handler_is_not_content_with_a_chunk_alone() {
+    let event = event(None, chunk(0).to_string().into());
+    let payload = payload::read_event(Action::Create, &event).unwrap();
+    let News::Stored(file) = payload.news else { panic!() };
+    assert_eq!(file.content.decode().unwrap_err().0, Quarantine::Schema);
 }

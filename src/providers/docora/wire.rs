@@ -186,7 +186,7 @@ pub(super) fn time(text: Option<&Text<'_>>, field: &str) -> Result<OffsetDateTim
 
 pub(super) fn repository(repository: Option<Repository<'_>>) -> Result<Repository<'_>, Fault> {
     let repository = repository.ok_or_else(|| missing("repository"))?;
-    if !repository.repository_id.strip_prefix("repo_").is_some_and(|digits| is_hex(digits, 24)) {
+    if !repository.id.strip_prefix("repo_").is_some_and(|digits| is_hex(digits, 24)) {
         let detail = "`repository.repository_id` is not `repo_` and 24 hexadecimal digits";
         return Err((Quarantine::Schema, detail.into()));
     }

@@ -1,0 +1,223 @@
+//! How a run goes from being awaited to its end. Pure: what the register holds and what the event
+//! says, to what the register should hold.
+//!
+//! ```text
+//!            SUCCEEDED                    RESURRECTED
+//! initiated ───────────▶ succeeded ──────────────────────▶ initiated
+//!    │   FAILED, ABORTED, TIMED_OUT
+//!    ├─────────────────▶ failed ── SUCCEEDED, if later ──▶ succeeded
+//!    │  nothing was heard in time
+//!    └─────────────────▶ expired ── any end ─────────────▶ succeeded or failed, late
+//! ```
+//!
+//! Events may come twice and out of order, so ends and resurrections are compared by Apify's
+//! times. A run ends once unless it is resurrected: a failure never replaces a success that no
+//! known resurrection has undone.
+
+use time::OffsetDateTime;
+
+use super::payload::Event;
+
+/// What is known about a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct State {
+    /// How it stands.
+    pub(super) status: Status,
+    /// Whether its end was heard of late.
+    pub(super) late: bool,
+    /// When it was last resurrected.
+    pub(super) resurrected_at: Option<OffsetDateTime>,
+    /// When it ended.
+    pub(super) finished_at: Option<OffsetDateTime>,
+}
+
+/// How a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Status {
+    Initiated,
+    Succeeded,
+    Failed,
+    Expired,
+}
+
+/// What an event says about its run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    Created,
+    Succeeded(OffsetDateTime),
+    Failed(OffsetDateTime),
+    Resurrected(OffsetDateTime),
+}
+
+impl Change {
+    /// What `event` says; `None` for types that are not about runs.
+    pub(super) fn of(event: &Event, received_at: OffsetDateTime) -> Option<Self> {
+        // A time in the future would shut out everything that really comes later.
+        let at = |time: Option<OffsetDateTime>| time.unwrap_or(received_at).min(received_at);
+        let ended = at(event.finished_at.or(event.created_at));
+        match event.kind.as_str() {
+            "ACTOR.RUN.CREATED" => Some(Self::Created),
+            "ACTOR.RUN.SUCCEEDED" => Some(Self::Succeeded(ended)),
+            "ACTOR.RUN.FAILED" | "ACTOR.RUN.ABORTED" | "ACTOR.RUN.TIMED_OUT" => {
+                Some(Self::Failed(ended))
+            }
+            "ACTOR.RUN.RESURRECTED" => Some(Self::Resurrected(at(event.created_at))),
+            _ => None,
+        }
+    }
+}
+
+impl State {
+    /// What is known after `change`; `None` when that is nothing new. `late`: the event came past
+    /// the time of its token.
+    pub(super) fn after(self, change: Change, late: bool) -> Option<Self> {
+        match change {
+            Change::Created => None,
+            Change::Succeeded(at) => self.ended(Status::Succeeded, at, late),
+            Change::Failed(at) => self.ended(Status::Failed, at, late),
+            Change::Resurrected(at) => self.resurrected(at),
+        }
+    }
+
+    fn ended(self, status: Status, at: OffsetDateTime, late: bool) -> Option<Self> {
+        let before_resurrection = self.resurrected_at.is_some_and(|resurrected| at < resurrected);
+        let news = match self.status {
+            Status::Initiated | Status::Expired => true,
+            Status::Succeeded => false,
+            Status::Failed => {
+                status == Status::Succeeded && self.finished_at.is_some_and(|known| at > known)
+            }
+        };
+        if before_resurrection || !news {
+            return None;
+        }
+        let late = late || self.status == Status::Expired;
+        Some(Self { status, late, finished_at: Some(at), ..self })
+    }
+
+    fn resurrected(self, at: OffsetDateTime) -> Option<Self> {
+        // The end of an expired run is when it was given up here, which says nothing.
+        let ended = self.finished_at.filter(|_| self.status != Status::Expired);
+        let known = self.resurrected_at.max(ended);
+        if known.is_some_and(|known| at <= known) {
+            return None;
+        }
+        let (status, late) = (Status::Initiated, false);
+        Some(Self { status, late, resurrected_at: Some(at), finished_at: None })
+    }
+}
+
+impl Status {
+    const ALL: [Self; 4] = [Self::Initiated, Self::Succeeded, Self::Failed, Self::Expired];
+
+    /// The stored word.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Initiated => "initiated",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// The status that is stored as `word`.
+    pub(super) fn read(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NEW: State =
+        State { status: Status::Initiated, late: false, resurrected_at: None, finished_at: None };
+
+    fn at(seconds: i64) -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp(1_700_000_000 + seconds).unwrap()
+    }
+
+    fn play(changes: &[Change]) -> State {
+        changes.iter().fold(NEW, |state, change| state.after(*change, false).unwrap_or(state))
+    }
+
+    #[test]
+    fn a_run_ends_as_apify_says() {
+        assert_eq!(play(&[Change::Succeeded(at(1))]).status, Status::Succeeded);
+        assert_eq!(play(&[Change::Failed(at(1))]).status, Status::Failed);
+        assert_eq!(play(&[Change::Created]), NEW);
+    }
+
+    #[test]
+    fn a_failure_replaces_a_success_only_after_a_resurrection() {
+        let success = play(&[Change::Succeeded(at(1))]);
+        assert_eq!(success.after(Change::Failed(at(9)), false), None);
+        let again = [Change::Succeeded(at(1)), Change::Resurrected(at(5)), Change::Failed(at(9))];
+        assert_eq!(play(&again).status, Status::Failed);
+    }
+
+    #[test]
+    fn what_comes_late_from_before_a_resurrection_is_passed_over() {
+        let resurrected = [Change::Failed(at(1)), Change::Resurrected(at(5))];
+        assert_eq!(play(&resurrected).status, Status::Initiated);
+        let repeated = [&resurrected[..], &[Change::Failed(at(1))]].concat();
+        assert_eq!(play(&repeated), play(&resurrected));
+        // The resurrection itself comes after the end of what it started.
+        let swapped = [Change::Failed(at(1)), Change::Succeeded(at(9)), Change::Resurrected(at(5))];
+        assert_eq!(play(&swapped).status, Status::Succeeded);
+    }
+
+    #[test]
+    fn a_success_replaces_a_failure_only_when_it_is_later() {
+        assert_eq!(
+            play(&[Change::Failed(at(1)), Change::Succeeded(at(2))]).status,
+            Status::Succeeded
+        );
+        assert_eq!(play(&[Change::Failed(at(2)), Change::Succeeded(at(1))]).status, Status::Failed);
+    }
+
+    #[test]
+    fn an_expired_run_may_still_end_and_is_marked_late() {
+        let expired = State { status: Status::Expired, finished_at: Some(at(86_400)), ..NEW };
+        let ended = expired.after(Change::Succeeded(at(60)), false).unwrap();
+        assert!(ended.late && ended.status == Status::Succeeded);
+        let awaited = expired.after(Change::Resurrected(at(60)), false).unwrap();
+        assert_eq!((awaited.status, awaited.finished_at), (Status::Initiated, None));
+    }
+
+    #[test]
+    fn a_time_in_the_future_counts_as_now() {
+        let event = Event {
+            kind: "ACTOR.RUN.FAILED".into(),
+            subject: None,
+            actor_id: None,
+            created_at: None,
+            finished_at: Some(at(1_000_000)),
+        };
+        assert_eq!(Change::of(&event, at(10)), Some(Change::Failed(at(10))));
+    }
+
+    fn any_change() -> impl Strategy<Value = Change> {
+        (0..3, 0_i64..20).prop_map(|(what, seconds)| match what {
+            0 => Change::Succeeded(at(seconds)),
+            1 => Change::Failed(at(seconds)),
+            _ => Change::Resurrected(at(seconds)),
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_repetition_changes_nothing_and_only_the_awaited_have_no_end(
+            changes in proptest::collection::vec(any_change(), 1..12),
+        ) {
+            let mut state = NEW;
+            for change in changes {
+                state = state.after(change, false).unwrap_or(state);
+                prop_assert_eq!(state.after(change, false), None);
+                prop_assert_eq!(state.status == Status::Initiated, state.finished_at.is_none());
+            }
+        }
+    }
+}

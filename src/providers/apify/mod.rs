@@ -1,0 +1,238 @@
+//! Apify: runs of its actors, which say by webhook how they end.
+//!
+//! Apify signs nothing. What proves a request is one of
+//!
+//! - a *token* that the application minted when it started the run, and Apify repeats: in the
+//!   header `x-webhook-signed-payload`, the body's field `signedPayload` or the query's
+//!   `signed_payload`. It vouches for the request; the body is unsigned and says nothing beyond
+//!   what the token claims. Past its time it still counts while the register awaits the run.
+//! - a *body signature*, `x-apify-webhook-signature: t=…,v1=…`, for relays of our own. Where both
+//!   are there both must hold.
+//! - with `mode = "token"`, a shared secret in a header, which proves that the sender knows it and
+//!   nothing about this request.
+//!
+//! `Origin` and `Referer`, if there, must name an allowed host: no proof, but no forged form
+//! either. The dispatch id that Apify sends is unsigned, so a webhook that comes again is told by
+//! its body.
+
+mod handler;
+mod lifecycle;
+mod options;
+mod payload;
+mod sign;
+pub mod tables;
+#[cfg(test)]
+mod tests;
+pub mod token;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use url::Url;
+
+use super::{Built, Entry, OptionsError, SMALL_BODY, SourceSpec};
+use crate::gate::{
+    Envelope, EventKey, Examination, Lane, Layout, Named, Part, Proof, Provider, Quarantined,
+    Refusal, RequestHead, Scheme, Time, UnixSeconds, VerifiedRequest, Window,
+};
+pub use options::Purpose;
+use options::{Mode, Options};
+use token::Claims;
+
+/// Apify's entry in the catalogue.
+pub const ENTRY: Entry = Entry {
+    name: Apify::NAME,
+    summary: "Apify actor runs: a signed token per run, or a body signature",
+    tables: &["apify_runs"],
+    max_body: SMALL_BODY,
+    // Apify tries again for a day and more, with what was signed at first.
+    max_age: Duration::from_hours(1),
+    build,
+    sign: sign::sign,
+};
+
+const TOKEN: &str = "x-webhook-signed-payload";
+const TOKEN_FIELD: &str = "signedPayload";
+const TOKEN_PARAMETER: &str = "signed_payload";
+const SIGNATURE: &str = "x-apify-webhook-signature";
+const DISPATCH: &str = "x-apify-webhook-dispatch-id";
+const ORIGIN: &str = "origin";
+const REFERER: &str = "referer";
+/// How far ahead of ours the clock may be that a token was minted by, in seconds.
+const MAX_FUTURE: i64 = 300;
+
+static BODY_SIGNATURE: Scheme = Scheme {
+    header: SIGNATURE,
+    layout: Layout::Pairs { time: "t", signature: "v1" },
+    time: Time::InSignature,
+    transcript: &[Part::Timestamp, Part::Text(".")],
+};
+
+struct Apify {
+    options: Options,
+}
+
+fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
+    let options = Options::read(spec)?;
+    let mut warnings = Vec::new();
+    if let Mode::Token([header, ..]) = options.mode {
+        warnings.push(format!(
+            "mode = \"token\" proves only that the sender knows the secret in `{header}`: \
+             neither body nor time are signed, and no token ties a request to its run"
+        ));
+    }
+    let Options { purpose, registration_grace, dispatch_ttl, .. } = options;
+    Ok(Built {
+        handlers: vec![Arc::new(handler::Runs { purpose, registration_grace })],
+        registry: Some(Arc::new(handler::Register { source: spec.name.clone(), dispatch_ttl })),
+        warnings,
+        provider: Arc::new(Apify { options }),
+    })
+}
+
+/// What a token that holds says.
+struct Vouched {
+    proof: Proof,
+    claims: Bytes,
+    late: bool,
+}
+
+impl Apify {
+    const NAME: &str = "apify";
+
+    fn check_origin(&self, head: &RequestHead) -> Result<(), Refusal> {
+        let origin = match head.headers.single(ORIGIN)? {
+            Some(origin) => Some(origin),
+            None => head.headers.single(REFERER)?,
+        };
+        let Some(origin) = origin else { return Ok(()) };
+        let url = Url::parse(origin).ok();
+        let host = url.as_ref().and_then(Url::host_str);
+        let listed =
+            |host: &str| self.options.allowed_origins.iter().any(|allowed| allowed == host);
+        if host.is_some_and(listed) { Ok(()) } else { Err(Refusal::NotAllowed("the origin")) }
+    }
+
+    /// A token or a body signature; where both are there, both.
+    fn enforce(&self, request: &Examination<'_>) -> Result<Proof, Refusal> {
+        let head = request.head();
+        let signed = match head.headers.single(SIGNATURE)? {
+            Some(_) => Some(request.signed(&BODY_SIGNATURE)?),
+            None => None,
+        };
+        // The body is looked into last: a bad token in the head costs no parsing.
+        let in_head = token_in_head(head)?;
+        let mut vouched = in_head.as_deref().map(|token| self.vouch(request, token)).transpose()?;
+        if let Some(in_body) = request.token_in_body(TOKEN_FIELD) {
+            match in_head {
+                Some(in_head) if in_head != in_body => return Err(Refusal::Malformed(TOKEN)),
+                Some(_) => {}
+                None => vouched = Some(self.vouch(request, &in_body)?),
+            }
+        }
+        match (signed, vouched) {
+            (None, None) => Err(Refusal::Missing(TOKEN)),
+            (Some(proof), None) => Ok(proof),
+            (signed, Some(vouched)) => {
+                let proof = signed.unwrap_or(vouched.proof).with_claims(vouched.claims);
+                Ok(if vouched.late { proof.past_its_time() } else { proof })
+            }
+        }
+    }
+
+    /// Checks a token: its MAC first, and nothing in it is looked at before that holds.
+    fn vouch(&self, request: &Examination<'_>, text: &str) -> Result<Vouched, Refusal> {
+        let token = token::Token::split(text).ok_or(Refusal::Malformed(TOKEN))?;
+        let proof = request.vouched_by_token(token.signed.as_bytes(), token.mac)?;
+        let (claims, json) = token.claims().ok_or(Refusal::Malformed(TOKEN))?;
+        if claims.purpose != self.options.purpose.claim() {
+            return Err(Refusal::NotAllowed("the purpose"));
+        }
+        let unbounded = Window { max_age: i64::MAX, max_future: MAX_FUTURE };
+        let age = unbounded.check(claims.iat, request.now())?;
+        Ok(Vouched {
+            proof: proof.with_skew(age),
+            claims: json,
+            late: age > self.options.token_ttl,
+        })
+    }
+}
+
+/// The token in the header or the query; in both it must be the same.
+fn token_in_head(head: &RequestHead) -> Result<Option<String>, Refusal> {
+    let header = head.headers.single(TOKEN)?.map(str::to_owned);
+    let query = head.query.as_deref().unwrap_or_default();
+    let parameters = url::form_urlencoded::parse(query.as_bytes());
+    let mut tokens = header.into_iter().chain(
+        parameters.filter(|(name, _)| name == TOKEN_PARAMETER).map(|(_, value)| value.into_owned()),
+    );
+    let Some(token) = tokens.next() else { return Ok(None) };
+    if tokens.any(|other| other != token) {
+        return Err(Refusal::Malformed(TOKEN));
+    }
+    Ok(Some(token))
+}
+
+impl Provider for Apify {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn headers(&self) -> &'static [&'static str] {
+        match self.options.mode {
+            Mode::Enforce => &[TOKEN, SIGNATURE, DISPATCH, ORIGIN, REFERER],
+            Mode::Token(headers) => headers,
+        }
+    }
+
+    fn kept_headers(&self) -> &'static [&'static str] {
+        &[DISPATCH]
+    }
+
+    fn precheck(
+        &self,
+        head: &RequestHead,
+        window: Window,
+        now: UnixSeconds,
+    ) -> Result<(), Refusal> {
+        self.check_origin(head)?;
+        if let Mode::Token([header, ..]) = self.options.mode {
+            return head.headers.required(header).map(drop);
+        }
+        if head.headers.single(SIGNATURE)?.is_some() {
+            BODY_SIGNATURE.precheck(head, window, now)?;
+        }
+        match token_in_head(head)? {
+            Some(token) if token::Token::split(&token).is_none() => Err(Refusal::Malformed(TOKEN)),
+            // Without one in the head it may still stand in the body.
+            _ => Ok(()),
+        }
+    }
+
+    fn verify(&self, request: &Examination<'_>) -> Result<Proof, Refusal> {
+        self.check_origin(request.head())?;
+        match self.options.mode {
+            Mode::Enforce => self.enforce(request),
+            Mode::Token([header, ..]) => {
+                let presented = request.head().headers.required(header)?;
+                request.vouched_by_secret(presented.as_bytes())
+            }
+        }
+    }
+
+    fn name_event(&self, request: &VerifiedRequest) -> Named {
+        let event = match payload::read(request.body()) {
+            Ok(event) => event,
+            Err(error) => return Named::Quarantined(Quarantined::from(error)),
+        };
+        let run_key = request.claims().and_then(|claims| Claims::read(claims));
+        let lane = run_key.map(|claims| claims.run_key.to_string()).or(event.subject);
+        Named::Event(Envelope {
+            kind: event.kind.into(),
+            key: EventKey::BodyDigest(request.body_digest()),
+            lane: lane.map(|run| Lane::of(&[&run])),
+            occurred_at: event.created_at,
+        })
+    }
+}

@@ -1,0 +1,201 @@
+//! What Apify's webhooks look like: the default payload template, of which a custom one may leave
+//! out everything but the event type.
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::gate::{Envelope, Quarantine, parse};
+
+/// Of a webhook, what matters here.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Event {
+    /// The event type, such as `ACTOR.RUN.SUCCEEDED`.
+    pub(super) kind: String,
+    /// The id of the run or build that it is about.
+    pub(super) subject: Option<String>,
+    /// The actor.
+    pub(super) actor_id: Option<String>,
+    /// When it happened.
+    pub(super) created_at: Option<OffsetDateTime>,
+    /// When the run ended, where it has.
+    pub(super) finished_at: Option<OffsetDateTime>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Payload {
+    event_type: String,
+    created_at: Option<String>,
+    user_id: Option<String>,
+    event_data: Option<EventData>,
+    resource: Option<Resource>,
+    /// Read by the gate; named here so that it cannot stand twice.
+    #[serde(rename = "signedPayload")]
+    _token: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the sender's names")]
+struct EventData {
+    actor_id: Option<String>,
+    actor_task_id: Option<String>,
+    actor_run_id: Option<String>,
+    actor_build_id: Option<String>,
+}
+
+/// A run or build. What its ids name is fetched from Apify later, by a path made of them.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct Resource {
+    id: Option<String>,
+    act_id: Option<String>,
+    actor_task_id: Option<String>,
+    build_id: Option<String>,
+    default_dataset_id: Option<String>,
+    default_key_value_store_id: Option<String>,
+    default_request_queue_id: Option<String>,
+    finished_at: Option<String>,
+}
+
+/// Reads a webhook's body.
+pub(super) fn read(body: &[u8]) -> Result<Event, (Quarantine, String)> {
+    let payload: Payload = parse(body)?;
+    // A JSON array would be taken for the fields in order.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(schema("the body is not an object"));
+    }
+    let kind = payload.event_type;
+    if kind.len() > Envelope::MAX_KIND {
+        return Err((Quarantine::FieldLength, "eventType is too long".into()));
+    }
+    if kind.is_empty() || !kind.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(schema("eventType is not a name"));
+    }
+    let data = payload.event_data.unwrap_or_default();
+    let resource = payload.resource.unwrap_or_default();
+    for (field, id) in [
+        ("userId", &payload.user_id),
+        ("eventData.actorId", &data.actor_id),
+        ("eventData.actorTaskId", &data.actor_task_id),
+        ("eventData.actorRunId", &data.actor_run_id),
+        ("eventData.actorBuildId", &data.actor_build_id),
+        ("resource.id", &resource.id),
+        ("resource.actId", &resource.act_id),
+        ("resource.actorTaskId", &resource.actor_task_id),
+        ("resource.buildId", &resource.build_id),
+        ("resource.defaultDatasetId", &resource.default_dataset_id),
+        ("resource.defaultKeyValueStoreId", &resource.default_key_value_store_id),
+        ("resource.defaultRequestQueueId", &resource.default_request_queue_id),
+    ] {
+        if !id.as_deref().is_none_or(is_id) {
+            return Err(schema(format!("{field} is not an id")));
+        }
+    }
+    let named = data.actor_run_id.or(data.actor_build_id);
+    if let (Some(named), Some(id)) = (&named, &resource.id)
+        && named != id
+    {
+        return Err(schema("eventData and resource name different runs"));
+    }
+    Ok(Event {
+        kind,
+        subject: named.or(resource.id),
+        actor_id: data.actor_id.or(resource.act_id),
+        created_at: read_time("createdAt", payload.created_at.as_deref())?,
+        finished_at: read_time("resource.finishedAt", resource.finished_at.as_deref())?,
+    })
+}
+
+/// Whether `text` can be an id of Apify's: letters and digits, so that no path or query that is
+/// made of it leads elsewhere.
+pub(super) fn is_id(text: &str) -> bool {
+    (1..=40).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+fn read_time(
+    field: &str,
+    text: Option<&str>,
+) -> Result<Option<OffsetDateTime>, (Quarantine, String)> {
+    let read = |text| OffsetDateTime::parse(text, &Rfc3339);
+    text.map(read).transpose().map_err(|error| schema(format!("{field}: {error}")))
+}
+
+fn schema(detail: impl Into<String>) -> (Quarantine, String) {
+    (Quarantine::Schema, detail.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    fn reason(body: &str) -> Quarantine {
+        read(body.as_bytes()).unwrap_err().0
+    }
+
+    #[test]
+    fn the_default_template_is_read() {
+        let body = r#"{"userId":"abf6vtB2nvQZ4nJzo","createdAt":"2019-01-09T15:59:56.408Z","eventType":"ACTOR.RUN.SUCCEEDED","eventData":{"actorId":"fW4MyDhgwtMLrB987","actorRunId":"uPBN9qaKd2iLs5naZ"},"resource":{"id":"uPBN9qaKd2iLs5naZ","status":"SUCCEEDED","finishedAt":"2019-01-09T15:59:56Z"}}"#;
+        let event = read(body.as_bytes()).unwrap();
+        assert_eq!(event.kind, "ACTOR.RUN.SUCCEEDED");
+        assert_eq!(event.subject.as_deref(), Some("uPBN9qaKd2iLs5naZ"));
+        assert_eq!(event.actor_id.as_deref(), Some("fW4MyDhgwtMLrB987"));
+        assert_eq!(event.created_at, Some(datetime!(2019-01-09 15:59:56.408 UTC)));
+        assert_eq!(event.finished_at, Some(datetime!(2019-01-09 15:59:56 UTC)));
+    }
+
+    #[test]
+    fn a_template_may_leave_out_all_but_the_event_type() {
+        for body in [
+            r#"{"eventType":"TEST"}"#,
+            r#"{"eventType":"TEST","eventData":null,"resource":null,"createdAt":null}"#,
+            r#"{"eventType":"ACTOR.BUILD.FAILED","eventData":{"actorBuildId":"b1"},"resource":{"id":"b1"}}"#,
+        ] {
+            assert!(read(body.as_bytes()).is_ok(), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_id_that_could_lead_elsewhere_is_not_an_id() {
+        for id in ["../../v2/users/me", "x?token=", "", "a/b", "a b", "é", "a\\u0000", "a%2e"] {
+            for body in [
+                format!(r#"{{"eventType":"E","eventData":{{"actorRunId":"{id}"}}}}"#),
+                format!(r#"{{"eventType":"E","eventData":{{"actorId":"{id}"}}}}"#),
+                format!(r#"{{"eventType":"E","resource":{{"id":"{id}"}}}}"#),
+                format!(r#"{{"eventType":"E","resource":{{"defaultDatasetId":"{id}"}}}}"#),
+            ] {
+                assert_eq!(reason(&body), Quarantine::Schema, "{body}");
+            }
+        }
+        assert!(is_id(&"a".repeat(40)) && !is_id(&"a".repeat(41)));
+    }
+
+    #[test]
+    fn everything_else_that_is_wrong_has_its_word() {
+        let long = format!(r#"{{"eventType":"{}"}}"#, "E".repeat(201));
+        for (body, word) in [
+            ("not json", Quarantine::NotJson),
+            (r#"["E",null,null,null,null,null]"#, Quarantine::Schema),
+            (r#"{"eventType":""}"#, Quarantine::Schema),
+            (r#"{"eventType":"A\u0000B"}"#, Quarantine::Schema),
+            (r#"{"eventType":5}"#, Quarantine::Schema),
+            (r#"{"eventType":"E","eventType":"F"}"#, Quarantine::DuplicateKey),
+            (
+                r#"{"eventType":"E","signedPayload":"a","signedPayload":"b"}"#,
+                Quarantine::DuplicateKey,
+            ),
+            (r#"{"eventType":"E","createdAt":"yesterday"}"#, Quarantine::Schema),
+            (
+                r#"{"eventType":"E","eventData":{"actorRunId":"a"},"resource":{"id":"b"}}"#,
+                Quarantine::Schema,
+            ),
+            (&long, Quarantine::FieldLength),
+        ] {
+            assert_eq!(reason(body), word, "{body}");
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! What is let in, and as what.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::gate::{Gate, KeyRing, RawRequest, Secret, Strength, TransferLimits};
+use crate::providers::Draft;
+
+const NOW: UnixSeconds = 1_700_000_000;
+const BODY: &str = r#"{"eventType":"ACTOR.RUN.SUCCEEDED","resource":{"id":"r1"}}"#;
+const RUN: (&str, &str) = ("fixture-run-key", "5f0c6a3e-6f3e-4b52-9c39-0a8f3a8f3f10");
+
+struct Case {
+    options: &'static str,
+    helpers: Vec<(&'static str, &'static str)>,
+    headers: Vec<(&'static str, String)>,
+    query: Option<String>,
+    body: String,
+}
+
+impl Default for Case {
+    fn default() -> Self {
+        let options = r#"purpose = "run""#;
+        Self { options, helpers: vec![RUN], headers: vec![], query: None, body: BODY.into() }
+    }
+}
+
+fn secret() -> Secret {
+    Secret::new("apify-webhook-signing-secret-0123456789").unwrap()
+}
+
+fn spec(options: &str) -> SourceSpec {
+    SourceSpec {
+        name: "apify-runs".into(),
+        options: options.parse().unwrap(),
+        token: None,
+        transfer_limits: TransferLimits { chunks: 1, bytes: 1 },
+    }
+}
+
+/// The headers that a draft is signed with.
+fn signed(helpers: &[(&str, &str)], body: &str) -> Vec<(String, String)> {
+    let helpers: Vec<_> = helpers.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+    sign::sign(&Draft {
+        options: &spec(r#"purpose = "run""#).options,
+        secret: &secret(),
+        token: None,
+        at: NOW,
+        headers: &helpers,
+        body: body.as_bytes(),
+    })
+}
+
+fn token(helpers: &[(&str, &str)]) -> String {
+    let helpers = [&[RUN], helpers].concat();
+    signed(&helpers, BODY).into_iter().find(|(name, _)| name == TOKEN).unwrap().1
+}
+
+/// The same token with one digit of its MAC changed.
+fn forged(token: &str) -> String {
+    let (rest, last) = token.split_at(token.len() - 1);
+    format!("{rest}{}", if last == "0" { "1" } else { "0" })
+}
+
+fn send_at(case: Case, now: UnixSeconds) -> Result<VerifiedRequest, Refusal> {
+    let provider = build(&spec(case.options)).unwrap().provider;
+    let mut head = RequestHead { query: case.query, ..RequestHead::default() };
+    let own = case.headers.into_iter().map(|(name, value)| (name.to_owned(), value));
+    let made = if case.helpers.is_empty() { vec![] } else { signed(&case.helpers, &case.body) };
+    for (name, value) in made.into_iter().chain(own) {
+        if let Some(name) = provider.headers().iter().find(|known| **known == name) {
+            head.headers.push(name, value.into());
+        }
+    }
+    let window = Window { max_age: 3600, max_future: 300 };
+    let gate = Gate {
+        provider: Arc::clone(&provider),
+        keys: KeyRing::new(vec![secret()]).unwrap(),
+        window,
+    };
+    let before = gate.precheck(&head, now);
+    let verified = RawRequest::new(head, Bytes::from(case.body)).verify(&gate, now);
+    if let (Err(before), Ok(_)) = (&before, &verified) {
+        panic!("refused before the body is read, and not after: {before}");
+    }
+    verified
+}
+
+fn send(case: Case) -> Result<VerifiedRequest, Refusal> {
+    send_at(case, NOW)
+}
+
+fn reason(case: Case) -> &'static str {
+    send(case).unwrap_err().reason()
+}
+
+#[test]
+fn a_token_vouches_and_its_claims_are_kept() {
+    let request = send(Case::default()).unwrap();
+    assert_eq!(request.strength(), Strength::Vouched);
+    assert!(std::str::from_utf8(request.claims().unwrap()).unwrap().contains(RUN.1));
+}
+
+#[test]
+fn a_token_may_come_in_header_body_or_query_and_must_be_the_same_in_all() {
+    let one = token(&[]);
+    let other = token(&[("fixture-guild", "2")]);
+    let body = |token: &str| format!(r#"{{"eventType":"TEST","signedPayload":"{token}"}}"#);
+    let query = |token: &str| Some(format!("a=b&signed_payload={token}"));
+    let none = || Case { helpers: vec![], ..Case::default() };
+
+    assert!(send(Case { body: body(&one), ..none() }).is_ok());
+    assert!(send(Case { query: query(&one), ..none() }).is_ok());
+    let header = || vec![(TOKEN, one.clone())];
+    let all = || Case { headers: header(), query: query(&one), body: body(&one), ..none() };
+    assert!(send(all()).is_ok());
+    assert_eq!(reason(Case { query: query(&other), ..all() }), "sig_malformed");
+    assert_eq!(reason(Case { body: body(&other), ..all() }), "sig_malformed");
+    let twice = Some(format!("signed_payload={one}&signed_payload={other}"));
+    assert_eq!(reason(Case { query: twice, ..none() }), "sig_malformed");
+    assert_eq!(reason(none()), "sig_missing");
+}
+
+#[test]
+fn a_token_counts_from_just_before_its_time_to_its_end_and_is_late_after() {
+    let case = Case::default;
+    assert!(send_at(case(), NOW - 300).is_ok());
+    assert!(matches!(send_at(case(), NOW - 301), Err(Refusal::Future { seconds: 1 })));
+    assert!(send_at(case(), NOW + 3600).is_ok());
+    let Err(Refusal::Late(late)) = send_at(case(), NOW + 3601) else { panic!("late") };
+    assert!(late.claims().is_some());
+    assert!(late.admit().late());
+}
+
+#[test]
+fn nothing_in_a_token_counts_before_its_mac_holds() {
+    let headers = vec![(TOKEN, forged(&token(&[("fixture-token-age", "7200")])))];
+    let case = Case { helpers: vec![], headers, ..Case::default() };
+    assert_eq!(reason(case), "sig_mismatch");
+}
+
+#[test]
+fn a_token_for_another_purpose_is_not_allowed() {
+    let helpers = vec![RUN, ("fixture-purpose", "verify")];
+    assert_eq!(reason(Case { helpers, ..Case::default() }), "not_allowed");
+}
+
+#[test]
+fn a_body_signature_alone_signs_and_together_with_a_token_both_must_hold() {
+    let alone = send(Case { helpers: vec![("x", "y")], ..Case::default() }).unwrap();
+    assert_eq!((alone.strength(), alone.claims()), (Strength::Signed, None));
+
+    let both = || vec![RUN, ("fixture-signature", "both")];
+    let request = send(Case { helpers: both(), ..Case::default() }).unwrap();
+    assert_eq!(request.strength(), Strength::Signed);
+    assert!(request.claims().is_some());
+
+    let headers = vec![(TOKEN, forged(&token(&[])))];
+    let case = Case { helpers: vec![("x", "y")], headers, ..Case::default() };
+    assert_eq!(reason(case), "sig_mismatch");
+    let headers = vec![(SIGNATURE, format!("t={NOW},v1={}", "0".repeat(64)))];
+    assert_eq!(reason(Case { headers, ..Case::default() }), "sig_mismatch");
+
+    let helpers = [both(), vec![("fixture-token-age", "7200")]].concat();
+    let late = send(Case { helpers, ..Case::default() });
+    assert!(matches!(late, Err(Refusal::Late(_))));
+}
+
+#[test]
+fn an_origin_is_asked_for_nothing_but_must_be_listed() {
+    for (headers, allowed) in [
+        (vec![], true),
+        (vec![("origin", "https://api.apify.com")], true),
+        (vec![("referer", "https://my.apify.com/actors?x=y")], true),
+        (vec![("origin", "https://api.apify.com"), ("referer", "https://evil.example/")], true),
+        (vec![("origin", "https://evil.example")], false),
+        (vec![("origin", "null")], false),
+        (vec![("origin", "")], false),
+        (vec![("origin", "https://api.apify.com@evil.example")], false),
+        (vec![("origin", "https://api.apify.com.evil.example")], false),
+        (vec![("referer", "https://evil.example/?api.apify.com")], false),
+        (vec![("origin", "https://api.apify.com"), ("origin", "https://api.apify.com")], false),
+    ] {
+        let headers = headers.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
+        let case = Case { headers, ..Case::default() };
+        let shown = format!("{:?}", case.headers);
+        assert_eq!(send(case).is_ok(), allowed, "{shown}");
+    }
+}
+
+#[test]
+fn the_token_mode_wants_the_secret_and_says_that_it_proves_less() {
+    let options = "purpose = \"run\"\nmode = \"token\"\ntoken_header = \"x-webhook-token\"";
+    let case = |headers| Case { options, helpers: vec![], headers, ..Case::default() };
+    let right = "apify-webhook-signing-secret-0123456789";
+    let request = send(case(vec![("x-webhook-token", right.into())])).unwrap();
+    assert_eq!((request.strength(), request.claims()), (Strength::Vouched, None));
+    assert_eq!(reason(case(vec![("x-webhook-token", right.to_uppercase())])), "sig_mismatch");
+    assert_eq!(reason(case(vec![("x-apify-webhook-secret", right.into())])), "sig_missing");
+    // A token is no secret.
+    assert_eq!(reason(case(vec![(TOKEN, token(&[]))])), "sig_missing");
+    assert_eq!(build(&spec(options)).unwrap().warnings.len(), 1);
+    assert!(build(&spec(r#"purpose = "run""#)).unwrap().warnings.is_empty());
+}
+
+#[test]
+fn options_that_mean_nothing_are_refused() {
+    for bad in [
+        "",
+        r#"purpose = "other""#,
+        "purpose = \"run\"\nmode = \"none\"",
+        "purpose = \"run\"\nmode = \"\"",
+        "purpose = \"run\"\ntoken_header = \"x-webhook-token\"",
+        "purpose = \"run\"\nmode = \"token\"\ntoken_header = \"x-other\"",
+        "purpose = \"run\"\ntoken_ttl = 0",
+        "purpose = \"run\"\ntoken_ttl = -1",
+        "purpose = \"run\"\ntoken_ttl = 10\ndispatch_ttl = 9",
+        "purpose = \"run\"\nallowed_origins = [\"https://api.apify.com\"]",
+        "purpose = \"run\"\nallowed_origins = [\"API.apify.com\"]",
+        "purpose = \"run\"\nalowed_origins = []",
+    ] {
+        assert!(build(&spec(bad)).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn events_of_one_run_share_a_lane_and_are_told_by_their_bodies() {
+    let provider = build(&spec(r#"purpose = "run""#)).unwrap().provider;
+    let Named::Event(vouched) = provider.name_event(&send(Case::default()).unwrap()) else {
+        panic!("an event")
+    };
+    assert_eq!(vouched.lane.unwrap().as_str(), RUN.1);
+    assert!(matches!(vouched.key, EventKey::BodyDigest(_)));
+    let request = send(Case { helpers: vec![("x", "y")], ..Case::default() }).unwrap();
+    let Named::Event(signed) = provider.name_event(&request) else { panic!("an event") };
+    assert_eq!(signed.lane.unwrap().as_str(), "r1");
+    let request = send(Case { body: "not json".into(), ..Case::default() }).unwrap();
+    assert!(matches!(provider.name_event(&request), Named::Quarantined(_)));
+}

@@ -1,0 +1,271 @@
+//! Bot: signed callbacks between a Discord bot, its workers and its API.
+//!
+//! Two forms of signature, both HMAC-SHA256 in hexadecimal in `x-signature`:
+//!
+//! - *compat*: over `{x-timestamp}:{x-nonce}:{x-guild-id}:{body}`, with or without `sha256=`;
+//! - *native*: `v2=` over `v2:{x-service-name}:{x-timestamp}:{x-nonce}:{x-guild-id}:{body}`, which
+//!   binds the calling service.
+//!
+//! The separator is not escaped, so values are held to shapes without it before any MAC is
+//! computed; the body is then the only free text. The timestamp counts seconds (10 digits) or
+//! milliseconds (13).
+//!
+//! `x-service-name` must be one of the allowed services. A callback is recognised by its nonce:
+//! the compat form does not sign the service, so the service is no part of the key. A sender that
+//! tries again signs afresh, with a new nonce, and says with `Idempotency-Key` that it is the same
+//! request.
+
+mod handler;
+mod payload;
+mod sign;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+
+use super::{Built, Entry, FRESH, OptionsError, SMALL_BODY, SourceSpec};
+use crate::gate::{
+    Envelope, EventKey, Examination, Lane, Layout, Named, Part, Proof, Provider, Quarantine,
+    Quarantined, Refusal, RequestHead, Scheme, Secret, Time, Units, UnixSeconds, VerifiedRequest,
+    Window,
+};
+
+/// The bot's entry in the catalogue.
+pub const ENTRY: Entry = Entry {
+    name: Bot::NAME,
+    summary: "Callbacks of a Discord bot and its services, HMAC over time, nonce, guild and body",
+    tables: &["bot_events", "bot_health"],
+    max_body: SMALL_BODY,
+    max_age: FRESH,
+    build,
+    sign: sign::sign,
+};
+
+const SIGNATURE: &str = "x-signature";
+const TIMESTAMP: &str = "x-timestamp";
+const NONCE: &str = "x-nonce";
+const GUILD: &str = "x-guild-id";
+const SERVICE: &str = "x-service-name";
+const TOKEN: &str = "x-callback-token";
+const AUTHORIZATION: &str = "authorization";
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+const NONCE_PART: Part = Part::Header { name: NONCE, optional: false, shape: is_nonce };
+const GUILD_PART: Part = Part::Header { name: GUILD, optional: true, shape: is_guild };
+const SERVICE_PART: Part = Part::Header { name: SERVICE, optional: false, shape: is_service };
+const COLON: Part = Part::Text(":");
+
+static COMPAT: Scheme = Scheme {
+    header: SIGNATURE,
+    layout: Layout::MaybePrefixed("sha256="),
+    time: Time::Header(TIMESTAMP, Units::SecondsOrMillis),
+    transcript: &[Part::Timestamp, COLON, NONCE_PART, COLON, GUILD_PART, COLON],
+};
+
+static NATIVE: Scheme = Scheme {
+    header: SIGNATURE,
+    layout: Layout::Prefixed("v2="),
+    time: Time::Header(TIMESTAMP, Units::SecondsOrMillis),
+    transcript: &[
+        Part::Text("v2:"),
+        SERVICE_PART,
+        COLON,
+        Part::Timestamp,
+        COLON,
+        NONCE_PART,
+        COLON,
+        GUILD_PART,
+        COLON,
+    ],
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    allowed_services: Vec<String>,
+    #[serde(default)]
+    form: Form,
+}
+
+/// Which forms of signature a source takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Form {
+    /// `v2=` is native, everything else compat.
+    #[default]
+    Any,
+    Compat,
+    Native,
+}
+
+struct Bot {
+    allowed_services: Vec<String>,
+    form: Form,
+    token: Option<Secret>,
+}
+
+fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
+    let Options { allowed_services, form } = spec.options()?;
+    if allowed_services.is_empty() {
+        return Err(OptionsError("`allowed_services` must name at least one service".into()));
+    }
+    if let Some(bad) = allowed_services.iter().find(|name| !is_service(name)) {
+        return Err(OptionsError(format!(
+            "`allowed_services`: `{bad}` is not 1 to 64 letters, digits, `.`, `_` or `-`"
+        )));
+    }
+    Ok(Built {
+        provider: Arc::new(Bot { allowed_services, form, token: spec.token.clone() }),
+        handlers: vec![Arc::new(handler::Callbacks)],
+        registry: None,
+        warnings: Vec::new(),
+    })
+}
+
+impl Bot {
+    const NAME: &str = "bot";
+
+    /// Which scheme a request has to hold to.
+    fn scheme(&self, head: &RequestHead) -> Result<&'static Scheme, Refusal> {
+        let signature = head.headers.required(SIGNATURE)?;
+        Ok(match self.form {
+            Form::Native => &NATIVE,
+            Form::Any if signature.starts_with("v2=") => &NATIVE,
+            Form::Any | Form::Compat => &COMPAT,
+        })
+    }
+
+    /// What is checked of the head beside the signature: token, service, idempotency key.
+    fn check<'h>(&self, head: &'h RequestHead) -> Result<Caller<'h>, Refusal> {
+        if let Some(token) = &self.token {
+            check_token(head, token)?;
+        }
+        let service = head.headers.required(SERVICE)?;
+        if !self.allowed_services.iter().any(|allowed| allowed == service) {
+            return Err(Refusal::NotAllowed("the service"));
+        }
+        let key = head.headers.single(IDEMPOTENCY_KEY)?;
+        let visible = |key: &str| key.bytes().all(|byte| byte.is_ascii_graphic());
+        match key {
+            Some(key) if !(1..=255).contains(&key.len()) || !visible(key) => {
+                Err(Refusal::Malformed(IDEMPOTENCY_KEY))
+            }
+            idempotency_key => Ok(Caller { service, idempotency_key }),
+        }
+    }
+
+    /// The digest under which a repetition is the same request. Every service has a namespace of
+    /// its own; keyed with the token, where there is one, so that nobody else can foresee it.
+    fn request_key(&self, service: &str, key: &str) -> [u8; 32] {
+        let parts = [service.as_bytes(), &[0], key.as_bytes()];
+        match &self.token {
+            Some(token) => token.sign(&parts),
+            None => Sha256::digest(parts.concat()).into(),
+        }
+    }
+}
+
+/// Who calls, as it says.
+struct Caller<'h> {
+    service: &'h str,
+    idempotency_key: Option<&'h str>,
+}
+
+/// The token, as a bearer or in a header of its own; where both are there, both must be it.
+fn check_token(head: &RequestHead, token: &Secret) -> Result<(), Refusal> {
+    let bearer = match head.headers.single(AUTHORIZATION)? {
+        Some(value) => match value.split_once(' ') {
+            Some((scheme, bearer)) if scheme.eq_ignore_ascii_case("bearer") => Some(bearer),
+            _ => return Err(Refusal::Malformed(AUTHORIZATION)),
+        },
+        None => None,
+    };
+    let mut presented = bearer.into_iter().chain(head.headers.single(TOKEN)?).peekable();
+    if presented.peek().is_none() {
+        return Err(Refusal::Missing(AUTHORIZATION));
+    }
+    if presented.all(|presented| token.matches(presented.as_bytes())) {
+        Ok(())
+    } else {
+        Err(Refusal::Mismatch)
+    }
+}
+
+impl Provider for Bot {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn headers(&self) -> &'static [&'static str] {
+        &[SIGNATURE, TIMESTAMP, NONCE, GUILD, SERVICE, TOKEN, AUTHORIZATION, IDEMPOTENCY_KEY]
+    }
+
+    fn kept_headers(&self) -> &'static [&'static str] {
+        &[GUILD, SERVICE, IDEMPOTENCY_KEY]
+    }
+
+    fn precheck(
+        &self,
+        head: &RequestHead,
+        window: Window,
+        now: UnixSeconds,
+    ) -> Result<(), Refusal> {
+        self.check(head)?;
+        self.scheme(head)?.precheck(head, window, now)
+    }
+
+    fn verify(&self, request: &Examination<'_>) -> Result<Proof, Refusal> {
+        let head = request.head();
+        let Caller { service, idempotency_key } = self.check(head)?;
+        let proof = request.signed(self.scheme(head)?)?;
+        Ok(match idempotency_key {
+            Some(key) => proof.with_request_key(self.request_key(service, key)),
+            None => proof,
+        })
+    }
+
+    fn name_event(&self, request: &VerifiedRequest) -> Named {
+        // Both forms sign the nonce, so it is there.
+        let Some(nonce) = request.header(NONCE) else {
+            return Named::Quarantined((Quarantine::Schema, "no signed nonce".into()).into());
+        };
+        let kind = match payload::kind(request.body()) {
+            Ok(kind) => kind,
+            Err(error) => return Named::Quarantined(Quarantined::from(error)),
+        };
+        let guild = request.header(GUILD).filter(|guild| !guild.is_empty());
+        Named::Event(Envelope {
+            kind: kind.into(),
+            key: EventKey::Signed(nonce.as_bytes().to_vec()),
+            lane: guild.map(|guild| Lane::of(&[guild])),
+            occurred_at: request.header(TIMESTAMP).and_then(signed_at),
+        })
+    }
+}
+
+/// The time of signing, to the millisecond where it says so.
+fn signed_at(text: &str) -> Option<OffsetDateTime> {
+    let unit: i128 = if text.len() == 13 { 1_000_000 } else { 1_000_000_000 };
+    OffsetDateTime::from_unix_timestamp_nanos(text.parse::<i128>().ok()?.checked_mul(unit)?).ok()
+}
+
+fn is_nonce(text: &str) -> bool {
+    (16..=128).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+fn is_guild(text: &str) -> bool {
+    text.len() <= 20 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_service(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+}

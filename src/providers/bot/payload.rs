@@ -1,0 +1,119 @@
+//! What the bot's callbacks look like: an object with `event`, and for a heartbeat how the bot is.
+
+use serde::Deserialize;
+
+use crate::gate::{Envelope, Quarantine, parse};
+
+/// The event type of a heartbeat.
+pub(super) const HEARTBEAT: &str = "bot.heartbeat";
+
+#[derive(Deserialize)]
+struct Callback {
+    event: String,
+}
+
+/// How the bot is, by its own account.
+#[derive(Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Heartbeat {
+    pub(super) status: Status,
+    pub(super) shard_count: Option<i64>,
+    pub(super) guild_count: Option<i64>,
+    pub(super) memory_bytes: Option<i64>,
+    pub(super) uptime_seconds: Option<i64>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Status {
+    Online,
+    Degraded,
+    Offline,
+    Unknown,
+}
+
+impl Status {
+    /// The stored word.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Online => "online",
+            Self::Degraded => "degraded",
+            Self::Offline => "offline",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What a callback's body is called: its `event`.
+pub(super) fn kind(body: &[u8]) -> Result<String, (Quarantine, String)> {
+    let Callback { event } = parse(body)?;
+    // A JSON array would be taken for the fields in order.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err((Quarantine::Schema, "the body is not an object".into()));
+    }
+    if event.len() > Envelope::MAX_KIND {
+        return Err((Quarantine::FieldLength, "`event` is too long".into()));
+    }
+    if event.is_empty() || !event.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err((Quarantine::Schema, "`event` is not a name".into()));
+    }
+    if event == HEARTBEAT {
+        heartbeat(body)?;
+    }
+    Ok(event)
+}
+
+/// Reads a heartbeat.
+pub(super) fn heartbeat(body: &[u8]) -> Result<Heartbeat, (Quarantine, String)> {
+    let heartbeat: Heartbeat = parse(body)?;
+    let Heartbeat { shard_count, guild_count, memory_bytes, uptime_seconds, .. } = heartbeat;
+    if [shard_count, guild_count, memory_bytes, uptime_seconds].into_iter().flatten().any(|n| n < 0)
+    {
+        return Err((Quarantine::Schema, "a count is negative".into()));
+    }
+    Ok(heartbeat)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_callback_needs_an_event_and_nothing_else() {
+        assert_eq!(kind(br#"{"event":"post.submitted","id":"1"}"#).unwrap(), "post.submitted");
+        let long = format!(r#"{{"event":"{}"}}"#, "e".repeat(201));
+        for (body, word) in [
+            ("", Quarantine::EmptyBody),
+            ("x", Quarantine::NotJson),
+            ("{}", Quarantine::Schema),
+            (r#"["post.submitted"]"#, Quarantine::Schema),
+            (r#""post.submitted""#, Quarantine::Schema),
+            (r#"{"event":null}"#, Quarantine::Schema),
+            (r#"{"event":""}"#, Quarantine::Schema),
+            (r#"{"event":"a b"}"#, Quarantine::Schema),
+            (r#"{"event":"a\u0000b"}"#, Quarantine::Schema),
+            (r#"{"event":"a","event":"b"}"#, Quarantine::DuplicateKey),
+            (&long, Quarantine::FieldLength),
+        ] {
+            assert_eq!(kind(body.as_bytes()).unwrap_err().0, word, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_heartbeat_says_how_the_bot_is() {
+        let body = br#"{"event":"bot.heartbeat","status":"degraded","shardCount":2,"guildCount":41,"memoryBytes":5000000000,"uptimeSeconds":86400}"#;
+        let heartbeat = heartbeat(body).unwrap();
+        assert_eq!(heartbeat.status, Status::Degraded);
+        assert_eq!(heartbeat.memory_bytes, Some(5_000_000_000));
+        assert!(kind(body).is_ok());
+        for bad in [
+            r#"{"event":"bot.heartbeat"}"#,
+            r#"{"event":"bot.heartbeat","status":"fine"}"#,
+            r#"{"event":"bot.heartbeat","status":"online","shardCount":-1}"#,
+            r#"{"event":"bot.heartbeat","status":"online","shardCount":1.5}"#,
+            r#"{"event":"bot.heartbeat","status":"online","memoryBytes":9223372036854775808}"#,
+        ] {
+            assert_eq!(kind(bad.as_bytes()).unwrap_err().0, Quarantine::Schema, "{bad}");
+        }
+    }
+}

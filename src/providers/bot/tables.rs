@@ -1,0 +1,60 @@
+//! What the bot reported: every statement on `bot_events` and `bot_health`.
+
+use time::OffsetDateTime;
+
+use super::payload::Heartbeat;
+use crate::store::{StoreError, StoredEvent, Tx};
+
+/// Enters a callback; says whether it was not there yet.
+pub(super) async fn insert_event(
+    tx: &mut Tx<'_>,
+    event: &StoredEvent,
+    guild: Option<&str>,
+) -> Result<bool, StoreError> {
+    let inserted = sqlx::query!(
+        "INSERT INTO bot_events (event_id, source, guild_id, kind, body, received_at)
+         VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (event_id) DO NOTHING",
+        event.id.0,
+        event.source,
+        guild,
+        event.kind,
+        &event.body[..],
+        event.received_at,
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(inserted.rows_affected() == 1)
+}
+
+/// Enters a heartbeat, unless a newer one is there; says whether it did.
+pub(super) async fn upsert_health(
+    tx: &mut Tx<'_>,
+    event: &StoredEvent,
+    heartbeat: &Heartbeat,
+    at: OffsetDateTime,
+) -> Result<bool, StoreError> {
+    let written = sqlx::query!(
+        "INSERT INTO bot_health
+            (source, status, shard_count, guild_count, memory_bytes, uptime_seconds,
+             last_heartbeat_at, event_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (source) DO UPDATE
+            SET status = excluded.status, shard_count = excluded.shard_count,
+                guild_count = excluded.guild_count, memory_bytes = excluded.memory_bytes,
+                uptime_seconds = excluded.uptime_seconds,
+                last_heartbeat_at = excluded.last_heartbeat_at, event_id = excluded.event_id
+          WHERE bot_health.last_heartbeat_at < excluded.last_heartbeat_at",
+        event.source,
+        heartbeat.status.as_str(),
+        heartbeat.shard_count,
+        heartbeat.guild_count,
+        heartbeat.memory_bytes,
+        heartbeat.uptime_seconds,
+        at,
+        event.id.0,
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(written.rows_affected() == 1)
+}

@@ -1,0 +1,251 @@
+//! Chunks: kept until their transfer is whole, then one event; or closed with a reason.
+//!
+//! Everything about one subject (repository and path) happens one after the other, under an
+//! advisory lock that the transaction holds: two gateways that receive the two last chunks at the
+//! same instant make one event. The database joins and decodes the whole: a transfer of 64 MiB
+//! never passes through the gateway's memory.
+
+mod statements;
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use self::statements::{
+    Transfer, close, count, digests, is_full, join, keep, keep_joined_text, lock_subject,
+    objection, open, plan_whole, repeated, supersede,
+};
+use super::{Committed, DeathReason, EventId, GATE, KeyDigest, Plan, Store, StoreError, Tx};
+use crate::gate::{Chunk, EventKey, Quarantine, Strength};
+
+/// The longest time that joining, decoding and writing a whole may take. Its senders wait 30 s.
+const WHOLE_DEADLINE: Duration = Duration::from_secs(25);
+
+/// A chunk that was checked on its own, and what is known about its request.
+#[derive(Debug)]
+pub struct NewChunk<'a> {
+    /// The chunk.
+    pub chunk: &'a Chunk,
+    /// To whom the source belongs.
+    pub tenant: &'a str,
+    /// The source.
+    pub source: &'a str,
+    /// What kind of sender it is.
+    pub provider: &'a str,
+    /// The action in the path.
+    pub action: Option<&'a str>,
+    /// How much the request's proof says.
+    pub strength: Strength,
+    /// The fingerprint of the secret that verified it.
+    pub secret: String,
+    /// The time.
+    pub now: OffsetDateTime,
+    /// What is to be done about the whole event.
+    pub plan: &'a Plan,
+}
+
+/// How much one source may have waiting.
+#[derive(Debug, Clone, Copy)]
+pub struct ChunkQuota {
+    /// The most open transfers.
+    pub transfers: i64,
+    /// The most bytes of base64 text in open transfers.
+    pub bytes: i64,
+}
+
+/// What became of a chunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Added {
+    /// Kept; the rest has yet to come.
+    Kept {
+        /// The id that the whole event will have.
+        event: EventId,
+        /// How many chunks are there.
+        have: u32,
+        /// Of how many.
+        total: u32,
+    },
+    /// It was the last one: the whole is an event now.
+    Whole(EventId),
+    /// It was the last one, but the whole is not what the sender promised: a dead letter.
+    Broken(EventId, Quarantine),
+    /// The same chunk was there before.
+    Repeated(EventId),
+    /// It does not go with what was there before, or comes after its transfer was closed. Nothing
+    /// was written: it is for the caller to keep it aside.
+    Conflict(Quarantine, String),
+    /// The source has as much waiting as it may. Nothing was written.
+    Full,
+}
+
+impl Store {
+    /// Keeps a chunk; makes the event when it is the last one.
+    ///
+    /// # Errors
+    /// As [`Store::record`].
+    pub async fn add_chunk(
+        &self,
+        new: &NewChunk<'_>,
+        quota: ChunkQuota,
+    ) -> Result<Committed<Added>, StoreError> {
+        let keeping = async {
+            let mut tx = Tx::begin(&self.ingest).await?;
+            lock_subject(tx.connection(), new).await?;
+            let (transfer, opened) = open(tx.connection(), new).await?;
+            if let Some(answer) = objection(&transfer, new) {
+                return finish(tx, answer).await.map(Step::Answered);
+            }
+            if opened {
+                supersede(tx.connection(), new, transfer.id).await?;
+            }
+            if is_full(tx.connection(), new, quota).await? {
+                return finish(tx, Added::Full).await.map(Step::Answered);
+            }
+            if !keep(tx.connection(), &transfer, new.chunk).await? {
+                let answer = repeated(tx.connection(), &transfer, new.chunk).await?;
+                return finish(tx, answer).await.map(Step::Answered);
+            }
+            let (have, received) = count(tx.connection(), &transfer, new).await?;
+            let total = new.chunk.manifest.total;
+            if have < total {
+                let kept = Added::Kept { event: transfer.event, have, total };
+                return tx.commit(kept).await.map(Step::Answered);
+            }
+            Ok(Step::Last { tx, transfer, received })
+        };
+        let step = tokio::time::timeout(self.commit_deadline, keeping)
+            .await
+            .unwrap_or_else(|_| Err(StoreError::timed_out()))?;
+        match step {
+            Step::Answered(answer) => Ok(answer),
+            Step::Last { tx, transfer, received } => {
+                tokio::time::timeout(WHOLE_DEADLINE, self.complete(tx, &transfer, received, new))
+                    .await
+                    .unwrap_or_else(|_| Err(StoreError::timed_out()))
+            }
+        }
+    }
+
+    /// Closes one transfer that has waited too long: since its last chunk, or since its first.
+    /// What is left of it is a dead letter, so that an operator sees what never came. Gives the
+    /// event, or `None` when nothing has expired.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn expire_transfer(
+        &self,
+        now: OffsetDateTime,
+        idle: time::Duration,
+        total: time::Duration,
+    ) -> Result<Option<EventId>, StoreError> {
+        let mut tx = Tx::begin(&self.dispatch).await?;
+        let row = sqlx::query!(
+            r#"
+            UPDATE chunk_transfers SET state = 'expired' WHERE id = (
+                SELECT id FROM chunk_transfers
+                 WHERE state = 'open' AND (last_chunk_at <= $1 OR opened_at <= $2)
+                 ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
+            RETURNING id, source, tenant, transfer_id, have, total, event_id
+            "#,
+            now - idle,
+            now - total,
+        )
+        .fetch_optional(tx.connection())
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let key = KeyDigest::of(
+            &row.tenant,
+            &row.source,
+            &EventKey::Signed(format!("expired transfer {}", row.id).into_bytes()),
+        );
+        sqlx::query!(
+            r#"
+            WITH gone AS (DELETE FROM chunk_buffer WHERE transfer = $1),
+            known AS (
+                INSERT INTO event_keys (key, event_id, last_seen_at, expires_at)
+                VALUES ($2, $3, $4, $5)
+            ), stored AS (
+                INSERT INTO events (
+                    id, key, tenant, source, provider, kind, action, strength, late, secret,
+                    received_at, occurred_at, headers, envelope, body)
+                SELECT event_id, $2, tenant, source, provider, kind, action, strength, false,
+                       secret, $4, sent_at, '{}', envelope, ''
+                  FROM chunk_transfers WHERE id = $1
+            )
+            INSERT INTO deliveries (
+                event_id, source, handler, triggered_by, lane_blocks, state, created_at, due_at,
+                finished_at, death_reason, last_error)
+            VALUES ($3, $6, $7, 'arrival', false, 'dead', $4, $4, $4, $8, $9)
+            "#,
+            row.id,
+            key.as_bytes(),
+            row.event_id,
+            now,
+            now + self.key_retention,
+            row.source,
+            GATE,
+            DeathReason::Quarantined(Quarantine::ChunkExpired).as_str(),
+            format!(
+                "transfer {} had {} of {} chunks when it was given up",
+                row.transfer_id, row.have, row.total
+            ),
+        )
+        .execute(tx.connection())
+        .await?;
+        Ok(tx.commit(Some(EventId(row.event_id))).await?.into_inner())
+    }
+
+    async fn complete(
+        &self,
+        mut tx: Tx<'static>,
+        transfer: &Transfer,
+        received: i64,
+        new: &NewChunk<'_>,
+    ) -> Result<Committed<Added>, StoreError> {
+        let manifest = &new.chunk.manifest;
+        let connection = tx.connection();
+        let limit = format!("{}ms", WHOLE_DEADLINE.as_millis());
+        sqlx::query_scalar!("SELECT set_config('statement_timeout', $1, true)", limit)
+            .fetch_one(&mut *connection)
+            .await?;
+        let promised = i64::try_from(manifest.encoded_len()).unwrap_or(i64::MAX);
+        let flaw = if received == promised {
+            let (size, sha256) = join(connection, transfer, new).await?;
+            if size != i64::try_from(manifest.size).unwrap_or(i64::MAX) {
+                Some((Quarantine::SizeMismatch, format!("{size} bytes, not {}", manifest.size)))
+            } else if sha256 != manifest.sha256 {
+                Some((Quarantine::DigestMismatch, digests(&sha256, &manifest.sha256)))
+            } else {
+                None
+            }
+        } else {
+            keep_joined_text(connection, transfer, new).await?;
+            Some((
+                Quarantine::SizeMismatch,
+                format!("{received} characters of base64, not {promised}"),
+            ))
+        };
+        let (plan, state, answer) = match flaw {
+            None => (new.plan.clone(), "whole", Added::Whole(transfer.event)),
+            Some((reason, detail)) => (
+                Plan::Quarantine { reason: DeathReason::Quarantined(reason), detail },
+                "quarantined",
+                Added::Broken(transfer.event, reason),
+            ),
+        };
+        plan_whole(connection, transfer, new, &plan, self.key_retention).await?;
+        close(connection, &[transfer.id], state).await?;
+        tx.commit(answer).await
+    }
+}
+
+enum Step {
+    Answered(Committed<Added>),
+    Last { tx: Tx<'static>, transfer: Transfer, received: i64 },
+}
+
+/// Ends a transaction that has nothing to write; the answer speaks of what was committed before.
+async fn finish(tx: Tx<'static>, answer: Added) -> Result<Committed<Added>, StoreError> {
+    tx.rollback().await?;
+    Ok(Committed::by_statement(answer))
+}

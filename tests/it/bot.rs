@@ -1,0 +1,87 @@
+//! The bot's callbacks, from the socket to what is kept.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::harness::{Answer, Gateway};
+
+const GUILD: (&str, &str) = ("x-guild-id", "123456789012345678");
+
+fn sign(gateway: &Gateway, headers: &[(&str, &str)], body: &[u8]) -> Vec<(String, String)> {
+    let headers: Vec<_> = headers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    gateway.sign("bot", body, &headers)
+}
+
+async fn send(gateway: &Gateway, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    let headers = sign(gateway, headers, body);
+    gateway.send_raw("bot", None, &headers, body).await
+}
+
+#[tokio::test]
+async fn a_callback_is_kept_with_the_guild_that_was_signed() {
+    let gateway = Gateway::start().await;
+    let body = br#"{"event":"post.submitted","text":"a\u0000b"}"#;
+    assert_eq!(send(&gateway, &[GUILD], body).await.status, 202);
+    assert_eq!(send(&gateway, &[("fixture-form", "native")], body).await.status, 202);
+    gateway.run_until_idle().await;
+    let mut guilds: Vec<_> =
+        gateway.rows("bot_events").await.iter().map(|row| row["guild_id"].to_string()).collect();
+    guilds.sort();
+    assert_eq!(guilds, [format!("\"{}\"", GUILD.1), "null".into()]);
+}
+
+#[tokio::test]
+async fn the_very_same_request_is_known_by_its_nonce() {
+    let gateway = Gateway::start().await;
+    let body = br#"{"event":"post.submitted"}"#;
+    let headers = sign(&gateway, &[GUILD], body);
+    assert_eq!(gateway.send_raw("bot", None, &headers, body).await.status, 202);
+    let again = gateway.send_raw("bot", None, &headers, body).await;
+    assert_eq!((again.status, again.what()), (200, "duplicate"));
+    gateway.run_until_idle().await;
+    assert_eq!(gateway.rows("bot_events").await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_idempotency_key_makes_a_request_that_was_signed_afresh_the_same_one() {
+    let gateway = Gateway::start().await;
+    let key = ("idempotency-key", "2b3f6a52-0d4c-4c5c-9f0e-6d0f5b1c8a11");
+    let body = br#"{"event":"post.submitted"}"#;
+    let first = send(&gateway, &[key], body).await;
+    gateway.clock().advance(Duration::from_secs(5));
+    let second = send(&gateway, &[key], body).await;
+    assert_eq!((first.status, &first.json), (second.status, &second.json));
+    gateway.clock().advance(Duration::from_secs(5));
+    let other = send(&gateway, &[key], br#"{"event":"post.deleted"}"#).await;
+    assert_eq!(other.status, 422);
+    gateway.run_until_idle().await;
+    assert_eq!(gateway.rows("bot_events").await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_older_heartbeat_does_not_replace_a_newer_one() {
+    let gateway = Gateway::start().await;
+    let offline = br#"{"event":"bot.heartbeat","status":"offline"}"#;
+    let early = sign(&gateway, &[], offline);
+    gateway.clock().advance(Duration::from_secs(60));
+    let online = br#"{"event":"bot.heartbeat","status":"online","shardCount":2}"#;
+    assert_eq!(send(&gateway, &[], online).await.status, 202);
+    gateway.run_until_idle().await;
+    assert_eq!(gateway.send_raw("bot", None, &early, offline).await.status, 202);
+    gateway.run_until_idle().await;
+    let health = gateway.rows("bot_health").await;
+    assert_eq!(health.len(), 1);
+    assert_eq!((&health[0]["status"], &health[0]["shard_count"]), (&json!("online"), &json!(2)));
+    assert!(gateway.rows("bot_events").await.is_empty());
+}
+
+#[tokio::test]
+async fn who_is_not_listed_or_has_no_token_is_not_let_in() {
+    let gateway = Gateway::start().await;
+    let body = br#"{"event":"post.submitted"}"#;
+    for headers in [("x-service-name", "dashboard"), ("x-callback-token", "another token")] {
+        assert_eq!(send(&gateway, &[headers], body).await.status, 401, "{headers:?}");
+    }
+    assert!(gateway.rows("events").await.is_empty());
+}
