@@ -38,6 +38,9 @@ pub struct Mandate {
     pub reason: String,
 }
 
+/// Tells which handlers take events of a type.
+pub type Takers = Arc<dyn Fn(&str) -> Vec<&'static str> + Send + Sync>;
+
 /// The handlers that each source has now: where replays go.
 #[derive(Clone, Default)]
 pub struct Routing {
@@ -47,17 +50,12 @@ pub struct Routing {
 #[derive(Clone)]
 struct Route {
     handlers: Vec<&'static str>,
-    takers: Arc<dyn Fn(&str) -> Vec<&'static str> + Send + Sync>,
+    takers: Takers,
 }
 
 impl Routing {
     /// Adds a source: all its handlers, and which of them take events of a type.
-    pub fn add(
-        &mut self,
-        source: &str,
-        handlers: Vec<&'static str>,
-        takers: Arc<dyn Fn(&str) -> Vec<&'static str> + Send + Sync>,
-    ) {
+    pub fn add(&mut self, source: &str, handlers: Vec<&'static str>, takers: Takers) {
         self.sources.insert(source.to_owned(), Route { handlers, takers });
     }
 }

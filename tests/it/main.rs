@@ -14,8 +14,12 @@
 #![allow(dead_code, reason = "the harness offers more than any one test takes")]
 
 mod apify;
+mod architecture;
 mod bot;
+mod cli;
+mod config;
 mod docora;
 mod harness;
 mod managed_postgres;
+mod operator;
 mod stripe;

@@ -20,6 +20,12 @@ pub(crate) async fn execute(target: &Target, statement: &str) -> u64 {
     done.rows_affected()
 }
 
+/// Runs a statement in a session that goes on.
+pub(crate) async fn run(connection: &mut PgConnection, statement: &str) {
+    let done = sqlx::raw_sql(trusted(statement)).execute(connection).await;
+    done.unwrap_or_else(|error| panic!("{statement}: {error}"));
+}
+
 pub(crate) async fn texts(target: &Target, query: &str) -> Vec<String> {
     let mut connection = connect(target).await;
     let texts = sqlx::query_scalar(trusted(query)).fetch_all(&mut connection).await;
