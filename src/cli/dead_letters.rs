@@ -279,13 +279,11 @@ impl Done {
     fn print(&self, action: Action, format: Format) -> std::io::Result<()> {
         match format {
             Format::Text => {
-                let mut text = match action {
-                    Action::Replay => format!(
-                        "replayed {}, as {} new deliveries\n",
-                        self.resolved.len(),
-                        self.created.len()
-                    ),
-                    Action::Discard => format!("discarded {}\n", self.resolved.len()),
+                let (did, count) = (action.resolution().as_str(), self.resolved.len());
+                let mut text = match &self.created[..] {
+                    [] => format!("{did} {count}\n"),
+                    [first, .., last] => format!("{did} {count}; new: {first} to {last}\n"),
+                    [new] => format!("{did} {count}; new: {new}\n"),
                 };
                 for (id, why) in &self.refused {
                     let refused = format!("refused {id}: {}\n", output::line(why));

@@ -165,7 +165,6 @@ pub(super) fn text(dossier: &Dossier) -> String {
     let head = ["ID", "HANDLER", "STATE", "REASON", "RESOLVED", "REPLAY OF", "CREATED", "FINISHED"];
     page.0.push_str(&table(&head, &rows));
 
-    page.heading("Attempts");
     let rows: Vec<Vec<String>> = dossier
         .attempts
         .iter()
@@ -180,7 +179,11 @@ pub(super) fn text(dossier: &Dossier) -> String {
             ]
         })
         .collect();
-    page.0.push_str(&table(&["DELIVERY", "NO", "STARTED", "TOOK", "RESULT", "ERROR"], &rows));
+    if !rows.is_empty() {
+        page.heading("Attempts");
+        let head = ["DELIVERY", "NO", "STARTED", "TOOK", "RESULT", "ERROR"];
+        page.0.push_str(&table(&head, &rows));
+    }
 
     if let Some(preview) = &dossier.event {
         page.body(preview);

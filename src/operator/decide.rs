@@ -50,7 +50,8 @@ impl Action {
         }
     }
 
-    pub(super) fn resolution(self) -> Resolution {
+    /// What it makes of a dead letter.
+    pub fn resolution(self) -> Resolution {
         match self {
             Self::Replay => Resolution::Replayed,
             Self::Discard => Resolution::Discarded,

@@ -1,8 +1,9 @@
 //! The program itself: what it prints, and with which code it ends.
 
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
 
+use clap::CommandFactory;
+use sealpost::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 use crate::harness::{Gateway, SECRETS, database};
@@ -104,37 +105,28 @@ fn redact(line: &str) -> String {
     words.join(" ")
 }
 
-fn every_command() -> Vec<Vec<&'static str>> {
-    [
-        "",
-        "serve",
-        "migrate",
-        "check",
-        "dead-letters",
-        "dead-letters list",
-        "dead-letters show",
-        "dead-letters replay",
-        "dead-letters discard",
-        "apify",
-        "apify mint",
-    ]
-    .into_iter()
-    .map(|command| command.split_whitespace().collect())
-    .collect()
+/// Every command, as the words that call it.
+fn every_command(command: &clap::Command, words: &[String], found: &mut Vec<Vec<String>>) {
+    found.push(words.to_vec());
+    for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+        every_command(below, &[words, &[below.get_name().to_owned()]].concat(), found);
+    }
 }
 
 #[test]
 fn every_command_explains_itself() {
     let program = Program::new("");
-    let mut text = String::new();
-    for command in every_command() {
-        let mut arguments = command.clone();
+    let mut commands = Vec::new();
+    every_command(&sealpost::cli::Cli::command(), &[], &mut commands);
+    assert!(commands.len() > 8, "{commands:?}");
+    for words in commands {
+        let mut arguments: Vec<&str> = words.iter().map(String::as_str).collect();
+        let name = format!("help {}", arguments.join(" ")).trim_end().replace(' ', "_");
         arguments.push("--help");
         let run = program.run(&arguments);
         assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{arguments:?}");
-        text.push_str(&format!("=== sealpost {}\n{}\n", arguments.join(" "), run.stdout));
+        insta::assert_snapshot!(name, run.stdout);
     }
-    insta::assert_snapshot!(text);
 }
 
 #[test]
@@ -204,8 +196,14 @@ async fn three_dead_letters() -> Gateway {
         gateway.send("billing", None, event.to_string().as_bytes()).await;
     }
     gateway.run_until_idle().await;
-    assert_eq!(gateway.dead_letters().count(&all()).await.unwrap(), 3);
+    assert_eq!(gateway.desk().count(&all()).await.unwrap(), 3);
     gateway
+}
+
+/// Sets the gateway's clock to that of the program, which has the real one.
+fn catch_up(gateway: &Gateway) {
+    let ahead = SystemClock.now() - gateway.clock().now();
+    gateway.clock().advance(ahead.try_into().unwrap_or_default());
 }
 
 fn all() -> sealpost::operator::Selection {
@@ -274,9 +272,11 @@ async fn many_are_dealt_with_only_after_a_dry_run_and_one_at_once() {
                     "count": 2 }),
         ]
     );
+    catch_up(&gateway);
     gateway.run_until_idle().await;
     let forced = ["dead-letters", "replay", "2", "--force", "--reason", "again"];
     insta::assert_snapshot!(program.run(&forced).redacted());
+    catch_up(&gateway);
     gateway.run_until_idle().await;
 }
 
@@ -291,13 +291,7 @@ async fn a_minted_run_is_registered_and_its_token_lets_its_webhook_in() {
     let token = template["X-Webhook-Signed-Payload"].as_str().unwrap();
     assert_eq!(minted["token"], token);
 
-    // The token was minted by the real clock.
-    let real = i64::try_from(
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs(),
-    )
-    .unwrap();
-    let ahead = real - crate::harness::START.unix_timestamp();
-    gateway.clock().advance(Duration::from_secs(u64::try_from(ahead).unwrap_or(0)));
+    catch_up(&gateway);
     let body = json!({
         "eventType": "ACTOR.RUN.SUCCEEDED", "eventData": { "actorId": "a1", "actorRunId": "r1" },
         "resource": { "id": "r1", "actId": "a1", "status": "SUCCEEDED" },
@@ -310,10 +304,10 @@ async fn a_minted_run_is_registered_and_its_token_lets_its_webhook_in() {
     assert_eq!(runs[0]["run_key"], minted["run_key"]);
     assert_eq!(runs[0]["status"], "succeeded", "{runs:?}");
 
-    let taken =
+    let again =
         ["apify", "mint", "--source", "apify-verify", "--guild", "123", "--actor-run", "r9"];
-    assert_eq!(program.run(&taken).code, 0);
-    assert_eq!(program.run(&taken).code, 1, "the actor's run belongs to another run");
+    assert_eq!(program.run(&again).code, 0);
+    assert_eq!(program.run(&again).code, 1, "the actor's run belongs to another run");
     let unknown = program.run(&["apify", "mint", "--source", "billing", "--guild", "1"]);
     assert_eq!(unknown.code, 64, "{}", unknown.stderr);
 }

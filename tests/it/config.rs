@@ -13,7 +13,7 @@ fn parse(text: &str) -> File {
 /// The example with what is commented out as an example put in.
 fn with_examples() -> String {
     let lines = EXAMPLE.lines().map(|line| match line.strip_prefix("# ") {
-        Some(rest) if is_setting(rest) => rest,
+        Some(rest) if is_setting(rest) || rest == "[[source]]" => rest,
         _ => line,
     });
     lines.collect::<Vec<_>>().join("\n")
@@ -34,12 +34,23 @@ fn fields(debug: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// Every variable that a text names, set.
+fn environment(text: &str) -> Environment {
+    let names = text.split("env = \"").skip(1).filter_map(|rest| rest.split('"').next());
+    names.map(|name| (name, "0123456789abcdef0123")).collect()
+}
+
 #[test]
-fn the_example_loads_and_every_source_in_it_can_be_built() {
-    let names = EXAMPLE.split("env = \"").skip(1).filter_map(|rest| rest.split('"').next());
-    let environment: Environment = names.map(|name| (name, "0123456789abcdef0123")).collect();
+fn the_example_loads() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config.toml");
-    let config = Config::load(path.as_ref(), &environment).expect("the example");
+    let config = Config::load(path.as_ref(), &environment(EXAMPLE)).expect("the example");
+    app::check_sources(&config).expect("every source");
+}
+
+#[test]
+fn every_provider_is_shown_by_a_source_that_can_be_built() {
+    let text = with_examples();
+    let config = Config::resolve(parse(&text), &environment(&text)).expect("the examples");
     app::check_sources(&config).expect("every source");
     let shown: Vec<&str> =
         config.sources.iter().map(|source| source.entry.provider.as_str()).collect();
@@ -51,9 +62,9 @@ fn the_example_loads_and_every_source_in_it_can_be_built() {
 #[test]
 fn what_the_example_says_is_the_default() {
     let mut file = parse(EXAMPLE);
-    let sources = std::mem::take(&mut file.source);
+    file.source.clear();
     assert_eq!(format!("{file:#?}"), format!("{:#?}", File::default()));
-    for source in sources {
+    for source in parse(&with_examples()).source {
         let entry = providers::find(&source.provider).expect("a provider");
         let max_body = source.max_body.map_or(entry.max_body as u64, |size| size.as_u64());
         assert_eq!(max_body, entry.max_body as u64, "{}", source.name);

@@ -103,7 +103,7 @@ async fn replay(desk: &DeadLetters, selection: &Selection) -> Batch {
 async fn a_dead_letter_is_listed_shown_replayed_and_done() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
-    let desk = gateway.dead_letters();
+    let desk = gateway.desk();
     let id = send(&gateway, "evt_1").await;
     assert_eq!(gateway.send("billing", None, &event("evt_1")).await.what(), "duplicate");
     gateway.run_until_idle().await;
@@ -158,7 +158,7 @@ async fn a_replay_may_come_long_after_the_signature_is_stale_and_its_key_forgott
     gateway.run_until_idle().await;
     gateway.clock().advance(Duration::from_hours(24 * 60));
     gateway.tidy().await;
-    let desk = gateway.dead_letters();
+    let desk = gateway.desk();
     let dead = ids(desk, &open()).await;
     let preview = desk.show(dead[0]).await.unwrap().unwrap().event.unwrap();
     assert_eq!(preview.seen_count, None, "its key is forgotten");
@@ -175,7 +175,7 @@ async fn what_was_quarantined_before_any_handler_goes_to_the_handlers_of_its_sou
     let gateway = gateway(&handler).await;
     let answer = gateway.send("billing", None, b"authentic, but not JSON").await;
     assert_eq!(answer.what(), "quarantined");
-    let desk = gateway.dead_letters();
+    let desk = gateway.desk();
     let [dead] = &desk.list(&open(), 0, 10).await.unwrap()[..] else { panic!("one dead letter") };
     assert_eq!((&*dead.handler, dead.attempts), ("gate", 0));
 
@@ -194,7 +194,7 @@ async fn the_replay_of_a_blocking_head_goes_before_those_that_wait_behind_it() {
         .handler(handler.clone())
         .start()
         .await;
-    let desk = gateway.dead_letters();
+    let desk = gateway.desk();
     send(&gateway, "evt_head").await;
     gateway.run_until_idle().await;
     send(&gateway, "evt_fine_1").await;
@@ -224,7 +224,7 @@ async fn to_discard_a_blocking_head_frees_its_lane_and_is_audited() {
         .handler(handler.clone())
         .start()
         .await;
-    let desk = gateway.dead_letters();
+    let desk = gateway.desk();
     send(&gateway, "evt_head").await;
     gateway.run_until_idle().await;
     send(&gateway, "evt_fine").await;
@@ -245,7 +245,7 @@ async fn to_discard_a_blocking_head_frees_its_lane_and_is_audited() {
 async fn what_is_done_or_dealt_with_is_replayed_by_force_only() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
-    let desk = gateway.dead_letters();
+    let desk = gateway.desk();
     send(&gateway, "evt_fine").await;
     send(&gateway, "evt_bad").await;
     gateway.run_until_idle().await;
@@ -272,7 +272,7 @@ async fn what_is_done_or_dealt_with_is_replayed_by_force_only() {
 async fn a_selection_keeps_to_source_handler_reason_and_age() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
-    let desk = gateway.dead_letters();
+    let desk = gateway.desk();
     send(&gateway, "evt_old").await;
     gateway.run_until_idle().await;
     gateway.clock().advance(Duration::from_hours(2));
@@ -319,7 +319,7 @@ async fn next(run: &mut Run<'_>) -> usize {
 async fn a_replay_of_many_that_is_interrupted_goes_on_where_it_was_and_replays_nothing_twice() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
-    let desk = gateway.dead_letters();
+    let desk = gateway.desk();
     send(&gateway, "evt_many").await;
     gateway.run_until_idle().await;
     bury_copies(&gateway, 1199).await;
@@ -356,7 +356,7 @@ async fn a_replay_of_many_that_is_interrupted_goes_on_where_it_was_and_replays_n
 async fn two_operators_who_replay_the_same_at_once_replay_it_once() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
-    let desk = gateway.dead_letters();
+    let desk = gateway.desk();
     send(&gateway, "evt_both").await;
     gateway.run_until_idle().await;
     bury_copies(&gateway, 99).await;
@@ -377,7 +377,7 @@ async fn a_running_gateway_works_on_a_replay_that_it_hears_of() {
     send(&gateway, "evt_heard").await;
     gateway.run_until_idle().await;
     handler.mend();
-    replay(gateway.dead_letters(), &open()).await;
+    replay(gateway.desk(), &open()).await;
     listener.recv().await.expect("the announcement");
     gateway.run_until_idle().await;
     assert_eq!(handler.handled(), ["evt_heard"]);

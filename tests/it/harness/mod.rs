@@ -55,7 +55,7 @@ pub(crate) struct Gateway {
     store: Store,
     dispatcher: Dispatcher,
     housekeeping: Housekeeping,
-    dead_letters: DeadLetters,
+    desk: DeadLetters,
     shutdown: Shutdown,
     client: reqwest::Client,
     unfinished: bool,
@@ -127,7 +127,7 @@ impl Builder {
         let app = App::build(&config, target.clone(), &parts).expect("a gateway");
         let (ingest, operator) = app.addresses();
         let (store, housekeeping) = (app.store().clone(), app.housekeeping().clone());
-        let dead_letters = app.dead_letters().clone();
+        let desk = app.dead_letters().clone();
         let dispatcher = app.dispatcher().expect("dispatch is on").clone();
         let shutdown = Shutdown::default();
         tokio::task::spawn(app.serve(shutdown.clone()));
@@ -146,7 +146,7 @@ impl Builder {
             store,
             dispatcher,
             housekeeping,
-            dead_letters,
+            desk,
             shutdown,
             client,
             unfinished,
@@ -282,8 +282,8 @@ impl Gateway {
         &self.dispatcher
     }
 
-    pub(crate) fn dead_letters(&self) -> &DeadLetters {
-        &self.dead_letters
+    pub(crate) fn desk(&self) -> &DeadLetters {
+        &self.desk
     }
 
     /// Works until nothing is due.
