@@ -28,7 +28,7 @@ prepared:
 
 # Check licences, sources and advisories
 deny:
-    @if command -v cargo-deny > /dev/null; then cargo deny; else echo "cargo-deny is not installed: skipped"; fi check
+    @if command -v cargo-deny > /dev/null; then cargo deny check; else echo "cargo-deny is not installed: skipped"; fi
 
 # Look for dependencies that nothing uses
 machete:
