@@ -61,14 +61,15 @@ COMMENT ON COLUMN event_keys.seen_count   IS 'How often it was received, the fir
 COMMENT ON COLUMN event_keys.last_seen_at IS 'When it was last received.';
 COMMENT ON COLUMN event_keys.expires_at   IS 'When the key may be forgotten.';
 
+-- Names are compared byte by byte: they are looked up, never sorted for people.
 CREATE TABLE deliveries (
     id               bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     event_id         uuid        NOT NULL,
-    source           text        NOT NULL,
-    handler          text        NOT NULL,
+    source           text        COLLATE "C" NOT NULL,
+    handler          text        COLLATE "C" NOT NULL,
     triggered_by     text        NOT NULL CHECK (triggered_by IN ('arrival', 'replay')),
     replay_of        bigint,
-    lane             text,
+    lane             text        COLLATE "C",
     lane_position    bigint,
     lane_blocks      boolean     NOT NULL,
     state            text        NOT NULL CHECK (state IN ('ready', 'leased', 'done', 'dead')),
@@ -103,9 +104,13 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_ready  ON deliveries (source, due_at, id) WHERE state = 'ready';
 CREATE INDEX deliveries_leased ON deliveries (lease_expires_at) WHERE state = 'leased';
 -- Exactly what stands in the way of a lane's followers.
-CREATE INDEX deliveries_lane ON deliveries (source, handler, lane, (COALESCE(lane_position, id)))
+CREATE INDEX deliveries_lane
+    ON deliveries (source, handler, lane, (COALESCE(lane_position, id)), id)
     WHERE lane IS NOT NULL
       AND (state IN ('ready', 'leased') OR (state = 'dead' AND lane_blocks AND resolution IS NULL));
+-- Which lanes are at work.
+CREATE INDEX deliveries_running ON deliveries (source, handler, lane)
+    WHERE lane IS NOT NULL AND state = 'leased';
 CREATE INDEX deliveries_dead ON deliveries (id) WHERE state = 'dead';
 CREATE INDEX deliveries_by_event ON deliveries (event_id);
 

@@ -106,6 +106,7 @@ impl App {
             peers: Arc::clone(&peers),
             trusted_proxies: file.ingest.trusted_proxies.clone(),
             tasks: tasks.clone(),
+            runtime: Handle::current(),
             requests: RequestIds::new(rand::random()),
         };
         let operator_state = Operator {

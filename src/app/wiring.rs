@@ -62,7 +62,7 @@ impl Wiring {
             takers,
             registry: built.registry,
             max_body,
-            body_deadline: body_deadline(max_body),
+            body_deadline: source.entry.body_deadline.unwrap_or_else(|| body_deadline(max_body)),
             lane_blocks: source.entry.dead_head == DeadHead::Block,
             chunk_quota: ChunkQuota {
                 transfers: i64::from(transfers.max_open),
@@ -154,10 +154,11 @@ pub(super) fn decoy(sources: &[Arc<Source>]) -> Result<Decoy, WeakSecret> {
     headers.sort_unstable();
     headers.dedup();
     let max_body = sources.iter().map(|source| source.max_body).max().unwrap_or(LARGE_BODY);
+    let deadline = sources.iter().map(|source| source.body_deadline).max();
     Ok(Decoy {
         secret: Secret::new(rand::random::<[u8; 32]>().map(|byte| byte | 0x80).to_vec())?,
         max_body,
-        deadline: body_deadline(max_body),
+        deadline: deadline.unwrap_or_else(|| body_deadline(max_body)),
         headers,
         name: Arc::from(""),
     })

@@ -271,6 +271,9 @@ pub struct SourceEntry {
     pub aliases: Vec<String>,
     /// The largest body; by default the provider's.
     pub max_body: Option<ByteSize>,
+    /// How long a body may take to arrive; by default longer where larger ones are taken.
+    #[serde(default, with = "humantime_serde")]
+    pub body_deadline: Option<Duration>,
     /// How old a signature may be; by default the provider's.
     #[serde(default, with = "humantime_serde")]
     pub max_age: Option<Duration>,

@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
 use super::run::Runner;
-use super::{HandlerTable, RetryPolicy, Wakeup};
+use super::{CLAIM_WITHIN, HandlerTable, RetryPolicy, Wakeup, in_time};
 use crate::clock::SharedClock;
 use crate::store::{Lease, Store, StoreError};
 
@@ -141,7 +141,7 @@ impl Dispatcher {
 
     /// Runs deliveries whose lease ran out, one by one in an otherwise empty room.
     async fn recover(&self) -> Result<(), StoreError> {
-        if !self.store.any_lost(&self.sources).await? {
+        if !in_time(CLAIM_WITHIN, self.store.any_lost(&self.sources)).await? {
             return Ok(());
         }
         self.wait_for_all().await;
@@ -156,7 +156,8 @@ impl Dispatcher {
         }
         let share = i64::try_from((free / self.sources.len()).max(1)).unwrap_or(1);
         let now = self.clock.now();
-        let leases = self.store.claim_ready(&self.sources, now, share, self.settings.lease).await?;
+        let claim = self.store.claim_ready(&self.sources, now, share, self.settings.lease);
+        let leases = in_time(CLAIM_WITHIN, claim).await?;
         let count = leases.len();
         for lease in leases {
             self.start(lease).await;
@@ -176,22 +177,22 @@ impl Dispatcher {
         });
     }
 
-    /// Runs one delivery whose lease ran out, with nothing else in flight.
+    /// Runs one delivery whose lease ran out, with nothing else in flight. Those that were buried
+    /// instead count too: they have freed their lanes.
     async fn run_suspect(&self) -> Result<usize, StoreError> {
-        let (suspect, buried) = self
-            .store
-            .claim_lost(
-                &self.sources,
-                self.clock.now(),
-                self.settings.retry.max_attempts,
-                self.settings.lease,
-            )
-            .await?;
+        let claim = self.store.claim_lost(
+            &self.sources,
+            self.clock.now(),
+            self.settings.retry.max_attempts,
+            self.settings.lease,
+        );
+        let (suspect, buried) = in_time(CLAIM_WITHIN, claim).await?;
         if buried > 0 {
             error!(count = buried, "deliveries became dead letters: every attempt was lost");
             metrics::counter!("sealpost_deliveries_total", "outcome" => "lost").increment(buried);
         }
-        let Some(lease) = suspect else { return Ok(0) };
+        let buried = usize::try_from(buried).unwrap_or(usize::MAX);
+        let Some(lease) = suspect else { return Ok(buried) };
         warn!(
             delivery.id = lease.delivery,
             event.id = %lease.event,
@@ -199,7 +200,7 @@ impl Dispatcher {
             "a lease ran out with no result; trying again, alone"
         );
         self.runner.run(lease).await;
-        Ok(1)
+        Ok(buried.saturating_add(1))
     }
 
     async fn wait_for_all(&self) {

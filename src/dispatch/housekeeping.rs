@@ -7,6 +7,7 @@ use time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::in_time;
 use crate::clock::SharedClock;
 use crate::store::{Registry, Store, StoreError};
 
@@ -65,7 +66,7 @@ impl Housekeeping {
     /// Does it now and then until `stop`.
     pub async fn run(&self, stop: &CancellationToken) {
         loop {
-            if let Err(error) = self.step().await {
+            if let Err(error) = in_time(EVERY, self.step()).await {
                 warn!(error = &error as &dyn std::error::Error, "housekeeping did not finish");
             }
             if stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {

@@ -31,3 +31,22 @@ pub use housekeeping::{Housekeeping, TransferAges};
 pub use retry::{Decision, RetryPolicy};
 pub use table::HandlerTable;
 pub use wakeup::Wakeup;
+
+use std::time::Duration;
+
+use crate::store::StoreError;
+
+/// The longest wait for a claim or an announcement.
+const CLAIM_WITHIN: Duration = Duration::from_secs(5);
+/// The longest wait for an event, which may be large, and for a handler's writes.
+const SETTLE_WITHIN: Duration = Duration::from_secs(20);
+
+/// Bounds a wait for the database. The server bounds its statements itself; but when its machine
+/// is gone, nobody resets the connection, and an answer would be waited for as long as TCP does:
+/// a quarter of an hour in which no delivery is worked on.
+async fn in_time<T, E: From<StoreError>>(
+    within: Duration,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    tokio::time::timeout(within, work).await.unwrap_or_else(|_| Err(StoreError::timed_out().into()))
+}

@@ -1,13 +1,16 @@
 //! One attempt: load the event, call the handler, settle.
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use time::OffsetDateTime;
 use tokio::runtime::Handle;
 use tracing::{Instrument, error, info, info_span, warn};
 
 use super::dispatcher::Draw;
-use super::{Attempt, Decision, Failure, HandlerTable, RetryPolicy};
+use super::{Attempt, Decision, Failure, HandlerTable, RetryPolicy, SETTLE_WITHIN, in_time};
 use crate::clock::SharedClock;
 use crate::store::{DeathReason, EffectError, Effects, Lease, Outcome, Store, StoreError, Verdict};
 
@@ -27,10 +30,10 @@ pub(super) struct Runner {
 #[error("the handler did not come back within {0:?}")]
 struct Overdue(Duration);
 
-/// The handler panicked.
+/// The handler, or one of its effects, panicked.
 #[derive(Debug, thiserror::Error)]
-#[error("the handler panicked: {0}")]
-struct Panicked(String);
+#[error("{0} panicked: {1}")]
+struct Panicked(&'static str, String);
 
 /// The handler's writes were not applied.
 #[derive(Debug, thiserror::Error)]
@@ -54,21 +57,24 @@ impl Runner {
         let started_at = self.clock.now();
         let failure = match self.handle(&lease, started_at).await {
             Ok(effects) => {
-                let settled =
-                    self.store.settle_done(&lease, started_at, self.clock.now(), &effects).await;
-                match settled {
-                    Ok(outcome) => return self.done(&lease, outcome, started_at),
-                    Err(EffectError::Store(error)) => match error {
+                let now = self.clock.now();
+                let settling = self.store.settle_done(&lease, started_at, now, &effects);
+                // A panic here would end whoever waits for this attempt: in the end, dispatch.
+                let settling = AssertUnwindSafe(in_time(SETTLE_WITHIN, settling)).catch_unwind();
+                match settling.await {
+                    Err(panic) => Failure::transient(panicked("an effect", &*panic)),
+                    Ok(Ok(outcome)) => return self.done(&lease, outcome, started_at),
+                    Ok(Err(EffectError::Store(error))) => match error {
                         // The delivery is another's now, or the database is away: the lease
                         // decides. A refusal is about these writes, and will be one again.
                         StoreError::Refused(_) => Failure::transient(error),
                         error => return self.not_settled(&lease, &error),
                     },
-                    Err(EffectError::NotYet { detail, retry_after }) => Failure::Transient {
+                    Ok(Err(EffectError::NotYet { detail, retry_after })) => Failure::Transient {
                         retry_after: Some(retry_after),
                         error: NotApplied(detail).into(),
                     },
-                    Err(EffectError::Rejected { reason, detail }) => {
+                    Ok(Err(EffectError::Rejected { reason, detail })) => {
                         Failure::permanent(reason, NotApplied(detail))
                     }
                 }
@@ -83,7 +89,7 @@ impl Runner {
             let what = format!("source `{}` has no handler `{}`", lease.source, lease.handler);
             return Err(Failure::permanent(DeathReason::HandlerMissing, what));
         };
-        let event = match self.store.event(lease.event).await {
+        let event = match in_time(SETTLE_WITHIN, self.store.event(lease.event)).await {
             Ok(Some(event)) => event,
             Ok(None) => {
                 return Err(Failure::permanent(DeathReason::Permanent, "the event is gone"));
@@ -98,14 +104,7 @@ impl Runner {
         match tokio::time::timeout(self.handler_deadline, &mut task).await {
             Ok(Ok(result)) => result,
             Ok(Err(error)) if error.is_panic() => {
-                let payload = error.into_panic();
-                let text = payload
-                    .downcast_ref::<&str>()
-                    .map(|text| (*text).to_owned())
-                    .or_else(|| payload.downcast_ref::<String>().cloned())
-                    .unwrap_or_else(|| "no message".to_owned());
-                metrics::counter!("sealpost_handler_panics_total").increment(1);
-                Err(Failure::transient(Panicked(text)))
+                Err(Failure::transient(panicked("the handler", &*error.into_panic())))
             }
             Ok(Err(error)) => Err(Failure::transient(error)),
             Err(_) => {
@@ -130,7 +129,8 @@ impl Runner {
             Decision::Retry(delay) => Verdict::Retry(now + delay),
             Decision::Bury(reason) => Verdict::Bury(reason),
         };
-        match self.store.settle_failed(lease, started_at, now, verdict, &text).await {
+        let settling = self.store.settle_failed(lease, started_at, now, verdict, &text);
+        match in_time(SETTLE_WITHIN, settling).await {
             Ok(()) => match decision {
                 Decision::Retry(delay) => {
                     warn!(error = text, retry_in_ms = delay.as_millis(), "attempt failed");
@@ -158,6 +158,16 @@ impl Runner {
             count(lease, "unsettled");
         }
     }
+}
+
+fn panicked(who: &'static str, payload: &(dyn Any + Send)) -> Panicked {
+    metrics::counter!("sealpost_handler_panics_total").increment(1);
+    let text = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned());
+    Panicked(who, text)
 }
 
 /// The failure and its causes, in one line each.

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use super::{CLAIM_WITHIN, in_time};
 use crate::store::Store;
 
 /// The shortest time between two announcements to other gateways.
@@ -43,7 +44,7 @@ impl Wakeup {
     /// Passes this gateway's hints on, many as one.
     pub async fn announce(&self, store: &Store, stop: &CancellationToken) {
         while stop.run_until_cancelled(self.remote.notified()).await.is_some() {
-            if let Err(error) = store.announce().await {
+            if let Err(error) = in_time(CLAIM_WITHIN, store.announce()).await {
                 debug!(error = %error, "could not announce work to other gateways");
             }
             if stop.run_until_cancelled(tokio::time::sleep(ANNOUNCE_EVERY)).await.is_none() {

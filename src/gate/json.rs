@@ -6,13 +6,19 @@ use serde_json::error::Category;
 
 use super::Quarantine;
 
-/// Reads a body as `T`.
+/// Reads a body, a JSON object, as `T`.
 ///
 /// # Errors
 /// The [`Quarantine`] reason and what the parser said: never a refusal, since what is authentic
 /// is kept whatever its content.
 pub fn parse<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, (Quarantine, String)> {
-    serde_json::from_slice(body).map_err(|error| (classify(body, &error), error.to_string()))
+    let read = serde_json::from_slice(body)
+        .map_err(|error| (classify(body, &error), error.to_string()))?;
+    // A struct is also read from an array, by position; no sender writes one so.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err((Quarantine::Schema, "the body is not an object".to_owned()));
+    }
+    Ok(read)
 }
 
 /// Which of the closed reasons a parser's error is.
@@ -86,6 +92,7 @@ mod tests {
             (b"{\"id\":\"x\"}", Quarantine::Schema),
             (b"{}", Quarantine::Schema),
             (b"[]", Quarantine::Schema),
+            (b"[1]", Quarantine::Schema),
             (b"null", Quarantine::Schema),
         ] {
             assert_eq!(parse::<Shape>(body).unwrap_err().0, reason, "{body:?}");

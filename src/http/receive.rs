@@ -27,6 +27,9 @@ use crate::intake::{ByteBudget, Intake, Pass, Peer, Peers, Reservation, Source};
 const MAX_HEAD: usize = 16 * 1024;
 /// The most header lines.
 const MAX_HEADERS: usize = 64;
+/// Bodies above this are verified and named elsewhere than on the listener's threads, where small
+/// ones wait for their turn.
+const LARGE: usize = 256 * 1024;
 /// The longest request target.
 const MAX_TARGET: usize = 2 * 1024;
 
@@ -46,6 +49,8 @@ pub struct Ingest {
     pub trusted_proxies: Vec<IpNet>,
     /// Where recording goes on when its connection breaks.
     pub tasks: TaskTracker,
+    /// Where large bodies are worked on.
+    pub runtime: tokio::runtime::Handle,
     /// What stands in for the secret of a source that does not exist.
     pub decoy: Decoy,
     /// Tells requests of this process apart.
@@ -154,11 +159,17 @@ async fn answer_to(
 
     // The connection may break at any await: what is behind the gate goes on without it.
     let (intake, taken) = (ingest.intake.clone(), Arc::clone(&source));
-    let recording = ingest.tasks.spawn(async move {
+    let large = body.len() > LARGE;
+    let recording = async move {
         let accepted = intake.accept(&taken, RawRequest::new(head, body), now).await;
         drop(reservation);
         accepted
-    });
+    };
+    let recording = if large {
+        ingest.tasks.spawn_on(recording, &ingest.runtime)
+    } else {
+        ingest.tasks.spawn(recording)
+    };
     match recording.await {
         Ok(Ok(receipt)) => Ok(receipt),
         Ok(Err(rejection)) => {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tracing::error;
@@ -17,6 +17,9 @@ const MAX_ROWS: usize = 256;
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Larger bodies go by a writer of their own, so that they hold up no small ones.
 const SMALL: usize = 64 * 1024;
+/// How many writers take small bodies: while one waits for the disk, another prepares the next
+/// group.
+const SMALL_WRITERS: usize = 2;
 /// How many requests may wait for a writer. Beyond it the answer is 503 at once.
 const QUEUE: usize = 4096;
 /// How long a request waits for its commit before the answer is 503.
@@ -56,13 +59,16 @@ impl Batch {
         tasks: &TaskTracker,
         committed: &Arc<dyn Fn() + Send + Sync>,
     ) -> Self {
-        let writer = |name: &'static str| {
+        let writers = |name: &'static str, count: usize| {
             let (sender, receiver) = mpsc::channel(QUEUE);
-            let (store, committed) = (store.clone(), Arc::clone(committed));
-            tasks.spawn(write(name, store, receiver, committed));
+            let receiver = Arc::new(Mutex::new(receiver));
+            for _ in 0..count {
+                let (store, committed) = (store.clone(), Arc::clone(committed));
+                tasks.spawn(write(name, store, Arc::clone(&receiver), committed));
+            }
             sender
         };
-        Self { small: writer("small"), large: writer("large") }
+        Self { small: writers("small", SMALL_WRITERS), large: writers("large", 1) }
     }
 
     /// Records one event, together with others that happen to be there. Once it is handed over,
@@ -85,18 +91,11 @@ impl Batch {
 async fn write(
     name: &'static str,
     store: Store,
-    mut jobs: mpsc::Receiver<Job>,
+    jobs: Arc<Mutex<mpsc::Receiver<Job>>>,
     committed: Arc<dyn Fn() + Send + Sync>,
 ) {
     let mut group = Vec::with_capacity(MAX_ROWS);
-    while let Some(first) = jobs.recv().await {
-        let mut bytes = first.new.event.body.len();
-        group.push(first);
-        while group.len() < MAX_ROWS && bytes < MAX_BYTES {
-            let Ok(next) = jobs.try_recv() else { break };
-            bytes += next.new.event.body.len();
-            group.push(next);
-        }
+    while gather(&jobs, &mut group).await {
         // Who waited too long was answered 503 already and will send it again.
         let now = Instant::now();
         group.retain(|job| job.until > now);
@@ -108,6 +107,20 @@ async fn write(
         commit(&store, &mut group).await;
         committed();
     }
+}
+
+/// Takes what is there, or waits for the first to come; false when nothing will come any more.
+async fn gather(jobs: &Mutex<mpsc::Receiver<Job>>, group: &mut Vec<Job>) -> bool {
+    let mut jobs = jobs.lock().await;
+    let Some(first) = jobs.recv().await else { return false };
+    let mut bytes = first.new.event.body.len();
+    group.push(first);
+    while group.len() < MAX_ROWS && bytes < MAX_BYTES {
+        let Ok(next) = jobs.try_recv() else { break };
+        bytes += next.new.event.body.len();
+        group.push(next);
+    }
+    true
 }
 
 /// Commits a group, and tells each caller its own outcome. When the database refuses the group,

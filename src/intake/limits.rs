@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn addresses_within_one_ipv6_site_are_one_peer() {
-        assert_eq!(peer("2001:db8:0:12::1"), peer("2001:db8:0:12ff::2"));
+        assert_eq!(peer("2001:db8:0:12::1"), peer("2001:db8:0:ff::2"));
         assert_ne!(peer("2001:db8:0:100::1"), peer("2001:db8:0:200::1"));
         assert_eq!(peer("::ffff:192.0.2.1"), peer("192.0.2.1"));
     }

@@ -13,6 +13,10 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// The oldest PostgreSQL that is supported.
 const OLDEST_MAJOR: i32 = 13;
+/// How long a connection may take to answer that it is there.
+const SIGN_OF_LIFE: Duration = Duration::from_millis(500);
+/// A connection that was not used for so long is asked before it is.
+const RESTED: Duration = Duration::from_secs(1);
 /// The name of the database in the managed cluster.
 const MANAGED_DATABASE: &str = "sealpost";
 
@@ -204,8 +208,17 @@ impl Target {
         PgPoolOptions::new()
             .max_connections(size)
             .acquire_timeout(settings.acquire)
-            // The statement itself finds out; asking first would cost a round trip each time.
+            // A server that is gone without a word resets nothing: its connections would each
+            // cost a request its deadline. Those in steady use are not asked first: the statement
+            // itself finds out, and asking would cost a round trip each time.
             .test_before_acquire(false)
+            .before_acquire(|connection, known| {
+                let rested = known.idle_for > RESTED;
+                Box::pin(async move { if rested { alive(connection).await } else { Ok(true) } })
+            })
+            // sqlx itself asks a connection that comes back, but without a bound: it would keep
+            // its place in the pool for as long as TCP waits.
+            .after_release(|connection, _| Box::pin(alive(connection)))
             .connect_lazy_with(bounded)
     }
 
@@ -225,4 +238,10 @@ impl Target {
     pub async fn connect(&self) -> Result<PgConnection, OpenError> {
         self.0.connect().await.map_err(OpenError::Connect)
     }
+}
+
+/// Whether the server answers. An error makes the pool drop the connection and open another.
+async fn alive(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let answered = tokio::time::timeout(SIGN_OF_LIFE, connection.ping()).await;
+    answered.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| true)
 }

@@ -41,7 +41,8 @@ pub enum Verdict {
 
 impl Store {
     /// Takes up to `per_source` due deliveries of each source, heads of their lanes only, and
-    /// counts the attempt. Committed when it returns: a crash after this is a lost attempt, not
+    /// counts the attempt. A head waits while another of its lane is at work: a replay, or what
+    /// was committed late, may come to stand before it. Committed when it returns: a crash after this is a lost attempt, not
     /// a lost delivery. Lease deadlines are by the database's clock, which all gateways share.
     ///
     /// # Errors
@@ -62,11 +63,15 @@ impl Store {
                     SELECT d.id FROM deliveries d
                      WHERE d.source = s.source AND d.state = 'ready' AND d.due_at <= $2
                        AND (d.lane IS NULL OR NOT EXISTS (
+                            SELECT 1 FROM deliveries running
+                             WHERE running.source = d.source AND running.handler = d.handler
+                               AND running.lane = d.lane AND running.state = 'leased'))
+                       AND (d.lane IS NULL OR NOT EXISTS (
                             SELECT 1 FROM deliveries ahead
                              WHERE ahead.source = d.source AND ahead.handler = d.handler
                                AND ahead.lane = d.lane
-                               AND COALESCE(ahead.lane_position, ahead.id)
-                                   < COALESCE(d.lane_position, d.id)
+                               AND (COALESCE(ahead.lane_position, ahead.id), ahead.id)
+                                   < (COALESCE(d.lane_position, d.id), d.id)
                                AND (ahead.state IN ('ready', 'leased')
                                     OR (ahead.state = 'dead' AND ahead.lane_blocks
                                         AND ahead.resolution IS NULL))))

@@ -157,11 +157,10 @@ impl Store {
 
 /// Cuts an error text to what is stored, and takes out what PostgreSQL cannot hold.
 fn bounded(text: &str) -> String {
-    let mut end = text.len().min(MAX_ERROR);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.get(..end).unwrap_or_default().replace('\0', "\u{fffd}")
+    let cut =
+        |text: &str| text.get(..text.floor_char_boundary(MAX_ERROR)).unwrap_or_default().to_owned();
+    // Before, so that a huge text is not copied; and after, since what replaces a NUL is longer.
+    cut(&cut(text).replace('\0', "\u{fffd}"))
 }
 
 #[cfg(test)]
@@ -170,9 +169,9 @@ mod tests {
 
     #[test]
     fn an_error_text_is_cut_at_a_character_and_holds_no_nul() {
-        let text = format!("a\0{}", "é".repeat(MAX_ERROR));
+        let text = format!("a\0é{}", "\0é".repeat(MAX_ERROR));
         let bounded = bounded(&text);
-        assert!(bounded.len() <= MAX_ERROR + 2);
+        assert!(bounded.len() <= MAX_ERROR);
         assert!(bounded.starts_with("a\u{fffd}é"));
     }
 }

@@ -16,10 +16,14 @@
 mod apify;
 mod architecture;
 mod bot;
+mod chunks;
 mod cli;
 mod config;
+mod dispatch;
 mod docora;
+mod faults;
 mod harness;
 mod managed_postgres;
 mod operator;
+mod receive;
 mod stripe;

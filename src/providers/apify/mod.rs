@@ -226,11 +226,17 @@ impl Provider for Apify {
             Ok(event) => event,
             Err(error) => return Named::Quarantined(Quarantined::from(error)),
         };
-        let run_key = request.claims().and_then(|claims| Claims::read(claims));
-        let lane = run_key.map(|claims| claims.run_key.to_string()).or(event.subject);
+        let claims = request.claims().and_then(|claims| Claims::read(claims));
+        let digest = request.body_digest();
+        // The token's run is a part of the key: who holds a token of one run cannot take the
+        // place of another run's webhook by sending its body first.
+        let key = claims.as_ref().map_or(EventKey::BodyDigest(digest), |claims| {
+            EventKey::Signed([&claims.run_key.as_bytes()[..], &digest].concat())
+        });
+        let lane = claims.map(|claims| claims.run_key.to_string()).or(event.subject);
         Named::Event(Envelope {
             kind: event.kind.into(),
-            key: EventKey::BodyDigest(request.body_digest()),
+            key,
             lane: lane.map(|run| Lane::of(&[&run])),
             occurred_at: event.created_at,
         })

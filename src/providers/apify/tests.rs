@@ -232,10 +232,12 @@ fn events_of_one_run_share_a_lane_and_are_told_by_their_bodies() {
         panic!("an event")
     };
     assert_eq!(vouched.lane.unwrap().as_str(), RUN.1);
-    assert!(matches!(vouched.key, EventKey::BodyDigest(_)));
+    let EventKey::Signed(key) = &vouched.key else { panic!("the token's run is in the key") };
+    assert!(key.starts_with(RUN.1.parse::<uuid::Uuid>().unwrap().as_bytes()));
     let request = send(Case { helpers: vec![("x", "y")], ..Case::default() }).unwrap();
     let Named::Event(signed) = provider.name_event(&request) else { panic!("an event") };
     assert_eq!(signed.lane.unwrap().as_str(), "r1");
+    assert!(matches!(signed.key, EventKey::BodyDigest(_)));
     let request = send(Case { body: "not json".into(), ..Case::default() }).unwrap();
     assert!(matches!(provider.name_event(&request), Named::Quarantined(_)));
 }

@@ -16,12 +16,24 @@ const TEMPLATE: &str = "template_of_tests";
 
 /// A database of its own.
 pub(crate) async fn fresh() -> Target {
+    let name = create().await;
+    server().1.with_database(&name)
+}
+
+/// The address of a database of its own, for another process.
+pub(crate) async fn fresh_url() -> String {
+    let name = create().await;
+    let endpoint = server().0.endpoint();
+    let folder = endpoint.socket_dir.display().to_string().replace('/', "%2F");
+    format!("postgres://{}@{folder}:{}/{name}", endpoint.user, endpoint.port)
+}
+
+async fn create() -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let server = server();
     let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
     let create = format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}");
-    sql::execute(&server.with_database("postgres"), &create).await;
-    server.with_database(&name)
+    sql::execute(&server().1.with_database("postgres"), &create).await;
+    name
 }
 
 /// The URL of a database, for a process of its own.
@@ -43,15 +55,10 @@ pub(crate) fn settings(data_dir: PathBuf) -> Settings {
     }
 }
 
-fn server() -> Target {
+fn server() -> &'static (Cluster, Target) {
     static SERVER: OnceLock<(Cluster, Target)> = OnceLock::new();
-    SERVER
-        .get_or_init(|| {
-            // The first test to come here does it, outside its own runtime.
-            std::thread::spawn(start).join().expect("the tests' PostgreSQL starts")
-        })
-        .1
-        .clone()
+    // The first test to come here does it, outside its own runtime.
+    SERVER.get_or_init(|| std::thread::spawn(start).join().expect("the tests' PostgreSQL starts"))
 }
 
 fn start() -> (Cluster, Target) {

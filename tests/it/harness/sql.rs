@@ -20,9 +20,9 @@ pub(crate) async fn execute(target: &Target, statement: &str) -> u64 {
     done.rows_affected()
 }
 
-/// Runs a statement in a session that goes on.
+/// Runs a statement on a connection that goes on.
 pub(crate) async fn run(connection: &mut PgConnection, statement: &str) {
-    let done = sqlx::raw_sql(trusted(statement)).execute(connection).await;
+    let done = sqlx::query(trusted(statement)).execute(connection).await;
     done.unwrap_or_else(|error| panic!("{statement}: {error}"));
 }
 

@@ -1,0 +1,582 @@
+//! Payloads that come in chunks: in every order, more than once, by several gateways, and never
+//! as a whole that the sender did not mean.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::stream::{self, StreamExt};
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::TestRunner;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::sync::Barrier;
+use uuid::Uuid;
+
+use crate::harness::{Answer, Builder, Gateway};
+use crate::receive::process::Process;
+use crate::receive::{Bench, Fate, unique};
+
+const OPTIONS: &str = "options = { app_id = \"app_0123456789abcdef01234567\" }";
+const MIXED: Fate = Fate::Quarantined("chunk_mixed");
+
+/// A file that is sent in chunks.
+#[derive(Clone)]
+struct Transfer {
+    id: String,
+    repository: &'static str,
+    path: String,
+    bytes: Vec<u8>,
+    total: usize,
+    built_at: &'static str,
+}
+
+impl Transfer {
+    /// A file of its own.
+    fn of(total: usize) -> Self {
+        let number = unique();
+        // No slice ends where a group of four characters does.
+        let bytes = (0..total as u32 * 50 + 11).map(|n| (n.wrapping_mul(number) >> 3) as u8);
+        Self {
+            id: Uuid::new_v4().to_string(),
+            repository: "repo_0123456789abcdef01234567",
+            path: format!("images/{number}.bin"),
+            bytes: bytes.collect(),
+            total,
+            built_at: "2026-11-20T11:59:00.000Z",
+        }
+    }
+
+    /// The same file again, as the sender begins anew.
+    fn again(&self) -> Self {
+        let id = Uuid::new_v4().to_string();
+        Self { id, built_at: "2026-11-20T11:59:30.000Z", ..self.clone() }
+    }
+
+    fn sha(&self) -> String {
+        hex::encode(Sha256::digest(&self.bytes))
+    }
+
+    fn chunk(&self, index: usize) -> Value {
+        let text = STANDARD.encode(&self.bytes);
+        let size = text.len().div_ceil(self.total);
+        let slice = &text[index * size..text.len().min((index + 1) * size)];
+        let mut body = self.whole();
+        body["file"]["content"] = json!(slice);
+        body["file"]["chunk"] = json!({ "id": self.id, "index": index, "total": self.total });
+        body
+    }
+
+    /// The same in one request.
+    fn whole(&self) -> Value {
+        json!({
+            "repository": {
+                "repository_id": self.repository, "github_url": "https://github.com/owner/repo",
+                "owner": "owner", "name": "repo",
+            },
+            "file": {
+                "path": self.path, "sha": self.sha(), "size": self.bytes.len(),
+                "content": STANDARD.encode(&self.bytes), "content_encoding": "base64",
+            },
+            "commit_sha": "0123456789abcdef0123456789abcdef01234567",
+            "timestamp": self.built_at,
+        })
+    }
+
+    async fn send(&self, gateway: &Gateway, index: usize) -> Answer {
+        post(gateway, &self.chunk(index)).await
+    }
+}
+
+async fn post(gateway: &Gateway, body: &Value) -> Answer {
+    gateway.send("cards", Some("create"), body.to_string().as_bytes()).await
+}
+
+/// A gateway without a quota of requests.
+fn unlimited() -> Builder {
+    let more = format!("{OPTIONS}\nlimit = {{ per_second = 100000, burst = 100000 }}");
+    Gateway::builder().config(OPTIONS, &more)
+}
+
+/// Every order of the numbers below `count`.
+fn orders(count: usize) -> Vec<Vec<usize>> {
+    if count == 0 {
+        return vec![vec![]];
+    }
+    let insert = |order: Vec<usize>| {
+        (0..count).map(move |place| {
+            let mut order = order.clone();
+            order.insert(place, count - 1);
+            order
+        })
+    };
+    orders(count - 1).into_iter().flat_map(insert).collect()
+}
+
+/// Nothing is left over, and each of `count` files is one event with its own bytes.
+async fn assert_whole(gateway: &Gateway, count: usize) {
+    let count = i64::try_from(count).unwrap();
+    assert_eq!(gateway.count("SELECT count(*) FROM events").await, count);
+    let matching = "SELECT count(DISTINCT e.body) FROM events e
+        WHERE encode(sha256(e.body), 'hex')
+            = convert_from(e.envelope, 'UTF8')::json #>> '{file,sha}'";
+    assert_eq!(gateway.count(matching).await, count, "every whole has its digest");
+    assert_eq!(gateway.count("SELECT count(*) FROM deliveries").await, count);
+    assert_eq!(gateway.count("SELECT count(*) FROM chunk_buffer").await, 0);
+    let open = "SELECT count(*) FROM chunk_transfers WHERE state <> 'whole'";
+    assert_eq!(gateway.count(open).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chunks_in_every_order_and_repeated_anywhere_make_one_event() {
+    let gateway = unlimited().start().await;
+    let mut runner = TestRunner::default();
+    let mut cases = Vec::new();
+    for total in 1..=5 {
+        for mut order in orders(total) {
+            let repeats = proptest::collection::vec((0..total, 0..=total), 0..=total);
+            for (chunk, place) in repeats.new_tree(&mut runner).unwrap().current() {
+                order.insert(place.min(order.len()), chunk);
+            }
+            cases.push((Transfer::of(total), order));
+        }
+    }
+    let count = cases.len();
+    let run = |(transfer, order): (Transfer, Vec<usize>)| {
+        let gateway = &gateway;
+        async move {
+            let mut seen = Vec::new();
+            let mut event = None;
+            for index in &order {
+                let answer = transfer.send(gateway, *index).await;
+                let told = (answer.status, answer.what());
+                let id = answer.id().to_owned();
+                assert_eq!(event.get_or_insert_with(|| id.clone()), &id, "one id for all");
+                if seen.contains(index) {
+                    assert_eq!(told, (200, "duplicate"), "{order:?} at {index}: {}", answer.text);
+                    continue;
+                }
+                seen.push(*index);
+                assert_eq!(told, (202, "accepted"), "{order:?} at {index}: {}", answer.text);
+                let progress = json!({ "have": seen.len(), "total": transfer.total });
+                let progress = if seen.len() < transfer.total { progress } else { Value::Null };
+                assert_eq!(answer.json["chunk"], progress, "{order:?} at {index}");
+            }
+        }
+    };
+    stream::iter(cases).map(run).buffer_unordered(8).collect::<Vec<()>>().await;
+    assert_whole(&gateway, count).await;
+    gateway.run_until_idle().await;
+    assert_eq!(gateway.rows("docora_files").await.len(), count);
+    assert_eq!(gateway.dead_letters().await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_two_last_chunks_at_the_same_instant_at_two_gateways_make_one_event() {
+    const ROUNDS: usize = 50;
+    let first = unlimited().start().await;
+    let second = unlimited().beside(&first).start().await;
+    for round in 0..ROUNDS {
+        let transfer = Transfer::of(3);
+        transfer.send(&first, round % 3).await;
+        let barrier = Arc::new(Barrier::new(2));
+        let last = |gateway, index| {
+            let (transfer, barrier) = (transfer.clone(), Arc::clone(&barrier));
+            async move {
+                barrier.wait().await;
+                transfer.send(gateway, index).await
+            }
+        };
+        let (left, right) =
+            tokio::join!(last(&first, (round + 1) % 3), last(&second, (round + 2) % 3));
+        assert_eq!((left.status, right.status), (202, 202), "{} {}", left.text, right.text);
+        let whole = [&left, &right].iter().filter(|answer| answer.json["chunk"].is_null()).count();
+        assert_eq!(whole, 1, "one of them was the last: {} {}", left.text, right.text);
+    }
+    assert_whole(&first, ROUNDS).await;
+    first.run_until_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_transfers_mixed_over_two_gateways_each_become_one_event() {
+    let first = unlimited().start().await;
+    let second = unlimited().beside(&first).start().await;
+    let transfers: Vec<Transfer> = (0..30).map(|_| Transfer::of(10)).collect();
+    let every: Vec<(usize, usize)> =
+        (0..30).flat_map(|transfer| (0..10).map(move |index| (transfer, index))).collect();
+    let mixed = proptest::strategy::Just(every).prop_shuffle();
+    let mixed = mixed.new_tree(&mut TestRunner::default()).unwrap().current();
+    let sent = stream::iter(mixed.into_iter().enumerate())
+        .map(|(turn, (transfer, index))| {
+            let gateway = if turn % 2 == 0 { &first } else { &second };
+            let transfer = &transfers[transfer];
+            async move { transfer.send(gateway, index).await.status }
+        })
+        .buffer_unordered(6)
+        .collect::<Vec<_>>()
+        .await;
+    assert!(sent.iter().all(|status| *status == 202), "{sent:?}");
+    assert_whole(&first, 30).await;
+    first.run_until_idle().await;
+    assert_eq!(first.rows("docora_files").await.len(), 30);
+}
+
+#[tokio::test]
+async fn a_chunk_that_does_not_go_with_the_first_is_set_aside_and_the_rest_still_becomes_whole() {
+    let bench = Bench::start().await;
+    let gateway = &bench.gateway;
+    let transfer = Transfer::of(3);
+    assert_eq!(transfer.send(gateway, 0).await.status, 202);
+    let set = |index: usize, pointer: &str, value: Value| {
+        let mut body = transfer.chunk(index);
+        *body.pointer_mut(pointer).unwrap() = value;
+        body
+    };
+    let other = "f".repeat(64);
+    for (what, body) in [
+        ("other content", set(0, "/file/content", transfer.chunk(1)["file"]["content"].clone())),
+        ("another total", set(1, "/file/chunk/total", json!(2))),
+        ("a larger total", set(1, "/file/chunk/total", json!(9))),
+        ("another digest", set(1, "/file/sha", json!(other))),
+        ("another size", set(1, "/file/size", json!(transfer.bytes.len() + 1))),
+        ("another path", set(1, "/file/path", json!("images/other.bin"))),
+        ("another commit", set(1, "/commit_sha", json!("0".repeat(40)))),
+        ("another time", set(1, "/timestamp", json!("2026-11-20T11:58:00.000Z"))),
+        ("another owner", set(1, "/repository/owner", json!("somebody"))),
+    ] {
+        bench.check(what, "docora", MIXED, post(gateway, &body)).await;
+        bench.check(what, "docora", Fate::Duplicate, post(gateway, &body)).await;
+    }
+    let body = transfer.chunk(1).to_string();
+    let sent = gateway.send("cards", Some("update"), body.as_bytes());
+    bench.check("another action", "docora", MIXED, sent).await;
+    // The same id in another repository is another transfer.
+    let elsewhere = Transfer { repository: "repo_ffffffffffffffffffffffff", ..transfer.clone() };
+    for index in 0..3 {
+        assert_eq!(elsewhere.send(gateway, index).await.what(), "accepted");
+    }
+    let second = transfer.send(gateway, 1).await;
+    assert_eq!(second.json["chunk"]["have"], 2, "{}", second.text);
+    let last = transfer.send(gateway, 2).await;
+    assert_eq!((last.what(), &last.json["chunk"]), ("accepted", &Value::Null));
+    let whole = "SELECT count(*) FROM events WHERE envelope IS NOT NULL";
+    assert_eq!(gateway.count(whole).await, 2);
+    assert_eq!(gateway.count("SELECT count(*) FROM chunk_buffer").await, 0);
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn a_chunk_that_can_be_no_part_of_anything_opens_no_transfer() {
+    let bench = Bench::start().await;
+    let gateway = &bench.gateway;
+    let long = "a".repeat(10_000);
+    let id = |text: &str| ("/file/chunk/id", json!(text), "chunk_id");
+    let total = |value: Value| ("/file/chunk/total", value, "chunk_range");
+    let index = |value: Value| ("/file/chunk/index", value, "chunk_range");
+    let content = |text: &str| ("/file/content", json!(text), "base64");
+    let huge: Value = serde_json::from_str("1e30").unwrap();
+    for (pointer, value, reason) in [
+        id(""),
+        id("x"),
+        id("../x"),
+        id("a\0b"),
+        id(&long),
+        id("550e8400e29b41d4a716446655440000"),
+        index(json!(3)),
+        index(json!(-1)),
+        index(json!(1.5)),
+        index(json!(4_294_967_296_u64)),
+        total(json!(0)),
+        total(json!(4_294_967_296_u64)),
+        total(json!(9_007_199_254_740_992_u64)),
+        total(huge),
+        ("/file/chunk/total", json!(1_000_000_000), "chunk_limit"),
+        ("/file/chunk/total", json!(4_097), "chunk_limit"),
+        ("/file/size", json!(64 * 1024 * 1024 + 1), "chunk_limit"),
+        ("/file/size", json!(1), "size_mismatch"),
+        content("@@@@"),
+        content("AB=="),
+        content("AB CD"),
+        content("ABCD\n"),
+        content("AB-_"),
+        ("/file/content", json!(""), "schema"),
+        ("/file/content", json!(7), "schema"),
+        ("/file/content", Value::Null, "schema"),
+        ("/file/content_encoding", json!("gzip"), "schema"),
+        ("/file/content_encoding", Value::Null, "schema"),
+        ("/file/chunk", json!("1/3"), "schema"),
+        ("/file/chunk/id", json!(7), "schema"),
+        ("/file/chunk/index", json!("0"), "schema"),
+        ("/file/path", json!("../a.png"), "path_invalid"),
+    ] {
+        let mut body = Transfer::of(3).chunk(1);
+        *body.pointer_mut(pointer).unwrap() = value.clone();
+        let what: String = format!("{pointer} = {value}").chars().take(60).collect();
+        let fate = Fate::Quarantined(reason);
+        bench.check(&what, "docora", fate, post(gateway, &body)).await;
+    }
+    for action in ["delete", "sync_failed"] {
+        let body = Transfer::of(3).chunk(0).to_string();
+        let sent = gateway.send("cards", Some(action), body.as_bytes());
+        bench.check(action, "docora", Fate::Quarantined("action_mismatch"), sent).await;
+    }
+    let text = Transfer::of(3).chunk(0).to_string();
+    let twice = text.replace("\"total\":3", "\"total\":3,\"\\u0074otal\":9");
+    let sent = gateway.send("cards", Some("create"), twice.as_bytes());
+    bench.check("two totals", "docora", Fate::Quarantined("dup_key"), sent).await;
+    assert_eq!(gateway.rows("chunk_transfers").await.len(), 0);
+
+    let single = Transfer::of(1);
+    bench
+        .check("one of one", "docora", Fate::Accepted, async {
+            let answer = single.send(gateway, 0).await;
+            gateway.execute("DELETE FROM chunk_transfers").await;
+            answer
+        })
+        .await;
+    let mut empty = Transfer::of(1).whole();
+    empty["file"] = json!({
+        "path": "empty.txt", "sha": hex::encode(Sha256::digest(b"")), "size": 0, "content": "",
+    });
+    bench.check("an empty file", "docora", Fate::Accepted, post(gateway, &empty)).await;
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn a_whole_that_is_not_what_was_promised_is_a_dead_letter() {
+    let bench = Bench::start().await;
+    let gateway = &bench.gateway;
+    let promise = |field: &str, value: Value, transfer: &Transfer| -> Vec<Value> {
+        (0..3)
+            .map(|index| {
+                let mut body = transfer.chunk(index);
+                body["file"][field] = value.clone();
+                body
+            })
+            .collect()
+    };
+    let transfer = |_| Transfer::of(3);
+    let [digest, shorter, longer, nearly] = [0, 1, 2, 3].map(transfer);
+    let size =
+        |transfer: &Transfer, more: usize, less: usize| json!(transfer.bytes.len() + more - less);
+    let padded = Transfer { bytes: vec![7; 90], ..nearly };
+    for (what, reason, chunks) in [
+        ("another digest", "digest_mismatch", promise("sha", json!("0".repeat(64)), &digest)),
+        ("more promised", "size_mismatch", promise("size", size(&shorter, 30, 0), &shorter)),
+        ("less promised", "size_mismatch", promise("size", size(&longer, 0, 30), &longer)),
+        ("one byte less", "size_mismatch", promise("size", size(&padded, 0, 1), &padded)),
+    ] {
+        let dead = gateway.dead_letters().await.len();
+        assert_eq!(post(gateway, &chunks[2]).await.what(), "accepted", "{what}");
+        assert_eq!(post(gateway, &chunks[0]).await.what(), "accepted", "{what}");
+        let last = post(gateway, &chunks[1]).await;
+        assert_eq!((last.status, last.what()), (202, "quarantined"), "{what}: {}", last.text);
+        let letters = gateway.dead_letters().await;
+        assert_eq!(letters.len(), dead + 1, "{what}");
+        assert_eq!(letters[dead].0, reason, "{what}: {}", letters[dead].1);
+        assert_eq!(gateway.count("SELECT count(*) FROM chunk_buffer").await, 0, "{what}");
+        for chunk in &chunks {
+            let late = post(gateway, chunk).await;
+            assert_eq!((late.status, late.what()), (200, "duplicate"), "{what}");
+        }
+        bench.still_takes_good_events(what, "docora").await;
+    }
+    let padding_in_the_middle = Transfer { bytes: vec![7; 88], ..Transfer::of(2) };
+    let mut body = padding_in_the_middle.chunk(1);
+    body["file"]["content"] = json!("=A==");
+    let fate = Fate::Quarantined("base64");
+    bench.check("padding inside", "docora", fate, post(gateway, &body)).await;
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn a_new_transfer_of_the_same_file_takes_the_place_of_the_old_one() {
+    let bench = Bench::start().await;
+    let gateway = &bench.gateway;
+    let old = Transfer::of(5);
+    let new = old.again();
+    for index in 0..4 {
+        assert_eq!(old.send(gateway, index).await.what(), "accepted");
+    }
+    for index in 0..5 {
+        assert_eq!(new.send(gateway, index).await.what(), "accepted");
+    }
+    let states = "SELECT state FROM chunk_transfers ORDER BY id";
+    let states = gateway.query(states).await;
+    assert_eq!(states, [json!({ "state": "superseded" }), json!({ "state": "whole" })]);
+    assert_eq!(gateway.dead_letters().await, [], "nobody has to look at it");
+    assert_eq!(gateway.count("SELECT count(*) FROM chunk_buffer").await, 0);
+    let late = old.send(gateway, 4);
+    bench.check("late", "docora", Fate::Quarantined("chunk_superseded"), late).await;
+
+    // Seen the other way round: what was built earlier does not stop what was built later.
+    let old = Transfer::of(3);
+    let new = old.again();
+    assert_eq!(new.send(gateway, 0).await.what(), "accepted");
+    assert_eq!(old.send(gateway, 0).await.what(), "accepted");
+    // And a file that comes in one piece leaves a transfer alone.
+    assert_eq!(post(gateway, &new.whole()).await.what(), "accepted");
+    for index in 1..3 {
+        assert_eq!(new.send(gateway, index).await.what(), "accepted");
+        assert_eq!(old.send(gateway, index).await.what(), "accepted");
+    }
+    assert_eq!(gateway.count("SELECT count(*) FROM chunk_buffer").await, 0);
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn a_source_with_too_much_waiting_is_told_to_come_again_and_others_are_not() {
+    let more = "\n[transfers]\nmax_open = 3\nmax_waiting = \"2 KiB\"\n";
+    let bench = Bench::with(Gateway::builder().more_config(more)).await;
+    let gateway = &bench.gateway;
+    let full = Fate::Refused(503, "chunk_quota");
+    let heavy = Transfer { bytes: vec![1; 3_200], ..Transfer::of(2) };
+    let answer = bench.check("2 KiB", "docora", full, heavy.send(gateway, 0)).await;
+    assert_eq!(answer.headers["retry-after"], "5");
+    let open: Vec<Transfer> = (0..3).map(|_| Transfer::of(2)).collect();
+    for transfer in &open {
+        assert_eq!(transfer.send(gateway, 0).await.what(), "accepted");
+    }
+    let fourth = Transfer::of(2);
+    let answer = bench.check("a fourth", "docora", full, fourth.send(gateway, 0)).await;
+    assert_eq!(answer.headers["retry-after"], "5");
+    let other = fourth.chunk(0).to_string();
+    let other = gateway.send("cards-too", Some("create"), other.as_bytes()).await;
+    assert_eq!(other.what(), "accepted", "another source has a quota of its own");
+    assert_eq!(open[0].send(gateway, 1).await.what(), "accepted", "what is open goes on");
+    assert_eq!(fourth.send(gateway, 0).await.what(), "accepted", "there is room again");
+
+    for transfer in [&open[1], &open[2], &fourth] {
+        assert_eq!(transfer.send(gateway, 1).await.what(), "accepted");
+    }
+    let left = gateway.count("SELECT count(*) FROM chunk_buffer").await;
+    assert_eq!(left, 1, "only the other source's");
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn a_transfer_that_waits_too_long_for_its_next_chunk_is_given_up() {
+    let bench = Bench::start().await;
+    let gateway = &bench.gateway;
+    let transfer = Transfer::of(4);
+    for index in 0..2 {
+        assert_eq!(transfer.send(gateway, index).await.what(), "accepted");
+        gateway.clock().advance(Duration::from_mins(14));
+        gateway.tidy().await;
+    }
+    assert_eq!(gateway.dead_letters().await, [], "each chunk gives it time");
+    gateway.clock().advance(Duration::from_mins(1));
+    gateway.tidy().await;
+    let letters = gateway.dead_letters().await;
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].0, "chunk_expired");
+    assert!(letters[0].1.contains("2 of 4"), "{}", letters[0].1);
+    assert_eq!(gateway.count("SELECT count(*) FROM chunk_buffer").await, 0);
+    gateway.tidy().await;
+    assert_eq!(gateway.dead_letters().await.len(), 1, "once");
+    let late = transfer.send(gateway, 2);
+    bench.check("late", "docora", Fate::Quarantined("chunk_expired"), late).await;
+    let new = transfer.again();
+    for index in 0..4 {
+        assert_eq!(new.send(gateway, index).await.what(), "accepted");
+    }
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn a_transfer_that_never_ends_is_given_up_after_an_hour() {
+    let gateway = Gateway::start().await;
+    let transfer = Transfer::of(10);
+    for index in 0..6 {
+        assert_eq!(transfer.send(&gateway, index).await.what(), "accepted", "{index}");
+        gateway.clock().advance(Duration::from_mins(10));
+        if index < 5 {
+            gateway.tidy().await;
+            assert_eq!(gateway.dead_letters().await, [], "{index}");
+        }
+    }
+    gateway.tidy().await;
+    assert_eq!(gateway.dead_letters().await[0].0, "chunk_expired");
+    assert_eq!(gateway.count("SELECT count(*) FROM chunk_buffer").await, 0);
+}
+
+#[tokio::test]
+async fn a_closed_transfer_is_remembered_as_long_as_keys_are() {
+    let gateway = Gateway::start().await;
+    let transfer = Transfer::of(2);
+    transfer.send(&gateway, 0).await;
+    transfer.send(&gateway, 1).await;
+    gateway.run_until_idle().await;
+    gateway.clock().advance(Duration::from_hours(29 * 24));
+    gateway.tidy().await;
+    assert_eq!(transfer.send(&gateway, 1).await.status, 200);
+    gateway.clock().advance(Duration::from_hours(2 * 24));
+    gateway.tidy().await;
+    assert_eq!(gateway.rows("chunk_transfers").await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_transfer_goes_on_at_another_gateway_when_the_first_is_gone() {
+    let first = Gateway::start().await;
+    let second = Gateway::builder().beside(&first).start().await;
+    let transfer = Transfer::of(3);
+    transfer.send(&first, 0).await;
+    transfer.send(&first, 1).await;
+    drop(first);
+    let last = transfer.send(&second, 2).await;
+    assert_eq!((last.status, last.what()), (202, "accepted"));
+    second.run_until_idle().await;
+    assert_whole(&second, 1).await;
+    assert_eq!(second.rows("docora_files").await[0]["sha"], transfer.sha());
+}
+
+#[tokio::test]
+async fn a_file_comes_to_the_same_whether_in_chunks_or_in_one_piece() {
+    let gateway = Gateway::start().await;
+    let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x10\0\0\0\x10\x08\x06\0\0\0".to_vec();
+    png.extend((0..5_000_u32).map(|n| (n * 7) as u8));
+    let mut known: Option<Value> = None;
+    for (path, chunked) in [("images/a.png", true), ("images/b.png", false)] {
+        let transfer = Transfer { path: path.into(), bytes: png.clone(), ..Transfer::of(4) };
+        if chunked {
+            for index in [2, 0, 3, 1] {
+                assert_eq!(transfer.send(&gateway, index).await.what(), "accepted");
+            }
+        } else {
+            assert_eq!(post(&gateway, &transfer.whole()).await.what(), "accepted");
+        }
+        gateway.run_until_idle().await;
+        let query = format!("SELECT * FROM docora_files WHERE path = '{path}'");
+        let mut row = gateway.query(&query).await.remove(0);
+        row["path"] = Value::Null;
+        row["event_id"] = Value::Null;
+        assert_eq!(known.get_or_insert_with(|| row.clone()), &row);
+    }
+    assert_eq!(gateway.dead_letters().await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_of_64_mib_does_not_pass_through_the_memory_at_once() {
+    const TOTAL: usize = 171;
+    let process = Process::start().await;
+    let bytes: Vec<u8> =
+        (0..64 * 1024 * 1024_u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect();
+    let transfer = Transfer { bytes, total: TOTAL, ..Transfer::of(TOTAL) };
+    let text = STANDARD.encode(&transfer.bytes);
+    let slice = text.len().div_ceil(TOTAL);
+    let mut body = Transfer { bytes: vec![], ..transfer.clone() }.whole();
+    body["file"]["sha"] = json!(transfer.sha());
+    body["file"]["size"] = json!(transfer.bytes.len());
+    for (index, slice) in text.as_bytes().chunks(slice).enumerate() {
+        body["file"]["content"] = json!(std::str::from_utf8(slice).unwrap());
+        body["file"]["chunk"] = json!({ "id": transfer.id, "index": index, "total": TOTAL });
+        let body = body.to_string().into_bytes();
+        let headers = process.sign("cards", &body);
+        let (status, text) = process.post("/hooks/cards/create", &headers, body).await;
+        assert_eq!(status, 202, "{index}: {text}");
+    }
+    process.wait_for("the file is handled", |line| line["message"] == "delivery done").await;
+    let most = process.most_memory();
+    assert!(most < 200 * 1024, "{most} KiB");
+}

@@ -1,0 +1,539 @@
+//! From the commit to the handler's last word: order, retries, leases, and effects that happen
+//! once or not at all. Each event says itself what its handler does at which attempt.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sealpost::clock::Clock;
+use sealpost::dispatch::{Attempt, Failure, Handler};
+use sealpost::store::{
+    DeathReason, EffectError, Effects, Outcome, StoreError, StoredEvent, Tx, Write,
+};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::harness::database::trusted;
+use crate::harness::{Builder, Gateway};
+use crate::receive::unique;
+
+/// Does what the event says.
+#[derive(Clone)]
+struct Scripted {
+    calls: Arc<Mutex<Vec<String>>>,
+    running: Arc<AtomicUsize>,
+    /// Handlers that are told to wait go on when there is a permit.
+    gate: Arc<Semaphore>,
+}
+
+impl Scripted {
+    fn new() -> Self {
+        let gate = Arc::new(Semaphore::new(0));
+        Self { calls: Arc::default(), running: Arc::default(), gate }
+    }
+
+    /// What was called since the last look: `name#attempt`.
+    fn calls(&self) -> Vec<String> {
+        std::mem::take(&mut *self.calls.lock().unwrap())
+    }
+}
+
+#[async_trait]
+impl Handler for Scripted {
+    fn name(&self) -> &'static str {
+        "scripted"
+    }
+
+    async fn handle(&self, event: &StoredEvent, attempt: Attempt) -> Result<Effects, Failure> {
+        let script: Value = serde_json::from_slice(&event.body).unwrap();
+        let name = script["name"].as_str().unwrap().to_owned();
+        let steps = script["steps"].as_array().unwrap();
+        let step = steps.get(attempt.number as usize - 1).or(steps.last()).unwrap();
+        let others = self.running.fetch_add(1, Ordering::SeqCst);
+        let mut call = format!("{name}#{}", attempt.number);
+        if step == "alone" {
+            call.push_str(&format!(" beside {others}"));
+        }
+        self.calls.lock().unwrap().push(call);
+        let result = self.play(step.as_str().unwrap(), name).await;
+        self.running.fetch_sub(1, Ordering::SeqCst);
+        result
+    }
+}
+
+impl Scripted {
+    async fn play(&self, step: &str, name: String) -> Result<Effects, Failure> {
+        let mark = |then| Ok(Effects::write(Mark { name: name.clone(), then }));
+        match step.split_once(':').unwrap_or((step, "")) {
+            ("done" | "alone", _) => Ok(Effects::unchanged()),
+            ("fail", _) => Err(Failure::transient("not today")),
+            ("after", seconds) => Err(Failure::Transient {
+                retry_after: Some(Duration::from_secs(seconds.parse().unwrap())),
+                error: "later".into(),
+            }),
+            ("never", _) => Err(Failure::permanent(DeathReason::Permanent, "not ever")),
+            ("panic", _) => panic!("a bug"),
+            ("hang", _) => std::future::pending().await,
+            ("wait", _) => {
+                self.gate.acquire().await.unwrap().forget();
+                Ok(Effects::unchanged())
+            }
+            ("mark", _) => mark(Then::Nothing),
+            ("mark-reject", _) => mark(Then::Reject),
+            ("mark-later", _) => mark(Then::Later),
+            ("mark-refused", _) => mark(Then::Refused),
+            ("mark-panic", _) => mark(Then::Panic),
+            other => panic!("no step {other:?}"),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Then {
+    Nothing,
+    Reject,
+    Later,
+    Refused,
+    Panic,
+}
+
+/// Writes a row, and then something happens.
+struct Mark {
+    name: String,
+    then: Then,
+}
+
+#[async_trait]
+impl Write for Mark {
+    #[allow(clippy::disallowed_methods, reason = "the table is the test's own")]
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Outcome, EffectError> {
+        let insert = trusted("INSERT INTO marks VALUES ($1)");
+        sqlx::query(insert).bind(&self.name).execute(tx.connection()).await?;
+        match self.then {
+            Then::Nothing => Ok(Outcome::Handled),
+            Then::Reject => Err(EffectError::Rejected {
+                reason: DeathReason::WrongAccount,
+                detail: "not yours".into(),
+            }),
+            Then::Later => Err(EffectError::NotYet {
+                detail: "not there yet".into(),
+                retry_after: Duration::from_secs(7),
+            }),
+            Then::Refused => {
+                sqlx::query(trusted("SELECT 1 / 0")).execute(tx.connection()).await?;
+                Ok(Outcome::Handled)
+            }
+            Then::Panic => panic!("a bug in an effect"),
+        }
+    }
+}
+
+fn scripted(handler: &Scripted) -> Builder {
+    Gateway::builder().handler(handler.clone())
+}
+
+/// Sends an event to a source of Stripe's kind: its lane is its object.
+async fn send(gateway: &Gateway, lane: &str, name: &str, steps: &[&str]) {
+    let event = json!({
+        "id": format!("evt_{}", unique()), "object": "event", "type": "script",
+        "created": 1_763_600_000, "livemode": false, "data": { "object": { "id": lane } },
+        "name": name, "steps": steps,
+    });
+    let answer = gateway.send("billing", None, event.to_string().as_bytes()).await;
+    assert_eq!((answer.status, answer.what()), (202, "accepted"), "{}", answer.text);
+}
+
+async fn marks(gateway: &Gateway) -> Vec<Value> {
+    let rows = gateway.query("SELECT name FROM marks ORDER BY name").await;
+    rows.into_iter().map(|mut row| row["name"].take()).collect()
+}
+
+/// Seconds until the only ready delivery is due.
+async fn due_in(gateway: &Gateway) -> f64 {
+    let rows = gateway.query("SELECT due_at FROM deliveries WHERE state = 'ready'").await;
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    (instant(&rows[0]["due_at"]) - gateway.clock().now()).as_seconds_f64()
+}
+
+fn instant(value: &Value) -> OffsetDateTime {
+    let text = value.as_str().unwrap();
+    OffsetDateTime::parse(text, &Rfc3339).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// Attempts in order: number, result, error.
+async fn attempts(gateway: &Gateway) -> Vec<(i64, String, String)> {
+    let query = "SELECT number, result, error FROM attempts ORDER BY delivery_id, number";
+    let rows = gateway.query(query).await;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    rows.iter()
+        .map(|row| (row["number"].as_i64().unwrap(), text(&row["result"]), text(&row["error"])))
+        .collect()
+}
+
+const LATER: Duration = Duration::from_hours(1);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_head_holds_its_followers_and_no_other_lane() {
+    let handler = Scripted::new();
+    let gateway = scripted(&handler).start().await;
+    send(&gateway, "a", "a1", &["fail", "fail", "done"]).await;
+    send(&gateway, "a", "a2", &["fail", "done"]).await;
+    send(&gateway, "a", "a3", &["done"]).await;
+    send(&gateway, "b", "b1", &["done"]).await;
+    send(&gateway, "b", "b2", &["done"]).await;
+    gateway.run_until_idle().await;
+    let mut first = handler.calls();
+    first.sort();
+    assert_eq!(first, ["a1#1", "b1#1", "b2#1"]);
+    for expected in [vec!["a1#2"], vec!["a1#3", "a2#1"], vec!["a2#2", "a3#1"]] {
+        gateway.clock().advance(LATER);
+        gateway.run_until_idle().await;
+        assert_eq!(handler.calls(), expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_hundred_of_one_lane_run_in_the_order_of_their_arrival() {
+    let handler = Scripted::new();
+    let gateway = scripted(&handler).start().await;
+    let names: Vec<String> = (0..100).map(|number| format!("{number:03}")).collect();
+    for name in &names {
+        send(&gateway, "a", name, &["done"]).await;
+    }
+    gateway.run_until_idle().await;
+    let expected: Vec<String> = names.iter().map(|name| format!("{name}#1")).collect();
+    assert_eq!(handler.calls(), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_head_frees_its_lane() {
+    let handler = Scripted::new();
+    let gateway = scripted(&handler).start().await;
+    send(&gateway, "a", "a1", &["never"]).await;
+    send(&gateway, "a", "a2", &["done"]).await;
+    gateway.run_until_idle().await;
+    assert_eq!(handler.calls(), ["a1#1", "a2#1"]);
+    assert_eq!(gateway.dead_letters().await, [("permanent".to_owned(), "not ever".to_owned())]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_it_is_so_configured_a_dead_head_holds_its_lane_until_it_is_resolved() {
+    let aliases = "aliases = [\"/api/stripe/webhook\"]";
+    let blocking = format!("{aliases}\ndead_head = \"block\"");
+    let handler = Scripted::new();
+    let gateway = scripted(&handler).config(aliases, &blocking).start().await;
+    for lane in ["a", "b"] {
+        send(&gateway, lane, &format!("{lane}1"), &["never"]).await;
+        send(&gateway, lane, &format!("{lane}2"), &["done"]).await;
+    }
+    send(&gateway, "c", "c1", &["done"]).await;
+    gateway.run_until_idle().await;
+    let mut calls = handler.calls();
+    calls.sort();
+    assert_eq!(calls, ["a1#1", "b1#1", "c1#1"]);
+
+    let resolve = |lane: &str, how: &str| {
+        format!(
+            "UPDATE deliveries SET resolution = '{how}', resolved_at = now()
+              WHERE lane LIKE '%{lane}' AND state = 'dead'"
+        )
+    };
+    assert_eq!(gateway.execute(&resolve("a", "discarded")).await, 1);
+    gateway.run_until_idle().await;
+    assert_eq!(handler.calls(), ["a2#1"]);
+
+    // A replay takes the place of what it replays: before those that wait.
+    assert_eq!(gateway.execute(&resolve("b", "replayed")).await, 1);
+    let replay = "INSERT INTO deliveries (event_id, source, handler, triggered_by, replay_of, lane,
+            lane_position, lane_blocks, state, created_at, due_at)
+        SELECT event_id, source, handler, 'replay', id, lane, id, lane_blocks, 'ready', created_at,
+               due_at
+          FROM deliveries WHERE resolution = 'replayed'";
+    assert_eq!(gateway.execute(replay).await, 1);
+    gateway.run_until_idle().await;
+    assert_eq!(handler.calls(), ["b1#1"], "dead again, and in the way again");
+    assert_eq!(gateway.execute(&resolve("b", "discarded")).await, 2);
+    gateway.run_until_idle().await;
+    assert_eq!(handler.calls(), ["b2#1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_becomes_visible_late_does_not_run_beside_its_lanes_next() {
+    let handler = Scripted::new();
+    let gateway = scripted(&handler).start().await;
+    send(&gateway, "a", "a1", &["done"]).await;
+    send(&gateway, "a", "a2", &["wait"]).await;
+    // As if the transaction that inserted the first had not come to its end yet.
+    let first = "(SELECT min(id) FROM deliveries)";
+    let hide = format!("UPDATE deliveries SET lane = lane || ' hidden' WHERE id = {first}");
+    gateway.execute(&hide).await;
+    gateway
+        .execute(&format!(
+            "UPDATE deliveries SET due_at = due_at + interval '1 day' WHERE id = {first}"
+        ))
+        .await;
+    let stop = CancellationToken::new();
+    let (dispatcher, token) = (gateway.dispatcher().clone(), stop.clone());
+    let running = tokio::task::spawn(async move { dispatcher.run(&token).await });
+    while handler.running.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    let show = format!(
+        "UPDATE deliveries SET lane = replace(lane, ' hidden', ''), due_at = created_at
+          WHERE id = {first}"
+    );
+    gateway.execute(&show).await;
+    let now = gateway.clock().now();
+    let sources = ["billing".to_owned()];
+    let claimed = gateway.store().claim_ready(&sources, now, 10, LATER).await.unwrap();
+    assert_eq!(claimed.len(), 0, "one of a lane is at work already");
+    handler.gate.add_permits(1);
+    stop.cancel();
+    running.await.unwrap();
+    gateway.run_until_idle().await;
+    assert_eq!(handler.calls(), ["a2#1", "a1#1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn delays_double_and_attempts_come_to_an_end() {
+    let handler = Scripted::new();
+    let gateway = scripted(&handler).start().await;
+    send(&gateway, "a", "a1", &["fail"]).await;
+    // Half of the bound: that is the tests' chance.
+    for (number, delay) in [2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0].into_iter().enumerate() {
+        gateway.run_until_idle().await;
+        assert!((due_in(&gateway).await - delay).abs() < 0.001, "after attempt {}", number + 1);
+        gateway.clock().advance(Duration::from_secs_f64(delay) - Duration::from_millis(1));
+        assert_eq!(gateway.run_until_idle().await, 0, "not before its time");
+        gateway.clock().advance(Duration::from_millis(1));
+    }
+    gateway.run_until_idle().await;
+    assert_eq!(gateway.dead_letters().await, [("exhausted".to_owned(), "not today".to_owned())]);
+    let attempts = attempts(&gateway).await;
+    let numbers: Vec<i64> = attempts.iter().map(|(number, ..)| *number).collect();
+    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8]);
+    let results: Vec<&str> = attempts.iter().map(|(_, result, _)| result.as_str()).collect();
+    assert_eq!(results, ["retry", "retry", "retry", "retry", "retry", "retry", "retry", "dead"]);
+    let times = gateway.query("SELECT started_at, finished_at FROM attempts ORDER BY number").await;
+    let began: Vec<f64> = times
+        .iter()
+        .map(|row| (instant(&row["started_at"]) - crate::harness::START).as_seconds_f64())
+        .collect();
+    assert_eq!(began, [0.0, 2.5, 7.5, 17.5, 37.5, 77.5, 157.5, 317.5]);
+    assert!(times.iter().all(|row| instant(&row["finished_at"]) >= instant(&row["started_at"])));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_that_the_other_side_asks_for_is_granted_up_to_an_hour() {
+    let handler = Scripted::new();
+    let gateway = scripted(&handler).start().await;
+    send(&gateway, "a", "a1", &["after:60", "after:1", "after:999999", "done"]).await;
+    for delay in [60.0, 5.0, 3_600.0] {
+        gateway.run_until_idle().await;
+        assert!((due_in(&gateway).await - delay).abs() < 0.001, "{delay}");
+        gateway.clock().advance(Duration::from_secs_f64(delay));
+    }
+    gateway.run_until_idle().await;
+    assert_eq!(handler.calls(), ["a1#1", "a1#2", "a1#3", "a1#4"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_failed_for_a_day_is_given_up() {
+    let handler = Scripted::new();
+    let gateway = scripted(&handler).start().await;
+    send(&gateway, "a", "a1", &["fail"]).await;
+    gateway.clock().advance(Duration::from_hours(24));
+    gateway.run_until_idle().await;
+    assert_eq!(gateway.dead_letters().await[0].0, "too_old");
+    assert_eq!(handler.calls(), ["a1#1"], "it was tried all the same");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_panics_or_hangs_has_failed_once() {
+    let more = "\n[dispatch]\nhandler_deadline = \"100ms\"\n";
+    let handler = Scripted::new();
+    let gateway = scripted(&handler).more_config(more).start().await;
+    send(&gateway, "a", "a1", &["panic", "hang", "done"]).await;
+    send(&gateway, "b", "b1", &["done"]).await;
+    for _ in 0..3 {
+        gateway.run_until_idle().await;
+        gateway.clock().advance(LATER);
+    }
+    let attempts = attempts(&gateway).await;
+    let results: Vec<&str> = attempts.iter().map(|(_, result, _)| result.as_str()).collect();
+    assert_eq!(results, ["retry", "retry", "done", "done"]);
+    assert!(attempts[0].2.contains("a bug"), "{attempts:?}");
+    assert!(attempts[1].2.contains("100ms"), "{attempts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_effect_that_panics_is_a_failed_attempt_and_dispatch_goes_on() {
+    let handler = Scripted::new();
+    let gateway = scripted(&handler).start().await;
+    gateway.execute("CREATE TABLE marks (name text NOT NULL)").await;
+    send(&gateway, "a", "a1", &["mark-panic", "mark"]).await;
+    send(&gateway, "b", "b1", &["mark"]).await;
+    gateway.run_until_idle().await;
+    assert_eq!(marks(&gateway).await, ["b1"]);
+    gateway.clock().advance(LATER);
+    gateway.run_until_idle().await;
+    assert_eq!(marks(&gateway).await, ["a1", "b1"]);
+    let (number, result, error) = attempts(&gateway).await.remove(0);
+    assert_eq!((number, result.as_str()), (1, "retry"));
+    assert!(error.contains("a bug in an effect"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_for_a_handler_that_is_gone_is_a_dead_letter() {
+    let handler = Scripted::new();
+    let gateway = scripted(&handler).start().await;
+    send(&gateway, "a", "a1", &["done"]).await;
+    gateway.execute("UPDATE deliveries SET handler = 'gone'").await;
+    gateway.run_until_idle().await;
+    let dead = gateway.dead_letters().await;
+    assert_eq!(dead[0].0, "handler_missing");
+    assert!(dead[0].1.contains("`gone`"), "{dead:?}");
+    assert_eq!(handler.calls(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn effects_are_committed_with_the_settlement_or_not_at_all() {
+    let handler = Scripted::new();
+    let gateway = scripted(&handler).start().await;
+    gateway.execute("CREATE TABLE marks (name text NOT NULL)").await;
+    send(&gateway, "a", "good", &["mark"]).await;
+    send(&gateway, "b", "rejected", &["mark-reject"]).await;
+    send(&gateway, "c", "later", &["mark-later", "mark"]).await;
+    send(&gateway, "d", "refused", &["mark-refused", "mark"]).await;
+    gateway.run_until_idle().await;
+    assert_eq!(marks(&gateway).await, ["good"]);
+    assert_eq!(
+        gateway.dead_letters().await,
+        [("wrong_account".to_owned(), "not yours".to_owned())]
+    );
+    gateway.clock().advance(LATER);
+    gateway.run_until_idle().await;
+    assert_eq!(marks(&gateway).await, ["good", "later", "refused"]);
+    let outcomes = gateway.query("SELECT DISTINCT outcome FROM deliveries WHERE state = 'done'");
+    assert_eq!(outcomes.await, [json!({ "outcome": "handled" })]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_table_is_looked_at_without_any_hint() {
+    let handler = Scripted::new();
+    let first = scripted(&handler).start().await;
+    // Nobody tells the second gateway anything: neither of them announces or listens.
+    let polling = "\n[dispatch]\npoll = \"50ms\"\n";
+    let second = scripted(&handler).more_config(polling).beside(&first).start().await;
+    let stop = CancellationToken::new();
+    let (dispatcher, token) = (second.dispatcher().clone(), stop.clone());
+    let running = tokio::task::spawn(async move { dispatcher.run(&token).await });
+    for number in 0..3 {
+        send(&first, "a", &format!("a{number}"), &["done"]).await;
+        let done = "SELECT count(*) FROM deliveries WHERE state = 'done'";
+        let waited = async {
+            while first.count(done).await <= number {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), waited).await.expect("found by itself");
+    }
+    stop.cancel();
+    running.await.unwrap();
+}
+
+/// Takes what is due, as a gateway that is about to die would; its lease has run out already.
+async fn take_and_die(gateway: &Gateway) -> Vec<sealpost::store::Lease> {
+    let sources = ["billing".to_owned()];
+    let now = gateway.clock().now();
+    let leases = gateway.store().claim_ready(&sources, now, 10, LATER).await.unwrap();
+    let expire = "UPDATE deliveries SET lease_expires_at = clock_timestamp() - interval '1 s'
+                   WHERE state = 'leased'";
+    assert_eq!(gateway.execute(expire).await, leases.len() as u64);
+    leases
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_delivery_is_taken_over_and_whoever_lost_it_settles_nothing() {
+    let handler = Scripted::new();
+    let gateway = scripted(&handler).start().await;
+    gateway.execute("CREATE TABLE marks (name text NOT NULL)").await;
+    send(&gateway, "a", "a1", &["mark"]).await;
+    let lost = take_and_die(&gateway).await.remove(0);
+    gateway.run_until_idle().await;
+    assert_eq!(handler.calls(), ["a1#2"], "the lost attempt counts");
+    assert_eq!(marks(&gateway).await, ["a1"]);
+
+    let now = gateway.clock().now();
+    let late = Effects::write(Mark { name: "late".into(), then: Then::Nothing });
+    let settled = gateway.store().settle_done(&lost, now, now, &late).await;
+    let error = settled.expect_err("somebody else has settled it");
+    assert!(matches!(error, EffectError::Store(StoreError::LeaseLost(_))), "{error:?}");
+    let verdict = sealpost::store::Verdict::Bury(DeathReason::Exhausted);
+    let buried = gateway.store().settle_failed(&lost, now, now, verdict, "late").await;
+    assert!(matches!(buried, Err(StoreError::LeaseLost(_))), "{buried:?}");
+    assert_eq!(marks(&gateway).await, ["a1"], "what came late is rolled back");
+    let attempts = attempts(&gateway).await;
+    let results: Vec<_> =
+        attempts.iter().map(|(number, result, _)| (*number, result.as_str())).collect();
+    assert_eq!(results, [(1, "lost"), (2, "done")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_deliveries_run_alone() {
+    let handler = Scripted::new();
+    let gateway = scripted(&handler).start().await;
+    for name in ["x", "y", "z"] {
+        send(&gateway, name, name, &["alone"]).await;
+    }
+    assert_eq!(take_and_die(&gateway).await.len(), 3);
+    for number in 0..20 {
+        send(&gateway, &format!("n{number}"), &format!("n{number}"), &["done"]).await;
+    }
+    gateway.run_until_idle().await;
+    let calls = handler.calls();
+    let alone = |call: &&String| ["x#2", "y#2", "z#2"].iter().any(|name| call.starts_with(name));
+    let alone: Vec<&String> = calls.iter().filter(alone).collect();
+    assert_eq!(alone.len(), 3, "{calls:?}");
+    assert!(alone.iter().all(|call| call.ends_with("beside 0")), "{calls:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_that_is_lost_every_time_comes_to_an_end() {
+    let handler = Scripted::new();
+    let gateway = scripted(&handler).start().await;
+    send(&gateway, "a", "a1", &["done"]).await;
+    send(&gateway, "a", "a2", &["done"]).await;
+    take_and_die(&gateway).await;
+    gateway.execute("UPDATE deliveries SET attempts = 8 WHERE state = 'leased'").await;
+    gateway.run_until_idle().await;
+    let dead = gateway.dead_letters().await;
+    assert_eq!(dead.len(), 1);
+    assert_eq!(dead[0].0, "exhausted");
+    assert!(dead[0].1.contains("lease ran out"), "{dead:?}");
+    assert_eq!(handler.calls(), ["a2#1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_at_one_source_delays_another_by_no_more_than_a_batch() {
+    let handler = Scripted::new();
+    let gateway = scripted(&handler).start().await;
+    for number in 0..500 {
+        send(&gateway, &format!("f{number}"), &format!("f{number}"), &["done"]).await;
+    }
+    let mut late = crate::receive::card();
+    late["name"] = json!("late");
+    late["steps"] = json!(["done"]);
+    let answer = gateway.send("cards", Some("create"), late.to_string().as_bytes()).await;
+    assert_eq!(answer.what(), "accepted", "{}", answer.text);
+    gateway.dispatcher().step().await.unwrap();
+    let calls = handler.calls();
+    assert!(calls.contains(&"late#1".to_owned()), "not in the first batch: {calls:?}");
+    assert!(calls.len() <= 64, "{}", calls.len());
+    gateway.run_until_idle().await;
+    assert_eq!(handler.calls().len() + calls.len(), 501);
+}

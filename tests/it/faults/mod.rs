@@ -1,0 +1,20 @@
+//! What goes wrong around the gateway: it is killed, the database is away, slow or unsure, other
+//! gateways do the same work, handlers misbehave. Afterwards the books are checked: what was
+//! answered 2xx is there once, and was done once.
+//!
+//! - [`proxy`] stands between a gateway and PostgreSQL and breaks off at a chosen statement.
+//! - [`driver`] is the real program as a process, and a sender that signs by the real time.
+//! - [`ledger`] says what must be in the database afterwards.
+
+mod clients;
+mod commits;
+mod driver;
+mod handlers;
+mod kill;
+mod ledger;
+mod outages;
+mod proxy;
+mod sharing;
+mod stop;
+mod transfer;
+mod wire;

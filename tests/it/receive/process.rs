@@ -1,0 +1,143 @@
+//! The real program in a process of its own, for what can only be seen from outside: its log, its
+//! metrics, its memory.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sealpost::clock::{Clock, SystemClock};
+use sealpost::config::{Config, Environment};
+use sealpost::providers::{self, Draft};
+use serde_json::Value;
+
+use crate::harness::{SECRETS, database};
+
+/// A gateway in a process of its own. It is killed when this is dropped.
+pub(crate) struct Process {
+    child: Child,
+    lines: Arc<Mutex<Vec<String>>>,
+    config: Config,
+    pub(crate) ingest: String,
+    pub(crate) operator: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Process {
+    /// Starts one with the tests' configuration and a database of its own.
+    pub(crate) async fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, include_str!("../harness/config.toml")).expect("a file");
+        let environment: Environment = SECRETS.iter().copied().collect();
+        let config = Config::load(&path, &environment).expect("a configuration");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sealpost"))
+            .arg("--config")
+            .arg(&path)
+            .arg("serve")
+            .env("DATABASE_URL", database::fresh_url().await)
+            .envs(SECRETS.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("a process");
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let (stderr, kept) = (child.stderr.take().expect("its log"), Arc::clone(&lines));
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                kept.lock().unwrap().push(line);
+            }
+        });
+        let mut process = Self {
+            child,
+            lines,
+            config,
+            ingest: String::new(),
+            operator: String::new(),
+            _folder: folder,
+        };
+        let line = process.wait_for("listening", |line| line["message"] == "listening").await;
+        process.ingest = format!("http://{}", line["ingest"].as_str().expect("an address"));
+        process.operator = format!("http://{}", line["operator"].as_str().expect("an address"));
+        process
+    }
+
+    /// The log so far, line by line.
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
+    }
+
+    /// Waits for a line of the log.
+    pub(crate) async fn wait_for(&self, what: &str, is: impl Fn(&Value) -> bool) -> Value {
+        for _ in 0..600 {
+            let lines = self.log();
+            let values = lines.iter().filter_map(|line| serde_json::from_str(line).ok());
+            if let Some(found) = values.into_iter().find(&is) {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{what}: no such line in {:#?}", self.log());
+    }
+
+    /// The headers with which a source's sender would send this body now.
+    pub(crate) fn sign(&self, source: &str, body: &[u8]) -> Vec<(String, String)> {
+        let mut sources = self.config.sources.iter();
+        let source = sources.find(|config| config.entry.name == source).expect("a source");
+        let entry = providers::find(&source.entry.provider).expect("a provider");
+        (entry.sign)(&Draft {
+            options: &source.entry.options,
+            secret: &source.secrets[0],
+            token: source.token.as_ref(),
+            at: SystemClock.now().unix_timestamp(),
+            headers: &[],
+            body,
+        })
+    }
+
+    /// Posts to a path; gives status and body.
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        headers: &[(String, String)],
+        body: Vec<u8>,
+    ) -> (u16, String) {
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let mut request = client.post(format!("{}{path}", self.ingest)).body(body);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let response = request.send().await.expect("an answer");
+        (response.status().as_u16(), response.text().await.expect("a body"))
+    }
+
+    /// The counters of requests, by their labels.
+    pub(crate) async fn counters(&self) -> HashMap<String, u64> {
+        let page = reqwest::get(format!("{}/metrics", self.operator)).await.expect("a page");
+        let page = page.text().await.expect("a text");
+        let lines = page.lines().filter(|line| line.starts_with("sealpost_ingest_total{"));
+        lines
+            .map(|line| {
+                let (labels, count) = line.rsplit_once(' ').expect("a count");
+                (labels.to_owned(), count.parse().expect("a number"))
+            })
+            .collect()
+    }
+
+    /// The most memory that it ever held, in KiB.
+    pub(crate) fn most_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("its status");
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("its memory");
+        line.split_whitespace().nth(1).expect("a number").parse().expect("KiB")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}

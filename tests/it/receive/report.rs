@@ -1,0 +1,104 @@
+//! What the operator hears of each request: one line, one count, and nothing that is secret.
+
+use serde_json::Value;
+
+use super::process::Process;
+use super::{card, event, value, with};
+use crate::harness::SECRETS;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_request_is_one_line_and_one_count_and_no_line_says_what_is_secret() {
+    let process = Process::start().await;
+    let body = event().to_string();
+    let signed = process.sign("billing", body.as_bytes());
+    let signature = value(&signed, "stripe-signature").to_owned();
+    let stale = with(&signed, "stripe-signature", signature.replacen("t=", "t=0", 1));
+    let zeros = "0".repeat(64);
+    let forged = with(&signed, "stripe-signature", {
+        let (time, _) = signature.split_once(',').unwrap();
+        format!("{time},v1={zeros}")
+    });
+    let useless = "canary-in-the-body, which is no JSON";
+    let useless_headers = process.sign("billing", useless.as_bytes());
+    let other = card().to_string();
+    let other_headers = process.sign("cards", other.as_bytes());
+    let query = "/hooks/billing?token=canary-in-the-query";
+    let noise = [
+        ("user-agent".to_owned(), "\u{1b}[31mcanary-in-a-header\u{1b}[0m".to_owned()),
+        ("cookie".to_owned(), "session=canary-in-a-cookie".to_owned()),
+    ];
+    let noisy: Vec<_> = signed.iter().chain(&noise[1..]).cloned().collect();
+    let cases = [
+        ("accepted", "", "stripe", "/hooks/billing", &signed[..], body.as_str()),
+        ("duplicate", "seen_before", "stripe", query, &noisy, &body),
+        ("rejected", "sig_mismatch", "stripe", "/hooks/billing", &forged, &body),
+        ("rejected", "ts_malformed", "stripe", "/hooks/billing", &stale, &body),
+        ("rejected", "sig_missing", "stripe", query, &noise[1..], &body),
+        ("quarantined", "not_json", "stripe", "/hooks/billing", &useless_headers, useless),
+        ("accepted", "", "docora", "/hooks/cards/create", &other_headers, &other),
+        ("rejected", "unknown_source", "none", "/hooks/canary-in-the-path", &signed, &body),
+        ("rejected", "not_found", "none", "/canary-in-the-path", &signed, &body),
+    ];
+    for (outcome, reason, kind, path, headers, body) in cases {
+        let before = process.counters().await;
+        let lines = requests(&process).len();
+        let (status, text) = process.post(path, headers, body.as_bytes().to_vec()).await;
+        // Written by another thread: the line may come a little later than the answer.
+        for _ in 0..100 {
+            if requests(&process).len() > lines {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        let seen = requests(&process).split_off(lines);
+        assert_eq!(seen.len(), 1, "{path}: {seen:#?}");
+        let line = &seen[0];
+        assert_eq!(line["event"], format!("ingest.{outcome}"), "{path}: {text}");
+        assert_eq!(line["reason"], reason);
+        assert_eq!(line["source.kind"], kind);
+        assert_eq!(line["peer"], "127.0.0.1");
+        assert!(line["request.id"].is_string());
+        if outcome == "rejected" {
+            assert_eq!(line["status"], status);
+        }
+        let after = process.counters().await;
+        let risen: Vec<_> = after
+            .iter()
+            .filter(|(labels, count)| before.get(*labels).unwrap_or(&0) != *count)
+            .collect();
+        assert_eq!(risen.len(), 1, "{path}: {risen:?}");
+        let (labels, count) = risen[0];
+        assert_eq!(*count, before.get(labels).unwrap_or(&0) + 1);
+        for label in
+            [format!("\"{kind}\""), format!("\"{outcome}\""), format!("reason=\"{reason}\"")]
+        {
+            assert!(labels.contains(&label), "{labels}: {label}");
+        }
+    }
+    // Names that anybody can make up do not become series.
+    let series = process.counters().await.len();
+    for number in 0..100 {
+        process.post(&format!("/hooks/nobody-{number}"), &[], vec![]).await;
+    }
+    assert_eq!(process.counters().await.len(), series);
+    let log = process.log().join("\n");
+    let metrics = format!("{:?}", process.counters().await);
+    let digits = signature.rsplit_once('=').unwrap().1;
+    let secrets = SECRETS.iter().map(|(_, secret)| *secret);
+    for canary in ["canary", digits, &zeros, "\u{1b}"].into_iter().chain(secrets) {
+        assert!(!log.contains(canary), "{canary} stands in the log:\n{log}");
+        assert!(!metrics.contains(canary), "{canary} stands in the metrics");
+    }
+}
+
+fn requests(process: &Process) -> Vec<Value> {
+    let lines = process.log();
+    let lines = lines
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")));
+    lines
+        .filter(|line: &Value| {
+            line["event"].as_str().is_some_and(|event| event.starts_with("ingest."))
+        })
+        .collect()
+}

@@ -1,0 +1,188 @@
+//! Where paths lead, and that nobody learns which sources there are.
+
+use super::raw::{Wire, request};
+use super::{Bench, Fate, card, event, value, with};
+use crate::harness::Answer;
+
+const UNKNOWN: Fate = Fate::Unauthorized("unknown_source");
+const NOTHING: Fate = Fate::Refused(404, "not_found");
+
+/// Sends to a path exactly as it is written.
+async fn to(bench: &Bench, path: &str, headers: &[(String, String)], body: &[u8]) -> Answer {
+    let mut wire = Wire::open(bench.gateway.address()).await;
+    wire.write(&request(path, headers, body)).await;
+    let raw = wire.answer().await.expect("an answer");
+    assert!(!(300..400).contains(&raw.status), "never a redirect: {path}");
+    let json = serde_json::from_str(&raw.body).unwrap_or_default();
+    Answer { status: raw.status, headers: Default::default(), text: raw.body, json }
+}
+
+#[tokio::test]
+async fn an_unknown_or_closed_source_is_answered_as_a_bad_signature_is() {
+    let bench = Bench::start().await;
+    let gateway = &bench.gateway;
+    let body = event().to_string().into_bytes();
+    let signed = gateway.sign("closed", &body, &[]);
+    let bad = with(&signed, "stripe-signature", {
+        let (time, _) = value(&signed, "stripe-signature").split_once(',').unwrap();
+        format!("{time},v1={}", "0".repeat(64))
+    });
+    let long = "a".repeat(1_500);
+    for name in
+        ["closed", "nobody", "%2e%2e", "a%2Fb", "a%00", "a%ff", "BILLING", "billing%20", &long]
+    {
+        let path = format!("/hooks/{name}");
+        for (what, headers) in [("unsigned", &[][..]), ("signed", &signed), ("bad", &bad)] {
+            let what = format!("{name} {what}");
+            bench.check(&what, "none", UNKNOWN, to(&bench, &path, headers, &body)).await;
+        }
+        let path = format!("/hooks/{name}/create");
+        bench.check(&path, "none", UNKNOWN, to(&bench, &path, &signed, &body)).await;
+    }
+    let sent = to(&bench, "/hooks/billing", &bad, &body);
+    bench.check("bad", "stripe", Fate::Unauthorized("sig_mismatch"), sent).await;
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn the_answers_of_an_unknown_source_and_a_bad_signature_differ_in_no_byte_and_no_header() {
+    let bench = Bench::start().await;
+    let gateway = &bench.gateway;
+    // Larger than what most sources take, and within what one takes.
+    let body = vec![b'x'; 3 * 1024 * 1024];
+    let signed = gateway.sign("cards", &body, &[]);
+    let bad = with(&signed, "x-docora-signature", format!("sha256={}", "0".repeat(64)));
+    let known = gateway.send_raw("cards", Some("create"), &bad, &body).await;
+    let unknown = gateway.send_raw("nobody", Some("create"), &bad, &body).await;
+    assert_eq!((known.status, unknown.status), (401, 401));
+    assert_eq!(known.text, unknown.text);
+    let names = |answer: &Answer| {
+        let mut lines: Vec<_> = answer
+            .headers
+            .iter()
+            .filter(|(name, _)| *name != "date")
+            .map(|(name, value)| (name.to_string(), value.clone()))
+            .collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(names(&known), names(&unknown));
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn only_written_paths_lead_somewhere() {
+    let bench = Bench::start().await;
+    let gateway = &bench.gateway;
+    let stripe = event().to_string().into_bytes();
+    let stripe_headers = gateway.sign("billing", &stripe, &[]);
+    let docora = card().to_string().into_bytes();
+    let docora_headers = gateway.sign("cards", &docora, &[]);
+    for path in [
+        "/",
+        "/hooks",
+        "/hooks/",
+        "/hooks/billing/",
+        "/hooks/billing/x",
+        "/hooks/./billing/.",
+        "/hook/billing",
+        "/api/stripe/webhook/",
+        "/api/stripe",
+        "/metrics",
+        "/healthz",
+        "/readyz",
+        "/debug",
+        "/%68ooks/billing",
+        "/HOOKS/billing",
+        "/hooks/../hooks/billing",
+    ] {
+        bench.check(path, "none", NOTHING, to(&bench, path, &stripe_headers, &stripe)).await;
+    }
+    for path in [
+        "/hooks/cards/destroy",
+        "/hooks/cards/create/",
+        "/hooks/cards/create/x",
+        "/hooks/cards/CREATE",
+        "/functions/v1/docora-webhook",
+        "/functions/v1/docora-webhook/destroy",
+        "/functions/v1/docora-webhook/{action}",
+    ] {
+        bench.check(path, "none", NOTHING, to(&bench, path, &docora_headers, &docora)).await;
+    }
+    for path in ["/hooks/cards", "/hooks/billing/create", "/hooks/billing%2Fcreate"] {
+        let sent = to(&bench, path, &docora_headers, &docora);
+        bench.check(path, "none", UNKNOWN, sent).await;
+    }
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn double_slashes_and_queries_change_nothing() {
+    let bench = Bench::start().await;
+    let gateway = &bench.gateway;
+    for path in [
+        "/hooks/cards//create",
+        "//hooks///cards/create",
+        "/functions/v1/docora-webhook//create",
+        "/hooks/cards/create?app_id=1",
+        "/hooks/cards/create#x",
+    ] {
+        let body = card().to_string().into_bytes();
+        let headers = gateway.sign("cards", &body, &[]);
+        bench.check(path, "docora", Fate::Accepted, to(&bench, path, &headers, &body)).await;
+    }
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn two_applications_behind_one_path_are_told_apart_by_their_id() {
+    let bench = Bench::start().await;
+    let gateway = &bench.gateway;
+    let path = "/functions/v1/docora-webhook/create";
+    for source in ["cards", "cards-too"] {
+        let body = card().to_string().into_bytes();
+        let headers = gateway.sign(source, &body, &[]);
+        let answer = gateway.post(path, &headers, &body).await;
+        assert_eq!(answer.status, 202, "{source}");
+        let query = format!("SELECT * FROM events WHERE id = '{}'", answer.id());
+        let row = gateway.query(&query).await.remove(0);
+        assert_eq!(row["source"], source);
+    }
+    let body = card().to_string().into_bytes();
+    let headers = gateway.sign("cards", &body, &[]);
+    let mismatch = Fate::Unauthorized("sig_mismatch");
+    let swapped = with(&headers, "x-docora-app-id", "app_ffffffffffffffffffffffff");
+    bench.check("swapped", "docora", mismatch, gateway.post(path, &swapped, &body)).await;
+    let stranger = with(&headers, "x-docora-app-id", "app_000000000000000000000000");
+    bench.check("a stranger", "docora", UNKNOWN, gateway.post(path, &stranger, &body)).await;
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn any_method_but_post_is_told_so_wherever_a_source_could_be() {
+    let bench = Bench::start().await;
+    let gateway = &bench.gateway;
+    let mut told = Vec::new();
+    for path in ["/hooks/billing", "/hooks/closed", "/hooks/nobody", "/hooks/cards/create"] {
+        for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW"] {
+            let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+            let request = gateway.client().request(method.clone(), gateway.url(path));
+            let response = request.send().await.unwrap();
+            assert_eq!(response.status(), 405, "{method} {path}");
+            assert_eq!(response.headers()["allow"], "POST", "{method} {path}");
+            let names = response.headers().keys();
+            assert!(!names.into_iter().any(|name| name.as_str().starts_with("access-control")));
+            if method == reqwest::Method::GET {
+                let text = response.text().await.unwrap();
+                let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
+                json["request_id"] = serde_json::Value::Null;
+                told.push(json);
+            }
+        }
+    }
+    assert!(told.windows(2).all(|two| two[0] == two[1]), "{told:?}");
+    let response = gateway.client().get(gateway.url("/nowhere")).send().await.unwrap();
+    assert_eq!(response.status(), 404);
+    bench.still_takes_good_events("methods", "none").await;
+    bench.finish().await;
+}

@@ -1,0 +1,299 @@
+//! Signatures: one is right, everything else is the same 401.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sealpost::gate::Secret;
+use sha2::Sha256;
+
+use super::raw::{Wire, head};
+use super::{Bench, Fate, card, event, value, with};
+use crate::harness::{Answer, Gateway};
+
+const DOCORA: &str = "x-docora-signature";
+const STRIPE: &str = "stripe-signature";
+const MISSING: Fate = Fate::Unauthorized("sig_missing");
+const MALFORMED: Fate = Fate::Unauthorized("sig_malformed");
+const MISMATCH: Fate = Fate::Unauthorized("sig_mismatch");
+
+pub(super) fn secret(gateway: &Gateway, source: &str, place: usize) -> Secret {
+    let sources = &gateway.config().sources;
+    let found = sources.iter().find(|config| config.entry.name == source).unwrap();
+    found.secrets[place].clone()
+}
+
+/// The hexadecimal digits that a Docora header carries.
+fn digits(headers: &[(String, String)]) -> String {
+    value(headers, DOCORA).strip_prefix("sha256=").unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_header_with_one_signature_is_taken_only_whole_and_alone() {
+    let bench = Bench::start().await;
+    let gateway = &bench.gateway;
+    let body = card().to_string().into_bytes();
+    let signed = gateway.sign("cards", &body, &[]);
+    let good = digits(&signed);
+    let flipped = |place: usize| {
+        let mut digits = good.clone().into_bytes();
+        digits[place] = if digits[place] == b'0' { b'1' } else { b'0' };
+        format!("sha256={}", String::from_utf8(digits).unwrap())
+    };
+    let at = value(&signed, "x-docora-timestamp").to_owned();
+    let key = secret(gateway, "cards", 0);
+    let empty_key = Hmac::<Sha256>::new_from_slice(b"")
+        .unwrap()
+        .chain_update(at.as_bytes())
+        .chain_update(b".")
+        .chain_update(&body)
+        .finalize()
+        .into_bytes();
+    let empty_key = hex::encode(empty_key);
+    let cases = [
+        ("empty", MALFORMED, String::new()),
+        ("a bare prefix", MALFORMED, "sha256=".into()),
+        ("1 byte", MALFORMED, format!("sha256={}", &good[..2])),
+        ("2 bytes", MALFORMED, format!("sha256={}", &good[..4])),
+        ("16 bytes", MALFORMED, format!("sha256={}", &good[..32])),
+        ("31 bytes", MALFORMED, format!("sha256={}", &good[..62])),
+        ("33 bytes", MALFORMED, format!("sha256={good}00")),
+        ("half a byte more", MALFORMED, format!("sha256={good}0")),
+        ("the first digit", MISMATCH, flipped(0)),
+        ("the last digit", MISMATCH, flipped(63)),
+        ("a space", MALFORMED, format!("sha256= {good}")),
+        ("a space inside", MALFORMED, format!("sha256={} {}", &good[..32], &good[32..])),
+        ("0x", MALFORMED, format!("sha256=0x{}", &good[2..])),
+        ("colons", MALFORMED, format!("sha256={}:{}", &good[..31], &good[32..])),
+        ("another prefix", MALFORMED, format!("SHA256={good}")),
+        ("no prefix", MALFORMED, good.clone()),
+        ("two prefixes", MALFORMED, format!("sha256=sha256={good}")),
+        ("a prefix before", MALFORMED, format!("xsha256={good}")),
+        ("good and bad", MALFORMED, format!("sha256={good},sha256={}", "0".repeat(64))),
+        ("good twice", MALFORMED, format!("sha256={good}, sha256={good}")),
+        ("over the body alone", MISMATCH, format!("sha256={}", hex::encode(key.sign(&[&body])))),
+        (
+            "over another separator",
+            MISMATCH,
+            format!("sha256={}", hex::encode(key.sign(&[at.as_bytes(), b":", &body]))),
+        ),
+        ("by the empty key", MISMATCH, format!("sha256={empty_key}")),
+        (
+            "by another source's key",
+            MISMATCH,
+            format!(
+                "sha256={}",
+                hex::encode(secret(gateway, "cards-too", 0).sign(&[at.as_bytes(), b".", &body]))
+            ),
+        ),
+    ];
+    for (what, fate, text) in cases {
+        let headers = with(&signed, DOCORA, text);
+        let sent = gateway.send_raw("cards", Some("create"), &headers, &body);
+        bench.check(what, "docora", fate, sent).await;
+    }
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn a_good_signature_holds_for_the_very_bytes_and_nothing_else() {
+    let bench = Bench::start().await;
+    let gateway = &bench.gateway;
+    let mut event = event();
+    event["note"] = "caf\u{e9}\n".into();
+    let body = event.to_string();
+    let signed = gateway.sign("billing", body.as_bytes(), &[]);
+    let other = |from: &str, to: &str| {
+        assert!(body.contains(from), "{from}");
+        body.replace(from, to)
+    };
+    for (what, changed) in [
+        ("a space", other("\":", "\": ")),
+        ("another order", other("\"livemode\":false", "\"livemode\":true")),
+        ("decomposed", other("\u{e9}", "e\u{301}")),
+        ("another line end", other("\\n", "\\r\\n")),
+        ("a line end", format!("{body}\n")),
+        ("nothing", String::new()),
+    ] {
+        let sent = gateway.send_raw("billing", None, &signed, changed.as_bytes());
+        bench.check(what, "stripe", MISMATCH, sent).await;
+    }
+    let sent = gateway.send_raw("billing", None, &signed, body.as_bytes());
+    bench.check("the same bytes", "stripe", Fate::Accepted, sent).await;
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn the_case_of_hexadecimal_digits_and_the_order_of_parts_make_no_second_event() {
+    let bench = Bench::start().await;
+    let gateway = &bench.gateway;
+    let body = card().to_string().into_bytes();
+    let signed = gateway.sign("cards", &body, &[]);
+    let upper = with(&signed, DOCORA, format!("sha256={}", digits(&signed).to_uppercase()));
+    let sent = gateway.send_raw("cards", Some("create"), &upper, &body);
+    bench.check("upper case", "docora", Fate::Accepted, sent).await;
+    let sent = gateway.send_raw("cards", Some("create"), &signed, &body);
+    bench.check("lower case", "docora", Fate::Duplicate, sent).await;
+
+    let body = event().to_string().into_bytes();
+    let signed = gateway.sign("billing", &body, &[]);
+    let (time, signature) = value(&signed, STRIPE).split_once(',').unwrap();
+    let swapped = with(&signed, STRIPE, format!("{signature},{time}"));
+    let sent = gateway.send_raw("billing", None, &swapped, &body);
+    bench.check("another order", "stripe", Fate::Accepted, sent).await;
+    let sent = gateway.send_raw("billing", None, &signed, &body);
+    bench.check("the usual order", "stripe", Fate::Duplicate, sent).await;
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn of_a_list_of_signatures_any_may_match_and_its_parts_must_be_there() {
+    let bench = Bench::start().await;
+    let gateway = &bench.gateway;
+    let noise = format!("v1={}", "0".repeat(64));
+    let noises = |count: usize| vec![noise.as_str(); count].join(",");
+    for (what, fate, text) in [
+        ("the last of ten", Fate::Accepted, format!("{{t}},{},{{v1}}", noises(9))),
+        ("the last of sixteen", Fate::Accepted, format!("{{t}},{},{{v1}}", noises(15))),
+        ("the last of seventeen", MALFORMED, format!("{{t}},{},{{v1}}", noises(16))),
+        ("unknown parts", Fate::Accepted, "{t},v2=abc,x=,{v1}".into()),
+        ("a bad one before", Fate::Accepted, "{t},v1=zz,{v1}".into()),
+        ("only v0", MISSING, "{t},v0={hex}".into()),
+        ("only a time", MISSING, "{t}".into()),
+        ("no time", MALFORMED, "{v1}".into()),
+        ("two times", MALFORMED, "{t},{t},{v1}".into()),
+        ("two different times", MALFORMED, "{t},t=1,{v1}".into()),
+        ("an infinite time", Fate::Unauthorized("ts_malformed"), "t=Infinity,{v1}".into()),
+        ("a time that is no number", Fate::Unauthorized("ts_malformed"), "t=NaN,{v1}".into()),
+        ("ten digits", MALFORMED, "{t},v1=1234567890".into()),
+        ("an empty one", MALFORMED, "{t},v1=".into()),
+        ("empty parts", MALFORMED, "{t},,{v1}".into()),
+        ("spaces", MISSING, "{t}, v1 = {hex}".into()),
+        ("semicolons", MISSING, "{t};{v1}".into()),
+        ("nothing", MALFORMED, String::new()),
+        ("over 4 KiB", MALFORMED, format!("{{t}},{{v1}},x={}", "a".repeat(4_096))),
+    ] {
+        let body = event().to_string().into_bytes();
+        let signed = gateway.sign("billing", &body, &[]);
+        let (time, signature) = value(&signed, STRIPE).split_once(',').unwrap();
+        let text = text
+            .replace("{t}", time)
+            .replace("{v1}", signature)
+            .replace("{hex}", signature.strip_prefix("v1=").unwrap());
+        let headers = with(&signed, STRIPE, text);
+        bench.check(what, "stripe", fate, gateway.send_raw("billing", None, &headers, &body)).await;
+    }
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn each_secret_of_a_source_may_sign_and_no_other() {
+    let bench = Bench::start().await;
+    let gateway = &bench.gateway;
+    let at = sealpost::clock::Clock::now(gateway.clock()).unix_timestamp();
+    let whole = secret(gateway, "billing", 0);
+    let stranger = Secret::new("whsec_nobody_0123456789abcdef").unwrap();
+    let stripped = String::from_utf8(whole.expose().to_vec()).unwrap();
+    let stripped = Secret::new(stripped.trim_start_matches("whsec_")).unwrap();
+    for (what, fate, key) in [
+        ("the present one", Fate::Accepted, &whole),
+        ("the old one", Fate::Accepted, &secret(gateway, "billing", 1)),
+        ("a stranger's", MISMATCH, &stranger),
+        ("without its prefix", MISMATCH, &stripped),
+    ] {
+        let body = event().to_string().into_bytes();
+        let headers = gateway.sign_with("billing", &body, &[], at, key);
+        bench.check(what, "stripe", fate, gateway.send_raw("billing", None, &headers, &body)).await;
+    }
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn a_signature_anywhere_but_in_its_header_or_twice_is_none() {
+    let bench = Bench::start().await;
+    let gateway = &bench.gateway;
+    let body = event().to_string().into_bytes();
+    let signed = gateway.sign("billing", &body, &[]);
+    let text = value(&signed, STRIPE);
+    let path = format!("/hooks/billing?{STRIPE}={text}&Stripe-Signature={text}");
+    bench.check("in the query", "stripe", MISSING, gateway.post(&path, &[], &body)).await;
+    let cookie = [("cookie".to_owned(), format!("{STRIPE}={text}"))];
+    let sent = gateway.send_raw("billing", None, &cookie, &body);
+    bench.check("in a cookie", "stripe", MISSING, sent).await;
+    let other = [("x-hub-signature".to_owned(), text.to_owned())];
+    let sent = gateway.send_raw("billing", None, &other, &body);
+    bench.check("in another header", "stripe", MISSING, sent).await;
+    let twice: Vec<_> = signed.iter().chain(&signed).cloned().collect();
+    let sent = gateway.send_raw("billing", None, &twice, &body);
+    bench.check("twice", "stripe", MALFORMED, sent).await;
+
+    let body = card().to_string().into_bytes();
+    let signed = gateway.sign("cards", &body, &[]);
+    for name in [DOCORA, "x-docora-timestamp", "x-docora-app-id"] {
+        let again = (name.to_owned(), value(&signed, name).to_owned());
+        let twice: Vec<_> = signed.iter().cloned().chain([again]).collect();
+        let sent = gateway.send_raw("cards", Some("create"), &twice, &body);
+        bench.check(name, "docora", MALFORMED, sent).await;
+        let without: Vec<_> = signed.iter().filter(|(header, _)| header != name).cloned().collect();
+        let sent = gateway.send_raw("cards", Some("create"), &without, &body);
+        bench.check(name, "docora", MISSING, sent).await;
+    }
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_text_in_a_header_are_a_refusal_and_no_failure() {
+    let bench = Bench::start().await;
+    let gateway = &bench.gateway;
+    let body = card().to_string().into_bytes();
+    let signed = gateway.sign("cards", &body, &[]);
+    for name in [DOCORA, "x-docora-timestamp", "x-docora-app-id"] {
+        let others: Vec<_> = signed.iter().filter(|(header, _)| header != name).cloned().collect();
+        for bytes in [&b"\xe9"[..], b"sha256=\xff\xfe", b"\t1763640000", b"app_\x80"] {
+            let mut request = format!("POST /hooks/cards/create HTTP/1.1\r\n{name}: ").into_bytes();
+            request.extend_from_slice(bytes);
+            let length = format!("\r\nContent-Length: {}", body.len());
+            let rest = head("/", &others, &length[2..]);
+            let rest = rest.splitn(2, |byte| *byte == b'\n').nth(1).unwrap();
+            request.extend_from_slice(b"\r\n");
+            request.extend_from_slice(rest);
+            request.extend_from_slice(&body);
+            let sent = async {
+                let mut wire = Wire::open(gateway.address()).await;
+                wire.write(&request).await;
+                let raw = wire.answer().await.expect("an answer");
+                Answer {
+                    status: raw.status,
+                    headers: Default::default(),
+                    text: raw.body,
+                    json: serde_json::Value::Null,
+                }
+            };
+            let answer = sent.await;
+            assert_eq!(answer.status, 401, "{name}: {bytes:?}");
+            assert_eq!(answer.text, bench.unauthorized, "{name}: {bytes:?}");
+        }
+    }
+    assert_eq!(gateway.count("SELECT count(*) FROM events").await, 0);
+    bench.still_takes_good_events("bytes", "docora").await;
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn an_application_that_is_not_the_sources_is_unknown() {
+    let bench = Bench::start().await;
+    let gateway = &bench.gateway;
+    let body = card().to_string().into_bytes();
+    let signed = gateway.sign("cards", &body, &[]);
+    let unknown = Fate::Unauthorized("unknown_source");
+    let long = "a".repeat(10_000);
+    for (what, fate, id) in [
+        ("another's", unknown, "app_ffffffffffffffffffffffff"),
+        ("upper case", unknown, "app_0123456789ABCDEF01234567"),
+        ("empty", unknown, ""),
+        ("10 KB", unknown, long.as_str()),
+        ("a space after", unknown, "app_0123456789abcdef01234567 x"),
+    ] {
+        let headers = with(&signed, "x-docora-app-id", id);
+        let sent = gateway.send_raw("cards", Some("create"), &headers, &body);
+        bench.check(what, "docora", fate, sent).await;
+    }
+    bench.finish().await;
+}

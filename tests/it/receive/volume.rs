@@ -1,0 +1,186 @@
+//! Much of everything: it costs the one who sends it, and nobody else.
+
+use std::time::{Duration, Instant};
+
+use super::raw::{Wire, head};
+use super::{Bench, Fate, event, unique, value, with};
+use crate::harness::Gateway;
+
+const PATH: &str = "/hooks/billing";
+
+fn forged(gateway: &Gateway, body: &[u8]) -> Vec<(String, String)> {
+    let signed = gateway.sign("billing", body, &[]);
+    let (time, _) = value(&signed, "stripe-signature").split_once(',').unwrap();
+    with(&signed, "stripe-signature", format!("{time},v1={}", "0".repeat(64)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_fails_a_thousand_times_is_slowed_down_and_still_heard() {
+    let bench = Bench::start().await;
+    let gateway = &bench.gateway;
+    let body = event().to_string().into_bytes();
+    let bad = forged(gateway, &body);
+    for _ in 0..1_000 {
+        let answer = gateway.send_raw("billing", None, &bad, &body).await;
+        assert_eq!((answer.status, &answer.text), (401, &bench.unauthorized));
+    }
+    // Two at a time are let through: these two do not come to an end.
+    let mut slow = Vec::new();
+    for _ in 0..2 {
+        let mut wire = Wire::open(gateway.address()).await;
+        let length = format!("Content-Length: {}", body.len());
+        wire.write(&head(PATH, &bad, &length)).await;
+        wire.write(&body[..10]).await;
+        slow.push(wire);
+    }
+    let full = Fate::Refused(429, "rate_unauth");
+    let mut answer = gateway.send_raw("billing", None, &bad, &body).await;
+    while answer.status == 401 {
+        answer = gateway.send_raw("billing", None, &bad, &body).await;
+    }
+    let again = gateway.send_raw("billing", None, &bad, &body);
+    let answer = bench.check("a full lane", "stripe", full, again).await;
+    assert_eq!(answer.headers["retry-after"], "1");
+    let mut wire = slow.pop().unwrap();
+    wire.write(&body[10..]).await;
+    assert_eq!(wire.answer().await.unwrap().status, 401);
+    let good = gateway.send("billing", None, &body);
+    bench.check("a good event", "stripe", Fate::Accepted, good).await;
+    assert_eq!(gateway.count("SELECT count(*) FROM event_keys WHERE seen_count > 1").await, 0);
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn unknown_sources_have_a_lane_too_and_known_ones_do_not_share_it() {
+    let bench = Bench::start().await;
+    let gateway = &bench.gateway;
+    for _ in 0..100 {
+        let path = format!("nobody-{}", unique());
+        let answer = gateway.send_raw(&path, None, &[], b"{}").await;
+        assert_eq!((answer.status, &answer.text), (401, &bench.unauthorized));
+    }
+    let body = event().to_string().into_bytes();
+    bench.check("good", "stripe", Fate::Accepted, gateway.send("billing", None, &body)).await;
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_hundred_slow_bodies_do_not_hold_up_a_good_event() {
+    let bench = Bench::start().await;
+    let gateway = &bench.gateway;
+    let body = event().to_string().into_bytes();
+    let signed = gateway.sign("billing", &body, &[]);
+    let mut wires = Vec::new();
+    for _ in 0..500 {
+        let mut wire = Wire::open(gateway.address()).await;
+        wire.write(&head(PATH, &signed, "Content-Length: 1000000")).await;
+        wire.write(b"slow").await;
+        wires.push(wire);
+    }
+    let began = Instant::now();
+    let answer = gateway.send("billing", None, &body).await;
+    assert_eq!((answer.status, answer.what()), (202, "accepted"));
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    drop(wires);
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_body_without_a_signature_is_refused_before_it_is_sent() {
+    let bench = Bench::start().await;
+    let gateway = &bench.gateway;
+    let missing = Fate::Unauthorized("sig_missing");
+    let length = "Content-Length: 26214400";
+    for round in 0..100 {
+        let sent = async {
+            let mut wire = Wire::open(gateway.address()).await;
+            wire.write(&head("/hooks/cards/create", &[], length)).await;
+            let raw = wire.answer().await.expect("an answer");
+            (raw.status, raw.body)
+        };
+        let (status, text) = sent.await;
+        assert_eq!((status, &text), (401, &bench.unauthorized), "{round}");
+    }
+    // Who sends it all the same is told the same.
+    let body = vec![b'x'; 25 * 1024 * 1024];
+    let sent = gateway.send_raw("cards", Some("create"), &[], &body);
+    bench.check("all of it", "docora", missing, sent).await;
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn more_than_the_budget_at_once_is_told_to_come_again() {
+    let listen = "[ingest]\nlisten = \"127.0.0.1:0\"";
+    let small = format!("{listen}\nin_flight = \"1 MiB\"");
+    let bench = Bench::with(Gateway::builder().config(listen, &small)).await;
+    let gateway = &bench.gateway;
+    let mut large = event();
+    large["padding"] = "x".repeat(700 * 1024).into();
+    let body = large.to_string().into_bytes();
+    let signed = gateway.sign("billing", &body, &[]);
+    let mut wire = Wire::open(gateway.address()).await;
+    let length = format!("Content-Length: {}", body.len());
+    wire.write(&head(PATH, &signed, &length)).await;
+    wire.write(&body[..600 * 1024]).await;
+    let mut other = event();
+    other["padding"] = "y".repeat(700 * 1024).into();
+    let other = other.to_string().into_bytes();
+    let mut refused = gateway.send("billing", None, &other).await;
+    // What was written by hand may still be on its way.
+    for _ in 0..20 {
+        if refused.status == 503 {
+            break;
+        }
+        refused = gateway.send("billing", None, &other).await;
+    }
+    assert_eq!(refused.status, 503, "{}", refused.text);
+    assert_eq!(refused.headers["retry-after"], "5");
+    wire.write(&body[600 * 1024..]).await;
+    assert_eq!(wire.answer().await.unwrap().status, 202);
+    let last = event().to_string().into_bytes();
+    bench.check("room again", "stripe", Fate::Accepted, gateway.send("billing", None, &last)).await;
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn a_source_beyond_its_quota_is_told_when_to_come_again_and_others_are_not() {
+    let aliases = "aliases = [\"/api/stripe/webhook\"]";
+    let limited = format!("{aliases}\nlimit = {{ per_second = 1, burst = 5 }}");
+    let bench = Bench::with(Gateway::builder().config(aliases, &limited)).await;
+    let gateway = &bench.gateway;
+    let mut statuses = Vec::new();
+    for _ in 0..10 {
+        let body = event().to_string().into_bytes();
+        let answer = gateway.send("billing", None, &body).await;
+        if answer.status == 429 {
+            assert_eq!(answer.headers["retry-after"], "1");
+        }
+        statuses.push(answer.status);
+    }
+    assert_eq!(statuses[..5], [202; 5]);
+    assert!(statuses[5..].contains(&429), "{statuses:?}");
+    let body = event().to_string().into_bytes();
+    let bad = forged(gateway, &body);
+    let sent = gateway.send_raw("billing", None, &bad, &body);
+    bench.check("a forgery", "stripe", Fate::Unauthorized("sig_mismatch"), sent).await;
+    bench.still_takes_good_events("a quota", "stripe").await;
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn what_an_address_claims_to_be_counts_for_nothing() {
+    let bench = Bench::start().await;
+    let gateway = &bench.gateway;
+    for forwarded in [
+        "127.0.0.1".to_owned(),
+        "[::1]:80, fe80::1%eth0, unknown, _hidden".to_owned(),
+        "1.1.1.1,".repeat(1_000),
+    ] {
+        let body = event().to_string().into_bytes();
+        let headers = [("x-forwarded-for".to_owned(), forwarded.clone())];
+        let sent = gateway.send_raw("billing", None, &headers, &body);
+        let what = &forwarded[..20.min(forwarded.len())];
+        bench.check(what, "stripe", Fate::Unauthorized("sig_missing"), sent).await;
+    }
+    bench.finish().await;
+}
