@@ -9,6 +9,7 @@ pub mod store;
 
 pub mod dispatch;
 pub mod intake;
+pub mod operator;
 pub mod providers;
 
 pub mod config;

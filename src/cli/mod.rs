@@ -1,11 +1,15 @@
 //! The command line. Standard output is data, standard error is talk; every command's exit code
 //! is one of [`Exit`].
 
+mod apify;
 mod check;
 mod database;
+mod dead_letters;
 mod demo;
+mod dossier;
 mod fixtures;
 mod migrate;
+mod output;
 mod scratch;
 mod serve;
 
@@ -41,6 +45,12 @@ enum Command {
     Fixtures(fixtures::Command),
     /// Show what the gateway does with every stored webhook, with nothing set up.
     Demo(demo::Args),
+    /// Look at dead letters, and deal with them.
+    #[command(subcommand)]
+    DeadLetters(dead_letters::Command),
+    /// What the application does when it starts a run at Apify.
+    #[command(subcommand)]
+    Apify(apify::Command),
 }
 
 /// How a command ended.
@@ -57,6 +67,11 @@ pub enum Exit {
     /// The database cannot be used.
     DatabaseUnavailable = 69,
 }
+
+/// The command line asks for what cannot be.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct UsageError(&'static str);
 
 /// Runs the command line.
 pub fn run() -> ExitCode {
@@ -88,6 +103,8 @@ impl Cli {
                 fixtures::run(&self.config, &Environment::of_process(), command)
             }
             Command::Demo(args) => demo::run(&Environment::of_process(), args),
+            Command::DeadLetters(command) => dead_letters::run(&self.config()?, command),
+            Command::Apify(command) => apify::run(&self.config()?, command),
         }
     }
 
@@ -116,11 +133,18 @@ fn complain(error: &anyhow::Error) {
     }
 }
 
+/// A word beside the data, for people.
+#[expect(clippy::print_stderr, reason = "the command line talks on standard error")]
+fn talk(text: &str) {
+    eprintln!("{text}");
+}
+
 fn exit_of(error: &anyhow::Error) -> Exit {
     for cause in error.chain() {
         if cause.is::<ConfigError>()
             || cause.is::<crate::app::BuildError>()
             || cause.is::<crate::fixtures::SourceError>()
+            || cause.is::<UsageError>()
         {
             return Exit::Usage;
         }

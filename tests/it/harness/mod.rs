@@ -15,6 +15,7 @@ use sealpost::config::{Config, Environment};
 use sealpost::dispatch::{Dispatcher, Handler, Housekeeping};
 use sealpost::gate::Secret;
 use sealpost::lifecycle::Shutdown;
+use sealpost::operator::DeadLetters;
 use sealpost::providers::{self, Draft};
 use sealpost::store::{Store, Target};
 use serde_json::Value;
@@ -54,6 +55,7 @@ pub(crate) struct Gateway {
     store: Store,
     dispatcher: Dispatcher,
     housekeeping: Housekeeping,
+    desk: DeadLetters,
     shutdown: Shutdown,
     client: reqwest::Client,
     unfinished: bool,
@@ -125,6 +127,7 @@ impl Builder {
         let app = App::build(&config, target.clone(), &parts).expect("a gateway");
         let (ingest, operator) = app.addresses();
         let (store, housekeeping) = (app.store().clone(), app.housekeeping().clone());
+        let desk = app.dead_letters().clone();
         let dispatcher = app.dispatcher().expect("dispatch is on").clone();
         let shutdown = Shutdown::default();
         tokio::task::spawn(app.serve(shutdown.clone()));
@@ -143,6 +146,7 @@ impl Builder {
             store,
             dispatcher,
             housekeeping,
+            desk,
             shutdown,
             client,
             unfinished,
@@ -276,6 +280,10 @@ impl Gateway {
 
     pub(crate) fn dispatcher(&self) -> &Dispatcher {
         &self.dispatcher
+    }
+
+    pub(crate) fn desk(&self) -> &DeadLetters {
+        &self.desk
     }
 
     /// Works until nothing is due.
