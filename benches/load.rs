@@ -59,7 +59,7 @@ options = { livemode = false }
 "#;
 
 fn main() {
-    let seconds = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(5.0);
+    let seconds = std::env::args().find_map(|arg| arg.parse().ok()).unwrap_or(5.0);
     let duration = Duration::from_secs_f64(seconds);
     let folder = tempfile::tempdir().unwrap();
     std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
@@ -178,7 +178,7 @@ fn requests(count: usize) -> Vec<Bytes> {
         };
         let headers: String = (entry.sign)(&draft)
             .into_iter()
-            .map(|(name, value)| format!("{name}: {value}\r\n"))
+            .flat_map(|(name, value)| [name, ": ".to_owned(), value, "\r\n".to_owned()])
             .collect();
         Bytes::from(format!(
             "POST /hooks/billing HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\

@@ -9,6 +9,7 @@ pub mod store;
 
 pub mod dispatch;
 pub mod intake;
+pub mod operator;
 pub mod providers;
 
 pub mod config;
@@ -16,5 +17,7 @@ pub mod http;
 
 pub mod app;
 pub mod lifecycle;
+
+pub mod fixtures;
 
 pub mod cli;

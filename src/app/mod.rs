@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actix_web::web;
 use tokio::runtime::{Handle, Runtime};
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
@@ -21,12 +20,13 @@ use crate::dispatch::{
 use crate::http::{self, Ingest, Operator, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::lifecycle::Shutdown;
+use crate::operator::DeadLetters;
 use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
 
 pub use error::BuildError;
-pub use wiring::check_sources;
 use wiring::{Wiring, bytes, decoy};
+pub use wiring::{check_sources, routing};
 
 /// How often limits and metrics are tidied up.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
@@ -57,11 +57,12 @@ impl Default for Parts {
 
 /// A gateway, built and listening, not yet answering.
 pub struct App {
-    ingest: actix_web::dev::Server,
-    operator: actix_web::dev::Server,
+    ingest: http::Server,
+    operator: http::Server,
     addresses: (SocketAddr, SocketAddr),
     dispatcher: Option<Dispatcher>,
     housekeeping: Housekeeping,
+    dead_letters: DeadLetters,
     wakeup: Wakeup,
     store: Store,
     peers: Arc<Peers>,
@@ -118,9 +119,9 @@ impl App {
         });
         let (ingest_listener, ingest_address) = bind(file.ingest.listen)?;
         let (operator_listener, operator_address) = bind(file.operator.listen)?;
-        let ingest = http::ingest(ingest_listener, web::Data::new(ingest_state), workers)
+        let ingest = http::ingest(ingest_listener, ingest_state, workers)
             .map_err(|error| BuildError::Listen { address: file.ingest.listen, error })?;
-        let operator = http::operator(operator_listener, web::Data::new(operator_state))
+        let operator = http::operator(operator_listener, operator_state)
             .map_err(|error| BuildError::Listen { address: file.operator.listen, error })?;
 
         let handlers = HandlerRuntime::start()?;
@@ -144,12 +145,15 @@ impl App {
             },
             registries: wiring.registries,
         };
+        let dead_letters =
+            DeadLetters::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
         Ok(Self {
             ingest,
             operator,
             addresses: (ingest_address, operator_address),
             dispatcher,
             housekeeping,
+            dead_letters,
             wakeup,
             store,
             peers,
@@ -168,6 +172,11 @@ impl App {
     /// The database.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The dead letters.
+    pub fn dead_letters(&self) -> &DeadLetters {
+        &self.dead_letters
     }
 
     /// What works on deliveries, for who wants to step it; `None` where dispatch is off.

@@ -11,6 +11,7 @@ use crate::dispatch::{Handler, HandlerTable};
 use crate::gate::{Gate, KeyRing, Secret, TransferLimits, WeakSecret, Window};
 use crate::http::{Decoy, Routes};
 use crate::intake::{Rate, Source, Takers};
+use crate::operator::Routing;
 use crate::providers::{self, Built, Entry, SourceSpec};
 use crate::store::{ChunkQuota, Registry};
 
@@ -25,6 +26,7 @@ pub(super) struct Wiring {
     pub(super) sources: Vec<Arc<Source>>,
     pub(super) routes: Routes,
     pub(super) table: HandlerTable,
+    pub(super) routing: Routing,
     pub(super) registries: Vec<Arc<dyn Registry>>,
 }
 
@@ -43,6 +45,7 @@ impl Wiring {
         }
         let handlers = (parts.handlers)(name, built.handlers);
         let takers = takers(&handlers);
+        self.routing.add(name, names(&handlers), takers.clone());
         self.table.add(name, handlers);
         self.registries.extend(built.registry.clone());
         let max_body = source.entry.max_body.map_or(entry.max_body, bytes);
@@ -82,6 +85,19 @@ pub fn check_sources(config: &Config) -> Result<Vec<Vec<String>>, BuildError> {
     built.collect()
 }
 
+/// Where the replays of every enabled source go, without a gateway.
+///
+/// # Errors
+/// [`BuildError`], as [`super::App::build`] would give it.
+pub fn routing(config: &Config) -> Result<Routing, BuildError> {
+    let mut routing = Routing::default();
+    for source in config.sources.iter().filter(|source| source.entry.enabled) {
+        let (_, built) = build_source(config, source)?;
+        routing.add(&source.entry.name, names(&built.handlers), takers(&built.handlers));
+    }
+    Ok(routing)
+}
+
 fn build_source(
     config: &Config,
     source: &SourceConfig,
@@ -113,6 +129,10 @@ fn takers(handlers: &[Arc<dyn Handler>]) -> Takers {
     Arc::new(move |kind| {
         takers.iter().filter(|(_, kinds)| kinds.contain(kind)).map(|(name, _)| *name).collect()
     })
+}
+
+fn names(handlers: &[Arc<dyn Handler>]) -> Vec<&'static str> {
+    handlers.iter().map(|handler| handler.name()).collect()
 }
 
 fn window(source: &SourceConfig, entry: &Entry) -> Window {

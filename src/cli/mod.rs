@@ -1,9 +1,16 @@
 //! The command line. Standard output is data, standard error is talk; every command's exit code
 //! is one of [`Exit`].
 
+mod apify;
 mod check;
 mod database;
+mod dead_letters;
+mod demo;
+mod dossier;
+mod fixtures;
 mod migrate;
+mod output;
+mod scratch;
 mod serve;
 
 use std::path::PathBuf;
@@ -33,6 +40,17 @@ enum Command {
     Migrate,
     /// Check the configuration and say what it comes to.
     Check,
+    /// Play stored webhooks.
+    #[command(subcommand)]
+    Fixtures(fixtures::Command),
+    /// Show what the gateway does with every stored webhook, with nothing set up.
+    Demo(demo::Args),
+    /// Look at dead letters, and deal with them.
+    #[command(subcommand)]
+    DeadLetters(dead_letters::Command),
+    /// What the application does when it starts a run at Apify.
+    #[command(subcommand)]
+    Apify(apify::Command),
 }
 
 /// How a command ended.
@@ -49,6 +67,11 @@ pub enum Exit {
     /// The database cannot be used.
     DatabaseUnavailable = 69,
 }
+
+/// The command line asks for what cannot be.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct UsageError(&'static str);
 
 /// Runs the command line.
 pub fn run() -> ExitCode {
@@ -76,6 +99,12 @@ impl Cli {
             Command::Serve(args) => serve::run(&self.config()?, args),
             Command::Migrate => migrate::run(&self.config()?),
             Command::Check => check::run(&self.config()?),
+            Command::Fixtures(command) => {
+                fixtures::run(&self.config, &Environment::of_process(), command)
+            }
+            Command::Demo(args) => demo::run(&Environment::of_process(), args),
+            Command::DeadLetters(command) => dead_letters::run(&self.config()?, command),
+            Command::Apify(command) => apify::run(&self.config()?, command),
         }
     }
 
@@ -104,9 +133,19 @@ fn complain(error: &anyhow::Error) {
     }
 }
 
+/// A word beside the data, for people.
+#[expect(clippy::print_stderr, reason = "the command line talks on standard error")]
+fn talk(text: &str) {
+    eprintln!("{text}");
+}
+
 fn exit_of(error: &anyhow::Error) -> Exit {
     for cause in error.chain() {
-        if cause.is::<ConfigError>() || cause.is::<crate::app::BuildError>() {
+        if cause.is::<ConfigError>()
+            || cause.is::<crate::app::BuildError>()
+            || cause.is::<crate::fixtures::SourceError>()
+            || cause.is::<UsageError>()
+        {
             return Exit::Usage;
         }
         if cause.is::<OpenError>()

@@ -70,9 +70,9 @@ mod tests {
 
     const POLICY: RetryPolicy = RetryPolicy {
         max_attempts: 8,
-        max_age: Duration::from_secs(86_400),
+        max_age: Duration::from_hours(24),
         base: Duration::from_secs(5),
-        cap: Duration::from_secs(3_600),
+        cap: Duration::from_hours(1),
     };
 
     fn transient(retry_after: Option<u64>) -> Failure {

@@ -89,7 +89,7 @@ impl Scheme {
     /// Checks presence, shape and freshness of the headers, without the body.
     ///
     /// # Errors
-    /// The [`Refusal`] that [`Scheme::prove`] would give for these headers.
+    /// The [`Refusal`] that proving would give for these headers.
     pub fn precheck(
         &self,
         head: &RequestHead,

@@ -12,9 +12,9 @@ mod routes;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use actix_web::dev::Server;
 use actix_web::{App, HttpServer, web};
 
+pub use actix_web::dev::Server;
 pub use health::Operator;
 pub use receive::{Decoy, Ingest, RequestIds};
 pub use routes::Routes;
@@ -33,11 +33,8 @@ const DRAIN_SECONDS: u64 = 15;
 ///
 /// # Errors
 /// When the socket cannot be listened on.
-pub fn ingest(
-    listener: TcpListener,
-    ingest: web::Data<Ingest>,
-    workers: usize,
-) -> std::io::Result<Server> {
+pub fn ingest(listener: TcpListener, ingest: Ingest, workers: usize) -> std::io::Result<Server> {
+    let ingest = web::Data::new(ingest);
     let server = HttpServer::new(move || {
         App::new().app_data(ingest.clone()).default_service(web::to(receive::receive))
     })
@@ -56,7 +53,8 @@ pub fn ingest(
 ///
 /// # Errors
 /// When the socket cannot be listened on.
-pub fn operator(listener: TcpListener, operator: web::Data<Operator>) -> std::io::Result<Server> {
+pub fn operator(listener: TcpListener, operator: Operator) -> std::io::Result<Server> {
+    let operator = web::Data::new(operator);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(operator.clone())

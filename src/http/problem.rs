@@ -225,7 +225,7 @@ mod tests {
             let after = response.headers().get(header::RETRY_AFTER).cloned();
             let body = to_bytes(response.into_body()).await.unwrap();
             let after = after.map_or(String::new(), |after| format!(" (Retry-After {after:?})"));
-            page.push_str(&format!("{}{after}\n", String::from_utf8_lossy(&body)));
+            page.extend([&*String::from_utf8_lossy(&body), &after, "\n"]);
         }
         insta::assert_snapshot!(page);
     }

@@ -108,11 +108,6 @@ impl Store {
             }
             body.extend_from_slice(&slice);
         }
-        let strength = match row.strength.as_str() {
-            "signed" => Strength::Signed,
-            "vouched" => Strength::Vouched,
-            _ => return Err(inconsistent("strength")),
-        };
         Ok(Some(StoredEvent {
             id,
             tenant: row.tenant,
@@ -120,7 +115,7 @@ impl Store {
             provider: row.provider,
             kind: row.kind,
             action: row.action,
-            strength,
+            strength: strength_from_word(&row.strength).ok_or_else(|| inconsistent("strength"))?,
             late: row.late,
             secret: row.secret,
             skew_seconds: row.skew_seconds,
@@ -140,7 +135,11 @@ pub(super) fn headers_to_json(headers: &[(String, String)]) -> Vec<u8> {
     serde_json::Value::Object(map).to_string().into_bytes()
 }
 
-fn headers_from_json(json: &[u8]) -> Option<Vec<(String, String)>> {
+pub(super) fn strength_from_word(word: &str) -> Option<Strength> {
+    [Strength::Signed, Strength::Vouched].into_iter().find(|strength| strength.as_str() == word)
+}
+
+pub(super) fn headers_from_json(json: &[u8]) -> Option<Vec<(String, String)>> {
     let map: std::collections::BTreeMap<String, String> = serde_json::from_slice(json).ok()?;
     Some(map.into_iter().collect())
 }

@@ -18,26 +18,34 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnection, PgListener, PgPool};
 
+mod audit;
 mod chunks;
 mod connect;
+mod dead_letters;
 mod deliveries;
 mod effects;
 mod error;
 mod events;
+mod fate;
 mod idempotency;
+mod inspect;
 mod reason;
 mod record;
 mod registry;
 mod sweep;
 mod tx;
 
+pub use audit::AuditEntry;
 pub use chunks::{Added, ChunkQuota, NewChunk};
 pub use connect::{OpenError, PoolSettings, Target};
+pub use dead_letters::{DeadLetter, DeadLetterFilter, Locked, Page, Resolution};
 pub use deliveries::{Lease, Verdict};
 pub use effects::{EffectError, Effects, Outcome, Write};
 pub use error::StoreError;
 pub use events::{EventId, StoredEvent};
+pub use fate::Fate;
 pub use idempotency::Keyed;
+pub use inspect::{EventPreview, PastAttempt};
 pub use reason::DeathReason;
 pub use record::{GATE, KeyDigest, NewEvent, Plan, Recorded};
 pub use registry::Registry;

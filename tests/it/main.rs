@@ -11,15 +11,34 @@
     clippy::disallowed_methods,
     reason = "a test fails by panicking, and looks at everything from outside"
 )]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::default_trait_access,
+    clippy::duration_suboptimal_units,
+    clippy::format_collect,
+    clippy::format_push_string,
+    clippy::large_futures,
+    clippy::similar_names,
+    clippy::unchecked_time_subtraction,
+    clippy::unnecessary_debug_formatting,
+    reason = "what these ask for makes a test longer and not clearer"
+)]
 #![allow(dead_code, reason = "the harness offers more than any one test takes")]
 
 mod apify;
+mod architecture;
 mod bot;
 mod chunks;
+mod cli;
+mod config;
 mod dispatch;
 mod docora;
+mod external;
 mod faults;
+mod fixtures;
 mod harness;
 mod managed_postgres;
+mod operator;
 mod receive;
 mod stripe;

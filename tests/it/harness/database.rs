@@ -36,6 +36,14 @@ async fn create() -> String {
     name
 }
 
+/// The URL of a database, for a process of its own.
+pub(crate) async fn url(target: &Target) -> String {
+    let query = "SELECT format('postgres://%s@localhost:%s/%s?host=%s', current_user,
+                               current_setting('port'), current_database(),
+                               current_setting('unix_socket_directories'))";
+    sql::texts(target, query).await.remove(0)
+}
+
 /// The settings of the tests' cluster, for whoever wants another one like it.
 pub(crate) fn settings(data_dir: PathBuf) -> Settings {
     Settings {

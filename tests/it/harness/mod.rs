@@ -15,6 +15,7 @@ use sealpost::config::{Config, Environment};
 use sealpost::dispatch::{Dispatcher, Handler, Housekeeping};
 use sealpost::gate::Secret;
 use sealpost::lifecycle::Shutdown;
+use sealpost::operator::DeadLetters;
 use sealpost::providers::{self, Draft};
 use sealpost::store::{Store, Target};
 use serde_json::Value;
@@ -54,6 +55,7 @@ pub(crate) struct Gateway {
     store: Store,
     dispatcher: Dispatcher,
     housekeeping: Housekeeping,
+    desk: DeadLetters,
     shutdown: Shutdown,
     client: reqwest::Client,
     unfinished: bool,
@@ -125,6 +127,7 @@ impl Builder {
         let app = App::build(&config, target.clone(), &parts).expect("a gateway");
         let (ingest, operator) = app.addresses();
         let (store, housekeeping) = (app.store().clone(), app.housekeeping().clone());
+        let desk = app.dead_letters().clone();
         let dispatcher = app.dispatcher().expect("dispatch is on").clone();
         let shutdown = Shutdown::default();
         tokio::task::spawn(app.serve(shutdown.clone()));
@@ -143,6 +146,7 @@ impl Builder {
             store,
             dispatcher,
             housekeeping,
+            desk,
             shutdown,
             client,
             unfinished,
@@ -278,6 +282,10 @@ impl Gateway {
         &self.dispatcher
     }
 
+    pub(crate) fn desk(&self) -> &DeadLetters {
+        &self.desk
+    }
+
     /// Works until nothing is due.
     pub(crate) async fn run_until_idle(&self) -> usize {
         self.dispatcher.run_until_idle().await.expect("the database is there")
@@ -373,6 +381,18 @@ impl Answer {
     }
 }
 
+/// A gateway for clients that tell the time themselves: its URL, and what stops it. It works on
+/// no delivery.
+pub(crate) async fn gateway_on_the_wall_clock() -> (String, Shutdown) {
+    let config = load(include_str!("config.toml"));
+    let app = App::build(&config, database::fresh().await, &Parts::default()).expect("a gateway");
+    let url = format!("http://{}", app.addresses().0);
+    let shutdown = Shutdown::default();
+    tokio::task::spawn(app.serve(shutdown.clone()));
+    (url, shutdown)
+}
+
+/// A configuration with the secrets of [`SECRETS`].
 fn load(text: &str) -> Config {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("config.toml");

@@ -1,0 +1,47 @@
+# The same commands as CI's steps; `.ci/run` runs them all.
+
+export RUSTDOCFLAGS := "-D warnings"
+
+# List the recipes
+default:
+    @just --list
+
+# Check the formatting
+fmt:
+    cargo fmt --check
+
+# Lint everything
+lint:
+    cargo clippy --all-targets -- -D warnings
+
+# Build the documentation
+doc:
+    cargo doc --no-deps --document-private-items
+
+# Run every test, against a PostgreSQL of their own
+test:
+    cargo test
+
+# Check that `.sqlx` is what the queries and migrations say; wants DATABASE_URL
+prepared:
+    SQLX_OFFLINE=false cargo sqlx prepare --check -- --all-targets
+
+# Check licences, sources and advisories
+deny:
+    @if command -v cargo-deny > /dev/null; then cargo deny check; else echo "cargo-deny is not installed: skipped"; fi
+
+# Look for dependencies that nothing uses
+machete:
+    @if command -v cargo-machete > /dev/null; then cargo machete; else echo "cargo-machete is not installed: skipped"; fi
+
+# The load benchmark
+bench:
+    cargo bench --bench load
+
+# Everything at once, on a fresh machine
+demo:
+    cargo run --release -- demo
+
+# What CI does
+ci:
+    .ci/run

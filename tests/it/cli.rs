@@ -1,0 +1,328 @@
+//! The program itself: what it prints, and with which code it ends.
+
+use std::process::{Command, Output, Stdio};
+
+use clap::CommandFactory;
+use sealpost::clock::{Clock, SystemClock};
+use serde_json::{Value, json};
+
+use crate::harness::{Gateway, SECRETS, database};
+
+/// A run of the program.
+struct Run {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+/// The program, with a configuration and nothing else in its environment.
+struct Program {
+    folder: tempfile::TempDir,
+    variables: Vec<(String, String)>,
+}
+
+impl Program {
+    fn new(config: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("config.toml"), config).unwrap();
+        let variables =
+            SECRETS.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        Self { folder, variables }
+    }
+
+    /// On the gateway's database.
+    async fn beside(gateway: &Gateway) -> Self {
+        let mut program = Self::new(include_str!("harness/config.toml"));
+        program.set("DATABASE_URL", &database::url(gateway.target()).await);
+        program.set("USER", "grace");
+        program
+    }
+
+    fn set(&mut self, name: &str, value: &str) {
+        self.variables.push((name.into(), value.into()));
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sealpost"));
+        command
+            .args(arguments)
+            .env_clear()
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Run {
+        let output: Output = self.command(arguments).output().expect("the program runs");
+        Run {
+            code: output.status.code().expect("it ended by itself"),
+            stdout: String::from_utf8(output.stdout).expect("text"),
+            stderr: String::from_utf8(output.stderr).expect("text"),
+        }
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let run = self.run(arguments);
+        serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {}", run.all()))
+    }
+}
+
+impl Run {
+    fn all(&self) -> String {
+        format!("exit {}\n-- stdout\n{}-- stderr\n{}", self.code, self.stdout, self.stderr)
+    }
+
+    /// With what differs from run to run taken out: event ids, times and ages.
+    fn redacted(&self) -> String {
+        let lines: Vec<String> = self.all().lines().map(redact).collect();
+        lines.join("\n")
+    }
+}
+
+fn redact(line: &str) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for word in line.split(' ') {
+        let digits = word.bytes().filter(u8::is_ascii_digit).count();
+        let is_uuid = word.len() == 36 && word.matches('-').count() == 4;
+        let is_date = word.len() == 10 && digits == 8 && word.matches('-').count() == 2;
+        let is_time = word.len() == 9 && word.ends_with('Z') && word.matches(':').count() == 2;
+        let is_age = word.ends_with(['h', 'm', 's'])
+            && word.starts_with(|first: char| first.is_ascii_digit())
+            && !word.contains('.');
+        let is_fingerprint = word.len() == 12 && word.bytes().all(|b| b.is_ascii_hexdigit());
+        words.push(match () {
+            () if is_uuid => "[event]".into(),
+            () if is_date => "[date]".into(),
+            () if is_time => "[time]".into(),
+            () if is_age => "[age]".into(),
+            () if is_fingerprint => "[fingerprint]".into(),
+            () => word.into(),
+        });
+    }
+    words.retain(|word| !word.is_empty());
+    words.join(" ")
+}
+
+/// Every command, as the words that call it.
+fn every_command(command: &clap::Command, words: &[String], found: &mut Vec<Vec<String>>) {
+    found.push(words.to_vec());
+    for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+        every_command(below, &[words, &[below.get_name().to_owned()]].concat(), found);
+    }
+}
+
+#[test]
+fn every_command_explains_itself() {
+    let program = Program::new("");
+    let mut commands = Vec::new();
+    every_command(&sealpost::cli::Cli::command(), &[], &mut commands);
+    assert!(commands.len() > 8, "{commands:?}");
+    for words in commands {
+        let mut arguments: Vec<&str> = words.iter().map(String::as_str).collect();
+        let name = format!("help {}", arguments.join(" ")).trim_end().replace(' ', "_");
+        arguments.push("--help");
+        let run = program.run(&arguments);
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{arguments:?}");
+        insta::assert_snapshot!(name, run.stdout);
+    }
+}
+
+#[test]
+fn a_wrong_command_line_or_configuration_ends_with_64() {
+    let program = Program::new("[ingest]\nlisten_on = \"x\"\n");
+    for arguments in [
+        &["no-such-command"][..],
+        &["dead-letters", "replay", "1"],
+        &["dead-letters", "replay", "1", "--reason", ""],
+        &["dead-letters", "replay", "--reason", "r", "--force"],
+        &["dead-letters", "replay", "1", "--source", "a", "--reason", "r"],
+        &["dead-letters", "list", "--death-reason", "boredom"],
+        &["check"],
+        &["check", "--config", "absent.toml"],
+    ] {
+        let run = program.run(arguments);
+        assert_eq!((run.code, run.stdout.as_str()), (64, ""), "{arguments:?}: {}", run.stderr);
+    }
+    insta::assert_snapshot!(program.run(&["check"]).all());
+    insta::assert_snapshot!(program.run(&["check", "--config", "absent.toml"]).all());
+    let empty = Program::new("");
+    let nameless = empty.run(&["dead-letters", "discard", "1", "--reason", "r"]);
+    insta::assert_snapshot!(nameless.all());
+}
+
+#[test]
+fn what_is_wrong_with_a_source_is_said_without_a_database() {
+    let config =
+        "[[source]]\nname = \"A\"\nprovider = \"stripe\"\nsecrets = [{ env = \"NONE\" }]\n";
+    insta::assert_snapshot!(Program::new(config).run(&["check"]).all());
+    let config =
+        "[[source]]\nname = \"a\"\nprovider = \"fax\"\nsecrets = [{ env = \"BOT_SECRET\" }]\n";
+    insta::assert_snapshot!(Program::new(config).run(&["dead-letters", "list"]).all());
+}
+
+#[test]
+fn a_database_that_cannot_be_reached_ends_with_69() {
+    let mut program = Program::new("");
+    program.set("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none");
+    for command in [&["migrate"][..], &["dead-letters", "list"]] {
+        let run = program.run(command);
+        assert_eq!((run.code, run.stdout.as_str()), (69, ""), "{}", run.stderr);
+        assert!(run.stderr.starts_with("error: the database cannot be reached"), "{}", run.stderr);
+    }
+}
+
+#[tokio::test]
+async fn a_database_without_its_schema_is_told_from_one_that_is_away() {
+    let gateway = Gateway::start().await;
+    let program = Program::beside(&gateway).await;
+    gateway.execute("DELETE FROM _sqlx_migrations").await;
+    let run = program.run(&["dead-letters", "list"]);
+    assert_eq!(run.code, 69);
+    assert!(run.stderr.contains("run `sealpost migrate`"), "{}", run.stderr);
+}
+
+/// Three dead letters: a request that is no JSON, and two events that no account owns up to.
+async fn three_dead_letters() -> Gateway {
+    let gateway = Gateway::start().await;
+    let answer = gateway.send("billing", None, b"\x1b[31mred\x1b[0m is not JSON").await;
+    assert_eq!(answer.what(), "quarantined");
+    for id in ["evt_1", "evt_2"] {
+        let event = json!({
+            "id": id, "object": "event", "type": "account.updated", "created": 1_763_600_000,
+            "livemode": true, "account": "acct_a", "data": { "object": { "id": "acct_a" } },
+        });
+        gateway.send("billing", None, event.to_string().as_bytes()).await;
+    }
+    gateway.run_until_idle().await;
+    assert_eq!(gateway.desk().count(&all()).await.unwrap(), 3);
+    gateway
+}
+
+/// Sets the gateway's clock to that of the program, which has the real one.
+fn catch_up(gateway: &Gateway) {
+    let ahead = SystemClock.now() - gateway.clock().now();
+    gateway.clock().advance(ahead.try_into().unwrap_or_default());
+}
+
+fn all() -> sealpost::operator::Selection {
+    sealpost::operator::Selection::Matching(sealpost::operator::Filter::default())
+}
+
+#[tokio::test]
+async fn dead_letters_are_listed_and_shown() {
+    let gateway = three_dead_letters().await;
+    let program = Program::beside(&gateway).await;
+    insta::assert_snapshot!(program.run(&["dead-letters", "list"]).redacted());
+    insta::assert_snapshot!(program.run(&["dead-letters", "list", "--limit", "1"]).redacted());
+    insta::assert_snapshot!(program.run(&["dead-letters", "show", "1"]).redacted());
+    let shown = program.run(&["dead-letters", "show", "1"]);
+    assert!(!shown.stdout.contains('\x1b'), "{:?}", shown.stdout);
+    insta::assert_snapshot!(program.run(&["dead-letters", "show", "2"]).redacted());
+
+    let list = program.run(&["dead-letters", "list", "--format", "json"]);
+    let rows: Vec<Value> =
+        list.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(rows.len(), 3);
+    assert_eq!(rows[1]["handler"], "stripe");
+    let show = program.json(&["dead-letters", "show", "2", "--format", "json"]);
+    assert_eq!(show["delivery"]["id"], 2);
+    assert_eq!(show["event"]["proof"]["strength"], "signed");
+    assert!(show["event"]["body"]["content"].as_str().unwrap().contains("evt_1"), "{show}");
+    assert_eq!(show["attempts"][0]["result"], "dead");
+
+    for nothing in [
+        &["dead-letters", "list", "--source", "cards"][..],
+        &["dead-letters", "show", "999"],
+        &["dead-letters", "replay", "999", "--reason", "r"],
+        &["dead-letters", "discard", "--older-than", "90days", "--reason", "r", "--yes"],
+    ] {
+        let run = program.run(nothing);
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{nothing:?}: {}", run.stderr);
+    }
+}
+
+#[tokio::test]
+async fn many_are_dealt_with_only_after_a_dry_run_and_one_at_once() {
+    let gateway = three_dead_letters().await;
+    let program = Program::beside(&gateway).await;
+    let many = ["dead-letters", "replay", "--source", "billing", "--reason", "mode is set"];
+    let dry = program.run(&many);
+    insta::assert_snapshot!(dry.redacted());
+    assert_eq!(gateway.count("SELECT count(*) FROM audit_log").await, 0);
+    let dry = program.json(&[&many[..], &["--format", "json"]].concat());
+    assert_eq!((&dry["dry_run"], &dry["matched"]), (&json!(true), &json!(3)));
+
+    let one = ["dead-letters", "discard", "1", "--reason", "no event", "--actor", "ada"];
+    insta::assert_snapshot!(program.run(&one).redacted());
+    insta::assert_snapshot!(program.run(&one).redacted());
+
+    let done = program.json(&[&many[..], &["--yes", "--format", "json"]].concat());
+    assert_eq!(done["resolved"], json!([2, 3]));
+    assert_eq!(done["created"], json!([4, 5]));
+    let audit = gateway.query("SELECT actor, action, target, reason, count FROM audit_log").await;
+    assert_eq!(
+        audit,
+        [
+            json!({ "actor": "ada", "action": "discard", "target": "deliveries 1",
+                    "reason": "no event", "count": 1 }),
+            json!({ "actor": "grace", "action": "replay",
+                    "target": "dead letters of source billing", "reason": "mode is set",
+                    "count": 2 }),
+        ]
+    );
+    catch_up(&gateway);
+    gateway.run_until_idle().await;
+    let forced = ["dead-letters", "replay", "2", "--force", "--reason", "again"];
+    insta::assert_snapshot!(program.run(&forced).redacted());
+    catch_up(&gateway);
+    gateway.run_until_idle().await;
+}
+
+#[tokio::test]
+async fn a_minted_run_is_registered_and_its_token_lets_its_webhook_in() {
+    let gateway = Gateway::start().await;
+    let program = Program::beside(&gateway).await;
+    let minted = program.json(&["apify", "mint", "--source", "apify-runs", "--guild", "123"]);
+    assert_eq!(minted["registered"], true);
+    let template: Value =
+        serde_json::from_str(minted["headersTemplate"].as_str().unwrap()).unwrap();
+    let token = template["X-Webhook-Signed-Payload"].as_str().unwrap();
+    assert_eq!(minted["token"], token);
+
+    catch_up(&gateway);
+    let body = json!({
+        "eventType": "ACTOR.RUN.SUCCEEDED", "eventData": { "actorId": "a1", "actorRunId": "r1" },
+        "resource": { "id": "r1", "actId": "a1", "status": "SUCCEEDED" },
+    });
+    let headers = [("x-webhook-signed-payload".to_owned(), token.to_owned())];
+    let answer = gateway.send_raw("apify-runs", None, &headers, body.to_string().as_bytes()).await;
+    assert_eq!(answer.status, 202, "{}", answer.text);
+    gateway.run_until_idle().await;
+    let runs = gateway.rows("apify_runs").await;
+    assert_eq!(runs[0]["run_key"], minted["run_key"]);
+    assert_eq!(runs[0]["status"], "succeeded", "{runs:?}");
+
+    let again =
+        ["apify", "mint", "--source", "apify-verify", "--guild", "123", "--actor-run", "r9"];
+    assert_eq!(program.run(&again).code, 0);
+    assert_eq!(program.run(&again).code, 1, "the actor's run belongs to another run");
+    let unknown = program.run(&["apify", "mint", "--source", "billing", "--guild", "1"]);
+    assert_eq!(unknown.code, 64, "{}", unknown.stderr);
+}
+
+#[tokio::test]
+async fn a_reader_that_goes_away_is_no_error() {
+    let gateway = three_dead_letters().await;
+    let program = Program::beside(&gateway).await;
+    let mut child = program
+        .command(&["dead-letters", "list"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
+}

@@ -1,0 +1,111 @@
+//! The example configuration is complete and true.
+
+use sealpost::app;
+use sealpost::config::{Config, Environment, File};
+use sealpost::providers;
+
+const EXAMPLE: &str = include_str!("../../config.toml");
+
+fn parse(text: &str) -> File {
+    toml::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+/// The example with what is commented out as an example put in.
+fn with_examples() -> String {
+    let lines = EXAMPLE.lines().map(|line| match line.strip_prefix("# ") {
+        Some(rest) if is_setting(rest) || rest == "[[source]]" => rest,
+        _ => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn is_setting(text: &str) -> bool {
+    let key = text.split('=').next().unwrap_or_default().trim_end();
+    text.contains('=')
+        && !key.is_empty()
+        && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+}
+
+/// The names of the fields in a value's debug text.
+fn fields(debug: &str) -> impl Iterator<Item = &str> {
+    debug.lines().filter_map(|line| {
+        let (name, _) = line.trim_start().split_once(": ")?;
+        name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_').then_some(name)
+    })
+}
+
+/// Every variable that a text names, set.
+fn environment(text: &str) -> Environment {
+    let names = text.split("env = \"").skip(1).filter_map(|rest| rest.split('"').next());
+    names.map(|name| (name, "0123456789abcdef0123")).collect()
+}
+
+#[test]
+fn the_example_loads() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config.toml");
+    let config = Config::load(path.as_ref(), &environment(EXAMPLE)).expect("the example");
+    app::check_sources(&config).expect("every source");
+}
+
+#[test]
+fn every_provider_is_shown_by_a_source_that_can_be_built() {
+    let text = with_examples();
+    let config = Config::resolve(parse(&text), &environment(&text)).expect("the examples");
+    app::check_sources(&config).expect("every source");
+    let shown: Vec<&str> =
+        config.sources.iter().map(|source| source.entry.provider.as_str()).collect();
+    for provider in providers::CATALOGUE {
+        assert!(shown.contains(&provider.name), "no source shows `{}`", provider.name);
+    }
+}
+
+#[test]
+fn what_the_example_says_is_the_default() {
+    let mut file = parse(EXAMPLE);
+    file.source.clear();
+    assert_eq!(format!("{file:#?}"), format!("{:#?}", File::default()));
+    for source in parse(&with_examples()).source {
+        let entry = providers::find(&source.provider).expect("a provider");
+        let max_body = source.max_body.map_or(entry.max_body as u64, |size| size.as_u64());
+        assert_eq!(max_body, entry.max_body as u64, "{}", source.name);
+        assert_eq!(source.max_age.unwrap_or(entry.max_age), entry.max_age, "{}", source.name);
+        let bare = format!(
+            "[[source]]\nname = \"x\"\nprovider = \"{}\"\nsecrets = [{{ env = \"X\" }}]",
+            source.provider
+        );
+        let bare = parse(&bare).source.remove(0);
+        assert_eq!(format!("{:?}", source.limit), format!("{:?}", bare.limit), "{}", source.name);
+        assert_eq!(source.dead_head, bare.dead_head, "{}", source.name);
+    }
+}
+
+#[test]
+fn every_setting_that_there_is_stands_in_the_example() {
+    let file = parse(&with_examples());
+    let text = format!("{file:#?}");
+    let known: Vec<&str> = EXAMPLE
+        .lines()
+        .map(|line| line.strip_prefix("# ").unwrap_or(line))
+        .filter(|line| is_setting(line))
+        .filter_map(|line| line.split('=').next())
+        .map(str::trim_end)
+        .collect();
+    let inside = [
+        "ingest",
+        "operator",
+        "database",
+        "postgres",
+        "managed",
+        "dispatch",
+        "transfers",
+        "keys",
+        "log",
+        "source",
+    ];
+    for field in fields(&text).filter(|field| !inside.contains(field)) {
+        let stands = known.contains(&field)
+            || EXAMPLE.contains(&format!("{{ {field} = "))
+            || EXAMPLE.contains(&format!(", {field} = "));
+        assert!(stands, "config.toml does not show `{field}`");
+    }
+}
