@@ -18,4 +18,6 @@ pub mod http;
 pub mod app;
 pub mod lifecycle;
 
+pub mod fixtures;
+
 pub mod cli;

@@ -5,9 +5,12 @@ mod apify;
 mod check;
 mod database;
 mod dead_letters;
+mod demo;
 mod dossier;
+mod fixtures;
 mod migrate;
 mod output;
+mod scratch;
 mod serve;
 
 use std::path::PathBuf;
@@ -37,6 +40,11 @@ enum Command {
     Migrate,
     /// Check the configuration and say what it comes to.
     Check,
+    /// Play stored webhooks.
+    #[command(subcommand)]
+    Fixtures(fixtures::Command),
+    /// Show what the gateway does with every stored webhook, with nothing set up.
+    Demo(demo::Args),
     /// Look at dead letters, and deal with them.
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
@@ -91,6 +99,10 @@ impl Cli {
             Command::Serve(args) => serve::run(&self.config()?, args),
             Command::Migrate => migrate::run(&self.config()?),
             Command::Check => check::run(&self.config()?),
+            Command::Fixtures(command) => {
+                fixtures::run(&self.config, &Environment::of_process(), command)
+            }
+            Command::Demo(args) => demo::run(&Environment::of_process(), args),
             Command::DeadLetters(command) => dead_letters::run(&self.config()?, command),
             Command::Apify(command) => apify::run(&self.config()?, command),
         }
@@ -131,6 +143,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     for cause in error.chain() {
         if cause.is::<ConfigError>()
             || cause.is::<crate::app::BuildError>()
+            || cause.is::<crate::fixtures::SourceError>()
             || cause.is::<UsageError>()
         {
             return Exit::Usage;

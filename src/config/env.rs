@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// Variables by name. Tests pass a map.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +29,11 @@ impl Environment {
     /// Where programs are looked for.
     pub fn path(&self) -> Option<&std::ffi::OsStr> {
         self.path.as_deref()
+    }
+
+    /// Where files go that nobody needs afterwards.
+    pub fn temp_dir(&self) -> PathBuf {
+        self.get("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from)
     }
 
     /// The settings that variables override, as path and text: `SEALPOST_INGEST__LISTEN` is

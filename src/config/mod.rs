@@ -75,19 +75,24 @@ impl Config {
     pub fn load(path: &Path, environment: &Environment) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        let parse = |message: String| ConfigError::Parse {
-            path: path.to_owned(),
-            message: message.trim_end().to_owned(),
+        Self::resolve(read(path, &text, environment)?, environment)
+    }
+
+    /// Reads the file as [`Config::load`] does, but for a command that needs no source: no secret
+    /// has to be there, and neither has the file.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_without_sources(
+        path: &Path,
+        environment: &Environment,
+    ) -> Result<Self, ConfigError> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
         };
-        // By itself first: these errors show the line.
-        toml::from_str::<File>(&text).map_err(|error| parse(error.to_string()))?;
-        let mut table: toml::Table = toml::from_str(&text).map_err(|e| parse(e.to_string()))?;
-        for (keys, value) in environment.overrides() {
-            overlay(&mut table, &keys, value);
-        }
-        let file = table.try_into().map_err(|error: toml::de::Error| {
-            parse(format!("with SEALPOST_ variables: {error}"))
-        })?;
+        let file = File { source: Vec::new(), ..read(path, &text, environment)? };
         Self::resolve(file, environment)
     }
 
@@ -147,6 +152,22 @@ impl Config {
             .or_else(|| environment.get("DATABASE_URL").map(str::to_owned));
         Ok(Self { file, sources, database_url, managed })
     }
+}
+
+fn read(path: &Path, text: &str, environment: &Environment) -> Result<File, ConfigError> {
+    let parse = |message: String| ConfigError::Parse {
+        path: path.to_owned(),
+        message: message.trim_end().to_owned(),
+    };
+    // By itself first: these errors show the line.
+    toml::from_str::<File>(text).map_err(|error| parse(error.to_string()))?;
+    let mut table: toml::Table = toml::from_str(text).map_err(|e| parse(e.to_string()))?;
+    for (keys, value) in environment.overrides() {
+        overlay(&mut table, &keys, value);
+    }
+    table
+        .try_into()
+        .map_err(|error: toml::de::Error| parse(format!("with SEALPOST_ variables: {error}")))
 }
 
 impl SecretRef {

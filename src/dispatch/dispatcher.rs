@@ -1,6 +1,7 @@
 //! The loop: claim, run, settle.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -54,6 +55,8 @@ pub struct Dispatcher {
     wakeup: Wakeup,
     runner: Arc<Runner>,
     permits: Arc<Semaphore>,
+    /// Which source is asked first the next time.
+    turn: Arc<AtomicUsize>,
     tasks: TaskTracker,
 }
 
@@ -80,7 +83,9 @@ impl Dispatcher {
             handlers,
         });
         let permits = Arc::new(Semaphore::new(settings.concurrency));
-        Self { store, sources, settings, clock, wakeup, runner, permits, tasks: TaskTracker::new() }
+        let turn = Arc::default();
+        let tasks = TaskTracker::new();
+        Self { store, sources, settings, clock, wakeup, runner, permits, turn, tasks }
     }
 
     /// Claims a batch, runs it, and waits until it is settled. Gives how many deliveries were
@@ -154,15 +159,28 @@ impl Dispatcher {
         if free == 0 || self.sources.is_empty() {
             return Ok(0);
         }
-        let share = i64::try_from((free / self.sources.len()).max(1)).unwrap_or(1);
-        let now = self.clock.now();
-        let claim = self.store.claim_ready(&self.sources, now, share, self.settings.lease);
-        let leases = in_time(CLAIM_WITHIN, claim).await?;
-        let count = leases.len();
-        for lease in leases {
-            self.start(lease).await;
+        // No more is claimed than there is room for: a lease that waits for room runs out. Where
+        // there is less room than sources, they take turns.
+        let mut sources = self.sources.to_vec();
+        let mut turn = self.turn.load(Ordering::Relaxed) % sources.len();
+        sources.rotate_left(turn);
+        for asked in sources.chunks(free) {
+            turn += asked.len();
+            let share = i64::try_from(free / asked.len()).unwrap_or(1);
+            let now = self.clock.now();
+            let claim = self.store.claim_ready(asked, now, share, self.settings.lease);
+            let leases = in_time(CLAIM_WITHIN, claim).await?;
+            if leases.is_empty() {
+                continue;
+            }
+            self.turn.store(turn, Ordering::Relaxed);
+            let count = leases.len();
+            for lease in leases {
+                self.start(lease).await;
+            }
+            return Ok(count);
         }
-        Ok(count)
+        Ok(0)
     }
 
     async fn start(&self, lease: Lease) {

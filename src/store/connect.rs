@@ -130,6 +130,18 @@ impl Target {
         connection.close().await.map_err(OpenError::Connect)
     }
 
+    /// Drops the target database, whoever is still connected to it.
+    ///
+    /// # Errors
+    /// [`OpenError::Connect`].
+    pub async fn drop_if_there(&self) -> Result<(), OpenError> {
+        let name = self.0.get_database().unwrap_or(MANAGED_DATABASE).replace('"', "\"\"");
+        let mut connection = self.with_database("postgres").connect().await?;
+        let drop = sqlx::AssertSqlSafe(format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)"));
+        sqlx::raw_sql(drop).execute(&mut connection).await.map_err(OpenError::Connect)?;
+        connection.close().await.map_err(OpenError::Connect)
+    }
+
     /// Applies what is pending, under sqlx's lock: of several processes one migrates.
     ///
     /// # Errors

@@ -37,12 +37,12 @@ impl Transfer {
     fn of(total: usize) -> Self {
         let number = unique();
         // No slice ends where a group of four characters does.
-        let bytes = (0..total as u32 * 50 + 11).map(|n| (n.wrapping_mul(number) >> 3) as u8);
+        let bytes = noise(total * 50 + 11, number);
         Self {
             id: Uuid::new_v4().to_string(),
             repository: "repo_0123456789abcdef01234567",
             path: format!("images/{number}.bin"),
-            bytes: bytes.collect(),
+            bytes,
             total,
             built_at: "2026-11-20T11:59:00.000Z",
         }
@@ -97,6 +97,16 @@ async fn post(gateway: &Gateway, body: &Value) -> Answer {
 fn unlimited() -> Builder {
     let more = format!("{OPTIONS}\nlimit = {{ per_second = 100000, burst = 100000 }}");
     Gateway::builder().config(OPTIONS, &more)
+}
+
+/// Bytes without much of a pattern.
+fn noise(count: usize, seed: u32) -> Vec<u8> {
+    let mut state = seed;
+    let step = |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    };
+    (0..count).map(step).collect()
 }
 
 /// Every order of the numbers below `count`.
@@ -228,22 +238,25 @@ async fn a_chunk_that_does_not_go_with_the_first_is_set_aside_and_the_rest_still
     let gateway = &bench.gateway;
     let transfer = Transfer::of(3);
     assert_eq!(transfer.send(gateway, 0).await.status, 202);
-    let set = |index: usize, pointer: &str, value: Value| {
+    let changed = |index: usize, pointer: &str, value: Value| {
         let mut body = transfer.chunk(index);
         *body.pointer_mut(pointer).unwrap() = value;
         body
     };
     let other = "f".repeat(64);
     for (what, body) in [
-        ("other content", set(0, "/file/content", transfer.chunk(1)["file"]["content"].clone())),
-        ("another total", set(1, "/file/chunk/total", json!(2))),
-        ("a larger total", set(1, "/file/chunk/total", json!(9))),
-        ("another digest", set(1, "/file/sha", json!(other))),
-        ("another size", set(1, "/file/size", json!(transfer.bytes.len() + 1))),
-        ("another path", set(1, "/file/path", json!("images/other.bin"))),
-        ("another commit", set(1, "/commit_sha", json!("0".repeat(40)))),
-        ("another time", set(1, "/timestamp", json!("2026-11-20T11:58:00.000Z"))),
-        ("another owner", set(1, "/repository/owner", json!("somebody"))),
+        (
+            "other content",
+            changed(0, "/file/content", transfer.chunk(1)["file"]["content"].clone()),
+        ),
+        ("another total", changed(1, "/file/chunk/total", json!(2))),
+        ("a larger total", changed(1, "/file/chunk/total", json!(9))),
+        ("another digest", changed(1, "/file/sha", json!(other))),
+        ("another size", changed(1, "/file/size", json!(transfer.bytes.len() + 1))),
+        ("another path", changed(1, "/file/path", json!("images/other.bin"))),
+        ("another commit", changed(1, "/commit_sha", json!("0".repeat(40)))),
+        ("another time", changed(1, "/timestamp", json!("2026-11-20T11:58:00.000Z"))),
+        ("another owner", changed(1, "/repository/owner", json!("somebody"))),
     ] {
         bench.check(what, "docora", MIXED, post(gateway, &body)).await;
         bench.check(what, "docora", Fate::Duplicate, post(gateway, &body)).await;
@@ -535,7 +548,7 @@ async fn a_transfer_goes_on_at_another_gateway_when_the_first_is_gone() {
 async fn a_file_comes_to_the_same_whether_in_chunks_or_in_one_piece() {
     let gateway = Gateway::start().await;
     let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x10\0\0\0\x10\x08\x06\0\0\0".to_vec();
-    png.extend((0..5_000_u32).map(|n| (n * 7) as u8));
+    png.extend(noise(5_000, 7));
     let mut known: Option<Value> = None;
     for (path, chunked) in [("images/a.png", true), ("images/b.png", false)] {
         let transfer = Transfer { path: path.into(), bytes: png.clone(), ..Transfer::of(4) };
@@ -560,8 +573,7 @@ async fn a_file_comes_to_the_same_whether_in_chunks_or_in_one_piece() {
 async fn a_whole_of_64_mib_does_not_pass_through_the_memory_at_once() {
     const TOTAL: usize = 171;
     let process = Process::start().await;
-    let bytes: Vec<u8> =
-        (0..64 * 1024 * 1024_u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect();
+    let bytes = noise(64 * 1024 * 1024, 1);
     let transfer = Transfer { bytes, total: TOTAL, ..Transfer::of(TOTAL) };
     let text = STANDARD.encode(&transfer.bytes);
     let slice = text.len().div_ceil(TOTAL);

@@ -1,6 +1,7 @@
 //! From the commit to the handler's last word: order, retries, leases, and effects that happen
 //! once or not at all. Each event says itself what its handler does at which attempt.
 
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -56,7 +57,7 @@ impl Handler for Scripted {
         let others = self.running.fetch_add(1, Ordering::SeqCst);
         let mut call = format!("{name}#{}", attempt.number);
         if step == "alone" {
-            call.push_str(&format!(" beside {others}"));
+            write!(call, " beside {others}").unwrap();
         }
         self.calls.lock().unwrap().push(call);
         let result = self.play(step.as_str().unwrap(), name).await;
@@ -307,7 +308,7 @@ async fn delays_double_and_attempts_come_to_an_end() {
     for (number, delay) in [2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0].into_iter().enumerate() {
         gateway.run_until_idle().await;
         assert!((due_in(&gateway).await - delay).abs() < 0.001, "after attempt {}", number + 1);
-        gateway.clock().advance(Duration::from_secs_f64(delay) - Duration::from_millis(1));
+        gateway.clock().advance(Duration::from_secs_f64(delay - 0.001));
         assert_eq!(gateway.run_until_idle().await, 0, "not before its time");
         gateway.clock().advance(Duration::from_millis(1));
     }
@@ -516,6 +517,43 @@ async fn a_delivery_that_is_lost_every_time_comes_to_an_end() {
     assert_eq!(dead[0].0, "exhausted");
     assert!(dead[0].1.contains("lease ran out"), "{dead:?}");
     assert_eq!(handler.calls(), ["a2#1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_is_claimed_than_there_is_room_for_and_every_source_has_its_turn() {
+    let more = "\n[dispatch]\nconcurrency = 1\n";
+    let handler = Scripted::new();
+    let gateway = scripted(&handler).more_config(more).start().await;
+    for number in 0..3 {
+        send(&gateway, &format!("b{number}"), &format!("b{number}"), &["wait"]).await;
+    }
+    for source in ["cards", "cards-too"] {
+        let mut event = crate::receive::card();
+        event["name"] = json!(source);
+        event["steps"] = json!(["wait"]);
+        let answer = gateway.send(source, Some("create"), event.to_string().as_bytes()).await;
+        assert_eq!(answer.what(), "accepted", "{}", answer.text);
+    }
+    let stop = CancellationToken::new();
+    let (dispatcher, token) = (gateway.dispatcher().clone(), stop.clone());
+    let running = tokio::task::spawn(async move { dispatcher.run(&token).await });
+    let mut order = Vec::new();
+    for _ in 0..5 {
+        while handler.running.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        let leased = "SELECT count(*) FROM deliveries WHERE state = 'leased'";
+        assert_eq!(gateway.count(leased).await, 1);
+        order.extend(handler.calls());
+        handler.gate.add_permits(1);
+        while order.len() < 5 && handler.calls.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    }
+    stop.cancel();
+    running.await.unwrap();
+    let place = |name: &str| order.iter().position(|call| call == name).unwrap();
+    assert!(place("cards#1") < 3 && place("cards-too#1") < 3, "{order:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

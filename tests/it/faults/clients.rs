@@ -1,5 +1,7 @@
 //! Senders that leave as soon as they have sent their last byte.
 
+use std::fmt::Write;
+
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
@@ -28,7 +30,7 @@ async fn send_and_leave(gateway: &Gateway, number: usize, leaves: Leaves) -> Opt
         body.len()
     );
     for (name, value) in headers {
-        request.push_str(&format!("{name}: {value}\r\n"));
+        write!(request, "{name}: {value}\r\n").unwrap();
     }
     request.push_str("\r\n");
     request.push_str(&body);

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::OwnedMutexGuard;
 use tokio::task::JoinHandle;
 
 use super::proxy::PATIENCE;
@@ -54,6 +55,8 @@ const CONFIG: &str = r#"
 pub(super) struct Process {
     child: Child,
     log: Arc<Mutex<String>>,
+    /// Held by whoever does not want its log to be read.
+    reading: Arc<tokio::sync::Mutex<()>>,
     folder: TempDir,
 }
 
@@ -95,15 +98,17 @@ impl Process {
         let mut child = command.spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let written = Arc::clone(&log);
+        let (written, reading) = (Arc::clone(&log), Arc::default());
+        let may_read: Arc<tokio::sync::Mutex<()>> = Arc::clone(&reading);
         tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
+                let _reading = may_read.lock().await;
                 let mut log = written.lock().unwrap();
                 log.push_str(&line);
                 log.push('\n');
             }
         });
-        Self { child, log, folder }
+        Self { child, log, reading, folder }
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -112,6 +117,11 @@ impl Process {
 
     pub(super) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// Nobody reads its log while this is held.
+    pub(super) async fn unread(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.reading).lock_owned().await
     }
 
     pub(super) fn signal(&self, signal: Signal) {

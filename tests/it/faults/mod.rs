@@ -16,5 +16,6 @@ mod outages;
 mod proxy;
 mod sharing;
 mod stop;
+mod surroundings;
 mod transfer;
 mod wire;

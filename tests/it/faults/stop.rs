@@ -99,7 +99,7 @@ impl Own {
         // The server's account must be able to get there.
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
         let config =
-            format!("[postgres.managed]\ndata_dir = {:?}\n", folder.path().join("postgres"));
+            format!("[postgres.managed]\ndata_dir = '{}/postgres'\n", folder.path().display());
         Self { folder, config }
     }
 

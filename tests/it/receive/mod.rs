@@ -3,6 +3,7 @@
 //! A [`Bench`] sends one request after the other. After each it looks at every table, at the
 //! counter of the request's outcome, and whether another source still takes a good event.
 
+mod alike;
 mod bodies;
 mod framing;
 mod freshness;

@@ -1,12 +1,14 @@
 //! Bytes written by hand, for what no client would send.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use reqwest::header::HeaderMap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::harness::Gateway;
+use crate::harness::{Answer, Gateway};
 
 /// The longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -17,6 +19,14 @@ pub(crate) struct RawAnswer {
     pub(crate) status: u16,
     pub(crate) head: String,
     pub(crate) body: String,
+}
+
+impl RawAnswer {
+    /// As a client would give it, without its headers.
+    pub(crate) fn parsed(self) -> Answer {
+        let json = serde_json::from_str(&self.body).unwrap_or_default();
+        Answer { status: self.status, headers: HeaderMap::default(), text: self.body, json }
+    }
 }
 
 /// A connection.
@@ -46,11 +56,10 @@ impl Wire {
             if let Some(answer) = self.take() {
                 return Some(answer);
             }
-            let mut piece = [0; 16 * 1024];
-            let read = tokio::time::timeout(PATIENCE, self.stream.read(&mut piece)).await;
-            match read.expect("an answer or an end in time") {
-                Ok(0) | Err(_) => return None,
-                Ok(bytes) => self.read.extend_from_slice(&piece[..bytes]),
+            let reading = self.stream.read_buf(&mut self.read);
+            let read = tokio::time::timeout(PATIENCE, reading).await;
+            if matches!(read.expect("an answer or an end in time"), Ok(0) | Err(_)) {
+                return None;
             }
         }
     }
@@ -93,7 +102,7 @@ pub(crate) fn request(path: &str, headers: &[(String, String)], body: &[u8]) -> 
 pub(crate) fn head(path: &str, headers: &[(String, String)], line: &str) -> Vec<u8> {
     let mut text = format!("POST {path} HTTP/1.1\r\nHost: gateway\r\n{line}\r\n");
     for (name, value) in headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
+        write!(text, "{name}: {value}\r\n").expect("room");
     }
     text.push_str("\r\n");
     text.into_bytes()

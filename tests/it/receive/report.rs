@@ -27,10 +27,10 @@ async fn each_request_is_one_line_and_one_count_and_no_line_says_what_is_secret(
         ("user-agent".to_owned(), "\u{1b}[31mcanary-in-a-header\u{1b}[0m".to_owned()),
         ("cookie".to_owned(), "session=canary-in-a-cookie".to_owned()),
     ];
-    let noisy: Vec<_> = signed.iter().chain(&noise[1..]).cloned().collect();
+    let cluttered: Vec<_> = signed.iter().chain(&noise[1..]).cloned().collect();
     let cases = [
         ("accepted", "", "stripe", "/hooks/billing", &signed[..], body.as_str()),
-        ("duplicate", "seen_before", "stripe", query, &noisy, &body),
+        ("duplicate", "seen_before", "stripe", query, &cluttered, &body),
         ("rejected", "sig_mismatch", "stripe", "/hooks/billing", &forged, &body),
         ("rejected", "ts_malformed", "stripe", "/hooks/billing", &stale, &body),
         ("rejected", "sig_missing", "stripe", query, &noise[1..], &body),

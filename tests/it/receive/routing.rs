@@ -13,8 +13,7 @@ async fn to(bench: &Bench, path: &str, headers: &[(String, String)], body: &[u8]
     wire.write(&request(path, headers, body)).await;
     let raw = wire.answer().await.expect("an answer");
     assert!(!(300..400).contains(&raw.status), "never a redirect: {path}");
-    let json = serde_json::from_str(&raw.body).unwrap_or_default();
-    Answer { status: raw.status, headers: Default::default(), text: raw.body, json }
+    raw.parsed()
 }
 
 #[tokio::test]

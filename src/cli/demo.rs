@@ -1,0 +1,89 @@
+//! `sealpost demo`: on a machine that has nothing, show in a few seconds what the gateway does with
+//! every stored webhook.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+
+use super::fixtures::{Progress, a_signal, exit, interruptible};
+use super::scratch::Scratch;
+use super::{Exit, block_on};
+use crate::config::{Config, Environment, File};
+use crate::fixtures::{self, Configuration, EMBEDDED, Running, Work};
+
+/// How long a delivery may take until it counts as unfinished.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Keep the gateway running afterwards, and say how to send it more.
+    #[arg(long)]
+    stay: bool,
+}
+
+#[expect(clippy::print_stdout, reason = "the command's data")]
+pub(super) fn run(environment: &Environment, args: &Args) -> anyhow::Result<Exit> {
+    let began = Instant::now();
+    let fixtures = fixtures::embedded()?;
+    let configuration = Configuration::make_up()?;
+    let config = &configuration.config;
+    // What is configured here is left alone: only the way to PostgreSQL's programs counts.
+    let settings = Config::resolve(File::default(), environment)?.managed;
+    let scratch = Scratch::start(environment, settings)?;
+    block_on(async {
+        let target = scratch.target("sealpost")?;
+        let played = interruptible(async {
+            target.create_if_missing().await?;
+            let running = Running::start(config, target, true).await?;
+            let player = running.player(config, Work::Wait(PATIENCE))?;
+            let mut progress = Progress::over(fixtures.len());
+            let played = player.play_side_by_side(&fixtures, |fixture| progress.next(fixture));
+            let played = played.await;
+            drop(progress);
+            Ok((running, played))
+        });
+        let (running, played) = played.await?;
+        println!("{}", fixtures::table(&played));
+        print!("{}", fixtures::diff(&played));
+        println!("{}", fixtures::summary(&played, began.elapsed()));
+        if args.stay {
+            write_down(scratch.folder(), &configuration)?;
+            println!("\n{}", how_to_go_on(&running, scratch.folder()));
+            a_signal().await?;
+        }
+        running.stop().await;
+        Ok(exit(&played))
+    })
+}
+
+/// What another command needs to send to this gateway: configuration, secrets and fixtures.
+fn write_down(folder: &Path, configuration: &Configuration) -> anyhow::Result<()> {
+    let secrets = folder.join("secrets");
+    fs::create_dir(&secrets)?;
+    for (name, secret) in &configuration.secrets {
+        let path = secrets.join(name);
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        file.and_then(|mut file| file.write_all(secret.as_bytes()))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    fs::write(folder.join("config.toml"), Configuration::text(&secrets))?;
+    let stored = folder.join("fixtures");
+    fs::create_dir(&stored)?;
+    EMBEDDED.extract(&stored)?;
+    Ok(())
+}
+
+fn how_to_go_on(running: &Running, folder: &Path) -> String {
+    let (ingest, operator, folder) = (running.ingest, running.operator, folder.display());
+    format!(
+        "The gateway stays until it is interrupted.\n\
+         webhooks  http://{ingest}/hooks/{{source}}\n\
+         operator  http://{operator}/metrics\n\
+         again     sealpost --config {folder}/config.toml fixtures send {folder}/fixtures \
+         --to http://{ingest} --again"
+    )
+}

@@ -1,0 +1,215 @@
+//! `sealpost fixtures`: play stored webhooks, against a gateway that runs or against one of their
+//! own.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::signal::unix::{SignalKind, signal};
+use url::Url;
+
+use super::scratch::Scratch;
+use super::{Exit, block_on};
+use crate::clock::SystemClock;
+use crate::config::{Config, Environment};
+use crate::fixtures::{self, Fixture, Played, Player, Sender};
+use crate::store::Target;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Sign fixtures afresh, send them to a gateway that runs, and check its answers.
+    ///
+    /// The secrets are those of the configured sources. What becomes of the events is not looked
+    /// at: the gateway may be anywhere.
+    Send(SendArgs),
+    /// Play fixtures through gate and handlers in a database of their own, which is dropped
+    /// afterwards, and check answers, deliveries and effects.
+    Run(RunArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct SendArgs {
+    /// Files, or folders that hold them.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// The gateway, such as http://127.0.0.1:8080.
+    #[arg(long, value_name = "URL")]
+    to: Url,
+    /// The source that all of them go to; by default the configured one of their provider.
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// The gateway may have seen them before: take a duplicate for what was new then.
+    #[arg(long)]
+    again: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RunArgs {
+    /// Files, or folders that hold them.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+struct Output {
+    /// How the result is written.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Format {
+    Table,
+    Json,
+}
+
+pub(super) fn run(
+    config: &Path,
+    environment: &Environment,
+    command: &Command,
+) -> anyhow::Result<Exit> {
+    match command {
+        Command::Send(args) => send(Config::load(config, environment)?, args),
+        Command::Run(args) => {
+            offline(&Config::load_without_sources(config, environment)?, environment, args)
+        }
+    }
+}
+
+fn send(config: Config, args: &SendArgs) -> anyhow::Result<Exit> {
+    let fixtures = fixtures::load(&args.paths)?;
+    let began = Instant::now();
+    let player = Player {
+        config,
+        source: args.source.clone(),
+        sender: Sender::new(args.to.as_str())?,
+        clock: Arc::new(SystemClock),
+        inside: None,
+        again: args.again,
+    };
+    // Nothing is sent before it is clear where everything goes.
+    for fixture in &fixtures {
+        player.source_of(fixture)?;
+    }
+    let played = block_on(interruptible(async {
+        let mut progress = Progress::over(fixtures.len());
+        let mut played = Vec::with_capacity(fixtures.len());
+        for fixture in &fixtures {
+            progress.next(fixture);
+            played.push(player.play(fixture).await);
+        }
+        Ok(played)
+    }))?;
+    show(&played, &args.output, began)
+}
+
+fn offline(config: &Config, environment: &Environment, args: &RunArgs) -> anyhow::Result<Exit> {
+    let fixtures = fixtures::load(&args.paths)?;
+    if fixtures.is_empty() {
+        return show(&[], &args.output, Instant::now());
+    }
+    let name = format!("sealpost_fixtures_{}", hex::encode(rand::random::<[u8; 6]>()));
+    let (target, _scratch) = match &config.database_url {
+        Some(url) => (Target::from_url(url)?.with_database(&name), None),
+        None => {
+            let scratch = Scratch::start(environment, config.managed.clone())?;
+            (scratch.target(&name)?, Some(scratch))
+        }
+    };
+    let began = Instant::now();
+    let played = block_on(async {
+        target.create_if_missing().await?;
+        let mut progress = Progress::over(fixtures.len());
+        let running = fixtures::run(target.clone(), &fixtures, |fixture| progress.next(fixture));
+        let played = interruptible(async { Ok(running.await?) }).await;
+        // Whatever happened: nobody needs it any more.
+        target.drop_if_there().await?;
+        played
+    })?;
+    show(&played, &args.output, began)
+}
+
+#[expect(clippy::print_stdout, reason = "the command's data")]
+#[expect(clippy::print_stderr, reason = "why there are no data")]
+fn show(played: &[Played], output: &Output, began: Instant) -> anyhow::Result<Exit> {
+    match output.format {
+        Format::Json => println!("{}", serde_json::to_string_pretty(played)?),
+        Format::Table if played.is_empty() => eprintln!("no fixture there"),
+        Format::Table => {
+            println!("{}", fixtures::table(played));
+            print!("{}", fixtures::diff(played));
+            println!("{}", fixtures::summary(played, began.elapsed()));
+        }
+    }
+    Ok(exit(played))
+}
+
+/// Failed where anything differs; nothing matched where nothing was played.
+pub(super) fn exit(played: &[Played]) -> Exit {
+    if played.iter().any(|one| !one.is_as_expected()) {
+        return Exit::Failed;
+    }
+    if played.iter().all(|one| one.skipped.is_some()) { Exit::NothingMatched } else { Exit::Ok }
+}
+
+/// Says on a terminal what is being played.
+pub(super) struct Progress {
+    total: usize,
+    begun: usize,
+    shown: bool,
+}
+
+impl Progress {
+    pub(super) fn over(total: usize) -> Self {
+        Self { total, begun: 0, shown: std::io::stderr().is_terminal() }
+    }
+
+    pub(super) fn next(&mut self, fixture: &Fixture) {
+        self.begun += 1;
+        self.say(&format!("[{}/{}] {}", self.begun, self.total, fixture.label()));
+    }
+
+    fn say(&self, line: &str) {
+        if self.shown {
+            // Over the last line; a terminal that is gone is no reason to stop.
+            write!(std::io::stderr(), "\r\x1b[2K{line}").ok();
+            std::io::stderr().flush().ok();
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.say("");
+    }
+}
+
+/// Does the work, unless somebody interrupts it: then it is an error, and what comes after it, such
+/// as tidying up, is still done.
+pub(super) async fn interruptible<T>(
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    tokio::select! {
+        done = work => done,
+        interrupted = a_signal() => {
+            interrupted?;
+            Err(anyhow::anyhow!("interrupted"))
+        }
+    }
+}
+
+/// Waits until somebody wants the program to end.
+pub(super) async fn a_signal() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! A database that nobody needs afterwards, and the folder that it may stand in.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use crate::config::Environment;
+use crate::postgres::{Cluster, Settings};
+use crate::store::Target;
+
+/// A folder with a cluster in it. Dropping it stops the cluster and removes both.
+pub(super) struct Scratch {
+    cluster: Option<Cluster>,
+    folder: PathBuf,
+}
+
+impl Scratch {
+    /// Creates both. `settings` says where PostgreSQL's programs are.
+    pub(super) fn start(environment: &Environment, settings: Settings) -> anyhow::Result<Self> {
+        let name = format!("sealpost-{}", hex::encode(rand::random::<[u8; 6]>()));
+        let folder = environment.temp_dir().join(name);
+        std::fs::create_dir(&folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
+        let mut scratch = Self { cluster: None, folder };
+        // The server's account, which for root is another one, has to get through.
+        std::fs::set_permissions(&scratch.folder, Permissions::from_mode(0o755))?;
+        let data_dir = scratch.folder.join("postgres");
+        scratch.cluster = Some(Cluster::start(&Settings { data_dir, ..settings })?);
+        Ok(scratch)
+    }
+
+    /// The database of this name in it.
+    pub(super) fn target(&self, name: &str) -> anyhow::Result<Target> {
+        let cluster = self.cluster.as_ref().context("the cluster is not running")?;
+        Ok(Target::in_cluster(cluster.endpoint()).with_database(name))
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let data = self.cluster.take().map(|cluster| cluster.data_dir().to_owned());
+        // Where root may not keep it here, it is kept in a folder of its own elsewhere.
+        let elsewhere = data.as_deref().and_then(Path::parent);
+        for folder in elsewhere.into_iter().chain([self.folder.as_path()]) {
+            if let Err(error) = std::fs::remove_dir_all(folder)
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
+                tracing::warn!(folder = %folder.display(), %error, "cannot remove the folder");
+            }
+        }
+    }
+}

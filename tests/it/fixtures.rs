@@ -1,0 +1,244 @@
+//! Every stored webhook comes to what it says, and every provider has what it needs of them.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use sealpost::fixtures::{self, Played, Shows, Vector, Verdict};
+use sealpost::providers::{self, CATALOGUE, Entry};
+
+use serde_json::Value;
+
+use crate::harness::{self, database};
+
+/// How far in the future a signature may lie, as for a source that does not say otherwise.
+const MAX_FUTURE: Duration = Duration::from_mins(5);
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures")
+}
+
+fn vectors(entry: &Entry) -> Vec<Vector> {
+    Vector::load(&root().join(entry.name).join("vectors.json")).expect("vectors")
+}
+
+async fn play(folder: &Path) -> Vec<Played> {
+    let fixtures = fixtures::load(&[folder.to_owned()]).expect("fixtures");
+    assert!(!fixtures.is_empty(), "{} holds none", folder.display());
+    fixtures::run(database::fresh().await, &fixtures, |_| {}).await.expect("a gateway")
+}
+
+async fn passes(provider: &str) {
+    let played = play(&root().join(provider)).await;
+    assert!(played.iter().all(Played::is_as_expected), "\n{}", fixtures::diff(&played));
+    assert!(played.iter().all(|one| one.skipped.is_none() && one.provider == provider));
+    let outcomes: BTreeSet<&str> = played.iter().map(Played::outcome).collect();
+    for outcome in ["handled", "quarantined", "refused", "duplicate"] {
+        assert!(outcomes.contains(outcome), "no fixture of {provider} is {outcome}");
+    }
+}
+
+// One test each, so that they run side by side.
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_fixture_of_apify_comes_to_what_it_says() {
+    passes("apify").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_fixture_of_the_bot_comes_to_what_it_says() {
+    passes("bot").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_fixture_of_docora_comes_to_what_it_says() {
+    passes("docora").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_fixture_of_stripe_comes_to_what_it_says() {
+    passes("stripe").await;
+}
+
+#[test]
+fn no_provider_is_left_out_above() {
+    let source = include_str!("fixtures.rs");
+    for entry in CATALOGUE {
+        let call = format!("passes(\"{}\")", entry.name);
+        assert!(source.contains(&call), "`{call}` stands in no test");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fixture_that_comes_to_something_else_fails_and_says_how() {
+    let folder = tempfile::tempdir().unwrap();
+    let stored = root().join("stripe/checkout-completed.json");
+    let text = std::fs::read_to_string(stored).unwrap();
+    for (name, from, to) in [
+        ("wrong-answer", "\"status\": 202", "\"status\": 200"),
+        ("wrong-count", "\"object_id\": \"inv_", "\"object_id\": \"other_"),
+        ("wrong-outcome", "\"outcome\": \"handled\"", "\"outcome\": \"ignored\""),
+        ("wrong-row", "\"amount\": 12100,", "\"amount\": 1,"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        // Each with an event and an invoice of its own.
+        let text = text
+            .replace("\"checkout-completed\"", &format!("\"{name}\""))
+            .replace("checkout_completed", name)
+            .replace("inv_checkout", &format!("inv_{name}"))
+            .replace(from, to);
+        std::fs::write(folder.path().join(format!("{name}.json")), text).unwrap();
+    }
+    let played = play(folder.path()).await;
+    let found = played.iter().map(|one| match one.differences.as_slice() {
+        [only] => (only.what.as_str(), only.expected.as_str(), only.got.as_str()),
+        several => panic!("{}: {several:?}", one.fixture),
+    });
+    let found: Vec<_> = found.collect();
+    assert_eq!((found[0].0, found[0].1), ("answer 1, status", "200"));
+    assert!(found[0].2.starts_with("202 {"), "{}", found[0].2);
+    let count = "stripe_objects where {\"object_id\":\"other_wrong-count\"}";
+    assert_eq!(found[1], (count, "1 row", "no row"));
+    assert_eq!(found[2], ("delivery to stripe, outcome", "ignored", "handled"));
+    let row = "stripe_payments where {\"invoice_id\":\"inv_wrong-row\"}, row 1, amount";
+    assert_eq!(found[3], (row, "1", "12100"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fixtures_are_sent_to_a_gateway_that_runs_and_its_answers_are_checked() {
+    let config = include_str!("harness/config.toml");
+    let (url, shutdown) = harness::gateway_on_the_wall_clock().await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("config.toml"), config).unwrap();
+    let send = |what: &Path, more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sealpost"));
+        command.arg("--config").arg(folder.path().join("config.toml"));
+        command.args(["fixtures", "send", "--to", &url]).arg(what).args(more);
+        command.envs(harness::SECRETS.iter().copied());
+        let output = command.output().expect("it starts");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let stripe = root().join("stripe");
+    let (exit, sent, error) = send(&stripe, &["--format", "json"]);
+    assert_eq!(exit, Some(0), "{sent}{error}");
+    let sent: Vec<Value> = serde_json::from_str(&sent).expect("JSON");
+    assert_eq!(sent.len(), fixtures::load(&[stripe.clone()]).unwrap().len());
+    assert!(sent.iter().all(|one| one["source"] == "billing" && one["as_expected"] == true));
+
+    let (exit, sent, _) = send(&stripe, &[]);
+    assert_eq!(exit, Some(1), "what was seen before is not new: {sent}");
+    assert!(sent.contains("answer 1, status\n    - 202\n    + 200"), "{sent}");
+    let (exit, sent, _) = send(&stripe, &["--again"]);
+    assert_eq!(exit, Some(0), "{sent}");
+
+    let docora = root().join("docora");
+    let (exit, _, error) = send(&docora, &[]);
+    assert_eq!(exit, Some(64));
+    assert!(error.contains("`cards`, `cards-too`: choose one with --source"), "{error}");
+    let one = docora.join("create-markdown.json");
+    assert_eq!(send(&one, &["--source", "cards"]).0, Some(0));
+    assert_eq!(send(&one, &["--source", "billing"]).0, Some(64));
+
+    let empty = tempfile::tempdir().unwrap();
+    assert_eq!(send(empty.path(), &[]).0, Some(2));
+    shutdown.soft().cancel();
+}
+
+#[test]
+fn the_demo_plays_every_fixture_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    // The server's account must be able to get there.
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), mode).unwrap();
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_sealpost"));
+    let output = demo.arg("demo").env("TMPDIR", folder.path()).output().expect("it starts");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}{complained}");
+    for fixture in fixtures::embedded().unwrap() {
+        let line = format!("{} ", fixture.label());
+        assert!(said.lines().any(|said| said.starts_with(&line)), "{line} is not in\n{said}");
+    }
+    assert!(said.ends_with("; all as expected\n"), "{said}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn every_vector_is_judged_as_it_says() {
+    for entry in CATALOGUE {
+        let vectors = vectors(entry);
+        assert!(!vectors.is_empty(), "{} has no vectors", entry.name);
+        let mut names = BTreeSet::new();
+        for vector in &vectors {
+            let which = format!("{}: {}", entry.name, vector.name);
+            assert!(names.insert(&vector.name), "{which} stands twice");
+            let verdict =
+                vector.judge(entry, MAX_FUTURE).unwrap_or_else(|e| panic!("{which}: {e}"));
+            match vector.verdict {
+                Verdict::Accepted => assert_eq!(verdict, None, "{which}: {}", vector.why),
+                Verdict::Refused => {
+                    assert!(vector.reason.is_some(), "{which} has no reason");
+                    assert_eq!(verdict, vector.reason.as_deref(), "{which}: {}", vector.why);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_provider_has_a_vector_for_what_it_lets_in_and_for_every_kind_of_refusal() {
+    for entry in CATALOGUE {
+        let vectors = vectors(entry);
+        let accepted = vectors.iter().any(|vector| vector.verdict == Verdict::Accepted);
+        assert!(accepted, "{} has no accepted vector", entry.name);
+        for kind in Shows::ALL {
+            let shows = vectors.iter().find(|vector| vector.shows == Some(kind));
+            let vector = shows.unwrap_or_else(|| panic!("{} has no {kind:?} vector", entry.name));
+            assert_eq!(vector.verdict, Verdict::Refused, "{}: {}", entry.name, vector.name);
+            assert_eq!(vector.reason.as_deref(), Some(kind.reason()), "{}", vector.name);
+        }
+    }
+}
+
+#[test]
+fn every_provider_has_fixtures_and_a_row_in_the_readme() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = std::fs::read_to_string(readme).expect("README.md");
+    for entry in CATALOGUE {
+        let folder = root().join(entry.name);
+        let fixtures = fixtures::load(std::slice::from_ref(&folder)).expect("fixtures");
+        assert!(!fixtures.is_empty(), "{} has no fixtures", entry.name);
+        for fixture in &fixtures {
+            assert_eq!(fixture.provider.name, entry.name, "{}", fixture.name);
+        }
+        let row = format!("| `{}` |", entry.name);
+        assert!(
+            readme.lines().any(|line| line.starts_with(&row)),
+            "README.md has no row `{row}` in its table of providers"
+        );
+    }
+}
+
+#[test]
+fn every_folder_of_fixtures_belongs_to_a_provider() {
+    for entry in std::fs::read_dir(root()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(providers::find(&name).is_some(), "fixtures/{name} belongs to nobody");
+    }
+}
+
+#[test]
+fn the_program_holds_the_fixtures_of_the_source_tree() {
+    let stored = fixtures::load(&[root()]).expect("fixtures");
+    let embedded = fixtures::embedded().expect("fixtures");
+    let labels = |fixtures: &[fixtures::Fixture]| {
+        fixtures.iter().map(fixtures::Fixture::label).collect::<Vec<_>>()
+    };
+    assert_eq!(labels(&stored), labels(&embedded));
+    for file in fixtures::EMBEDDED.dirs().flat_map(|folder| folder.files()) {
+        let path = root().join(file.path());
+        assert_eq!(std::fs::read(&path).unwrap(), file.contents(), "{}", path.display());
+    }
+}

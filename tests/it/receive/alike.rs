@@ -1,0 +1,86 @@
+//! Every source of every kind refuses alike.
+
+use sealpost::clock::Clock;
+use serde_json::json;
+
+use super::{Bench, card, unique, value, with};
+
+/// Headers that prove nothing, and may be missing or odd.
+const PLAIN: &[&str] = &["content-type", "accept", "accept-encoding", "user-agent"];
+
+#[tokio::test]
+async fn whatever_is_wrong_with_a_proof_the_answer_is_the_same_and_nothing_is_left() {
+    let bench = Bench::start().await;
+    let gateway = &bench.gateway;
+    let now = gateway.clock().now().unix_timestamp();
+    let guild = ("x-guild-id".to_owned(), "123456789012345678".to_owned());
+    let native = ("fixture-form".to_owned(), "native".to_owned());
+    let run = ("fixture-run-key".to_owned(), "5f0c6a3e-6f3e-4b52-9c39-0a8f3a8f3f10".to_owned());
+    for (source, action, extra) in [
+        ("billing", None, vec![]),
+        ("closed", None, vec![]),
+        ("cards", Some("create"), vec![]),
+        ("apify-runs", None, vec![]),
+        ("apify-runs", None, vec![run.clone()]),
+        ("apify-verify", None, vec![run]),
+        ("bot", None, vec![]),
+        ("bot", None, vec![guild.clone()]),
+        ("bot", None, vec![guild, native]),
+    ] {
+        let body = match source {
+            "cards" => card().to_string(),
+            _ => json!({ "id": unique(), "object": "event", "type": "x" }).to_string(),
+        };
+        let body = body.as_bytes();
+        let signed = gateway.sign(source, body, &extra);
+        let proving: Vec<&String> = signed
+            .iter()
+            .map(|(name, _)| name)
+            .filter(|name| !PLAIN.contains(&name.as_str()))
+            .collect();
+        assert!(!proving.is_empty(), "{source}");
+        let mut wrong = vec![("no header".to_owned(), vec![])];
+        for name in proving {
+            let text = value(&signed, name);
+            let mut flipped = text.to_owned();
+            let last = if flipped.pop() == Some('0') { '1' } else { '0' };
+            flipped.push(last);
+            let without = signed.iter().filter(|(header, _)| header != name).cloned().collect();
+            let again = (name.clone(), text.to_owned());
+            let twice: Vec<_> = signed.iter().cloned().chain([again]).collect();
+            wrong.push((format!("{name} missing"), without));
+            wrong.push((format!("{name} twice"), twice));
+            for (what, other) in [
+                ("another", flipped),
+                ("empty", String::new()),
+                ("no text", format!("{text}\u{e9}")),
+                ("longer", format!("{text},{text}")),
+                ("shorter", text[..text.len() / 2].to_owned()),
+                ("huge", format!("{text}{}", "a".repeat(8_000))),
+            ] {
+                wrong.push((format!("{name} {what}"), with(&signed, name, other)));
+            }
+        }
+        for offset in [-100_000, 100_000] {
+            wrong
+                .push((format!("{offset} s"), gateway.sign_at(source, body, &extra, now + offset)));
+        }
+        for (what, headers) in wrong {
+            // The guild may be absent, and is none then: it is signed, so this is no longer it.
+            let answer = gateway.send_raw(source, action, &headers, body).await;
+            assert_eq!(answer.status, 401, "{source}: {what}: {}", answer.text);
+            assert_eq!(answer.text, bench.unauthorized, "{source}: {what}");
+        }
+        let other = gateway.send_raw(source, action, &signed, b"{\"other\":1}").await;
+        assert_eq!(
+            (other.status, &other.text),
+            (401, &bench.unauthorized),
+            "{source}: other bytes"
+        );
+        for table in ["events", "event_keys", "deliveries", "chunk_transfers", "chunk_buffer"] {
+            assert_eq!(gateway.rows(table).await.len(), 0, "{source}: {table}");
+        }
+    }
+    bench.still_takes_good_events("every refusal", "none").await;
+    bench.finish().await;
+}
