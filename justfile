@@ -16,7 +16,7 @@ lint:
 
 # Build the documentation
 doc:
-    cargo doc --no-deps --document-private-items
+    cargo doc --no-deps
 
 # Run every test, against a PostgreSQL of their own
 test:

@@ -236,6 +236,9 @@ impl Act {
         // Also when it broke off: what is done is done.
         done.print(action, self.format)?;
         ended?;
+        for id in self.ids.iter().filter(|id| !done.knows(**id)) {
+            super::talk(&format!("there is no delivery {id}"));
+        }
         Ok(if done.refused.is_empty() { Exit::Ok } else { Exit::Failed })
     }
 
@@ -276,6 +279,10 @@ struct Done {
 }
 
 impl Done {
+    fn knows(&self, id: i64) -> bool {
+        self.resolved.contains(&id) || self.refused.iter().any(|(refused, _)| *refused == id)
+    }
+
     fn print(&self, action: Action, format: Format) -> std::io::Result<()> {
         match format {
             Format::Text => {

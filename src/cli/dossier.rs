@@ -265,3 +265,52 @@ fn seen(count: Option<i32>, last: Option<OffsetDateTime>) -> String {
         _ => "its key is forgotten".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gate::Strength;
+    use crate::store::{EventId, StoredEvent};
+
+    fn preview(body: &[u8], body_size: u64) -> EventPreview {
+        let at = OffsetDateTime::UNIX_EPOCH;
+        let event = StoredEvent {
+            id: EventId::new(at),
+            tenant: "default".into(),
+            source: "cards".into(),
+            provider: "docora".into(),
+            kind: "file.update".into(),
+            action: None,
+            strength: Strength::Signed,
+            late: false,
+            secret: "0123456789ab".into(),
+            skew_seconds: None,
+            received_at: at,
+            occurred_at: None,
+            headers: Vec::new(),
+            claims: None,
+            envelope: None,
+            body: Bytes::copy_from_slice(body),
+        };
+        EventPreview { event, body_size, seen_count: None, last_seen_at: None }
+    }
+
+    #[test]
+    fn a_character_that_the_cut_has_halved_does_not_make_text_binary() {
+        let body = "né".as_bytes();
+        assert_eq!(as_text(&preview(&body[..2], 3)), Some("n"));
+        assert_eq!(as_text(&preview(body, 3)), Some("né"));
+        assert_eq!(as_text(&preview(&body[..2], 2)), None, "whole, and not text");
+        assert_eq!(as_text(&preview(b"\xffn", 3)), None, "not halved: not text");
+    }
+
+    #[test]
+    fn a_body_that_is_no_text_is_shown_in_hexadecimal() {
+        let mut page = Page::default();
+        page.body(&preview(b"\x89PNG\r\n\x1a\n", 70_000));
+        let row = "00000000  89 50 4e 47 0d 0a 1a 0a                          .PNG....\n";
+        assert_eq!(page.0, format!("Body, 70000 bytes, the beginning\n{row}"));
+        let json = body(&preview(b"\xff", 1));
+        assert_eq!((&json["encoding"], &json["content"]), (&"hex".into(), &"ff".into()));
+    }
+}

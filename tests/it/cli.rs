@@ -257,6 +257,9 @@ async fn many_are_dealt_with_only_after_a_dry_run_and_one_at_once() {
     let one = ["dead-letters", "discard", "1", "--reason", "no event", "--actor", "ada"];
     insta::assert_snapshot!(program.run(&one).redacted());
     insta::assert_snapshot!(program.run(&one).redacted());
+    let unknown = ["dead-letters", "discard", "1", "999", "--reason", "no event"];
+    let unknown = program.run(&unknown);
+    assert!(unknown.stderr.contains("there is no delivery 999"), "{}", unknown.all());
 
     let done = program.json(&[&many[..], &["--yes", "--format", "json"]].concat());
     assert_eq!(done["resolved"], json!([2, 3]));

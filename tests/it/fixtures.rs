@@ -124,7 +124,7 @@ async fn fixtures_are_sent_to_a_gateway_that_runs_and_its_answers_are_checked() 
     let (exit, sent, error) = send(&stripe, &["--format", "json"]);
     assert_eq!(exit, Some(0), "{sent}{error}");
     let sent: Vec<Value> = serde_json::from_str(&sent).expect("JSON");
-    assert_eq!(sent.len(), fixtures::load(&[stripe.clone()]).unwrap().len());
+    assert_eq!(sent.len(), fixtures::load(std::slice::from_ref(&stripe)).unwrap().len());
     assert!(sent.iter().all(|one| one["source"] == "billing" && one["as_expected"] == true));
 
     let (exit, sent, _) = send(&stripe, &[]);

@@ -19,6 +19,7 @@
     clippy::format_collect,
     clippy::format_push_string,
     clippy::large_futures,
+    clippy::redundant_closure_for_method_calls,
     clippy::similar_names,
     clippy::unchecked_time_subtraction,
     clippy::unnecessary_debug_formatting,
