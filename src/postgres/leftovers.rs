@@ -10,6 +10,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Instant;
 
+use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
@@ -104,9 +105,14 @@ fn processes_in(dir: &Path) -> Vec<Pid> {
 fn is_ours(pid: Pid) -> bool {
     match fs::read(format!("/proc/{pid}/cmdline")) {
         Ok(line) => line.is_empty() || contains(&line, CLUSTER_NAME.as_bytes()),
-        // Gone in the meantime.
-        Err(error) => error.kind() == io::ErrorKind::NotFound,
+        Err(error) => is_gone(&error),
     }
+}
+
+/// Whether the error says that the process ended in the meantime: before its file was opened, or
+/// between that and reading it.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::ESRCH as i32)
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
@@ -116,4 +122,26 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 fn named_pid(file: &Path) -> Option<Pid> {
     let content = fs::read_to_string(file).ok()?;
     content.lines().next()?.trim().parse().ok().map(Pid::from_raw)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read as _;
+
+    #[test]
+    fn a_process_that_ends_while_it_is_looked_at_is_gone_and_not_a_stranger() {
+        let mut child = std::process::Command::new("cat")
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut file = fs::File::open(format!("/proc/{}/cmdline", child.id())).unwrap();
+        let pid = Pid::from_raw(child.id().try_into().unwrap());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let error = file.read_to_end(&mut Vec::new()).unwrap_err();
+        assert!(is_gone(&error), "{error}");
+        assert!(is_ours(pid));
+    }
 }
