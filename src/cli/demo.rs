@@ -36,17 +36,17 @@ pub(super) fn run(environment: &Environment, args: &Args) -> anyhow::Result<Exit
     let scratch = Scratch::start(environment, settings)?;
     block_on(async {
         let target = scratch.target("sealpost")?;
-        let played = interruptible(async {
+        let playing = interruptible(async {
             target.create_if_missing().await?;
             let running = Running::start(config, target, true).await?;
             let player = running.player(config, Work::Wait(PATIENCE))?;
             let mut progress = Progress::over(fixtures.len());
-            let played = player.play_side_by_side(&fixtures, |fixture| progress.next(fixture));
-            let played = played.await;
+            let all = player.play_side_by_side(&fixtures, |fixture| progress.next(fixture));
+            let results = all.await;
             drop(progress);
-            Ok((running, played))
+            Ok((running, results))
         });
-        let (running, played) = played.await?;
+        let (running, played) = Box::pin(playing).await?;
         println!("{}", fixtures::table(&played));
         print!("{}", fixtures::diff(&played));
         println!("{}", fixtures::summary(&played, began.elapsed()));

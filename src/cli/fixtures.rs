@@ -33,7 +33,7 @@ pub(super) struct SendArgs {
     /// Files, or folders that hold them.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// The gateway, such as `http://127.0.0.1:8080`.
+    /// The gateway, such as <http://127.0.0.1:8080>.
     #[arg(long, value_name = "URL")]
     to: Url,
     /// The source that all of them go to; by default the configured one of their provider.
@@ -96,16 +96,11 @@ fn send(config: Config, args: &SendArgs) -> anyhow::Result<Exit> {
     for fixture in &fixtures {
         player.source_of(fixture)?;
     }
-    let played = block_on(interruptible(async {
+    let results = block_on(interruptible(async {
         let mut progress = Progress::over(fixtures.len());
-        let mut played = Vec::with_capacity(fixtures.len());
-        for fixture in &fixtures {
-            progress.next(fixture);
-            played.push(player.play(fixture).await);
-        }
-        Ok(played)
+        Ok(player.play_in_order(&fixtures, |fixture| progress.next(fixture)).await)
     }))?;
-    show(&played, &args.output, began)
+    show(&results, &args.output, began)
 }
 
 fn offline(config: &Config, environment: &Environment, args: &RunArgs) -> anyhow::Result<Exit> {
@@ -125,7 +120,7 @@ fn offline(config: &Config, environment: &Environment, args: &RunArgs) -> anyhow
         target.create_if_missing().await?;
         let mut progress = Progress::over(fixtures.len());
         let running = fixtures::run(target.clone(), &fixtures, |fixture| progress.next(fixture));
-        let played = interruptible(Box::pin(async { Ok(running.await?) })).await;
+        let played = Box::pin(interruptible(async { Ok(running.await?) })).await;
         // Whatever happened: nobody needs it any more.
         target.drop_if_there().await?;
         played

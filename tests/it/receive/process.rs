@@ -19,6 +19,7 @@ pub(crate) struct Process {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
     config: Config,
+    client: reqwest::Client,
     pub(crate) ingest: String,
     pub(crate) operator: String,
     _folder: tempfile::TempDir,
@@ -54,6 +55,7 @@ impl Process {
             child,
             lines,
             config,
+            client: reqwest::Client::builder().no_proxy().build().expect("a client"),
             ingest: String::new(),
             operator: String::new(),
             _folder: folder,
@@ -104,8 +106,7 @@ impl Process {
         headers: &[(String, String)],
         body: Vec<u8>,
     ) -> (u16, String) {
-        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let mut request = client.post(format!("{}{path}", self.ingest)).body(body);
+        let mut request = self.client.post(format!("{}{path}", self.ingest)).body(body);
         for (name, value) in headers {
             request = request.header(name, value);
         }
@@ -115,7 +116,8 @@ impl Process {
 
     /// The counters of requests, by their labels.
     pub(crate) async fn counters(&self) -> HashMap<String, u64> {
-        let page = reqwest::get(format!("{}/metrics", self.operator)).await.expect("a page");
+        let page =
+            self.client.get(format!("{}/metrics", self.operator)).send().await.expect("a page");
         let page = page.text().await.expect("a text");
         let lines = page.lines().filter(|line| line.starts_with("sealpost_ingest_total{"));
         lines
