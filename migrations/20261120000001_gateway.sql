@@ -67,13 +67,13 @@ CREATE TABLE deliveries (
     event_id         uuid        NOT NULL,
     source           text        COLLATE "C" NOT NULL,
     handler          text        COLLATE "C" NOT NULL,
-    triggered_by     text        NOT NULL CHECK (triggered_by IN ('arrival', 'replay')),
+    triggered_by     text        NOT NULL,
     replay_of        bigint,
     lane             text        COLLATE "C",
     lane_position    bigint,
     lane_blocks      boolean     NOT NULL,
-    state            text        NOT NULL CHECK (state IN ('ready', 'leased', 'done', 'dead')),
-    attempts         integer     NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    state            text        NOT NULL,
+    attempts         integer     NOT NULL DEFAULT 0,
     created_at       timestamptz NOT NULL,
     due_at           timestamptz NOT NULL,
     lease_token      uuid,
@@ -82,30 +82,41 @@ CREATE TABLE deliveries (
     outcome          text,
     death_reason     text,
     last_error       text,
-    resolution       text        CHECK (resolution IN ('replayed', 'discarded')),
+    resolution       text,
     resolved_at      timestamptz,
-    CONSTRAINT leased_iff_it_has_a_lease
-        CHECK ((state = 'leased') = (lease_token IS NOT NULL)
-           AND (state = 'leased') = (lease_expires_at IS NOT NULL)),
-    CONSTRAINT finished_iff_done_or_dead
-        CHECK ((state IN ('done', 'dead')) = (finished_at IS NOT NULL)),
-    CONSTRAINT done_iff_it_has_an_outcome
-        CHECK ((state = 'done') = (outcome IS NOT NULL)),
-    CONSTRAINT dead_iff_it_has_a_reason
-        CHECK ((state = 'dead') = (death_reason IS NOT NULL)),
-    CONSTRAINT only_the_dead_are_resolved
-        CHECK (resolution IS NULL OR state = 'dead'),
-    CONSTRAINT resolved_iff_it_has_a_time
-        CHECK ((resolution IS NULL) = (resolved_at IS NULL)),
-    CONSTRAINT a_replay_names_what_it_replays
-        CHECK ((triggered_by = 'replay') = (replay_of IS NOT NULL))
+    -- One expression, first the state that every insert has: it is evaluated for every event.
+    CONSTRAINT state_and_what_goes_with_it CHECK (
+        CASE state
+        WHEN 'ready' THEN
+            num_nonnulls(lease_token, lease_expires_at, finished_at, outcome, death_reason,
+                         resolution, resolved_at) = 0
+        WHEN 'leased' THEN
+            num_nonnulls(lease_token, lease_expires_at) = 2
+            AND num_nonnulls(finished_at, outcome, death_reason, resolution, resolved_at) = 0
+        WHEN 'done' THEN
+            num_nonnulls(finished_at, outcome) = 2
+            AND num_nonnulls(lease_token, lease_expires_at, death_reason, resolution,
+                             resolved_at) = 0
+        WHEN 'dead' THEN
+            num_nonnulls(finished_at, death_reason) = 2
+            AND num_nonnulls(lease_token, lease_expires_at, outcome) = 0
+            AND (resolution IS NULL) = (resolved_at IS NULL)
+            AND COALESCE(resolution IN ('replayed', 'discarded'), true)
+        ELSE false
+        END),
+    CONSTRAINT a_replay_names_what_it_replays CHECK (
+        CASE triggered_by
+        WHEN 'arrival' THEN replay_of IS NULL
+        WHEN 'replay' THEN replay_of IS NOT NULL
+        ELSE false
+        END)
 );
 -- Exactly what the poll looks for.
 CREATE INDEX deliveries_ready  ON deliveries (source, due_at, id) WHERE state = 'ready';
 CREATE INDEX deliveries_leased ON deliveries (lease_expires_at) WHERE state = 'leased';
 -- Exactly what stands in the way of a lane's followers.
 CREATE INDEX deliveries_lane
-    ON deliveries (source, handler, lane, (COALESCE(lane_position, id)), id)
+    ON deliveries (lane, source, handler, (COALESCE(lane_position, id)), id)
     WHERE lane IS NOT NULL
       AND (state IN ('ready', 'leased') OR (state = 'dead' AND lane_blocks AND resolution IS NULL));
 -- Which lanes are at work.
