@@ -114,14 +114,11 @@ CREATE TABLE deliveries (
 -- Exactly what the poll looks for.
 CREATE INDEX deliveries_ready  ON deliveries (source, due_at, id) WHERE state = 'ready';
 CREATE INDEX deliveries_leased ON deliveries (lease_expires_at) WHERE state = 'leased';
--- Exactly what stands in the way of a lane's followers.
+-- Exactly what stands in the way of a lane's followers: what is at work in it, and what is ahead.
 CREATE INDEX deliveries_lane
     ON deliveries (lane, source, handler, (COALESCE(lane_position, id)), id)
     WHERE lane IS NOT NULL
       AND (state IN ('ready', 'leased') OR (state = 'dead' AND lane_blocks AND resolution IS NULL));
--- Which lanes are at work.
-CREATE INDEX deliveries_running ON deliveries (source, handler, lane)
-    WHERE lane IS NOT NULL AND state = 'leased';
 CREATE INDEX deliveries_dead ON deliveries (id) WHERE state = 'dead';
 CREATE INDEX deliveries_by_event ON deliveries (event_id);
 
