@@ -198,8 +198,8 @@ impl Act {
     fn mandate(&self) -> Result<Mandate, UsageError> {
         let environment = Environment::of_process();
         let user = || environment.get("USER").or_else(|| environment.get("LOGNAME"));
-        let actor = self.actor.as_deref().or_else(user);
-        let actor = actor.ok_or(UsageError("who are you? say so with --actor"))?.to_owned();
+        let named = self.actor.as_deref().or_else(user).map(str::to_owned);
+        let actor = named.or_else(account).ok_or(UsageError("who are you? say so with --actor"))?;
         Ok(Mandate { actor, reason: self.reason.clone() })
     }
 
@@ -343,4 +343,9 @@ fn table(letters: &[DeadLetter]) -> String {
         })
         .collect();
     output::table(&head, &rows)
+}
+
+/// The account's name, for services and containers that set no `USER`.
+fn account() -> Option<String> {
+    nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.name)
 }
