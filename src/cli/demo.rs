@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-use super::fixtures::{Progress, a_signal, exit, interruptible};
+use super::fixtures::{Progress, exit};
+use super::interrupt::{a_signal, interruptible};
 use super::scratch::Scratch;
 use super::{Exit, block_on};
 use crate::config::{Config, Environment, File};

@@ -8,6 +8,7 @@ mod dead_letters;
 mod demo;
 mod dossier;
 mod fixtures;
+mod interrupt;
 mod migrate;
 mod output;
 mod scratch;

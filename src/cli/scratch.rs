@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use super::block_on;
-use super::fixtures::interruptible;
+use super::interrupt::interruptible;
 use crate::config::Environment;
 use crate::postgres::{Cluster, Settings};
 use crate::store::Target;

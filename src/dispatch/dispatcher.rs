@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
 use super::run::Runner;
-use super::{CLAIM_WITHIN, HandlerTable, RetryPolicy, Wakeup, in_time};
+use super::{CLAIM_WITHIN, Draw, HandlerTable, RetryPolicy, Wakeup, in_time};
 use crate::clock::SharedClock;
 use crate::store::{Lease, Store, StoreError};
 
@@ -41,9 +41,6 @@ impl Default for DispatchSettings {
         }
     }
 }
-
-/// Gives chance numbers from 0 up to 1: an argument, so that a test can fix it.
-pub type Draw = Arc<dyn Fn() -> f64 + Send + Sync>;
 
 /// Works on deliveries.
 #[derive(Clone)]

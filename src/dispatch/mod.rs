@@ -24,11 +24,11 @@ mod run;
 mod table;
 mod wakeup;
 
-pub use dispatcher::{DispatchSettings, Dispatcher, Draw};
+pub use dispatcher::{DispatchSettings, Dispatcher};
 pub use handler::{Attempt, BoxError, Failure, Handler, Kinds};
 pub use housekeeping::{Housekeeping, TransferAges};
 
-pub use retry::{Decision, RetryPolicy};
+pub use retry::{Decision, Draw, RetryPolicy};
 pub use table::HandlerTable;
 pub use wakeup::Wakeup;
 

@@ -1,9 +1,13 @@
 //! When to try again, and when to stop: a pure decision.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Failure;
 use crate::store::DeathReason;
+
+/// Gives chance numbers from 0 up to 1: an argument, so that a test can fix it.
+pub type Draw = Arc<dyn Fn() -> f64 + Send + Sync>;
 
 /// How often, how far apart and for how long a delivery is tried.
 #[derive(Debug, Clone, Copy)]

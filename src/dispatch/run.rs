@@ -9,8 +9,7 @@ use time::OffsetDateTime;
 use tokio::runtime::Handle;
 use tracing::{Instrument, error, info, info_span, warn};
 
-use super::dispatcher::Draw;
-use super::{Attempt, Decision, Failure, HandlerTable, RetryPolicy, SETTLE_WITHIN, in_time};
+use super::{Attempt, Decision, Draw, Failure, HandlerTable, RetryPolicy, SETTLE_WITHIN, in_time};
 use crate::clock::SharedClock;
 use crate::store::{DeathReason, EffectError, Effects, Lease, Outcome, Store, StoreError, Verdict};
 
