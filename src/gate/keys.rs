@@ -232,11 +232,6 @@ impl KeyRing {
         Ok(Self { keys })
     }
 
-    /// The fingerprints, in configured order.
-    pub fn fingerprints(&self) -> impl Iterator<Item = Fingerprint> + '_ {
-        self.keys.iter().map(|key| key.fingerprint)
-    }
-
     /// Proves that one of the secrets made one of `candidates` over `transcript`. The MAC runs
     /// over the body once per secret, however many candidates there are.
     pub(super) fn prove(

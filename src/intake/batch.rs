@@ -151,7 +151,8 @@ async fn commit(store: &Store, group: &mut Vec<Job>) {
     }
 }
 
-fn explain(error: &StoreError) -> NotStored {
+/// Logs why something is not known to be stored, and says which of the two it is.
+pub(super) fn explain(error: &StoreError) -> NotStored {
     error!(error = error as &dyn std::error::Error, "could not commit");
     match error {
         StoreError::Refused(_) | StoreError::Inconsistent { .. } => NotStored::Refused,

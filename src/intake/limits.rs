@@ -163,11 +163,6 @@ impl Peers {
         self.failures.retain_recent();
         self.failures.shrink_to_fit();
     }
-
-    /// How many peers are remembered.
-    pub fn remembered(&self) -> usize {
-        self.failures.len()
-    }
 }
 
 #[cfg(test)]

@@ -311,9 +311,5 @@ fn stored(
 }
 
 fn not_stored(error: &StoreError) -> Rejection {
-    tracing::error!(error = error as &dyn std::error::Error, "could not commit");
-    Rejection::NotStored(match error {
-        StoreError::Refused(_) | StoreError::Inconsistent { .. } => NotStored::Refused,
-        StoreError::Unavailable(_) | StoreError::LeaseLost(_) => NotStored::Unknown,
-    })
+    Rejection::NotStored(batch::explain(error))
 }
