@@ -130,6 +130,7 @@ fn gate() -> Gate {
         options,
         token: None,
         transfer_limits: sealpost::gate::TransferLimits { chunks: 1, bytes: 1 },
+        services: providers::Services::bare().unwrap(),
     };
     Gate {
         provider: (entry.build)(&spec).unwrap().provider,

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::gate::WeakSecret;
+use crate::outbound::OutboundError;
 use crate::providers::OptionsError;
 
 /// Why a gateway cannot be built.
@@ -34,6 +35,9 @@ pub enum BuildError {
         /// What is wrong.
         error: WeakSecret,
     },
+    /// The client for requests of our own cannot be made.
+    #[error(transparent)]
+    Outbound(#[from] OutboundError),
     /// No stand-in for unknown sources could be made.
     #[error("cannot make up a secret")]
     Decoy(#[source] WeakSecret),

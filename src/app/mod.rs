@@ -89,9 +89,10 @@ impl App {
         };
         let batch = Batch::start(&store, &tasks, &committed);
 
+        let services = wiring::services()?;
         let mut wiring = Wiring::default();
         for source in config.sources.iter().filter(|source| source.entry.enabled) {
-            wiring.add(config, source, parts)?;
+            wiring.add(config, source, parts, &services)?;
         }
         let intake = Intake::new(store.clone(), batch, committed);
 

@@ -12,7 +12,7 @@ use crate::gate::{Gate, KeyRing, Secret, TransferLimits, WeakSecret, Window};
 use crate::http::{Decoy, Routes};
 use crate::intake::{Rate, Source, Takers};
 use crate::operator::Routing;
-use crate::providers::{self, Built, Entry, SourceSpec};
+use crate::providers::{self, Built, Entry, Services, SourceSpec};
 use crate::store::{ChunkQuota, Registry};
 
 /// A body larger than this may take longer to arrive.
@@ -36,9 +36,10 @@ impl Wiring {
         config: &Config,
         source: &SourceConfig,
         parts: &Parts,
+        services: &Services,
     ) -> Result<(), BuildError> {
         let name = &source.entry.name;
-        let (entry, built) = build_source(config, source)?;
+        let (entry, built) = build_source(config, source, services)?;
         let transfers = &config.file.transfers;
         for warning in &built.warnings {
             warn!(source.name = name, "{warning}");
@@ -81,8 +82,9 @@ impl Wiring {
 /// # Errors
 /// [`BuildError`], as [`super::App::build`] would give it.
 pub fn check_sources(config: &Config) -> Result<Vec<Vec<String>>, BuildError> {
-    let built = config.sources.iter().map(|source| Ok(build_source(config, source)?.1.warnings));
-    built.collect()
+    let services = services()?;
+    let sources = config.sources.iter();
+    sources.map(|source| Ok(build_source(config, source, &services)?.1.warnings)).collect()
 }
 
 /// Where the replays of every enabled source go, without a gateway.
@@ -90,17 +92,24 @@ pub fn check_sources(config: &Config) -> Result<Vec<Vec<String>>, BuildError> {
 /// # Errors
 /// [`BuildError`], as [`super::App::build`] would give it.
 pub fn routing(config: &Config) -> Result<Routing, BuildError> {
+    let services = services()?;
     let mut routing = Routing::default();
     for source in config.sources.iter().filter(|source| source.entry.enabled) {
-        let (_, built) = build_source(config, source)?;
+        let (_, built) = build_source(config, source, &services)?;
         routing.add(&source.entry.name, names(&built.handlers), takers(&built.handlers));
     }
     Ok(routing)
 }
 
+/// What is lent to every source.
+pub(super) fn services() -> Result<Services, BuildError> {
+    Ok(Services::bare()?)
+}
+
 fn build_source(
     config: &Config,
     source: &SourceConfig,
+    services: &Services,
 ) -> Result<(&'static Entry, Built), BuildError> {
     let name = &source.entry.name;
     let provider = &source.entry.provider;
@@ -118,6 +127,7 @@ fn build_source(
             chunks: transfers.max_chunks,
             bytes: transfers.max_bytes.as_u64(),
         },
+        services: services.clone(),
     };
     let built = (entry.build)(&spec)
         .map_err(|error| BuildError::Options { source_name: name.clone(), error })?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::dispatch::Handler;
 use crate::gate::{Provider, Secret, TransferLimits, UnixSeconds};
+use crate::outbound::{Outbound, OutboundError, Policy};
 use crate::store::Registry;
 
 pub mod apify;
@@ -78,6 +79,15 @@ pub struct SourceSpec {
     pub token: Option<Secret>,
     /// What a transfer in chunks may cost.
     pub transfer_limits: TransferLimits,
+    /// What the gateway lends to it.
+    pub services: Services,
+}
+
+/// What the gateway lends to providers; the same for every source.
+#[derive(Debug, Clone)]
+pub struct Services {
+    /// The way out.
+    pub outbound: Outbound,
 }
 
 /// A provider made for one source.
@@ -97,6 +107,16 @@ pub struct Built {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct OptionsError(pub String);
+
+impl Services {
+    /// With nothing configured: only public addresses are reached.
+    ///
+    /// # Errors
+    /// [`OutboundError::Client`].
+    pub fn bare() -> Result<Self, OutboundError> {
+        Ok(Self { outbound: Outbound::new(&Policy::default())? })
+    }
+}
 
 impl SourceSpec {
     /// Reads the options as the provider's own type.

@@ -37,6 +37,7 @@ fn spec(options: &str) -> SourceSpec {
         options: options.parse().unwrap(),
         token: None,
         transfer_limits: TransferLimits { chunks: 1, bytes: 1 },
+        services: crate::providers::Services::bare().unwrap(),
     }
 }
 

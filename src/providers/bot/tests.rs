@@ -27,6 +27,7 @@ fn spec(options: &str, token: Option<Secret>) -> SourceSpec {
         options: options.parse().unwrap(),
         token,
         transfer_limits: TransferLimits { chunks: 1, bytes: 1 },
+        services: crate::providers::Services::bare().unwrap(),
     }
 }
 

@@ -18,6 +18,7 @@ fn spec(options: &str) -> SourceSpec {
         options: toml::from_str(options).unwrap(),
         token: None,
         transfer_limits: TransferLimits { chunks: 64, bytes: 25 << 20 },
+        services: crate::providers::Services::bare().unwrap(),
     }
 }
 

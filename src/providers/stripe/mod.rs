@@ -252,6 +252,7 @@ mod tests {
             options: options.parse().unwrap(),
             token: None,
             transfer_limits: crate::gate::TransferLimits { chunks: 1, bytes: 1 },
+            services: crate::providers::Services::bare().unwrap(),
         };
         assert!(build(&spec("livemode = true")).is_ok());
         assert!(build(&spec("livemode = false\naccount = 'acct_1'")).is_ok());
