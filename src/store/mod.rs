@@ -16,7 +16,7 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnection, PgListener, PgPool};
+use sqlx::postgres::{PgListener, PgPool};
 
 mod audit;
 mod chunks;
@@ -31,6 +31,7 @@ mod idempotency;
 mod inspect;
 mod reason;
 mod record;
+mod recorder;
 mod registry;
 mod sweep;
 mod tx;
@@ -48,6 +49,7 @@ pub use idempotency::Keyed;
 pub use inspect::{EventPreview, PastAttempt};
 pub use reason::DeathReason;
 pub use record::{GATE, KeyDigest, NewEvent, Plan, Recorded};
+pub use recorder::Recorder;
 pub use registry::Registry;
 pub use tx::{Committed, Tx};
 
@@ -64,6 +66,7 @@ pub struct Store {
     ingest: PgPool,
     dispatch: PgPool,
     operator: PgPool,
+    pools: PoolSettings,
     commit_deadline: Duration,
     key_retention: time::Duration,
 }
@@ -79,6 +82,7 @@ impl Store {
             dispatch: target.pool(settings.dispatch, "dispatch", settings),
             operator: target.pool(settings.operator, "operator", settings),
             target,
+            pools: settings,
             commit_deadline: settings.statement + Duration::from_millis(500),
             key_retention: key_retention.try_into().unwrap_or(time::Duration::MAX),
         }
@@ -139,24 +143,6 @@ impl Store {
         for pool in [&self.ingest, &self.dispatch, &self.operator] {
             pool.close().await;
         }
-    }
-
-    /// Runs `work` on a connection for recording, for at most `deadline` in all.
-    async fn on_ingest_connection<T>(
-        &self,
-        deadline: Duration,
-        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        let ends = tokio::time::Instant::now() + deadline;
-        let mut connection = tokio::time::timeout_at(ends, self.ingest.acquire())
-            .await
-            .map_err(|_| StoreError::timed_out())??;
-        let done = tokio::time::timeout_at(ends, work(&mut connection)).await;
-        done.unwrap_or_else(|_| {
-            // An answer may still be on its way: nobody may use this connection again.
-            drop(connection.detach());
-            Err(StoreError::timed_out())
-        })
     }
 }
 

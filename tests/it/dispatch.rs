@@ -575,3 +575,22 @@ async fn a_flood_at_one_source_delays_another_by_no_more_than_a_batch() {
     gateway.run_until_idle().await;
     assert_eq!(handler.calls().len() + calls.len(), 501);
 }
+
+#[tokio::test]
+async fn a_row_that_breaks_the_rules_of_its_table_is_seen() {
+    let gateway = Gateway::start().await;
+    let card = crate::receive::card().to_string();
+    gateway.send("cards", Some("create"), card.as_bytes()).await;
+    gateway.run_until_idle().await;
+    assert_eq!(gateway.count("SELECT count(*) FROM unsound").await, 0);
+    for breaking in [
+        "UPDATE deliveries SET lease_token = gen_random_uuid()",
+        "UPDATE deliveries SET lease_token = NULL, state = 'lost'",
+        "UPDATE deliveries SET state = 'done', triggered_by = 'replay'",
+        "UPDATE deliveries SET triggered_by = 'arrival', death_reason = 'permanent'",
+    ] {
+        assert_eq!(gateway.execute(breaking).await, 1);
+        assert_eq!(gateway.count("SELECT count(*) FROM unsound").await, 1, "{breaking}");
+    }
+    gateway.execute("UPDATE deliveries SET death_reason = NULL").await;
+}

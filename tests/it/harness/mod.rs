@@ -354,10 +354,14 @@ impl Drop for Gateway {
         let left = std::thread::spawn(move || {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            let query = "SELECT count(*) FROM deliveries WHERE state NOT IN ('done', 'dead')";
-            runtime.block_on(sql::number(&target, query))
+            let unfinished = "SELECT count(*) FROM deliveries WHERE state NOT IN ('done', 'dead')";
+            let unsound = "SELECT count(*) FROM unsound";
+            let left = runtime.block_on(sql::number(&target, unfinished));
+            (left, runtime.block_on(sql::number(&target, unsound)))
         });
-        assert_eq!(left.join().expect("a count"), 0, "deliveries are left unfinished");
+        let (unfinished, unsound) = left.join().expect("two counts");
+        assert_eq!(unfinished, 0, "deliveries are left unfinished");
+        assert_eq!(unsound, 0, "rows break the rules of their tables: see the view `unsound`");
     }
 }
 
