@@ -239,6 +239,27 @@ COMMENT ON COLUMN stripe_subscription_items.price_id        IS 'The price''s id,
 COMMENT ON COLUMN stripe_subscription_items.product_id      IS 'The product that the price is of.';
 COMMENT ON COLUMN stripe_subscription_items.quantity        IS 'How many; null where use is metered.';
 
+CREATE TABLE stripe_subscribers (
+    source          text        NOT NULL,
+    subscription_id text        NOT NULL,
+    reference       text        NOT NULL,
+    account         text,
+    customer_id     text,
+    session_id      text        NOT NULL,
+    reached_at      timestamptz NOT NULL,
+    PRIMARY KEY (source, subscription_id)
+);
+CREATE INDEX stripe_subscribers_by_reference ON stripe_subscribers (source, reference);
+
+COMMENT ON TABLE  stripe_subscribers                 IS 'For whom a subscription is, in the application''s words: what the checkout session that began it names. It may arrive before the subscription or after it.';
+COMMENT ON COLUMN stripe_subscribers.source          IS 'The source of the events.';
+COMMENT ON COLUMN stripe_subscribers.subscription_id IS 'The subscription.';
+COMMENT ON COLUMN stripe_subscribers.reference       IS 'The session''s metadata.agency_id, or else its client_reference_id.';
+COMMENT ON COLUMN stripe_subscribers.account         IS 'The connected account whose customer subscribed; null for the platform''s own account.';
+COMMENT ON COLUMN stripe_subscribers.customer_id     IS 'Who subscribed, in Stripe''s words.';
+COMMENT ON COLUMN stripe_subscribers.session_id      IS 'The checkout session.';
+COMMENT ON COLUMN stripe_subscribers.reached_at      IS 'When the event that says so was created at Stripe; of several the first counts.';
+
 CREATE TABLE stripe_invoices (
     source            text        NOT NULL,
     invoice_id        text        NOT NULL,

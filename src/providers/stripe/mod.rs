@@ -64,6 +64,7 @@ pub(super) const ENTRY: Entry = Entry {
         "stripe_disputes",
         "stripe_subscriptions",
         "stripe_subscription_items",
+        "stripe_subscribers",
         "stripe_invoices",
         "stripe_accounts",
         "stripe_objects",

@@ -202,6 +202,41 @@ async fn another_account_can_change_neither_subscription_nor_invoice() {
 }
 
 #[tokio::test]
+async fn a_subscription_is_found_by_whom_its_checkout_session_names() {
+    let gateway = Gateway::start().await;
+    let session = |name: &str| {
+        json!({
+            "id": format!("cs_{name}"), "object": "checkout.session", "mode": "subscription",
+            "payment_status": "paid", "payment_intent": null, "amount_total": 4_900,
+            "currency": "aud", "subscription": format!("sub_{name}"), "customer": "cus_1",
+            "client_reference_id": "reference", "metadata": { "agency_id": "agency_7" },
+        })
+    };
+    let mut plain = session("plain");
+    plain["metadata"] = json!({});
+    let mut nobody = session("nobody");
+    nobody["metadata"] = json!({ "agency_id": "" });
+    nobody["client_reference_id"] = Value::Null;
+    let kind = "checkout.session.completed";
+    let events = [("named", session("named")), ("plain", plain), ("nobody", nobody)];
+    for (id, object) in events {
+        tell(&gateway, &[event(&format!("evt_{id}"), kind, 0, object)]).await;
+    }
+    let rows = gateway.rows("stripe_subscribers").await;
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    for (id, reference) in [("sub_named", "agency_7"), ("sub_plain", "reference")] {
+        let row = row(&gateway, "stripe_subscribers", "subscription_id", id).await.unwrap();
+        assert_eq!(row["reference"], reference, "{row}");
+        assert_eq!(row["customer_id"], "cus_1", "{row}");
+    }
+    let object = session("named");
+    let stranger = Event { id: "evt_b", kind, created: CREATED, account: "acct_b", object };
+    accept(&gateway, &stranger.json()).await;
+    gateway.run_until_idle().await;
+    assert_eq!(gateway.dead_letters().await[0].0, "wrong_account");
+}
+
+#[tokio::test]
 async fn a_subscription_or_invoice_of_another_shape_is_a_dead_letter() {
     let gateway = Gateway::start().await;
     let wrong = [

@@ -1,6 +1,8 @@
 //! Writing what an event says.
 
-use super::super::lifecycle::{Charge, Dispute, Intent, Invoice, Session, Subscription, standing};
+use super::super::lifecycle::{
+    Charge, Dispute, Intent, Invoice, Session, Subscriber, Subscription, standing,
+};
 use super::super::refusal::owner;
 use super::super::tables::{self, ObjectKind, Payment, Stamp};
 use super::Change;
@@ -19,6 +21,7 @@ impl Change {
             Self::Charge(told) => charge(tx, stamp, told).await?,
             Self::Dispute(told) => dispute(tx, stamp, told).await?,
             Self::Subscription(told) => subscription(tx, stamp, told).await?,
+            Self::Subscriber(told) => subscriber(tx, stamp, told).await?,
             Self::Invoice(told) => invoice(tx, stamp, told).await?,
             Self::Account(told) => {
                 tables::record_account(tx.connection(), stamp, &told.row()).await?
@@ -34,14 +37,16 @@ async fn session(tx: &mut Tx<'_>, stamp: &Stamp, told: &Session) -> Result<bool,
         claim(tx, stamp, ObjectKind::Intent, intent).await?;
     }
     claim(tx, stamp, ObjectKind::Invoice, &told.invoice).await?;
-    let (source, connection) = (&stamp.source, tx.connection());
-    let only = Some(&*told.id);
-    let known = tables::sessions(connection, source, &told.invoice, only).await?.pop();
+    let connection = tx.connection();
+    let mut sessions = tables::sessions(connection, &stamp.source, &told.invoice).await?;
+    let place = sessions.iter().position(|session| session.id == told.id);
+    let known = place.map(|place| sessions.swap_remove(place));
     let joined = Session::join(known.clone(), told.clone());
     if known.as_ref() != Some(&joined) {
-        tables::save_session(connection, source, &joined).await?;
+        tables::save_session(connection, &stamp.source, &joined).await?;
     }
-    work_out(tx, stamp, &told.invoice).await
+    sessions.push(joined);
+    work_out(tx, stamp, &told.invoice, &sessions).await
 }
 
 async fn intent(tx: &mut Tx<'_>, stamp: &Stamp, told: &Intent) -> Result<bool, EffectError> {
@@ -110,6 +115,16 @@ async fn subscription(
     Ok(news)
 }
 
+async fn subscriber(
+    tx: &mut Tx<'_>,
+    stamp: &Stamp,
+    told: &Subscriber,
+) -> Result<bool, EffectError> {
+    claim(tx, stamp, ObjectKind::Session, &told.session).await?;
+    claim(tx, stamp, ObjectKind::Subscription, &told.subscription).await?;
+    Ok(tables::record_subscriber(tx.connection(), stamp, told).await?)
+}
+
 async fn invoice(tx: &mut Tx<'_>, stamp: &Stamp, told: &Invoice) -> Result<bool, EffectError> {
     claim(tx, stamp, ObjectKind::StripeInvoice, &told.id).await?;
     if let Some(subscription) = &told.subscription {
@@ -160,19 +175,24 @@ async fn work_out_of_intent(
     let mut changed = news && invoices.is_empty();
     for invoice in invoices {
         claim(tx, stamp, ObjectKind::Invoice, &invoice).await?;
-        changed |= work_out(tx, stamp, &invoice).await?;
+        let sessions = tables::sessions(tx.connection(), &stamp.source, &invoice).await?;
+        changed |= work_out(tx, stamp, &invoice, &sessions).await?;
     }
     Ok(changed)
 }
 
-/// Works out afresh how an invoice's payment stands; the invoice is locked. False when it stands
-/// as before.
-async fn work_out(tx: &mut Tx<'_>, stamp: &Stamp, invoice: &str) -> Result<bool, EffectError> {
+/// Works out afresh how an invoice's payment stands, by the sessions that name it; the invoice is
+/// locked. False when it stands as before.
+async fn work_out(
+    tx: &mut Tx<'_>,
+    stamp: &Stamp,
+    invoice: &str,
+    sessions: &[Session],
+) -> Result<bool, EffectError> {
     let (source, connection) = (&stamp.source, tx.connection());
-    let sessions = tables::sessions(connection, source, invoice, None).await?;
     let named: Vec<String> = sessions.iter().filter_map(|session| session.intent.clone()).collect();
     let intents = tables::intents(connection, source, &named, Some(invoice)).await?;
-    let Some(standing) = standing(&sessions, &intents) else { return Ok(false) };
+    let Some(standing) = standing(sessions, &intents) else { return Ok(false) };
     let intent = standing.intent.as_deref();
     let charges = tables::charges(connection, source, None, intent).await?;
     let disputes = tables::disputes(connection, source, None, intent).await?;

@@ -2,8 +2,8 @@
 //! settles the delivery: the object's lock is taken, what is known is loaded, the two are joined
 //! ([`super::lifecycle`]), and the result is written.
 //!
-//! Locks are taken in the order session, dispute, charge, intent, invoice; and Stripe's invoice,
-//! subscription. Two events of one payment are therefore serial, and cannot deadlock.
+//! Locks are taken in the order session, dispute, charge, intent, invoice; and session or Stripe's
+//! invoice, subscription. Two events of one payment are therefore serial, and cannot deadlock.
 
 mod accounts;
 mod apply;
@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use self::accounts::AccountState;
 use super::lifecycle::{
-    Charge, Dispute, Intent, Invoice, Place, Reached, Session, Subscription, Told,
+    Charge, Dispute, Intent, Invoice, Place, Reached, Session, Subscriber, Subscription, Told,
 };
 use super::refusal::missing;
 use super::tables::Stamp;
@@ -62,6 +62,7 @@ pub(super) enum Change {
     Charge(Charge),
     Dispute(Dispute),
     Subscription(Subscription),
+    Subscriber(Subscriber),
     Invoice(Invoice),
     Account(AccountState),
 }
@@ -85,7 +86,7 @@ impl Change {
         let change = match kind {
             CHECKOUT_COMPLETED | CHECKOUT_PAID_LATER | CHECKOUT_FAILED_LATER => {
                 let failed = kind == CHECKOUT_FAILED_LATER;
-                return Ok(payments::session(object, failed, stamp)?.map(Self::Session));
+                return payments::session(object, failed, stamp);
             }
             INTENT_SUCCEEDED => Self::Intent(payments::intent(object, stamp)?),
             CHARGE_REFUNDED => Self::Charge(payments::charge(object, stamp)?),

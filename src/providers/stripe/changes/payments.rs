@@ -2,23 +2,26 @@
 
 use serde_json::value::RawValue;
 
-use super::super::lifecycle::{Charge, Dispute, Intent, Session, Stage};
+use super::super::lifecycle::{Charge, Dispute, Intent, Session, Stage, Subscriber};
 use super::super::money::Money;
 use super::super::payload::{self, PaymentStatus, invoice};
 use super::super::refusal::{read_object, schema};
 use super::super::tables::Stamp;
 use super::super::values::{Amount, Currency, Id};
+use super::Change;
 use crate::dispatch::Failure;
 
-/// `None` for a session that names no invoice. `failed`: the event says that the money does not
-/// come.
+/// `None` for a session that names neither an invoice nor for whom a subscription is. `failed`:
+/// the event says that the money does not come.
 pub(super) fn session(
     object: Option<&RawValue>,
     failed: bool,
     stamp: &Stamp,
-) -> Result<Option<Session>, Failure> {
+) -> Result<Option<Change>, Failure> {
     let session: payload::Session = read_object(object)?;
-    let Some(invoice) = invoice(session.metadata).map_err(schema)? else { return Ok(None) };
+    let Some(invoice) = session.invoice().map_err(schema)? else {
+        return Ok(subscriber(&session, stamp)?.map(Change::Subscriber));
+    };
     let stage = match session.payment_status {
         PaymentStatus::Paid => Stage::Paid,
         PaymentStatus::NotPaid if failed => Stage::Failed,
@@ -28,7 +31,7 @@ pub(super) fn session(
         return Err(schema("a payment without amount or currency"));
     }
     let created = session.created.map(|moment| moment.0);
-    Ok(Some(Session {
+    Ok(Some(Change::Session(Session {
         id: text(&session.id),
         invoice: text(&invoice),
         intent: session.payment_intent.as_ref().map(text),
@@ -37,6 +40,21 @@ pub(super) fn session(
         currency: session.currency.as_ref().map(currency),
         begun_at: created.unwrap_or(stamp.happened_at),
         reached: stamp.reached(),
+    })))
+}
+
+fn subscriber(session: &payload::Session, stamp: &Stamp) -> Result<Option<Subscriber>, Failure> {
+    let (Some(subscription), Some(reference)) =
+        (&session.subscription, session.reference().map_err(schema)?)
+    else {
+        return Ok(None);
+    };
+    Ok(Some(Subscriber {
+        subscription: text(subscription),
+        reference: text(&reference),
+        customer: session.customer.as_ref().map(text),
+        session: text(&session.id),
+        reached_at: stamp.happened_at,
     }))
 }
 
@@ -49,7 +67,7 @@ pub(super) fn intent(object: Option<&RawValue>, stamp: &Stamp) -> Result<Intent,
         id: text(&intent.id),
         amount: amount.get(),
         currency: currency(paid_in),
-        invoice: invoice(intent.metadata).map_err(schema)?.as_ref().map(text),
+        invoice: invoice(intent.metadata.as_ref()).map_err(schema)?.as_ref().map(text),
         reached: stamp.reached(),
     })
 }

@@ -51,6 +51,15 @@ pub(crate) struct Item {
     pub(crate) quantity: Option<i64>,
 }
 
+/// For whom a subscription is, in the application's words. Said once, when it begins.
+pub(crate) struct Subscriber {
+    pub(crate) subscription: String,
+    pub(crate) reference: String,
+    pub(crate) customer: Option<String>,
+    pub(crate) session: String,
+    pub(crate) reached_at: OffsetDateTime,
+}
+
 /// An invoice that Stripe made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Invoice {

@@ -22,7 +22,7 @@ mod tests;
 
 use time::OffsetDateTime;
 
-pub(super) use self::billing::{Invoice, Item, Subscription, Told};
+pub(super) use self::billing::{Invoice, Item, Subscriber, Subscription, Told};
 pub(super) use self::dispute::Dispute;
 pub(super) use self::payment::{Charge, Intent, Reached, Session, Stage, Standing, standing};
 

@@ -176,14 +176,10 @@ impl Book {
         let mut book = Self::default();
         for said in said.iter().cloned() {
             match said {
-                Said::Session(told) => {
-                    put(&mut book.sessions, told.id.clone(), told, Session::join)
-                }
-                Said::Intent(told) => put(&mut book.intents, told.id.clone(), told, Intent::join),
-                Said::Charge(told) => put(&mut book.charges, told.id.clone(), told, Charge::join),
-                Said::Dispute(told) => {
-                    put(&mut book.disputes, told.id.clone(), told, Dispute::join)
-                }
+                Said::Session(one) => put(&mut book.sessions, &one.id, &one, Session::join),
+                Said::Intent(one) => put(&mut book.intents, &one.id, &one, Intent::join),
+                Said::Charge(one) => put(&mut book.charges, &one.id, &one, Charge::join),
+                Said::Dispute(one) => put(&mut book.disputes, &one.id, &one, Dispute::join),
             }
         }
         book
@@ -203,12 +199,12 @@ impl Book {
 
 fn put<T: Clone>(
     known: &mut BTreeMap<String, T>,
-    id: String,
-    told: T,
+    id: &str,
+    told: &T,
     join: impl Fn(Option<T>, T) -> T,
 ) {
-    let joined = join(known.get(&id).cloned(), told);
-    known.insert(id, joined);
+    let joined = join(known.get(id).cloned(), told.clone());
+    known.insert(id.to_owned(), joined);
 }
 
 fn said() -> impl Strategy<Value = Said> {

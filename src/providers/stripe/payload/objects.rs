@@ -14,7 +14,23 @@ pub(crate) struct Session {
     pub(crate) created: Option<Moment>,
     pub(crate) amount_total: Option<Amount>,
     pub(crate) currency: Option<Currency>,
-    pub(crate) metadata: Option<Metadata>,
+    pub(crate) subscription: Option<Id>,
+    pub(crate) customer: Option<Id>,
+    client_reference_id: Option<String>,
+    metadata: Option<Metadata>,
+}
+
+impl Session {
+    /// The invoice that it is to pay, if it names one.
+    pub(crate) fn invoice(&self) -> Result<Option<Id>, BadId> {
+        invoice(self.metadata.as_ref())
+    }
+
+    /// For whom it is, if it says so.
+    pub(crate) fn reference(&self) -> Result<Option<Id>, BadId> {
+        let agency = self.metadata.as_ref().and_then(|metadata| metadata.agency_id.as_ref());
+        Ok(named(agency)?.or(named(self.client_reference_id.as_ref())?))
+    }
 }
 
 /// Whether the money of a session was received.
@@ -82,16 +98,21 @@ impl Dispute {
     }
 }
 
-/// Of the sender's own key-value pairs, the one that is ours.
+/// Of the application's own key-value pairs, those that are read.
 #[derive(Deserialize)]
 pub(crate) struct Metadata {
     invoice_id: Option<String>,
+    agency_id: Option<String>,
 }
 
-/// The invoice that an object's metadata names, if any; an empty value is how Stripe unsets one.
-pub(crate) fn invoice(metadata: Option<Metadata>) -> Result<Option<Id>, BadId> {
-    let named = metadata.and_then(|metadata| metadata.invoice_id);
-    named.filter(|id| !id.is_empty()).map(Id::try_from).transpose()
+/// The invoice that an object's metadata names, if any.
+pub(crate) fn invoice(metadata: Option<&Metadata>) -> Result<Option<Id>, BadId> {
+    named(metadata.and_then(|metadata| metadata.invoice_id.as_ref()))
+}
+
+/// An id of the application's; an empty value is how Stripe unsets one.
+fn named(value: Option<&String>) -> Result<Option<Id>, BadId> {
+    value.filter(|id| !id.is_empty()).cloned().map(Id::try_from).transpose()
 }
 
 /// A connected account.

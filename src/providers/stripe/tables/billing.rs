@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::super::lifecycle::{Invoice, Item, Place, Subscription};
+use super::super::lifecycle::{Invoice, Item, Place, Subscriber, Subscription};
 use super::super::money::decimals;
 use super::Stamp;
 
@@ -111,6 +111,36 @@ pub(crate) async fn save_subscription(
         .await?;
     }
     Ok(())
+}
+
+/// Writes for whom a subscription is, as it was first said; false when nothing changed.
+pub(crate) async fn record_subscriber(
+    connection: &mut PgConnection,
+    stamp: &Stamp,
+    subscriber: &Subscriber,
+) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!(
+        r#"INSERT INTO stripe_subscribers AS known
+            (source, subscription_id, reference, account, customer_id, session_id, reached_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (source, subscription_id) DO UPDATE SET
+            reference = excluded.reference,
+            customer_id = excluded.customer_id,
+            session_id = excluded.session_id,
+            reached_at = excluded.reached_at
+         WHERE (excluded.reached_at, excluded.session_id COLLATE "C")
+             < (known.reached_at, known.session_id COLLATE "C")"#,
+        stamp.source,
+        subscriber.subscription,
+        subscriber.reference,
+        stamp.account,
+        subscriber.customer,
+        subscriber.session,
+        subscriber.reached_at,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() > 0)
 }
 
 /// The invoice as it is known.

@@ -12,7 +12,9 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 pub(super) use self::accounts::{AccountRow, record_account};
-pub(super) use self::billing::{invoice, save_invoice, save_subscription, subscription};
+pub(super) use self::billing::{
+    invoice, record_subscriber, save_invoice, save_subscription, subscription,
+};
 pub(super) use self::payments::{
     charges, disputes, intents, invoices_of_intent, save_charge, save_dispute, save_intent,
     save_session, sessions,

@@ -5,21 +5,19 @@ use sqlx::PgConnection;
 use super::super::lifecycle::{Charge, Dispute, Intent, Place, Reached, Session, Stage};
 use super::Stamp;
 
-/// The sessions that name the invoice, or of them this one.
+/// The sessions that name the invoice.
 pub(crate) async fn sessions(
     connection: &mut PgConnection,
     source: &str,
     invoice: &str,
-    only: Option<&str>,
 ) -> Result<Vec<Session>, sqlx::Error> {
     let rows = sqlx::query!(
         "SELECT session_id, invoice_id, payment_intent_id, stage, amount, currency, begun_at,
                 reached_at, reached_by
            FROM stripe_sessions
-          WHERE source = $1 AND invoice_id = $2 AND ($3::text IS NULL OR session_id = $3)",
+          WHERE source = $1 AND invoice_id = $2",
         source,
         invoice,
-        only,
     )
     .fetch_all(connection)
     .await?;
