@@ -5,6 +5,7 @@ mod billing;
 mod payments;
 mod stub;
 mod thin;
+mod webkit;
 
 use serde_json::{Value, json};
 
