@@ -41,7 +41,7 @@ async fn send(gateway: &Gateway, source: &str, path: &str, event: &Value) -> Ans
     gateway.post(path, &headers, body.as_bytes()).await
 }
 
-fn live(id: &str, kind: &str, seconds: u64, account: Option<&str>, object: Value) -> Value {
+fn live(id: &str, kind: &str, seconds: u64, account: Option<&str>, object: &Value) -> Value {
     json!({
         "id": id, "object": "event", "type": kind, "created": CREATED + seconds, "livemode": true,
         "account": account, "data": { "object": object },
@@ -63,13 +63,13 @@ async fn the_agencies_invoices_and_accounts_are_read_as_the_page_says() {
     });
     let application = json!({ "id": "ca_1", "object": "application" });
     for event in [
-        live("evt_1", "account.updated", 0, agency, account("acct_a", &[])),
-        live("evt_2", "checkout.session.completed", 1, agency, session("1", "inv_1", "unpaid")),
-        live("evt_3", "payment_intent.succeeded", 30, agency, intent("1")),
-        live("evt_4", "charge.refunded", 35, agency, charge),
-        live("evt_5", "charge.dispute.created", 40, agency, dispute),
-        live("evt_6", "checkout.session.completed", 2, agency, session("2", "inv_2", "unpaid")),
-        live("evt_7", "account.application.deauthorized", 5, Some("acct_gone"), application),
+        live("evt_1", "account.updated", 0, agency, &account("acct_a", &[])),
+        live("evt_2", "checkout.session.completed", 1, agency, &session("1", "inv_1", "unpaid")),
+        live("evt_3", "payment_intent.succeeded", 30, agency, &intent("1")),
+        live("evt_4", "charge.refunded", 35, agency, &charge),
+        live("evt_5", "charge.dispute.created", 40, agency, &dispute),
+        live("evt_6", "checkout.session.completed", 2, agency, &session("2", "inv_2", "unpaid")),
+        live("evt_7", "account.application.deauthorized", 5, Some("acct_gone"), &application),
     ] {
         let answer = send(&gateway, "webkit-connect", "/api/stripe/webhook", &event).await;
         assert_eq!(answer.status, 202, "{event}");
@@ -129,11 +129,11 @@ async fn the_plans_are_read_as_the_page_says() {
         "parent": { "subscription_details": { "subscription": "sub_new" } },
     });
     for event in [
-        live("evt_1", "checkout.session.completed", 0, None, checkout("old")),
-        live("evt_2", "customer.subscription.deleted", 900, None, subscription("old", "canceled")),
-        live("evt_3", "customer.subscription.created", 500, None, subscription("new", "active")),
-        live("evt_4", "checkout.session.completed", 501, None, checkout("new")),
-        live("evt_5", "invoice.payment_failed", 600, None, failed),
+        live("evt_1", "checkout.session.completed", 0, None, &checkout("old")),
+        live("evt_2", "customer.subscription.deleted", 900, None, &subscription("old", "canceled")),
+        live("evt_3", "customer.subscription.created", 500, None, &subscription("new", "active")),
+        live("evt_4", "checkout.session.completed", 501, None, &checkout("new")),
+        live("evt_5", "invoice.payment_failed", 600, None, &failed),
     ] {
         let answer = send(&gateway, "webkit-billing", "/api/v1/billing/webhook", &event).await;
         assert_eq!(answer.status, 202, "{event}");
