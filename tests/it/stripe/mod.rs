@@ -1,6 +1,12 @@
 //! Stripe's events become payments and connected accounts: repeated, out of order, and from
 //! accounts that do not own what they name.
 
+mod billing;
+mod payments;
+mod stub;
+mod thin;
+mod webkit;
+
 use serde_json::{Value, json};
 
 use crate::harness::Gateway;
@@ -53,6 +59,36 @@ async fn accept(gateway: &Gateway, event: &Value) {
     let answer = gateway.send("billing", None, event.to_string().as_bytes()).await;
     assert_eq!(answer.status, 202, "{event}");
     assert_eq!(answer.json["status"], "accepted", "{event}");
+}
+
+/// Sends events one by one, each handled before the next comes.
+async fn tell(gateway: &Gateway, events: &[Value]) {
+    for event in events {
+        accept(gateway, event).await;
+        gateway.run_until_idle().await;
+    }
+}
+
+/// The places of `count` things in the `number`th of many orders, some of them twice.
+fn order(count: usize, number: u64) -> Vec<usize> {
+    let mut chance = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = |below: usize| {
+        chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        usize::try_from(chance >> 33).unwrap() % below
+    };
+    let mut places: Vec<usize> = (0..count).collect();
+    places.push(next(count));
+    places.push(next(count));
+    for last in (1..places.len()).rev() {
+        places.swap(last, next(last + 1));
+    }
+    places
+}
+
+/// The row of `table` whose `column` is `id`.
+async fn row(gateway: &Gateway, table: &str, column: &str, id: &str) -> Option<Value> {
+    let rows = gateway.rows(table).await;
+    rows.into_iter().find(|row| row[column] == id)
 }
 
 async fn payment(gateway: &Gateway, invoice: &str) -> Option<Value> {
