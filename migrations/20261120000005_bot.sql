@@ -16,7 +16,7 @@ COMMENT ON TABLE  bot_events             IS 'Callbacks of the bot, heartbeats ex
 COMMENT ON COLUMN bot_events.event_id    IS 'The event.';
 COMMENT ON COLUMN bot_events.source      IS 'The source.';
 COMMENT ON COLUMN bot_events.guild_id    IS 'The Discord guild, from the signed header; null where the callback concerns none.';
-COMMENT ON COLUMN bot_events.service     IS 'The service that calls, where the signature binds it (the native form); null in the compat form, where anyone who knows the secret may say any name.';
+COMMENT ON COLUMN bot_events.service     IS 'The service that calls, one of those that the source allows; as the caller says: only the native form signs it.';
 COMMENT ON COLUMN bot_events.kind        IS 'What happened, as the body''s `event` says.';
 COMMENT ON COLUMN bot_events.body        IS 'The exact body. Bytes, since JSON may hold characters that text columns refuse.';
 COMMENT ON COLUMN bot_events.received_at IS 'When it was received, by the gateway''s clock.';
