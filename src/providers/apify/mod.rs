@@ -21,6 +21,7 @@ mod lifecycle;
 mod options;
 mod payload;
 mod platform;
+mod request;
 mod results;
 mod settle;
 mod sign;

@@ -5,53 +5,20 @@
 //! source's; a day is one of UTC. A call with an idempotency key gives the same run, with the
 //! same token, as often as it is repeated, and counts once.
 
-use std::collections::BTreeSet;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
+use super::Purpose;
 use super::options::{Mode, Options};
-use super::tables::{Budget, Details, Entered, NewRun, Sought, enter, spend};
+pub use super::request::Request;
+use super::tables::{Budget, Details, Entered, NewRun, enter, spend};
 use super::token::{Claims, mint};
-use super::{Platform, Purpose};
 use crate::gate::Secret;
 use crate::providers::OptionsError;
 use crate::store::{Store, StoreError};
 
-/// The most posts that one run may be started for.
-const MAX_POSTS: usize = 1000;
-/// The longest name of a post, a handle or an actor, in characters.
-const MAX_NAME: usize = 200;
-/// The characters of a code that is made up: none is mistaken for another.
-const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-
-/// What is asked for.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Request {
-    /// The source at which the run's webhooks will arrive; read before it comes here.
-    pub source: Option<String>,
-    /// The Discord guild that the run is started for.
-    pub guild_id: String,
-    /// The application's own id of the run; by default a new one.
-    pub run_key: Option<Uuid>,
-    /// The actor, as its id or its name.
-    pub actor_id: Option<String>,
-    /// Apify's id of the run, where it is known already.
-    pub actor_run_id: Option<String>,
-    /// The platform that it looks at.
-    pub platform: Option<Platform>,
-    /// Of a run that collects: the posts that it is started for, as the application names them.
-    #[serde(default)]
-    pub posts: Vec<String>,
-    /// Of a verification: the account's name.
-    pub handle: Option<String>,
-    /// Of a verification: what must stand in the profile; by default made up.
-    pub code: Option<String>,
-}
+/// The header that carries the token.
+const HEADER: &str = "X-Webhook-Signed-Payload";
 
 /// What the run is started with.
 #[derive(Clone, Copy)]
@@ -160,12 +127,15 @@ impl Starter {
     /// A [`StartError`]; nothing is entered or counted then, unless the commit's fate is unknown.
     pub async fn start(&self, with: With<'_>, request: &Request) -> Result<Started, StartError> {
         let run_key = request.run_key.unwrap_or_else(Uuid::new_v4);
-        let claims = self.claims(run_key, request, with.now)?;
-        let sought = self.sought(request, with.now)?;
+        let purpose = self.purpose;
+        let claims = request.claims(purpose, run_key, with.now).map_err(StartError::Invalid)?;
+        let expires_at = with.now + self.code_ttl;
+        let sought = request.sought(purpose, expires_at).map_err(StartError::Invalid)?;
+        let posts = request.posts(purpose).map_err(StartError::Invalid)?;
         let run = NewRun {
             source: self.source.clone(),
             run_key,
-            purpose: self.purpose,
+            purpose,
             guild_id: request.guild_id.clone(),
             actor_id: request.actor_id.clone(),
             actor_run_id: request.actor_run_id.clone(),
@@ -174,7 +144,7 @@ impl Starter {
         let json = serde_json::to_string(&claims).unwrap_or_default();
         let details = Details {
             platform: request.platform,
-            posts: self.posts(request)?,
+            posts,
             sought,
             claims: Some(json),
             request: with.key,
@@ -211,89 +181,6 @@ impl Starter {
             Entered::KeyReused => Err(StartError::KeyReused),
         }
     }
-
-    fn claims(
-        &self,
-        run_key: Uuid,
-        request: &Request,
-        now: OffsetDateTime,
-    ) -> Result<Claims, StartError> {
-        if !request.actor_id.as_deref().is_none_or(is_name) {
-            return Err(StartError::Invalid("an actor is named by 1 to 200 visible characters"));
-        }
-        let claims = Claims {
-            v: 1,
-            purpose: self.purpose.claim().to_owned(),
-            guild_id: request.guild_id.clone(),
-            run_key,
-            iat: now.unix_timestamp(),
-            nonce: URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>()),
-            actor_id: request.actor_id.clone(),
-            actor_run_id: request.actor_run_id.clone(),
-        };
-        // What the gateway would not read must not be minted.
-        let json = serde_json::to_vec(&claims).unwrap_or_default();
-        Claims::read(&json).ok_or_else(|| {
-            StartError::Invalid(
-                "a guild is named by letters, digits, `-` and `_`, at most 64; an actor's run by \
-                 letters and digits, at most 40",
-            )
-        })
-    }
-
-    /// The posts, each once.
-    fn posts(&self, request: &Request) -> Result<Vec<String>, StartError> {
-        if request.posts.is_empty() {
-            return Ok(Vec::new());
-        }
-        if self.purpose == Purpose::Verify {
-            return Err(StartError::Invalid("a verification is started for no `posts`"));
-        }
-        if request.posts.len() > MAX_POSTS || !request.posts.iter().all(|post| is_name(post)) {
-            return Err(StartError::Invalid(
-                "`posts` are at most 1000, each named by 1 to 200 visible characters",
-            ));
-        }
-        Ok(request.posts.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect())
-    }
-
-    /// What a verification looks for.
-    fn sought(&self, request: &Request, now: OffsetDateTime) -> Result<Option<Sought>, StartError> {
-        if self.purpose == Purpose::Run {
-            return match (&request.handle, &request.code) {
-                (None, None) => Ok(None),
-                _ => Err(StartError::Invalid(
-                    "`handle` and `code` are for a source with purpose = \"verify\"",
-                )),
-            };
-        }
-        let (Some(platform), Some(handle)) = (request.platform, &request.handle) else {
-            return Err(StartError::Invalid("a verification needs a `platform` and a `handle`"));
-        };
-        let handle = handle.strip_prefix('@').unwrap_or(handle).to_lowercase();
-        if !is_name(&handle) {
-            return Err(StartError::Invalid("a handle is 1 to 200 visible characters"));
-        }
-        let code = request.code.clone().unwrap_or_else(make_up);
-        let shaped = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        if !(6..=64).contains(&code.len()) || !code.bytes().all(shaped) {
-            return Err(StartError::Invalid("a code is 6 to 64 letters, digits, `-` and `_`"));
-        }
-        Ok(Some(Sought { platform, handle, code, expires_at: now + self.code_ttl }))
-    }
-}
-
-/// A code that nobody has by chance.
-fn make_up() -> String {
-    let random = rand::random::<[u8; 8]>();
-    let letters = random.iter().filter_map(|byte| ALPHABET.get(usize::from(byte & 31)));
-    let letters: String = letters.map(|letter| char::from(*letter)).collect();
-    format!("SP-{letters}")
-}
-
-fn is_name(text: &str) -> bool {
-    let visible = |character: char| !character.is_control() && !character.is_whitespace();
-    (1..=MAX_NAME).contains(&text.chars().count()) && text.chars().all(visible)
 }
 
 impl Started {
@@ -315,6 +202,3 @@ impl Started {
         json
     }
 }
-
-/// The header that carries the token.
-const HEADER: &str = "X-Webhook-Signed-Payload";

@@ -223,9 +223,9 @@ async fn a_dataset_that_is_refused_is_a_dead_letter_that_can_be_replayed() {
         let fixed = Arc::new(AtomicBool::new(false));
         let stub = Stub::start({
             let fixed = fixed.clone();
-            move |target, _| match fixed.load(Ordering::SeqCst) {
-                true => page(target, 2),
-                false => (status, String::new(), "{}".into()),
+            move |target, _| {
+                let refused = (status, String::new(), "{}".into());
+                if fixed.load(Ordering::SeqCst) { page(target, 2) } else { refused }
             }
         })
         .await;

@@ -10,7 +10,7 @@ use crate::harness::Gateway;
 
 const CODE: &str = "SP-7K2M9QXA";
 
-fn webhook(kind: &str, run: &str, items: Option<Value>) -> Vec<u8> {
+fn webhook(kind: &str, run: &str, items: Option<&Value>) -> Vec<u8> {
     let event = json!({
         "eventType": kind, "eventData": { "actorRunId": run },
         "resource": { "id": run, "defaultDatasetId": "ds1" }, "items": items,
@@ -50,7 +50,7 @@ async fn a_verification_confirms_or_denies_the_code_of_a_handle() {
         let started = start(&gateway, &request(handle)).await;
         assert_eq!(started["code"], CODE);
         let run = format!("run{}", handle.trim_start_matches('@'));
-        hear(&gateway, &started, &webhook("ACTOR.RUN.SUCCEEDED", &run, items)).await;
+        hear(&gateway, &started, &webhook("ACTOR.RUN.SUCCEEDED", &run, items.as_ref())).await;
     }
     gateway.run_until_idle().await;
     let expected = [
@@ -99,7 +99,7 @@ async fn a_run_that_fails_reaches_nobody_and_may_be_resurrected() {
         gateway.clock().advance(Duration::from_secs(10));
         let at = gateway.count("SELECT count(*) FROM events").await;
         let text =
-            String::from_utf8(webhook(kind, "r1", Some(json!([profile("ada", CODE)])))).unwrap();
+            String::from_utf8(webhook(kind, "r1", Some(&json!([profile("ada", CODE)])))).unwrap();
         // A body of its own, so that it is not taken for a repetition.
         let body = text.replacen('{', &format!("{{\"number\":{at},"), 1);
         assert_eq!(hear(&gateway, &started, body.as_bytes()).await.status, 202, "{kind}");

@@ -199,7 +199,7 @@ fn shape_of(item: &Value, fallback: Option<Platform>) -> Option<&'static Shape> 
 
 fn is_error(item: &Value) -> bool {
     let says = |name: &&str| !matches!(at(item, name), None | Some(Value::Bool(false)));
-    ERRORS.iter().any(|name| says(name))
+    ERRORS.iter().any(says)
 }
 
 /// What stands at a path, unless it is null.

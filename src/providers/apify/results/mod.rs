@@ -106,14 +106,14 @@ impl Collector {
     ) -> Results {
         let found = match self.purpose {
             Purpose::Run => {
-                let read = |(number, item): (usize, &Option<&str>)| match item {
+                let read = |(number, item): (usize, Option<&str>)| match item {
                     Some(text) => Metric::read(text.as_bytes(), None, at),
                     // All that is known of it is where it stands.
                     None => {
                         Metric::flagged(Flag::TooLarge, format!("item {number}").as_bytes(), at)
                     }
                 };
-                Found::Metrics(items.iter().enumerate().map(read).collect())
+                Found::Metrics(items.iter().copied().enumerate().map(read).collect())
             }
             Purpose::Verify => {
                 Found::Profiles(items.iter().flatten().map(|text| (*text).to_owned()).collect())
