@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::dispatch::{
     DispatchSettings, Dispatcher, Draw, Handler, Housekeeping, RetryPolicy, TransferAges, Wakeup,
 };
-use crate::http::{self, Ingest, Operator, RequestIds};
+use crate::http::{self, Apis, Ingest, Operator, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::lifecycle::Shutdown;
 use crate::operator::DeadLetters;
@@ -90,9 +90,11 @@ impl App {
         let batch = Batch::start(&store, &tasks, &committed);
 
         let services = wiring::services()?;
+        let requests = || RequestIds::new(rand::random());
         let mut wiring = Wiring::default();
+        let mut apis = Apis::new(Arc::clone(&parts.clock), requests());
         for source in config.sources.iter().filter(|source| source.entry.enabled) {
-            wiring.add(config, source, parts, &services)?;
+            wiring.add(config, source, parts, &services, &mut apis)?;
         }
         let intake = Intake::new(store.clone(), batch, committed);
 
@@ -108,12 +110,13 @@ impl App {
             trusted_proxies: file.ingest.trusted_proxies.clone(),
             tasks: tasks.clone(),
             runtime: Handle::current(),
-            requests: RequestIds::new(rand::random()),
+            requests: requests(),
         };
         let operator_state = Operator {
             store: store.clone(),
             stopping: Arc::clone(&stopping),
             metrics: metrics.clone(),
+            apis: Arc::new(apis),
         };
         let workers = file.ingest.workers.unwrap_or_else(|| {
             std::thread::available_parallelism().map_or(2, std::num::NonZero::get)

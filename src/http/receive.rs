@@ -85,7 +85,7 @@ impl RequestIds {
         Self { process, next: AtomicU64::new(1) }
     }
 
-    fn next(&self) -> String {
+    pub(super) fn next(&self) -> String {
         format!("{:08x}-{:x}", self.process, self.next.fetch_add(1, Ordering::Relaxed))
     }
 }

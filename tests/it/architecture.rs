@@ -11,15 +11,16 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("lifecycle", &[]),
     ("telemetry", &["clock"]),
     ("gate", &[]),
+    ("api", &["gate", "store"]),
     ("outbound", &[]),
     ("postgres", &[]),
     ("store", &["gate", "postgres"]),
     ("intake", &["gate", "store"]),
     ("dispatch", &["clock", "gate", "store"]),
     ("operator", &["clock", "store"]),
-    ("providers", &["gate", "dispatch", "outbound", "store"]),
+    ("providers", &["api", "gate", "dispatch", "outbound", "store"]),
     ("config", &["gate", "postgres", "telemetry"]),
-    ("http", &["clock", "gate", "intake", "operator", "store", "telemetry"]),
+    ("http", &["api", "clock", "gate", "intake", "operator", "store", "telemetry"]),
 ];
 
 /// A file of `src`, without comments and tests.

@@ -316,9 +316,12 @@ async fn a_minted_run_is_registered_and_its_token_lets_its_webhook_in() {
     assert_eq!(runs[0]["run_key"], minted["run_key"]);
     assert_eq!(runs[0]["status"], "succeeded", "{runs:?}");
 
-    let again =
-        ["apify", "mint", "--source", "apify-verify", "--guild", "123", "--actor-run", "r9"];
-    assert_eq!(program.run(&again).code, 0);
+    let verify = ["apify", "mint", "--source", "apify-verify", "--guild", "123"];
+    let again = [&verify[..], &["--actor-run", "r9", "--platform", "tiktok", "--handle", "@Ada"]];
+    let again = again.concat();
+    assert_eq!(program.run(&verify).code, 64, "whose profile?");
+    let minted = program.json(&again);
+    assert!(minted["code"].as_str().unwrap().starts_with("SP-"), "{minted}");
     assert_eq!(program.run(&again).code, 1, "the actor's run belongs to another run");
     let unknown = program.run(&["apify", "mint", "--source", "billing", "--guild", "1"]);
     assert_eq!(unknown.code, 64, "{}", unknown.stderr);

@@ -98,6 +98,7 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
         provider: Arc::new(Docora { app_id, transfer_limits: spec.transfer_limits }),
         handlers: vec![Arc::new(DocoraHandler)],
         registry: None,
+        api: None,
         warnings: Vec::new(),
     })
 }

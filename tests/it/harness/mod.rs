@@ -250,6 +250,16 @@ impl Gateway {
         Answer::of(self.client.get(url).send().await.expect("an answer")).await
     }
 
+    /// Posts a call to a path of the operator listener.
+    pub(crate) async fn call(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let url = format!("http://{}{path}", self.operator);
+        let mut request = self.client.post(url).body(body.to_owned());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Answer::of(request.send().await.expect("an answer")).await
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.ingest)
     }

@@ -1,4 +1,10 @@
-//! Apify's webhooks, from the socket to the register of runs.
+//! Apify's webhooks, from the socket to the register of runs; starting runs, and what they bring.
+
+mod migration;
+mod results;
+mod start;
+mod stub;
+mod verify;
 
 use std::time::Duration;
 
@@ -46,6 +52,23 @@ async fn register(gateway: &Gateway, actor_run_id: Option<&str>) {
     };
     assert_eq!(tables::register(&mut tx, &run).await.unwrap(), Registration::Registered);
     tx.commit(()).await.unwrap();
+}
+
+/// Starts a run as an application does; gives the answer.
+async fn start(gateway: &Gateway, request: &Value) -> Value {
+    let answer = gateway.call("/api/v1/apify/runs", &[], &request.to_string()).await;
+    assert_eq!(answer.status, 201, "{}", answer.text);
+    answer.json
+}
+
+/// Sends a webhook with the headers that Apify was told to send.
+async fn hear(gateway: &Gateway, started: &Value, body: &[u8]) -> Answer {
+    let template: Value =
+        serde_json::from_str(started["headersTemplate"].as_str().unwrap()).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let headers = template.as_object().unwrap().iter();
+    let headers: Vec<_> = headers.map(|(name, value)| (name.clone(), text(value))).collect();
+    gateway.send_raw(&text(&started["source"]), None, &headers, body).await
 }
 
 async fn reasons(gateway: &Gateway) -> Vec<String> {

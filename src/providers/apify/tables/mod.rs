@@ -1,83 +1,22 @@
-//! The register of runs: every statement on `apify_runs`.
+//! The tables: the register of runs here, starting them in `start`, what they bring in `results`.
+
+mod results;
+mod start;
 
 use sqlx::PgConnection;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::Purpose;
 use super::lifecycle::{State, Status};
 use super::token::Claims;
+use super::{Platform, Purpose};
 use crate::store::{EventId, StoreError, Tx};
 
-/// A run that is about to be started.
-#[derive(Debug, Clone)]
-pub struct NewRun {
-    /// The source at which its webhooks will arrive.
-    pub source: String,
-    /// The application's own id of the run.
-    pub run_key: Uuid,
-    /// What it is for.
-    pub purpose: Purpose,
-    /// The Discord guild that it is started for.
-    pub guild_id: String,
-    /// The actor, as its id or its name.
-    pub actor_id: Option<String>,
-    /// Apify's id of the run, where it is known already.
-    pub actor_run_id: Option<String>,
-    /// When.
-    pub initiated_at: OffsetDateTime,
-}
-
-/// What became of an attempt to register a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Registration {
-    /// It is registered now.
-    Registered,
-    /// It was, with the same purpose and guild.
-    Known,
-    /// Its key, or its id at Apify, belongs to another run.
-    Taken,
-}
-
-/// Enters a run before it is started.
-///
-/// # Errors
-/// A [`StoreError`].
-pub async fn register(tx: &mut Tx<'_>, run: &NewRun) -> Result<Registration, StoreError> {
-    let inserted = sqlx::query!(
-        "INSERT INTO apify_runs
-            (source, run_key, purpose, guild_id, actor_id, actor_run_id, status, initiated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, 'initiated', $7)
-         ON CONFLICT DO NOTHING",
-        run.source,
-        run.run_key,
-        run.purpose.as_str(),
-        run.guild_id,
-        run.actor_id,
-        run.actor_run_id,
-        run.initiated_at,
-    )
-    .execute(tx.connection())
-    .await?;
-    if inserted.rows_affected() == 1 {
-        return Ok(Registration::Registered);
-    }
-    let known = sqlx::query_scalar!(
-        r#"SELECT EXISTS (
-             SELECT FROM apify_runs
-              WHERE source = $1 AND run_key = $2 AND purpose = $3 AND guild_id = $4
-                AND ($5::text IS NULL OR actor_run_id IS NOT DISTINCT FROM $5)
-           ) AS "known!""#,
-        run.source,
-        run.run_key,
-        run.purpose.as_str(),
-        run.guild_id,
-        run.actor_run_id,
-    )
-    .fetch_one(tx.connection())
-    .await?;
-    Ok(if known { Registration::Known } else { Registration::Taken })
-}
+pub(super) use results::{
+    Standing, Verification, insert_metrics, mark_posts, note_items, settle_verification,
+    verification,
+};
+pub use start::{Budget, Details, Entered, NewRun, Registration, Sought, enter, register, spend};
 
 /// Whether the run that verified `claims` name is still awaited, no longer than `dispatch_ttl`
 /// after it was started.
@@ -110,7 +49,8 @@ pub async fn awaits(
     Ok(awaited)
 }
 
-/// Gives up the runs of a source of which nothing was heard for `dispatch_ttl`; says how many.
+/// Gives up the runs of a source of which nothing was heard for `dispatch_ttl`, with the posts
+/// that they were started for, and the codes whose time is over; says how many runs.
 ///
 /// # Errors
 /// A [`StoreError`].
@@ -120,17 +60,27 @@ pub async fn expire(
     now: OffsetDateTime,
     dispatch_ttl: Duration,
 ) -> Result<u64, StoreError> {
-    let expired = sqlx::query!(
-        "UPDATE apify_runs SET status = 'expired', finished_at = $2
-          WHERE source = $1 AND status = 'initiated'
-            AND GREATEST(initiated_at, resurrected_at) < $3",
+    let expired = sqlx::query_scalar!(
+        r#"WITH gone AS (
+             UPDATE apify_runs SET status = 'expired', finished_at = $2
+              WHERE source = $1 AND status = 'initiated'
+                AND GREATEST(initiated_at, resurrected_at) < $3
+             RETURNING run_key),
+           posts AS (
+             UPDATE apify_posts SET status = 'failed', changed_at = $2, event_id = NULL
+              WHERE source = $1 AND status = 'pending'
+                AND run_key IN (SELECT run_key FROM gone)),
+           codes AS (
+             UPDATE apify_verifications SET result = 'expired', checked_at = $2
+              WHERE source = $1 AND result = 'pending' AND expires_at < $2)
+           SELECT count(*) AS "gone!" FROM gone"#,
         source,
         now,
         now - dispatch_ttl,
     )
-    .execute(tx.connection())
+    .fetch_one(tx.connection())
     .await?;
-    Ok(expired.rows_affected())
+    Ok(u64::try_from(expired).unwrap_or(0))
 }
 
 /// A registered run, its row locked.
@@ -140,6 +90,7 @@ pub(super) struct Run {
     pub(super) guild_id: String,
     pub(super) actor_id: Option<String>,
     pub(super) actor_run_id: Option<String>,
+    pub(super) platform: Option<Platform>,
     pub(super) state: State,
 }
 
@@ -149,6 +100,7 @@ struct Row {
     guild_id: String,
     actor_id: Option<String>,
     actor_run_id: Option<String>,
+    platform: Option<String>,
     status: String,
     late: bool,
     resurrected_at: Option<OffsetDateTime>,
@@ -163,8 +115,8 @@ pub(super) async fn lock_by_key(
 ) -> Result<Option<Run>, StoreError> {
     let row = sqlx::query_as!(
         Row,
-        "SELECT run_key, purpose, guild_id, actor_id, actor_run_id, status, late, resurrected_at,
-                finished_at
+        "SELECT run_key, purpose, guild_id, actor_id, actor_run_id, platform, status, late,
+                resurrected_at, finished_at
            FROM apify_runs WHERE source = $1 AND run_key = $2 FOR UPDATE",
         source,
         run_key,
@@ -182,8 +134,8 @@ pub(super) async fn lock_by_actor_run(
 ) -> Result<Option<Run>, StoreError> {
     let row = sqlx::query_as!(
         Row,
-        "SELECT run_key, purpose, guild_id, actor_id, actor_run_id, status, late, resurrected_at,
-                finished_at
+        "SELECT run_key, purpose, guild_id, actor_id, actor_run_id, platform, status, late,
+                resurrected_at, finished_at
            FROM apify_runs WHERE source = $1 AND actor_run_id = $2 FOR UPDATE",
         source,
         actor_run_id,
@@ -254,6 +206,7 @@ impl Row {
             guild_id: self.guild_id,
             actor_id: self.actor_id,
             actor_run_id: self.actor_run_id,
+            platform: self.platform.as_deref().and_then(Platform::read),
             state: State { status, late, resurrected_at, finished_at },
         })
     }
