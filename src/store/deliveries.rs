@@ -299,7 +299,7 @@ impl Store {
 const LOST: &str = "the lease ran out with no result: the gateway that held it stopped, or the \
                     handler outlived its deadline";
 
-fn interval(duration: Duration) -> PgInterval {
+pub(super) fn interval(duration: Duration) -> PgInterval {
     let microseconds = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
     PgInterval { months: 0, days: 0, microseconds }
 }

@@ -7,6 +7,7 @@
 //!   a *dead letter*. A replay is a new delivery.
 //! - An *attempt* is what happened one time.
 //! - A *transfer* is a payload that comes in chunks and is not whole yet.
+//! - An *alert* is what people are to be told.
 //!
 //! [`Committed`] is made only here, after a commit: it is what an answer of 2xx is made from.
 //!
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnection, PgListener, PgPool};
 
+mod alerts;
 mod audit;
 mod chunks;
 mod connect;
@@ -35,6 +37,7 @@ mod registry;
 mod sweep;
 mod tx;
 
+pub use alerts::{Alert, AlertBatch, KeptAlert, PendingAlert, Recovery, Severity, UnknownSeverity};
 pub use audit::AuditEntry;
 pub use chunks::{Added, ChunkQuota, NewChunk};
 pub use connect::{OpenError, PoolSettings, Target};
