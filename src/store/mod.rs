@@ -23,6 +23,7 @@ mod alerts;
 mod audit;
 mod chunks;
 mod connect;
+mod credentials;
 mod dead_letters;
 mod deliveries;
 mod effects;
@@ -41,6 +42,7 @@ pub use alerts::{Alert, AlertBatch, KeptAlert, PendingAlert, Recovery, Severity,
 pub use audit::AuditEntry;
 pub use chunks::{Added, ChunkQuota, NewChunk};
 pub use connect::{OpenError, PoolSettings, Target};
+pub use credentials::Credential;
 pub use dead_letters::{DeadLetter, DeadLetterFilter, Locked, Page, Resolution};
 pub use deliveries::{Lease, Verdict};
 pub use effects::{EffectError, Effects, Outcome, Write};

@@ -12,13 +12,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("telemetry", &["clock"]),
     ("gate", &[]),
     ("outbound", &[]),
+    ("vault", &[]),
     ("postgres", &[]),
-    ("store", &["gate", "postgres"]),
+    ("store", &["gate", "postgres", "vault"]),
+    ("alerts", &["gate", "outbound", "store"]),
     ("intake", &["gate", "store"]),
     ("dispatch", &["clock", "gate", "store"]),
     ("operator", &["clock", "store"]),
-    ("providers", &["gate", "dispatch", "outbound", "store"]),
-    ("config", &["gate", "postgres", "telemetry"]),
+    ("providers", &["gate", "dispatch", "outbound", "store", "vault"]),
+    ("config", &["alerts", "gate", "postgres", "telemetry", "vault"]),
     ("http", &["clock", "gate", "intake", "operator", "store", "telemetry"]),
 ];
 

@@ -9,10 +9,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-use super::{StoreError, Tx, bounded};
+use super::{DeathReason, StoreError, Tx, bounded};
 
 mod outbox;
 
@@ -52,7 +53,8 @@ pub struct Recovery<'a> {
 }
 
 /// How much an alert matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Good to know.
     Info,
@@ -130,6 +132,25 @@ impl Tx<'_> {
         .execute(self.connection())
         .await?;
         Ok(())
+    }
+
+    /// Tells of a dead letter; those of one source, handler and reason are folded.
+    pub(super) async fn alert_of_death(
+        &mut self,
+        source: &str,
+        handler: &str,
+        reason: DeathReason,
+        error: &str,
+    ) -> Result<(), StoreError> {
+        let error = error.lines().next().unwrap_or_default();
+        self.alert(&Alert {
+            kind: "dead_letter",
+            key: &format!("{handler} {reason}"),
+            severity: Severity::Warning,
+            source,
+            text: &format!("{handler}, {reason}: {error}"),
+        })
+        .await
     }
 
     /// Says that what goes on is over, and tells so if people were told, or are still to be told,

@@ -1,4 +1,4 @@
-//! Alerts: raised with what they are about, folded, and told to people.
+//! Raised, folded, claimed and settled: what the outbox promises, without anybody being told.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ async fn told(store: &Store) -> Vec<(String, i64, i64)> {
 }
 
 /// Lets time pass for what is kept.
-async fn pass(gateway: &Gateway, interval: &str) {
+pub(super) async fn pass(gateway: &Gateway, interval: &str) {
     let earlier = ["first_at", "last_at", "sent_at", "over_at", "retry_at", "lease_expires_at"]
         .map(|column| format!("{column} = {column} - interval '{interval}'"));
     gateway.execute(&format!("UPDATE alerts SET {}", earlier.join(", "))).await;
