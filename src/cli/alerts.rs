@@ -134,6 +134,6 @@ fn told(alert: &KeptAlert) -> &'static str {
     match (alert.pending, alert.sent_at) {
         (true, _) => "pending",
         (false, Some(_)) => "told",
-        (false, None) => "given up",
+        (false, None) => "not told",
     }
 }

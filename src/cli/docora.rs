@@ -28,6 +28,9 @@ pub(super) enum Command {
     /// repository is kept sealed; that takes a master key.
     Register(Register),
     /// Have Docora watch a repository no more, and forget its token.
+    ///
+    /// Its files and cards stay as they are. Where the source requires a registration, what still
+    /// arrives of it waits for one.
     Unregister(Place),
     /// Replace the GitHub token of a repository, at Docora and here.
     UpdateToken(UpdateToken),

@@ -140,7 +140,7 @@ impl Store {
     ) -> Result<(Option<Lease>, u64), StoreError> {
         let max_attempts = i32::try_from(max_attempts).unwrap_or(i32::MAX);
         let mut tx = Tx::begin(&self.dispatch).await?;
-        let buried = sqlx::query!(
+        let mut buried = sqlx::query!(
             "
             WITH lost AS (
                 SELECT id, attempts FROM deliveries
@@ -200,6 +200,8 @@ impl Store {
             suspect: true,
             token: row.token,
         });
+        // In one order, whoever buries: each locks the row of its alert.
+        buried.sort_unstable_by(|a, b| (&a.source, &a.handler).cmp(&(&b.source, &b.handler)));
         for dead in &buried {
             tx.alert_of_death(&dead.source, &dead.handler, DeathReason::Exhausted, LOST).await?;
         }

@@ -85,6 +85,11 @@ impl Vault {
         Ok(&self.sealing()?.id)
     }
 
+    /// Whether what this key has sealed can be opened.
+    pub fn knows(&self, id: &KeyId) -> bool {
+        self.keys.iter().any(|key| key.id == *id)
+    }
+
     /// Seals a secret with the newest key.
     ///
     /// # Errors
@@ -220,6 +225,8 @@ mod tests {
         let known = new.key_id.to_string();
         assert_eq!(error, VaultError::WrongKey { needed: old.key_id.clone(), known });
         assert!(error.to_string().contains(old.key_id.as_str()));
+        assert!(both.knows(&old.key_id) && both.knows(&new.key_id));
+        assert!(!Vault::new(vec![key(2)]).knows(&old.key_id));
     }
 
     #[test]

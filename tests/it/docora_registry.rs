@@ -368,11 +368,15 @@ async fn a_new_token_replaces_the_old_one_and_brings_a_forgotten_repository_back
     let path = format!("/base/api/repositories/{}/token", id(1));
     assert_eq!((&*call.method, &*call.path), ("PATCH", &*path));
 
+    send_failure(&gateway, &id(1), "no such token", 1).await;
+    gateway.run_until_idle().await;
     docora.lock().unwrap().watched.clear();
     let changed = update("ghp_5555666677778888").await.unwrap();
     assert_eq!((changed.repository_id, changed.before), (id(2), Some(id(1))));
     assert_eq!(kept(&gateway).await.as_deref(), Some("ghp_5555666677778888"));
 
+    let ended = gateway.query("SELECT text FROM alerts WHERE recovery").await;
+    assert_eq!(ended, [json!({ "text": "owner/repo was registered anew" })]);
     let error = {
         docora.lock().unwrap().watched.clear();
         update("ghp_revoked_000000000").await.unwrap_err()

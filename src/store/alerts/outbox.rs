@@ -145,7 +145,7 @@ impl Store {
     }
 
     /// Gives up what is too old to be news, or one too many; gives how many. Forgets what is
-    /// long told.
+    /// long over.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -164,7 +164,9 @@ impl Store {
         sqlx::query!(
             "DELETE FROM alerts
               WHERE NOT pending
-                AND (last_at < clock_timestamp() - interval '30 days'
+                AND (last_at < clock_timestamp() - CASE WHEN over_at IS NULL
+                                                        THEN interval '1 year'
+                                                        ELSE interval '30 days' END
                      OR id IN (SELECT id FROM alerts WHERE NOT pending
                                 ORDER BY last_at DESC OFFSET $1))",
             MAX_KEPT,

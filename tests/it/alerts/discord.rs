@@ -1,5 +1,6 @@
 //! What arrives at Discord: a server on the loopback that answers as Discord does.
 
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -215,4 +216,33 @@ async fn the_commands_list_what_there_is_and_try_the_channel() {
         run.stderr,
         "error: alerts.discord: the address in variable `CHANNEL` is not an address\n"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_runs_tells_by_itself_and_logs_no_address() {
+    let (told, mut telling) = tokio::sync::mpsc::unbounded_channel();
+    let web = Web::start(move |request| {
+        told.send(content(&request)).unwrap();
+        async { Reply::empty(204) }
+    })
+    .await;
+    let address = address(&web.url(TOKEN));
+    let gateway = Gateway::start().await;
+    raise(gateway.store(), "a", "broken").await;
+    let config = format!(
+        "[ingest]\nlisten = \"127.0.0.1:0\"\n[operator]\nlisten = \"127.0.0.1:0\"\n\
+         [alerts]\nevery = \"100ms\"\ndiscord = {{ file = \"{}\" }}\n",
+        address.path().display()
+    );
+    let program = Program::beside_with(&gateway, &config).await;
+    let child = program.command(&["serve"]).stderr(Stdio::piped()).spawn().unwrap();
+    let text = tokio::time::timeout(Duration::from_secs(60), telling.recv()).await;
+    assert!(text.unwrap().unwrap().contains("`broken`"));
+    let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    let log = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{log}");
+    assert!(!log.contains("s3cret") && !log.contains("webhooks/"), "{log}");
+    assert_eq!(web.received().len(), 1);
 }

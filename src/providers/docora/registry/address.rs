@@ -61,6 +61,11 @@ impl Address {
         &self.name
     }
 
+    /// Owner and name, as people say it.
+    pub fn short(&self) -> String {
+        format!("{}/{}", self.owner, self.name)
+    }
+
     /// The name under which the repository's token is kept: GitHub does not tell cases apart.
     pub(super) fn credential(&self) -> String {
         format!("github_token:{}", self.url.to_lowercase())

@@ -124,7 +124,7 @@ impl Desk {
         let repository_id = self.registered(address).await?;
         let known = self.api.unregister(&repository_id).await?;
         let mut tx = self.store.begin().await?;
-        registrations::end(&mut tx, &self.source, &repository_id).await?;
+        registrations::end(&mut tx, &self.source, address, &repository_id).await?;
         tx.forget_credential(&self.label(address)).await?;
         self.audit(&mut tx, "unregister", address, now).await?;
         tx.commit(()).await?;

@@ -116,7 +116,17 @@ pub(super) async fn recovered(
 ) -> Result<(), StoreError> {
     let RepositoryRow { source, repository_id, owner, name, .. } = repository;
     let text = format!("{owner}/{name} recovered: files arrive again");
-    let recovery = Recovery { kind: SYNC_FAILED, key: repository_id, source, text: &text };
+    ended(tx, source, repository_id, &text).await
+}
+
+/// Tells, where a repository could not be read, why that is over.
+pub(super) async fn ended(
+    tx: &mut Tx<'_>,
+    source: &str,
+    repository_id: &str,
+    text: &str,
+) -> Result<(), StoreError> {
+    let recovery = Recovery { kind: SYNC_FAILED, key: repository_id, source, text };
     tx.alert_is_over(&recovery).await?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::RepositoryRow;
-use crate::providers::docora::registry::{Address, Repository, awaiting, recovered};
+use crate::providers::docora::registry::{Address, Repository, awaiting, ended, recovered};
 use crate::store::{EffectError, StoreError, Tx};
 
 /// Whoever waits for a registration looks again after this, and less often as time goes by.
@@ -75,16 +75,20 @@ pub(in crate::providers::docora) async fn record(
     id: &str,
     now: OffsetDateTime,
 ) -> Result<(), StoreError> {
-    sqlx::query!(
+    let replaced = sqlx::query_scalar!(
         "UPDATE docora_repositories SET registered_at = NULL, replaced_by = $3
           WHERE source = $1 AND lower(github_url) = lower($2) AND repository_id <> $3
-            AND registered_at IS NOT NULL",
+            AND registered_at IS NOT NULL
+         RETURNING repository_id",
         source,
         address.url(),
         id,
     )
-    .execute(tx.connection())
+    .fetch_all(tx.connection())
     .await?;
+    for old in replaced {
+        ended(tx, source, &old, &format!("{} was registered anew", address.short())).await?;
+    }
     // Its events may have come before: then they say how it stands.
     sqlx::query!(
         "INSERT INTO docora_repositories AS known
@@ -105,21 +109,22 @@ pub(in crate::providers::docora) async fn record(
     Ok(())
 }
 
-/// Notes that a repository is registered no more; says whether it was.
+/// Notes that a repository is registered no more.
 pub(in crate::providers::docora) async fn end(
     tx: &mut Tx<'_>,
     source: &str,
+    address: &Address,
     id: &str,
-) -> Result<bool, StoreError> {
-    let done = sqlx::query!(
+) -> Result<(), StoreError> {
+    sqlx::query!(
         "UPDATE docora_repositories SET registered_at = NULL
-          WHERE source = $1 AND repository_id = $2 AND registered_at IS NOT NULL",
+          WHERE source = $1 AND repository_id = $2",
         source,
         id,
     )
     .execute(tx.connection())
     .await?;
-    Ok(done.rows_affected() > 0)
+    ended(tx, source, id, &format!("{} is watched no more", address.short())).await
 }
 
 /// The repositories of a source: registered, or heard of.
