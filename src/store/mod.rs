@@ -7,6 +7,7 @@
 //!   a *dead letter*. A replay is a new delivery.
 //! - An *attempt* is what happened one time.
 //! - A *transfer* is a payload that comes in chunks and is not whole yet.
+//! - An *alert* is what people are to be told.
 //!
 //! [`Committed`] is made only here, after a commit: it is what an answer of 2xx is made from.
 //!
@@ -18,9 +19,11 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgListener, PgPool};
 
+mod alerts;
 mod audit;
 mod chunks;
 mod connect;
+mod credentials;
 mod dead_letters;
 mod deliveries;
 mod effects;
@@ -36,9 +39,11 @@ mod registry;
 mod sweep;
 mod tx;
 
+pub use alerts::{Alert, AlertBatch, KeptAlert, PendingAlert, Recovery, Severity, UnknownSeverity};
 pub use audit::AuditEntry;
 pub use chunks::{Added, ChunkQuota, NewChunk};
 pub use connect::{OpenError, PoolSettings, Target};
+pub use credentials::Credential;
 pub use dead_letters::{DeadLetter, DeadLetterFilter, Locked, Page, Resolution};
 pub use deliveries::{Lease, Verdict};
 pub use effects::{EffectError, Effects, Outcome, Write};

@@ -4,11 +4,13 @@
 
 pub(crate) mod database;
 pub(crate) mod sql;
+pub(crate) mod web;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sealpost::alerts::Alerter;
 use sealpost::app::{App, Parts};
 use sealpost::clock::{Clock, ManualClock};
 use sealpost::config::{Config, Environment};
@@ -55,6 +57,7 @@ pub(crate) struct Gateway {
     store: Store,
     dispatcher: Dispatcher,
     housekeeping: Housekeeping,
+    alerter: Alerter,
     desk: DeadLetters,
     shutdown: Shutdown,
     client: reqwest::Client,
@@ -127,7 +130,7 @@ impl Builder {
         let app = App::build(&config, target.clone(), &parts).expect("a gateway");
         let (ingest, operator) = app.addresses();
         let (store, housekeeping) = (app.store().clone(), app.housekeeping().clone());
-        let desk = app.dead_letters().clone();
+        let (desk, alerter) = (app.dead_letters().clone(), app.alerter().clone());
         let dispatcher = app.dispatcher().expect("dispatch is on").clone();
         let shutdown = Shutdown::default();
         tokio::task::spawn(app.serve(shutdown.clone()));
@@ -146,6 +149,7 @@ impl Builder {
             store,
             dispatcher,
             housekeeping,
+            alerter,
             desk,
             shutdown,
             client,
@@ -290,6 +294,10 @@ impl Gateway {
 
     pub(crate) fn dispatcher(&self) -> &Dispatcher {
         &self.dispatcher
+    }
+
+    pub(crate) fn alerter(&self) -> &Alerter {
+        &self.alerter
     }
 
     pub(crate) fn desk(&self) -> &DeadLetters {
