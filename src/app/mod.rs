@@ -89,7 +89,7 @@ impl App {
         };
         let batch = Batch::start(&store, &tasks, &committed);
 
-        let services = wiring::services()?;
+        let services = wiring::services(config)?;
         let mut wiring = Wiring::default();
         for source in config.sources.iter().filter(|source| source.entry.enabled) {
             wiring.add(config, source, parts, &services)?;

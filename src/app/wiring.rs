@@ -12,6 +12,7 @@ use crate::gate::{Gate, KeyRing, Secret, TransferLimits, WeakSecret, Window};
 use crate::http::{Decoy, Routes};
 use crate::intake::{Rate, Source, Takers};
 use crate::operator::Routing;
+use crate::outbound::{Outbound, Policy};
 use crate::providers::{self, Built, Entry, Services, SourceSpec};
 use crate::store::{ChunkQuota, Registry};
 
@@ -82,7 +83,7 @@ impl Wiring {
 /// # Errors
 /// [`BuildError`], as [`super::App::build`] would give it.
 pub fn check_sources(config: &Config) -> Result<Vec<Vec<String>>, BuildError> {
-    let services = services()?;
+    let services = services(config)?;
     let sources = config.sources.iter();
     sources.map(|source| Ok(build_source(config, source, &services)?.1.warnings)).collect()
 }
@@ -92,7 +93,7 @@ pub fn check_sources(config: &Config) -> Result<Vec<Vec<String>>, BuildError> {
 /// # Errors
 /// [`BuildError`], as [`super::App::build`] would give it.
 pub fn routing(config: &Config) -> Result<Routing, BuildError> {
-    let services = services()?;
+    let services = services(config)?;
     let mut routing = Routing::default();
     for source in config.sources.iter().filter(|source| source.entry.enabled) {
         let (_, built) = build_source(config, source, &services)?;
@@ -102,8 +103,9 @@ pub fn routing(config: &Config) -> Result<Routing, BuildError> {
 }
 
 /// What is lent to every source.
-pub(super) fn services() -> Result<Services, BuildError> {
-    Ok(Services::bare()?)
+pub(super) fn services(config: &Config) -> Result<Services, BuildError> {
+    let policy = Policy { allow: config.file.outbound.allow.clone() };
+    Ok(Services { outbound: Outbound::new(&policy)? })
 }
 
 fn build_source(

@@ -9,6 +9,7 @@ use bytesize::ByteSize;
 use ipnet::IpNet;
 use serde::Deserialize;
 
+use super::outbound::Outbound;
 use crate::telemetry::LogFormat;
 
 /// The whole file.
@@ -27,6 +28,8 @@ pub struct File {
     pub dispatch: Dispatch,
     /// Payloads that come in chunks.
     pub transfers: Transfers,
+    /// Requests that the gateway sends.
+    pub outbound: Outbound,
     /// What is remembered of what was seen.
     pub keys: Keys,
     /// The log.

@@ -3,6 +3,7 @@
 
 mod env;
 mod file;
+mod outbound;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ pub use file::{
     Database, DeadHead, Dispatch, File, Ingest, Keys, LimitEntry, Log, Managed, Operator, Postgres,
     SecretRef, SourceEntry, Transfers,
 };
+pub use outbound::Outbound;
 
 use crate::gate::{KeyRing, Secret, WeakSecret};
 use crate::postgres;

@@ -98,6 +98,7 @@ fn every_setting_that_there_is_stands_in_the_example() {
         "managed",
         "dispatch",
         "transfers",
+        "outbound",
         "keys",
         "log",
         "source",

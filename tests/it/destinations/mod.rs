@@ -1,0 +1,3 @@
+//! Events that reach applications.
+
+pub(crate) mod receiver;
