@@ -8,6 +8,7 @@ pub mod outbound;
 pub mod postgres;
 pub mod store;
 
+pub mod destinations;
 pub mod dispatch;
 pub mod intake;
 pub mod operator;

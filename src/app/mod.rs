@@ -90,9 +90,10 @@ impl App {
         let batch = Batch::start(&store, &tasks, &committed);
 
         let services = wiring::services(config)?;
+        let destinations = wiring::destinations(config, &services)?;
         let mut wiring = Wiring::default();
         for source in config.sources.iter().filter(|source| source.entry.enabled) {
-            wiring.add(config, source, parts, &services)?;
+            wiring.add(config, source, parts, &services, &destinations)?;
         }
         let intake = Intake::new(store.clone(), batch, committed);
 

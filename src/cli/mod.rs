@@ -6,6 +6,7 @@ mod check;
 mod database;
 mod dead_letters;
 mod demo;
+mod destinations;
 mod dossier;
 mod fixtures;
 mod interrupt;
@@ -49,6 +50,9 @@ enum Command {
     /// Look at dead letters, and deal with them.
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
+    /// Look at the destinations, and hold them back or let them go on.
+    #[command(subcommand)]
+    Destinations(destinations::Command),
     /// What the application does when it starts a run at Apify.
     #[command(subcommand)]
     Apify(apify::Command),
@@ -105,6 +109,7 @@ impl Cli {
             }
             Command::Demo(args) => demo::run(&Environment::of_process(), args),
             Command::DeadLetters(command) => dead_letters::run(&self.config()?, command),
+            Command::Destinations(command) => destinations::run(&self.config()?, command),
             Command::Apify(command) => apify::run(&self.config()?, command),
         }
     }

@@ -9,6 +9,7 @@ use bytesize::ByteSize;
 use ipnet::IpNet;
 use serde::Deserialize;
 
+use super::destinations::DestinationEntry;
 use super::outbound::Outbound;
 use crate::telemetry::LogFormat;
 
@@ -36,6 +37,8 @@ pub struct File {
     pub log: Log,
     /// The sources.
     pub source: Vec<SourceEntry>,
+    /// The destinations.
+    pub destination: Vec<DestinationEntry>,
 }
 
 /// The listener for webhooks.

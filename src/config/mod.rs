@@ -1,6 +1,7 @@
 //! The configuration: one file, overlaid with `SEALPOST_…` variables, checked as a whole before
 //! anything starts. Errors name the file, the line or key, and what to do.
 
+mod destinations;
 mod env;
 mod file;
 mod outbound;
@@ -9,6 +10,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use destinations::{DestinationConfig, DestinationEntry, SignForm};
 pub use env::Environment;
 pub use file::{
     Database, DeadHead, Dispatch, File, Ingest, Keys, LimitEntry, Log, Managed, Operator, Postgres,
@@ -26,6 +28,8 @@ pub struct Config {
     pub file: File,
     /// The sources with their secrets.
     pub sources: Vec<SourceConfig>,
+    /// The destinations with their secrets.
+    pub destinations: Vec<DestinationConfig>,
     /// Where the database is; `None` for the managed cluster.
     pub database_url: Option<String>,
     /// The managed cluster.
@@ -94,7 +98,8 @@ impl Config {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
         };
-        let file = File { source: Vec::new(), ..read(path, &text, environment)? };
+        let file =
+            File { source: Vec::new(), destination: Vec::new(), ..read(path, &text, environment)? };
         Self::resolve(file, environment)
     }
 
@@ -136,6 +141,7 @@ impl Config {
             }
             sources.push(SourceConfig { entry: entry.clone(), secrets, token });
         }
+        let destinations = destinations::resolve(&file, environment, &mut wrong);
         check(&file, &mut wrong);
         if !wrong.is_empty() {
             return Err(ConfigError::Invalid(wrong));
@@ -152,7 +158,7 @@ impl Config {
             .url
             .clone()
             .or_else(|| environment.get("DATABASE_URL").map(str::to_owned));
-        Ok(Self { file, sources, database_url, managed })
+        Ok(Self { file, sources, destinations, database_url, managed })
     }
 }
 

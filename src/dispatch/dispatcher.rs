@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
@@ -47,6 +47,8 @@ impl Default for DispatchSettings {
 pub struct Dispatcher {
     store: Store,
     sources: Arc<Vec<String>>,
+    /// The destinations, each with how many of its deliveries may be at work at a time.
+    destinations: Arc<Vec<(String, i32)>>,
     settings: DispatchSettings,
     clock: SharedClock,
     wakeup: Wakeup,
@@ -70,6 +72,7 @@ impl Dispatcher {
         handlers: Handle,
     ) -> Self {
         let sources = Arc::new(table.sources());
+        let destinations = Arc::new(table.destinations());
         let runner = Arc::new(Runner {
             store: store.clone(),
             table,
@@ -82,7 +85,7 @@ impl Dispatcher {
         let permits = Arc::new(Semaphore::new(settings.concurrency));
         let turn = Arc::default();
         let tasks = TaskTracker::new();
-        Self { store, sources, settings, clock, wakeup, runner, permits, turn, tasks }
+        Self { store, sources, destinations, settings, clock, wakeup, runner, permits, turn, tasks }
     }
 
     /// Claims a batch, runs it, and waits until it is settled. Gives how many deliveries were
@@ -126,10 +129,6 @@ impl Dispatcher {
                 Ok(0) => {
                     stop.run_until_cancelled(self.wakeup.wait(self.settings.poll)).await;
                 }
-                Ok(_) if self.permits.available_permits() == 0 => {
-                    // Wait for room; the permit is given back at once, the next turn takes its own.
-                    drop(stop.run_until_cancelled(self.permits.acquire()).await);
-                }
                 Ok(_) => {}
                 Err(error) => {
                     warn!(error = &error as &dyn std::error::Error, "cannot claim deliveries");
@@ -152,6 +151,10 @@ impl Dispatcher {
     }
 
     async fn claim_and_start(&self) -> Result<usize, StoreError> {
+        Ok(self.start_to_destinations().await? + self.start_for_handlers().await?)
+    }
+
+    async fn start_for_handlers(&self) -> Result<usize, StoreError> {
         let free = self.permits.available_permits();
         if free == 0 || self.sources.is_empty() {
             return Ok(0);
@@ -173,15 +176,31 @@ impl Dispatcher {
             self.turn.store(turn, Ordering::Relaxed);
             let count = leases.len();
             for lease in leases {
-                self.start(lease).await;
+                let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { break };
+                self.start(lease, Some(permit));
             }
             return Ok(count);
         }
         Ok(0)
     }
 
-    async fn start(&self, lease: Lease) {
-        let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return };
+    /// Destinations have room of their own: one that is slow takes none from the handlers, and
+    /// none from another.
+    async fn start_to_destinations(&self) -> Result<usize, StoreError> {
+        if self.destinations.is_empty() {
+            return Ok(0);
+        }
+        let (now, lease) = (self.clock.now(), self.settings.lease);
+        let claim = self.store.claim_to(&self.destinations, &self.sources, now, lease);
+        let leases = in_time(CLAIM_WITHIN, claim).await?;
+        let count = leases.len();
+        for lease in leases {
+            self.start(lease, None);
+        }
+        Ok(count)
+    }
+
+    fn start(&self, lease: Lease, permit: Option<OwnedSemaphorePermit>) {
         let runner = Arc::clone(&self.runner);
         let wakeup = self.wakeup.clone();
         self.tasks.spawn(async move {

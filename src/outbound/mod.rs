@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use ipnet::IpNet;
+use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::redirect;
 use time::OffsetDateTime;
 use url::Url;
@@ -157,6 +158,14 @@ impl Outbound {
         self.client(url).map(|_| ())
     }
 
+    /// Judges a header, for configurations.
+    ///
+    /// # Errors
+    /// [`OutboundError::Header`].
+    pub fn check_header(name: &str, value: &str) -> Result<(), OutboundError> {
+        header(name, value).map(|_| ())
+    }
+
     /// Sends a request and reads the answer.
     ///
     /// # Errors
@@ -168,14 +177,8 @@ impl Outbound {
             .map_err(|_| OutboundError::Header(":method".to_owned()))?;
         let mut request = client.request(method, call.url).timeout(call.deadline).body(call.body);
         for (name, value) in call.headers {
-            let header = reqwest::header::HeaderName::from_bytes(name.as_bytes());
-            let value = reqwest::header::HeaderValue::from_str(&value);
-            match (header, value) {
-                (Ok(header), Ok(value)) if !RESERVED.contains(&header.as_str()) => {
-                    request = request.header(header, value);
-                }
-                _ => return Err(OutboundError::Header(name)),
-            }
+            let (name, value) = header(&name, &value)?;
+            request = request.header(name, value);
         }
         let no_answer = |error: reqwest::Error| match refusal(&error) {
             Some(refusal) => OutboundError::Refused { host: host.clone(), refusal },
@@ -219,6 +222,13 @@ impl Answer {
     /// HTTP date, at most 24 hours. `None` where it does not say.
     pub fn retry_after(&self, now: OffsetDateTime) -> Option<Duration> {
         retry_after::parse(self.header("retry-after")?, now)
+    }
+}
+
+fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), OutboundError> {
+    match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
+        (Ok(known), Ok(value)) if !RESERVED.contains(&known.as_str()) => Ok((known, value)),
+        _ => Err(OutboundError::Header(name.to_owned())),
     }
 }
 

@@ -18,6 +18,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("dispatch", &["clock", "gate", "store"]),
     ("operator", &["clock", "store"]),
     ("providers", &["gate", "dispatch", "outbound", "store"]),
+    ("destinations", &["dispatch", "gate", "outbound", "providers", "store"]),
     ("config", &["gate", "postgres", "telemetry"]),
     ("http", &["clock", "gate", "intake", "operator", "store", "telemetry"]),
 ];
