@@ -1,11 +1,12 @@
 //! The loop: claim, run, settle.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
@@ -13,7 +14,7 @@ use tracing::{error, warn};
 use super::run::Runner;
 use super::{CLAIM_WITHIN, Draw, HandlerTable, RetryPolicy, Wakeup, in_time};
 use crate::clock::SharedClock;
-use crate::store::{Lease, Store, StoreError};
+use crate::store::{Lease, Reach, Store, StoreError};
 
 /// How much dispatch does at a time, and how long it waits.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +57,9 @@ pub struct Dispatcher {
     permits: Arc<Semaphore>,
     /// Which source is asked first the next time.
     turn: Arc<AtomicUsize>,
+    began: Instant,
+    /// When it may look at all that waits for destinations, in milliseconds since it began.
+    look_far_from: Arc<AtomicU64>,
     tasks: TaskTracker,
 }
 
@@ -85,7 +89,20 @@ impl Dispatcher {
         let permits = Arc::new(Semaphore::new(settings.concurrency));
         let turn = Arc::default();
         let tasks = TaskTracker::new();
-        Self { store, sources, destinations, settings, clock, wakeup, runner, permits, turn, tasks }
+        Self {
+            store,
+            sources,
+            destinations,
+            settings,
+            clock,
+            wakeup,
+            runner,
+            permits,
+            turn,
+            began: Instant::now(),
+            look_far_from: Arc::default(),
+            tasks,
+        }
     }
 
     /// Claims a batch, runs it, and waits until it is settled. Gives how many deliveries were
@@ -116,12 +133,13 @@ impl Dispatcher {
 
     /// Works until `stop`, then finishes what it holds.
     pub async fn run(&self, stop: &CancellationToken) {
-        let mut looked = tokio::time::Instant::now();
+        let mut looked = Instant::now();
         while !stop.is_cancelled() {
             let turn = async {
                 if looked.elapsed() >= self.settings.poll {
-                    looked = tokio::time::Instant::now();
+                    looked = Instant::now();
                     self.recover().await?;
+                    self.measure_destinations().await?;
                 }
                 self.claim_and_start().await
             };
@@ -147,6 +165,20 @@ impl Dispatcher {
         }
         self.wait_for_all().await;
         while self.run_suspect().await? > 0 {}
+        Ok(())
+    }
+
+    /// Shows which destinations are held back.
+    async fn measure_destinations(&self) -> Result<(), StoreError> {
+        if self.destinations.is_empty() {
+            return Ok(());
+        }
+        let held = self.store.held_destinations(self.clock.now());
+        let held = in_time(CLAIM_WITHIN, held).await?;
+        for (handler, _) in self.destinations.iter() {
+            let is_held = if held.contains(handler) { 1.0 } else { 0.0 };
+            metrics::gauge!("sealpost_destination_held", "handler" => handler.clone()).set(is_held);
+        }
         Ok(())
     }
 
@@ -190,14 +222,36 @@ impl Dispatcher {
         if self.destinations.is_empty() {
             return Ok(0);
         }
-        let (now, lease) = (self.clock.now(), self.settings.lease);
-        let claim = self.store.claim_to(&self.destinations, &self.sources, now, lease);
-        let leases = in_time(CLAIM_WITHIN, claim).await?;
+        let (near, partly) = self.claim_to_destinations(Reach::Near).await?;
+        let leases = if near.is_empty() && partly && self.may_look_far() {
+            let (far, _) = self.claim_to_destinations(Reach::Far).await?;
+            // As long as there is something far off, it is worth looking there again.
+            if far.is_empty() {
+                let again = self.began.elapsed() + self.settings.poll;
+                self.look_far_from.store(millis(again), Ordering::Relaxed);
+            }
+            far
+        } else {
+            near
+        };
         let count = leases.len();
         for lease in leases {
             self.start(lease, None);
         }
         Ok(count)
+    }
+
+    async fn claim_to_destinations(&self, reach: Reach) -> Result<(Vec<Lease>, bool), StoreError> {
+        let (now, lease) = (self.clock.now(), self.settings.lease);
+        let claim = self.store.claim_to(&self.destinations, &self.sources, now, lease, reach);
+        let claimed = in_time(CLAIM_WITHIN, claim).await?;
+        Ok((claimed.leases, claimed.partly))
+    }
+
+    /// To look at all that waits for destinations takes a while where that is much: where it was
+    /// in vain, not again before the next poll.
+    fn may_look_far(&self) -> bool {
+        millis(self.began.elapsed()) >= self.look_far_from.load(Ordering::Relaxed)
     }
 
     fn start(&self, lease: Lease, permit: Option<OwnedSemaphorePermit>) {
@@ -242,4 +296,8 @@ impl Dispatcher {
         self.tasks.wait().await;
         self.tasks.reopen();
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

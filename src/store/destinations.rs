@@ -178,6 +178,22 @@ impl Store {
         Ok(u32::try_from(held).unwrap_or(u32::MAX))
     }
 
+    /// The destinations to which nothing is sent now, by handler name.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn held_destinations(&self, now: OffsetDateTime) -> Result<Vec<String>, StoreError> {
+        let held = sqlx::query_scalar!(
+            "SELECT handler FROM destinations
+              WHERE paused_at IS NOT NULL OR disabled_at IS NOT NULL OR opened_at IS NOT NULL
+                 OR not_before > $1",
+            now,
+        )
+        .fetch_all(&self.dispatch)
+        .await?;
+        Ok(held)
+    }
+
     /// Every destination of which the database knows, by handler name.
     ///
     /// # Errors

@@ -40,6 +40,7 @@ mod tx;
 
 pub use audit::AuditEntry;
 pub use chunks::{Added, ChunkQuota, NewChunk};
+pub use claim_to::{Claimed, Reach};
 pub use connect::{OpenError, PoolSettings, Target};
 pub use dead_letters::{DeadLetter, DeadLetterFilter, Locked, Page, Resolution};
 pub use deliveries::{Lease, Verdict};

@@ -164,6 +164,30 @@ async fn events_of_one_lane_arrive_in_order_past_failures_and_other_lanes_do_not
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_long_lane_that_waits_for_its_head_does_not_hide_the_others() {
+    let receiver =
+        Receiver::start(|_, number| Reply::status(if number == 0 { 422 } else { 204 })).await;
+    let gateway = sending_to(&receiver, "").leaves_work().start().await;
+    send(&gateway, "invoice.paid", "in_1").await;
+    gateway.run_until_idle().await;
+    let copies = gateway
+        .execute(
+            "INSERT INTO deliveries (event_id, source, handler, triggered_by, lane, lane_blocks,
+                                     state, created_at, due_at)
+             SELECT event_id, source, handler, triggered_by, lane, lane_blocks, 'ready',
+                    created_at, created_at - interval '1s'
+               FROM deliveries, generate_series(1, 1500) WHERE handler LIKE 'to:%'",
+        )
+        .await;
+    assert_eq!(copies, 1500);
+    let (id, _) = send(&gateway, "invoice.paid", "in_2").await;
+    gateway.run_until_idle().await;
+    let seen = receiver.seen();
+    assert_eq!(seen.len(), 2, "the copies wait for their head");
+    verified(&seen[1], &id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn while_a_request_runs_no_connection_is_held_and_no_other_destination_waits() {
     let gate = Arc::new(Semaphore::new(0));
     let (held, quick) = (Arc::clone(&gate), Receiver::content().await);

@@ -3,6 +3,7 @@
 
 mod breaker;
 mod delivery;
+mod program;
 pub(crate) mod receiver;
 mod switches;
 

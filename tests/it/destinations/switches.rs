@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sealpost::clock::Clock;
 use sealpost::operator::Selection;
-use sealpost::store::Switch;
+use sealpost::store::{Reach, Switch};
 use tokio::sync::Semaphore;
 
 use super::receiver::{Receiver, Reply};
@@ -144,9 +144,11 @@ async fn a_lost_request_is_sent_again_but_not_while_its_destination_is_paused() 
             &["billing".to_owned()],
             gateway.clock().now(),
             Duration::ZERO,
+            Reach::Near,
         )
         .await
-        .unwrap();
+        .unwrap()
+        .leases;
     assert_eq!((lost.len(), lost[0].event.to_string()), (1, id));
     switch(&gateway, Switch::Pause).await;
     gateway.run_until_idle().await;
