@@ -159,7 +159,7 @@ CREATE TABLE attempts (
     number      integer     NOT NULL CHECK (number > 0),
     started_at  timestamptz NOT NULL,
     finished_at timestamptz NOT NULL,
-    result      text        NOT NULL CHECK (result IN ('done', 'retry', 'dead', 'lost')),
+    result      text        NOT NULL CHECK (result IN ('done', 'retry', 'held', 'dead', 'lost')),
     error       text,
     PRIMARY KEY (delivery_id, number)
 );
@@ -168,7 +168,7 @@ COMMENT ON COLUMN attempts.delivery_id IS 'The delivery.';
 COMMENT ON COLUMN attempts.number      IS 'From 1, without gaps.';
 COMMENT ON COLUMN attempts.started_at  IS 'When the handler was called.';
 COMMENT ON COLUMN attempts.finished_at IS 'When it came back; for a lost attempt, when the loss was noticed.';
-COMMENT ON COLUMN attempts.result      IS 'done; retry: failed, due again later; dead: failed for good; lost: the lease ran out with no result.';
+COMMENT ON COLUMN attempts.result      IS 'done; retry: failed, due again later; held: the same while its destination is held back, and does not count; dead: failed for good; lost: the lease ran out with no result.';
 COMMENT ON COLUMN attempts.error       IS 'What went wrong, at most 8 KiB.';
 
 CREATE TABLE chunk_transfers (

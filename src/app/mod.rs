@@ -92,12 +92,13 @@ impl App {
         };
         let batch = Batch::start(&store, &tasks, &committed);
 
-        let services = services()?;
+        let services = services(config)?;
+        let destinations = wiring::destinations(config, &services)?;
         let requests = || RequestIds::new(rand::random());
         let mut wiring = Wiring::default();
         let mut apis = Apis::new(Arc::clone(&parts.clock), requests());
         for source in config.sources.iter().filter(|source| source.entry.enabled) {
-            wiring.add(config, source, parts, &services, &mut apis)?;
+            wiring.add(config, source, parts, &services, &destinations, &mut apis)?;
         }
         let intake = Intake::new(store.clone(), batch, committed);
 
@@ -326,7 +327,7 @@ pub fn open_store(config: &Config, target: Target) -> Store {
 /// # Errors
 /// [`BuildError`], as [`App::build`] would give it.
 pub fn channel(config: &Config) -> Result<Option<Discord>, BuildError> {
-    Ok(discord(config, &services()?))
+    Ok(discord(config, &services(config)?))
 }
 
 fn discord(config: &Config, services: &Services) -> Option<Discord> {

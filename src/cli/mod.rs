@@ -7,6 +7,7 @@ mod check;
 mod database;
 mod dead_letters;
 mod demo;
+mod destinations;
 mod docora;
 mod dossier;
 mod fixtures;
@@ -62,6 +63,9 @@ enum Command {
     /// Tell Docora which repositories to watch.
     #[command(subcommand)]
     Docora(docora::Command),
+    /// Look at the destinations, and hold them back or let them go on.
+    #[command(subcommand)]
+    Destinations(destinations::Command),
     /// What the application does when it starts a run at Apify.
     #[command(subcommand)]
     Apify(apify::Command),
@@ -122,6 +126,7 @@ impl Cli {
             Command::Vault(vault::Command::Key) => vault::key(),
             Command::Vault(vault::Command::Rotate(rotate)) => rotate.run(&self.config()?),
             Command::Docora(command) => docora::run(&self.config()?, command),
+            Command::Destinations(command) => destinations::run(&self.config()?, command),
             Command::Apify(command) => apify::run(&self.config()?, command),
         }
     }

@@ -9,6 +9,8 @@ use bytesize::ByteSize;
 use ipnet::IpNet;
 use serde::Deserialize;
 
+use super::destinations::DestinationEntry;
+use super::outbound::Outbound;
 use crate::alerts::Severity;
 use crate::telemetry::LogFormat;
 
@@ -28,6 +30,8 @@ pub struct File {
     pub dispatch: Dispatch,
     /// Payloads that come in chunks.
     pub transfers: Transfers,
+    /// Requests that the gateway sends.
+    pub outbound: Outbound,
     /// What is remembered of what was seen.
     pub keys: Keys,
     /// Telling people.
@@ -36,6 +40,8 @@ pub struct File {
     pub log: Log,
     /// The sources.
     pub source: Vec<SourceEntry>,
+    /// The destinations.
+    pub destination: Vec<DestinationEntry>,
 }
 
 /// The listener for webhooks.

@@ -1,19 +1,23 @@
 //! The configuration: one file, overlaid with `SEALPOST_…` variables, checked as a whole before
 //! anything starts. Errors name the file, the line or key, and what to do.
 
+mod destinations;
 mod env;
 mod file;
+mod outbound;
 mod reference;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use destinations::{DestinationConfig, DestinationEntry, SignForm};
 pub use env::Environment;
 pub use file::{
     Alerts, Database, DeadHead, Dispatch, File, Ingest, Keys, LimitEntry, Log, Managed, Operator,
     Postgres, SecretRef, SourceEntry, Transfers,
 };
+pub use outbound::Outbound;
 
 use crate::alerts::Webhook;
 use crate::gate::{KeyRing, Secret, WeakSecret};
@@ -31,6 +35,8 @@ pub struct Config {
     pub discord: Option<Webhook>,
     /// The master keys for what is sealed in the database.
     pub vault: Vault,
+    /// The destinations with their secrets.
+    pub destinations: Vec<DestinationConfig>,
     /// Where the database is; `None` for the managed cluster.
     pub database_url: Option<String>,
     /// The managed cluster.
@@ -99,7 +105,8 @@ impl Config {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
         };
-        let file = File { source: Vec::new(), ..read(path, &text, environment)? };
+        let file =
+            File { source: Vec::new(), destination: Vec::new(), ..read(path, &text, environment)? };
         Self::resolve(file, environment)
     }
 
@@ -145,6 +152,7 @@ impl Config {
             reference::discord(discord, environment).map_err(|why| wrong.push(why)).ok()
         });
         let vault = reference::vault(environment, &mut wrong);
+        let destinations = destinations::resolve(&file, environment, &mut wrong);
         check(&file, &mut wrong);
         if !wrong.is_empty() {
             return Err(ConfigError::Invalid(wrong));
@@ -161,7 +169,7 @@ impl Config {
             .url
             .clone()
             .or_else(|| environment.get("DATABASE_URL").map(str::to_owned));
-        Ok(Self { file, sources, discord, vault, database_url, managed })
+        Ok(Self { file, sources, destinations, discord, vault, database_url, managed })
     }
 }
 

@@ -36,6 +36,7 @@ pub(crate) const SECRETS: &[(&str, &str)] = &[
     ("APIFY_SECRET", "apify-secret-0123456789abcdef"),
     ("BOT_SECRET", "bot-secret-0123456789abcdefgh"),
     ("BOT_TOKEN", "bot-token-0123456789abcdefghi"),
+    ("APP_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
 ];
 
 /// What a gateway is started with.
@@ -109,6 +110,14 @@ impl Builder {
     pub(crate) fn leaves_work(mut self) -> Self {
         self.unfinished = true;
         self
+    }
+
+    /// Why no gateway can be built of this.
+    pub(crate) fn refused(self) -> String {
+        let target = Target::from_url("postgres://nobody@127.0.0.1:1/nothing").expect("a target");
+        let built = App::build(&load(&self.config), target, &Parts::default());
+        let Err(error) = built else { panic!("it was built") };
+        format!("{:#}", anyhow::Error::from(error))
     }
 
     pub(crate) async fn start(self) -> Gateway {
