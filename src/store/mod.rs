@@ -32,7 +32,9 @@ mod inspect;
 mod reason;
 mod record;
 mod registry;
+mod stream;
 mod sweep;
+mod token;
 mod tx;
 
 pub use audit::AuditEntry;
@@ -49,6 +51,8 @@ pub use inspect::{EventPreview, PastAttempt};
 pub use reason::DeathReason;
 pub use record::{GATE, KeyDigest, NewEvent, Plan, Recorded};
 pub use registry::Registry;
+pub use stream::{BadPosition, Change, Changes, Deed, Horizon, Position, What};
+pub use token::{NewToken, TokenDigest};
 pub use tx::{Committed, Tx};
 
 /// The channel on which gateways tell each other that there is work.
