@@ -196,11 +196,7 @@ impl Act {
     }
 
     fn mandate(&self) -> Result<Mandate, UsageError> {
-        let environment = Environment::of_process();
-        let user = || environment.get("USER").or_else(|| environment.get("LOGNAME"));
-        let named = self.actor.as_deref().or_else(user).map(str::to_owned);
-        let actor = named.or_else(account).ok_or(UsageError("who are you? say so with --actor"))?;
-        Ok(Mandate { actor, reason: self.reason.clone() })
+        Ok(Mandate { actor: actor(self.actor.as_deref())?, reason: self.reason.clone() })
     }
 
     async fn run(
@@ -343,6 +339,14 @@ fn table(letters: &[DeadLetter]) -> String {
         })
         .collect();
     output::table(&head, &rows)
+}
+
+/// Who acts: as named, or the user.
+pub(super) fn actor(named: Option<&str>) -> Result<String, UsageError> {
+    let environment = Environment::of_process();
+    let user = || environment.get("USER").or_else(|| environment.get("LOGNAME"));
+    let named = named.or_else(user).map(str::to_owned);
+    named.or_else(account).ok_or(UsageError("who are you? say so with --actor"))
 }
 
 /// The account's name, for services and containers that set no `USER`.

@@ -7,12 +7,15 @@ mod database;
 mod dead_letters;
 mod demo;
 mod dossier;
+mod events;
 mod fixtures;
 mod interrupt;
 mod migrate;
+mod operator;
 mod output;
 mod scratch;
 mod serve;
+mod sse;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -49,6 +52,12 @@ enum Command {
     /// Look at dead letters, and deal with them.
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
+    /// Watch what comes in and what becomes of it.
+    #[command(subcommand)]
+    Events(events::Command),
+    /// Who may call the operator listener.
+    #[command(subcommand)]
+    Operator(operator::Command),
     /// What the application does when it starts a run at Apify.
     #[command(subcommand)]
     Apify(apify::Command),
@@ -105,6 +114,10 @@ impl Cli {
             }
             Command::Demo(args) => demo::run(&Environment::of_process(), args),
             Command::DeadLetters(command) => dead_letters::run(&self.config()?, command),
+            Command::Events(command) => {
+                events::run(&self.config, &Environment::of_process(), command)
+            }
+            Command::Operator(command) => operator::run(&self.config, command),
             Command::Apify(command) => apify::run(&self.config()?, command),
         }
     }

@@ -4,9 +4,12 @@ use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use super::{Exit, block_on, database};
-use crate::app::{App, Parts};
+use crate::app::{self, App, Parts};
+use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::lifecycle::Shutdown;
+use crate::operator;
+use crate::store::Target;
 use crate::telemetry;
 
 #[derive(Debug, clap::Args)]
@@ -26,6 +29,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
         } else {
             database.target.migrate().await?;
         }
+        announce_token(config, &database.target).await?;
         let app = App::build(config, database.target.clone(), &Parts::default())?;
         let (ingest, operator) = app.addresses();
         info!(%ingest, %operator, sources = config.sources.len(), "listening");
@@ -36,4 +40,19 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
         Ok(app.run(shutdown).await)
     })?;
     Ok(if clean { Exit::Ok } else { Exit::Failed })
+}
+
+/// Where no token is configured, makes one for the operator listener at the first start, and shows
+/// it this once: not by way of the log, which is kept.
+async fn announce_token(config: &Config, target: &Target) -> anyhow::Result<()> {
+    if config.operator_token.is_some() {
+        return Ok(());
+    }
+    let store = app::open_store(config, target.clone());
+    let made = operator::first_token(&store, SystemClock.now()).await;
+    store.close().await;
+    if let Some(token) = made? {
+        super::talk(&format!("operator token, shown only now: {}", *token));
+    }
+    Ok(())
 }

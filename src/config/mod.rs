@@ -24,6 +24,8 @@ pub struct Config {
     pub file: File,
     /// The sources with their secrets.
     pub sources: Vec<SourceConfig>,
+    /// The token of the operator listener; `None` where the gateway makes one.
+    pub operator_token: Option<Secret>,
     /// Where the database is; `None` for the managed cluster.
     pub database_url: Option<String>,
     /// The managed cluster.
@@ -92,7 +94,8 @@ impl Config {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
         };
-        let file = File { source: Vec::new(), ..read(path, &text, environment)? };
+        let mut file = File { source: Vec::new(), ..read(path, &text, environment)? };
+        file.operator.token.take_if(|token| token.resolve(environment).is_err());
         Self::resolve(file, environment)
     }
 
@@ -134,6 +137,10 @@ impl Config {
             }
             sources.push(SourceConfig { entry: entry.clone(), secrets, token });
         }
+        let operator_token = file.operator.token.as_ref().and_then(|reference| {
+            let token = reference.resolve(environment).and_then(header_safe);
+            token.map_err(|why| wrong.push(format!("operator.token {why}"))).ok()
+        });
         check(&file, &mut wrong);
         if !wrong.is_empty() {
             return Err(ConfigError::Invalid(wrong));
@@ -150,7 +157,7 @@ impl Config {
             .url
             .clone()
             .or_else(|| environment.get("DATABASE_URL").map(str::to_owned));
-        Ok(Self { file, sources, database_url, managed })
+        Ok(Self { file, sources, operator_token, database_url, managed })
     }
 }
 
@@ -194,6 +201,15 @@ impl SecretRef {
     }
 }
 
+/// A token is sent in a header.
+fn header_safe(token: Secret) -> Result<Secret, String> {
+    if token.expose().iter().all(u8::is_ascii_graphic) {
+        Ok(token)
+    } else {
+        Err("must be of visible ASCII characters, without blanks".to_owned())
+    }
+}
+
 fn check(file: &File, wrong: &mut Vec<String>) {
     let mut require = |holds: bool, sentence: &str| {
         if !holds {
@@ -204,6 +220,11 @@ fn check(file: &File, wrong: &mut Vec<String>) {
         file.operator.listen.ip().is_loopback() || file.operator.allow_remote,
         "operator.listen: other machines could reach it; set operator.allow_remote = true to \
          allow that",
+    );
+    require(file.operator.stream_clients > 0, "operator.stream_clients must be at least 1");
+    require(
+        file.operator.heartbeat >= Duration::from_secs(1),
+        "operator.heartbeat must be at least 1s",
     );
     require(
         file.dispatch.lease > file.dispatch.handler_deadline,

@@ -46,11 +46,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn operator_token(&self) -> Result<Option<TokenDigest>, StoreError> {
-        let digest = sqlx::query_scalar!(
-            "SELECT digest FROM operator_tokens WHERE revoked_at IS NULL"
-        )
-        .fetch_optional(&self.operator)
-        .await?;
+        let digest =
+            sqlx::query_scalar!("SELECT digest FROM operator_tokens WHERE revoked_at IS NULL")
+                .fetch_optional(&self.operator)
+                .await?;
         digest
             .map(|digest| {
                 let digest = digest.try_into().map_err(|_| StoreError::Inconsistent {
@@ -102,12 +101,9 @@ impl Tx<'_> {
     /// [`StoreError::Unavailable`].
     pub async fn replace_operator_token(&mut self, new: &NewToken<'_>) -> Result<(), StoreError> {
         self.lock_operator_tokens().await?;
-        sqlx::query!(
-            "UPDATE operator_tokens SET revoked_at = $1 WHERE revoked_at IS NULL",
-            new.at
-        )
-        .execute(self.connection())
-        .await?;
+        sqlx::query!("UPDATE operator_tokens SET revoked_at = $1 WHERE revoked_at IS NULL", new.at)
+            .execute(self.connection())
+            .await?;
         self.insert_operator_token(new).await
     }
 

@@ -42,4 +42,5 @@ mod harness;
 mod managed_postgres;
 mod operator;
 mod receive;
+mod stream;
 mod stripe;
