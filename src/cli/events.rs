@@ -32,8 +32,8 @@ pub(super) enum Command {
     /// Show events and what becomes of them, as it happens.
     ///
     /// Goes on where it was when the connection breaks, until it is interrupted. The token is taken
-    /// from --token-file, the variable SEALPOST_OPERATOR_TOKEN, or the configuration. With `--format
-    /// json` it prints one JSON object a line, whose `id` is what --after takes.
+    /// from --token-file, the variable `SEALPOST_OPERATOR_TOKEN`, or the configuration. With
+    /// `--format json` it prints one JSON object a line, whose `id` is what --after takes.
     Tail(Tail),
 }
 

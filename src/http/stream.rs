@@ -267,8 +267,8 @@ impl Client {
             };
             // JSON of a line: line breaks in it are escaped.
             let data = serde_json::to_string(&line).unwrap_or_default();
-            let (id, what) = (change.position, change.what.as_str());
-            text.push_str(&format!("id: {id}\nevent: {what}\ndata: {data}\n\n"));
+            let (id, what) = (change.position.to_string(), change.what.as_str());
+            text.extend(["id: ", &id, "\nevent: ", what, "\ndata: ", &data, "\n\n"]);
         }
         text
     }

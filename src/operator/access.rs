@@ -42,9 +42,9 @@ impl Access {
     /// Whether it is good now.
     pub async fn is_good(&self, token: &TokenDigest) -> bool {
         if self.configured.is_none() {
-            match tokio::time::timeout(ASK_WITHIN, self.store.operator_token()).await {
-                Ok(Ok(good)) => *self.lock() = good,
-                Ok(Err(_)) | Err(_) => {}
+            let asked = tokio::time::timeout(ASK_WITHIN, self.store.operator_token()).await;
+            if let Ok(Ok(good)) = asked {
+                *self.lock() = good;
             }
         }
         self.seems_good(token)

@@ -11,15 +11,17 @@
 //! Ids of events and deliveries would not do: they are given out before the commit, and what has
 //! the lower one may be committed later, for a payload in chunks an hour later.
 
+mod deed;
 mod position;
 
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+pub use deed::Deed;
 pub use position::{BadPosition, Position};
 use position::{Place, Row};
 
-use super::{EventId, GATE, Store, StoreError, Tx, bounded};
+use super::{EventId, GATE, Store, StoreError};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,17 +125,6 @@ pub struct Horizon {
     pub holds: bool,
     /// Whose it is, as far as we are allowed to see.
     pub owner: Option<String>,
-}
-
-/// What an operator did to a delivery.
-#[derive(Debug, Clone, Copy)]
-pub struct Deed<'a> {
-    /// When.
-    pub at: OffsetDateTime,
-    /// Who.
-    pub actor: &'a str,
-    /// `replay` or `discard`.
-    pub action: &'a str,
 }
 
 impl Store {
@@ -335,38 +326,6 @@ impl Store {
         .fetch_one(&self.operator)
         .await?;
         Ok(Horizon { transaction: row.xmin, holds: row.holds, owner: row.owner })
-    }
-}
-
-impl Tx<'_> {
-    /// Writes down that an operator replayed (these are the new deliveries) or discarded (these
-    /// are the old ones).
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn note(
-        &mut self,
-        deed: Deed<'_>,
-        discarded: &[i64],
-        replays: &[i64],
-    ) -> Result<(), StoreError> {
-        sqlx::query!(
-            "INSERT INTO operator_actions (at, actor, action, delivery_id, replay_id)
-             SELECT $1::timestamptz, $2::text, $3::text, d.id, d.replay_id
-               FROM (SELECT id, NULL::bigint FROM UNNEST($4::bigint[]) AS u (id)
-                      UNION ALL
-                     SELECT replay_of, id FROM deliveries
-                      WHERE id = ANY($5) AND replay_of IS NOT NULL) AS d (id, replay_id)
-              ORDER BY d.id, d.replay_id",
-            deed.at,
-            bounded(deed.actor),
-            deed.action,
-            discarded,
-            replays,
-        )
-        .execute(self.connection())
-        .await?;
-        Ok(())
     }
 }
 

@@ -174,7 +174,7 @@ mod tests {
             "start".into(),
             format!("{good}A"),
             format!("{good}="),
-            good[..good.len() - 1].to_owned(),
+            good.chars().skip(1).collect(),
             "A".repeat(35),
             "_".repeat(35),
             "x".repeat(10_000),

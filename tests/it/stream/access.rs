@@ -6,6 +6,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap};
 use sealpost::clock::Clock;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::{PATH, Watcher};
 use crate::harness::{Answer, Builder, Gateway, OPERATOR_TOKEN, SECRETS, database};
@@ -149,38 +150,43 @@ async fn the_first_start_shows_the_token_once_and_not_in_the_log() {
     std::fs::write(folder.path().join("config.toml"), config).unwrap();
     let mut shown = Vec::new();
     for start in 0..2 {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sealpost"))
+        let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_sealpost"))
             .arg("serve")
             .env("DATABASE_URL", &url)
             .envs(SECRETS.iter().copied())
             .current_dir(folder.path())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
+            .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let mut lines =
-            std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().expect("its log")));
-        let mut operator = String::new();
-        for line in lines.by_ref().map_while(Result::ok) {
+        let mut lines = BufReader::new(child.stderr.take().expect("its log")).lines();
+        let operator = loop {
+            let line = lines.next_line().await.unwrap().expect("a line");
             if let Some(token) = line.strip_prefix("operator token, shown only now: ") {
                 shown.push(token.to_owned());
-            } else if let Ok(line) = serde_json::from_str::<Value>(&line)
-                && line["message"] == "listening"
-            {
-                line["operator"].as_str().unwrap().clone_into(&mut operator);
+                continue;
+            }
+            let line: Value = serde_json::from_str(&line).expect("a line of the log");
+            if line["message"] == "listening" {
+                break line["operator"].as_str().expect("an address").to_owned();
+            }
+        };
+        assert_eq!(shown.len(), 1, "start {start}");
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let page = client.get(format!("http://{operator}/metrics"));
+        let page = page.bearer_auth(&shown[0]).send().await.unwrap();
+        assert_eq!(page.status(), 200, "start {start}");
+        assert!(!page.text().await.unwrap().contains(&shown[0]));
+        let none = client.get(format!("http://{operator}/{}", shown[0]));
+        assert_eq!(none.send().await.unwrap().status(), 401);
+        loop {
+            let line = lines.next_line().await.unwrap().expect("a line");
+            assert!(!line.contains(&shown[0]), "{line}");
+            if line.contains("operator.denied") {
                 break;
             }
         }
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let page = client.get(format!("http://{operator}/metrics")).bearer_auth(&shown[0]);
-        assert_eq!(page.send().await.unwrap().status(), 200, "start {start}");
-        let none = client.get(format!("http://{operator}/metrics"));
-        assert_eq!(none.send().await.unwrap().status(), 401);
-        child.kill().unwrap();
-        let rest: Vec<String> = lines.map_while(Result::ok).collect();
-        child.wait().unwrap();
-        assert_eq!(shown.len(), 1, "start {start}");
-        assert!(rest.iter().any(|line| line.contains("operator.denied")), "{rest:?}");
-        assert!(!rest.iter().any(|line| line.contains(&shown[0])), "{rest:?}");
+        child.kill().await.unwrap();
     }
 }

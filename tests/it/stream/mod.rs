@@ -35,6 +35,13 @@ struct Seen {
     data: Value,
 }
 
+/// What stands between two empty lines.
+#[derive(Debug, PartialEq)]
+enum Message {
+    Change(Seen),
+    Other,
+}
+
 impl Watcher {
     /// Begins to watch with this query, and after this id.
     async fn open(gateway: &Gateway, query: &str, last: Option<&str>) -> Self {
@@ -49,7 +56,7 @@ impl Watcher {
         // The first it is told is where it stands: from here on nothing is missed.
         while watcher.last.is_empty() {
             assert!(watcher.read().await, "it ended at once");
-            assert_eq!(watcher.message().flatten(), None);
+            assert!(!matches!(watcher.message(), Some(Message::Change(_))));
         }
         watcher
     }
@@ -63,8 +70,8 @@ impl Watcher {
         true
     }
 
-    /// The next message that is there whole: a change, or something beside it.
-    fn message(&mut self) -> Option<Option<Seen>> {
+    /// The next message that is there whole.
+    fn message(&mut self) -> Option<Message> {
         let (message, rest) = self.text.split_once("\n\n")?;
         let (message, rest) = (message.to_owned(), rest.to_owned());
         self.text = rest;
@@ -76,7 +83,8 @@ impl Watcher {
         if let Some(id) = field("id: ") {
             self.last = id;
         }
-        Some(field("data: ").map(|data| Seen {
+        let Some(data) = field("data: ") else { return Some(Message::Other) };
+        Some(Message::Change(Seen {
             id: self.last.clone(),
             name: field("event: ").expect("a name"),
             data: serde_json::from_str(&data).expect("JSON"),
@@ -87,8 +95,8 @@ impl Watcher {
     async fn next(&mut self) -> Option<Seen> {
         loop {
             while let Some(message) = self.message() {
-                if message.is_some() {
-                    return message;
+                if let Message::Change(seen) = message {
+                    return Some(seen);
                 }
             }
             if !self.read().await {
@@ -109,7 +117,7 @@ impl Watcher {
     async fn comment(&mut self, beginning: &str) -> String {
         loop {
             while let Some(message) = self.message() {
-                assert_eq!(message, None, "while waiting for `{beginning}`");
+                assert_eq!(message, Message::Other, "while waiting for `{beginning}`");
             }
             let found = self.comments.iter().find(|comment| comment.starts_with(beginning));
             if let Some(found) = found {
