@@ -125,7 +125,7 @@ impl App {
                 heartbeat: file.operator.heartbeat,
             },
             wakeup.watchers(),
-            Handle::current(),
+            (tasks.clone(), Handle::current()),
             unwatch.clone(),
         );
         let operator_state = Operator {
@@ -228,9 +228,10 @@ impl App {
         let (peers, metrics, stop) = (self.peers.clone(), self.metrics.clone(), soft.clone());
         let door = Arc::clone(&self.door);
         self.tasks.spawn(async move {
+            door.tidy().await;
             while stop.run_until_cancelled(tokio::time::sleep(TIDY_EVERY)).await.is_some() {
                 peers.forget();
-                door.forget();
+                door.tidy().await;
                 metrics.tidy();
             }
         });

@@ -44,10 +44,12 @@ impl Door {
         &self.access
     }
 
-    /// Forgets peers that have behaved for a while. To be called now and then.
-    pub fn forget(&self) {
+    /// Forgets peers that have behaved for a while, and learns which token is good: one that is
+    /// known gets in however often its peer has failed. To be called now and then.
+    pub async fn tidy(&self) {
         self.failures.retain_recent();
         self.failures.shrink_to_fit();
+        self.access.refresh().await;
     }
 
     /// Cheap first: a token that was good when we asked last, then the peer's failures, and only

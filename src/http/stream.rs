@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::access::{Door, token_of};
 use super::denial::Denial;
@@ -20,7 +21,7 @@ use crate::store::{Change, Position, TokenDigest, What};
 /// The path.
 pub(super) const PATH: &str = "/api/v1/stream";
 /// Pieces of text that wait for a client to take them.
-const WAITING: usize = 8;
+const WAITING: usize = 2;
 /// For how many heartbeats a client may take nothing at all.
 const PATIENCE: u32 = 2;
 /// How soon a client should come again, in milliseconds.
@@ -104,6 +105,7 @@ async fn begin(request: &HttpRequest, feed: &Feed, door: &Door) -> Result<HttpRe
         sender,
         last_words: Arc::clone(&last_words),
         heartbeat: feed.settings().heartbeat,
+        stop: feed.stop().clone(),
         access: Arc::clone(door.access()),
         token: token_of(request).ok_or(Denial::NoToken)?,
     };
@@ -185,6 +187,7 @@ struct Client {
     /// What is said when there is no room to say it.
     last_words: Arc<Mutex<Option<Bytes>>>,
     heartbeat: Duration,
+    stop: CancellationToken,
     access: Arc<Access>,
     token: TokenDigest,
 }
@@ -193,7 +196,8 @@ impl Client {
     /// Tells the client what happens, until it goes or has to.
     async fn serve(self, mut subscription: Subscription) {
         metrics::gauge!("sealpost_stream_clients").increment(1.0);
-        let why = self.follow(&mut subscription).await;
+        let following = self.stop.run_until_cancelled(self.follow(&mut subscription)).await;
+        let why = following.unwrap_or(Some("the gateway stops"));
         if let Some(why) = why {
             let words = format!(": {why}; go on with Last-Event-ID\n\n");
             let mut last = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
@@ -232,7 +236,6 @@ impl Client {
                 }
                 // With the position, which may have moved over what this client does not want.
                 Told::Nothing => format!(": alive\nid: {}\n\n", subscription.position()),
-                Told::Stopped => return Some("the gateway stops"),
             };
             if !text.is_empty() && !self.send(text).await {
                 return Some(TOO_SLOW);

@@ -41,13 +41,20 @@ impl Access {
 
     /// Whether it is good now.
     pub async fn is_good(&self, token: &TokenDigest) -> bool {
-        if self.configured.is_none() {
-            let asked = tokio::time::timeout(ASK_WITHIN, self.store.operator_token()).await;
-            if let Ok(Ok(good)) = asked {
-                *self.lock() = good;
-            }
-        }
+        self.refresh().await;
         self.seems_good(token)
+    }
+
+    /// Asks the database which token is good. To be called now and then, so that a good one is
+    /// known before it is shown.
+    pub async fn refresh(&self) {
+        if self.configured.is_some() {
+            return;
+        }
+        let asked = tokio::time::timeout(ASK_WITHIN, self.store.operator_token()).await;
+        if let Ok(Ok(good)) = asked {
+            *self.lock() = good;
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<TokenDigest>> {

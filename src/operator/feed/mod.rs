@@ -50,8 +50,8 @@ struct Shared {
     settings: FeedSettings,
     /// Rung when there may be something new.
     hint: Arc<Notify>,
-    runtime: Handle,
     tasks: TaskTracker,
+    runtime: Handle,
     stop: CancellationToken,
     seats: Arc<Semaphore>,
     /// Who catches up takes turns: most connections are for others.
@@ -85,8 +85,6 @@ pub enum Told {
     Lag(Duration),
     /// Nothing happened for a while.
     Nothing,
-    /// The gateway stops.
-    Stopped,
 }
 
 /// One client's view of the stream.
@@ -100,21 +98,21 @@ pub struct Subscription {
 }
 
 impl Feed {
-    /// A feed that reads on `runtime` while somebody subscribes, and ends with `stop`. `hint` is
-    /// rung when there may be something new.
+    /// A feed that works on this runtime while somebody subscribes, and ends with `stop`. `hint`
+    /// is rung when there may be something new.
     pub fn new(
         store: Store,
         settings: FeedSettings,
         hint: Arc<Notify>,
-        runtime: Handle,
+        (tasks, runtime): (TaskTracker, Handle),
         stop: CancellationToken,
     ) -> Self {
         Self(Arc::new(Shared {
             store,
             settings,
             hint,
+            tasks,
             runtime,
-            tasks: TaskTracker::new(),
             stop,
             seats: Arc::new(Semaphore::new(settings.clients)),
             turn: Semaphore::new(1),
@@ -125,6 +123,11 @@ impl Feed {
     /// The settings.
     pub fn settings(&self) -> FeedSettings {
         self.0.settings
+    }
+
+    /// Is cancelled when the gateway stops: then every subscription has to end.
+    pub fn stop(&self) -> &CancellationToken {
+        &self.0.stop
     }
 
     /// Where the stream ends now.
@@ -189,13 +192,7 @@ impl Subscription {
 
     /// Waits for the next thing to tell, at most for a heartbeat or so.
     pub async fn next(&mut self) -> Told {
-        let feed = self.feed.clone();
-        let stop = feed.0.stop.clone();
-        stop.run_until_cancelled(self.heard(&feed.0)).await.unwrap_or(Told::Stopped)
-    }
-
-    async fn heard(&mut self, shared: &Shared) -> Told {
-        let until = tokio::time::Instant::now() + shared.settings.heartbeat;
+        let until = tokio::time::Instant::now() + self.feed.0.settings.heartbeat;
         loop {
             // Before it reads for itself: what is told meanwhile waits.
             let (news, began) = self.joined.get_or_insert_with(|| self.feed.join());
@@ -210,7 +207,7 @@ impl Subscription {
                     }
                     Err(_) => return Told::Nothing,
                 }
-                match self.catch_up(shared).await {
+                match self.catch_up().await {
                     Ok(Some(changes)) => return Told::Changes(changes),
                     Ok(None) => {}
                     Err(error) => {
@@ -239,7 +236,8 @@ impl Subscription {
     }
 
     /// Reads a page for itself; follows the reader when that was the last one.
-    async fn catch_up(&mut self, shared: &Shared) -> Result<Option<Arc<[Change]>>, StoreError> {
+    async fn catch_up(&mut self) -> Result<Option<Arc<[Change]>>, StoreError> {
+        let shared = &self.feed.0;
         let turn = shared.turn.acquire().await;
         let read = shared.store.changes(self.position, PAGE).await?;
         drop(turn);

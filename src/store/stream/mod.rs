@@ -142,18 +142,17 @@ impl Store {
                 SELECT pg_snapshot_xmin(pg_current_snapshot()) AS xmin
             ), arrivals AS MATERIALIZED (
                 SELECT xact, id, received_at, source, kind FROM events
-                 WHERE xact >= $1::text::xid8 AND (xact, id) > ($1::text::xid8, $2::uuid)
+                 WHERE (xact, id) > ($1::text::xid8, $2::uuid)
                    AND xact < (SELECT xmin FROM horizon)
                  ORDER BY xact, id LIMIT $6
             ), tries AS MATERIALIZED (
                 SELECT xact, delivery_id, number, finished_at, result, error FROM attempts
-                 WHERE xact >= $1::text::xid8
-                   AND (xact, delivery_id, number) > ($1::text::xid8, $3::bigint, $4::int)
+                 WHERE (xact, delivery_id, number) > ($1::text::xid8, $3::bigint, $4::int)
                    AND xact < (SELECT xmin FROM horizon)
                  ORDER BY xact, delivery_id, number LIMIT $6
             ), deeds AS MATERIALIZED (
                 SELECT xact, id, at, actor, action, delivery_id, replay_id FROM operator_actions
-                 WHERE xact >= $1::text::xid8 AND (xact, id) > ($1::text::xid8, $5::bigint)
+                 WHERE (xact, id) > ($1::text::xid8, $5::bigint)
                    AND xact < (SELECT xmin FROM horizon)
                  ORDER BY xact, id LIMIT $6
             ), merged AS (
