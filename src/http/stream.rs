@@ -163,7 +163,8 @@ impl Filter {
             .map(|word| What::ALL.into_iter().find(|what| what.as_str() == word))
             .collect::<Option<_>>()
             .ok_or(Denial::Malformed(
-                "change may be: arrived, quarantined, done, retry, lost, dead, replayed, discarded",
+                "change may be: arrived, quarantined, done, retry, held, lost, dead, replayed, \
+                 discarded",
             ))?;
         Ok(Self { sources: list(&query.source), types: list(&query.r#type), changes })
     }

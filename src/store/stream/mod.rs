@@ -34,6 +34,8 @@ pub enum What {
     Done,
     /// An attempt failed; there will be another.
     Retry,
+    /// The same, and it does not count: where the event goes nothing is taken at present.
+    Held,
     /// An attempt ended with no result; there will be another.
     Lost,
     /// A delivery became a dead letter.
@@ -46,11 +48,12 @@ pub enum What {
 
 impl What {
     /// Every one.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Arrived,
         Self::Quarantined,
         Self::Done,
         Self::Retry,
+        Self::Held,
         Self::Lost,
         Self::Dead,
         Self::Replayed,
@@ -64,6 +67,7 @@ impl What {
             Self::Quarantined => "quarantined",
             Self::Done => "done",
             Self::Retry => "retry",
+            Self::Held => "held",
             Self::Lost => "lost",
             Self::Dead => "dead",
             Self::Replayed => "replayed",
@@ -334,6 +338,7 @@ fn what(place: Place, word: Option<&str>, has_reason: bool) -> Option<What> {
         (Place::Event(_), None) => What::Arrived,
         (Place::Attempt(..), Some("done")) => What::Done,
         (Place::Attempt(..), Some("retry")) => What::Retry,
+        (Place::Attempt(..), Some("held")) => What::Held,
         (Place::Attempt(..), Some("dead")) => What::Dead,
         (Place::Attempt(..), Some("lost")) if has_reason => What::Dead,
         (Place::Attempt(..), Some("lost")) => What::Lost,
