@@ -10,12 +10,15 @@ mod demo;
 mod destinations;
 mod docora;
 mod dossier;
+mod events;
 mod fixtures;
 mod interrupt;
 mod migrate;
+mod operator;
 mod output;
 mod scratch;
 mod serve;
+mod sse;
 mod vault;
 
 use std::path::PathBuf;
@@ -66,6 +69,12 @@ enum Command {
     /// Look at the destinations, and hold them back or let them go on.
     #[command(subcommand)]
     Destinations(destinations::Command),
+    /// Watch what comes in and what becomes of it.
+    #[command(subcommand)]
+    Events(events::Command),
+    /// Who may call the operator listener.
+    #[command(subcommand)]
+    Operator(operator::Command),
     /// What the application does when it starts a run at Apify.
     #[command(subcommand)]
     Apify(apify::Command),
@@ -127,6 +136,10 @@ impl Cli {
             Command::Vault(vault::Command::Rotate(rotate)) => rotate.run(&self.config()?),
             Command::Docora(command) => docora::run(&self.config()?, command),
             Command::Destinations(command) => destinations::run(&self.config()?, command),
+            Command::Events(command) => {
+                events::run(&self.config, &Environment::of_process(), command)
+            }
+            Command::Operator(command) => operator::run(&self.config, command),
             Command::Apify(command) => apify::run(&self.config()?, command),
         }
     }

@@ -37,6 +37,8 @@ pub struct Config {
     pub vault: Vault,
     /// The destinations with their secrets.
     pub destinations: Vec<DestinationConfig>,
+    /// The token of the operator listener; `None` where the gateway makes one.
+    pub operator_token: Option<Secret>,
     /// Where the database is; `None` for the managed cluster.
     pub database_url: Option<String>,
     /// The managed cluster.
@@ -105,8 +107,9 @@ impl Config {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
         };
-        let file =
+        let mut file =
             File { source: Vec::new(), destination: Vec::new(), ..read(path, &text, environment)? };
+        file.operator.token.take_if(|token| token.resolve(environment).is_err());
         Self::resolve(file, environment)
     }
 
@@ -153,6 +156,10 @@ impl Config {
         });
         let vault = reference::vault(environment, &mut wrong);
         let destinations = destinations::resolve(&file, environment, &mut wrong);
+        let operator_token = file.operator.token.as_ref().and_then(|reference| {
+            let token = reference.resolve(environment).and_then(header_safe);
+            token.map_err(|why| wrong.push(format!("operator.token {why}"))).ok()
+        });
         check(&file, &mut wrong);
         if !wrong.is_empty() {
             return Err(ConfigError::Invalid(wrong));
@@ -169,7 +176,16 @@ impl Config {
             .url
             .clone()
             .or_else(|| environment.get("DATABASE_URL").map(str::to_owned));
-        Ok(Self { file, sources, destinations, discord, vault, database_url, managed })
+        Ok(Self {
+            file,
+            sources,
+            destinations,
+            discord,
+            vault,
+            operator_token,
+            database_url,
+            managed,
+        })
     }
 }
 
@@ -213,6 +229,15 @@ impl SecretRef {
     }
 }
 
+/// A token is sent in a header.
+fn header_safe(token: Secret) -> Result<Secret, String> {
+    if token.expose().iter().all(u8::is_ascii_graphic) {
+        Ok(token)
+    } else {
+        Err("must be of visible ASCII characters, without blanks".to_owned())
+    }
+}
+
 fn check(file: &File, wrong: &mut Vec<String>) {
     let mut require = |holds: bool, sentence: &str| {
         if !holds {
@@ -223,6 +248,11 @@ fn check(file: &File, wrong: &mut Vec<String>) {
         file.operator.listen.ip().is_loopback() || file.operator.allow_remote,
         "operator.listen: other machines could reach it; set operator.allow_remote = true to \
          allow that",
+    );
+    require(file.operator.stream_clients > 0, "operator.stream_clients must be at least 1");
+    require(
+        file.operator.heartbeat >= Duration::from_secs(1),
+        "operator.heartbeat must be at least 1s",
     );
     require(
         file.dispatch.lease > file.dispatch.handler_deadline,

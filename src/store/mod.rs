@@ -39,7 +39,9 @@ mod reason;
 mod record;
 mod recorder;
 mod registry;
+mod stream;
 mod sweep;
+mod token;
 mod tx;
 
 pub use alerts::{Alert, AlertBatch, KeptAlert, PendingAlert, Recovery, Severity, UnknownSeverity};
@@ -61,6 +63,8 @@ pub use reason::DeathReason;
 pub use record::{GATE, KeyDigest, NewEvent, Plan, Recorded};
 pub use recorder::Recorder;
 pub use registry::Registry;
+pub use stream::{BadPosition, Change, Changes, Deed, Horizon, Position, What};
+pub use token::{NewToken, TokenDigest};
 pub use tx::{Committed, Tx};
 
 /// The channel on which gateways tell each other that there is work.

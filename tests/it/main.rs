@@ -46,5 +46,6 @@ mod managed_postgres;
 mod operator;
 mod outbound;
 mod receive;
+mod stream;
 mod stripe;
 mod vault;
