@@ -12,21 +12,23 @@ use tokio::runtime::{Handle, Runtime};
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
+use crate::alerts::{Alerter, Discord};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
 use crate::dispatch::{
     DispatchSettings, Dispatcher, Draw, Handler, Housekeeping, RetryPolicy, TransferAges, Wakeup,
 };
-use crate::http::{self, Ingest, Operator, RequestIds};
+use crate::http::{self, Apis, Ingest, Operator, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::lifecycle::Shutdown;
 use crate::operator::DeadLetters;
+use crate::providers::Services;
 use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
 
 pub use error::BuildError;
 use wiring::{Wiring, bytes, decoy};
-pub use wiring::{check_sources, routing};
+pub use wiring::{check_sources, routing, services};
 
 /// How often limits and metrics are tidied up.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
@@ -62,6 +64,7 @@ pub struct App {
     addresses: (SocketAddr, SocketAddr),
     dispatcher: Option<Dispatcher>,
     housekeeping: Housekeeping,
+    alerter: Alerter,
     dead_letters: DeadLetters,
     wakeup: Wakeup,
     store: Store,
@@ -89,10 +92,12 @@ impl App {
         };
         let batch = Batch::start(&store, &tasks, &committed);
 
-        let services = wiring::services()?;
+        let services = services()?;
+        let requests = || RequestIds::new(rand::random());
         let mut wiring = Wiring::default();
+        let mut apis = Apis::new(Arc::clone(&parts.clock), requests());
         for source in config.sources.iter().filter(|source| source.entry.enabled) {
-            wiring.add(config, source, parts, &services)?;
+            wiring.add(config, source, parts, &services, &mut apis)?;
         }
         let intake = Intake::new(store.clone(), batch, committed);
 
@@ -108,12 +113,13 @@ impl App {
             trusted_proxies: file.ingest.trusted_proxies.clone(),
             tasks: tasks.clone(),
             runtime: Handle::current(),
-            requests: RequestIds::new(rand::random()),
+            requests: requests(),
         };
         let operator_state = Operator {
             store: store.clone(),
             stopping: Arc::clone(&stopping),
             metrics: metrics.clone(),
+            apis: Arc::new(apis),
         };
         let workers = file.ingest.workers.unwrap_or_else(|| {
             std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
@@ -146,6 +152,12 @@ impl App {
             },
             registries: wiring.registries,
         };
+        let alerter = Alerter {
+            store: store.clone(),
+            discord: discord(config, &services),
+            every: file.alerts.every,
+            least: file.alerts.min_severity,
+        };
         let dead_letters =
             DeadLetters::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
         Ok(Self {
@@ -154,6 +166,7 @@ impl App {
             addresses: (ingest_address, operator_address),
             dispatcher,
             housekeeping,
+            alerter,
             dead_letters,
             wakeup,
             store,
@@ -190,6 +203,11 @@ impl App {
         &self.housekeeping
     }
 
+    /// What tells people, for who wants to step it.
+    pub fn alerter(&self) -> &Alerter {
+        &self.alerter
+    }
+
     /// Runs until `shutdown`, and stops in order: not ready, no new requests, no new attempts,
     /// then the pools. Gives whether everything ended as it should.
     pub async fn run(self, shutdown: Shutdown) -> bool {
@@ -204,6 +222,8 @@ impl App {
         self.tasks.spawn(async move { wakeup.announce(&store, &stop).await });
         let (housekeeping, stop) = (self.housekeeping.clone(), soft.clone());
         self.tasks.spawn(async move { housekeeping.run(&stop).await });
+        let (alerter, stop) = (self.alerter.clone(), soft.clone());
+        self.tasks.spawn(async move { alerter.run(&stop).await });
         let (peers, metrics, stop) = (self.peers.clone(), self.metrics.clone(), soft.clone());
         self.tasks.spawn(async move {
             while stop.run_until_cancelled(tokio::time::sleep(TIDY_EVERY)).await.is_some() {
@@ -299,6 +319,19 @@ pub fn open_store(config: &Config, target: Target) -> Store {
         statement: database.statement_timeout,
     };
     Store::open(target, pools, config.file.keys.retention)
+}
+
+/// The channel for alerts, where one is configured.
+///
+/// # Errors
+/// [`BuildError`], as [`App::build`] would give it.
+pub fn channel(config: &Config) -> Result<Option<Discord>, BuildError> {
+    Ok(discord(config, &services()?))
+}
+
+fn discord(config: &Config, services: &Services) -> Option<Discord> {
+    let webhook = config.discord.clone()?;
+    Some(Discord::new(services.outbound.clone(), webhook))
 }
 
 fn dispatch_settings(config: &Config) -> DispatchSettings {

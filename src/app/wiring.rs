@@ -9,7 +9,7 @@ use super::{BuildError, Parts};
 use crate::config::{Config, DeadHead, SourceConfig};
 use crate::dispatch::{Handler, HandlerTable};
 use crate::gate::{Gate, KeyRing, Secret, TransferLimits, WeakSecret, Window};
-use crate::http::{Decoy, Routes};
+use crate::http::{Apis, Decoy, Routes};
 use crate::intake::{Rate, Source, Takers};
 use crate::operator::Routing;
 use crate::providers::{self, Built, Entry, Services, SourceSpec};
@@ -37,6 +37,7 @@ impl Wiring {
         source: &SourceConfig,
         parts: &Parts,
         services: &Services,
+        apis: &mut Apis,
     ) -> Result<(), BuildError> {
         let name = &source.entry.name;
         let (entry, built) = build_source(config, source, services)?;
@@ -49,6 +50,9 @@ impl Wiring {
         self.routing.add(name, names(&handlers), takers.clone());
         self.table.add(name, handlers);
         self.registries.extend(built.registry.clone());
+        if let (Some(api), Some(secret)) = (built.api, source.secrets.first()) {
+            apis.add(entry.name, name, secret.clone(), api);
+        }
         let max_body = source.entry.max_body.map_or(entry.max_body, bytes);
         let aliases = &source.entry.aliases;
         let source = Arc::new(Source {
@@ -102,7 +106,10 @@ pub fn routing(config: &Config) -> Result<Routing, BuildError> {
 }
 
 /// What is lent to every source.
-pub(super) fn services() -> Result<Services, BuildError> {
+///
+/// # Errors
+/// [`BuildError`], as [`super::App::build`] would give it.
+pub fn services() -> Result<Services, BuildError> {
     Ok(Services::bare()?)
 }
 

@@ -7,6 +7,7 @@ use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
+use super::api::Apis;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
@@ -19,6 +20,8 @@ pub struct Operator {
     pub stopping: Arc<AtomicBool>,
     /// The metrics.
     pub metrics: Metrics,
+    /// What applications may ask for.
+    pub apis: Arc<Apis>,
 }
 
 /// The process is there.

@@ -2,6 +2,7 @@
 //! listener is for people and machines that run the gateway.
 
 mod answer;
+mod api;
 mod health;
 mod peer;
 mod problem;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use actix_web::{App, HttpServer, web};
 
 pub use actix_web::dev::Server;
+pub use api::Apis;
 pub use health::Operator;
 pub use receive::{Decoy, Ingest, RequestIds};
 pub use routes::Routes;
@@ -36,7 +38,12 @@ const DRAIN_SECONDS: u64 = 15;
 pub fn ingest(listener: TcpListener, ingest: Ingest, workers: usize) -> std::io::Result<Server> {
     let ingest = web::Data::new(ingest);
     let server = HttpServer::new(move || {
-        App::new().app_data(ingest.clone()).default_service(web::to(receive::receive))
+        // Called on each of the listener's threads.
+        let intake = web::Data::new(ingest.intake.on_this_runtime());
+        App::new()
+            .app_data(ingest.clone())
+            .app_data(intake)
+            .default_service(web::to(receive::receive))
     })
     .workers(workers)
     .max_connections(MAX_CONNECTIONS)
@@ -61,6 +68,7 @@ pub fn operator(listener: TcpListener, operator: Operator) -> std::io::Result<Se
             .route("/healthz", web::get().to(health::healthz))
             .route("/readyz", web::get().to(health::readyz))
             .route("/metrics", web::get().to(health::metrics))
+            .route(api::PATH, web::route().to(api::call))
     })
     .workers(1)
     .client_request_timeout(HEAD_DEADLINE)

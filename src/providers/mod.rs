@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::api::Api;
 use crate::dispatch::Handler;
 use crate::gate::{Provider, Secret, TransferLimits, UnixSeconds};
 use crate::outbound::{Outbound, OutboundError, Policy};
@@ -99,6 +100,8 @@ pub struct Built {
     /// What it still awaits, for senders whose tokens may come past their time. Asked before such
     /// a request is let in, and swept by housekeeping.
     pub registry: Option<Arc<dyn Registry>>,
+    /// What applications may ask of it.
+    pub api: Option<Arc<dyn Api>>,
     /// What the operator should know at start, such as a mode that proves less.
     pub warnings: Vec<String>,
 }

@@ -11,15 +11,18 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("lifecycle", &[]),
     ("telemetry", &["clock"]),
     ("gate", &[]),
+    ("api", &["gate", "store"]),
     ("outbound", &[]),
+    ("vault", &[]),
     ("postgres", &[]),
-    ("store", &["gate", "postgres"]),
+    ("store", &["gate", "postgres", "vault"]),
+    ("alerts", &["gate", "outbound", "store"]),
     ("intake", &["gate", "store"]),
     ("dispatch", &["clock", "gate", "store"]),
     ("operator", &["clock", "store"]),
-    ("providers", &["gate", "dispatch", "outbound", "store"]),
-    ("config", &["gate", "postgres", "telemetry"]),
-    ("http", &["clock", "gate", "intake", "operator", "store", "telemetry"]),
+    ("providers", &["api", "gate", "dispatch", "outbound", "store", "vault"]),
+    ("config", &["alerts", "gate", "postgres", "telemetry", "vault"]),
+    ("http", &["api", "clock", "gate", "intake", "operator", "store", "telemetry"]),
 ];
 
 /// A file of `src`, without comments and tests.

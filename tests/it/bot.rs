@@ -85,3 +85,56 @@ async fn who_is_not_listed_or_has_no_token_is_not_let_in() {
     }
     assert!(gateway.rows("events").await.is_empty());
 }
+
+#[tokio::test]
+async fn callbacks_are_found_by_guild_kind_and_service() {
+    let gateway = Gateway::start().await;
+    let body = br#"{"event":"post.submitted"}"#;
+    send(&gateway, &[GUILD, ("fixture-form", "native")], body).await;
+    gateway.clock().advance(Duration::from_secs(1));
+    send(&gateway, &[GUILD], body).await;
+    gateway.run_until_idle().await;
+    let found = gateway
+        .query("SELECT service FROM bot_events WHERE guild_id = '123456789012345678' AND kind = 'post.submitted' ORDER BY received_at")
+        .await;
+    assert_eq!(found, vec![json!({ "service": "api" }); 2]);
+}
+
+#[tokio::test]
+async fn a_heartbeat_that_does_not_come_is_noticed_once_and_forgotten_with_the_next() {
+    let options = r#"options = { allowed_services = ["api"]"#;
+    let gateway = Gateway::builder()
+        .config(options, &format!("{options}, heartbeat_timeout = 90"))
+        .start()
+        .await;
+    let missing = async || gateway.rows("bot_health").await[0]["missing_since"].clone();
+    let online = br#"{"event":"bot.heartbeat","status":"online"}"#;
+    gateway.tidy().await;
+    assert!(gateway.rows("bot_health").await.is_empty(), "nobody has heard of the bot yet");
+    send(&gateway, &[], online).await;
+    gateway.run_until_idle().await;
+    gateway.clock().advance(Duration::from_secs(90));
+    gateway.tidy().await;
+    assert!(missing().await.is_null());
+    gateway.clock().advance(Duration::from_secs(1));
+    gateway.tidy().await;
+    let noticed = missing().await;
+    assert_eq!(noticed, "2026-11-20T12:01:31+00:00");
+    gateway.clock().advance(Duration::from_secs(60));
+    gateway.tidy().await;
+    assert_eq!(missing().await, noticed, "noticed once");
+    send(&gateway, &[], online).await;
+    gateway.run_until_idle().await;
+    gateway.tidy().await;
+    assert!(missing().await.is_null());
+}
+
+#[tokio::test]
+async fn without_a_timeout_nobody_misses_a_heartbeat() {
+    let gateway = Gateway::start().await;
+    send(&gateway, &[], br#"{"event":"bot.heartbeat","status":"online"}"#).await;
+    gateway.run_until_idle().await;
+    gateway.clock().advance(Duration::from_hours(24));
+    gateway.tidy().await;
+    assert!(gateway.rows("bot_health").await[0]["missing_since"].is_null());
+}

@@ -1,4 +1,6 @@
-//! What is done about Apify's webhooks: the register of runs is kept up to date.
+//! What is done about Apify's webhooks: the register of runs is kept up to date, and of a run that
+//! succeeded the results are got, before any transaction is open. A run counts as succeeded once
+//! its results are here: where they cannot be got the delivery is retried, or is a dead letter.
 //!
 //! A vouched body names nobody by itself: which run and which guild it is about comes from the
 //! token's claims, and the body must not contradict what the register holds. Only a body without
@@ -11,22 +13,23 @@ use bytes::Bytes;
 use time::OffsetDateTime;
 
 use super::lifecycle::Change;
-use super::payload::{self, Event};
-use super::tables::{self, Run};
+use super::payload;
+use super::results::Collector;
+use super::settle::Settle;
+use super::tables;
 use super::token::Claims;
 use super::{Apify, Purpose};
 use crate::dispatch::{Attempt, Failure, Handler};
 use crate::gate::Quarantine;
-use crate::store::{
-    DeathReason, EffectError, Effects, EventId, Outcome, Registry, StoreError, StoredEvent, Tx,
-    Write,
-};
+use crate::store::{DeathReason, Effects, Registry, StoreError, StoredEvent, Tx};
 
 /// Keeps the register of runs.
 pub(super) struct Runs {
     pub(super) purpose: Purpose,
     /// A webhook may arrive before the application has entered its run: for so long it is retried.
     pub(super) registration_grace: Duration,
+    /// Gets results.
+    pub(super) collector: Collector,
 }
 
 #[async_trait]
@@ -43,6 +46,10 @@ impl Handler for Runs {
             return Ok(Effects::ignored());
         };
         let claims = event.claims.as_ref().map(read_claims).transpose()?;
+        let results = match change {
+            Change::Succeeded(at) => self.collector.collect(&event.body, &read, at).await?,
+            _ => None,
+        };
         Ok(Effects::write(Settle {
             id: event.id,
             source: event.source.clone(),
@@ -50,7 +57,9 @@ impl Handler for Runs {
             claims,
             event: read,
             change,
+            results,
             late: event.late,
+            at: attempt.started_at,
             wait: self.wait(event, attempt),
         }))
     }
@@ -72,86 +81,6 @@ fn read_claims(claims: &Bytes) -> Result<Claims, Failure> {
         Failure::permanent(reason, "the stored claims cannot be read")
     };
     Claims::read(claims).ok_or_else(unreadable)
-}
-
-/// Applies one event to its run.
-struct Settle {
-    id: EventId,
-    source: String,
-    purpose: Purpose,
-    claims: Option<Claims>,
-    event: Event,
-    change: Change,
-    late: bool,
-    /// For how long to wait for an unknown run.
-    wait: Option<Duration>,
-}
-
-#[async_trait]
-impl Write for Settle {
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Outcome, EffectError> {
-        let Some(mut run) = self.find(tx).await? else {
-            let detail = "no such run is registered".to_owned();
-            return Err(match self.wait {
-                Some(retry_after) => EffectError::NotYet { detail, retry_after },
-                None => unknown(detail),
-            });
-        };
-        self.check(&run)?;
-        let mut news = false;
-        if let (None, Some(id)) = (&run.actor_run_id, &self.event.subject) {
-            if tables::is_taken(tx, &self.source, run.key, id).await? {
-                return Err(unknown(format!("Apify's run {id} is registered under another key")));
-            }
-            run.actor_run_id = Some(id.clone());
-            run.actor_id = run.actor_id.take().or_else(|| self.event.actor_id.clone());
-            news = true;
-        }
-        if let Some(state) = run.state.after(self.change, self.late) {
-            run.state = state;
-            news = true;
-        }
-        if !news {
-            return Ok(Outcome::Unchanged);
-        }
-        tables::update(tx, &self.source, &run, self.id).await?;
-        Ok(Outcome::Handled)
-    }
-}
-
-impl Settle {
-    async fn find(&self, tx: &mut Tx<'_>) -> Result<Option<Run>, EffectError> {
-        let run = match (&self.claims, &self.event.subject) {
-            (Some(claims), _) => tables::lock_by_key(tx, &self.source, claims.run_key).await?,
-            (None, Some(id)) => tables::lock_by_actor_run(tx, &self.source, id).await?,
-            (None, None) => return Err(unknown("the body names no run and there is no token")),
-        };
-        Ok(run)
-    }
-
-    /// Everything that the event says of its run must be what the register says.
-    fn check(&self, run: &Run) -> Result<(), EffectError> {
-        if run.purpose != self.purpose.as_str() {
-            return Err(unknown(format!("the run is registered for `{}`", run.purpose)));
-        }
-        let named = self.event.subject.as_deref();
-        let differs = |known: Option<&str>| matches!((known, named), (Some(known), Some(named)) if known != named);
-        if differs(run.actor_run_id.as_deref()) {
-            return Err(unknown("the body names another run than the register"));
-        }
-        let Some(claims) = &self.claims else { return Ok(()) };
-        if claims.guild_id != run.guild_id {
-            return Err(unknown("the token names another guild than the register"));
-        }
-        if differs(claims.actor_run_id.as_deref()) {
-            return Err(unknown("the body names another run than the token"));
-        }
-        Ok(())
-    }
-}
-
-fn unknown(detail: impl Into<String>) -> EffectError {
-    EffectError::Rejected { reason: DeathReason::UnknownRun, detail: detail.into() }
 }
 
 /// What a source still awaits: see [`tables::awaits`] and [`tables::expire`].

@@ -79,6 +79,13 @@ impl State {
         }
     }
 
+    /// Whether the run has succeeded, and `change` is that success once more, or a later one that
+    /// is no news.
+    pub(super) fn succeeded_with(self, change: Change) -> bool {
+        let Change::Succeeded(at) = change else { return false };
+        self.status == Status::Succeeded && self.resurrected_at.is_none_or(|again| at >= again)
+    }
+
     fn ended(self, status: Status, at: OffsetDateTime, late: bool) -> Option<Self> {
         let before_resurrection = self.resurrected_at.is_some_and(|resurrected| at < resurrected);
         let news = match self.status {
@@ -195,6 +202,7 @@ mod tests {
             actor_id: None,
             created_at: None,
             finished_at: Some(at(1_000_000)),
+            dataset: None,
         };
         assert_eq!(Change::of(&event, at(10)), Some(Change::Failed(at(10))));
     }

@@ -15,11 +15,17 @@
 //! either. The dispatch id that Apify sends is unsigned, so a webhook that comes again is told by
 //! its body.
 
+mod api;
 mod handler;
 mod lifecycle;
 mod options;
 mod payload;
+mod platform;
+mod request;
+mod results;
+mod settle;
 mod sign;
+pub mod start;
 pub mod tables;
 #[cfg(test)]
 mod tests;
@@ -32,19 +38,23 @@ use bytes::Bytes;
 use url::Url;
 
 use super::{Built, Entry, OptionsError, SMALL_BODY, SourceSpec};
+use crate::api::Api;
 use crate::gate::{
     Envelope, EventKey, Examination, Lane, Layout, Named, Part, Proof, Provider, Quarantined,
     Refusal, RequestHead, Scheme, Time, UnixSeconds, VerifiedRequest, Window,
 };
 pub use options::Purpose;
 use options::{Mode, Options};
+pub use platform::Platform;
+use results::{Collector, Datasets};
+use start::Starter;
 use token::Claims;
 
 /// Apify's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     name: Apify::NAME,
     summary: "Apify actor runs: a signed token per run, or a body signature",
-    tables: &["apify_runs"],
+    tables: &["apify_runs", "apify_posts", "apify_metrics", "apify_verifications", "apify_usage"],
     max_body: SMALL_BODY,
     // Apify tries again for a day and more, with what was signed at first.
     max_age: Duration::from_hours(1),
@@ -74,7 +84,7 @@ struct Apify {
 }
 
 fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
-    let options = Options::read(spec)?;
+    let options = Options::read(&spec.options)?;
     let mut warnings = Vec::new();
     if let Mode::Token([header, ..]) = options.mode {
         warnings.push(format!(
@@ -82,10 +92,19 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
              neither body nor time are signed, and no token ties a request to its run"
         ));
     }
-    let Options { purpose, registration_grace, dispatch_ttl, .. } = options;
+    let Options { purpose, registration_grace, dispatch_ttl, max_items, .. } = options;
+    let datasets = spec.token.clone().map(|token| Datasets {
+        outbound: spec.services.outbound.clone(),
+        base: options.api_url.clone(),
+        token,
+        max_items,
+    });
+    let collector = Collector { purpose, datasets, max_items };
+    let starter = Starter::of(&spec.name, &options);
     Ok(Built {
-        handlers: vec![Arc::new(handler::Runs { purpose, registration_grace })],
+        handlers: vec![Arc::new(handler::Runs { purpose, registration_grace, collector })],
         registry: Some(Arc::new(handler::Register { source: spec.name.clone(), dispatch_ttl })),
+        api: starter.map(|starter| -> Arc<dyn Api> { Arc::new(api::Runs(starter)) }),
         warnings,
         provider: Arc::new(Apify { options }),
     })

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use url::Url;
 
 use super::{DISPATCH, ORIGIN, REFERER};
-use crate::providers::{OptionsError, SourceSpec};
+use crate::providers::OptionsError;
 
 /// Where `mode = "token"` may look for the secret, each with what else is read then. The
 /// header's whole value is the secret.
@@ -38,6 +39,14 @@ pub(super) struct Options {
     pub(super) dispatch_ttl: time::Duration,
     /// For how long a run may be entered after its first webhook.
     pub(super) registration_grace: Duration,
+    /// How many runs may be started for a guild on a day.
+    pub(super) daily_budget: u32,
+    /// For how long a code may be looked for.
+    pub(super) code_ttl: time::Duration,
+    /// Where Apify is.
+    pub(super) api_url: Url,
+    /// The most items of one run.
+    pub(super) max_items: u64,
 }
 
 /// What proves a request.
@@ -67,6 +76,13 @@ struct Written {
     /// In seconds.
     #[serde(default = "default_registration_grace")]
     registration_grace: u32,
+    #[serde(default = "default_daily_budget")]
+    daily_budget: u32,
+    /// In seconds.
+    code_ttl: Option<u32>,
+    api_url: Option<String>,
+    #[serde(default = "default_max_items")]
+    max_items: u32,
 }
 
 #[derive(Deserialize, Default, PartialEq)]
@@ -93,9 +109,20 @@ fn default_registration_grace() -> u32 {
     600
 }
 
+fn default_daily_budget() -> u32 {
+    100
+}
+
+fn default_max_items() -> u32 {
+    10_000
+}
+
 impl Options {
-    pub(super) fn read(spec: &SourceSpec) -> Result<Self, OptionsError> {
-        let written: Written = spec.options()?;
+    pub(super) fn read(options: &toml::Table) -> Result<Self, OptionsError> {
+        let written: Written = options
+            .clone()
+            .try_into()
+            .map_err(|error| OptionsError(error.to_string().trim().to_owned()))?;
         if written.token_ttl == 0 || written.dispatch_ttl < written.token_ttl {
             return Err(OptionsError(
                 "`dispatch_ttl` must be at least `token_ttl`, above 0".into(),
@@ -105,7 +132,18 @@ impl Options {
             let what = "is not a lower-case host name";
             return Err(OptionsError(format!("`allowed_origins`: `{bad}` {what}")));
         }
+        let code_ttl = written.code_ttl.unwrap_or(written.dispatch_ttl);
+        if code_ttl == 0 || code_ttl > written.dispatch_ttl {
+            return Err(OptionsError("`code_ttl` must be at most `dispatch_ttl`, above 0".into()));
+        }
+        if written.max_items == 0 {
+            return Err(OptionsError("`max_items` must be at least 1".into()));
+        }
         Ok(Self {
+            api_url: api_url(written.api_url.as_deref())?,
+            daily_budget: written.daily_budget,
+            code_ttl: time::Duration::seconds(code_ttl.into()),
+            max_items: written.max_items.into(),
             purpose: written.purpose,
             mode: mode(&written)?,
             allowed_origins: written.allowed_origins,
@@ -153,6 +191,19 @@ fn mode(written: &Written) -> Result<Mode, OptionsError> {
                 OptionsError(format!("`token_header` must be one of `{names}`"))
             })
         }
+    }
+}
+
+/// Where Apify is; the path may lead to a relay of one's own.
+fn api_url(text: Option<&str>) -> Result<Url, OptionsError> {
+    let wrong = |why: &str| OptionsError(format!("`api_url` {why}"));
+    let url = Url::parse(text.unwrap_or("https://api.apify.com"))
+        .map_err(|error| wrong(&format!("is not a URL: {error}")))?;
+    let bare = url.query().is_none() && url.fragment().is_none();
+    let nobody = url.username().is_empty() && url.password().is_none();
+    match (url.scheme(), bare && nobody && url.has_host()) {
+        ("https" | "http", true) => Ok(url),
+        _ => Err(wrong("must be an http or https URL without query, fragment and credentials")),
     }
 }
 

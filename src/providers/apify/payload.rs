@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -21,6 +22,8 @@ pub(super) struct Event {
     pub(super) created_at: Option<OffsetDateTime>,
     /// When the run ended, where it has.
     pub(super) finished_at: Option<OffsetDateTime>,
+    /// The dataset that its results stand in.
+    pub(super) dataset: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -31,6 +34,9 @@ struct Payload {
     user_id: Option<String>,
     event_data: Option<EventData>,
     resource: Option<Resource>,
+    /// The results themselves, which a relay may add: see [`items`].
+    #[serde(rename = "items")]
+    _items: Option<Vec<IgnoredAny>>,
     /// Read by the gate; named here so that it cannot stand twice.
     #[serde(rename = "signedPayload")]
     _token: Option<IgnoredAny>,
@@ -102,7 +108,19 @@ pub(super) fn read(body: &[u8]) -> Result<Event, (Quarantine, String)> {
         actor_id: data.actor_id.or(resource.act_id),
         created_at: read_time("createdAt", payload.created_at.as_deref())?,
         finished_at: read_time("resource.finishedAt", resource.finished_at.as_deref())?,
+        dataset: resource.default_dataset_id,
     })
+}
+
+/// The results that a body carries, each as its text, so that one which cannot be read loses no
+/// others; `None` where it carries none.
+pub(super) fn items(body: &[u8]) -> Option<Vec<&RawValue>> {
+    #[derive(Deserialize)]
+    struct Carried<'b> {
+        #[serde(borrow)]
+        items: Option<Vec<&'b RawValue>>,
+    }
+    serde_json::from_slice::<Carried<'_>>(body).ok()?.items
 }
 
 /// Whether `text` can be an id of Apify's: letters and digits, so that no path or query that is
@@ -142,6 +160,20 @@ mod tests {
         assert_eq!(event.actor_id.as_deref(), Some("fW4MyDhgwtMLrB987"));
         assert_eq!(event.created_at, Some(datetime!(2019-01-09 15:59:56.408 UTC)));
         assert_eq!(event.finished_at, Some(datetime!(2019-01-09 15:59:56 UTC)));
+    }
+
+    #[test]
+    fn items_are_taken_one_by_one() {
+        let body = br#"{"eventType":"E","items":[{"a":1,"a":2},5,{"b":1e999999}]}"#;
+        assert!(read(body).is_ok());
+        let items = items(body).unwrap();
+        assert_eq!(
+            items.iter().map(|item| item.get()).collect::<Vec<_>>(),
+            [r#"{"a":1,"a":2}"#, "5", r#"{"b":1e999999}"#]
+        );
+        assert!(super::items(br#"{"eventType":"E","items":null}"#).is_none());
+        assert_eq!(reason(r#"{"eventType":"E","items":{"a":1}}"#), Quarantine::Schema);
+        assert_eq!(reason(r#"{"eventType":"E","items":[],"items":[]}"#), Quarantine::DuplicateKey);
     }
 
     #[test]

@@ -1,11 +1,16 @@
 //! What is done about the bot's callbacks: they are kept, and a heartbeat says how the bot is.
+//! Where the source says how often heartbeats should come, housekeeping notices when they do not.
 
 use async_trait::async_trait;
+use time::{Duration, OffsetDateTime};
+use tracing::warn;
 
 use super::payload::{self, HEARTBEAT, Heartbeat};
-use super::{Bot, GUILD, tables};
+use super::{Bot, GUILD, SERVICE, tables};
 use crate::dispatch::{Attempt, Failure, Handler};
-use crate::store::{DeathReason, EffectError, Effects, Outcome, StoredEvent, Tx, Write};
+use crate::store::{
+    DeathReason, EffectError, Effects, Outcome, Registry, StoreError, StoredEvent, Tx, Write,
+};
 
 /// Keeps callbacks and the bot's health.
 pub(super) struct Callbacks;
@@ -34,10 +39,12 @@ struct Keep(StoredEvent);
 impl Write for Keep {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Outcome, EffectError> {
         let Self(event) = self;
-        // Both forms sign the guild: a header that is kept is one that was signed.
-        let guild = event.headers.iter().find(|(name, _)| name == GUILD);
-        let guild = guild.map(|(_, value)| value.as_str()).filter(|guild| !guild.is_empty());
-        let kept = tables::insert_event(tx, event, guild).await?;
+        // Both forms sign the guild; the service is one of those that are allowed.
+        let said = |wanted: &str| {
+            let header = event.headers.iter().find(|(name, _)| name == wanted);
+            header.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+        };
+        let kept = tables::insert_event(tx, event, said(GUILD), said(SERVICE)).await?;
         Ok(if kept { Outcome::Handled } else { Outcome::Unchanged })
     }
 }
@@ -52,5 +59,36 @@ impl Write for Beat {
         let at = event.occurred_at.unwrap_or(event.received_at);
         let written = tables::upsert_health(tx, event, heartbeat, at).await?;
         Ok(if written { Outcome::Handled } else { Outcome::Unchanged })
+    }
+}
+
+/// What a source awaits: the next heartbeat.
+pub(super) struct Pulse {
+    pub(super) source: String,
+    /// The longest time between two heartbeats.
+    pub(super) timeout: Duration,
+}
+
+#[async_trait]
+impl Registry for Pulse {
+    /// A callback counts by its own time and no other.
+    async fn awaits(
+        &self,
+        _tx: &mut Tx<'_>,
+        _claims: &[u8],
+        _now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    async fn expire(&self, tx: &mut Tx<'_>, now: OffsetDateTime) -> Result<u64, StoreError> {
+        let last = tables::miss(tx, &self.source, now, now - self.timeout).await?;
+        let Some(last) = last else { return Ok(0) };
+        warn!(
+            source.name = self.source,
+            silent_s = (now - last).whole_seconds(),
+            "the bot's heartbeats no longer come"
+        );
+        Ok(1)
     }
 }

@@ -22,6 +22,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -34,6 +35,7 @@ use crate::gate::{
     Quarantined, Refusal, RequestHead, Scheme, Secret, Time, Units, UnixSeconds, VerifiedRequest,
     Window,
 };
+use crate::store::Registry;
 
 /// The bot's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
@@ -90,6 +92,8 @@ struct Options {
     allowed_services: Vec<String>,
     #[serde(default)]
     form: Form,
+    /// The longest time between two heartbeats, in seconds; without it nobody looks.
+    heartbeat_timeout: Option<NonZeroU32>,
 }
 
 /// Which forms of signature a source takes.
@@ -110,7 +114,7 @@ struct Bot {
 }
 
 fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
-    let Options { allowed_services, form } = spec.options()?;
+    let Options { allowed_services, form, heartbeat_timeout } = spec.options()?;
     if allowed_services.is_empty() {
         return Err(OptionsError("`allowed_services` must name at least one service".into()));
     }
@@ -119,10 +123,15 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
             "`allowed_services`: `{bad}` is not 1 to 64 letters, digits, `.`, `_` or `-`"
         )));
     }
+    let pulse = heartbeat_timeout.map(|timeout| -> Arc<dyn Registry> {
+        let timeout = time::Duration::seconds(timeout.get().into());
+        Arc::new(handler::Pulse { source: spec.name.clone(), timeout })
+    });
     Ok(Built {
         provider: Arc::new(Bot { allowed_services, form, token: spec.token.clone() }),
         handlers: vec![Arc::new(handler::Callbacks)],
-        registry: None,
+        registry: pulse,
+        api: None,
         warnings: Vec::new(),
     })
 }

@@ -10,14 +10,16 @@ pub(super) async fn insert_event(
     tx: &mut Tx<'_>,
     event: &StoredEvent,
     guild: Option<&str>,
+    service: Option<&str>,
 ) -> Result<bool, StoreError> {
     let inserted = sqlx::query!(
-        "INSERT INTO bot_events (event_id, source, guild_id, kind, body, received_at)
-         VALUES ($1, $2, $3, $4, $5, $6)
+        "INSERT INTO bot_events (event_id, source, guild_id, service, kind, body, received_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (event_id) DO NOTHING",
         event.id.0,
         event.source,
         guild,
+        service,
         event.kind,
         &event.body[..],
         event.received_at,
@@ -43,7 +45,8 @@ pub(super) async fn upsert_health(
             SET status = excluded.status, shard_count = excluded.shard_count,
                 guild_count = excluded.guild_count, memory_bytes = excluded.memory_bytes,
                 uptime_seconds = excluded.uptime_seconds,
-                last_heartbeat_at = excluded.last_heartbeat_at, event_id = excluded.event_id
+                last_heartbeat_at = excluded.last_heartbeat_at, missing_since = NULL,
+                event_id = excluded.event_id
           WHERE bot_health.last_heartbeat_at < excluded.last_heartbeat_at",
         event.source,
         heartbeat.status.as_str(),
@@ -57,4 +60,25 @@ pub(super) async fn upsert_health(
     .execute(tx.connection())
     .await?;
     Ok(written.rows_affected() == 1)
+}
+
+/// Marks the bot as missing if its last heartbeat is from before `since`; gives when that was,
+/// the first time only.
+pub(super) async fn miss(
+    tx: &mut Tx<'_>,
+    source: &str,
+    now: OffsetDateTime,
+    since: OffsetDateTime,
+) -> Result<Option<OffsetDateTime>, StoreError> {
+    let last = sqlx::query_scalar!(
+        "UPDATE bot_health SET missing_since = $2
+          WHERE source = $1 AND missing_since IS NULL AND last_heartbeat_at < $3
+         RETURNING last_heartbeat_at",
+        source,
+        now,
+        since,
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    Ok(last)
 }

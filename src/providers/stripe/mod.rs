@@ -103,6 +103,7 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
         provider: Arc::new(Stripe),
         handlers: vec![Arc::new(StripeHandler { livemode, account, api })],
         registry: None,
+        api: None,
         warnings: Vec::new(),
     })
 }

@@ -1,0 +1,47 @@
+//! `POST /api/v1/apify/runs`: the application starts a run.
+
+use async_trait::async_trait;
+use sha2::{Digest, Sha256};
+
+use super::start::{How, Request, StartError, Starter, With};
+use crate::api::{Api, Call, Fault, Made, Reply};
+use crate::gate::parse;
+
+/// Runs, for the application that starts them.
+pub(super) struct Runs(pub(super) Starter);
+
+#[async_trait]
+impl Api for Runs {
+    fn resource(&self) -> &'static str {
+        "runs"
+    }
+
+    async fn create(&self, call: Call<'_>) -> Result<Reply, Fault> {
+        let request: Request = parse(call.body).map_err(|(_, error)| Fault::Invalid(error))?;
+        let with = With {
+            store: call.store,
+            secret: call.secret,
+            now: call.now,
+            key: call.key.map(|key| (key, Sha256::digest(call.body).into())),
+        };
+        let started = self.0.start(with, &request).await?;
+        let made = match started.how {
+            How::New => Made::New,
+            How::Again => Made::Again,
+            How::Known => Made::Known,
+        };
+        Ok(Reply { made, body: started.json(&self.0) })
+    }
+}
+
+impl From<StartError> for Fault {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Invalid(why) => Self::Invalid(why.to_owned()),
+            StartError::Taken => Self::Conflict(error.to_string()),
+            StartError::KeyReused => Self::KeyReused,
+            StartError::Spent { limit, resets_at } => Self::Spent { limit, resets_at },
+            StartError::Store(error) => Self::Store(error),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Fetching a run's dataset from Apify: in pages, bounded in items and bytes.
+//!
+//! `GET {base}/v2/datasets/{id}/items?clean=true&format=json&limit=…&offset=…`, with the token as
+//! a bearer. A page may hold fewer items than asked for although more follow, since `clean` leaves
+//! out empty ones; and the header that says how many there are may lag behind what is there. So a
+//! page is the last one when it is short *and* the header knows of no more.
+
+use std::error::Error;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use url::Url;
+
+use crate::dispatch::Failure;
+use crate::gate::Secret;
+use crate::outbound::{Answer, Call, Outbound, OutboundError};
+use crate::store::DeathReason;
+
+/// Items that are asked for at a time.
+const PAGE: u64 = 500;
+/// The largest page, in bytes. Where it would be larger, fewer items are asked for.
+const PAGE_BYTES: usize = 8 * 1024 * 1024;
+/// The most bytes of one dataset.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// The longest time for one page.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// The way to Apify's datasets.
+#[derive(Debug)]
+pub(crate) struct Datasets {
+    /// The way out.
+    pub(crate) outbound: Outbound,
+    /// Where Apify is.
+    pub(crate) base: Url,
+    /// The API token.
+    pub(crate) token: Secret,
+    /// The most items of one dataset.
+    pub(crate) max_items: u64,
+}
+
+/// What a dataset holds.
+#[derive(Debug, Default)]
+pub(crate) struct Fetched {
+    /// The items; `None` for one that is larger than a page may be.
+    pub(crate) items: Vec<Option<Box<RawValue>>>,
+    /// Whether there are more than these.
+    pub(crate) left_off: bool,
+}
+
+impl Datasets {
+    /// Fetches every item, up to the limits.
+    ///
+    /// # Errors
+    /// A [`Failure`]: transient where Apify is away, busy or asks to wait, otherwise permanent.
+    pub(crate) async fn items(&self, dataset: &str) -> Result<Fetched, Failure> {
+        let mut fetched = Fetched::default();
+        let (mut offset, mut limit, mut bytes) = (0, PAGE, 0);
+        loop {
+            if offset >= self.max_items || bytes >= MAX_BYTES {
+                fetched.left_off = true;
+                return Ok(fetched);
+            }
+            limit = limit.min(self.max_items - offset);
+            let answer = match self.page(dataset, offset, limit).await {
+                Ok(answer) => answer,
+                Err(OutboundError::AnswerTooLarge { .. }) if limit > 1 => {
+                    limit /= 2;
+                    continue;
+                }
+                Err(OutboundError::AnswerTooLarge { .. }) => {
+                    fetched.items.push(None);
+                    (offset, limit) = (offset + 1, PAGE);
+                    continue;
+                }
+                Err(error @ OutboundError::Header(_)) => {
+                    return Err(Failure::permanent(DeathReason::Permanent, error));
+                }
+                Err(error) => return Err(Failure::transient(error)),
+            };
+            let items = read(&answer)?;
+            bytes += answer.body.len();
+            let short = (items.len() as u64) < limit;
+            fetched.items.extend(items.into_iter().map(Some));
+            offset += limit;
+            let known = answer.header("x-apify-pagination-total");
+            let known: u64 = known.and_then(|total| total.parse().ok()).unwrap_or(0);
+            if short && known <= offset {
+                return Ok(fetched);
+            }
+        }
+    }
+
+    async fn page(&self, dataset: &str, offset: u64, limit: u64) -> Result<Answer, OutboundError> {
+        let mut url = self.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(["v2", "datasets", dataset, "items"]);
+        }
+        url.query_pairs_mut()
+            .append_pair("clean", "true")
+            .append_pair("format", "json")
+            .append_pair("limit", &limit.to_string())
+            .append_pair("offset", &offset.to_string());
+        let token = String::from_utf8_lossy(self.token.expose());
+        self.outbound
+            .send(Call {
+                method: "GET",
+                url,
+                headers: vec![
+                    ("authorization".to_owned(), format!("Bearer {token}")),
+                    ("accept".to_owned(), "application/json".to_owned()),
+                ],
+                body: Bytes::new(),
+                deadline: DEADLINE,
+                max_answer: PAGE_BYTES,
+            })
+            .await
+    }
+}
+
+/// The items of a page.
+fn read(answer: &Answer) -> Result<Vec<Box<RawValue>>, Failure> {
+    match answer.status {
+        200 => serde_json::from_slice(&answer.body).map_err(|error| {
+            // What stands between us and Apify may answer with a page of its own.
+            transient(answer, format!("the dataset is not a list of items: {error}"))
+        }),
+        408 | 425 | 429 | 500.. => Err(transient(answer, refused(answer))),
+        _ => Err(Failure::permanent(DeathReason::Permanent, refused(answer))),
+    }
+}
+
+fn refused(answer: &Answer) -> String {
+    let hint = match answer.status {
+        401 | 403 => ": is the source's `token` a token of the account that runs the actor?",
+        404 => ": the dataset is not there, or no longer",
+        _ => "",
+    };
+    format!("Apify answers {} to the request for the dataset{hint}", answer.status)
+}
+
+fn transient(answer: &Answer, error: impl Into<Box<dyn Error + Send + Sync>>) -> Failure {
+    let seconds = answer.header("retry-after").and_then(|text| text.trim().parse().ok());
+    Failure::Transient { retry_after: seconds.map(Duration::from_secs), error: error.into() }
+}

@@ -1,0 +1,204 @@
+//! Starting a run: what the application does before it calls Apify.
+//!
+//! The run is entered in the register, counted against the guild's budget of the day, and given
+//! its token, all in one transaction: a run beyond the budget leaves no trace. The budget is the
+//! source's; a day is one of UTC. A call with an idempotency key gives the same run, with the
+//! same token, as often as it is repeated, and counts once.
+
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+use super::Purpose;
+use super::options::{Mode, Options};
+pub use super::request::Request;
+use super::tables::{Budget, Details, Entered, NewRun, enter, spend};
+use super::token::{Claims, mint};
+use crate::gate::Secret;
+use crate::providers::OptionsError;
+use crate::store::{Store, StoreError};
+
+/// The header that carries the token.
+const HEADER: &str = "X-Webhook-Signed-Payload";
+
+/// What the run is started with.
+#[derive(Clone, Copy)]
+pub struct With<'w> {
+    /// The database.
+    pub store: &'w Store,
+    /// The secret that signs the token.
+    pub secret: &'w Secret,
+    /// The time.
+    pub now: OffsetDateTime,
+    /// An idempotency key and the SHA-256 of its call's body.
+    pub key: Option<(&'w str, [u8; 32])>,
+}
+
+/// A run that may be started at Apify now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Started {
+    /// The application's own id of it.
+    pub run_key: Uuid,
+    /// Its token.
+    pub token: String,
+    /// Of a verification: what must stand in the profile.
+    pub code: Option<String>,
+    /// How it came to be registered.
+    pub how: How,
+}
+
+/// How a run came to be registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// By this call.
+    New,
+    /// By a call with the same idempotency key.
+    Again,
+    /// It was, under this run key; it has one more token now.
+    Known,
+}
+
+/// Why a run may not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The request is not one.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// Its key, or its id at Apify, belongs to another run.
+    #[error("the run key, or the actor's run, belongs to another run")]
+    Taken,
+    /// The idempotency key was used with another body.
+    #[error("the idempotency key was used with another body")]
+    KeyReused,
+    /// As many runs as are allowed were started for the guild today.
+    #[error(
+        "the guild's budget of {limit} runs a day is spent; the next day begins at {resets_at}"
+    )]
+    Spent {
+        /// The budget.
+        limit: u32,
+        /// The next midnight, UTC.
+        resets_at: OffsetDateTime,
+    },
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Starts runs of one source.
+#[derive(Debug, Clone)]
+pub struct Starter {
+    source: String,
+    purpose: Purpose,
+    daily_budget: u32,
+    code_ttl: Duration,
+}
+
+impl Starter {
+    /// For a source with these options; `None` where the source reads no tokens.
+    ///
+    /// # Errors
+    /// [`OptionsError`].
+    pub fn new(source: &str, options: &toml::Table) -> Result<Option<Self>, OptionsError> {
+        Ok(Self::of(source, &Options::read(options)?))
+    }
+
+    pub(super) fn of(source: &str, options: &Options) -> Option<Self> {
+        matches!(options.mode, Mode::Enforce).then(|| Self {
+            source: source.to_owned(),
+            purpose: options.purpose,
+            daily_budget: options.daily_budget,
+            code_ttl: options.code_ttl,
+        })
+    }
+
+    /// What its runs are for.
+    pub fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    /// The name of its source.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Enters a run, counts it, and mints its token.
+    ///
+    /// # Errors
+    /// A [`StartError`]; nothing is entered or counted then, unless the commit's fate is unknown.
+    pub async fn start(&self, with: With<'_>, request: &Request) -> Result<Started, StartError> {
+        let run_key = request.run_key.unwrap_or_else(Uuid::new_v4);
+        let purpose = self.purpose;
+        let claims = request.claims(purpose, run_key, with.now).map_err(StartError::Invalid)?;
+        let expires_at = with.now + self.code_ttl;
+        let sought = request.sought(purpose, expires_at).map_err(StartError::Invalid)?;
+        let posts = request.posts(purpose).map_err(StartError::Invalid)?;
+        let run = NewRun {
+            source: self.source.clone(),
+            run_key,
+            purpose,
+            guild_id: request.guild_id.clone(),
+            actor_id: request.actor_id.clone(),
+            actor_run_id: request.actor_run_id.clone(),
+            initiated_at: with.now,
+        };
+        let json = serde_json::to_string(&claims).unwrap_or_default();
+        let details = Details {
+            platform: request.platform,
+            posts,
+            sought,
+            claims: Some(json),
+            request: with.key,
+        };
+        let mut tx = with.store.begin().await?;
+        match enter(&mut tx, &run, &details).await? {
+            Entered::New => {
+                let day = with.now.date();
+                if spend(&mut tx, &run, day, self.daily_budget).await? == Budget::Spent {
+                    // Dropped, the transaction takes the run back.
+                    let resets_at = day.next_day().unwrap_or(day).midnight().assume_utc();
+                    return Err(StartError::Spent { limit: self.daily_budget, resets_at });
+                }
+                let started = Started {
+                    run_key,
+                    token: mint(with.secret, &claims),
+                    code: details.sought.map(|sought| sought.code),
+                    how: How::New,
+                };
+                Ok(tx.commit(started).await?.into_inner())
+            }
+            Entered::Again { run_key, claims, code } => {
+                let claims = Claims::read(claims.as_bytes()).ok_or(StoreError::Inconsistent {
+                    table: "apify_runs",
+                    column: "claims",
+                    row: run_key.to_string(),
+                })?;
+                Ok(Started { run_key, token: mint(with.secret, &claims), code, how: How::Again })
+            }
+            Entered::Known { code } => {
+                Ok(Started { run_key, token: mint(with.secret, &claims), code, how: How::Known })
+            }
+            Entered::Taken => Err(StartError::Taken),
+            Entered::KeyReused => Err(StartError::KeyReused),
+        }
+    }
+}
+
+impl Started {
+    /// As it is printed and answered.
+    pub fn json(&self, starter: &Starter) -> serde_json::Value {
+        // Apify takes the template as a text that is JSON.
+        let template = serde_json::json!({ HEADER: self.token }).to_string();
+        let mut json = serde_json::json!({
+            "run_key": self.run_key,
+            "source": starter.source(),
+            "purpose": starter.purpose().as_str(),
+            "registered": self.how != How::Known,
+            "token": self.token,
+            "headersTemplate": template,
+        });
+        if let (Some(code), Some(json)) = (&self.code, json.as_object_mut()) {
+            json.insert("code".to_owned(), code.clone().into());
+        }
+        json
+    }
+}

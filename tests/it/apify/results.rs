@@ -1,0 +1,330 @@
+//! What runs bring: from the webhook's body or from the dataset, once, whatever goes wrong.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sealpost::operator::{Action, Filter, Mandate, Selection};
+use serde_json::{Value, json};
+
+use super::stub::{Reply, Stub, number};
+use super::{GUILD, HOUR, hear, start};
+use crate::harness::Gateway;
+
+const DATASET: &str = "wmKPijuyDnPZAPRMk";
+
+/// A webhook whose run stands in `DATASET`, with more fields.
+fn webhook(kind: &str, more: &Value) -> Vec<u8> {
+    let mut event = json!({
+        "eventType": kind,
+        "eventData": { "actorId": "fW4MyDhgwtMLrB987", "actorRunId": "r1" },
+        "resource": { "id": "r1", "defaultDatasetId": DATASET },
+    });
+    for (name, value) in more.as_object().unwrap() {
+        event[name] = value.clone();
+    }
+    serde_json::to_vec(&event).unwrap()
+}
+
+fn item(number: usize) -> Value {
+    json!({
+        "id": number.to_string(), "webVideoUrl": format!("https://www.tiktok.com/@ada/video/{number}"),
+        "authorMeta": { "name": "ada" }, "playCount": number, "diggCount": 1,
+    })
+}
+
+/// A page of `total` items, as the dataset has them.
+fn page(target: &str, total: usize) -> Reply {
+    let (offset, limit) = (number(target, "offset"), number(target, "limit"));
+    let items: Vec<Value> = (offset..total.min(offset + limit)).map(item).collect();
+    (200, format!("x-apify-pagination-total: {total}\r\n"), json!(items).to_string())
+}
+
+async fn gateway(api: &str, more: &str) -> Gateway {
+    let options = format!(
+        "token = {{ env = \"BOT_TOKEN\" }}\noptions = {{ purpose = \"run\", api_url = \"{api}\"{more} }}"
+    );
+    Gateway::builder().config(r#"options = { purpose = "run" }"#, &options).start().await
+}
+
+async fn started(gateway: &Gateway) -> Value {
+    let request = json!({ "source": "apify-runs", "guild_id": GUILD, "posts": ["post-1"] });
+    start(gateway, &request).await
+}
+
+async fn run(gateway: &Gateway) -> Value {
+    gateway.rows("apify_runs").await[0].clone()
+}
+
+async fn post(gateway: &Gateway) -> Value {
+    gateway.rows("apify_posts").await[0]["status"].clone()
+}
+
+#[tokio::test]
+async fn items_in_the_body_become_metrics_and_a_bad_one_loses_no_others() {
+    let gateway = Gateway::start().await;
+    let run_key = started(&gateway).await;
+    let items = json!({ "items": [
+        item(1),
+        "not an object",
+        { "title": "nothing of interest" },
+        { "shortCode": "Abc", "ownerUsername": "ada", "likesCount": "1.2K", "commentsCount": "some" },
+        item(2),
+    ] });
+    hear(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &items)).await;
+    gateway.run_until_idle().await;
+    let named = gateway
+        .query(
+            "SELECT platform, handle, post_id, views, likes, comments, shares, flag, origin,
+                    item IS NOT NULL AS kept
+               FROM apify_metrics ORDER BY flag NULLS FIRST, post_id",
+        )
+        .await;
+    let clean = |number: usize| {
+        json!({
+            "platform": "tiktok", "handle": "ada", "post_id": number.to_string(), "views": number,
+            "likes": 1, "comments": null, "shares": null, "flag": null, "origin": "payload",
+            "kept": false,
+        })
+    };
+    assert_eq!(named[..2], [clean(1), clean(2)]);
+    let flags: Vec<_> = named[2..].iter().map(|row| (&row["flag"], &row["kept"])).collect();
+    let kept = json!(true);
+    assert_eq!(
+        flags,
+        [
+            (&json!("bad_count"), &kept),
+            (&json!("no_platform"), &kept),
+            (&json!("not_an_object"), &kept)
+        ]
+    );
+    assert_eq!((&named[2]["likes"], &named[2]["comments"]), (&json!(1200), &Value::Null));
+    let run = run(&gateway).await;
+    assert_eq!((&run["items"], &run["items_left_off"]), (&json!(5), &json!(false)));
+    assert_eq!(post(&gateway).await, "collected");
+}
+
+#[tokio::test]
+async fn a_success_that_is_told_twice_doubles_nothing_and_may_bring_the_results_later() {
+    let gateway = Gateway::start().await;
+    let run_key = started(&gateway).await;
+    hear(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &json!({}))).await;
+    gateway.run_until_idle().await;
+    assert_eq!(run(&gateway).await["items"], Value::Null);
+    for again in 0..2 {
+        // Another body each time: it is not known by its digest.
+        let items = json!({ "items": [item(1), item(2), item(2)], "createdAt": format!("2026-11-20T11:00:0{again}Z") });
+        hear(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &items)).await;
+        gateway.run_until_idle().await;
+    }
+    assert_eq!(gateway.rows("events").await.len(), 3);
+    let rows = gateway.query("SELECT DISTINCT post_id FROM apify_metrics").await;
+    assert_eq!(rows.len(), 2);
+}
+
+#[tokio::test]
+async fn a_dataset_is_fetched_in_pages_with_the_token_in_a_header() {
+    let stub = Stub::start(|target, _| page(target, 1100)).await;
+    let gateway = gateway(&stub.url, "").await;
+    let run_key = started(&gateway).await;
+    hear(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &json!({}))).await;
+    gateway.run_until_idle().await;
+    let target = |offset| {
+        format!("/v2/datasets/{DATASET}/items?clean=true&format=json&limit=500&offset={offset}")
+    };
+    assert_eq!(stub.targets(), [target(0), target(500), target(1000)]);
+    for head in stub.asked() {
+        assert!(head.contains("authorization: Bearer bot-token-0123456789abcdefghi\r\n"), "{head}");
+    }
+    let all = "SELECT count(*) FROM apify_metrics WHERE origin = 'dataset' AND flag IS NULL";
+    assert_eq!(gateway.count(all).await, 1100);
+    assert_eq!(run(&gateway).await["items"], 1100);
+}
+
+#[tokio::test]
+async fn a_short_page_is_the_last_only_if_no_more_are_known() {
+    // `clean` leaves out empty items: the first page is short, and the second is empty.
+    let stub = Stub::start(|target, _| {
+        let items = match number(target, "offset") {
+            0 => vec![item(1)],
+            500 => vec![],
+            _ => vec![item(2), item(3)],
+        };
+        (200, "x-apify-pagination-total: 1200\r\n".into(), json!(items).to_string())
+    })
+    .await;
+    let gateway = gateway(&format!("{}/relay/", stub.url), "").await;
+    let run_key = started(&gateway).await;
+    hear(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &json!({}))).await;
+    gateway.run_until_idle().await;
+    assert_eq!(stub.targets().len(), 3);
+    assert!(stub.targets()[0].starts_with("/relay/v2/datasets/"), "{:?}", stub.targets());
+    assert_eq!(run(&gateway).await["items"], 3);
+}
+
+#[tokio::test]
+async fn the_header_that_says_how_many_there_are_is_not_trusted_to_say_that_there_are_none() {
+    let stub = Stub::start(|target, _| {
+        let (status, _, body) = page(target, 600);
+        (status, "x-apify-pagination-total: 0\r\n".into(), body)
+    })
+    .await;
+    let gateway = gateway(&stub.url, "").await;
+    let run_key = started(&gateway).await;
+    hear(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &json!({}))).await;
+    gateway.run_until_idle().await;
+    assert_eq!(run(&gateway).await["items"], 600);
+}
+
+#[tokio::test]
+async fn no_more_is_fetched_than_is_allowed() {
+    let stub = Stub::start(|target, _| page(target, 10_000)).await;
+    let gateway = gateway(&stub.url, ", max_items = 700").await;
+    let run_key = started(&gateway).await;
+    hear(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &json!({}))).await;
+    gateway.run_until_idle().await;
+    let run = run(&gateway).await;
+    assert_eq!((&run["items"], &run["items_left_off"]), (&json!(700), &json!(true)));
+    assert_eq!(number(&stub.targets()[1], "limit"), 200);
+}
+
+#[tokio::test]
+async fn an_item_that_is_larger_than_a_page_may_be_loses_no_others() {
+    let stub = Stub::start(|target, _| {
+        let (offset, limit) = (number(target, "offset"), number(target, "limit"));
+        let items = (offset..3.min(offset + limit)).map(|number| {
+            let mut item = item(number);
+            if number == 1 {
+                item["text"] = json!("x".repeat(9 * 1024 * 1024));
+            }
+            item
+        });
+        (200, String::new(), json!(items.collect::<Vec<_>>()).to_string())
+    })
+    .await;
+    let gateway = gateway(&stub.url, "").await;
+    let run_key = started(&gateway).await;
+    hear(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &json!({}))).await;
+    gateway.run_until_idle().await;
+    let rows = gateway.query("SELECT post_id, flag FROM apify_metrics ORDER BY post_id").await;
+    assert_eq!(
+        rows,
+        [
+            json!({ "post_id": "0", "flag": null }),
+            json!({ "post_id": "2", "flag": null }),
+            json!({ "post_id": null, "flag": "too_large" }),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_dataset_that_is_refused_is_a_dead_letter_that_can_be_replayed() {
+    for status in [401, 404] {
+        let fixed = Arc::new(AtomicBool::new(false));
+        let stub = Stub::start({
+            let fixed = fixed.clone();
+            move |target, _| {
+                let refused = (status, String::new(), "{}".into());
+                if fixed.load(Ordering::SeqCst) { page(target, 2) } else { refused }
+            }
+        })
+        .await;
+        let gateway = gateway(&stub.url, "").await;
+        let run_key = started(&gateway).await;
+        hear(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &json!({}))).await;
+        gateway.run_until_idle().await;
+        let dead = gateway.dead_letters().await;
+        assert_eq!(dead[0].0, "permanent");
+        assert!(dead[0].1.contains(&format!("Apify answers {status}")), "{dead:?}");
+        assert!(!dead[0].1.contains("bot-token"), "the token is in no error");
+        assert_eq!(stub.asked().len(), 1, "nobody asks again");
+        // Its results are not here: it has not succeeded yet.
+        assert_eq!(run(&gateway).await["status"], "initiated");
+
+        gateway.clock().advance(25 * HOUR);
+        gateway.tidy().await;
+        assert_eq!(
+            (run(&gateway).await["status"].clone(), post(&gateway).await),
+            (json!("expired"), json!("failed"))
+        );
+        fixed.store(true, Ordering::SeqCst);
+        replay(&gateway).await;
+        let run = run(&gateway).await;
+        assert_eq!(
+            (&run["status"], &run["late"], &run["items"]),
+            (&json!("succeeded"), &json!(true), &json!(2))
+        );
+        assert_eq!(post(&gateway).await, "collected");
+    }
+}
+
+#[tokio::test]
+async fn a_dataset_that_cannot_be_had_now_is_asked_for_again_when_apify_says_so() {
+    let stub = Stub::start(|target, before| match before {
+        0 => (429, "retry-after: 120\r\n".into(), "{}".into()),
+        1 => (503, String::new(), "busy".into()),
+        2 => (200, String::new(), "<html>a proxy</html>".into()),
+        // The first page arrives, the second does not: the first is asked for again.
+        4 => (500, String::new(), String::new()),
+        _ => page(target, 700),
+    })
+    .await;
+    let gateway = gateway(&stub.url, "").await;
+    let run_key = started(&gateway).await;
+    hear(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &json!({}))).await;
+    gateway.run_until_idle().await;
+    gateway.clock().advance(Duration::from_secs(119));
+    gateway.run_until_idle().await;
+    assert_eq!(stub.asked().len(), 1, "asked before the time that Apify named");
+    gateway.run_to_the_end().await;
+    assert!(gateway.dead_letters().await.is_empty());
+    assert_eq!(gateway.count("SELECT count(*) FROM apify_metrics").await, 700);
+    assert_eq!(run(&gateway).await["items"], 700);
+}
+
+#[tokio::test]
+async fn nobody_answering_is_no_reason_to_give_up() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let gateway = gateway(&url, "").await;
+    let run_key = started(&gateway).await;
+    hear(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &json!({}))).await;
+    gateway.run_to_the_end().await;
+    let dead = gateway.dead_letters().await;
+    assert!(matches!(dead[0].0.as_str(), "exhausted" | "too_old"), "{dead:?}");
+    let attempts = gateway.count("SELECT count(*) FROM attempts").await;
+    assert!(attempts > 3, "{attempts}");
+}
+
+#[tokio::test]
+async fn a_run_that_fails_marks_its_posts_and_a_newer_run_takes_them_over() {
+    let gateway = Gateway::start().await;
+    for kind in ["ACTOR.RUN.FAILED", "ACTOR.RUN.ABORTED", "ACTOR.RUN.TIMED_OUT"] {
+        let first = started(&gateway).await;
+        assert_eq!(post(&gateway).await, "pending");
+        let failed = |run: &str| {
+            let text = String::from_utf8(webhook(kind, &json!({}))).unwrap();
+            text.replace("\"r1\"", &format!("\"{run}{}\"", kind.len())).into_bytes()
+        };
+        hear(&gateway, &first, &failed("first")).await;
+        gateway.run_until_idle().await;
+        assert_eq!(post(&gateway).await, "failed");
+
+        let (second, third) = (started(&gateway).await, started(&gateway).await);
+        hear(&gateway, &second, &failed("second")).await;
+        gateway.run_until_idle().await;
+        assert_eq!(post(&gateway).await, "pending", "the third run has it");
+        hear(&gateway, &third, &failed("third")).await;
+        gateway.run_until_idle().await;
+        assert_eq!(post(&gateway).await, "failed");
+    }
+}
+
+async fn replay(gateway: &Gateway) {
+    let mandate = Mandate { actor: "ops".into(), reason: "the token is mended".into() };
+    let everything = Selection::Matching(Filter::default());
+    let mut run = gateway.desk().run(Action::Replay, &everything, mandate, false).await.unwrap();
+    assert_eq!(run.next().await.unwrap().unwrap().resolved.len(), 1);
+    gateway.run_until_idle().await;
+}
