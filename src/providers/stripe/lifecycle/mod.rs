@@ -50,13 +50,10 @@ impl Life {
     /// newer than what is known, and not an end before somebody has read what it means.
     fn rank(&self, word: &str) -> i64 {
         let place = |words: &[&str]| words.iter().position(|known| *known == word);
-        let all = self.steps.len() + 1 + self.ends.len();
-        let rank = match (place(self.steps), place(self.ends)) {
-            (Some(step), _) => step,
-            (None, Some(end)) => self.steps.len() + 1 + end,
-            (None, None) => self.steps.len(),
-        };
-        i64::try_from(rank.min(all)).unwrap_or(i64::MAX)
+        let unknown = self.steps.len();
+        let end = place(self.ends).map(|end| unknown + 1 + end);
+        let rank = place(self.steps).or(end).unwrap_or(unknown);
+        i64::try_from(rank).unwrap_or(i64::MAX)
     }
 
     fn is_end(&self, word: &str) -> bool {
