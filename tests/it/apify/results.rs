@@ -185,7 +185,19 @@ async fn no_more_is_fetched_than_is_allowed() {
     gateway.run_until_idle().await;
     let run = run(&gateway).await;
     assert_eq!((&run["items"], &run["items_left_off"]), (&json!(700), &json!(true)));
-    assert_eq!(number(&stub.targets()[1], "limit"), 200);
+    assert_eq!(number(&stub.targets()[1], "limit"), 201, "one more, to know whether there is one");
+    assert_eq!(gateway.count("SELECT count(*) FROM apify_metrics").await, 700);
+}
+
+#[tokio::test]
+async fn a_dataset_that_is_exactly_as_large_as_allowed_has_no_more() {
+    let stub = Stub::start(|target, _| page(target, 700)).await;
+    let gateway = gateway(&stub.url, ", max_items = 700").await;
+    let run_key = started(&gateway).await;
+    hear(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &json!({}))).await;
+    gateway.run_until_idle().await;
+    let run = run(&gateway).await;
+    assert_eq!((&run["items"], &run["items_left_off"]), (&json!(700), &json!(false)));
 }
 
 #[tokio::test]
