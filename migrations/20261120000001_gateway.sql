@@ -1,4 +1,8 @@
 -- The gateway's own tables. Events and attempts are append-only; what changes is the delivery.
+--
+-- The three tables that every request writes to have no CHECK: the server parses and plans each
+-- one anew for every statement, which together cost as much as the rows of a small group. What
+-- they would say, the view `unsound` says; the tests ask it after every run.
 
 CREATE TABLE events (
     id           uuid        PRIMARY KEY,
@@ -7,7 +11,7 @@ CREATE TABLE events (
     provider     text        NOT NULL,
     kind         text        NOT NULL,
     action       text,
-    strength     text        NOT NULL CHECK (strength IN ('signed', 'vouched')),
+    strength     text        NOT NULL,
     late         boolean     NOT NULL,
     secret       text        NOT NULL,
     skew_seconds bigint,
@@ -43,10 +47,10 @@ COMMENT ON COLUMN events.envelope     IS 'For a payload that came in chunks: its
 COMMENT ON COLUMN events.body         IS 'The exact bytes that were received; for a payload that came in chunks, the decoded file.';
 
 CREATE TABLE event_keys (
-    key          bytea       PRIMARY KEY CHECK (octet_length(key) = 32),
+    key          bytea       PRIMARY KEY,
     event_id     uuid        NOT NULL,
-    fingerprint  bytea       CHECK (octet_length(fingerprint) = 32),
-    seen_count   integer     NOT NULL DEFAULT 1 CHECK (seen_count > 0),
+    fingerprint  bytea,
+    seen_count   integer     NOT NULL DEFAULT 1,
     last_seen_at timestamptz NOT NULL,
     expires_at   timestamptz NOT NULL
 );
@@ -83,33 +87,7 @@ CREATE TABLE deliveries (
     death_reason     text,
     last_error       text,
     resolution       text,
-    resolved_at      timestamptz,
-    -- One expression, first the state that every insert has: it is evaluated for every event.
-    CONSTRAINT state_and_what_goes_with_it CHECK (
-        CASE state
-        WHEN 'ready' THEN
-            num_nonnulls(lease_token, lease_expires_at, finished_at, outcome, death_reason,
-                         resolution, resolved_at) = 0
-        WHEN 'leased' THEN
-            num_nonnulls(lease_token, lease_expires_at) = 2
-            AND num_nonnulls(finished_at, outcome, death_reason, resolution, resolved_at) = 0
-        WHEN 'done' THEN
-            num_nonnulls(finished_at, outcome) = 2
-            AND num_nonnulls(lease_token, lease_expires_at, death_reason, resolution,
-                             resolved_at) = 0
-        WHEN 'dead' THEN
-            num_nonnulls(finished_at, death_reason) = 2
-            AND num_nonnulls(lease_token, lease_expires_at, outcome) = 0
-            AND (resolution IS NULL) = (resolved_at IS NULL)
-            AND COALESCE(resolution IN ('replayed', 'discarded'), true)
-        ELSE false
-        END),
-    CONSTRAINT a_replay_names_what_it_replays CHECK (
-        CASE triggered_by
-        WHEN 'arrival' THEN replay_of IS NULL
-        WHEN 'replay' THEN replay_of IS NOT NULL
-        ELSE false
-        END)
+    resolved_at      timestamptz
 );
 -- Exactly what the poll looks for.
 CREATE INDEX deliveries_ready  ON deliveries (source, due_at, id) WHERE state = 'ready';
@@ -144,6 +122,37 @@ COMMENT ON COLUMN deliveries.death_reason     IS 'For dead: a word of a closed l
 COMMENT ON COLUMN deliveries.last_error       IS 'The last error, at most 8 KiB.';
 COMMENT ON COLUMN deliveries.resolution       IS 'For dead: replayed or discarded by an operator; null while it is open.';
 COMMENT ON COLUMN deliveries.resolved_at      IS 'When it was resolved.';
+
+CREATE VIEW unsound AS
+    SELECT 'deliveries' AS "table", id::text AS row FROM deliveries
+     WHERE (CASE state
+            WHEN 'ready' THEN
+                num_nonnulls(lease_token, lease_expires_at, finished_at, outcome, death_reason,
+                             resolution, resolved_at) = 0
+            WHEN 'leased' THEN
+                num_nonnulls(lease_token, lease_expires_at) = 2
+                AND num_nonnulls(finished_at, outcome, death_reason, resolution, resolved_at) = 0
+            WHEN 'done' THEN
+                num_nonnulls(finished_at, outcome) = 2
+                AND num_nonnulls(lease_token, lease_expires_at, death_reason, resolution,
+                                 resolved_at) = 0
+            WHEN 'dead' THEN
+                num_nonnulls(finished_at, death_reason) = 2
+                AND num_nonnulls(lease_token, lease_expires_at, outcome) = 0
+                AND (resolution IS NULL) = (resolved_at IS NULL)
+                AND COALESCE(resolution IN ('replayed', 'discarded'), true)
+            END) IS NOT TRUE
+        OR (CASE triggered_by
+            WHEN 'arrival' THEN replay_of IS NULL
+            WHEN 'replay' THEN replay_of IS NOT NULL
+            END) IS NOT TRUE
+    UNION ALL
+    SELECT 'events', id::text FROM events
+     WHERE strength NOT IN ('signed', 'vouched') OR octet_length(key) <> 32
+    UNION ALL
+    SELECT 'event_keys', encode(key, 'hex') FROM event_keys
+     WHERE octet_length(key) <> 32 OR octet_length(fingerprint) <> 32 OR seen_count < 1;
+COMMENT ON VIEW unsound IS 'Rows that break a rule of their table. Always empty, unless there is a bug.';
 
 CREATE TABLE attempts (
     delivery_id bigint      NOT NULL,

@@ -14,6 +14,8 @@ CREATE TABLE docora_repositories (
     consecutive_failures bigint      NOT NULL DEFAULT 0 CHECK (consecutive_failures >= 0),
     cooldown_until       timestamptz,
     cards_count          bigint      NOT NULL DEFAULT 0 CHECK (cards_count >= 0),
+    registered_at        timestamptz,
+    replaced_by          text,
     PRIMARY KEY (source, repository_id),
     CONSTRAINT failed_iff_it_has_an_error
         CHECK ((status = 'sync_failed') = (error_at IS NOT NULL)
@@ -23,7 +25,7 @@ CREATE TABLE docora_repositories (
         CHECK (status <> 'synced' OR last_sync_at IS NOT NULL)
 );
 
-COMMENT ON TABLE  docora_repositories                      IS 'Repositories that Docora has sent something about.';
+COMMENT ON TABLE  docora_repositories                      IS 'Repositories that were registered at Docora, or that it has sent something about.';
 COMMENT ON COLUMN docora_repositories.source               IS 'The source by which it came.';
 COMMENT ON COLUMN docora_repositories.repository_id        IS 'Docora''s id of the repository.';
 COMMENT ON COLUMN docora_repositories.github_url           IS 'Its address, as the newest payload has it. Shown, never called.';
@@ -37,6 +39,8 @@ COMMENT ON COLUMN docora_repositories.error_at             IS 'For sync_failed: 
 COMMENT ON COLUMN docora_repositories.consecutive_failures IS 'How often the sender failed in a row; 0 when it did not.';
 COMMENT ON COLUMN docora_repositories.cooldown_until       IS 'For sync_failed: until when the sender will not try again.';
 COMMENT ON COLUMN docora_repositories.cards_count          IS 'How many cards are available.';
+COMMENT ON COLUMN docora_repositories.registered_at        IS 'Since when it is registered by us; null if it is not, or not any more.';
+COMMENT ON COLUMN docora_repositories.replaced_by          IS 'The id that Docora gave the same repository when it was registered anew.';
 
 CREATE TABLE docora_files (
     source        text        NOT NULL,

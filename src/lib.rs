@@ -4,10 +4,12 @@ pub mod telemetry;
 
 pub mod gate;
 pub mod outbound;
+pub mod vault;
 
 pub mod postgres;
 pub mod store;
 
+pub mod alerts;
 pub mod api;
 pub mod dispatch;
 pub mod intake;

@@ -12,6 +12,7 @@ use tokio::runtime::{Handle, Runtime};
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
+use crate::alerts::{Alerter, Discord};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
 use crate::dispatch::{
@@ -21,12 +22,13 @@ use crate::http::{self, Apis, Ingest, Operator, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::lifecycle::Shutdown;
 use crate::operator::DeadLetters;
+use crate::providers::Services;
 use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
 
 pub use error::BuildError;
 use wiring::{Wiring, bytes, decoy};
-pub use wiring::{check_sources, routing};
+pub use wiring::{check_sources, routing, services};
 
 /// How often limits and metrics are tidied up.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
@@ -62,6 +64,7 @@ pub struct App {
     addresses: (SocketAddr, SocketAddr),
     dispatcher: Option<Dispatcher>,
     housekeeping: Housekeeping,
+    alerter: Alerter,
     dead_letters: DeadLetters,
     wakeup: Wakeup,
     store: Store,
@@ -89,7 +92,7 @@ impl App {
         };
         let batch = Batch::start(&store, &tasks, &committed);
 
-        let services = wiring::services()?;
+        let services = services()?;
         let requests = || RequestIds::new(rand::random());
         let mut wiring = Wiring::default();
         let mut apis = Apis::new(Arc::clone(&parts.clock), requests());
@@ -149,6 +152,12 @@ impl App {
             },
             registries: wiring.registries,
         };
+        let alerter = Alerter {
+            store: store.clone(),
+            discord: discord(config, &services),
+            every: file.alerts.every,
+            least: file.alerts.min_severity,
+        };
         let dead_letters =
             DeadLetters::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
         Ok(Self {
@@ -157,6 +166,7 @@ impl App {
             addresses: (ingest_address, operator_address),
             dispatcher,
             housekeeping,
+            alerter,
             dead_letters,
             wakeup,
             store,
@@ -193,6 +203,11 @@ impl App {
         &self.housekeeping
     }
 
+    /// What tells people, for who wants to step it.
+    pub fn alerter(&self) -> &Alerter {
+        &self.alerter
+    }
+
     /// Runs until `shutdown`, and stops in order: not ready, no new requests, no new attempts,
     /// then the pools. Gives whether everything ended as it should.
     pub async fn run(self, shutdown: Shutdown) -> bool {
@@ -207,6 +222,8 @@ impl App {
         self.tasks.spawn(async move { wakeup.announce(&store, &stop).await });
         let (housekeeping, stop) = (self.housekeeping.clone(), soft.clone());
         self.tasks.spawn(async move { housekeeping.run(&stop).await });
+        let (alerter, stop) = (self.alerter.clone(), soft.clone());
+        self.tasks.spawn(async move { alerter.run(&stop).await });
         let (peers, metrics, stop) = (self.peers.clone(), self.metrics.clone(), soft.clone());
         self.tasks.spawn(async move {
             while stop.run_until_cancelled(tokio::time::sleep(TIDY_EVERY)).await.is_some() {
@@ -302,6 +319,19 @@ pub fn open_store(config: &Config, target: Target) -> Store {
         statement: database.statement_timeout,
     };
     Store::open(target, pools, config.file.keys.retention)
+}
+
+/// The channel for alerts, where one is configured.
+///
+/// # Errors
+/// [`BuildError`], as [`App::build`] would give it.
+pub fn channel(config: &Config) -> Result<Option<Discord>, BuildError> {
+    Ok(discord(config, &services()?))
+}
+
+fn discord(config: &Config, services: &Services) -> Option<Discord> {
+    let webhook = config.discord.clone()?;
+    Some(Discord::new(services.outbound.clone(), webhook))
 }
 
 fn dispatch_settings(config: &Config) -> DispatchSettings {

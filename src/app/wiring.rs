@@ -106,7 +106,10 @@ pub fn routing(config: &Config) -> Result<Routing, BuildError> {
 }
 
 /// What is lent to every source.
-pub(super) fn services() -> Result<Services, BuildError> {
+///
+/// # Errors
+/// [`BuildError`], as [`super::App::build`] would give it.
+pub fn services() -> Result<Services, BuildError> {
     Ok(Services::bare()?)
 }
 

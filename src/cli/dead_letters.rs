@@ -8,7 +8,7 @@ use super::output::{self, Format};
 use super::{Exit, UsageError, block_on, database, dossier};
 use crate::app;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Environment};
+use crate::config::Config;
 use crate::operator::{Action, DeadLetters, Filter, Mandate, Selection};
 use crate::store::{DeadLetter, DeathReason};
 
@@ -196,10 +196,7 @@ impl Act {
     }
 
     fn mandate(&self) -> Result<Mandate, UsageError> {
-        let environment = Environment::of_process();
-        let user = || environment.get("USER").or_else(|| environment.get("LOGNAME"));
-        let named = self.actor.as_deref().or_else(user).map(str::to_owned);
-        let actor = named.or_else(account).ok_or(UsageError("who are you? say so with --actor"))?;
+        let actor = super::actor(self.actor.as_deref())?;
         Ok(Mandate { actor, reason: self.reason.clone() })
     }
 
@@ -343,9 +340,4 @@ fn table(letters: &[DeadLetter]) -> String {
         })
         .collect();
     output::table(&head, &rows)
-}
-
-/// The account's name, for services and containers that set no `USER`.
-fn account() -> Option<String> {
-    nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.name)
 }

@@ -1,11 +1,13 @@
 //! The command line. Standard output is data, standard error is talk; every command's exit code
 //! is one of [`Exit`].
 
+mod alerts;
 mod apify;
 mod check;
 mod database;
 mod dead_letters;
 mod demo;
+mod docora;
 mod dossier;
 mod fixtures;
 mod interrupt;
@@ -13,6 +15,7 @@ mod migrate;
 mod output;
 mod scratch;
 mod serve;
+mod vault;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,6 +24,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, Environment};
 use crate::store::{OpenError, StoreError};
+use crate::vault::VaultError;
 
 /// A signed-webhook ingestion gateway.
 #[derive(Debug, Parser)]
@@ -49,6 +53,15 @@ enum Command {
     /// Look at dead letters, and deal with them.
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
+    /// Look at what people are told, and try whether they can be.
+    #[command(subcommand)]
+    Alerts(alerts::Command),
+    /// Make master keys, and seal with the newest.
+    #[command(subcommand)]
+    Vault(vault::Command),
+    /// Tell Docora which repositories to watch.
+    #[command(subcommand)]
+    Docora(docora::Command),
     /// What the application does when it starts a run at Apify.
     #[command(subcommand)]
     Apify(apify::Command),
@@ -105,6 +118,10 @@ impl Cli {
             }
             Command::Demo(args) => demo::run(&Environment::of_process(), args),
             Command::DeadLetters(command) => dead_letters::run(&self.config()?, command),
+            Command::Alerts(command) => alerts::run(&self.config()?, command),
+            Command::Vault(vault::Command::Key) => vault::key(),
+            Command::Vault(vault::Command::Rotate(rotate)) => rotate.run(&self.config()?),
+            Command::Docora(command) => docora::run(&self.config()?, command),
             Command::Apify(command) => apify::run(&self.config()?, command),
         }
     }
@@ -140,12 +157,24 @@ fn talk(text: &str) {
     eprintln!("{text}");
 }
 
+/// Who acts, for the audit log: as they say, else as the environment or the account says.
+fn actor(named: Option<&str>) -> Result<String, UsageError> {
+    let environment = Environment::of_process();
+    let user = || environment.get("USER").or_else(|| environment.get("LOGNAME"));
+    // The account's name, for services and containers that set no `USER`.
+    let account =
+        || nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.name);
+    let named = named.or_else(user).map(str::to_owned).or_else(account);
+    named.ok_or(UsageError("who are you? say so with --actor"))
+}
+
 fn exit_of(error: &anyhow::Error) -> Exit {
     for cause in error.chain() {
         if cause.is::<ConfigError>()
             || cause.is::<crate::app::BuildError>()
             || cause.is::<crate::fixtures::SourceError>()
             || cause.is::<UsageError>()
+            || matches!(cause.downcast_ref(), Some(VaultError::NoKey))
         {
             return Exit::Usage;
         }

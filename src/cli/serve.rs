@@ -1,13 +1,15 @@
 //! `sealpost serve`: run the gateway.
 
 use tokio_util::task::TaskTracker;
-use tracing::info;
+use tracing::{error, info};
 
 use super::{Exit, block_on, database};
 use crate::app::{App, Parts};
 use crate::config::Config;
 use crate::lifecycle::Shutdown;
+use crate::store::{Store, StoreError};
 use crate::telemetry;
+use crate::vault::Vault;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -27,6 +29,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
             database.target.migrate().await?;
         }
         let app = App::build(config, database.target.clone(), &Parts::default())?;
+        check_vault(app.store(), &config.vault).await?;
         let (ingest, operator) = app.addresses();
         info!(%ingest, %operator, sources = config.sources.len(), "listening");
         let shutdown = Shutdown::default();
@@ -36,4 +39,18 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
         Ok(app.run(shutdown).await)
     })?;
     Ok(if clean { Exit::Ok } else { Exit::Failed })
+}
+
+/// Says which credentials nobody can use, before somebody wants to.
+async fn check_vault(store: &Store, vault: &Vault) -> Result<(), StoreError> {
+    for (key, credentials) in store.credentials_by_key().await? {
+        if !vault.knows(&key) {
+            error!(
+                master_key = %key,
+                credentials,
+                "credentials are sealed with a master key that is not configured"
+            );
+        }
+    }
+    Ok(())
 }

@@ -9,6 +9,7 @@ use bytesize::ByteSize;
 use ipnet::IpNet;
 use serde::Deserialize;
 
+use crate::alerts::Severity;
 use crate::telemetry::LogFormat;
 
 /// The whole file.
@@ -29,6 +30,8 @@ pub struct File {
     pub transfers: Transfers,
     /// What is remembered of what was seen.
     pub keys: Keys,
+    /// Telling people.
+    pub alerts: Alerts,
     /// The log.
     pub log: Log,
     /// The sources.
@@ -229,6 +232,25 @@ pub struct Keys {
 impl Default for Keys {
     fn default() -> Self {
         Self { retention: Duration::from_hours(30 * 24) }
+    }
+}
+
+/// Telling people.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Alerts {
+    /// The address of a Discord channel's webhook; without one, alerts are only kept.
+    pub discord: Option<SecretRef>,
+    /// How often what has come up is told, in one message.
+    #[serde(with = "humantime_serde")]
+    pub every: Duration,
+    /// What is less severe is kept, and not told.
+    pub min_severity: Severity,
+}
+
+impl Default for Alerts {
+    fn default() -> Self {
+        Self { discord: None, every: Duration::from_secs(30), min_severity: Severity::Warning }
     }
 }
 

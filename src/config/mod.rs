@@ -3,6 +3,7 @@
 
 mod env;
 mod file;
+mod reference;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -10,12 +11,14 @@ use std::time::Duration;
 
 pub use env::Environment;
 pub use file::{
-    Database, DeadHead, Dispatch, File, Ingest, Keys, LimitEntry, Log, Managed, Operator, Postgres,
-    SecretRef, SourceEntry, Transfers,
+    Alerts, Database, DeadHead, Dispatch, File, Ingest, Keys, LimitEntry, Log, Managed, Operator,
+    Postgres, SecretRef, SourceEntry, Transfers,
 };
 
+use crate::alerts::Webhook;
 use crate::gate::{KeyRing, Secret, WeakSecret};
 use crate::postgres;
+use crate::vault::Vault;
 
 /// The configuration, resolved: nothing in it has to be looked up any more.
 #[derive(Debug, Clone)]
@@ -24,6 +27,10 @@ pub struct Config {
     pub file: File,
     /// The sources with their secrets.
     pub sources: Vec<SourceConfig>,
+    /// The Discord channel for alerts.
+    pub discord: Option<Webhook>,
+    /// The master keys for what is sealed in the database.
+    pub vault: Vault,
     /// Where the database is; `None` for the managed cluster.
     pub database_url: Option<String>,
     /// The managed cluster.
@@ -134,6 +141,10 @@ impl Config {
             }
             sources.push(SourceConfig { entry: entry.clone(), secrets, token });
         }
+        let discord = file.alerts.discord.as_ref().and_then(|discord| {
+            reference::discord(discord, environment).map_err(|why| wrong.push(why)).ok()
+        });
+        let vault = reference::vault(environment, &mut wrong);
         check(&file, &mut wrong);
         if !wrong.is_empty() {
             return Err(ConfigError::Invalid(wrong));
@@ -150,7 +161,7 @@ impl Config {
             .url
             .clone()
             .or_else(|| environment.get("DATABASE_URL").map(str::to_owned));
-        Ok(Self { file, sources, database_url, managed })
+        Ok(Self { file, sources, discord, vault, database_url, managed })
     }
 }
 
@@ -211,6 +222,7 @@ fn check(file: &File, wrong: &mut Vec<String>) {
     );
     require(file.dispatch.concurrency > 0, "dispatch.concurrency must be at least 1");
     require(file.dispatch.max_attempts > 0, "dispatch.max_attempts must be at least 1");
+    require(!file.alerts.every.is_zero(), "alerts.every must be longer than nothing");
     require(
         file.dispatch.backoff <= file.dispatch.max_backoff,
         "dispatch.backoff must not be longer than dispatch.max_backoff",

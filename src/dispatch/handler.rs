@@ -67,6 +67,13 @@ pub enum Failure {
         /// What went wrong.
         error: BoxError,
     },
+    /// What it needs is not there yet: only time ends it, not the number of attempts.
+    Waiting {
+        /// Not before this time has passed.
+        retry_after: Duration,
+        /// What is awaited.
+        error: BoxError,
+    },
     /// No further attempt can help.
     Permanent {
         /// The closed reason.

@@ -48,19 +48,23 @@ impl RetryPolicy {
     /// back together.
     ///
     /// A `Retry-After` only ever delays, up to the cap, and never changes the number of attempts.
+    /// What waits for something is not given up for their number: it has failed at nothing yet.
     pub fn decide(&self, attempt: u32, age: Duration, failure: &Failure, draw: f64) -> Decision {
-        let retry_after = match failure {
+        let (retry_after, too_old) = match failure {
             Failure::Permanent { reason, .. } => return Decision::Bury(*reason),
-            Failure::Transient { retry_after, .. } => retry_after.unwrap_or_default(),
+            Failure::Transient { .. } if attempt >= self.max_attempts => {
+                return Decision::Bury(DeathReason::Exhausted);
+            }
+            Failure::Transient { retry_after, .. } => {
+                (retry_after.unwrap_or_default(), DeathReason::TooOld)
+            }
+            Failure::Waiting { retry_after, .. } => (*retry_after, DeathReason::AwaitedInVain),
         };
-        if attempt >= self.max_attempts {
-            return Decision::Bury(DeathReason::Exhausted);
-        }
         let doublings = attempt.saturating_sub(1).min(31);
         let bound = self.base.saturating_mul(1 << doublings).min(self.cap);
         let delay = bound.mul_f64(draw.clamp(0.0, 1.0)).max(retry_after.min(self.cap));
         if age.saturating_add(delay) > self.max_age {
-            return Decision::Bury(DeathReason::TooOld);
+            return Decision::Bury(too_old);
         }
         Decision::Retry(delay)
     }
@@ -112,6 +116,18 @@ mod tests {
         let failure = Failure::permanent(DeathReason::WrongAccount, "not yours");
         let decision = POLICY.decide(1, Duration::ZERO, &failure, 0.5);
         assert_eq!(decision, Decision::Bury(DeathReason::WrongAccount));
+    }
+
+    #[test]
+    fn what_waits_is_tried_until_it_is_too_old_however_often_that_is() {
+        let retry_after = Duration::from_secs(10);
+        let failure = Failure::Waiting { retry_after, error: "not there".into() };
+        let first = POLICY.decide(1, Duration::ZERO, &failure, 0.0);
+        assert_eq!(first, Decision::Retry(retry_after));
+        let hundredth = POLICY.decide(100, Duration::from_hours(20), &failure, 1.0);
+        assert_eq!(hundredth, Decision::Retry(POLICY.cap));
+        let last = POLICY.decide(3, POLICY.max_age, &failure, 0.5);
+        assert_eq!(last, Decision::Bury(DeathReason::AwaitedInVain));
     }
 
     proptest! {

@@ -69,10 +69,9 @@ impl Runner {
                         StoreError::Refused(_) => Failure::transient(error),
                         error => return self.not_settled(&lease, &error),
                     },
-                    Ok(Err(EffectError::NotYet { detail, retry_after })) => Failure::Transient {
-                        retry_after: Some(retry_after),
-                        error: NotApplied(detail).into(),
-                    },
+                    Ok(Err(EffectError::NotYet { detail, retry_after })) => {
+                        Failure::Waiting { retry_after, error: NotApplied(detail).into() }
+                    }
                     Ok(Err(EffectError::Rejected { reason, detail })) => {
                         Failure::permanent(reason, NotApplied(detail))
                     }
@@ -171,7 +170,9 @@ fn panicked(who: &'static str, payload: &(dyn Any + Send)) -> Panicked {
 
 /// The failure and its causes, in one line each.
 fn failure_text(failure: &Failure) -> String {
-    let (Failure::Transient { error, .. } | Failure::Permanent { error, .. }) = failure;
+    let (Failure::Transient { error, .. }
+    | Failure::Waiting { error, .. }
+    | Failure::Permanent { error, .. }) = failure;
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

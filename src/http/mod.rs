@@ -38,7 +38,12 @@ const DRAIN_SECONDS: u64 = 15;
 pub fn ingest(listener: TcpListener, ingest: Ingest, workers: usize) -> std::io::Result<Server> {
     let ingest = web::Data::new(ingest);
     let server = HttpServer::new(move || {
-        App::new().app_data(ingest.clone()).default_service(web::to(receive::receive))
+        // Called on each of the listener's threads.
+        let intake = web::Data::new(ingest.intake.on_this_runtime());
+        App::new()
+            .app_data(ingest.clone())
+            .app_data(intake)
+            .default_service(web::to(receive::receive))
     })
     .workers(workers)
     .max_connections(MAX_CONNECTIONS)

@@ -98,10 +98,12 @@ pub(super) async fn receive(
     request: HttpRequest,
     payload: web::Payload,
     ingest: web::Data<Ingest>,
+    intake: web::Data<Intake>,
 ) -> HttpResponse {
     let id = ingest.requests.next();
     let mut report = Report::begin(&id, ingest.clock.now());
-    let guarded = std::panic::AssertUnwindSafe(answer_to(&request, payload, &ingest, &mut report));
+    let guarded =
+        std::panic::AssertUnwindSafe(answer_to(&request, payload, &ingest, &intake, &mut report));
     let answered = guarded.catch_unwind().await.unwrap_or_else(|_| {
         metrics::counter!("sealpost_panics_total").increment(1);
         Err((Problem::Internal, "panic"))
@@ -122,6 +124,7 @@ async fn answer_to(
     request: &HttpRequest,
     payload: web::Payload,
     ingest: &Ingest,
+    intake: &web::Data<Intake>,
     report: &mut Report,
 ) -> Result<crate::store::Committed<crate::intake::Receipt>, Stop> {
     let address = peer::address(request, &ingest.trusted_proxies);
@@ -158,7 +161,7 @@ async fn answer_to(
     report.size_bytes = body.len();
 
     // The connection may break at any await: what is behind the gate goes on without it.
-    let (intake, taken) = (ingest.intake.clone(), Arc::clone(&source));
+    let (intake, taken) = (web::Data::clone(intake), Arc::clone(&source));
     let large = body.len() > LARGE;
     let recording = async move {
         let accepted = intake.accept(&taken, RawRequest::new(head, body), now).await;

@@ -1,15 +1,18 @@
 //! Group commit: requests that arrive while a commit is under way are recorded together by the
 //! next one. There is no timer: a lone request is recorded at once.
+//!
+//! Every thread of the listener has a writer of its own, with a connection of its own: a request
+//! goes from its socket to its commit and back on one thread.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tracing::error;
 
-use crate::store::{Committed, NewEvent, Recorded, Store, StoreError};
+use crate::store::{Committed, NewEvent, Recorded, Recorder, Store, StoreError};
 
 /// The most events in one statement.
 const MAX_ROWS: usize = 256;
@@ -17,19 +20,26 @@ const MAX_ROWS: usize = 256;
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Larger bodies go by a writer of their own, so that they hold up no small ones.
 const SMALL: usize = 64 * 1024;
-/// How many writers take small bodies: while one waits for the disk, another prepares the next
-/// group.
-const SMALL_WRITERS: usize = 2;
+/// For how many turns of its thread a group is held open while every turn brings more.
+const MAX_TURNS: usize = 8;
 /// How many requests may wait for a writer. Beyond it the answer is 503 at once.
 const QUEUE: usize = 4096;
 /// How long a request waits for its commit before the answer is 503.
 const PATIENCE: Duration = Duration::from_millis(2_500);
 
 /// Records events in groups.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Batch {
     small: mpsc::Sender<Job>,
     large: mpsc::Sender<Job>,
+    writers: Arc<Writers>,
+}
+
+/// What it takes to start a writer.
+struct Writers {
+    store: Store,
+    tasks: TaskTracker,
+    committed: Arc<dyn Fn() + Send + Sync>,
 }
 
 /// Why an event is not known to be stored.
@@ -59,16 +69,23 @@ impl Batch {
         tasks: &TaskTracker,
         committed: &Arc<dyn Fn() + Send + Sync>,
     ) -> Self {
-        let writers = |name: &'static str, count: usize| {
-            let (sender, receiver) = mpsc::channel(QUEUE);
-            let receiver = Arc::new(Mutex::new(receiver));
-            for _ in 0..count {
-                let (store, committed) = (store.clone(), Arc::clone(committed));
-                tasks.spawn(write(name, store, Arc::clone(&receiver), committed));
-            }
-            sender
-        };
-        Self { small: writers("small", SMALL_WRITERS), large: writers("large", 1) }
+        let writers = Arc::new(Writers {
+            store: store.clone(),
+            tasks: tasks.clone(),
+            committed: Arc::clone(committed),
+        });
+        Self { small: writers.start("small"), large: writers.start("large"), writers }
+    }
+
+    /// The same with a writer for small bodies on the present runtime, for a thread of the
+    /// listener that is a runtime of its own.
+    #[must_use]
+    pub fn on_this_runtime(&self) -> Self {
+        Self {
+            small: self.writers.start("small"),
+            large: self.large.clone(),
+            writers: Arc::clone(&self.writers),
+        }
     }
 
     /// Records one event, together with others that happen to be there. Once it is handed over,
@@ -88,31 +105,49 @@ impl Batch {
     }
 }
 
+impl Writers {
+    fn start(&self, name: &'static str) -> mpsc::Sender<Job> {
+        let (sender, jobs) = mpsc::channel(QUEUE);
+        let writing = write(name, self.store.recorder(), jobs, Arc::clone(&self.committed));
+        self.tasks.spawn(writing);
+        sender
+    }
+}
+
 async fn write(
     name: &'static str,
-    store: Store,
-    jobs: Arc<Mutex<mpsc::Receiver<Job>>>,
+    mut recorder: Recorder,
+    mut jobs: mpsc::Receiver<Job>,
     committed: Arc<dyn Fn() + Send + Sync>,
 ) {
+    let sizes = metrics::histogram!("sealpost_batch_events", "writer" => name);
     let mut group = Vec::with_capacity(MAX_ROWS);
-    while gather(&jobs, &mut group).await {
+    while gather(&mut jobs, &mut group).await {
         // Who waited too long was answered 503 already and will send it again.
         let now = Instant::now();
         group.retain(|job| job.until > now);
         if group.is_empty() {
             continue;
         }
-        metrics::histogram!("sealpost_batch_events", "writer" => name)
-            .record(u32::try_from(group.len()).unwrap_or(u32::MAX));
-        commit(&store, &mut group).await;
+        sizes.record(u32::try_from(group.len()).unwrap_or(u32::MAX));
+        commit(&mut recorder, &mut group).await;
         committed();
     }
+    recorder.close().await;
 }
 
 /// Takes what is there, or waits for the first to come; false when nothing will come any more.
-async fn gather(jobs: &Mutex<mpsc::Receiver<Job>>, group: &mut Vec<Job>) -> bool {
-    let mut jobs = jobs.lock().await;
+async fn gather(jobs: &mut mpsc::Receiver<Job>, group: &mut Vec<Job>) -> bool {
     let Some(first) = jobs.recv().await else { return false };
+    // Requests that have arrived already, but were not read yet, come along: as long as every
+    // turn of this thread brings more. A lone request waits for one turn that brings nothing.
+    let mut waiting = 0;
+    for _ in 0..MAX_TURNS {
+        tokio::task::yield_now().await;
+        if std::mem::replace(&mut waiting, jobs.len()) == jobs.len() {
+            break;
+        }
+    }
     let mut bytes = first.new.event.body.len();
     group.push(first);
     while group.len() < MAX_ROWS && bytes < MAX_BYTES {
@@ -125,9 +160,9 @@ async fn gather(jobs: &Mutex<mpsc::Receiver<Job>>, group: &mut Vec<Job>) -> bool
 
 /// Commits a group, and tells each caller its own outcome. When the database refuses the group,
 /// each is recorded by itself: one bad row does not fail its neighbours.
-async fn commit(store: &Store, group: &mut Vec<Job>) {
+async fn commit(recorder: &mut Recorder, group: &mut Vec<Job>) {
     let events: Vec<&NewEvent> = group.iter().map(|job| &job.new).collect();
-    match store.record(&events).await {
+    match recorder.record(&events).await {
         Ok(recorded) => {
             for (job, recorded) in group.drain(..).zip(recorded.split()) {
                 answer(job, Ok(recorded));
@@ -135,7 +170,7 @@ async fn commit(store: &Store, group: &mut Vec<Job>) {
         }
         Err(StoreError::Refused(_)) if group.len() > 1 => {
             for job in group.drain(..) {
-                let alone = store.record(&[&job.new]).await;
+                let alone = recorder.record(&[&job.new]).await;
                 let alone = alone
                     .map_err(|error| explain(&error))
                     .and_then(|recorded| recorded.split().next().ok_or(NotStored::Unknown));

@@ -98,6 +98,12 @@ impl Intake {
         Self { store, batch, committed, in_progress: Arc::default() }
     }
 
+    /// The same with a writer on the present runtime: see [`Batch::on_this_runtime`].
+    #[must_use]
+    pub fn on_this_runtime(&self) -> Self {
+        Self { batch: self.batch.on_this_runtime(), ..self.clone() }
+    }
+
     /// Verifies, names and records a request.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Opening the database: pools with bounds on every wait, the version, durability, migrations.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
@@ -16,13 +17,13 @@ const OLDEST_MAJOR: i32 = 13;
 /// How long a connection may take to answer that it is there.
 const SIGN_OF_LIFE: Duration = Duration::from_millis(500);
 /// A connection that was not used for so long is asked before it is.
-const RESTED: Duration = Duration::from_secs(1);
+pub(super) const RESTED: Duration = Duration::from_secs(1);
 /// The name of the database in the managed cluster.
 const MANAGED_DATABASE: &str = "sealpost";
 
 /// Where the database is.
 #[derive(Debug, Clone)]
-pub struct Target(PgConnectOptions);
+pub struct Target(Arc<PgConnectOptions>);
 
 /// How large the pools are, and how long anything may wait for the database.
 #[derive(Debug, Clone, Copy)]
@@ -86,7 +87,7 @@ impl Target {
     /// # Errors
     /// [`OpenError::Url`].
     pub fn from_url(url: &str) -> Result<Self, OpenError> {
-        url.parse().map(Self).map_err(OpenError::Url)
+        url.parse().map(|options| Self(Arc::new(options))).map_err(OpenError::Url)
     }
 
     /// The gateway's database in a managed cluster.
@@ -96,13 +97,13 @@ impl Target {
             .port(endpoint.port)
             .username(&endpoint.user)
             .database(MANAGED_DATABASE);
-        Self(options)
+        Self(Arc::new(options))
     }
 
     /// The same server, another database.
     #[must_use]
     pub fn with_database(&self, name: &str) -> Self {
-        Self(self.0.clone().database(name))
+        Self(Arc::new(PgConnectOptions::clone(&self.0).database(name)))
     }
 
     /// Creates the target database where it is missing.
@@ -209,14 +210,18 @@ impl Target {
         Err(OpenError::NotDurable { settings: unsafe_settings.join(", ") })
     }
 
-    pub(super) fn pool(&self, size: u32, name: &str, settings: PoolSettings) -> PgPool {
-        let bounded = self.0.clone().application_name(&format!("sealpost {name}")).options([
+    /// The same, with bounds on what a session may wait for.
+    pub(super) fn bounded(&self, name: &str, settings: PoolSettings) -> PgConnectOptions {
+        PgConnectOptions::clone(&self.0).application_name(&format!("sealpost {name}")).options([
             // The role's or the database's default may be `off`: an acknowledgement needs it.
             ("synchronous_commit", "on".to_owned()),
             ("statement_timeout", format!("{}ms", settings.statement.as_millis())),
             ("lock_timeout", "1s".to_owned()),
             ("idle_in_transaction_session_timeout", "10s".to_owned()),
-        ]);
+        ])
+    }
+
+    pub(super) fn pool(&self, size: u32, name: &str, settings: PoolSettings) -> PgPool {
         PgPoolOptions::new()
             .max_connections(size)
             .acquire_timeout(settings.acquire)
@@ -231,13 +236,13 @@ impl Target {
             // sqlx itself asks a connection that comes back, but without a bound: it would keep
             // its place in the pool for as long as TCP waits.
             .after_release(|connection, _| Box::pin(alive(connection)))
-            .connect_lazy_with(bounded)
+            .connect_lazy_with(self.bounded(name, settings))
     }
 
     pub(super) async fn listen(&self, channel: &str) -> Result<PgListener, StoreError> {
-        let pool = PgPoolOptions::new()
-            .max_connections(1)
-            .connect_lazy_with(self.0.clone().application_name("sealpost listen"));
+        let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(
+            PgConnectOptions::clone(&self.0).application_name("sealpost listen"),
+        );
         let mut listener = PgListener::connect_with(&pool).await?;
         listener.listen(channel).await?;
         Ok(listener)
@@ -253,7 +258,7 @@ impl Target {
 }
 
 /// Whether the server answers. An error makes the pool drop the connection and open another.
-async fn alive(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+pub(super) async fn alive(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     let answered = tokio::time::timeout(SIGN_OF_LIFE, connection.ping()).await;
     answered.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| true)
 }

@@ -140,8 +140,8 @@ impl Store {
     ) -> Result<(Option<Lease>, u64), StoreError> {
         let max_attempts = i32::try_from(max_attempts).unwrap_or(i32::MAX);
         let mut tx = Tx::begin(&self.dispatch).await?;
-        let buried = sqlx::query!(
-            r#"
+        let mut buried = sqlx::query!(
+            "
             WITH lost AS (
                 SELECT id, attempts FROM deliveries
                  WHERE state = 'leased' AND lease_expires_at < clock_timestamp()
@@ -155,15 +155,15 @@ impl Store {
                SET state = 'dead', lease_token = NULL, lease_expires_at = NULL, finished_at = $2,
                    death_reason = 'exhausted', last_error = $4
               FROM lost WHERE d.id = lost.id
-            "#,
+            RETURNING d.source, d.handler
+            ",
             sources,
             now,
             max_attempts,
             LOST,
         )
-        .execute(tx.connection())
-        .await?
-        .rows_affected();
+        .fetch_all(tx.connection())
+        .await?;
         let row = sqlx::query!(
             r#"
             WITH lost AS (
@@ -200,7 +200,12 @@ impl Store {
             suspect: true,
             token: row.token,
         });
-        Ok(tx.commit((lease, buried)).await?.into_inner())
+        // In one order, whoever buries: each locks the row of its alert.
+        buried.sort_unstable_by(|a, b| (&a.source, &a.handler).cmp(&(&b.source, &b.handler)));
+        for dead in &buried {
+            tx.alert_of_death(&dead.source, &dead.handler, DeathReason::Exhausted, LOST).await?;
+        }
+        Ok(tx.commit((lease, buried.len() as u64)).await?.into_inner())
     }
 
     /// Settles a delivery as done: applies the effects, records the attempt and consumes the
@@ -246,7 +251,7 @@ impl Store {
         Ok(tx.commit(outcome).await?.into_inner())
     }
 
-    /// Settles a delivery whose attempt failed: due again, or dead.
+    /// Settles a delivery whose attempt failed: due again, or dead, which people are told.
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`]; [`StoreError::Unavailable`].
@@ -263,6 +268,7 @@ impl Store {
             Verdict::Retry(at) => ("ready", "retry", Some(at), None),
             Verdict::Bury(reason) => ("dead", "dead", None, Some(reason.as_str())),
         };
+        let mut tx = Tx::begin(&self.dispatch).await?;
         let settled = sqlx::query!(
             r#"
             WITH settled AS (
@@ -286,20 +292,49 @@ impl Store {
             started_at,
             result,
         )
-        .execute(&self.dispatch)
+        .execute(tx.connection())
         .await?;
-        if settled.rows_affected() == 1 {
-            Ok(())
-        } else {
-            Err(StoreError::LeaseLost(lease.delivery))
+        if settled.rows_affected() != 1 {
+            tx.rollback().await?;
+            return Err(StoreError::LeaseLost(lease.delivery));
         }
+        if let Verdict::Bury(reason) = verdict {
+            tx.alert_of_death(&lease.source, &lease.handler, reason, &error).await?;
+        }
+        tx.commit(()).await?;
+        Ok(())
+    }
+}
+
+impl Tx<'_> {
+    /// Makes due now what waits at a source because of `awaited`, in the very words of the
+    /// [`EffectError::NotYet`]; gives how many.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn release(
+        &mut self,
+        source: &str,
+        awaited: &str,
+        now: OffsetDateTime,
+    ) -> Result<u64, StoreError> {
+        let done = sqlx::query!(
+            "UPDATE deliveries SET due_at = $3
+              WHERE source = $1 AND state = 'ready' AND due_at > $3 AND last_error = $2",
+            source,
+            awaited,
+            now,
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(done.rows_affected())
     }
 }
 
 const LOST: &str = "the lease ran out with no result: the gateway that held it stopped, or the \
                     handler outlived its deadline";
 
-fn interval(duration: Duration) -> PgInterval {
+pub(super) fn interval(duration: Duration) -> PgInterval {
     let microseconds = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
     PgInterval { months: 0, days: 0, microseconds }
 }

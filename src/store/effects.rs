@@ -46,7 +46,8 @@ pub enum EffectError {
         /// What exactly, for the operator.
         detail: String,
     },
-    /// Not now: something that it needs is not there yet. The delivery is retried.
+    /// Not now: something that it needs is not there yet. The delivery is retried until it is too
+    /// old, however many attempts that takes.
     #[error("{detail}")]
     NotYet {
         /// What is awaited, for the operator.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use serde::Serializer;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -17,8 +18,9 @@ pub struct EventId(pub Uuid);
 impl EventId {
     /// A new id for an event that is received now.
     pub fn new(now: OffsetDateTime) -> Self {
-        let seconds = u64::try_from(now.unix_timestamp()).unwrap_or(0);
-        Self(Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, now.nanosecond())))
+        let millis = u64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
+        // Made by hand for its generator: the crate's own asks the kernel each time.
+        Self(uuid::Builder::from_unix_timestamp_millis(millis, &rand::random()).into_uuid())
     }
 }
 
@@ -130,9 +132,12 @@ impl Store {
 }
 
 pub(super) fn headers_to_json(headers: &[(String, String)]) -> Vec<u8> {
-    let map: serde_json::Map<String, serde_json::Value> =
-        headers.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
-    serde_json::Value::Object(map).to_string().into_bytes()
+    let mut json = Vec::with_capacity(64);
+    let mut serializer = serde_json::Serializer::new(&mut json);
+    // Texts into memory cannot fail to be written.
+    let written = serializer.collect_map(headers.iter().map(|(name, value)| (name, value)));
+    debug_assert!(written.is_ok());
+    json
 }
 
 pub(super) fn strength_from_word(word: &str) -> Option<Strength> {

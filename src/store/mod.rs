@@ -7,6 +7,7 @@
 //!   a *dead letter*. A replay is a new delivery.
 //! - An *attempt* is what happened one time.
 //! - A *transfer* is a payload that comes in chunks and is not whole yet.
+//! - An *alert* is what people are to be told.
 //!
 //! [`Committed`] is made only here, after a commit: it is what an answer of 2xx is made from.
 //!
@@ -16,11 +17,13 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnection, PgListener, PgPool};
+use sqlx::postgres::{PgListener, PgPool};
 
+mod alerts;
 mod audit;
 mod chunks;
 mod connect;
+mod credentials;
 mod dead_letters;
 mod deliveries;
 mod effects;
@@ -31,13 +34,16 @@ mod idempotency;
 mod inspect;
 mod reason;
 mod record;
+mod recorder;
 mod registry;
 mod sweep;
 mod tx;
 
+pub use alerts::{Alert, AlertBatch, KeptAlert, PendingAlert, Recovery, Severity, UnknownSeverity};
 pub use audit::AuditEntry;
 pub use chunks::{Added, ChunkQuota, NewChunk};
 pub use connect::{OpenError, PoolSettings, Target};
+pub use credentials::Credential;
 pub use dead_letters::{DeadLetter, DeadLetterFilter, Locked, Page, Resolution};
 pub use deliveries::{Lease, Verdict};
 pub use effects::{EffectError, Effects, Outcome, Write};
@@ -48,6 +54,7 @@ pub use idempotency::Keyed;
 pub use inspect::{EventPreview, PastAttempt};
 pub use reason::DeathReason;
 pub use record::{GATE, KeyDigest, NewEvent, Plan, Recorded};
+pub use recorder::Recorder;
 pub use registry::Registry;
 pub use tx::{Committed, Tx};
 
@@ -64,6 +71,7 @@ pub struct Store {
     ingest: PgPool,
     dispatch: PgPool,
     operator: PgPool,
+    pools: PoolSettings,
     commit_deadline: Duration,
     key_retention: time::Duration,
 }
@@ -79,6 +87,7 @@ impl Store {
             dispatch: target.pool(settings.dispatch, "dispatch", settings),
             operator: target.pool(settings.operator, "operator", settings),
             target,
+            pools: settings,
             commit_deadline: settings.statement + Duration::from_millis(500),
             key_retention: key_retention.try_into().unwrap_or(time::Duration::MAX),
         }
@@ -139,24 +148,6 @@ impl Store {
         for pool in [&self.ingest, &self.dispatch, &self.operator] {
             pool.close().await;
         }
-    }
-
-    /// Runs `work` on a connection for recording, for at most `deadline` in all.
-    async fn on_ingest_connection<T>(
-        &self,
-        deadline: Duration,
-        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        let ends = tokio::time::Instant::now() + deadline;
-        let mut connection = tokio::time::timeout_at(ends, self.ingest.acquire())
-            .await
-            .map_err(|_| StoreError::timed_out())??;
-        let done = tokio::time::timeout_at(ends, work(&mut connection)).await;
-        done.unwrap_or_else(|_| {
-            // An answer may still be on its way: nobody may use this connection again.
-            drop(connection.detach());
-            Err(StoreError::timed_out())
-        })
     }
 }
 

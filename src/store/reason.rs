@@ -14,6 +14,8 @@ pub enum DeathReason {
     Exhausted,
     /// It kept failing for longer than the policy allows.
     TooOld,
+    /// What it waited for did not come for longer than the policy allows.
+    AwaitedInVain,
     /// The handler says that no further attempt can help.
     Permanent,
     /// The account in the event does not own what the event would change.
@@ -32,6 +34,7 @@ impl DeathReason {
         let own = [
             Self::Exhausted,
             Self::TooOld,
+            Self::AwaitedInVain,
             Self::Permanent,
             Self::WrongAccount,
             Self::LivemodeMismatch,
@@ -47,6 +50,7 @@ impl DeathReason {
             Self::Quarantined(reason) => reason.as_str(),
             Self::Exhausted => "exhausted",
             Self::TooOld => "too_old",
+            Self::AwaitedInVain => "awaited_in_vain",
             Self::Permanent => "permanent",
             Self::WrongAccount => "wrong_account",
             Self::LivemodeMismatch => "livemode_mismatch",

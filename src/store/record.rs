@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::events::headers_to_json;
-use super::{Committed, DeathReason, EventId, Store, StoreError, StoredEvent, bounded};
+use super::{DeathReason, EventId, StoreError, StoredEvent, bounded};
 use crate::gate::{EventKey, Lane};
 
 /// An event that is to be recorded, and what is to be done about it.
@@ -89,26 +89,6 @@ pub enum Recorded {
     Seen(EventId),
 }
 
-impl Store {
-    /// Records a group of events with one statement, which commits on its own. Gives, in the
-    /// group's order, what became of each.
-    ///
-    /// # Errors
-    /// [`StoreError::Refused`] when the database refuses one of them (none is stored then);
-    /// [`StoreError::Unavailable`] leaves open whether they are stored.
-    pub async fn record(
-        &self,
-        group: &[&NewEvent],
-    ) -> Result<Committed<Vec<Recorded>>, StoreError> {
-        let recorded = self
-            .on_ingest_connection(self.commit_deadline, async |connection| {
-                insert(connection, group, self.key_retention).await
-            })
-            .await?;
-        Ok(Committed::by_statement(recorded))
-    }
-}
-
 /// Inserts keys, the events that are new under them, and their deliveries.
 pub(super) async fn insert(
     connection: &mut PgConnection,
@@ -135,31 +115,26 @@ pub(super) async fn insert(
 
     let rows = sqlx::query!(
         r#"
-        WITH input AS (
-            SELECT * FROM UNNEST(
-                $1::uuid[], $2::bytea[], $3::int[], $4::timestamptz[], $5::text[], $6::text[],
-                $7::text[], $8::text[], $9::text[], $10::text[], $11::bool[], $12::text[],
-                $13::bigint[], $14::timestamptz[], $15::timestamptz[], $16::bytea[],
-                $17::bytea[], $18::bytea[], $19::bytea[]
-            ) AS t (
-                id, key, seen, expires_at, tenant, source, provider, kind, action, strength, late,
-                secret, skew_seconds, received_at, occurred_at, headers, claims, envelope, body
-            )
-        ), known AS (
-            INSERT INTO event_keys AS k (key, event_id, seen_count, last_seen_at, expires_at)
-            SELECT key, id, seen, received_at, expires_at FROM input
+        WITH known AS (
+            INSERT INTO event_keys AS k (event_id, key, last_seen_at, seen_count, expires_at)
+            SELECT UNNEST($1::uuid[]), UNNEST($2::bytea[]), UNNEST($3::timestamptz[]),
+                   UNNEST($4::int[]), UNNEST($5::timestamptz[])
             ON CONFLICT (key) DO UPDATE
                SET seen_count = k.seen_count + excluded.seen_count,
                    last_seen_at = GREATEST(k.last_seen_at, excluded.last_seen_at)
             RETURNING k.key, k.event_id
         ), stored AS (
             INSERT INTO events (
-                id, key, tenant, source, provider, kind, action, strength, late, secret,
-                skew_seconds, received_at, occurred_at, headers, claims, envelope, body)
-            SELECT i.id, i.key, i.tenant, i.source, i.provider, i.kind, i.action, i.strength,
-                   i.late, i.secret, i.skew_seconds, i.received_at, i.occurred_at, i.headers,
-                   i.claims, i.envelope, i.body
-              FROM input i JOIN known k ON k.event_id = i.id
+                id, key, received_at, tenant, source, provider, kind, action, strength, late,
+                secret, skew_seconds, occurred_at, headers, claims, body)
+            SELECT i.* FROM known JOIN (
+                SELECT UNNEST($1::uuid[]) AS id, UNNEST($2::bytea[]), UNNEST($3::timestamptz[]),
+                       UNNEST($6::text[]), UNNEST($7::text[]), UNNEST($8::text[]),
+                       UNNEST($9::text[]), UNNEST($10::text[]), UNNEST($11::text[]),
+                       UNNEST($12::bool[]), UNNEST($13::text[]), UNNEST($14::bigint[]),
+                       UNNEST($15::timestamptz[]), UNNEST($16::bytea[]), UNNEST($17::bytea[]),
+                       UNNEST($18::bytea[])
+              ) AS i ON i.id = known.event_id
         ), planned AS (
             INSERT INTO deliveries (
                 event_id, source, handler, triggered_by, lane, lane_blocks, state, created_at,
@@ -169,17 +144,19 @@ pub(super) async fn insert(
                    d.created_at, d.created_at,
                    CASE WHEN d.death_reason IS NOT NULL THEN d.created_at END,
                    d.death_reason, d.last_error
-              FROM UNNEST(
-                    $20::uuid[], $21::text[], $22::text[], $23::text[], $24::bool[],
-                    $25::timestamptz[], $26::text[], $27::text[]
-                   ) AS d (event_id, source, handler, lane, lane_blocks, created_at,
-                           death_reason, last_error)
-              JOIN known k ON k.event_id = d.event_id
+              FROM known JOIN (
+                SELECT UNNEST($19::uuid[]) AS event_id, UNNEST($20::text[]) AS source,
+                       UNNEST($21::text[]) AS handler, UNNEST($22::text[]) AS lane,
+                       UNNEST($23::bool[]) AS lane_blocks,
+                       UNNEST($24::timestamptz[]) AS created_at,
+                       UNNEST($25::text[]) AS death_reason, UNNEST($26::text[]) AS last_error
+              ) AS d ON d.event_id = known.event_id
         )
         SELECT key AS "key!", event_id AS "event_id!" FROM known
         "#,
         &columns.ids,
         &columns.keys as &[&[u8]],
+        &columns.received,
         &seen,
         &expires,
         &columns.tenants as &[&str],
@@ -191,11 +168,9 @@ pub(super) async fn insert(
         &columns.lates,
         &columns.secrets as &[&str],
         &columns.skews as &[Option<i64>],
-        &columns.received,
         &columns.occurred as &[Option<OffsetDateTime>],
         &columns.headers as &[Vec<u8>],
         &columns.claims as &[Option<&[u8]>],
-        &columns.envelopes as &[Option<&[u8]>],
         &columns.bodies as &[&[u8]],
         &planned.events,
         &planned.sources as &[&str],
@@ -242,7 +217,6 @@ struct Columns<'a> {
     occurred: Vec<Option<OffsetDateTime>>,
     headers: Vec<Vec<u8>>,
     claims: Vec<Option<&'a [u8]>>,
-    envelopes: Vec<Option<&'a [u8]>>,
     bodies: Vec<&'a [u8]>,
 }
 
@@ -267,7 +241,6 @@ impl<'a> Columns<'a> {
             occurred: column(group, |event| event.occurred_at),
             headers: column(group, |event| headers_to_json(&event.headers)),
             claims: column(group, |event| event.claims.as_deref()),
-            envelopes: column(group, |event| event.envelope.as_deref()),
             bodies: column(group, |event| event.body.as_ref()),
         }
     }

@@ -13,13 +13,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("gate", &[]),
     ("api", &["gate", "store"]),
     ("outbound", &[]),
+    ("vault", &[]),
     ("postgres", &[]),
-    ("store", &["gate", "postgres"]),
+    ("store", &["gate", "postgres", "vault"]),
+    ("alerts", &["gate", "outbound", "store"]),
     ("intake", &["gate", "store"]),
     ("dispatch", &["clock", "gate", "store"]),
     ("operator", &["clock", "store"]),
-    ("providers", &["api", "gate", "dispatch", "outbound", "store"]),
-    ("config", &["gate", "postgres", "telemetry"]),
+    ("providers", &["api", "gate", "dispatch", "outbound", "store", "vault"]),
+    ("config", &["alerts", "gate", "postgres", "telemetry", "vault"]),
     ("http", &["api", "clock", "gate", "intake", "operator", "store", "telemetry"]),
 ];
 

@@ -9,20 +9,20 @@ use serde_json::{Value, json};
 use crate::harness::{Gateway, SECRETS, database};
 
 /// A run of the program.
-struct Run {
-    code: i32,
-    stdout: String,
-    stderr: String,
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 /// The program, with a configuration and nothing else in its environment.
-struct Program {
+pub(crate) struct Program {
     folder: tempfile::TempDir,
     variables: Vec<(String, String)>,
 }
 
 impl Program {
-    fn new(config: &str) -> Self {
+    pub(crate) fn new(config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("config.toml"), config).unwrap();
         let variables =
@@ -32,17 +32,22 @@ impl Program {
 
     /// On the gateway's database.
     async fn beside(gateway: &Gateway) -> Self {
-        let mut program = Self::new(include_str!("harness/config.toml"));
+        Self::beside_with(gateway, include_str!("harness/config.toml")).await
+    }
+
+    /// On the gateway's database, with another configuration.
+    pub(crate) async fn beside_with(gateway: &Gateway, config: &str) -> Self {
+        let mut program = Self::new(config);
         program.set("DATABASE_URL", &database::url(gateway.target()).await);
         program.set("USER", "grace");
         program
     }
 
-    fn set(&mut self, name: &str, value: &str) {
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.variables.push((name.into(), value.into()));
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sealpost"));
         command
             .args(arguments)
@@ -54,7 +59,7 @@ impl Program {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Run {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
         let output: Output = self.command(arguments).output().expect("the program runs");
         Run {
             code: output.status.code().expect("it ended by itself"),
@@ -63,14 +68,14 @@ impl Program {
         }
     }
 
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let run = self.run(arguments);
         serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {}", run.all()))
     }
 }
 
 impl Run {
-    fn all(&self) -> String {
+    pub(crate) fn all(&self) -> String {
         format!("exit {}\n-- stdout\n{}-- stderr\n{}", self.code, self.stdout, self.stderr)
     }
 

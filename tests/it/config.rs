@@ -37,7 +37,14 @@ fn fields(debug: &str) -> impl Iterator<Item = &str> {
 /// Every variable that a text names, set.
 fn environment(text: &str) -> Environment {
     let names = text.split("env = \"").skip(1).filter_map(|rest| rest.split('"').next());
-    names.map(|name| (name, "0123456789abcdef0123")).collect()
+    let value = |name: &str| {
+        if name.ends_with("_URL") {
+            "https://example.test/0123456789"
+        } else {
+            "0123456789abcdef0123"
+        }
+    };
+    names.map(|name| (name, value(name))).collect()
 }
 
 #[test]
@@ -91,6 +98,7 @@ fn every_setting_that_there_is_stands_in_the_example() {
         .map(str::trim_end)
         .collect();
     let inside = [
+        "alerts",
         "ingest",
         "operator",
         "database",

@@ -575,3 +575,53 @@ async fn a_flood_at_one_source_delays_another_by_no_more_than_a_batch() {
     gateway.run_until_idle().await;
     assert_eq!(handler.calls().len() + calls.len(), 501);
 }
+
+#[tokio::test]
+async fn a_row_that_breaks_the_rules_of_its_table_is_seen() {
+    let gateway = Gateway::start().await;
+    let card = crate::receive::card().to_string();
+    gateway.send("cards", Some("create"), card.as_bytes()).await;
+    gateway.run_until_idle().await;
+    assert_eq!(gateway.count("SELECT count(*) FROM unsound").await, 0);
+    for breaking in [
+        "UPDATE deliveries SET lease_token = gen_random_uuid()",
+        "UPDATE deliveries SET lease_token = NULL, state = 'lost'",
+        "UPDATE deliveries SET state = 'done', triggered_by = 'replay'",
+        "UPDATE deliveries SET triggered_by = 'arrival', death_reason = 'permanent'",
+    ] {
+        assert_eq!(gateway.execute(breaking).await, 1);
+        assert_eq!(gateway.count("SELECT count(*) FROM unsound").await, 1, "{breaking}");
+    }
+    gateway.execute("UPDATE deliveries SET death_reason = NULL").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_alerts_and_those_of_one_reason_are_folded() {
+    let handler = Scripted::new();
+    let gateway = scripted(&handler).start().await;
+    for lane in ["a", "b", "c"] {
+        send(&gateway, lane, lane, &["never"]).await;
+    }
+    send(&gateway, "d", "d", &["fail", "mark-reject"]).await;
+    gateway.execute("CREATE TABLE marks (name text)").await;
+    gateway.run_to_the_end().await;
+    let query = "SELECT kind, source, text, count FROM alerts ORDER BY count DESC";
+    let alert = |text: &str, count: i64| json!({ "kind": "dead_letter", "source": "billing", "text": text, "count": count });
+    assert_eq!(
+        gateway.query(query).await,
+        [alert("scripted, permanent: not ever", 3), alert("scripted, wrong_account: not yours", 1),]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_in_vain_is_a_dead_letter_that_says_for_what() {
+    let handler = Scripted::new();
+    let gateway = scripted(&handler).start().await;
+    gateway.execute("CREATE TABLE marks (name text)").await;
+    send(&gateway, "a", "a1", &["mark-later"]).await;
+    gateway.run_to_the_end().await;
+    let dead = gateway.dead_letters().await;
+    assert_eq!(dead, [("awaited_in_vain".to_owned(), "not there yet".to_owned())]);
+    let attempts = gateway.count("SELECT count(*) FROM attempts").await;
+    assert!(attempts > 20, "as long as it is not too old: {attempts}");
+}

@@ -27,6 +27,7 @@
 )]
 #![allow(dead_code, reason = "the harness offers more than any one test takes")]
 
+mod alerts;
 mod apify;
 mod architecture;
 mod bot;
@@ -35,6 +36,7 @@ mod cli;
 mod config;
 mod dispatch;
 mod docora;
+mod docora_registry;
 mod external;
 mod faults;
 mod fixtures;
@@ -43,3 +45,4 @@ mod managed_postgres;
 mod operator;
 mod receive;
 mod stripe;
+mod vault;

@@ -12,6 +12,7 @@ use super::content::Content;
 use super::media::{self, FileKind};
 use super::payload::{self, Action, DeletedFile, Fault, File, News, Payload, SyncFailure};
 use super::redact::redact;
+use super::registry::Registration;
 use super::tables::{CardRow, DeleteFile, FileRow, RecordFailure, RepositoryRow, StoreFile};
 use crate::dispatch::{Attempt, Failure, Handler, Kinds};
 use crate::store::{DeathReason, Effects, StoredEvent};
@@ -20,7 +21,10 @@ use crate::store::{DeathReason, Effects, StoredEvent};
 const MAX_MESSAGE: usize = 4096;
 
 /// The handler of every Docora source.
-pub(super) struct DocoraHandler;
+pub(super) struct DocoraHandler {
+    /// Which repositories are let in.
+    pub(super) registration: Registration,
+}
 
 #[async_trait]
 impl Handler for DocoraHandler {
@@ -34,13 +38,17 @@ impl Handler for DocoraHandler {
 
     async fn handle(&self, event: &StoredEvent, _: Attempt) -> Result<Effects, Failure> {
         let Some(action) = Action::named(&event.kind) else { return Ok(Effects::ignored()) };
-        effects(action, event).map_err(|(reason, detail)| {
+        effects(action, event, self.registration).map_err(|(reason, detail)| {
             Failure::permanent(DeathReason::Quarantined(reason), detail)
         })
     }
 }
 
-fn effects(action: Action, event: &StoredEvent) -> Result<Effects, Fault> {
+fn effects(
+    action: Action,
+    event: &StoredEvent,
+    registration: Registration,
+) -> Result<Effects, Fault> {
     let Payload { repository, built_at, news } = payload::read_event(action, event)?;
     let repository = RepositoryRow {
         source: event.source.clone(),
@@ -49,6 +57,7 @@ fn effects(action: Action, event: &StoredEvent) -> Result<Effects, Fault> {
         owner: repository.owner.into_owned(),
         name: repository.name.into_owned(),
         sent_at: sent_at(built_at, event),
+        must_be_registered: registration == Registration::Required,
     };
     Ok(match news {
         News::Stored(file) => Effects::write(stored(repository, file, event)?),

@@ -23,6 +23,7 @@ use serde::Deserialize;
 use self::content::{Encoded, Slice};
 use self::handler::DocoraHandler;
 use self::payload::{Action, Fault, File, News, Payload};
+use self::registry::{ApiUrl, Registration};
 use super::{Built, Draft, Entry, OptionsError, SourceSpec};
 use crate::gate::{
     Chunk, Envelope, EventKey, Examination, Lane, Layout, Manifest, Named, Part, Proof, Provider,
@@ -38,6 +39,7 @@ mod media;
 mod path;
 mod payload;
 mod redact;
+pub mod registry;
 mod tables;
 mod wire;
 
@@ -73,6 +75,11 @@ const SCHEME: Scheme = Scheme {
 struct Options {
     /// The application's id at Docora: `app_` and 24 hexadecimal digits.
     app_id: AppId,
+    /// Which repositories are let in.
+    #[serde(default)]
+    registration: Registration,
+    /// Where Docora's own interface is: only `sealpost docora` calls it.
+    api_url: Option<ApiUrl>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -93,13 +100,16 @@ impl TryFrom<String> for AppId {
 }
 
 fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
-    let Options { app_id } = spec.options()?;
+    let Options { app_id, registration, api_url } = spec.options()?;
+    let unreachable = registration == Registration::Required && api_url.is_none();
+    let warning = "no repository can be registered, and so none is let in: there is no `api_url`";
+    let warnings = unreachable.then(|| warning.to_owned()).into_iter().collect();
     Ok(Built {
         provider: Arc::new(Docora { app_id, transfer_limits: spec.transfer_limits }),
-        handlers: vec![Arc::new(DocoraHandler)],
+        handlers: vec![Arc::new(DocoraHandler { registration })],
         registry: None,
         api: None,
-        warnings: Vec::new(),
+        warnings,
     })
 }
 

@@ -11,6 +11,8 @@ use uuid::Uuid;
 
 use crate::store::{EffectError, Outcome, Tx, Write};
 
+pub(super) mod registrations;
+
 /// The repository as an event describes it.
 pub(super) struct RepositoryRow {
     pub(super) source: String,
@@ -20,6 +22,8 @@ pub(super) struct RepositoryRow {
     pub(super) name: String,
     /// When the sender built the payload.
     pub(super) sent_at: OffsetDateTime,
+    /// Whether it must have been registered.
+    pub(super) must_be_registered: bool,
 }
 
 /// The file as an event describes it.
@@ -82,9 +86,9 @@ struct Known {
 #[async_trait]
 impl Write for StoreFile {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Outcome, EffectError> {
-        let connection = tx.connection();
         let Self { repository, file, card } = self;
-        repository.heard_from(connection).await?;
+        repository.let_in(tx).await?;
+        let connection = tx.connection();
         let known = repository.known(connection, &file.path).await?;
         if let Some(known) = &known {
             if known.sent_at > repository.sent_at {
@@ -110,9 +114,9 @@ impl Write for StoreFile {
 #[async_trait]
 impl Write for DeleteFile {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Outcome, EffectError> {
-        let connection = tx.connection();
         let Self { repository, path, commit_sha, .. } = self;
-        repository.heard_from(connection).await?;
+        repository.let_in(tx).await?;
+        let connection = tx.connection();
         match repository.known(connection, path).await? {
             Some(known) if known.sent_at > repository.sent_at => return Ok(Outcome::Unchanged),
             Some(known) if known.deleted => {
@@ -134,6 +138,7 @@ impl Write for DeleteFile {
 impl Write for RecordFailure {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Outcome, EffectError> {
         let repository = &self.repository;
+        repository.check_registered(tx.connection()).await?;
         let written = sqlx::query!(
             "INSERT INTO docora_repositories AS known
                  (source, repository_id, github_url, owner, name, status, error_type,
@@ -163,7 +168,11 @@ impl Write for RecordFailure {
         )
         .execute(tx.connection())
         .await?;
-        Ok(if written.rows_affected() == 0 { Outcome::Unchanged } else { Outcome::Handled })
+        if written.rows_affected() == 0 {
+            return Ok(Outcome::Unchanged);
+        }
+        super::registry::failed(tx, repository, &self.error_message).await?;
+        Ok(Outcome::Handled)
     }
 }
 
@@ -194,9 +203,9 @@ impl DeleteFile {
 }
 
 impl RepositoryRow {
-    /// Locks the repository's row, and notes that it can be read: every file event says so,
-    /// however uninteresting the file, unless the failure is newer.
-    async fn heard_from(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    /// Locks the repository's row, and notes that it can be read, as every file event says unless
+    /// the failure is newer. Says whether it could not be read before.
+    async fn heard_from(&self, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
         let recovered = sqlx::query_scalar!(
             r#"INSERT INTO docora_repositories AS known
                    (source, repository_id, github_url, owner, name, status, last_sync_at)
@@ -208,6 +217,7 @@ impl RepositoryRow {
                                      THEN known.owner ELSE excluded.owner END,
                    name       = CASE WHEN greatest(known.last_sync_at, known.error_at) > $6
                                      THEN known.name ELSE excluded.name END,
+                   status = CASE known.status WHEN 'pending' THEN 'synced' ELSE known.status END,
                    last_sync_at = greatest(known.last_sync_at, excluded.last_sync_at)
                RETURNING coalesce(error_at <= $6, false) AS "recovered!""#,
             self.source,
@@ -231,7 +241,7 @@ impl RepositoryRow {
             .execute(connection)
             .await?;
         }
-        Ok(())
+        Ok(recovered)
     }
 
     async fn known(

@@ -1,7 +1,8 @@
 //! Stripe: how it signs, and how its events are named.
 //!
 //! - A *snapshot* event carries the object as it was when the event was made; a *thin* event only
-//!   points at it. Both are signed alike and named alike.
+//!   points at it. Both are signed alike and named alike; a thin one is fetched (`thin`) where the
+//!   source has an API key.
 //! - The *account* is the connected account in whose name an event happened; events of the
 //!   platform's own account have none.
 //! - *Livemode* tells real money from test money. A live endpoint of a platform also receives the
@@ -9,24 +10,34 @@
 //!   handler buries the other.
 //!
 //! The body is read once here, to name the event; what a handler needs beyond the name it reads
-//! itself, in the background.
+//! itself, in the background: what the event says (`changes`), joined with what is known
+//! (`lifecycle`).
 
+mod changes;
 mod handler;
+mod lifecycle;
+mod money;
 mod payload;
+mod refusal;
 mod tables;
+mod thin;
 mod values;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use url::Url;
 
+use self::changes::KINDS;
 use self::handler::Stripe as StripeHandler;
 use self::payload::Head;
+use self::thin::{Api, DEFAULT_BASE, DEFAULT_VERSION};
 use super::{Built, Draft, Entry, OptionsError, SourceSpec};
 use crate::gate::{
     Envelope, EventKey, Examination, Lane, Layout, Named, Part, Proof, Provider, Quarantine,
-    Quarantined, Refusal, RequestHead, Scheme, Time, UnixSeconds, VerifiedRequest, Window, parse,
+    Quarantined, Refusal, RequestHead, Scheme, Secret, Time, UnixSeconds, VerifiedRequest, Window,
+    parse,
 };
 
 /// The header that carries the time and the signatures.
@@ -44,8 +55,21 @@ const SCHEME: Scheme = Scheme {
 /// The catalogue's entry.
 pub(super) const ENTRY: Entry = Entry {
     name: "stripe",
-    summary: "Stripe: payments of invoices and the state of connected accounts",
-    tables: &["stripe_payments", "stripe_accounts", "stripe_objects"],
+    summary: "Stripe: payments, refunds, disputes, subscriptions and connected accounts",
+    tables: &[
+        "stripe_payments",
+        "stripe_sessions",
+        "stripe_intents",
+        "stripe_charges",
+        "stripe_disputes",
+        "stripe_subscriptions",
+        "stripe_subscription_items",
+        "stripe_subscribers",
+        "stripe_invoices",
+        "stripe_accounts",
+        "stripe_objects",
+        "stripe_thin_events",
+    ],
     max_body: super::SMALL_BODY,
     max_age: super::FRESH,
     build,
@@ -60,22 +84,67 @@ struct Options {
     livemode: bool,
     /// The one connected account whose events the source takes; any when absent.
     account: Option<String>,
+    /// Where thin events are asked about; Stripe itself when absent.
+    api_base: Option<String>,
+    /// The version of Stripe's interface that is asked; see [`DEFAULT_VERSION`].
+    api_version: Option<String>,
 }
 
 fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
-    let Options { livemode, account } = spec.options()?;
-    if let Some(account) = &account
+    let options: Options = spec.options()?;
+    if let Some(account) = &options.account
         && account.strip_prefix("acct_").is_none_or(str::is_empty)
     {
         return Err(OptionsError(format!("account: `{account}` is not an id like `acct_…`")));
     }
+    let api = api(spec, &options)?;
+    let Options { livemode, account, .. } = options;
     Ok(Built {
         provider: Arc::new(Stripe),
-        handlers: vec![Arc::new(StripeHandler { livemode, account })],
+        handlers: vec![Arc::new(StripeHandler { livemode, account, api })],
         registry: None,
         api: None,
         warnings: Vec::new(),
     })
+}
+
+/// Stripe's interface, where the source has a key for it.
+fn api(spec: &SourceSpec, options: &Options) -> Result<Option<Api>, OptionsError> {
+    let wrong = |what: &str| Err(OptionsError(what.to_owned()));
+    let Some(key) = &spec.token else {
+        if options.api_base.is_some() || options.api_version.is_some() {
+            return wrong("api_base, api_version: they want an API key as the source's `token`");
+        }
+        return Ok(None);
+    };
+    check_key(key, options.livemode)?;
+    let base = Url::parse(options.api_base.as_deref().unwrap_or(DEFAULT_BASE)).ok();
+    let Some(base) = base.filter(|base| matches!(base.scheme(), "http" | "https")) else {
+        return wrong("api_base: it is not an address like `https://api.stripe.com`");
+    };
+    let version = options.api_version.clone().unwrap_or_else(|| DEFAULT_VERSION.to_owned());
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    if version.is_empty() || !version.bytes().all(fits) {
+        return wrong("api_version: it is not a version like `2025-09-30.clover`");
+    }
+    Ok(Some(Api::new(spec.services.outbound.clone(), base, key.clone(), version)))
+}
+
+/// A secret or restricted key of the mode that the source takes. A publishable key or the
+/// endpoint's own secret in its place would come to light only with the first thin event.
+fn check_key(key: &Secret, livemode: bool) -> Result<(), OptionsError> {
+    let key = key.expose();
+    let mode = match key.split(|byte| *byte == b'_').collect::<Vec<_>>().as_slice() {
+        [b"sk" | b"rk", b"org", mode, _, ..] | [b"sk" | b"rk", mode, _, ..] => *mode,
+        _ => b"",
+    };
+    let known = matches!(mode, b"live" | b"test") && key.iter().all(u8::is_ascii_graphic);
+    let problem = match (known, livemode == (mode == b"live")) {
+        (false, _) => "it is not an API key like `sk_live_…` or `rk_test_…`",
+        (true, false) => "its mode is not the source's: see `livemode`",
+        (true, true) => return Ok(()),
+    };
+    Err(OptionsError(format!("token: {problem}")))
 }
 
 fn sign(draft: &Draft<'_>) -> Vec<(String, String)> {
@@ -147,7 +216,7 @@ fn check_kind(kind: &str) -> Result<Cow<'static, str>, Quarantined> {
         let detail = "`type` is empty or holds control characters".to_owned();
         return Err((Quarantine::Schema, detail).into());
     }
-    let known = handler::KINDS.iter().find(|known| **known == kind);
+    let known = KINDS.iter().find(|known| **known == kind);
     Ok(known.map_or_else(|| Cow::Owned(kind.to_owned()), |known| Cow::Borrowed(*known)))
 }
 
@@ -246,26 +315,57 @@ mod tests {
         assert_eq!(named(&body).unwrap().kind.len(), Envelope::MAX_KIND);
     }
 
-    #[test]
-    fn a_source_must_say_live_or_test_and_name_a_real_account() {
-        let spec = |options: &str| SourceSpec {
+    fn built(options: &str, key: Option<&str>) -> Result<Built, OptionsError> {
+        build(&SourceSpec {
             name: "billing".into(),
             options: options.parse().unwrap(),
-            token: None,
+            token: key.map(|key| Secret::new(key).unwrap()),
             transfer_limits: crate::gate::TransferLimits { chunks: 1, bytes: 1 },
             services: crate::providers::Services::bare().unwrap(),
-        };
-        assert!(build(&spec("livemode = true")).is_ok());
-        assert!(build(&spec("livemode = false\naccount = 'acct_1'")).is_ok());
+        })
+    }
+
+    #[test]
+    fn a_source_must_say_live_or_test_and_name_a_real_account() {
+        assert!(built("livemode = true", None).is_ok());
+        assert!(built("livemode = false\naccount = 'acct_1'", None).is_ok());
         for (options, told) in [
             ("", "livemode"),
             ("livemode = 'no'", "boolean"),
             ("livemode = true\naccount = 'cus_1'", "cus_1"),
             ("livemode = true\naccount = 'acct_'", "acct_"),
             ("livemode = true\ntolerance = 0", "tolerance"),
+            ("livemode = true\napi_base = 'https://api.stripe.com'", "token"),
         ] {
-            let error = build(&spec(options)).err().unwrap().to_string();
+            let error = built(options, None).err().unwrap().to_string();
             assert!(error.contains(told), "{options}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_one_of_the_sources_own_mode() {
+        for (options, key) in [
+            ("livemode = true", "sk_live_0123456789abcdef"),
+            ("livemode = false", "sk_test_0123456789abcdef"),
+            ("livemode = false", "rk_test_0123456789_abcdef"),
+            ("livemode = true", "sk_org_live_0123456789abcdef"),
+            ("livemode = true\napi_version = '2026-10-29.clover'", "rk_live_0123456789abcdef"),
+        ] {
+            assert!(built(options, Some(key)).is_ok(), "{options}, {key}");
+        }
+        for (options, key, told) in [
+            ("livemode = true", "sk_test_0123456789abcdef", "its mode"),
+            ("livemode = false", "sk_live_0123456789abcdef", "its mode"),
+            ("livemode = true", "pk_live_0123456789abcdef", "not an API key"),
+            ("livemode = true", "whsec_0123456789abcdef", "not an API key"),
+            ("livemode = true", "sk_live_0123456789 abcdef", "not an API key"),
+            ("livemode = true\napi_base = 'stripe'", "sk_live_0123456789abcdef", "api_base"),
+            ("livemode = true\napi_base = 'ftp://a'", "sk_live_0123456789abcdef", "api_base"),
+            ("livemode = true\napi_version = 'a b'", "sk_live_0123456789abcdef", "api_version"),
+        ] {
+            let error = built(options, Some(key)).err().unwrap().to_string();
+            assert!(error.contains(told), "{options}, {key}: {error}");
+            assert!(!error.contains("0123456789"), "{error}");
         }
     }
 }

@@ -36,13 +36,13 @@ impl TryFrom<String> for Id {
     }
 }
 
-/// An amount in minor units.
+/// A count that is not negative: of minor units, of items, of attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "i64")]
 pub(super) struct Amount(i64);
 
 impl Amount {
-    pub(super) fn minor_units(self) -> i64 {
+    pub(super) fn get(self) -> i64 {
         self.0
     }
 }
@@ -72,6 +72,31 @@ impl TryFrom<String> for Currency {
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let shaped = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_lowercase());
         if shaped { Ok(Self(text)) } else { Err("a currency is not three lower-case letters") }
+    }
+}
+
+/// A word of a closed or open list of Stripe's, such as a status. The list may grow, so the word is
+/// kept as it is; what is no word at all is not.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Word(String);
+
+impl Word {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Word {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let letter = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
+        if (1..=60).contains(&text.len()) && text.bytes().all(letter) {
+            Ok(Self(text))
+        } else {
+            Err("a status is no word like `past_due`")
+        }
     }
 }
 

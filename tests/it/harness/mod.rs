@@ -4,11 +4,13 @@
 
 pub(crate) mod database;
 pub(crate) mod sql;
+pub(crate) mod web;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sealpost::alerts::Alerter;
 use sealpost::app::{App, Parts};
 use sealpost::clock::{Clock, ManualClock};
 use sealpost::config::{Config, Environment};
@@ -55,6 +57,7 @@ pub(crate) struct Gateway {
     store: Store,
     dispatcher: Dispatcher,
     housekeeping: Housekeeping,
+    alerter: Alerter,
     desk: DeadLetters,
     shutdown: Shutdown,
     client: reqwest::Client,
@@ -127,7 +130,7 @@ impl Builder {
         let app = App::build(&config, target.clone(), &parts).expect("a gateway");
         let (ingest, operator) = app.addresses();
         let (store, housekeeping) = (app.store().clone(), app.housekeeping().clone());
-        let desk = app.dead_letters().clone();
+        let (desk, alerter) = (app.dead_letters().clone(), app.alerter().clone());
         let dispatcher = app.dispatcher().expect("dispatch is on").clone();
         let shutdown = Shutdown::default();
         tokio::task::spawn(app.serve(shutdown.clone()));
@@ -146,6 +149,7 @@ impl Builder {
             store,
             dispatcher,
             housekeeping,
+            alerter,
             desk,
             shutdown,
             client,
@@ -292,6 +296,10 @@ impl Gateway {
         &self.dispatcher
     }
 
+    pub(crate) fn alerter(&self) -> &Alerter {
+        &self.alerter
+    }
+
     pub(crate) fn desk(&self) -> &DeadLetters {
         &self.desk
     }
@@ -364,10 +372,14 @@ impl Drop for Gateway {
         let left = std::thread::spawn(move || {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            let query = "SELECT count(*) FROM deliveries WHERE state NOT IN ('done', 'dead')";
-            runtime.block_on(sql::number(&target, query))
+            let unfinished = "SELECT count(*) FROM deliveries WHERE state NOT IN ('done', 'dead')";
+            let unsound = "SELECT count(*) FROM unsound";
+            let left = runtime.block_on(sql::number(&target, unfinished));
+            (left, runtime.block_on(sql::number(&target, unsound)))
         });
-        assert_eq!(left.join().expect("a count"), 0, "deliveries are left unfinished");
+        let (unfinished, unsound) = left.join().expect("two counts");
+        assert_eq!(unfinished, 0, "deliveries are left unfinished");
+        assert_eq!(unsound, 0, "rows break the rules of their tables: see the view `unsound`");
     }
 }
 

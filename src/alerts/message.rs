@@ -1,0 +1,186 @@
+//! The text of a message: one line an alert, bounded, and nothing in it that Discord would act on.
+//!
+//! Strangers write parts of it: a path, a message of git. All of that stands between backticks,
+//! where Discord knows no markup, no link and no mention, and no backtick gets in.
+
+use crate::store::{PendingAlert, Severity};
+
+/// The longest message. Discord takes 2,000 characters, and does not say which it counts.
+const MAX_MESSAGE: usize = 1_900;
+/// The longest text of one alert.
+const MAX_TEXT: usize = 300;
+/// What is kept for the last line.
+const RESERVE: usize = 80;
+
+/// One message for all of them.
+pub(super) fn of_alerts(alerts: &[PendingAlert]) -> String {
+    let mut message = String::new();
+    let mut length = 0;
+    for (index, alert) in alerts.iter().enumerate() {
+        let line = line(alert);
+        let after = length + units(&line) + 1;
+        if after > MAX_MESSAGE - RESERVE {
+            let left = alerts.len() - index;
+            let more = format!("and {left} more: `sealpost alerts list`");
+            message.push_str(&more);
+            break;
+        }
+        message.push_str(&line);
+        message.push('\n');
+        length = after;
+    }
+    message.truncate(message.trim_end().len());
+    message
+}
+
+/// A message of the operator's own.
+pub(super) fn of_test(text: &str) -> String {
+    format!("\u{2705} {}", quoted(text))
+}
+
+fn line(alert: &PendingAlert) -> String {
+    let mark = match (alert.recovery, alert.severity) {
+        (true, _) => '\u{1f7e2}',
+        (false, Severity::Info) => '\u{1f535}',
+        (false, Severity::Warning) => '\u{1f7e0}',
+        (false, Severity::Critical) => '\u{1f534}',
+    };
+    let times = match (alert.count, alert.told) {
+        (1, _) => String::new(),
+        (count, 0) => format!(" (\u{d7}{count})"),
+        (count, told) => format!(" (\u{d7}{count}, {} new)", count - told),
+    };
+    let (source, kind, text) = (quoted(&alert.source), quoted(&alert.kind), quoted(&alert.text));
+    format!("{mark} {source} {kind}{times}: {text}")
+}
+
+/// A text as Discord shows it and does nothing else with it, on one line.
+fn quoted(text: &str) -> String {
+    let mut clean = String::from("`");
+    let mut length = 0;
+    let mut blank = true;
+    for character in text.chars() {
+        let character = match character {
+            '`' => '\'',
+            c if c.is_whitespace() || c.is_control() => ' ',
+            c if is_invisible(c) => continue,
+            c => c,
+        };
+        if character == ' ' && blank {
+            continue;
+        }
+        blank = character == ' ';
+        if length + character.len_utf16() > MAX_TEXT {
+            clean.push('\u{2026}');
+            break;
+        }
+        length += character.len_utf16();
+        clean.push(character);
+        if character == '@' {
+            // Should it ever stand outside of backticks: no name follows it.
+            length += 1;
+            clean.push('\u{200b}');
+        }
+    }
+    clean.truncate(clean.trim_end().len());
+    if clean.len() == 1 {
+        clean.push('-');
+    }
+    clean.push('`');
+    clean
+}
+
+/// What has no width or turns the direction of writing.
+fn is_invisible(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
+/// The length as the largest of the ways in which it may be counted, short of bytes.
+fn units(text: &str) -> usize {
+    text.chars().map(char::len_utf16).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use time::OffsetDateTime;
+
+    use super::*;
+
+    fn alert(text: &str) -> PendingAlert {
+        PendingAlert {
+            id: 1,
+            source: "cards".into(),
+            kind: "sync_failed".into(),
+            severity: Severity::Warning,
+            recovery: false,
+            text: text.into(),
+            last_at: OffsetDateTime::UNIX_EPOCH,
+            count: 1,
+            told: 0,
+        }
+    }
+
+    #[test]
+    fn a_line_says_what_where_and_how_often() {
+        let again = PendingAlert { count: 5, ..alert("a") };
+        let reminder = PendingAlert { count: 9, told: 5, ..alert("a") };
+        let over = PendingAlert { recovery: true, ..alert("fine") };
+        assert_eq!(
+            of_alerts(&[alert("it broke"), again, reminder, over]),
+            "\u{1f7e0} `cards` `sync_failed`: `it broke`\n\
+             \u{1f7e0} `cards` `sync_failed` (\u{d7}5): `a`\n\
+             \u{1f7e0} `cards` `sync_failed` (\u{d7}9, 4 new): `a`\n\
+             \u{1f7e2} `cards` `sync_failed`: `fine`"
+        );
+    }
+
+    #[test]
+    fn what_strangers_wrote_stays_between_backticks_on_one_line() {
+        for (text, shown) in [
+            (
+                "``` @everyone [x](https://evil.test)",
+                "`''' @\u{200b}everyone [x](https://evil.test)`",
+            ),
+            ("a\n# b\r\n> c\t\u{1b}[31m", "`a # b > c [31m`"),
+            ("<@123> \u{202e}**b**\u{200b}", "`<@\u{200b}123> **b**`"),
+            ("", "`-`"),
+            (" \n\u{200b}", "`-`"),
+        ] {
+            assert_eq!(quoted(text), shown);
+        }
+        assert_eq!(units(&quoted(&"\u{1f600}".repeat(900))), 303, "and it is cut");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted() {
+        let message = of_alerts(&vec![alert(&"x".repeat(500)); 100]);
+        let lines: Vec<&str> = message.lines().collect();
+        assert_eq!(lines.len(), 6, "{message}");
+        assert_eq!(lines[5], "and 95 more: `sealpost alerts list`");
+    }
+
+    proptest! {
+        #[test]
+        fn no_message_is_too_long_and_no_text_gets_out(
+            texts in prop::collection::vec(
+                prop::collection::vec(prop_oneof![any::<char>(), Just('`'), Just('@'), Just('\n')], 0..400),
+                0..12,
+            ),
+        ) {
+            let texts: Vec<String> = texts.iter().map(|text| text.iter().collect()).collect();
+            let alerts: Vec<PendingAlert> = texts.iter().map(|text| alert(text)).collect();
+            let message = of_alerts(&alerts);
+            prop_assert!(units(&message) <= MAX_MESSAGE);
+            for line in message.lines() {
+                let quotes = line.matches('`').count();
+                prop_assert!(quotes == 6 || line.starts_with("and "), "{}", line);
+            }
+        }
+    }
+}

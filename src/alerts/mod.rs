@@ -1,0 +1,120 @@
+//! Alerts go to people: what handlers and dispatch have raised is told to a Discord channel.
+//!
+//! Raising is a row in the transaction of what it is about ([`crate::store::Alert`]). Telling
+//! happens here, on a task of its own: every so often everything that is pending goes out as one
+//! message. Several gateways share the rows: each is told by the one that holds its lease. While
+//! Discord is away the rows wait, and are folded; what is too old to be news is given up.
+//!
+//! Told at least once: when a gateway dies between Discord's answer and the commit, its lease
+//! runs out and another tells it again.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+mod discord;
+mod message;
+
+pub use discord::{Discord, NotTold, Webhook, WebhookError};
+
+pub use crate::store::Severity;
+use crate::store::{AlertBatch, Store, StoreError};
+
+/// How long a gateway may take to tell a batch: longer than the request's deadline.
+const LEASE: Duration = Duration::from_mins(1);
+/// The longest wait for the database.
+const WITHIN: Duration = Duration::from_secs(10);
+/// The wait after a first failure; it doubles with every further one.
+const BACKOFF: Duration = Duration::from_secs(5);
+/// The bound of every wait after a failure.
+const MAX_BACKOFF: Duration = Duration::from_mins(15);
+/// The bound of what Discord may ask for.
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
+
+/// Tells people.
+#[derive(Debug, Clone)]
+pub struct Alerter {
+    /// The database.
+    pub store: Store,
+    /// The channel; without one, alerts are kept and can be listed.
+    pub discord: Option<Discord>,
+    /// How often it looks, and so how much goes into one message.
+    pub every: Duration,
+    /// What is less severe is kept, and not told.
+    pub least: Severity,
+}
+
+/// What a step came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// There is nothing to tell now.
+    Nothing,
+    /// So many alerts were told.
+    Told(usize),
+    /// The channel did not take them: not before this time has passed.
+    Waiting(Duration),
+}
+
+impl Alerter {
+    /// Tells what is pending, once.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what was claimed is free when its lease has run out.
+    pub async fn step(&self) -> Result<Step, StoreError> {
+        let given_up = in_time(self.store.tidy_alerts()).await?;
+        if given_up > 0 && self.discord.is_some() {
+            warn!(count = given_up, "gave up alerts that were not told in time");
+            count("given_up", given_up);
+        }
+        let Some(discord) = &self.discord else { return Ok(Step::Nothing) };
+        let claim = self.store.claim_alerts(self.least, LEASE);
+        let Some(batch) = in_time(claim).await? else { return Ok(Step::Nothing) };
+        match discord.tell(&batch.alerts).await {
+            Ok(()) => {
+                in_time(self.store.alerts_told(&batch)).await?;
+                info!(count = batch.alerts.len(), "alerts told");
+                count("told", batch.alerts.len() as u64);
+                Ok(Step::Told(batch.alerts.len()))
+            }
+            Err(error) => {
+                let wait = wait(&batch, &error);
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    count = batch.alerts.len(),
+                    retry_in_ms = wait.as_millis(),
+                    "alerts were not told"
+                );
+                count("failed", 1);
+                in_time(self.store.alerts_not_told(&batch, wait)).await?;
+                Ok(Step::Waiting(wait))
+            }
+        }
+    }
+
+    /// Steps until `stop`. What is pending then waits for the next gateway.
+    pub async fn run(&self, stop: &CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(self.every)).await.is_some() {
+            if let Err(error) = self.step().await {
+                warn!(error = &error as &dyn std::error::Error, "cannot look for alerts");
+            }
+        }
+    }
+}
+
+/// How long nothing is told after a failure.
+fn wait(batch: &AlertBatch, error: &NotTold) -> Duration {
+    let backoff = BACKOFF.saturating_mul(1 << batch.attempts.min(16)).min(MAX_BACKOFF);
+    match error.retry_after() {
+        Some(asked) => asked.clamp(Duration::from_secs(1), MAX_RETRY_AFTER),
+        None => backoff,
+    }
+}
+
+async fn in_time<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    tokio::time::timeout(WITHIN, work).await.unwrap_or_else(|_| Err(StoreError::timed_out()))
+}
+
+fn count(outcome: &'static str, by: u64) {
+    metrics::counter!("sealpost_alerts_total", "outcome" => outcome).increment(by);
+}

@@ -1,0 +1,252 @@
+//! What an operator does about repositories: at Docora, and then here.
+//!
+//! First the call, then one transaction for everything that follows from it. Whoever dies between
+//! the two does it again: every one of these may be repeated.
+
+use time::OffsetDateTime;
+
+use super::api::is_repository_id;
+use super::{Address, Api, ApiError, BadToken, GithubToken, Repository, awaiting};
+use crate::providers::docora::tables::registrations;
+use crate::store::{AuditEntry, Store, StoreError, Tx};
+use crate::vault::{Label, Sealed, Vault, VaultError};
+
+/// The repositories of one source.
+#[derive(Debug, Clone)]
+pub struct Desk {
+    /// The database.
+    pub store: Store,
+    /// For the repositories' tokens.
+    pub vault: Vault,
+    /// The source's tenant.
+    pub tenant: String,
+    /// The source.
+    pub source: String,
+    /// Docora.
+    pub api: Api,
+    /// Who acts, for the audit log.
+    pub actor: String,
+}
+
+/// What a registration came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Registering {
+    /// It is registered already; Docora was not asked.
+    Known(String),
+    /// It is registered now.
+    Registered(Changed),
+}
+
+/// How a repository is registered now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// Docora's id of it.
+    pub repository_id: String,
+    /// The id that it had before, if another.
+    pub before: Option<String>,
+    /// Whether it was registered anew.
+    pub anew: bool,
+    /// How many deliveries waited for it, and go on now.
+    pub released: u64,
+}
+
+/// What taking a registration back came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unregistered {
+    /// Its id.
+    pub repository_id: String,
+    /// Whether Docora knew it.
+    pub known: bool,
+}
+
+/// Why it was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum DeskError {
+    /// It is not registered here.
+    #[error("no such repository is registered at this source")]
+    NotRegistered,
+    /// Docora did not do it.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// The token cannot be sealed or opened.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// What was sealed is no token.
+    #[error("the kept token cannot be used")]
+    Token(#[from] BadToken),
+    /// The database failed. What was done at Docora stays done: do it again.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Desk {
+    /// Registers a repository, unless it is registered; with `again`, in any case, with the token
+    /// that is kept where none is given.
+    ///
+    /// # Errors
+    /// [`DeskError`].
+    pub async fn register(
+        &self,
+        address: &Address,
+        token: Option<&GithubToken>,
+        again: bool,
+        now: OffsetDateTime,
+    ) -> Result<Registering, DeskError> {
+        let mut tx = self.store.begin().await?;
+        let before = registrations::find(&mut tx, &self.source, address).await?;
+        let kept = tx.credential(&self.label(address)).await?;
+        tx.commit(()).await?;
+        if let (Some(id), false) = (&before, again) {
+            return Ok(Registering::Known(id.clone()));
+        }
+        let kept = match (token, kept) {
+            (None, Some(sealed)) => {
+                let secret = self.vault.open(&self.label(address), &sealed)?;
+                Some(GithubToken::new(&secret)?)
+            }
+            _ => None,
+        };
+        let sealed = self.seal(address, token)?;
+        let changed = self.register_at_docora(address, token.or(kept.as_ref()), before).await?;
+        Ok(Registering::Registered(self.record(address, changed, sealed, now).await?))
+    }
+
+    /// Takes a repository's registration back, and forgets its token. Files and cards stay as
+    /// they are.
+    ///
+    /// # Errors
+    /// [`DeskError`]; nothing has changed here then.
+    pub async fn unregister(
+        &self,
+        address: &Address,
+        now: OffsetDateTime,
+    ) -> Result<Unregistered, DeskError> {
+        let repository_id = self.registered(address).await?;
+        let known = self.api.unregister(&repository_id).await?;
+        let mut tx = self.store.begin().await?;
+        registrations::end(&mut tx, &self.source, address, &repository_id).await?;
+        tx.forget_credential(&self.label(address)).await?;
+        self.audit(&mut tx, "unregister", address, now).await?;
+        tx.commit(()).await?;
+        Ok(Unregistered { repository_id, known })
+    }
+
+    /// Replaces a repository's token, at Docora and here. One that Docora does not know any more
+    /// is registered anew.
+    ///
+    /// # Errors
+    /// [`DeskError`].
+    pub async fn update_token(
+        &self,
+        address: &Address,
+        token: &GithubToken,
+        now: OffsetDateTime,
+    ) -> Result<Changed, DeskError> {
+        let repository_id = self.registered(address).await?;
+        let sealed = self.seal(address, Some(token))?;
+        let changed = if self.api.update_token(&repository_id, token).await? {
+            Changed { repository_id, before: None, anew: false, released: 0 }
+        } else {
+            self.register_at_docora(address, Some(token), Some(repository_id)).await?
+        };
+        self.record(address, changed, sealed, now).await
+    }
+
+    /// Every repository of the source, each with whether a token of it is kept.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn list(
+        store: &Store,
+        tenant: &str,
+        source: &str,
+    ) -> Result<Vec<(Repository, bool)>, StoreError> {
+        let tokens = store.credentials_of(tenant, source).await?;
+        let mut tx = store.begin().await?;
+        let repositories = registrations::list(&mut tx, source).await?;
+        tx.commit(()).await?;
+        let with_token = |repository: Repository| {
+            let name = repository.github_url.parse::<Address>().map(|a| a.credential());
+            let kept = repository.registered_at.is_some()
+                && name.is_ok_and(|name| tokens.iter().any(|(known, _)| *known == name));
+            (repository, kept)
+        };
+        Ok(repositories.into_iter().map(with_token).collect())
+    }
+
+    async fn registered(&self, address: &Address) -> Result<String, DeskError> {
+        let mut tx = self.store.begin().await?;
+        let found = registrations::find(&mut tx, &self.source, address).await?;
+        tx.commit(()).await?;
+        // It goes into a path: whatever stands in the table, nothing else does.
+        found.filter(|id| is_repository_id(id)).ok_or(DeskError::NotRegistered)
+    }
+
+    async fn register_at_docora(
+        &self,
+        address: &Address,
+        token: Option<&GithubToken>,
+        before: Option<String>,
+    ) -> Result<Changed, DeskError> {
+        let repository_id = self.api.register(address, token).await?.repository_id;
+        let before = before.filter(|before| *before != repository_id);
+        Ok(Changed { repository_id, before, anew: true, released: 0 })
+    }
+
+    /// Notes what was done at Docora, and lets go on what waited for it.
+    async fn record(
+        &self,
+        address: &Address,
+        changed: Changed,
+        sealed: Option<Sealed>,
+        now: OffsetDateTime,
+    ) -> Result<Changed, DeskError> {
+        let id = &changed.repository_id;
+        let mut tx: Tx<'_> = self.store.begin().await?;
+        registrations::record(&mut tx, &self.source, address, id, now).await?;
+        if let Some(sealed) = &sealed {
+            tx.put_credential(&self.label(address), sealed, now).await?;
+        }
+        let action = if changed.anew { "register" } else { "update token" };
+        self.audit(&mut tx, action, address, now).await?;
+        let released = tx.release(&self.source, &awaiting(id), now).await?;
+        tx.commit(()).await?;
+        Ok(Changed { released, ..changed })
+    }
+
+    async fn audit(
+        &self,
+        tx: &mut Tx<'_>,
+        action: &str,
+        address: &Address,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        tx.audit(&AuditEntry {
+            at: now,
+            actor: &self.actor,
+            action,
+            target: &format!("repository {} of source {}", address.url(), self.source),
+            reason: "asked for on the command line",
+            count: 1,
+        })
+        .await
+    }
+
+    fn seal(
+        &self,
+        address: &Address,
+        token: Option<&GithubToken>,
+    ) -> Result<Option<Sealed>, VaultError> {
+        let seal =
+            |token: &GithubToken| self.vault.seal(&self.label(address), token.expose().as_bytes());
+        token.map(seal).transpose()
+    }
+
+    fn label(&self, address: &Address) -> Label {
+        Label {
+            tenant: self.tenant.clone(),
+            source: self.source.clone(),
+            name: address.credential(),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Connected accounts.
+
+use serde_json::value::RawValue;
+
+use super::super::lifecycle::Place;
+use super::super::payload::{Account, Standing};
+use super::super::refusal::{read_object, wrong_account};
+use super::super::tables::{AccountRow, Stamp};
+use crate::dispatch::Failure;
+
+/// What an event says about a connected account.
+pub(crate) struct AccountState {
+    account: String,
+    standing: Standing,
+    details_submitted: bool,
+    payouts_enabled: bool,
+    charges_enabled: bool,
+    place: Place,
+}
+
+impl AccountState {
+    /// As Stripe describes it.
+    pub(super) fn described(object: Option<&RawValue>, stamp: &Stamp) -> Result<Self, Failure> {
+        let described: Account = read_object(object)?;
+        let account = described.id.as_str();
+        if stamp.account.as_ref().is_some_and(|named| named != account) {
+            return Err(wrong_account("an account describes another account"));
+        }
+        Ok(Self {
+            account: account.to_owned(),
+            standing: described.standing(),
+            details_submitted: described.details_submitted,
+            payouts_enabled: described.payouts_enabled,
+            charges_enabled: described.charges_enabled,
+            place: stamp.place(0),
+        })
+    }
+
+    /// It took its authorisation back. Of events of one second this one counts; a newer
+    /// description means that it came back.
+    pub(super) fn gone(account: String, stamp: &Stamp) -> Self {
+        Self {
+            account,
+            standing: Standing::NotConnected,
+            details_submitted: false,
+            payouts_enabled: false,
+            charges_enabled: false,
+            place: stamp.place(1),
+        }
+    }
+
+    pub(super) fn row(&self) -> AccountRow<'_> {
+        AccountRow {
+            account: &self.account,
+            status: self.standing.as_str(),
+            details_submitted: self.details_submitted,
+            payouts_enabled: self.payouts_enabled,
+            charges_enabled: self.charges_enabled,
+            place: &self.place,
+        }
+    }
+}

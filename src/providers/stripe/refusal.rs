@@ -1,0 +1,38 @@
+//! Why an event comes to nothing, in the closed words.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::dispatch::{BoxError, Failure};
+use crate::gate::{Quarantine, parse};
+use crate::store::DeathReason;
+
+/// Reads a body as what the handler needs of it.
+pub(super) fn read<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Failure> {
+    parse(body)
+        .map_err(|(reason, detail)| Failure::permanent(DeathReason::Quarantined(reason), detail))
+}
+
+/// Reads the object that an event is about.
+pub(super) fn read_object<'de, T: Deserialize<'de>>(
+    object: Option<&'de RawValue>,
+) -> Result<T, Failure> {
+    read(object.ok_or_else(|| missing("data.object"))?.get().as_bytes())
+}
+
+pub(super) fn missing(field: &str) -> Failure {
+    schema(format!("missing field `{field}`"))
+}
+
+pub(super) fn schema(error: impl Into<BoxError>) -> Failure {
+    Failure::permanent(DeathReason::Quarantined(Quarantine::Schema), error)
+}
+
+pub(super) fn wrong_account(detail: impl Into<BoxError>) -> Failure {
+    Failure::permanent(DeathReason::WrongAccount, detail)
+}
+
+/// An account as messages name it.
+pub(super) fn owner(account: Option<&str>) -> &str {
+    account.unwrap_or("the platform's own account")
+}

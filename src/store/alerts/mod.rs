@@ -1,0 +1,265 @@
+//! Alerts: what people are to be told, raised in the transaction of what it is about.
+//!
+//! - An alert *goes on* until it is said to be over. Raised again while it goes on, it is folded:
+//!   counted in the same row.
+//! - It is *pending* while there is something to tell. What has been told is told again only
+//!   after a pause without it, or once a day while it keeps coming.
+//! - A *recovery* ends what goes on, and is told itself.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+
+use super::{DeathReason, StoreError, Tx, bounded};
+
+mod outbox;
+
+pub use outbox::{AlertBatch, PendingAlert};
+
+/// The longest text that is kept, in bytes.
+const MAX_TEXT: usize = 1024;
+/// The longest key that is shown, in bytes; folding goes by the whole.
+const MAX_KEY: usize = 200;
+
+/// Something that people should know.
+#[derive(Debug, Clone, Copy)]
+pub struct Alert<'a> {
+    /// What happened: a word of the program, never of a sender, such as `dead_letter`.
+    pub kind: &'static str,
+    /// What of this kind it happened to. The same source, kind and key is the same thing again.
+    pub key: &'a str,
+    /// How much it matters.
+    pub severity: Severity,
+    /// The source that it is about.
+    pub source: &'a str,
+    /// What to tell, in a sentence or two. It may hold what strangers wrote, but no secret.
+    pub text: &'a str,
+}
+
+/// Something that people were told about is over.
+#[derive(Debug, Clone, Copy)]
+pub struct Recovery<'a> {
+    /// As in [`Alert::kind`].
+    pub kind: &'static str,
+    /// As in [`Alert::key`].
+    pub key: &'a str,
+    /// As in [`Alert::source`].
+    pub source: &'a str,
+    /// What to tell now.
+    pub text: &'a str,
+}
+
+/// How much an alert matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Somebody should look at it in time.
+    #[default]
+    Warning,
+    /// Somebody should look at it now.
+    Critical,
+}
+
+/// The word is no severity.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not a severity; there are info, warning, critical")]
+pub struct UnknownSeverity(String);
+
+/// An alert as it is kept.
+#[derive(Debug, Clone)]
+pub struct KeptAlert {
+    /// Its id.
+    pub id: i64,
+    /// The source that it is about.
+    pub source: String,
+    /// What happened.
+    pub kind: String,
+    /// What it happened to.
+    pub key: String,
+    /// How much it matters.
+    pub severity: Severity,
+    /// Whether it says that something is over.
+    pub recovery: bool,
+    /// The newest text.
+    pub text: String,
+    /// When it was raised first.
+    pub first_at: OffsetDateTime,
+    /// When it was raised last.
+    pub last_at: OffsetDateTime,
+    /// How often it was raised.
+    pub count: i64,
+    /// When it was told last.
+    pub sent_at: Option<OffsetDateTime>,
+    /// When it ended; `None` while it goes on.
+    pub over_at: Option<OffsetDateTime>,
+    /// Whether it is still to be told.
+    pub pending: bool,
+}
+
+impl Tx<'_> {
+    /// Raises an alert: it is told once the transaction has committed, and not if it does not.
+    /// Its row is locked until then: raise alerts last.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn alert(&mut self, alert: &Alert<'_>) -> Result<(), StoreError> {
+        sqlx::query!(
+            "INSERT INTO alerts AS known
+                 (source, kind, key, fold, severity, text, first_at, last_at)
+             SELECT $1, $2, $3, $4, $5, $6, t.now, t.now FROM clock_timestamp() AS t (now)
+             ON CONFLICT (fold) WHERE over_at IS NULL DO UPDATE SET
+                 text     = excluded.text,
+                 severity = greatest(known.severity, excluded.severity),
+                 last_at  = excluded.last_at,
+                 count    = known.count + 1,
+                 pending  = known.pending
+                         OR known.sent_at IS NULL
+                         OR excluded.severity > known.severity
+                         OR excluded.last_at >= known.last_at + interval '1 hour'
+                         OR excluded.last_at >= known.sent_at + interval '1 day'",
+            alert.source,
+            alert.kind,
+            cut(alert.key, MAX_KEY),
+            &fold(alert.source, alert.kind, alert.key)[..],
+            alert.severity.rank(),
+            cut(alert.text, MAX_TEXT),
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// Tells of a dead letter; those of one source, handler and reason are folded.
+    pub(super) async fn alert_of_death(
+        &mut self,
+        source: &str,
+        handler: &str,
+        reason: DeathReason,
+        error: &str,
+    ) -> Result<(), StoreError> {
+        let error = error.lines().next().unwrap_or_default();
+        self.alert(&Alert {
+            kind: "dead_letter",
+            key: &format!("{handler} {reason}"),
+            severity: Severity::Warning,
+            source,
+            text: &format!("{handler}, {reason}: {error}"),
+        })
+        .await
+    }
+
+    /// Says that what goes on is over, and tells so if people were told, or are still to be told,
+    /// about it. Says whether anything went on.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn alert_is_over(&mut self, recovery: &Recovery<'_>) -> Result<bool, StoreError> {
+        let ended = sqlx::query_scalar!(
+            r#"
+            WITH ended AS (
+                UPDATE alerts SET over_at = clock_timestamp()
+                 WHERE fold = $1 AND over_at IS NULL
+                RETURNING source, kind, key, fold, severity, over_at, pending OR sent_at IS NOT NULL AS known
+            ), told AS (
+                INSERT INTO alerts
+                    (source, kind, key, fold, severity, recovery, text, first_at, last_at, over_at)
+                SELECT source, kind, key, fold, severity, true, $2, over_at, over_at, over_at
+                  FROM ended WHERE known
+            )
+            SELECT count(*) AS "ended!" FROM ended
+            "#,
+            &fold(recovery.source, recovery.kind, recovery.key)[..],
+            cut(recovery.text, MAX_TEXT),
+        )
+        .fetch_one(self.connection())
+        .await?;
+        Ok(ended > 0)
+    }
+}
+
+impl Severity {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// The stored number.
+    fn rank(self) -> i16 {
+        match self {
+            Self::Info => 1,
+            Self::Warning => 2,
+            Self::Critical => 3,
+        }
+    }
+
+    fn ranked(rank: i16) -> Self {
+        match rank {
+            i16::MIN..=1 => Self::Info,
+            2 => Self::Warning,
+            3.. => Self::Critical,
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Severity {
+    type Err = UnknownSeverity;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        let all = [Self::Info, Self::Warning, Self::Critical];
+        all.into_iter()
+            .find(|severity| severity.as_str() == word)
+            .ok_or_else(|| UnknownSeverity(word.to_owned()))
+    }
+}
+
+/// What tells one thing that goes on from another: no two of source, kind and key give the same.
+fn fold(source: &str, kind: &str, key: &str) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    for part in [source, kind, key] {
+        digest.update(part.len().to_be_bytes());
+        digest.update(part);
+    }
+    digest.finalize().into()
+}
+
+fn cut(text: &str, limit: usize) -> String {
+    let mut text = bounded(text);
+    text.truncate(text.floor_char_boundary(limit));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_things_are_folded_into_one() {
+        assert_eq!(fold("a", "b", "c"), fold("a", "b", "c"));
+        assert_ne!(fold("a", "b", "c"), fold("ab", "", "c"));
+        assert_ne!(fold("a", "b", "c"), fold("a", "bc", ""));
+    }
+
+    #[test]
+    fn a_severity_is_read_back_from_its_word_and_from_its_number() {
+        for severity in [Severity::Info, Severity::Warning, Severity::Critical] {
+            assert_eq!(severity.as_str().parse::<Severity>().unwrap(), severity);
+            assert_eq!(Severity::ranked(severity.rank()), severity);
+        }
+        assert!("loud".parse::<Severity>().is_err());
+    }
+}

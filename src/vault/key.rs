@@ -1,0 +1,123 @@
+//! A master key, and the id by which people and rows name it.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+/// Standard base64, with its padding or without.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// A master key: 32 bytes.
+#[derive(Clone)]
+pub struct MasterKey {
+    pub(super) id: KeyId,
+    pub(super) bytes: Zeroizing<[u8; 32]>,
+}
+
+/// Names a master key without saying anything of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeyId(String);
+
+/// The text is no master key. It is not part of the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadKey {
+    /// Neither base64 nor hexadecimal digits of 32 bytes.
+    #[error("is not 32 bytes in base64 or hexadecimal digits (`sealpost vault key` makes one)")]
+    Form,
+    /// One byte over and over.
+    #[error("is a placeholder (`sealpost vault key` makes one)")]
+    Placeholder,
+}
+
+impl MasterKey {
+    /// Reads a key: 64 hexadecimal digits, or base64.
+    ///
+    /// # Errors
+    /// [`BadKey`].
+    pub fn read(text: &str) -> Result<Self, BadKey> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        if text.len() == 64 {
+            hex::decode_to_slice(text, &mut *bytes).map_err(|_| BadKey::Form)?;
+        } else {
+            let decoded = Zeroizing::new(LENIENT.decode(text).map_err(|_| BadKey::Form)?);
+            *bytes = decoded.as_slice().try_into().map_err(|_| BadKey::Form)?;
+        }
+        if bytes.iter().all(|byte| Some(byte) == bytes.first()) {
+            return Err(BadKey::Placeholder);
+        }
+        let digest = Sha256::new()
+            .chain_update(b"sealpost master key v1")
+            .chain_update(bytes.as_slice())
+            .finalize();
+        let id = digest.iter().take(6).copied().collect::<Vec<u8>>();
+        Ok(Self { id: KeyId(hex::encode(id)), bytes })
+    }
+
+    /// A new key, as text.
+    pub fn generate() -> Zeroizing<String> {
+        Zeroizing::new(STANDARD.encode(*Zeroizing::new(rand::random::<[u8; 32]>())))
+    }
+
+    /// Its name.
+    pub fn id(&self) -> &KeyId {
+        &self.id
+    }
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MasterKey({})", self.id)
+    }
+}
+
+impl KeyId {
+    /// As it is stored.
+    pub fn stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_in_either_form_and_is_the_same_key() {
+        let text = MasterKey::generate();
+        let key = MasterKey::read(&text).unwrap();
+        let hex = hex::encode(STANDARD.decode(&*text).unwrap());
+        for other in [&hex, &hex.to_uppercase(), text.trim_end_matches('=')] {
+            assert_eq!(MasterKey::read(other).unwrap().id, key.id);
+        }
+        assert_ne!(MasterKey::read(&MasterKey::generate()).unwrap().id, key.id);
+        assert_eq!(format!("{key:?}"), format!("MasterKey({})", key.id));
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_without_being_repeated() {
+        for text in ["", "changeme", "zz", &"g".repeat(64), &"A".repeat(40), &"ab".repeat(31)] {
+            assert_eq!(MasterKey::read(text).unwrap_err(), BadKey::Form, "{text}");
+        }
+        for text in ["0".repeat(64), format!("{}=", "A".repeat(43))] {
+            assert_eq!(MasterKey::read(&text).unwrap_err(), BadKey::Placeholder);
+        }
+    }
+}

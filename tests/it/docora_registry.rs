@@ -1,0 +1,545 @@
+//! Which repositories Docora watches: against a server that answers as Docora is documented to,
+//! its peculiarities included.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+
+use sealpost::gate::Secret;
+use sealpost::operator::{Action, Filter, Mandate, Selection};
+use sealpost::outbound::{Outbound, Policy};
+use sealpost::providers::docora::registry::{
+    Address, Api, ApiError, ApiUrl, Changed, Desk, DeskError, GithubToken, Registering,
+};
+use sealpost::vault::{Label, MasterKey, Vault, VaultError};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::cli::Program;
+use crate::harness::web::{Received, Reply, Web};
+use crate::harness::{Gateway, START};
+
+const API_TOKEN: &str = "docora_0123456789abcdef0123456789abcdef";
+const URL: &str = "https://github.com/owner/repo";
+const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+/// What Docora knows.
+#[derive(Default)]
+struct Known {
+    /// Ids by address.
+    watched: BTreeMap<String, String>,
+    /// Tokens by id.
+    tokens: BTreeMap<String, String>,
+    given: usize,
+    /// Answers that come instead of the next ones.
+    instead: Vec<Reply>,
+}
+
+type Docora = Arc<Mutex<Known>>;
+
+fn error(status: u16, text: &str) -> Reply {
+    Reply::json(status, &json!({ "error": text }))
+}
+
+/// Answers as Docora does.
+fn answer(docora: &Docora, request: &Received) -> Reply {
+    let mut known = docora.lock().unwrap();
+    if !known.instead.is_empty() {
+        return known.instead.remove(0);
+    }
+    if request.header("authorization") != format!("Bearer {API_TOKEN}") {
+        return error(401, "Invalid token");
+    }
+    let id = request.path.strip_prefix("/base/api/repositories/").unwrap_or_default();
+    match (request.method.as_str(), id.strip_suffix("/token").unwrap_or(id)) {
+        ("POST", "") => {
+            let body = request.json();
+            let url = body["github_url"].as_str().unwrap_or_default().to_owned();
+            let token = body["github_token"].as_str().map(str::to_owned);
+            if token.as_deref().is_some_and(|token| token.contains("revoked")) {
+                return error(404, "Invalid GitHub token");
+            }
+            if url.contains("private") && token.is_none() {
+                return error(404, "Repository not found or not accessible");
+            }
+            if known.watched.remove(&url).is_some() {
+                // It was the only one to watch it: the row is gone before it is linked.
+                return error(500, "violates foreign key constraint");
+            }
+            known.given += 1;
+            let id = format!("repo_{:024x}", known.given);
+            known.watched.insert(url.clone(), id.clone());
+            let private = url.contains("private");
+            known.tokens.extend(token.map(|token| (id.clone(), token)));
+            Reply::json(
+                201,
+                &json!({
+                    "repository_id": id, "github_url": url, "owner": "owner", "name": "repo",
+                    "is_private": private, "created_at": "2026-11-20T12:00:00.000Z",
+                }),
+            )
+        }
+        (method, id) => {
+            if !known.watched.values().any(|watched| watched == id) {
+                return error(404, "Repository not found or not registered for this app");
+            }
+            match method {
+                "DELETE" => {
+                    known.watched.retain(|_, watched| watched != id);
+                    Reply::empty(204)
+                }
+                "PATCH" => {
+                    let token = request.json()["github_token"].as_str().unwrap().to_owned();
+                    known.tokens.insert(id.to_owned(), token);
+                    Reply::json(200, &json!({ "message": "Token updated successfully" }))
+                }
+                _ => error(404, "Not Found"),
+            }
+        }
+    }
+}
+
+async fn start() -> (Docora, Web) {
+    let docora = Docora::default();
+    let known = Arc::clone(&docora);
+    let web = Web::start(move |request| {
+        let answer = answer(&known, &request);
+        async move { answer }
+    })
+    .await;
+    (docora, web)
+}
+
+fn vault() -> Vault {
+    Vault::new(vec![MasterKey::read(KEY).unwrap()])
+}
+
+fn desk(gateway: &Gateway, web: &Web) -> Desk {
+    let policy = Policy { allow: vec!["127.0.0.0/8".parse().unwrap()] };
+    let url = ApiUrl::try_from(web.url("/base")).unwrap();
+    let token = Secret::new(API_TOKEN).unwrap();
+    Desk {
+        store: gateway.store().clone(),
+        vault: vault(),
+        tenant: "default".into(),
+        source: "cards".into(),
+        api: Api::new(Outbound::new(&policy).unwrap(), url, token),
+        actor: "grace".into(),
+    }
+}
+
+fn address(url: &str) -> Address {
+    url.parse().unwrap()
+}
+
+fn token(text: &str) -> GithubToken {
+    GithubToken::new(text.as_bytes()).unwrap()
+}
+
+fn id(number: usize) -> String {
+    format!("repo_{number:024x}")
+}
+
+async fn register(desk: &Desk, token: Option<&GithubToken>, again: bool) -> Registering {
+    desk.register(&address(URL), token, again, START).await.unwrap()
+}
+
+fn anew(number: usize, before: Option<usize>) -> Registering {
+    Registering::Registered(Changed {
+        repository_id: id(number),
+        before: before.map(id),
+        anew: true,
+        released: 0,
+    })
+}
+
+/// The token that is kept for the repository.
+async fn kept(gateway: &Gateway) -> Option<String> {
+    let name = format!("github_token:{URL}");
+    let label = Label { tenant: "default".into(), source: "cards".into(), name };
+    let mut tx = gateway.store().begin().await.unwrap();
+    let sealed = tx.credential(&label).await.unwrap()?;
+    Some(String::from_utf8(vault().open(&label, &sealed).unwrap().to_vec()).unwrap())
+}
+
+/// Only registered repositories are let in.
+async fn strict() -> Gateway {
+    let open = "options = { app_id = \"app_0123456789abcdef01234567\" }";
+    let strict =
+        "options = { app_id = \"app_0123456789abcdef01234567\", registration = \"required\" }";
+    Gateway::builder().config(open, strict).start().await
+}
+
+/// Sends a card as Docora does; the minute tells newer from older.
+async fn send_card(gateway: &Gateway, repository_id: &str, content: &str, minute: u32) {
+    let file = json!({
+        "path": "cards/a.md", "sha": hex::encode(Sha256::digest(content)), "size": content.len(),
+        "content": content,
+    });
+    let body = json!({
+        "repository": repository(repository_id), "file": file,
+        "commit_sha": "0123456789abcdef0123456789abcdef01234567",
+        "timestamp": format!("2025-01-11T12:{minute:02}:00.000Z"),
+    });
+    let answer = gateway.send("cards", Some("create"), body.to_string().as_bytes()).await;
+    assert_eq!((answer.status, answer.what()), (202, "accepted"), "{}", answer.text);
+}
+
+async fn send_failure(gateway: &Gateway, repository_id: &str, message: &str, minute: u32) {
+    let body = json!({
+        "event": "sync_failed", "repository": repository(repository_id),
+        "error": { "type": "git_failure", "message": message },
+        "circuit_breaker": { "status": "open", "consecutive_failures": 5, "threshold": 5 },
+        "retry_count": 4, "timestamp": format!("2025-01-11T12:{minute:02}:00.000Z"),
+    });
+    let answer = gateway.send("cards", Some("sync_failed"), body.to_string().as_bytes()).await;
+    assert_eq!((answer.status, answer.what()), (202, "accepted"), "{}", answer.text);
+}
+
+fn repository(repository_id: &str) -> Value {
+    json!({ "repository_id": repository_id, "github_url": URL, "owner": "owner", "name": "repo" })
+}
+
+#[tokio::test]
+async fn a_repository_is_registered_once_and_its_token_is_kept_sealed() {
+    let gateway = Gateway::start().await;
+    let (docora, web) = start().await;
+    let desk = desk(&gateway, &web);
+    let secret = token("ghp_0123456789abcdef");
+    assert_eq!(register(&desk, Some(&secret), false).await, anew(1, None));
+    let [call] = &web.received()[..] else { panic!("one call") };
+    assert_eq!((&*call.method, &*call.path), ("POST", "/base/api/repositories"));
+    assert_eq!(call.json(), json!({ "github_url": URL, "github_token": "ghp_0123456789abcdef" }));
+    assert_eq!(docora.lock().unwrap().tokens[&id(1)], "ghp_0123456789abcdef");
+
+    let [row] = &gateway.rows("docora_repositories").await[..] else { panic!("one row") };
+    assert_eq!((&row["repository_id"], &row["status"]), (&json!(id(1)), &json!("pending")));
+    assert_eq!((&row["owner"], &row["name"]), (&json!("owner"), &json!("repo")));
+    assert_eq!(kept(&gateway).await.as_deref(), Some("ghp_0123456789abcdef"));
+    let row = gateway.query("SELECT encode(ciphertext, 'escape') AS text FROM credentials").await;
+    assert!(!row[0]["text"].as_str().unwrap().contains("ghp_"), "{row:?}");
+
+    assert_eq!(register(&desk, None, false).await, Registering::Known(id(1)));
+    let otherwise = address("https://github.com/Owner/Repo.git");
+    let otherwise = desk.register(&otherwise, None, false, START).await;
+    assert_eq!(otherwise.unwrap(), Registering::Known(id(1)));
+    assert_eq!(web.received().len(), 1, "it was not asked again");
+    let audit = gateway.query("SELECT actor, action, target FROM audit_log").await;
+    let target = format!("repository {URL} of source cards");
+    assert_eq!(audit, [json!({ "actor": "grace", "action": "register", "target": target })]);
+}
+
+#[tokio::test]
+async fn registering_again_survives_the_refusal_of_the_first_call_and_another_id() {
+    let gateway = Gateway::start().await;
+    let (_docora, web) = start().await;
+    let desk = desk(&gateway, &web);
+    register(&desk, Some(&token("ghp_0123456789abcdef")), false).await;
+    send_card(&gateway, &id(1), "old", 1).await;
+    gateway.run_until_idle().await;
+    assert_eq!(register(&desk, None, true).await, anew(2, Some(1)));
+    let calls = web.received();
+    assert_eq!(calls.len(), 3, "the first of the two is answered with 500");
+    assert_eq!(calls[2].json()["github_token"], "ghp_0123456789abcdef", "the one that is kept");
+    let rows = gateway
+        .query(
+            "SELECT repository_id, registered_at IS NOT NULL AS registered, replaced_by, status
+               FROM docora_repositories ORDER BY 1",
+        )
+        .await;
+    assert_eq!(
+        rows,
+        [
+            json!({ "repository_id": id(1), "registered": false, "replaced_by": id(2),
+                    "status": "synced" }),
+            json!({ "repository_id": id(2), "registered": true, "replaced_by": null,
+                    "status": "pending" }),
+        ]
+    );
+    // What Docora sends from now on is the new one's.
+    send_card(&gateway, &id(2), "new", 2).await;
+    gateway.run_until_idle().await;
+    let synced = "SELECT count(*) FROM docora_repositories WHERE status = 'synced'";
+    assert_eq!(gateway.count(synced).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_comes_before_the_answer_is_recorded_waits_and_is_not_lost() {
+    let gateway = Arc::new(strict().await);
+    let (docora, sender) = (Docora::default(), Arc::clone(&gateway));
+    let web = Web::start(move |request| {
+        let (answer, sender) = (answer(&docora, &request), Arc::clone(&sender));
+        async move {
+            // Docora's worker is quicker than its answer.
+            send_card(&sender, &id(1), "early", 1).await;
+            sender.run_until_idle().await;
+            let waiting = "SELECT count(*) FROM deliveries WHERE state = 'ready' AND attempts = 1";
+            assert_eq!(sender.count(waiting).await, 1);
+            answer
+        }
+    })
+    .await;
+    let desk = desk(&gateway, &web);
+    let now = sealpost::clock::Clock::now(gateway.clock());
+    let done = desk.register(&address(URL), None, false, now).await.unwrap();
+    let Registering::Registered(changed) = done else { panic!("{done:?}") };
+    assert_eq!((changed.repository_id, changed.released), (id(1), 1));
+    gateway.run_until_idle().await;
+    let [card] = &gateway.rows("docora_cards").await[..] else { panic!("one card") };
+    assert_eq!(card["raw"], "early");
+    drop(web);
+}
+
+#[tokio::test]
+async fn what_nobody_registers_becomes_a_dead_letter_that_says_so_and_can_be_replayed() {
+    let gateway = strict().await;
+    let (_docora, web) = start().await;
+    send_card(&gateway, &id(1), "patient", 1).await;
+    send_failure(&gateway, &id(1), "no such repository", 2).await;
+    gateway.run_to_the_end().await;
+    let why =
+        format!("the repository {} is not registered (`sealpost docora register` does it)", id(1));
+    let dead = ("awaited_in_vain".to_owned(), why);
+    assert_eq!(gateway.dead_letters().await, [dead.clone(), dead]);
+    assert_eq!(gateway.rows("docora_repositories").await.len(), 0);
+
+    register(&desk(&gateway, &web), None, false).await;
+    let mandate = Mandate { actor: "grace".into(), reason: "it is registered now".into() };
+    let all = Selection::Matching(Filter::default());
+    let mut run = gateway.desk().run(Action::Replay, &all, mandate, false).await.unwrap();
+    while run.next().await.unwrap().is_some() {}
+    gateway.run_until_idle().await;
+    assert_eq!(gateway.rows("docora_cards").await[0]["raw"], "patient");
+    assert_eq!(gateway.rows("docora_repositories").await[0]["status"], "sync_failed");
+}
+
+#[tokio::test]
+async fn where_registration_is_open_a_repository_appears_with_its_first_event() {
+    let gateway = Gateway::start().await;
+    let (_docora, web) = start().await;
+    send_card(&gateway, &id(1), "first", 1).await;
+    gateway.run_until_idle().await;
+    assert_eq!(register(&desk(&gateway, &web), None, false).await, anew(1, None));
+    let [row] = &gateway.rows("docora_repositories").await[..] else { panic!("one row") };
+    assert_eq!((&row["status"], &row["cards_count"]), (&json!("synced"), &json!(1)));
+    assert!(row["registered_at"].is_string());
+}
+
+#[tokio::test]
+async fn a_repository_that_docora_forgot_is_unregistered_all_the_same() {
+    let gateway = Gateway::start().await;
+    let (docora, web) = start().await;
+    let desk = desk(&gateway, &web);
+    for forgotten in [false, true] {
+        register(&desk, Some(&token("ghp_0123456789abcdef")), false).await;
+        if forgotten {
+            docora.lock().unwrap().watched.clear();
+        } else {
+            docora.lock().unwrap().instead.push(error(503, "maintenance"));
+            let error = desk.unregister(&address(URL), START).await.unwrap_err();
+            assert!(matches!(error, DeskError::Api(ApiError::Refused { status: 503, .. })));
+            assert!(kept(&gateway).await.is_some(), "nothing has changed");
+        }
+        let done = desk.unregister(&address(URL), START).await.unwrap();
+        assert_eq!(done.known, !forgotten);
+        assert_eq!(kept(&gateway).await, None);
+        let registered = "SELECT count(registered_at) FROM docora_repositories";
+        assert_eq!(gateway.count(registered).await, 0);
+        let error = desk.unregister(&address(URL), START).await.unwrap_err();
+        assert!(matches!(error, DeskError::NotRegistered), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_token_replaces_the_old_one_and_brings_a_forgotten_repository_back() {
+    let gateway = Gateway::start().await;
+    let (docora, web) = start().await;
+    let desk = desk(&gateway, &web);
+    let update = async |text: &str| desk.update_token(&address(URL), &token(text), START).await;
+    let error = update("ghp_1111222233334444").await.unwrap_err();
+    assert!(matches!(error, DeskError::NotRegistered), "{error:?}");
+    register(&desk, Some(&token("ghp_0123456789abcdef")), false).await;
+    let changed = update("github_pat_0123456789").await.unwrap();
+    assert_eq!((changed.repository_id, changed.anew), (id(1), false));
+    assert_eq!(docora.lock().unwrap().tokens[&id(1)], "github_pat_0123456789");
+    assert_eq!(kept(&gateway).await.as_deref(), Some("github_pat_0123456789"));
+    let [.., call] = &web.received()[..] else { panic!("calls") };
+    let path = format!("/base/api/repositories/{}/token", id(1));
+    assert_eq!((&*call.method, &*call.path), ("PATCH", &*path));
+
+    send_failure(&gateway, &id(1), "no such token", 1).await;
+    gateway.run_until_idle().await;
+    docora.lock().unwrap().watched.clear();
+    let changed = update("ghp_5555666677778888").await.unwrap();
+    assert_eq!((changed.repository_id, changed.before), (id(2), Some(id(1))));
+    assert_eq!(kept(&gateway).await.as_deref(), Some("ghp_5555666677778888"));
+
+    let ended = gateway.query("SELECT text FROM alerts WHERE recovery").await;
+    assert_eq!(ended, [json!({ "text": "owner/repo was registered anew" })]);
+    let error = {
+        docora.lock().unwrap().watched.clear();
+        update("ghp_revoked_000000000").await.unwrap_err()
+    };
+    assert_eq!(error.to_string(), "docora does not find it: Invalid GitHub token");
+    assert_eq!(kept(&gateway).await.as_deref(), Some("ghp_5555666677778888"), "as it was");
+}
+
+#[tokio::test]
+async fn every_refusal_is_told_and_leaves_nothing_behind() {
+    let gateway = Gateway::start().await;
+    let (docora, web) = start().await;
+    let desk = desk(&gateway, &web);
+    let secret = token("ghp_0123456789abcdef");
+    let of = |status, text| vec![error(status, text)];
+    for (instead, told) in [
+        (of(400, "body must match"), "docora answered 400: body must match"),
+        (of(401, "Invalid token"), "docora does not accept the source's token: Invalid token"),
+        (
+            of(404, "Repository not found or not accessible"),
+            "docora does not find it: Repository not found or not accessible",
+        ),
+        (of(422, "Invalid GitHub URL format"), "docora answered 422: Invalid GitHub URL format"),
+        (of(429, "slow down"), "docora asks to wait: too many calls in a minute"),
+        (vec![error(500, "oh"); 3], "docora answered 500: oh"),
+        (
+            vec![Reply::empty(302).with("location", "/x")],
+            "docora answered 302: it does not say why",
+        ),
+        (
+            vec![Reply::json(201, &json!({ "repository_id": "repo_../../x" }))],
+            "docora answered 201 with something that cannot be read",
+        ),
+    ] {
+        docora.lock().unwrap().instead = instead;
+        let error = desk.register(&address(URL), Some(&secret), false, START).await.unwrap_err();
+        assert_eq!(error.to_string(), told);
+        assert!(docora.lock().unwrap().instead.is_empty());
+    }
+    drop(web);
+    let error = desk.register(&address(URL), Some(&secret), false, START).await.unwrap_err();
+    assert!(matches!(error, DeskError::Api(ApiError::NoAnswer(_))), "{error:?}");
+    assert_eq!(gateway.rows("docora_repositories").await, [Value::Null; 0]);
+    assert_eq!(gateway.rows("credentials").await, [Value::Null; 0]);
+}
+
+#[tokio::test]
+async fn no_token_leaves_for_docora_that_could_not_be_kept() {
+    let gateway = Gateway::start().await;
+    let (_docora, web) = start().await;
+    let desk = Desk { vault: Vault::default(), ..desk(&gateway, &web) };
+    let secret = token("ghp_0123456789abcdef");
+    let error = desk.register(&address(URL), Some(&secret), false, START).await.unwrap_err();
+    assert!(matches!(error, DeskError::Vault(VaultError::NoKey)), "{error:?}");
+    assert_eq!(web.received().len(), 0);
+    register(&desk, None, false).await;
+    assert_eq!(web.received().len(), 1, "a public repository needs no key");
+}
+
+#[tokio::test]
+async fn a_failed_sync_is_told_once_and_so_is_its_end() {
+    let gateway = Gateway::start().await;
+    send_card(&gateway, &id(1), "fine", 0).await;
+    for minute in 1..=3 {
+        let message = "fatal: could not read 'https://ghp_0000fake@github.com/' @everyone";
+        send_failure(&gateway, &id(1), message, minute).await;
+    }
+    gateway.run_until_idle().await;
+    let alerts =
+        gateway.query("SELECT kind, source, text, count, recovery FROM alerts ORDER BY id");
+    let text = "owner/repo cannot be read: fatal: could not read 'https://[redacted]@github.com/' \
+                @everyone";
+    let failure = json!({ "kind": "sync_failed", "source": "cards", "text": text, "count": 3,
+                          "recovery": false });
+    assert_eq!(alerts.await, std::slice::from_ref(&failure));
+
+    send_card(&gateway, &id(1), "fine", 2).await;
+    gateway.run_until_idle().await;
+    assert_eq!(gateway.rows("alerts").await.len(), 1, "built before the failure");
+    send_card(&gateway, &id(1), "fine", 4).await;
+    send_card(&gateway, &id(1), "finer", 5).await;
+    gateway.run_until_idle().await;
+    let recovery = json!({ "kind": "sync_failed", "source": "cards", "count": 1, "recovery": true,
+                           "text": "owner/repo recovered: files arrive again" });
+    let alerts =
+        gateway.query("SELECT kind, source, text, count, recovery FROM alerts ORDER BY id");
+    assert_eq!(alerts.await, [failure, recovery]);
+    assert_eq!(gateway.count("SELECT count(*) FROM alerts WHERE over_at IS NULL").await, 0);
+}
+
+/// The program on the gateway's database, with Docora's interface at `web`.
+async fn program(gateway: &Gateway, web: &Web) -> Program {
+    let config = include_str!("harness/config.toml");
+    let options = "options = { app_id = \"app_0123456789abcdef01234567\" }";
+    let with_api = format!(
+        "token = {{ env = \"DOCORA_API_TOKEN\" }}\n\
+         options = {{ app_id = \"app_0123456789abcdef01234567\", api_url = \"{}\" }}",
+        web.url("/base")
+    );
+    let mut program = Program::beside_with(gateway, &config.replace(options, &with_api)).await;
+    program.set("DOCORA_API_TOKEN", API_TOKEN);
+    program
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_register_list_and_unregister_and_show_no_token() {
+    let gateway = Gateway::start().await;
+    let (docora, web) = start().await;
+    let mut program = program(&gateway, &web).await;
+    let of = |words: &[&'static str]| [&["docora"], words, &["--source", "cards"]].concat();
+
+    program.set("TOKEN", "ghp_0123456789abcdef");
+    let register = of(&["register", URL, "--token-env", "TOKEN"]);
+    let run = program.run(&register);
+    assert_eq!(run.code, 64, "{}", run.all());
+    assert!(run.stderr.starts_with("error: there is no master key"), "{}", run.stderr);
+    assert_eq!(web.received().len(), 0);
+
+    program.set("SEALPOST_MASTER_KEY", KEY);
+    let mut child = program
+        .command(&of(&["register", URL, "--token-stdin"]))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"ghp_0123456789abcdef\n").unwrap();
+    let done = child.wait_with_output().unwrap();
+    let said = String::from_utf8(done.stdout).unwrap();
+    assert_eq!(said, format!("{URL} registered as {}\n", id(1)));
+    assert_eq!(docora.lock().unwrap().tokens[&id(1)], "ghp_0123456789abcdef");
+    let run = program.run(&register);
+    assert_eq!(run.stdout, format!("{URL} was registered already as {}\n", id(1)));
+    assert!(run.stderr.contains("`update-token` replaces it"), "{}", run.stderr);
+
+    let list = program.json(&["docora", "list", "--format", "json"]);
+    assert_eq!((&list["repository_id"], &list["token"]), (&json!(id(1)), &json!(true)));
+    assert_eq!((&list["status"], &list["source"]), (&json!("pending"), &json!("cards")));
+    let list = program.run(&["docora", "list"]);
+    assert!(list.stdout.contains("sealed"), "{}", list.stdout);
+
+    program.set("TOKEN2", "ghp_9999888877776666");
+    let run = program.run(&of(&["update-token", URL, "--token-env", "TOKEN2"]));
+    assert_eq!(run.stdout, format!("{URL} given the new token as {}\n", id(1)), "{}", run.stderr);
+    let again = program.json(&of(&["register", URL, "--again", "--format", "json"]));
+    assert_eq!((&again["repository_id"], &again["before"]), (&json!(id(2)), &json!(id(1))));
+    let run = program.run(&of(&["unregister", URL]));
+    assert_eq!((run.code, run.stdout), (0, format!("{URL} unregistered as {}\n", id(2))));
+    let run = program.run(&of(&["unregister", URL]));
+    assert_eq!(run.code, 1, "{}", run.all());
+
+    for (words, code) in [
+        (&["register", "https://gitlab.com/o/n"][..], 64),
+        (&["register", "https://github.com/o/a.b"], 64),
+        (&["register", URL, "--token-env", "UNSET"], 64),
+        (&["register", URL, "--token-env", "A", "--token-stdin"], 64),
+        (&["update-token", URL], 64),
+        (&["register", URL, "--token-env", "USER"], 1),
+    ] {
+        let run = program.run(&of(words));
+        assert_eq!((run.code, run.stdout.as_str()), (code, ""), "{words:?}: {}", run.stderr);
+    }
+    let run = program.run(&["docora", "register", URL]);
+    assert!(run.stderr.contains("say which with --source"), "{}", run.stderr);
+    let run = program.run(&["docora", "register", URL, "--source", "cards-too"]);
+    assert!(run.stderr.contains("name no `api_url`"), "{}", run.stderr);
+}

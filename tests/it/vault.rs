@@ -1,0 +1,123 @@
+//! The vault on the command line: making a key, and taking another.
+
+use sealpost::store::Store;
+use sealpost::vault::{Label, MasterKey, Vault};
+use serde_json::{Value, json};
+
+use crate::cli::Program;
+use crate::harness::{Gateway, START};
+
+const CONFIG: &str = "";
+
+fn label(name: &str) -> Label {
+    Label { tenant: "default".into(), source: "cards".into(), name: name.into() }
+}
+
+fn vault(keys: &[&str]) -> Vault {
+    Vault::new(keys.iter().map(|key| MasterKey::read(key).unwrap()).collect())
+}
+
+async fn keep(store: &Store, vault: &Vault, name: &str) {
+    let sealed = vault.seal(&label(name), format!("secret of {name}").as_bytes()).unwrap();
+    let mut tx = store.begin().await.unwrap();
+    tx.put_credential(&label(name), &sealed, START).await.unwrap();
+    tx.commit(()).await.unwrap();
+}
+
+async fn open(store: &Store, vault: &Vault, name: &str) -> String {
+    let mut tx = store.begin().await.unwrap();
+    let sealed = tx.credential(&label(name)).await.unwrap().expect("a credential");
+    String::from_utf8(vault.open(&label(name), &sealed).unwrap().to_vec()).unwrap()
+}
+
+#[test]
+fn a_key_is_made_without_any_configuration_and_is_another_every_time() {
+    let program = Program::new("nonsense");
+    let [one, two] = [(); 2].map(|()| program.run(&["vault", "key"]));
+    assert_eq!((one.code, one.stderr.as_str()), (0, ""));
+    assert!(MasterKey::read(one.stdout.trim_end()).is_ok(), "{}", one.stdout);
+    assert_ne!(one.stdout, two.stdout);
+}
+
+#[test]
+fn without_a_key_or_with_one_that_is_none_the_command_says_what_to_do() {
+    let mut program = Program::new(CONFIG);
+    let run = program.run(&["vault", "rotate"]);
+    assert_eq!(run.code, 64, "{}", run.all());
+    let missing = "error: there is no master key: set SEALPOST_MASTER_KEY (`sealpost vault key` \
+                   makes one)\n";
+    assert_eq!(run.stderr, missing);
+    program.set("SEALPOST_MASTER_KEY", "hunter2hunter2");
+    let run = program.run(&["vault", "rotate"]);
+    assert_eq!(run.code, 64, "{}", run.all());
+    assert!(run.stderr.contains("SEALPOST_MASTER_KEY: a master key is not 32 bytes"));
+    assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
+}
+
+#[tokio::test]
+async fn every_credential_is_sealed_with_the_newest_key_after_a_dry_run() {
+    let gateway = Gateway::start().await;
+    let (old_key, new_key) = (MasterKey::generate(), MasterKey::generate());
+    let (old, new) = (vault(&[&old_key]), vault(&[&new_key]));
+    for n in 0..250 {
+        keep(gateway.store(), &old, &format!("old {n:03}")).await;
+    }
+    keep(gateway.store(), &new, "new").await;
+    let untouched = gateway.query("SELECT * FROM credentials WHERE name = 'new'").await;
+
+    let mut program = Program::beside_with(&gateway, CONFIG).await;
+    program.set("SEALPOST_MASTER_KEY", &new_key);
+    program.set("SEALPOST_MASTER_KEY_OLD", &old_key);
+    let dry = program.json(&["vault", "rotate", "--format", "json"]);
+    assert_eq!((&dry["dry_run"], &dry["matched"]), (&json!(true), &json!(250)));
+    let dry = program.run(&["vault", "rotate"]);
+    let newest = new.newest().unwrap();
+    assert!(dry.stdout.starts_with(&format!("would seal 250 with master key {newest}\n")));
+    let not_sealed = "SELECT count(*) FROM credentials WHERE sealed_at = '2026-11-20 12:00Z'";
+    assert_eq!(gateway.count(not_sealed).await, 251, "nothing was done");
+
+    let done = program.run(&["vault", "rotate", "--yes"]);
+    assert_eq!((done.code, done.stdout), (0, format!("sealed 250 with master key {newest}\n")));
+    for n in [0, 99, 100, 249] {
+        let name = format!("old {n:03}");
+        assert_eq!(open(gateway.store(), &new, &name).await, format!("secret of {name}"));
+    }
+    assert_eq!(gateway.query("SELECT * FROM credentials WHERE name = 'new'").await, untouched);
+    let audit =
+        gateway.query("SELECT actor, action, sum(count) AS count FROM audit_log GROUP BY 1, 2");
+    assert_eq!(audit.await, [json!({ "actor": "grace", "action": "rotate", "count": 250 })]);
+    let again = program.run(&["vault", "rotate", "--yes"]);
+    assert_eq!((again.code, again.stdout.as_str()), (2, ""), "{}", again.stderr);
+}
+
+#[tokio::test]
+async fn what_no_configured_key_opens_is_named_and_stays_as_it_is() {
+    let gateway = Gateway::start().await;
+    let keys = [(); 3].map(|()| MasterKey::generate());
+    let [lost, old, new] = [0, 1, 2].map(|index| vault(&[&keys[index]]));
+    keep(gateway.store(), &lost, "a of a lost key").await;
+    keep(gateway.store(), &old, "b").await;
+    keep(gateway.store(), &old, "c that somebody changed").await;
+    let changed = "UPDATE credentials SET ciphertext = ciphertext || '\\x00' WHERE name LIKE 'c %'";
+    gateway.execute(changed).await;
+    let mut program = Program::beside_with(&gateway, CONFIG).await;
+    program.set("SEALPOST_MASTER_KEY", &format!("{},{}", *keys[2], *keys[1]));
+    let run = program.run(&["vault", "rotate", "--yes"]);
+    let (lost_id, old_id, new_id) =
+        (lost.newest().unwrap(), old.newest().unwrap(), new.newest().unwrap());
+    assert_eq!(run.code, 1, "{}", run.all());
+    assert_eq!(
+        run.stdout,
+        format!(
+            "sealed 1 with master key {new_id}\n\
+             refused default/cards/a of a lost key: it was sealed with master key {lost_id}, which \
+             is not among the configured ones: {new_id}, {old_id}\n\
+             refused default/cards/c that somebody changed: it does not open with master key \
+             {old_id}: it was changed, or it was sealed for another\n"
+        )
+    );
+    assert_eq!(open(gateway.store(), &lost, "a of a lost key").await, "secret of a of a lost key");
+    let run = program.json(&["vault", "rotate", "--yes", "--format", "json"]);
+    assert_eq!(run["refused"].as_array().map(Vec::len), Some(2), "{run}");
+    assert_eq!(run["sealed"], Value::from(0));
+}
