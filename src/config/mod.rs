@@ -110,6 +110,7 @@ impl Config {
         let mut file =
             File { source: Vec::new(), destination: Vec::new(), ..read(path, &text, environment)? };
         file.operator.token.take_if(|token| token.resolve(environment).is_err());
+        file.alerts.discord = None;
         Self::resolve(file, environment)
     }
 
@@ -380,5 +381,17 @@ mod tests {
         .unwrap();
         assert_eq!(config.file.ingest.listen.port(), 2);
         assert_eq!(config.file.dispatch.concurrency, 3);
+    }
+
+    #[test]
+    fn a_command_that_needs_no_source_needs_no_secret() {
+        let text = "[alerts]\ndiscord = { env = \"ABSENT\" }\n[[source]]\nname = \"a\"\n\
+                    provider = \"stripe\"\nsecrets = [{ env = \"ABSENT\" }]\n";
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, text).unwrap();
+        let error = Config::load(&path, &Environment::default()).unwrap_err().to_string();
+        assert_eq!(error.matches("`ABSENT` is not set").count(), 2, "{error}");
+        Config::load_without_sources(&path, &Environment::default()).unwrap();
     }
 }
