@@ -20,6 +20,7 @@ use crate::dispatch::{
 use crate::http::{self, Ingest, Operator, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::lifecycle::Shutdown;
+use crate::objects::Objects;
 use crate::operator::DeadLetters;
 use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
@@ -65,6 +66,7 @@ pub struct App {
     dead_letters: DeadLetters,
     wakeup: Wakeup,
     store: Store,
+    objects: Objects,
     peers: Arc<Peers>,
     metrics: Metrics,
     stopping: Arc<AtomicBool>,
@@ -89,7 +91,7 @@ impl App {
         };
         let batch = Batch::start(&store, &tasks, &committed);
 
-        let services = wiring::services()?;
+        let services = wiring::services(config)?;
         let mut wiring = Wiring::default();
         for source in config.sources.iter().filter(|source| source.entry.enabled) {
             wiring.add(config, source, parts, &services)?;
@@ -145,6 +147,7 @@ impl App {
                 total: span(file.transfers.total),
             },
             registries: wiring.registries,
+            upkeeps: wiring.upkeeps,
         };
         let dead_letters =
             DeadLetters::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
@@ -157,6 +160,7 @@ impl App {
             dead_letters,
             wakeup,
             store,
+            objects: services.objects,
             peers,
             metrics,
             stopping,
@@ -173,6 +177,11 @@ impl App {
     /// The database.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The objects.
+    pub fn objects(&self) -> &Objects {
+        &self.objects
     }
 
     /// The dead letters.

@@ -7,12 +7,13 @@ use tracing::warn;
 
 use super::{BuildError, Parts};
 use crate::config::{Config, DeadHead, SourceConfig};
-use crate::dispatch::{Handler, HandlerTable};
+use crate::dispatch::{Handler, HandlerTable, Upkeep};
 use crate::gate::{Gate, KeyRing, Secret, TransferLimits, WeakSecret, Window};
 use crate::http::{Decoy, Routes};
 use crate::intake::{Rate, Source, Takers};
+use crate::objects::Objects;
 use crate::operator::Routing;
-use crate::providers::{self, Built, Entry, Services, SourceSpec};
+use crate::providers::{self, Built, Entry, Services, ServicesError, SourceSpec};
 use crate::store::{ChunkQuota, Registry};
 
 /// A body larger than this may take longer to arrive.
@@ -28,6 +29,7 @@ pub(super) struct Wiring {
     pub(super) table: HandlerTable,
     pub(super) routing: Routing,
     pub(super) registries: Vec<Arc<dyn Registry>>,
+    pub(super) upkeeps: Vec<Arc<dyn Upkeep>>,
 }
 
 impl Wiring {
@@ -49,6 +51,7 @@ impl Wiring {
         self.routing.add(name, names(&handlers), takers.clone());
         self.table.add(name, handlers);
         self.registries.extend(built.registry.clone());
+        self.upkeeps.extend(built.upkeep);
         let max_body = source.entry.max_body.map_or(entry.max_body, bytes);
         let aliases = &source.entry.aliases;
         let source = Arc::new(Source {
@@ -82,7 +85,7 @@ impl Wiring {
 /// # Errors
 /// [`BuildError`], as [`super::App::build`] would give it.
 pub fn check_sources(config: &Config) -> Result<Vec<Vec<String>>, BuildError> {
-    let services = services()?;
+    let services = services(config)?;
     let sources = config.sources.iter();
     sources.map(|source| Ok(build_source(config, source, &services)?.1.warnings)).collect()
 }
@@ -92,7 +95,7 @@ pub fn check_sources(config: &Config) -> Result<Vec<Vec<String>>, BuildError> {
 /// # Errors
 /// [`BuildError`], as [`super::App::build`] would give it.
 pub fn routing(config: &Config) -> Result<Routing, BuildError> {
-    let services = services()?;
+    let services = services(config)?;
     let mut routing = Routing::default();
     for source in config.sources.iter().filter(|source| source.entry.enabled) {
         let (_, built) = build_source(config, source, &services)?;
@@ -102,8 +105,9 @@ pub fn routing(config: &Config) -> Result<Routing, BuildError> {
 }
 
 /// What is lent to every source.
-pub(super) fn services() -> Result<Services, BuildError> {
-    Ok(Services::bare()?)
+pub(super) fn services(config: &Config) -> Result<Services, BuildError> {
+    let objects = Objects::at(&config.objects).map_err(ServicesError::from)?;
+    Ok(Services { objects, ..Services::bare()? })
 }
 
 fn build_source(
@@ -121,6 +125,7 @@ fn build_source(
     let transfers = &config.file.transfers;
     let spec = SourceSpec {
         name: name.clone(),
+        tenant: source.entry.tenant.clone(),
         options: source.entry.options.clone(),
         token: source.token.clone(),
         transfer_limits: TransferLimits {

@@ -3,6 +3,7 @@
 
 mod env;
 mod file;
+mod objects;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -10,11 +11,14 @@ use std::time::Duration;
 
 pub use env::Environment;
 pub use file::{
-    Database, DeadHead, Dispatch, File, Ingest, Keys, LimitEntry, Log, Managed, Operator, Postgres,
-    SecretRef, SourceEntry, Transfers,
+    Database, DeadHead, Dispatch, File, Ingest, Keys, LimitEntry, Log, Managed, Objects, Operator,
+    Postgres, S3Entry, SecretRef, SourceEntry, Transfers,
 };
 
+use zeroize::Zeroizing;
+
 use crate::gate::{KeyRing, Secret, WeakSecret};
+use crate::objects::Place;
 use crate::postgres;
 
 /// The configuration, resolved: nothing in it has to be looked up any more.
@@ -28,6 +32,8 @@ pub struct Config {
     pub database_url: Option<String>,
     /// The managed cluster.
     pub managed: postgres::Settings,
+    /// Where handlers keep what is too large for a row.
+    pub objects: Place,
 }
 
 /// One source with its secrets.
@@ -92,7 +98,11 @@ impl Config {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
         };
-        let file = File { source: Vec::new(), ..read(path, &text, environment)? };
+        let file = File {
+            source: Vec::new(),
+            objects: Objects::default(),
+            ..read(path, &text, environment)?
+        };
         Self::resolve(file, environment)
     }
 
@@ -134,6 +144,7 @@ impl Config {
             }
             sources.push(SourceConfig { entry: entry.clone(), secrets, token });
         }
+        let objects = objects::place(&file.objects, environment, &mut wrong);
         check(&file, &mut wrong);
         if !wrong.is_empty() {
             return Err(ConfigError::Invalid(wrong));
@@ -150,7 +161,7 @@ impl Config {
             .url
             .clone()
             .or_else(|| environment.get("DATABASE_URL").map(str::to_owned));
-        Ok(Self { file, sources, database_url, managed })
+        Ok(Self { file, sources, database_url, managed, objects })
     }
 }
 
@@ -172,13 +183,27 @@ fn read(path: &Path, text: &str, environment: &Environment) -> Result<File, Conf
 
 impl SecretRef {
     fn resolve(&self, environment: &Environment) -> Result<Secret, String> {
-        let weak = |place: &str, error: WeakSecret| format!("in {place} {error}");
+        let (bytes, place) = self.read(environment)?;
+        Secret::new(bytes.as_slice()).map_err(|error: WeakSecret| format!("in {place} {error}"))
+    }
+
+    /// As text that others gave out, of whatever length.
+    fn resolve_text(&self, environment: &Environment) -> Result<Zeroizing<String>, String> {
+        let (bytes, place) = self.read(environment)?;
+        match std::str::from_utf8(&bytes) {
+            Ok(text) if !text.trim().is_empty() => Ok(Zeroizing::new(text.trim().to_owned())),
+            _ => Err(format!("in {place} is empty or no text")),
+        }
+    }
+
+    /// What it refers to, and where that is.
+    fn read(&self, environment: &Environment) -> Result<(Zeroizing<Vec<u8>>, String), String> {
         match (&self.env, &self.file) {
             (Some(variable), None) => {
                 let place = format!("variable `{variable}`");
                 let text =
                     environment.get(variable).ok_or_else(|| format!("in {place} is not set"))?;
-                Secret::new(text).map_err(|error| weak(&place, error))
+                Ok((Zeroizing::new(text.as_bytes().to_vec()), place))
             }
             (None, Some(path)) => {
                 let place = format!("file `{}`", path.display());
@@ -187,7 +212,7 @@ impl SecretRef {
                 if bytes.ends_with(b"\n") {
                     bytes.pop();
                 }
-                Secret::new(bytes).map_err(|error| weak(&place, error))
+                Ok((Zeroizing::new(bytes), place))
             }
             _ => Err("must name either `env` or `file`".to_owned()),
         }

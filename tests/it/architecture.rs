@@ -11,14 +11,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("lifecycle", &[]),
     ("telemetry", &["clock"]),
     ("gate", &[]),
+    ("objects", &[]),
     ("outbound", &[]),
     ("postgres", &[]),
     ("store", &["gate", "postgres"]),
     ("intake", &["gate", "store"]),
     ("dispatch", &["clock", "gate", "store"]),
     ("operator", &["clock", "store"]),
-    ("providers", &["gate", "dispatch", "outbound", "store"]),
-    ("config", &["gate", "postgres", "telemetry"]),
+    ("providers", &["gate", "dispatch", "objects", "outbound", "store"]),
+    ("config", &["gate", "objects", "postgres", "telemetry"]),
     ("http", &["clock", "gate", "intake", "operator", "store", "telemetry"]),
 ];
 

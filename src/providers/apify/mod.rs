@@ -86,6 +86,7 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
     Ok(Built {
         handlers: vec![Arc::new(handler::Runs { purpose, registration_grace })],
         registry: Some(Arc::new(handler::Register { source: spec.name.clone(), dispatch_ttl })),
+        upkeep: None,
         warnings,
         provider: Arc::new(Apify { options }),
     })

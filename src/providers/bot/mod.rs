@@ -123,6 +123,7 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
         provider: Arc::new(Bot { allowed_services, form, token: spec.token.clone() }),
         handlers: vec![Arc::new(handler::Callbacks)],
         registry: None,
+        upkeep: None,
         warnings: Vec::new(),
     })
 }

@@ -73,6 +73,7 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
         provider: Arc::new(Stripe),
         handlers: vec![Arc::new(StripeHandler { livemode, account })],
         registry: None,
+        upkeep: None,
         warnings: Vec::new(),
     })
 }
@@ -249,6 +250,7 @@ mod tests {
     fn a_source_must_say_live_or_test_and_name_a_real_account() {
         let spec = |options: &str| SourceSpec {
             name: "billing".into(),
+            tenant: "default".into(),
             options: options.parse().unwrap(),
             token: None,
             transfer_limits: crate::gate::TransferLimits { chunks: 1, bytes: 1 },

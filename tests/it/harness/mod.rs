@@ -15,6 +15,7 @@ use sealpost::config::{Config, Environment};
 use sealpost::dispatch::{Dispatcher, Handler, Housekeeping};
 use sealpost::gate::Secret;
 use sealpost::lifecycle::Shutdown;
+use sealpost::objects::{Objects, Place};
 use sealpost::operator::DeadLetters;
 use sealpost::providers::{self, Draft};
 use sealpost::store::{Store, Target};
@@ -53,6 +54,7 @@ pub(crate) struct Gateway {
     ingest: SocketAddr,
     operator: SocketAddr,
     store: Store,
+    objects: Objects,
     dispatcher: Dispatcher,
     housekeeping: Housekeeping,
     desk: DeadLetters,
@@ -127,6 +129,7 @@ impl Builder {
         let app = App::build(&config, target.clone(), &parts).expect("a gateway");
         let (ingest, operator) = app.addresses();
         let (store, housekeeping) = (app.store().clone(), app.housekeeping().clone());
+        let objects = app.objects().clone();
         let desk = app.dead_letters().clone();
         let dispatcher = app.dispatcher().expect("dispatch is on").clone();
         let shutdown = Shutdown::default();
@@ -144,6 +147,7 @@ impl Builder {
             ingest,
             operator,
             store,
+            objects,
             dispatcher,
             housekeeping,
             desk,
@@ -268,6 +272,10 @@ impl Gateway {
 
     pub(crate) fn store(&self) -> &Store {
         &self.store
+    }
+
+    pub(crate) fn objects(&self) -> &Objects {
+        &self.objects
     }
 
     pub(crate) fn target(&self) -> &Target {
@@ -398,5 +406,9 @@ fn load(text: &str) -> Config {
     let path = folder.path().join("config.toml");
     std::fs::write(&path, text).expect("a file");
     let environment: Environment = SECRETS.iter().copied().collect();
-    Config::load(&path, &environment).expect("a configuration")
+    let mut config = Config::load(&path, &environment).expect("a configuration");
+    if matches!(config.objects, Place::Folder(_)) {
+        config.objects = Place::Memory;
+    }
+    config
 }
