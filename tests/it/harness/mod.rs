@@ -42,6 +42,7 @@ pub(crate) struct Builder {
     config: String,
     target: Option<Target>,
     handler: Option<Arc<dyn Handler>>,
+    objects: Place,
     draw: f64,
     unfinished: bool,
 }
@@ -104,6 +105,12 @@ impl Builder {
         self
     }
 
+    /// Objects are kept here, and not only until the test ends.
+    pub(crate) fn objects(mut self, place: Place) -> Self {
+        self.objects = place;
+        self
+    }
+
     /// The test itself says what is left unfinished.
     pub(crate) fn leaves_work(mut self) -> Self {
         self.unfinished = true;
@@ -115,7 +122,8 @@ impl Builder {
             Some(target) => target,
             None => database::fresh().await,
         };
-        let config = load(&self.config);
+        let mut config = load(&self.config);
+        config.objects = self.objects;
         let clock = Arc::new(ManualClock::at(START));
         let (handler, draw) = (self.handler, self.draw);
         let parts = Parts {
@@ -166,7 +174,14 @@ impl Gateway {
 
     pub(crate) fn builder() -> Builder {
         let config = include_str!("config.toml").to_owned();
-        Builder { config, target: None, handler: None, draw: 0.5, unfinished: false }
+        Builder {
+            config,
+            target: None,
+            handler: None,
+            objects: Place::Memory,
+            draw: 0.5,
+            unfinished: false,
+        }
     }
 
     /// Sends a body as its sender would, signed now.
@@ -407,8 +422,6 @@ fn load(text: &str) -> Config {
     std::fs::write(&path, text).expect("a file");
     let environment: Environment = SECRETS.iter().copied().collect();
     let mut config = Config::load(&path, &environment).expect("a configuration");
-    if matches!(config.objects, Place::Folder(_)) {
-        config.objects = Place::Memory;
-    }
+    config.objects = Place::Memory;
     config
 }
