@@ -85,10 +85,12 @@ pub(super) fn classify(path: &str, content: &[u8], text: bool) -> Classified {
                     image: Some(image),
                     ..Classified::plain(kind, "")
                 },
-                Err(problem) => Classified {
-                    problem: Some(problem),
-                    ..Classified::plain(FileKind::Other, unknown(text))
-                },
+                Err(problem) => {
+                    // Only SVG is text.
+                    let media_type = unknown(text && extension == "svg");
+                    let problem = Some(problem);
+                    Classified { problem, ..Classified::plain(FileKind::Other, media_type) }
+                }
             };
         }
         FileKind::Rules => "text/plain",
@@ -115,9 +117,9 @@ mod tests {
         for (path, content, text, expected) in [
             ("a.GIF", gif, false, (FileKind::Image, "image/gif")),
             ("a.png", gif, false, (FileKind::Image, "image/gif")),
-            ("a.png", b"<html>", true, (FileKind::Other, "text/plain")),
+            ("a.png", b"<html>", true, (FileKind::Other, "application/octet-stream")),
             ("a.png", b"<html>", false, (FileKind::Other, "application/octet-stream")),
-            ("a.jpg", &b""[..], true, (FileKind::Other, "text/plain")),
+            ("a.jpg", &b""[..], true, (FileKind::Other, "application/octet-stream")),
             ("a.svg", b"<svg/>", true, (FileKind::Image, "image/svg+xml")),
             ("a.svg", b"<html>", true, (FileKind::Other, "text/plain")),
             ("a.md", b"# A", true, (FileKind::Card, "text/markdown")),
