@@ -127,6 +127,7 @@ fn gate() -> Gate {
     let options = toml::from_str("livemode = false").unwrap();
     let spec = providers::SourceSpec {
         name: "billing".into(),
+        tenant: "default".to_owned(),
         options,
         token: None,
         transfer_limits: sealpost::gate::TransferLimits { chunks: 1, bytes: 1 },

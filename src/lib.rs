@@ -3,6 +3,7 @@ pub mod clock;
 pub mod telemetry;
 
 pub mod gate;
+pub mod objects;
 pub mod outbound;
 pub mod vault;
 

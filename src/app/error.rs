@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 
 use crate::destinations::DestinationError;
 use crate::gate::WeakSecret;
-use crate::outbound::OutboundError;
-use crate::providers::OptionsError;
+use crate::providers::{OptionsError, ServicesError};
 
 /// Why a gateway cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -54,9 +53,9 @@ pub enum BuildError {
         #[source]
         error: url::ParseError,
     },
-    /// The client for requests of our own cannot be made.
+    /// What is lent to providers cannot be made.
     #[error(transparent)]
-    Outbound(#[from] OutboundError),
+    Services(#[from] ServicesError),
     /// No stand-in for unknown sources could be made.
     #[error("cannot make up a secret")]
     Decoy(#[source] WeakSecret),

@@ -23,6 +23,7 @@ use crate::gate::Secret;
 use crate::http::{self, Apis, Door, Ingest, Operator, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::lifecycle::Shutdown;
+use crate::objects::Objects;
 use crate::operator::{Access, DeadLetters, Feed, FeedSettings};
 use crate::providers::Services;
 use crate::store::{PoolSettings, Store, Target};
@@ -70,6 +71,7 @@ pub struct App {
     dead_letters: DeadLetters,
     wakeup: Wakeup,
     store: Store,
+    objects: Objects,
     peers: Arc<Peers>,
     door: Arc<Door>,
     /// Ends what watches the stream.
@@ -171,6 +173,7 @@ impl App {
                 total: span(file.transfers.total),
             },
             registries: wiring.registries,
+            upkeeps: wiring.upkeeps,
         };
         let alerter = Alerter {
             store: store.clone(),
@@ -190,6 +193,7 @@ impl App {
             dead_letters,
             wakeup,
             store,
+            objects: services.objects,
             peers,
             door,
             unwatch,
@@ -208,6 +212,11 @@ impl App {
     /// The database.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The objects.
+    pub fn objects(&self) -> &Objects {
+        &self.objects
     }
 
     /// The dead letters.

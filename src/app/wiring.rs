@@ -11,13 +11,14 @@ use crate::config::{
     Config, DeadHead, DestinationConfig, DestinationEntry, SignForm, SourceConfig,
 };
 use crate::destinations::{Destination, Sign, Spec};
-use crate::dispatch::{Handler, HandlerTable};
+use crate::dispatch::{Handler, HandlerTable, Upkeep};
 use crate::gate::{Gate, KeyRing, Provider, Secret, TransferLimits, WeakSecret, Window};
 use crate::http::{Apis, Decoy, Routes};
 use crate::intake::{Rate, Source, Takers};
+use crate::objects::Objects;
 use crate::operator::Routing;
 use crate::outbound::{Outbound, Policy};
-use crate::providers::{self, Built, Entry, Services, SourceSpec};
+use crate::providers::{self, Built, Entry, Services, ServicesError, SourceSpec};
 use crate::store::{ChunkQuota, Registry};
 
 /// A body larger than this may take longer to arrive.
@@ -33,6 +34,7 @@ pub(super) struct Wiring {
     pub(super) table: HandlerTable,
     pub(super) routing: Routing,
     pub(super) registries: Vec<Arc<dyn Registry>>,
+    pub(super) upkeeps: Vec<Arc<dyn Upkeep>>,
 }
 
 impl Wiring {
@@ -60,6 +62,7 @@ impl Wiring {
         if let (Some(api), Some(secret)) = (built.api, source.secrets.first()) {
             apis.add(entry.name, name, secret.clone(), api);
         }
+        self.upkeeps.extend(built.upkeep);
         let max_body = source.entry.max_body.map_or(entry.max_body, bytes);
         let aliases = &source.entry.aliases;
         let source = Arc::new(Source {
@@ -122,7 +125,9 @@ pub fn routing(config: &Config) -> Result<Routing, BuildError> {
 /// [`BuildError`], as [`super::App::build`] would give it.
 pub fn services(config: &Config) -> Result<Services, BuildError> {
     let policy = Policy { allow: config.file.outbound.allow.clone() };
-    Ok(Services { outbound: Outbound::new(&policy)? })
+    let outbound = Outbound::new(&policy).map_err(ServicesError::from)?;
+    let objects = Objects::at(&config.objects).map_err(ServicesError::from)?;
+    Ok(Services { outbound, objects })
 }
 
 /// A destination, and its entry in the file.
@@ -186,6 +191,7 @@ fn build_source(
     let transfers = &config.file.transfers;
     let spec = SourceSpec {
         name: name.clone(),
+        tenant: source.entry.tenant.clone(),
         options: source.entry.options.clone(),
         token: source.token.clone(),
         transfer_limits: TransferLimits {

@@ -32,6 +32,8 @@ pub struct File {
     pub transfers: Transfers,
     /// Requests that the gateway sends.
     pub outbound: Outbound,
+    /// Where handlers keep what is too large for a row.
+    pub objects: Objects,
     /// What is remembered of what was seen.
     pub keys: Keys,
     /// Telling people.
@@ -237,6 +239,43 @@ impl Default for Transfers {
             total: Duration::from_hours(1),
         }
     }
+}
+
+/// Where handlers keep what is too large for a row.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Objects {
+    /// The folder.
+    pub dir: PathBuf,
+    /// A bucket, in the place of the folder.
+    pub s3: Option<S3Entry>,
+}
+
+impl Default for Objects {
+    fn default() -> Self {
+        Self { dir: PathBuf::from("./data/objects"), s3: None }
+    }
+}
+
+/// A bucket that is reached as S3.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct S3Entry {
+    /// The bucket.
+    pub bucket: String,
+    /// Where the service is; by default Amazon's.
+    pub endpoint: Option<String>,
+    /// The region; services other than Amazon's take any.
+    #[serde(default = "default_region")]
+    pub region: String,
+    /// Who asks.
+    pub access_key: SecretRef,
+    /// What proves it.
+    pub secret_key: SecretRef,
+}
+
+fn default_region() -> String {
+    "us-east-1".to_owned()
 }
 
 /// What is remembered of what was seen.

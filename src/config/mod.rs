@@ -4,6 +4,7 @@
 mod destinations;
 mod env;
 mod file;
+mod objects;
 mod outbound;
 mod reference;
 
@@ -14,13 +15,16 @@ use std::time::Duration;
 pub use destinations::{DestinationConfig, DestinationEntry, SignForm};
 pub use env::Environment;
 pub use file::{
-    Alerts, Database, DeadHead, Dispatch, File, Ingest, Keys, LimitEntry, Log, Managed, Operator,
-    Postgres, SecretRef, SourceEntry, Transfers,
+    Alerts, Database, DeadHead, Dispatch, File, Ingest, Keys, LimitEntry, Log, Managed, Objects,
+    Operator, Postgres, S3Entry, SecretRef, SourceEntry, Transfers,
 };
 pub use outbound::Outbound;
 
+use zeroize::Zeroizing;
+
 use crate::alerts::Webhook;
 use crate::gate::{KeyRing, Secret, WeakSecret};
+use crate::objects::Place;
 use crate::postgres;
 use crate::vault::Vault;
 
@@ -43,6 +47,8 @@ pub struct Config {
     pub database_url: Option<String>,
     /// The managed cluster.
     pub managed: postgres::Settings,
+    /// Where handlers keep what is too large for a row.
+    pub objects: Place,
 }
 
 /// One source with its secrets.
@@ -109,6 +115,7 @@ impl Config {
         };
         let mut file =
             File { source: Vec::new(), destination: Vec::new(), ..read(path, &text, environment)? };
+        file.objects = Objects::default();
         file.operator.token.take_if(|token| token.resolve(environment).is_err());
         file.alerts.discord = None;
         Self::resolve(file, environment)
@@ -161,6 +168,7 @@ impl Config {
             let token = reference.resolve(environment).and_then(header_safe);
             token.map_err(|why| wrong.push(format!("operator.token {why}"))).ok()
         });
+        let objects = objects::place(&file.objects, environment, &mut wrong);
         check(&file, &mut wrong);
         if !wrong.is_empty() {
             return Err(ConfigError::Invalid(wrong));
@@ -186,6 +194,7 @@ impl Config {
             operator_token,
             database_url,
             managed,
+            objects,
         })
     }
 }
@@ -208,13 +217,27 @@ fn read(path: &Path, text: &str, environment: &Environment) -> Result<File, Conf
 
 impl SecretRef {
     fn resolve(&self, environment: &Environment) -> Result<Secret, String> {
-        let weak = |place: &str, error: WeakSecret| format!("in {place} {error}");
+        let (bytes, place) = self.read(environment)?;
+        Secret::new(bytes.as_slice()).map_err(|error: WeakSecret| format!("in {place} {error}"))
+    }
+
+    /// As text that others gave out, of whatever length.
+    fn resolve_text(&self, environment: &Environment) -> Result<Zeroizing<String>, String> {
+        let (bytes, place) = self.read(environment)?;
+        match std::str::from_utf8(&bytes) {
+            Ok(text) if !text.trim().is_empty() => Ok(Zeroizing::new(text.trim().to_owned())),
+            _ => Err(format!("in {place} is empty or no text")),
+        }
+    }
+
+    /// What it refers to, and where that is.
+    fn read(&self, environment: &Environment) -> Result<(Zeroizing<Vec<u8>>, String), String> {
         match (&self.env, &self.file) {
             (Some(variable), None) => {
                 let place = format!("variable `{variable}`");
                 let text =
                     environment.get(variable).ok_or_else(|| format!("in {place} is not set"))?;
-                Secret::new(text).map_err(|error| weak(&place, error))
+                Ok((Zeroizing::new(text.as_bytes().to_vec()), place))
             }
             (None, Some(path)) => {
                 let place = format!("file `{}`", path.display());
@@ -223,7 +246,7 @@ impl SecretRef {
                 if bytes.ends_with(b"\n") {
                     bytes.pop();
                 }
-                Secret::new(bytes).map_err(|error| weak(&place, error))
+                Ok((Zeroizing::new(bytes), place))
             }
             _ => Err("must name either `env` or `file`".to_owned()),
         }

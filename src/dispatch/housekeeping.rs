@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use time::Duration;
+use async_trait::async_trait;
+use time::{Duration, OffsetDateTime};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::in_time;
+use super::{BoxError, in_time};
 use crate::clock::SharedClock;
 use crate::store::{Registry, Store, StoreError};
 
@@ -38,6 +39,19 @@ pub struct Housekeeping {
     pub ages: TransferAges,
     /// What the providers keep of what they await.
     pub registries: Vec<Arc<dyn Registry>>,
+    /// What the providers do besides.
+    pub upkeeps: Vec<Arc<dyn Upkeep>>,
+}
+
+/// What a provider does although no event asks for it, such as removing what nobody needs.
+#[async_trait]
+pub trait Upkeep: Send + Sync + 'static {
+    /// Does a bounded part of what is to be done now; says how much it did. May run in several
+    /// gateways at once. No transaction may be open while it works outside the database.
+    ///
+    /// # Errors
+    /// Whatever kept it from its work; the rest is done the next time.
+    async fn step(&self, store: &Store, now: OffsetDateTime) -> Result<u64, BoxError>;
 }
 
 impl Housekeeping {
@@ -63,6 +77,13 @@ impl Housekeeping {
         }
         if keys + transfers + given_up > 0 {
             info!(keys, transfers, given_up, "forgot what has expired");
+        }
+        for upkeep in &self.upkeeps {
+            match upkeep.step(&self.store, now).await {
+                Ok(0) => {}
+                Ok(done) => info!(done, "a provider kept its own things in order"),
+                Err(error) => warn!(error = &*error, "a provider's upkeep did not finish"),
+            }
         }
         Ok(())
     }

@@ -26,7 +26,7 @@ mod wakeup;
 
 pub use dispatcher::{DispatchSettings, Dispatcher};
 pub use handler::{Attempt, BoxError, Failure, Handler, Kinds};
-pub use housekeeping::{Housekeeping, TransferAges};
+pub use housekeeping::{Housekeeping, TransferAges, Upkeep};
 
 pub use retry::{Decision, Draw, RetryPolicy};
 pub use table::HandlerTable;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::Api;
-use crate::dispatch::Handler;
+use crate::dispatch::{Handler, Upkeep};
 use crate::gate::{Provider, Secret, TransferLimits, UnixSeconds};
+use crate::objects::{Objects, ObjectsError, Place};
 use crate::outbound::{Outbound, OutboundError, Policy};
 use crate::store::Registry;
 
@@ -74,6 +75,8 @@ pub struct Draft<'a> {
 pub struct SourceSpec {
     /// The source's name.
     pub name: String,
+    /// To whom it belongs.
+    pub tenant: String,
     /// The source's `[source.options]`, in the provider's own words.
     pub options: toml::Table,
     /// The source's `token`, resolved, for providers that want one beside the secrets.
@@ -89,6 +92,8 @@ pub struct SourceSpec {
 pub struct Services {
     /// The way out.
     pub outbound: Outbound,
+    /// Where to keep what is too large for a row.
+    pub objects: Objects,
 }
 
 /// A provider made for one source.
@@ -102,8 +107,21 @@ pub struct Built {
     pub registry: Option<Arc<dyn Registry>>,
     /// What applications may ask of it.
     pub api: Option<Arc<dyn Api>>,
+    /// What it does besides, now and then.
+    pub upkeep: Option<Arc<dyn Upkeep>>,
     /// What the operator should know at start, such as a mode that proves less.
     pub warnings: Vec<String>,
+}
+
+/// Why there is nothing to lend.
+#[derive(Debug, thiserror::Error)]
+pub enum ServicesError {
+    /// The client for requests of our own cannot be made.
+    #[error(transparent)]
+    Outbound(#[from] OutboundError),
+    /// Objects cannot be kept.
+    #[error(transparent)]
+    Objects(#[from] ObjectsError),
 }
 
 /// The options of a source are not what its provider takes.
@@ -112,12 +130,14 @@ pub struct Built {
 pub struct OptionsError(pub String);
 
 impl Services {
-    /// With nothing configured: only public addresses are reached.
+    /// With nothing configured: only public addresses are reached, and objects are kept until the
+    /// process ends.
     ///
     /// # Errors
-    /// [`OutboundError::Client`].
-    pub fn bare() -> Result<Self, OutboundError> {
-        Ok(Self { outbound: Outbound::new(&Policy::default())? })
+    /// [`ServicesError`].
+    pub fn bare() -> Result<Self, ServicesError> {
+        let outbound = Outbound::new(&Policy::default())?;
+        Ok(Self { outbound, objects: Objects::at(&Place::Memory)? })
     }
 }
 

@@ -12,6 +12,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("telemetry", &["clock"]),
     ("gate", &[]),
     ("api", &["gate", "store"]),
+    ("objects", &[]),
     ("outbound", &[]),
     ("vault", &[]),
     ("postgres", &[]),
@@ -20,8 +21,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("intake", &["gate", "store"]),
     ("dispatch", &["clock", "gate", "store"]),
     ("operator", &["clock", "store"]),
-    ("providers", &["api", "gate", "dispatch", "outbound", "store", "vault"]),
-    ("config", &["alerts", "gate", "postgres", "telemetry", "vault"]),
+    ("providers", &["api", "gate", "dispatch", "objects", "outbound", "store", "vault"]),
+    ("config", &["alerts", "gate", "objects", "postgres", "telemetry", "vault"]),
     ("http", &["api", "clock", "gate", "intake", "operator", "store", "telemetry"]),
     ("destinations", &["dispatch", "gate", "outbound", "providers", "store"]),
 ];

@@ -23,14 +23,16 @@ fn is_setting(text: &str) -> bool {
     let key = text.split('=').next().unwrap_or_default().trim_end();
     text.contains('=')
         && !key.is_empty()
-        && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+        && key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
 /// The names of the fields in a value's debug text.
 fn fields(debug: &str) -> impl Iterator<Item = &str> {
     debug.lines().filter_map(|line| {
         let (name, _) = line.trim_start().split_once(": ")?;
-        name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_').then_some(name)
+        name.bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+            .then_some(name)
     })
 }
 
@@ -115,6 +117,7 @@ fn every_setting_that_there_is_stands_in_the_example() {
         "outbound",
         "keys",
         "log",
+        "objects",
         "source",
         "destination",
     ];

@@ -476,7 +476,9 @@ async fn program(gateway: &Gateway, web: &Web) -> Program {
          options = {{ app_id = \"app_0123456789abcdef01234567\", api_url = \"{}\" }}",
         web.url("/base")
     );
-    let mut program = Program::beside_with(gateway, &config.replace(options, &with_api)).await;
+    let loopback = "\n[outbound]\nallow = [\"127.0.0.0/8\"]\n";
+    let config = config.replace(options, &with_api) + loopback;
+    let mut program = Program::beside_with(gateway, &config).await;
     program.set("DOCORA_API_TOKEN", API_TOKEN);
     program
 }

@@ -26,7 +26,7 @@ async fn a_node_program_with_stripes_library_is_understood() {
     if let Some(missing) = missing(&["node", "npm"]) {
         return skip("the Node client", &missing);
     }
-    let folder = match node_modules() {
+    let folder = match node_package("stripe", NODE_STRIPE) {
         Ok(folder) => folder,
         Err(why) => return skip("the Node client", &why),
     };
@@ -86,7 +86,7 @@ fn run(mut command: Command, url: &str) -> Output {
 }
 
 /// What is not installed.
-fn missing(programs: &[&str]) -> Option<String> {
+pub(crate) fn missing(programs: &[&str]) -> Option<String> {
     let absent = programs.iter().filter(|program| {
         let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output();
         !found.is_ok_and(|found| found.status.success())
@@ -95,13 +95,13 @@ fn missing(programs: &[&str]) -> Option<String> {
     (!absent.is_empty()).then(|| format!("{} not found", absent.join(" and ")))
 }
 
-/// Stripe's library for Node, brought once.
-fn node_modules() -> Result<PathBuf, String> {
-    let folder = kept(&format!("node-stripe-{NODE_STRIPE}"));
+/// A package for Node, brought once.
+pub(crate) fn node_package(name: &str, version: &str) -> Result<PathBuf, String> {
+    let folder = kept(&format!("node-{name}-{version}"));
     if !folder.join("done").exists() {
         let mut npm = Command::new("npm");
         npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"]);
-        npm.arg(&folder).arg(format!("stripe@{NODE_STRIPE}"));
+        npm.arg(&folder).arg(format!("{name}@{version}"));
         bring(npm)?;
         std::fs::write(folder.join("done"), "").map_err(|error| error.to_string())?;
     }
@@ -140,7 +140,7 @@ fn bring(mut command: Command) -> Result<(), String> {
 }
 
 /// Where nobody looks, a test that did not run must not look like one that passed.
-fn skip(what: &str, why: &str) {
+pub(crate) fn skip(what: &str, why: &str) {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{what} did not run: {why}");
     // Not by `eprintln!`: what a test prints is not shown when it passes.
     let line = format!("SKIPPED: {what} did not run: {why}\n");

@@ -106,6 +106,7 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
         handlers: vec![Arc::new(handler::Runs { purpose, registration_grace, collector })],
         registry: Some(Arc::new(handler::Register { source: spec.name.clone(), dispatch_ttl })),
         api: starter.map(|starter| -> Arc<dyn Api> { Arc::new(api::Runs(starter)) }),
+        upkeep: None,
         warnings,
         provider: Arc::new(Apify { options }),
     })

@@ -34,6 +34,7 @@ fn secret() -> Secret {
 fn spec(options: &str) -> SourceSpec {
     SourceSpec {
         name: "apify-runs".into(),
+        tenant: "default".into(),
         options: options.parse().unwrap(),
         token: None,
         transfer_limits: TransferLimits { chunks: 1, bytes: 1 },

@@ -132,6 +132,7 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
         handlers: vec![Arc::new(handler::Callbacks)],
         registry: pulse,
         api: None,
+        upkeep: None,
         warnings: Vec::new(),
     })
 }

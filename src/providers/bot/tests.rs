@@ -24,6 +24,7 @@ fn token() -> Secret {
 fn spec(options: &str, token: Option<Secret>) -> SourceSpec {
     SourceSpec {
         name: "bot".into(),
+        tenant: "default".into(),
         options: options.parse().unwrap(),
         token,
         transfer_limits: TransferLimits { chunks: 1, bytes: 1 },

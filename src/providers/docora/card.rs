@@ -2,7 +2,11 @@
 
 use serde_json::Value;
 
+use super::references::{self, Reference};
 use super::{frontmatter, path};
+
+/// The longest language, in bytes.
+const MAX_LANGUAGE: usize = 35;
 
 /// What a markdown file says.
 #[derive(Debug, PartialEq, Eq)]
@@ -11,6 +15,10 @@ pub(super) struct Card {
     pub(super) title: String,
     /// The front matter's tags: a list, or one text with commas.
     pub(super) tags: Vec<String>,
+    /// The front matter's difficulty, from 1 to 5.
+    pub(super) difficulty: Option<i16>,
+    /// The front matter's language.
+    pub(super) language: Option<String>,
     /// The front matter as JSON text.
     pub(super) front_matter: Option<String>,
     /// Why the front matter could not be read.
@@ -19,6 +27,8 @@ pub(super) struct Card {
     pub(super) raw: String,
     /// The text after the front matter.
     pub(super) body: String,
+    /// The images that it shows.
+    pub(super) images: Vec<Reference>,
 }
 
 impl Card {
@@ -33,13 +43,27 @@ impl Card {
         let title = map.get("title").and_then(plain);
         let title = title.unwrap_or_else(|| path::stem_and_extension(path).0.to_owned());
         let tags = map.get("tags").map(tags).unwrap_or_default();
+        let difficulty = map.get("difficulty").and_then(difficulty);
+        let language = map.get("language").and_then(plain).filter(|text| is_language(text));
         let front_matter = (!map.is_empty()).then(|| Value::Object(map).to_string());
         let body = parts.body.to_owned();
-        Self { title, tags, front_matter, front_matter_error, raw, body }
+        let images = references::images(path, &body);
+        Self {
+            title,
+            tags,
+            difficulty,
+            language,
+            front_matter,
+            front_matter_error,
+            raw,
+            body,
+            images,
+        }
     }
 }
 
-fn tags(value: &Value) -> Vec<String> {
+/// A list, or one text with commas.
+pub(super) fn tags(value: &Value) -> Vec<String> {
     match value {
         Value::Array(values) => values.iter().filter_map(plain).collect(),
         Value::String(text) => text
@@ -52,8 +76,24 @@ fn tags(value: &Value) -> Vec<String> {
     }
 }
 
+/// A whole number, also in quotes; what is beyond 1 and 5 counts as one of these.
+fn difficulty(value: &Value) -> Option<i16> {
+    let number = match value {
+        Value::Number(number) => number.as_i64()?,
+        Value::String(text) => text.trim().parse().ok()?,
+        _ => return None,
+    };
+    i16::try_from(number.clamp(1, 5)).ok()
+}
+
+/// Whether it looks like a tag of a language, such as `en` or `it-CH`.
+fn is_language(text: &str) -> bool {
+    text.len() <= MAX_LANGUAGE
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+
 /// A scalar as text; `2024` and `true` are titles and tags as good as any.
-fn plain(value: &Value) -> Option<String> {
+pub(super) fn plain(value: &Value) -> Option<String> {
     let text = match value {
         Value::String(text) => text.trim().to_owned(),
         Value::Number(number) => number.to_string(),
@@ -80,6 +120,34 @@ mod tests {
             card.front_matter.as_deref(),
             Some(r#"{"tags":["legs",2024,"",["x"]],"title":" Squat è "}"#)
         );
+    }
+
+    #[test]
+    fn difficulty_is_a_number_from_1_to_5_and_language_a_tag_or_they_are_not_there() {
+        for (yaml, expected) in [
+            ("difficulty: 4", (Some(4), None)),
+            ("difficulty: '2'", (Some(2), None)),
+            ("difficulty: 0", (Some(1), None)),
+            ("difficulty: 99", (Some(5), None)),
+            ("difficulty: hard", (None, None)),
+            ("difficulty: 2.5", (None, None)),
+            ("language: it-CH", (None, Some("it-CH"))),
+            ("language: [en]", (None, None)),
+            ("language: 'en; drop'", (None, None)),
+            ("title: x", (None, None)),
+        ] {
+            let card = card(&format!("---\n{yaml}\n---\n"));
+            assert_eq!((card.difficulty, card.language.as_deref()), expected, "{yaml}");
+        }
+    }
+
+    #[test]
+    fn formulas_stay_as_they_are_written() {
+        let body =
+            "Euler: $e^{i\\pi} + 1 = 0$\n\n$$\n\\sum_{n=1}^\\infty \\frac{1}{n^2}\n$$\n\\(x\\) <b>";
+        let card = card(&format!("---\ntitle: $x$\n---\n{body}"));
+        assert_eq!((card.title.as_str(), card.body.as_str()), ("$x$", body));
+        assert!(card.raw.ends_with(body));
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! What a file is, by its name and its first bytes. Nothing is decoded.
+//! What a file is, by its name and its content.
 
-use super::path;
+use super::images::{self, Image};
+use super::{deck, path, rules, svg};
 
 /// What is done with a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,6 +10,12 @@ pub(super) enum FileKind {
     Card,
     /// An image that cards may show.
     Image,
+    /// The description of a deck.
+    Deck,
+    /// Ignore rules.
+    Rules,
+    /// The description of the repository.
+    Readme,
     /// Anything else: only noted.
     Other,
 }
@@ -19,76 +26,116 @@ impl FileKind {
         match self {
             Self::Card => "card",
             Self::Image => "image",
+            Self::Deck => "deck",
+            Self::Rules => "rules",
+            Self::Readme => "readme",
             Self::Other => "other",
         }
     }
 }
 
-/// Whether a file of this name is a card. The name alone decides, so that a delete, which brings
-/// no content, decides alike.
-pub(super) fn is_card(path: &str) -> bool {
-    path::stem_and_extension(path).1.as_deref() == Some("md")
-        && !path::is_about_the_repository(path)
+/// What a file is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Classified {
+    pub(super) kind: FileKind,
+    pub(super) media_type: &'static str,
+    /// For an image: what it is like.
+    pub(super) image: Option<Image>,
+    /// Why the file is not what its name says.
+    pub(super) problem: Option<String>,
 }
 
-/// What a file is. An image is one only if its bytes agree with its name: a page of HTML that is
-/// called `.png` must never be served as an image.
-pub(super) fn classify(path: &str, content: &[u8], text: bool) -> (FileKind, &'static str) {
+impl Classified {
+    fn plain(kind: FileKind, media_type: &'static str) -> Self {
+        Self { kind, media_type, image: None, problem: None }
+    }
+}
+
+/// What a file of this name is meant to be. The name alone decides, so that a delete, which brings
+/// no content, decides alike; only whether an image is one, its content says.
+pub(super) fn meant(path: &str) -> FileKind {
     let extension = path::stem_and_extension(path).1.unwrap_or_default();
-    if is_card(path) {
-        return (FileKind::Card, "text/markdown");
-    }
     match extension.as_str() {
-        "png" | "jpg" | "jpeg" | "gif" | "webp" => match raster(content) {
-            Some(media_type) => (FileKind::Image, media_type),
-            None => (FileKind::Other, "application/octet-stream"),
-        },
-        // Docora sends SVG as text, like any other text.
-        "svg" if begins_like_svg(content) => (FileKind::Image, "image/svg+xml"),
-        "md" => (FileKind::Other, "text/markdown"),
-        _ if text => (FileKind::Other, "text/plain"),
-        _ => (FileKind::Other, "application/octet-stream"),
+        _ if rules::is_rules(path) => FileKind::Rules,
+        _ if path.eq_ignore_ascii_case("readme.md") => FileKind::Readme,
+        _ if path::is_about_the_repository(path) => FileKind::Other,
+        _ if deck::is_deck(path) => FileKind::Deck,
+        "md" => FileKind::Card,
+        "png" | "jpg" | "jpeg" | "gif" | "webp" | "svg" => FileKind::Image,
+        _ => FileKind::Other,
     }
 }
 
-fn raster(content: &[u8]) -> Option<&'static str> {
-    let webp = content.starts_with(b"RIFF") && content.get(8..12) == Some(b"WEBP");
-    match content {
-        _ if content.starts_with(b"\x89PNG\r\n\x1a\n") => Some("image/png"),
-        _ if content.starts_with(b"\xff\xd8\xff") => Some("image/jpeg"),
-        _ if content.starts_with(b"GIF87a") || content.starts_with(b"GIF89a") => Some("image/gif"),
-        _ if webp => Some("image/webp"),
-        _ => None,
-    }
+/// What a file is. An image is one only if it can be read as one: a page of HTML that is called
+/// `.png` must never be served as an image.
+pub(super) fn classify(path: &str, content: &[u8], text: bool) -> Classified {
+    let extension = path::stem_and_extension(path).1.unwrap_or_default();
+    let kind = meant(path);
+    let media_type = match kind {
+        FileKind::Card | FileKind::Readme => "text/markdown",
+        FileKind::Deck => "application/yaml",
+        FileKind::Image => {
+            let read = match extension.as_str() {
+                "svg" => svg::inspect(content),
+                _ => images::inspect(content),
+            };
+            return match read {
+                Ok(image) => Classified {
+                    media_type: image.media_type,
+                    image: Some(image),
+                    ..Classified::plain(kind, "")
+                },
+                Err(problem) => {
+                    // Only SVG is text.
+                    let media_type = unknown(text && extension == "svg");
+                    let problem = Some(problem);
+                    Classified { problem, ..Classified::plain(FileKind::Other, media_type) }
+                }
+            };
+        }
+        FileKind::Rules => "text/plain",
+        FileKind::Other if extension == "md" => "text/markdown",
+        FileKind::Other => unknown(text),
+    };
+    Classified::plain(kind, media_type)
 }
 
-fn begins_like_svg(content: &[u8]) -> bool {
-    let start = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content).trim_ascii_start();
-    [&b"<svg"[..], b"<?xml", b"<!--", b"<!DOCTYPE svg"].iter().any(|tag| start.starts_with(tag))
+fn unknown(text: bool) -> &'static str {
+    if text { "text/plain" } else { "application/octet-stream" }
 }
 
 #[cfg(test)]
 mod tests {
+    use image::ImageFormat;
+
+    use super::super::images::tests::encoded;
     use super::*;
 
     #[test]
-    fn an_image_is_one_only_if_its_bytes_agree() {
+    fn the_name_says_what_a_file_is_meant_to_be_and_an_image_must_be_one() {
+        let gif = &*encoded(2, 1, ImageFormat::Gif);
         for (path, content, text, expected) in [
-            ("a.png", &b"\x89PNG\r\n\x1a\nxx"[..], false, (FileKind::Image, "image/png")),
-            ("a.PNG", b"\xff\xd8\xff\xe0", false, (FileKind::Image, "image/jpeg")),
-            ("a.gif", b"GIF89a", false, (FileKind::Image, "image/gif")),
-            ("a.webp", b"RIFF\0\0\0\0WEBPVP8 ", false, (FileKind::Image, "image/webp")),
+            ("a.GIF", gif, false, (FileKind::Image, "image/gif")),
+            ("a.png", gif, false, (FileKind::Image, "image/gif")),
             ("a.png", b"<html>", true, (FileKind::Other, "application/octet-stream")),
-            ("a.jpg", b"", true, (FileKind::Other, "application/octet-stream")),
-            ("a.svg", b" <svg xmlns=''/>", true, (FileKind::Image, "image/svg+xml")),
+            ("a.png", b"<html>", false, (FileKind::Other, "application/octet-stream")),
+            ("a.jpg", &b""[..], true, (FileKind::Other, "application/octet-stream")),
+            ("a.svg", b"<svg/>", true, (FileKind::Image, "image/svg+xml")),
             ("a.svg", b"<html>", true, (FileKind::Other, "text/plain")),
             ("a.md", b"# A", true, (FileKind::Card, "text/markdown")),
-            ("README.md", b"# A", true, (FileKind::Other, "text/markdown")),
-            ("a.bin", b"\x89PNG\r\n\x1a\n", false, (FileKind::Other, "application/octet-stream")),
-            ("deck.yaml", b"a: 1", true, (FileKind::Other, "text/plain")),
+            ("README.md", b"# A", true, (FileKind::Readme, "text/markdown")),
+            ("docs/readme.md", b"# A", true, (FileKind::Other, "text/markdown")),
+            (".github/a.gif", gif, false, (FileKind::Other, "application/octet-stream")),
+            ("a.bin", gif, false, (FileKind::Other, "application/octet-stream")),
+            ("x/deck.yaml", b"a: 1", true, (FileKind::Deck, "application/yaml")),
+            ("x/.lumioignore", b"", true, (FileKind::Rules, "text/plain")),
             ("md", b"", true, (FileKind::Other, "text/plain")),
         ] {
-            assert_eq!(classify(path, content, text), expected, "{path}");
+            let media = classify(path, content, text);
+            assert_eq!((media.kind, media.media_type), expected, "{path}");
+            assert_eq!(media.image.is_some(), expected.0 == FileKind::Image, "{path}");
+            let is_none = meant(path) == FileKind::Image && media.kind != FileKind::Image;
+            assert_eq!(media.problem.is_some(), is_none, "{path}");
         }
     }
 }

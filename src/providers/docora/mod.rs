@@ -24,6 +24,8 @@ use self::content::{Encoded, Slice};
 use self::handler::DocoraHandler;
 use self::payload::{Action, Fault, File, News, Payload};
 use self::registry::{ApiUrl, Registration};
+use self::store_image::Keeper;
+use self::upkeep::ObjectUpkeep;
 use super::{Built, Draft, Entry, OptionsError, SourceSpec};
 use crate::gate::{
     Chunk, Envelope, EventKey, Examination, Lane, Layout, Manifest, Named, Part, Proof, Provider,
@@ -33,21 +35,39 @@ use crate::gate::{
 
 mod card;
 mod content;
+mod deck;
+mod effects;
 mod frontmatter;
 mod handler;
+mod images;
 mod media;
 mod path;
 mod payload;
 mod redact;
+mod references;
 pub mod registry;
+mod rendition;
+mod rules;
+mod store_image;
+mod svg;
 mod tables;
+mod upkeep;
 mod wire;
 
 /// The catalogue's entry.
 pub(super) const ENTRY: Entry = Entry {
     name: "docora",
     summary: "Docora: files of watched repositories, in chunks when large",
-    tables: &["docora_repositories", "docora_files", "docora_cards"],
+    tables: &[
+        "docora_repositories",
+        "docora_files",
+        "docora_cards",
+        "docora_card_images",
+        "docora_decks",
+        "docora_ignore_rules",
+        "docora_images",
+        "docora_objects",
+    ],
     max_body: MAX_BODY,
     max_age: super::FRESH,
     build,
@@ -56,6 +76,9 @@ pub(super) const ENTRY: Entry = Entry {
 
 /// A text file comes in one request whatever its size: 25 MiB of text, and what JSON adds to it.
 const MAX_BODY: usize = 32 * 1024 * 1024;
+
+/// What a rendition's width may be.
+const RENDITION_WIDTHS: std::ops::RangeInclusive<u32> = 16..=8192;
 
 const APP_ID: &str = "x-docora-app-id";
 const SIGNATURE: &str = "x-docora-signature";
@@ -80,6 +103,8 @@ struct Options {
     registration: Registration,
     /// Where Docora's own interface is: only `sealpost docora` calls it.
     api_url: Option<ApiUrl>,
+    /// Images that are wider get a smaller rendition of this width, in pixels.
+    rendition_width: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -100,15 +125,27 @@ impl TryFrom<String> for AppId {
 }
 
 fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
-    let Options { app_id, registration, api_url } = spec.options()?;
+    let Options { app_id, registration, api_url, rendition_width } = spec.options()?;
+    if rendition_width.is_some_and(|width| !RENDITION_WIDTHS.contains(&width)) {
+        return Err(OptionsError("`rendition_width` must be from 16 to 8192".to_owned()));
+    }
     let unreachable = registration == Registration::Required && api_url.is_none();
     let warning = "no repository can be registered, and so none is let in: there is no `api_url`";
     let warnings = unreachable.then(|| warning.to_owned()).into_iter().collect();
+    let objects = &spec.services.objects;
     Ok(Built {
         provider: Arc::new(Docora { app_id, transfer_limits: spec.transfer_limits }),
-        handlers: vec![Arc::new(DocoraHandler { registration })],
+        handlers: vec![Arc::new(DocoraHandler {
+            registration,
+            keeper: Keeper { objects: objects.clone(), rendition_width },
+        })],
         registry: None,
         api: None,
+        upkeep: Some(Arc::new(ObjectUpkeep {
+            source: spec.name.clone(),
+            tenant: spec.tenant.clone(),
+            objects: objects.clone(),
+        })),
         warnings,
     })
 }

@@ -52,6 +52,11 @@ pub(super) fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
+/// The folder of the file; empty for the root.
+pub(super) fn folder(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
 /// The file name without its extension, and the extension in lower case, if there is one.
 pub(super) fn stem_and_extension(path: &str) -> (&str, Option<String>) {
     match file_name(path).rsplit_once('.') {

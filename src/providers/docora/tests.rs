@@ -15,6 +15,7 @@ const SLICES: [&str; 2] = ["ABkyS2R9", "lq/I4Q=="];
 fn spec(options: &str) -> SourceSpec {
     SourceSpec {
         name: "cards".into(),
+        tenant: "default".into(),
         options: toml::from_str(options).unwrap(),
         token: None,
         transfer_limits: TransferLimits { chunks: 64, bytes: 25 << 20 },

@@ -104,6 +104,7 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
         handlers: vec![Arc::new(StripeHandler { livemode, account, api })],
         registry: None,
         api: None,
+        upkeep: None,
         warnings: Vec::new(),
     })
 }
@@ -318,6 +319,7 @@ mod tests {
     fn built(options: &str, key: Option<&str>) -> Result<Built, OptionsError> {
         build(&SourceSpec {
             name: "billing".into(),
+            tenant: "default".into(),
             options: options.parse().unwrap(),
             token: key.map(|key| Secret::new(key).unwrap()),
             transfer_limits: crate::gate::TransferLimits { chunks: 1, bytes: 1 },

@@ -17,6 +17,9 @@ use crate::harness::{Builder, Gateway};
 
 const TOKEN: &str = "/api/webhooks/123456789/s3cret-t0ken-of-the-channel";
 
+/// The way to a server of the test's own.
+const LOOPBACK: &str = "[outbound]\nallow = [\"127.0.0.0/8\"]\n";
+
 /// A file that holds the channel's address.
 fn address(url: &str) -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -26,7 +29,7 @@ fn address(url: &str) -> tempfile::NamedTempFile {
 
 fn telling(builder: Builder, address: &tempfile::NamedTempFile) -> Builder {
     let path = address.path().display();
-    builder.more_config(&format!("\n[alerts]\ndiscord = {{ file = \"{path}\" }}\n"))
+    builder.more_config(&format!("\n{LOOPBACK}[alerts]\ndiscord = {{ file = \"{path}\" }}\n"))
 }
 
 /// A channel that takes every message, and a gateway that tells it.
@@ -200,7 +203,8 @@ async fn the_commands_list_what_there_is_and_try_the_channel() {
     let web = Web::start(async |_| Reply::empty(204)).await;
     let address = address(&web.url(TOKEN));
     let gateway = telling(Gateway::builder(), &address).start().await;
-    let config = format!("[alerts]\ndiscord = {{ file = \"{}\" }}\n", address.path().display());
+    let path = address.path().display();
+    let config = format!("{LOOPBACK}[alerts]\ndiscord = {{ file = \"{path}\" }}\n");
     let program = Program::beside_with(&gateway, &config).await;
     let run = program.run(&["alerts", "list"]);
     assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{}", run.stderr);
@@ -247,7 +251,7 @@ async fn a_gateway_that_runs_tells_by_itself_and_logs_no_address() {
     raise(gateway.store(), "a", "broken").await;
     let config = format!(
         "[ingest]\nlisten = \"127.0.0.1:0\"\n[operator]\nlisten = \"127.0.0.1:0\"\n\
-         [alerts]\nevery = \"100ms\"\ndiscord = {{ file = \"{}\" }}\n",
+         {LOOPBACK}[alerts]\nevery = \"100ms\"\ndiscord = {{ file = \"{}\" }}\n",
         address.path().display()
     );
     let program = Program::beside_with(&gateway, &config).await;

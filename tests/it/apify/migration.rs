@@ -102,6 +102,7 @@ fn the_configuration_of_the_page_is_one() {
         let entry = sealpost::providers::find(&source.provider).unwrap();
         let built = (entry.build)(&sealpost::providers::SourceSpec {
             name: source.name.clone(),
+            tenant: "default".into(),
             options: source.options.clone(),
             token: None,
             transfer_limits: sealpost::gate::TransferLimits { chunks: 1, bytes: 1 },

@@ -52,7 +52,7 @@ const CONFIG: &str = r#"
 "#;
 
 /// `sealpost`, running.
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
     log: Arc<Mutex<String>>,
     /// Held by whoever does not want its log to be read.
@@ -61,14 +61,14 @@ pub(super) struct Process {
 }
 
 /// A process that is `sealpost serve`, and listens.
-pub(super) struct Server {
-    pub(super) process: Process,
-    pub(super) remote: Remote,
+pub(crate) struct Server {
+    pub(crate) process: Process,
+    pub(crate) remote: Remote,
 }
 
 /// The way to a gateway.
 #[derive(Clone)]
-pub(super) struct Remote {
+pub(crate) struct Remote {
     ingest: SocketAddr,
     operator: SocketAddr,
     client: reqwest::Client,
@@ -76,7 +76,7 @@ pub(super) struct Remote {
 
 impl Process {
     /// Starts `sealpost` with these arguments.
-    pub(super) fn start(arguments: &[&str], database_url: Option<&str>, more_config: &str) -> Self {
+    pub(crate) fn start(arguments: &[&str], database_url: Option<&str>, more_config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("config.toml");
         std::fs::write(&config, format!("{CONFIG}{more_config}")).unwrap();
@@ -111,31 +111,31 @@ impl Process {
         Self { child, log, reading, folder }
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    pub(super) fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 
     /// Nobody reads its log while this is held.
-    pub(super) async fn unread(&self) -> OwnedMutexGuard<()> {
+    pub(crate) async fn unread(&self) -> OwnedMutexGuard<()> {
         Arc::clone(&self.reading).lock_owned().await
     }
 
-    pub(super) fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = self.child.id().expect("it has not ended").try_into().unwrap();
         kill(Pid::from_raw(pid), signal).unwrap();
     }
 
     /// kill -9.
-    pub(super) async fn kill(mut self) {
+    pub(crate) async fn kill(mut self) {
         self.child.kill().await.unwrap();
     }
 
     /// Waits for its end.
-    pub(super) async fn ended(&mut self, within: Duration) -> ExitStatus {
+    pub(crate) async fn ended(&mut self, within: Duration) -> ExitStatus {
         let ended = tokio::time::timeout(within, self.child.wait()).await;
         ended
             .unwrap_or_else(|_| panic!("it did not end within {within:?}:\n{}", self.log()))
@@ -145,12 +145,12 @@ impl Process {
 
 impl Server {
     /// Starts the gateway on this database and waits until it listens.
-    pub(super) async fn start(database_url: &str) -> Self {
+    pub(crate) async fn start(database_url: &str) -> Self {
         Self::start_with(Some(database_url), "").await
     }
 
     /// As [`Server::start`], with more in its configuration, and perhaps no database.
-    pub(super) async fn start_with(database_url: Option<&str>, more_config: &str) -> Self {
+    pub(crate) async fn start_with(database_url: Option<&str>, more_config: &str) -> Self {
         let mut process = Process::start(&["serve"], database_url, more_config);
         let line = wait_for("the gateway listens", async || {
             if let Some(status) = process.child.try_wait().unwrap() {
@@ -167,14 +167,14 @@ impl Server {
     }
 
     /// kill -9.
-    pub(super) async fn kill(mut self) {
+    pub(crate) async fn kill(mut self) {
         self.process.child.kill().await.unwrap();
     }
 }
 
 impl Remote {
     /// One request; `None` when it was not answered.
-    pub(super) async fn send(&self, path: &str, body: &Value) -> Option<(u16, Value)> {
+    pub(crate) async fn send(&self, path: &str, body: &Value) -> Option<(u16, Value)> {
         let body = body.to_string();
         let url = format!("http://{}/hooks/{path}", self.ingest);
         let mut request = self.client.post(url).body(body.clone());
@@ -188,7 +188,7 @@ impl Remote {
     }
 
     /// One request that the test does not wait for yet.
-    pub(super) fn begin(
+    pub(crate) fn begin(
         &self,
         path: &'static str,
         body: &Value,
@@ -198,7 +198,7 @@ impl Remote {
     }
 
     /// The status of the readiness page; 0 when nobody answers.
-    pub(super) async fn readyz(&self) -> u16 {
+    pub(crate) async fn readyz(&self) -> u16 {
         let url = format!("http://{}/readyz", self.operator);
         self.client.get(url).send().await.map_or(0, |response| response.status().as_u16())
     }
@@ -225,7 +225,7 @@ fn sign(path: &str, body: &[u8]) -> Vec<(String, String)> {
 }
 
 /// A payment of its own: handled, it is one row of `stripe_payments`.
-pub(super) fn payment(number: usize) -> Value {
+pub(crate) fn payment(number: usize) -> Value {
     json!({
         "id": format!("evt_{number}"), "object": "event", "type": "checkout.session.completed",
         "created": 1_763_600_000, "livemode": false, "account": "acct_a",
@@ -238,7 +238,7 @@ pub(super) fn payment(number: usize) -> Value {
 }
 
 /// Looks again and again until there is something, for a while.
-pub(super) async fn wait_for<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn wait_for<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let looking = async {
         loop {
             if let Some(found) = look().await {

@@ -19,14 +19,14 @@ pub(super) async fn watch_payments(database: &Target) {
 }
 
 /// The leases of a gateway that was killed run out now.
-pub(super) async fn expire_leases(database: &Target) {
+pub(crate) async fn expire_leases(database: &Target) {
     let expire = "UPDATE deliveries SET lease_expires_at = clock_timestamp() - interval '1 second' \
                   WHERE state = 'leased'";
     sql::execute(database, expire).await;
 }
 
 /// Waits until every delivery is done or dead.
-pub(super) async fn settled(database: &Target) {
+pub(crate) async fn settled(database: &Target) {
     let query = "SELECT count(*) FROM deliveries WHERE state NOT IN ('done', 'dead')";
     let all = async || (sql::number(database, query).await == 0).then_some(());
     wait_for("every delivery comes to its end", all).await;

@@ -8,10 +8,10 @@
 
 mod clients;
 mod commits;
-mod driver;
+pub(crate) mod driver;
 mod handlers;
 mod kill;
-mod ledger;
+pub(crate) mod ledger;
 mod outages;
 mod proxy;
 mod sharing;

@@ -17,6 +17,7 @@ use sealpost::config::{Config, Environment};
 use sealpost::dispatch::{Dispatcher, Handler, Housekeeping};
 use sealpost::gate::Secret;
 use sealpost::lifecycle::Shutdown;
+use sealpost::objects::{Objects, Place};
 use sealpost::operator::DeadLetters;
 use sealpost::providers::{self, Draft};
 use sealpost::store::{Store, Target};
@@ -48,6 +49,7 @@ pub(crate) struct Builder {
     config: String,
     target: Option<Target>,
     handler: Option<Arc<dyn Handler>>,
+    objects: Place,
     draw: f64,
     unfinished: bool,
     running: bool,
@@ -61,6 +63,7 @@ pub(crate) struct Gateway {
     ingest: SocketAddr,
     operator: SocketAddr,
     store: Store,
+    objects: Objects,
     dispatcher: Dispatcher,
     housekeeping: Housekeeping,
     alerter: Alerter,
@@ -117,6 +120,12 @@ impl Builder {
         self
     }
 
+    /// Objects are kept here, and not only until the test ends.
+    pub(crate) fn objects(mut self, place: Place) -> Self {
+        self.objects = place;
+        self
+    }
+
     /// The test itself says what is left unfinished.
     pub(crate) fn leaves_work(mut self) -> Self {
         self.unfinished = true;
@@ -136,7 +145,8 @@ impl Builder {
             Some(target) => target,
             None => database::fresh().await,
         };
-        let config = load(&self.config);
+        let mut config = load(&self.config);
+        config.objects = self.objects;
         let clock = Arc::new(ManualClock::at(START));
         let (handler, draw) = (self.handler, self.draw);
         let parts = Parts {
@@ -150,6 +160,7 @@ impl Builder {
         let app = App::build(&config, target.clone(), &parts).expect("a gateway");
         let (ingest, operator) = app.addresses();
         let (store, housekeeping) = (app.store().clone(), app.housekeeping().clone());
+        let objects = app.objects().clone();
         let (desk, alerter) = (app.dead_letters().clone(), app.alerter().clone());
         let dispatcher = app.dispatcher().expect("dispatch is on").clone();
         let shutdown = Shutdown::default();
@@ -171,6 +182,7 @@ impl Builder {
             ingest,
             operator,
             store,
+            objects,
             dispatcher,
             housekeeping,
             alerter,
@@ -194,6 +206,7 @@ impl Gateway {
             config,
             target: None,
             handler: None,
+            objects: Place::Memory,
             draw: 0.5,
             unfinished: false,
             running: false,
@@ -317,6 +330,10 @@ impl Gateway {
 
     pub(crate) fn store(&self) -> &Store {
         &self.store
+    }
+
+    pub(crate) fn objects(&self) -> &Objects {
+        &self.objects
     }
 
     pub(crate) fn target(&self) -> &Target {
@@ -460,5 +477,7 @@ fn load(text: &str) -> Config {
     let path = folder.path().join("config.toml");
     std::fs::write(&path, text).expect("a file");
     let environment: Environment = SECRETS.iter().copied().collect();
-    Config::load(&path, &environment).expect("a configuration")
+    let mut config = Config::load(&path, &environment).expect("a configuration");
+    config.objects = Place::Memory;
+    config
 }

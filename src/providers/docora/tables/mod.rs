@@ -2,12 +2,26 @@
 //!
 //! Every write first takes the lock on its repository's row, by inserting or updating it. Writes
 //! about one repository are therefore serial, whatever lanes they come from: two of them cannot
-//! deadlock, and the count of cards needs no counting.
+//! deadlock, and what one of them reads about it stays so until it commits.
+
+mod cards;
+mod decks;
+mod failures;
+mod images;
+mod objects;
+mod rules;
 
 use async_trait::async_trait;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
+
+pub(super) use cards::CardRow;
+pub(super) use decks::{DeckRow, ReadmeRow};
+pub(super) use failures::RecordFailure;
+pub(super) use images::{ImageRow, RenditionRow};
+pub(super) use objects::{Account, Removal};
+pub(super) use rules::RulesRow;
 
 use crate::store::{EffectError, Outcome, Tx, Write};
 
@@ -24,6 +38,8 @@ pub(super) struct RepositoryRow {
     pub(super) sent_at: OffsetDateTime,
     /// Whether it must have been registered.
     pub(super) must_be_registered: bool,
+    /// When the attempt began that writes this.
+    pub(super) started_at: OffsetDateTime,
 }
 
 /// The file as an event describes it.
@@ -35,25 +51,28 @@ pub(super) struct FileRow {
     pub(super) kind: &'static str,
     pub(super) media_type: &'static str,
     pub(super) lossy: bool,
+    pub(super) problem: Option<String>,
+    /// Whatever the rules of the repository say.
+    pub(super) always_ignored: bool,
     pub(super) commit_sha: String,
     pub(super) event_id: Uuid,
 }
 
-/// The card that a markdown file is.
-pub(super) struct CardRow {
-    pub(super) title: String,
-    pub(super) tags: Vec<String>,
-    pub(super) front_matter: Option<String>,
-    pub(super) front_matter_error: Option<String>,
-    pub(super) raw: String,
-    pub(super) body: String,
+/// What a file is beyond a file.
+pub(super) enum Detail {
+    None,
+    Card(Box<CardRow>),
+    Image(ImageRow),
+    Deck(DeckRow),
+    Rules(RulesRow),
+    Readme(ReadmeRow),
 }
 
 /// A file has this content now.
 pub(super) struct StoreFile {
     pub(super) repository: RepositoryRow,
     pub(super) file: FileRow,
-    pub(super) card: Option<CardRow>,
+    pub(super) detail: Detail,
 }
 
 /// A file is gone.
@@ -66,19 +85,11 @@ pub(super) struct DeleteFile {
     pub(super) event_id: Uuid,
 }
 
-/// A repository could not be read.
-pub(super) struct RecordFailure {
-    pub(super) repository: RepositoryRow,
-    pub(super) error_type: String,
-    pub(super) error_message: String,
-    pub(super) consecutive_failures: i64,
-    pub(super) cooldown_until: Option<OffsetDateTime>,
-}
-
 /// What is known about a file.
 struct Known {
     sha: String,
     content_sha: Option<String>,
+    kind: String,
     deleted: bool,
     sent_at: OffsetDateTime,
 }
@@ -86,26 +97,45 @@ struct Known {
 #[async_trait]
 impl Write for StoreFile {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Outcome, EffectError> {
-        let Self { repository, file, card } = self;
+        let Self { repository, file, detail } = self;
         repository.let_in(tx).await?;
         let connection = tx.connection();
         let known = repository.known(connection, &file.path).await?;
         if let Some(known) = &known {
             if known.sent_at > repository.sent_at {
+                if let Detail::Image(image) = detail {
+                    repository.leave_unused(connection, image).await?;
+                }
                 return Ok(Outcome::Unchanged);
             }
             let same =
                 known.content_sha.as_ref() == Some(&file.content_sha) && known.sha == file.sha;
             if same && !known.deleted {
                 repository.seen_again(connection, &file.path, &file.commit_sha).await?;
+                if let Detail::Image(image) = detail {
+                    // Its objects may be others than before: a rendition that is new.
+                    repository.put_image(connection, file, image, None).await?;
+                }
                 return Ok(Outcome::Unchanged);
             }
         }
-        repository.put_file(connection, file).await?;
-        if let Some(card) = card
-            && repository.put_card(connection, file, card).await?
-        {
-            repository.count_cards(connection, 1).await?;
+        let ignored = match detail {
+            Detail::Rules(_) | Detail::Readme(_) => false,
+            _ => file.always_ignored || repository.ignores(connection, &file.path).await?,
+        };
+        repository.put_file(connection, file, ignored).await?;
+        match detail {
+            Detail::None => {}
+            Detail::Card(card) => repository.put_card(connection, file, card, !ignored).await?,
+            Detail::Image(image) => {
+                repository.put_image(connection, file, image, Some(!ignored)).await?;
+            }
+            Detail::Deck(deck) => repository.put_deck(connection, file, deck, !ignored).await?,
+            Detail::Rules(rules) => repository.put_rules(connection, file, rules).await?,
+            Detail::Readme(readme) => repository.describe(connection, file, readme).await?,
+        }
+        if known.is_some_and(|known| known.kind == "image") && file.kind != "image" {
+            repository.remove_image(connection, &file.path).await?;
         }
         Ok(Outcome::Handled)
     }
@@ -117,7 +147,8 @@ impl Write for DeleteFile {
         let Self { repository, path, commit_sha, .. } = self;
         repository.let_in(tx).await?;
         let connection = tx.connection();
-        match repository.known(connection, path).await? {
+        let known = repository.known(connection, path).await?;
+        match &known {
             Some(known) if known.sent_at > repository.sent_at => return Ok(Outcome::Unchanged),
             Some(known) if known.deleted => {
                 repository.seen_again(connection, path, commit_sha).await?;
@@ -127,51 +158,14 @@ impl Write for DeleteFile {
             // dead letters for instance, must not bring the file back.
             None | Some(_) => self.mark(connection).await?,
         }
-        if repository.withdraw_card(connection, path).await? {
-            repository.count_cards(connection, -1).await?;
+        match known.as_ref().map(|known| known.kind.as_str()) {
+            Some("card") => repository.withdraw_card(connection, path).await?,
+            Some("image") => repository.remove_image(connection, path).await?,
+            Some("deck") => repository.remove_deck(connection, path).await?,
+            Some("rules") => repository.lift_rules(connection, path).await?,
+            Some("readme") => repository.forget_description(connection, path).await?,
+            _ => {}
         }
-        Ok(Outcome::Handled)
-    }
-}
-
-#[async_trait]
-impl Write for RecordFailure {
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Outcome, EffectError> {
-        let repository = &self.repository;
-        repository.check_registered(tx.connection()).await?;
-        let written = sqlx::query!(
-            "INSERT INTO docora_repositories AS known
-                 (source, repository_id, github_url, owner, name, status, error_type,
-                  error_message, error_at, consecutive_failures, cooldown_until)
-             VALUES ($1, $2, $3, $4, $5, 'sync_failed', $6, $7, $8, $9, $10)
-             ON CONFLICT (source, repository_id) DO UPDATE SET
-                 github_url           = excluded.github_url,
-                 owner                = excluded.owner,
-                 name                 = excluded.name,
-                 status               = excluded.status,
-                 error_type           = excluded.error_type,
-                 error_message        = excluded.error_message,
-                 error_at             = excluded.error_at,
-                 consecutive_failures = excluded.consecutive_failures,
-                 cooldown_until       = excluded.cooldown_until
-             WHERE coalesce(greatest(known.last_sync_at, known.error_at) <= excluded.error_at, true)",
-            repository.source,
-            repository.repository_id,
-            repository.github_url,
-            repository.owner,
-            repository.name,
-            self.error_type,
-            self.error_message,
-            repository.sent_at,
-            self.consecutive_failures,
-            self.cooldown_until,
-        )
-        .execute(tx.connection())
-        .await?;
-        if written.rows_affected() == 0 {
-            return Ok(Outcome::Unchanged);
-        }
-        super::registry::failed(tx, repository, &self.error_message).await?;
         Ok(Outcome::Handled)
     }
 }
@@ -180,8 +174,9 @@ impl DeleteFile {
     async fn mark(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         sqlx::query!(
             "INSERT INTO docora_files
-                 (source, repository_id, path, sha, kind, lossy, deleted, commit_sha, sent_at, event_id)
-             VALUES ($1, $2, $3, $4, $5, false, true, $6, $7, $8)
+                 (source, repository_id, path, sha, kind, lossy, ignored, deleted, commit_sha, sent_at,
+                  event_id)
+             VALUES ($1, $2, $3, $4, $5, false, false, true, $6, $7, $8)
              ON CONFLICT (source, repository_id, path) DO UPDATE SET
                  deleted    = true,
                  commit_sha = excluded.commit_sha,
@@ -251,7 +246,7 @@ impl RepositoryRow {
     ) -> Result<Option<Known>, sqlx::Error> {
         sqlx::query_as!(
             Known,
-            "SELECT sha, content_sha, deleted, sent_at FROM docora_files
+            "SELECT sha, content_sha, kind, deleted, sent_at FROM docora_files
              WHERE source = $1 AND repository_id = $2 AND path = $3",
             self.source,
             self.repository_id,
@@ -287,12 +282,13 @@ impl RepositoryRow {
         &self,
         connection: &mut PgConnection,
         file: &FileRow,
+        ignored: bool,
     ) -> Result<(), sqlx::Error> {
         sqlx::query!(
             "INSERT INTO docora_files
                  (source, repository_id, path, sha, content_sha, size, kind, media_type, lossy,
-                  deleted, commit_sha, sent_at, event_id)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, false, $10, $11, $12)
+                  problem, ignored, deleted, commit_sha, sent_at, event_id)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, false, $12, $13, $14)
              ON CONFLICT (source, repository_id, path) DO UPDATE SET
                  sha         = excluded.sha,
                  content_sha = excluded.content_sha,
@@ -300,6 +296,8 @@ impl RepositoryRow {
                  kind        = excluded.kind,
                  media_type  = excluded.media_type,
                  lossy       = excluded.lossy,
+                 problem     = excluded.problem,
+                 ignored     = excluded.ignored,
                  deleted     = false,
                  commit_sha  = excluded.commit_sha,
                  sent_at     = excluded.sent_at,
@@ -313,85 +311,11 @@ impl RepositoryRow {
             file.kind,
             file.media_type,
             file.lossy,
+            file.problem,
+            ignored,
             file.commit_sha,
             self.sent_at,
             file.event_id,
-        )
-        .execute(connection)
-        .await?;
-        Ok(())
-    }
-
-    /// Writes a card; says whether there was none available before.
-    async fn put_card(
-        &self,
-        connection: &mut PgConnection,
-        file: &FileRow,
-        card: &CardRow,
-    ) -> Result<bool, sqlx::Error> {
-        sqlx::query_scalar!(
-            r#"WITH before AS (
-                   SELECT source_available FROM docora_cards
-                   WHERE source = $1 AND repository_id = $2 AND path = $3
-               )
-               INSERT INTO docora_cards
-                   (source, repository_id, path, title, tags, front_matter, front_matter_error,
-                    raw, body, content_hash, source_available)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, true)
-               ON CONFLICT (source, repository_id, path) DO UPDATE SET
-                   title              = excluded.title,
-                   tags               = excluded.tags,
-                   front_matter       = excluded.front_matter,
-                   front_matter_error = excluded.front_matter_error,
-                   raw                = excluded.raw,
-                   body               = excluded.body,
-                   content_hash       = excluded.content_hash,
-                   source_available   = true
-               RETURNING NOT coalesce((SELECT source_available FROM before), false) AS "new!""#,
-            self.source,
-            self.repository_id,
-            file.path,
-            card.title,
-            &card.tags,
-            card.front_matter,
-            card.front_matter_error,
-            card.raw,
-            card.body,
-            file.content_sha,
-        )
-        .fetch_one(connection)
-        .await
-    }
-
-    /// Marks a card as no longer in the repository; says whether there was one.
-    async fn withdraw_card(
-        &self,
-        connection: &mut PgConnection,
-        path: &str,
-    ) -> Result<bool, sqlx::Error> {
-        let done = sqlx::query!(
-            "UPDATE docora_cards SET source_available = false
-             WHERE source = $1 AND repository_id = $2 AND path = $3 AND source_available",
-            self.source,
-            self.repository_id,
-            path,
-        )
-        .execute(connection)
-        .await?;
-        Ok(done.rows_affected() > 0)
-    }
-
-    async fn count_cards(
-        &self,
-        connection: &mut PgConnection,
-        change: i64,
-    ) -> Result<(), sqlx::Error> {
-        sqlx::query!(
-            "UPDATE docora_repositories SET cards_count = cards_count + $3
-             WHERE source = $1 AND repository_id = $2",
-            self.source,
-            self.repository_id,
-            change,
         )
         .execute(connection)
         .await?;

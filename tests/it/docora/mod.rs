@@ -1,5 +1,11 @@
 //! What Docora's events come to, from the request to the row.
 
+mod content;
+mod model;
+mod objects;
+mod repository;
+mod s3;
+
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 

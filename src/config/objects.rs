@@ -1,0 +1,88 @@
+//! Where objects go.
+
+use zeroize::Zeroizing;
+
+use super::{Environment, Objects, SecretRef};
+use crate::objects::{Place, S3};
+
+/// Where objects go; what cannot be is added to `wrong`.
+pub(super) fn place(
+    objects: &Objects,
+    environment: &Environment,
+    wrong: &mut Vec<String>,
+) -> Place {
+    let Some(s3) = &objects.s3 else { return Place::Folder(objects.dir.clone()) };
+    let mut key = |reference: &SecretRef, name: &str| {
+        let text = reference.resolve_text(environment);
+        text.unwrap_or_else(|why| {
+            wrong.push(format!("objects.s3: {name} {why}"));
+            Zeroizing::default()
+        })
+    };
+    let access_key = key(&s3.access_key, "access_key");
+    let secret_key = key(&s3.secret_key, "secret_key");
+    if s3.bucket.is_empty() {
+        wrong.push("objects.s3: bucket must not be empty".to_owned());
+    }
+    if let Some(url) = &s3.endpoint
+        && !["https://", "http://"].iter().any(|scheme| url.starts_with(scheme))
+    {
+        wrong.push("objects.s3: endpoint must begin with https:// or http://".to_owned());
+    }
+    Place::S3(S3 {
+        bucket: s3.bucket.clone(),
+        endpoint: s3.endpoint.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
+        region: s3.region.clone(),
+        access_key,
+        secret_key,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(text: &str) -> (Place, Vec<String>) {
+        let environment = [("ACCESS", "id"), ("SECRET", " key\n"), ("EMPTY", " ")];
+        let mut wrong = Vec::new();
+        let objects: Objects = toml::from_str(text).unwrap();
+        let place = place(&objects, &environment.into_iter().collect(), &mut wrong);
+        (place, wrong)
+    }
+
+    #[test]
+    fn a_bucket_takes_the_place_of_the_folder_and_its_keys_are_references() {
+        let (place, wrong) = resolve(
+            r#"
+                [s3]
+                bucket = "b"
+                endpoint = "http://127.0.0.1:9000/"
+                access_key = { env = "ACCESS" }
+                secret_key = { env = "SECRET" }
+            "#,
+        );
+        let Place::S3(s3) = &place else { panic!("{place:?}") };
+        assert_eq!((s3.access_key.as_str(), s3.secret_key.as_str()), ("id", "key"));
+        assert_eq!(s3.endpoint.as_deref(), Some("http://127.0.0.1:9000"));
+        assert!(!format!("{place:?}").contains("key"), "no secret is shown");
+        assert_eq!(wrong, [""; 0]);
+        assert!(matches!(resolve("").0, Place::Folder(_)));
+    }
+
+    #[test]
+    fn every_setting_of_a_bucket_that_cannot_be_is_named() {
+        let (_, wrong) = resolve(
+            r#"
+                [s3]
+                bucket = ""
+                endpoint = "ftp://x"
+                access_key = { env = "ABSENT" }
+                secret_key = { env = "EMPTY" }
+            "#,
+        );
+        let wrong = wrong.join("\n");
+        for part in ["`ABSENT` is not set", "`EMPTY` is empty", "bucket", "endpoint"] {
+            assert!(wrong.contains(part), "{part:?} is not in:\n{wrong}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! A smaller image for screens, of an image that is wide.
+
+use std::io::Cursor;
+
+use image::codecs::jpeg::JpegEncoder;
+use image::imageops::FilterType;
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageFormat};
+
+use super::images::{Image, format, guarded, reader};
+
+/// The quality of a JPEG, of 100.
+const QUALITY: u8 = 85;
+
+/// The size of a rendition that is `width` pixels wide; `None` for an image that is not wider, or
+/// that cannot be made smaller.
+pub(super) fn size(image: &Image, width: u32) -> Option<(u32, u32)> {
+    let (full_width, full_height) = image.size.filter(|_| image.still)?;
+    if full_width <= width {
+        return None;
+    }
+    let height = u64::from(full_height) * u64::from(width) / u64::from(full_width);
+    Some((width, u32::try_from(height.max(1)).ok()?))
+}
+
+/// Decodes an image and makes it this size. Takes its time: not for a thread that others wait for.
+///
+/// # Errors
+/// Why there is no rendition, in words.
+pub(super) fn render(content: &[u8], (width, height): (u32, u32)) -> Result<Vec<u8>, String> {
+    let format = format(content).ok_or("it is no image")?;
+    guarded(|| {
+        let mut decoder = reader(content, format).into_decoder().map_err(|e| e.to_string())?;
+        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+        let mut image = DynamicImage::from_decoder(decoder).map_err(|e| e.to_string())?;
+        image.apply_orientation(orientation);
+        let image = image.resize_exact(width, height, FilterType::Triangle);
+        let mut bytes = Cursor::new(Vec::new());
+        let written = if format == ImageFormat::Jpeg {
+            let encoder = JpegEncoder::new_with_quality(&mut bytes, QUALITY);
+            DynamicImage::from(image.to_rgb8()).write_with_encoder(encoder)
+        } else {
+            image.write_to(&mut bytes, format)
+        };
+        written.map_err(|error| error.to_string())?;
+        let bytes = bytes.into_inner();
+        if bytes.len() >= content.len() {
+            return Err("it would not be smaller".to_owned());
+        }
+        Ok(bytes)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::images::inspect;
+    use super::super::images::tests::{claiming, encoded};
+    use super::*;
+
+    #[test]
+    fn a_wide_image_is_made_smaller_in_its_own_format() {
+        for kind in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP] {
+            let content = encoded(90, 30, kind);
+            let image = inspect(&content).unwrap();
+            assert_eq!(size(&image, 30), Some((30, 10)));
+            let smaller = render(&content, (30, 10)).unwrap();
+            let rendered = inspect(&smaller).unwrap();
+            assert_eq!((rendered.media_type, rendered.size), (image.media_type, Some((30, 10))));
+        }
+    }
+
+    #[test]
+    fn what_is_narrow_or_moves_or_is_drawn_stays_as_it_is() {
+        let image = |size, still| Image { media_type: "image/png", size, still };
+        assert_eq!(size(&image(Some((30, 10)), true), 30), None);
+        assert_eq!(size(&image(Some((90, 10)), false), 30), None);
+        assert_eq!(size(&image(None, true), 30), None);
+        assert_eq!(size(&image(Some((9000, 1)), true), 30), Some((30, 1)));
+    }
+
+    #[test]
+    fn what_cannot_be_decoded_has_no_rendition_but_a_reason() {
+        // Its head claims more than there is.
+        assert!(render(&claiming(5_000, 5_000), (30, 30)).is_err());
+        assert!(render(b"<html>", (30, 30)).is_err());
+        let one = encoded(2, 1, ImageFormat::Png);
+        assert_eq!(render(&one, (2, 1)), Err("it would not be smaller".to_owned()));
+    }
+}
