@@ -306,7 +306,7 @@ async fn connections_that_are_killed_lose_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_takes_nothing_gives_up_its_seat_and_loses_nothing_when_it_goes_on() {
-    const COUNT: u32 = 40_000;
+    const COUNT: u32 = 20_000;
     let gateway = quick().config("[operator]\n", "[operator]\nstream_clients = 1\n").start().await;
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
