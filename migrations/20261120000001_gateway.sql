@@ -21,8 +21,10 @@ CREATE TABLE events (
     headers      bytea       NOT NULL,
     claims       bytea,
     envelope     bytea,
-    body         bytea       NOT NULL
+    body         bytea       NOT NULL,
+    xact         xid8        NOT NULL DEFAULT pg_current_xact_id()
 );
+CREATE INDEX events_by_xact ON events (xact);
 -- Bodies are mostly compressed or base64 already: compressing again costs and gains nothing, and
 -- stored plain they can be read in slices.
 ALTER TABLE events ALTER COLUMN body SET STORAGE EXTERNAL;
@@ -45,6 +47,7 @@ COMMENT ON COLUMN events.headers      IS 'The headers that are kept, as a JSON o
 COMMENT ON COLUMN events.claims       IS 'What the verified token says, where there is one, as JSON.';
 COMMENT ON COLUMN events.envelope     IS 'For a payload that came in chunks: its JSON without content and chunk number. Null otherwise.';
 COMMENT ON COLUMN events.body         IS 'The exact bytes that were received; for a payload that came in chunks, the decoded file.';
+COMMENT ON COLUMN events.xact         IS 'The transaction that inserted it: its place in the stream of changes.';
 
 CREATE TABLE event_keys (
     key          bytea       PRIMARY KEY,
@@ -159,17 +162,20 @@ CREATE TABLE attempts (
     number      integer     NOT NULL CHECK (number > 0),
     started_at  timestamptz NOT NULL,
     finished_at timestamptz NOT NULL,
-    result      text        NOT NULL CHECK (result IN ('done', 'retry', 'dead', 'lost')),
+    result      text        NOT NULL CHECK (result IN ('done', 'retry', 'held', 'dead', 'lost')),
     error       text,
+    xact        xid8        NOT NULL DEFAULT pg_current_xact_id(),
     PRIMARY KEY (delivery_id, number)
 );
+CREATE INDEX attempts_by_xact ON attempts (xact);
 COMMENT ON TABLE  attempts             IS 'What happened each time. Append-only, written in the transaction that settles.';
 COMMENT ON COLUMN attempts.delivery_id IS 'The delivery.';
 COMMENT ON COLUMN attempts.number      IS 'From 1, without gaps.';
 COMMENT ON COLUMN attempts.started_at  IS 'When the handler was called.';
 COMMENT ON COLUMN attempts.finished_at IS 'When it came back; for a lost attempt, when the loss was noticed.';
-COMMENT ON COLUMN attempts.result      IS 'done; retry: failed, due again later; dead: failed for good; lost: the lease ran out with no result.';
+COMMENT ON COLUMN attempts.result      IS 'done; retry: failed, due again later; held: the same while its destination is held back, and does not count; dead: failed for good; lost: the lease ran out with no result.';
 COMMENT ON COLUMN attempts.error       IS 'What went wrong, at most 8 KiB.';
+COMMENT ON COLUMN attempts.xact        IS 'The transaction that inserted it: its place in the stream of changes.';
 
 CREATE TABLE chunk_transfers (
     id            bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -11,6 +11,7 @@ pub mod store;
 
 pub mod alerts;
 pub mod api;
+pub mod destinations;
 pub mod dispatch;
 pub mod intake;
 pub mod operator;

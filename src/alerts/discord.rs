@@ -91,12 +91,16 @@ impl Discord {
         Self { outbound, webhook }
     }
 
-    /// Tells these alerts, in one message.
+    /// Tells these alerts, in one message. If Discord takes offence at it, their number alone is
+    /// told: one text must not keep all others from being told.
     ///
     /// # Errors
     /// [`NotTold`].
     pub async fn tell(&self, alerts: &[PendingAlert]) -> Result<(), NotTold> {
-        self.post(&message::of_alerts(alerts)).await
+        match self.post(&message::of_alerts(alerts)).await {
+            Err(NotTold::Refused(400..=499)) => self.post(&message::of_number(alerts.len())).await,
+            told => told,
+        }
     }
 
     /// Sends a message of the operator's own.

@@ -33,6 +33,11 @@ pub(super) fn of_alerts(alerts: &[PendingAlert]) -> String {
     message
 }
 
+/// A message that tells nothing but that there is something to know.
+pub(super) fn of_number(alerts: usize) -> String {
+    format!("\u{1f7e0} {alerts} that cannot be shown here: `sealpost alerts list`")
+}
+
 /// A message of the operator's own.
 pub(super) fn of_test(text: &str) -> String {
     format!("\u{2705} {}", quoted(text))

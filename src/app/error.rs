@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::destinations::DestinationError;
 use crate::gate::WeakSecret;
 use crate::outbound::OutboundError;
 use crate::providers::OptionsError;
@@ -34,6 +35,24 @@ pub enum BuildError {
         source_name: String,
         /// What is wrong.
         error: WeakSecret,
+    },
+    /// There cannot be such a destination.
+    #[error("destination `{name}` cannot be used")]
+    Destination {
+        /// The destination.
+        name: String,
+        /// What is wrong.
+        #[source]
+        error: DestinationError,
+    },
+    /// The URL of a destination is none.
+    #[error("destination `{name}`: its URL is none")]
+    DestinationUrl {
+        /// The destination.
+        name: String,
+        /// What is wrong.
+        #[source]
+        error: url::ParseError,
     },
     /// The client for requests of our own cannot be made.
     #[error(transparent)]

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::{Handle, Runtime};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
@@ -18,10 +19,11 @@ use crate::config::Config;
 use crate::dispatch::{
     DispatchSettings, Dispatcher, Draw, Handler, Housekeeping, RetryPolicy, TransferAges, Wakeup,
 };
-use crate::http::{self, Apis, Ingest, Operator, RequestIds};
+use crate::gate::Secret;
+use crate::http::{self, Apis, Door, Ingest, Operator, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::lifecycle::Shutdown;
-use crate::operator::DeadLetters;
+use crate::operator::{Access, DeadLetters, Feed, FeedSettings};
 use crate::providers::Services;
 use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
@@ -69,6 +71,9 @@ pub struct App {
     wakeup: Wakeup,
     store: Store,
     peers: Arc<Peers>,
+    door: Arc<Door>,
+    /// Ends what watches the stream.
+    unwatch: CancellationToken,
     metrics: Metrics,
     stopping: Arc<AtomicBool>,
     tasks: TaskTracker,
@@ -92,12 +97,13 @@ impl App {
         };
         let batch = Batch::start(&store, &tasks, &committed);
 
-        let services = services()?;
+        let services = services(config)?;
+        let destinations = wiring::destinations(config, &services)?;
         let requests = || RequestIds::new(rand::random());
         let mut wiring = Wiring::default();
         let mut apis = Apis::new(Arc::clone(&parts.clock), requests());
         for source in config.sources.iter().filter(|source| source.entry.enabled) {
-            wiring.add(config, source, parts, &services, &mut apis)?;
+            wiring.add(config, source, parts, &services, &destinations, &mut apis)?;
         }
         let intake = Intake::new(store.clone(), batch, committed);
 
@@ -115,6 +121,19 @@ impl App {
             runtime: Handle::current(),
             requests: requests(),
         };
+        let configured = config.operator_token.as_ref().map(Secret::expose);
+        let door = Arc::new(Door::new(Arc::new(Access::new(store.clone(), configured))));
+        let unwatch = CancellationToken::new();
+        let feed = Feed::new(
+            store.clone(),
+            FeedSettings {
+                clients: file.operator.stream_clients,
+                heartbeat: file.operator.heartbeat,
+            },
+            wakeup.watchers(),
+            (tasks.clone(), Handle::current()),
+            unwatch.clone(),
+        );
         let operator_state = Operator {
             store: store.clone(),
             stopping: Arc::clone(&stopping),
@@ -128,8 +147,9 @@ impl App {
         let (operator_listener, operator_address) = bind(file.operator.listen)?;
         let ingest = http::ingest(ingest_listener, ingest_state, workers)
             .map_err(|error| BuildError::Listen { address: file.ingest.listen, error })?;
-        let operator = http::operator(operator_listener, operator_state)
-            .map_err(|error| BuildError::Listen { address: file.operator.listen, error })?;
+        let operator =
+            http::operator(operator_listener, operator_state, feed, Arc::clone(&door))
+                .map_err(|error| BuildError::Listen { address: file.operator.listen, error })?;
 
         let handlers = HandlerRuntime::start()?;
         let dispatcher = file.dispatch.enabled.then(|| {
@@ -171,6 +191,8 @@ impl App {
             wakeup,
             store,
             peers,
+            door,
+            unwatch,
             metrics,
             stopping,
             tasks,
@@ -225,9 +247,12 @@ impl App {
         let (alerter, stop) = (self.alerter.clone(), soft.clone());
         self.tasks.spawn(async move { alerter.run(&stop).await });
         let (peers, metrics, stop) = (self.peers.clone(), self.metrics.clone(), soft.clone());
+        let door = Arc::clone(&self.door);
         self.tasks.spawn(async move {
+            door.tidy().await;
             while stop.run_until_cancelled(tokio::time::sleep(TIDY_EVERY)).await.is_some() {
                 peers.forget();
+                door.tidy().await;
                 metrics.tidy();
             }
         });
@@ -257,6 +282,7 @@ impl App {
             }
         }
         self.stopping.store(true, Ordering::Relaxed);
+        self.unwatch.cancel();
         servers.close();
         self.tasks.close();
         let draining = async {
@@ -326,7 +352,7 @@ pub fn open_store(config: &Config, target: Target) -> Store {
 /// # Errors
 /// [`BuildError`], as [`App::build`] would give it.
 pub fn channel(config: &Config) -> Result<Option<Discord>, BuildError> {
-    Ok(discord(config, &services()?))
+    Ok(discord(config, &services(config)?))
 }
 
 fn discord(config: &Config, services: &Services) -> Option<Discord> {

@@ -4,14 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::warn;
+use url::Url;
 
 use super::{BuildError, Parts};
-use crate::config::{Config, DeadHead, SourceConfig};
+use crate::config::{
+    Config, DeadHead, DestinationConfig, DestinationEntry, SignForm, SourceConfig,
+};
+use crate::destinations::{Destination, Sign, Spec};
 use crate::dispatch::{Handler, HandlerTable};
-use crate::gate::{Gate, KeyRing, Secret, TransferLimits, WeakSecret, Window};
+use crate::gate::{Gate, KeyRing, Provider, Secret, TransferLimits, WeakSecret, Window};
 use crate::http::{Apis, Decoy, Routes};
 use crate::intake::{Rate, Source, Takers};
 use crate::operator::Routing;
+use crate::outbound::{Outbound, Policy};
 use crate::providers::{self, Built, Entry, Services, SourceSpec};
 use crate::store::{ChunkQuota, Registry};
 
@@ -37,6 +42,7 @@ impl Wiring {
         source: &SourceConfig,
         parts: &Parts,
         services: &Services,
+        destinations: &[Destined<'_>],
         apis: &mut Apis,
     ) -> Result<(), BuildError> {
         let name = &source.entry.name;
@@ -45,7 +51,8 @@ impl Wiring {
         for warning in &built.warnings {
             warn!(source.name = name, "{warning}");
         }
-        let handlers = (parts.handlers)(name, built.handlers);
+        let mut handlers = (parts.handlers)(name, built.handlers);
+        handlers.extend(handlers_to(destinations, name, &built.provider));
         let takers = takers(&handlers);
         self.routing.add(name, names(&handlers), takers.clone());
         self.table.add(name, handlers);
@@ -86,7 +93,8 @@ impl Wiring {
 /// # Errors
 /// [`BuildError`], as [`super::App::build`] would give it.
 pub fn check_sources(config: &Config) -> Result<Vec<Vec<String>>, BuildError> {
-    let services = services()?;
+    let services = services(config)?;
+    destinations(config, &services)?;
     let sources = config.sources.iter();
     sources.map(|source| Ok(build_source(config, source, &services)?.1.warnings)).collect()
 }
@@ -96,11 +104,14 @@ pub fn check_sources(config: &Config) -> Result<Vec<Vec<String>>, BuildError> {
 /// # Errors
 /// [`BuildError`], as [`super::App::build`] would give it.
 pub fn routing(config: &Config) -> Result<Routing, BuildError> {
-    let services = services()?;
+    let services = services(config)?;
+    let destinations = destinations(config, &services)?;
     let mut routing = Routing::default();
     for source in config.sources.iter().filter(|source| source.entry.enabled) {
-        let (_, built) = build_source(config, source, &services)?;
-        routing.add(&source.entry.name, names(&built.handlers), takers(&built.handlers));
+        let name = &source.entry.name;
+        let (_, mut built) = build_source(config, source, &services)?;
+        built.handlers.extend(handlers_to(&destinations, name, &built.provider));
+        routing.add(name, names(&built.handlers), takers(&built.handlers));
     }
     Ok(routing)
 }
@@ -109,8 +120,55 @@ pub fn routing(config: &Config) -> Result<Routing, BuildError> {
 ///
 /// # Errors
 /// [`BuildError`], as [`super::App::build`] would give it.
-pub fn services() -> Result<Services, BuildError> {
-    Ok(Services::bare()?)
+pub fn services(config: &Config) -> Result<Services, BuildError> {
+    let policy = Policy { allow: config.file.outbound.allow.clone() };
+    Ok(Services { outbound: Outbound::new(&policy)? })
+}
+
+/// A destination, and its entry in the file.
+pub(super) type Destined<'c> = (&'c DestinationEntry, Destination);
+
+/// Every destination.
+pub(super) fn destinations<'c>(
+    config: &'c Config,
+    services: &Services,
+) -> Result<Vec<Destined<'c>>, BuildError> {
+    let build = |DestinationConfig { entry, secret, token }: &'c DestinationConfig| {
+        let name = || entry.name.clone();
+        let sign = match (entry.sign, &entry.service) {
+            (SignForm::Bot, Some(service)) => Sign::Bot { service: service.clone() },
+            _ => Sign::Standard,
+        };
+        let spec = Spec {
+            name: name(),
+            url: Url::parse(&entry.url)
+                .map_err(|error| BuildError::DestinationUrl { name: name(), error })?,
+            types: entry.types.clone(),
+            filter: entry.filter.clone(),
+            sign,
+            secret: secret.clone(),
+            token: token.clone(),
+            timeout: entry.timeout,
+            concurrency: entry.concurrency,
+            rate: entry.rate,
+            headers: entry.headers.clone().into_iter().collect(),
+            provider_headers: entry.provider_headers,
+        };
+        let destination = Destination::new(spec, &services.outbound)
+            .map_err(|error| BuildError::Destination { name: name(), error })?;
+        Ok((entry, destination))
+    };
+    config.destinations.iter().map(build).collect()
+}
+
+/// The destinations of a source, as its handlers.
+fn handlers_to(
+    destinations: &[Destined<'_>],
+    source: &str,
+    provider: &Arc<dyn Provider>,
+) -> Vec<Arc<dyn Handler>> {
+    let from = destinations.iter().filter(|(entry, _)| entry.takes_from(source));
+    from.map(|(_, destination)| destination.handler(Arc::clone(provider))).collect()
 }
 
 fn build_source(
@@ -142,9 +200,10 @@ fn build_source(
 }
 
 fn takers(handlers: &[Arc<dyn Handler>]) -> Takers {
-    let takers: Vec<_> = handlers.iter().map(|handler| (handler.name(), handler.kinds())).collect();
+    let handlers = handlers.to_vec();
     Arc::new(move |kind| {
-        takers.iter().filter(|(_, kinds)| kinds.contain(kind)).map(|(name, _)| *name).collect()
+        let takers = handlers.iter().filter(|handler| handler.takes(kind));
+        takers.map(|handler| handler.name()).collect()
     })
 }
 

@@ -22,5 +22,15 @@ pub(super) fn run(config: &Config) -> anyhow::Result<Exit> {
             println!("{}\twarning\t{warning}", entry.name);
         }
     }
+    for destination in &config.destinations {
+        let entry = &destination.entry;
+        println!(
+            "{}\tto {}\tfrom {}\tsecret {}",
+            entry.name,
+            entry.url,
+            entry.sources.join(" "),
+            destination.secret.fingerprint(),
+        );
+    }
     Ok(Exit::Ok)
 }

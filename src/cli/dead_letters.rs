@@ -196,8 +196,7 @@ impl Act {
     }
 
     fn mandate(&self) -> Result<Mandate, UsageError> {
-        let actor = super::actor(self.actor.as_deref())?;
-        Ok(Mandate { actor, reason: self.reason.clone() })
+        Ok(Mandate { actor: super::actor(self.actor.as_deref())?, reason: self.reason.clone() })
     }
 
     async fn run(

@@ -83,7 +83,9 @@ fn how_to_go_on(running: &Running, folder: &Path) -> String {
     format!(
         "The gateway stays until it is interrupted.\n\
          webhooks  http://{ingest}/hooks/{{source}}\n\
-         operator  http://{operator}/metrics\n\
+         operator  curl http://{operator}/metrics -H \"Authorization: Bearer $(cat \
+         {folder}/secrets/OPERATOR_TOKEN)\"\n\
+         watch     sealpost --config {folder}/config.toml events tail --url http://{operator}\n\
          again     sealpost --config {folder}/config.toml fixtures send {folder}/fixtures \
          --to http://{ingest} --again"
     )

@@ -163,7 +163,7 @@ impl Place {
     ) -> anyhow::Result<Exit> {
         let source = find(config, self.source.as_deref())?;
         let actor = actor(self.actor.as_deref())?;
-        let api = api(source)?;
+        let api = api(config, source)?;
         let database = database::share(config)?;
         block_on(async {
             database.target.check_migrated().await?;
@@ -334,11 +334,11 @@ fn find<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a SourceConfig, 
     }
 }
 
-fn api(source: &SourceConfig) -> anyhow::Result<Api> {
+fn api(config: &Config, source: &SourceConfig) -> anyhow::Result<Api> {
     let url = source.entry.options.get("api_url").cloned();
     let url = url.ok_or(UsageError("the source's options name no `api_url`"))?;
     let url: ApiUrl = url.try_into().context("the source's api_url")?;
     let token = source.token.clone();
     let token = token.ok_or(UsageError("the source has no `token`, which Docora asks for"))?;
-    Ok(Api::new(app::services()?.outbound, url, token))
+    Ok(Api::new(app::services(config)?.outbound, url, token))
 }

@@ -7,14 +7,18 @@ mod check;
 mod database;
 mod dead_letters;
 mod demo;
+mod destinations;
 mod docora;
 mod dossier;
+mod events;
 mod fixtures;
 mod interrupt;
 mod migrate;
+mod operator;
 mod output;
 mod scratch;
 mod serve;
+mod sse;
 mod vault;
 
 use std::path::PathBuf;
@@ -62,6 +66,15 @@ enum Command {
     /// Tell Docora which repositories to watch.
     #[command(subcommand)]
     Docora(docora::Command),
+    /// Look at the destinations, and hold them back or let them go on.
+    #[command(subcommand)]
+    Destinations(destinations::Command),
+    /// Watch what comes in and what becomes of it.
+    #[command(subcommand)]
+    Events(events::Command),
+    /// Who may call the operator listener.
+    #[command(subcommand)]
+    Operator(operator::Command),
     /// What the application does when it starts a run at Apify.
     #[command(subcommand)]
     Apify(apify::Command),
@@ -122,6 +135,11 @@ impl Cli {
             Command::Vault(vault::Command::Key) => vault::key(),
             Command::Vault(vault::Command::Rotate(rotate)) => rotate.run(&self.config()?),
             Command::Docora(command) => docora::run(&self.config()?, command),
+            Command::Destinations(command) => destinations::run(&self.config()?, command),
+            Command::Events(command) => {
+                events::run(&self.config, &Environment::of_process(), command)
+            }
+            Command::Operator(command) => operator::run(&self.config, command),
             Command::Apify(command) => apify::run(&self.config()?, command),
         }
     }

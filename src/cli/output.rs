@@ -22,9 +22,15 @@ pub(super) enum Format {
 
 /// Prints a text. A reader that has gone away is no error.
 pub(super) fn print(text: &str) -> io::Result<()> {
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written,
+    print_on(text).map(|_| ())
+}
+
+/// Prints a text at once; false when its reader has gone away.
+pub(super) fn print_on(text: &str) -> io::Result<bool> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        written => written.map(|()| true),
     }
 }
 

@@ -9,6 +9,8 @@ use bytesize::ByteSize;
 use ipnet::IpNet;
 use serde::Deserialize;
 
+use super::destinations::DestinationEntry;
+use super::outbound::Outbound;
 use crate::alerts::Severity;
 use crate::telemetry::LogFormat;
 
@@ -28,6 +30,8 @@ pub struct File {
     pub dispatch: Dispatch,
     /// Payloads that come in chunks.
     pub transfers: Transfers,
+    /// Requests that the gateway sends.
+    pub outbound: Outbound,
     /// What is remembered of what was seen.
     pub keys: Keys,
     /// Telling people.
@@ -36,6 +40,8 @@ pub struct File {
     pub log: Log,
     /// The sources.
     pub source: Vec<SourceEntry>,
+    /// The destinations.
+    pub destination: Vec<DestinationEntry>,
 }
 
 /// The listener for webhooks.
@@ -71,11 +77,24 @@ pub struct Operator {
     pub listen: SocketAddr,
     /// Whether it may listen on an address that other machines reach.
     pub allow_remote: bool,
+    /// The token that it asks for; without one the gateway makes one.
+    pub token: Option<SecretRef>,
+    /// How many may watch the stream at a time.
+    pub stream_clients: usize,
+    /// The longest silence of the stream.
+    #[serde(with = "humantime_serde")]
+    pub heartbeat: Duration,
 }
 
 impl Default for Operator {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8081)), allow_remote: false }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
+            allow_remote: false,
+            token: None,
+            stream_clients: 32,
+            heartbeat: Duration::from_secs(15),
+        }
     }
 }
 

@@ -1,19 +1,23 @@
 //! The configuration: one file, overlaid with `SEALPOST_…` variables, checked as a whole before
 //! anything starts. Errors name the file, the line or key, and what to do.
 
+mod destinations;
 mod env;
 mod file;
+mod outbound;
 mod reference;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use destinations::{DestinationConfig, DestinationEntry, SignForm};
 pub use env::Environment;
 pub use file::{
     Alerts, Database, DeadHead, Dispatch, File, Ingest, Keys, LimitEntry, Log, Managed, Operator,
     Postgres, SecretRef, SourceEntry, Transfers,
 };
+pub use outbound::Outbound;
 
 use crate::alerts::Webhook;
 use crate::gate::{KeyRing, Secret, WeakSecret};
@@ -31,6 +35,10 @@ pub struct Config {
     pub discord: Option<Webhook>,
     /// The master keys for what is sealed in the database.
     pub vault: Vault,
+    /// The destinations with their secrets.
+    pub destinations: Vec<DestinationConfig>,
+    /// The token of the operator listener; `None` where the gateway makes one.
+    pub operator_token: Option<Secret>,
     /// Where the database is; `None` for the managed cluster.
     pub database_url: Option<String>,
     /// The managed cluster.
@@ -99,7 +107,10 @@ impl Config {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
         };
-        let file = File { source: Vec::new(), ..read(path, &text, environment)? };
+        let mut file =
+            File { source: Vec::new(), destination: Vec::new(), ..read(path, &text, environment)? };
+        file.operator.token.take_if(|token| token.resolve(environment).is_err());
+        file.alerts.discord = None;
         Self::resolve(file, environment)
     }
 
@@ -145,6 +156,11 @@ impl Config {
             reference::discord(discord, environment).map_err(|why| wrong.push(why)).ok()
         });
         let vault = reference::vault(environment, &mut wrong);
+        let destinations = destinations::resolve(&file, environment, &mut wrong);
+        let operator_token = file.operator.token.as_ref().and_then(|reference| {
+            let token = reference.resolve(environment).and_then(header_safe);
+            token.map_err(|why| wrong.push(format!("operator.token {why}"))).ok()
+        });
         check(&file, &mut wrong);
         if !wrong.is_empty() {
             return Err(ConfigError::Invalid(wrong));
@@ -161,7 +177,16 @@ impl Config {
             .url
             .clone()
             .or_else(|| environment.get("DATABASE_URL").map(str::to_owned));
-        Ok(Self { file, sources, discord, vault, database_url, managed })
+        Ok(Self {
+            file,
+            sources,
+            destinations,
+            discord,
+            vault,
+            operator_token,
+            database_url,
+            managed,
+        })
     }
 }
 
@@ -205,6 +230,15 @@ impl SecretRef {
     }
 }
 
+/// A token is sent in a header.
+fn header_safe(token: Secret) -> Result<Secret, String> {
+    if token.expose().iter().all(u8::is_ascii_graphic) {
+        Ok(token)
+    } else {
+        Err("must be of visible ASCII characters, without blanks".to_owned())
+    }
+}
+
 fn check(file: &File, wrong: &mut Vec<String>) {
     let mut require = |holds: bool, sentence: &str| {
         if !holds {
@@ -215,6 +249,11 @@ fn check(file: &File, wrong: &mut Vec<String>) {
         file.operator.listen.ip().is_loopback() || file.operator.allow_remote,
         "operator.listen: other machines could reach it; set operator.allow_remote = true to \
          allow that",
+    );
+    require(file.operator.stream_clients > 0, "operator.stream_clients must be at least 1");
+    require(
+        file.operator.heartbeat >= Duration::from_secs(1),
+        "operator.heartbeat must be at least 1s",
     );
     require(
         file.dispatch.lease > file.dispatch.handler_deadline,
@@ -342,5 +381,17 @@ mod tests {
         .unwrap();
         assert_eq!(config.file.ingest.listen.port(), 2);
         assert_eq!(config.file.dispatch.concurrency, 3);
+    }
+
+    #[test]
+    fn a_command_that_needs_no_source_needs_no_secret() {
+        let text = "[alerts]\ndiscord = { env = \"ABSENT\" }\n[[source]]\nname = \"a\"\n\
+                    provider = \"stripe\"\nsecrets = [{ env = \"ABSENT\" }]\n";
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, text).unwrap();
+        let error = Config::load(&path, &Environment::default()).unwrap_err().to_string();
+        assert_eq!(error.matches("`ABSENT` is not set").count(), 2, "{error}");
+        Config::load_without_sources(&path, &Environment::default()).unwrap();
     }
 }

@@ -1,11 +1,12 @@
 //! The loop: claim, run, settle.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
@@ -13,7 +14,7 @@ use tracing::{error, warn};
 use super::run::Runner;
 use super::{CLAIM_WITHIN, Draw, HandlerTable, RetryPolicy, Wakeup, in_time};
 use crate::clock::SharedClock;
-use crate::store::{Lease, Store, StoreError};
+use crate::store::{Lease, Reach, Store, StoreError};
 
 /// How much dispatch does at a time, and how long it waits.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +48,8 @@ impl Default for DispatchSettings {
 pub struct Dispatcher {
     store: Store,
     sources: Arc<Vec<String>>,
+    /// The destinations, each with how many of its deliveries may be at work at a time.
+    destinations: Arc<Vec<(String, i32)>>,
     settings: DispatchSettings,
     clock: SharedClock,
     wakeup: Wakeup,
@@ -54,6 +57,9 @@ pub struct Dispatcher {
     permits: Arc<Semaphore>,
     /// Which source is asked first the next time.
     turn: Arc<AtomicUsize>,
+    began: Instant,
+    /// When it may look at all that waits for destinations, in milliseconds since it began.
+    look_far_from: Arc<AtomicU64>,
     tasks: TaskTracker,
 }
 
@@ -70,6 +76,7 @@ impl Dispatcher {
         handlers: Handle,
     ) -> Self {
         let sources = Arc::new(table.sources());
+        let destinations = Arc::new(table.destinations());
         let runner = Arc::new(Runner {
             store: store.clone(),
             table,
@@ -82,7 +89,20 @@ impl Dispatcher {
         let permits = Arc::new(Semaphore::new(settings.concurrency));
         let turn = Arc::default();
         let tasks = TaskTracker::new();
-        Self { store, sources, settings, clock, wakeup, runner, permits, turn, tasks }
+        Self {
+            store,
+            sources,
+            destinations,
+            settings,
+            clock,
+            wakeup,
+            runner,
+            permits,
+            turn,
+            began: Instant::now(),
+            look_far_from: Arc::default(),
+            tasks,
+        }
     }
 
     /// Claims a batch, runs it, and waits until it is settled. Gives how many deliveries were
@@ -113,22 +133,19 @@ impl Dispatcher {
 
     /// Works until `stop`, then finishes what it holds.
     pub async fn run(&self, stop: &CancellationToken) {
-        let mut looked = tokio::time::Instant::now();
+        let mut looked = Instant::now();
         while !stop.is_cancelled() {
             let turn = async {
                 if looked.elapsed() >= self.settings.poll {
-                    looked = tokio::time::Instant::now();
+                    looked = Instant::now();
                     self.recover().await?;
+                    self.measure_destinations().await?;
                 }
                 self.claim_and_start().await
             };
             match turn.await {
                 Ok(0) => {
                     stop.run_until_cancelled(self.wakeup.wait(self.settings.poll)).await;
-                }
-                Ok(_) if self.permits.available_permits() == 0 => {
-                    // Wait for room; the permit is given back at once, the next turn takes its own.
-                    drop(stop.run_until_cancelled(self.permits.acquire()).await);
                 }
                 Ok(_) => {}
                 Err(error) => {
@@ -151,7 +168,25 @@ impl Dispatcher {
         Ok(())
     }
 
+    /// Shows which destinations are held back.
+    async fn measure_destinations(&self) -> Result<(), StoreError> {
+        if self.destinations.is_empty() {
+            return Ok(());
+        }
+        let held = self.store.held_destinations(self.clock.now());
+        let held = in_time(CLAIM_WITHIN, held).await?;
+        for (handler, _) in self.destinations.iter() {
+            let is_held = if held.contains(handler) { 1.0 } else { 0.0 };
+            metrics::gauge!("sealpost_destination_held", "handler" => handler.clone()).set(is_held);
+        }
+        Ok(())
+    }
+
     async fn claim_and_start(&self) -> Result<usize, StoreError> {
+        Ok(self.start_to_destinations().await? + self.start_for_handlers().await?)
+    }
+
+    async fn start_for_handlers(&self) -> Result<usize, StoreError> {
         let free = self.permits.available_permits();
         if free == 0 || self.sources.is_empty() {
             return Ok(0);
@@ -173,15 +208,53 @@ impl Dispatcher {
             self.turn.store(turn, Ordering::Relaxed);
             let count = leases.len();
             for lease in leases {
-                self.start(lease).await;
+                let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { break };
+                self.start(lease, Some(permit));
             }
             return Ok(count);
         }
         Ok(0)
     }
 
-    async fn start(&self, lease: Lease) {
-        let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return };
+    /// Destinations have room of their own: one that is slow takes none from the handlers, and
+    /// none from another.
+    async fn start_to_destinations(&self) -> Result<usize, StoreError> {
+        if self.destinations.is_empty() {
+            return Ok(0);
+        }
+        let (near, partly) = self.claim_to_destinations(Reach::Near).await?;
+        let leases = if near.is_empty() && partly && self.may_look_far() {
+            let (far, _) = self.claim_to_destinations(Reach::Far).await?;
+            // As long as there is something far off, it is worth looking there again.
+            if far.is_empty() {
+                let again = self.began.elapsed() + self.settings.poll;
+                self.look_far_from.store(millis(again), Ordering::Relaxed);
+            }
+            far
+        } else {
+            near
+        };
+        let count = leases.len();
+        for lease in leases {
+            self.start(lease, None);
+        }
+        Ok(count)
+    }
+
+    async fn claim_to_destinations(&self, reach: Reach) -> Result<(Vec<Lease>, bool), StoreError> {
+        let (now, lease) = (self.clock.now(), self.settings.lease);
+        let claim = self.store.claim_to(&self.destinations, &self.sources, now, lease, reach);
+        let claimed = in_time(CLAIM_WITHIN, claim).await?;
+        Ok((claimed.leases, claimed.partly))
+    }
+
+    /// To look at all that waits for destinations takes a while where that is much: where it was
+    /// in vain, not again before the next poll.
+    fn may_look_far(&self) -> bool {
+        millis(self.began.elapsed()) >= self.look_far_from.load(Ordering::Relaxed)
+    }
+
+    fn start(&self, lease: Lease, permit: Option<OwnedSemaphorePermit>) {
         let runner = Arc::clone(&self.runner);
         let wakeup = self.wakeup.clone();
         self.tasks.spawn(async move {
@@ -223,4 +296,8 @@ impl Dispatcher {
         self.tasks.wait().await;
         self.tasks.reopen();
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

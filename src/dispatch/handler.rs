@@ -1,11 +1,12 @@
 //! What a handler is.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use crate::store::{DeathReason, Effects, StoredEvent};
+use crate::store::{DeathReason, Effects, Fault, StoredEvent};
 
 /// An error of any type.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -20,6 +21,17 @@ pub trait Handler: Send + Sync + 'static {
     /// Which event types it takes. Asked once, at start-up.
     fn kinds(&self) -> Kinds {
         Kinds::All
+    }
+
+    /// Whether it takes events of this type. Asked for every event that arrives.
+    fn takes(&self, kind: &str) -> bool {
+        self.kinds().contain(kind)
+    }
+
+    /// For a destination: how many of its deliveries may be at work at a time, over all gateways.
+    /// They take no room from the handlers. `None` for everything else.
+    fn at_a_time(&self) -> Option<NonZeroU32> {
+        None
     }
 
     /// Handles one event. May be called again for the same event, after a failure or a crash.
@@ -72,6 +84,16 @@ pub enum Failure {
         /// Not before this time has passed.
         retry_after: Duration,
         /// What is awaited.
+        error: BoxError,
+    },
+    /// A destination did not take the event. Another attempt may help; where the destination is
+    /// held back then, this one does not count.
+    NotTaken {
+        /// What it is about.
+        fault: Fault,
+        /// How long the destination asked us to wait.
+        retry_after: Option<Duration>,
+        /// What went wrong.
         error: BoxError,
     },
     /// No further attempt can help.

@@ -38,6 +38,9 @@ impl Default for RetryPolicy {
 pub enum Decision {
     /// Try again after this time.
     Retry(Duration),
+    /// Try again after this time, and do not count the attempt: the destination is held back, and
+    /// when it is tried again is settled there.
+    Hold(Duration),
     /// Stop.
     Bury(DeathReason),
 }
@@ -52,10 +55,12 @@ impl RetryPolicy {
     pub fn decide(&self, attempt: u32, age: Duration, failure: &Failure, draw: f64) -> Decision {
         let (retry_after, too_old) = match failure {
             Failure::Permanent { reason, .. } => return Decision::Bury(*reason),
-            Failure::Transient { .. } if attempt >= self.max_attempts => {
+            Failure::Transient { .. } | Failure::NotTaken { .. }
+                if attempt >= self.max_attempts =>
+            {
                 return Decision::Bury(DeathReason::Exhausted);
             }
-            Failure::Transient { retry_after, .. } => {
+            Failure::Transient { retry_after, .. } | Failure::NotTaken { retry_after, .. } => {
                 (retry_after.unwrap_or_default(), DeathReason::TooOld)
             }
             Failure::Waiting { retry_after, .. } => (*retry_after, DeathReason::AwaitedInVain),
@@ -67,6 +72,11 @@ impl RetryPolicy {
             return Decision::Bury(too_old);
         }
         Decision::Retry(delay)
+    }
+
+    /// As [`RetryPolicy::decide`], for a destination that is held back.
+    pub fn hold(&self, draw: f64) -> Decision {
+        Decision::Hold(self.base.mul_f64(draw.clamp(0.0, 1.0)))
     }
 }
 
@@ -93,7 +103,7 @@ mod tests {
         let bounds: Vec<u64> = (1..8)
             .map(|attempt| match POLICY.decide(attempt, Duration::ZERO, &transient(None), 1.0) {
                 Decision::Retry(delay) => delay.as_secs(),
-                Decision::Bury(_) => 0,
+                _ => 0,
             })
             .collect();
         assert_eq!(bounds, [5, 10, 20, 40, 80, 160, 320]);
@@ -149,7 +159,7 @@ mod tests {
                 (Decision::Retry(_), Decision::Bury(reason)) => {
                     prop_assert_eq!(reason, DeathReason::TooOld);
                 }
-                (Decision::Bury(_), Decision::Retry(_)) => prop_assert!(false, "revived"),
+                (plain, asked) => prop_assert!(false, "{plain:?} became {asked:?}"),
             }
         }
     }

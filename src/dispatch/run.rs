@@ -11,7 +11,9 @@ use tracing::{Instrument, error, info, info_span, warn};
 
 use super::{Attempt, Decision, Draw, Failure, HandlerTable, RetryPolicy, SETTLE_WITHIN, in_time};
 use crate::clock::SharedClock;
-use crate::store::{DeathReason, EffectError, Effects, Lease, Outcome, Store, StoreError, Verdict};
+use crate::store::{
+    DeathReason, EffectError, Effects, Lease, Outcome, Setback, Store, StoreError, Verdict,
+};
 
 /// Runs attempts.
 pub(super) struct Runner {
@@ -120,11 +122,19 @@ impl Runner {
 
     async fn fail(&self, lease: &Lease, started_at: OffsetDateTime, failure: &Failure) {
         let now = self.clock.now();
-        let age = Duration::try_from(now - lease.created_at).unwrap_or_default();
-        let decision = self.retry.decide(lease.attempt, age, failure, (self.draw)());
         let text = failure_text(failure);
+        let decision = if lease.is_to_destination() {
+            match in_time(SETTLE_WITHIN, self.set_back(lease, started_at, failure, &text)).await {
+                Ok(decision) => decision,
+                Err(error) => return self.not_settled(lease, &error),
+            }
+        } else {
+            let age = Duration::try_from(now - lease.created_at).unwrap_or_default();
+            self.retry.decide(lease.attempt, age, failure, (self.draw)())
+        };
         let verdict = match decision {
             Decision::Retry(delay) => Verdict::Retry(now + delay),
+            Decision::Hold(delay) => Verdict::Hold(now + delay),
             Decision::Bury(reason) => Verdict::Bury(reason),
         };
         let settling = self.store.settle_failed(lease, started_at, now, verdict, &text);
@@ -134,6 +144,10 @@ impl Runner {
                     warn!(error = text, retry_in_ms = delay.as_millis(), "attempt failed");
                     count(lease, "retry");
                 }
+                Decision::Hold(_) => {
+                    warn!(error = text, "attempt failed, and does not count: held back");
+                    count(lease, "held");
+                }
                 Decision::Bury(reason) => {
                     error!(error = text, reason = reason.as_str(), "delivery is a dead letter");
                     count(lease, "dead");
@@ -141,6 +155,36 @@ impl Runner {
             },
             Err(error) => self.not_settled(lease, &error),
         }
+    }
+
+    /// Decides about a delivery to a destination. Attempts that failed while it was held back do
+    /// not count, and neither does its age: it may have waited for days, and for good reason.
+    async fn set_back(
+        &self,
+        lease: &Lease,
+        began: OffsetDateTime,
+        failure: &Failure,
+        text: &str,
+    ) -> Result<Decision, StoreError> {
+        let draw = (self.draw)();
+        if let Failure::NotTaken { fault, retry_after, .. } = failure {
+            let retry_after = retry_after.map(|wait| wait.min(self.retry.cap));
+            let now = self.clock.now();
+            let setback = Setback { fault: *fault, retry_after, began, now, error: text };
+            let standing = self.store.set_back(&lease.handler, &setback).await?;
+            if standing.newly {
+                error!(error = text, "the destination is held back: its deliveries wait");
+            }
+            if standing.held {
+                return Ok(self.retry.hold(draw));
+            }
+        } else if self.table.find(&lease.source, &lease.handler).is_none() {
+            // Perhaps another gateway knows it.
+            return Ok(Decision::Hold(self.retry.cap));
+        }
+        let held = self.store.held_attempts(lease).await?;
+        let attempt = lease.attempt.saturating_sub(held);
+        Ok(self.retry.decide(attempt, Duration::ZERO, failure, draw))
     }
 
     #[expect(clippy::unused_self, reason = "reads as the other ends of an attempt do")]
@@ -172,6 +216,7 @@ fn panicked(who: &'static str, payload: &(dyn Any + Send)) -> Panicked {
 fn failure_text(failure: &Failure) -> String {
     let (Failure::Transient { error, .. }
     | Failure::Waiting { error, .. }
+    | Failure::NotTaken { error, .. }
     | Failure::Permanent { error, .. }) = failure;
     let mut text = error.to_string();
     let mut cause = error.source();

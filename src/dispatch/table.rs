@@ -1,6 +1,6 @@
 //! Which handler takes which event: settled at start-up.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::Handler;
@@ -20,6 +20,17 @@ impl HandlerTable {
     /// The handler of `source` with this stored name.
     pub fn find(&self, source: &str, name: &str) -> Option<Arc<dyn Handler>> {
         self.sources.get(source)?.iter().find(|handler| handler.name() == name).cloned()
+    }
+
+    /// The destinations among the handlers, each with how many of its deliveries may be at work at
+    /// a time.
+    pub fn destinations(&self) -> Vec<(String, i32)> {
+        let handlers = self.sources.values().flatten();
+        let to = handlers.filter_map(|handler| {
+            let limit = handler.at_a_time()?.get();
+            Some((handler.name().to_owned(), i32::try_from(limit).unwrap_or(i32::MAX)))
+        });
+        to.collect::<BTreeMap<_, _>>().into_iter().collect()
     }
 
     /// The sources, in a stable order.

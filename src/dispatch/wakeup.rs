@@ -21,18 +21,26 @@ const LISTEN_AGAIN: Duration = Duration::from_secs(2);
 pub struct Wakeup {
     local: Arc<Notify>,
     remote: Arc<Notify>,
+    /// For who watches what happens.
+    watchers: Arc<Notify>,
 }
 
 impl Wakeup {
     /// There is new work: it was committed.
     pub fn ring(&self) {
-        self.local.notify_one();
+        self.ring_here();
         self.remote.notify_one();
     }
 
     /// There may be new work for this gateway only.
     pub(super) fn ring_here(&self) {
         self.local.notify_one();
+        self.watchers.notify_one();
+    }
+
+    /// Is notified of every hint, and of every attempt that ended here; for one who waits.
+    pub fn watchers(&self) -> Arc<Notify> {
+        Arc::clone(&self.watchers)
     }
 
     /// Waits for a hint, for at most `poll`.
@@ -60,9 +68,9 @@ impl Wakeup {
                 match store.listen().await {
                     Ok(mut listener) => {
                         // What was announced before is found by looking once now.
-                        self.local.notify_one();
+                        self.ring_here();
                         while listener.recv().await.is_ok() {
-                            self.local.notify_one();
+                            self.ring_here();
                         }
                         warn!("lost the connection that listens for work; polling goes on");
                     }

@@ -44,6 +44,12 @@ pub trait Provider: Send + Sync + 'static {
 
     /// Says what the verified request is.
     fn name_event(&self, request: &VerifiedRequest) -> Named;
+
+    /// The payload that the sender would have sent in one piece, of what came in chunks: from the
+    /// transfer's envelope and its decoded content. `None` where it has no such form.
+    fn whole(&self, _envelope: &[u8], _content: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 /// What a provider makes of a verified request.

@@ -1,25 +1,33 @@
 //! The two listeners. The ingest listener takes webhooks and knows nothing else; the operator
 //! listener is for people and machines that run the gateway.
 
+mod access;
 mod answer;
 mod api;
+mod denial;
 mod health;
 mod peer;
 mod problem;
 mod receive;
 mod report;
 mod routes;
+mod stream;
 
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 
+pub use access::Door;
 pub use actix_web::dev::Server;
 pub use api::Apis;
 pub use health::Operator;
 pub use receive::{Decoy, Ingest, RequestIds};
 pub use routes::Routes;
+
+use crate::operator::Feed;
 
 /// How long a head may take to arrive.
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
@@ -56,18 +64,28 @@ pub fn ingest(listener: TcpListener, ingest: Ingest, workers: usize) -> std::io:
     Ok(server.run())
 }
 
-/// Every path of the operator listener.
+/// Every path of the operator listener; `door` says who may come in.
 ///
 /// # Errors
 /// When the socket cannot be listened on.
-pub fn operator(listener: TcpListener, operator: Operator) -> std::io::Result<Server> {
-    let operator = web::Data::new(operator);
+pub fn operator(
+    listener: TcpListener,
+    operator: Operator,
+    feed: Feed,
+    door: Arc<Door>,
+) -> std::io::Result<Server> {
+    let (operator, feed, door) =
+        (web::Data::new(operator), web::Data::new(feed), web::Data::from(door));
     let server = HttpServer::new(move || {
         App::new()
             .app_data(operator.clone())
+            .app_data(feed.clone())
+            .app_data(door.clone())
+            .wrap(from_fn(access::guard))
             .route("/healthz", web::get().to(health::healthz))
             .route("/readyz", web::get().to(health::readyz))
             .route("/metrics", web::get().to(health::metrics))
+            .route(stream::PATH, web::get().to(stream::stream))
             .route(api::PATH, web::route().to(api::call))
     })
     .workers(1)

@@ -1,5 +1,8 @@
-//! What operators do about dead letters; the command line, the console and the API share it.
+//! What operators do about dead letters, and what they see of the rest; the command line, the
+//! console and the API share it.
 //!
+//! - [`Access`] tells who may.
+//! - [`Feed`] is the stream of changes.
 //! - A *dead letter* is a delivery in state `dead`; it is *open* until it is replayed or
 //!   discarded.
 //! - A [`Selection`] says which: by id, or by what they have in common.
@@ -13,7 +16,9 @@
 //! resolved and no longer matches, and the rest still does; when it dies within one, that batch
 //! has not happened.
 
+mod access;
 mod decide;
+mod feed;
 mod inspect;
 mod run;
 mod selection;
@@ -21,7 +26,9 @@ mod selection;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+pub use access::{Access, first_token, replace_token};
 pub use decide::{Action, Refused};
+pub use feed::{Feed, FeedSettings, Subscription, Told};
 pub use inspect::{Dossier, PREVIEW};
 pub use run::{BATCH, Batch, Run};
 pub use selection::{Filter, Selection};

@@ -5,7 +5,7 @@ use std::error::Error;
 use tracing::{info, warn};
 
 use super::{Action, DeadLetters, Mandate, Refused};
-use crate::store::{AuditEntry, DeadLetterFilter, Page, StoreError};
+use crate::store::{AuditEntry, DeadLetterFilter, Deed, Page, StoreError};
 
 /// The most deliveries of one transaction.
 pub const BATCH: u16 = 500;
@@ -65,10 +65,14 @@ impl Run<'_> {
         if !batch.resolved.is_empty() {
             batch.created = tx.insert_replays(&pairs, now).await?;
             tx.resolve(&batch.resolved, self.action.resolution(), now).await?;
+            let (actor, action) = (&*self.mandate.actor, self.action.as_str());
+            let discarded =
+                if self.action == Action::Discard { &batch.resolved[..] } else { &[][..] };
+            tx.note(Deed { at: now, actor, action }, discarded, &batch.created).await?;
             tx.audit(&AuditEntry {
                 at: now,
-                actor: &self.mandate.actor,
-                action: self.action.as_str(),
+                actor,
+                action,
                 target: &self.target,
                 reason: &self.mandate.reason,
                 count: batch.resolved.len() as u64,

@@ -1,16 +1,48 @@
 //! Requests that the gateway sends: to the providers' own interfaces, to the applications, to the
-//! people who want to be told. One client for all of them.
+//! people who want to be told. One client for all of them, and one guard over where they may go:
+//! only public addresses over https, unless a network is listed.
 
+mod address;
+mod guard;
+mod retry_after;
+
+use std::error::Error;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use ipnet::IpNet;
+use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::redirect;
+use time::OffsetDateTime;
 use url::Url;
+
+pub use guard::Refusal;
+use guard::{Guard, Lookup, Need, Vetted};
+
+/// Headers that belong to the connection or are made from the request itself.
+const RESERVED: &[&str] = &[
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 
 /// The client. Cheap to clone; every clone shares its connections.
 #[derive(Debug, Clone)]
 pub struct Outbound {
-    client: reqwest::Client,
+    guard: Guard,
+    /// For https on a usual port: its addresses are public or listed.
+    public: reqwest::Client,
+    /// For everything else: its addresses are listed.
+    listed: reqwest::Client,
 }
 
 /// Where requests may go.
@@ -54,7 +86,16 @@ pub enum OutboundError {
     /// The client cannot be made.
     #[error("the HTTP client cannot be made")]
     Client(#[source] reqwest::Error),
-    /// A header cannot be sent.
+    /// It may not go there. Nothing was sent.
+    #[error("a request to {host} is not sent")]
+    Refused {
+        /// The host and port.
+        host: String,
+        /// Why not.
+        #[source]
+        refusal: Refusal,
+    },
+    /// A header cannot be sent: it holds bytes that may not be, or belongs to the connection.
     #[error("the header `{0}` cannot be sent")]
     Header(String),
     /// The request was not sent, or not answered.
@@ -73,6 +114,8 @@ pub enum OutboundError {
         host: String,
         /// The limit, in bytes.
         limit: usize,
+        /// The answer's status.
+        status: u16,
     },
 }
 
@@ -81,13 +124,46 @@ impl Outbound {
     ///
     /// # Errors
     /// [`OutboundError::Client`].
-    pub fn new(_policy: &Policy) -> Result<Self, OutboundError> {
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .map_err(OutboundError::Client)?;
-        Ok(Self { client })
+    pub fn new(policy: &Policy) -> Result<Self, OutboundError> {
+        Self::with_lookup(policy, &guard::system())
+    }
+
+    fn with_lookup(policy: &Policy, lookup: &Lookup) -> Result<Self, OutboundError> {
+        let guard = Guard::new(&policy.allow);
+        let client = |need| {
+            let vetted = Vetted { guard: guard.clone(), need, lookup: Lookup::clone(lookup) };
+            reqwest::Client::builder()
+                .user_agent(concat!("sealpost/", env!("CARGO_PKG_VERSION")))
+                .redirect(redirect::Policy::none())
+                .no_proxy()
+                .no_gzip()
+                .no_brotli()
+                .no_deflate()
+                .no_zstd()
+                .http1_only()
+                .https_only(need == Need::Public)
+                .dns_resolver(vetted)
+                .build()
+                .map_err(OutboundError::Client)
+        };
+        Ok(Self { public: client(Need::Public)?, listed: client(Need::Listed)?, guard })
+    }
+
+    /// Judges what can be told from the URL alone, for configurations: scheme, port, and the
+    /// address where one is written. What a name resolves to is judged when it is connected to.
+    ///
+    /// # Errors
+    /// [`OutboundError::Refused`].
+    pub fn check(&self, url: &Url) -> Result<(), OutboundError> {
+        self.client(url).map(|_| ())
+    }
+
+    /// Judges a header, for configurations.
+    ///
+    /// # Errors
+    /// [`OutboundError::Header`].
+    pub fn check_header(name: &str, value: &str) -> Result<(), OutboundError> {
+        header(name, value).map(|_| ())
     }
 
     /// Sends a request and reads the answer.
@@ -95,22 +171,18 @@ impl Outbound {
     /// # Errors
     /// [`OutboundError`], where there is no answer; every answer is `Ok`, whatever its status.
     pub async fn send(&self, call: Call) -> Result<Answer, OutboundError> {
+        let client = self.client(&call.url)?;
         let host = host(&call.url);
         let method = reqwest::Method::from_bytes(call.method.as_bytes())
             .map_err(|_| OutboundError::Header(":method".to_owned()))?;
-        let mut request =
-            self.client.request(method, call.url).timeout(call.deadline).body(call.body);
+        let mut request = client.request(method, call.url).timeout(call.deadline).body(call.body);
         for (name, value) in call.headers {
-            let header = reqwest::header::HeaderName::from_bytes(name.as_bytes());
-            let value = reqwest::header::HeaderValue::from_str(&value);
-            let (Ok(header), Ok(value)) = (header, value) else {
-                return Err(OutboundError::Header(name));
-            };
-            request = request.header(header, value);
+            let (name, value) = header(&name, &value)?;
+            request = request.header(name, value);
         }
-        let no_answer = |error: reqwest::Error| OutboundError::NoAnswer {
-            host: host.clone(),
-            error: error.without_url(),
+        let no_answer = |error: reqwest::Error| match refusal(&error) {
+            Some(refusal) => OutboundError::Refused { host: host.clone(), refusal },
+            None => OutboundError::NoAnswer { host: host.clone(), error: error.without_url() },
         };
         let mut response = request.send().await.map_err(no_answer)?;
         let status = response.status().as_u16();
@@ -123,11 +195,20 @@ impl Outbound {
         let mut body = BytesMut::new();
         while let Some(piece) = response.chunk().await.map_err(no_answer)? {
             if body.len() + piece.len() > call.max_answer {
-                return Err(OutboundError::AnswerTooLarge { host, limit: call.max_answer });
+                let limit = call.max_answer;
+                return Err(OutboundError::AnswerTooLarge { host, limit, status });
             }
             body.extend_from_slice(&piece);
         }
         Ok(Answer { status, headers, body: body.freeze() })
+    }
+
+    fn client(&self, url: &Url) -> Result<&reqwest::Client, OutboundError> {
+        match self.guard.check(url) {
+            Ok(Need::Public) => Ok(&self.public),
+            Ok(Need::Listed) => Ok(&self.listed),
+            Err(refusal) => Err(OutboundError::Refused { host: host(url), refusal }),
+        }
     }
 }
 
@@ -136,9 +217,37 @@ impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
+
+    /// How long the answer asks to wait before the next request: `Retry-After` in seconds or as an
+    /// HTTP date, at most 24 hours. `None` where it does not say.
+    pub fn retry_after(&self, now: OffsetDateTime) -> Option<Duration> {
+        retry_after::parse(self.header("retry-after")?, now)
+    }
+}
+
+fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), OutboundError> {
+    match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
+        (Ok(known), Ok(value)) if !RESERVED.contains(&known.as_str()) => Ok((known, value)),
+        _ => Err(OutboundError::Header(name.to_owned())),
+    }
+}
+
+/// The judge's word, where it was the cause.
+fn refusal(error: &reqwest::Error) -> Option<Refusal> {
+    let mut cause: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(error) = cause {
+        if let Some(refusal) = error.downcast_ref::<Refusal>() {
+            return Some(refusal.clone());
+        }
+        cause = error.source();
+    }
+    None
 }
 
 fn host(url: &Url) -> String {
     let port = url.port_or_known_default().unwrap_or_default();
     format!("{}:{port}", url.host_str().unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests;

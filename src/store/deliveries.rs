@@ -7,6 +7,7 @@ use sqlx::postgres::types::PgInterval;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::destinations::TO;
 use super::{DeathReason, EffectError, Effects, EventId, Outcome, Store, StoreError, Tx, bounded};
 
 /// The right to work on a delivery, for a while.
@@ -27,7 +28,7 @@ pub struct Lease {
     /// Whether an earlier lease ran out with no result: the event may have killed its gateway.
     pub suspect: bool,
     /// The fencing token: only its holder may settle.
-    token: Uuid,
+    pub(super) token: Uuid,
 }
 
 /// What is to become of a delivery whose attempt failed.
@@ -35,13 +36,22 @@ pub struct Lease {
 pub enum Verdict {
     /// Due again at this time.
     Retry(OffsetDateTime),
+    /// Due again at this time, and the attempt does not count: its destination is held back.
+    Hold(OffsetDateTime),
     /// A dead letter.
     Bury(DeathReason),
 }
 
+impl Lease {
+    /// Whether the delivery is to a destination.
+    pub fn is_to_destination(&self) -> bool {
+        self.handler.starts_with(TO)
+    }
+}
+
 impl Store {
     /// Takes up to `per_source` due deliveries of each source, heads of their lanes only, and
-    /// counts the attempt. A head waits while another of its lane is at work: a replay, or what
+    /// counts the attempt. Those to destinations are claimed by [`Store::claim_to`]. A head waits while another of its lane is at work: a replay, or what
     /// was committed late, may come to stand before it. Committed when it returns: a crash after this is a lost attempt, not
     /// a lost delivery. Lease deadlines are by the database's clock, which all gateways share.
     ///
@@ -62,6 +72,7 @@ impl Store {
                  CROSS JOIN LATERAL (
                     SELECT d.id FROM deliveries d
                      WHERE d.source = s.source AND d.state = 'ready' AND d.due_at <= $2
+                       AND d.handler NOT LIKE 'to:%'
                        AND (d.lane IS NULL OR NOT EXISTS (
                             SELECT 1 FROM deliveries running
                              WHERE running.source = d.source AND running.handler = d.handler
@@ -108,16 +119,21 @@ impl Store {
         Ok(leases)
     }
 
-    /// Whether a lease has run out.
+    /// Whether a lease has run out on a delivery that is not held back.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn any_lost(&self, sources: &[String]) -> Result<bool, StoreError> {
         let any = sqlx::query_scalar!(
             r#"SELECT EXISTS (
-                SELECT 1 FROM deliveries
+                SELECT 1 FROM deliveries d
                  WHERE state = 'leased' AND lease_expires_at < clock_timestamp()
-                   AND source = ANY($1)) AS "any!""#,
+                   AND source = ANY($1)
+                   AND NOT EXISTS (
+                        SELECT 1 FROM destinations x
+                         WHERE x.handler = d.handler
+                           AND (x.paused_at IS NOT NULL OR x.disabled_at IS NOT NULL
+                                OR x.not_before > clock_timestamp()))) AS "any!""#,
             sources,
         )
         .fetch_one(&self.dispatch)
@@ -127,7 +143,8 @@ impl Store {
 
     /// Takes one delivery whose lease ran out, if there is one, and notes the lost attempt.
     /// Those that have used up `max_attempts` become dead letters instead: a delivery that kills
-    /// its gateway every time must come to an end. Gives also how many were buried.
+    /// its gateway every time must come to an end. Gives also how many were buried. What is to a
+    /// destination that is held back is left where it is.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -138,14 +155,16 @@ impl Store {
         max_attempts: u32,
         lease: Duration,
     ) -> Result<(Option<Lease>, u64), StoreError> {
-        let max_attempts = i32::try_from(max_attempts).unwrap_or(i32::MAX);
+        let max_attempts = i64::from(max_attempts);
         let mut tx = Tx::begin(&self.dispatch).await?;
         let mut buried = sqlx::query!(
             "
             WITH lost AS (
-                SELECT id, attempts FROM deliveries
+                SELECT id, attempts FROM deliveries d
                  WHERE state = 'leased' AND lease_expires_at < clock_timestamp()
-                   AND source = ANY($1) AND attempts >= $3
+                   AND source = ANY($1)
+                   AND attempts - (SELECT count(*) FROM attempts held
+                                    WHERE held.delivery_id = d.id AND held.result = 'held') >= $3
                    FOR UPDATE SKIP LOCKED
             ), noted AS (
                 INSERT INTO attempts (delivery_id, number, started_at, finished_at, result, error)
@@ -167,9 +186,14 @@ impl Store {
         let row = sqlx::query!(
             r#"
             WITH lost AS (
-                SELECT id, attempts FROM deliveries
+                SELECT id, attempts FROM deliveries d
                  WHERE state = 'leased' AND lease_expires_at < clock_timestamp()
                    AND source = ANY($1)
+                   AND NOT EXISTS (
+                        SELECT 1 FROM destinations x
+                         WHERE x.handler = d.handler
+                           AND (x.paused_at IS NOT NULL OR x.disabled_at IS NOT NULL
+                                OR x.not_before > $2))
                  ORDER BY lease_expires_at LIMIT 1
                    FOR UPDATE SKIP LOCKED
             ), noted AS (
@@ -266,6 +290,7 @@ impl Store {
         let error = bounded(error);
         let (state, result, due_at, reason) = match verdict {
             Verdict::Retry(at) => ("ready", "retry", Some(at), None),
+            Verdict::Hold(at) => ("ready", "held", Some(at), None),
             Verdict::Bury(reason) => ("dead", "dead", None, Some(reason.as_str())),
         };
         let mut tx = Tx::begin(&self.dispatch).await?;

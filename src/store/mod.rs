@@ -21,11 +21,14 @@ use sqlx::postgres::{PgListener, PgPool};
 
 mod alerts;
 mod audit;
+mod breaker;
 mod chunks;
+mod claim_to;
 mod connect;
 mod credentials;
 mod dead_letters;
 mod deliveries;
+mod destinations;
 mod effects;
 mod error;
 mod events;
@@ -36,16 +39,20 @@ mod reason;
 mod record;
 mod recorder;
 mod registry;
+mod stream;
 mod sweep;
+mod token;
 mod tx;
 
 pub use alerts::{Alert, AlertBatch, KeptAlert, PendingAlert, Recovery, Severity, UnknownSeverity};
 pub use audit::AuditEntry;
 pub use chunks::{Added, ChunkQuota, NewChunk};
+pub use claim_to::{Claimed, Reach};
 pub use connect::{OpenError, PoolSettings, Target};
 pub use credentials::Credential;
 pub use dead_letters::{DeadLetter, DeadLetterFilter, Locked, Page, Resolution};
 pub use deliveries::{Lease, Verdict};
+pub use destinations::{DestinationState, Fault, Setback, Standing, Switch, TO};
 pub use effects::{EffectError, Effects, Outcome, Write};
 pub use error::StoreError;
 pub use events::{EventId, StoredEvent};
@@ -56,6 +63,8 @@ pub use reason::DeathReason;
 pub use record::{GATE, KeyDigest, NewEvent, Plan, Recorded};
 pub use recorder::Recorder;
 pub use registry::Registry;
+pub use stream::{BadPosition, Change, Changes, Deed, Horizon, Position, What};
+pub use token::{NewToken, TokenDigest};
 pub use tx::{Committed, Tx};
 
 /// The channel on which gateways tell each other that there is work.

@@ -23,6 +23,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("providers", &["api", "gate", "dispatch", "outbound", "store", "vault"]),
     ("config", &["alerts", "gate", "postgres", "telemetry", "vault"]),
     ("http", &["api", "clock", "gate", "intake", "operator", "store", "telemetry"]),
+    ("destinations", &["dispatch", "gate", "outbound", "providers", "store"]),
 ];
 
 /// A file of `src`, without comments and tests.

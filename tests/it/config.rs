@@ -13,7 +13,7 @@ fn parse(text: &str) -> File {
 /// The example with what is commented out as an example put in.
 fn with_examples() -> String {
     let lines = EXAMPLE.lines().map(|line| match line.strip_prefix("# ") {
-        Some(rest) if is_setting(rest) || rest == "[[source]]" => rest,
+        Some(rest) if is_setting(rest) || rest.starts_with("[[") => rest,
         _ => line,
     });
     lines.collect::<Vec<_>>().join("\n")
@@ -84,6 +84,12 @@ fn what_the_example_says_is_the_default() {
         assert_eq!(format!("{:?}", source.limit), format!("{:?}", bare.limit), "{}", source.name);
         assert_eq!(source.dead_head, bare.dead_head, "{}", source.name);
     }
+    for destination in parse(&with_examples()).destination {
+        let bare = "[[destination]]\nname = \"x\"\nurl = \"x\"\nsecret = { env = \"X\" }";
+        let bare = parse(bare).destination.remove(0);
+        assert_eq!(destination.timeout, bare.timeout, "{}", destination.name);
+        assert_eq!(destination.concurrency, bare.concurrency, "{}", destination.name);
+    }
 }
 
 #[test]
@@ -106,9 +112,11 @@ fn every_setting_that_there_is_stands_in_the_example() {
         "managed",
         "dispatch",
         "transfers",
+        "outbound",
         "keys",
         "log",
         "source",
+        "destination",
     ];
     for field in fields(&text).filter(|field| !inside.contains(field)) {
         let stands = known.contains(&field)

@@ -95,7 +95,7 @@ async fn act(desk: &DeadLetters, action: Action, selection: &Selection, force: b
     all
 }
 
-async fn replay(desk: &DeadLetters, selection: &Selection) -> Batch {
+pub(crate) async fn replay(desk: &DeadLetters, selection: &Selection) -> Batch {
     act(desk, Action::Replay, selection, false).await
 }
 

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use time::OffsetDateTime;
 
 use super::lifecycle::Change;
+use super::news;
 use super::payload;
 use super::results::Collector;
 use super::settle::Settle;
@@ -101,6 +102,10 @@ impl Registry for Register {
     }
 
     async fn expire(&self, tx: &mut Tx<'_>, now: OffsetDateTime) -> Result<u64, StoreError> {
-        tables::expire(tx, &self.source, now, self.dispatch_ttl).await
+        let runs = tables::expire(tx, &self.source, now, self.dispatch_ttl).await?;
+        if runs > 0 {
+            news::expired(tx, &self.source, runs).await?;
+        }
+        Ok(runs)
     }
 }

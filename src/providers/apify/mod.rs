@@ -18,6 +18,7 @@
 mod api;
 mod handler;
 mod lifecycle;
+mod news;
 mod options;
 mod payload;
 mod platform;

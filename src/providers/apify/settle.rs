@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use super::Purpose;
 use super::lifecycle::{Change, Status};
+use super::news;
 use super::payload::Event;
 use super::results::{Finding, Found, Profile, Results, look};
 use super::tables::{self, Run, Standing, Verification};
@@ -41,21 +42,21 @@ impl Write for Settle {
             });
         };
         self.check(&run)?;
-        let mut news = false;
+        let mut named = false;
         if let (None, Some(id)) = (&run.actor_run_id, &self.event.subject) {
             if tables::is_taken(tx, &self.source, run.key, id).await? {
                 return Err(unknown(format!("Apify's run {id} is registered under another key")));
             }
             run.actor_run_id = Some(id.clone());
             run.actor_id = run.actor_id.take().or_else(|| self.event.actor_id.clone());
-            news = true;
+            named = true;
         }
         let changed = run.state.after(self.change, self.late);
         // A repetition of the success may bring results that the first one did not.
         let repeated =
             changed.is_none() && self.results.is_some() && run.state.succeeded_with(self.change);
         run.state = changed.unwrap_or(run.state);
-        if changed.is_some() || news {
+        if changed.is_some() || named {
             tables::update(tx, &self.source, &run, self.id).await?;
         }
         if changed.is_some() {
@@ -65,7 +66,13 @@ impl Write for Settle {
         if changed.is_some() || repeated {
             self.write_results(tx, &run).await?;
         }
-        let handled = news || changed.is_some() || repeated;
+        // Last, since what people are told about is locked until the commit.
+        match changed.map(|state| state.status) {
+            Some(Status::Failed) => news::failed(tx, &self.source, &run, &self.event).await?,
+            Some(Status::Succeeded) => news::succeeded(tx, &self.source, &run).await?,
+            _ => {}
+        }
+        let handled = named || changed.is_some() || repeated;
         Ok(if handled { Outcome::Handled } else { Outcome::Unchanged })
     }
 }

@@ -221,6 +221,14 @@ fn options_that_mean_nothing_are_refused() {
         "purpose = \"run\"\nallowed_origins = [\"https://api.apify.com\"]",
         "purpose = \"run\"\nallowed_origins = [\"API.apify.com\"]",
         "purpose = \"run\"\nalowed_origins = []",
+        "purpose = \"run\"\ndaily_budget = -1",
+        "purpose = \"run\"\nmax_items = 0",
+        "purpose = \"verify\"\ncode_ttl = 0",
+        "purpose = \"verify\"\ncode_ttl = 86401",
+        "purpose = \"run\"\napi_url = \"api.apify.com\"",
+        "purpose = \"run\"\napi_url = \"ftp://api.apify.com\"",
+        "purpose = \"run\"\napi_url = \"https://user@api.apify.com\"",
+        "purpose = \"run\"\napi_url = \"https://api.apify.com/?token=x\"",
     ] {
         assert!(build(&spec(bad)).is_err(), "{bad}");
     }

@@ -3,14 +3,17 @@
 
 use async_trait::async_trait;
 use time::{Duration, OffsetDateTime};
-use tracing::warn;
 
 use super::payload::{self, HEARTBEAT, Heartbeat};
 use super::{Bot, GUILD, SERVICE, tables};
 use crate::dispatch::{Attempt, Failure, Handler};
 use crate::store::{
-    DeathReason, EffectError, Effects, Outcome, Registry, StoreError, StoredEvent, Tx, Write,
+    Alert, DeathReason, EffectError, Effects, Outcome, Recovery, Registry, Severity, StoreError,
+    StoredEvent, Tx, Write,
 };
+
+/// What people are told about: the bot is silent.
+const SILENT: &str = "bot_silent";
 
 /// Keeps callbacks and the bot's health.
 pub(super) struct Callbacks;
@@ -57,7 +60,13 @@ impl Write for Beat {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Outcome, EffectError> {
         let Self(event, heartbeat) = self;
         let at = event.occurred_at.unwrap_or(event.received_at);
+        let was_missing = tables::is_missing(tx, &event.source).await?;
         let written = tables::upsert_health(tx, event, heartbeat, at).await?;
+        if written && was_missing {
+            let text = "the bot's heartbeats come again";
+            let (source, key) = (event.source.as_str(), "");
+            tx.alert_is_over(&Recovery { kind: SILENT, key, source, text }).await?;
+        }
         Ok(if written { Outcome::Handled } else { Outcome::Unchanged })
     }
 }
@@ -84,11 +93,10 @@ impl Registry for Pulse {
     async fn expire(&self, tx: &mut Tx<'_>, now: OffsetDateTime) -> Result<u64, StoreError> {
         let last = tables::miss(tx, &self.source, now, now - self.timeout).await?;
         let Some(last) = last else { return Ok(0) };
-        warn!(
-            source.name = self.source,
-            silent_s = (now - last).whole_seconds(),
-            "the bot's heartbeats no longer come"
-        );
+        let silent = (now - last).whole_seconds();
+        let text = format!("the bot is silent: its last heartbeat was {silent} seconds ago");
+        let (source, severity) = (self.source.as_str(), Severity::Critical);
+        tx.alert(&Alert { kind: SILENT, key: "", severity, source, text: &text }).await?;
         Ok(1)
     }
 }

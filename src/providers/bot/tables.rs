@@ -82,3 +82,14 @@ pub(super) async fn miss(
     .await?;
     Ok(last)
 }
+
+/// Whether the bot is marked as missing; its row is locked.
+pub(super) async fn is_missing(tx: &mut Tx<'_>, source: &str) -> Result<bool, StoreError> {
+    let since = sqlx::query_scalar!(
+        "SELECT missing_since FROM bot_health WHERE source = $1 FOR UPDATE",
+        source,
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    Ok(since.flatten().is_some())
+}

@@ -179,6 +179,10 @@ impl Provider for Docora {
             Named::Quarantined(Quarantined { reason, detail, kind: action.map(str::to_owned) })
         })
     }
+
+    fn whole(&self, envelope: &[u8], content: &[u8]) -> Option<Vec<u8>> {
+        wire::whole(envelope, content)
+    }
 }
 
 impl Docora {

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::de::{Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
@@ -132,6 +134,45 @@ pub(super) fn envelope(body: &Body<'_>) -> Result<Option<Bytes>, Fault> {
         Ok(json) => Ok(Some(json.into())),
         Err(error) => Err((Quarantine::Schema, error.to_string())),
     }
+}
+
+/// The payload of a whole file, of an envelope and the file's bytes: as the sender writes it where
+/// it does not cut it into chunks.
+pub(super) fn whole(envelope: &[u8], content: &[u8]) -> Option<Vec<u8>> {
+    #[derive(Serialize)]
+    struct Whole<'a> {
+        repository: Option<Repository<'a>>,
+        file: File<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        previous_sha: Option<Text<'a>>,
+        commit_sha: Option<Text<'a>>,
+        timestamp: Option<Text<'a>>,
+    }
+    #[derive(Serialize)]
+    struct File<'a> {
+        path: Option<Text<'a>>,
+        sha: Option<Text<'a>>,
+        size: Option<u64>,
+        content: String,
+        content_encoding: &'static str,
+    }
+
+    let body: Body<'_> = serde_json::from_slice(envelope).ok()?;
+    let file = body.file?;
+    let whole = Whole {
+        repository: body.repository,
+        file: File {
+            path: file.path,
+            sha: file.sha,
+            size: file.size,
+            content: STANDARD.encode(content),
+            content_encoding: "base64",
+        },
+        previous_sha: body.previous_sha,
+        commit_sha: body.commit_sha,
+        timestamp: body.timestamp,
+    };
+    serde_json::to_vec(&whole).ok()
 }
 
 pub(super) fn missing(field: &str) -> Fault {

@@ -164,6 +164,22 @@ async fn a_channel_that_is_gone_harms_nothing_and_its_address_is_not_shown() {
 }
 
 #[tokio::test]
+async fn a_text_that_discord_refuses_does_not_hold_up_the_others() {
+    let web = Web::start(async |request| {
+        let offends = content(&request).contains("offensive");
+        if offends { Reply::empty(400) } else { Reply::empty(204) }
+    })
+    .await;
+    let address = address(&web.url(TOKEN));
+    let gateway = telling(Gateway::builder(), &address).start().await;
+    raise(gateway.store(), "a", "offensive").await;
+    raise(gateway.store(), "b", "fine").await;
+    assert_eq!(step(&gateway).await, Step::Told(2));
+    let [_, message] = &web.received()[..] else { panic!("two messages") };
+    assert!(content(message).contains("2 that cannot be shown here: `sealpost alerts list`"));
+}
+
+#[tokio::test]
 async fn two_gateways_tell_an_alert_once() {
     let (web, gateway) = channel().await;
     let address = address(&web.url(TOKEN));

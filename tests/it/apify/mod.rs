@@ -1,5 +1,6 @@
 //! Apify's webhooks, from the socket to the register of runs; starting runs, and what they bring.
 
+mod dataset;
 mod migration;
 mod results;
 mod start;

@@ -27,6 +27,9 @@ use time::macros::datetime;
 /// When every test begins.
 pub(crate) const START: OffsetDateTime = datetime!(2026-11-20 12:00:00 UTC);
 
+/// The token of the operator listener.
+pub(crate) const OPERATOR_TOKEN: &str = "operator-token-0123456789abcdef";
+
 /// The secrets of the sources in `config.toml` beside this file.
 pub(crate) const SECRETS: &[(&str, &str)] = &[
     ("CARDS_SECRET", "cards-secret-0123456789abcdef"),
@@ -36,6 +39,8 @@ pub(crate) const SECRETS: &[(&str, &str)] = &[
     ("APIFY_SECRET", "apify-secret-0123456789abcdef"),
     ("BOT_SECRET", "bot-secret-0123456789abcdefgh"),
     ("BOT_TOKEN", "bot-token-0123456789abcdefghi"),
+    ("APP_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+    ("OPERATOR_TOKEN", OPERATOR_TOKEN),
 ];
 
 /// What a gateway is started with.
@@ -45,6 +50,7 @@ pub(crate) struct Builder {
     handler: Option<Arc<dyn Handler>>,
     draw: f64,
     unfinished: bool,
+    running: bool,
 }
 
 /// A gateway that answers requests.
@@ -105,10 +111,24 @@ impl Builder {
         self
     }
 
+    /// It works by itself: on deliveries, and on what other gateways announce.
+    pub(crate) fn running(mut self) -> Self {
+        self.running = true;
+        self
+    }
+
     /// The test itself says what is left unfinished.
     pub(crate) fn leaves_work(mut self) -> Self {
         self.unfinished = true;
         self
+    }
+
+    /// Why no gateway can be built of this.
+    pub(crate) fn refused(self) -> String {
+        let target = Target::from_url("postgres://nobody@127.0.0.1:1/nothing").expect("a target");
+        let built = App::build(&load(&self.config), target, &Parts::default());
+        let Err(error) = built else { panic!("it was built") };
+        format!("{:#}", anyhow::Error::from(error))
     }
 
     pub(crate) async fn start(self) -> Gateway {
@@ -133,7 +153,11 @@ impl Builder {
         let (desk, alerter) = (app.dead_letters().clone(), app.alerter().clone());
         let dispatcher = app.dispatcher().expect("dispatch is on").clone();
         let shutdown = Shutdown::default();
-        tokio::task::spawn(app.serve(shutdown.clone()));
+        if self.running {
+            tokio::task::spawn(app.run(shutdown.clone()));
+        } else {
+            tokio::task::spawn(app.serve(shutdown.clone()));
+        }
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
@@ -166,7 +190,14 @@ impl Gateway {
 
     pub(crate) fn builder() -> Builder {
         let config = include_str!("config.toml").to_owned();
-        Builder { config, target: None, handler: None, draw: 0.5, unfinished: false }
+        Builder {
+            config,
+            target: None,
+            handler: None,
+            draw: 0.5,
+            unfinished: false,
+            running: false,
+        }
     }
 
     /// Sends a body as its sender would, signed now.
@@ -248,16 +279,20 @@ impl Gateway {
         Answer::of(request.send().await.expect("an answer")).await
     }
 
-    /// Gets a path of the operator listener.
+    /// Gets a path of the operator listener, with the token.
     pub(crate) async fn operator(&self, path: &str) -> Answer {
-        let url = format!("http://{}{path}", self.operator);
-        Answer::of(self.client.get(url).send().await.expect("an answer")).await
+        let request = self.client.get(self.operator_url(path)).bearer_auth(OPERATOR_TOKEN);
+        Answer::of(request.send().await.expect("an answer")).await
+    }
+
+    pub(crate) fn operator_url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.operator)
     }
 
     /// Posts a call to a path of the operator listener.
     pub(crate) async fn call(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let url = format!("http://{}{path}", self.operator);
-        let mut request = self.client.post(url).body(body.to_owned());
+        let request = self.client.post(self.operator_url(path)).bearer_auth(OPERATOR_TOKEN);
+        let mut request = request.body(body.to_owned());
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -319,6 +354,11 @@ impl Gateway {
             self.clock.advance(Duration::from_hours(1));
         }
         panic!("there is still work after 64 hours");
+    }
+
+    /// Tells it to stop in order.
+    pub(crate) fn stop(&self) {
+        self.shutdown.soft().cancel();
     }
 
     /// Does the housekeeping that is due.
@@ -384,7 +424,7 @@ impl Drop for Gateway {
 }
 
 impl Answer {
-    async fn of(response: reqwest::Response) -> Self {
+    pub(crate) async fn of(response: reqwest::Response) -> Self {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let text = response.text().await.expect("a body");

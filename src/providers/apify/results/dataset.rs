@@ -39,54 +39,62 @@ pub(crate) struct Datasets {
     pub(crate) max_items: u64,
 }
 
-/// What a dataset holds.
-#[derive(Debug, Default)]
-pub(crate) struct Fetched {
-    /// The items; `None` for one that is larger than a page may be.
-    pub(crate) items: Vec<Option<Box<RawValue>>>,
-    /// Whether there are more than these.
-    pub(crate) left_off: bool,
-}
+/// One item: its text, or nothing where it is larger than a page may be.
+pub(crate) type Item<'i> = Option<&'i str>;
 
 impl Datasets {
-    /// Fetches every item, up to the limits.
+    /// Fetches the items up to the limits and hands over each; gives whether there are more. Of a
+    /// dataset no more than one page is held.
     ///
     /// # Errors
     /// A [`Failure`]: transient where Apify is away, busy or asks to wait, otherwise permanent.
-    pub(crate) async fn items(&self, dataset: &str) -> Result<Fetched, Failure> {
-        let mut fetched = Fetched::default();
-        let (mut offset, mut limit, mut bytes) = (0, PAGE, 0);
+    /// What was handed over until then is to be thrown away.
+    pub(crate) async fn each(
+        &self,
+        dataset: &str,
+        mut take: impl FnMut(Item<'_>) + Send,
+    ) -> Result<bool, Failure> {
+        let (mut offset, mut limit, mut bytes, mut taken) = (0, PAGE, 0, 0);
         loop {
-            if offset >= self.max_items || bytes >= MAX_BYTES {
-                fetched.left_off = true;
-                return Ok(fetched);
-            }
-            limit = limit.min(self.max_items - offset);
+            // One more than is taken is asked for, to know whether there is one.
+            limit = limit.min(self.max_items + 1 - taken);
             let answer = match self.page(dataset, offset, limit).await {
-                Ok(answer) => answer,
+                Ok(answer) => Some(answer),
                 Err(OutboundError::AnswerTooLarge { .. }) if limit > 1 => {
                     limit /= 2;
                     continue;
                 }
-                Err(OutboundError::AnswerTooLarge { .. }) => {
-                    fetched.items.push(None);
-                    (offset, limit) = (offset + 1, PAGE);
-                    continue;
-                }
+                Err(OutboundError::AnswerTooLarge { .. }) => None,
                 Err(error @ OutboundError::Header(_)) => {
                     return Err(Failure::permanent(DeathReason::Permanent, error));
                 }
                 Err(error) => return Err(Failure::transient(error)),
             };
-            let items = read(&answer)?;
-            bytes += answer.body.len();
+            let items = match &answer {
+                Some(answer) => read(answer)?.into_iter().map(|item| Some(item.get())).collect(),
+                None => vec![None],
+            };
             let short = (items.len() as u64) < limit;
-            fetched.items.extend(items.into_iter().map(Some));
+            for item in items {
+                if taken == self.max_items {
+                    return Ok(true);
+                }
+                take(item);
+                taken += 1;
+            }
             offset += limit;
+            let Some(answer) = answer else {
+                limit = PAGE;
+                continue;
+            };
             let known = answer.header("x-apify-pagination-total");
             let known: u64 = known.and_then(|total| total.parse().ok()).unwrap_or(0);
             if short && known <= offset {
-                return Ok(fetched);
+                return Ok(false);
+            }
+            bytes += answer.body.len();
+            if bytes >= MAX_BYTES {
+                return Ok(true);
             }
         }
     }
@@ -119,7 +127,7 @@ impl Datasets {
 }
 
 /// The items of a page.
-fn read(answer: &Answer) -> Result<Vec<Box<RawValue>>, Failure> {
+fn read(answer: &Answer) -> Result<Vec<&RawValue>, Failure> {
     match answer.status {
         200 => serde_json::from_slice(&answer.body).map_err(|error| {
             // What stands between us and Apify may answer with a page of its own.

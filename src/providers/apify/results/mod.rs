@@ -13,7 +13,7 @@ mod verify;
 use time::OffsetDateTime;
 
 pub(super) use dataset::Datasets;
-use dataset::Fetched;
+use dataset::Item;
 pub(super) use item::{Flag, Metric, Profile};
 pub(super) use verify::{Finding, look};
 
@@ -82,44 +82,45 @@ impl Collector {
         event: &Event,
         at: OffsetDateTime,
     ) -> Result<Option<Results>, Failure> {
-        if let Some(mut items) = payload::items(body) {
+        let mut results = Results::none(self.purpose);
+        if let Some(items) = payload::items(body) {
             let most = usize::try_from(self.max_items).unwrap_or(usize::MAX);
-            let left_off = items.len() > most;
-            items.truncate(most);
-            let texts = items.iter().map(|item| Some(item.get())).collect::<Vec<_>>();
-            return Ok(Some(self.read(&texts, left_off, Origin::Payload, at)));
+            results.left_off = items.len() > most;
+            items.iter().take(most).for_each(|item| results.add(Some(item.get()), at));
+            return Ok(Some(results));
         }
         let (Some(datasets), Some(dataset)) = (&self.datasets, &event.dataset) else {
             return Ok(None);
         };
-        let Fetched { items, left_off } = datasets.items(dataset).await?;
-        let texts: Vec<_> = items.iter().map(|item| item.as_ref().map(|item| item.get())).collect();
-        Ok(Some(self.read(&texts, left_off, Origin::Dataset, at)))
+        results.origin = Origin::Dataset;
+        results.left_off = datasets.each(dataset, |item| results.add(item, at)).await?;
+        Ok(Some(results))
+    }
+}
+
+impl Results {
+    fn none(purpose: Purpose) -> Self {
+        let found = match purpose {
+            Purpose::Run => Found::Metrics(Vec::new()),
+            Purpose::Verify => Found::Profiles(Vec::new()),
+        };
+        Self { found, origin: Origin::Payload, items: 0, left_off: false }
     }
 
-    fn read(
-        &self,
-        items: &[Option<&str>],
-        left_off: bool,
-        origin: Origin,
-        at: OffsetDateTime,
-    ) -> Results {
-        let found = match self.purpose {
-            Purpose::Run => {
-                let read = |(number, item): (usize, Option<&str>)| match item {
-                    Some(text) => Metric::read(text.as_bytes(), None, at),
-                    // All that is known of it is where it stands.
-                    None => {
-                        Metric::flagged(Flag::TooLarge, format!("item {number}").as_bytes(), at)
-                    }
-                };
-                Found::Metrics(items.iter().copied().enumerate().map(read).collect())
+    fn add(&mut self, item: Item<'_>, at: OffsetDateTime) {
+        match (&mut self.found, item) {
+            (Found::Metrics(metrics), Some(text)) => {
+                metrics.push(Metric::read(text.as_bytes(), None, at));
             }
-            Purpose::Verify => {
-                Found::Profiles(items.iter().flatten().map(|text| (*text).to_owned()).collect())
+            (Found::Metrics(metrics), None) => {
+                // All that is known of it is where it stands.
+                let place = format!("item {}", self.items);
+                metrics.push(Metric::flagged(Flag::TooLarge, place.as_bytes(), at));
             }
-        };
-        Results { found, origin, items: items.len(), left_off }
+            (Found::Profiles(texts), Some(text)) => texts.push(text.to_owned()),
+            (Found::Profiles(_), None) => {}
+        }
+        self.items += 1;
     }
 }
 

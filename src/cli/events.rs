@@ -1,0 +1,303 @@
+//! `sealpost events`: watch what comes in and what becomes of it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use reqwest::StatusCode;
+use reqwest::header;
+use serde_json::Value;
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::interrupt::a_signal;
+use super::output::{self, Format};
+use super::sse::{Message, Reader};
+use super::{Exit, UsageError, block_on, talk};
+use crate::config::{Config, Environment};
+
+/// Where the token is, if nothing else says so.
+const TOKEN: &str = "SEALPOST_OPERATOR_TOKEN";
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(5);
+/// A stream that says nothing for so long is dead: it has heartbeats.
+const SILENCE: Duration = Duration::from_secs(90);
+/// The wait before connecting anew; it doubles up to the longest.
+const WAIT: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Show events and what becomes of them, as it happens.
+    ///
+    /// Goes on where it was when the connection breaks, until it is interrupted. The token is taken
+    /// from --token-file, the variable `SEALPOST_OPERATOR_TOKEN`, or the configuration. With
+    /// `--format json` it prints one JSON object a line, whose `id` is what --after takes.
+    Tail(Tail),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Tail {
+    /// Only of these sources.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    source: Vec<String>,
+    /// Only of these event types; `*` at the end stands for anything.
+    #[arg(long, value_name = "TYPE", value_delimiter = ',')]
+    r#type: Vec<String>,
+    /// Only these changes, such as `dead`.
+    #[arg(long, value_name = "WORD", value_delimiter = ',')]
+    change: Vec<String>,
+    /// Begin after this id, or with everything that is kept: `start`. By default with what comes.
+    #[arg(long, value_name = "ID")]
+    after: Option<String>,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// The operator listener; by default that of the configuration.
+    #[arg(long, value_name = "URL")]
+    url: Option<Url>,
+    /// The file that holds the token.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+/// How a connection ended.
+enum Ended {
+    /// Nobody reads what is printed.
+    Unread,
+    /// It broke off, or could not be made: come again. Says why.
+    Broken(String),
+    /// What followed the position is gone.
+    Gone,
+}
+
+pub(super) fn run(
+    path: &Path,
+    environment: &Environment,
+    command: &Command,
+) -> anyhow::Result<Exit> {
+    let Command::Tail(args) = command;
+    let config = Config::load_without_sources(path, environment)?;
+    let token = token(args, environment, &config)?;
+    let url = url(args, &config)?;
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(CONNECT)
+        .read_timeout(SILENCE)
+        .build()?;
+    let mut watch = Watch { args, client, url, token, position: args.after.clone(), seen: false };
+    block_on(async {
+        tokio::select! {
+            ended = watch.run() => ended,
+            signal = a_signal() => {
+                signal?;
+                Ok(Exit::Ok)
+            }
+        }
+    })
+}
+
+struct Watch<'a> {
+    args: &'a Tail,
+    client: reqwest::Client,
+    url: Url,
+    token: Zeroizing<String>,
+    /// After what to go on.
+    position: Option<String>,
+    /// Whether a connection has come about.
+    seen: bool,
+}
+
+impl Watch<'_> {
+    async fn run(&mut self) -> anyhow::Result<Exit> {
+        let mut wait = WAIT;
+        loop {
+            let before = self.position.clone();
+            match self.connect().await? {
+                Ended::Unread => return Ok(Exit::Ok),
+                Ended::Gone => {
+                    talk("what came next may have been removed: going on with what is kept");
+                    self.position = Some("start".to_owned());
+                }
+                Ended::Broken(why) if self.seen => {
+                    if self.position != before {
+                        wait = WAIT;
+                    }
+                    talk(&format!("{why}; trying again"));
+                }
+                Ended::Broken(why) => anyhow::bail!("{why}"),
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+
+    /// Watches until the connection ends.
+    async fn connect(&mut self) -> anyhow::Result<Ended> {
+        let mut request = self
+            .client
+            .get(self.url.clone())
+            .header(header::ACCEPT, "text/event-stream")
+            .bearer_auth(&*self.token);
+        if let Some(position) = &self.position {
+            request = request.header("last-event-id", position);
+        }
+        let mut response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => {
+                return Ok(Ended::Broken(format!(
+                    "no answer from {}: {}",
+                    self.url,
+                    cause(&error)
+                )));
+            }
+        };
+        match response.status() {
+            StatusCode::OK => self.seen = true,
+            StatusCode::GONE => return Ok(Ended::Gone),
+            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
+                return Ok(Ended::Broken(said(status, response).await));
+            }
+            status => anyhow::bail!("{}", said(status, response).await),
+        }
+        let mut reader = Reader::default();
+        loop {
+            let piece = match response.chunk().await {
+                Ok(Some(piece)) => piece,
+                Ok(None) => return Ok(Ended::Broken("the stream has ended".to_owned())),
+                Err(error) => {
+                    return Ok(Ended::Broken(format!("the stream broke off: {}", cause(&error))));
+                }
+            };
+            // Printed together, since they arrived together.
+            let mut text = String::new();
+            let mut data = None;
+            for message in reader.take(&piece)? {
+                match message {
+                    Message::Data(json) => data = Some(json),
+                    Message::Position(id) => {
+                        if let Some(json) = data.take() {
+                            text.push_str(&self.show(&json, &id));
+                        }
+                        self.position = Some(id);
+                    }
+                    Message::Comment(word) if word == "alive" => {}
+                    Message::Comment(word) => talk(&output::line(&word)),
+                }
+            }
+            if !text.is_empty() && !output::print_on(&text)? {
+                return Ok(Ended::Unread);
+            }
+        }
+    }
+
+    fn show(&self, json: &str, id: &str) -> String {
+        let mut value: Value = serde_json::from_str(json).unwrap_or_default();
+        match (self.args.format, value.as_object_mut()) {
+            (Format::Json, Some(object)) => {
+                object.insert("id".to_owned(), Value::String(id.to_owned()));
+                output::json(&value)
+            }
+            _ => line(&value),
+        }
+    }
+}
+
+/// One change on a line, for people.
+fn line(value: &Value) -> String {
+    let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
+    let number = |name: &str| value.get(name).and_then(Value::as_i64);
+    let at = text("at").get(..19).unwrap_or_default().replace('T', " ");
+    let mut more: Vec<String> = Vec::new();
+    if let Some(delivery) = number("delivery") {
+        more.push(format!("delivery {delivery}"));
+    }
+    if let Some(attempt) = number("attempt") {
+        more.push(format!("attempt {attempt}"));
+    }
+    if let Some(replay) = number("replay") {
+        more.push(format!("as {replay}"));
+    }
+    for (before, name) in [("", "handler"), ("", "outcome"), ("", "reason"), ("by ", "actor")] {
+        if !text(name).is_empty() {
+            more.push(format!("{before}{}", text(name)));
+        }
+    }
+    let mut more = more.join(", ");
+    if !text("error").is_empty() {
+        more = format!("{more}: {}", text("error"));
+    }
+    let line = format!(
+        "{at}Z  {:11}  {:12}  {:32}  {}  {more}",
+        text("change"),
+        text("source"),
+        text("type"),
+        text("event"),
+    );
+    format!("{}\n", output::line(line.trim_end()))
+}
+
+/// What the listener says is wrong.
+async fn said(status: StatusCode, response: reqwest::Response) -> String {
+    let body = response.bytes().await.unwrap_or_default();
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let title = body.get("title").and_then(Value::as_str).unwrap_or_default();
+    format!("the operator listener says {}: {}", status.as_u16(), output::line(title))
+}
+
+/// The innermost cause says most.
+fn cause(error: &reqwest::Error) -> String {
+    let mut error: &dyn std::error::Error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+fn token(
+    args: &Tail,
+    environment: &Environment,
+    config: &Config,
+) -> anyhow::Result<Zeroizing<String>> {
+    if let Some(path) = &args.token_file {
+        let text = std::fs::read_to_string(path).map(Zeroizing::new);
+        let text = text.with_context(|| format!("cannot read {}", path.display()))?;
+        return Ok(Zeroizing::new(text.trim().to_owned()));
+    }
+    let configured = config.operator_token.as_ref();
+    let configured = configured.and_then(|token| std::str::from_utf8(token.expose()).ok());
+    let token = environment.get(TOKEN).or(configured).ok_or(UsageError(
+        "which token? set SEALPOST_OPERATOR_TOKEN, or name a file by --token-file",
+    ))?;
+    Ok(Zeroizing::new(token.to_owned()))
+}
+
+/// The stream's address, with what is asked for.
+fn url(args: &Tail, config: &Config) -> anyhow::Result<Url> {
+    let mut url = if let Some(url) = &args.url {
+        url.clone()
+    } else {
+        let mut listen = config.file.operator.listen;
+        // Listening everywhere is listening here too.
+        match listen.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => listen.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(ip) if ip.is_unspecified() => listen.set_ip(Ipv6Addr::LOCALHOST.into()),
+            _ => {}
+        }
+        Url::parse(&format!("http://{listen}"))?
+    };
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(UsageError("--url must begin with http:// or https://").into());
+    }
+    url.set_path("/api/v1/stream");
+    url.set_query(None);
+    for (name, list) in [("source", &args.source), ("type", &args.r#type), ("change", &args.change)]
+    {
+        if !list.is_empty() {
+            url.query_pairs_mut().append_pair(name, &list.join(","));
+        }
+    }
+    Ok(url)
+}

@@ -1,0 +1,12 @@
+//! Requests that the gateway sends.
+
+use ipnet::IpNet;
+use serde::Deserialize;
+
+/// Requests that the gateway sends.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Outbound {
+    /// Networks that may be reached although they are not public, also without TLS and on any port.
+    pub allow: Vec<IpNet>,
+}

@@ -1,0 +1,108 @@
+//! The operator listener's door: every call but the two of health has to show the token. What there
+//! is, and what there is not, is answered alike to whoever has none.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header;
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpRequest, web};
+use governor::clock::Clock;
+use governor::{DefaultKeyedRateLimiter, Quota};
+use tracing::warn;
+
+use super::denial::Denial;
+use crate::intake::Peer;
+use crate::operator::Access;
+use crate::store::TokenDigest;
+
+/// What may be called without a token: a load balancer has none.
+const OPEN: [&str; 2] = ["/healthz", "/readyz"];
+/// Failures that one peer may have in a minute. A good token is not limited by them: addresses are
+/// shared.
+const FAILURES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(20).unwrap();
+
+/// The door.
+#[derive(Debug)]
+pub struct Door {
+    access: Arc<Access>,
+    failures: DefaultKeyedRateLimiter<Peer>,
+}
+
+impl Door {
+    /// A door that lets in who `access` knows.
+    pub fn new(access: Arc<Access>) -> Self {
+        let failures = DefaultKeyedRateLimiter::keyed(Quota::per_minute(FAILURES_PER_MINUTE));
+        Self { access, failures }
+    }
+
+    /// Who is known.
+    pub(super) fn access(&self) -> &Arc<Access> {
+        &self.access
+    }
+
+    /// Forgets peers that have behaved for a while, and learns which token is good: one that is
+    /// known gets in however often its peer has failed. To be called now and then.
+    pub async fn tidy(&self) {
+        self.failures.retain_recent();
+        self.failures.shrink_to_fit();
+        self.access.refresh().await;
+    }
+
+    /// Cheap first: a token that was good when we asked last, then the peer's failures, and only
+    /// then the database, which may know a newer one.
+    async fn check(&self, token: Option<&TokenDigest>, peer: Option<IpAddr>) -> Result<(), Denial> {
+        let seems_good = token.is_some_and(|token| self.access.seems_good(token));
+        if !seems_good {
+            let peer = Peer::from(peer.unwrap_or(IpAddr::from([0, 0, 0, 0])));
+            if let Err(until) = self.failures.check_key(&peer) {
+                let wait = until.wait_time_from(self.failures.clock().now());
+                return Err(Denial::TooManyFailures { after: wait.as_secs().max(1) });
+            }
+        }
+        match token {
+            Some(token) if self.access.is_good(token).await => Ok(()),
+            _ => Err(Denial::NoToken),
+        }
+    }
+}
+
+/// Lets a request in, or answers it.
+pub(super) async fn guard(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, Error> {
+    if OPEN.contains(&request.path()) {
+        return Ok(next.call(request).await?.map_into_left_body());
+    }
+    let Some(door) = request.app_data::<web::Data<Door>>().cloned() else {
+        return Ok(request.into_response(Denial::NoToken.respond()).map_into_right_body());
+    };
+    let peer = request.peer_addr().map(|address| address.ip());
+    let token = token_of(request.request());
+    match door.check(token.as_ref(), peer).await {
+        Ok(()) => Ok(next.call(request).await?.map_into_left_body()),
+        Err(denial) => {
+            warn!(
+                event = "operator.denied",
+                reason = denial.reason(),
+                presented = token.is_some(),
+                peer = peer.map(tracing::field::display),
+            );
+            metrics::counter!("sealpost_operator_denied_total", "reason" => denial.reason())
+                .increment(1);
+            Ok(request.into_response(denial.respond()).map_into_right_body())
+        }
+    }
+}
+
+/// The digest of the token that a request shows: one header, `Bearer` and a word.
+pub(super) fn token_of(request: &HttpRequest) -> Option<TokenDigest> {
+    let mut headers = request.headers().get_all(header::AUTHORIZATION);
+    let (value, None) = (headers.next()?.as_bytes(), headers.next()) else { return None };
+    let (scheme, token) = value.split_at_checked(b"Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| TokenDigest::of(token.trim_ascii()))
+}

@@ -1,0 +1,89 @@
+//! Why the operator listener does not do what it is asked for.
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use serde_json::json;
+
+/// Why not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Denial {
+    /// No token, or one that is not good: always the same bytes.
+    NoToken,
+    /// Too many of those.
+    TooManyFailures {
+        /// After how many seconds to come again.
+        after: u64,
+    },
+    /// What stands in the query or in `Last-Event-ID` is not what may.
+    Malformed(&'static str),
+    /// The position is not in the stream: it was removed, or was never there.
+    Gone,
+    /// Every seat is taken.
+    Full,
+    /// The database does not answer, or the gateway stops.
+    Unavailable,
+}
+
+/// Seconds after which it may be different.
+const RETRY_AFTER: u64 = 5;
+
+impl Denial {
+    /// The closed word.
+    pub(super) fn reason(self) -> &'static str {
+        self.row().0
+    }
+
+    fn row(self) -> (&'static str, StatusCode, &'static str) {
+        match self {
+            Self::NoToken => (
+                "token-required",
+                StatusCode::UNAUTHORIZED,
+                "Send the operator's token: Authorization: Bearer ...",
+            ),
+            Self::TooManyFailures { .. } => {
+                ("too-many-failures", StatusCode::TOO_MANY_REQUESTS, "Too many bad tokens")
+            }
+            Self::Malformed(what) => ("malformed", StatusCode::BAD_REQUEST, what),
+            Self::Gone => (
+                "position-gone",
+                StatusCode::GONE,
+                "What followed this position may have been removed, or it is not one of this \
+                 database: begin anew without it, or with after=start for everything that is kept",
+            ),
+            Self::Full => {
+                ("too-many-clients", StatusCode::SERVICE_UNAVAILABLE, "Too many clients watch")
+            }
+            Self::Unavailable => {
+                ("unavailable", StatusCode::SERVICE_UNAVAILABLE, "The stream cannot be read now")
+            }
+        }
+    }
+
+    /// The answer.
+    pub(super) fn respond(self) -> HttpResponse {
+        let (id, status, title) = self.row();
+        let mut response = HttpResponseBuilder::new(status);
+        match self {
+            Self::NoToken => {
+                let challenge = "Bearer realm=\"sealpost operator\"";
+                response.insert_header((header::WWW_AUTHENTICATE, challenge));
+            }
+            Self::TooManyFailures { after } => {
+                response.insert_header((header::RETRY_AFTER, after));
+            }
+            Self::Full | Self::Unavailable => {
+                response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
+            }
+            Self::Malformed(_) | Self::Gone => {}
+        }
+        let body = json!({
+            "type": format!("urn:sealpost:problem:{id}"),
+            "title": title,
+            "status": status.as_u16(),
+        });
+        response
+            .insert_header((header::CONTENT_TYPE, "application/problem+json"))
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .body(body.to_string())
+    }
+}

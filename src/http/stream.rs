@@ -1,0 +1,279 @@
+//! `GET /api/v1/stream`: the stream of changes as server-sent events.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use futures_util::stream;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::access::{Door, token_of};
+use super::denial::Denial;
+use crate::operator::{Access, Feed, Subscription, Told};
+use crate::store::{Change, Position, TokenDigest, What};
+
+/// The path.
+pub(super) const PATH: &str = "/api/v1/stream";
+/// Pieces of text that wait for a client to take them.
+const WAITING: usize = 2;
+/// For how many heartbeats a client may take nothing at all.
+const PATIENCE: u32 = 2;
+/// How soon a client should come again, in milliseconds.
+const RETRY: u32 = 1_000;
+/// The longest query.
+const MAX_QUERY: usize = 2 * 1024;
+
+/// What a client asks for. Lists are separated by commas.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Query {
+    after: Option<String>,
+    source: Option<String>,
+    r#type: Option<String>,
+    change: Option<String>,
+}
+
+/// Which changes a client wants. Every part that is there must hold.
+#[derive(Debug, Default)]
+struct Filter {
+    sources: Vec<String>,
+    /// A `*` at the end stands for anything.
+    types: Vec<String>,
+    changes: Vec<What>,
+}
+
+/// A change, as clients read it.
+#[derive(Serialize)]
+struct Line<'a> {
+    change: &'static str,
+    #[serde(with = "time::serde::rfc3339")]
+    at: OffsetDateTime,
+    source: &'a str,
+    r#type: Option<&'a str>,
+    event: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivery: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handler: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replay: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<&'a str>,
+}
+
+/// Begins a stream.
+pub(super) async fn stream(
+    request: HttpRequest,
+    feed: web::Data<Feed>,
+    door: web::Data<Door>,
+) -> HttpResponse {
+    match begin(&request, &feed, &door).await {
+        Ok(response) => response,
+        Err(denial) => denial.respond(),
+    }
+}
+
+async fn begin(request: &HttpRequest, feed: &Feed, door: &Door) -> Result<HttpResponse, Denial> {
+    let query = query(request)?;
+    let filter = Filter::read(&query)?;
+    let after = match asked(request, &query)? {
+        Some(after) if !feed.knows(after).await.map_err(|_| Denial::Unavailable)? => {
+            return Err(Denial::Gone);
+        }
+        Some(after) => after,
+        None => feed.end().await.map_err(|_| Denial::Unavailable)?,
+    };
+    let subscription = feed.subscribe(after).ok_or(Denial::Full)?;
+    let (sender, receiver) = mpsc::channel(WAITING);
+    let last_words = Arc::new(Mutex::new(None));
+    let client = Client {
+        filter,
+        sender,
+        last_words: Arc::clone(&last_words),
+        heartbeat: feed.settings().heartbeat,
+        stop: feed.stop().clone(),
+        access: Arc::clone(door.access()),
+        token: token_of(request).ok_or(Denial::NoToken)?,
+    };
+    feed.spawn(client.serve(subscription));
+    let body = stream::unfold((receiver, last_words), |(mut receiver, last_words)| async move {
+        let piece = match receiver.recv().await {
+            Some(piece) => piece,
+            None => last_words.lock().unwrap_or_else(PoisonError::into_inner).take()?,
+        };
+        Some((Ok::<_, actix_web::Error>(piece), (receiver, last_words)))
+    });
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "text/event-stream"))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        // For proxies that would keep it back.
+        .insert_header(("x-accel-buffering", "no"))
+        .streaming(Box::pin(body)))
+}
+
+fn query(request: &HttpRequest) -> Result<Query, Denial> {
+    let text = request.query_string();
+    let read = (text.len() <= MAX_QUERY).then(|| web::Query::<Query>::from_query(text).ok());
+    let query = read.flatten().ok_or(Denial::Malformed(
+        "The query may have: after, source, type and change, once each",
+    ))?;
+    Ok(query.into_inner())
+}
+
+/// Where the client wants to begin. What a browser remembers counts more than the address it was
+/// given first.
+fn asked(request: &HttpRequest, query: &Query) -> Result<Option<Position>, Denial> {
+    let header = request.headers().get("last-event-id");
+    let text = match header {
+        Some(value) => Some(value.to_str().unwrap_or("?")).filter(|text| !text.is_empty()),
+        None => query.after.as_deref(),
+    };
+    match text {
+        None => Ok(None),
+        Some("start") => Ok(Some(Position::START)),
+        Some(text) => text.parse().map(Some).map_err(|_| {
+            Denial::Malformed("Last-Event-ID, or after, must be an id of this stream, or `start`")
+        }),
+    }
+}
+
+impl Filter {
+    fn read(query: &Query) -> Result<Self, Denial> {
+        let list = |text: &Option<String>| -> Vec<String> {
+            let words = text.iter().flat_map(|text| text.split(','));
+            words.map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect()
+        };
+        let changes = list(&query.change);
+        let changes = changes
+            .iter()
+            .map(|word| What::ALL.into_iter().find(|what| what.as_str() == word))
+            .collect::<Option<_>>()
+            .ok_or(Denial::Malformed(
+                "change may be: arrived, quarantined, done, retry, held, lost, dead, replayed, \
+                 discarded",
+            ))?;
+        Ok(Self { sources: list(&query.source), types: list(&query.r#type), changes })
+    }
+
+    fn wants(&self, change: &Change) -> bool {
+        let kind = change.kind.as_deref().unwrap_or_default();
+        let fits = |pattern: &String| match pattern.strip_suffix('*') {
+            Some(beginning) => kind.starts_with(beginning),
+            None => kind == pattern,
+        };
+        (self.sources.is_empty() || self.sources.contains(&change.source))
+            && (self.types.is_empty() || self.types.iter().any(fits))
+            && (self.changes.is_empty() || self.changes.contains(&change.what))
+    }
+}
+
+/// One client, and the way to it.
+struct Client {
+    filter: Filter,
+    sender: mpsc::Sender<Bytes>,
+    /// What is said when there is no room to say it.
+    last_words: Arc<Mutex<Option<Bytes>>>,
+    heartbeat: Duration,
+    stop: CancellationToken,
+    access: Arc<Access>,
+    token: TokenDigest,
+}
+
+impl Client {
+    /// Tells the client what happens, until it goes or has to.
+    async fn serve(self, mut subscription: Subscription) {
+        metrics::gauge!("sealpost_stream_clients").increment(1.0);
+        let following = self.stop.run_until_cancelled(self.follow(&mut subscription)).await;
+        let why = following.unwrap_or(Some("the gateway stops"));
+        if let Some(why) = why {
+            let words = format!(": {why}; go on with Last-Event-ID\n\n");
+            let mut last = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
+            *last = Some(words.into());
+        }
+        drop(subscription);
+        metrics::gauge!("sealpost_stream_clients").decrement(1.0);
+    }
+
+    /// Gives why it ends; `None` when the client has gone.
+    async fn follow(&self, subscription: &mut Subscription) -> Option<&'static str> {
+        const TOO_SLOW: &str = "this client takes too long";
+        let hello = format!("retry: {RETRY}\nid: {}\n\n", subscription.position());
+        if !self.send(hello).await {
+            return Some(TOO_SLOW);
+        }
+        let mut checked = Instant::now();
+        loop {
+            let told = tokio::select! {
+                told = subscription.next() => told,
+                () = self.sender.closed() => return None,
+            };
+            if checked.elapsed() >= self.heartbeat {
+                checked = Instant::now();
+                if !self.access.is_good(&self.token).await {
+                    return Some("the token is good no longer");
+                }
+            }
+            let text = match told {
+                Told::Changes(changes) => self.render(&changes),
+                Told::Lag(lag) => {
+                    let seconds = lag.as_secs();
+                    format!(
+                        ": lag {seconds}s, a transaction that is still open holds this back\n\n"
+                    )
+                }
+                // With the position, which may have moved over what this client does not want.
+                Told::Nothing => format!(": alive\nid: {}\n\n", subscription.position()),
+            };
+            if !text.is_empty() && !self.send(text).await {
+                return Some(TOO_SLOW);
+            }
+        }
+    }
+
+    /// False when the client has taken nothing for too long.
+    async fn send(&self, text: String) -> bool {
+        // Whether it has gone is found out where it is waited for.
+        let patience = self.heartbeat * PATIENCE;
+        tokio::time::timeout(patience, self.sender.send(text.into())).await.is_ok()
+    }
+
+    fn render(&self, changes: &[Change]) -> String {
+        let mut text = String::new();
+        for change in changes.iter().filter(|change| self.filter.wants(change)) {
+            let line = Line {
+                change: change.what.as_str(),
+                at: change.at,
+                source: &change.source,
+                r#type: change.kind.as_deref(),
+                event: change.event.to_string(),
+                delivery: change.delivery,
+                handler: change.handler.as_deref(),
+                attempt: change.attempt,
+                outcome: change.outcome.as_deref(),
+                reason: change.reason.as_deref(),
+                error: change.error.as_deref(),
+                replay: change.replay,
+                actor: change.actor.as_deref(),
+            };
+            // JSON of a line: line breaks in it are escaped.
+            let data = serde_json::to_string(&line).unwrap_or_default();
+            let (id, what) = (change.position.to_string(), change.what.as_str());
+            text.extend(["id: ", &id, "\nevent: ", what, "\ndata: ", &data, "\n\n"]);
+        }
+        text
+    }
+}

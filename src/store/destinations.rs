@@ -1,0 +1,336 @@
+//! What holds destinations back: a table that all gateways share.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::breaker::Breaker;
+use super::{DeathReason, Lease, Store, StoreError, Tx, bounded};
+
+/// What the stored handler names of destinations begin with.
+pub const TO: &str = "to:";
+
+/// What a failure to hand an event over is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// This event: somebody is there and does not want it.
+    Event,
+    /// The destination: another event would have failed too.
+    Destination,
+    /// The destination is not there any more, and says so.
+    Gone,
+}
+
+/// A failure to hand an event over.
+#[derive(Debug, Clone, Copy)]
+pub struct Setback<'a> {
+    /// What it is about.
+    pub fault: Fault,
+    /// How long the destination asked us to wait.
+    pub retry_after: Option<Duration>,
+    /// When the attempt began.
+    pub began: OffsetDateTime,
+    /// Now.
+    pub now: OffsetDateTime,
+    /// What went wrong.
+    pub error: &'a str,
+}
+
+/// How a destination stands after a setback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether it is held back: its breaker is open, or it is disabled.
+    pub held: bool,
+    /// Whether that is so since this setback.
+    pub newly: bool,
+}
+
+/// A destination, as it stands in the database.
+#[derive(Debug, Clone)]
+pub struct DestinationState {
+    /// The stored handler name.
+    pub handler: String,
+    /// Since when an operator has paused it.
+    pub paused_at: Option<OffsetDateTime>,
+    /// Since when it is disabled.
+    pub disabled_at: Option<OffsetDateTime>,
+    /// Why it is disabled.
+    pub disabled_why: Option<String>,
+    /// Failures in a row.
+    pub failures: i32,
+    /// Since when its breaker is open.
+    pub opened_at: Option<OffsetDateTime>,
+    /// Nothing is sent before.
+    pub not_before: Option<OffsetDateTime>,
+    /// When it last failed.
+    pub last_failed_at: Option<OffsetDateTime>,
+    /// How it last failed.
+    pub last_error: Option<String>,
+    /// How many of its deliveries wait.
+    pub ready: i64,
+    /// Since when the one that waits longest has been there.
+    pub oldest: Option<OffsetDateTime>,
+    /// How many of its deliveries are at work.
+    pub leased: i64,
+    /// How many of its dead letters are open.
+    pub dead: i64,
+}
+
+/// What an operator does to a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Switch {
+    /// Nothing is sent until it is resumed.
+    Pause,
+    /// It is sent to again, and a breaker that is open is closed.
+    Resume,
+    /// As pausing, but for good.
+    Disable,
+    /// It is sent to again, and a breaker that is open is closed.
+    Enable,
+}
+
+impl Switch {
+    /// The word in the audit log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Disable => "disable",
+            Self::Enable => "enable",
+        }
+    }
+}
+
+impl Store {
+    /// Counts a failure against a destination, and gives how it stands then.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn set_back(
+        &self,
+        handler: &str,
+        setback: &Setback<'_>,
+    ) -> Result<Standing, StoreError> {
+        let mut tx = Tx::begin(&self.dispatch).await?;
+        sqlx::query!(
+            "INSERT INTO destinations (handler) VALUES ($1) ON CONFLICT DO NOTHING",
+            handler
+        )
+        .execute(tx.connection())
+        .await?;
+        let row = sqlx::query!(
+            "SELECT disabled_at, failures, opened_at, openings, not_before
+               FROM destinations WHERE handler = $1 FOR UPDATE",
+            handler,
+        )
+        .fetch_one(tx.connection())
+        .await?;
+        let before = Breaker {
+            failures: row.failures,
+            opened_at: row.opened_at,
+            openings: row.openings,
+            not_before: row.not_before,
+        };
+        let after = match setback.fault {
+            Fault::Event => before.answered(),
+            Fault::Destination => before.failed(setback.began, setback.now, setback.retry_after),
+            Fault::Gone => before,
+        };
+        let error = bounded(setback.error);
+        let gone = (setback.fault == Fault::Gone).then_some("it answered 410 (Gone)");
+        sqlx::query!(
+            "UPDATE destinations
+                SET failures = $2, opened_at = $3, openings = $4, not_before = $5,
+                    last_failed_at = $6, last_error = $7,
+                    disabled_at = CASE WHEN $8::text IS NULL THEN disabled_at
+                                       ELSE COALESCE(disabled_at, $6) END,
+                    disabled_why = COALESCE(disabled_why, $8)
+              WHERE handler = $1",
+            handler,
+            after.failures,
+            after.opened_at,
+            after.openings,
+            after.not_before,
+            setback.now,
+            error,
+            gone,
+        )
+        .execute(tx.connection())
+        .await?;
+        let opened = |breaker: Breaker| breaker.opened_at.is_some();
+        let disabled = row.disabled_at.is_some();
+        let was = opened(before) || disabled;
+        let held = opened(after) || disabled || gone.is_some();
+        Ok(tx.commit(Standing { held, newly: held && !was }).await?.into_inner())
+    }
+
+    /// How many attempts of a delivery do not count, because its destination was held back.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn held_attempts(&self, lease: &Lease) -> Result<u32, StoreError> {
+        let held = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "held!" FROM attempts WHERE delivery_id = $1 AND result = 'held'"#,
+            lease.delivery,
+        )
+        .fetch_one(&self.dispatch)
+        .await?;
+        Ok(u32::try_from(held).unwrap_or(u32::MAX))
+    }
+
+    /// The destinations to which nothing is sent now, by handler name.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn held_destinations(&self, now: OffsetDateTime) -> Result<Vec<String>, StoreError> {
+        let held = sqlx::query_scalar!(
+            "SELECT handler FROM destinations
+              WHERE paused_at IS NOT NULL OR disabled_at IS NOT NULL OR opened_at IS NOT NULL
+                 OR not_before > $1",
+            now,
+        )
+        .fetch_all(&self.dispatch)
+        .await?;
+        Ok(held)
+    }
+
+    /// Every destination of which the database knows, by handler name.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn destinations(&self) -> Result<Vec<DestinationState>, StoreError> {
+        let states = sqlx::query_as!(
+            DestinationState,
+            r#"
+            WITH work AS (
+                SELECT handler, count(*) FILTER (WHERE state = 'ready') AS ready,
+                       min(created_at) FILTER (WHERE state = 'ready') AS oldest,
+                       count(*) FILTER (WHERE state = 'leased') AS leased,
+                       count(*) FILTER (WHERE state = 'dead') AS dead
+                  FROM deliveries
+                 WHERE handler LIKE 'to:%'
+                   AND (state IN ('ready', 'leased') OR (state = 'dead' AND resolution IS NULL))
+                 GROUP BY handler
+            )
+            SELECT COALESCE(x.handler, w.handler) AS "handler!", x.paused_at AS "paused_at?",
+                   x.disabled_at AS "disabled_at?", x.disabled_why AS "disabled_why?",
+                   COALESCE(x.failures, 0) AS "failures!", x.opened_at AS "opened_at?",
+                   x.not_before AS "not_before?", x.last_failed_at AS "last_failed_at?",
+                   x.last_error AS "last_error?", COALESCE(w.ready, 0) AS "ready!",
+                   w.oldest AS "oldest?", COALESCE(w.leased, 0) AS "leased!",
+                   COALESCE(w.dead, 0) AS "dead!"
+              FROM destinations x FULL JOIN work w ON w.handler = x.handler
+             ORDER BY 1
+            "#
+        )
+        .fetch_all(&self.operator)
+        .await?;
+        Ok(states)
+    }
+}
+
+impl Tx<'_> {
+    /// Notes that a destination took an event, and gives since when its breaker was open, if that
+    /// closes it. Costs nothing where nothing is wrong.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn destination_answered(
+        &mut self,
+        handler: &str,
+    ) -> Result<Option<OffsetDateTime>, StoreError> {
+        let opened_at = sqlx::query_scalar!(
+            r#"
+            WITH before AS (
+                SELECT handler, opened_at FROM destinations
+                 WHERE handler = $1 AND failures > 0
+                   FOR UPDATE
+            )
+            UPDATE destinations x
+               SET failures = 0, opened_at = NULL, openings = 0,
+                   not_before = CASE WHEN before.opened_at IS NULL THEN x.not_before END
+              FROM before WHERE x.handler = before.handler
+            RETURNING before.opened_at AS "opened_at?"
+            "#,
+            handler,
+        )
+        .fetch_optional(self.connection())
+        .await?;
+        Ok(opened_at.flatten())
+    }
+
+    /// Switches a destination; gives whether that changed anything.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn switch_destination(
+        &mut self,
+        handler: &str,
+        switch: Switch,
+        why: &str,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        sqlx::query!(
+            "INSERT INTO destinations (handler) VALUES ($1) ON CONFLICT DO NOTHING",
+            handler
+        )
+        .execute(self.connection())
+        .await?;
+        let switched = sqlx::query!(
+            "UPDATE destinations
+                SET paused_at = CASE $2 WHEN 'pause' THEN $3 WHEN 'resume' THEN NULL
+                                ELSE paused_at END,
+                    disabled_at = CASE $2 WHEN 'disable' THEN $3 WHEN 'enable' THEN NULL
+                                  ELSE disabled_at END,
+                    disabled_why = CASE $2 WHEN 'disable' THEN $4 WHEN 'enable' THEN NULL
+                                   ELSE disabled_why END,
+                    failures = CASE WHEN $2 IN ('resume', 'enable') THEN 0 ELSE failures END,
+                    openings = CASE WHEN $2 IN ('resume', 'enable') THEN 0 ELSE openings END,
+                    opened_at = CASE WHEN $2 IN ('resume', 'enable') THEN NULL
+                                ELSE opened_at END,
+                    not_before = CASE WHEN $2 IN ('resume', 'enable') THEN NULL
+                                 ELSE not_before END
+              WHERE handler = $1
+                AND CASE $2 WHEN 'pause' THEN paused_at IS NULL
+                            WHEN 'disable' THEN disabled_at IS NULL
+                            WHEN 'resume' THEN paused_at IS NOT NULL OR failures > 0
+                                               OR not_before IS NOT NULL
+                            ELSE disabled_at IS NOT NULL OR failures > 0
+                                 OR not_before IS NOT NULL END",
+            handler,
+            switch.as_str(),
+            now,
+            bounded(why),
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(switched.rows_affected() > 0)
+    }
+
+    /// Forgets a destination that is not configured any more: what waits for it becomes dead
+    /// letters. Gives how many those are.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn forget_destination(
+        &mut self,
+        handler: &str,
+        now: OffsetDateTime,
+    ) -> Result<u64, StoreError> {
+        let buried = sqlx::query!(
+            "UPDATE deliveries
+                SET state = 'dead', finished_at = $2, death_reason = $3,
+                    last_error = COALESCE(last_error, 'its destination is not configured any more')
+              WHERE handler = $1 AND state = 'ready'",
+            handler,
+            now,
+            DeathReason::HandlerMissing.as_str(),
+        )
+        .execute(self.connection())
+        .await?;
+        sqlx::query!("DELETE FROM destinations WHERE handler = $1", handler)
+            .execute(self.connection())
+            .await?;
+        Ok(buried.rows_affected())
+    }
+}

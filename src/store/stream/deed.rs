@@ -1,0 +1,48 @@
+//! What operators did, as the stream tells it.
+
+use time::OffsetDateTime;
+
+use crate::store::{StoreError, Tx, bounded};
+
+/// What an operator did to a delivery.
+#[derive(Debug, Clone, Copy)]
+pub struct Deed<'a> {
+    /// When.
+    pub at: OffsetDateTime,
+    /// Who.
+    pub actor: &'a str,
+    /// `replay` or `discard`.
+    pub action: &'a str,
+}
+
+impl Tx<'_> {
+    /// Writes down that an operator replayed (these are the new deliveries) or discarded (these
+    /// are the old ones).
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn note(
+        &mut self,
+        deed: Deed<'_>,
+        discarded: &[i64],
+        replays: &[i64],
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "INSERT INTO operator_actions (at, actor, action, delivery_id, replay_id)
+             SELECT $1::timestamptz, $2::text, $3::text, d.id, d.replay_id
+               FROM (SELECT id, NULL::bigint FROM UNNEST($4::bigint[]) AS u (id)
+                      UNION ALL
+                     SELECT replay_of, id FROM deliveries
+                      WHERE id = ANY($5) AND replay_of IS NOT NULL) AS d (id, replay_id)
+              ORDER BY d.id, d.replay_id",
+            deed.at,
+            bounded(deed.actor),
+            deed.action,
+            discarded,
+            replays,
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,177 @@
+//! What an operator, a 410 and several gateways do to a destination.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sealpost::clock::Clock;
+use sealpost::operator::Selection;
+use sealpost::store::{Reach, Switch};
+use tokio::sync::Semaphore;
+
+use super::receiver::{Receiver, Reply};
+use super::{builder, deliveries, destination, only, send, sending_to, three, until};
+use crate::harness::Gateway;
+use crate::operator::replay;
+
+async fn switch(gateway: &Gateway, switch: Switch) -> bool {
+    let mut tx = gateway.store().begin().await.unwrap();
+    let now = gateway.clock().now();
+    let changed = tx.switch_destination("to:app", switch, "a test", now).await.unwrap();
+    tx.commit(changed).await.unwrap().into_inner()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_destination_keeps_its_deliveries_for_as_long_as_it_takes() {
+    let receiver = Receiver::content().await;
+    let gateway = sending_to(&receiver, "").start().await;
+    assert!(switch(&gateway, Switch::Pause).await);
+    assert!(!switch(&gateway, Switch::Pause).await, "it was so already");
+    for number in 0..3 {
+        send(&gateway, "invoice.paid", &format!("in_{number}")).await;
+    }
+    for _ in 0..40 {
+        gateway.run_until_idle().await;
+        gateway.clock().advance(Duration::from_hours(24));
+    }
+    assert_eq!(receiver.connections(), 0);
+    assert!(deliveries(&gateway).await.iter().all(|row| row.1 == "ready" && row.3.is_empty()));
+    assert!(switch(&gateway, Switch::Resume).await);
+    gateway.run_until_idle().await;
+    assert_eq!(receiver.seen().len(), 3);
+    assert!(deliveries(&gateway).await.iter().all(|row| row.1 == "done"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_that_fails_first_after_a_long_pause_is_not_too_old() {
+    let receiver =
+        Receiver::start(|_, number| Reply::status(if number == 0 { 500 } else { 204 })).await;
+    let gateway = sending_to(&receiver, "").start().await;
+    switch(&gateway, Switch::Pause).await;
+    send(&gateway, "invoice.paid", "in_1").await;
+    gateway.clock().advance(Duration::from_hours(24 * 9));
+    switch(&gateway, Switch::Resume).await;
+    gateway.run_until_idle().await;
+    gateway.clock().advance(Duration::from_hours(1));
+    gateway.run_until_idle().await;
+    assert_eq!(only(&gateway).await, three("done", "handled", "retry done"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_410_disables_until_an_operator_enables_it_again() {
+    let receiver =
+        Receiver::start(|_, number| Reply::status(if number == 0 { 410 } else { 204 })).await;
+    let gateway = sending_to(&receiver, "concurrency = 1").start().await;
+    send(&gateway, "invoice.paid", "in_1").await;
+    send(&gateway, "invoice.paid", "in_2").await;
+    for _ in 0..5 {
+        gateway.run_until_idle().await;
+        gateway.clock().advance(Duration::from_hours(24));
+    }
+    assert_eq!(receiver.seen().len(), 1);
+    let standing = &gateway.rows("destinations").await[0];
+    assert_eq!(standing["disabled_why"], "it answered 410 (Gone)");
+    assert!(!switch(&gateway, Switch::Resume).await, "resuming is not enabling");
+    gateway.run_until_idle().await;
+    assert_eq!(receiver.seen().len(), 1);
+    assert!(switch(&gateway, Switch::Enable).await);
+    gateway.run_until_idle().await;
+    assert_eq!(receiver.seen().len(), 3);
+    let results: Vec<Vec<String>> =
+        deliveries(&gateway).await.into_iter().map(|row| row.3).collect();
+    assert_eq!(results, [vec!["held", "done"], vec!["done"]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_gateways_together_have_no_more_at_work_than_the_destination_allows() {
+    let gate = Arc::new(Semaphore::new(0));
+    let held = Arc::clone(&gate);
+    let receiver = Receiver::start(move |_, _| Reply::status(204).gate(&held)).await;
+    let config = "concurrency = 3";
+    let first = sending_to(&receiver, config).start().await;
+    let mut gateways = Vec::new();
+    for _ in 0..3 {
+        gateways.push(sending_to(&receiver, config).beside(&first).start().await);
+    }
+    for number in 0..20 {
+        send(&first, "invoice.paid", &format!("in_{number}")).await;
+    }
+    gateways.push(first);
+    let working: Vec<_> = gateways
+        .iter()
+        .map(|gateway| {
+            let dispatcher = gateway.dispatcher().clone();
+            tokio::task::spawn(async move { dispatcher.run_until_idle().await.unwrap() })
+        })
+        .collect();
+    let leased = "SELECT count(*) FROM deliveries WHERE state = 'leased' AND handler LIKE 'to:%'";
+    let mut most = 0;
+    for round in 0..20 {
+        until(async || receiver.seen().len() > round).await;
+        most = most.max(gateways[0].count(leased).await);
+        gate.add_permits(1);
+    }
+    gate.add_permits(1000);
+    for worker in working {
+        worker.await.unwrap();
+    }
+    gateways[0].run_until_idle().await;
+    assert!(most <= 3, "{most} were at work at a time");
+    assert_eq!(receiver.seen().len(), 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_for_a_destination_that_this_gateway_does_not_know_is_left_alone() {
+    let receiver = Receiver::content().await;
+    let knows = sending_to(&receiver, "").start().await;
+    let does_not = builder().beside(&knows).start().await;
+    send(&knows, "invoice.paid", "in_1").await;
+    does_not.run_until_idle().await;
+    assert_eq!(only(&knows).await, three("ready", "", ""));
+    knows.run_until_idle().await;
+    assert_eq!(only(&knows).await, three("done", "handled", "done"));
+    drop(does_not);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_request_is_sent_again_but_not_while_its_destination_is_paused() {
+    let receiver = Receiver::content().await;
+    let gateway = sending_to(&receiver, "").start().await;
+    let (id, _) = send(&gateway, "invoice.paid", "in_1").await;
+    let lost = gateway
+        .store()
+        .claim_to(
+            &[("to:app".to_owned(), 4)],
+            &["billing".to_owned()],
+            gateway.clock().now(),
+            Duration::ZERO,
+            Reach::Near,
+        )
+        .await
+        .unwrap()
+        .leases;
+    assert_eq!((lost.len(), lost[0].event.to_string()), (1, id));
+    switch(&gateway, Switch::Pause).await;
+    gateway.run_until_idle().await;
+    assert_eq!(receiver.connections(), 0);
+    switch(&gateway, Switch::Resume).await;
+    gateway.run_until_idle().await;
+    assert_eq!(only(&gateway).await, three("done", "handled", "lost done"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_is_replayed_to_the_destination_that_it_was_for() {
+    let receiver =
+        Receiver::start(|_, number| Reply::status(if number < 8 { 422 } else { 204 })).await;
+    let other = Receiver::content().await;
+    let gateway = sending_to(&receiver, "")
+        .more_config(&destination("other", &other.url("/"), "sources = [\"billing\"]"))
+        .start()
+        .await;
+    send(&gateway, "invoice.paid", "in_1").await;
+    gateway.run_to_the_end().await;
+    let dead = gateway.query("SELECT id FROM deliveries WHERE state = 'dead'").await;
+    let id = dead[0]["id"].as_i64().unwrap();
+    replay(gateway.desk(), &Selection::Ids(vec![id])).await;
+    gateway.run_until_idle().await;
+    assert_eq!((receiver.seen().len(), other.seen().len()), (9, 1));
+}

@@ -1,0 +1,182 @@
+//! The stream of changes, over real sockets: complete, in order, and resumable, whoever writes,
+//! whoever is slow, and whichever connection breaks.
+
+mod access;
+mod order;
+mod tail;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Gateway, OPERATOR_TOKEN};
+use crate::receive::unique;
+
+const PATH: &str = "/api/v1/stream";
+/// Other tests share the server, and their transactions hold the stream back.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A client that watches.
+struct Watcher {
+    response: reqwest::Response,
+    text: String,
+    /// The last id that it was told.
+    last: String,
+    comments: Vec<String>,
+}
+
+/// A change, as it was told.
+#[derive(Debug, Clone, PartialEq)]
+struct Seen {
+    id: String,
+    name: String,
+    data: Value,
+}
+
+/// What stands between two empty lines.
+#[derive(Debug, PartialEq)]
+enum Message {
+    Change(Seen),
+    Other,
+}
+
+impl Watcher {
+    /// Begins to watch with this query, and after this id.
+    async fn open(gateway: &Gateway, query: &str, last: Option<&str>) -> Self {
+        Self::on(ask(gateway, query, last).await).await
+    }
+
+    async fn on(response: reqwest::Response) -> Self {
+        assert_eq!(response.status(), 200, "{:?}", response.text().await);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        let (text, last, comments) = (String::new(), String::new(), Vec::new());
+        let mut watcher = Self { response, text, last, comments };
+        // The first it is told is where it stands: from here on nothing is missed.
+        while watcher.last.is_empty() {
+            assert!(watcher.read().await, "it ended at once");
+            assert!(!matches!(watcher.message(), Some(Message::Change(_))));
+        }
+        watcher
+    }
+
+    /// Takes what has arrived; false at the end.
+    async fn read(&mut self) -> bool {
+        let piece = tokio::time::timeout(PATIENCE, self.response.chunk()).await;
+        let piece = piece.unwrap_or_else(|_| panic!("silence after {:?}", self.last));
+        let Ok(Some(piece)) = piece else { return false };
+        self.text.push_str(std::str::from_utf8(&piece).expect("text, cut between messages"));
+        true
+    }
+
+    /// The next message that is there whole.
+    fn message(&mut self) -> Option<Message> {
+        let (message, rest) = self.text.split_once("\n\n")?;
+        let (message, rest) = (message.to_owned(), rest.to_owned());
+        self.text = rest;
+        let field = |name: &str| {
+            let mut lines = message.lines().filter_map(|line| line.strip_prefix(name));
+            lines.next().map(str::to_owned)
+        };
+        self.comments.extend(field(": "));
+        if let Some(id) = field("id: ") {
+            self.last = id;
+        }
+        let Some(data) = field("data: ") else { return Some(Message::Other) };
+        Some(Message::Change(Seen {
+            id: self.last.clone(),
+            name: field("event: ").expect("a name"),
+            data: serde_json::from_str(&data).expect("JSON"),
+        }))
+    }
+
+    /// The next change; `None` when the stream has ended.
+    async fn next(&mut self) -> Option<Seen> {
+        loop {
+            while let Some(message) = self.message() {
+                if let Message::Change(seen) = message {
+                    return Some(seen);
+                }
+            }
+            if !self.read().await {
+                return None;
+            }
+        }
+    }
+
+    async fn take(&mut self, count: usize) -> Vec<Seen> {
+        let mut seen = Vec::new();
+        while seen.len() < count {
+            seen.push(self.next().await.unwrap_or_else(|| panic!("ended: {:?}", self.comments)));
+        }
+        seen
+    }
+
+    /// Reads until a comment that begins so.
+    async fn comment(&mut self, beginning: &str) -> String {
+        loop {
+            while let Some(message) = self.message() {
+                assert_eq!(message, Message::Other, "while waiting for `{beginning}`");
+            }
+            let found = self.comments.iter().find(|comment| comment.starts_with(beginning));
+            if let Some(found) = found {
+                return found.clone();
+            }
+            assert!(self.read().await, "ended: {:?}", self.comments);
+        }
+    }
+}
+
+async fn ask(gateway: &Gateway, query: &str, last: Option<&str>) -> reqwest::Response {
+    let url = gateway.operator_url(&format!("{PATH}{query}"));
+    let mut request = gateway.client().get(url).bearer_auth(OPERATOR_TOKEN);
+    if let Some(last) = last {
+        request = request.header("last-event-id", last);
+    }
+    request.send().await.expect("an answer")
+}
+
+async fn refused(gateway: &Gateway, query: &str, last: Option<&str>) -> (u16, HeaderMap, Value) {
+    let answer = Answer::of(ask(gateway, query, last).await).await;
+    assert_eq!(answer.headers["content-type"], "application/problem+json", "{}", answer.text);
+    (answer.status, answer.headers, answer.json)
+}
+
+/// Everything that is kept, as it is told to who asks for it.
+async fn everything(gateway: &Gateway, count: usize) -> Vec<Seen> {
+    Watcher::open(gateway, "?after=start", None).await.take(count).await
+}
+
+/// An event of Stripe's that its handler has no use for.
+async fn send(gateway: &Gateway) -> String {
+    let id = format!("evt_{}", unique());
+    let event = json!({
+        "id": id, "object": "event", "type": "invoice.finalized", "created": 1_763_600_000,
+        "livemode": false, "data": { "object": { "id": id, "object": "invoice" } },
+    });
+    // Ids sort by time, and it stands still.
+    gateway.clock().advance(Duration::from_millis(1));
+    let answer = gateway.send("billing", None, event.to_string().as_bytes()).await;
+    assert_eq!(answer.what(), "accepted", "{}", answer.text);
+    answer.id().to_owned()
+}
+
+/// Inserts an event past the gateway: how many, and of which type.
+fn insert(count: u32, kind: &str) -> String {
+    format!(
+        "INSERT INTO events (id, tenant, source, provider, kind, strength, late, secret,
+                             received_at, key, headers, body)
+         SELECT gen_random_uuid(), 'default', 'billing', 'stripe', '{kind}', 'signed', false, '',
+                now(), '', '{{}}', '' FROM generate_series(1, {count})"
+    )
+}
+
+fn text<'a>(seen: &'a Seen, name: &str) -> &'a str {
+    seen.data[name].as_str().unwrap_or_else(|| panic!("no {name} in {seen:?}"))
+}
+
+fn assert_no_repetition(seen: &[Seen]) {
+    let ids: HashSet<&str> = seen.iter().map(|seen| seen.id.as_str()).collect();
+    assert_eq!(ids.len(), seen.len(), "something was told twice");
+}

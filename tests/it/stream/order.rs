@@ -1,0 +1,361 @@
+//! What is told, in which order, and how it goes on.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sealpost::operator::{Action, Mandate, Selection};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
+use uuid::Uuid;
+
+use super::{
+    Message, PATH, Seen, Watcher, ask, assert_no_repetition, everything, insert, refused, send,
+    text,
+};
+use crate::harness::{Builder, Gateway, OPERATOR_TOKEN, sql};
+use crate::receive::{file_event, unique};
+
+/// A heartbeat each second, so that nobody waits long for one.
+fn quick() -> Builder {
+    Gateway::builder().config("[operator]\n", "[operator]\nheartbeat = \"1s\"\n")
+}
+
+#[tokio::test]
+async fn an_event_is_told_from_its_arrival_to_what_an_operator_did() {
+    let gateway = Gateway::start().await;
+    let mut watcher = Watcher::open(&gateway, "", None).await;
+    let event = json!({
+        "id": "evt_1", "object": "event", "type": "account.updated", "created": 1_763_600_000,
+        "livemode": true, "account": "acct_a", "data": { "object": { "id": "acct_a" } },
+    });
+    let dead = gateway.send("billing", None, event.to_string().as_bytes()).await;
+    let useless = gateway.send("billing", None, b"not\nJSON").await;
+    gateway.run_until_idle().await;
+    let seen = watcher.take(3).await;
+    let told: Vec<&str> = seen.iter().map(|seen| seen.name.as_str()).collect();
+    assert_eq!(told, ["arrived", "quarantined", "dead"]);
+    assert_eq!(
+        seen[0].data,
+        json!({
+            "change": "arrived", "at": "2026-11-20T12:00:00Z", "source": "billing",
+            "type": "account.updated", "event": dead.id(),
+        })
+    );
+    assert_eq!((text(&seen[1], "event"), text(&seen[1], "reason")), (useless.id(), "not_json"));
+    let last = &seen[2];
+    assert_eq!((text(last, "event"), text(last, "type")), (dead.id(), "account.updated"));
+    assert_eq!((text(last, "handler"), text(last, "reason")), ("stripe", "livemode_mismatch"));
+    assert_eq!(last.data["attempt"], 1);
+
+    let delivery = last.data["delivery"].as_i64().unwrap();
+    for action in [Action::Replay, Action::Discard] {
+        let id = if action == Action::Replay { delivery } else { delivery + 2 };
+        let mandate = Mandate { actor: "ada".into(), reason: "mended".into() };
+        let selection = Selection::Ids(vec![id]);
+        let mut run = gateway.desk().run(action, &selection, mandate, false).await.unwrap();
+        while let Some(batch) = run.next().await.unwrap() {
+            assert_eq!(batch.refused, []);
+        }
+        gateway.run_until_idle().await;
+    }
+    let seen = watcher.take(3).await;
+    let told: Vec<&str> = seen.iter().map(|seen| seen.name.as_str()).collect();
+    assert_eq!(told, ["replayed", "dead", "discarded"]);
+    assert_eq!((text(&seen[0], "actor"), text(&seen[2], "actor")), ("ada", "ada"));
+    assert_eq!(seen[0].data["delivery"], delivery);
+    assert_eq!(seen[0].data["replay"], seen[1].data["delivery"]);
+    assert_eq!(seen[2].data["delivery"], seen[1].data["delivery"]);
+    assert_eq!(seen[2].data["type"], "account.updated");
+}
+
+#[tokio::test]
+async fn a_client_is_told_only_what_it_asks_for_and_its_position_moves_all_the_same() {
+    let gateway = quick().start().await;
+    let card = file_event("cards/a.md", "# A").to_string();
+    gateway.send("cards", Some("create"), card.as_bytes()).await;
+    send(&gateway).await;
+    gateway.run_until_idle().await;
+    for (query, expected) in [
+        ("source=cards", &["arrived", "done"][..]),
+        ("source=cards,billing", &["arrived", "arrived", "done", "done"]),
+        ("type=invoice.*", &["arrived", "done"]),
+        ("type=invoice.finalized&change=done", &["done"]),
+        ("change=arrived", &["arrived", "arrived"]),
+    ] {
+        let query = format!("?after=start&{query}");
+        let seen = Watcher::open(&gateway, &query, None).await.take(expected.len()).await;
+        let mut told: Vec<&str> = seen.iter().map(|seen| seen.name.as_str()).collect();
+        told.sort_unstable();
+        assert_eq!(told, expected, "{query}");
+    }
+    let mut watcher = Watcher::open(&gateway, "?after=start&change=dead", None).await;
+    let began = watcher.last.clone();
+    watcher.comment("alive").await;
+    while watcher.last == began {
+        assert!(watcher.read().await);
+        while let Some(message) = watcher.message() {
+            assert_eq!(message, Message::Other);
+        }
+    }
+    let last = everything(&gateway, 4).await.pop().unwrap();
+    assert_eq!(watcher.last, last.id, "it need not be looked through again");
+}
+
+/// What the tables hold, in the order in which it has to be told: event, or delivery and number.
+async fn truth(gateway: &Gateway) -> Vec<String> {
+    let rows = gateway
+        .query(
+            "SELECT told FROM (
+                SELECT xact, 0 AS place, id::text AS a, 0 AS b, 0 AS c, id::text AS told FROM events
+                 UNION ALL
+                SELECT xact, 1, '', delivery_id, number, delivery_id || ' ' || number
+                  FROM attempts) rows ORDER BY xact, place, a, b, c",
+        )
+        .await;
+    rows.iter().map(|row| row["told"].as_str().unwrap().to_owned()).collect()
+}
+
+fn told(seen: &Seen) -> String {
+    match seen.data["delivery"].as_i64().zip(seen.data["attempt"].as_i64()) {
+        Some((delivery, number)) => format!("{delivery} {number}"),
+        None => text(seen, "event").to_owned(),
+    }
+}
+
+/// A file in three chunks, with other events between: its id is as old as its first chunk. Gives
+/// the ids of all.
+async fn in_chunks(gateway: &Gateway) -> Vec<String> {
+    let text = "0123456789abcdef".repeat(9);
+    let mut body = file_event(&format!("files/{}.bin", unique()), &text);
+    body["file"]["content_encoding"] = json!("base64");
+    let encoded = STANDARD.encode(&text);
+    let transfer = Uuid::new_v4().to_string();
+    let mut ids = Vec::new();
+    for index in 0..3 {
+        body["file"]["content"] = json!(&encoded[index * 64..(index + 1) * 64]);
+        body["file"]["chunk"] = json!({ "id": transfer, "index": index, "total": 3 });
+        let answer = gateway.send("cards", Some("create"), body.to_string().as_bytes()).await;
+        assert_eq!(answer.what(), "accepted", "{}", answer.text);
+        ids.push(send(gateway).await);
+        if index == 2 {
+            ids.push(answer.id().to_owned());
+        }
+    }
+    ids
+}
+
+/// Eight write at once, to these gateways; everybody who watches is told the same, all of it.
+async fn storm(gateways: &[Gateway]) {
+    const ROUNDS: usize = 4;
+    let mut watchers = Vec::new();
+    for gateway in gateways {
+        watchers.push(Watcher::open(gateway, "", None).await);
+    }
+    let writers = (0..8).map(|writer| async move {
+        let mut ids = Vec::new();
+        for _ in 0..ROUNDS {
+            let gateway = &gateways[writer % gateways.len()];
+            ids.extend(in_chunks(gateway).await);
+            gateway.run_until_idle().await;
+        }
+        ids
+    });
+    let written = futures_util::future::join_all(writers);
+    // Each event is told twice: it arrives, and it is done.
+    let count = 8 * ROUNDS * 4 * 2;
+    let watching = watchers.iter_mut().map(|watcher| watcher.take(count));
+    let (written, seen) = tokio::join!(written, futures_util::future::join_all(watching));
+    let written: Vec<String> = written.into_iter().flatten().collect();
+    assert_eq!(written.len(), 8 * ROUNDS * 4);
+
+    let truth = truth(&gateways[0]).await;
+    for seen in &seen {
+        assert_no_repetition(seen);
+        assert_eq!(seen.iter().map(told).collect::<Vec<_>>(), truth);
+    }
+    assert_eq!(everything(&gateways[0], count).await, seen[0]);
+    let place: HashMap<(&str, &str), usize> =
+        seen[0].iter().enumerate().map(|(at, s)| ((text(s, "event"), &*s.name), at)).collect();
+    for id in &written {
+        assert!(place[&(id.as_str(), "arrived")] < place[&(id.as_str(), "done")], "{id}");
+    }
+    // What this is about: ids do not say in which order things were committed.
+    let arrived = seen[0].iter().filter(|seen| seen.name == "arrived");
+    let ids: Vec<&str> = arrived.map(|seen| text(seen, "event")).collect();
+    assert!(!ids.is_sorted(), "every whole came in the order of its id");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_missed_repeated_or_out_of_order_while_eight_write_at_once() {
+    storm(&[Gateway::start().await]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_gateways_on_one_database_tell_the_same() {
+    let first = Gateway::start().await;
+    let second = Gateway::builder().beside(&first).start().await;
+    storm(&[first, second]).await;
+}
+
+#[tokio::test]
+async fn what_commits_late_holds_back_what_began_after_it_and_the_client_hears_why() {
+    let gateway = quick().start().await;
+    let mut watcher = Watcher::open(&gateway, "", None).await;
+    let mut open = sql::connect(gateway.target()).await;
+    sql::run(&mut open, "BEGIN").await;
+    sql::run(&mut open, &insert(1, "late")).await;
+    let after = [send(&gateway).await, send(&gateway).await];
+    let lag = watcher.comment("lag ").await;
+    assert!(lag.contains("a transaction that is still open"), "{lag}");
+    sql::run(&mut open, "COMMIT").await;
+    let seen = watcher.take(3).await;
+    assert_eq!(text(&seen[0], "type"), "late");
+    assert_eq!([text(&seen[1], "event"), text(&seen[2], "event")], after);
+
+    sql::run(&mut open, "BEGIN").await;
+    sql::run(&mut open, &insert(1, "never")).await;
+    let after = send(&gateway).await;
+    sql::run(&mut open, "ROLLBACK").await;
+    assert_eq!(text(&watcher.take(1).await[0], "event"), after);
+    gateway.run_until_idle().await;
+}
+
+#[tokio::test]
+async fn a_client_goes_on_after_any_change_exactly() {
+    let gateway = Gateway::start().await;
+    for _ in 0..5 {
+        send(&gateway).await;
+    }
+    gateway.run_until_idle().await;
+    let all = everything(&gateway, 10).await;
+    for (at, seen) in all.iter().enumerate().take(9) {
+        let rest = &all[at + 1..];
+        let mut watcher = Watcher::open(&gateway, "", Some(&seen.id)).await;
+        assert_eq!(watcher.take(rest.len()).await, rest);
+        let mut watcher = Watcher::open(&gateway, &format!("?after={}", seen.id), None).await;
+        assert_eq!(watcher.take(rest.len()).await, rest);
+    }
+    // What a browser remembers counts more than the address it was given first.
+    let mut watcher = Watcher::open(&gateway, "?after=start", Some(&all[8].id)).await;
+    assert_eq!(watcher.take(1).await, all[9..]);
+    // And what comes later comes after it.
+    let mut watcher = Watcher::open(&gateway, "", Some(&all[9].id)).await;
+    let new = send(&gateway).await;
+    assert_eq!(text(&watcher.take(1).await[0], "event"), new);
+    gateway.run_until_idle().await;
+}
+
+#[tokio::test]
+async fn a_position_that_is_none_is_400_and_one_that_is_gone_is_410() {
+    let gateway = Gateway::start().await;
+    let (kept, removed) = (send(&gateway).await, send(&gateway).await);
+    gateway.run_until_idle().await;
+    let all = everything(&gateway, 4).await;
+    for bad in ["0", "x", "évé", "..", &all[0].id[1..], &format!("{}A", all[0].id)] {
+        assert_eq!(refused(&gateway, "", Some(bad)).await.0, 400, "{bad}");
+    }
+    for bad in ["?after=1", "?before=x", "?change=dying", "?after=start&after=start"] {
+        assert_eq!(refused(&gateway, bad, None).await.0, 400, "{bad}");
+    }
+    assert_eq!(refused(&gateway, &format!("?type={}", "x".repeat(3000)), None).await.0, 400);
+
+    gateway.execute(&format!("DELETE FROM events WHERE id = '{removed}'")).await;
+    let position = |event: &str| {
+        let found = all.iter().find(|seen| text(seen, "event") == event).unwrap();
+        found.id.clone()
+    };
+    assert_eq!(ask(&gateway, "", Some(&position(&kept))).await.status(), 200);
+    let (status, _, problem) = refused(&gateway, "", Some(&position(&removed))).await;
+    assert_eq!((status, &problem["type"]), (410, &json!("urn:sealpost:problem:position-gone")));
+    // Another database's.
+    let other = Gateway::start().await;
+    assert_eq!(refused(&other, "", Some(&position(&kept))).await.0, 410);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_are_killed_lose_nothing() {
+    let gateway = Gateway::builder().running().start().await;
+    let mut watcher = Watcher::open(&gateway, "", None).await;
+    let kill = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE datname = current_database()
+          AND application_name IN ('sealpost listen', 'sealpost operator')";
+    let listening = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'sealpost listen'";
+    while gateway.count(listening).await == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let mut sent = Vec::new();
+    let mut killed = 0;
+    for round in 0..20 {
+        sent.push(send(&gateway).await);
+        if round % 4 == 0 {
+            killed += gateway.count(kill).await;
+        }
+    }
+    assert!(killed > 1, "{killed}");
+    let seen = watcher.take(2 * sent.len()).await;
+    assert_no_repetition(&seen);
+    let mut arrived: Vec<&str> = Vec::new();
+    arrived.extend(seen.iter().filter(|s| s.name == "arrived").map(|s| text(s, "event")));
+    assert_eq!(arrived, sent);
+    assert_eq!(seen.iter().filter(|seen| seen.name == "done").count(), sent.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_takes_nothing_gives_up_its_seat_and_loses_nothing_when_it_goes_on() {
+    const COUNT: u32 = 40_000;
+    let gateway = quick().config("[operator]\n", "[operator]\nstream_clients = 1\n").start().await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let url = gateway.operator_url("");
+    let address = url.trim_start_matches("http://").parse().unwrap();
+    let mut slow = socket.connect(address).await.unwrap();
+    let request = format!(
+        "GET {PATH}?after=start HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {OPERATOR_TOKEN}\r\n\
+         connection: close\r\n\r\n"
+    );
+    slow.write_all(request.as_bytes()).await.unwrap();
+    let mut byte = [0];
+    slow.read_exact(&mut byte).await.unwrap();
+    assert_eq!(refused(&gateway, "", None).await.0, 503, "the seat is taken");
+
+    // More than every buffer on the way holds.
+    gateway.execute(&insert(COUNT, &"k".repeat(200))).await;
+    let mut rounds = 0;
+    while ask(&gateway, "", None).await.status() == 503 {
+        rounds += 1;
+        assert!(rounds < 600, "the seat is never given up");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let mut got = Vec::new();
+    slow.read_to_end(&mut got).await.unwrap();
+    let got = String::from_utf8(got).unwrap();
+    assert!(got.contains(": this client takes too long; go on with Last-Event-ID"));
+    let ids: Vec<&str> = got.lines().filter_map(|line| line.strip_prefix("id: ")).collect();
+    let data = got.lines().filter(|line| line.starts_with("data: ")).count();
+    assert!(data > 0 && data < COUNT as usize, "{data}");
+    let rest = loop {
+        let response = ask(&gateway, "", ids.last().copied()).await;
+        if response.status() == 200 {
+            let mut watcher = Watcher::on(response).await;
+            break watcher.take(COUNT as usize - data).await;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_no_repetition(&rest);
+    let all: Vec<Value> = gateway.query("SELECT id FROM events ORDER BY xact, id").await;
+    let last = rest.last().map(|seen| text(seen, "event"));
+    assert_eq!(last, all.last().and_then(|row| row["id"].as_str()));
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_its_gateway_stops_and_says_so() {
+    let gateway = Gateway::start().await;
+    let mut watcher = Watcher::open(&gateway, "", None).await;
+    gateway.stop();
+    assert_eq!(watcher.next().await, None);
+    assert_eq!(watcher.comments.last().unwrap(), "the gateway stops; go on with Last-Event-ID");
+}

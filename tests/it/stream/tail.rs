@@ -1,0 +1,127 @@
+//! `sealpost events tail`, as a process.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+
+use super::{PATIENCE, everything, send, text};
+use crate::harness::{Builder, Gateway, OPERATOR_TOKEN};
+
+struct Tail {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    _folder: tempfile::TempDir,
+}
+
+impl Tail {
+    fn start(gateway: &Gateway, token: &str, arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sealpost"))
+            .args(["events", "tail", "--url", &gateway.operator_url("")])
+            .args(arguments)
+            .env_clear()
+            .env("SEALPOST_OPERATOR_TOKEN", token)
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the program runs");
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, lines, _folder: folder }
+    }
+
+    async fn line(&mut self) -> String {
+        let line = tokio::time::timeout(PATIENCE, self.lines.next_line()).await;
+        line.expect("a line in time").unwrap().expect("a line")
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = self.child.id().expect("it runs").try_into().unwrap();
+        kill(Pid::from_raw(pid), signal).unwrap();
+    }
+
+    /// Its exit code, and what it said.
+    async fn ended(mut self) -> (Option<i32>, String) {
+        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("an end");
+        let mut said = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).await.unwrap();
+        (status.unwrap().code(), said)
+    }
+}
+
+#[tokio::test]
+async fn changes_are_shown_as_lines_until_it_is_interrupted() {
+    let gateway = Gateway::start().await;
+    let id = send(&gateway).await;
+    gateway.run_until_idle().await;
+    let mut tail = Tail::start(&gateway, OPERATOR_TOKEN, &["--after", "start"]);
+    let arrived = tail.line().await;
+    let words: Vec<&str> = arrived.split_whitespace().collect();
+    assert_eq!(words[0], "2026-11-20", "{arrived}");
+    assert_eq!(words[2..], ["arrived", "billing", "invoice.finalized", &id]);
+    let done = tail.line().await;
+    assert!(
+        done.contains("  done ") && done.ends_with("delivery 1, attempt 1, stripe, ignored"),
+        "{done}"
+    );
+    tail.signal(Signal::SIGINT);
+    assert_eq!(tail.ended().await, (Some(0), String::new()));
+
+    let tail = Tail::start(&gateway, "wrong-token-0123456789", &[]);
+    let (code, said) = tail.ended().await;
+    assert_eq!(code, Some(1));
+    assert!(said.contains("the operator listener says 401"), "{said}");
+    let (code, said) = Tail::start(&gateway, OPERATOR_TOKEN, &["--after", "x"]).ended().await;
+    assert!(code == Some(1) && said.contains("says 400"), "{said}");
+    let (code, said) = Tail::start(&gateway, "", &[]).ended().await;
+    assert!(code == Some(64) && said.contains("SEALPOST_OPERATOR_TOKEN"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_goes_on_where_it_was_when_the_gateway_comes_back() {
+    let gateway = Gateway::start().await;
+    let filter = ["--format", "json", "--source", "billing", "--change", "arrived"];
+    let (before, after) = (&filter[..], &["--after", "start"][..]);
+    let mut tail = Tail::start(&gateway, OPERATOR_TOKEN, &[before, after].concat());
+    let mut sent = vec![send(&gateway).await];
+    let mut seen: Vec<Value> = vec![serde_json::from_str(&tail.line().await).unwrap()];
+
+    let address = gateway.operator_url("").trim_start_matches("http://").to_owned();
+    gateway.stop();
+    let builder = |gateway: &Gateway| -> Builder {
+        let here = format!("[operator]\nlisten = \"{address}\"");
+        Gateway::builder().config("[operator]\nlisten = \"127.0.0.1:0\"", &here).beside(gateway)
+    };
+    while tokio::net::TcpStream::connect(&address).await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // What happens meanwhile, at another one.
+    let other = Gateway::builder().beside(&gateway).start().await;
+    sent.push(send(&other).await);
+    let again = builder(&gateway).start().await;
+    sent.push(send(&again).await);
+    other.run_until_idle().await;
+    for _ in 0..2 {
+        seen.push(serde_json::from_str(&tail.line().await).unwrap());
+    }
+    let ids: Vec<&str> = seen.iter().map(|line| line["event"].as_str().unwrap()).collect();
+    assert_eq!(ids, sent);
+    tail.signal(Signal::SIGTERM);
+    let (code, said) = tail.ended().await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("the gateway stops"), "{said}");
+
+    // The id that it prints is what --after takes.
+    let id = seen[1]["id"].as_str().unwrap();
+    let mut tail = Tail::start(&again, OPERATOR_TOKEN, &[before, &["--after", id]].concat());
+    let line: Value = serde_json::from_str(&tail.line().await).unwrap();
+    assert_eq!(line["event"], sent[2].as_str());
+    assert_eq!(text(&everything(&again, 1).await[0], "event"), sent[0]);
+}
