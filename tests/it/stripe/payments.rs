@@ -258,6 +258,43 @@ async fn a_status_that_stripe_adds_one_day_is_kept_and_is_no_end() {
 }
 
 #[tokio::test]
+async fn people_are_told_of_a_dispute_once_and_of_its_end() {
+    let gateway = Gateway::start().await;
+    let told = |status: &'static str| dispute("told", status);
+    let created = "charge.dispute.created";
+    tell(&gateway, &[event("evt_1", created, 0, told("warning_needs_response"))]).await;
+    let alerts = gateway.rows("alerts").await;
+    assert_eq!(
+        (&alerts[0]["kind"], &alerts[0]["severity"]),
+        (&json!("payment_disputed"), &json!(2))
+    );
+    assert_eq!(
+        alerts[0]["text"],
+        "121.00 AUD of acct_a are disputed, fraudulent: dispute dp_told, warning_needs_response, \
+         evidence until 2025-11-30",
+    );
+    // The inquiry becomes a dispute, which is the same thing and worse; repeated, it is not news.
+    for id in ["evt_2", "evt_3"] {
+        tell(&gateway, &[event(id, created, 10, told("needs_response"))]).await;
+        let alerts = gateway.rows("alerts").await;
+        assert_eq!(alerts.len(), 1, "{alerts:?}");
+        assert_eq!((&alerts[0]["count"], &alerts[0]["severity"]), (&json!(2), &json!(3)));
+    }
+    tell(&gateway, &[event("evt_4", "charge.dispute.closed", 20, told("lost"))]).await;
+    let over = gateway.query("SELECT text FROM alerts WHERE recovery").await;
+    assert_eq!(over[0]["text"], "the dispute dp_told of 121.00 AUD is closed: lost");
+    assert_eq!(gateway.count("SELECT count(*) FROM alerts WHERE over_at IS NULL").await, 0);
+
+    // Its end first: nothing is left to tell.
+    let events = [
+        event("evt_5", "charge.dispute.closed", 20, dispute("late", "won")),
+        event("evt_6", created, 0, dispute("late", "needs_response")),
+    ];
+    tell(&gateway, &events).await;
+    assert_eq!(gateway.rows("alerts").await.len(), 2);
+}
+
+#[tokio::test]
 async fn an_account_that_left_in_the_second_of_its_last_change_has_left() {
     let gateway = Gateway::start().await;
     for (name, gone_first) in [("acct_x", true), ("acct_y", false)] {

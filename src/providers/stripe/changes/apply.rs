@@ -5,7 +5,7 @@ use super::super::lifecycle::{
 };
 use super::super::refusal::owner;
 use super::super::tables::{self, ObjectKind, Payment, Stamp};
-use super::Change;
+use super::{Change, alert};
 use crate::store::{DeathReason, EffectError, Outcome, Tx};
 
 impl Change {
@@ -93,10 +93,13 @@ async fn dispute(tx: &mut Tx<'_>, stamp: &Stamp, told: &Dispute) -> Result<bool,
     if news {
         tables::save_dispute(connection, stamp, &joined).await?;
     }
-    match &joined.intent {
-        Some(intent) => work_out_of_intent(tx, stamp, intent, news).await,
-        None => Ok(news),
-    }
+    let changed = match &joined.intent {
+        Some(intent) => work_out_of_intent(tx, stamp, intent, news).await?,
+        None => news,
+    };
+    // Last, since it locks what every dispute may want.
+    alert::tell(tx, stamp, known.as_ref(), &joined).await?;
+    Ok(changed)
 }
 
 async fn subscription(

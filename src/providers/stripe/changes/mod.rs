@@ -6,6 +6,7 @@
 //! invoice, subscription. Two events of one payment are therefore serial, and cannot deadlock.
 
 mod accounts;
+mod alert;
 mod apply;
 mod billing;
 mod payments;

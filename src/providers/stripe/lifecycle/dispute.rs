@@ -46,6 +46,11 @@ impl Dispute {
         LIFE.is_end(status)
     }
 
+    /// Whether the bank only asks, with the money where it is.
+    pub(crate) fn is_inquiry(&self) -> bool {
+        self.status.starts_with("warning_")
+    }
+
     /// Of the disputes of one payment, the one that it shows: the one opened last.
     pub(crate) fn shown(disputes: &[Self]) -> Option<&Self> {
         disputes.iter().max_by_key(|dispute| (dispute.opened_at, &dispute.id))

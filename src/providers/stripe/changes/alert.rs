@@ -1,0 +1,38 @@
+//! Telling people that a payment is disputed: evidence is taken for some days only.
+
+use super::super::lifecycle::Dispute;
+use super::super::money::Money;
+use super::super::refusal::owner;
+use super::super::tables::Stamp;
+use crate::store::{Alert, Recovery, Severity, StoreError, Tx};
+
+const DISPUTED: &str = "payment_disputed";
+
+/// Tells of a dispute that is new or has become another, and of its end. Nothing is told of one
+/// whose end was heard of first.
+pub(super) async fn tell(
+    tx: &mut Tx<'_>,
+    stamp: &Stamp,
+    known: Option<&Dispute>,
+    joined: &Dispute,
+) -> Result<(), StoreError> {
+    if known.is_some_and(|known| known.status == joined.status) {
+        return Ok(());
+    }
+    let money = Money { amount: joined.amount, currency: &joined.currency };
+    let (source, key, status) = (&stamp.source, &joined.id, &joined.status);
+    if Dispute::is_closed(status) {
+        let text = format!("the dispute {key} of {money} is closed: {status}");
+        tx.alert_is_over(&Recovery { kind: DISPUTED, key, source, text: &text }).await?;
+        return Ok(());
+    }
+    let reason = joined.reason.as_ref().map(|reason| format!(", {reason}")).unwrap_or_default();
+    let until = joined.evidence_due_by.map(|due_by| format!(", evidence until {}", due_by.date()));
+    let text = format!(
+        "{money} of {} are disputed{reason}: dispute {key}, {status}{}",
+        owner(joined.account.as_deref()),
+        until.unwrap_or_default(),
+    );
+    let severity = if joined.is_inquiry() { Severity::Warning } else { Severity::Critical };
+    tx.alert(&Alert { kind: DISPUTED, key, severity, source, text: &text }).await
+}
