@@ -48,7 +48,9 @@ impl Handler for Runs {
         };
         let claims = event.claims.as_ref().map(read_claims).transpose()?;
         let results = match change {
-            Change::Succeeded(at) => self.collector.collect(&event.body, &read, at).await?,
+            Change::Succeeded(at) => {
+                self.collector.collect(&event.body, &read, at, attempt.started_at).await?
+            }
             _ => None,
         };
         Ok(Effects::write(Settle {

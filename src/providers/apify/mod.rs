@@ -32,6 +32,7 @@ pub mod tables;
 mod tests;
 pub mod token;
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -94,6 +95,13 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
         ));
     }
     let Options { purpose, registration_grace, dispatch_ttl, max_items, .. } = options;
+    if spec.token.is_some() {
+        let checked = spec.services.outbound.check(&options.api_url);
+        checked.map_err(|error| {
+            let why = error.source().map(|why| format!(": {why}")).unwrap_or_default();
+            OptionsError(format!("`api_url`: {error}{why}"))
+        })?;
+    }
     let datasets = spec.token.clone().map(|token| Datasets {
         outbound: spec.services.outbound.clone(),
         base: options.api_url.clone(),

@@ -8,7 +8,7 @@ use sealpost::operator::{Action, Filter, Mandate, Selection};
 use serde_json::{Value, json};
 
 use super::results::{DATASET, item, post, run, started, webhook};
-use super::stub::{Reply, Stub, number};
+use super::stub::{ALLOW, Reply, Stub, number};
 use super::{HOUR, hear};
 use crate::harness::Gateway;
 
@@ -23,7 +23,8 @@ async fn gateway(api: &str, more: &str) -> Gateway {
     let options = format!(
         "token = {{ env = \"BOT_TOKEN\" }}\noptions = {{ purpose = \"run\", api_url = \"{api}\"{more} }}"
     );
-    Gateway::builder().config(r#"options = { purpose = "run" }"#, &options).start().await
+    let builder = Gateway::builder().config(r#"options = { purpose = "run" }"#, &options);
+    builder.more_config(ALLOW).start().await
 }
 
 #[tokio::test]
@@ -211,6 +212,15 @@ async fn nobody_answering_is_no_reason_to_give_up() {
     assert!(matches!(dead[0].0.as_str(), "exhausted" | "too_old"), "{dead:?}");
     let attempts = gateway.count("SELECT count(*) FROM attempts").await;
     assert!(attempts > 3, "{attempts}");
+}
+
+#[tokio::test]
+async fn a_place_where_no_request_may_go_is_said_at_the_start() {
+    let options = "token = { env = \"BOT_TOKEN\" }\n\
+                   options = { purpose = \"run\", api_url = \"https://127.0.0.1\" }";
+    let builder = Gateway::builder().config(r#"options = { purpose = "run" }"#, options);
+    let error = builder.refused();
+    assert!(error.contains("api_url") && error.contains("127.0.0.1"), "{error}");
 }
 
 async fn replay(gateway: &Gateway) {

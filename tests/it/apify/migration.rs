@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::stub::Stub;
+use super::stub::{ALLOW, Stub};
 use super::{GUILD, hear, start};
 use crate::harness::Gateway;
 
@@ -37,6 +37,7 @@ async fn every_query_of_the_page_answers_after_the_traffic_of_such_an_applicatio
     let gateway = Gateway::builder()
         .config(r#"options = { purpose = "run" }"#, &fetching("run"))
         .config(r#"options = { purpose = "verify" }"#, &fetching("verify"))
+        .more_config(ALLOW)
         .start()
         .await;
 

@@ -178,6 +178,15 @@ async fn what_a_call_does_not_take_is_said() {
 }
 
 #[tokio::test]
+async fn who_does_not_show_the_operators_token_starts_nothing() {
+    let gateway = Gateway::start().await;
+    let call = gateway.client().post(gateway.operator_url(RUNS));
+    let answer = call.body(request(GUILD).to_string()).send().await.unwrap();
+    assert_eq!(answer.status(), 401);
+    assert!(gateway.rows("apify_runs").await.is_empty());
+}
+
+#[tokio::test]
 async fn the_source_need_not_be_named_where_only_one_has_runs() {
     let gateway = Gateway::builder()
         .config(

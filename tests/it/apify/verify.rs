@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::stub::Stub;
+use super::stub::{ALLOW, Stub};
 use super::{GUILD, HOUR, hear, start};
 use crate::harness::Gateway;
 
@@ -153,8 +153,11 @@ async fn a_profile_is_fetched_where_the_webhook_does_not_carry_it() {
         "token = {{ env = \"BOT_TOKEN\" }}\noptions = {{ purpose = \"verify\", api_url = \"{}\" }}",
         stub.url
     );
-    let gateway =
-        Gateway::builder().config(r#"options = { purpose = "verify" }"#, &options).start().await;
+    let gateway = Gateway::builder()
+        .config(r#"options = { purpose = "verify" }"#, &options)
+        .more_config(ALLOW)
+        .start()
+        .await;
     let started = start(&gateway, &request("ada")).await;
     hear(&gateway, &started, &webhook("ACTOR.RUN.SUCCEEDED", "r1", None)).await;
     gateway.run_until_idle().await;

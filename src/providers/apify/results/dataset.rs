@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
+use time::OffsetDateTime;
 use url::Url;
 
 use crate::dispatch::Failure;
@@ -52,6 +53,7 @@ impl Datasets {
     pub(crate) async fn each(
         &self,
         dataset: &str,
+        now: OffsetDateTime,
         mut take: impl FnMut(Item<'_>) + Send,
     ) -> Result<bool, Failure> {
         let (mut offset, mut limit, mut bytes, mut taken) = (0, PAGE, 0, 0);
@@ -60,18 +62,20 @@ impl Datasets {
             limit = limit.min(self.max_items + 1 - taken);
             let answer = match self.page(dataset, offset, limit).await {
                 Ok(answer) => Some(answer),
-                Err(OutboundError::AnswerTooLarge { .. }) if limit > 1 => {
+                Err(OutboundError::AnswerTooLarge { status: 200, .. }) if limit > 1 => {
                     limit /= 2;
                     continue;
                 }
-                Err(OutboundError::AnswerTooLarge { .. }) => None,
-                Err(error @ OutboundError::Header(_)) => {
+                Err(OutboundError::AnswerTooLarge { status: 200, .. }) => None,
+                Err(error @ (OutboundError::Header(_) | OutboundError::Refused { .. })) => {
                     return Err(Failure::permanent(DeathReason::Permanent, error));
                 }
                 Err(error) => return Err(Failure::transient(error)),
             };
             let items = match &answer {
-                Some(answer) => read(answer)?.into_iter().map(|item| Some(item.get())).collect(),
+                Some(answer) => {
+                    read(answer, now)?.into_iter().map(|item| Some(item.get())).collect()
+                }
                 None => vec![None],
             };
             let short = (items.len() as u64) < limit;
@@ -127,13 +131,13 @@ impl Datasets {
 }
 
 /// The items of a page.
-fn read(answer: &Answer) -> Result<Vec<&RawValue>, Failure> {
+fn read(answer: &Answer, now: OffsetDateTime) -> Result<Vec<&RawValue>, Failure> {
     match answer.status {
         200 => serde_json::from_slice(&answer.body).map_err(|error| {
             // What stands between us and Apify may answer with a page of its own.
-            transient(answer, format!("the dataset is not a list of items: {error}"))
+            transient(answer, now, format!("the dataset is not a list of items: {error}"))
         }),
-        408 | 425 | 429 | 500.. => Err(transient(answer, refused(answer))),
+        408 | 425 | 429 | 500.. => Err(transient(answer, now, refused(answer))),
         _ => Err(Failure::permanent(DeathReason::Permanent, refused(answer))),
     }
 }
@@ -147,7 +151,10 @@ fn refused(answer: &Answer) -> String {
     format!("Apify answers {} to the request for the dataset{hint}", answer.status)
 }
 
-fn transient(answer: &Answer, error: impl Into<Box<dyn Error + Send + Sync>>) -> Failure {
-    let seconds = answer.header("retry-after").and_then(|text| text.trim().parse().ok());
-    Failure::Transient { retry_after: seconds.map(Duration::from_secs), error: error.into() }
+fn transient(
+    answer: &Answer,
+    now: OffsetDateTime,
+    error: impl Into<Box<dyn Error + Send + Sync>>,
+) -> Failure {
+    Failure::Transient { retry_after: answer.retry_after(now), error: error.into() }
 }

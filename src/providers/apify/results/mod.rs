@@ -81,6 +81,7 @@ impl Collector {
         body: &[u8],
         event: &Event,
         at: OffsetDateTime,
+        now: OffsetDateTime,
     ) -> Result<Option<Results>, Failure> {
         let mut results = Results::none(self.purpose);
         if let Some(items) = payload::items(body) {
@@ -93,7 +94,7 @@ impl Collector {
             return Ok(None);
         };
         results.origin = Origin::Dataset;
-        results.left_off = datasets.each(dataset, |item| results.add(item, at)).await?;
+        results.left_off = datasets.each(dataset, now, |item| results.add(item, at)).await?;
         Ok(Some(results))
     }
 }
