@@ -3,8 +3,8 @@
 //! - A *destination* is a URL with a secret. Every source that it takes from has it as one of its
 //!   handlers, under the stored name `to:` and its name: what waits, what is retried, what became a
 //!   dead letter and what is replayed is as for any handler, and so is the order of lanes.
-//! - Its [`Types`] say which event types it takes, before a delivery is made of an event; its
-//!   [`Filter`] looks into the body when the delivery is due.
+//! - Its types say which events it takes, before a delivery is made of an event; its
+//!   filter looks into the body when the delivery is due.
 //! - The *body* is the one that was received, byte for byte. What came in chunks is sent as its
 //!   sender would have sent it in one piece: text, so that every verifier takes it.
 //! - The *form* of the signature is that of Standard Webhooks, or the bot's native one.
