@@ -39,6 +39,7 @@ use crate::gate::{
     Quarantined, Refusal, RequestHead, Scheme, Secret, Time, UnixSeconds, VerifiedRequest, Window,
     parse,
 };
+use crate::outbound::OutboundError;
 
 /// The header that carries the time and the signatures.
 const HEADER: &str = "stripe-signature";
@@ -120,9 +121,16 @@ fn api(spec: &SourceSpec, options: &Options) -> Result<Option<Api>, OptionsError
     };
     check_key(key, options.livemode)?;
     let base = Url::parse(options.api_base.as_deref().unwrap_or(DEFAULT_BASE)).ok();
-    let Some(base) = base.filter(|base| matches!(base.scheme(), "http" | "https")) else {
+    let Some(base) = base else {
         return wrong("api_base: it is not an address like `https://api.stripe.com`");
     };
+    match spec.services.outbound.check(&base) {
+        Ok(()) => {}
+        Err(OutboundError::Refused { refusal, .. }) => {
+            return wrong(&format!("api_base: {refusal}"));
+        }
+        Err(error) => return wrong(&format!("api_base: {error}")),
+    }
     let version = options.api_version.clone().unwrap_or_else(|| DEFAULT_VERSION.to_owned());
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     if version.is_empty() || !version.bytes().all(fits) {
@@ -363,6 +371,11 @@ mod tests {
             ("livemode = true", "sk_live_0123456789 abcdef", "not an API key"),
             ("livemode = true\napi_base = 'stripe'", "sk_live_0123456789abcdef", "api_base"),
             ("livemode = true\napi_base = 'ftp://a'", "sk_live_0123456789abcdef", "api_base"),
+            (
+                "livemode = true\napi_base = 'https://10.0.0.1'",
+                "sk_live_0123456789abcdef",
+                "10.0.0.1",
+            ),
             ("livemode = true\napi_version = 'a b'", "sk_live_0123456789abcdef", "api_version"),
         ] {
             let error = built(options, Some(key)).err().unwrap().to_string();

@@ -38,7 +38,9 @@ fn builder(base: &str, folder: &TempDir) -> Builder {
     let plain = "aliases = [\"/api/stripe/webhook\"]\noptions = { livemode = false }";
     let token = format!("token = {{ file = \"{}\" }}", key.display());
     let options = format!("options = {{ livemode = false, api_base = \"{base}\" }}");
-    Gateway::builder().config(plain, &format!("{token}\n{options}"))
+    Gateway::builder()
+        .config(plain, &format!("{token}\n{options}"))
+        .more_config("\n[outbound]\nallow = [\"127.0.0.0/8\"]\n")
 }
 
 fn updated() -> Value {

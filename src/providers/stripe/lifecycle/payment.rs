@@ -109,12 +109,12 @@ impl Session {
 }
 
 impl Intent {
-    /// The first success.
+    /// The first success; an invoice that any of its events names stays named.
     pub(crate) fn join(known: Option<Self>, told: Self) -> Self {
-        match known {
-            Some(known) if known.reached <= told.reached => known,
-            _ => told,
-        }
+        let Some(known) = known else { return told };
+        let invoice = known.invoice.clone().max(told.invoice.clone());
+        let first = if known.reached <= told.reached { known } else { told };
+        Self { invoice, ..first }
     }
 }
 

@@ -305,3 +305,16 @@ fn every_word_ranks_below_the_ends_and_an_unknown_one_is_no_end() {
     }
     assert!(Invoice::rank("open", i64::MAX) < Invoice::rank("paid", 0));
 }
+
+#[test]
+fn an_intent_that_named_its_invoice_once_keeps_it() {
+    let intent = |second, invoice: Option<&str>| Intent {
+        id: "pi".to_owned(),
+        invoice: invoice.map(str::to_owned),
+        amount: 1,
+        currency: "aud".to_owned(),
+        reached: Reached { at: at(second), event: format!("evt_{second}") },
+    };
+    let told = [intent(2, Some("inv")), intent(1, None)];
+    assert_eq!(fold(&told, Intent::join), Some(intent(1, Some("inv"))));
+}

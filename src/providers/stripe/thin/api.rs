@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
+use time::OffsetDateTime;
 use url::Url;
 
 use super::super::values::Id;
@@ -69,12 +70,17 @@ impl Api {
     /// Transient where Stripe cannot be reached, is overloaded (with its `Retry-After`) or fails;
     /// permanent where it does not take the key or does not know the event, which it forgets
     /// after 30 days.
-    pub(crate) async fn event(&self, id: &Id, context: Option<&str>) -> Result<String, Failure> {
+    pub(crate) async fn event(
+        &self,
+        id: &Id,
+        context: Option<&str>,
+        now: OffsetDateTime,
+    ) -> Result<String, Failure> {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(["v2", "core", "events", id.as_str()]);
         }
-        self.ask("event", url, context).await
+        self.ask("event", url, context, now).await
     }
 
     /// The object at a place that an event points at, as text.
@@ -85,12 +91,13 @@ impl Api {
         &self,
         place: &str,
         context: Option<&str>,
+        now: OffsetDateTime,
     ) -> Result<String, Failure> {
         let url = place.starts_with("/v1/").then(|| self.base.join(place).ok()).flatten();
         let Some(url) = url.filter(|url| url.path().starts_with("/v1/")) else {
             return Err(permanent(AskError::Place(place.to_owned())));
         };
-        self.ask("object", url, context).await
+        self.ask("object", url, context, now).await
     }
 
     async fn ask(
@@ -98,6 +105,7 @@ impl Api {
         what: &'static str,
         url: Url,
         context: Option<&str>,
+        now: OffsetDateTime,
     ) -> Result<String, Failure> {
         let key = String::from_utf8_lossy(self.key.expose());
         let mut headers = vec![
@@ -116,16 +124,19 @@ impl Api {
         };
         let answer = match self.outbound.send(call).await {
             Ok(answer) => answer,
-            Err(error @ (OutboundError::AnswerTooLarge { .. } | OutboundError::Header(_))) => {
+            Err(
+                error @ (OutboundError::AnswerTooLarge { status: 200, .. }
+                | OutboundError::Header(_)),
+            ) => {
                 return Err(permanent(AskError::NotAsked(error)));
             }
             Err(error) => return Err(Failure::transient(AskError::NotAsked(error))),
         };
-        text(what, answer)
+        text(what, answer, now)
     }
 }
 
-fn text(what: &'static str, answer: Answer) -> Result<String, Failure> {
+fn text(what: &'static str, answer: Answer, now: OffsetDateTime) -> Result<String, Failure> {
     let status = answer.status;
     match status {
         200 => String::from_utf8(answer.body.into()).map_err(|_| permanent(AskError::NotText)),
@@ -133,7 +144,7 @@ fn text(what: &'static str, answer: Answer) -> Result<String, Failure> {
         404 => Err(permanent(AskError::Unknown { what })),
         // Two requests at once, too many, or Stripe's own trouble.
         408 | 409 | 425 | 429 | 500.. => Err(Failure::Transient {
-            retry_after: retry_after(&answer),
+            retry_after: answer.retry_after(now),
             error: AskError::Status { status, said: said(&answer) }.into(),
         }),
         _ => Err(permanent(AskError::Status { status, said: said(&answer) })),
@@ -142,11 +153,6 @@ fn text(what: &'static str, answer: Answer) -> Result<String, Failure> {
 
 fn permanent(error: AskError) -> Failure {
     Failure::permanent(DeathReason::Permanent, error)
-}
-
-/// In seconds, as Stripe says it.
-fn retry_after(answer: &Answer) -> Option<Duration> {
-    answer.header("retry-after")?.trim().parse().ok().map(Duration::from_secs)
 }
 
 fn said(answer: &Answer) -> Said {

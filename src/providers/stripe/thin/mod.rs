@@ -55,7 +55,7 @@ impl Stripe {
         };
         let Some(api) = &self.api else { return Ok(Effects::write(write)) };
         let context = write.thin.context.as_deref();
-        let told = api.event(&id, context).await?;
+        let told = api.event(&id, context, attempt.started_at).await?;
         let whole: Event<'_> = answered(told.as_bytes(), "event")?;
         if whole.id() != Some(id) {
             return Err(other("event"));
@@ -64,7 +64,7 @@ impl Stripe {
         if let Some(kind) = kind {
             let related = whole.related_object.as_ref().or(body.related_object.as_ref());
             if Change::wants_object(kind) {
-                object = Some(fetch_object(api, related, context).await?);
+                object = Some(fetch_object(api, related, context, attempt.started_at).await?);
             }
             let mut stamp = stamp(event, body, write.thin.context.clone())?;
             stamp.seen_at = whole_second(attempt.started_at);
@@ -84,11 +84,12 @@ async fn fetch_object(
     api: &Api,
     related: Option<&Related>,
     context: Option<&str>,
+    now: OffsetDateTime,
 ) -> Result<String, Failure> {
     let related = related.ok_or_else(|| missing("related_object"))?;
     let url = related.url.as_deref().ok_or_else(|| missing("related_object.url"))?;
     let id = related.id().ok_or_else(|| missing("related_object.id"))?;
-    let object = api.object(url, context).await?;
+    let object = api.object(url, context, now).await?;
     let named: Named = answered(object.as_bytes(), "object")?;
     if named.id != id {
         return Err(other("object"));
