@@ -232,13 +232,15 @@ pub(super) fn expected(version: &Version) -> State {
         let hidden = (version.hides)(path);
         let name = path.rsplit('/').next().unwrap();
         let text = std::str::from_utf8(content);
-        let is_image = path.ends_with(".svg") || (path.ends_with(".png") && text.is_err());
+        let extension = path.rsplit_once('.').map(|(_, extension)| extension);
+        let is_png = extension == Some("png");
+        let is_image = extension == Some("svg") || (is_png && text.is_err());
         let kind = match name {
             ".lumioignore" => "rules",
             "README.md" => "readme",
             "deck.yaml" => "deck",
             _ if is_image => "image",
-            _ if path.ends_with(".md") => "card",
+            _ if extension == Some("md") => "card",
             _ => "other",
         };
         state.insert(
@@ -246,7 +248,7 @@ pub(super) fn expected(version: &Version) -> State {
             json!({
                 "sha": sha, "content_sha": sha, "kind": kind, "size": content.len(),
                 "ignored": hidden || name == "LICENSE",
-                "useless": path.ends_with(".png") && !is_image,
+                "useless": is_png && !is_image,
             }),
         );
         match kind {
@@ -258,13 +260,13 @@ pub(super) fn expected(version: &Version) -> State {
                 state.insert(format!("card {path}"), value);
                 let number: usize = title.unwrap()["Card ".len()..].parse().unwrap();
                 let drawn = format!("img/s {}.svg", number % 16);
-                let mut shown = vec![format!("img/p{}.png", number % 40), drawn];
+                let mut shown = vec![format!("img/p{}.png", number % 40), drawn.clone()];
                 if path.starts_with("drafts/") {
                     shown.remove(0);
                 }
                 shown.retain(|image| {
                     version.files.get(image).is_some_and(|content| {
-                        image.ends_with(".svg") || std::str::from_utf8(content).is_err()
+                        image == &drawn || std::str::from_utf8(content).is_err()
                     })
                 });
                 for image in shown {
