@@ -41,7 +41,9 @@ pub(super) struct Request {
 /// the rules among it; everything that is left is sent again.
 pub(super) fn syncs() -> Vec<(Vec<Request>, Version)> {
     let mut clock = Clock(0);
-    let (first, second, third) = (first(), second(), third());
+    let first = first();
+    let second = second(&first);
+    let third = third(&second);
     let empty = Version { files: BTreeMap::new(), hides: |_| false };
     let steps = [(&empty, &first), (&first, &second), (&second, &third), (&empty, &third)];
     let step =
@@ -86,8 +88,8 @@ fn first() -> Version {
     Version { files, hides }
 }
 
-fn second() -> Version {
-    let mut version = first();
+fn second(first: &Version) -> Version {
+    let mut version = first.clone();
     for n in 0..30 {
         version.files.insert(format!("cards/{}/c{n}.md", n % 6), card(n, "second"));
     }
@@ -104,8 +106,8 @@ fn second() -> Version {
     version
 }
 
-fn third() -> Version {
-    let mut version = second();
+fn third(second: &Version) -> Version {
+    let mut version = second.clone();
     for n in 20..60 {
         version.files.remove(&format!("cards/{}/c{n}.md", n % 6));
     }
