@@ -41,7 +41,9 @@ pub(super) struct Request {
 /// the rules among it; everything that is left is sent again.
 pub(super) fn syncs() -> Vec<(Vec<Request>, Version)> {
     let mut clock = Clock(0);
-    let (first, second, third) = (first(), second(), third());
+    let first = first();
+    let second = second(&first);
+    let third = third(&second);
     let empty = Version { files: BTreeMap::new(), hides: |_| false };
     let steps = [(&empty, &first), (&first, &second), (&second, &third), (&empty, &third)];
     let step =
@@ -86,8 +88,8 @@ fn first() -> Version {
     Version { files, hides }
 }
 
-fn second() -> Version {
-    let mut version = first();
+fn second(first: &Version) -> Version {
+    let mut version = first.clone();
     for n in 0..30 {
         version.files.insert(format!("cards/{}/c{n}.md", n % 6), card(n, "second"));
     }
@@ -104,8 +106,8 @@ fn second() -> Version {
     version
 }
 
-fn third() -> Version {
-    let mut version = second();
+fn third(second: &Version) -> Version {
+    let mut version = second.clone();
     for n in 20..60 {
         version.files.remove(&format!("cards/{}/c{n}.md", n % 6));
     }
@@ -232,13 +234,15 @@ pub(super) fn expected(version: &Version) -> State {
         let hidden = (version.hides)(path);
         let name = path.rsplit('/').next().unwrap();
         let text = std::str::from_utf8(content);
-        let is_image = path.ends_with(".svg") || (path.ends_with(".png") && text.is_err());
+        let extension = path.rsplit_once('.').map(|(_, extension)| extension);
+        let is_png = extension == Some("png");
+        let is_image = extension == Some("svg") || (is_png && text.is_err());
         let kind = match name {
             ".lumioignore" => "rules",
             "README.md" => "readme",
             "deck.yaml" => "deck",
             _ if is_image => "image",
-            _ if path.ends_with(".md") => "card",
+            _ if extension == Some("md") => "card",
             _ => "other",
         };
         state.insert(
@@ -246,7 +250,7 @@ pub(super) fn expected(version: &Version) -> State {
             json!({
                 "sha": sha, "content_sha": sha, "kind": kind, "size": content.len(),
                 "ignored": hidden || name == "LICENSE",
-                "useless": path.ends_with(".png") && !is_image,
+                "useless": is_png && !is_image,
             }),
         );
         match kind {
@@ -258,13 +262,13 @@ pub(super) fn expected(version: &Version) -> State {
                 state.insert(format!("card {path}"), value);
                 let number: usize = title.unwrap()["Card ".len()..].parse().unwrap();
                 let drawn = format!("img/s {}.svg", number % 16);
-                let mut shown = vec![format!("img/p{}.png", number % 40), drawn];
+                let mut shown = vec![format!("img/p{}.png", number % 40), drawn.clone()];
                 if path.starts_with("drafts/") {
                     shown.remove(0);
                 }
                 shown.retain(|image| {
                     version.files.get(image).is_some_and(|content| {
-                        image.ends_with(".svg") || std::str::from_utf8(content).is_err()
+                        image == &drawn || std::str::from_utf8(content).is_err()
                     })
                 });
                 for image in shown {
