@@ -1,24 +1,26 @@
 //! The configuration: one file, overlaid with `SEALPOST_…` variables, checked as a whole before
 //! anything starts. Errors name the file, the line or key, and what to do.
 
+mod check;
 mod destinations;
 mod env;
 mod file;
 mod objects;
 mod outbound;
 mod reference;
+mod source;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 pub use destinations::{DestinationConfig, DestinationEntry, SignForm};
 pub use env::Environment;
 pub use file::{
-    Alerts, Database, DeadHead, Dispatch, File, Ingest, Keys, LimitEntry, Log, Managed, Objects,
-    Operator, Postgres, S3Entry, SecretRef, SourceEntry, Transfers,
+    Alerts, Database, Dispatch, File, Ingest, Keys, Log, Managed, Objects, Operator, Postgres,
+    S3Entry, Transfers,
 };
 pub use outbound::Outbound;
+pub use source::{DeadHead, LimitEntry, SecretRef, SourceEntry};
 
 use zeroize::Zeroizing;
 
@@ -35,12 +37,12 @@ pub struct Config {
     pub file: File,
     /// The sources with their secrets.
     pub sources: Vec<SourceConfig>,
+    /// The destinations with their secrets.
+    pub destinations: Vec<DestinationConfig>,
     /// The Discord channel for alerts.
     pub discord: Option<Webhook>,
     /// The master keys for what is sealed in the database.
     pub vault: Vault,
-    /// The destinations with their secrets.
-    pub destinations: Vec<DestinationConfig>,
     /// The token of the operator listener; `None` where the gateway makes one.
     pub operator_token: Option<Secret>,
     /// Where the database is; `None` for the managed cluster.
@@ -169,7 +171,7 @@ impl Config {
             token.map_err(|why| wrong.push(format!("operator.token {why}"))).ok()
         });
         let objects = objects::place(&file.objects, environment, &mut wrong);
-        check(&file, &mut wrong);
+        check::check(&file, &mut wrong);
         if !wrong.is_empty() {
             return Err(ConfigError::Invalid(wrong));
         }
@@ -260,56 +262,6 @@ fn header_safe(token: Secret) -> Result<Secret, String> {
     } else {
         Err("must be of visible ASCII characters, without blanks".to_owned())
     }
-}
-
-fn check(file: &File, wrong: &mut Vec<String>) {
-    let mut require = |holds: bool, sentence: &str| {
-        if !holds {
-            wrong.push(sentence.to_owned());
-        }
-    };
-    require(
-        file.operator.listen.ip().is_loopback() || file.operator.allow_remote,
-        "operator.listen: other machines could reach it; set operator.allow_remote = true to \
-         allow that",
-    );
-    require(file.operator.stream_clients > 0, "operator.stream_clients must be at least 1");
-    require(
-        file.operator.heartbeat >= Duration::from_secs(1),
-        "operator.heartbeat must be at least 1s",
-    );
-    require(
-        file.dispatch.lease > file.dispatch.handler_deadline,
-        "dispatch.lease must be longer than dispatch.handler_deadline",
-    );
-    require(file.dispatch.concurrency > 0, "dispatch.concurrency must be at least 1");
-    require(file.dispatch.max_attempts > 0, "dispatch.max_attempts must be at least 1");
-    require(!file.alerts.every.is_zero(), "alerts.every must be longer than nothing");
-    require(
-        file.dispatch.backoff <= file.dispatch.max_backoff,
-        "dispatch.backoff must not be longer than dispatch.max_backoff",
-    );
-    require(
-        [
-            file.database.ingest_connections,
-            file.database.dispatch_connections,
-            file.database.operator_connections,
-        ]
-        .iter()
-        .all(|connections| *connections > 0),
-        "database: every pool needs at least 1 connection",
-    );
-    let longest = file
-        .source
-        .iter()
-        .map(|source| source.max_age.unwrap_or_default() + source.max_future.unwrap_or_default())
-        .max()
-        .unwrap_or_default();
-    require(
-        file.keys.retention > longest.max(Duration::from_hours(1)),
-        "keys.retention must be longer than any source's max_age and max_future together: what is \
-         still fresh must still be known",
-    );
 }
 
 /// Sets the value at a path; text that is a TOML value counts as one.

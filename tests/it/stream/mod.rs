@@ -168,7 +168,7 @@ fn insert(count: u32, kind: &str) -> String {
         "INSERT INTO events (id, tenant, source, provider, kind, strength, late, secret,
                              received_at, key, headers, body)
          SELECT gen_random_uuid(), 'default', 'billing', 'stripe', '{kind}', 'signed', false, '',
-                now(), '', '{{}}', '' FROM generate_series(1, {count})"
+                now(), sha256('key'), '{{}}', '' FROM generate_series(1, {count})"
     )
 }
 

@@ -1,0 +1,56 @@
+//! What the values must hold together.
+
+use std::time::Duration;
+
+use super::File;
+
+/// Notes what does not hold.
+pub(super) fn check(file: &File, wrong: &mut Vec<String>) {
+    let mut require = |holds: bool, sentence: &str| {
+        if !holds {
+            wrong.push(sentence.to_owned());
+        }
+    };
+    require(
+        file.operator.listen.ip().is_loopback() || file.operator.allow_remote,
+        "operator.listen: other machines could reach it; set operator.allow_remote = true to \
+         allow that",
+    );
+    require(file.operator.stream_clients > 0, "operator.stream_clients must be at least 1");
+    require(
+        file.operator.heartbeat >= Duration::from_secs(1),
+        "operator.heartbeat must be at least 1s",
+    );
+    require(
+        file.dispatch.lease > file.dispatch.handler_deadline,
+        "dispatch.lease must be longer than dispatch.handler_deadline",
+    );
+    require(file.dispatch.concurrency > 0, "dispatch.concurrency must be at least 1");
+    require(file.dispatch.max_attempts > 0, "dispatch.max_attempts must be at least 1");
+    require(!file.alerts.every.is_zero(), "alerts.every must be longer than nothing");
+    require(
+        file.dispatch.backoff <= file.dispatch.max_backoff,
+        "dispatch.backoff must not be longer than dispatch.max_backoff",
+    );
+    require(
+        [
+            file.database.ingest_connections,
+            file.database.dispatch_connections,
+            file.database.operator_connections,
+        ]
+        .iter()
+        .all(|connections| *connections > 0),
+        "database: every pool needs at least 1 connection",
+    );
+    let longest = file
+        .source
+        .iter()
+        .map(|source| source.max_age.unwrap_or_default() + source.max_future.unwrap_or_default())
+        .max()
+        .unwrap_or_default();
+    require(
+        file.keys.retention > longest.max(Duration::from_hours(1)),
+        "keys.retention must be longer than any source's max_age and max_future together: what is \
+         still fresh must still be known",
+    );
+}

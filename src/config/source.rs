@@ -1,0 +1,97 @@
+//! One source, as the file describes it.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use serde::Deserialize;
+
+/// One source.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceEntry {
+    /// Its name, as in `/hooks/{name}`.
+    pub name: String,
+    /// What kind of sender it is.
+    pub provider: String,
+    /// To whom it belongs.
+    #[serde(default = "default_tenant")]
+    pub tenant: String,
+    /// Whether it lets anything in.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// One to three secrets, any of which may have signed.
+    pub secrets: Vec<SecretRef>,
+    /// A further secret, for providers that want one.
+    pub token: Option<SecretRef>,
+    /// Other paths that lead to it.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// The largest body; by default the provider's.
+    pub max_body: Option<ByteSize>,
+    /// How long a body may take to arrive; by default longer where larger ones are taken.
+    #[serde(default, with = "humantime_serde")]
+    pub body_deadline: Option<Duration>,
+    /// How old a signature may be; by default the provider's.
+    #[serde(default, with = "humantime_serde")]
+    pub max_age: Option<Duration>,
+    /// How far in the future a signature may lie.
+    #[serde(default, with = "humantime_serde")]
+    pub max_future: Option<Duration>,
+    /// How many authentic requests it may send.
+    #[serde(default)]
+    pub limit: LimitEntry,
+    /// What a dead letter does to the deliveries behind it in its lane.
+    #[serde(default)]
+    pub dead_head: DeadHead,
+    /// What its provider wants to know.
+    #[serde(default)]
+    pub options: toml::Table,
+}
+
+/// Where a secret is: exactly one of these. Never the secret itself.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretRef {
+    /// In this variable.
+    pub env: Option<String>,
+    /// In this file; one line break at its end is not part of it.
+    pub file: Option<PathBuf>,
+}
+
+/// How many authentic requests a source may send.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitEntry {
+    /// On average.
+    pub per_second: NonZeroU32,
+    /// At once.
+    pub burst: NonZeroU32,
+}
+
+impl Default for LimitEntry {
+    fn default() -> Self {
+        let per_second = NonZeroU32::MIN.saturating_add(99);
+        Self { per_second, burst: NonZeroU32::MIN.saturating_add(999) }
+    }
+}
+
+/// What a dead letter does to the deliveries behind it in its lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeadHead {
+    /// Nothing: they go on.
+    #[default]
+    Park,
+    /// It holds them until it is replayed or discarded.
+    Block,
+}
+
+fn default_tenant() -> String {
+    "default".to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
