@@ -106,7 +106,7 @@ impl Default for Operator {
 pub struct Database {
     /// Where it is. Without it `DATABASE_URL` counts, and without that the gateway runs its own.
     pub url: Option<String>,
-    /// Connections that record what comes in.
+    /// Connections that record what comes in, besides one for each thread of the listener.
     pub ingest_connections: u32,
     /// Connections that claim and settle.
     pub dispatch_connections: u32,
