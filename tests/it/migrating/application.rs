@@ -11,7 +11,7 @@ use crate::external::{missing, node_package, python_package, skip};
 
 /// Of `standardwebhooks` at npm.
 const FOR_NODE: &str = "1.1.1";
-/// Of `standardwebhooks` at PyPI.
+/// Of `standardwebhooks` in the Python Package Index.
 const FOR_PYTHON: &str = "1.1.0";
 
 /// The program; it ends with this.

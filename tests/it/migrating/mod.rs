@@ -1,13 +1,15 @@
-//! What the pages in `docs/migrating` say is done as it stands there: their configuration is
-//! checked by the program, their statements run after the traffic of such an application, their
-//! routes receive what the gateway sends. What two of the pages say of Stripe and Apify is tested
-//! with these.
+//! What the pages in `docs/migrating` say is done as it stands there: the program checks their
+//! configuration and knows their commands, their statements run after the traffic of such an
+//! application, their route receives what the gateway sends. The statements of the pages about
+//! Stripe and Apify are tested with these.
 
 mod allyship;
 mod application;
 mod helix;
 mod libraries;
 
+use clap::Parser as _;
+use clap::error::ErrorKind;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -87,5 +89,24 @@ fn the_configuration_of_every_page_passes_the_check() {
             assert!(run.stdout.contains(&format!("{name}\t")), "{name}: {}", run.stdout);
         }
         assert!(!run.stdout.contains("warning"), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn every_command_of_every_page_is_one() {
+    for page in PAGES {
+        let lines = blocks(page, "sh").into_iter().flat_map(str::lines);
+        let typed = lines.filter(|line| line.starts_with("sealpost ")).map(|line| (line, true));
+        let named =
+            page.split('`').filter(|text| text.starts_with("sealpost ") && !text.contains('\n'));
+        let commands: Vec<(&str, bool)> = typed.chain(named.map(|text| (text, false))).collect();
+        assert!(!commands.is_empty());
+        for (command, whole) in commands {
+            let words = command.split('#').next().unwrap().split_whitespace();
+            let Err(error) = sealpost::cli::Cli::try_parse_from(words) else { continue };
+            // A sentence may name a command without all that it asks for.
+            let named = !whole && error.kind() == ErrorKind::MissingRequiredArgument;
+            assert!(named, "{command}: {error}");
+        }
     }
 }
