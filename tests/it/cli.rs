@@ -47,6 +47,11 @@ impl Program {
         self.variables.push((name.into(), value.into()));
     }
 
+    /// A file where the program is started.
+    pub(crate) fn file(&self, name: &str, content: &str) {
+        std::fs::write(self.folder.path().join(name), content).unwrap();
+    }
+
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sealpost"));
         command

@@ -6,11 +6,15 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
 
 use crate::harness;
 
 const NODE_STRIPE: &str = "23.1.0";
 const PYTHON_STRIPE: &str = "16.1.0";
+
+/// Two tests that want the same package do not bring it into one folder at once.
+static BRINGING: Mutex<()> = Mutex::new(());
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shell_script_with_curl_and_openssl_is_understood() {
@@ -43,7 +47,7 @@ async fn a_python_program_with_stripes_library_is_understood() {
     if let Some(missing) = missing(&["python3"]) {
         return skip("the Python client", &missing);
     }
-    let python = match virtual_environment() {
+    let python = match python_package("stripe", PYTHON_STRIPE) {
         Ok(python) => python,
         Err(why) => return skip("the Python client", &why),
     };
@@ -97,6 +101,7 @@ pub(crate) fn missing(programs: &[&str]) -> Option<String> {
 
 /// A package for Node, brought once.
 pub(crate) fn node_package(name: &str, version: &str) -> Result<PathBuf, String> {
+    let _alone = BRINGING.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = kept(&format!("node-{name}-{version}"));
     if !folder.join("done").exists() {
         let mut npm = Command::new("npm");
@@ -108,9 +113,10 @@ pub(crate) fn node_package(name: &str, version: &str) -> Result<PathBuf, String>
     Ok(folder)
 }
 
-/// A Python that has Stripe's library, made once.
-fn virtual_environment() -> Result<PathBuf, String> {
-    let folder = kept(&format!("python-stripe-{PYTHON_STRIPE}"));
+/// A Python that has a package, made once.
+pub(crate) fn python_package(name: &str, version: &str) -> Result<PathBuf, String> {
+    let _alone = BRINGING.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = kept(&format!("python-{name}-{version}"));
     let python = folder.join("bin/python");
     if !folder.join("done").exists() {
         let mut venv = Command::new("python3");
@@ -118,7 +124,7 @@ fn virtual_environment() -> Result<PathBuf, String> {
         bring(venv)?;
         let mut pip = Command::new(&python);
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-        pip.arg(format!("stripe=={PYTHON_STRIPE}"));
+        pip.arg(format!("{name}=={version}"));
         bring(pip)?;
         std::fs::write(folder.join("done"), "").map_err(|error| error.to_string())?;
     }

@@ -43,6 +43,7 @@ mod faults;
 mod fixtures;
 mod harness;
 mod managed_postgres;
+mod migrating;
 mod operator;
 mod outbound;
 mod receive;

@@ -28,10 +28,20 @@ pub(crate) async fn fresh_url() -> String {
     format!("postgres://{}@{folder}:{}/{name}", endpoint.user, endpoint.port)
 }
 
+/// A database with nothing in it: an application's.
+pub(crate) async fn empty() -> Target {
+    let name = create_from("template1").await;
+    server().1.with_database(&name)
+}
+
 async fn create() -> String {
+    create_from(TEMPLATE).await
+}
+
+async fn create_from(template: &str) -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
-    let create = format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}");
+    let create = format!("CREATE DATABASE {name} TEMPLATE {template}");
     sql::execute(&server().1.with_database("postgres"), &create).await;
     name
 }

@@ -51,6 +51,7 @@ pub(crate) struct Builder {
     handler: Option<Arc<dyn Handler>>,
     objects: Place,
     draw: f64,
+    begin: OffsetDateTime,
     unfinished: bool,
     running: bool,
 }
@@ -132,6 +133,12 @@ impl Builder {
         self
     }
 
+    /// The clock stands at this time, and not at [`START`].
+    pub(crate) fn begin(mut self, at: OffsetDateTime) -> Self {
+        self.begin = at;
+        self
+    }
+
     /// Why no gateway can be built of this.
     pub(crate) fn refused(self) -> String {
         let target = Target::from_url("postgres://nobody@127.0.0.1:1/nothing").expect("a target");
@@ -147,7 +154,7 @@ impl Builder {
         };
         let mut config = load(&self.config);
         config.objects = self.objects;
-        let clock = Arc::new(ManualClock::at(START));
+        let clock = Arc::new(ManualClock::at(self.begin));
         let (handler, draw) = (self.handler, self.draw);
         let parts = Parts {
             clock: clock.clone(),
@@ -208,6 +215,7 @@ impl Gateway {
             handler: None,
             objects: Place::Memory,
             draw: 0.5,
+            begin: START,
             unfinished: false,
             running: false,
         }

@@ -20,6 +20,14 @@ pub(crate) async fn execute(target: &Target, statement: &str) -> u64 {
     done.rows_affected()
 }
 
+/// Runs any number of statements.
+pub(crate) async fn script(target: &Target, statements: &str) {
+    let mut connection = connect(target).await;
+    let done = sqlx::raw_sql(trusted(statements)).execute(&mut connection).await;
+    done.unwrap_or_else(|error| panic!("{statements}: {error}"));
+    connection.close().await.expect("a clean end");
+}
+
 /// Runs a statement on a connection that goes on.
 pub(crate) async fn run(connection: &mut PgConnection, statement: &str) {
     let done = sqlx::query(trusted(statement)).execute(connection).await;

@@ -1,0 +1,203 @@
+//! What the page for `AllyShip` says: its destination, its route and its function make an
+//! integration due when something has changed, and once.
+
+use std::time::Duration;
+
+use sealpost::clock::{Clock, SystemClock};
+use sealpost::operator::{Action, Mandate, Selection};
+use sealpost::store::Target;
+use serde_json::{Value, json};
+
+use super::application::Application;
+use super::{ALLYSHIP, LOOPBACK, blocks, configuration, payload, send, sha, text_file};
+use crate::harness::{Gateway, database, sql};
+
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/migrating/allyship.md");
+const REPOSITORY: &str = "repo_0123456789abcdef01234567";
+const SOURCE: &str = "repositories";
+
+/// The roles and grants that every project of Supabase has, and the table of integrations.
+const BEFORE: &str = r#"
+    DO $$ BEGIN
+        CREATE ROLE anon; CREATE ROLE authenticated; CREATE ROLE service_role BYPASSRLS;
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN
+        NULL; -- Roles are the server's: another test was quicker.
+    END $$;
+    GRANT USAGE ON SCHEMA public TO anon, authenticated, service_role;
+    ALTER DEFAULT PRIVILEGES IN SCHEMA public
+        GRANT ALL ON TABLES TO anon, authenticated, service_role;
+    ALTER DEFAULT PRIVILEGES IN SCHEMA public
+        GRANT ALL ON FUNCTIONS TO anon, authenticated, service_role;
+    CREATE TABLE integrations (
+        name text PRIMARY KEY, integration_type text NOT NULL, config jsonb NOT NULL,
+        status text DEFAULT 'active', next_check_at timestamptz
+    );
+    INSERT INTO integrations VALUES
+        ('changed', 'github', '{"owner":"owner","repositories":["x","cards"]}', 'active',
+         now() + interval '1 day'),
+        ('never checked', 'github', '{"owner":"owner","repositories":["cards"]}', 'active', NULL),
+        ('other', 'github', '{"owner":"owner","repositories":["x"]}', 'active',
+         now() + interval '1 day'),
+        ('of another', 'github', '{"owner":"another","repositories":["cards"]}', 'active',
+         now() + interval '1 day'),
+        ('paused', 'github', '{"owner":"owner","repositories":["cards"]}', 'paused',
+         now() + interval '1 day'),
+        ('slack', 'slack', '{"owner":"owner"}', 'active', now() + interval '1 day');
+"#;
+
+/// `AllyShip`: its route and its database.
+struct AllyShip {
+    route: Application,
+    database: Target,
+}
+
+impl AllyShip {
+    async fn start() -> Option<Self> {
+        let packages = &[("h3", "1.15.11"), ("sucrase", "3.35.1")];
+        let route = Application::node("route.cjs", packages, &[PAGE]).await?;
+        let database = database::empty().await;
+        sql::script(&database, BEFORE).await;
+        sql::script(&database, &blocks(ALLYSHIP, "sql").concat()).await;
+        Some(Self { route, database })
+    }
+
+    /// The gateway sends, and the route's call of the database is carried out or refused.
+    async fn called(&mut self, gateway: &Gateway, refused: bool) -> Value {
+        let serve = async {
+            let call = self.route.says().await;
+            assert_eq!(call["name"], "repository_changed");
+            let error = if refused { json!({ "message": "away" }) } else { Value::Null };
+            if !refused {
+                self.call(&call["args"]).await;
+            }
+            self.route.tell(&json!({ "error": error })).await;
+            call["args"].clone()
+        };
+        tokio::join!(gateway.run_until_idle(), serve).1
+    }
+
+    /// As the client with the service role calls the function.
+    async fn call(&self, args: &Value) {
+        let args = args.as_object().unwrap().iter();
+        let args: Vec<String> =
+            args.map(|(name, value)| format!("{name} => '{}'", value.as_str().unwrap())).collect();
+        let mut connection = sql::connect(&self.database).await;
+        sql::run(&mut connection, "SET ROLE service_role").await;
+        let call = format!("SELECT repository_changed({})", args.join(", "));
+        sql::run(&mut connection, &call).await;
+    }
+
+    /// The integrations that are due.
+    async fn due(&self) -> Vec<String> {
+        let due = "SELECT name FROM integrations WHERE next_check_at <= now() ORDER BY name";
+        sql::texts(&self.database, due).await
+    }
+
+    /// They were scanned.
+    async fn scanned(&self) {
+        let scanned = "UPDATE integrations SET next_check_at = now() + interval '1 day'";
+        sql::execute(&self.database, scanned).await;
+    }
+
+    async fn seen(&self) -> i64 {
+        sql::number(&self.database, "SELECT count(*) FROM sealpost_seen").await
+    }
+}
+
+async fn gateway(allyship: &AllyShip) -> Gateway {
+    let page = configuration(ALLYSHIP);
+    assert!(page.contains("https://allyship.example.com/api/sealpost"));
+    let page = page
+        .replace("https://allyship.example.com", &allyship.route.url(""))
+        .replace("ALLYSHIP_WEBHOOK_SECRET", "APP_SECRET")
+        .replace("DOCORA_AUTH_KEY", "CARDS_SECRET");
+    // The library tells the time by the machine's clock.
+    let builder = Gateway::builder().begin(SystemClock.now());
+    builder.more_config(&format!("{page}{LOOPBACK}")).start().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_makes_the_integrations_of_its_repository_due_and_once() {
+    let Some(mut allyship) = AllyShip::start().await else { return };
+    let gateway = gateway(&allyship).await;
+    let due = ["changed", "never checked"];
+    let created = payload(REPOSITORY, &text_file("a.md", "A"), 0);
+    let answer = send(&gateway, SOURCE, "/hooks/repositories/create", &created).await;
+
+    // It is away at first: what could not be done comes again.
+    let expected = json!({ "id": answer.id(), "owner": "owner", "name": "cards" });
+    assert_eq!(allyship.called(&gateway, true).await, expected);
+    assert_eq!((allyship.due().await, allyship.seen().await), (vec![], 0));
+    gateway.clock().advance(Duration::from_secs(60));
+    assert_eq!(allyship.called(&gateway, false).await, expected);
+    assert_eq!((allyship.due().await, allyship.seen().await), (due.map(str::to_owned).into(), 1));
+
+    // The same event, sent again by hand, counts no second time.
+    allyship.scanned().await;
+    replay(&gateway).await;
+    assert_eq!(allyship.called(&gateway, false).await, expected);
+    assert_eq!((allyship.due().await, allyship.seen().await), (vec![], 1));
+
+    for (action, file, minute) in [
+        ("update", text_file("a.md", "B"), 1),
+        ("delete", json!({ "path": "a.md", "sha": sha("") }), 2),
+    ] {
+        allyship.scanned().await;
+        let body = payload(REPOSITORY, &file, minute);
+        send(&gateway, SOURCE, &format!("/hooks/repositories/{action}"), &body).await;
+        allyship.called(&gateway, false).await;
+        assert_eq!(allyship.due().await, due, "{action}");
+    }
+
+    // That a repository cannot be read is no change of it.
+    let failed = json!({
+        "event": "sync_failed", "repository": created["repository"],
+        "error": { "type": "git_failure", "message": "not found" },
+        "circuit_breaker": { "status": "open", "consecutive_failures": 5, "threshold": 5 },
+        "retry_count": 4, "timestamp": "2026-11-20T10:03:00.000Z",
+    });
+    send(&gateway, SOURCE, "/hooks/repositories/sync_failed", &failed).await;
+    gateway.run_until_idle().await;
+    let sent = "SELECT count(*) FROM deliveries WHERE handler = 'to:allyship'";
+    assert_eq!((gateway.count(sent).await, allyship.seen().await), (4, 3));
+    assert_eq!(gateway.dead_letters().await, []);
+}
+
+/// Sends the only delivery to the application once more.
+async fn replay(gateway: &Gateway) {
+    let done = "SELECT id FROM deliveries WHERE handler = 'to:allyship' AND state = 'done'";
+    let id = gateway.query(done).await[0]["id"].as_i64().unwrap();
+    let mandate = Mandate { actor: "ada".into(), reason: "once more".into() };
+    let selection = Selection::Ids(vec![id]);
+    let mut run = gateway.desk().run(Action::Replay, &selection, mandate, true).await.unwrap();
+    assert_eq!(run.next().await.unwrap().unwrap().created.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_route_and_the_function_serve_nobody_else() {
+    let Some(allyship) = AllyShip::start().await else { return };
+    let now = SystemClock.now().unix_timestamp().to_string();
+    for signature in [None, Some("v1,MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=")] {
+        let request = reqwest::Client::builder().no_proxy().build().unwrap();
+        let mut request = request.post(allyship.route.url("/api/sealpost")).body("{}");
+        request = request.header("webhook-id", "1").header("webhook-timestamp", &now);
+        if let Some(signature) = signature {
+            request = request.header("webhook-signature", signature);
+        }
+        assert_eq!(request.send().await.unwrap().status(), 401);
+    }
+    let database = &allyship.database;
+    sql::execute(database, "INSERT INTO sealpost_seen (id) VALUES ('1')").await;
+    for (role, may) in [("anon", 0), ("authenticated", 0), ("service_role", 1)] {
+        let function = format!(
+            "SELECT has_function_privilege('{role}', 'repository_changed(text, text, text)',
+                                           'EXECUTE')::int::bigint"
+        );
+        assert_eq!(sql::number(database, &function).await, may, "{role}");
+        let mut connection = sql::connect(database).await;
+        sql::run(&mut connection, &format!("SET ROLE {role}")).await;
+        let sees =
+            format!("DO $$ BEGIN ASSERT (SELECT count(*) FROM sealpost_seen) = {may}; END $$");
+        sql::run(&mut connection, &sees).await;
+    }
+}

@@ -1,0 +1,112 @@
+//! What the pages in `docs/migrating` say is done as it stands there: the program checks their
+//! configuration and knows their commands, their statements run after the traffic of such an
+//! application, their route receives what the gateway sends. The statements of the pages about
+//! Stripe and Apify are tested with these.
+
+mod allyship;
+mod application;
+mod helix;
+mod libraries;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::cli::Program;
+use crate::harness::{Answer, Gateway};
+
+const HELIX: &str = include_str!("../../../docs/migrating/helix.md");
+const ALLYSHIP: &str = include_str!("../../../docs/migrating/allyship.md");
+const PAGES: [&str; 4] = [
+    HELIX,
+    ALLYSHIP,
+    include_str!("../../../docs/migrating/tracking-bot.md"),
+    include_str!("../../../docs/migrating/webkit.md"),
+];
+
+const APP_ID: &str = "app_aaaaaaaaaaaaaaaaaaaaaaaa";
+const LOOPBACK: &str = "\n[outbound]\nallow = [\"127.0.0.0/8\"]\n";
+/// Good for whatever asks for a secret.
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// The blocks of a page in this language.
+fn blocks(page: &'static str, language: &str) -> Vec<&'static str> {
+    let fence = format!("```{language}\n");
+    page.split(fence.as_str()).skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+/// The page's configuration, with what it leaves open filled in.
+fn configuration(page: &'static str) -> String {
+    let text = blocks(page, "toml").concat();
+    text.replace("app_…", APP_ID).replace("region     = \"…\"", "region = \"eu-central-1\"")
+}
+
+fn sha(bytes: impl AsRef<[u8]>) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+/// A payload of Docora's, built in this minute.
+fn payload(repository_id: &str, file: &Value, minute: u32) -> Value {
+    json!({
+        "repository": {
+            "repository_id": repository_id, "github_url": "https://github.com/owner/cards",
+            "owner": "owner", "name": "cards",
+        },
+        "file": file, "commit_sha": "0123456789abcdef0123456789abcdef01234567",
+        "timestamp": format!("2026-11-20T10:{minute:02}:00.000Z"),
+    })
+}
+
+/// A text file as Docora sends it.
+fn text_file(path: &str, content: &str) -> Value {
+    json!({ "path": path, "sha": sha(content), "size": content.len(), "content": content })
+}
+
+/// Sends as Docora does, to `path`.
+async fn send(gateway: &Gateway, source: &str, path: &str, body: &Value) -> Answer {
+    let body = body.to_string();
+    let headers = gateway.sign(source, body.as_bytes(), &[]);
+    let answer = gateway.post(path, &headers, body.as_bytes()).await;
+    assert_eq!((answer.status, answer.what()), (202, "accepted"), "{}", answer.text);
+    answer
+}
+
+#[test]
+fn the_configuration_of_every_page_passes_the_check() {
+    for page in PAGES {
+        let text = configuration(page);
+        let mut program = Program::new(&text);
+        for name in text.split("env = \"").skip(1).filter_map(|rest| rest.split('"').next()) {
+            program.set(name, SECRET);
+        }
+        let run = program.run(&["check"]);
+        assert_eq!(run.code, 0, "{text}\n{}", run.all());
+        let file: sealpost::config::File = toml::from_str(&text).unwrap();
+        let sources = file.source.iter().map(|source| &source.name);
+        let names = sources.chain(file.destination.iter().map(|destination| &destination.name));
+        for name in names {
+            assert!(run.stdout.contains(&format!("{name}\t")), "{name}: {}", run.stdout);
+        }
+        assert!(!run.stdout.contains("warning"), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn every_command_of_every_page_is_one() {
+    for page in PAGES {
+        let lines = blocks(page, "sh").into_iter().flat_map(str::lines);
+        let typed = lines.filter(|line| line.starts_with("sealpost ")).map(|line| (line, true));
+        let named =
+            page.split('`').filter(|text| text.starts_with("sealpost ") && !text.contains('\n'));
+        let commands: Vec<(&str, bool)> = typed.chain(named.map(|text| (text, false))).collect();
+        assert!(!commands.is_empty());
+        for (command, whole) in commands {
+            let words = command.split('#').next().unwrap().split_whitespace();
+            let Err(error) = sealpost::cli::Cli::try_parse_from(words) else { continue };
+            // A sentence may name a command without all that it asks for.
+            let named = !whole && error.kind() == ErrorKind::MissingRequiredArgument;
+            assert!(named, "{command}: {error}");
+        }
+    }
+}
