@@ -8,13 +8,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use tokio_util::task::TaskTracker;
 
 use super::fixtures::{Progress, exit};
 use super::interrupt::{a_signal, interruptible};
 use super::scratch::Scratch;
 use super::{Exit, block_on};
 use crate::config::{Config, Environment, File};
-use crate::fixtures::{self, Configuration, EMBEDDED, Running, Work};
+use crate::fixtures::{self, Application, Configuration, EMBEDDED, Running, Work};
 
 /// How long a delivery may take until it counts as unfinished.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,13 +31,14 @@ pub(super) struct Args {
 pub(super) fn run(environment: &Environment, args: &Args) -> anyhow::Result<Exit> {
     let began = Instant::now();
     let fixtures = fixtures::embedded()?;
-    let configuration = Configuration::make_up()?;
-    let config = &configuration.config;
     // What is configured here is left alone: only the way to PostgreSQL's programs counts.
     let settings = Config::resolve(File::default(), environment)?.managed;
     let scratch = Scratch::start(environment, settings)?;
     block_on(async {
         let target = scratch.target("sealpost")?;
+        let application = Application::start(&TaskTracker::new())?;
+        let configuration = Configuration::make_up_for(&application)?;
+        let config = &configuration.config;
         let playing = interruptible(async {
             target.create_if_missing().await?;
             let running = Running::start(config, target, true).await?;
@@ -51,13 +53,14 @@ pub(super) fn run(environment: &Environment, args: &Args) -> anyhow::Result<Exit
         println!("{}", fixtures::table(&played));
         print!("{}", fixtures::diff(&played));
         println!("{}", fixtures::summary(&played, began.elapsed()));
+        println!("{}", application.summary());
         if args.stay {
             write_down(scratch.folder(), &configuration)?;
             println!("\n{}", how_to_go_on(&running, scratch.folder()));
             a_signal().await?;
         }
         running.stop().await;
-        Ok(exit(&played))
+        Ok(if application.believes_everything() { exit(&played) } else { Exit::Failed })
     })
 }
 

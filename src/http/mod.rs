@@ -4,6 +4,7 @@
 mod access;
 mod answer;
 mod api;
+mod application;
 mod denial;
 mod health;
 mod peer;
@@ -23,6 +24,7 @@ use actix_web::{App, HttpServer, web};
 pub use access::Door;
 pub use actix_web::dev::Server;
 pub use api::Apis;
+pub use application::{Inbox, application};
 pub use health::Operator;
 pub use receive::{Decoy, Ingest, RequestIds};
 pub use routes::Routes;

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use sealpost::fixtures::{self, Played, Shows, Vector, Verdict};
+use sealpost::fixtures::{self, Application, Played, Shows, Vector, Verdict};
 use sealpost::providers::{self, CATALOGUE, Entry};
 
 use serde_json::Value;
+use tokio_util::task::TaskTracker;
 
 use crate::harness::{self, database};
 
@@ -161,8 +162,28 @@ fn the_demo_plays_every_fixture_and_leaves_nothing_behind() {
         let line = format!("{} ", fixture.label());
         assert!(said.lines().any(|said| said.starts_with(&line)), "{line} is not in\n{said}");
     }
-    assert!(said.ends_with("; all as expected\n"), "{said}");
+    assert!(said.contains("; all as expected\n"), "{said}");
+    let last = said.lines().last().unwrap();
+    let handed_on: usize = last.split(' ').next().unwrap().parse().unwrap();
+    assert!(handed_on > 100, "{last}");
+    assert!(last.ends_with("; every signature verified there"), "{last}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn the_application_of_the_demo_believes_nothing_that_is_not_signed() {
+    let application = Application::start(&TaskTracker::new()).unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = format!("http://{}/", application.address);
+    assert!(application.believes_everything());
+    let answer = client.post(&url).body("{}").send().await.unwrap();
+    assert_eq!(answer.status(), 401);
+    let signed = client.post(&url).body("{}").header("webhook-id", "1");
+    let signed = signed.header("webhook-timestamp", "1763600000");
+    let answer = signed.header("webhook-signature", "v1,AAAA").send().await.unwrap();
+    assert_eq!(answer.status(), 401);
+    assert!(!application.believes_everything());
+    assert!(application.summary().starts_with("0 events"), "{}", application.summary());
 }
 
 #[test]
