@@ -31,7 +31,7 @@ impl Store {
     /// SHA-256 `fingerprint`.
     ///
     /// # Errors
-    /// As [`Store::record`].
+    /// As [`Recorder::record`](super::Recorder::record).
     pub async fn record_keyed(
         &self,
         new: &NewEvent,

@@ -82,7 +82,7 @@ impl Store {
     /// Keeps a chunk; makes the event when it is the last one.
     ///
     /// # Errors
-    /// As [`Store::record`].
+    /// As [`Recorder::record`](super::Recorder::record).
     pub async fn add_chunk(
         &self,
         new: &NewChunk<'_>,
