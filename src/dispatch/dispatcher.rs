@@ -160,6 +160,15 @@ impl Dispatcher {
 
     /// Runs deliveries whose lease ran out, one by one in an otherwise empty room.
     async fn recover(&self) -> Result<(), StoreError> {
+        let put_back = self.store.put_back_lost(
+            &self.sources,
+            self.clock.now(),
+            self.settings.retry.max_attempts,
+        );
+        let put_back = in_time(CLAIM_WITHIN, put_back).await?;
+        if put_back > 0 {
+            warn!(count = put_back, "leases of destinations ran out with no result; sending again");
+        }
         if !in_time(CLAIM_WITHIN, self.store.any_lost(&self.sources)).await? {
             return Ok(());
         }

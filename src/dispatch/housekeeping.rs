@@ -14,6 +14,8 @@ use crate::store::{Registry, Store, StoreError};
 
 /// How often it looks.
 const EVERY: std::time::Duration = std::time::Duration::from_secs(30);
+/// How long a provider may take to keep its own things in order.
+const UPKEEP_WITHIN: std::time::Duration = std::time::Duration::from_mins(2);
 
 /// By how much this machine's clock may differ from the database's. Beyond it senders are likely to
 /// be refused as stale or from the future, and the reason is not theirs.
@@ -78,14 +80,20 @@ impl Housekeeping {
         if keys + transfers + given_up > 0 {
             info!(keys, transfers, given_up, "forgot what has expired");
         }
+        Ok(())
+    }
+
+    /// Lets providers keep their own things in order, each within a time of its own.
+    pub async fn let_providers(&self) {
+        let now = self.clock.now();
         for upkeep in &self.upkeeps {
-            match upkeep.step(&self.store, now).await {
-                Ok(0) => {}
-                Ok(done) => info!(done, "a provider kept its own things in order"),
-                Err(error) => warn!(error = &*error, "a provider's upkeep did not finish"),
+            match tokio::time::timeout(UPKEEP_WITHIN, upkeep.step(&self.store, now)).await {
+                Ok(Ok(0)) => {}
+                Ok(Ok(done)) => info!(done, "a provider kept its own things in order"),
+                Ok(Err(error)) => warn!(error = &*error, "a provider's upkeep did not finish"),
+                Err(_) => warn!("a provider's upkeep took too long"),
             }
         }
-        Ok(())
     }
 
     /// Does it now and then until `stop`.
@@ -96,6 +104,7 @@ impl Housekeeping {
             if let Err(error) = in_time(EVERY, self.step()).await {
                 warn!(error = &error as &dyn std::error::Error, "housekeeping did not finish");
             }
+            self.let_providers().await;
             if stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
                 return;
             }

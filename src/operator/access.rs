@@ -41,20 +41,28 @@ impl Access {
 
     /// Whether it is good now.
     pub async fn is_good(&self, token: &TokenDigest) -> bool {
-        self.refresh().await;
-        self.seems_good(token)
+        match self.ask().await {
+            // What was read for this call, and not what another one has noted meanwhile.
+            Some(good) => good.is_some_and(|good| good.matches(token)),
+            None => self.seems_good(token),
+        }
     }
 
     /// Asks the database which token is good. To be called now and then, so that a good one is
     /// known before it is shown.
     pub async fn refresh(&self) {
+        self.ask().await;
+    }
+
+    /// The digest of the good token; `None` where the database was not asked or did not answer.
+    async fn ask(&self) -> Option<Option<TokenDigest>> {
         if self.configured.is_some() {
-            return;
+            return None;
         }
         let asked = tokio::time::timeout(ASK_WITHIN, self.store.operator_token()).await;
-        if let Ok(Ok(good)) = asked {
-            *self.lock() = good;
-        }
+        let good = asked.ok()?.ok()?;
+        *self.lock() = good;
+        Some(good)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<TokenDigest>> {

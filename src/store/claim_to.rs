@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::deliveries::interval;
+use super::deliveries::{LOST, interval};
 use super::{EventId, Lease, Store, StoreError, Tx};
 
 /// How many due deliveries of a destination are looked at for heads of lanes. A long lane whose
@@ -167,5 +167,44 @@ impl Store {
         leases.sort_unstable_by_key(|lease| lease.delivery);
         let leases = tx.commit(leases).await?.into_inner();
         Ok(Claimed { leases, partly })
+    }
+
+    /// Puts back what was on its way to a destination when its lease ran out, and notes the lost
+    /// attempt. It is claimed again as all that is to that destination: an application that holds
+    /// its answers must not be waited for alone. One that was tried `max_attempts` times is left to
+    /// [`Store::claim_lost`]: it may be what ends the process. Gives how many were put back.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn put_back_lost(
+        &self,
+        sources: &[String],
+        now: OffsetDateTime,
+        max_attempts: u32,
+    ) -> Result<u64, StoreError> {
+        let put_back = sqlx::query!(
+            "
+            WITH lost AS (
+                SELECT id, attempts FROM deliveries
+                 WHERE state = 'leased' AND lease_expires_at < clock_timestamp()
+                   AND source = ANY($1) AND handler LIKE 'to:%' AND attempts < $4
+                   FOR UPDATE SKIP LOCKED
+            ), noted AS (
+                INSERT INTO attempts (delivery_id, number, started_at, finished_at, result, error)
+                SELECT id, attempts, $2, $2, 'lost', $3 FROM lost
+            )
+            UPDATE deliveries d
+               SET state = 'ready', lease_token = NULL, lease_expires_at = NULL, due_at = $2,
+                   last_error = $3
+              FROM lost WHERE d.id = lost.id
+            ",
+            sources,
+            now,
+            LOST,
+            i32::try_from(max_attempts).unwrap_or(i32::MAX),
+        )
+        .execute(&self.dispatch)
+        .await?;
+        Ok(put_back.rows_affected())
     }
 }

@@ -356,7 +356,7 @@ impl Tx<'_> {
     }
 }
 
-const LOST: &str = "the lease ran out with no result: the gateway that held it stopped, or the \
+pub(super) const LOST: &str = "the lease ran out with no result: the gateway that held it stopped, or the \
                     handler outlived its deadline";
 
 pub(super) fn interval(duration: Duration) -> PgInterval {

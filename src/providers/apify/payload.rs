@@ -4,8 +4,8 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
 
 use crate::gate::{Envelope, Quarantine, parse};
 
@@ -133,8 +133,12 @@ fn read_time(
     field: &str,
     text: Option<&str>,
 ) -> Result<Option<OffsetDateTime>, (Quarantine, String)> {
-    let read = |text| OffsetDateTime::parse(text, &Rfc3339);
-    text.map(read).transpose().map_err(|error| schema(format!("{field}: {error}")))
+    let Some(text) = text else { return Ok(None) };
+    let time = OffsetDateTime::parse(text, &Rfc3339)
+        .map_err(|error| schema(format!("{field}: {error}")))?;
+    // At the end of the last year a time may be none in UTC.
+    let time = time.checked_to_offset(UtcOffset::UTC);
+    time.map(Some).ok_or_else(|| schema(format!("{field}: after the year 9999")))
 }
 
 fn schema(detail: impl Into<String>) -> (Quarantine, String) {

@@ -13,7 +13,7 @@ pub(super) const MAX_BYTES: usize = 10 * 1024 * 1024;
 /// The most pixels of an image. A few kilobytes can claim to be billions.
 const MAX_PIXELS: u64 = 50_000_000;
 /// The most that decoding may allocate, in bytes.
-const MAX_ALLOCATION: u64 = 256 * 1024 * 1024;
+pub(super) const MAX_ALLOCATION: u64 = 256 * 1024 * 1024;
 /// The longest message of a problem, in bytes.
 const MAX_PROBLEM: usize = 300;
 

@@ -7,10 +7,12 @@ use image::imageops::FilterType;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat};
 
-use super::images::{Image, format, guarded, reader};
+use super::images::{Image, MAX_ALLOCATION, format, guarded, reader};
 
 /// The quality of a JPEG, of 100.
 const QUALITY: u8 = 85;
+/// Bytes of a pixel while it is resized: four numbers of 32 bits.
+const BYTES_BETWEEN: u64 = 16;
 
 /// The size of a rendition that is `width` pixels wide; `None` for an image that is not wider, or
 /// that cannot be made smaller.
@@ -20,7 +22,12 @@ pub(super) fn size(image: &Image, width: u32) -> Option<(u32, u32)> {
         return None;
     }
     let height = u64::from(full_height) * u64::from(width) / u64::from(full_width);
-    Some((width, u32::try_from(height.max(1)).ok()?))
+    let height = height.max(1);
+    // Between the two passes of resizing stands an image as wide as before and as high as after.
+    if u64::from(full_width) * height * BYTES_BETWEEN > MAX_ALLOCATION {
+        return None;
+    }
+    Some((width, u32::try_from(height).ok()?))
 }
 
 /// Decodes an image and makes it this size. Takes its time: not for a thread that others wait for.
@@ -76,6 +83,8 @@ mod tests {
         assert_eq!(size(&image(Some((90, 10)), false), 30), None);
         assert_eq!(size(&image(None, true), 30), None);
         assert_eq!(size(&image(Some((9000, 1)), true), 30), Some((30, 1)));
+        // A few kilobytes that would need 800 megabytes on the way.
+        assert_eq!(size(&image(Some((50_000_000, 1)), true), 30), None);
     }
 
     #[test]

@@ -26,8 +26,9 @@ pub(super) struct ObjectUpkeep {
 #[async_trait]
 impl Upkeep for ObjectUpkeep {
     async fn step(&self, store: &Store, now: OffsetDateTime) -> Result<u64, BoxError> {
-        let found = self.find(store, now).await?;
-        Ok(found + self.remove(store, now).await?)
+        // First what cannot take long, however large a repository is.
+        let removed = self.remove(store, now).await?;
+        Ok(removed + self.find(store, now).await?)
     }
 }
 

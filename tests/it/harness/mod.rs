@@ -389,6 +389,7 @@ impl Gateway {
     /// Does the housekeeping that is due.
     pub(crate) async fn tidy(&self) {
         self.housekeeping.step().await.expect("the database is there");
+        self.housekeeping.let_providers().await;
     }
 
     /// Every row of a table.

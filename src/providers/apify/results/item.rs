@@ -4,8 +4,8 @@
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
 
 use super::count::{self, Count};
 use super::shapes::{ADDRESSES, ERRORS, OBSERVED_AT, SHAPES, Shape};
@@ -257,5 +257,8 @@ fn time(value: &Value) -> Option<OffsetDateTime> {
     let of_x = time::macros::format_description!(
         "[weekday repr:short] [month repr:short] [day] [hour]:[minute]:[second] [offset_hour sign:mandatory][offset_minute] [year]"
     );
-    OffsetDateTime::parse(&text, &Rfc3339).or_else(|_| OffsetDateTime::parse(&text, of_x)).ok()
+    let time =
+        OffsetDateTime::parse(&text, &Rfc3339).or_else(|_| OffsetDateTime::parse(&text, of_x));
+    // At the end of the last year a time may be none in UTC.
+    time.ok()?.checked_to_offset(UtcOffset::UTC)
 }

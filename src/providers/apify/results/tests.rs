@@ -208,3 +208,14 @@ fn a_profile_is_read_with_its_own_platforms_fields() {
         assert_eq!(Profile::read(bad, Platform::Instagram), None, "{bad}");
     }
 }
+
+#[test]
+fn a_time_that_is_none_in_utc_says_nothing_and_loses_no_item() {
+    let item = json!({
+        "id": "7312345678901234567", "createTimeISO": "9999-12-31T23:59:59-01:00",
+        "authorMeta": { "name": "ada" }, "playCount": 4500,
+        "webVideoUrl": "https://www.tiktok.com/@ada/video/7312345678901234567",
+    });
+    let metric = read(&item);
+    assert_eq!((metric.posted_at, metric.views), (None, Some(4500)));
+}

@@ -99,9 +99,12 @@ impl Account<'_> {
         now: OffsetDateTime,
     ) -> Result<Removal, StoreError> {
         let connection = tx.connection();
-        sqlx::query!("DELETE FROM docora_objects WHERE removed_at < $1", now - MARKED_FOR)
-            .execute(&mut *connection)
-            .await?;
+        sqlx::query!(
+            "DELETE FROM docora_objects WHERE removed_at < $1 AND unused_since IS NOT NULL",
+            now - MARKED_FOR
+        )
+        .execute(&mut *connection)
+        .await?;
         let locked = sqlx::query_scalar!(
             "SELECT object_key FROM docora_objects
              WHERE unused_since <= $1 AND removing_since IS NULL
@@ -127,7 +130,7 @@ impl Account<'_> {
         .await?;
         let keys = sqlx::query_scalar!(
             "SELECT object_key FROM docora_objects
-             WHERE removing_since IS NOT NULL AND removed_at IS NULL
+             WHERE removing_since IS NOT NULL AND removed_at IS NULL AND unused_since IS NOT NULL
              ORDER BY removing_since LIMIT $1",
             BATCH,
         )
