@@ -92,8 +92,12 @@ CREATE TABLE deliveries (
     resolution       text,
     resolved_at      timestamptz
 );
--- Exactly what the poll looks for.
-CREATE INDEX deliveries_ready  ON deliveries (source, due_at, id) WHERE state = 'ready';
+-- Exactly what the two polls look for, kept apart: what waits for a destination that is down is not
+-- in the way of handlers, however much it is.
+CREATE INDEX deliveries_ready ON deliveries (source, due_at, id)
+    WHERE state = 'ready' AND handler NOT LIKE 'to:%';
+CREATE INDEX deliveries_ready_to ON deliveries (handler, due_at, id)
+    WHERE state = 'ready' AND handler LIKE 'to:%';
 CREATE INDEX deliveries_leased ON deliveries (lease_expires_at) WHERE state = 'leased';
 -- Exactly what stands in the way of a lane's followers: what is at work in it, and what is ahead.
 CREATE INDEX deliveries_lane

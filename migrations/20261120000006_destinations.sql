@@ -31,11 +31,3 @@ COMMENT ON COLUMN destinations.openings       IS 'How often the breaker has open
 COMMENT ON COLUMN destinations.not_before     IS 'Nothing is sent before this time: the next probe of an open breaker, or what a Retry-After asked for.';
 COMMENT ON COLUMN destinations.last_failed_at IS 'When it last failed.';
 COMMENT ON COLUMN destinations.last_error     IS 'How it last failed, at most 8 KiB.';
-
--- The two polls, kept apart: what waits for a destination that is down is not in the way of
--- handlers, however much it is.
-DROP INDEX deliveries_ready;
-CREATE INDEX deliveries_ready ON deliveries (source, due_at, id)
-    WHERE state = 'ready' AND handler NOT LIKE 'to:%';
-CREATE INDEX deliveries_ready_to ON deliveries (handler, due_at, id)
-    WHERE state = 'ready' AND handler LIKE 'to:%';

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::deliveries::{LOST, interval};
-use super::{EventId, Lease, Store, StoreError, Tx};
+use super::deliveries::{LOST, Leased, interval};
+use super::{Lease, Store, StoreError, Tx};
 
 /// How many due deliveries of a destination are looked at for heads of lanes. A long lane whose
 /// head is at work would otherwise be read from end to end for every one of its deliveries.
@@ -99,7 +99,8 @@ impl Store {
             tx.rollback().await?;
             return Ok(Claimed { leases: Vec::new(), partly });
         }
-        let rows = sqlx::query!(
+        let rows = sqlx::query_as!(
+            Leased,
             r#"
             WITH open AS MATERIALIZED (
                 SELECT t.handler, t.until,
@@ -153,17 +154,7 @@ impl Store {
         )
         .fetch_all(tx.connection())
         .await?;
-        let leases = rows.into_iter().map(|row| Lease {
-            delivery: row.id,
-            event: EventId(row.event_id),
-            source: row.source,
-            handler: row.handler,
-            attempt: row.attempts.unsigned_abs(),
-            created_at: row.created_at,
-            suspect: false,
-            token: row.token,
-        });
-        let mut leases: Vec<Lease> = leases.collect();
+        let mut leases: Vec<Lease> = rows.into_iter().map(|row| row.lease(false)).collect();
         leases.sort_unstable_by_key(|lease| lease.delivery);
         let leases = tx.commit(leases).await?.into_inner();
         Ok(Claimed { leases, partly })

@@ -49,11 +49,38 @@ impl Lease {
     }
 }
 
+/// The row of a delivery that was just claimed.
+pub(super) struct Leased {
+    pub(super) id: i64,
+    pub(super) event_id: Uuid,
+    pub(super) source: String,
+    pub(super) handler: String,
+    pub(super) attempts: i32,
+    pub(super) created_at: OffsetDateTime,
+    pub(super) token: Uuid,
+}
+
+impl Leased {
+    pub(super) fn lease(self, suspect: bool) -> Lease {
+        Lease {
+            delivery: self.id,
+            event: EventId(self.event_id),
+            source: self.source,
+            handler: self.handler,
+            attempt: self.attempts.unsigned_abs(),
+            created_at: self.created_at,
+            suspect,
+            token: self.token,
+        }
+    }
+}
+
 impl Store {
     /// Takes up to `per_source` due deliveries of each source, heads of their lanes only, and
-    /// counts the attempt. Those to destinations are claimed by [`Store::claim_to`]. A head waits while another of its lane is at work: a replay, or what
-    /// was committed late, may come to stand before it. Committed when it returns: a crash after this is a lost attempt, not
-    /// a lost delivery. Lease deadlines are by the database's clock, which all gateways share.
+    /// counts the attempt. Those to destinations are claimed by [`Store::claim_to`]. A head waits
+    /// while another of its lane is at work: a replay, or what was committed late, may come to
+    /// stand before it. Committed when it returns: a crash after this is a lost attempt, not a
+    /// lost delivery. Lease deadlines are by the database's clock, which all gateways share.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -64,7 +91,8 @@ impl Store {
         per_source: i64,
         lease: Duration,
     ) -> Result<Vec<Lease>, StoreError> {
-        let rows = sqlx::query!(
+        let rows = sqlx::query_as!(
+            Leased,
             r#"
             WITH due AS MATERIALIZED (
                 SELECT picked.id
@@ -104,17 +132,7 @@ impl Store {
         )
         .fetch_all(&self.dispatch)
         .await?;
-        let leases = rows.into_iter().map(|row| Lease {
-            delivery: row.id,
-            event: EventId(row.event_id),
-            source: row.source,
-            handler: row.handler,
-            attempt: row.attempts.unsigned_abs(),
-            created_at: row.created_at,
-            suspect: false,
-            token: row.token,
-        });
-        let mut leases: Vec<Lease> = leases.collect();
+        let mut leases: Vec<Lease> = rows.into_iter().map(|row| row.lease(false)).collect();
         leases.sort_unstable_by_key(|lease| lease.delivery);
         Ok(leases)
     }
@@ -183,7 +201,8 @@ impl Store {
         )
         .fetch_all(tx.connection())
         .await?;
-        let row = sqlx::query!(
+        let row = sqlx::query_as!(
+            Leased,
             r#"
             WITH lost AS (
                 SELECT id, attempts FROM deliveries d
@@ -214,16 +233,7 @@ impl Store {
         )
         .fetch_optional(tx.connection())
         .await?;
-        let lease = row.map(|row| Lease {
-            delivery: row.id,
-            event: EventId(row.event_id),
-            source: row.source,
-            handler: row.handler,
-            attempt: row.attempts.unsigned_abs(),
-            created_at: row.created_at,
-            suspect: true,
-            token: row.token,
-        });
+        let lease = row.map(|row| row.lease(true));
         // In one order, whoever buries: each locks the row of its alert.
         buried.sort_unstable_by(|a, b| (&a.source, &a.handler).cmp(&(&b.source, &b.handler)));
         for dead in &buried {
