@@ -1,7 +1,7 @@
 //! What operators do about dead letters, and what they see of the rest; the command line, the
 //! console and the API share it.
 //!
-//! - [`Access`] tells who may.
+//! - [`Access`] tells who may. A [`Caller`] is somebody who was recognised, with what they may do.
 //! - [`Feed`] is the stream of changes.
 //! - A *dead letter* is a delivery in state `dead`; it is *open* until it is replayed or
 //!   discarded.
@@ -17,7 +17,9 @@
 //! has not happened.
 
 mod access;
+mod caller;
 mod decide;
+mod error;
 mod feed;
 mod inspect;
 mod run;
@@ -27,7 +29,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use access::{Access, first_token, replace_token};
+pub use caller::{Caller, Denied, Scope, Scopes, UnknownScope};
 pub use decide::{Action, Refused};
+pub use error::OperatorError;
 pub use feed::{Feed, FeedSettings, Subscription, Told};
 pub use inspect::{Dossier, PREVIEW};
 pub use run::{BATCH, Batch, Run};

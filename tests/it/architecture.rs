@@ -20,7 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("alerts", &["gate", "outbound", "store"]),
     ("intake", &["gate", "store"]),
     ("dispatch", &["clock", "gate", "store"]),
-    ("operator", &["clock", "store"]),
+    ("operator", &["clock", "gate", "outbound", "store", "vault"]),
     ("providers", &["api", "gate", "dispatch", "objects", "outbound", "store", "vault"]),
     ("config", &["alerts", "gate", "objects", "postgres", "telemetry", "vault"]),
     ("http", &["api", "clock", "gate", "intake", "operator", "store", "telemetry"]),
