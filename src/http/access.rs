@@ -9,14 +9,14 @@ use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header;
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpRequest, web};
+use actix_web::{Error, HttpMessage, HttpRequest, web};
 use governor::clock::Clock;
 use governor::{DefaultKeyedRateLimiter, Quota};
 use tracing::warn;
 
 use super::denial::Denial;
 use crate::intake::Peer;
-use crate::operator::Access;
+use crate::operator::{Access, Caller};
 use crate::store::TokenDigest;
 
 /// What may be called without a token: a load balancer has none.
@@ -84,7 +84,10 @@ pub(super) async fn guard(
     let peer = request.peer_addr().map(|address| address.ip());
     let token = token_of(request.request());
     match door.check(token.as_ref(), peer).await {
-        Ok(()) => Ok(next.call(request).await?.map_into_left_body()),
+        Ok(()) => {
+            request.extensions_mut().insert(Caller::local("operator token"));
+            Ok(next.call(request).await?.map_into_left_body())
+        }
         Err(denial) => {
             warn!(
                 event = "operator.denied",

@@ -1,7 +1,7 @@
 //! Why the operator listener does not do what it is asked for.
 
 use actix_web::http::{StatusCode, header};
-use actix_web::{HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde_json::json;
 
 /// Why not.
@@ -22,6 +22,18 @@ pub(super) enum Denial {
     Full,
     /// The database does not answer, or the gateway stops.
     Unavailable,
+}
+
+impl std::fmt::Display for Denial {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.reason())
+    }
+}
+
+impl ResponseError for Denial {
+    fn error_response(&self) -> HttpResponse {
+        self.respond()
+    }
 }
 
 /// Seconds after which it may be different.

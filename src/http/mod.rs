@@ -5,6 +5,7 @@ mod access;
 mod answer;
 mod api;
 mod application;
+mod caller;
 mod denial;
 mod health;
 mod peer;
