@@ -20,11 +20,11 @@ use crate::dispatch::{
     DispatchSettings, Dispatcher, Draw, Handler, Housekeeping, RetryPolicy, TransferAges, Wakeup,
 };
 use crate::gate::Secret;
-use crate::http::{self, Apis, Door, Ingest, Operator, RequestIds};
+use crate::http::{self, Apis, Console, Door, Ingest, Operator, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::lifecycle::Shutdown;
 use crate::objects::Objects;
-use crate::operator::{Access, DeadLetters, Feed, FeedSettings};
+use crate::operator::{Access, AlertBook, DeadLetters, Destinations, Feed, FeedSettings};
 use crate::providers::Services;
 use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
@@ -136,7 +136,17 @@ impl App {
             (tasks.clone(), Handle::current()),
             unwatch.clone(),
         );
+        let dead_letters =
+            DeadLetters::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
+        let names = config.destinations.iter().map(|one| one.entry.name.clone()).collect();
+        let console = Console {
+            clock: Arc::clone(&parts.clock),
+            dead_letters: dead_letters.clone(),
+            destinations: Destinations::new(store.clone(), Arc::clone(&parts.clock), names),
+            alerts: AlertBook::new(store.clone()),
+        };
         let operator_state = Operator {
+            console,
             store: store.clone(),
             stopping: Arc::clone(&stopping),
             metrics: metrics.clone(),
@@ -181,8 +191,6 @@ impl App {
             every: file.alerts.every,
             least: file.alerts.min_severity,
         };
-        let dead_letters =
-            DeadLetters::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
         Ok(Self {
             ingest,
             operator,

@@ -8,6 +8,7 @@ use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use super::api::Apis;
+use super::console::Console;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
@@ -22,6 +23,8 @@ pub struct Operator {
     pub metrics: Metrics,
     /// What applications may ask for.
     pub apis: Arc<Apis>,
+    /// What people see and do.
+    pub console: Console,
 }
 
 /// The process is there.

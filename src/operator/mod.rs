@@ -17,8 +17,10 @@
 //! has not happened.
 
 mod access;
+mod alerts;
 mod caller;
 mod decide;
+mod destinations;
 mod error;
 mod feed;
 mod inspect;
@@ -29,8 +31,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use access::{Access, first_token, replace_token};
+pub use alerts::AlertBook;
 pub use caller::{Caller, Denied, Scope, Scopes, UnknownScope};
 pub use decide::{Action, Refused};
+pub use destinations::{Destination, Destinations};
 pub use error::OperatorError;
 pub use feed::{Feed, FeedSettings, Subscription, Told};
 pub use inspect::{Dossier, PREVIEW};

@@ -34,6 +34,7 @@ mod bot;
 mod chunks;
 mod cli;
 mod config;
+mod console;
 mod destinations;
 mod dispatch;
 mod docora;
