@@ -33,6 +33,7 @@ mod effects;
 mod error;
 mod events;
 mod fate;
+mod fresh;
 mod idempotency;
 mod inspect;
 mod reason;
