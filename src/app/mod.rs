@@ -19,7 +19,6 @@ use crate::config::Config;
 use crate::dispatch::{
     DispatchSettings, Dispatcher, Draw, Handler, Housekeeping, RetryPolicy, TransferAges, Wakeup,
 };
-use crate::gate::Secret;
 use crate::http::{self, Apis, Door, Ingest, Operator, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::lifecycle::Shutdown;
@@ -74,6 +73,7 @@ pub struct App {
     objects: Objects,
     peers: Arc<Peers>,
     door: Arc<Door>,
+    access: Arc<Access>,
     /// Ends what watches the stream.
     unwatch: CancellationToken,
     metrics: Metrics,
@@ -123,8 +123,8 @@ impl App {
             runtime: Handle::current(),
             requests: requests(),
         };
-        let configured = config.operator_token.as_ref().map(Secret::expose);
-        let door = Arc::new(Door::new(Arc::new(Access::new(store.clone(), configured))));
+        let access = Arc::new(Access::new(store.clone(), Arc::clone(&parts.clock)));
+        let door = Arc::new(Door::new(Arc::clone(&access)));
         let unwatch = CancellationToken::new();
         let feed = Feed::new(
             store.clone(),
@@ -196,6 +196,7 @@ impl App {
             objects: services.objects,
             peers,
             door,
+            access,
             unwatch,
             metrics,
             stopping,
@@ -222,6 +223,11 @@ impl App {
     /// The dead letters.
     pub fn dead_letters(&self) -> &DeadLetters {
         &self.dead_letters
+    }
+
+    /// Who may, at the operator listener.
+    pub fn access(&self) -> &Arc<Access> {
+        &self.access
     }
 
     /// What works on deliveries, for who wants to step it; `None` where dispatch is off.
