@@ -3,9 +3,11 @@
 //!
 //! Whoever is let in is in the request's extensions, as a [`Caller`], for `By` in `caller.rs`.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -14,6 +16,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, web};
 use governor::clock::Clock;
 use governor::{DefaultKeyedRateLimiter, Quota};
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::denial::Denial;
@@ -31,13 +34,15 @@ const FAILURES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(20).unwrap();
 pub struct Door {
     access: Arc<Access>,
     failures: DefaultKeyedRateLimiter<Peer>,
+    /// Peers that have failed too often, and until when they have to wait.
+    waiting: Mutex<HashMap<Peer, Instant>>,
 }
 
 impl Door {
     /// A door that lets in who `access` knows.
     pub fn new(access: Arc<Access>) -> Self {
         let failures = DefaultKeyedRateLimiter::keyed(Quota::per_minute(FAILURES_PER_MINUTE));
-        Self { access, failures }
+        Self { access, failures, waiting: Mutex::default() }
     }
 
     /// Who is known.
@@ -50,22 +55,39 @@ impl Door {
     pub async fn tidy(&self) {
         self.failures.retain_recent();
         self.failures.shrink_to_fit();
+        self.waiting().retain(|_, until| *until > Instant::now());
         self.access.tidy().await;
     }
 
-    /// Cheap first: a key that was good when we asked last, then the peer's failures, and only
-    /// then the database, which may know a newer one.
+    /// Cheap first: a key that was good when we asked last, then whether the peer has to wait, and
+    /// only then the database, which may know a newer one. What is good is no failure.
     async fn check(&self, key: Option<&ShownKey>, peer: Option<IpAddr>) -> Result<Caller, Denial> {
+        let peer = Peer::from(peer.unwrap_or(IpAddr::from([0, 0, 0, 0])));
         if !key.is_some_and(|key| self.access.seems_good(key)) {
-            let peer = Peer::from(peer.unwrap_or(IpAddr::from([0, 0, 0, 0])));
-            if let Err(until) = self.failures.check_key(&peer) {
-                let wait = until.wait_time_from(self.failures.clock().now());
-                return Err(Denial::TooManyFailures { after: wait.as_secs().max(1) });
+            let until = self.waiting().get(&peer).copied();
+            let wait = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if let Some(wait) = wait.filter(|wait| !wait.is_zero()) {
+                return Err(too_many(wait));
             }
         }
-        let key = key.ok_or(Denial::NoKey)?;
-        self.access.caller_of(key).await.ok_or(Denial::NoKey)
+        if let Some(key) = key
+            && let Some(caller) = self.access.caller_of(key).await
+        {
+            return Ok(caller);
+        }
+        let Err(until) = self.failures.check_key(&peer) else { return Err(Denial::NoKey) };
+        let wait = until.wait_time_from(self.failures.clock().now());
+        self.waiting().insert(peer, Instant::now() + wait);
+        Err(too_many(wait))
     }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<Peer, Instant>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn too_many(wait: Duration) -> Denial {
+    Denial::TooManyFailures { after: wait.as_secs().max(1) }
 }
 
 /// Lets a request in, or answers it.

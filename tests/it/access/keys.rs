@@ -8,10 +8,8 @@ use sealpost::operator::{Caller, Expiry, NewApiKey, OperatorError, Scope, Scopes
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{get, get_with};
+use super::{STREAM, get, get_with};
 use crate::harness::{API_KEY, Answer, Gateway};
-
-const STREAM: &str = "/api/v1/stream";
 
 /// What may not differ between two refusals.
 fn essence(answer: &Answer) -> (u16, String, HeaderMap) {

@@ -2,10 +2,13 @@
 
 mod keys;
 mod program;
+mod stream;
 
 use reqwest::header::AUTHORIZATION;
 
 use crate::harness::{Answer, Gateway};
+
+const STREAM: &str = "/api/v1/stream";
 
 async fn get(gateway: &Gateway, path: &str, authorization: &[&str]) -> Answer {
     let mut request = gateway.client().get(gateway.operator_url(path));
