@@ -1,6 +1,8 @@
 //! From a configuration to a gateway that runs, and stops in order.
 
+mod counting;
 mod error;
+mod runtime;
 mod wiring;
 
 use std::net::{SocketAddr, TcpListener};
@@ -8,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
@@ -29,7 +31,9 @@ use crate::providers::Services;
 use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
 
+pub use counting::Counting;
 pub use error::BuildError;
+use runtime::HandlerRuntime;
 use wiring::{Wiring, bytes, decoy};
 pub use wiring::{check_sources, routing, services};
 
@@ -67,6 +71,7 @@ pub struct App {
     addresses: (SocketAddr, SocketAddr),
     dispatcher: Option<Dispatcher>,
     housekeeping: Housekeeping,
+    counting: Counting,
     alerter: Alerter,
     dead_letters: DeadLetters,
     wakeup: Wakeup,
@@ -108,6 +113,7 @@ impl App {
             wiring.add(config, source, parts, &services, &destinations, &mut apis)?;
         }
         let intake = Intake::new(store.clone(), batch, committed);
+        store.tallies().begin(wiring.keys());
 
         let peers = Arc::new(Peers::default());
         let stopping = Arc::new(AtomicBool::new(false));
@@ -122,6 +128,7 @@ impl App {
             tasks: tasks.clone(),
             runtime: Handle::current(),
             requests: requests(),
+            tallies: store.tallies().clone(),
         };
         let configured = config.operator_token.as_ref().map(Secret::expose);
         let door = Arc::new(Door::new(Arc::new(Access::new(store.clone(), configured))));
@@ -189,6 +196,7 @@ impl App {
             addresses: (ingest_address, operator_address),
             dispatcher,
             housekeeping,
+            counting: Counting { store: store.clone(), clock: Arc::clone(&parts.clock) },
             alerter,
             dead_letters,
             wakeup,
@@ -234,6 +242,11 @@ impl App {
         &self.housekeeping
     }
 
+    /// What adds to the tallies, for who wants to step it.
+    pub fn counting(&self) -> &Counting {
+        &self.counting
+    }
+
     /// What tells people, for who wants to step it.
     pub fn alerter(&self) -> &Alerter {
         &self.alerter
@@ -253,6 +266,8 @@ impl App {
         self.tasks.spawn(async move { wakeup.announce(&store, &stop).await });
         let (housekeeping, stop) = (self.housekeeping.clone(), soft.clone());
         self.tasks.spawn(async move { housekeeping.run(&stop).await });
+        let (counting, stop) = (self.counting.clone(), soft.clone());
+        self.tasks.spawn(async move { counting.run(&stop).await });
         let (alerter, stop) = (self.alerter.clone(), soft.clone());
         self.tasks.spawn(async move { alerter.run(&stop).await });
         let (peers, metrics, stop) = (self.peers.clone(), self.metrics.clone(), soft.clone());
@@ -298,6 +313,7 @@ impl App {
             // The operator listener answers until the end, so that readiness can be seen.
             ingest.stop(true).await;
             self.tasks.wait().await;
+            self.counting.step().await;
             operator.stop(true).await;
             servers.wait().await;
         };
@@ -313,33 +329,6 @@ impl App {
         drop(tokio::time::timeout(Duration::from_secs(2), self.store.close()).await);
         shutdown.hard().cancel();
         drained && !ended_early
-    }
-}
-
-/// The runtime that handlers have for themselves.
-struct HandlerRuntime {
-    runtime: Option<Runtime>,
-    handle: Handle,
-}
-
-impl HandlerRuntime {
-    fn start() -> Result<Self, BuildError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name("handler")
-            .enable_all()
-            .build()
-            .map_err(BuildError::Runtime)?;
-        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
-    }
-}
-
-impl Drop for HandlerRuntime {
-    /// A runtime may not wait for its threads inside another: what still runs is left behind.
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 

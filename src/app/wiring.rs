@@ -91,6 +91,13 @@ impl Wiring {
     }
 }
 
+impl Wiring {
+    /// Every source with its secrets, to be counted.
+    pub(super) fn keys(&self) -> impl Iterator<Item = (String, KeyRing)> {
+        self.sources.iter().map(|source| (source.name.to_string(), source.gate.keys.clone()))
+    }
+}
+
 /// Builds every source's provider and throws it away: gives what an operator should know of each.
 ///
 /// # Errors

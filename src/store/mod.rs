@@ -8,6 +8,7 @@
 //! - An *attempt* is what happened one time.
 //! - A *transfer* is a payload that comes in chunks and is not whole yet.
 //! - An *alert* is what people are to be told.
+//! - A *tally* is how much came in and what became of it, counted as it goes through.
 //!
 //! [`Committed`] is made only here, after a commit: it is what an answer of 2xx is made from.
 //!
@@ -41,8 +42,11 @@ mod recorder;
 mod registry;
 mod stream;
 mod sweep;
+mod tallies;
 mod token;
+mod transfers;
 mod tx;
+mod waiting;
 
 pub use alerts::{Alert, AlertBatch, KeptAlert, PendingAlert, Recovery, Severity, UnknownSeverity};
 pub use audit::AuditEntry;
@@ -64,8 +68,11 @@ pub use record::{GATE, KeyDigest, NewEvent, Plan, Recorded};
 pub use recorder::Recorder;
 pub use registry::Registry;
 pub use stream::{BadPosition, Change, Changes, Deed, Horizon, Position, What};
+pub use tallies::{ACKNOWLEDGED_WITHIN, Counted, SecretUsage, Span, Tallied, Tallies, Tally};
 pub use token::{NewToken, TokenDigest};
+pub use transfers::{LateTransfers, TransferState};
 pub use tx::{Committed, Tx};
+pub use waiting::{LOOKED_AT, Waiting};
 
 /// The channel on which gateways tell each other that there is work.
 const CHANNEL: &str = "sealpost_deliveries";
@@ -83,6 +90,7 @@ pub struct Store {
     pools: PoolSettings,
     commit_deadline: Duration,
     key_retention: time::Duration,
+    tallies: Tallies,
 }
 
 impl Store {
@@ -99,7 +107,13 @@ impl Store {
             pools: settings,
             commit_deadline: settings.statement + Duration::from_millis(500),
             key_retention: key_retention.try_into().unwrap_or(time::Duration::MAX),
+            tallies: Tallies::default(),
         }
+    }
+
+    /// What this process counts.
+    pub fn tallies(&self) -> &Tallies {
+        &self.tallies
     }
 
     /// Begins a transaction for an operator or for preparing data.

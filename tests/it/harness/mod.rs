@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sealpost::alerts::Alerter;
-use sealpost::app::{App, Parts};
+use sealpost::app::{App, Counting, Parts};
 use sealpost::clock::{Clock, ManualClock};
 use sealpost::config::{Config, Environment};
 use sealpost::dispatch::{Dispatcher, Handler, Housekeeping};
@@ -68,6 +68,7 @@ pub(crate) struct Gateway {
     dispatcher: Dispatcher,
     housekeeping: Housekeeping,
     alerter: Alerter,
+    counting: Counting,
     desk: DeadLetters,
     shutdown: Shutdown,
     client: reqwest::Client,
@@ -169,6 +170,7 @@ impl Builder {
         let (store, housekeeping) = (app.store().clone(), app.housekeeping().clone());
         let objects = app.objects().clone();
         let (desk, alerter) = (app.dead_letters().clone(), app.alerter().clone());
+        let counting = app.counting().clone();
         let dispatcher = app.dispatcher().expect("dispatch is on").clone();
         let shutdown = Shutdown::default();
         if self.running {
@@ -193,6 +195,7 @@ impl Builder {
             dispatcher,
             housekeeping,
             alerter,
+            counting,
             desk,
             shutdown,
             client,
@@ -390,6 +393,11 @@ impl Gateway {
     pub(crate) async fn tidy(&self) {
         self.housekeeping.step().await.expect("the database is there");
         self.housekeeping.let_providers().await;
+    }
+
+    /// Adds what was counted to the tallies.
+    pub(crate) async fn count_up(&self) {
+        self.counting.step().await;
     }
 
     /// Every row of a table.
