@@ -2,7 +2,9 @@
 
 mod counting;
 mod error;
+mod landscape;
 mod runtime;
+mod watching;
 mod wiring;
 
 use std::net::{SocketAddr, TcpListener};
@@ -18,23 +20,22 @@ use tracing::{error, info, warn};
 use crate::alerts::{Alerter, Discord};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
-use crate::dispatch::{
-    DispatchSettings, Dispatcher, Draw, Handler, Housekeeping, RetryPolicy, TransferAges, Wakeup,
-};
+use crate::dispatch::{Dispatcher, Draw, Handler, Housekeeping, TransferAges, Wakeup};
 use crate::gate::Secret;
 use crate::http::{self, Apis, Door, Ingest, Operator, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::lifecycle::Shutdown;
 use crate::objects::Objects;
-use crate::operator::{Access, DeadLetters, Feed, FeedSettings};
+use crate::operator::{Access, DeadLetters, Feed, FeedSettings, Insight};
 use crate::providers::Services;
 use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
 
 pub use counting::Counting;
 pub use error::BuildError;
+pub use landscape::landscape;
 use runtime::HandlerRuntime;
-use wiring::{Wiring, bytes, decoy};
+use wiring::{Wiring, bytes, decoy, dispatch_settings};
 pub use wiring::{check_sources, routing, services};
 
 /// How often limits and metrics are tidied up.
@@ -74,6 +75,7 @@ pub struct App {
     counting: Counting,
     alerter: Alerter,
     dead_letters: DeadLetters,
+    insight: Insight,
     wakeup: Wakeup,
     store: Store,
     objects: Objects,
@@ -172,6 +174,9 @@ impl App {
                 handlers.handle.clone(),
             )
         });
+        let clock = Arc::clone(&parts.clock);
+        let insight = Insight::new(store.clone(), clock, landscape(config)?);
+        wiring.upkeeps.push(Arc::new(watching::Watching(insight.clone())));
         let housekeeping = Housekeeping {
             store: store.clone(),
             clock: Arc::clone(&parts.clock),
@@ -199,6 +204,7 @@ impl App {
             counting: Counting { store: store.clone(), clock: Arc::clone(&parts.clock) },
             alerter,
             dead_letters,
+            insight,
             wakeup,
             store,
             objects: services.objects,
@@ -230,6 +236,11 @@ impl App {
     /// The dead letters.
     pub fn dead_letters(&self) -> &DeadLetters {
         &self.dead_letters
+    }
+
+    /// What is seen of everything.
+    pub fn insight(&self) -> &Insight {
+        &self.insight
     }
 
     /// What works on deliveries, for who wants to step it; `None` where dispatch is off.
@@ -356,22 +367,6 @@ pub fn channel(config: &Config) -> Result<Option<Discord>, BuildError> {
 fn discord(config: &Config, services: &Services) -> Option<Discord> {
     let webhook = config.discord.clone()?;
     Some(Discord::new(services.outbound.clone(), webhook))
-}
-
-fn dispatch_settings(config: &Config) -> DispatchSettings {
-    let dispatch = &config.file.dispatch;
-    DispatchSettings {
-        concurrency: dispatch.concurrency,
-        handler_deadline: dispatch.handler_deadline,
-        lease: dispatch.lease,
-        poll: dispatch.poll,
-        retry: RetryPolicy {
-            max_attempts: dispatch.max_attempts,
-            max_age: dispatch.max_age,
-            base: dispatch.backoff,
-            cap: dispatch.max_backoff,
-        },
-    }
 }
 
 fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BuildError> {

@@ -3,6 +3,7 @@
 //!
 //! - [`Access`] tells who may. A [`Caller`] is somebody who was recognised, with what they may do.
 //! - [`Feed`] is the stream of changes.
+//! - [`Insight`] is what is seen: whether anything is wrong, events, transfers, sources, settings.
 //! - A *dead letter* is a delivery in state `dead`; it is *open* until it is replayed or
 //!   discarded.
 //! - A [`Selection`] says which: by id, or by what they have in common.
@@ -21,6 +22,7 @@ mod caller;
 mod decide;
 mod error;
 mod feed;
+mod insight;
 mod inspect;
 mod run;
 mod selection;
@@ -33,6 +35,10 @@ pub use caller::{Caller, Denied, Scope, Scopes, UnknownScope};
 pub use decide::{Action, Refused};
 pub use error::OperatorError;
 pub use feed::{Feed, FeedSettings, Subscription, Told};
+pub use insight::{
+    Alarm, AlarmKind, Habit, Insight, Landscape, Link, Overview, Point, Series, Setting,
+    SourceFacts, SourceRow, Totals,
+};
 pub use inspect::{Dossier, PREVIEW};
 pub use run::{BATCH, Batch, Run};
 pub use selection::{Filter, Selection};

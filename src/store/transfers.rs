@@ -179,14 +179,15 @@ impl Store {
         idle: Duration,
         total: Duration,
     ) -> Result<Vec<LateTransfers>, StoreError> {
+        let (idle_since, open_since) = (now - idle / 2_i32, now - total / 2_i32);
         let late = sqlx::query_as!(
             LateTransfers,
             r#"SELECT source, count(*) AS "count!", min(last_chunk_at) AS "since!"
                  FROM chunk_transfers
                 WHERE state = 'open' AND (last_chunk_at < $1 OR opened_at < $2)
                 GROUP BY source ORDER BY source"#,
-            now - idle / 2,
-            now - total / 2,
+            idle_since,
+            open_since,
         )
         .fetch_all(&self.operator)
         .await?;

@@ -67,11 +67,14 @@ impl Landscape {
         &'a self,
         tenant: Option<&'a str>,
     ) -> impl Iterator<Item = &'a SourceFacts> {
-        self.sources.iter().filter(move |source| tenant.is_none_or(|tenant| source.tenant == tenant))
+        self.sources
+            .iter()
+            .filter(move |source| tenant.is_none_or(|tenant| source.tenant == tenant))
     }
 
     /// The source of this name, if they see it.
     pub(super) fn source(&self, name: &str, tenant: Option<&str>) -> Option<&SourceFacts> {
-        self.seen_by(tenant).find(|source| source.name == name)
+        let mut sources = self.sources.iter();
+        sources.find(|source| source.name == name && tenant.is_none_or(|t| source.tenant == t))
     }
 }

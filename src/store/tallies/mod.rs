@@ -130,6 +130,11 @@ impl Tallied {
         }
     }
 
+    /// Whether it is an authentic request.
+    pub fn is_verified(self) -> bool {
+        matches!(self, Self::Accepted | Self::Duplicate | Self::Quarantined | Self::Chunk)
+    }
+
     /// Read back from the stored word.
     pub(crate) fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|what| what.as_str() == word)

@@ -18,7 +18,7 @@ use sealpost::dispatch::{Dispatcher, Handler, Housekeeping};
 use sealpost::gate::Secret;
 use sealpost::lifecycle::Shutdown;
 use sealpost::objects::{Objects, Place};
-use sealpost::operator::DeadLetters;
+use sealpost::operator::{DeadLetters, Insight};
 use sealpost::providers::{self, Draft};
 use sealpost::store::{Store, Target};
 use serde_json::Value;
@@ -70,6 +70,7 @@ pub(crate) struct Gateway {
     alerter: Alerter,
     counting: Counting,
     desk: DeadLetters,
+    insight: Insight,
     shutdown: Shutdown,
     client: reqwest::Client,
     unfinished: bool,
@@ -170,7 +171,7 @@ impl Builder {
         let (store, housekeeping) = (app.store().clone(), app.housekeeping().clone());
         let objects = app.objects().clone();
         let (desk, alerter) = (app.dead_letters().clone(), app.alerter().clone());
-        let counting = app.counting().clone();
+        let (counting, insight) = (app.counting().clone(), app.insight().clone());
         let dispatcher = app.dispatcher().expect("dispatch is on").clone();
         let shutdown = Shutdown::default();
         if self.running {
@@ -197,6 +198,7 @@ impl Builder {
             alerter,
             counting,
             desk,
+            insight,
             shutdown,
             client,
             unfinished,
@@ -361,6 +363,10 @@ impl Gateway {
 
     pub(crate) fn alerter(&self) -> &Alerter {
         &self.alerter
+    }
+
+    pub(crate) fn insight(&self) -> &Insight {
+        &self.insight
     }
 
     pub(crate) fn desk(&self) -> &DeadLetters {

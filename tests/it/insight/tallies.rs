@@ -12,7 +12,8 @@ async fn counted(gateway: &Gateway, minutes: i32) -> Vec<String> {
         .query(&format!(
             "SELECT concat_ws(' ', source, what, detail, sum(count)) AS line FROM tallies
               WHERE minutes = {minutes} AND what <> 'acknowledged'
-              GROUP BY source, what, detail ORDER BY 1"
+              GROUP BY source, what, detail
+              ORDER BY source = '', 1"
         ))
         .await;
     rows.iter()
