@@ -36,8 +36,8 @@ pub use decide::{Action, Refused};
 pub use error::OperatorError;
 pub use feed::{Feed, FeedSettings, Subscription, Told};
 pub use insight::{
-    Alarm, AlarmKind, Habit, Insight, Landscape, Link, Overview, Point, Series, Setting,
-    SourceFacts, SourceRow, Totals,
+    Alarm, AlarmKind, EventPage, Facets, Habit, Insight, Landscape, Link, MOST_EVENTS, Overview,
+    Point, Search, Series, Setting, SourceFacts, SourceRow, Totals,
 };
 pub use inspect::{Dossier, PREVIEW};
 pub use run::{BATCH, Batch, Run};

@@ -8,6 +8,7 @@
 mod alarms;
 mod landscape;
 mod overview;
+mod search;
 mod silence;
 mod totals;
 
@@ -16,6 +17,7 @@ use std::sync::Arc;
 pub use alarms::{Alarm, AlarmKind, Link};
 pub use landscape::{Landscape, Setting, SourceFacts};
 pub use overview::{Overview, SourceRow};
+pub use search::{EventPage, Facets, MOST_EVENTS, Search};
 pub use silence::Habit;
 pub use totals::{Point, Series, Totals};
 

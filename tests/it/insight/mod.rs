@@ -1,5 +1,6 @@
 //! What operators see of what came in and what became of it.
 
+mod overview;
 mod tallies;
 
 use async_trait::async_trait;
