@@ -36,8 +36,10 @@ pub use decide::{Action, Refused};
 pub use error::OperatorError;
 pub use feed::{Feed, FeedSettings, Subscription, Told};
 pub use insight::{
-    Alarm, AlarmKind, EventPage, Facets, Habit, Insight, Landscape, Link, MOST_EVENTS, Overview,
-    Point, Search, Series, Setting, SourceFacts, SourceRow, Totals,
+    Alarm, AlarmKind, BodySlice, EventDetail, EventPage, Facets, Habit, Insight, Landscape, Link,
+    MOST_EVENTS, MOST_TRANSFERS, Moment, Overview, PayloadView, Point, ProofView, Related, SLICE,
+    Search, SecretView, Series, Setting, Setup, SourceFacts, SourceRow, SourceView, Totals,
+    TransferView, Transfers,
 };
 pub use inspect::{Dossier, PREVIEW};
 pub use run::{BATCH, Batch, Run};

@@ -117,6 +117,12 @@ impl IdRange {
         Some(Self { from: Uuid::from_u128(from), below: Uuid::from_u128(below) })
     }
 
+    /// This id alone.
+    pub fn of(event: EventId) -> Self {
+        let below = event.0.as_u128().saturating_add(1);
+        Self { from: event.0, below: Uuid::from_u128(below) }
+    }
+
     /// What belongs to both.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
@@ -145,7 +151,7 @@ impl Store {
         range: IdRange,
         limit: i64,
     ) -> Result<Found, StoreError> {
-        let rows = sqlx::query!(
+        let ids = sqlx::query_scalar!(
             r#"
             WITH candidates AS MATERIALIZED (
                 SELECT e.id
@@ -159,16 +165,12 @@ impl Store {
                    AND ($8::text IS NULL OR e.strength = $8)
                  ORDER BY e.id DESC LIMIT 2000
             )
-            SELECT e.id AS "id!", e.tenant AS "tenant!", e.source AS "source!",
-                   e.provider AS "provider!", e.kind AS "kind!", e.strength AS "strength!",
-                   e.late AS "late!", e.received_at AS "received_at!", e.size AS "size!"
-              FROM candidates c
-             CROSS JOIN LATERAL (
-                SELECT *, octet_length(body) AS size FROM events WHERE id = c.id OFFSET 0) AS e
+            SELECT c.id AS "id!" FROM candidates c
              WHERE ($9::text IS NULL OR (SELECT true FROM deliveries d
                                           WHERE d.event_id = c.id AND d.state = $9 LIMIT 1))
                AND ($10::bytea IS NULL
-                    OR position($10 IN substring(e.body FROM 1 FOR $11)) > 0)
+                    OR (SELECT position($10 IN substring(body FROM 1 FOR $11)) > 0
+                          FROM events WHERE id = c.id))
              ORDER BY c.id DESC LIMIT $12
             "#,
             range.from,
@@ -186,19 +188,42 @@ impl Store {
         )
         .fetch_all(&self.operator)
         .await?;
-        let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
         let full = ids.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
         let reached = match ids.last() {
             Some(last) if full => Some(EventId(*last)),
             _ => self.looked_back_to(filter, range).await?,
         };
+        let ids: Vec<EventId> = ids.into_iter().map(EventId).collect();
+        Ok(Found { rows: self.event_rows(&ids, filter.tenant.as_deref()).await?, reached })
+    }
+
+    /// These events, newest first; those of other tenants are left out.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn event_rows(
+        &self,
+        events: &[EventId],
+        tenant: Option<&str>,
+    ) -> Result<Vec<EventRow>, StoreError> {
+        let ids: Vec<Uuid> = events.iter().map(|event| event.0).collect();
+        let rows = sqlx::query!(
+            r#"SELECT id, tenant, source, provider, kind, strength, late, received_at,
+                      octet_length(body) AS "size!"
+                 FROM events WHERE id = ANY($1) AND ($2::text IS NULL OR tenant = $2)
+                ORDER BY id DESC"#,
+            &ids,
+            tenant,
+        )
+        .fetch_all(&self.operator)
+        .await?;
         let counts = self.delivery_counts(&ids).await?;
         let rows = rows.into_iter().map(|row| {
-            let inconsistent = |column| StoreError::Inconsistent {
-                table: "events",
-                column,
-                row: row.id.to_string(),
+            let inconsistent = |column| {
+                let row = row.id.to_string();
+                StoreError::Inconsistent { table: "events", column, row }
             };
+            let counts = counts.iter().find(|(id, _)| *id == row.id);
             Ok(EventRow {
                 id: EventId(row.id),
                 strength: strength_from_word(&row.strength)
@@ -210,14 +235,10 @@ impl Store {
                 kind: row.kind,
                 late: row.late,
                 received_at: row.received_at,
-                deliveries: counts
-                    .iter()
-                    .find(|(id, _)| *id == row.id)
-                    .map(|(_, counts)| *counts)
-                    .unwrap_or_default(),
+                deliveries: counts.map(|(_, counts)| *counts).unwrap_or_default(),
             })
         });
-        Ok(Found { rows: rows.collect::<Result<_, StoreError>>()?, reached })
+        rows.collect()
     }
 
     /// The last event that a search looks at; `None` where it looks at all.

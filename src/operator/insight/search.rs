@@ -144,10 +144,9 @@ impl Insight {
         });
         let digests: Vec<KeyDigest> = digests.collect();
         let mut events = Vec::new();
-        for EventId(id) in self.store.events_under(&digests).await? {
-            let only = IdRange::beginning_with(&id.to_string()).map(|only| range.and(only));
-            let found = self.store.search_events(filter, only.unwrap_or(range), 1).await?;
-            events.extend(found.rows);
+        for event in self.store.events_under(&digests).await? {
+            let only = range.and(IdRange::of(event));
+            events.extend(self.store.search_events(filter, only, 1).await?.rows);
         }
         Ok(EventPage { events, next: None, looked_back_to: None, complete: true })
     }
