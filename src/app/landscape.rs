@@ -3,7 +3,7 @@
 use super::wiring::{self, Destined};
 use super::{BuildError, services, span};
 use crate::config::{Config, DeadHead, SourceConfig};
-use crate::operator::{Landscape, SourceFacts};
+use crate::operator::{Landscape, Setting, SourceFacts};
 use crate::providers::Services;
 use crate::store::TO;
 
@@ -21,7 +21,11 @@ pub fn landscape(config: &Config) -> Result<Landscape, BuildError> {
         destinations: destinations.iter().map(|(entry, _)| format!("{TO}{}", entry.name)).collect(),
         transfer_idle: span(transfers.idle),
         transfer_total: span(transfers.total),
-        settings: Vec::new(),
+        settings: config
+            .settings()
+            .into_iter()
+            .map(|(key, value)| Setting { key, value })
+            .collect(),
     })
 }
 

@@ -1,6 +1,9 @@
 //! What operators see of what came in and what became of it.
 
+mod detail;
 mod overview;
+mod search;
+mod sources;
 mod tallies;
 
 use async_trait::async_trait;
