@@ -10,15 +10,21 @@ mod demo;
 mod destinations;
 mod docora;
 mod dossier;
+mod event_page;
 mod events;
 mod fixtures;
+mod insight;
 mod interrupt;
 mod migrate;
 mod operator;
 mod output;
+mod overview;
 mod scratch;
+mod search;
 mod serve;
+mod sources;
 mod sse;
+mod transfers;
 mod vault;
 
 use std::path::PathBuf;
@@ -27,6 +33,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, Environment};
+use crate::operator::OperatorError;
 use crate::store::{OpenError, StoreError};
 use crate::vault::VaultError;
 
@@ -69,9 +76,17 @@ enum Command {
     /// Look at the destinations, and hold them back or let them go on.
     #[command(subcommand)]
     Destinations(destinations::Command),
-    /// Watch what comes in and what becomes of it.
+    /// Say whether anything is wrong, and how every source stands.
+    Overview(overview::Args),
+    /// Look for events, and watch what comes in and what becomes of it.
     #[command(subcommand)]
     Events(events::Command),
+    /// Look at payloads that come in chunks.
+    #[command(subcommand)]
+    Transfers(transfers::Command),
+    /// Look at sources and the use of their secrets.
+    #[command(subcommand)]
+    Sources(sources::Command),
     /// Who may call the operator listener.
     #[command(subcommand)]
     Operator(operator::Command),
@@ -139,6 +154,9 @@ impl Cli {
             Command::Events(command) => {
                 events::run(&self.config, &Environment::of_process(), command)
             }
+            Command::Overview(args) => overview::run(&self.config()?, args),
+            Command::Transfers(command) => transfers::run(&self.config()?, command),
+            Command::Sources(command) => sources::run(&self.config()?, command),
             Command::Operator(command) => operator::run(&self.config, command),
             Command::Apify(command) => apify::run(&self.config()?, command),
         }
@@ -195,6 +213,11 @@ fn exit_of(error: &anyhow::Error) -> Exit {
             || matches!(cause.downcast_ref(), Some(VaultError::NoKey))
         {
             return Exit::Usage;
+        }
+        match cause.downcast_ref() {
+            Some(OperatorError::NotFound(_)) => return Exit::NothingMatched,
+            Some(OperatorError::Invalid(_)) => return Exit::Usage,
+            _ => {}
         }
         if cause.is::<OpenError>()
             || cause.is::<StoreError>()
