@@ -90,7 +90,7 @@ fn page(source: &SourceView) -> String {
         ("window", format!("{}s old to {}s ahead", facts.max_age, facts.max_future)),
         ("limit", format!("{} a second, {} at once", facts.per_second, facts.burst)),
         ("handlers", facts.handlers.join(", ")),
-        ("last event", source.last_event.map(output::time).unwrap_or_else(|| "none".to_owned())),
+        ("last event", source.last_event.map_or_else(|| "none".to_owned(), output::time)),
     ]);
     let refused = source.day.reasons.iter();
     fields.extend(refused.map(|(reason, count)| ("refused", format!("{count} as {reason}"))));
