@@ -73,7 +73,7 @@ fn flatten(key: &str, value: &Value, settings: &mut Vec<(String, String)>) {
             }
         }
         Value::Array(parts) => put(parts.iter().map(plain).collect::<Vec<_>>().join(", ")),
-        Value::String(text) if key.ends_with(".url") => put(without_secrets(text)),
+        Value::String(text) if key.rsplit('.').next() == Some("url") => put(without_secrets(text)),
         value => put(plain(value)),
     }
 }

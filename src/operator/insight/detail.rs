@@ -163,8 +163,12 @@ impl Insight {
         let mut deliveries = self.store.dead_letters(&filter, page).await?;
         let mut attempts = self.store.attempts(&ids).await?;
         if !caller.may(Scope::PayloadRead) {
-            deliveries.iter_mut().for_each(|delivery| delivery.error = None);
-            attempts.iter_mut().for_each(|attempt| attempt.error = None);
+            for delivery in &mut deliveries {
+                delivery.error = None;
+            }
+            for attempt in &mut attempts {
+                attempt.error = None;
+            }
         }
         Ok((deliveries, attempts))
     }

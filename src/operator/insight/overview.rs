@@ -95,7 +95,7 @@ impl Insight {
         let among = |counted: &&Counted| seen.iter().any(|source| source.name == counted.source);
         let series = |span, count, counted: &[Counted]| {
             let counted: Vec<&Counted> = counted.iter().filter(among).collect();
-            Series::of(span, count, now, counted.iter().copied())
+            Series::of(span, count, now, &counted)
         };
         Ok(Overview {
             at: now,
@@ -245,18 +245,21 @@ impl Read {
     }
 }
 
+/// What was counted of a source at each hour of the day, and when it was counted first.
+type Hours = (Vec<(u8, u64)>, OffsetDateTime);
+
 /// What each source usually sends, of the days since it was first counted.
 fn habits(
     by_hour: &[(String, u8, u64, OffsetDateTime)],
     now: OffsetDateTime,
 ) -> HashMap<String, Habit> {
-    let mut sources: HashMap<&str, (Vec<(u8, u64)>, OffsetDateTime)> = HashMap::new();
+    let mut sources: HashMap<&str, Hours> = HashMap::new();
     for (source, hour, count, first) in by_hour {
         let known = sources.entry(source).or_insert_with(|| (Vec::new(), *first));
         known.0.push((*hour, *count));
         known.1 = known.1.min(*first);
     }
-    let habit = |(source, (hours, first)): (&str, (Vec<(u8, u64)>, OffsetDateTime))| {
+    let habit = |(source, (hours, first)): (&str, Hours)| {
         let days = ((now - first).whole_hours() + 23) / 24;
         let days = u32::try_from(days.clamp(1, WEEK)).unwrap_or(1);
         (source.to_owned(), Habit::of(&hours, days))

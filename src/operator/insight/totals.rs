@@ -143,14 +143,9 @@ impl Totals {
 
 impl Series {
     /// The last `count` spans until now.
-    pub(super) fn of<'a>(
-        span: Span,
-        count: u32,
-        now: OffsetDateTime,
-        counted: impl Iterator<Item = &'a Counted> + Clone,
-    ) -> Self {
+    pub(super) fn of(span: Span, count: u32, now: OffsetDateTime, counted: &[&Counted]) -> Self {
         let point = |begin: OffsetDateTime| {
-            let totals = Totals::of(counted.clone().filter(|one| one.bucket == begin));
+            let totals = Totals::of(counted.iter().copied().filter(|one| one.bucket == begin));
             Point {
                 begin,
                 verified: totals.verified(),
