@@ -31,7 +31,7 @@ use crate::telemetry::Metrics;
 
 pub use error::BuildError;
 use wiring::{Wiring, bytes, decoy};
-pub use wiring::{check_sources, routing, services};
+pub use wiring::{check_sources, gates, routing, services};
 
 /// How often limits and metrics are tidied up.
 const TIDY_EVERY: Duration = Duration::from_secs(30);

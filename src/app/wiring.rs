@@ -16,7 +16,7 @@ use crate::gate::{Gate, KeyRing, Provider, Secret, TransferLimits, WeakSecret, W
 use crate::http::{Apis, Decoy, Routes};
 use crate::intake::{Rate, Source, Takers};
 use crate::objects::Objects;
-use crate::operator::Routing;
+use crate::operator::{Gates, Routing};
 use crate::outbound::{Outbound, Policy};
 use crate::providers::{self, Built, Entry, Services, ServicesError, SourceSpec};
 use crate::store::{ChunkQuota, Registry};
@@ -33,6 +33,7 @@ pub(super) struct Wiring {
     pub(super) routes: Routes,
     pub(super) table: HandlerTable,
     pub(super) routing: Routing,
+    pub(super) gates: Gates,
     pub(super) registries: Vec<Arc<dyn Registry>>,
     pub(super) upkeeps: Vec<Arc<dyn Upkeep>>,
 }
@@ -64,16 +65,13 @@ impl Wiring {
         }
         self.upkeeps.extend(built.upkeep);
         let max_body = source.entry.max_body.map_or(entry.max_body, bytes);
+        let gate = gate(source, entry, built.provider)?;
+        self.gates.add(name, &source.entry.tenant, gate.clone(), source.retired.clone());
         let aliases = &source.entry.aliases;
         let source = Arc::new(Source {
             name: Arc::from(name.as_str()),
             tenant: source.entry.tenant.clone(),
-            gate: Gate {
-                provider: built.provider,
-                keys: KeyRing::new(source.secrets.clone())
-                    .map_err(|error| BuildError::Secrets { source_name: name.clone(), error })?,
-                window: window(source, entry),
-            },
+            gate,
             takers,
             registry: built.registry,
             max_body,
@@ -117,6 +115,21 @@ pub fn routing(config: &Config) -> Result<Routing, BuildError> {
         routing.add(name, names(&built.handlers), takers(&built.handlers));
     }
     Ok(routing)
+}
+
+/// The gates of all sources, those that are disabled too, without a gateway.
+///
+/// # Errors
+/// [`BuildError`], as [`super::App::build`] would give it.
+pub fn gates(config: &Config) -> Result<Gates, BuildError> {
+    let services = services(config)?;
+    let mut gates = Gates::default();
+    for source in &config.sources {
+        let (entry, built) = build_source(config, source, &services)?;
+        let gate = gate(source, entry, built.provider)?;
+        gates.add(&source.entry.name, &source.entry.tenant, gate, source.retired.clone());
+    }
+    Ok(gates)
 }
 
 /// What is lent to every source.
@@ -203,6 +216,16 @@ fn build_source(
     let built = (entry.build)(&spec)
         .map_err(|error| BuildError::Options { source_name: name.clone(), error })?;
     Ok((entry, built))
+}
+
+fn gate(
+    source: &SourceConfig,
+    entry: &Entry,
+    provider: Arc<dyn Provider>,
+) -> Result<Gate, BuildError> {
+    let keys = KeyRing::new(source.secrets.clone())
+        .map_err(|error| BuildError::Secrets { source_name: source.entry.name.clone(), error })?;
+    Ok(Gate { provider, keys, window: window(source, entry) })
 }
 
 fn takers(handlers: &[Arc<dyn Handler>]) -> Takers {

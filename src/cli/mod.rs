@@ -11,6 +11,7 @@ mod destinations;
 mod docora;
 mod dossier;
 mod events;
+mod explain;
 mod fixtures;
 mod interrupt;
 mod migrate;
@@ -49,6 +50,12 @@ enum Command {
     Migrate,
     /// Check the configuration and say what it comes to.
     Check,
+    /// Say why a recorded request is refused.
+    ///
+    /// Tells a wrong key from a body that was changed on its way, a signature that is too old or
+    /// written in another way, and a secret that is retired or used in another form. Never shows
+    /// the signature that would be right. Ends with 0 where the request holds, with 1 where not.
+    Explain(explain::Args),
     /// Play stored webhooks.
     #[command(subcommand)]
     Fixtures(fixtures::Command),
@@ -128,6 +135,9 @@ impl Cli {
             Command::Check => check::run(&self.config()?),
             Command::Fixtures(command) => {
                 fixtures::run(&self.config, &Environment::of_process(), command)
+            }
+            Command::Explain(args) => {
+                explain::run(&self.config()?, &Environment::of_process(), args)
             }
             Command::Demo(args) => demo::run(&Environment::of_process(), args),
             Command::DeadLetters(command) => dead_letters::run(&self.config()?, command),

@@ -10,6 +10,7 @@
 //! - A *replay* makes a new delivery of the same event. It does not go through intake: freshness
 //!   was checked when the event arrived, and the duplicate check is about arrivals.
 //! - To *discard* is to leave it as it is, knowingly. Either frees a lane that it blocked.
+//! - [`explain`] says why a request is refused.
 //!
 //! Both act in batches, see [`Run`]: each is one transaction with its own line in the audit log,
 //! which names who did it and why. When the process dies between two batches, what was done is
@@ -20,8 +21,10 @@ mod access;
 mod caller;
 mod decide;
 mod error;
+mod explain;
 mod feed;
 mod inspect;
+mod recorded;
 mod run;
 mod selection;
 
@@ -32,8 +35,10 @@ pub use access::{Access, first_token, replace_token};
 pub use caller::{Caller, Denied, Scope, Scopes, UnknownScope};
 pub use decide::{Action, Refused};
 pub use error::OperatorError;
+pub use explain::{Explained, Gates, explain};
 pub use feed::{Feed, FeedSettings, Subscription, Told};
 pub use inspect::{Dossier, PREVIEW};
+pub use recorded::RecordedRequest;
 pub use run::{BATCH, Batch, Run};
 pub use selection::{Filter, Selection};
 
