@@ -1,6 +1,7 @@
 //! From a configuration to a gateway that runs, and stops in order.
 
 mod error;
+mod readmit;
 mod wiring;
 
 use std::net::{SocketAddr, TcpListener};
@@ -24,14 +25,14 @@ use crate::http::{self, Apis, Door, Ingest, Operator, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::lifecycle::Shutdown;
 use crate::objects::Objects;
-use crate::operator::{Access, DeadLetters, Feed, FeedSettings};
+use crate::operator::{Access, DeadLetters, Feed, FeedSettings, HeldRequests, Holding};
 use crate::providers::Services;
-use crate::store::{PoolSettings, Store, Target};
+use crate::store::{HeldBounds, PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
 
 pub use error::BuildError;
 use wiring::{Wiring, bytes, decoy};
-pub use wiring::{check_sources, gates, routing, services};
+pub use wiring::{check_sources, gates, held, routing, services};
 
 /// How often limits and metrics are tidied up.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
@@ -69,6 +70,7 @@ pub struct App {
     housekeeping: Housekeeping,
     alerter: Alerter,
     dead_letters: DeadLetters,
+    held: HeldRequests,
     wakeup: Wakeup,
     store: Store,
     objects: Objects,
@@ -107,6 +109,7 @@ impl App {
         for source in config.sources.iter().filter(|source| source.entry.enabled) {
             wiring.add(config, source, parts, &services, &destinations, &mut apis)?;
         }
+        let held = wiring.held(config, &store, &parts.clock, &committed);
         let intake = Intake::new(store.clone(), batch, committed);
 
         let peers = Arc::new(Peers::default());
@@ -122,6 +125,7 @@ impl App {
             tasks: tasks.clone(),
             runtime: Handle::current(),
             requests: requests(),
+            holding: holding(config, &store, &tasks),
         };
         let configured = config.operator_token.as_ref().map(Secret::expose);
         let door = Arc::new(Door::new(Arc::new(Access::new(store.clone(), configured))));
@@ -191,6 +195,7 @@ impl App {
             housekeeping,
             alerter,
             dead_letters,
+            held,
             wakeup,
             store,
             objects: services.objects,
@@ -222,6 +227,11 @@ impl App {
     /// The dead letters.
     pub fn dead_letters(&self) -> &DeadLetters {
         &self.dead_letters
+    }
+
+    /// The refused requests that are held.
+    pub fn held(&self) -> &HeldRequests {
+        &self.held
     }
 
     /// What works on deliveries, for who wants to step it; `None` where dispatch is off.
@@ -354,6 +364,17 @@ pub fn open_store(config: &Config, target: Target) -> Store {
         statement: database.statement_timeout,
     };
     Store::open(target, pools, config.file.keys.retention)
+}
+
+/// What holds refused requests, where a source is told to.
+fn holding(config: &Config, store: &Store, tasks: &TaskTracker) -> Option<Holding> {
+    let mut sources = config.sources.iter();
+    sources.any(|source| source.entry.hold_refused.is_some()).then(|| {
+        let held = config.file.held;
+        let bytes = i64::try_from(held.max_bytes.as_u64()).unwrap_or(i64::MAX);
+        let bounds = HeldBounds { rows: i64::from(held.max_rows), bytes };
+        Holding::start(store.clone(), config.vault.clone(), bounds, tasks)
+    })
 }
 
 /// The channel for alerts, where one is configured.

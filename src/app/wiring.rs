@@ -6,20 +6,22 @@ use std::time::Duration;
 use tracing::warn;
 use url::Url;
 
+use super::readmit::Readmission;
 use super::{BuildError, Parts};
+use crate::clock::SharedClock;
 use crate::config::{
     Config, DeadHead, DestinationConfig, DestinationEntry, SignForm, SourceConfig,
 };
 use crate::destinations::{Destination, Sign, Spec};
 use crate::dispatch::{Handler, HandlerTable, Upkeep};
 use crate::gate::{Gate, KeyRing, Provider, Secret, TransferLimits, WeakSecret, Window};
-use crate::http::{Apis, Decoy, Routes};
+use crate::http::{Apis, Decoy, RequestIds, Routes};
 use crate::intake::{Rate, Source, Takers};
 use crate::objects::Objects;
-use crate::operator::{Gates, Routing};
+use crate::operator::{Gates, HeldRequests, Routing};
 use crate::outbound::{Outbound, Policy};
 use crate::providers::{self, Built, Entry, Services, ServicesError, SourceSpec};
-use crate::store::{ChunkQuota, Registry};
+use crate::store::{ChunkQuota, Registry, Store};
 
 /// A body larger than this may take longer to arrive.
 const LARGE_BODY: usize = 2 * 1024 * 1024;
@@ -82,10 +84,26 @@ impl Wiring {
                 bytes: i64::try_from(transfers.max_waiting.as_u64()).unwrap_or(i64::MAX),
             },
             rate: Rate::new(source.entry.limit.per_second, source.entry.limit.burst),
+            hold: source.entry.hold_refused,
         });
         self.routes.add(&source, aliases);
         self.sources.push(source);
         Ok(())
+    }
+}
+
+impl Wiring {
+    /// The held requests of all these sources.
+    pub(super) fn held(
+        &self,
+        config: &Config,
+        store: &Store,
+        clock: &SharedClock,
+        committed: &Arc<dyn Fn() + Send + Sync>,
+    ) -> HeldRequests {
+        let readmission = Arc::new(Readmission::new(store, &self.sources, committed));
+        let (vault, gates) = (config.vault.clone(), self.gates.clone());
+        HeldRequests::new(store.clone(), Arc::clone(clock), vault, gates, readmission)
     }
 }
 
@@ -130,6 +148,23 @@ pub fn gates(config: &Config) -> Result<Gates, BuildError> {
         gates.add(&source.entry.name, &source.entry.tenant, gate, source.retired.clone());
     }
     Ok(gates)
+}
+
+/// What explains held requests and lets them in, without a gateway.
+///
+/// # Errors
+/// [`BuildError`], as [`super::App::build`] would give it.
+pub fn held(config: &Config, store: &Store) -> Result<HeldRequests, BuildError> {
+    let (services, parts) = (services(config)?, Parts::default());
+    let destinations = destinations(config, &services)?;
+    let mut apis = Apis::new(Arc::clone(&parts.clock), RequestIds::new(0));
+    let mut wiring = Wiring::default();
+    for source in config.sources.iter().filter(|source| source.entry.enabled) {
+        wiring.add(config, source, &parts, &services, &destinations, &mut apis)?;
+    }
+    // Gateways that run look at their next poll.
+    let committed: Arc<dyn Fn() + Send + Sync> = Arc::new(|| ());
+    Ok(wiring.held(config, store, &parts.clock, &committed))
 }
 
 /// What is lent to every source.

@@ -39,6 +39,11 @@ impl Headers {
         }
     }
 
+    /// Every header line, in order of arrival.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Bytes)> {
+        self.0.iter().map(|(name, value)| (*name, value))
+    }
+
     /// Every value of a header, in order of arrival.
     pub(super) fn lines(&self, name: &str) -> impl Iterator<Item = &Bytes> {
         self.0.iter().filter(move |(header, _)| *header == name).map(|(_, value)| value)

@@ -10,7 +10,7 @@
 //! - A *replay* makes a new delivery of the same event. It does not go through intake: freshness
 //!   was checked when the event arrived, and the duplicate check is about arrivals.
 //! - To *discard* is to leave it as it is, knowingly. Either frees a lane that it blocked.
-//! - [`explain`] says why a request is refused.
+//! - [`explain`] says why a request is refused; [`HeldRequests`] are those that were kept for it.
 //!
 //! Both act in batches, see [`Run`]: each is one transaction with its own line in the audit log,
 //! which names who did it and why. When the process dies between two batches, what was done is
@@ -23,6 +23,7 @@ mod decide;
 mod error;
 mod explain;
 mod feed;
+mod held;
 mod inspect;
 mod recorded;
 mod run;
@@ -37,6 +38,10 @@ pub use decide::{Action, Refused};
 pub use error::OperatorError;
 pub use explain::{Explained, Gates, explain};
 pub use feed::{Feed, FeedSettings, Subscription, Told};
+pub use held::{
+    HeldDossier, HeldRequests, Holding, NotReadmitted, Readmit, Readmitted, RefusedRequest,
+    Verified,
+};
 pub use inspect::{Dossier, PREVIEW};
 pub use recorded::RecordedRequest;
 pub use run::{BATCH, Batch, Run};

@@ -7,6 +7,7 @@
 //!   a *dead letter*. A replay is a new delivery.
 //! - An *attempt* is what happened one time.
 //! - A *transfer* is a payload that comes in chunks and is not whole yet.
+//! - A *held request* is one that was refused, sealed, for its operator to look at.
 //! - An *alert* is what people are to be told.
 //!
 //! [`Committed`] is made only here, after a commit: it is what an answer of 2xx is made from.
@@ -33,6 +34,7 @@ mod effects;
 mod error;
 mod events;
 mod fate;
+mod held;
 mod idempotency;
 mod inspect;
 mod reason;
@@ -57,6 +59,7 @@ pub use effects::{EffectError, Effects, Outcome, Write};
 pub use error::StoreError;
 pub use events::{EventId, StoredEvent};
 pub use fate::Fate;
+pub use held::{HeldBounds, HeldFilter, HeldRequest, NewHeld};
 pub use idempotency::Keyed;
 pub use inspect::{EventPreview, PastAttempt};
 pub use reason::DeathReason;
