@@ -25,9 +25,9 @@ use crate::http::{self, Apis, Door, Ingest, Operator, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::lifecycle::Shutdown;
 use crate::objects::Objects;
-use crate::operator::{Access, DeadLetters, Feed, FeedSettings, HeldRequests, Holding};
+use crate::operator::{Access, DeadLetters, Feed, FeedSettings, HeldRequests};
 use crate::providers::Services;
-use crate::store::{HeldBounds, PoolSettings, Store, Target};
+use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
 
 pub use error::BuildError;
@@ -125,7 +125,7 @@ impl App {
             tasks: tasks.clone(),
             runtime: Handle::current(),
             requests: requests(),
-            holding: holding(config, &store, &tasks),
+            holding: wiring::holding(config, &store, &tasks),
         };
         let configured = config.operator_token.as_ref().map(Secret::expose);
         let door = Arc::new(Door::new(Arc::new(Access::new(store.clone(), configured))));
@@ -364,17 +364,6 @@ pub fn open_store(config: &Config, target: Target) -> Store {
         statement: database.statement_timeout,
     };
     Store::open(target, pools, config.file.keys.retention)
-}
-
-/// What holds refused requests, where a source is told to.
-fn holding(config: &Config, store: &Store, tasks: &TaskTracker) -> Option<Holding> {
-    let mut sources = config.sources.iter();
-    sources.any(|source| source.entry.hold_refused.is_some()).then(|| {
-        let held = config.file.held;
-        let bytes = i64::try_from(held.max_bytes.as_u64()).unwrap_or(i64::MAX);
-        let bounds = HeldBounds { rows: i64::from(held.max_rows), bytes };
-        Holding::start(store.clone(), config.vault.clone(), bounds, tasks)
-    })
 }
 
 /// The channel for alerts, where one is configured.

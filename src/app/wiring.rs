@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::task::TaskTracker;
 use tracing::warn;
 use url::Url;
 
@@ -18,10 +19,10 @@ use crate::gate::{Gate, KeyRing, Provider, Secret, TransferLimits, WeakSecret, W
 use crate::http::{Apis, Decoy, RequestIds, Routes};
 use crate::intake::{Rate, Source, Takers};
 use crate::objects::Objects;
-use crate::operator::{Gates, HeldRequests, Routing};
+use crate::operator::{Gates, HeldRequests, Holding, Routing};
 use crate::outbound::{Outbound, Policy};
 use crate::providers::{self, Built, Entry, Services, ServicesError, SourceSpec};
-use crate::store::{ChunkQuota, Registry, Store};
+use crate::store::{ChunkQuota, HeldBounds, Registry, Store};
 
 /// A body larger than this may take longer to arrive.
 const LARGE_BODY: usize = 2 * 1024 * 1024;
@@ -165,6 +166,17 @@ pub fn held(config: &Config, store: &Store) -> Result<HeldRequests, BuildError> 
     // Gateways that run look at their next poll.
     let committed: Arc<dyn Fn() + Send + Sync> = Arc::new(|| ());
     Ok(wiring.held(config, store, &parts.clock, &committed))
+}
+
+/// What holds refused requests, where a source is told to.
+pub(super) fn holding(config: &Config, store: &Store, tasks: &TaskTracker) -> Option<Holding> {
+    let mut sources = config.sources.iter();
+    sources.any(|source| source.entry.hold_refused.is_some()).then(|| {
+        let held = config.file.held;
+        let bytes = i64::try_from(held.max_bytes.as_u64()).unwrap_or(i64::MAX);
+        let bounds = HeldBounds { rows: i64::from(held.max_rows), bytes };
+        Holding::start(store.clone(), config.vault.clone(), bounds, tasks)
+    })
 }
 
 /// What is lent to every source.

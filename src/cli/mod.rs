@@ -13,6 +13,7 @@ mod dossier;
 mod events;
 mod explain;
 mod fixtures;
+mod held;
 mod interrupt;
 mod migrate;
 mod operator;
@@ -28,6 +29,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, Environment};
+use crate::operator::OperatorError;
 use crate::store::{OpenError, StoreError};
 use crate::vault::VaultError;
 
@@ -56,6 +58,9 @@ enum Command {
     /// written in another way, and a secret that is retired or used in another form. Never shows
     /// the signature that would be right. Ends with 0 where the request holds, with 1 where not.
     Explain(explain::Args),
+    /// Look at refused requests that are held, and verify them again.
+    #[command(subcommand)]
+    Held(held::Command),
     /// Play stored webhooks.
     #[command(subcommand)]
     Fixtures(fixtures::Command),
@@ -139,6 +144,7 @@ impl Cli {
             Command::Explain(args) => {
                 explain::run(&self.config()?, &Environment::of_process(), args)
             }
+            Command::Held(command) => held::run(&self.config()?, command),
             Command::Demo(args) => demo::run(&Environment::of_process(), args),
             Command::DeadLetters(command) => dead_letters::run(&self.config()?, command),
             Command::Alerts(command) => alerts::run(&self.config()?, command),
@@ -198,6 +204,13 @@ fn actor(named: Option<&str>) -> Result<String, UsageError> {
 
 fn exit_of(error: &anyhow::Error) -> Exit {
     for cause in error.chain() {
+        match cause.downcast_ref() {
+            Some(OperatorError::NotFound(_)) => return Exit::NothingMatched,
+            Some(OperatorError::Invalid(_) | OperatorError::Vault(VaultError::NoKey)) => {
+                return Exit::Usage;
+            }
+            _ => {}
+        }
         if cause.is::<ConfigError>()
             || cause.is::<crate::app::BuildError>()
             || cause.is::<crate::fixtures::SourceError>()

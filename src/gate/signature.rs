@@ -6,9 +6,8 @@
 
 use super::{KeyRing, Proof, Refusal, RequestHead, UnixSeconds, Window, parse_timestamp};
 
-/// The longest accepted signature header, in bytes.
+/// The longest accepted signature header, in bytes, and the most signatures in it.
 pub(super) const MAX_HEADER: usize = 4096;
-/// The most signatures that one header may carry.
 pub(super) const MAX_CANDIDATES: usize = 16;
 
 /// How one kind of sender signs.
@@ -20,7 +19,6 @@ pub struct Scheme {
     pub layout: Layout,
     /// Where the time of signing stands.
     pub time: Time,
-    /// What is signed before the body.
     pub transcript: &'static [Part],
 }
 

@@ -18,7 +18,7 @@ use sealpost::dispatch::{Dispatcher, Handler, Housekeeping};
 use sealpost::gate::Secret;
 use sealpost::lifecycle::Shutdown;
 use sealpost::objects::{Objects, Place};
-use sealpost::operator::DeadLetters;
+use sealpost::operator::{DeadLetters, HeldRequests};
 use sealpost::providers::{self, Draft};
 use sealpost::store::{Store, Target};
 use serde_json::Value;
@@ -42,7 +42,14 @@ pub(crate) const SECRETS: &[(&str, &str)] = &[
     ("BOT_TOKEN", "bot-token-0123456789abcdefghi"),
     ("APP_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
     ("OPERATOR_TOKEN", OPERATOR_TOKEN),
+    ("RETIRED_SECRET", RETIRED_SECRET),
 ];
+
+/// The master key of every gateway.
+pub(crate) const MASTER_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
+/// A secret that sources had once.
+pub(crate) const RETIRED_SECRET: &str = "retired-secret-0123456789abcd";
 
 /// What a gateway is started with.
 pub(crate) struct Builder {
@@ -69,6 +76,7 @@ pub(crate) struct Gateway {
     housekeeping: Housekeeping,
     alerter: Alerter,
     desk: DeadLetters,
+    held: HeldRequests,
     shutdown: Shutdown,
     client: reqwest::Client,
     unfinished: bool,
@@ -169,6 +177,7 @@ impl Builder {
         let (store, housekeeping) = (app.store().clone(), app.housekeeping().clone());
         let objects = app.objects().clone();
         let (desk, alerter) = (app.dead_letters().clone(), app.alerter().clone());
+        let held = app.held().clone();
         let dispatcher = app.dispatcher().expect("dispatch is on").clone();
         let shutdown = Shutdown::default();
         if self.running {
@@ -194,6 +203,7 @@ impl Builder {
             housekeeping,
             alerter,
             desk,
+            held,
             shutdown,
             client,
             unfinished,
@@ -332,6 +342,11 @@ impl Gateway {
         &self.client
     }
 
+    /// The present time, in seconds since 1970.
+    pub(crate) fn clock_seconds(&self) -> i64 {
+        self.clock.now().unix_timestamp()
+    }
+
     pub(crate) fn clock(&self) -> &ManualClock {
         &self.clock
     }
@@ -362,6 +377,10 @@ impl Gateway {
 
     pub(crate) fn desk(&self) -> &DeadLetters {
         &self.desk
+    }
+
+    pub(crate) fn held(&self) -> &HeldRequests {
+        &self.held
     }
 
     /// Works until nothing is due.
@@ -485,7 +504,8 @@ fn load(text: &str) -> Config {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("config.toml");
     std::fs::write(&path, text).expect("a file");
-    let environment: Environment = SECRETS.iter().copied().collect();
+    let key = [("SEALPOST_MASTER_KEY", MASTER_KEY)];
+    let environment: Environment = SECRETS.iter().copied().chain(key).collect();
     let mut config = Config::load(&path, &environment).expect("a configuration");
     config.objects = Place::Memory;
     config
