@@ -17,9 +17,7 @@ use tracing::{error, info, warn};
 use crate::alerts::{Alerter, Discord};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
-use crate::dispatch::{
-    DispatchSettings, Dispatcher, Draw, Handler, Housekeeping, RetryPolicy, TransferAges, Wakeup,
-};
+use crate::dispatch::{Dispatcher, Draw, Handler, Housekeeping, TransferAges, Wakeup};
 use crate::gate::Secret;
 use crate::http::{self, Apis, Door, Ingest, Operator, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
@@ -162,7 +160,7 @@ impl App {
             Dispatcher::new(
                 store.clone(),
                 wiring.table,
-                dispatch_settings(config),
+                wiring::dispatch_settings(config),
                 Arc::clone(&parts.clock),
                 wakeup.clone(),
                 Arc::clone(&parts.draw),
@@ -377,22 +375,6 @@ pub fn channel(config: &Config) -> Result<Option<Discord>, BuildError> {
 fn discord(config: &Config, services: &Services) -> Option<Discord> {
     let webhook = config.discord.clone()?;
     Some(Discord::new(services.outbound.clone(), webhook))
-}
-
-fn dispatch_settings(config: &Config) -> DispatchSettings {
-    let dispatch = &config.file.dispatch;
-    DispatchSettings {
-        concurrency: dispatch.concurrency,
-        handler_deadline: dispatch.handler_deadline,
-        lease: dispatch.lease,
-        poll: dispatch.poll,
-        retry: RetryPolicy {
-            max_attempts: dispatch.max_attempts,
-            max_age: dispatch.max_age,
-            base: dispatch.backoff,
-            cap: dispatch.max_backoff,
-        },
-    }
 }
 
 fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BuildError> {

@@ -14,7 +14,7 @@ use crate::config::{
     Config, DeadHead, DestinationConfig, DestinationEntry, SignForm, SourceConfig,
 };
 use crate::destinations::{Destination, Sign, Spec};
-use crate::dispatch::{Handler, HandlerTable, Upkeep};
+use crate::dispatch::{DispatchSettings, Handler, HandlerTable, RetryPolicy, Upkeep};
 use crate::gate::{Gate, KeyRing, Provider, Secret, TransferLimits, WeakSecret, Window};
 use crate::http::{Apis, Decoy, RequestIds, Routes};
 use crate::intake::{Rate, Source, Takers};
@@ -177,6 +177,23 @@ pub(super) fn holding(config: &Config, store: &Store, tasks: &TaskTracker) -> Op
         let bounds = HeldBounds { rows: i64::from(held.max_rows), bytes };
         Holding::start(store.clone(), config.vault.clone(), bounds, tasks)
     })
+}
+
+/// How dispatch works, as configured.
+pub(super) fn dispatch_settings(config: &Config) -> DispatchSettings {
+    let dispatch = &config.file.dispatch;
+    DispatchSettings {
+        concurrency: dispatch.concurrency,
+        handler_deadline: dispatch.handler_deadline,
+        lease: dispatch.lease,
+        poll: dispatch.poll,
+        retry: RetryPolicy {
+            max_attempts: dispatch.max_attempts,
+            max_age: dispatch.max_age,
+            base: dispatch.backoff,
+            cap: dispatch.max_backoff,
+        },
+    }
 }
 
 /// What is lent to every source.

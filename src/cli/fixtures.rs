@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use anyhow::Context as _;
 use url::Url;
 
 use super::interrupt::interruptible;
@@ -51,6 +52,9 @@ pub(super) struct RunArgs {
     /// Files, or folders that hold them.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// A file that gets the result as JUnit writes it.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
     #[command(flatten)]
     output: Output,
 }
@@ -125,6 +129,10 @@ fn offline(config: &Config, environment: &Environment, args: &RunArgs) -> anyhow
         target.drop_if_there().await?;
         played
     })?;
+    if let Some(path) = &args.junit {
+        std::fs::write(path, fixtures::junit(&played)?)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
     show(&played, &args.output, began)
 }
 

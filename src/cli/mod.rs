@@ -15,6 +15,7 @@ mod explain;
 mod fixtures;
 mod held;
 mod interrupt;
+mod manual;
 mod migrate;
 mod operator;
 mod output;
@@ -90,6 +91,10 @@ enum Command {
     /// What the application does when it starts a run at Apify.
     #[command(subcommand)]
     Apify(apify::Command),
+    /// Print what a shell reads to complete commands.
+    Completions(manual::Completions),
+    /// Write the manual: a page for every command.
+    Man(manual::Man),
 }
 
 /// How a command ended.
@@ -157,6 +162,8 @@ impl Cli {
             }
             Command::Operator(command) => operator::run(&self.config, command),
             Command::Apify(command) => apify::run(&self.config()?, command),
+            Command::Completions(args) => manual::completions(args),
+            Command::Man(args) => manual::man(args),
         }
     }
 

@@ -19,6 +19,7 @@ pub struct Scheme {
     pub layout: Layout,
     /// Where the time of signing stands.
     pub time: Time,
+    /// What is signed before the body.
     pub transcript: &'static [Part],
 }
 
@@ -177,7 +178,6 @@ impl Scheme {
         }
     }
 
-    /// What is signed before the body.
     pub(super) fn transcript<'h>(
         &self,
         head: &'h RequestHead,
