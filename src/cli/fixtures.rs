@@ -11,7 +11,7 @@ use url::Url;
 
 use super::interrupt::interruptible;
 use super::scratch::Scratch;
-use super::{Exit, block_on};
+use super::{Exit, block_on, capture};
 use crate::clock::SystemClock;
 use crate::config::{Config, Environment};
 use crate::fixtures::{self, Fixture, Played, Player, Sender};
@@ -27,6 +27,11 @@ pub(super) enum Command {
     /// Play fixtures through gate and handlers in a database of their own, which is dropped
     /// afterwards, and check answers, deliveries and effects.
     Run(RunArgs),
+    /// Write stored events as fixtures, without secrets and personal data.
+    ///
+    /// A fixture expects what has become of its event: a dead letter is then a test that it dies,
+    /// which fails once it is repaired. What was replaced is listed; read the file all the same.
+    Capture(capture::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -78,6 +83,7 @@ pub(super) fn run(
     command: &Command,
 ) -> anyhow::Result<Exit> {
     match command {
+        Command::Capture(args) => capture::run(&Config::load(config, environment)?, args),
         Command::Send(args) => send(Config::load(config, environment)?, args),
         Command::Run(args) => {
             offline(&Config::load_without_sources(config, environment)?, environment, args)

@@ -3,6 +3,7 @@
 
 mod alerts;
 mod apify;
+mod capture;
 mod check;
 mod database;
 mod dead_letters;

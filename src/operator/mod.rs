@@ -19,6 +19,7 @@
 
 mod access;
 mod caller;
+mod capture;
 mod decide;
 mod error;
 mod explain;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 
 pub use access::{Access, first_token, replace_token};
 pub use caller::{Caller, Denied, Scope, Scopes, UnknownScope};
+pub use capture::{Captured, Scrubbed, capture};
 pub use decide::{Action, Refused};
 pub use error::OperatorError;
 pub use explain::{Explained, Gates, explain};
