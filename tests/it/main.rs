@@ -31,6 +31,7 @@ mod alerts;
 mod apify;
 mod architecture;
 mod bot;
+mod capture;
 mod chunks;
 mod cli;
 mod config;
