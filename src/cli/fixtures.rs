@@ -57,7 +57,7 @@ pub(super) struct RunArgs {
     /// Files, or folders that hold them.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// A file that gets the result as JUnit writes it.
+    /// A file that gets the result as `JUnit` writes it.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
     #[command(flatten)]

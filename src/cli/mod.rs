@@ -191,6 +191,23 @@ fn complain(error: &anyhow::Error) {
     for cause in error.chain().skip(1) {
         eprintln!("  caused by: {cause}");
     }
+    if let Some(hint) = error.chain().find_map(hint) {
+        eprintln!("hint: {hint}");
+    }
+}
+
+/// What to do about an error that does not say so itself.
+fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    if let Some(ConfigError::Read { .. }) = cause.downcast_ref() {
+        return Some("name the file with --config");
+    }
+    match cause.downcast_ref() {
+        Some(OperatorError::NotFound(_)) => Some("the commands named `list` show what there is"),
+        Some(OperatorError::Vault(VaultError::WrongKey { .. })) => {
+            Some("put the master key that sealed it into SEALPOST_MASTER_KEY_OLD")
+        }
+        _ => None,
+    }
 }
 
 /// A word beside the data, for people.

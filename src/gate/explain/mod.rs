@@ -348,12 +348,11 @@ fn find(
 /// What is wrong with the time of the scheme that the request claims.
 fn time_fault(gate: &Gate, case: &Case<'_>) -> TimeFault {
     let evidence = gate.provider.evidence(&Examination::new(gate, case.head, case.body, case.at));
-    let schemes = evidence.iter().filter_map(|piece| match piece {
+    let mut schemes = evidence.iter().filter_map(|piece| match piece {
         Evidence::Signature(scheme) => Some(*scheme),
         _ => None,
     });
-    let Some(time) = schemes.filter_map(|scheme| read::read(scheme, case.head).timestamp).next()
-    else {
+    let Some(time) = schemes.find_map(|scheme| read::read(scheme, case.head).timestamp) else {
         return TimeFault::Number;
     };
     let digits = time.bytes().all(|byte| byte.is_ascii_digit());

@@ -133,7 +133,8 @@ impl Scene {
     fn respell(&mut self, spell: impl Fn(&[u8]) -> String) {
         self.change(self.signature(), |value| {
             let at = value.rfind(['=']).map_or(0, |at| at + 1);
-            format!("{}{}", &value[..at], spell(&hex::decode(&value[at..]).unwrap()))
+            let (before, digits) = value.split_at(at);
+            format!("{before}{}", spell(&hex::decode(digits).unwrap()))
         });
     }
 }
@@ -346,7 +347,9 @@ fn a_large_body_is_not_tried_in_every_way() {
 fn mac(key: &[u8], parts: &[&[u8]]) -> String {
     use hmac::{Hmac, KeyInit, Mac};
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(key).unwrap();
-    parts.iter().for_each(|part| mac.update(part));
+    for part in parts {
+        mac.update(part);
+    }
     hex::encode(mac.finalize().into_bytes())
 }
 
