@@ -2,6 +2,7 @@
 
 mod error;
 mod readmit;
+mod runtime;
 mod wiring;
 
 use std::net::{SocketAddr, TcpListener};
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
@@ -18,7 +19,6 @@ use crate::alerts::{Alerter, Discord};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, Draw, Handler, Housekeeping, TransferAges, Wakeup};
-use crate::gate::Secret;
 use crate::http::{self, Apis, Door, Ingest, Operator, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::lifecycle::Shutdown;
@@ -29,6 +29,7 @@ use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
 
 pub use error::BuildError;
+use runtime::HandlerRuntime;
 use wiring::{Wiring, bytes, decoy};
 pub use wiring::{check_sources, gates, held, routing, services};
 
@@ -74,6 +75,7 @@ pub struct App {
     objects: Objects,
     peers: Arc<Peers>,
     door: Arc<Door>,
+    access: Arc<Access>,
     /// Ends what watches the stream.
     unwatch: CancellationToken,
     metrics: Metrics,
@@ -125,8 +127,8 @@ impl App {
             requests: requests(),
             holding: wiring::holding(config, &store, &tasks),
         };
-        let configured = config.operator_token.as_ref().map(Secret::expose);
-        let door = Arc::new(Door::new(Arc::new(Access::new(store.clone(), configured))));
+        let access = Arc::new(Access::new(store.clone(), Arc::clone(&parts.clock)));
+        let door = Arc::new(Door::new(Arc::clone(&access)));
         let unwatch = CancellationToken::new();
         let feed = Feed::new(
             store.clone(),
@@ -164,7 +166,7 @@ impl App {
                 Arc::clone(&parts.clock),
                 wakeup.clone(),
                 Arc::clone(&parts.draw),
-                handlers.handle.clone(),
+                handlers.handle(),
             )
         });
         let housekeeping = Housekeeping {
@@ -199,6 +201,7 @@ impl App {
             objects: services.objects,
             peers,
             door,
+            access,
             unwatch,
             metrics,
             stopping,
@@ -230,6 +233,11 @@ impl App {
     /// The refused requests that are held.
     pub fn held(&self) -> &HeldRequests {
         &self.held
+    }
+
+    /// Who may, at the operator listener.
+    pub fn access(&self) -> &Arc<Access> {
+        &self.access
     }
 
     /// What works on deliveries, for who wants to step it; `None` where dispatch is off.
@@ -321,33 +329,6 @@ impl App {
         drop(tokio::time::timeout(Duration::from_secs(2), self.store.close()).await);
         shutdown.hard().cancel();
         drained && !ended_early
-    }
-}
-
-/// The runtime that handlers have for themselves.
-struct HandlerRuntime {
-    runtime: Option<Runtime>,
-    handle: Handle,
-}
-
-impl HandlerRuntime {
-    fn start() -> Result<Self, BuildError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name("handler")
-            .enable_all()
-            .build()
-            .map_err(BuildError::Runtime)?;
-        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
-    }
-}
-
-impl Drop for HandlerRuntime {
-    /// A runtime may not wait for its threads inside another: what still runs is left behind.
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 

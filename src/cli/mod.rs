@@ -2,6 +2,7 @@
 //! is one of [`Exit`].
 
 mod alerts;
+mod api_keys;
 mod apify;
 mod capture;
 mod check;
@@ -18,7 +19,6 @@ mod held;
 mod interrupt;
 mod manual;
 mod migrate;
-mod operator;
 mod output;
 mod scratch;
 mod serve;
@@ -86,9 +86,9 @@ enum Command {
     /// Watch what comes in and what becomes of it.
     #[command(subcommand)]
     Events(events::Command),
-    /// Who may call the operator listener.
+    /// The keys that machines show to the operator listener.
     #[command(subcommand)]
-    Operator(operator::Command),
+    ApiKeys(api_keys::Command),
     /// What the application does when it starts a run at Apify.
     #[command(subcommand)]
     Apify(apify::Command),
@@ -161,7 +161,7 @@ impl Cli {
             Command::Events(command) => {
                 events::run(&self.config, &Environment::of_process(), command)
             }
-            Command::Operator(command) => operator::run(&self.config, command),
+            Command::ApiKeys(command) => api_keys::run(&self.config, command),
             Command::Apify(command) => apify::run(&self.config()?, command),
             Command::Completions(args) => manual::completions(args),
             Command::Man(args) => manual::man(args),

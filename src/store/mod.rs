@@ -21,6 +21,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgListener, PgPool};
 
 mod alerts;
+mod api_keys;
 mod audit;
 mod breaker;
 mod chunks;
@@ -34,6 +35,7 @@ mod effects;
 mod error;
 mod events;
 mod fate;
+mod fresh;
 mod held;
 mod idempotency;
 mod inspect;
@@ -47,7 +49,8 @@ mod token;
 mod tx;
 
 pub use alerts::{Alert, AlertBatch, KeptAlert, PendingAlert, Recovery, Severity, UnknownSeverity};
-pub use audit::AuditEntry;
+pub use api_keys::KeptKey;
+pub use audit::{AuditEntry, AuditFilter, AuditMore, Hash, KeptEntry};
 pub use chunks::{Added, ChunkQuota, NewChunk};
 pub use claim_to::{Claimed, Reach};
 pub use connect::{OpenError, PoolSettings, Target};
@@ -67,7 +70,7 @@ pub use record::{GATE, KeyDigest, NewEvent, Plan, Recorded};
 pub use recorder::Recorder;
 pub use registry::Registry;
 pub use stream::{BadPosition, Change, Changes, Deed, Horizon, Position, What};
-pub use token::{NewToken, TokenDigest};
+pub use token::TokenDigest;
 pub use tx::{Committed, Tx};
 
 /// The channel on which gateways tell each other that there is work.
