@@ -3,6 +3,7 @@
 mod counting;
 mod error;
 mod landscape;
+mod readmit;
 mod runtime;
 mod watching;
 mod wiring;
@@ -25,7 +26,7 @@ use crate::http::{self, Apis, Door, Ingest, Operator, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::lifecycle::Shutdown;
 use crate::objects::Objects;
-use crate::operator::{Access, DeadLetters, Feed, FeedSettings, Insight};
+use crate::operator::{Access, DeadLetters, Feed, FeedSettings, HeldRequests, Insight};
 use crate::providers::Services;
 use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
@@ -34,8 +35,8 @@ pub use counting::Counting;
 pub use error::BuildError;
 pub use landscape::landscape;
 use runtime::HandlerRuntime;
-use wiring::{Wiring, bytes, decoy, dispatch_settings};
-pub use wiring::{check_sources, routing, services};
+use wiring::{Wiring, bytes, decoy};
+pub use wiring::{check_sources, gates, held, routing, services};
 
 /// How often limits and metrics are tidied up.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
@@ -75,6 +76,7 @@ pub struct App {
     alerter: Alerter,
     dead_letters: DeadLetters,
     insight: Insight,
+    held: HeldRequests,
     wakeup: Wakeup,
     store: Store,
     objects: Objects,
@@ -114,6 +116,7 @@ impl App {
         for source in config.sources.iter().filter(|source| source.entry.enabled) {
             wiring.add(config, source, parts, &services, &destinations, &mut apis)?;
         }
+        let held = wiring.held(config, &store, &parts.clock, &committed);
         let intake = Intake::new(store.clone(), batch, committed);
         store.tallies().begin(wiring.keys());
 
@@ -131,6 +134,7 @@ impl App {
             runtime: Handle::current(),
             requests: requests(),
             tallies: store.tallies().clone(),
+            holding: wiring::holding(config, &store, &tasks),
         };
         let access = Arc::new(Access::new(store.clone(), Arc::clone(&parts.clock)));
         let door = Arc::new(Door::new(Arc::clone(&access)));
@@ -167,7 +171,7 @@ impl App {
             Dispatcher::new(
                 store.clone(),
                 wiring.table,
-                dispatch_settings(config),
+                wiring::dispatch_settings(config),
                 Arc::clone(&parts.clock),
                 wakeup.clone(),
                 Arc::clone(&parts.draw),
@@ -205,6 +209,7 @@ impl App {
             alerter,
             dead_letters,
             insight,
+            held,
             wakeup,
             store,
             objects: services.objects,
@@ -237,6 +242,11 @@ impl App {
     /// The dead letters.
     pub fn dead_letters(&self) -> &DeadLetters {
         &self.dead_letters
+    }
+
+    /// The refused requests that are held.
+    pub fn held(&self) -> &HeldRequests {
+        &self.held
     }
 
     /// Who may, at the operator listener.

@@ -36,6 +36,8 @@ pub struct File {
     pub objects: Objects,
     /// What is remembered of what was seen.
     pub keys: Keys,
+    /// Refused requests that are held.
+    pub held: Held,
     /// Telling people.
     pub alerts: Alerts,
     /// The log.
@@ -287,6 +289,22 @@ pub struct Keys {
 impl Default for Keys {
     fn default() -> Self {
         Self { retention: Duration::from_hours(30 * 24) }
+    }
+}
+
+/// Refused requests that are held, for sources with `hold_refused`.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Held {
+    /// The most requests of one source.
+    pub max_rows: u32,
+    /// The most bytes of one source, sealed.
+    pub max_bytes: ByteSize,
+}
+
+impl Default for Held {
+    fn default() -> Self {
+        Self { max_rows: 1000, max_bytes: ByteSize::mib(16) }
     }
 }
 

@@ -23,6 +23,13 @@ pub struct SourceEntry {
     pub enabled: bool,
     /// One to three secrets, any of which may have signed.
     pub secrets: Vec<SecretRef>,
+    /// Secrets that it had once: they never verify, they only explain why a request is refused.
+    #[serde(default)]
+    pub retired: Vec<SecretRef>,
+    /// For how long a refused request that carries a signature is held, to be explained and
+    /// verified again; by default none is.
+    #[serde(default, with = "humantime_serde")]
+    pub hold_refused: Option<Duration>,
     /// A further secret, for providers that want one.
     pub token: Option<SecretRef>,
     /// Other paths that lead to it.

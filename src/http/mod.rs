@@ -8,6 +8,7 @@ mod application;
 mod caller;
 mod denial;
 mod health;
+mod hold;
 mod peer;
 mod problem;
 mod receive;

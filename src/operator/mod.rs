@@ -13,6 +13,7 @@
 //! - A *replay* makes a new delivery of the same event. It does not go through intake: freshness
 //!   was checked when the event arrived, and the duplicate check is about arrivals.
 //! - To *discard* is to leave it as it is, knowingly. Either frees a lane that it blocked.
+//! - [`explain`] says why a request is refused; [`HeldRequests`] are those that were kept for it.
 //!
 //! Both act in batches, see [`Run`]: each is one transaction with its own line in the audit log,
 //! which names who did it and why. When the process dies between two batches, what was done is
@@ -22,11 +23,15 @@
 mod access;
 pub mod audit;
 mod caller;
+mod capture;
 mod decide;
 mod error;
+mod explain;
 mod feed;
+mod held;
 mod insight;
 mod inspect;
+mod recorded;
 mod run;
 mod selection;
 
@@ -35,9 +40,15 @@ use std::sync::Arc;
 
 pub use access::{Access, ApiKey, Expiry, MadeKey, NewApiKey, ShownKey};
 pub use caller::{Caller, Denied, Scope, Scopes, UnknownScope};
+pub use capture::{Captured, Scrubbed, capture};
 pub use decide::{Action, Refused};
 pub use error::OperatorError;
+pub use explain::{Explained, Gates, explain};
 pub use feed::{Feed, FeedSettings, Subscription, Told};
+pub use held::{
+    HeldDossier, HeldRequests, Holding, NotReadmitted, Readmit, Readmitted, RefusedRequest,
+    Verified,
+};
 pub use insight::{
     Alarm, AlarmKind, BodySlice, EventDetail, EventPage, Facets, Habit, Insight, Landscape, Link,
     MOST_EVENTS, MOST_TRANSFERS, Moment, Overview, PayloadView, Point, ProofView, Related, SLICE,
@@ -45,6 +56,7 @@ pub use insight::{
     TransferView, Transfers,
 };
 pub use inspect::{Dossier, PREVIEW};
+pub use recorded::RecordedRequest;
 pub use run::{BATCH, Batch, Run};
 pub use selection::{Filter, Selection};
 

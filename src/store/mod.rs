@@ -7,6 +7,7 @@
 //!   a *dead letter*. A replay is a new delivery.
 //! - An *attempt* is what happened one time.
 //! - A *transfer* is a payload that comes in chunks and is not whole yet.
+//! - A *held request* is one that was refused, sealed, for its operator to look at.
 //! - An *alert* is what people are to be told.
 //! - A *tally* is how much came in and what became of it, counted as it goes through.
 //!
@@ -36,6 +37,7 @@ mod error;
 mod events;
 mod fate;
 mod fresh;
+mod held;
 mod idempotency;
 mod inspect;
 mod neighbours;
@@ -66,6 +68,7 @@ pub use effects::{EffectError, Effects, Outcome, Write};
 pub use error::StoreError;
 pub use events::{EventId, StoredEvent};
 pub use fate::Fate;
+pub use held::{HeldBounds, HeldFilter, HeldRequest, NewHeld};
 pub use idempotency::Keyed;
 pub use inspect::{EventPreview, PastAttempt};
 pub use neighbours::{LANE_REACH, LaneMates};
