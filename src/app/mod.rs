@@ -22,11 +22,13 @@ use crate::alerts::{Alerter, Discord};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, Draw, Handler, Housekeeping, TransferAges, Wakeup};
-use crate::http::{self, Apis, Door, Ingest, Operator, RequestIds};
+use crate::http::{self, Apis, Console, Door, Ingest, Operator, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::lifecycle::Shutdown;
 use crate::objects::Objects;
-use crate::operator::{Access, DeadLetters, Feed, FeedSettings, HeldRequests, Insight};
+use crate::operator::{
+    Access, AlertBook, DeadLetters, Destinations, Feed, FeedSettings, HeldRequests, Insight,
+};
 use crate::providers::Services;
 use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
@@ -149,7 +151,17 @@ impl App {
             (tasks.clone(), Handle::current()),
             unwatch.clone(),
         );
+        let dead_letters =
+            DeadLetters::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
+        let names = config.destinations.iter().map(|one| one.entry.name.clone()).collect();
+        let console = Console {
+            clock: Arc::clone(&parts.clock),
+            dead_letters: dead_letters.clone(),
+            destinations: Destinations::new(store.clone(), Arc::clone(&parts.clock), names),
+            alerts: AlertBook::new(store.clone()),
+        };
         let operator_state = Operator {
+            console,
             store: store.clone(),
             stopping: Arc::clone(&stopping),
             metrics: metrics.clone(),
@@ -197,8 +209,6 @@ impl App {
             every: file.alerts.every,
             least: file.alerts.min_severity,
         };
-        let dead_letters =
-            DeadLetters::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
         Ok(Self {
             ingest,
             operator,

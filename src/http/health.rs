@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::api::Apis;
 use super::caller::By;
+use super::console::Console;
 use super::denial::Denial;
 use crate::operator::Scope;
 use crate::store::Store;
@@ -25,6 +26,8 @@ pub struct Operator {
     pub metrics: Metrics,
     /// What applications may ask for.
     pub apis: Arc<Apis>,
+    /// What people see and do.
+    pub console: Console,
 }
 
 /// The process is there.

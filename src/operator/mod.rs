@@ -21,10 +21,12 @@
 //! has not happened.
 
 mod access;
+mod alerts;
 pub mod audit;
 mod caller;
 mod capture;
 mod decide;
+mod destinations;
 mod error;
 mod explain;
 mod feed;
@@ -39,9 +41,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use access::{Access, ApiKey, Expiry, MadeKey, NewApiKey, ShownKey};
+pub use alerts::AlertBook;
 pub use caller::{Caller, Denied, Scope, Scopes, UnknownScope};
 pub use capture::{Captured, Scrubbed, capture};
 pub use decide::{Action, Refused};
+pub use destinations::{Destination, Destinations};
 pub use error::OperatorError;
 pub use explain::{Explained, Gates, explain};
 pub use feed::{Feed, FeedSettings, Subscription, Told};

@@ -36,6 +36,7 @@ mod capture;
 mod chunks;
 mod cli;
 mod config;
+mod console;
 mod destinations;
 mod dispatch;
 mod docora;
