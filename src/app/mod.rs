@@ -1,5 +1,6 @@
 //! From a configuration to a gateway that runs, and stops in order.
 
+mod desk;
 mod error;
 mod wiring;
 
@@ -20,7 +21,7 @@ use crate::dispatch::{
     DispatchSettings, Dispatcher, Draw, Handler, Housekeeping, RetryPolicy, TransferAges, Wakeup,
 };
 use crate::gate::Secret;
-use crate::http::{self, Apis, Door, Ingest, Operator, RequestIds};
+use crate::http::{self, Apis, Door, Ingest, Limits, Operator, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::lifecycle::Shutdown;
 use crate::objects::Objects;
@@ -29,6 +30,7 @@ use crate::providers::Services;
 use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
 
+pub use desk::{configured_destinations, document};
 pub use error::BuildError;
 use wiring::{Wiring, bytes, decoy};
 pub use wiring::{check_sources, routing, services};
@@ -73,6 +75,7 @@ pub struct App {
     store: Store,
     objects: Objects,
     peers: Arc<Peers>,
+    limits: Arc<Limits>,
     door: Arc<Door>,
     /// Ends what watches the stream.
     unwatch: CancellationToken,
@@ -136,12 +139,22 @@ impl App {
             (tasks.clone(), Handle::current()),
             unwatch.clone(),
         );
+        let dead_letters =
+            DeadLetters::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
+        let desk = desk::Desk { config, store: &store, clock: &parts.clock };
         let operator_state = Operator {
             store: store.clone(),
             stopping: Arc::clone(&stopping),
             metrics: metrics.clone(),
             apis: Arc::new(apis),
+            limits: desk.limits(),
+            document: document().into(),
+            requests: desk.requests(),
+            dead_letters: dead_letters.clone(),
+            destinations: desk.destinations(),
+            alerts: desk.alerts(),
         };
+        let limits = Arc::clone(&operator_state.limits);
         let workers = file.ingest.workers.unwrap_or_else(|| {
             std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
         });
@@ -181,8 +194,6 @@ impl App {
             every: file.alerts.every,
             least: file.alerts.min_severity,
         };
-        let dead_letters =
-            DeadLetters::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
         Ok(Self {
             ingest,
             operator,
@@ -195,6 +206,7 @@ impl App {
             store,
             objects: services.objects,
             peers,
+            limits,
             door,
             unwatch,
             metrics,
@@ -256,11 +268,12 @@ impl App {
         let (alerter, stop) = (self.alerter.clone(), soft.clone());
         self.tasks.spawn(async move { alerter.run(&stop).await });
         let (peers, metrics, stop) = (self.peers.clone(), self.metrics.clone(), soft.clone());
-        let door = Arc::clone(&self.door);
+        let (door, limits) = (Arc::clone(&self.door), Arc::clone(&self.limits));
         self.tasks.spawn(async move {
             door.tidy().await;
             while stop.run_until_cancelled(tokio::time::sleep(TIDY_EVERY)).await.is_some() {
                 peers.forget();
+                limits.tidy();
                 door.tidy().await;
                 metrics.tidy();
             }

@@ -75,6 +75,8 @@ enum Command {
     /// Who may call the operator listener.
     #[command(subcommand)]
     Operator(operator::Command),
+    /// Print the description of the operator's API, OpenAPI 3.1.
+    Openapi,
     /// What the application does when it starts a run at Apify.
     #[command(subcommand)]
     Apify(apify::Command),
@@ -140,6 +142,10 @@ impl Cli {
                 events::run(&self.config, &Environment::of_process(), command)
             }
             Command::Operator(command) => operator::run(&self.config, command),
+            Command::Openapi => {
+                output::print(&crate::app::document())?;
+                Ok(Exit::Ok)
+            }
             Command::Apify(command) => apify::run(&self.config()?, command),
         }
     }

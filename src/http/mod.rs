@@ -24,7 +24,7 @@ use actix_web::{App, HttpServer, web};
 
 pub use access::Door;
 pub use actix_web::dev::Server;
-pub use api::Apis;
+pub use api::{Apis, Limits, Quota, document};
 pub use application::{Inbox, application};
 pub use health::Operator;
 pub use receive::{Decoy, Ingest, RequestIds};
@@ -85,11 +85,7 @@ pub fn operator(
             .app_data(feed.clone())
             .app_data(door.clone())
             .wrap(from_fn(access::guard))
-            .route("/healthz", web::get().to(health::healthz))
-            .route("/readyz", web::get().to(health::readyz))
-            .route("/metrics", web::get().to(health::metrics))
-            .route(stream::PATH, web::get().to(stream::stream))
-            .route(api::PATH, web::route().to(api::call))
+            .configure(api::mount)
     })
     .workers(1)
     .client_request_timeout(HEAD_DEADLINE)

@@ -7,6 +7,8 @@
 //!   discarded.
 //! - A [`Selection`] says which: by id, or by what they have in common.
 //! - [`DeadLetters::list`] and [`DeadLetters::show`] look.
+//! - [`Destinations`] are held back and let go on; [`Alerts`] are looked at.
+//! - [`Requests`] name themselves, so that what is asked for twice is done once.
 //! - A *replay* makes a new delivery of the same event. It does not go through intake: freshness
 //!   was checked when the event arrived, and the duplicate check is about arrivals.
 //! - To *discard* is to leave it as it is, knowingly. Either frees a lane that it blocked.
@@ -17,11 +19,14 @@
 //! has not happened.
 
 mod access;
+mod alerts;
 mod caller;
 mod decide;
+mod destinations;
 mod error;
 mod feed;
 mod inspect;
+mod requests;
 mod run;
 mod selection;
 
@@ -29,11 +34,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use access::{Access, first_token, replace_token};
+pub use alerts::Alerts;
 pub use caller::{Caller, Denied, Scope, Scopes, UnknownScope};
 pub use decide::{Action, Refused};
+pub use destinations::{Configured, Destination, Destinations, Stands};
 pub use error::OperatorError;
 pub use feed::{Feed, FeedSettings, Subscription, Told};
 pub use inspect::{Dossier, PREVIEW};
+pub use requests::{Act, Claimed, Request, Requests};
 pub use run::{BATCH, Batch, Run};
 pub use selection::{Filter, Selection};
 

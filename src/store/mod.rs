@@ -20,6 +20,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgListener, PgPool};
 
 mod alerts;
+mod api_requests;
 mod audit;
 mod breaker;
 mod chunks;
@@ -44,7 +45,10 @@ mod sweep;
 mod token;
 mod tx;
 
-pub use alerts::{Alert, AlertBatch, KeptAlert, PendingAlert, Recovery, Severity, UnknownSeverity};
+pub use alerts::{
+    Alert, AlertBatch, AlertFilter, KeptAlert, PendingAlert, Recovery, Severity, UnknownSeverity,
+};
+pub use api_requests::{Claim, Named};
 pub use audit::AuditEntry;
 pub use chunks::{Added, ChunkQuota, NewChunk};
 pub use claim_to::{Claimed, Reach};
