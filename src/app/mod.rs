@@ -2,6 +2,7 @@
 
 mod desk;
 mod error;
+mod runtime;
 mod wiring;
 
 use std::net::{SocketAddr, TcpListener};
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
@@ -20,7 +21,6 @@ use crate::config::Config;
 use crate::dispatch::{
     DispatchSettings, Dispatcher, Draw, Handler, Housekeeping, RetryPolicy, TransferAges, Wakeup,
 };
-use crate::gate::Secret;
 use crate::http::{self, Apis, Door, Ingest, Limits, Operator, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::lifecycle::Shutdown;
@@ -32,6 +32,7 @@ use crate::telemetry::Metrics;
 
 pub use desk::{configured_destinations, document};
 pub use error::BuildError;
+use runtime::HandlerRuntime;
 use wiring::{Wiring, bytes, decoy};
 pub use wiring::{check_sources, routing, services};
 
@@ -77,6 +78,7 @@ pub struct App {
     peers: Arc<Peers>,
     limits: Arc<Limits>,
     door: Arc<Door>,
+    access: Arc<Access>,
     /// Ends what watches the stream.
     unwatch: CancellationToken,
     metrics: Metrics,
@@ -126,8 +128,8 @@ impl App {
             runtime: Handle::current(),
             requests: requests(),
         };
-        let configured = config.operator_token.as_ref().map(Secret::expose);
-        let door = Arc::new(Door::new(Arc::new(Access::new(store.clone(), configured))));
+        let access = Arc::new(Access::new(store.clone(), Arc::clone(&parts.clock)));
+        let door = Arc::new(Door::new(Arc::clone(&access)));
         let unwatch = CancellationToken::new();
         let feed = Feed::new(
             store.clone(),
@@ -175,7 +177,7 @@ impl App {
                 Arc::clone(&parts.clock),
                 wakeup.clone(),
                 Arc::clone(&parts.draw),
-                handlers.handle.clone(),
+                handlers.handle(),
             )
         });
         let housekeeping = Housekeeping {
@@ -208,6 +210,7 @@ impl App {
             peers,
             limits,
             door,
+            access,
             unwatch,
             metrics,
             stopping,
@@ -234,6 +237,11 @@ impl App {
     /// The dead letters.
     pub fn dead_letters(&self) -> &DeadLetters {
         &self.dead_letters
+    }
+
+    /// Who may, at the operator listener.
+    pub fn access(&self) -> &Arc<Access> {
+        &self.access
     }
 
     /// What works on deliveries, for who wants to step it; `None` where dispatch is off.
@@ -326,33 +334,6 @@ impl App {
         drop(tokio::time::timeout(Duration::from_secs(2), self.store.close()).await);
         shutdown.hard().cancel();
         drained && !ended_early
-    }
-}
-
-/// The runtime that handlers have for themselves.
-struct HandlerRuntime {
-    runtime: Option<Runtime>,
-    handle: Handle,
-}
-
-impl HandlerRuntime {
-    fn start() -> Result<Self, BuildError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name("handler")
-            .enable_all()
-            .build()
-            .map_err(BuildError::Runtime)?;
-        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
-    }
-}
-
-impl Drop for HandlerRuntime {
-    /// A runtime may not wait for its threads inside another: what still runs is left behind.
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 

@@ -60,7 +60,7 @@ impl Wiring {
         self.table.add(name, handlers);
         self.registries.extend(built.registry.clone());
         if let (Some(api), Some(secret)) = (built.api, source.secrets.first()) {
-            apis.add(entry.name, (name, &source.entry.tenant), secret.clone(), api);
+            apis.add(entry.name, (&source.entry.tenant, name), secret.clone(), api);
         }
         self.upkeeps.extend(built.upkeep);
         let max_body = source.entry.max_body.map_or(entry.max_body, bytes);

@@ -2,6 +2,7 @@
 //! is one of [`Exit`].
 
 mod alerts;
+mod api_keys;
 mod apify;
 mod check;
 mod database;
@@ -14,7 +15,6 @@ mod events;
 mod fixtures;
 mod interrupt;
 mod migrate;
-mod operator;
 mod output;
 mod scratch;
 mod serve;
@@ -27,6 +27,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, Environment};
+use crate::operator::OperatorError;
 use crate::store::{OpenError, StoreError};
 use crate::vault::VaultError;
 
@@ -72,9 +73,9 @@ enum Command {
     /// Watch what comes in and what becomes of it.
     #[command(subcommand)]
     Events(events::Command),
-    /// Who may call the operator listener.
+    /// The keys that machines show to the operator listener.
     #[command(subcommand)]
-    Operator(operator::Command),
+    ApiKeys(api_keys::Command),
     /// Print the description of the operator's API, OpenAPI 3.1.
     Openapi,
     /// What the application does when it starts a run at Apify.
@@ -141,7 +142,7 @@ impl Cli {
             Command::Events(command) => {
                 events::run(&self.config, &Environment::of_process(), command)
             }
-            Command::Operator(command) => operator::run(&self.config, command),
+            Command::ApiKeys(command) => api_keys::run(&self.config, command),
             Command::Openapi => {
                 output::print(&crate::app::document())?;
                 Ok(Exit::Ok)
@@ -194,6 +195,11 @@ fn actor(named: Option<&str>) -> Result<String, UsageError> {
 
 fn exit_of(error: &anyhow::Error) -> Exit {
     for cause in error.chain() {
+        match cause.downcast_ref() {
+            Some(OperatorError::NotFound(_)) => return Exit::NothingMatched,
+            Some(OperatorError::Invalid(_)) => return Exit::Usage,
+            _ => {}
+        }
         if cause.is::<ConfigError>()
             || cause.is::<crate::app::BuildError>()
             || cause.is::<crate::fixtures::SourceError>()

@@ -79,8 +79,6 @@ pub struct Operator {
     pub listen: SocketAddr,
     /// Whether it may listen on an address that other machines reach.
     pub allow_remote: bool,
-    /// The token that it asks for; without one the gateway makes one.
-    pub token: Option<SecretRef>,
     /// How many may watch the stream at a time.
     pub stream_clients: usize,
     /// The longest silence of the stream.
@@ -97,7 +95,6 @@ impl Default for Operator {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
             allow_remote: false,
-            token: None,
             stream_clients: 32,
             heartbeat: Duration::from_secs(15),
             reads: LimitEntry::of(50, 200),

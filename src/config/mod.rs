@@ -43,8 +43,6 @@ pub struct Config {
     pub discord: Option<Webhook>,
     /// The master keys for what is sealed in the database.
     pub vault: Vault,
-    /// The token of the operator listener; `None` where the gateway makes one.
-    pub operator_token: Option<Secret>,
     /// Where the database is; `None` for the managed cluster.
     pub database_url: Option<String>,
     /// The managed cluster.
@@ -118,7 +116,6 @@ impl Config {
         let mut file =
             File { source: Vec::new(), destination: Vec::new(), ..read(path, &text, environment)? };
         file.objects = Objects::default();
-        file.operator.token.take_if(|token| token.resolve(environment).is_err());
         file.alerts.discord = None;
         Self::resolve(file, environment)
     }
@@ -166,10 +163,6 @@ impl Config {
         });
         let vault = reference::vault(environment, &mut wrong);
         let destinations = destinations::resolve(&file, environment, &mut wrong);
-        let operator_token = file.operator.token.as_ref().and_then(|reference| {
-            let token = reference.resolve(environment).and_then(header_safe);
-            token.map_err(|why| wrong.push(format!("operator.token {why}"))).ok()
-        });
         let objects = objects::place(&file.objects, environment, &mut wrong);
         check::check(&file, &mut wrong);
         if !wrong.is_empty() {
@@ -187,17 +180,7 @@ impl Config {
             .url
             .clone()
             .or_else(|| environment.get("DATABASE_URL").map(str::to_owned));
-        Ok(Self {
-            file,
-            sources,
-            destinations,
-            discord,
-            vault,
-            operator_token,
-            database_url,
-            managed,
-            objects,
-        })
+        Ok(Self { file, sources, destinations, discord, vault, database_url, managed, objects })
     }
 }
 
@@ -252,15 +235,6 @@ impl SecretRef {
             }
             _ => Err("must name either `env` or `file`".to_owned()),
         }
-    }
-}
-
-/// A token is sent in a header.
-fn header_safe(token: Secret) -> Result<Secret, String> {
-    if token.expose().iter().all(u8::is_ascii_graphic) {
-        Ok(token)
-    } else {
-        Err("must be of visible ASCII characters, without blanks".to_owned())
     }
 }
 

@@ -91,7 +91,8 @@ async fn readyz(operator: web::Data<Operator>) -> HttpResponse {
 
 /// Give every metric
 ///
-/// As Prometheus reads them.
+/// As Prometheus reads them. They are of all tenants together: a key of one tenant does not get
+/// them.
 #[utoipa::path(
     get, path = "/metrics", operation_id = "showMetrics", tag = "gateway",
     security(("bearer" = ["events:read"])),
@@ -100,6 +101,9 @@ async fn readyz(operator: web::Data<Operator>) -> HttpResponse {
 )]
 async fn metrics(By(caller): By, operator: web::Data<Operator>) -> Result<HttpResponse, Denial> {
     caller.needs(Scope::EventsRead)?;
+    if caller.tenant().is_some() {
+        return Err(Denial::AllTenants);
+    }
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "text/plain; version=0.0.4"))
         .body(operator.metrics.render()))

@@ -14,12 +14,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use utoipa::{OpenApi, ToSchema};
 
-use super::access::{Door, token_of};
+use super::access::{Door, key_of};
 use super::api::{At, Query, Routes};
 use super::caller::By;
 use super::denial::Denial;
-use crate::operator::{Access, Feed, Scope, Subscription, Told};
-use crate::store::{Change, Position, TokenDigest, What};
+use crate::operator::{Access, Caller, Feed, Scope, ShownKey, Subscription, Told};
+use crate::store::{Change, Position, What};
 
 /// Pieces of text that wait for a client to take them.
 const WAITING: usize = 2;
@@ -113,16 +113,16 @@ async fn stream(
     feed: web::Data<Feed>,
     door: web::Data<Door>,
 ) -> Result<HttpResponse, Denial> {
-    caller.needs(Scope::EventsRead)?;
-    begin(&request, &asked, &feed, &door).await
+    begin(&request, &asked, (&feed, &door), caller).await
 }
 
 async fn begin(
     request: &HttpRequest,
     asked: &Asked,
-    feed: &Feed,
-    door: &Door,
+    (feed, door): (&Feed, &Door),
+    caller: Caller,
 ) -> Result<HttpResponse, Denial> {
+    caller.needs(Scope::EventsRead)?;
     let filter = Filter::read(asked)?;
     let after = match position(request, asked)? {
         Some(after) if !feed.knows(after).await.map_err(|_| Denial::Unavailable)? => {
@@ -141,7 +141,8 @@ async fn begin(
         heartbeat: feed.settings().heartbeat,
         stop: feed.stop().clone(),
         access: Arc::clone(door.access()),
-        token: token_of(request).ok_or(Denial::NoToken)?,
+        key: key_of(request).ok_or(Denial::NoKey)?,
+        caller,
     };
     feed.spawn(client.serve(subscription));
     let body = stream::unfold((receiver, last_words), |(mut receiver, last_words)| async move {
@@ -217,7 +218,8 @@ struct Client {
     heartbeat: Duration,
     stop: CancellationToken,
     access: Arc<Access>,
-    token: TokenDigest,
+    key: ShownKey,
+    caller: Caller,
 }
 
 impl Client {
@@ -250,8 +252,9 @@ impl Client {
             };
             if checked.elapsed() >= self.heartbeat {
                 checked = Instant::now();
-                if !self.access.is_good(&self.token).await {
-                    return Some("the token is good no longer");
+                // Whose rights have changed begins anew, with those they have now.
+                if self.access.caller_of(&self.key).await.as_ref() != Some(&self.caller) {
+                    return Some("the key is good no longer");
                 }
             }
             let text = match told {
@@ -280,7 +283,12 @@ impl Client {
 
     fn render(&self, changes: &[Change]) -> String {
         let mut text = String::new();
-        for change in changes.iter().filter(|change| self.filter.wants(change)) {
+        let payload = self.caller.may(Scope::PayloadRead);
+        let visible = |change: &&Change| {
+            let own = self.caller.tenant();
+            own.is_none_or(|own| change.tenant.as_deref() == Some(own))
+        };
+        for change in changes.iter().filter(visible).filter(|change| self.filter.wants(change)) {
             let line = Line {
                 change: change.what.as_str(),
                 at: change.at,
@@ -292,7 +300,7 @@ impl Client {
                 attempt: change.attempt,
                 outcome: change.outcome.as_deref(),
                 reason: change.reason.as_deref(),
-                error: change.error.as_deref(),
+                error: change.error.as_deref().filter(|_| payload),
                 replay: change.replay,
                 actor: change.actor.as_deref(),
             };

@@ -1,7 +1,9 @@
 //! What operators do about dead letters, and what they see of the rest; the command line, the
 //! console and the API share it.
 //!
-//! - [`Access`] tells who may. A [`Caller`] is somebody who was recognised, with what they may do.
+//! - [`Access`] tells who may, and says who else does. A [`Caller`] is somebody who was recognised,
+//!   with what they may do.
+//! - [`audit`] is the log of what was done.
 //! - [`Feed`] is the stream of changes.
 //! - A *dead letter* is a delivery in state `dead`; it is *open* until it is replayed or
 //!   discarded.
@@ -20,6 +22,7 @@
 
 mod access;
 mod alerts;
+pub mod audit;
 mod caller;
 mod decide;
 mod destinations;
@@ -33,7 +36,7 @@ mod selection;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub use access::{Access, first_token, replace_token};
+pub use access::{Access, ApiKey, Expiry, MadeKey, NewApiKey, ShownKey};
 pub use alerts::Alerts;
 pub use caller::{Caller, Denied, Scope, Scopes, UnknownScope};
 pub use decide::{Action, Refused};

@@ -20,6 +20,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgListener, PgPool};
 
 mod alerts;
+mod api_keys;
 mod api_requests;
 mod audit;
 mod breaker;
@@ -48,8 +49,9 @@ mod tx;
 pub use alerts::{
     Alert, AlertBatch, AlertFilter, KeptAlert, PendingAlert, Recovery, Severity, UnknownSeverity,
 };
+pub use api_keys::KeptKey;
 pub use api_requests::{Claim, Named};
-pub use audit::AuditEntry;
+pub use audit::{AuditEntry, AuditFilter, AuditMore, Hash, KeptEntry};
 pub use chunks::{Added, ChunkQuota, NewChunk};
 pub use claim_to::{Claimed, Reach};
 pub use connect::{OpenError, PoolSettings, Target};
@@ -68,7 +70,7 @@ pub use record::{GATE, KeyDigest, NewEvent, Plan, Recorded};
 pub use recorder::Recorder;
 pub use registry::Registry;
 pub use stream::{BadPosition, Change, Changes, Deed, Horizon, Position, What};
-pub use token::{NewToken, TokenDigest};
+pub use token::TokenDigest;
 pub use tx::{Committed, Tx};
 
 /// The channel on which gateways tell each other that there is work.

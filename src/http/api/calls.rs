@@ -1,7 +1,8 @@
 //! The calls of applications, on the operator listener: `POST /api/v1/{provider}/{resource}`.
 //!
 //! Which source is meant stands in the body, as `source`; it may be left out where only one has
-//! what is asked for. What a call is about is its provider's matter: see [`Api`].
+//! what is asked for. What a call is about is its provider's matter: see [`Api`]. It needs the scope
+//! `sources:write`, and a key of one tenant reaches only that tenant's sources.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -61,12 +62,12 @@ impl Apis {
         Self { by_path: HashMap::new(), clock, requests }
     }
 
-    /// Mounts what a source of `provider`, by name and tenant, can be asked for; `secret` is what it
+    /// Mounts what a tenant's source of `provider` can be asked for; `secret` is what it
     /// signs with.
     pub fn add(
         &mut self,
         provider: &'static str,
-        (source, tenant): (&str, &str),
+        (tenant, source): (&str, &str),
         secret: Secret,
         api: Arc<dyn Api>,
     ) {

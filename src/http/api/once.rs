@@ -31,7 +31,7 @@ pub(super) async fn once(
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let Some(key) = key(request.request())? else { return next.call(request).await };
-    let caller = request.extensions().get::<Caller>().cloned().ok_or(Denial::NoToken)?;
+    let caller = request.extensions().get::<Caller>().cloned().ok_or(Denial::NoKey)?;
     let operator = request.app_data::<web::Data<Operator>>().cloned().ok_or(Denial::Internal)?;
     let payload = request.extract::<web::Payload>().await?;
     let body = body::read(request.request(), payload, body::LARGEST).await?;

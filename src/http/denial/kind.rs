@@ -5,9 +5,10 @@ use actix_web::http::StatusCode;
 /// A row of the table: one for each [`Denial`](super::Denial) of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::http) enum Kind {
-    NoToken,
+    NoKey,
     TooManyFailures,
     Forbidden,
+    AllTenants,
     NotFound,
     MethodNotAllowed,
     Malformed,
@@ -32,10 +33,11 @@ pub(in crate::http) enum Kind {
 
 impl Kind {
     /// Every row.
-    pub(in crate::http) const ALL: [Self; 23] = [
-        Self::NoToken,
+    pub(in crate::http) const ALL: [Self; 24] = [
+        Self::NoKey,
         Self::TooManyFailures,
         Self::Forbidden,
+        Self::AllTenants,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Malformed,
@@ -61,17 +63,22 @@ impl Kind {
     /// The closed identifier, the status and the title.
     pub(super) fn row(self) -> (&'static str, StatusCode, &'static str) {
         match self {
-            Self::NoToken => (
-                "token-required",
+            Self::NoKey => (
+                "key-required",
                 StatusCode::UNAUTHORIZED,
-                "Send the operator's token: Authorization: Bearer ...",
+                "Send an API key: Authorization: Bearer slp_...",
             ),
             Self::TooManyFailures => {
-                ("too-many-failures", StatusCode::TOO_MANY_REQUESTS, "Too many bad tokens")
+                ("too-many-failures", StatusCode::TOO_MANY_REQUESTS, "Too many bad keys")
             }
             Self::Forbidden => {
                 ("scope-missing", StatusCode::FORBIDDEN, "You may not: a scope is missing")
             }
+            Self::AllTenants => (
+                "all-tenants",
+                StatusCode::FORBIDDEN,
+                "This is about all tenants: a key of one does not see it",
+            ),
             Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "Nothing is here"),
             Self::MethodNotAllowed => (
                 "method-not-allowed",

@@ -26,8 +26,8 @@ pub(super) const URN: &str = "urn:sealpost:problem:";
 /// Why not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Denial {
-    /// No token, or one that is not good: always the same bytes.
-    NoToken,
+    /// No key, or one that is not good: always the same bytes.
+    NoKey,
     /// Too many of those.
     TooManyFailures {
         /// After how many seconds to come again.
@@ -35,6 +35,8 @@ pub(super) enum Denial {
     },
     /// The caller may not.
     Forbidden(Scope),
+    /// It is about all tenants together, and they see one.
+    AllTenants,
     /// There is no such thing; in words, where it is more than a path.
     NotFound(Option<String>),
     /// The path does not take this method.
@@ -129,9 +131,10 @@ impl Denial {
     /// The row of the table.
     pub(super) fn kind(&self) -> Kind {
         match self {
-            Self::NoToken => Kind::NoToken,
+            Self::NoKey => Kind::NoKey,
             Self::TooManyFailures { .. } => Kind::TooManyFailures,
             Self::Forbidden(_) => Kind::Forbidden,
+            Self::AllTenants => Kind::AllTenants,
             Self::NotFound(_) => Kind::NotFound,
             Self::MethodNotAllowed { .. } => Kind::MethodNotAllowed,
             Self::Malformed(_) => Kind::Malformed,
@@ -177,13 +180,13 @@ impl Denial {
         self.respond_to(None)
     }
 
-    /// The answer to a request that has an id. Who has no token is told none: those answers must
+    /// The answer to a request that has an id. Who has no key is told none: those answers must
     /// not differ by a byte.
     pub(super) fn respond_to(&self, request_id: Option<&str>) -> HttpResponse {
         let (id, status, title) = self.kind().row();
         let mut response = HttpResponseBuilder::new(status);
         match self {
-            Self::NoToken => {
+            Self::NoKey => {
                 let challenge = "Bearer realm=\"sealpost operator\"";
                 response.insert_header((header::WWW_AUTHENTICATE, challenge));
             }
@@ -223,7 +226,7 @@ impl Denial {
             limit_bytes: if let Self::TooLarge { limit } = self { Some(*limit) } else { None },
             limit,
             resets_at,
-            request_id: request_id.filter(|_| *self != Self::NoToken),
+            request_id: request_id.filter(|_| *self != Self::NoKey),
         };
         response
             .insert_header((header::CONTENT_TYPE, "application/problem+json"))
@@ -241,9 +244,10 @@ mod tests {
 
     fn every() -> Vec<Denial> {
         vec![
-            Denial::NoToken,
+            Denial::NoKey,
             Denial::TooManyFailures { after: 7 },
             Denial::Forbidden(Scope::EventsReplay),
+            Denial::AllTenants,
             Denial::NotFound(None),
             Denial::MethodNotAllowed { allow: "GET, HEAD".into() },
             Denial::Malformed("there is no parameter `colour`".into()),

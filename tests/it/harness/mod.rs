@@ -18,7 +18,7 @@ use sealpost::dispatch::{Dispatcher, Handler, Housekeeping};
 use sealpost::gate::Secret;
 use sealpost::lifecycle::Shutdown;
 use sealpost::objects::{Objects, Place};
-use sealpost::operator::DeadLetters;
+use sealpost::operator::{Access, Caller, DeadLetters, Expiry, NewApiKey, Scope};
 use sealpost::providers::{self, Draft};
 use sealpost::store::{Store, Target};
 use serde_json::Value;
@@ -28,8 +28,8 @@ use time::macros::datetime;
 /// When every test begins.
 pub(crate) const START: OffsetDateTime = datetime!(2026-11-20 12:00:00 UTC);
 
-/// The token of the operator listener.
-pub(crate) const OPERATOR_TOKEN: &str = "operator-token-0123456789abcdef";
+/// A key of the operator listener that may everything. It is in the database of every test.
+pub(crate) const API_KEY: &str = "slp_0123456789abcdef_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 
 /// The secrets of the sources in `config.toml` beside this file.
 pub(crate) const SECRETS: &[(&str, &str)] = &[
@@ -41,7 +41,6 @@ pub(crate) const SECRETS: &[(&str, &str)] = &[
     ("BOT_SECRET", "bot-secret-0123456789abcdefgh"),
     ("BOT_TOKEN", "bot-token-0123456789abcdefghi"),
     ("APP_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
-    ("OPERATOR_TOKEN", OPERATOR_TOKEN),
 ];
 
 /// What a gateway is started with.
@@ -69,6 +68,7 @@ pub(crate) struct Gateway {
     housekeeping: Housekeeping,
     alerter: Alerter,
     desk: DeadLetters,
+    access: Arc<Access>,
     shutdown: Shutdown,
     client: reqwest::Client,
     unfinished: bool,
@@ -169,6 +169,7 @@ impl Builder {
         let (store, housekeeping) = (app.store().clone(), app.housekeeping().clone());
         let objects = app.objects().clone();
         let (desk, alerter) = (app.dead_letters().clone(), app.alerter().clone());
+        let access = Arc::clone(app.access());
         let dispatcher = app.dispatcher().expect("dispatch is on").clone();
         let shutdown = Shutdown::default();
         if self.running {
@@ -194,6 +195,7 @@ impl Builder {
             housekeeping,
             alerter,
             desk,
+            access,
             shutdown,
             client,
             unfinished,
@@ -302,7 +304,7 @@ impl Gateway {
 
     /// Gets a path of the operator listener, with the token.
     pub(crate) async fn operator(&self, path: &str) -> Answer {
-        let request = self.client.get(self.operator_url(path)).bearer_auth(OPERATOR_TOKEN);
+        let request = self.client.get(self.operator_url(path)).bearer_auth(API_KEY);
         Answer::of(request.send().await.expect("an answer")).await
     }
 
@@ -312,7 +314,7 @@ impl Gateway {
 
     /// Posts a call to a path of the operator listener.
     pub(crate) async fn call(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let request = self.client.post(self.operator_url(path)).bearer_auth(OPERATOR_TOKEN);
+        let request = self.client.post(self.operator_url(path)).bearer_auth(API_KEY);
         let mut request = request.body(body.to_owned());
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -362,6 +364,22 @@ impl Gateway {
 
     pub(crate) fn desk(&self) -> &DeadLetters {
         &self.desk
+    }
+
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// A new key of the operator listener.
+    pub(crate) async fn key(&self, name: &str, scopes: &[Scope], tenant: Option<&str>) -> String {
+        let new = NewApiKey {
+            name: name.to_owned(),
+            scopes: scopes.iter().copied().collect(),
+            tenant: tenant.map(str::to_owned),
+            expiry: Expiry::default(),
+        };
+        let made = self.access.create_key(&Caller::local("harness"), &new).await;
+        made.expect("a key").key.to_string()
     }
 
     /// Works until nothing is due.

@@ -11,7 +11,7 @@ use crate::operator::Scope;
 
 /// What can go wrong with any call that is let in by a key.
 const ALWAYS: [Kind; 5] =
-    [Kind::NoToken, Kind::TooManyFailures, Kind::TooMany, Kind::Unavailable, Kind::Internal];
+    [Kind::NoKey, Kind::TooManyFailures, Kind::TooMany, Kind::Unavailable, Kind::Internal];
 /// What can go wrong with a change, besides.
 const CHANGING: [Kind; 12] = [
     Kind::Malformed,
