@@ -64,3 +64,29 @@ fn routes() -> Routes {
     }
     routes
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn what_is_mounted_is_what_is_documented() {
+        let routes = routes();
+        let mounted: BTreeSet<String> = routes.list().into_iter().collect();
+        let mut documented = BTreeSet::new();
+        for part in routes.documents() {
+            let part = serde_json::to_value(part).unwrap();
+            for (path, item) in part["paths"].as_object().unwrap() {
+                let methods = item.as_object().unwrap().keys();
+                documented
+                    .extend(methods.map(|method| format!("{} {path}", method.to_uppercase())));
+            }
+        }
+        // What providers answer is documented by them.
+        documented.insert("POST /api/v1/{provider}/{resource}".to_owned());
+        assert_eq!(mounted, documented);
+        assert!(mounted.len() > 10, "the routes are read");
+    }
+}

@@ -145,6 +145,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_or_stands_twice_is_named() {
+        assert_eq!(asked("source=a").unwrap().source, Some(Name("a".into())));
         assert!(asked("colour=red").unwrap_err().contains("`colour`"));
         assert!(asked("source=a&source=b").unwrap_err().contains("`source`"));
         assert!(asked("source=%00").unwrap_err().contains("visible"));

@@ -4,8 +4,11 @@
 
 mod common;
 
+use std::collections::BTreeMap;
+
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
+use serde_json::Value;
 use utoipa::OpenApi;
 use utoipa::openapi::{self, InfoBuilder, Paths};
 
@@ -55,5 +58,19 @@ pub fn document(answers: &[(&'static str, Described)]) -> String {
     }
     let mut document = serde_json::to_value(document).unwrap_or_default();
     common::complete(&mut document);
-    format!("{}\n", serde_json::to_string_pretty(&document).unwrap_or_default())
+    format!("{}\n", serde_json::to_string_pretty(&sorted(document)).unwrap_or_default())
+}
+
+/// The same, with its keys in the order of the alphabet: else it would depend on how `serde_json`
+/// happens to be built.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let fields: BTreeMap<String, Value> =
+                fields.into_iter().map(|(key, value)| (key, sorted(value))).collect();
+            fields.into_iter().collect()
+        }
+        Value::Array(items) => items.into_iter().map(sorted).collect(),
+        other => other,
+    }
 }
