@@ -89,15 +89,14 @@ impl Act {
         caller: &Caller,
     ) -> anyhow::Result<Exit> {
         let (name, reason) = (&self.name, &self.reason);
-        let done = match switch {
-            Some(switch) => desk.switch(caller, name, switch, reason).await.map(|changed| {
+        let done = if let Some(switch) = switch {
+            desk.switch(caller, name, switch, reason).await.map(|changed| {
                 let did = if changed { "done" } else { "it was so already" };
                 (switch.as_str(), did.to_owned())
-            }),
-            None => {
-                let buried = desk.forget(caller, name, reason).await;
-                buried.map(|buried| ("forget", format!("{buried} became dead letters")))
-            }
+            })
+        } else {
+            let buried = desk.forget(caller, name, reason).await;
+            buried.map(|buried| ("forget", format!("{buried} became dead letters")))
         };
         match done {
             Ok((action, did)) => {

@@ -76,7 +76,7 @@ enum Command {
     /// The keys that machines show to the operator listener.
     #[command(subcommand)]
     ApiKeys(api_keys::Command),
-    /// Print the description of the operator's API, OpenAPI 3.1.
+    /// Print the description of the operator's API, as `OpenAPI` 3.1.
     Openapi,
     /// What the application does when it starts a run at Apify.
     #[command(subcommand)]

@@ -69,7 +69,7 @@ pub(super) struct Alert {
     /// When it ended; null while it goes on.
     #[serde(with = "time::serde::rfc3339::option")]
     over_at: Option<OffsetDateTime>,
-    told: Told,
+    told: Telling,
     /// When it was told last.
     #[serde(with = "time::serde::rfc3339::option")]
     sent_at: Option<OffsetDateTime>,
@@ -100,13 +100,13 @@ enum State {
 /// Whether people know of an alert.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = AlertTold)]
-enum Told {
+enum Telling {
     #[serde(rename = "pending")]
     Pending,
     #[serde(rename = "told")]
-    Told,
+    Done,
     #[serde(rename = "not told")]
-    NotTold,
+    GivenUp,
 }
 
 /// List alerts

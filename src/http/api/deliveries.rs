@@ -280,7 +280,7 @@ impl Event {
             proof: Proof {
                 strength: word(event.strength.as_str())?,
                 secret: event.secret,
-                skew_seconds: event.skew_seconds.map(i64::from),
+                skew_seconds: event.skew_seconds,
                 late: event.late,
             },
             seen: Seen { count: preview.seen_count, last_at: preview.last_seen_at },

@@ -13,6 +13,7 @@ use futures_util::FutureExt;
 use tracing::info;
 
 use super::BASE;
+use super::limits::Rate;
 use crate::http::denial::Denial;
 use crate::http::health::Operator;
 use crate::operator::Caller;
@@ -24,6 +25,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Answers a request within its bounds.
 pub(super) async fn govern(
+    rate: Rate,
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
@@ -34,7 +36,7 @@ pub(super) async fn govern(
     let id = operator.apis.requests().next();
     // Who is let in without a token is no caller, and asks for health.
     let caller = request.extensions().get::<Caller>().cloned();
-    let admitted = caller.map_or(Ok(()), |caller| operator.limits.check(&caller, http.method()));
+    let admitted = caller.map_or(Ok(()), |caller| operator.limits.check(&caller, rate));
     let answered = match admitted {
         Ok(()) => answer(request, next, &http).await,
         Err(denial) => Err(denial),

@@ -2,7 +2,6 @@
 
 use std::num::NonZeroU32;
 
-use actix_web::http::Method;
 use governor::clock::Clock;
 use governor::{DefaultKeyedRateLimiter, Quota as Allowance};
 
@@ -23,6 +22,16 @@ pub struct Quota {
 pub struct Limits {
     reads: DefaultKeyedRateLimiter<Key>,
     changes: DefaultKeyedRateLimiter<Key>,
+}
+
+/// Which of a caller's quotas a request counts against.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Rate {
+    /// What changes nothing, and what applications ask of providers: those have budgets of their
+    /// own.
+    Reads,
+    /// What operators change.
+    Changes,
 }
 
 type Key = (String, Option<String>);
@@ -46,9 +55,11 @@ impl Limits {
     }
 
     /// Counts a request.
-    pub(super) fn check(&self, caller: &Caller, method: &Method) -> Result<(), Denial> {
-        let reads = [Method::GET, Method::HEAD, Method::OPTIONS].contains(method);
-        let limiter = if reads { &self.reads } else { &self.changes };
+    pub(super) fn check(&self, caller: &Caller, rate: Rate) -> Result<(), Denial> {
+        let limiter = match rate {
+            Rate::Reads => &self.reads,
+            Rate::Changes => &self.changes,
+        };
         let key = (caller.actor().to_owned(), caller.tenant().map(str::to_owned));
         limiter.check_key(&key).map_err(|until| {
             let wait = until.wait_time_from(limiter.clock().now());

@@ -6,7 +6,9 @@ use actix_web::middleware::from_fn;
 use actix_web::{FromRequest, Handler, HttpResponse, Responder, Route, web};
 use utoipa::openapi::OpenApi;
 
-use super::{BASE, govern, once};
+use super::govern;
+use super::limits::Rate;
+use super::{BASE, once};
 use crate::http::denial::Denial;
 use crate::operator::Act;
 
@@ -44,16 +46,15 @@ impl Routes {
     pub(super) fn mount(self, config: &mut web::ServiceConfig) {
         let mut scope = web::scope(BASE);
         for at in self.all {
-            match at.path.strip_prefix(BASE) {
-                Some(path) => scope = scope.service(at.resource(path)),
-                None => {
-                    let path = at.path;
-                    config.service(at.resource(path));
-                }
+            if let Some(path) = at.path.strip_prefix(BASE) {
+                scope = scope.service(at.resource(path));
+            } else {
+                let path = at.path;
+                config.service(at.resource(path));
             }
         }
         let nothing = web::to(|| async { Err::<HttpResponse, _>(Denial::NotFound(None)) });
-        config.service(scope.default_service(nothing.wrap(from_fn(govern::govern))));
+        config.service(scope.default_service(govern(nothing, Rate::Reads)));
     }
 
     /// Every method and path.
@@ -79,8 +80,8 @@ impl At {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        let head = web::head().to(handler.clone()).wrap(from_fn(govern::govern));
-        let mut at = self.method(Method::GET, web::get().to(handler));
+        let head = govern(web::head().to(handler.clone()), Rate::Reads);
+        let mut at = self.method(Method::GET, web::get().to(handler), Rate::Reads);
         at.routes.push(head);
         at
     }
@@ -93,7 +94,7 @@ impl At {
         F::Output: Responder + 'static,
     {
         let once = from_fn(move |request, next| once::once(act, request, next));
-        self.method(Method::POST, web::post().to(handler).wrap(once))
+        self.method(Method::POST, web::post().to(handler).wrap(once), Rate::Changes)
     }
 
     /// What `POST` does, where it sees to its repetition itself.
@@ -103,12 +104,12 @@ impl At {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.method(Method::POST, web::post().to(handler))
+        self.method(Method::POST, web::post().to(handler), Rate::Reads)
     }
 
-    fn method(mut self, method: Method, route: Route) -> Self {
+    fn method(mut self, method: Method, route: Route, rate: Rate) -> Self {
         self.methods.push(method);
-        self.routes.push(route.wrap(from_fn(govern::govern)));
+        self.routes.push(govern(route, rate));
         self
     }
 
@@ -137,8 +138,11 @@ impl At {
         for route in self.routes {
             resource = resource.route(route);
         }
-        resource
-            .route(options.wrap(from_fn(govern::govern)))
-            .default_service(other.wrap(from_fn(govern::govern)))
+        resource.route(govern(options, Rate::Reads)).default_service(govern(other, Rate::Reads))
     }
+}
+
+/// The route, within its bounds.
+fn govern(route: Route, rate: Rate) -> Route {
+    route.wrap(from_fn(move |request, next| govern::govern(rate, request, next)))
 }

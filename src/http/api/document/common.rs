@@ -2,6 +2,11 @@
 //! `If-None-Match` where something is read, `Link` where it has pages, `Idempotency-Key` where
 //! something is changed.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "of a JSON object, what is not there is null to read, and made where it is written"
+)]
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};

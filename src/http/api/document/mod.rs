@@ -1,4 +1,4 @@
-//! The API's description: OpenAPI 3.1, made from the handlers themselves.
+//! The API's description: `OpenAPI` 3.1, made from the handlers themselves.
 //!
 //! What operations have in common stands in [`common`] and not at each of them.
 
