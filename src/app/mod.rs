@@ -1,6 +1,7 @@
 //! From a configuration to a gateway that runs, and stops in order.
 
 mod counting;
+mod desk;
 mod error;
 mod landscape;
 mod readmit;
@@ -22,18 +23,17 @@ use crate::alerts::{Alerter, Discord};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, Draw, Handler, Housekeeping, TransferAges, Wakeup};
-use crate::http::{self, Apis, Console, Door, Ingest, Operator, RequestIds};
+use crate::http::{self, Apis, Console, Door, Ingest, Limits, Operator, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::lifecycle::Shutdown;
 use crate::objects::Objects;
-use crate::operator::{
-    Access, AlertBook, DeadLetters, Destinations, Feed, FeedSettings, HeldRequests, Insight,
-};
+use crate::operator::{Access, DeadLetters, Feed, FeedSettings, HeldRequests, Insight};
 use crate::providers::Services;
 use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
 
 pub use counting::Counting;
+pub use desk::{configured_destinations, document};
 pub use error::BuildError;
 pub use landscape::landscape;
 use runtime::HandlerRuntime;
@@ -83,6 +83,7 @@ pub struct App {
     store: Store,
     objects: Objects,
     peers: Arc<Peers>,
+    limits: Arc<Limits>,
     door: Arc<Door>,
     access: Arc<Access>,
     /// Ends what watches the stream.
@@ -153,12 +154,12 @@ impl App {
         );
         let dead_letters =
             DeadLetters::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
-        let names = config.destinations.iter().map(|one| one.entry.name.clone()).collect();
+        let desk = desk::Desk { config, store: &store, clock: &parts.clock };
         let console = Console {
             clock: Arc::clone(&parts.clock),
             dead_letters: dead_letters.clone(),
-            destinations: Destinations::new(store.clone(), Arc::clone(&parts.clock), names),
-            alerts: AlertBook::new(store.clone()),
+            destinations: desk.destinations(),
+            alerts: desk.alerts(),
         };
         let operator_state = Operator {
             console,
@@ -166,7 +167,14 @@ impl App {
             stopping: Arc::clone(&stopping),
             metrics: metrics.clone(),
             apis: Arc::new(apis),
+            limits: desk.limits(),
+            document: document().into(),
+            requests: desk.requests(),
+            dead_letters: dead_letters.clone(),
+            destinations: desk.destinations(),
+            alerts: desk.alerts(),
         };
+        let limits = Arc::clone(&operator_state.limits);
         let workers = file.ingest.workers.unwrap_or_else(|| {
             std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
         });
@@ -224,6 +232,7 @@ impl App {
             store,
             objects: services.objects,
             peers,
+            limits,
             door,
             access,
             unwatch,
@@ -308,11 +317,12 @@ impl App {
         let (alerter, stop) = (self.alerter.clone(), soft.clone());
         self.tasks.spawn(async move { alerter.run(&stop).await });
         let (peers, metrics, stop) = (self.peers.clone(), self.metrics.clone(), soft.clone());
-        let door = Arc::clone(&self.door);
+        let (door, limits) = (Arc::clone(&self.door), Arc::clone(&self.limits));
         self.tasks.spawn(async move {
             door.tidy().await;
             while stop.run_until_cancelled(tokio::time::sleep(TIDY_EVERY)).await.is_some() {
                 peers.forget();
+                limits.tidy();
                 door.tidy().await;
                 metrics.tidy();
             }

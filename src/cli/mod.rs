@@ -103,6 +103,8 @@ enum Command {
     /// The keys that machines show to the operator listener.
     #[command(subcommand)]
     ApiKeys(api_keys::Command),
+    /// Print the description of the operator's API, as `OpenAPI` 3.1.
+    Openapi,
     /// What the application does when it starts a run at Apify.
     #[command(subcommand)]
     Apify(apify::Command),
@@ -179,6 +181,10 @@ impl Cli {
             Command::Overview(args) => overview::run(&self.config()?, args),
             Command::Transfers(command) => transfers::run(&self.config()?, command),
             Command::Sources(command) => sources::run(&self.config()?, command),
+            Command::Openapi => {
+                output::print(&crate::app::document())?;
+                Ok(Exit::Ok)
+            }
             Command::Apify(command) => apify::run(&self.config()?, command),
             Command::Completions(args) => manual::completions(args),
             Command::Man(args) => manual::man(args),

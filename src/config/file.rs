@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::destinations::DestinationEntry;
 use super::outbound::Outbound;
-use super::source::{SecretRef, SourceEntry};
+use super::source::{LimitEntry, SecretRef, SourceEntry};
 use crate::alerts::Severity;
 use crate::telemetry::LogFormat;
 
@@ -86,6 +86,10 @@ pub struct Operator {
     /// The longest silence of the stream.
     #[serde(with = "humantime_serde")]
     pub heartbeat: Duration,
+    /// How many requests a caller may send that change nothing.
+    pub reads: LimitEntry,
+    /// How many requests a caller may send that change something.
+    pub changes: LimitEntry,
 }
 
 impl Default for Operator {
@@ -95,6 +99,8 @@ impl Default for Operator {
             allow_remote: false,
             stream_clients: 32,
             heartbeat: Duration::from_secs(15),
+            reads: LimitEntry::of(50, 200),
+            changes: LimitEntry::of(5, 20),
         }
     }
 }

@@ -10,6 +10,8 @@
 //!   discarded.
 //! - A [`Selection`] says which: by id, or by what they have in common.
 //! - [`DeadLetters::list`] and [`DeadLetters::show`] look.
+//! - [`Destinations`] are held back and let go on; [`Alerts`] are looked at.
+//! - [`Requests`] name themselves, so that what is asked for twice is done once.
 //! - A *replay* makes a new delivery of the same event. It does not go through intake: freshness
 //!   was checked when the event arrived, and the duplicate check is about arrivals.
 //! - To *discard* is to leave it as it is, knowingly. Either frees a lane that it blocked.
@@ -34,6 +36,7 @@ mod held;
 mod insight;
 mod inspect;
 mod recorded;
+mod requests;
 mod run;
 mod selection;
 
@@ -41,11 +44,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use access::{Access, ApiKey, Expiry, MadeKey, NewApiKey, ShownKey};
-pub use alerts::AlertBook;
+pub use alerts::Alerts;
 pub use caller::{Caller, Denied, Scope, Scopes, UnknownScope};
 pub use capture::{Captured, Scrubbed, capture};
 pub use decide::{Action, Refused};
-pub use destinations::{Destination, Destinations};
+pub use destinations::{Configured, Destination, Destinations, Stands};
 pub use error::OperatorError;
 pub use explain::{Explained, Gates, explain};
 pub use feed::{Feed, FeedSettings, Subscription, Told};
@@ -61,6 +64,7 @@ pub use insight::{
 };
 pub use inspect::{Dossier, PREVIEW};
 pub use recorded::RecordedRequest;
+pub use requests::{Act, Claimed, Request, Requests};
 pub use run::{BATCH, Batch, Run};
 pub use selection::{Filter, Selection};
 

@@ -23,6 +23,7 @@ use sqlx::postgres::{PgListener, PgPool};
 
 mod alerts;
 mod api_keys;
+mod api_requests;
 mod audit;
 mod breaker;
 mod chunks;
@@ -54,8 +55,11 @@ mod transfers;
 mod tx;
 mod waiting;
 
-pub use alerts::{Alert, AlertBatch, KeptAlert, PendingAlert, Recovery, Severity, UnknownSeverity};
+pub use alerts::{
+    Alert, AlertBatch, AlertFilter, KeptAlert, PendingAlert, Recovery, Severity, UnknownSeverity,
+};
 pub use api_keys::KeptKey;
+pub use api_requests::{Claim, Named};
 pub use audit::{AuditEntry, AuditFilter, AuditMore, Hash, KeptEntry};
 pub use chunks::{Added, ChunkQuota, NewChunk};
 pub use claim_to::{Claimed, Reach};
