@@ -129,7 +129,7 @@ impl App {
             requests: requests(),
         };
         let access = Arc::new(Access::new(store.clone(), Arc::clone(&parts.clock)));
-        let door = Arc::new(Door::new(Arc::clone(&access)));
+        let door = Arc::new(Door::new(Arc::clone(&access), file.operator.failures_per_minute));
         let unwatch = CancellationToken::new();
         let feed = Feed::new(
             store.clone(),
