@@ -140,7 +140,7 @@ impl App {
             holding: wiring::holding(config, &store, &tasks),
         };
         let access = Arc::new(Access::new(store.clone(), Arc::clone(&parts.clock)));
-        let door = Arc::new(Door::new(Arc::clone(&access)));
+        let door = Arc::new(Door::new(Arc::clone(&access), file.operator.failures_per_minute));
         let unwatch = CancellationToken::new();
         let feed = Feed::new(
             store.clone(),

@@ -1,6 +1,7 @@
 //! The file's shape: every section and key, with its default.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -90,6 +91,8 @@ pub struct Operator {
     pub reads: LimitEntry,
     /// How many requests a caller may send that change something.
     pub changes: LimitEntry,
+    /// How often in a minute one address may come without a good key.
+    pub failures_per_minute: NonZeroU32,
 }
 
 impl Default for Operator {
@@ -101,6 +104,7 @@ impl Default for Operator {
             heartbeat: Duration::from_secs(15),
             reads: LimitEntry::of(50, 200),
             changes: LimitEntry::of(5, 20),
+            failures_per_minute: NonZeroU32::MIN.saturating_add(19),
         }
     }
 }

@@ -8,7 +8,7 @@ use tracing::info;
 
 use super::{Caller, OperatorError, Scope};
 use crate::clock::SharedClock;
-use crate::store::{AuditEntry, DestinationState, Store, Switch, TO};
+use crate::store::{AuditEntry, AuditMore, DestinationState, Store, Switch, TO};
 
 /// A destination of the configuration.
 #[derive(Debug, Clone)]
@@ -106,15 +106,10 @@ impl Destinations {
         let handler = destination.handler();
         let changed = tx.switch_destination(&handler, switch, reason, now).await?;
         let target = format!("destination {name}");
-        tx.audit(&AuditEntry {
-            at: now,
-            actor: caller.actor(),
-            action: switch.as_str(),
-            target: &target,
-            reason,
-            count: u64::from(changed),
-        })
-        .await?;
+        let (actor, count) = (caller.actor(), u64::from(changed));
+        let action = switch.as_str();
+        let entry = AuditEntry { at: now, actor, action, target: &target, reason, count };
+        tx.audit_with(&entry, of(caller)).await?;
         tx.commit(()).await?;
         info!(actor = caller.actor(), action = switch.as_str(), destination = name, "switched");
         // Gateways look at once, and not at their next poll.
@@ -143,8 +138,9 @@ impl Destinations {
         let now = self.clock.now();
         let count = tx.forget_destination(&destination.handler(), now).await?;
         let (actor, target) = (caller.actor(), format!("destination {name}"));
-        tx.audit(&AuditEntry { at: now, actor, action: "forget", target: &target, reason, count })
-            .await?;
+        let action = "forget";
+        let entry = AuditEntry { at: now, actor, action, target: &target, reason, count };
+        tx.audit_with(&entry, of(caller)).await?;
         tx.commit(()).await?;
         self.store.announce().await?;
         Ok(count)
@@ -194,6 +190,11 @@ impl Destination {
     fn handler(&self) -> String {
         format!("{TO}{}", self.name)
     }
+}
+
+/// What the audit log says of the caller besides their name.
+fn of(caller: &Caller) -> AuditMore<'_> {
+    AuditMore { tenant: caller.tenant(), ..AuditMore::default() }
 }
 
 fn stands(
