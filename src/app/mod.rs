@@ -125,7 +125,11 @@ impl App {
             runtime: Handle::current(),
             requests: requests(),
         };
-        let access = Arc::new(Access::new(store.clone(), Arc::clone(&parts.clock)));
+        let access = Arc::new(Access::new(
+            store.clone(),
+            Arc::clone(&parts.clock),
+            config.vault.clone(),
+        ));
         let door = Arc::new(Door::new(Arc::clone(&access)));
         let unwatch = CancellationToken::new();
         let feed = Feed::new(
