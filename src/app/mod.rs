@@ -1,7 +1,10 @@
 //! From a configuration to a gateway that runs, and stops in order.
 
+mod counting;
 mod error;
+mod landscape;
 mod runtime;
+mod watching;
 mod wiring;
 
 use std::net::{SocketAddr, TcpListener};
@@ -17,21 +20,21 @@ use tracing::{error, info, warn};
 use crate::alerts::{Alerter, Discord};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
-use crate::dispatch::{
-    DispatchSettings, Dispatcher, Draw, Handler, Housekeeping, RetryPolicy, TransferAges, Wakeup,
-};
+use crate::dispatch::{Dispatcher, Draw, Handler, Housekeeping, TransferAges, Wakeup};
 use crate::http::{self, Apis, Door, Ingest, Operator, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::lifecycle::Shutdown;
 use crate::objects::Objects;
-use crate::operator::{Access, DeadLetters, Feed, FeedSettings};
+use crate::operator::{Access, DeadLetters, Feed, FeedSettings, Insight};
 use crate::providers::Services;
 use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
 
+pub use counting::Counting;
 pub use error::BuildError;
+pub use landscape::landscape;
 use runtime::HandlerRuntime;
-use wiring::{Wiring, bytes, decoy};
+use wiring::{Wiring, bytes, decoy, dispatch_settings};
 pub use wiring::{check_sources, routing, services};
 
 /// How often limits and metrics are tidied up.
@@ -68,8 +71,10 @@ pub struct App {
     addresses: (SocketAddr, SocketAddr),
     dispatcher: Option<Dispatcher>,
     housekeeping: Housekeeping,
+    counting: Counting,
     alerter: Alerter,
     dead_letters: DeadLetters,
+    insight: Insight,
     wakeup: Wakeup,
     store: Store,
     objects: Objects,
@@ -110,6 +115,7 @@ impl App {
             wiring.add(config, source, parts, &services, &destinations, &mut apis)?;
         }
         let intake = Intake::new(store.clone(), batch, committed);
+        store.tallies().begin(wiring.keys());
 
         let peers = Arc::new(Peers::default());
         let stopping = Arc::new(AtomicBool::new(false));
@@ -124,6 +130,7 @@ impl App {
             tasks: tasks.clone(),
             runtime: Handle::current(),
             requests: requests(),
+            tallies: store.tallies().clone(),
         };
         let access = Arc::new(Access::new(
             store.clone(),
@@ -171,6 +178,9 @@ impl App {
                 handlers.handle(),
             )
         });
+        let clock = Arc::clone(&parts.clock);
+        let insight = Insight::new(store.clone(), clock, landscape(config)?);
+        wiring.upkeeps.push(Arc::new(watching::Watching(insight.clone())));
         let housekeeping = Housekeeping {
             store: store.clone(),
             clock: Arc::clone(&parts.clock),
@@ -195,8 +205,10 @@ impl App {
             addresses: (ingest_address, operator_address),
             dispatcher,
             housekeeping,
+            counting: Counting { store: store.clone(), clock: Arc::clone(&parts.clock) },
             alerter,
             dead_letters,
+            insight,
             wakeup,
             store,
             objects: services.objects,
@@ -236,6 +248,11 @@ impl App {
         &self.access
     }
 
+    /// What is seen of everything.
+    pub fn insight(&self) -> &Insight {
+        &self.insight
+    }
+
     /// What works on deliveries, for who wants to step it; `None` where dispatch is off.
     pub fn dispatcher(&self) -> Option<&Dispatcher> {
         self.dispatcher.as_ref()
@@ -244,6 +261,11 @@ impl App {
     /// What keeps the tables in order, for who wants to step it.
     pub fn housekeeping(&self) -> &Housekeeping {
         &self.housekeeping
+    }
+
+    /// What adds to the tallies, for who wants to step it.
+    pub fn counting(&self) -> &Counting {
+        &self.counting
     }
 
     /// What tells people, for who wants to step it.
@@ -265,6 +287,8 @@ impl App {
         self.tasks.spawn(async move { wakeup.announce(&store, &stop).await });
         let (housekeeping, stop) = (self.housekeeping.clone(), soft.clone());
         self.tasks.spawn(async move { housekeeping.run(&stop).await });
+        let (counting, stop) = (self.counting.clone(), soft.clone());
+        self.tasks.spawn(async move { counting.run(&stop).await });
         let (alerter, stop) = (self.alerter.clone(), soft.clone());
         self.tasks.spawn(async move { alerter.run(&stop).await });
         let (peers, metrics, stop) = (self.peers.clone(), self.metrics.clone(), soft.clone());
@@ -310,6 +334,7 @@ impl App {
             // The operator listener answers until the end, so that readiness can be seen.
             ingest.stop(true).await;
             self.tasks.wait().await;
+            self.counting.step().await;
             operator.stop(true).await;
             servers.wait().await;
         };
@@ -352,22 +377,6 @@ pub fn channel(config: &Config) -> Result<Option<Discord>, BuildError> {
 fn discord(config: &Config, services: &Services) -> Option<Discord> {
     let webhook = config.discord.clone()?;
     Some(Discord::new(services.outbound.clone(), webhook))
-}
-
-fn dispatch_settings(config: &Config) -> DispatchSettings {
-    let dispatch = &config.file.dispatch;
-    DispatchSettings {
-        concurrency: dispatch.concurrency,
-        handler_deadline: dispatch.handler_deadline,
-        lease: dispatch.lease,
-        poll: dispatch.poll,
-        retry: RetryPolicy {
-            max_attempts: dispatch.max_attempts,
-            max_age: dispatch.max_age,
-            base: dispatch.backoff,
-            cap: dispatch.max_backoff,
-        },
-    }
 }
 
 fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BuildError> {

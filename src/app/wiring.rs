@@ -11,7 +11,7 @@ use crate::config::{
     Config, DeadHead, DestinationConfig, DestinationEntry, SignForm, SourceConfig,
 };
 use crate::destinations::{Destination, Sign, Spec};
-use crate::dispatch::{Handler, HandlerTable, Upkeep};
+use crate::dispatch::{DispatchSettings, Handler, HandlerTable, RetryPolicy, Upkeep};
 use crate::gate::{Gate, KeyRing, Provider, Secret, TransferLimits, WeakSecret, Window};
 use crate::http::{Apis, Decoy, Routes};
 use crate::intake::{Rate, Source, Takers};
@@ -91,6 +91,13 @@ impl Wiring {
     }
 }
 
+impl Wiring {
+    /// Every source with its secrets, to be counted.
+    pub(super) fn keys(&self) -> impl Iterator<Item = (String, KeyRing)> {
+        self.sources.iter().map(|source| (source.name.to_string(), source.gate.keys.clone()))
+    }
+}
+
 /// Builds every source's provider and throws it away: gives what an operator should know of each.
 ///
 /// # Errors
@@ -167,7 +174,7 @@ pub(super) fn destinations<'c>(
 }
 
 /// The destinations of a source, as its handlers.
-fn handlers_to(
+pub(super) fn handlers_to(
     destinations: &[Destined<'_>],
     source: &str,
     provider: &Arc<dyn Provider>,
@@ -176,7 +183,7 @@ fn handlers_to(
     from.map(|(_, destination)| destination.handler(Arc::clone(provider))).collect()
 }
 
-fn build_source(
+pub(super) fn build_source(
     config: &Config,
     source: &SourceConfig,
     services: &Services,
@@ -213,11 +220,11 @@ fn takers(handlers: &[Arc<dyn Handler>]) -> Takers {
     })
 }
 
-fn names(handlers: &[Arc<dyn Handler>]) -> Vec<&'static str> {
+pub(super) fn names(handlers: &[Arc<dyn Handler>]) -> Vec<&'static str> {
     handlers.iter().map(|handler| handler.name()).collect()
 }
 
-fn window(source: &SourceConfig, entry: &Entry) -> Window {
+pub(super) fn window(source: &SourceConfig, entry: &Entry) -> Window {
     let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
     Window {
         max_age: seconds(source.entry.max_age.unwrap_or(entry.max_age)),
@@ -244,6 +251,22 @@ pub(super) fn decoy(sources: &[Arc<Source>]) -> Result<Decoy, WeakSecret> {
         headers,
         name: Arc::from(""),
     })
+}
+
+pub(super) fn dispatch_settings(config: &Config) -> DispatchSettings {
+    let dispatch = &config.file.dispatch;
+    DispatchSettings {
+        concurrency: dispatch.concurrency,
+        handler_deadline: dispatch.handler_deadline,
+        lease: dispatch.lease,
+        poll: dispatch.poll,
+        retry: RetryPolicy {
+            max_attempts: dispatch.max_attempts,
+            max_age: dispatch.max_age,
+            base: dispatch.backoff,
+            cap: dispatch.max_backoff,
+        },
+    }
 }
 
 pub(super) fn bytes(size: bytesize::ByteSize) -> usize {

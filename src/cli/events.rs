@@ -1,4 +1,4 @@
-//! `sealpost events`: watch what comes in and what becomes of it.
+//! `sealpost events`: look for events; watch what comes in and what becomes of it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::interrupt::a_signal;
 use super::output::{self, Format};
 use super::sse::{Message, Reader};
-use super::{Exit, UsageError, block_on, talk};
+use super::{Exit, UsageError, block_on, search, talk};
 use crate::config::{Config, Environment};
 
 /// Where the API key is, if nothing else says so.
@@ -35,6 +35,12 @@ pub(super) enum Command {
     /// needs the scope `events:read`, is taken from --key-file or the variable `SEALPOST_API_KEY`.
     /// With `--format json` it prints one JSON object a line, whose `id` is what --after takes.
     Tail(Tail),
+    /// Look for events, newest first; with `--format json` one JSON object a line.
+    List(search::List),
+    /// Show everything about an event but its body.
+    Show(search::Show),
+    /// Write an event's body to standard output, as it was received.
+    Body(search::Body),
 }
 
 #[derive(Debug, clap::Args)]
@@ -77,7 +83,13 @@ pub(super) fn run(
     environment: &Environment,
     command: &Command,
 ) -> anyhow::Result<Exit> {
-    let Command::Tail(args) = command;
+    let load = || Config::load(path, environment);
+    let args = match command {
+        Command::Tail(args) => args,
+        Command::List(list) => return list.run(&load()?),
+        Command::Show(show) => return show.run(&load()?),
+        Command::Body(body) => return body.run(&load()?),
+    };
     let config = Config::load_without_sources(path, environment)?;
     let key = key(args, environment)?;
     let url = url(args, &config)?;

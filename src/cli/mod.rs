@@ -11,14 +11,20 @@ mod demo;
 mod destinations;
 mod docora;
 mod dossier;
+mod event_page;
 mod events;
 mod fixtures;
+mod insight;
 mod interrupt;
 mod migrate;
 mod output;
+mod overview;
 mod scratch;
+mod search;
 mod serve;
+mod sources;
 mod sse;
+mod transfers;
 mod vault;
 
 use std::path::PathBuf;
@@ -70,9 +76,17 @@ enum Command {
     /// Look at the destinations, and hold them back or let them go on.
     #[command(subcommand)]
     Destinations(destinations::Command),
-    /// Watch what comes in and what becomes of it.
+    /// Say whether anything is wrong, and how every source stands.
+    Overview(overview::Args),
+    /// Look for events, and watch what comes in and what becomes of it.
     #[command(subcommand)]
     Events(events::Command),
+    /// Look at payloads that come in chunks.
+    #[command(subcommand)]
+    Transfers(transfers::Command),
+    /// Look at sources and the use of their secrets.
+    #[command(subcommand)]
+    Sources(sources::Command),
     /// The keys that machines show to the operator listener.
     #[command(subcommand)]
     ApiKeys(api_keys::Command),
@@ -141,6 +155,9 @@ impl Cli {
                 events::run(&self.config, &Environment::of_process(), command)
             }
             Command::ApiKeys(command) => api_keys::run(&self.config, command),
+            Command::Overview(args) => overview::run(&self.config()?, args),
+            Command::Transfers(command) => transfers::run(&self.config()?, command),
+            Command::Sources(command) => sources::run(&self.config()?, command),
             Command::Apify(command) => apify::run(&self.config()?, command),
         }
     }
@@ -201,6 +218,11 @@ fn exit_of(error: &anyhow::Error) -> Exit {
             || matches!(cause.downcast_ref(), Some(VaultError::NoKey))
         {
             return Exit::Usage;
+        }
+        match cause.downcast_ref() {
+            Some(OperatorError::NotFound(_)) => return Exit::NothingMatched,
+            Some(OperatorError::Invalid(_)) => return Exit::Usage,
+            _ => {}
         }
         if cause.is::<OpenError>()
             || cause.is::<StoreError>()

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use ipnet::IpNet;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::destinations::DestinationEntry;
 use super::outbound::Outbound;
@@ -15,7 +15,7 @@ use crate::alerts::Severity;
 use crate::telemetry::LogFormat;
 
 /// The whole file.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct File {
     /// The listener for webhooks.
@@ -47,7 +47,7 @@ pub struct File {
 }
 
 /// The listener for webhooks.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Ingest {
     /// Where it listens.
@@ -72,7 +72,7 @@ impl Default for Ingest {
 }
 
 /// The listener for operators.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Operator {
     /// Where it listens.
@@ -98,7 +98,7 @@ impl Default for Operator {
 }
 
 /// The database.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Database {
     /// Where it is. Without it `DATABASE_URL` counts, and without that the gateway runs its own.
@@ -134,7 +134,7 @@ impl Default for Database {
 }
 
 /// The `PostgreSQL` that the gateway runs itself.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Postgres {
     /// The managed cluster.
@@ -142,7 +142,7 @@ pub struct Postgres {
 }
 
 /// The managed cluster.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Managed {
     /// Its data directory.
@@ -160,7 +160,7 @@ impl Default for Managed {
 }
 
 /// Handing events to handlers.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Dispatch {
     /// Whether this gateway does it; another on the same database may.
@@ -206,7 +206,7 @@ impl Default for Dispatch {
 }
 
 /// Payloads that come in chunks.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Transfers {
     /// The most chunks of one transfer.
@@ -239,7 +239,7 @@ impl Default for Transfers {
 }
 
 /// Where handlers keep what is too large for a row.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Objects {
     /// The folder.
@@ -255,7 +255,7 @@ impl Default for Objects {
 }
 
 /// A bucket that is reached as S3.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct S3Entry {
     /// The bucket.
@@ -276,7 +276,7 @@ fn default_region() -> String {
 }
 
 /// What is remembered of what was seen.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Keys {
     /// For how long. Longer than any sender's retries.
@@ -291,7 +291,7 @@ impl Default for Keys {
 }
 
 /// Telling people.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Alerts {
     /// The address of a Discord channel's webhook; without one, alerts are only kept.
@@ -310,7 +310,7 @@ impl Default for Alerts {
 }
 
 /// The log.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
     /// JSON for machines, text for people.

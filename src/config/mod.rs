@@ -8,6 +8,7 @@ mod file;
 mod objects;
 mod outbound;
 mod reference;
+mod settings;
 mod source;
 
 use std::collections::HashSet;

@@ -71,6 +71,7 @@ impl Housekeeping {
         }
         let keys = self.store.forget_keys(now).await?;
         let transfers = self.store.forget_transfers(now).await?;
+        self.store.forget_tallies(now).await?;
         let mut given_up = 0;
         for registry in &self.registries {
             let mut tx = self.store.begin().await?;

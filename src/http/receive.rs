@@ -22,6 +22,7 @@ use super::routes::{Found, Route, Routes};
 use crate::clock::SharedClock;
 use crate::gate::{RawRequest, Refusal, RequestHead, Secret};
 use crate::intake::{ByteBudget, Intake, Pass, Peer, Peers, Reservation, Source};
+use crate::store::Tallies;
 
 /// The largest head, in bytes of names and values.
 const MAX_HEAD: usize = 16 * 1024;
@@ -55,6 +56,8 @@ pub struct Ingest {
     pub decoy: Decoy,
     /// Tells requests of this process apart.
     pub requests: RequestIds,
+    /// Where requests are counted.
+    pub tallies: Tallies,
 }
 
 /// A source that does not exist is treated as one that does, up to the answer: its body is read,
@@ -101,7 +104,7 @@ pub(super) async fn receive(
     intake: web::Data<Intake>,
 ) -> HttpResponse {
     let id = ingest.requests.next();
-    let mut report = Report::begin(&id, ingest.clock.now());
+    let mut report = Report::begin(&id, ingest.clock.now(), &ingest.tallies);
     let guarded =
         std::panic::AssertUnwindSafe(answer_to(&request, payload, &ingest, &intake, &mut report));
     let answered = guarded.catch_unwind().await.unwrap_or_else(|_| {
@@ -125,7 +128,7 @@ async fn answer_to(
     payload: web::Payload,
     ingest: &Ingest,
     intake: &web::Data<Intake>,
-    report: &mut Report,
+    report: &mut Report<'_>,
 ) -> Result<crate::store::Committed<crate::intake::Receipt>, Stop> {
     let address = peer::address(request, &ingest.trusted_proxies);
     report.peer = address;

@@ -5,6 +5,7 @@
 //!   with what they may do.
 //! - [`audit`] is the log of what was done.
 //! - [`Feed`] is the stream of changes.
+//! - [`Insight`] is what is seen: whether anything is wrong, events, transfers, sources, settings.
 //! - A *dead letter* is a delivery in state `dead`; it is *open* until it is replayed or
 //!   discarded.
 //! - A [`Selection`] says which: by id, or by what they have in common.
@@ -24,6 +25,7 @@ mod caller;
 mod decide;
 mod error;
 mod feed;
+mod insight;
 mod inspect;
 mod run;
 mod selection;
@@ -39,6 +41,12 @@ pub use caller::{Caller, Denied, Scope, Scopes, UnknownScope};
 pub use decide::{Action, Refused};
 pub use error::OperatorError;
 pub use feed::{Feed, FeedSettings, Subscription, Told};
+pub use insight::{
+    Alarm, AlarmKind, BodySlice, EventDetail, EventPage, Facets, Habit, Insight, Landscape, Link,
+    MOST_EVENTS, MOST_TRANSFERS, Moment, Overview, PayloadView, Point, ProofView, Related, SLICE,
+    Search, SecretView, Series, Setting, Setup, SourceFacts, SourceRow, SourceView, Totals,
+    TransferView, Transfers,
+};
 pub use inspect::{Dossier, PREVIEW};
 pub use run::{BATCH, Batch, Run};
 pub use selection::{Filter, Selection};

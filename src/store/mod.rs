@@ -8,6 +8,7 @@
 //! - An *attempt* is what happened one time.
 //! - A *transfer* is a payload that comes in chunks and is not whole yet.
 //! - An *alert* is what people are to be told.
+//! - A *tally* is how much came in and what became of it, counted as it goes through.
 //!
 //! [`Committed`] is made only here, after a commit: it is what an answer of 2xx is made from.
 //!
@@ -34,18 +35,24 @@ mod effects;
 mod error;
 mod events;
 mod fate;
+mod fresh;
 mod idempotency;
 mod inspect;
+mod neighbours;
 mod people;
 mod reason;
 mod record;
 mod recorder;
 mod registry;
+mod search;
 mod sessions;
 mod stream;
 mod sweep;
+mod tallies;
 mod token;
+mod transfers;
 mod tx;
+mod waiting;
 
 pub use alerts::{Alert, AlertBatch, KeptAlert, PendingAlert, Recovery, Severity, UnknownSeverity};
 pub use api_keys::KeptKey;
@@ -63,15 +70,20 @@ pub use events::{EventId, StoredEvent};
 pub use fate::Fate;
 pub use idempotency::Keyed;
 pub use inspect::{EventPreview, PastAttempt};
+pub use neighbours::{LANE_REACH, LaneMates};
 pub use people::{KeptLink, KeptPerson, NewLink, NewPerson};
 pub use reason::DeathReason;
 pub use record::{GATE, KeyDigest, NewEvent, Plan, Recorded};
 pub use recorder::Recorder;
 pub use registry::Registry;
+pub use search::{DeliveryCounts, EventFilter, EventRow, Found, IdRange, SEARCHED_BYTES};
 pub use sessions::{Attempt, KeptSession, NewSession};
 pub use stream::{BadPosition, Change, Changes, Deed, Horizon, Position, What};
+pub use tallies::{ACKNOWLEDGED_WITHIN, Counted, SecretUsage, Span, Tallied, Tallies, Tally};
 pub use token::TokenDigest;
+pub use transfers::{LateTransfers, TransferState};
 pub use tx::{Committed, Tx};
+pub use waiting::{LOOKED_AT, Waiting};
 
 /// The channel on which gateways tell each other that there is work.
 const CHANNEL: &str = "sealpost_deliveries";
@@ -89,6 +101,7 @@ pub struct Store {
     pools: PoolSettings,
     commit_deadline: Duration,
     key_retention: time::Duration,
+    tallies: Tallies,
 }
 
 impl Store {
@@ -105,7 +118,13 @@ impl Store {
             pools: settings,
             commit_deadline: settings.statement + Duration::from_millis(500),
             key_retention: key_retention.try_into().unwrap_or(time::Duration::MAX),
+            tallies: Tallies::default(),
         }
+    }
+
+    /// What this process counts.
+    pub fn tallies(&self) -> &Tallies {
+        &self.tallies
     }
 
     /// Begins a transaction for an operator or for preparing data.

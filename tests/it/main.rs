@@ -43,6 +43,7 @@ mod external;
 mod faults;
 mod fixtures;
 mod harness;
+mod insight;
 mod managed_postgres;
 mod migrating;
 mod operator;

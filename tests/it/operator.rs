@@ -71,7 +71,7 @@ fn mandate() -> Mandate {
     Mandate { actor: "ada".into(), reason: "the handler is mended".into() }
 }
 
-fn open() -> Selection {
+pub(crate) fn open() -> Selection {
     Selection::Matching(Filter::default())
 }
 

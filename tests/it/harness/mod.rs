@@ -11,14 +11,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sealpost::alerts::Alerter;
-use sealpost::app::{App, Parts};
+use sealpost::app::{App, Counting, Parts};
 use sealpost::clock::{Clock, ManualClock};
 use sealpost::config::{Config, Environment};
 use sealpost::dispatch::{Dispatcher, Handler, Housekeeping};
 use sealpost::gate::Secret;
 use sealpost::lifecycle::Shutdown;
 use sealpost::objects::{Objects, Place};
-use sealpost::operator::{Access, Caller, DeadLetters, Expiry, NewApiKey, Scope};
+use sealpost::operator::{Access, Caller, DeadLetters, Expiry, Insight, NewApiKey, Scope};
 use sealpost::providers::{self, Draft};
 use sealpost::store::{Store, Target};
 use serde_json::Value;
@@ -67,7 +67,9 @@ pub(crate) struct Gateway {
     dispatcher: Dispatcher,
     housekeeping: Housekeeping,
     alerter: Alerter,
+    counting: Counting,
     desk: DeadLetters,
+    insight: Insight,
     access: Arc<Access>,
     shutdown: Shutdown,
     client: reqwest::Client,
@@ -169,6 +171,7 @@ impl Builder {
         let (store, housekeeping) = (app.store().clone(), app.housekeeping().clone());
         let objects = app.objects().clone();
         let (desk, alerter) = (app.dead_letters().clone(), app.alerter().clone());
+        let (counting, insight) = (app.counting().clone(), app.insight().clone());
         let access = Arc::clone(app.access());
         let dispatcher = app.dispatcher().expect("dispatch is on").clone();
         let shutdown = Shutdown::default();
@@ -194,7 +197,9 @@ impl Builder {
             dispatcher,
             housekeeping,
             alerter,
+            counting,
             desk,
+            insight,
             access,
             shutdown,
             client,
@@ -362,6 +367,10 @@ impl Gateway {
         &self.alerter
     }
 
+    pub(crate) fn insight(&self) -> &Insight {
+        &self.insight
+    }
+
     pub(crate) fn desk(&self) -> &DeadLetters {
         &self.desk
     }
@@ -408,6 +417,11 @@ impl Gateway {
     pub(crate) async fn tidy(&self) {
         self.housekeeping.step().await.expect("the database is there");
         self.housekeeping.let_providers().await;
+    }
+
+    /// Adds what was counted to the tallies.
+    pub(crate) async fn count_up(&self) {
+        self.counting.step().await;
     }
 
     /// Every row of a table.
