@@ -139,7 +139,8 @@ impl App {
             tallies: store.tallies().clone(),
             holding: wiring::holding(config, &store, &tasks),
         };
-        let access = Arc::new(Access::new(store.clone(), Arc::clone(&parts.clock)));
+        let access =
+            Arc::new(Access::new(store.clone(), Arc::clone(&parts.clock), config.vault.clone()));
         let door = Arc::new(Door::new(Arc::clone(&access), file.operator.failures_per_minute));
         let unwatch = CancellationToken::new();
         let feed = Feed::new(

@@ -43,7 +43,10 @@ mod selection;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub use access::{Access, ApiKey, Expiry, MadeKey, NewApiKey, ShownKey};
+pub use access::{
+    Access, ApiKey, BegunSession, CodeSecret, Credentials, Expiry, Invitation, MadeKey, NewApiKey,
+    NewPerson, Person, Session, SetupLink, ShownKey, ShownSession, SignInError,
+};
 pub use alerts::Alerts;
 pub use caller::{Caller, Denied, Scope, Scopes, UnknownScope};
 pub use capture::{Captured, Scrubbed, capture};
