@@ -24,7 +24,7 @@ use crate::http::{self, Apis, Door, Ingest, Operator, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::lifecycle::Shutdown;
 use crate::objects::Objects;
-use crate::operator::{Access, DeadLetters, Feed, FeedSettings};
+use crate::operator::{Access, DeadLetters, Feed, FeedSettings, Groups, Jobs};
 use crate::providers::Services;
 use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
@@ -69,6 +69,8 @@ pub struct App {
     housekeeping: Housekeeping,
     alerter: Alerter,
     dead_letters: DeadLetters,
+    groups: Groups,
+    jobs: Jobs,
     wakeup: Wakeup,
     store: Store,
     objects: Objects,
@@ -190,7 +192,9 @@ impl App {
             dispatcher,
             housekeeping,
             alerter,
+            jobs: Jobs::new(dead_letters.clone()),
             dead_letters,
+            groups: Groups::new(store.clone(), Arc::clone(&parts.clock)),
             wakeup,
             store,
             objects: services.objects,
@@ -224,6 +228,16 @@ impl App {
         &self.dead_letters
     }
 
+    /// The groups of dead letters.
+    pub fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
+    /// The jobs of operators.
+    pub fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
     /// What works on deliveries, for who wants to step it; `None` where dispatch is off.
     pub fn dispatcher(&self) -> Option<&Dispatcher> {
         self.dispatcher.as_ref()
@@ -253,6 +267,10 @@ impl App {
         self.tasks.spawn(async move { wakeup.announce(&store, &stop).await });
         let (housekeeping, stop) = (self.housekeeping.clone(), soft.clone());
         self.tasks.spawn(async move { housekeeping.run(&stop).await });
+        let (jobs, stop) = (self.jobs.clone(), soft.clone());
+        self.tasks.spawn(async move { jobs.run(&stop).await });
+        let (groups, stop) = (self.groups.clone(), soft.clone());
+        self.tasks.spawn(async move { groups.run(&stop).await });
         let (alerter, stop) = (self.alerter.clone(), soft.clone());
         self.tasks.spawn(async move { alerter.run(&stop).await });
         let (peers, metrics, stop) = (self.peers.clone(), self.metrics.clone(), soft.clone());

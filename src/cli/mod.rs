@@ -13,6 +13,7 @@ mod dossier;
 mod events;
 mod fixtures;
 mod interrupt;
+mod jobs;
 mod migrate;
 mod operator;
 mod output;
@@ -27,6 +28,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, Environment};
+use crate::operator::{Caller, OperatorError};
 use crate::store::{OpenError, StoreError};
 use crate::vault::VaultError;
 
@@ -57,6 +59,9 @@ enum Command {
     /// Look at dead letters, and deal with them.
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
+    /// Look at jobs, which replay or discard many, and cancel them.
+    #[command(subcommand)]
+    Jobs(jobs::Command),
     /// Look at what people are told, and try whether they can be.
     #[command(subcommand)]
     Alerts(alerts::Command),
@@ -131,6 +136,7 @@ impl Cli {
             }
             Command::Demo(args) => demo::run(&Environment::of_process(), args),
             Command::DeadLetters(command) => dead_letters::run(&self.config()?, command),
+            Command::Jobs(command) => jobs::run(&self.config()?, command),
             Command::Alerts(command) => alerts::run(&self.config()?, command),
             Command::Vault(vault::Command::Key) => vault::key(),
             Command::Vault(vault::Command::Rotate(rotate)) => rotate.run(&self.config()?),
@@ -175,6 +181,12 @@ fn talk(text: &str) {
     eprintln!("{text}");
 }
 
+/// A word in the place of the last one, on a terminal.
+#[expect(clippy::print_stderr, reason = "the command line talks on standard error")]
+fn talk_over(text: &str) {
+    eprint!("\r{text}\u{1b}[K");
+}
+
 /// Who acts, for the audit log: as they say, else as the environment or the account says.
 fn actor(named: Option<&str>) -> Result<String, UsageError> {
     let environment = Environment::of_process();
@@ -186,8 +198,18 @@ fn actor(named: Option<&str>) -> Result<String, UsageError> {
     named.ok_or(UsageError("who are you? say so with --actor"))
 }
 
+/// Who acts: whoever runs the command line beside the database may do everything.
+fn caller(named: Option<&str>) -> Result<Caller, UsageError> {
+    Ok(Caller::local(actor(named)?))
+}
+
 fn exit_of(error: &anyhow::Error) -> Exit {
     for cause in error.chain() {
+        match cause.downcast_ref() {
+            Some(OperatorError::NotFound(_)) => return Exit::NothingMatched,
+            Some(OperatorError::Invalid(_)) => return Exit::Usage,
+            _ => {}
+        }
         if cause.is::<ConfigError>()
             || cause.is::<crate::app::BuildError>()
             || cause.is::<crate::fixtures::SourceError>()

@@ -18,7 +18,7 @@ use sealpost::dispatch::{Dispatcher, Handler, Housekeeping};
 use sealpost::gate::Secret;
 use sealpost::lifecycle::Shutdown;
 use sealpost::objects::{Objects, Place};
-use sealpost::operator::DeadLetters;
+use sealpost::operator::{DeadLetters, Groups, Jobs};
 use sealpost::providers::{self, Draft};
 use sealpost::store::{Store, Target};
 use serde_json::Value;
@@ -69,6 +69,8 @@ pub(crate) struct Gateway {
     housekeeping: Housekeeping,
     alerter: Alerter,
     desk: DeadLetters,
+    groups: Groups,
+    jobs: Jobs,
     shutdown: Shutdown,
     client: reqwest::Client,
     unfinished: bool,
@@ -169,6 +171,7 @@ impl Builder {
         let (store, housekeeping) = (app.store().clone(), app.housekeeping().clone());
         let objects = app.objects().clone();
         let (desk, alerter) = (app.dead_letters().clone(), app.alerter().clone());
+        let (groups, jobs) = (app.groups().clone(), app.jobs().clone());
         let dispatcher = app.dispatcher().expect("dispatch is on").clone();
         let shutdown = Shutdown::default();
         if self.running {
@@ -194,6 +197,8 @@ impl Builder {
             housekeeping,
             alerter,
             desk,
+            groups,
+            jobs,
             shutdown,
             client,
             unfinished,
@@ -362,6 +367,14 @@ impl Gateway {
 
     pub(crate) fn desk(&self) -> &DeadLetters {
         &self.desk
+    }
+
+    pub(crate) fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
+    pub(crate) fn jobs(&self) -> &Jobs {
+        &self.jobs
     }
 
     /// Works until nothing is due.
