@@ -246,21 +246,3 @@ COMMENT ON COLUMN chunk_buffer.transfer IS 'The transfer.';
 COMMENT ON COLUMN chunk_buffer.index    IS 'The chunk''s place, from 0.';
 COMMENT ON COLUMN chunk_buffer.digest   IS 'SHA-256 of the content: tells a repetition from a conflict without reading the content.';
 COMMENT ON COLUMN chunk_buffer.content  IS 'The slice of base64 text, as it was received.';
-
-CREATE TABLE audit_log (
-    id      bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    at      timestamptz NOT NULL,
-    actor   text        NOT NULL,
-    action  text        NOT NULL,
-    target  text        NOT NULL,
-    reason  text        NOT NULL,
-    count   bigint      NOT NULL
-);
-COMMENT ON TABLE  audit_log        IS 'Who did what. Append-only.';
-COMMENT ON COLUMN audit_log.id     IS 'Identity.';
-COMMENT ON COLUMN audit_log.at     IS 'When.';
-COMMENT ON COLUMN audit_log.actor  IS 'Who.';
-COMMENT ON COLUMN audit_log.action IS 'What, such as replay or discard.';
-COMMENT ON COLUMN audit_log.target IS 'To what: the selection, in words.';
-COMMENT ON COLUMN audit_log.reason IS 'Why, in the actor''s words.';
-COMMENT ON COLUMN audit_log.count  IS 'How many rows it touched.';

@@ -4,11 +4,17 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde_json::json;
 
+use crate::operator::{Denied, Scope};
+
 /// Why not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Denial {
-    /// No token, or one that is not good: always the same bytes.
-    NoToken,
+    /// No key, or one that is not good: always the same bytes.
+    NoKey,
+    /// Whoever it is may not do this.
+    Missing(Scope),
+    /// It is about all tenants together, and they see one.
+    AllTenants,
     /// Too many of those.
     TooManyFailures {
         /// After how many seconds to come again.
@@ -30,6 +36,12 @@ impl std::fmt::Display for Denial {
     }
 }
 
+impl From<Denied> for Denial {
+    fn from(Denied(scope): Denied) -> Self {
+        Self::Missing(scope)
+    }
+}
+
 impl ResponseError for Denial {
     fn error_response(&self) -> HttpResponse {
         self.respond()
@@ -47,13 +59,19 @@ impl Denial {
 
     fn row(self) -> (&'static str, StatusCode, &'static str) {
         match self {
-            Self::NoToken => (
-                "token-required",
+            Self::NoKey => (
+                "key-required",
                 StatusCode::UNAUTHORIZED,
-                "Send the operator's token: Authorization: Bearer ...",
+                "Send an API key: Authorization: Bearer slp_...",
+            ),
+            Self::Missing(scope) => ("scope-missing", StatusCode::FORBIDDEN, missing(scope)),
+            Self::AllTenants => (
+                "all-tenants",
+                StatusCode::FORBIDDEN,
+                "This is about all tenants: a key of one does not see it",
             ),
             Self::TooManyFailures { .. } => {
-                ("too-many-failures", StatusCode::TOO_MANY_REQUESTS, "Too many bad tokens")
+                ("too-many-failures", StatusCode::TOO_MANY_REQUESTS, "Too many bad keys")
             }
             Self::Malformed(what) => ("malformed", StatusCode::BAD_REQUEST, what),
             Self::Gone => (
@@ -76,7 +94,7 @@ impl Denial {
         let (id, status, title) = self.row();
         let mut response = HttpResponseBuilder::new(status);
         match self {
-            Self::NoToken => {
+            Self::NoKey => {
                 let challenge = "Bearer realm=\"sealpost operator\"";
                 response.insert_header((header::WWW_AUTHENTICATE, challenge));
             }
@@ -86,7 +104,7 @@ impl Denial {
             Self::Full | Self::Unavailable => {
                 response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
             }
-            Self::Malformed(_) | Self::Gone => {}
+            Self::Missing(_) | Self::AllTenants | Self::Malformed(_) | Self::Gone => {}
         }
         let body = json!({
             "type": format!("urn:sealpost:problem:{id}"),
@@ -97,5 +115,17 @@ impl Denial {
             .insert_header((header::CONTENT_TYPE, "application/problem+json"))
             .insert_header((header::CACHE_CONTROL, "no-store"))
             .body(body.to_string())
+    }
+}
+
+/// What is missing, in words.
+fn missing(scope: Scope) -> &'static str {
+    match scope {
+        Scope::EventsRead => "This needs the scope events:read",
+        Scope::PayloadRead => "This needs the scope payload:read",
+        Scope::EventsReplay => "This needs the scope events:replay",
+        Scope::SourcesWrite => "This needs the scope sources:write",
+        Scope::SecretsWrite => "This needs the scope secrets:write",
+        Scope::Admin => "This needs the scope admin",
     }
 }

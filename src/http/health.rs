@@ -8,6 +8,10 @@ use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use super::api::Apis;
+use super::caller::By;
+use super::console::Console;
+use super::denial::Denial;
+use crate::operator::Scope;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
@@ -22,6 +26,8 @@ pub struct Operator {
     pub metrics: Metrics,
     /// What applications may ask for.
     pub apis: Arc<Apis>,
+    /// What people see and do.
+    pub console: Console,
 }
 
 /// The process is there.
@@ -40,11 +46,19 @@ pub(super) async fn readyz(operator: web::Data<Operator>) -> HttpResponse {
     }
 }
 
-/// Every metric, as Prometheus reads it.
-pub(super) async fn metrics(operator: web::Data<Operator>) -> HttpResponse {
-    HttpResponse::Ok()
+/// Every metric, as Prometheus reads it. They are of all tenants together: whoever sees one only
+/// does not get them.
+pub(super) async fn metrics(
+    operator: web::Data<Operator>,
+    By(caller): By,
+) -> Result<HttpResponse, Denial> {
+    caller.needs(Scope::EventsRead)?;
+    if caller.tenant().is_some() {
+        return Err(Denial::AllTenants);
+    }
+    Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "text/plain; version=0.0.4"))
-        .body(operator.metrics.render())
+        .body(operator.metrics.render()))
 }
 
 fn not_ready(why: &str) -> HttpResponse {

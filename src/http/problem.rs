@@ -18,6 +18,8 @@ pub(super) enum Problem {
     MethodNotAllowed,
     /// Whatever about authentication: always the same bytes.
     Unauthorized,
+    /// Whoever it is may not do this.
+    Forbidden,
     /// The body is larger than the source takes.
     TooLarge {
         /// The limit in bytes.
@@ -100,6 +102,7 @@ impl Problem {
                 StatusCode::UNAUTHORIZED,
                 "The request is not signed by a known sender, or not fresh",
             ),
+            Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "This key may not do this"),
             Self::TooLarge { .. } => {
                 ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large")
             }

@@ -13,10 +13,11 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::access::{Door, token_of};
+use super::access::{Door, key_of};
+use super::caller::By;
 use super::denial::Denial;
-use crate::operator::{Access, Feed, Subscription, Told};
-use crate::store::{Change, Position, TokenDigest, What};
+use crate::operator::{Access, Caller, Feed, Scope, ShownKey, Subscription, Told};
+use crate::store::{Change, Position, What};
 
 /// The path.
 pub(super) const PATH: &str = "/api/v1/stream";
@@ -80,14 +81,21 @@ pub(super) async fn stream(
     request: HttpRequest,
     feed: web::Data<Feed>,
     door: web::Data<Door>,
+    By(caller): By,
 ) -> HttpResponse {
-    match begin(&request, &feed, &door).await {
+    match begin(&request, &feed, &door, caller).await {
         Ok(response) => response,
         Err(denial) => denial.respond(),
     }
 }
 
-async fn begin(request: &HttpRequest, feed: &Feed, door: &Door) -> Result<HttpResponse, Denial> {
+async fn begin(
+    request: &HttpRequest,
+    feed: &Feed,
+    door: &Door,
+    caller: Caller,
+) -> Result<HttpResponse, Denial> {
+    caller.needs(Scope::EventsRead)?;
     let query = query(request)?;
     let filter = Filter::read(&query)?;
     let after = match asked(request, &query)? {
@@ -107,7 +115,8 @@ async fn begin(request: &HttpRequest, feed: &Feed, door: &Door) -> Result<HttpRe
         heartbeat: feed.settings().heartbeat,
         stop: feed.stop().clone(),
         access: Arc::clone(door.access()),
-        token: token_of(request).ok_or(Denial::NoToken)?,
+        key: key_of(request).ok_or(Denial::NoKey)?,
+        caller,
     };
     feed.spawn(client.serve(subscription));
     let body = stream::unfold((receiver, last_words), |(mut receiver, last_words)| async move {
@@ -190,7 +199,8 @@ struct Client {
     heartbeat: Duration,
     stop: CancellationToken,
     access: Arc<Access>,
-    token: TokenDigest,
+    key: ShownKey,
+    caller: Caller,
 }
 
 impl Client {
@@ -223,8 +233,9 @@ impl Client {
             };
             if checked.elapsed() >= self.heartbeat {
                 checked = Instant::now();
-                if !self.access.is_good(&self.token).await {
-                    return Some("the token is good no longer");
+                // Whose rights have changed begins anew, with those they have now.
+                if self.access.caller_of(&self.key).await.as_ref() != Some(&self.caller) {
+                    return Some("the key is good no longer");
                 }
             }
             let text = match told {
@@ -253,7 +264,12 @@ impl Client {
 
     fn render(&self, changes: &[Change]) -> String {
         let mut text = String::new();
-        for change in changes.iter().filter(|change| self.filter.wants(change)) {
+        let payload = self.caller.may(Scope::PayloadRead);
+        let visible = |change: &&Change| {
+            let own = self.caller.tenant();
+            own.is_none_or(|own| change.tenant.as_deref() == Some(own))
+        };
+        for change in changes.iter().filter(visible).filter(|change| self.filter.wants(change)) {
             let line = Line {
                 change: change.what.as_str(),
                 at: change.at,
@@ -265,7 +281,7 @@ impl Client {
                 attempt: change.attempt,
                 outcome: change.outcome.as_deref(),
                 reason: change.reason.as_deref(),
-                error: change.error.as_deref(),
+                error: change.error.as_deref().filter(|_| payload),
                 replay: change.replay,
                 actor: change.actor.as_deref(),
             };

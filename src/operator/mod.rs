@@ -1,8 +1,11 @@
 //! What operators do about dead letters, and what they see of the rest; the command line, the
 //! console and the API share it.
 //!
-//! - [`Access`] tells who may. A [`Caller`] is somebody who was recognised, with what they may do.
+//! - [`Access`] tells who may, and says who else does. A [`Caller`] is somebody who was recognised,
+//!   with what they may do.
+//! - [`audit`] is the log of what was done.
 //! - [`Feed`] is the stream of changes.
+//! - [`Insight`] is what is seen: whether anything is wrong, events, transfers, sources, settings.
 //! - A *dead letter* is a delivery in state `dead`; it is *open* until it is replayed or
 //!   discarded.
 //! - A [`Selection`] says which: by id, or by what they have in common.
@@ -12,29 +15,53 @@
 //!   was checked when the event arrived, and the duplicate check is about arrivals.
 //! - To *discard* is to leave it as it is, knowingly. Either frees a lane that it blocked.
 //! - Many at once are a [`Job`], which begins as a plan.
+//! - [`explain`] says why a request is refused; [`HeldRequests`] are those that were kept for it.
 
 mod access;
+mod alerts;
+pub mod audit;
 mod caller;
+mod capture;
 mod dead_letters;
+mod destinations;
 mod error;
+mod explain;
 mod feed;
 mod groups;
+mod held;
+mod insight;
 mod jobs;
+mod recorded;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub use access::{Access, first_token, replace_token};
+pub use access::{Access, ApiKey, Expiry, MadeKey, NewApiKey, ShownKey};
+pub use alerts::AlertBook;
 pub use caller::{Caller, Denied, Scope, Scopes, UnknownScope};
+pub use capture::{Captured, Scrubbed, capture};
 pub use dead_letters::{
     Action, Batch, DeadLetters, Dossier, Filter, LetterPage, PREVIEW, Paging, Refused, Selection,
 };
+pub use destinations::{Destination, Destinations};
 pub use error::OperatorError;
+pub use explain::{Explained, Gates, explain};
 pub use feed::{Feed, FeedSettings, Subscription, Told};
 pub use groups::{
     Class, Group, GroupCursor, GroupPage, GroupSelection, Groups, UnknownClass, normalise,
 };
+pub use held::{
+    HeldDossier, HeldRequests, Holding, NotReadmitted, Readmit, Readmitted, RefusedRequest,
+    Verified,
+};
+pub use insight::{
+    Alarm, AlarmKind, BodySlice, EventDetail, EventPage, Facets, Habit, Insight, Landscape, Link,
+    MOST_EVENTS, MOST_TRANSFERS, Moment, Overview, PayloadView, Point, ProofView, Related, SLICE,
+    Search, SecretView, Series, Setting, Setup, SourceFacts, SourceRow, SourceView, Totals,
+    TransferView, Transfers,
+};
 pub use jobs::{BATCH, Job, JobDetail, JobState, Jobs, PLAN_LASTS, SAMPLE, Step, Wish, Worker};
+pub use recorded::RecordedRequest;
 
 /// Who acts, and why. Both are written to the audit log.
 #[derive(Debug, Clone)]

@@ -54,6 +54,20 @@ impl Store {
         Ok(ids)
     }
 
+    /// The deliveries of an event, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn deliveries_of(&self, event: EventId) -> Result<Vec<i64>, StoreError> {
+        let ids = sqlx::query_scalar!(
+            "SELECT id FROM deliveries WHERE event_id = $1 ORDER BY id",
+            event.0,
+        )
+        .fetch_all(&self.operator)
+        .await?;
+        Ok(ids)
+    }
+
     /// The attempts at these deliveries, in order.
     ///
     /// # Errors

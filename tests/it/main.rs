@@ -27,21 +27,27 @@
 )]
 #![allow(dead_code, reason = "the harness offers more than any one test takes")]
 
+mod access;
 mod alerts;
 mod apify;
 mod architecture;
 mod bot;
+mod capture;
 mod chunks;
 mod cli;
 mod config;
+mod console;
 mod destinations;
 mod dispatch;
 mod docora;
 mod docora_registry;
+mod explain;
 mod external;
 mod faults;
 mod fixtures;
 mod harness;
+mod held;
+mod insight;
 mod managed_postgres;
 mod migrating;
 mod operator;

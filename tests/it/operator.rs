@@ -77,7 +77,7 @@ pub(crate) fn ada() -> Caller {
 
 const MENDED: &str = "the handler is mended";
 
-fn open() -> Selection {
+pub(crate) fn open() -> Selection {
     Selection::Matching(Filter::default())
 }
 

@@ -1,7 +1,9 @@
 //! The calls of applications, on the operator listener: `POST /api/v1/{provider}/{resource}`.
 //!
 //! Which source is meant stands in the body, as `source`; it may be left out where only one has
-//! what is asked for. What a call is about is its provider's matter: see [`Api`].
+//! what is asked for. What a call is about is its provider's matter: see [`Api`]. It needs the scope
+//! `sources:write`, and a key of one tenant reaches only that tenant's sources: others are, for it,
+//! not there.
 
 mod body;
 
@@ -17,12 +19,14 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tracing::info;
 
+use super::caller::By;
 use super::health::Operator;
 use super::problem::{Particulars, Problem};
 use super::receive::RequestIds;
 use crate::api::{Api, Call, Fault, Made, Reply};
 use crate::clock::SharedClock;
 use crate::gate::{Secret, parse};
+use crate::operator::{Caller, Denied, Scope};
 use crate::store::StoreError;
 
 /// The path of every call.
@@ -40,6 +44,7 @@ pub struct Apis {
 }
 
 struct Mounted {
+    tenant: String,
     source: String,
     secret: Secret,
     api: Arc<dyn Api>,
@@ -60,17 +65,27 @@ impl Apis {
         Self { by_path: HashMap::new(), clock, requests }
     }
 
-    /// Mounts what `source` of `provider` can be asked for; `secret` is what it signs with.
-    pub fn add(&mut self, provider: &'static str, source: &str, secret: Secret, api: Arc<dyn Api>) {
+    /// Mounts what a tenant's `source` of `provider` can be asked for; `secret` is what it signs
+    /// with.
+    pub fn add(
+        &mut self,
+        provider: &'static str,
+        (tenant, source): (&str, &str),
+        secret: Secret,
+        api: Arc<dyn Api>,
+    ) {
         let mounted = self.by_path.entry((provider, api.resource())).or_default();
-        mounted.push(Mounted { source: source.to_owned(), secret, api });
+        let (tenant, source) = (tenant.to_owned(), source.to_owned());
+        mounted.push(Mounted { tenant, source, secret, api });
     }
 
-    fn find(&self, request: &HttpRequest) -> Option<&[Mounted]> {
-        let part = |name| request.match_info().get(name);
-        let wanted = (part("provider")?, part("resource")?);
-        let mut all = self.by_path.iter();
-        all.find(|(path, _)| **path == wanted).map(|(_, mounted)| mounted.as_slice())
+    /// What is mounted there, of what the caller may see; empty where there is nothing.
+    fn find(&self, request: &HttpRequest, caller: &Caller) -> Vec<&Mounted> {
+        let part = |name| request.match_info().get(name).unwrap_or_default();
+        let wanted = (part("provider"), part("resource"));
+        let found = self.by_path.iter().filter(|(path, _)| **path == wanted);
+        let own = |mounted: &&Mounted| caller.tenant().is_none_or(|own| mounted.tenant == own);
+        found.flat_map(|(_, mounted)| mounted).filter(own).collect()
     }
 }
 
@@ -79,9 +94,10 @@ pub(super) async fn call(
     request: HttpRequest,
     payload: web::Payload,
     operator: web::Data<Operator>,
+    By(caller): By,
 ) -> HttpResponse {
     let id = operator.apis.requests.next();
-    let guarded = std::panic::AssertUnwindSafe(answer_to(&request, payload, &operator));
+    let guarded = std::panic::AssertUnwindSafe(answer_to(&request, payload, &operator, &caller));
     let answered = guarded.catch_unwind().await.unwrap_or_else(|_| {
         metrics::counter!("sealpost_panics_total").increment(1);
         Err(Problem::Internal.into())
@@ -100,16 +116,21 @@ async fn answer_to(
     request: &HttpRequest,
     payload: web::Payload,
     operator: &Operator,
+    caller: &Caller,
 ) -> Result<Reply, Stop> {
     let apis = &operator.apis;
-    let mounted = apis.find(request).ok_or(Problem::NotFound)?;
+    let mounted = apis.find(request, caller);
+    if mounted.is_empty() {
+        return Err(Problem::NotFound.into());
+    }
+    caller.needs(Scope::SourcesWrite).map_err(|denied| of_denied(&denied))?;
     if request.method() != actix_web::http::Method::POST {
         return Err(Problem::MethodNotAllowed.into());
     }
     let key = idempotency_key(request)?;
     let body = body::read(request, payload).await?;
     let Addressed { source } = parse(&body).map_err(|(_, error)| invalid(&error))?;
-    let mounted = choose(mounted, source.as_deref())?;
+    let mounted = choose(&mounted, source.as_deref())?;
     let call = Call {
         store: &operator.store,
         secret: &mounted.secret,
@@ -136,11 +157,11 @@ fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, Stop> {
 }
 
 /// The source that is named; the only one, where none is.
-fn choose<'m>(mounted: &'m [Mounted], named: Option<&str>) -> Result<&'m Mounted, Stop> {
+fn choose<'m>(mounted: &[&'m Mounted], named: Option<&str>) -> Result<&'m Mounted, Stop> {
     let names = || mounted.iter().map(|one| one.source.as_str()).collect::<Vec<_>>().join(", ");
     match (named, mounted) {
         (Some(name), _) => {
-            let found = mounted.iter().find(|one| one.source == name);
+            let found = mounted.iter().copied().find(|one| one.source == name);
             found.ok_or_else(|| invalid(&format!("`source` must be one of: {}", names())))
         }
         (None, [only]) => Ok(only),
@@ -185,6 +206,11 @@ fn of_fault(fault: &Fault, now: OffsetDateTime) -> Stop {
             Problem::Internal.into()
         }
     }
+}
+
+fn of_denied(denied: &Denied) -> Stop {
+    let detail = Some(denied.to_string());
+    (Problem::Forbidden, Particulars { detail, ..Particulars::default() })
 }
 
 fn invalid(detail: &dyn std::fmt::Display) -> Stop {

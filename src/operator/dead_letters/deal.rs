@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use tracing::{info, warn};
 
 use super::{Action, DeadLetters, Refused};
-use crate::store::{AuditEntry, Deed, StoreError, Tx};
+use crate::store::{AuditEntry, AuditMore, Deed, StoreError, Tx};
 
 /// What was done.
 #[derive(Debug, Clone, Default)]
@@ -64,15 +64,16 @@ impl DeadLetters {
         tx.resolve(&batch.resolved, orders.action.resolution(), at).await?;
         let discarded = if orders.action == Action::Discard { &batch.resolved[..] } else { &[] };
         tx.note(Deed { at, actor, action, job }, discarded, &batch.created).await?;
-        tx.audit(&AuditEntry {
+        let entry = AuditEntry {
             at,
             actor,
             action,
             target: orders.target,
             reason: orders.reason,
             count: batch.resolved.len() as u64,
-        })
-        .await?;
+        };
+        let more = AuditMore { tenant: orders.tenant, ..AuditMore::default() };
+        tx.audit_with(&entry, more).await?;
         Ok(batch)
     }
 

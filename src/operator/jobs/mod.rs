@@ -24,7 +24,7 @@ pub use worker::{BATCH, Step, Worker};
 
 use super::dead_letters::needs_reason;
 use super::{Action, Caller, DeadLetters, OperatorError, Scope, Selection};
-use crate::store::{Alert, AuditEntry, NewJob, Order, Page, Severity};
+use crate::store::{Alert, AuditEntry, AuditMore, NewJob, Order, Page, Severity};
 
 /// How long a plan can be started.
 pub const PLAN_LASTS: Duration = Duration::minutes(15);
@@ -200,15 +200,16 @@ impl Jobs {
             let text = format!("it cannot be cancelled: it is {}", job.state);
             return Err(OperatorError::Conflict(text));
         }
-        tx.audit(&AuditEntry {
+        let entry = AuditEntry {
             at: now,
             actor: caller.actor(),
             action: "cancel job",
             target: &format!("job {id}: {} {}", job.action.as_str(), job.target),
             reason,
             count: 1,
-        })
-        .await?;
+        };
+        let more = AuditMore { tenant: caller.tenant(), ..AuditMore::default() };
+        tx.audit_with(&entry, more).await?;
         tx.commit(()).await?;
         self.job(caller, id).await
     }

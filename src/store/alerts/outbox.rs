@@ -144,6 +144,24 @@ impl Store {
         Ok(())
     }
 
+    /// What goes on of these kinds: source and kind.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn alerts_going_on(
+        &self,
+        kinds: &[&str],
+    ) -> Result<Vec<(String, String)>, StoreError> {
+        let rows = sqlx::query!(
+            "SELECT source, kind FROM alerts WHERE over_at IS NULL AND kind = ANY($1)
+              ORDER BY source, kind",
+            kinds as &[&str],
+        )
+        .fetch_all(&self.operator)
+        .await?;
+        Ok(rows.into_iter().map(|row| (row.source, row.kind)).collect())
+    }
+
     /// Gives up what is too old to be news, or one too many; gives how many. Forgets what is
     /// long over.
     ///

@@ -99,6 +99,7 @@ impl Tx<'_> {
         )
         .fetch_all(self.connection())
         .await?;
+        self.tally_replays(&ids, now).await?;
         Ok(ids)
     }
 

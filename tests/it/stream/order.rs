@@ -15,7 +15,7 @@ use super::{
     Message, PATH, Seen, Watcher, ask, assert_no_repetition, everything, insert, refused, send,
     text,
 };
-use crate::harness::{Builder, Gateway, OPERATOR_TOKEN, sql};
+use crate::harness::{API_KEY, Builder, Gateway, sql};
 use crate::receive::{file_event, unique};
 
 /// A heartbeat each second, so that nobody waits long for one.
@@ -311,7 +311,7 @@ async fn a_client_that_takes_nothing_gives_up_its_seat_and_loses_nothing_when_it
     let address = url.trim_start_matches("http://").parse().unwrap();
     let mut slow = socket.connect(address).await.unwrap();
     let request = format!(
-        "GET {PATH}?after=start HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {OPERATOR_TOKEN}\r\n\
+        "GET {PATH}?after=start HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {API_KEY}\r\n\
          connection: close\r\n\r\n"
     );
     slow.write_all(request.as_bytes()).await.unwrap();
