@@ -19,6 +19,7 @@ mod fixtures;
 mod held;
 mod insight;
 mod interrupt;
+mod jobs;
 mod manual;
 mod migrate;
 mod output;
@@ -37,7 +38,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, Environment};
-use crate::operator::OperatorError;
+use crate::operator::{Caller, OperatorError};
 use crate::store::{OpenError, StoreError};
 use crate::vault::VaultError;
 
@@ -77,6 +78,9 @@ enum Command {
     /// Look at dead letters, and deal with them.
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
+    /// Look at jobs, which replay or discard many, and cancel them.
+    #[command(subcommand)]
+    Jobs(jobs::Command),
     /// Look at what people are told, and try whether they can be.
     #[command(subcommand)]
     Alerts(alerts::Command),
@@ -169,6 +173,7 @@ impl Cli {
             Command::Held(command) => held::run(&self.config()?, command),
             Command::Demo(args) => demo::run(&Environment::of_process(), args),
             Command::DeadLetters(command) => dead_letters::run(&self.config()?, command),
+            Command::Jobs(command) => jobs::run(&self.config()?, command),
             Command::Alerts(command) => alerts::run(&self.config()?, command),
             Command::Vault(vault::Command::Key) => vault::key(),
             Command::Vault(vault::Command::Rotate(rotate)) => rotate.run(&self.config()?),
@@ -239,6 +244,12 @@ fn talk(text: &str) {
     eprintln!("{text}");
 }
 
+/// A word in the place of the last one, on a terminal.
+#[expect(clippy::print_stderr, reason = "the command line talks on standard error")]
+fn talk_over(text: &str) {
+    eprint!("\r{text}\u{1b}[K");
+}
+
 /// Who acts, for the audit log: as they say, else as the environment or the account says.
 fn actor(named: Option<&str>) -> Result<String, UsageError> {
     let environment = Environment::of_process();
@@ -248,6 +259,11 @@ fn actor(named: Option<&str>) -> Result<String, UsageError> {
         || nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.name);
     let named = named.or_else(user).map(str::to_owned).or_else(account);
     named.ok_or(UsageError("who are you? say so with --actor"))
+}
+
+/// Who acts: whoever runs the command line beside the database may do everything.
+fn caller(named: Option<&str>) -> Result<Caller, UsageError> {
+    Ok(Caller::local(actor(named)?))
 }
 
 fn exit_of(error: &anyhow::Error) -> Exit {

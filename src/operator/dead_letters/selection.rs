@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::store::{DeadLetterFilter, DeathReason};
+use crate::operator::Class;
+use crate::store::{DeadLetterFilter, DeathReason, EventId};
 
 /// Which dead letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,12 @@ pub enum Selection {
 /// What dead letters have in common. Every part that is there must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
+    /// Of this event.
+    pub event: Option<EventId>,
+    /// Of this group.
+    pub group: Option<i64>,
+    /// Of groups of this class.
+    pub class: Option<Class>,
     /// Of this source.
     pub source: Option<String>,
     /// Of this handler; `gate` for what no handler has seen.
@@ -34,8 +41,13 @@ pub struct Filter {
 }
 
 impl Selection {
-    /// What it means at `now`.
-    pub(super) fn at(&self, now: OffsetDateTime) -> DeadLetterFilter {
+    /// What it means at `now` for who sees only this tenant's.
+    pub(in crate::operator) fn at(
+        &self,
+        now: OffsetDateTime,
+        tenant: Option<&str>,
+    ) -> DeadLetterFilter {
+        let tenant = tenant.map(str::to_owned);
         let before = |age: Duration| {
             time::Duration::try_from(age)
                 .ok()
@@ -48,10 +60,14 @@ impl Selection {
                 let mut ids = ids.clone();
                 ids.sort_unstable();
                 ids.dedup();
-                DeadLetterFilter { ids: Some(ids), ..DeadLetterFilter::default() }
+                DeadLetterFilter { ids: Some(ids), tenant, ..DeadLetterFilter::default() }
             }
             Self::Matching(filter) => DeadLetterFilter {
                 ids: None,
+                event: filter.event.map(|event| event.0),
+                group: filter.group,
+                class: filter.class.map(|class| class.as_str().to_owned()),
+                tenant,
                 source: filter.source.clone(),
                 handler: filter.handler.clone(),
                 death_reason: filter.death_reason.map(|reason| reason.as_str().to_owned()),
@@ -74,6 +90,15 @@ impl fmt::Display for Selection {
             Self::Matching(filter) => filter,
         };
         f.write_str("dead letters")?;
+        if let Some(event) = filter.event {
+            write!(f, " of event {event}")?;
+        }
+        if let Some(group) = filter.group {
+            write!(f, " of group {group}")?;
+        }
+        if let Some(class) = filter.class {
+            write!(f, " of class {class}")?;
+        }
         if let Some(source) = &filter.source {
             write!(f, " of source {source}")?;
         }
@@ -120,7 +145,7 @@ mod tests {
         let now = datetime!(2026-11-20 12:00 UTC);
         let age = Some(Duration::MAX);
         let filter = Filter { older_than: age, newer_than: age, ..Filter::default() };
-        let filter = Selection::Matching(filter).at(now);
+        let filter = Selection::Matching(filter).at(now, None);
         assert_eq!(filter.died_before, Some(OffsetDateTime::UNIX_EPOCH));
         assert_eq!(filter.died_after, Some(OffsetDateTime::UNIX_EPOCH));
     }

@@ -1,6 +1,6 @@
 //! What becomes of one delivery that an operator picked. Pure.
 
-use super::Routing;
+use crate::operator::Routing;
 use crate::store::{GATE, Locked, Resolution};
 
 /// The event type of what could not be named.
@@ -42,6 +42,11 @@ pub enum Refused {
 }
 
 impl Action {
+    /// The action of this word.
+    pub fn of(word: &str) -> Option<Self> {
+        [Self::Replay, Self::Discard].into_iter().find(|action| action.as_str() == word)
+    }
+
     /// The word in the audit log.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -108,7 +113,7 @@ mod tests {
     fn routing() -> Routing {
         let mut routing = Routing::default();
         let takers = |kind: &str| if kind == "paid" { vec!["ledger"] } else { vec![] };
-        routing.add("billing", vec!["ledger", "mail"], Arc::new(takers));
+        routing.add("billing", "default", vec!["ledger", "mail"], Arc::new(takers));
         routing
     }
 
