@@ -1,21 +1,4 @@
--- Who may operate the gateway, and what operators did to deliveries.
-
-CREATE TABLE operator_tokens (
-    id         bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    digest     bytea       NOT NULL CHECK (octet_length(digest) = 32),
-    created_at timestamptz NOT NULL,
-    created_by text        NOT NULL,
-    revoked_at timestamptz
-);
--- At most one is good.
-CREATE UNIQUE INDEX operator_tokens_good ON operator_tokens ((true)) WHERE revoked_at IS NULL;
-
-COMMENT ON TABLE  operator_tokens            IS 'Tokens of the operator listener, where the configuration names none.';
-COMMENT ON COLUMN operator_tokens.id         IS 'Identity.';
-COMMENT ON COLUMN operator_tokens.digest     IS 'SHA-256 of the token. The token itself was shown once and is nowhere.';
-COMMENT ON COLUMN operator_tokens.created_at IS 'When it was made.';
-COMMENT ON COLUMN operator_tokens.created_by IS 'Who made it.';
-COMMENT ON COLUMN operator_tokens.revoked_at IS 'Since when it is refused; null for the one that is good.';
+-- What operators did to deliveries.
 
 CREATE TABLE operator_actions (
     id          bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

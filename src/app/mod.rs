@@ -1,6 +1,12 @@
 //! From a configuration to a gateway that runs, and stops in order.
 
+mod counting;
+mod desk;
 mod error;
+mod landscape;
+mod readmit;
+mod runtime;
+mod watching;
 mod wiring;
 
 use std::net::{SocketAddr, TcpListener};
@@ -8,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
@@ -16,22 +22,25 @@ use tracing::{error, info, warn};
 use crate::alerts::{Alerter, Discord};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
-use crate::dispatch::{
-    DispatchSettings, Dispatcher, Draw, Handler, Housekeeping, RetryPolicy, TransferAges, Wakeup,
-};
-use crate::gate::Secret;
-use crate::http::{self, Apis, Console, Door, Ingest, Operator, RequestIds};
+use crate::dispatch::{Dispatcher, Draw, Handler, Housekeeping, TransferAges, Wakeup};
+use crate::http::{self, Apis, Console, Door, Ingest, Limits, Operator, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::lifecycle::Shutdown;
 use crate::objects::Objects;
-use crate::operator::{Access, AlertBook, DeadLetters, Destinations, Feed, FeedSettings};
+use crate::operator::{
+    Access, DeadLetters, Feed, FeedSettings, Groups, HeldRequests, Insight, Jobs,
+};
 use crate::providers::Services;
 use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
 
+pub use counting::Counting;
+pub use desk::{configured_destinations, document};
 pub use error::BuildError;
+pub use landscape::landscape;
+use runtime::HandlerRuntime;
 use wiring::{Wiring, bytes, decoy};
-pub use wiring::{check_sources, routing, services};
+pub use wiring::{check_sources, gates, held, routing, services};
 
 /// How often limits and metrics are tidied up.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
@@ -67,13 +76,20 @@ pub struct App {
     addresses: (SocketAddr, SocketAddr),
     dispatcher: Option<Dispatcher>,
     housekeeping: Housekeeping,
+    counting: Counting,
     alerter: Alerter,
     dead_letters: DeadLetters,
+    groups: Groups,
+    jobs: Jobs,
+    insight: Insight,
+    held: HeldRequests,
     wakeup: Wakeup,
     store: Store,
     objects: Objects,
     peers: Arc<Peers>,
+    limits: Arc<Limits>,
     door: Arc<Door>,
+    access: Arc<Access>,
     /// Ends what watches the stream.
     unwatch: CancellationToken,
     metrics: Metrics,
@@ -107,7 +123,9 @@ impl App {
         for source in config.sources.iter().filter(|source| source.entry.enabled) {
             wiring.add(config, source, parts, &services, &destinations, &mut apis)?;
         }
+        let held = wiring.held(config, &store, &parts.clock, &committed);
         let intake = Intake::new(store.clone(), batch, committed);
+        store.tallies().begin(wiring.keys());
 
         let peers = Arc::new(Peers::default());
         let stopping = Arc::new(AtomicBool::new(false));
@@ -122,9 +140,12 @@ impl App {
             tasks: tasks.clone(),
             runtime: Handle::current(),
             requests: requests(),
+            tallies: store.tallies().clone(),
+            holding: wiring::holding(config, &store, &tasks),
         };
-        let configured = config.operator_token.as_ref().map(Secret::expose);
-        let door = Arc::new(Door::new(Arc::new(Access::new(store.clone(), configured))));
+        let access =
+            Arc::new(Access::new(store.clone(), Arc::clone(&parts.clock), config.vault.clone()));
+        let door = Arc::new(Door::new(Arc::clone(&access), file.operator.failures_per_minute));
         let unwatch = CancellationToken::new();
         let feed = Feed::new(
             store.clone(),
@@ -138,12 +159,12 @@ impl App {
         );
         let dead_letters =
             DeadLetters::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
-        let names = config.destinations.iter().map(|one| one.entry.name.clone()).collect();
+        let desk = desk::Desk { config, store: &store, clock: &parts.clock };
         let console = Console {
             clock: Arc::clone(&parts.clock),
             dead_letters: dead_letters.clone(),
-            destinations: Destinations::new(store.clone(), Arc::clone(&parts.clock), names),
-            alerts: AlertBook::new(store.clone()),
+            destinations: desk.destinations(),
+            alerts: desk.alerts(),
         };
         let operator_state = Operator {
             console,
@@ -151,7 +172,14 @@ impl App {
             stopping: Arc::clone(&stopping),
             metrics: metrics.clone(),
             apis: Arc::new(apis),
+            limits: desk.limits(),
+            document: document().into(),
+            requests: desk.requests(),
+            dead_letters: dead_letters.clone(),
+            destinations: desk.destinations(),
+            alerts: desk.alerts(),
         };
+        let limits = Arc::clone(&operator_state.limits);
         let workers = file.ingest.workers.unwrap_or_else(|| {
             std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
         });
@@ -168,13 +196,16 @@ impl App {
             Dispatcher::new(
                 store.clone(),
                 wiring.table,
-                dispatch_settings(config),
+                wiring::dispatch_settings(config),
                 Arc::clone(&parts.clock),
                 wakeup.clone(),
                 Arc::clone(&parts.draw),
-                handlers.handle.clone(),
+                handlers.handle(),
             )
         });
+        let clock = Arc::clone(&parts.clock);
+        let insight = Insight::new(store.clone(), clock, landscape(config)?);
+        wiring.upkeeps.push(Arc::new(watching::Watching(insight.clone())));
         let housekeeping = Housekeeping {
             store: store.clone(),
             clock: Arc::clone(&parts.clock),
@@ -197,13 +228,20 @@ impl App {
             addresses: (ingest_address, operator_address),
             dispatcher,
             housekeeping,
+            counting: Counting { store: store.clone(), clock: Arc::clone(&parts.clock) },
             alerter,
+            jobs: Jobs::new(dead_letters.clone()),
             dead_letters,
+            groups: Groups::new(store.clone(), Arc::clone(&parts.clock)),
+            insight,
+            held,
             wakeup,
             store,
             objects: services.objects,
             peers,
+            limits,
             door,
+            access,
             unwatch,
             metrics,
             stopping,
@@ -232,6 +270,31 @@ impl App {
         &self.dead_letters
     }
 
+    /// The groups of dead letters.
+    pub fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
+    /// The jobs of operators.
+    pub fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
+    /// The refused requests that are held.
+    pub fn held(&self) -> &HeldRequests {
+        &self.held
+    }
+
+    /// Who may, at the operator listener.
+    pub fn access(&self) -> &Arc<Access> {
+        &self.access
+    }
+
+    /// What is seen of everything.
+    pub fn insight(&self) -> &Insight {
+        &self.insight
+    }
+
     /// What works on deliveries, for who wants to step it; `None` where dispatch is off.
     pub fn dispatcher(&self) -> Option<&Dispatcher> {
         self.dispatcher.as_ref()
@@ -240,6 +303,11 @@ impl App {
     /// What keeps the tables in order, for who wants to step it.
     pub fn housekeeping(&self) -> &Housekeeping {
         &self.housekeeping
+    }
+
+    /// What adds to the tallies, for who wants to step it.
+    pub fn counting(&self) -> &Counting {
+        &self.counting
     }
 
     /// What tells people, for who wants to step it.
@@ -261,14 +329,21 @@ impl App {
         self.tasks.spawn(async move { wakeup.announce(&store, &stop).await });
         let (housekeeping, stop) = (self.housekeeping.clone(), soft.clone());
         self.tasks.spawn(async move { housekeeping.run(&stop).await });
+        let (jobs, stop) = (self.jobs.clone(), soft.clone());
+        self.tasks.spawn(async move { jobs.run(&stop).await });
+        let (groups, stop) = (self.groups.clone(), soft.clone());
+        self.tasks.spawn(async move { groups.run(&stop).await });
+        let (counting, stop) = (self.counting.clone(), soft.clone());
+        self.tasks.spawn(async move { counting.run(&stop).await });
         let (alerter, stop) = (self.alerter.clone(), soft.clone());
         self.tasks.spawn(async move { alerter.run(&stop).await });
         let (peers, metrics, stop) = (self.peers.clone(), self.metrics.clone(), soft.clone());
-        let door = Arc::clone(&self.door);
+        let (door, limits) = (Arc::clone(&self.door), Arc::clone(&self.limits));
         self.tasks.spawn(async move {
             door.tidy().await;
             while stop.run_until_cancelled(tokio::time::sleep(TIDY_EVERY)).await.is_some() {
                 peers.forget();
+                limits.tidy();
                 door.tidy().await;
                 metrics.tidy();
             }
@@ -306,6 +381,7 @@ impl App {
             // The operator listener answers until the end, so that readiness can be seen.
             ingest.stop(true).await;
             self.tasks.wait().await;
+            self.counting.step().await;
             operator.stop(true).await;
             servers.wait().await;
         };
@@ -321,33 +397,6 @@ impl App {
         drop(tokio::time::timeout(Duration::from_secs(2), self.store.close()).await);
         shutdown.hard().cancel();
         drained && !ended_early
-    }
-}
-
-/// The runtime that handlers have for themselves.
-struct HandlerRuntime {
-    runtime: Option<Runtime>,
-    handle: Handle,
-}
-
-impl HandlerRuntime {
-    fn start() -> Result<Self, BuildError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name("handler")
-            .enable_all()
-            .build()
-            .map_err(BuildError::Runtime)?;
-        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
-    }
-}
-
-impl Drop for HandlerRuntime {
-    /// A runtime may not wait for its threads inside another: what still runs is left behind.
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 
@@ -375,22 +424,6 @@ pub fn channel(config: &Config) -> Result<Option<Discord>, BuildError> {
 fn discord(config: &Config, services: &Services) -> Option<Discord> {
     let webhook = config.discord.clone()?;
     Some(Discord::new(services.outbound.clone(), webhook))
-}
-
-fn dispatch_settings(config: &Config) -> DispatchSettings {
-    let dispatch = &config.file.dispatch;
-    DispatchSettings {
-        concurrency: dispatch.concurrency,
-        handler_deadline: dispatch.handler_deadline,
-        lease: dispatch.lease,
-        poll: dispatch.poll,
-        retry: RetryPolicy {
-            max_attempts: dispatch.max_attempts,
-            max_age: dispatch.max_age,
-            base: dispatch.backoff,
-            cap: dispatch.max_backoff,
-        },
-    }
 }
 
 fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BuildError> {

@@ -16,9 +16,12 @@ use super::scratch::Scratch;
 use super::{Exit, block_on};
 use crate::config::{Config, Environment, File};
 use crate::fixtures::{self, Application, Configuration, EMBEDDED, Running, Work};
+use crate::operator::{Caller, Expiry, NewApiKey, Scopes};
 
 /// How long a delivery may take until it counts as unfinished.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The file, below the demo's folder, of a key of the operator listener.
+const API_KEY: &str = "secrets/api-key";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -56,6 +59,8 @@ pub(super) fn run(environment: &Environment, args: &Args) -> anyhow::Result<Exit
         println!("{}", application.summary());
         if args.stay {
             write_down(scratch.folder(), &configuration)?;
+            let key = running.access.create_key(&Caller::local("demo"), &key()).await?;
+            write_secret(&scratch.folder().join(API_KEY), key.key.as_bytes())?;
             println!("\n{}", how_to_go_on(&running, scratch.folder()));
             a_signal().await?;
         }
@@ -69,10 +74,7 @@ fn write_down(folder: &Path, configuration: &Configuration) -> anyhow::Result<()
     let secrets = folder.join("secrets");
     fs::create_dir(&secrets)?;
     for (name, secret) in &configuration.secrets {
-        let path = secrets.join(name);
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-        file.and_then(|mut file| file.write_all(secret.as_bytes()))
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        write_secret(&secrets.join(name), secret.as_bytes())?;
     }
     fs::write(folder.join("config.toml"), Configuration::text(&secrets))?;
     let stored = folder.join("fixtures");
@@ -81,14 +83,30 @@ fn write_down(folder: &Path, configuration: &Configuration) -> anyhow::Result<()
     Ok(())
 }
 
+fn write_secret(path: &Path, secret: &[u8]) -> anyhow::Result<()> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(secret))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// A key that may everything, for as long as the demo's database is there.
+fn key() -> NewApiKey {
+    NewApiKey {
+        name: "demo".to_owned(),
+        scopes: Scopes::all(),
+        tenant: None,
+        expiry: Expiry::Never,
+    }
+}
+
 fn how_to_go_on(running: &Running, folder: &Path) -> String {
     let (ingest, operator, folder) = (running.ingest, running.operator, folder.display());
     format!(
         "The gateway stays until it is interrupted.\n\
          webhooks  http://{ingest}/hooks/{{source}}\n\
          operator  curl http://{operator}/metrics -H \"Authorization: Bearer $(cat \
-         {folder}/secrets/OPERATOR_TOKEN)\"\n\
-         watch     sealpost --config {folder}/config.toml events tail --url http://{operator}\n\
+         {folder}/{API_KEY})\"\n\
+         watch     sealpost events tail --url http://{operator} --key-file {folder}/{API_KEY}\n\
          again     sealpost --config {folder}/config.toml fixtures send {folder}/fixtures \
          --to http://{ingest} --again"
     )

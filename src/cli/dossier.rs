@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::output::{line, lines, rfc3339, table, time};
 use crate::operator::Dossier;
-use crate::store::{DeadLetter, EventPreview};
+use crate::store::{DeadLetter, EventPreview, MANY_WAITING};
 
 /// A row, for machines.
 pub(super) fn letter(letter: &DeadLetter) -> Value {
@@ -27,7 +27,17 @@ pub(super) fn letter(letter: &DeadLetter) -> Value {
         "resolved_at": letter.resolved_at.map(rfc3339),
         "lane": letter.lane,
         "waiting": letter.waiting,
+        "group": letter.group,
+        "class": letter.class,
     })
+}
+
+/// How many wait for it, for people: there may be more than are counted.
+pub(super) fn waiting(letter: &DeadLetter) -> String {
+    match letter.waiting {
+        counted @ ..=MANY_WAITING => counted.to_string(),
+        _ => format!("{MANY_WAITING}+"),
+    }
 }
 
 /// Everything, for machines.
@@ -97,7 +107,7 @@ fn embedded(bytes: &Bytes) -> Value {
 
 fn body(preview: &EventPreview) -> Value {
     let shown = &preview.event.body;
-    let (encoding, content) = match as_text(preview) {
+    let (encoding, content) = match preview.as_text() {
         Some(text) => ("text", text.to_owned()),
         None => ("hex", hex::encode(shown)),
     };
@@ -107,19 +117,6 @@ fn body(preview: &EventPreview) -> Value {
         "encoding": encoding,
         "content": content,
     })
-}
-
-/// The preview as text, if it is one; a character that the cut has halved is left out.
-fn as_text(preview: &EventPreview) -> Option<&str> {
-    let shown = &preview.event.body;
-    let is_cut = (shown.len() as u64) < preview.body_size;
-    match std::str::from_utf8(shown) {
-        Ok(text) => Some(text),
-        Err(error) if is_cut && error.error_len().is_none() => {
-            std::str::from_utf8(shown.get(..error.valid_up_to())?).ok()
-        }
-        Err(_) => None,
-    }
 }
 
 /// Everything, for people.
@@ -135,7 +132,9 @@ pub(super) fn text(dossier: &Dossier) -> String {
     page.field("handler", &delivery.handler);
     page.maybe("replay of", delivery.replay_of.map(|id| id.to_string()).as_deref());
     page.maybe("lane", delivery.lane.as_deref());
-    page.field("waiting", &delivery.waiting.to_string());
+    page.field("waiting", &waiting(delivery));
+    page.maybe("group", delivery.group.map(|id| id.to_string()).as_deref());
+    page.maybe("class", delivery.class.as_deref());
     page.field("created", &time(delivery.created_at));
     page.maybe("finished", delivery.finished_at.map(time).as_deref());
     page.maybe("error", dossier.last_error.as_deref());
@@ -240,7 +239,7 @@ impl Page {
         let shown = &preview.event.body;
         let part = if (shown.len() as u64) < preview.body_size { ", the beginning" } else { "" };
         self.heading(&format!("Body, {} bytes{part}", preview.body_size));
-        if let Some(text) = as_text(preview) {
+        if let Some(text) = preview.as_text() {
             self.0.push_str(&lines(text));
             if !text.ends_with('\n') {
                 self.0.push('\n');
@@ -298,10 +297,10 @@ mod tests {
     #[test]
     fn a_character_that_the_cut_has_halved_does_not_make_text_binary() {
         let body = "né".as_bytes();
-        assert_eq!(as_text(&preview(&body[..2], 3)), Some("n"));
-        assert_eq!(as_text(&preview(body, 3)), Some("né"));
-        assert_eq!(as_text(&preview(&body[..2], 2)), None, "whole, and not text");
-        assert_eq!(as_text(&preview(b"\xffn", 3)), None, "not halved: not text");
+        assert_eq!(preview(&body[..2], 3).as_text(), Some("n"));
+        assert_eq!(preview(body, 3).as_text(), Some("né"));
+        assert_eq!(preview(&body[..2], 2).as_text(), None, "whole, and not text");
+        assert_eq!(preview(b"\xffn", 3).as_text(), None, "not halved: not text");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `sealpost events`: watch what comes in and what becomes of it.
+//! `sealpost events`: look for events; watch what comes in and what becomes of it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
@@ -14,11 +14,11 @@ use zeroize::Zeroizing;
 use super::interrupt::a_signal;
 use super::output::{self, Format};
 use super::sse::{Message, Reader};
-use super::{Exit, UsageError, block_on, talk};
+use super::{Exit, UsageError, block_on, search, talk};
 use crate::config::{Config, Environment};
 
-/// Where the token is, if nothing else says so.
-const TOKEN: &str = "SEALPOST_OPERATOR_TOKEN";
+/// Where the API key is, if nothing else says so.
+const KEY: &str = "SEALPOST_API_KEY";
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(5);
 /// A stream that says nothing for so long is dead: it has heartbeats.
@@ -31,10 +31,16 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 pub(super) enum Command {
     /// Show events and what becomes of them, as it happens.
     ///
-    /// Goes on where it was when the connection breaks, until it is interrupted. The token is taken
-    /// from --token-file, the variable `SEALPOST_OPERATOR_TOKEN`, or the configuration. With
-    /// `--format json` it prints one JSON object a line, whose `id` is what --after takes.
+    /// Goes on where it was when the connection breaks, until it is interrupted. The API key, which
+    /// needs the scope `events:read`, is taken from --key-file or the variable `SEALPOST_API_KEY`.
+    /// With `--format json` it prints one JSON object a line, whose `id` is what --after takes.
     Tail(Tail),
+    /// Look for events, newest first; with `--format json` one JSON object a line.
+    List(search::List),
+    /// Show everything about an event but its body.
+    Show(search::Show),
+    /// Write an event's body to standard output, as it was received.
+    Body(search::Body),
 }
 
 #[derive(Debug, clap::Args)]
@@ -57,9 +63,9 @@ pub(super) struct Tail {
     /// The operator listener; by default that of the configuration.
     #[arg(long, value_name = "URL")]
     url: Option<Url>,
-    /// The file that holds the token.
+    /// The file that holds the API key.
     #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
+    key_file: Option<PathBuf>,
 }
 
 /// How a connection ended.
@@ -77,9 +83,15 @@ pub(super) fn run(
     environment: &Environment,
     command: &Command,
 ) -> anyhow::Result<Exit> {
-    let Command::Tail(args) = command;
+    let load = || Config::load(path, environment);
+    let args = match command {
+        Command::Tail(args) => args,
+        Command::List(list) => return list.run(&load()?),
+        Command::Show(show) => return show.run(&load()?),
+        Command::Body(body) => return body.run(&load()?),
+    };
     let config = Config::load_without_sources(path, environment)?;
-    let token = token(args, environment, &config)?;
+    let key = key(args, environment)?;
     let url = url(args, &config)?;
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -87,7 +99,7 @@ pub(super) fn run(
         .connect_timeout(CONNECT)
         .read_timeout(SILENCE)
         .build()?;
-    let mut watch = Watch { args, client, url, token, position: args.after.clone(), seen: false };
+    let mut watch = Watch { args, client, url, key, position: args.after.clone(), seen: false };
     block_on(async {
         tokio::select! {
             ended = watch.run() => ended,
@@ -103,7 +115,7 @@ struct Watch<'a> {
     args: &'a Tail,
     client: reqwest::Client,
     url: Url,
-    token: Zeroizing<String>,
+    key: Zeroizing<String>,
     /// After what to go on.
     position: Option<String>,
     /// Whether a connection has come about.
@@ -140,7 +152,7 @@ impl Watch<'_> {
             .client
             .get(self.url.clone())
             .header(header::ACCEPT, "text/event-stream")
-            .bearer_auth(&*self.token);
+            .bearer_auth(&*self.key);
         if let Some(position) = &self.position {
             request = request.header("last-event-id", position);
         }
@@ -256,22 +268,17 @@ fn cause(error: &reqwest::Error) -> String {
     error.to_string()
 }
 
-fn token(
-    args: &Tail,
-    environment: &Environment,
-    config: &Config,
-) -> anyhow::Result<Zeroizing<String>> {
-    if let Some(path) = &args.token_file {
+fn key(args: &Tail, environment: &Environment) -> anyhow::Result<Zeroizing<String>> {
+    if let Some(path) = &args.key_file {
         let text = std::fs::read_to_string(path).map(Zeroizing::new);
         let text = text.with_context(|| format!("cannot read {}", path.display()))?;
         return Ok(Zeroizing::new(text.trim().to_owned()));
     }
-    let configured = config.operator_token.as_ref();
-    let configured = configured.and_then(|token| std::str::from_utf8(token.expose()).ok());
-    let token = environment.get(TOKEN).or(configured).ok_or(UsageError(
-        "which token? set SEALPOST_OPERATOR_TOKEN, or name a file by --token-file",
+    let key = environment.get(KEY).ok_or(UsageError(
+        "which key? set SEALPOST_API_KEY, or name a file by --key-file \
+         (`sealpost api-keys create` makes one)",
     ))?;
-    Ok(Zeroizing::new(token.to_owned()))
+    Ok(Zeroizing::new(key.to_owned()))
 }
 
 /// The stream's address, with what is asked for.

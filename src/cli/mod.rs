@@ -2,7 +2,9 @@
 //! is one of [`Exit`].
 
 mod alerts;
+mod api_keys;
 mod apify;
+mod capture;
 mod check;
 mod database;
 mod dead_letters;
@@ -10,15 +12,24 @@ mod demo;
 mod destinations;
 mod docora;
 mod dossier;
+mod event_page;
 mod events;
+mod explain;
 mod fixtures;
+mod held;
+mod insight;
 mod interrupt;
+mod jobs;
+mod manual;
 mod migrate;
-mod operator;
 mod output;
+mod overview;
 mod scratch;
+mod search;
 mod serve;
+mod sources;
 mod sse;
+mod transfers;
 mod vault;
 
 use std::path::PathBuf;
@@ -27,6 +38,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, Environment};
+use crate::operator::{Caller, OperatorError};
 use crate::store::{OpenError, StoreError};
 use crate::vault::VaultError;
 
@@ -49,6 +61,15 @@ enum Command {
     Migrate,
     /// Check the configuration and say what it comes to.
     Check,
+    /// Say why a recorded request is refused.
+    ///
+    /// Tells a wrong key from a body that was changed on its way, a signature that is too old or
+    /// written in another way, and a secret that is retired or used in another form. Never shows
+    /// the signature that would be right. Ends with 0 where the request holds, with 1 where not.
+    Explain(explain::Args),
+    /// Look at refused requests that are held, and verify them again.
+    #[command(subcommand)]
+    Held(held::Command),
     /// Play stored webhooks.
     #[command(subcommand)]
     Fixtures(fixtures::Command),
@@ -57,6 +78,9 @@ enum Command {
     /// Look at dead letters, and deal with them.
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
+    /// Look at jobs, which replay or discard many, and cancel them.
+    #[command(subcommand)]
+    Jobs(jobs::Command),
     /// Look at what people are told, and try whether they can be.
     #[command(subcommand)]
     Alerts(alerts::Command),
@@ -69,15 +93,29 @@ enum Command {
     /// Look at the destinations, and hold them back or let them go on.
     #[command(subcommand)]
     Destinations(destinations::Command),
-    /// Watch what comes in and what becomes of it.
+    /// Say whether anything is wrong, and how every source stands.
+    Overview(overview::Args),
+    /// Look for events, and watch what comes in and what becomes of it.
     #[command(subcommand)]
     Events(events::Command),
-    /// Who may call the operator listener.
+    /// Look at payloads that come in chunks.
     #[command(subcommand)]
-    Operator(operator::Command),
+    Transfers(transfers::Command),
+    /// Look at sources and the use of their secrets.
+    #[command(subcommand)]
+    Sources(sources::Command),
+    /// The keys that machines show to the operator listener.
+    #[command(subcommand)]
+    ApiKeys(api_keys::Command),
+    /// Print the description of the operator's API, as `OpenAPI` 3.1.
+    Openapi,
     /// What the application does when it starts a run at Apify.
     #[command(subcommand)]
     Apify(apify::Command),
+    /// Print what a shell reads to complete commands.
+    Completions(manual::Completions),
+    /// Write the manual: a page for every command.
+    Man(manual::Man),
 }
 
 /// How a command ended.
@@ -129,8 +167,13 @@ impl Cli {
             Command::Fixtures(command) => {
                 fixtures::run(&self.config, &Environment::of_process(), command)
             }
+            Command::Explain(args) => {
+                explain::run(&self.config()?, &Environment::of_process(), args)
+            }
+            Command::Held(command) => held::run(&self.config()?, command),
             Command::Demo(args) => demo::run(&Environment::of_process(), args),
             Command::DeadLetters(command) => dead_letters::run(&self.config()?, command),
+            Command::Jobs(command) => jobs::run(&self.config()?, command),
             Command::Alerts(command) => alerts::run(&self.config()?, command),
             Command::Vault(vault::Command::Key) => vault::key(),
             Command::Vault(vault::Command::Rotate(rotate)) => rotate.run(&self.config()?),
@@ -139,8 +182,17 @@ impl Cli {
             Command::Events(command) => {
                 events::run(&self.config, &Environment::of_process(), command)
             }
-            Command::Operator(command) => operator::run(&self.config, command),
+            Command::ApiKeys(command) => api_keys::run(&self.config, command),
+            Command::Overview(args) => overview::run(&self.config()?, args),
+            Command::Transfers(command) => transfers::run(&self.config()?, command),
+            Command::Sources(command) => sources::run(&self.config()?, command),
+            Command::Openapi => {
+                output::print(&crate::app::document())?;
+                Ok(Exit::Ok)
+            }
             Command::Apify(command) => apify::run(&self.config()?, command),
+            Command::Completions(args) => manual::completions(args),
+            Command::Man(args) => manual::man(args),
         }
     }
 
@@ -167,12 +219,35 @@ fn complain(error: &anyhow::Error) {
     for cause in error.chain().skip(1) {
         eprintln!("  caused by: {cause}");
     }
+    if let Some(hint) = error.chain().find_map(hint) {
+        eprintln!("hint: {hint}");
+    }
+}
+
+/// What to do about an error that does not say so itself.
+fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    if let Some(ConfigError::Read { .. }) = cause.downcast_ref() {
+        return Some("name the file with --config");
+    }
+    match cause.downcast_ref() {
+        Some(OperatorError::NotFound(_)) => Some("the commands named `list` show what there is"),
+        Some(OperatorError::Vault(VaultError::WrongKey { .. })) => {
+            Some("put the master key that sealed it into SEALPOST_MASTER_KEY_OLD")
+        }
+        _ => None,
+    }
 }
 
 /// A word beside the data, for people.
 #[expect(clippy::print_stderr, reason = "the command line talks on standard error")]
 fn talk(text: &str) {
     eprintln!("{text}");
+}
+
+/// A word in the place of the last one, on a terminal.
+#[expect(clippy::print_stderr, reason = "the command line talks on standard error")]
+fn talk_over(text: &str) {
+    eprint!("\r{text}\u{1b}[K");
 }
 
 /// Who acts, for the audit log: as they say, else as the environment or the account says.
@@ -186,8 +261,20 @@ fn actor(named: Option<&str>) -> Result<String, UsageError> {
     named.ok_or(UsageError("who are you? say so with --actor"))
 }
 
+/// Who acts: whoever runs the command line beside the database may do everything.
+fn caller(named: Option<&str>) -> Result<Caller, UsageError> {
+    Ok(Caller::local(actor(named)?))
+}
+
 fn exit_of(error: &anyhow::Error) -> Exit {
     for cause in error.chain() {
+        match cause.downcast_ref() {
+            Some(OperatorError::NotFound(_)) => return Exit::NothingMatched,
+            Some(OperatorError::Invalid(_) | OperatorError::Vault(VaultError::NoKey)) => {
+                return Exit::Usage;
+            }
+            _ => {}
+        }
         if cause.is::<ConfigError>()
             || cause.is::<crate::app::BuildError>()
             || cause.is::<crate::fixtures::SourceError>()
@@ -195,6 +282,11 @@ fn exit_of(error: &anyhow::Error) -> Exit {
             || matches!(cause.downcast_ref(), Some(VaultError::NoKey))
         {
             return Exit::Usage;
+        }
+        match cause.downcast_ref() {
+            Some(OperatorError::NotFound(_)) => return Exit::NothingMatched,
+            Some(OperatorError::Invalid(_)) => return Exit::Usage,
+            _ => {}
         }
         if cause.is::<OpenError>()
             || cause.is::<StoreError>()

@@ -4,12 +4,10 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info};
 
 use super::{Exit, block_on, database};
-use crate::app::{self, App, Parts};
-use crate::clock::{Clock, SystemClock};
+use crate::app::{App, Parts};
 use crate::config::Config;
 use crate::lifecycle::Shutdown;
-use crate::operator;
-use crate::store::{Store, StoreError, Target};
+use crate::store::{Store, StoreError};
 use crate::telemetry;
 use crate::vault::Vault;
 
@@ -30,7 +28,6 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
         } else {
             database.target.migrate().await?;
         }
-        announce_token(config, &database.target).await?;
         let app = App::build(config, database.target.clone(), &Parts::default())?;
         check_vault(app.store(), &config.vault).await?;
         let (ingest, operator) = app.addresses();
@@ -54,21 +51,6 @@ async fn check_vault(store: &Store, vault: &Vault) -> Result<(), StoreError> {
                 "credentials are sealed with a master key that is not configured"
             );
         }
-    }
-    Ok(())
-}
-
-/// Where no token is configured, makes one for the operator listener at the first start, and shows
-/// it this once: not by way of the log, which is kept.
-async fn announce_token(config: &Config, target: &Target) -> anyhow::Result<()> {
-    if config.operator_token.is_some() {
-        return Ok(());
-    }
-    let store = app::open_store(config, target.clone());
-    let made = operator::first_token(&store, SystemClock.now()).await;
-    store.close().await;
-    if let Some(token) = made? {
-        super::talk(&format!("operator token, shown only now: {}", *token));
     }
     Ok(())
 }

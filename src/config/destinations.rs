@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Environment, File, SecretRef, is_source_name};
 use crate::gate::Secret;
 
 /// One destination.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct DestinationEntry {
     /// Its name, as in `sealpost destinations pause NAME`. Never changed once used.
@@ -51,7 +51,7 @@ pub struct DestinationEntry {
 }
 
 /// How requests are signed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SignForm {
     /// As Standard Webhooks says.

@@ -1,21 +1,22 @@
 //! The file's shape: every section and key, with its default.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use ipnet::IpNet;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::destinations::DestinationEntry;
 use super::outbound::Outbound;
-use super::source::{SecretRef, SourceEntry};
+use super::source::{LimitEntry, SecretRef, SourceEntry};
 use crate::alerts::Severity;
 use crate::telemetry::LogFormat;
 
 /// The whole file.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct File {
     /// The listener for webhooks.
@@ -36,6 +37,8 @@ pub struct File {
     pub objects: Objects,
     /// What is remembered of what was seen.
     pub keys: Keys,
+    /// Refused requests that are held.
+    pub held: Held,
     /// Telling people.
     pub alerts: Alerts,
     /// The log.
@@ -47,7 +50,7 @@ pub struct File {
 }
 
 /// The listener for webhooks.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Ingest {
     /// Where it listens.
@@ -72,20 +75,24 @@ impl Default for Ingest {
 }
 
 /// The listener for operators.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Operator {
     /// Where it listens.
     pub listen: SocketAddr,
     /// Whether it may listen on an address that other machines reach.
     pub allow_remote: bool,
-    /// The token that it asks for; without one the gateway makes one.
-    pub token: Option<SecretRef>,
     /// How many may watch the stream at a time.
     pub stream_clients: usize,
     /// The longest silence of the stream.
     #[serde(with = "humantime_serde")]
     pub heartbeat: Duration,
+    /// How many requests a caller may send that change nothing.
+    pub reads: LimitEntry,
+    /// How many requests a caller may send that change something.
+    pub changes: LimitEntry,
+    /// How often in a minute one address may come without a good key.
+    pub failures_per_minute: NonZeroU32,
 }
 
 impl Default for Operator {
@@ -93,15 +100,17 @@ impl Default for Operator {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
             allow_remote: false,
-            token: None,
             stream_clients: 32,
             heartbeat: Duration::from_secs(15),
+            reads: LimitEntry::of(50, 200),
+            changes: LimitEntry::of(5, 20),
+            failures_per_minute: NonZeroU32::MIN.saturating_add(19),
         }
     }
 }
 
 /// The database.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Database {
     /// Where it is. Without it `DATABASE_URL` counts, and without that the gateway runs its own.
@@ -137,7 +146,7 @@ impl Default for Database {
 }
 
 /// The `PostgreSQL` that the gateway runs itself.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Postgres {
     /// The managed cluster.
@@ -145,7 +154,7 @@ pub struct Postgres {
 }
 
 /// The managed cluster.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Managed {
     /// Its data directory.
@@ -163,7 +172,7 @@ impl Default for Managed {
 }
 
 /// Handing events to handlers.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Dispatch {
     /// Whether this gateway does it; another on the same database may.
@@ -209,7 +218,7 @@ impl Default for Dispatch {
 }
 
 /// Payloads that come in chunks.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Transfers {
     /// The most chunks of one transfer.
@@ -242,7 +251,7 @@ impl Default for Transfers {
 }
 
 /// Where handlers keep what is too large for a row.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Objects {
     /// The folder.
@@ -258,7 +267,7 @@ impl Default for Objects {
 }
 
 /// A bucket that is reached as S3.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct S3Entry {
     /// The bucket.
@@ -279,7 +288,7 @@ fn default_region() -> String {
 }
 
 /// What is remembered of what was seen.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Keys {
     /// For how long. Longer than any sender's retries.
@@ -293,8 +302,24 @@ impl Default for Keys {
     }
 }
 
+/// Refused requests that are held, for sources with `hold_refused`.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Held {
+    /// The most requests of one source.
+    pub max_rows: u32,
+    /// The most bytes of one source, sealed.
+    pub max_bytes: ByteSize,
+}
+
+impl Default for Held {
+    fn default() -> Self {
+        Self { max_rows: 1000, max_bytes: ByteSize::mib(16) }
+    }
+}
+
 /// Telling people.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Alerts {
     /// The address of a Discord channel's webhook; without one, alerts are only kept.
@@ -313,7 +338,7 @@ impl Default for Alerts {
 }
 
 /// The log.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
     /// JSON for machines, text for people.

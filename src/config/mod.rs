@@ -8,6 +8,7 @@ mod file;
 mod objects;
 mod outbound;
 mod reference;
+mod settings;
 mod source;
 
 use std::collections::HashSet;
@@ -16,8 +17,8 @@ use std::path::{Path, PathBuf};
 pub use destinations::{DestinationConfig, DestinationEntry, SignForm};
 pub use env::Environment;
 pub use file::{
-    Alerts, Database, Dispatch, File, Ingest, Keys, Log, Managed, Objects, Operator, Postgres,
-    S3Entry, Transfers,
+    Alerts, Database, Dispatch, File, Held, Ingest, Keys, Log, Managed, Objects, Operator,
+    Postgres, S3Entry, Transfers,
 };
 pub use outbound::Outbound;
 pub use source::{DeadHead, LimitEntry, SecretRef, SourceEntry};
@@ -43,8 +44,6 @@ pub struct Config {
     pub discord: Option<Webhook>,
     /// The master keys for what is sealed in the database.
     pub vault: Vault,
-    /// The token of the operator listener; `None` where the gateway makes one.
-    pub operator_token: Option<Secret>,
     /// Where the database is; `None` for the managed cluster.
     pub database_url: Option<String>,
     /// The managed cluster.
@@ -60,6 +59,8 @@ pub struct SourceConfig {
     pub entry: SourceEntry,
     /// Its secrets, in configured order.
     pub secrets: Vec<Secret>,
+    /// Those that it had once, which only explain.
+    pub retired: Vec<Secret>,
     /// Its further secret.
     pub token: Option<Secret>,
 }
@@ -118,7 +119,6 @@ impl Config {
         let mut file =
             File { source: Vec::new(), destination: Vec::new(), ..read(path, &text, environment)? };
         file.objects = Objects::default();
-        file.operator.token.take_if(|token| token.resolve(environment).is_err());
         file.alerts.discord = None;
         Self::resolve(file, environment)
     }
@@ -153,25 +153,25 @@ impl Config {
             };
             let secrets: Vec<Secret> =
                 entry.secrets.iter().filter_map(|reference| secret(reference, "secret")).collect();
+            let retired = entry.retired.iter();
+            let retired =
+                retired.filter_map(|reference| secret(reference, "retired secret")).collect();
             let token = entry.token.as_ref().and_then(|reference| secret(reference, "token"));
             if secrets.len() == entry.secrets.len()
                 && let Err(error) = KeyRing::new(secrets.clone())
             {
                 wrong.push(format!("source `{name}`: secrets {error}"));
             }
-            sources.push(SourceConfig { entry: entry.clone(), secrets, token });
+            sources.push(SourceConfig { entry: entry.clone(), secrets, retired, token });
         }
         let discord = file.alerts.discord.as_ref().and_then(|discord| {
             reference::discord(discord, environment).map_err(|why| wrong.push(why)).ok()
         });
         let vault = reference::vault(environment, &mut wrong);
         let destinations = destinations::resolve(&file, environment, &mut wrong);
-        let operator_token = file.operator.token.as_ref().and_then(|reference| {
-            let token = reference.resolve(environment).and_then(header_safe);
-            token.map_err(|why| wrong.push(format!("operator.token {why}"))).ok()
-        });
         let objects = objects::place(&file.objects, environment, &mut wrong);
         check::check(&file, &mut wrong);
+        check::holding(&file, &vault, &mut wrong);
         if !wrong.is_empty() {
             return Err(ConfigError::Invalid(wrong));
         }
@@ -187,17 +187,7 @@ impl Config {
             .url
             .clone()
             .or_else(|| environment.get("DATABASE_URL").map(str::to_owned));
-        Ok(Self {
-            file,
-            sources,
-            destinations,
-            discord,
-            vault,
-            operator_token,
-            database_url,
-            managed,
-            objects,
-        })
+        Ok(Self { file, sources, destinations, discord, vault, database_url, managed, objects })
     }
 }
 
@@ -217,8 +207,25 @@ fn read(path: &Path, text: &str, environment: &Environment) -> Result<File, Conf
         .map_err(|error: toml::de::Error| parse(format!("with SEALPOST_ variables: {error}")))
 }
 
+impl std::str::FromStr for SecretRef {
+    type Err = String;
+
+    /// As `env:NAME` or `file:PATH`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            Some(("env", name)) => Ok(Self { env: Some(name.to_owned()), file: None }),
+            Some(("file", path)) => Ok(Self { env: None, file: Some(path.into()) }),
+            _ => Err("a secret is named as `env:NAME` or `file:PATH`".to_owned()),
+        }
+    }
+}
+
 impl SecretRef {
-    fn resolve(&self, environment: &Environment) -> Result<Secret, String> {
+    /// The secret that it refers to.
+    ///
+    /// # Errors
+    /// Where it was looked for, and why what is there is none.
+    pub fn resolve(&self, environment: &Environment) -> Result<Secret, String> {
         let (bytes, place) = self.read(environment)?;
         Secret::new(bytes.as_slice()).map_err(|error: WeakSecret| format!("in {place} {error}"))
     }
@@ -252,15 +259,6 @@ impl SecretRef {
             }
             _ => Err("must name either `env` or `file`".to_owned()),
         }
-    }
-}
-
-/// A token is sent in a header.
-fn header_safe(token: Secret) -> Result<Secret, String> {
-    if token.expose().iter().all(u8::is_ascii_graphic) {
-        Ok(token)
-    } else {
-        Err("must be of visible ASCII characters, without blanks".to_owned())
     }
 }
 

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// One source.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceEntry {
     /// Its name, as in `/hooks/{name}`.
@@ -23,6 +23,13 @@ pub struct SourceEntry {
     pub enabled: bool,
     /// One to three secrets, any of which may have signed.
     pub secrets: Vec<SecretRef>,
+    /// Secrets that it had once: they never verify, they only explain why a request is refused.
+    #[serde(default)]
+    pub retired: Vec<SecretRef>,
+    /// For how long a refused request that carries a signature is held, to be explained and
+    /// verified again; by default none is.
+    #[serde(default, with = "humantime_serde")]
+    pub hold_refused: Option<Duration>,
     /// A further secret, for providers that want one.
     pub token: Option<SecretRef>,
     /// Other paths that lead to it.
@@ -51,7 +58,7 @@ pub struct SourceEntry {
 }
 
 /// Where a secret is: exactly one of these. Never the secret itself.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SecretRef {
     /// In this variable.
@@ -61,7 +68,7 @@ pub struct SecretRef {
 }
 
 /// How many authentic requests a source may send.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitEntry {
     /// On average.
@@ -70,15 +77,22 @@ pub struct LimitEntry {
     pub burst: NonZeroU32,
 }
 
+impl LimitEntry {
+    /// One of as many; at least one of each.
+    pub(super) fn of(per_second: u32, burst: u32) -> Self {
+        let count = |count: u32| NonZeroU32::MIN.saturating_add(count.saturating_sub(1));
+        Self { per_second: count(per_second), burst: count(burst) }
+    }
+}
+
 impl Default for LimitEntry {
     fn default() -> Self {
-        let per_second = NonZeroU32::MIN.saturating_add(99);
-        Self { per_second, burst: NonZeroU32::MIN.saturating_add(999) }
+        Self::of(100, 1_000)
     }
 }
 
 /// What a dead letter does to the deliveries behind it in its lane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeadHead {
     /// Nothing: they go on.

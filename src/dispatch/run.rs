@@ -12,7 +12,7 @@ use tracing::{Instrument, error, info, info_span, warn};
 use super::{Attempt, Decision, Draw, Failure, HandlerTable, RetryPolicy, SETTLE_WITHIN, in_time};
 use crate::clock::SharedClock;
 use crate::store::{
-    DeathReason, EffectError, Effects, Lease, Outcome, Setback, Store, StoreError, Verdict,
+    DeathReason, EffectError, Effects, Lease, Outcome, Setback, Store, StoreError, Tallied, Verdict,
 };
 
 /// Runs attempts.
@@ -118,6 +118,10 @@ impl Runner {
         let duration_ms = (self.clock.now() - started_at).whole_milliseconds();
         info!(outcome = outcome.as_str(), duration_ms, "delivery done");
         count(lease, outcome.as_str());
+        self.tally(
+            lease,
+            if outcome == Outcome::Ignored { Tallied::Ignored } else { Tallied::Handled },
+        );
     }
 
     async fn fail(&self, lease: &Lease, started_at: OffsetDateTime, failure: &Failure) {
@@ -143,14 +147,17 @@ impl Runner {
                 Decision::Retry(delay) => {
                     warn!(error = text, retry_in_ms = delay.as_millis(), "attempt failed");
                     count(lease, "retry");
+                    self.tally(lease, Tallied::Retry);
                 }
                 Decision::Hold(_) => {
                     warn!(error = text, "attempt failed, and does not count: held back");
                     count(lease, "held");
+                    self.tally(lease, Tallied::Held);
                 }
                 Decision::Bury(reason) => {
                     error!(error = text, reason = reason.as_str(), "delivery is a dead letter");
                     count(lease, "dead");
+                    self.tally(lease, Tallied::Dead);
                 }
             },
             Err(error) => self.not_settled(lease, &error),
@@ -185,6 +192,10 @@ impl Runner {
         let held = self.store.held_attempts(lease).await?;
         let attempt = lease.attempt.saturating_sub(held);
         Ok(self.retry.decide(attempt, Duration::ZERO, failure, draw))
+    }
+
+    fn tally(&self, lease: &Lease, what: Tallied) {
+        self.store.tallies().of(&lease.source).count(what);
     }
 
     #[expect(clippy::unused_self, reason = "reads as the other ends of an attempt do")]

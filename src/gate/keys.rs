@@ -1,6 +1,8 @@
 //! Secrets, the ring of a source's secrets, and the proof that only a ring can make.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
@@ -208,6 +210,8 @@ struct Key {
     mac: Hmac<Sha256>,
     secret: Secret,
     fingerprint: Fingerprint,
+    /// How often it has proved something: shared by every copy of the ring.
+    uses: Arc<AtomicU64>,
 }
 
 impl fmt::Debug for Key {
@@ -227,9 +231,25 @@ impl KeyRing {
         }
         let keys = secrets
             .into_iter()
-            .map(|secret| Key { mac: secret.mac(), fingerprint: secret.fingerprint(), secret })
+            .map(|secret| Key {
+                mac: secret.mac(),
+                fingerprint: secret.fingerprint(),
+                secret,
+                uses: Arc::default(),
+            })
             .collect();
         Ok(Self { keys })
+    }
+
+    /// How often each secret has proved something since the ring was made. Operators see by it
+    /// which one a sender uses.
+    pub fn uses(&self) -> impl Iterator<Item = (Fingerprint, u64)> {
+        self.keys.iter().map(|key| (key.fingerprint, key.uses.load(Ordering::Relaxed)))
+    }
+
+    /// The secrets, in configured order.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.keys.iter().map(|key| &key.secret)
     }
 
     /// Proves that one of the secrets made one of `candidates` over `transcript`. The MAC runs
@@ -274,6 +294,7 @@ impl KeyRing {
     }
 
     fn proof(strength: Strength, key: &Key, covered: Vec<&'static str>) -> Proof {
+        key.uses.fetch_add(1, Ordering::Relaxed);
         Proof {
             strength,
             secret: key.fingerprint,

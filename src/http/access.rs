@@ -1,9 +1,13 @@
-//! The operator listener's door: every call but the two of health has to show the token. What there
+//! The operator listener's door: every call but the two of health has to show an API key. What there
 //! is, and what there is not, is answered alike to whoever has none.
+//!
+//! Whoever is let in is in the request's extensions, as a [`Caller`], for `By` in `caller.rs`.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -12,31 +16,31 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, web};
 use governor::clock::Clock;
 use governor::{DefaultKeyedRateLimiter, Quota};
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::denial::Denial;
 use crate::intake::Peer;
-use crate::operator::{Access, Caller};
-use crate::store::TokenDigest;
+use crate::operator::{Access, Caller, ShownKey};
 
-/// What may be called without a token: a load balancer has none.
+/// What may be called without a key: a load balancer has none.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
-/// Failures that one peer may have in a minute. A good token is not limited by them: addresses are
-/// shared.
-const FAILURES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(20).unwrap();
 
 /// The door.
 #[derive(Debug)]
 pub struct Door {
     access: Arc<Access>,
     failures: DefaultKeyedRateLimiter<Peer>,
+    /// Peers that have failed too often, and until when they have to wait.
+    waiting: Mutex<HashMap<Peer, Instant>>,
 }
 
 impl Door {
-    /// A door that lets in who `access` knows.
-    pub fn new(access: Arc<Access>) -> Self {
-        let failures = DefaultKeyedRateLimiter::keyed(Quota::per_minute(FAILURES_PER_MINUTE));
-        Self { access, failures }
+    /// A door that lets in who `access` knows. A good key is not limited by the failures that a peer
+    /// may have: addresses are shared.
+    pub fn new(access: Arc<Access>, failures_per_minute: NonZeroU32) -> Self {
+        let failures = DefaultKeyedRateLimiter::keyed(Quota::per_minute(failures_per_minute));
+        Self { access, failures, waiting: Mutex::default() }
     }
 
     /// Who is known.
@@ -44,30 +48,44 @@ impl Door {
         &self.access
     }
 
-    /// Forgets peers that have behaved for a while, and learns which token is good: one that is
+    /// Forgets peers that have behaved for a while, and learns which keys are good: one that is
     /// known gets in however often its peer has failed. To be called now and then.
     pub async fn tidy(&self) {
         self.failures.retain_recent();
         self.failures.shrink_to_fit();
-        self.access.refresh().await;
+        self.waiting().retain(|_, until| *until > Instant::now());
+        self.access.tidy().await;
     }
 
-    /// Cheap first: a token that was good when we asked last, then the peer's failures, and only
-    /// then the database, which may know a newer one.
-    async fn check(&self, token: Option<&TokenDigest>, peer: Option<IpAddr>) -> Result<(), Denial> {
-        let seems_good = token.is_some_and(|token| self.access.seems_good(token));
-        if !seems_good {
-            let peer = Peer::from(peer.unwrap_or(IpAddr::from([0, 0, 0, 0])));
-            if let Err(until) = self.failures.check_key(&peer) {
-                let wait = until.wait_time_from(self.failures.clock().now());
-                return Err(Denial::TooManyFailures { after: wait.as_secs().max(1) });
+    /// Cheap first: a key that was good when we asked last, then whether the peer has to wait, and
+    /// only then the database, which may know a newer one. What is good is no failure.
+    async fn check(&self, key: Option<&ShownKey>, peer: Option<IpAddr>) -> Result<Caller, Denial> {
+        let peer = Peer::from(peer.unwrap_or(IpAddr::from([0, 0, 0, 0])));
+        if !key.is_some_and(|key| self.access.seems_good(key)) {
+            let until = self.waiting().get(&peer).copied();
+            let wait = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if let Some(wait) = wait.filter(|wait| !wait.is_zero()) {
+                return Err(too_many(wait));
             }
         }
-        match token {
-            Some(token) if self.access.is_good(token).await => Ok(()),
-            _ => Err(Denial::NoToken),
+        if let Some(key) = key
+            && let Some(caller) = self.access.caller_of(key).await
+        {
+            return Ok(caller);
         }
+        let Err(until) = self.failures.check_key(&peer) else { return Err(Denial::NoKey) };
+        let wait = until.wait_time_from(self.failures.clock().now());
+        self.waiting().insert(peer, Instant::now() + wait);
+        Err(too_many(wait))
     }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<Peer, Instant>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn too_many(wait: Duration) -> Denial {
+    Denial::TooManyFailures { after: wait.as_secs().max(1) }
 }
 
 /// Lets a request in, or answers it.
@@ -79,20 +97,20 @@ pub(super) async fn guard(
         return Ok(next.call(request).await?.map_into_left_body());
     }
     let Some(door) = request.app_data::<web::Data<Door>>().cloned() else {
-        return Ok(request.into_response(Denial::NoToken.respond()).map_into_right_body());
+        return Ok(request.into_response(Denial::NoKey.respond()).map_into_right_body());
     };
     let peer = request.peer_addr().map(|address| address.ip());
-    let token = token_of(request.request());
-    match door.check(token.as_ref(), peer).await {
-        Ok(()) => {
-            request.extensions_mut().insert(Caller::local("operator token"));
+    let key = key_of(request.request());
+    match door.check(key.as_ref(), peer).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
             Ok(next.call(request).await?.map_into_left_body())
         }
         Err(denial) => {
             warn!(
                 event = "operator.denied",
                 reason = denial.reason(),
-                presented = token.is_some(),
+                key = key.as_ref().map(ShownKey::id),
                 peer = peer.map(tracing::field::display),
             );
             metrics::counter!("sealpost_operator_denied_total", "reason" => denial.reason())
@@ -102,10 +120,10 @@ pub(super) async fn guard(
     }
 }
 
-/// The digest of the token that a request shows: one header, `Bearer` and a word.
-pub(super) fn token_of(request: &HttpRequest) -> Option<TokenDigest> {
+/// The key that a request shows: one header, `Bearer` and a word.
+pub(super) fn key_of(request: &HttpRequest) -> Option<ShownKey> {
     let mut headers = request.headers().get_all(header::AUTHORIZATION);
     let (value, None) = (headers.next()?.as_bytes(), headers.next()) else { return None };
-    let (scheme, token) = value.split_at_checked(b"Bearer ".len())?;
-    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| TokenDigest::of(token.trim_ascii()))
+    let (scheme, key) = value.split_at_checked(b"Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| ShownKey::read(key.trim_ascii())).flatten()
 }

@@ -2,43 +2,48 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
-use serde_json::json;
+use serde::Serialize;
+use uuid::Uuid;
 
 use crate::intake::Receipt;
-use crate::store::Committed;
+use crate::store::{Committed, EventId};
+
+/// The body of an answer.
+#[derive(Serialize)]
+struct Body {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chunk: Option<Progress>,
+    id: Uuid,
+    status: &'static str,
+}
+
+/// How far a transfer is.
+#[derive(Serialize)]
+struct Progress {
+    have: u32,
+    total: u32,
+}
 
 /// 202 for what is new, 200 for what was seen before.
 pub(super) fn of_receipt(receipt: Committed<Receipt>, request_id: &str) -> HttpResponse {
-    let mut replayed = false;
+    let body = |status, EventId(id)| Body { chunk: None, id, status };
+    let accepted = HttpResponse::Accepted;
     let (mut response, body) = match receipt.into_inner() {
-        Receipt::Accepted(id) => {
-            (HttpResponse::Accepted(), json!({ "status": "accepted", "id": id.to_string() }))
+        Receipt::Accepted(id) => (accepted(), body("accepted", id)),
+        Receipt::Duplicate(id) => (HttpResponse::Ok(), body("duplicate", id)),
+        Receipt::Quarantined(id, _) => (accepted(), body("quarantined", id)),
+        Receipt::Chunk { event, have, total } => {
+            let chunk = Some(Progress { have, total });
+            (accepted(), Body { chunk, ..body("accepted", event) })
         }
-        Receipt::Duplicate(id) => {
-            (HttpResponse::Ok(), json!({ "status": "duplicate", "id": id.to_string() }))
-        }
-        Receipt::Quarantined(id, _) => {
-            (HttpResponse::Accepted(), json!({ "status": "quarantined", "id": id.to_string() }))
-        }
-        Receipt::Chunk { event, have, total } => (
-            HttpResponse::Accepted(),
-            json!({
-                "status": "accepted",
-                "id": event.to_string(),
-                "chunk": { "have": have, "total": total },
-            }),
-        ),
         Receipt::Replayed { event, quarantined } => {
-            replayed = true;
-            let status = if quarantined { "quarantined" } else { "accepted" };
-            (HttpResponse::Accepted(), json!({ "status": status, "id": event.to_string() }))
+            let mut response = accepted();
+            response.insert_header(("idempotency-replayed", "true"));
+            (response, body(if quarantined { "quarantined" } else { "accepted" }, event))
         }
     };
-    if replayed {
-        response.insert_header(("idempotency-replayed", "true"));
-    }
     response
         .insert_header(("x-request-id", request_id))
         .insert_header((header::CONTENT_TYPE, "application/json"))
-        .body(body.to_string())
+        .body(serde_json::to_vec(&body).unwrap_or_default())
 }

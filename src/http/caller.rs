@@ -17,6 +17,6 @@ impl FromRequest for By {
     type Future = Ready<Result<Self, Denial>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(request.extensions().get::<Caller>().cloned().map(Self).ok_or(Denial::NoToken))
+        ready(request.extensions().get::<Caller>().cloned().map(Self).ok_or(Denial::NoKey))
     }
 }

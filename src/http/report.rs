@@ -9,11 +9,13 @@ use tracing::{info, warn};
 use super::problem::Problem;
 use crate::gate::Quarantine;
 use crate::intake::{Receipt, Source};
+use crate::store::{Tallied, Tallies};
 
 /// What is said about a request when it is over. Never its body, signature, query or headers.
-pub(super) struct Report {
+pub(super) struct Report<'a> {
     request_id: String,
     began: OffsetDateTime,
+    tallies: &'a Tallies,
     source: Option<(Arc<str>, &'static str)>,
     /// Whose request it is.
     pub(super) peer: Option<IpAddr>,
@@ -21,9 +23,10 @@ pub(super) struct Report {
     pub(super) size_bytes: usize,
 }
 
-impl Report {
-    pub(super) fn begin(request_id: &str, began: OffsetDateTime) -> Self {
-        Self { request_id: request_id.to_owned(), began, source: None, peer: None, size_bytes: 0 }
+impl<'a> Report<'a> {
+    pub(super) fn begin(request_id: &str, began: OffsetDateTime, tallies: &'a Tallies) -> Self {
+        let request_id = request_id.to_owned();
+        Self { request_id, began, tallies, source: None, peer: None, size_bytes: 0 }
     }
 
     pub(super) fn source(&mut self, source: &Source) {
@@ -52,6 +55,14 @@ impl Report {
             duration_ms = self.milliseconds(now),
         );
         self.count(outcome, reason, now);
+        let tally = self.tallies.of(self.source_name());
+        tally.count(match receipt {
+            Receipt::Accepted(_) => Tallied::Accepted,
+            Receipt::Duplicate(_) | Receipt::Replayed { .. } => Tallied::Duplicate,
+            Receipt::Quarantined(..) => Tallied::Quarantined,
+            Receipt::Chunk { .. } => Tallied::Chunk,
+        });
+        tally.acknowledge(now - self.began);
     }
 
     pub(super) fn rejected(&self, problem: Problem, reason: &'static str, now: OffsetDateTime) {
@@ -67,6 +78,7 @@ impl Report {
             duration_ms = self.milliseconds(now),
         );
         self.count("rejected", reason, now);
+        self.tallies.of(self.source_name()).refuse(reason);
     }
 
     fn count(&self, outcome: &'static str, reason: &'static str, now: OffsetDateTime) {

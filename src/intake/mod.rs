@@ -116,13 +116,14 @@ impl Intake {
     ) -> Result<Committed<Receipt>, Rejection> {
         let verified = match raw.verify(&source.gate, now.unix_timestamp()) {
             Ok(verified) => verified,
-            Err(Refusal::Late(late)) => self.admit_late(source, *late, now).await?,
+            Err(Refusal::Late(late)) => Box::pin(self.admit_late(source, *late, now)).await?,
             Err(refusal) => return Err(Rejection::Refused(refusal)),
         };
         source.rate.take().map_err(Rejection::RateLimited)?;
+        // What is rare is boxed: the future of every request is as large as its largest part.
         match source.gate.provider.name_event(&verified) {
             Named::Event(envelope) => self.event(source, &verified, envelope, now).await,
-            Named::Chunk(chunk) => self.chunk(source, &verified, &chunk, now).await,
+            Named::Chunk(chunk) => Box::pin(self.chunk(source, &verified, &chunk, now)).await,
             Named::Quarantined(useless) => self.quarantine(source, &verified, useless, now).await,
         }
     }
@@ -212,8 +213,8 @@ impl Intake {
         };
         let request = KeyDigest::of_request(&source.tenant, &source.name, &request_key);
         let _claim = InProgress::claim(&self.in_progress, request)?;
-        let keyed = self.store.record_keyed(&new, request, verified.body_digest()).await;
-        let keyed = keyed.map_err(|error| not_stored(&error))?;
+        let keyed = self.store.record_keyed(&new, request, verified.body_digest());
+        let keyed = Box::pin(keyed).await.map_err(|error| not_stored(&error))?;
         if *keyed.get() == Keyed::KeyReused {
             return Err(Rejection::KeyReused);
         }

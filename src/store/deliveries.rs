@@ -8,7 +8,9 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::destinations::TO;
-use super::{DeathReason, EffectError, Effects, EventId, Outcome, Store, StoreError, Tx, bounded};
+use super::{
+    DeathReason, EffectError, Effects, EventId, Outcome, Store, StoreError, Tallied, Tx, bounded,
+};
 
 /// The right to work on a delivery, for a while.
 #[derive(Debug, Clone)]
@@ -238,6 +240,7 @@ impl Store {
         buried.sort_unstable_by(|a, b| (&a.source, &a.handler).cmp(&(&b.source, &b.handler)));
         for dead in &buried {
             tx.alert_of_death(&dead.source, &dead.handler, DeathReason::Exhausted, LOST).await?;
+            self.tallies.of(&dead.source).count(Tallied::Dead);
         }
         Ok(tx.commit((lease, buried.len() as u64)).await?.into_inner())
     }

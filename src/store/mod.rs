@@ -7,7 +7,9 @@
 //!   a *dead letter*. A replay is a new delivery.
 //! - An *attempt* is what happened one time.
 //! - A *transfer* is a payload that comes in chunks and is not whole yet.
+//! - A *held request* is one that was refused, sealed, for its operator to look at.
 //! - An *alert* is what people are to be told.
+//! - A *tally* is how much came in and what became of it, counted as it goes through.
 //!
 //! [`Committed`] is made only here, after a commit: it is what an answer of 2xx is made from.
 //!
@@ -20,6 +22,8 @@ use std::time::Duration;
 use sqlx::postgres::{PgListener, PgPool};
 
 mod alerts;
+mod api_keys;
+mod api_requests;
 mod audit;
 mod breaker;
 mod chunks;
@@ -33,39 +37,66 @@ mod effects;
 mod error;
 mod events;
 mod fate;
+mod fresh;
+mod groups;
+mod held;
 mod idempotency;
 mod inspect;
+mod jobs;
+mod neighbours;
+mod people;
 mod reason;
 mod record;
 mod recorder;
 mod registry;
+mod search;
+mod sessions;
 mod stream;
 mod sweep;
+mod tallies;
 mod token;
+mod transfers;
 mod tx;
+mod waiting;
 
-pub use alerts::{Alert, AlertBatch, KeptAlert, PendingAlert, Recovery, Severity, UnknownSeverity};
-pub use audit::AuditEntry;
+pub use alerts::{
+    Alert, AlertBatch, AlertFilter, KeptAlert, PendingAlert, Recovery, Severity, UnknownSeverity,
+};
+pub use api_keys::KeptKey;
+pub use api_requests::{Claim, Named};
+pub use audit::{AuditEntry, AuditFilter, AuditMore, Hash, KeptEntry};
 pub use chunks::{Added, ChunkQuota, NewChunk};
 pub use claim_to::{Claimed, Reach};
 pub use connect::{OpenError, PoolSettings, Target};
 pub use credentials::Credential;
-pub use dead_letters::{DeadLetter, DeadLetterFilter, Locked, Page, Resolution};
+pub use dead_letters::{
+    DeadLetter, DeadLetterFilter, Locked, MANY_WAITING, Order, Page, Resolution,
+};
 pub use deliveries::{Lease, Verdict};
 pub use destinations::{DestinationState, Fault, Setback, Standing, Switch, TO};
 pub use effects::{EffectError, Effects, Outcome, Write};
 pub use error::StoreError;
 pub use events::{EventId, StoredEvent};
 pub use fate::Fate;
+pub use groups::{GroupFilter, GroupPlace, GroupRow, Growth, Ungrouped};
+pub use held::{HeldBounds, HeldFilter, HeldRequest, NewHeld};
 pub use idempotency::Keyed;
 pub use inspect::{EventPreview, PastAttempt};
+pub use jobs::{Advance, JobFates, JobLease, JobRow, NewJob};
+pub use neighbours::{LANE_REACH, LaneMates};
+pub use people::{KeptLink, KeptPerson, NewLink, NewPerson};
 pub use reason::DeathReason;
 pub use record::{GATE, KeyDigest, NewEvent, Plan, Recorded};
 pub use recorder::Recorder;
 pub use registry::Registry;
+pub use search::{DeliveryCounts, EventFilter, EventRow, Found, IdRange, SEARCHED_BYTES};
+pub use sessions::{Attempt, KeptSession, NewSession};
 pub use stream::{BadPosition, Change, Changes, Deed, Horizon, Position, What};
-pub use token::{NewToken, TokenDigest};
+pub use tallies::{ACKNOWLEDGED_WITHIN, Counted, SecretUsage, Span, Tallied, Tallies, Tally};
+pub use token::TokenDigest;
+pub use transfers::{LateTransfers, TransferState};
 pub use tx::{Committed, Tx};
+pub use waiting::{LOOKED_AT, Waiting};
 
 /// The channel on which gateways tell each other that there is work.
 const CHANNEL: &str = "sealpost_deliveries";
@@ -83,6 +114,7 @@ pub struct Store {
     pools: PoolSettings,
     commit_deadline: Duration,
     key_retention: time::Duration,
+    tallies: Tallies,
 }
 
 impl Store {
@@ -99,7 +131,13 @@ impl Store {
             pools: settings,
             commit_deadline: settings.statement + Duration::from_millis(500),
             key_retention: key_retention.try_into().unwrap_or(time::Duration::MAX),
+            tallies: Tallies::default(),
         }
+    }
+
+    /// What this process counts.
+    pub fn tallies(&self) -> &Tallies {
+        &self.tallies
     }
 
     /// Begins a transaction for an operator or for preparing data.

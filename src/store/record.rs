@@ -201,27 +201,27 @@ pub(super) async fn insert(
 }
 
 /// The events of a group, by column.
-struct Columns<'a> {
-    ids: Vec<Uuid>,
-    keys: Vec<&'a [u8]>,
-    tenants: Vec<&'a str>,
-    sources: Vec<&'a str>,
-    providers: Vec<&'a str>,
-    kinds: Vec<&'a str>,
-    actions: Vec<Option<&'a str>>,
-    strengths: Vec<&'a str>,
-    lates: Vec<bool>,
-    secrets: Vec<&'a str>,
-    skews: Vec<Option<i64>>,
-    received: Vec<OffsetDateTime>,
-    occurred: Vec<Option<OffsetDateTime>>,
-    headers: Vec<Vec<u8>>,
-    claims: Vec<Option<&'a [u8]>>,
-    bodies: Vec<&'a [u8]>,
+pub(super) struct Columns<'a> {
+    pub(super) ids: Vec<Uuid>,
+    pub(super) keys: Vec<&'a [u8]>,
+    pub(super) tenants: Vec<&'a str>,
+    pub(super) sources: Vec<&'a str>,
+    pub(super) providers: Vec<&'a str>,
+    pub(super) kinds: Vec<&'a str>,
+    pub(super) actions: Vec<Option<&'a str>>,
+    pub(super) strengths: Vec<&'a str>,
+    pub(super) lates: Vec<bool>,
+    pub(super) secrets: Vec<&'a str>,
+    pub(super) skews: Vec<Option<i64>>,
+    pub(super) received: Vec<OffsetDateTime>,
+    pub(super) occurred: Vec<Option<OffsetDateTime>>,
+    pub(super) headers: Vec<Vec<u8>>,
+    pub(super) claims: Vec<Option<&'a [u8]>>,
+    pub(super) bodies: Vec<&'a [u8]>,
 }
 
 impl<'a> Columns<'a> {
-    fn of(group: &[&'a NewEvent]) -> Self {
+    pub(super) fn of(group: &[&'a NewEvent]) -> Self {
         fn column<'a, T>(group: &[&'a NewEvent], of: impl Fn(&'a StoredEvent) -> T) -> Vec<T> {
             group.iter().map(|new| of(&new.event)).collect()
         }
@@ -260,7 +260,7 @@ pub(super) struct Planned<'a> {
 }
 
 impl<'a> Planned<'a> {
-    fn of(group: &[&'a NewEvent]) -> Self {
+    pub(super) fn of(group: &[&'a NewEvent]) -> Self {
         let mut planned = Self::default();
         for new in group {
             planned.push(&new.event, new.lane.as_ref(), &new.plan);

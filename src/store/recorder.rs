@@ -7,6 +7,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection};
 use tokio::time::Instant;
 
 use super::connect::{RESTED, alive};
+use super::fresh::insert_fresh;
 use super::record::insert;
 use super::{Committed, NewEvent, Recorded, Store, StoreError};
 
@@ -16,12 +17,14 @@ use super::{Committed, NewEvent, Recorded, Store, StoreError};
 pub struct Recorder {
     store: Store,
     connection: Option<(PgConnection, Instant)>,
+    /// Whether the last group held nothing that was seen before: the next is likely to be alike.
+    all_new: bool,
 }
 
 impl Store {
     /// A recorder, with no connection yet.
     pub fn recorder(&self) -> Recorder {
-        Recorder { store: self.clone(), connection: None }
+        Recorder { store: self.clone(), connection: None, all_new: true }
     }
 }
 
@@ -45,7 +48,7 @@ impl Recorder {
             },
             None => self.connect().await?,
         };
-        let inserting = insert(&mut connection, group, self.store.key_retention);
+        let inserting = self.insert(&mut connection, group);
         let recorded = tokio::time::timeout_at(ends, inserting)
             .await
             .unwrap_or_else(|_| Err(StoreError::timed_out()));
@@ -54,6 +57,20 @@ impl Recorder {
             self.connection = Some((connection, Instant::now()));
         }
         Ok(Committed::by_statement(recorded?))
+    }
+
+    async fn insert(
+        &mut self,
+        connection: &mut PgConnection,
+        group: &[&NewEvent],
+    ) -> Result<Vec<Recorded>, StoreError> {
+        let retention = self.store.key_retention;
+        if self.all_new && insert_fresh(connection, group, retention).await? {
+            return Ok(vec![Recorded::Fresh; group.len()]);
+        }
+        let recorded = insert(connection, group, retention).await?;
+        self.all_new = recorded.iter().all(|recorded| *recorded == Recorded::Fresh);
+        Ok(recorded)
     }
 
     /// Ends the connection.
@@ -65,7 +82,10 @@ impl Recorder {
     }
 
     async fn connect(&self) -> Result<PgConnection, StoreError> {
-        let options = self.store.target.bounded("ingest", self.store.pools);
+        // What is looked up here is looked up by its key, however small a table seems to a planner
+        // that knew it empty: a plan that is kept would read all of it, ever more slowly.
+        let by_key = [("enable_seqscan", "off"), ("enable_bitmapscan", "off")];
+        let options = self.store.target.bounded("ingest", self.store.pools).options(by_key);
         tokio::time::timeout(self.store.pools.acquire, options.connect())
             .await
             .map_err(|_| StoreError::timed_out())?

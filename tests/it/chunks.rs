@@ -23,7 +23,7 @@ const MIXED: Fate = Fate::Quarantined("chunk_mixed");
 
 /// A file that is sent in chunks.
 #[derive(Clone)]
-struct Transfer {
+pub(crate) struct Transfer {
     id: String,
     repository: &'static str,
     path: String,
@@ -34,7 +34,7 @@ struct Transfer {
 
 impl Transfer {
     /// A file of its own.
-    fn of(total: usize) -> Self {
+    pub(crate) fn of(total: usize) -> Self {
         let number = unique();
         // No slice ends where a group of four characters does.
         let bytes = noise(total * 50 + 11, number);
@@ -84,7 +84,7 @@ impl Transfer {
         })
     }
 
-    async fn send(&self, gateway: &Gateway, index: usize) -> Answer {
+    pub(crate) async fn send(&self, gateway: &Gateway, index: usize) -> Answer {
         post(gateway, &self.chunk(index)).await
     }
 }

@@ -27,10 +27,13 @@
 )]
 #![allow(dead_code, reason = "the harness offers more than any one test takes")]
 
+mod access;
 mod alerts;
+mod api;
 mod apify;
 mod architecture;
 mod bot;
+mod capture;
 mod chunks;
 mod cli;
 mod config;
@@ -39,10 +42,13 @@ mod destinations;
 mod dispatch;
 mod docora;
 mod docora_registry;
+mod explain;
 mod external;
 mod faults;
 mod fixtures;
 mod harness;
+mod held;
+mod insight;
 mod managed_postgres;
 mod migrating;
 mod operator;

@@ -37,7 +37,7 @@ impl FromRequest for Stage {
     type Future = Ready<Result<Self, Denial>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(of_request(request).ok_or(Denial::NoToken))
+        ready(of_request(request).ok_or(Denial::NoKey))
     }
 }
 
@@ -108,7 +108,7 @@ pub(super) fn malformed(request: &HttpRequest) -> actix_web::Error {
     let invalid = OperatorError::Invalid("the address or the form cannot be read".to_owned());
     let answer = match of_request(request) {
         Some(stage) => stage.trouble(&invalid),
-        None => Denial::NoToken.respond(),
+        None => Denial::NoKey.respond(),
     };
     InternalError::from_response(invalid, answer).into()
 }

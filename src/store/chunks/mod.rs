@@ -15,7 +15,9 @@ use self::statements::{
     Transfer, close, count, digests, is_full, join, keep, keep_joined_text, lock_subject,
     objection, open, plan_whole, repeated, supersede,
 };
-use super::{Committed, DeathReason, EventId, GATE, KeyDigest, Plan, Store, StoreError, Tx};
+use super::{
+    Committed, DeathReason, EventId, GATE, KeyDigest, Plan, Store, StoreError, Tallied, Tx,
+};
 use crate::gate::{Chunk, EventKey, Quarantine, Strength};
 
 /// The longest time that joining, decoding and writing a whole may take. Its senders wait 30 s.
@@ -192,6 +194,7 @@ impl Store {
         )
         .execute(tx.connection())
         .await?;
+        tx.tally(&row.source, Tallied::Expired, 1, now).await?;
         Ok(tx.commit(Some(EventId(row.event_id))).await?.into_inner())
     }
 

@@ -85,6 +85,8 @@ pub struct Change {
     pub at: OffsetDateTime,
     /// What happened.
     pub what: What,
+    /// To whom the source belongs; `None` when the event is not there any more.
+    pub tenant: Option<String>,
     /// The event's source.
     pub source: String,
     /// The event type; `None` when the event is not there any more.
@@ -145,7 +147,7 @@ impl Store {
             WITH horizon AS MATERIALIZED (
                 SELECT pg_snapshot_xmin(pg_current_snapshot()) AS xmin
             ), arrivals AS MATERIALIZED (
-                SELECT xact, id, received_at, source, kind FROM events
+                SELECT xact, id, received_at, tenant, source, kind FROM events
                  WHERE (xact, id) > ($1::text::xid8, $2::uuid)
                    AND xact < (SELECT xmin FROM horizon)
                  ORDER BY xact, id LIMIT $6
@@ -172,6 +174,7 @@ impl Store {
                    m.a AS "a!", m.b AS "b!",
                    COALESCE(v.received_at, t.finished_at, o.at) AS "at!",
                    COALESCE(t.result, o.action) AS word,
+                   COALESCE(v.tenant, e.tenant) AS tenant,
                    COALESCE(v.source, d.source) AS source, COALESCE(v.kind, e.kind) AS kind,
                    COALESCE(v.id, d.event_id) AS event_id,
                    COALESCE(d.id, g.id) AS delivery_id, COALESCE(d.handler, g.handler) AS handler,
@@ -193,7 +196,7 @@ impl Store {
               LEFT JOIN LATERAL (
                     SELECT id, handler, death_reason, last_error FROM deliveries
                      WHERE event_id = v.id AND handler = $7 AND triggered_by = 'arrival') g ON true
-              LEFT JOIN LATERAL (SELECT kind FROM events WHERE id = d.event_id) e ON true
+              LEFT JOIN LATERAL (SELECT tenant, kind FROM events WHERE id = d.event_id) e ON true
              ORDER BY m.xact, m.place, m.uuid, m.a, m.b
             "#,
             after.xact.to_string(),
@@ -220,6 +223,7 @@ impl Store {
                 position,
                 at: row.at,
                 what: what.ok_or_else(|| position.inconsistent("result"))?,
+                tenant: row.tenant,
                 source,
                 kind: row.kind,
                 event: EventId(event),

@@ -3,20 +3,20 @@
 use reqwest::header::{ACCEPT, HeaderMap};
 
 use super::{Fragile, HOSTILE, PAGES, gateway};
-use crate::harness::{Answer, Gateway, OPERATOR_TOKEN};
+use crate::harness::{API_KEY, Answer, Gateway};
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
                       connect-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; \
                       frame-ancestors 'none'; require-trusted-types-for 'script'";
 
 async fn page(gateway: &Gateway, path: &str) -> Answer {
-    let request = gateway.client().get(gateway.operator_url(path)).bearer_auth(OPERATOR_TOKEN);
+    let request = gateway.client().get(gateway.operator_url(path)).bearer_auth(API_KEY);
     let request = request.header(ACCEPT, "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8");
     Answer::of(request.send().await.expect("an answer")).await
 }
 
 async fn post(gateway: &Gateway, path: &str, headers: &[(&str, &str)], form: &str) -> Answer {
-    let mut request = gateway.client().post(gateway.operator_url(path)).bearer_auth(OPERATOR_TOKEN);
+    let mut request = gateway.client().post(gateway.operator_url(path)).bearer_auth(API_KEY);
     request = request.header("content-type", "application/x-www-form-urlencoded");
     for (name, value) in headers {
         request = request.header(*name, *value);

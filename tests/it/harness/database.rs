@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sealpost::postgres::{self, Cluster, Settings};
 use sealpost::store::Target;
+use sha2::{Digest, Sha256};
 use sqlx::AssertSqlSafe;
 
-use super::sql;
+use super::{API_KEY, sql};
 
 const TEMPLATE: &str = "template_of_tests";
 
@@ -94,6 +95,13 @@ fn start() -> (Cluster, Target) {
         let template = target.with_database(TEMPLATE);
         template.create_if_missing().await.expect("the template");
         template.migrate().await.expect("the migrations");
+        let digest = hex::encode(Sha256::digest(API_KEY));
+        let id = &API_KEY[4..20];
+        let key = format!(
+            "INSERT INTO api_keys (id, digest, name, scopes, created_at, created_by)
+             VALUES ('{id}', '\\x{digest}', 'test', '{{admin}}', '2026-11-20Z', 'harness')"
+        );
+        sql::execute(&template, &key).await;
     });
     (cluster, target)
 }

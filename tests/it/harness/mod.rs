@@ -11,14 +11,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sealpost::alerts::Alerter;
-use sealpost::app::{App, Parts};
+use sealpost::app::{App, Counting, Parts};
 use sealpost::clock::{Clock, ManualClock};
 use sealpost::config::{Config, Environment};
 use sealpost::dispatch::{Dispatcher, Handler, Housekeeping};
 use sealpost::gate::Secret;
 use sealpost::lifecycle::Shutdown;
 use sealpost::objects::{Objects, Place};
-use sealpost::operator::DeadLetters;
+use sealpost::operator::{
+    Access, Caller, DeadLetters, Expiry, Groups, HeldRequests, Insight, Jobs, NewApiKey, Scope,
+};
 use sealpost::providers::{self, Draft};
 use sealpost::store::{Store, Target};
 use serde_json::Value;
@@ -28,8 +30,8 @@ use time::macros::datetime;
 /// When every test begins.
 pub(crate) const START: OffsetDateTime = datetime!(2026-11-20 12:00:00 UTC);
 
-/// The token of the operator listener.
-pub(crate) const OPERATOR_TOKEN: &str = "operator-token-0123456789abcdef";
+/// A key of the operator listener that may everything. It is in the database of every test.
+pub(crate) const API_KEY: &str = "slp_0123456789abcdef_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 
 /// The secrets of the sources in `config.toml` beside this file.
 pub(crate) const SECRETS: &[(&str, &str)] = &[
@@ -41,8 +43,14 @@ pub(crate) const SECRETS: &[(&str, &str)] = &[
     ("BOT_SECRET", "bot-secret-0123456789abcdefgh"),
     ("BOT_TOKEN", "bot-token-0123456789abcdefghi"),
     ("APP_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
-    ("OPERATOR_TOKEN", OPERATOR_TOKEN),
+    ("RETIRED_SECRET", RETIRED_SECRET),
 ];
+
+/// The master key of every gateway.
+pub(crate) const MASTER_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
+/// A secret that sources had once.
+pub(crate) const RETIRED_SECRET: &str = "retired-secret-0123456789abcd";
 
 /// What a gateway is started with.
 pub(crate) struct Builder {
@@ -68,7 +76,13 @@ pub(crate) struct Gateway {
     dispatcher: Dispatcher,
     housekeeping: Housekeeping,
     alerter: Alerter,
+    counting: Counting,
     desk: DeadLetters,
+    groups: Groups,
+    jobs: Jobs,
+    insight: Insight,
+    held: HeldRequests,
+    access: Arc<Access>,
     shutdown: Shutdown,
     client: reqwest::Client,
     unfinished: bool,
@@ -169,6 +183,10 @@ impl Builder {
         let (store, housekeeping) = (app.store().clone(), app.housekeeping().clone());
         let objects = app.objects().clone();
         let (desk, alerter) = (app.dead_letters().clone(), app.alerter().clone());
+        let (groups, jobs) = (app.groups().clone(), app.jobs().clone());
+        let (counting, insight) = (app.counting().clone(), app.insight().clone());
+        let held = app.held().clone();
+        let access = Arc::clone(app.access());
         let dispatcher = app.dispatcher().expect("dispatch is on").clone();
         let shutdown = Shutdown::default();
         if self.running {
@@ -193,7 +211,13 @@ impl Builder {
             dispatcher,
             housekeeping,
             alerter,
+            counting,
             desk,
+            groups,
+            jobs,
+            insight,
+            held,
+            access,
             shutdown,
             client,
             unfinished,
@@ -302,7 +326,7 @@ impl Gateway {
 
     /// Gets a path of the operator listener, with the token.
     pub(crate) async fn operator(&self, path: &str) -> Answer {
-        let request = self.client.get(self.operator_url(path)).bearer_auth(OPERATOR_TOKEN);
+        let request = self.client.get(self.operator_url(path)).bearer_auth(API_KEY);
         Answer::of(request.send().await.expect("an answer")).await
     }
 
@@ -312,7 +336,7 @@ impl Gateway {
 
     /// Posts a call to a path of the operator listener.
     pub(crate) async fn call(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let request = self.client.post(self.operator_url(path)).bearer_auth(OPERATOR_TOKEN);
+        let request = self.client.post(self.operator_url(path)).bearer_auth(API_KEY);
         let mut request = request.body(body.to_owned());
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -330,6 +354,11 @@ impl Gateway {
 
     pub(crate) fn client(&self) -> &reqwest::Client {
         &self.client
+    }
+
+    /// The present time, in seconds since 1970.
+    pub(crate) fn clock_seconds(&self) -> i64 {
+        self.clock.now().unix_timestamp()
     }
 
     pub(crate) fn clock(&self) -> &ManualClock {
@@ -360,8 +389,40 @@ impl Gateway {
         &self.alerter
     }
 
+    pub(crate) fn insight(&self) -> &Insight {
+        &self.insight
+    }
+
     pub(crate) fn desk(&self) -> &DeadLetters {
         &self.desk
+    }
+
+    pub(crate) fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
+    pub(crate) fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
+    pub(crate) fn held(&self) -> &HeldRequests {
+        &self.held
+    }
+
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// A new key of the operator listener.
+    pub(crate) async fn key(&self, name: &str, scopes: &[Scope], tenant: Option<&str>) -> String {
+        let new = NewApiKey {
+            name: name.to_owned(),
+            scopes: scopes.iter().copied().collect(),
+            tenant: tenant.map(str::to_owned),
+            expiry: Expiry::default(),
+        };
+        let made = self.access.create_key(&Caller::local("harness"), &new).await;
+        made.expect("a key").key.to_string()
     }
 
     /// Works until nothing is due.
@@ -390,6 +451,11 @@ impl Gateway {
     pub(crate) async fn tidy(&self) {
         self.housekeeping.step().await.expect("the database is there");
         self.housekeeping.let_providers().await;
+    }
+
+    /// Adds what was counted to the tallies.
+    pub(crate) async fn count_up(&self) {
+        self.counting.step().await;
     }
 
     /// Every row of a table.
@@ -485,7 +551,8 @@ fn load(text: &str) -> Config {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("config.toml");
     std::fs::write(&path, text).expect("a file");
-    let environment: Environment = SECRETS.iter().copied().collect();
+    let key = [("SEALPOST_MASTER_KEY", MASTER_KEY)];
+    let environment: Environment = SECRETS.iter().copied().chain(key).collect();
     let mut config = Config::load(&path, &environment).expect("a configuration");
     config.objects = Place::Memory;
     config

@@ -3,13 +3,14 @@
 //! statements.
 
 use sealpost::clock::{Clock, SystemClock};
+use sealpost::operator::Scope;
 use sealpost::store::Target;
 use serde_json::{Value, json};
 
 use super::{HELIX, LOOPBACK, blocks, configuration, payload, send, sha, text_file};
 use crate::cli::Program;
 use crate::harness::web::{Reply, Web};
-use crate::harness::{Gateway, OPERATOR_TOKEN, database, sql};
+use crate::harness::{Gateway, database, sql};
 use crate::receive::unique;
 
 const CARDS: &str = "repo_000000000000000000000001";
@@ -263,6 +264,7 @@ async fn helix_finds_a_cards_images_what_went_wrong_and_when_to_look() {
     assert_eq!(repository["sync_error_message"], "fatal: Authentication failed");
 
     let stream = HELIX.split("watches `GET ").nth(1).unwrap().split('`').next().unwrap();
-    let request = gateway.client().get(gateway.operator_url(stream)).bearer_auth(OPERATOR_TOKEN);
+    let key = gateway.key("helix", &[Scope::EventsRead], None).await;
+    let request = gateway.client().get(gateway.operator_url(stream)).bearer_auth(key);
     assert_eq!(request.send().await.unwrap().status(), 200, "{stream}");
 }

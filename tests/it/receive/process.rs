@@ -12,7 +12,7 @@ use sealpost::config::{Config, Environment};
 use sealpost::providers::{self, Draft};
 use serde_json::Value;
 
-use crate::harness::{OPERATOR_TOKEN, SECRETS, database};
+use crate::harness::{API_KEY, SECRETS, database};
 
 /// A gateway in a process of its own. It is killed when this is dropped.
 pub(crate) struct Process {
@@ -117,7 +117,7 @@ impl Process {
     /// The counters of requests, by their labels.
     pub(crate) async fn counters(&self) -> HashMap<String, u64> {
         let page = self.client.get(format!("{}/metrics", self.operator));
-        let page = page.bearer_auth(OPERATOR_TOKEN).send().await.expect("a page");
+        let page = page.bearer_auth(API_KEY).send().await.expect("a page");
         let page = page.text().await.expect("a text");
         let lines = page.lines().filter(|line| line.starts_with("sealpost_ingest_total{"));
         lines

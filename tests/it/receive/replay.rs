@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use sealpost::clock::Clock;
 use sealpost::dispatch::{Attempt, Failure, Handler};
-use sealpost::store::{DeathReason, Effects, StoredEvent};
+use sealpost::gate::EventKey;
+use sealpost::store::{DeathReason, Effects, KeyDigest, StoredEvent};
 use serde_json::json;
 
 use super::raw::{Wire, request};
 use super::{Bench, Fate, card, event, value, with};
-use crate::harness::Gateway;
+use crate::harness::{Gateway, sql};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_fifty_identical_requests_at_once_one_is_the_event() {
@@ -52,6 +53,43 @@ async fn of_fifty_identical_requests_at_once_one_is_the_event() {
         assert_eq!(gateway.count(&query).await, 1);
     }
     assert_eq!(gateway.count("SELECT sum(seen_count)::bigint FROM event_keys").await, 100);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_another_gateway_commits_while_the_group_waits_for_it_is_a_repetition() {
+    let gateway = Gateway::builder().leaves_work().start().await;
+    let taken = event();
+    let body = taken.to_string();
+    let id = EventKey::Signed(taken["id"].as_str().unwrap().into());
+    let key = hex::encode(KeyDigest::of("default", "billing", &id).as_bytes());
+    let first = "01890000-0000-7000-8000-000000000001";
+    let mut other = sql::connect(gateway.target()).await;
+    sql::run(&mut other, "BEGIN").await;
+    let taken = format!(
+        "INSERT INTO event_keys (key, event_id, last_seen_at, expires_at)
+         VALUES (decode('{key}', 'hex'), '{first}', now(), now() + interval '1 day')"
+    );
+    sql::run(&mut other, &taken).await;
+
+    let (answer, ()) = tokio::join!(gateway.send("billing", None, body.as_bytes()), async {
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+                        WHERE wait_event = 'transactionid' AND datname = current_database()";
+        while gateway.count(waiting).await == 0 {
+            tokio::task::yield_now().await;
+        }
+        sql::run(&mut other, "COMMIT").await;
+    });
+    assert_eq!((answer.what(), answer.id()), ("duplicate", first));
+    assert_eq!(gateway.count("SELECT count(*) FROM events").await, 0);
+    assert_eq!(gateway.count("SELECT seen_count::bigint FROM event_keys").await, 2);
+    // After a repetition, and after what is new again, by either statement.
+    let new = [event().to_string(), event().to_string(), event().to_string()];
+    for (number, expected) in [(0, "accepted"), (1, "accepted"), (1, "duplicate"), (2, "accepted")]
+    {
+        assert_eq!(gateway.send("billing", None, new[number].as_bytes()).await.what(), expected);
+    }
+    assert_eq!(gateway.count("SELECT count(*) FROM events").await, 3);
+    assert_eq!(gateway.count("SELECT count(*) FROM deliveries").await, 3);
 }
 
 #[tokio::test]

@@ -1,7 +1,6 @@
 //! The stream of changes, over real sockets: complete, in order, and resumable, whoever writes,
 //! whoever is slow, and whichever connection breaks.
 
-mod access;
 mod order;
 mod tail;
 
@@ -11,7 +10,7 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Gateway, OPERATOR_TOKEN};
+use crate::harness::{API_KEY, Answer, Gateway};
 use crate::receive::unique;
 
 const PATH: &str = "/api/v1/stream";
@@ -130,7 +129,7 @@ impl Watcher {
 
 async fn ask(gateway: &Gateway, query: &str, last: Option<&str>) -> reqwest::Response {
     let url = gateway.operator_url(&format!("{PATH}{query}"));
-    let mut request = gateway.client().get(url).bearer_auth(OPERATOR_TOKEN);
+    let mut request = gateway.client().get(url).bearer_auth(API_KEY);
     if let Some(last) = last {
         request = request.header("last-event-id", last);
     }

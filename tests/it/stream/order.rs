@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use sealpost::operator::{Action, Mandate, Selection};
+use sealpost::operator::{Action, Caller};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
@@ -15,7 +15,7 @@ use super::{
     Message, PATH, Seen, Watcher, ask, assert_no_repetition, everything, insert, refused, send,
     text,
 };
-use crate::harness::{Builder, Gateway, OPERATOR_TOKEN, sql};
+use crate::harness::{API_KEY, Builder, Gateway, sql};
 use crate::receive::{file_event, unique};
 
 /// A heartbeat each second, so that nobody waits long for one.
@@ -53,12 +53,9 @@ async fn an_event_is_told_from_its_arrival_to_what_an_operator_did() {
     let delivery = last.data["delivery"].as_i64().unwrap();
     for action in [Action::Replay, Action::Discard] {
         let id = if action == Action::Replay { delivery } else { delivery + 2 };
-        let mandate = Mandate { actor: "ada".into(), reason: "mended".into() };
-        let selection = Selection::Ids(vec![id]);
-        let mut run = gateway.desk().run(action, &selection, mandate, false).await.unwrap();
-        while let Some(batch) = run.next().await.unwrap() {
-            assert_eq!(batch.refused, []);
-        }
+        let caller = Caller::local("ada");
+        let batch = gateway.desk().act(&caller, action, id, "mended", false).await.unwrap();
+        assert_eq!(batch.refused, []);
         gateway.run_until_idle().await;
     }
     let seen = watcher.take(3).await;
@@ -314,7 +311,7 @@ async fn a_client_that_takes_nothing_gives_up_its_seat_and_loses_nothing_when_it
     let address = url.trim_start_matches("http://").parse().unwrap();
     let mut slow = socket.connect(address).await.unwrap();
     let request = format!(
-        "GET {PATH}?after=start HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {OPERATOR_TOKEN}\r\n\
+        "GET {PATH}?after=start HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {API_KEY}\r\n\
          connection: close\r\n\r\n"
     );
     slow.write_all(request.as_bytes()).await.unwrap();

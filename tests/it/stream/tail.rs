@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
 use super::{PATIENCE, everything, send, text};
-use crate::harness::{Builder, Gateway, OPERATOR_TOKEN};
+use crate::harness::{API_KEY, Builder, Gateway};
 
 struct Tail {
     child: Child,
@@ -25,7 +25,7 @@ impl Tail {
             .args(["events", "tail", "--url", &gateway.operator_url("")])
             .args(arguments)
             .env_clear()
-            .env("SEALPOST_OPERATOR_TOKEN", token)
+            .env("SEALPOST_API_KEY", token)
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -61,7 +61,7 @@ async fn changes_are_shown_as_lines_until_it_is_interrupted() {
     let gateway = Gateway::start().await;
     let id = send(&gateway).await;
     gateway.run_until_idle().await;
-    let mut tail = Tail::start(&gateway, OPERATOR_TOKEN, &["--after", "start"]);
+    let mut tail = Tail::start(&gateway, API_KEY, &["--after", "start"]);
     let arrived = tail.line().await;
     let words: Vec<&str> = arrived.split_whitespace().collect();
     assert_eq!(words[0], "2026-11-20", "{arrived}");
@@ -78,10 +78,10 @@ async fn changes_are_shown_as_lines_until_it_is_interrupted() {
     let (code, said) = tail.ended().await;
     assert_eq!(code, Some(1));
     assert!(said.contains("the operator listener says 401"), "{said}");
-    let (code, said) = Tail::start(&gateway, OPERATOR_TOKEN, &["--after", "x"]).ended().await;
+    let (code, said) = Tail::start(&gateway, API_KEY, &["--after", "x"]).ended().await;
     assert!(code == Some(1) && said.contains("says 400"), "{said}");
     let (code, said) = Tail::start(&gateway, "", &[]).ended().await;
-    assert!(code == Some(64) && said.contains("SEALPOST_OPERATOR_TOKEN"), "{said}");
+    assert!(code == Some(64) && said.contains("SEALPOST_API_KEY"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,7 +89,7 @@ async fn it_goes_on_where_it_was_when_the_gateway_comes_back() {
     let gateway = Gateway::start().await;
     let filter = ["--format", "json", "--source", "billing", "--change", "arrived"];
     let (before, after) = (&filter[..], &["--after", "start"][..]);
-    let mut tail = Tail::start(&gateway, OPERATOR_TOKEN, &[before, after].concat());
+    let mut tail = Tail::start(&gateway, API_KEY, &[before, after].concat());
     let mut sent = vec![send(&gateway).await];
     let mut seen: Vec<Value> = vec![serde_json::from_str(&tail.line().await).unwrap()];
 
@@ -120,7 +120,7 @@ async fn it_goes_on_where_it_was_when_the_gateway_comes_back() {
 
     // The id that it prints is what --after takes.
     let id = seen[1]["id"].as_str().unwrap();
-    let mut tail = Tail::start(&again, OPERATOR_TOKEN, &[before, &["--after", id]].concat());
+    let mut tail = Tail::start(&again, API_KEY, &[before, &["--after", id]].concat());
     let line: Value = serde_json::from_str(&tail.line().await).unwrap();
     assert_eq!(line["event"], sent[2].as_str());
     assert_eq!(text(&everything(&again, 1).await[0], "event"), sent[0]);

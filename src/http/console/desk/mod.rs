@@ -2,15 +2,13 @@
 
 mod delivery;
 
-use time::OffsetDateTime;
-
 pub(super) use delivery::delivery;
 
 use super::Console;
 use super::answer::ListQuery;
 use super::pages::{alerts, dead_letters, destinations};
 use super::parts::{Pager, count, link_path};
-use crate::operator::{Caller, Destination, Filter, OperatorError, Scope, Selection};
+use crate::operator::{Caller, Destination, Filter, OperatorError, Paging, Scope, Selection};
 use crate::store::{DeadLetter, DeathReason, KeptAlert};
 
 /// Rows of a page.
@@ -39,12 +37,11 @@ pub(super) async fn dead_letters(
     };
     let selection = Selection::Matching(filter);
     let desk = &console.dead_letters;
-    let total = desk.count(&selection).await?;
-    let mut letters = desk.list(&selection, query.after, ROWS + 1).await?;
-    let more = letters.len() > ROWS as usize;
-    letters.truncate(ROWS as usize);
-    let last = letters.last().map(|letter| letter.id);
-    let address = |after: Option<i64>| {
+    let total = desk.count(caller, &selection).await?;
+    let before = Some(query.before).filter(|before| *before != 0);
+    let page = desk.list(caller, &selection, Paging { before, after: None, limit: ROWS }).await?;
+    let letters = page.letters;
+    let address = |before: Option<i64>| {
         let mut parts = Vec::new();
         let named = [
             ("source", &query.source),
@@ -55,7 +52,7 @@ pub(super) async fn dead_letters(
         for (name, value) in named.into_iter().filter(|(_, value)| !value.is_empty()) {
             parts.push(format!("{name}={}", link_path(value)));
         }
-        parts.extend(after.map(|after| format!("after={after}")));
+        parts.extend(before.map(|before| format!("before={before}")));
         format!("/dead-letters?{}", parts.join("&"))
     };
     let may_see = caller.may(Scope::PayloadRead);
@@ -69,12 +66,12 @@ pub(super) async fn dead_letters(
         reasons: DeathReason::all().map(|reason| reason.as_str().to_owned()).collect(),
         pager: Pager {
             shown: format!(
-                "{} on this page, {} in all, the oldest first",
+                "{} on this page, {} in all, the newest first",
                 letters.len(),
                 count(total, "dead letter", "dead letters")
             ),
-            first: (query.after != 0).then(|| address(None)),
-            next: last.filter(|_| more).map(|last| address(Some(last))),
+            first: before.map(|_| address(None)),
+            next: page.older.map(|older| address(Some(older))),
         },
         rows: letters.into_iter().map(|letter| row(letter, may_see)).collect(),
     })
@@ -99,16 +96,15 @@ fn row(letter: DeadLetter, may_see: bool) -> dead_letters::Row {
 pub(super) async fn destinations(
     console: &Console,
     caller: &Caller,
-    now: OffsetDateTime,
 ) -> Result<destinations::View, OperatorError> {
     let listed = console.destinations.list(caller).await?;
     let may_see = caller.may(Scope::PayloadRead);
-    let rows = listed.into_iter().map(|one| destination(one, may_see, now)).collect();
+    let rows = listed.into_iter().map(|one| destination(one, may_see)).collect();
     Ok(destinations::View { rows })
 }
 
-fn destination(one: Destination, may_see: bool, now: OffsetDateTime) -> destinations::Row {
-    let (state, since) = one.standing(now);
+fn destination(one: Destination, may_see: bool) -> destinations::Row {
+    let (state, since) = (one.standing.as_str(), one.since);
     let verbs = match state {
         "unconfigured" => vec![],
         "paused" => vec!["resume", "disable"],
@@ -139,7 +135,7 @@ pub(super) async fn alerts(
     caller: &Caller,
     all: bool,
 ) -> Result<alerts::View, OperatorError> {
-    let kept = console.alerts.list(caller, all, ALERTS).await?;
+    let kept = console.alerts.list(caller, all, None, ALERTS).await?;
     let may_see = caller.may(Scope::PayloadRead);
     let number = count(kept.len() as u64, "alert", "alerts");
     let shown = if kept.len() < ALERTS as usize {

@@ -1,0 +1,69 @@
+//! What is configured, as operators see it.
+
+use super::wiring::{self, Destined};
+use super::{BuildError, services, span};
+use crate::config::{Config, DeadHead, SourceConfig};
+use crate::operator::{Landscape, Setting, SourceFacts};
+use crate::providers::Services;
+use crate::store::TO;
+
+/// What the configuration comes to, without its secrets.
+///
+/// # Errors
+/// [`BuildError`], as [`super::App::build`] would give it.
+pub fn landscape(config: &Config) -> Result<Landscape, BuildError> {
+    let services = services(config)?;
+    let destinations = wiring::destinations(config, &services)?;
+    let facts = |source| source_facts(config, source, &services, &destinations);
+    let transfers = &config.file.transfers;
+    Ok(Landscape {
+        sources: config.sources.iter().map(facts).collect::<Result<_, _>>()?,
+        destinations: destinations.iter().map(|(entry, _)| format!("{TO}{}", entry.name)).collect(),
+        transfer_idle: span(transfers.idle),
+        transfer_total: span(transfers.total),
+        settings: config
+            .settings()
+            .into_iter()
+            .map(|(key, value)| Setting { key, value })
+            .collect(),
+    })
+}
+
+fn source_facts(
+    config: &Config,
+    source: &SourceConfig,
+    services: &Services,
+    destinations: &[Destined<'_>],
+) -> Result<SourceFacts, BuildError> {
+    let source_entry = &source.entry;
+    let name = &source_entry.name;
+    let (entry, built) = wiring::build_source(config, source, services)?;
+    let window = wiring::window(source, entry);
+    let mut handlers = built.handlers;
+    handlers.extend(wiring::handlers_to(destinations, name, &built.provider));
+    let actions = built.provider.actions();
+    let ending = if actions.is_empty() { "" } else { "/{action}" };
+    let own = format!("/hooks/{name}");
+    let bases =
+        std::iter::once(own.as_str()).chain(source_entry.aliases.iter().map(String::as_str));
+    let max_body = source_entry.max_body.map_or(entry.max_body, wiring::bytes);
+    Ok(SourceFacts {
+        name: name.clone(),
+        provider: entry.name.to_owned(),
+        tenant: source_entry.tenant.clone(),
+        enabled: source_entry.enabled,
+        paths: bases
+            .map(|base| format!("{}{ending}", base.strip_suffix("/{action}").unwrap_or(base)))
+            .collect(),
+        actions: actions.iter().map(|&action| action.to_owned()).collect(),
+        headers: built.provider.headers().iter().map(|&header| header.to_owned()).collect(),
+        max_body: max_body as u64,
+        max_age: window.max_age,
+        max_future: window.max_future,
+        per_second: source_entry.limit.per_second.get(),
+        burst: source_entry.limit.burst.get(),
+        lane_blocks: source_entry.dead_head == DeadHead::Block,
+        secrets: source.secrets.iter().map(|secret| secret.fingerprint().to_string()).collect(),
+        handlers: wiring::names(&handlers).into_iter().map(str::to_owned).collect(),
+    })
+}

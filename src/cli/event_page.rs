@@ -1,0 +1,132 @@
+//! Everything about one event, printed.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::output::{line, rfc3339, table, time};
+use super::{dossier, search, transfers};
+use crate::operator::{EventDetail, Moment};
+
+/// For machines.
+pub(super) fn document(detail: &EventDetail) -> Value {
+    let proof = &detail.proof;
+    let payload = detail.payload.as_ref().map(|payload| {
+        let headers: serde_json::Map<String, Value> = payload
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone().into()))
+            .collect();
+        json!({
+            "headers": headers,
+            "claims": payload.claims.as_ref().map(embedded),
+            "envelope": payload.envelope.as_ref().map(embedded),
+        })
+    });
+    json!({
+        "event": search::row(&detail.event),
+        "action": detail.action,
+        "occurred_at": detail.occurred_at.map(rfc3339),
+        "proof": {
+            "strength": proof.strength.as_str(),
+            "headers": proof.headers,
+            "secret": proof.secret,
+            "secret_place": proof.secret_place,
+            "skew_seconds": proof.skew_seconds,
+            "late": proof.late,
+        },
+        "payload": payload,
+        "seen": detail.seen.map(|(count, last)| json!({ "count": count, "last_at": rfc3339(last) })),
+        "transfer": detail.transfer.as_ref().map(transfers::document),
+        "deliveries": detail.deliveries.iter().map(dossier::letter).collect::<Vec<Value>>(),
+        "timeline": detail.timeline.iter().map(moment).collect::<Vec<Value>>(),
+        "related": {
+            "lanes": detail.related.lanes,
+            "events": detail.related.events.iter().map(search::row).collect::<Vec<Value>>(),
+            "reach": detail.related.reach,
+        },
+        "older": detail.older.map(|event| event.to_string()),
+        "newer": detail.newer.map(|event| event.to_string()),
+    })
+}
+
+fn embedded(bytes: &Bytes) -> Value {
+    serde_json::from_slice(bytes)
+        .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()))
+}
+
+fn moment(moment: &Moment) -> Value {
+    json!({
+        "at": rfc3339(moment.at),
+        "what": moment.what,
+        "delivery": moment.delivery,
+        "handler": moment.handler,
+        "attempt": moment.attempt,
+        "took_seconds": moment.took.map(time::Duration::as_seconds_f64),
+        "error": moment.error,
+    })
+}
+
+/// For people.
+pub(super) fn text(detail: &EventDetail) -> String {
+    let (event, proof) = (&detail.event, &detail.proof);
+    let mut fields = vec![
+        ("kind", event.kind.clone()),
+        ("source", format!("{} ({}, tenant {})", event.source, event.provider, event.tenant)),
+        ("received", time(event.received_at)),
+        ("size", format!("{} bytes", event.size)),
+        ("proof", format!("{} by {}", proof.strength.as_str(), proof.headers.join(", "))),
+        (
+            "secret",
+            match proof.secret_place {
+                Some(place) => format!("{}, number {place} of those configured", proof.secret),
+                None => format!("{}, not configured any more", proof.secret),
+            },
+        ),
+    ];
+    let mut maybe = |name, value: Option<String>| fields.extend(value.map(|value| (name, value)));
+    maybe("skew", proof.skew_seconds.map(|skew| format!("{skew}s")));
+    maybe("late", proof.late.then(|| "let in past its time: it was still awaited".to_owned()));
+    maybe("action", detail.action.clone());
+    maybe("occurred", detail.occurred_at.map(time));
+    maybe("seen", detail.seen.map(|(count, last)| format!("{count} times, last {}", time(last))));
+    for (name, value) in detail.payload.iter().flat_map(|payload| &payload.headers) {
+        maybe("header", Some(format!("{name}: {value}")));
+    }
+    let json = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
+    let payload = detail.payload.as_ref();
+    maybe("claims", payload.and_then(|payload| payload.claims.as_ref()).map(json));
+    maybe("envelope", payload.and_then(|payload| payload.envelope.as_ref()).map(json));
+    maybe("transfer", detail.transfer.as_ref().map(transfers::in_words));
+    maybe("older", detail.older.map(|event| event.to_string()));
+    maybe("newer", detail.newer.map(|event| event.to_string()));
+
+    let mut text = format!("Event {}\n", event.id);
+    for (name, value) in &fields {
+        let field = format!("  {name:<12} {}\n", line(value));
+        text.push_str(&field);
+    }
+    text.push_str("\nWhat happened\n");
+    let rows: Vec<Vec<String>> = detail
+        .timeline
+        .iter()
+        .map(|moment| {
+            let took = moment.took.map(|took| format!("{:.3}s", took.as_seconds_f64()));
+            vec![
+                time(moment.at),
+                moment.what.clone(),
+                moment.delivery.map(|id| id.to_string()).unwrap_or_default(),
+                moment.handler.clone().unwrap_or_default(),
+                moment.attempt.map(|number| number.to_string()).unwrap_or_default(),
+                took.unwrap_or_default(),
+                moment.error.clone().unwrap_or_default(),
+            ]
+        })
+        .collect();
+    let head = ["AT", "WHAT", "DELIVERY", "HANDLER", "ATTEMPT", "TOOK", "ERROR"];
+    text.push_str(&table(&head, &rows));
+    if !detail.related.events.is_empty() {
+        text.push_str("\nOthers of its lane\n");
+        text.push_str(&search::table(&detail.related.events));
+    }
+    text
+}

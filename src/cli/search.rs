@@ -1,0 +1,199 @@
+//! `sealpost events list`, `show` and `body`: look for events, and at one of them.
+
+use anyhow::Context as _;
+use futures_util::TryStreamExt as _;
+use serde_json::{Value, json};
+use std::io::Write as _;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use uuid::Uuid;
+
+use super::output::{self, Format};
+use super::{Exit, event_page, insight, talk};
+use crate::config::Config;
+use crate::operator::Search;
+use crate::store::{EventId, EventRow};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct List {
+    /// Of this source.
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// Of this kind of sender, such as `stripe`.
+    #[arg(long, value_name = "NAME")]
+    provider: Option<String>,
+    /// Of this event type; `*` at the end stands for anything.
+    #[arg(long, value_name = "TYPE")]
+    r#type: Option<String>,
+    /// With a delivery in this state.
+    #[arg(long, value_name = "WORD", value_parser = ["ready", "leased", "done", "dead"])]
+    state: Option<String>,
+    /// Received at this time or later, such as `2026-11-20T12:00:00Z`.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    from: Option<OffsetDateTime>,
+    /// Received before this time.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    to: Option<OffsetDateTime>,
+    /// With this id, or one that begins so.
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    /// With this key: the sender's own id of it, or the SHA-256 of its body.
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// With this text in the first 64 KiB of its body.
+    #[arg(long, value_name = "TEXT")]
+    text: Option<String>,
+    /// Only those before this one: the next page.
+    #[arg(long, value_name = "ID")]
+    before: Option<Uuid>,
+    /// How many.
+    #[arg(long, value_name = "COUNT", default_value_t = 50,
+          value_parser = clap::value_parser!(u32).range(1..=500))]
+    limit: u32,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Show {
+    /// The event's id.
+    id: Uuid,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Body {
+    /// The event's id.
+    id: Uuid,
+}
+
+impl List {
+    pub(super) fn run(&self, config: &Config) -> anyhow::Result<Exit> {
+        let search = Search {
+            source: self.source.clone(),
+            provider: self.provider.clone(),
+            kind: self.r#type.clone(),
+            state: self.state.clone(),
+            from: self.from,
+            to: self.to,
+            id: self.id.clone(),
+            key: self.key.clone(),
+            strength: None,
+            text: self.text.clone(),
+        };
+        insight::with(config, async |insight, caller| {
+            let before = self.before.map(EventId);
+            let page = insight.events(caller, &search, before, self.limit).await?;
+            match self.format {
+                Format::Text if page.events.is_empty() => {}
+                Format::Text => output::print(&table(&page.events))?,
+                Format::Json => {
+                    let lines: String =
+                        page.events.iter().map(|event| output::json(&row(event))).collect();
+                    output::print(&lines)?;
+                }
+            }
+            if let (Some(next), Some(at)) = (page.next, page.looked_back_to) {
+                talk(&format!(
+                    "looked back to {}: there may be more: --before {next}",
+                    output::time(at)
+                ));
+            }
+            Ok(if page.events.is_empty() { Exit::NothingMatched } else { Exit::Ok })
+        })
+    }
+}
+
+impl Show {
+    pub(super) fn run(&self, config: &Config) -> anyhow::Result<Exit> {
+        insight::with(config, async |insight, caller| {
+            let detail = insight.event(caller, EventId(self.id)).await?;
+            output::print(&match self.format {
+                Format::Text => event_page::text(&detail),
+                Format::Json => output::json(&event_page::document(&detail)),
+            })?;
+            Ok(Exit::Ok)
+        })
+    }
+}
+
+impl Body {
+    /// As it is: it is for a file or another program.
+    pub(super) fn run(&self, config: &Config) -> anyhow::Result<Exit> {
+        insight::with(config, async |insight, caller| {
+            let (_, slices) = insight.download(caller, EventId(self.id)).await?;
+            let mut slices = std::pin::pin!(slices);
+            while let Some(slice) = slices.try_next().await? {
+                match std::io::stdout().lock().write_all(&slice) {
+                    Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => break,
+                    written => written?,
+                }
+            }
+            std::io::stdout().lock().flush().or_else(|error| match error.kind() {
+                std::io::ErrorKind::BrokenPipe => Ok(()),
+                _ => Err(error),
+            })?;
+            Ok(Exit::Ok)
+        })
+    }
+}
+
+fn moment(text: &str) -> anyhow::Result<OffsetDateTime> {
+    OffsetDateTime::parse(text, &Rfc3339).context("a time is written as 2026-11-20T12:00:00Z")
+}
+
+/// An event in a list, for machines.
+pub(super) fn row(event: &EventRow) -> Value {
+    let counts = event.deliveries;
+    json!({
+        "id": event.id.to_string(),
+        "tenant": event.tenant,
+        "source": event.source,
+        "provider": event.provider,
+        "kind": event.kind,
+        "strength": event.strength.as_str(),
+        "late": event.late,
+        "received_at": output::rfc3339(event.received_at),
+        "size_bytes": event.size,
+        "deliveries": {
+            "ready": counts.ready,
+            "leased": counts.leased,
+            "done": counts.done,
+            "dead": counts.dead,
+            "resolved": counts.resolved,
+        },
+    })
+}
+
+/// Events, for people.
+pub(super) fn table(events: &[EventRow]) -> String {
+    let head = ["ID", "RECEIVED", "SOURCE", "KIND", "BYTES", "DELIVERIES"];
+    let rows: Vec<Vec<String>> = events
+        .iter()
+        .map(|event| {
+            let counts = event.deliveries;
+            let states = [
+                (counts.ready, "ready"),
+                (counts.leased, "leased"),
+                (counts.done, "done"),
+                (counts.dead, "dead"),
+                (counts.resolved, "resolved"),
+            ];
+            let states = states.iter().filter(|(count, _)| *count > 0);
+            let states: Vec<String> =
+                states.map(|(count, state)| format!("{count} {state}")).collect();
+            vec![
+                event.id.to_string(),
+                output::time(event.received_at),
+                event.source.clone(),
+                event.kind.clone(),
+                event.size.to_string(),
+                states.join(", "),
+            ]
+        })
+        .collect();
+    output::table(&head, &rows)
+}

@@ -1,0 +1,164 @@
+//! `sealpost sources`: how sources are set up, and which of their secrets are used.
+
+use serde_json::{Value, json};
+
+use super::output::{self, Format};
+use super::{Exit, insight, overview};
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::operator::{SecretView, SourceView};
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// List the configured sources; with `--format json` one JSON object a line.
+    List(List),
+    /// Show a source: its paths, its secrets, and why requests to it are refused.
+    Show(Show),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct List {
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Show {
+    /// Its name.
+    name: String,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
+    insight::with(config, async |insight, caller| {
+        let text = match command {
+            Command::List(list) => {
+                let sources = insight.sources(caller).await?;
+                match list.format {
+                    Format::Text => table(&sources),
+                    Format::Json => {
+                        sources.iter().map(|source| output::json(&document(source))).collect()
+                    }
+                }
+            }
+            Command::Show(show) => {
+                let source = insight.source(caller, &show.name).await?;
+                match show.format {
+                    Format::Text => page(&source),
+                    Format::Json => output::json(&document(&source)),
+                }
+            }
+        };
+        output::print(&text)?;
+        Ok(Exit::Ok)
+    })
+}
+
+fn table(sources: &[SourceView]) -> String {
+    let head = ["NAME", "PROVIDER", "TENANT", "STATE", "PATH", "LAST EVENT"];
+    let rows: Vec<Vec<String>> = sources
+        .iter()
+        .map(|source| {
+            vec![
+                source.facts.name.clone(),
+                source.facts.provider.clone(),
+                source.facts.tenant.clone(),
+                source.setup.as_str().to_owned(),
+                source.facts.paths.first().cloned().unwrap_or_default(),
+                source.last_event.map(output::time).unwrap_or_default(),
+            ]
+        })
+        .collect();
+    output::table(&head, &rows)
+}
+
+fn page(source: &SourceView) -> String {
+    let facts = &source.facts;
+    let mut fields = vec![
+        ("provider", facts.provider.clone()),
+        ("tenant", facts.tenant.clone()),
+        ("state", source.setup.as_str().to_owned()),
+    ];
+    fields.extend(facts.paths.iter().map(|path| ("path", path.clone())));
+    fields.extend([
+        ("actions", facts.actions.join(", ")),
+        ("headers", facts.headers.join(", ")),
+        ("largest body", format!("{} bytes", facts.max_body)),
+        ("window", format!("{}s old to {}s ahead", facts.max_age, facts.max_future)),
+        ("limit", format!("{} a second, {} at once", facts.per_second, facts.burst)),
+        ("handlers", facts.handlers.join(", ")),
+        ("last event", source.last_event.map_or_else(|| "none".to_owned(), output::time)),
+    ]);
+    let refused = source.day.reasons.iter();
+    fields.extend(refused.map(|(reason, count)| ("refused", format!("{count} as {reason}"))));
+    let mut text = format!("Source {}\n", facts.name);
+    for (name, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {
+        let field = format!("  {name:<12} {}\n", output::line(value));
+        text.push_str(&field);
+    }
+    text.push_str("\nSecrets\n");
+    let rows: Vec<Vec<String>> = source
+        .secrets
+        .iter()
+        .map(|secret| {
+            vec![
+                secret.place.map(|place| place.to_string()).unwrap_or_default(),
+                secret.fingerprint.clone(),
+                secret.requests.to_string(),
+                secret.first_at.map(output::time).unwrap_or_default(),
+                secret.last_at.map(output::time).unwrap_or_default(),
+                in_words(secret),
+            ]
+        })
+        .collect();
+    let head = ["NO", "FINGERPRINT", "REQUESTS", "FIRST", "LAST", ""];
+    text.push_str(&output::table(&head, &rows));
+    text
+}
+
+fn in_words(secret: &SecretView) -> String {
+    match (secret.place, secret.last_at) {
+        (None, _) => "not configured any more".to_owned(),
+        (_, None) => "not used yet".to_owned(),
+        (_, Some(last)) if secret.removable => {
+            format!("unused for {}: safe to remove", output::age(SystemClock.now() - last))
+        }
+        _ => String::new(),
+    }
+}
+
+fn document(source: &SourceView) -> Value {
+    let facts = &source.facts;
+    let secrets = source.secrets.iter().map(|secret| {
+        json!({
+            "fingerprint": secret.fingerprint,
+            "place": secret.place,
+            "requests": secret.requests,
+            "first_at": secret.first_at.map(output::rfc3339),
+            "last_at": secret.last_at.map(output::rfc3339),
+            "removable": secret.removable,
+        })
+    });
+    json!({
+        "name": facts.name,
+        "provider": facts.provider,
+        "tenant": facts.tenant,
+        "setup": source.setup.as_str(),
+        "paths": facts.paths,
+        "actions": facts.actions,
+        "headers": facts.headers,
+        "max_body_bytes": facts.max_body,
+        "max_age_seconds": facts.max_age,
+        "max_future_seconds": facts.max_future,
+        "per_second": facts.per_second,
+        "burst": facts.burst,
+        "handlers": facts.handlers,
+        "secrets": secrets.collect::<Vec<Value>>(),
+        "last_event": source.last_event.map(output::rfc3339),
+        "hour": overview::totals(&source.hour),
+        "day": overview::totals(&source.day),
+    })
+}

@@ -1,0 +1,144 @@
+//! `sealpost transfers`: payloads that come in chunks.
+
+use serde_json::{Value, json};
+
+use super::output::{self, Format};
+use super::{Exit, insight, talk};
+use crate::config::Config;
+use crate::operator::TransferView;
+use crate::store::TransferState;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// List transfers that are not whole yet, newest first, and those that were closed last; with
+    /// `--format json` one JSON object a line.
+    List(List),
+    /// Show a transfer, and which of its chunks are there.
+    Show(Show),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct List {
+    /// Only open ones with a lower id: the next page.
+    #[arg(long, value_name = "ID")]
+    before: Option<i64>,
+    /// How many open ones.
+    #[arg(long, value_name = "COUNT", default_value_t = 50,
+          value_parser = clap::value_parser!(u32).range(1..=200))]
+    limit: u32,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Show {
+    /// The transfer's id.
+    id: i64,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::List(list) => list.run(config),
+        Command::Show(show) => show.run(config),
+    }
+}
+
+impl List {
+    fn run(&self, config: &Config) -> anyhow::Result<Exit> {
+        insight::with(config, async |insight, caller| {
+            let transfers = insight.transfers(caller, self.before, self.limit).await?;
+            if let Some(next) = transfers.next {
+                talk(&format!("there may be more that are open: --before {next}"));
+            }
+            let closed = transfers.closed.into_iter().map(|transfer| TransferView {
+                transfer,
+                there: Vec::new(),
+                idle_left: None,
+                total_left: None,
+            });
+            let all: Vec<TransferView> = transfers.open.into_iter().chain(closed).collect();
+            if all.is_empty() {
+                return Ok(Exit::NothingMatched);
+            }
+            output::print(&match self.format {
+                Format::Text => table(&all),
+                Format::Json => all.iter().map(|view| output::json(&document(view))).collect(),
+            })?;
+            Ok(Exit::Ok)
+        })
+    }
+}
+
+impl Show {
+    fn run(&self, config: &Config) -> anyhow::Result<Exit> {
+        insight::with(config, async |insight, caller| {
+            let view = insight.transfer(caller, self.id).await?;
+            output::print(&match self.format {
+                Format::Text => format!("{}{}\n", table(std::slice::from_ref(&view)), map(&view)),
+                Format::Json => output::json(&document(&view)),
+            })?;
+            Ok(Exit::Ok)
+        })
+    }
+}
+
+/// Which chunks are there: a mark for each, sixty-four on a line.
+fn map(view: &TransferView) -> String {
+    let mark = |index: u32| if view.there.binary_search(&index).is_ok() { '#' } else { '.' };
+    let marks: Vec<char> = (0..view.transfer.total).map(mark).collect();
+    marks.chunks(64).map(String::from_iter).collect::<Vec<String>>().join("\n")
+}
+
+/// A transfer in a few words.
+pub(super) fn in_words(view: &TransferView) -> String {
+    let TransferState { id, have, total, state, .. } = &view.transfer;
+    format!("{id}: {state}, {have} of {total} chunks")
+}
+
+/// A transfer, for machines.
+pub(super) fn document(view: &TransferView) -> Value {
+    let transfer = &view.transfer;
+    json!({
+        "id": transfer.id,
+        "tenant": transfer.tenant,
+        "source": transfer.source,
+        "kind": transfer.kind,
+        "transfer_id": transfer.transfer_id,
+        "state": transfer.state,
+        "have": transfer.have,
+        "total": transfer.total,
+        "there": view.there,
+        "received_bytes": transfer.received,
+        "opened_at": output::rfc3339(transfer.opened_at),
+        "last_chunk_at": output::rfc3339(transfer.last_chunk_at),
+        "idle_left_seconds": view.idle_left.map(time::Duration::as_seconds_f64),
+        "total_left_seconds": view.total_left.map(time::Duration::as_seconds_f64),
+        "event": transfer.event.to_string(),
+    })
+}
+
+fn table(views: &[TransferView]) -> String {
+    let head = ["ID", "SOURCE", "KIND", "STATE", "CHUNKS", "BYTES", "LAST CHUNK", "LEFT", "EVENT"];
+    let rows: Vec<Vec<String>> = views
+        .iter()
+        .map(|view| {
+            let transfer = &view.transfer;
+            vec![
+                transfer.id.to_string(),
+                transfer.source.clone(),
+                transfer.kind.clone(),
+                transfer.state.clone(),
+                format!("{}/{}", transfer.have, transfer.total),
+                transfer.received.to_string(),
+                output::time(transfer.last_chunk_at),
+                view.time_left().map(output::age).unwrap_or_default(),
+                transfer.event.to_string(),
+            ]
+        })
+        .collect();
+    output::table(&head, &rows)
+}

@@ -1,0 +1,206 @@
+//! Who may, at the operator listener.
+//!
+//! - A machine shows an *API key*, `slp_<id>_<secret>`. It is looked up by its id; only the digest
+//!   of the whole is kept.
+//! - [`Access`] recognises whoever shows something, as a [`Caller`]. It remembers for a while which
+//!   keys are good: while the database is away they still get in, since metrics are wanted then.
+//! - A *person* signs in with a password, and with a code where they want to be asked for one; a
+//!   *session* is what their browser then shows. A *set-up link* lets somebody choose a password,
+//!   once: the first person of all, one who was added, one whose password was reset.
+//! - Whoever has [`Scope::Admin`] adds people, makes keys and ends both; whoever sees one tenant
+//!   only, for that tenant. All of it is in the audit log.
+
+mod codes;
+mod keys;
+mod password;
+mod people;
+mod sessions;
+mod setup;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tracing::{error, warn};
+
+pub use codes::CodeSecret;
+pub use keys::{ApiKey, Expiry, MadeKey, NewApiKey, ShownKey};
+
+pub use people::{NewPerson, Person};
+pub use sessions::{BegunSession, Credentials, Session, ShownSession, SignInError};
+pub use setup::{Invitation, SetupLink};
+
+use self::password::Passwords;
+use super::{Caller, OperatorError, Scope, Scopes};
+use crate::clock::SharedClock;
+use crate::store::{KeptKey, Store, StoreError, TokenDigest};
+use crate::vault::Vault;
+
+/// How long the database may take to say who it is.
+const ASK_WITHIN: Duration = Duration::from_millis(500);
+/// For how long a key that was good still is while the database does not answer.
+const TRUSTED_FOR: time::Duration = time::Duration::hours(1);
+/// For how long it is remembered that a session was good.
+const REMEMBERED: time::Duration = time::Duration::minutes(10);
+/// The longest name of a person or a key, in characters.
+const LONGEST_NAME: usize = 64;
+
+/// Tells who somebody is, and lets administrators say who may.
+pub struct Access {
+    store: Store,
+    clock: SharedClock,
+    vault: Vault,
+    passwords: Passwords,
+    /// Sessions that were good lately, and when.
+    signed_in: Mutex<HashMap<TokenDigest, OffsetDateTime>>,
+    /// The keys that were good when the database was asked last, by id.
+    known: Mutex<HashMap<String, Known>>,
+    /// Keys that were shown, and when last: what is still to be written down.
+    used: Mutex<HashMap<String, OffsetDateTime>>,
+}
+
+/// A key that was good.
+#[derive(Debug, Clone)]
+struct Known {
+    digest: TokenDigest,
+    caller: Caller,
+    expires_at: Option<OffsetDateTime>,
+    confirmed_at: OffsetDateTime,
+}
+
+impl Known {
+    /// Whether it counts without the database.
+    fn counts(&self, shown: &ShownKey, now: OffsetDateTime) -> bool {
+        self.digest.matches(shown.digest())
+            && now - self.confirmed_at <= TRUSTED_FOR
+            && self.expires_at.is_none_or(|end| end > now)
+    }
+}
+
+impl Access {
+    /// Asks this database; `vault` seals the secrets of people's codes.
+    pub fn new(store: Store, clock: SharedClock, vault: Vault) -> Self {
+        Self {
+            store,
+            clock,
+            vault,
+            passwords: Passwords::default(),
+            signed_in: Mutex::default(),
+            known: Mutex::default(),
+            used: Mutex::default(),
+        }
+    }
+
+    /// Whether a key was good when the database was asked last. Costs nothing.
+    pub fn seems_good(&self, shown: &ShownKey) -> bool {
+        let now = self.clock.now();
+        lock(&self.known).get(shown.id()).is_some_and(|known| known.counts(shown, now))
+    }
+
+    /// Whose key it is; `None` when it is not good.
+    pub async fn caller_of(&self, shown: &ShownKey) -> Option<Caller> {
+        let now = self.clock.now();
+        let asked = tokio::time::timeout(ASK_WITHIN, self.store.api_key(shown.id())).await;
+        let Ok(Ok(kept)) = asked else {
+            let known = lock(&self.known);
+            let known = known.get(shown.id()).filter(|known| known.counts(shown, now));
+            return known.map(|known| known.caller.clone());
+        };
+        let Some(known) = kept.and_then(|kept| keep_in_mind(&kept, now)) else {
+            lock(&self.known).remove(shown.id());
+            return None;
+        };
+        let caller = known.digest.matches(shown.digest()).then(|| known.caller.clone())?;
+        lock(&self.known).insert(shown.id().to_owned(), known);
+        lock(&self.used).insert(shown.id().to_owned(), now);
+        Some(caller)
+    }
+
+    /// Asks the database which keys are good, so that one is known before it is shown, writes down
+    /// which were, and forgets what has ended. To be called now and then.
+    pub async fn tidy(&self) {
+        let now = self.clock.now();
+        lock(&self.signed_in).retain(|_, seen| now - *seen < REMEMBERED);
+        if let Err(error) = self.store.forget_sessions(now).await {
+            warn!(error = &error as &dyn std::error::Error, "cannot forget ended sessions");
+        }
+        if let Ok(Ok(keys)) = tokio::time::timeout(ASK_WITHIN, self.store.good_api_keys(now)).await
+        {
+            let known =
+                keys.iter().filter_map(|kept| Some((kept.id.clone(), keep_in_mind(kept, now)?)));
+            *lock(&self.known) = known.collect();
+        }
+        let used: Vec<_> = lock(&self.used).drain().collect();
+        if !used.is_empty()
+            && let Err(error) = self.store.note_api_keys(&used).await
+        {
+            warn!(error = &error as &dyn std::error::Error, "cannot note when keys were used");
+        }
+    }
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access").finish_non_exhaustive()
+    }
+}
+
+/// What is to be remembered of a key; `None` when it is not good now.
+fn keep_in_mind(kept: &KeptKey, now: OffsetDateTime) -> Option<Known> {
+    let good = kept.revoked_at.is_none() && kept.expires_at.is_none_or(|end| end > now);
+    let scopes = scopes(&kept.scopes, "api_keys", &kept.id);
+    let scopes = scopes.inspect_err(|why| error!(key = kept.id, %why, "a key is refused")).ok()?;
+    good.then(|| Known {
+        digest: kept.digest,
+        caller: Caller::new(format!("key:{}", kept.name), kept.tenant.clone(), scopes),
+        expires_at: kept.expires_at,
+        confirmed_at: now,
+    })
+}
+
+/// Scopes as they are stored.
+fn scopes(words: &[String], table: &'static str, row: &str) -> Result<Scopes, StoreError> {
+    let read: Result<Scopes, _> = words.iter().map(|word| word.parse::<Scope>()).collect();
+    read.map_err(|_| StoreError::Inconsistent { table, column: "scopes", row: row.to_owned() })
+}
+
+/// Scopes as they are stored.
+fn words(scopes: Scopes) -> Vec<String> {
+    scopes.iter().map(|scope| scope.as_str().to_owned()).collect()
+}
+
+/// What a person or a key may be called.
+fn check_name(what: &str, name: &str) -> Result<(), OperatorError> {
+    let length = name.chars().count();
+    let shaped = (1..=LONGEST_NAME).contains(&length)
+        && name.trim() == name
+        && name.chars().all(|c| c.is_alphanumeric() || " ._@+-".contains(c));
+    if shaped {
+        return Ok(());
+    }
+    Err(OperatorError::Invalid(format!(
+        "the name of {what} is 1 to {LONGEST_NAME} letters, digits, blanks and `._@+-`"
+    )))
+}
+
+/// What `caller` may give somebody: a scope that they have, for the tenant that they see.
+fn check_grant(caller: &Caller, scopes: Scopes, tenant: Option<&str>) -> Result<(), OperatorError> {
+    if scopes.is_empty() {
+        return Err(OperatorError::Invalid("at least one scope is needed".to_owned()));
+    }
+    if tenant.is_some_and(|tenant| tenant.trim().is_empty()) {
+        return Err(OperatorError::Invalid("a tenant has a name".to_owned()));
+    }
+    match caller.tenant() {
+        Some(own) if tenant != Some(own) => Err(OperatorError::Invalid(format!(
+            "who sees only tenant `{own}` can let others see no other: name it"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,209 @@
+//! The audit log, for those who read it.
+//!
+//! Every entry holds the hash of the one before it, so that a change in the middle shows:
+//! [`verify`] walks the whole chain. A chain cannot show that its end was cut off, nor that all of
+//! it was written anew by somebody who may write to the database. That shows only to whoever has
+//! kept the hash of its head elsewhere, and [`verify`] asks for it.
+
+use sha2::{Digest, Sha256};
+
+use super::{Caller, OperatorError, Scope};
+use crate::store::{AuditFilter, Hash, KeptEntry, Store};
+
+/// The entries that are checked at a time.
+const PAGE: i64 = 1000;
+/// The most entries of one page of a list.
+pub const MOST: u32 = 500;
+
+/// What was found out about the chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// How many entries hold.
+    pub entries: u64,
+    /// The number and hash of the last one that holds; `None` where there is none.
+    pub head: Option<(i64, Hash)>,
+    /// What is wrong, where something is.
+    pub broken: Option<Break>,
+}
+
+/// The first thing that is wrong with the chain.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Break {
+    /// An entry is not what was written.
+    #[error("entry {0} was changed: its hash is not that of what it says")]
+    Changed(i64),
+    /// An entry does not follow the one before it.
+    #[error("entry {0} does not follow the one before it")]
+    Unlinked(i64),
+    /// Entries are missing.
+    #[error("entry {0} is missing")]
+    Missing(i64),
+    /// No entry has the hash that was expected.
+    #[error("no entry has the expected hash: entries were cut off at the end, or all written anew")]
+    Unexpected,
+}
+
+/// The SHA-256 of something that is changed, for the audit log.
+pub fn digest(bytes: &[u8]) -> Hash {
+    Sha256::digest(bytes).into()
+}
+
+/// Up to `limit` entries that match, the newest first; the next page comes `before` the last of
+/// them. Whoever sees one tenant only sees what its people and keys did.
+///
+/// # Errors
+/// [`OperatorError::Denied`] without [`Scope::Admin`]; [`OperatorError::Store`].
+pub async fn list(
+    store: &Store,
+    caller: &Caller,
+    filter: &AuditFilter,
+    before: Option<i64>,
+    limit: u32,
+) -> Result<Vec<KeptEntry>, OperatorError> {
+    caller.needs(Scope::Admin)?;
+    let mut filter = filter.clone();
+    if let Some(own) = caller.tenant() {
+        if filter.tenant.as_deref().is_some_and(|tenant| tenant != own) {
+            return Ok(Vec::new());
+        }
+        filter.tenant = Some(own.to_owned());
+    }
+    Ok(store.audit_entries(&filter, before, i64::from(limit.min(MOST))).await?)
+}
+
+/// Walks the chain from its beginning. With `expected`, an entry has to have that hash: the head
+/// as it was noted earlier, elsewhere. `progress` is told how many entries hold so far.
+///
+/// # Errors
+/// [`OperatorError::Denied`] without [`Scope::Admin`] over all tenants; [`OperatorError::Store`].
+pub async fn verify(
+    store: &Store,
+    caller: &Caller,
+    expected: Option<&Hash>,
+    mut progress: impl FnMut(u64),
+) -> Result<Verified, OperatorError> {
+    caller.needs(Scope::Admin)?;
+    if caller.tenant().is_some() {
+        // The chain is one, over all tenants.
+        return Err(OperatorError::NotFound("audit log of one tenant that is a chain".to_owned()));
+    }
+    let mut walk = Walk { expected, seen: expected.is_none(), ..Walk::default() };
+    loop {
+        let page = store.audit_chain(walk.last, PAGE).await?;
+        let ended = page.is_empty();
+        let broken = page.iter().try_for_each(|entry| walk.step(entry)).err();
+        progress(walk.entries);
+        if let Some(broken) = broken {
+            return Ok(walk.end(Some(broken)));
+        }
+        if ended {
+            let broken = (!walk.seen).then_some(Break::Unexpected);
+            return Ok(walk.end(broken));
+        }
+    }
+}
+
+/// A walk along the chain.
+#[derive(Default)]
+struct Walk<'a> {
+    expected: Option<&'a Hash>,
+    seen: bool,
+    entries: u64,
+    last: i64,
+    hash: Hash,
+}
+
+impl Walk<'_> {
+    fn step(&mut self, entry: &KeptEntry) -> Result<(), Break> {
+        if entry.id != self.last + 1 {
+            return Err(Break::Missing(self.last + 1));
+        }
+        if entry.prev_hash != self.hash {
+            return Err(Break::Unlinked(entry.id));
+        }
+        if entry.computed() != entry.hash {
+            return Err(Break::Changed(entry.id));
+        }
+        self.entries += 1;
+        (self.last, self.hash) = (entry.id, entry.hash);
+        self.seen |= self.expected == Some(&entry.hash);
+        Ok(())
+    }
+
+    fn end(self, broken: Option<Break>) -> Verified {
+        let head = (self.last > 0).then_some((self.last, self.hash));
+        Verified { entries: self.entries, head, broken }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::OffsetDateTime;
+
+    use super::*;
+
+    fn chain(length: i64) -> Vec<KeptEntry> {
+        let mut prev_hash = Hash::default();
+        let entries = (1..=length).map(|id| {
+            let mut entry = KeptEntry {
+                id,
+                at: OffsetDateTime::UNIX_EPOCH,
+                actor: "ada".to_owned(),
+                tenant: None,
+                action: "replay".to_owned(),
+                target: "7".to_owned(),
+                reason: String::new(),
+                count: 1,
+                before: None,
+                after: Some([7; 32]),
+                prev_hash,
+                hash: Hash::default(),
+            };
+            entry.hash = entry.computed();
+            prev_hash = entry.hash;
+            entry
+        });
+        entries.collect()
+    }
+
+    fn walk(entries: &[KeptEntry]) -> Result<(), Break> {
+        let mut walk = Walk::default();
+        entries.iter().try_for_each(|entry| walk.step(entry))
+    }
+
+    #[test]
+    fn a_chain_holds_and_a_change_to_any_field_breaks_it_where_it_is() {
+        let good = chain(3);
+        assert_eq!(walk(&good), Ok(()));
+        let changes: [fn(&mut KeptEntry); 9] = [
+            |entry| entry.at += time::Duration::MICROSECOND,
+            |entry| entry.actor.push('x'),
+            |entry| entry.tenant = Some(String::new()),
+            |entry| entry.action.push('x'),
+            |entry| entry.target.push('x'),
+            |entry| entry.reason.push('x'),
+            |entry| entry.count += 1,
+            |entry| entry.before = Some(Hash::default()),
+            |entry| entry.after = None,
+        ];
+        for change in changes {
+            let mut entries = good.clone();
+            change(&mut entries[1]);
+            assert_eq!(walk(&entries), Err(Break::Changed(2)));
+            entries[1].hash = entries[1].computed();
+            assert_eq!(walk(&entries), Err(Break::Unlinked(3)), "also with a new hash");
+        }
+    }
+
+    #[test]
+    fn what_is_taken_out_is_missing_and_what_moves_between_fields_shows() {
+        let mut entries = chain(4);
+        entries.remove(2);
+        assert_eq!(walk(&entries), Err(Break::Missing(3)));
+        entries.remove(0);
+        assert_eq!(walk(&entries), Err(Break::Missing(1)));
+        let mut entries = chain(1);
+        (entries[0].actor, entries[0].action) = ("adar".to_owned(), "eplay".to_owned());
+        assert_eq!(walk(&entries), Err(Break::Changed(1)));
+    }
+}

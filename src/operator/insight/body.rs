@@ -1,0 +1,76 @@
+//! Bodies, in slices: however large one is, little of it is in memory at a time.
+
+use bytes::Bytes;
+use futures_util::stream::{self, Stream};
+
+use super::Insight;
+use crate::operator::{Caller, OperatorError, Scope};
+use crate::store::EventId;
+
+/// The most bytes of one slice.
+pub const SLICE: u32 = 1024 * 1024;
+
+/// A slice of a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BodySlice {
+    /// The size of the whole body, in bytes.
+    pub size: u64,
+    /// Where the slice begins.
+    pub from: u64,
+    /// Its bytes: fewer than were asked for where the body ends before, none beyond its end.
+    pub bytes: Bytes,
+}
+
+impl Insight {
+    /// Up to `most` bytes of a body, at most [`SLICE`], from the byte `from`, counted from 0.
+    ///
+    /// # Errors
+    /// [`OperatorError::Denied`] without [`Scope::PayloadRead`]; [`OperatorError::NotFound`];
+    /// [`OperatorError::Store`].
+    pub async fn body(
+        &self,
+        caller: &Caller,
+        event: EventId,
+        from: u64,
+        most: u32,
+    ) -> Result<BodySlice, OperatorError> {
+        caller.needs(Scope::PayloadRead)?;
+        let begin = i32::try_from(from).unwrap_or(i32::MAX - 1);
+        let most = i32::try_from(most.min(SLICE)).unwrap_or(i32::MAX);
+        let slice = self.store.body_slice(event, caller.tenant(), begin, most).await?;
+        let (size, bytes) =
+            slice.ok_or_else(|| OperatorError::NotFound(format!("event {event}")))?;
+        Ok(BodySlice { size, from, bytes: bytes.into() })
+    }
+
+    /// A whole body, slice by slice, and its size.
+    ///
+    /// # Errors
+    /// As [`Insight::body`]; later slices may fail too.
+    pub async fn download(
+        &self,
+        caller: &Caller,
+        event: EventId,
+    ) -> Result<(u64, impl Stream<Item = Result<Bytes, OperatorError>> + use<>), OperatorError>
+    {
+        let first = self.body(caller, event, 0, SLICE).await?;
+        let size = first.size;
+        let (insight, caller) = (self.clone(), caller.clone());
+        let slices = stream::try_unfold(Some(first), move |slice| {
+            let (insight, caller) = (insight.clone(), caller.clone());
+            async move {
+                let Some(slice) = slice.filter(|slice| !slice.bytes.is_empty()) else {
+                    return Ok(None);
+                };
+                let end = slice.from + slice.bytes.len() as u64;
+                let next = if end < slice.size {
+                    Some(insight.body(&caller, event, end, SLICE).await?)
+                } else {
+                    None
+                };
+                Ok(Some((slice.bytes, next)))
+            }
+        });
+        Ok((size, slices))
+    }
+}

@@ -1,0 +1,238 @@
+//! Everything about one event.
+
+use bytes::Bytes;
+use time::OffsetDateTime;
+
+use super::Insight;
+use super::transfers::TransferView;
+use crate::gate::Strength;
+use crate::operator::{Caller, OperatorError, Scope};
+use crate::store::{DeadLetter, EventId, EventPreview, EventRow, LANE_REACH, PastAttempt};
+
+/// The most deliveries of one event that are shown.
+const DELIVERIES: usize = 1_000;
+/// How many events of the same lanes are shown.
+const RELATED: i64 = 20;
+
+/// Everything about one event but its body.
+#[derive(Debug, Clone)]
+pub struct EventDetail {
+    /// What lists show of it.
+    pub event: EventRow,
+    /// The action in the path; not signed, a hint.
+    pub action: Option<String>,
+    /// When it happened, as the sender says.
+    pub occurred_at: Option<OffsetDateTime>,
+    /// Why it was let in.
+    pub proof: ProofView,
+    /// What came beside the body; `None` for who may not see payloads.
+    pub payload: Option<PayloadView>,
+    /// How often it was received and when last; `None` once its key is forgotten.
+    pub seen: Option<(u64, OffsetDateTime)>,
+    /// The transfer that it came by, if it came in chunks.
+    pub transfer: Option<TransferView>,
+    /// Its deliveries, oldest first. Texts of errors are left out for who may not see payloads.
+    pub deliveries: Vec<DeadLetter>,
+    /// Every attempt at those.
+    pub attempts: Vec<PastAttempt>,
+    /// All of it in the order in which it happened.
+    pub timeline: Vec<Moment>,
+    /// Other events in the lanes of its deliveries.
+    pub related: Related,
+    /// The event that was received before it, if one is near.
+    pub older: Option<EventId>,
+    /// The event that was received after it, if one is near.
+    pub newer: Option<EventId>,
+}
+
+/// Why an event was let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProofView {
+    /// How much the proof says.
+    pub strength: Strength,
+    /// The headers that carry it, as its source is configured now; none where it is not.
+    pub headers: Vec<String>,
+    /// The fingerprint of the secret that verified it.
+    pub secret: String,
+    /// The secret's place among those that are configured now, from 1; `None` where it is not
+    /// among them.
+    pub secret_place: Option<usize>,
+    /// Our time minus the signed time at arrival, in seconds.
+    pub skew_seconds: Option<i64>,
+    /// Let in past the time of its token, because it was still awaited.
+    pub late: bool,
+}
+
+/// What came beside a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PayloadView {
+    /// The headers that are kept, by lower-case name.
+    pub headers: Vec<(String, String)>,
+    /// What the verified token says, as JSON.
+    pub claims: Option<Bytes>,
+    /// For a payload that came in chunks: its JSON without content and chunk number.
+    pub envelope: Option<Bytes>,
+}
+
+/// Other events in the lanes of an event's deliveries.
+#[derive(Debug, Clone, Default)]
+pub struct Related {
+    /// The lanes.
+    pub lanes: Vec<String>,
+    /// The events, newest first, at most twenty.
+    pub events: Vec<EventRow>,
+    /// How many deliveries before and after were looked at, besides all that are unfinished.
+    pub reach: u32,
+}
+
+/// Something that happened to an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moment {
+    /// When.
+    pub at: OffsetDateTime,
+    /// What: `received`, `received again`, `quarantined`; of an attempt its result: `done`,
+    /// `retry`, `held`, `dead`, `lost`; of an operator: `replayed`, which made this delivery, and
+    /// `discarded`.
+    pub what: String,
+    /// The delivery that it is about.
+    pub delivery: Option<i64>,
+    /// Its handler.
+    pub handler: Option<String>,
+    /// Which attempt it was.
+    pub attempt: Option<i32>,
+    /// How long the attempt took.
+    pub took: Option<time::Duration>,
+    /// What went wrong, for who may see payloads.
+    pub error: Option<String>,
+}
+
+impl Insight {
+    /// Everything about an event but its body.
+    ///
+    /// # Errors
+    /// [`OperatorError::Denied`] without [`Scope::EventsRead`]; [`OperatorError::NotFound`];
+    /// [`OperatorError::Store`].
+    pub async fn event(&self, caller: &Caller, id: EventId) -> Result<EventDetail, OperatorError> {
+        caller.needs(Scope::EventsRead)?;
+        let not_found = || OperatorError::NotFound(format!("event {id}"));
+        let row = self.store.event_rows(&[id], caller.tenant()).await?.pop();
+        let row = row.ok_or_else(not_found)?;
+        let preview = self.store.event_preview(id, 0).await?.ok_or_else(not_found)?;
+        let (deliveries, attempts) = self.work_on(caller, id).await?;
+        let transfer = self.store.transfer(None, Some(id)).await?;
+        let mates = self.store.lane_mates(id, RELATED).await?;
+        let related = Related {
+            lanes: mates.lanes,
+            events: self.store.event_rows(&mates.events, caller.tenant()).await?,
+            reach: u32::try_from(LANE_REACH).unwrap_or(u32::MAX),
+        };
+        let (older, newer) = self.store.beside(id, caller.tenant()).await?;
+        let seen = preview.seen_count.map(|count| u64::from(count.unsigned_abs()));
+        Ok(EventDetail {
+            proof: self.proof(&preview),
+            seen: seen.zip(preview.last_seen_at),
+            transfer: self.view(Vec::from_iter(transfer)).await?.pop(),
+            timeline: timeline(&preview, &deliveries, &attempts),
+            deliveries,
+            attempts,
+            related,
+            older,
+            newer,
+            action: preview.event.action,
+            occurred_at: preview.event.occurred_at,
+            payload: caller.may(Scope::PayloadRead).then_some(PayloadView {
+                headers: preview.event.headers,
+                claims: preview.event.claims,
+                envelope: preview.event.envelope,
+            }),
+            event: row,
+        })
+    }
+
+    /// The deliveries of an event and the attempts at them, as this caller may see them.
+    async fn work_on(
+        &self,
+        caller: &Caller,
+        event: EventId,
+    ) -> Result<(Vec<DeadLetter>, Vec<PastAttempt>), OperatorError> {
+        let ids = self.store.deliveries_of(event).await?;
+        let shown: Vec<i64> = ids.iter().copied().take(DELIVERIES).collect();
+        let mut deliveries = self.store.dead_letters(&shown, caller.tenant()).await?;
+        let mut attempts = self.store.attempts(&ids).await?;
+        if !caller.may(Scope::PayloadRead) {
+            for delivery in &mut deliveries {
+                delivery.error = None;
+            }
+            for attempt in &mut attempts {
+                attempt.error = None;
+            }
+        }
+        Ok((deliveries, attempts))
+    }
+
+    fn proof(&self, preview: &EventPreview) -> ProofView {
+        let event = &preview.event;
+        let source = self.landscape.source(&event.source, None);
+        let place = |secrets: &[String]| secrets.iter().position(|secret| *secret == event.secret);
+        ProofView {
+            strength: event.strength,
+            headers: source.map(|source| source.headers.clone()).unwrap_or_default(),
+            secret_place: source.and_then(|source| place(&source.secrets)).map(|place| place + 1),
+            secret: event.secret.clone(),
+            skew_seconds: event.skew_seconds,
+            late: event.late,
+        }
+    }
+}
+
+fn timeline(
+    preview: &EventPreview,
+    deliveries: &[DeadLetter],
+    attempts: &[PastAttempt],
+) -> Vec<Moment> {
+    let moment = |at, what: &str| Moment {
+        at,
+        what: what.to_owned(),
+        delivery: None,
+        handler: None,
+        attempt: None,
+        took: None,
+        error: None,
+    };
+    let of = |delivery: &DeadLetter, at, what: &str| Moment {
+        delivery: Some(delivery.id),
+        handler: Some(delivery.handler.clone()),
+        ..moment(at, what)
+    };
+    let mut moments = vec![moment(preview.event.received_at, "received")];
+    if let (Some(2..), Some(last)) = (preview.seen_count, preview.last_seen_at) {
+        moments.push(moment(last, "received again"));
+    }
+    for delivery in deliveries {
+        if delivery.replay_of.is_some() {
+            moments.push(of(delivery, delivery.created_at, "replayed"));
+        }
+        let own = attempts.iter().filter(|attempt| attempt.delivery == delivery.id);
+        moments.extend(own.map(|attempt| Moment {
+            attempt: Some(attempt.number),
+            took: Some(attempt.finished_at - attempt.started_at),
+            error: attempt.error.clone(),
+            ..of(delivery, attempt.finished_at, &attempt.result)
+        }));
+        // What no handler has seen died without an attempt.
+        if let (Some(died), 0, "dead") =
+            (delivery.finished_at, delivery.attempts, delivery.state.as_str())
+        {
+            let error = delivery.error.clone();
+            moments.push(Moment { error, ..of(delivery, died, "quarantined") });
+        }
+        if let (Some("discarded"), Some(at)) =
+            (delivery.resolution.as_deref(), delivery.resolved_at)
+        {
+            moments.push(of(delivery, at, "discarded"));
+        }
+    }
+    // What happened at one instant stays in the order in which it was put here.
+    moments.sort_by_key(|moment| moment.at);
+    moments
+}

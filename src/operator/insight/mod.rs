@@ -1,0 +1,52 @@
+//! What operators see of what came in and what became of it.
+//!
+//! - A [`Landscape`] is what is configured, as plain data without secrets.
+//! - [`Insight::overview`] answers whether anything is wrong: a row for every source, and an
+//!   [`Alarm`] for everything that is. It reads tallies, never events.
+//! - [`Insight::raise_alarms`] tells people who do not look.
+//! - [`Insight::events`] looks for events; a page says how far it has looked back. Everything about
+//!   one of them is an [`EventDetail`]; its body comes in slices.
+//! - [`Insight::transfers`] are payloads in chunks that are not whole yet.
+//! - [`Insight::sources`] says how sources are set up and which secrets are used.
+
+mod alarms;
+mod body;
+mod detail;
+mod landscape;
+mod overview;
+mod search;
+mod silence;
+mod sources;
+mod totals;
+mod transfers;
+
+use std::sync::Arc;
+
+pub use alarms::{Alarm, AlarmKind, Link};
+pub use body::{BodySlice, SLICE};
+pub use detail::{EventDetail, Moment, PayloadView, ProofView, Related};
+pub use landscape::{Landscape, Setting, SourceFacts};
+pub use overview::{Overview, SourceRow};
+pub use search::{EventPage, Facets, MOST_EVENTS, Search};
+pub use silence::Habit;
+pub use sources::{SecretView, Setup, SourceView};
+pub use totals::{Point, Series, Totals};
+pub use transfers::{MOST_TRANSFERS, TransferView, Transfers};
+
+use crate::clock::SharedClock;
+use crate::store::Store;
+
+/// What came in and what became of it, for those who look.
+#[derive(Clone)]
+pub struct Insight {
+    store: Store,
+    clock: SharedClock,
+    landscape: Arc<Landscape>,
+}
+
+impl Insight {
+    /// What is in `store`, of the sources that are configured.
+    pub fn new(store: Store, clock: SharedClock, landscape: Landscape) -> Self {
+        Self { store, clock, landscape: Arc::new(landscape) }
+    }
+}

@@ -1,0 +1,216 @@
+//! The keys of the operator listener. Only their digests are here.
+
+use time::OffsetDateTime;
+
+use super::token::TokenDigest;
+use super::{Store, StoreError, Tx, bounded};
+
+/// The most keys that a gateway remembers for when the database is away.
+const REMEMBERED: i64 = 1000;
+
+/// A key as it is kept.
+#[derive(Debug, Clone)]
+pub struct KeptKey {
+    /// The part that may be seen.
+    pub id: String,
+    /// The digest of the whole.
+    pub digest: TokenDigest,
+    /// What people call it.
+    pub name: String,
+    /// What it may do, in stored words.
+    pub scopes: Vec<String>,
+    /// The only tenant whose things it sees.
+    pub tenant: Option<String>,
+    /// When it was made.
+    pub created_at: OffsetDateTime,
+    /// By whom.
+    pub created_by: String,
+    /// From when on it is refused.
+    pub expires_at: Option<OffsetDateTime>,
+    /// When it was shown last.
+    pub last_used_at: Option<OffsetDateTime>,
+    /// Since when it is refused.
+    pub revoked_at: Option<OffsetDateTime>,
+    /// Who revoked it.
+    pub revoked_by: Option<String>,
+}
+
+/// A key of which everything is as it is stored.
+struct Row {
+    id: String,
+    digest: Vec<u8>,
+    name: String,
+    scopes: Vec<String>,
+    tenant: Option<String>,
+    created_at: OffsetDateTime,
+    created_by: String,
+    expires_at: Option<OffsetDateTime>,
+    last_used_at: Option<OffsetDateTime>,
+    revoked_at: Option<OffsetDateTime>,
+    revoked_by: Option<String>,
+}
+
+impl Row {
+    fn read(self) -> Result<KeptKey, StoreError> {
+        Ok(KeptKey {
+            digest: TokenDigest::stored(&self.digest, "api_keys", &self.id)?,
+            id: self.id,
+            name: self.name,
+            scopes: self.scopes,
+            tenant: self.tenant,
+            created_at: self.created_at,
+            created_by: self.created_by,
+            expires_at: self.expires_at,
+            last_used_at: self.last_used_at,
+            revoked_at: self.revoked_at,
+            revoked_by: self.revoked_by,
+        })
+    }
+}
+
+impl Store {
+    /// The key of this id, whether it is good or not.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn api_key(&self, id: &str) -> Result<Option<KeptKey>, StoreError> {
+        let row = sqlx::query_as!(
+            Row,
+            "SELECT id, digest, name, scopes, tenant, created_at, created_by, expires_at,
+                    last_used_at, revoked_at, revoked_by
+               FROM api_keys WHERE id = $1",
+            id,
+        )
+        .fetch_optional(&self.operator)
+        .await?;
+        row.map(Row::read).transpose()
+    }
+
+    /// The keys that are good now, the last used first; a thousand at most.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn good_api_keys(&self, now: OffsetDateTime) -> Result<Vec<KeptKey>, StoreError> {
+        let rows = sqlx::query_as!(
+            Row,
+            "SELECT id, digest, name, scopes, tenant, created_at, created_by, expires_at,
+                    last_used_at, revoked_at, revoked_by
+               FROM api_keys
+              WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $1)
+              ORDER BY last_used_at DESC NULLS LAST, id LIMIT $2",
+            now,
+            REMEMBERED,
+        )
+        .fetch_all(&self.operator)
+        .await?;
+        rows.into_iter().map(Row::read).collect()
+    }
+
+    /// Every key, of `tenant` where one is named, the newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn api_keys(&self, tenant: Option<&str>) -> Result<Vec<KeptKey>, StoreError> {
+        let rows = sqlx::query_as!(
+            Row,
+            "SELECT id, digest, name, scopes, tenant, created_at, created_by, expires_at,
+                    last_used_at, revoked_at, revoked_by
+               FROM api_keys WHERE $1::text IS NULL OR tenant = $1
+              ORDER BY created_at DESC, id",
+            tenant,
+        )
+        .fetch_all(&self.operator)
+        .await?;
+        rows.into_iter().map(Row::read).collect()
+    }
+
+    /// Notes when keys were shown, each at most once a minute.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn note_api_keys(&self, used: &[(String, OffsetDateTime)]) -> Result<(), StoreError> {
+        let (ids, times): (Vec<_>, Vec<_>) = used.iter().cloned().unzip();
+        sqlx::query!(
+            "UPDATE api_keys k SET last_used_at = u.at
+               FROM UNNEST($1::text[], $2::timestamptz[]) AS u (id, at)
+              WHERE k.id = u.id
+                AND (k.last_used_at IS NULL OR k.last_used_at <= u.at - interval '1 minute')",
+            &ids,
+            &times,
+        )
+        .execute(&self.operator)
+        .await?;
+        Ok(())
+    }
+}
+
+impl Tx<'_> {
+    /// Makes a key. False when one that is not revoked has its name.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn insert_api_key(&mut self, key: &KeptKey) -> Result<bool, StoreError> {
+        let done = sqlx::query!(
+            "INSERT INTO api_keys
+                    (id, digest, name, scopes, tenant, created_at, created_by, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+             ON CONFLICT (name) WHERE revoked_at IS NULL DO NOTHING",
+            key.id,
+            key.digest.as_bytes(),
+            key.name,
+            &key.scopes,
+            key.tenant,
+            key.created_at,
+            bounded(&key.created_by),
+            key.expires_at,
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Locks the key of this id, of `tenant` where one is named.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn lock_api_key(
+        &mut self,
+        id: &str,
+        tenant: Option<&str>,
+    ) -> Result<Option<KeptKey>, StoreError> {
+        let row = sqlx::query_as!(
+            Row,
+            "SELECT id, digest, name, scopes, tenant, created_at, created_by, expires_at,
+                    last_used_at, revoked_at, revoked_by
+               FROM api_keys WHERE id = $1 AND ($2::text IS NULL OR tenant = $2)
+                FOR UPDATE",
+            id,
+            tenant,
+        )
+        .fetch_optional(self.connection())
+        .await?;
+        row.map(Row::read).transpose()
+    }
+
+    /// Refuses a key from now on.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn revoke_api_key(
+        &mut self,
+        id: &str,
+        by: &str,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE api_keys SET revoked_at = $2, revoked_by = $3
+              WHERE id = $1 AND revoked_at IS NULL",
+            id,
+            now,
+            bounded(by),
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+}

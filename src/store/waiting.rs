@@ -1,0 +1,105 @@
+//! What waits: deliveries that are due and not worked on, per source. Read from the indexes of the
+//! polls, a bounded number of rows for each source and destination.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::deliveries::interval;
+use super::{Store, StoreError};
+
+/// How many of a source's, and of a destination's, deliveries are looked at: those that have been
+/// due the longest.
+pub const LOOKED_AT: i64 = 200;
+
+/// What waits of one source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// The source.
+    pub source: String,
+    /// Since when the delivery that waits longest has been due.
+    pub oldest: Option<OffsetDateTime>,
+    /// How many are stuck: due before the given time, first of their lane, and not for a
+    /// destination that is held back. At most [`LOOKED_AT`] are found for each place to go to.
+    pub stuck: i64,
+    /// Since when the first of those has been due.
+    pub stuck_since: Option<OffsetDateTime>,
+}
+
+impl Store {
+    /// What waits now of these sources, and for these destinations, by their stored handler names.
+    /// What has been due for `stuck_after`, and could be worked on, is stuck; so is what is held by
+    /// a lease that ran out as long ago.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn waiting(
+        &self,
+        sources: &[String],
+        destinations: &[String],
+        now: OffsetDateTime,
+        stuck_after: Duration,
+    ) -> Result<Vec<Waiting>, StoreError> {
+        let waiting = sqlx::query_as!(
+            Waiting,
+            r#"
+            WITH due AS MATERIALIZED (
+                SELECT d.source, d.handler, d.lane, d.lane_position, d.id, d.due_at, false AS held
+                  FROM UNNEST($1::text[]) AS s (source)
+                 CROSS JOIN LATERAL (
+                    SELECT * FROM deliveries d
+                     WHERE d.source = s.source AND d.state = 'ready' AND d.handler NOT LIKE 'to:%'
+                       AND d.due_at <= $3
+                     ORDER BY d.due_at, d.id LIMIT $5) AS d
+                 UNION ALL
+                SELECT d.source, d.handler, d.lane, d.lane_position, d.id, d.due_at,
+                       EXISTS (SELECT 1 FROM destinations x
+                                WHERE x.handler = d.handler
+                                  AND (x.paused_at IS NOT NULL OR x.disabled_at IS NOT NULL
+                                       OR x.not_before > $3))
+                  FROM UNNEST($2::text[]) AS h (handler)
+                 CROSS JOIN LATERAL (
+                    SELECT * FROM deliveries d
+                     WHERE d.handler = h.handler AND d.state = 'ready' AND d.handler LIKE 'to:%'
+                       AND d.due_at <= $3
+                     ORDER BY d.due_at, d.id LIMIT $5) AS d
+            ), judged AS (
+                SELECT source, due_at,
+                       NOT held AND due_at <= $3 - $4::interval
+                       AND (lane IS NULL OR NOT EXISTS (
+                            SELECT 1 FROM deliveries ahead
+                             WHERE ahead.lane = due.lane AND ahead.source = due.source
+                               AND ahead.handler = due.handler
+                               AND (COALESCE(ahead.lane_position, ahead.id), ahead.id)
+                                   < (COALESCE(due.lane_position, due.id), due.id)
+                               AND (ahead.state IN ('ready', 'leased')
+                                    OR (ahead.state = 'dead' AND ahead.lane_blocks
+                                        AND ahead.resolution IS NULL)))) AS stuck
+                  FROM due
+                 UNION ALL
+                SELECT d.source, d.lease_expires_at, true
+                  FROM deliveries d
+                 WHERE d.state = 'leased' AND d.source = ANY($1)
+                   AND d.lease_expires_at < clock_timestamp() - $4::interval
+                   AND NOT EXISTS (
+                        SELECT 1 FROM destinations x
+                         WHERE x.handler = d.handler
+                           AND (x.paused_at IS NOT NULL OR x.disabled_at IS NOT NULL
+                                OR x.not_before > $3))
+            )
+            SELECT source AS "source!", min(due_at) AS oldest,
+                   count(*) FILTER (WHERE stuck) AS "stuck!",
+                   min(due_at) FILTER (WHERE stuck) AS stuck_since
+              FROM judged GROUP BY source ORDER BY source
+            "#,
+            sources,
+            destinations,
+            now,
+            interval(stuck_after),
+            LOOKED_AT,
+        )
+        .fetch_all(&self.operator)
+        .await?;
+        Ok(waiting)
+    }
+}

@@ -1,0 +1,239 @@
+//! API keys.
+
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use sealpost::clock::Clock;
+use sealpost::operator::{Caller, Expiry, NewApiKey, OperatorError, Scope, Scopes};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{STREAM, get, get_with};
+use crate::harness::{API_KEY, Answer, Gateway};
+
+/// What may not differ between two refusals.
+fn essence(answer: &Answer) -> (u16, String, HeaderMap) {
+    let mut headers = answer.headers.clone();
+    headers.remove("date");
+    (answer.status, answer.text.clone(), headers)
+}
+
+fn new(name: &str, scope: Scope, tenant: Option<&str>) -> NewApiKey {
+    NewApiKey {
+        name: name.to_owned(),
+        scopes: [scope].into_iter().collect(),
+        tenant: tenant.map(str::to_owned),
+        expiry: Expiry::default(),
+    }
+}
+
+fn root() -> Caller {
+    Caller::local("grace")
+}
+
+#[tokio::test]
+async fn whoever_has_no_good_key_is_told_the_same_everywhere_and_health_needs_none() {
+    let gateway = Gateway::start().await;
+    let good = format!("Bearer {API_KEY}");
+    let (first, cut) = (get(&gateway, "/metrics", &[]).await, &good[..good.len() - 1]);
+    assert_eq!(first.status, 401);
+    assert_eq!(first.headers["www-authenticate"], "Bearer realm=\"sealpost operator\"");
+    assert_eq!(first.headers["content-type"], "application/problem+json");
+    assert_eq!(first.json["type"], "urn:sealpost:problem:key-required");
+    let other = API_KEY.replace("AAEC", "BAEC");
+    let unknown = API_KEY.replace("0123", "3210");
+    for (path, authorization) in [
+        ("/metrics", &["Bearer wrong-key-0123456789"][..]),
+        ("/metrics", &[&format!("Bearer {other}")]),
+        ("/metrics", &[&format!("Bearer {unknown}")]),
+        ("/metrics", &[cut]),
+        ("/metrics", &[&format!("{good}x")]),
+        ("/metrics", &[API_KEY]),
+        ("/metrics", &["Bearer"]),
+        ("/metrics", &["Bearer "]),
+        ("/metrics", &[&format!("Basic {API_KEY}")]),
+        ("/metrics", &[&good, "Bearer other"]),
+        (&format!("/metrics?token={API_KEY}"), &[]),
+        ("/", &[]),
+        ("/nothing/here", &[]),
+        ("/healthz/", &[]),
+        (STREAM, &[]),
+        (&format!("{STREAM}?after=nonsense"), &[]),
+    ] {
+        let answer = get(&gateway, path, authorization).await;
+        assert_eq!(essence(&answer), essence(&first), "{path} {authorization:?}");
+    }
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(get(&gateway, path, &[]).await.status, 200);
+    }
+    assert_eq!(get(&gateway, "/metrics", &[&good]).await.status, 200);
+    assert_eq!(get(&gateway, "/metrics", &[&good.replace("Bearer", "bearer")]).await.status, 200);
+    assert_eq!(get(&gateway, "/nothing/here", &[&good]).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_peer_that_keeps_failing_is_slowed_down_and_a_key_that_was_good_lately_is_not() {
+    let gateway = Gateway::start().await;
+    gateway.access().tidy().await;
+    let mut answers = Vec::new();
+    for _ in 0..25 {
+        answers.push(get_with(&gateway, "/metrics", &API_KEY.replace("AAEC", "BAEC")).await);
+    }
+    let denied = answers.iter().filter(|answer| answer.status == 401).count();
+    assert!((20..=21).contains(&denied), "{denied}");
+    let last = answers.last().unwrap();
+    assert_eq!((last.status, &last.json["status"]), (429, &json!(429)));
+    assert!(last.headers.contains_key("retry-after"));
+    assert_eq!(gateway.operator("/metrics").await.status, 200);
+    assert_eq!(get(&gateway, "/readyz", &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn of_a_key_only_the_digest_is_kept_and_both_ends_of_its_life_are_audited() {
+    let gateway = Gateway::start().await;
+    let made = gateway.access().create_key(&root(), &new("ci", Scope::EventsRead, None)).await;
+    let made = made.unwrap();
+    assert_eq!(get_with(&gateway, "/metrics", &made.key).await.status, 200, "at once");
+    let rows = gateway
+        .query(
+            "SELECT encode(digest, 'hex') AS digest, to_jsonb(k) AS row FROM api_keys k
+                 WHERE name = 'ci'",
+        )
+        .await;
+    assert_eq!(rows[0]["digest"], hex::encode(Sha256::digest(&*made.key)));
+    assert!(!rows[0]["row"].to_string().contains(&made.key[21..]));
+    assert_eq!(made.about.expires_at, Some(gateway.clock().now() + time::Duration::days(90)));
+
+    let revoked = gateway.access().revoke_key(&root(), &made.about.id, "leaked").await.unwrap();
+    assert_eq!(revoked.revoked_by.as_deref(), Some("grace"));
+    assert_eq!(get_with(&gateway, "/metrics", &made.key).await.status, 401, "at once");
+    gateway.access().revoke_key(&root(), &made.about.id, "again").await.unwrap();
+    let log = gateway.rows("audit_log").await;
+    let seen: Vec<(&Value, &Value)> =
+        log.iter().map(|row| (&row["action"], &row["reason"])).collect();
+    assert_eq!(
+        seen,
+        [(&json!("create key"), &json!("")), (&json!("revoke key"), &json!("leaked"))]
+    );
+    assert_eq!((&log[0]["actor"], &log[0]["before"]), (&json!("grace"), &Value::Null));
+    assert_eq!(log[0]["after"], log[1]["before"], "what was revoked is what was made");
+    assert_ne!(log[1]["before"], log[1]["after"]);
+}
+
+#[tokio::test]
+async fn a_key_ends_when_it_was_said_to_and_one_without_an_end_does_not() {
+    let gateway = Gateway::start().await;
+    let mut short = new("short", Scope::EventsRead, None);
+    short.expiry = Expiry::After(time::Duration::HOUR);
+    let short = gateway.access().create_key(&root(), &short).await.unwrap();
+    let mut ever = new("ever", Scope::EventsRead, None);
+    ever.expiry = Expiry::Never;
+    let ever = gateway.access().create_key(&root(), &ever).await.unwrap();
+    gateway.clock().advance(Duration::from_secs(3599));
+    assert_eq!(get_with(&gateway, "/metrics", &short.key).await.status, 200);
+    gateway.clock().advance(Duration::from_secs(1));
+    assert_eq!(get_with(&gateway, "/metrics", &short.key).await.status, 401);
+    gateway.clock().advance(Duration::from_hours(24 * 400));
+    assert_eq!(get_with(&gateway, "/metrics", &ever.key).await.status, 200);
+}
+
+#[tokio::test]
+async fn while_the_database_is_away_a_key_that_was_good_gets_in_for_an_hour() {
+    let gateway = Gateway::start().await;
+    let key = gateway.key("scraper", &[Scope::EventsRead], None).await;
+    let revoked = gateway.key("revoked", &[Scope::EventsRead], None).await;
+    let unseen = gateway.key("unseen", &[Scope::EventsRead], None).await;
+    for key in [&key, &revoked] {
+        assert_eq!(get_with(&gateway, "/metrics", key).await.status, 200);
+    }
+    gateway.access().revoke_key(&root(), &revoked[4..20], "").await.unwrap();
+    gateway.store().close().await;
+    assert_eq!(get(&gateway, "/readyz", &[]).await.status, 503);
+    assert_eq!(get_with(&gateway, "/metrics", &key).await.status, 200);
+    for wrong in [&revoked, &unseen, &key.replace(&key[22..25], "AAA")] {
+        assert_eq!(get_with(&gateway, "/metrics", wrong).await.status, 401);
+    }
+    gateway.clock().advance(Duration::from_secs(3601));
+    assert_eq!(get_with(&gateway, "/metrics", &key).await.status, 401);
+}
+
+#[tokio::test]
+async fn when_a_key_was_used_is_noted_once_a_minute() {
+    let gateway = Gateway::start().await;
+    let key = gateway.key("ci", &[Scope::EventsRead], None).await;
+    let used = "SELECT extract(epoch FROM last_used_at)::bigint FROM api_keys WHERE name = 'ci'";
+    let begin = gateway.clock().now().unix_timestamp();
+    for (wait, noted) in [(0, 0), (30, 0), (29, 0), (1, 60), (90, 150)] {
+        gateway.clock().advance(Duration::from_secs(wait));
+        assert_eq!(get_with(&gateway, "/metrics", &key).await.status, 200);
+        gateway.access().tidy().await;
+        assert_eq!(gateway.count(used).await - begin, noted);
+    }
+}
+
+#[tokio::test]
+async fn every_scope_opens_what_it_names_and_nothing_else() {
+    let gateway = Gateway::start().await;
+    for scope in Scope::ALL {
+        let key = gateway.key(scope.as_str().replace(':', "-").as_str(), &[scope], None).await;
+        let sees = matches!(scope, Scope::EventsRead | Scope::Admin);
+        let answer = get_with(&gateway, "/metrics", &key).await;
+        assert_eq!(answer.status, if sees { 200 } else { 403 }, "{scope}");
+        let answer = get_with(&gateway, &format!("{STREAM}?after=nonsense"), &key).await;
+        assert_eq!(answer.status, if sees { 400 } else { 403 }, "{scope}");
+        if !sees {
+            assert_eq!(answer.json["scope"], "events:read");
+        }
+        let call = gateway.client().post(gateway.operator_url("/api/v1/apify/runs"));
+        let answer = Answer::of(call.bearer_auth(&key).body("{").send().await.unwrap()).await;
+        let writes = matches!(scope, Scope::SourcesWrite | Scope::Admin);
+        assert_eq!(answer.status, if writes { 400 } else { 403 }, "{scope}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_one_tenant_does_not_see_what_is_about_all_or_another() {
+    let gateway = Gateway::start().await;
+    let key = gateway.key("theirs", &[Scope::Admin], Some("others")).await;
+    assert_eq!(get_with(&gateway, "/metrics", &key).await.status, 403);
+    let call = gateway.client().post(gateway.operator_url("/api/v1/apify/runs"));
+    let answer = Answer::of(call.bearer_auth(&key).body("{").send().await.unwrap()).await;
+    assert_eq!(answer.status, 404, "{}", answer.text);
+
+    let theirs = Caller::new("theirs", Some("others".to_owned()), Scopes::all());
+    let listed = gateway.access().keys(&theirs).await.unwrap();
+    assert_eq!(listed.iter().map(|key| &*key.name).collect::<Vec<_>>(), ["theirs"]);
+    let refused = gateway.access().revoke_key(&theirs, &API_KEY[4..20], "").await;
+    assert!(matches!(refused, Err(OperatorError::NotFound(_))), "{refused:?}");
+    for tenant in [None, Some("default")] {
+        let refused =
+            gateway.access().create_key(&theirs, &new("x", Scope::EventsRead, tenant)).await;
+        assert!(matches!(refused, Err(OperatorError::Invalid(_))), "{tenant:?}");
+    }
+    let own = new("x", Scope::EventsRead, Some("others"));
+    let made = gateway.access().create_key(&theirs, &own).await;
+    assert_eq!(made.unwrap().about.tenant.as_deref(), Some("others"));
+}
+
+#[tokio::test]
+async fn only_administrators_deal_with_keys_and_no_two_have_one_name() {
+    let gateway = Gateway::start().await;
+    let access = gateway.access();
+    let others = Scope::ALL.into_iter().filter(|scope| *scope != Scope::Admin).collect();
+    let caller = Caller::new("ada", None, others);
+    let made = access.create_key(&caller, &new("x", Scope::EventsRead, None)).await;
+    assert_eq!(made.unwrap_err().missing(), Some(Scope::Admin));
+    assert_eq!(access.keys(&caller).await.unwrap_err().missing(), Some(Scope::Admin));
+    let refused = access.revoke_key(&caller, &API_KEY[4..20], "").await;
+    assert_eq!(refused.unwrap_err().missing(), Some(Scope::Admin));
+
+    let first = access.create_key(&root(), &new("x", Scope::EventsRead, None)).await.unwrap();
+    let again = access.create_key(&root(), &new("x", Scope::EventsRead, None)).await;
+    assert!(matches!(again, Err(OperatorError::Conflict(_))), "{again:?}");
+    access.revoke_key(&root(), &first.about.id, "").await.unwrap();
+    access.create_key(&root(), &new("x", Scope::EventsRead, None)).await.unwrap();
+    for name in ["", " x", "a\nb", &"x".repeat(65)] {
+        let refused = access.create_key(&root(), &new(name, Scope::EventsRead, None)).await;
+        assert!(matches!(refused, Err(OperatorError::Invalid(_))), "{name:?}");
+    }
+}

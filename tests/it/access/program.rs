@@ -1,0 +1,65 @@
+//! `sealpost api-keys`, as a program.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::get_with;
+use crate::harness::{Gateway, database};
+
+/// Runs the program on the gateway's database: its exit code, and what it printed.
+async fn run(gateway: &Gateway, arguments: &[&str]) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_sealpost"))
+        .args(arguments)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("DATABASE_URL", database::url(gateway.target()).await)
+        .env("USER", "grace")
+        .current_dir(folder.path())
+        .output()
+        .expect("the program runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!said.contains("panicked"), "{said}");
+    (output.status.code(), String::from_utf8(output.stdout).unwrap().trim_end().to_owned())
+}
+
+#[tokio::test]
+async fn keys_are_made_listed_and_revoked_on_the_command_line() {
+    let gateway = Gateway::start().await;
+    let arguments =
+        ["api-keys", "create", "grafana", "--scopes", "events:read", "--format", "json"];
+    let (code, made) = run(&gateway, &arguments).await;
+    let made: Value = serde_json::from_str(&made).unwrap();
+    assert_eq!((code, &made["created_by"]), (Some(0), &json!("grace")));
+    let key = made["key"].as_str().unwrap();
+    assert_eq!(get_with(&gateway, "/metrics", key).await.status, 200);
+
+    let (code, again) = run(&gateway, &arguments).await;
+    assert_eq!((code, &*again), (Some(1), ""), "the name is taken");
+    let (_, plain) = run(&gateway, &["api-keys", "create", "ci", "--scopes", "admin"]).await;
+    assert_eq!(get_with(&gateway, "/metrics", &plain).await.status, 200);
+
+    let (_, list) = run(&gateway, &["api-keys", "list"]).await;
+    assert!(list.contains("grafana") && list.contains("good"), "{list}");
+    assert!(!list.contains(&key[21..]), "the secret is nowhere");
+    let id = made["id"].as_str().unwrap();
+    let (code, said) = run(&gateway, &["api-keys", "revoke", id, "--reason", "old"]).await;
+    assert_eq!((code, said), (Some(0), format!("revoked grafana ({id})")));
+    assert_eq!(get_with(&gateway, "/metrics", key).await.status, 401);
+    let (_, list) = run(&gateway, &["api-keys", "list"]).await;
+    assert!(!list.contains("grafana"), "{list}");
+    let (_, all) = run(&gateway, &["api-keys", "list", "--all"]).await;
+    assert!(all.contains("revoked"), "{all}");
+
+    let unknown = ["api-keys", "revoke", "00", "--reason", "x"];
+    assert_eq!(run(&gateway, &unknown).await.0, Some(2));
+    for wrong in [
+        &["api-keys", "create", "x", "--scopes", "root"][..],
+        &["api-keys", "create", "x"],
+        &["api-keys", "create", "", "--scopes", "admin"],
+        &["api-keys", "create", "x", "--scopes", "admin", "--expires", "soon"],
+    ] {
+        assert_eq!(run(&gateway, wrong).await.0, Some(64), "{wrong:?}");
+    }
+}

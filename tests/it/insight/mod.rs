@@ -1,0 +1,66 @@
+//! What operators see of what came in and what became of it.
+
+mod detail;
+mod overview;
+mod search;
+mod sources;
+mod tallies;
+
+use async_trait::async_trait;
+use sealpost::dispatch::{Attempt, Failure, Handler};
+use sealpost::store::{DeathReason, Effects, StoredEvent};
+use serde_json::{Value, json};
+
+use crate::harness::{Gateway, SECRETS};
+
+/// Does what the id of the event says: dies, passes it over, or is done with it.
+#[derive(Clone, Default)]
+struct Obedient;
+
+#[async_trait]
+impl Handler for Obedient {
+    fn name(&self) -> &'static str {
+        "obedient"
+    }
+
+    async fn handle(&self, event: &StoredEvent, _: Attempt) -> Result<Effects, Failure> {
+        let body: Value = serde_json::from_slice(&event.body).unwrap_or_default();
+        match body["id"].as_str().unwrap_or_default() {
+            id if id.contains("dies") => {
+                Err(Failure::permanent(DeathReason::Permanent, "it is told to die"))
+            }
+            id if id.contains("ignored") => Ok(Effects::ignored()),
+            _ => Ok(Effects::unchanged()),
+        }
+    }
+}
+
+async fn gateway() -> Gateway {
+    Gateway::builder().handler(Obedient).start().await
+}
+
+/// An event of an account: those of one account stand in one lane.
+fn event_of(account: &str, id: &str) -> Vec<u8> {
+    let event = json!({
+        "id": id, "object": "event", "type": "account.updated", "created": 1_763_600_000,
+        "livemode": false, "account": account, "data": { "object": { "id": account } },
+    });
+    event.to_string().into_bytes()
+}
+
+fn event(id: &str) -> Vec<u8> {
+    event_of("acct_a", id)
+}
+
+/// Sends an event that is new; gives its id here.
+async fn send(gateway: &Gateway, id: &str) -> String {
+    let answer = gateway.send("billing", None, &event(id)).await;
+    assert_eq!(answer.what(), "accepted", "{}", answer.text);
+    answer.id().to_owned()
+}
+
+/// The secret of the test configuration in this variable.
+fn secret(variable: &str) -> sealpost::gate::Secret {
+    let (_, secret) = SECRETS.iter().find(|(name, _)| *name == variable).expect("a secret");
+    sealpost::gate::Secret::new(*secret).expect("a good one")
+}
