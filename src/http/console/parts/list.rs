@@ -78,7 +78,7 @@ pub(in crate::http::console) struct Pager {
 pub(in crate::http::console) fn pager(pager: &Pager) -> Markup {
     html! {
         div .pager {
-            p { (pager.shown) }
+            p { (said(&pager.shown)) }
             nav aria-label="Pages" {
                 @if let Some(first) = &pager.first {
                     a .button .small-button rel="first" href=(first) { "First page" }

@@ -324,6 +324,31 @@ pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
                 },
             ),
         ),
+        ("link-spent", sign_in::spent()),
+        (
+            "account-plain",
+            account::page(
+                stage,
+                &account::View {
+                    scopes: Vec::new(),
+                    second_factor: account::SecondFactor::Off,
+                    wrong: None,
+                    sessions: Vec::new(),
+                },
+            ),
+        ),
+        (
+            "account-on",
+            account::page(
+                stage,
+                &account::View {
+                    scopes: Vec::new(),
+                    second_factor: account::SecondFactor::On,
+                    wrong: None,
+                    sessions: Vec::new(),
+                },
+            ),
+        ),
         (
             "settings",
             settings::page(
