@@ -7,7 +7,7 @@ use super::{Tone, number, said, stamp};
 
 /// A panel with a heading; `aside` is said beside it.
 pub(in crate::http::console) fn panel(title: &str, aside: &Markup, body: &Markup) -> Markup {
-    let letters = title.chars().filter(|c| c.is_ascii_alphanumeric());
+    let letters = title.chars().filter(char::is_ascii_alphanumeric);
     let id = format!("panel-{}", letters.collect::<String>().to_lowercase());
     html! {
         section .panel aria-labelledby=(id) {
@@ -44,6 +44,9 @@ pub(in crate::http::console) struct FacetValue {
 
 /// Facets.
 pub(in crate::http::console) fn facets(facets: &[Facet]) -> Markup {
+    if facets.iter().all(|facet| facet.values.is_empty()) {
+        return html! {};
+    }
     html! {
         nav .facets aria-label="Narrow the list" {
             @for facet in facets.iter().filter(|facet| !facet.values.is_empty()) {
