@@ -132,11 +132,8 @@ impl App {
             requests: requests(),
             tallies: store.tallies().clone(),
         };
-        let access = Arc::new(Access::new(
-            store.clone(),
-            Arc::clone(&parts.clock),
-            config.vault.clone(),
-        ));
+        let access =
+            Arc::new(Access::new(store.clone(), Arc::clone(&parts.clock), config.vault.clone()));
         let door = Arc::new(Door::new(Arc::clone(&access)));
         let unwatch = CancellationToken::new();
         let feed = Feed::new(

@@ -4,6 +4,7 @@
 mod alerts;
 mod api_keys;
 mod apify;
+mod audit;
 mod check;
 mod database;
 mod dead_letters;
@@ -19,6 +20,7 @@ mod interrupt;
 mod migrate;
 mod output;
 mod overview;
+mod people;
 mod scratch;
 mod search;
 mod serve;
@@ -27,13 +29,15 @@ mod sse;
 mod transfers;
 mod vault;
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use zeroize::Zeroizing;
 
 use crate::config::{Config, ConfigError, Environment};
-use crate::operator::OperatorError;
+use crate::operator::{Invitation, OperatorError};
 use crate::store::{OpenError, StoreError};
 use crate::vault::VaultError;
 
@@ -90,6 +94,12 @@ enum Command {
     /// The keys that machines show to the operator listener.
     #[command(subcommand)]
     ApiKeys(api_keys::Command),
+    /// Who signs in at the operator listener.
+    #[command(subcommand)]
+    People(people::Command),
+    /// Who did what, and whether the log still says what was written.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// What the application does when it starts a run at Apify.
     #[command(subcommand)]
     Apify(apify::Command),
@@ -155,6 +165,8 @@ impl Cli {
                 events::run(&self.config, &Environment::of_process(), command)
             }
             Command::ApiKeys(command) => api_keys::run(&self.config, command),
+            Command::People(command) => people::run(&self.config, command),
+            Command::Audit(command) => audit::run(&self.config, command),
             Command::Overview(args) => overview::run(&self.config()?, args),
             Command::Transfers(command) => transfers::run(&self.config()?, command),
             Command::Sources(command) => sources::run(&self.config()?, command),
@@ -191,6 +203,18 @@ fn complain(error: &anyhow::Error) {
 #[expect(clippy::print_stderr, reason = "the command line talks on standard error")]
 fn talk(text: &str) {
     eprintln!("{text}");
+}
+
+/// The address by which somebody chooses a password, at a gateway that listens here.
+fn setup_link(listen: &SocketAddr, invitation: &Invitation) -> Zeroizing<String> {
+    let mut listen = *listen;
+    // Listening everywhere is listening here too.
+    match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => listen.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => listen.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    Zeroizing::new(format!("http://{listen}/setup?token={}", *invitation.token))
 }
 
 /// Who acts, for the audit log: as they say, else as the environment or the account says.

@@ -13,6 +13,8 @@ pub(super) enum Denial {
     NoKey,
     /// Whoever it is may not do this.
     Missing(Scope),
+    /// A change that comes with a session, and not from one of our own pages.
+    Forged,
     /// It is about all tenants together, and they see one.
     AllTenants,
     /// Too many of those.
@@ -65,6 +67,11 @@ impl Denial {
                 "Send an API key: Authorization: Bearer slp_...",
             ),
             Self::Missing(scope) => ("scope-missing", StatusCode::FORBIDDEN, missing(scope)),
+            Self::Forged => (
+                "not-from-our-page",
+                StatusCode::FORBIDDEN,
+                "This was not sent from a page of this session: load the page again",
+            ),
             Self::AllTenants => (
                 "all-tenants",
                 StatusCode::FORBIDDEN,
@@ -104,7 +111,11 @@ impl Denial {
             Self::Full | Self::Unavailable => {
                 response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
             }
-            Self::Missing(_) | Self::AllTenants | Self::Malformed(_) | Self::Gone => {}
+            Self::Missing(_)
+            | Self::Forged
+            | Self::AllTenants
+            | Self::Malformed(_)
+            | Self::Gone => {}
         }
         let body = json!({
             "type": format!("urn:sealpost:problem:{id}"),

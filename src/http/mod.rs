@@ -8,11 +8,13 @@ mod application;
 mod caller;
 mod denial;
 mod health;
+mod origin;
 mod peer;
 mod problem;
 mod receive;
 mod report;
 mod routes;
+mod session;
 mod stream;
 
 use std::net::TcpListener;

@@ -55,9 +55,8 @@ impl Passwords {
         let (hash, known) = (kept.unwrap_or(NOBODY).to_owned(), kept.is_some());
         let checked = self.compute(move || {
             let Ok(hash) = PasswordHash::new(&hash) else { return false };
-            hasher().is_some_and(|hasher| {
-                hasher.verify_password(password.as_bytes(), &hash).is_ok()
-            })
+            hasher()
+                .is_some_and(|hasher| hasher.verify_password(password.as_bytes(), &hash).is_ok())
         });
         checked.await.unwrap_or(false) && known
     }
@@ -120,7 +119,8 @@ mod tests {
     #[test]
     fn a_password_that_is_easily_guessed_is_not_taken() {
         assert!(check_choice("ada", "twelve chars").is_ok());
-        for wrong in ["", "eleven char", "aaaaaaaaaaaaaaaa", " ADA lovelace count ", &"ab".repeat(513)]
+        for wrong in
+            ["", "eleven char", "aaaaaaaaaaaaaaaa", " ADA lovelace count ", &"ab".repeat(513)]
         {
             assert!(check_choice("ada lovelace count", wrong).is_err(), "{wrong}");
         }
