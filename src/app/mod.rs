@@ -1,8 +1,10 @@
 //! From a configuration to a gateway that runs, and stops in order.
 
 mod counting;
+mod desk;
 mod error;
 mod landscape;
+mod readmit;
 mod runtime;
 mod watching;
 mod wiring;
@@ -21,21 +23,22 @@ use crate::alerts::{Alerter, Discord};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, Draw, Handler, Housekeeping, TransferAges, Wakeup};
-use crate::http::{self, Apis, Door, Ingest, Operator, RequestIds};
+use crate::http::{self, Apis, Console, Door, Ingest, Limits, Operator, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::lifecycle::Shutdown;
 use crate::objects::Objects;
-use crate::operator::{Access, DeadLetters, Feed, FeedSettings, Insight};
+use crate::operator::{Access, DeadLetters, Feed, FeedSettings, HeldRequests, Insight};
 use crate::providers::Services;
 use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
 
 pub use counting::Counting;
+pub use desk::{configured_destinations, document};
 pub use error::BuildError;
 pub use landscape::landscape;
 use runtime::HandlerRuntime;
-use wiring::{Wiring, bytes, decoy, dispatch_settings};
-pub use wiring::{check_sources, routing, services};
+use wiring::{Wiring, bytes, decoy};
+pub use wiring::{check_sources, gates, held, routing, services};
 
 /// How often limits and metrics are tidied up.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
@@ -75,10 +78,12 @@ pub struct App {
     alerter: Alerter,
     dead_letters: DeadLetters,
     insight: Insight,
+    held: HeldRequests,
     wakeup: Wakeup,
     store: Store,
     objects: Objects,
     peers: Arc<Peers>,
+    limits: Arc<Limits>,
     door: Arc<Door>,
     access: Arc<Access>,
     /// Ends what watches the stream.
@@ -114,6 +119,7 @@ impl App {
         for source in config.sources.iter().filter(|source| source.entry.enabled) {
             wiring.add(config, source, parts, &services, &destinations, &mut apis)?;
         }
+        let held = wiring.held(config, &store, &parts.clock, &committed);
         let intake = Intake::new(store.clone(), batch, committed);
         store.tallies().begin(wiring.keys());
 
@@ -131,10 +137,11 @@ impl App {
             runtime: Handle::current(),
             requests: requests(),
             tallies: store.tallies().clone(),
+            holding: wiring::holding(config, &store, &tasks),
         };
         let access =
             Arc::new(Access::new(store.clone(), Arc::clone(&parts.clock), config.vault.clone()));
-        let door = Arc::new(Door::new(Arc::clone(&access)));
+        let door = Arc::new(Door::new(Arc::clone(&access), file.operator.failures_per_minute));
         let unwatch = CancellationToken::new();
         let feed = Feed::new(
             store.clone(),
@@ -146,12 +153,29 @@ impl App {
             (tasks.clone(), Handle::current()),
             unwatch.clone(),
         );
+        let dead_letters =
+            DeadLetters::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
+        let desk = desk::Desk { config, store: &store, clock: &parts.clock };
+        let console = Console {
+            clock: Arc::clone(&parts.clock),
+            dead_letters: dead_letters.clone(),
+            destinations: desk.destinations(),
+            alerts: desk.alerts(),
+        };
         let operator_state = Operator {
+            console,
             store: store.clone(),
             stopping: Arc::clone(&stopping),
             metrics: metrics.clone(),
             apis: Arc::new(apis),
+            limits: desk.limits(),
+            document: document().into(),
+            requests: desk.requests(),
+            dead_letters: dead_letters.clone(),
+            destinations: desk.destinations(),
+            alerts: desk.alerts(),
         };
+        let limits = Arc::clone(&operator_state.limits);
         let workers = file.ingest.workers.unwrap_or_else(|| {
             std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
         });
@@ -168,7 +192,7 @@ impl App {
             Dispatcher::new(
                 store.clone(),
                 wiring.table,
-                dispatch_settings(config),
+                wiring::dispatch_settings(config),
                 Arc::clone(&parts.clock),
                 wakeup.clone(),
                 Arc::clone(&parts.draw),
@@ -194,8 +218,6 @@ impl App {
             every: file.alerts.every,
             least: file.alerts.min_severity,
         };
-        let dead_letters =
-            DeadLetters::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
         Ok(Self {
             ingest,
             operator,
@@ -206,10 +228,12 @@ impl App {
             alerter,
             dead_letters,
             insight,
+            held,
             wakeup,
             store,
             objects: services.objects,
             peers,
+            limits,
             door,
             access,
             unwatch,
@@ -238,6 +262,11 @@ impl App {
     /// The dead letters.
     pub fn dead_letters(&self) -> &DeadLetters {
         &self.dead_letters
+    }
+
+    /// The refused requests that are held.
+    pub fn held(&self) -> &HeldRequests {
+        &self.held
     }
 
     /// Who may, at the operator listener.
@@ -289,11 +318,12 @@ impl App {
         let (alerter, stop) = (self.alerter.clone(), soft.clone());
         self.tasks.spawn(async move { alerter.run(&stop).await });
         let (peers, metrics, stop) = (self.peers.clone(), self.metrics.clone(), soft.clone());
-        let door = Arc::clone(&self.door);
+        let (door, limits) = (Arc::clone(&self.door), Arc::clone(&self.limits));
         self.tasks.spawn(async move {
             door.tidy().await;
             while stop.run_until_cancelled(tokio::time::sleep(TIDY_EVERY)).await.is_some() {
                 peers.forget();
+                limits.tidy();
                 door.tidy().await;
                 metrics.tidy();
             }

@@ -3,23 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::task::TaskTracker;
 use tracing::warn;
 use url::Url;
 
+use super::readmit::Readmission;
 use super::{BuildError, Parts};
+use crate::clock::SharedClock;
 use crate::config::{
     Config, DeadHead, DestinationConfig, DestinationEntry, SignForm, SourceConfig,
 };
 use crate::destinations::{Destination, Sign, Spec};
 use crate::dispatch::{DispatchSettings, Handler, HandlerTable, RetryPolicy, Upkeep};
 use crate::gate::{Gate, KeyRing, Provider, Secret, TransferLimits, WeakSecret, Window};
-use crate::http::{Apis, Decoy, Routes};
+use crate::http::{Apis, Decoy, RequestIds, Routes};
 use crate::intake::{Rate, Source, Takers};
 use crate::objects::Objects;
-use crate::operator::Routing;
+use crate::operator::{Gates, HeldRequests, Holding, Routing};
 use crate::outbound::{Outbound, Policy};
 use crate::providers::{self, Built, Entry, Services, ServicesError, SourceSpec};
-use crate::store::{ChunkQuota, Registry};
+use crate::store::{ChunkQuota, HeldBounds, Registry, Store};
 
 /// A body larger than this may take longer to arrive.
 const LARGE_BODY: usize = 2 * 1024 * 1024;
@@ -33,6 +36,7 @@ pub(super) struct Wiring {
     pub(super) routes: Routes,
     pub(super) table: HandlerTable,
     pub(super) routing: Routing,
+    pub(super) gates: Gates,
     pub(super) registries: Vec<Arc<dyn Registry>>,
     pub(super) upkeeps: Vec<Arc<dyn Upkeep>>,
 }
@@ -64,16 +68,13 @@ impl Wiring {
         }
         self.upkeeps.extend(built.upkeep);
         let max_body = source.entry.max_body.map_or(entry.max_body, bytes);
+        let gate = gate(source, entry, built.provider)?;
+        self.gates.add(name, &source.entry.tenant, gate.clone(), source.retired.clone());
         let aliases = &source.entry.aliases;
         let source = Arc::new(Source {
             name: Arc::from(name.as_str()),
             tenant: source.entry.tenant.clone(),
-            gate: Gate {
-                provider: built.provider,
-                keys: KeyRing::new(source.secrets.clone())
-                    .map_err(|error| BuildError::Secrets { source_name: name.clone(), error })?,
-                window: window(source, entry),
-            },
+            gate,
             takers,
             registry: built.registry,
             max_body,
@@ -84,6 +85,7 @@ impl Wiring {
                 bytes: i64::try_from(transfers.max_waiting.as_u64()).unwrap_or(i64::MAX),
             },
             rate: Rate::new(source.entry.limit.per_second, source.entry.limit.burst),
+            hold: source.entry.hold_refused,
         });
         self.routes.add(&source, aliases);
         self.sources.push(source);
@@ -95,6 +97,19 @@ impl Wiring {
     /// Every source with its secrets, to be counted.
     pub(super) fn keys(&self) -> impl Iterator<Item = (String, KeyRing)> {
         self.sources.iter().map(|source| (source.name.to_string(), source.gate.keys.clone()))
+    }
+
+    /// The held requests of all these sources.
+    pub(super) fn held(
+        &self,
+        config: &Config,
+        store: &Store,
+        clock: &SharedClock,
+        committed: &Arc<dyn Fn() + Send + Sync>,
+    ) -> HeldRequests {
+        let readmission = Arc::new(Readmission::new(store, &self.sources, committed));
+        let (vault, gates) = (config.vault.clone(), self.gates.clone());
+        HeldRequests::new(store.clone(), Arc::clone(clock), vault, gates, readmission)
     }
 }
 
@@ -124,6 +139,66 @@ pub fn routing(config: &Config) -> Result<Routing, BuildError> {
         routing.add(name, names(&built.handlers), takers(&built.handlers));
     }
     Ok(routing)
+}
+
+/// The gates of all sources, those that are disabled too, without a gateway.
+///
+/// # Errors
+/// [`BuildError`], as [`super::App::build`] would give it.
+pub fn gates(config: &Config) -> Result<Gates, BuildError> {
+    let services = services(config)?;
+    let mut gates = Gates::default();
+    for source in &config.sources {
+        let (entry, built) = build_source(config, source, &services)?;
+        let gate = gate(source, entry, built.provider)?;
+        gates.add(&source.entry.name, &source.entry.tenant, gate, source.retired.clone());
+    }
+    Ok(gates)
+}
+
+/// What explains held requests and lets them in, without a gateway.
+///
+/// # Errors
+/// [`BuildError`], as [`super::App::build`] would give it.
+pub fn held(config: &Config, store: &Store) -> Result<HeldRequests, BuildError> {
+    let (services, parts) = (services(config)?, Parts::default());
+    let destinations = destinations(config, &services)?;
+    let mut apis = Apis::new(Arc::clone(&parts.clock), RequestIds::new(0));
+    let mut wiring = Wiring::default();
+    for source in config.sources.iter().filter(|source| source.entry.enabled) {
+        wiring.add(config, source, &parts, &services, &destinations, &mut apis)?;
+    }
+    // Gateways that run look at their next poll.
+    let committed: Arc<dyn Fn() + Send + Sync> = Arc::new(|| ());
+    Ok(wiring.held(config, store, &parts.clock, &committed))
+}
+
+/// What holds refused requests, where a source is told to.
+pub(super) fn holding(config: &Config, store: &Store, tasks: &TaskTracker) -> Option<Holding> {
+    let mut sources = config.sources.iter();
+    sources.any(|source| source.entry.hold_refused.is_some()).then(|| {
+        let held = config.file.held;
+        let bytes = i64::try_from(held.max_bytes.as_u64()).unwrap_or(i64::MAX);
+        let bounds = HeldBounds { rows: i64::from(held.max_rows), bytes };
+        Holding::start(store.clone(), config.vault.clone(), bounds, tasks)
+    })
+}
+
+/// How dispatch works, as configured.
+pub(super) fn dispatch_settings(config: &Config) -> DispatchSettings {
+    let dispatch = &config.file.dispatch;
+    DispatchSettings {
+        concurrency: dispatch.concurrency,
+        handler_deadline: dispatch.handler_deadline,
+        lease: dispatch.lease,
+        poll: dispatch.poll,
+        retry: RetryPolicy {
+            max_attempts: dispatch.max_attempts,
+            max_age: dispatch.max_age,
+            base: dispatch.backoff,
+            cap: dispatch.max_backoff,
+        },
+    }
 }
 
 /// What is lent to every source.
@@ -212,6 +287,16 @@ pub(super) fn build_source(
     Ok((entry, built))
 }
 
+fn gate(
+    source: &SourceConfig,
+    entry: &Entry,
+    provider: Arc<dyn Provider>,
+) -> Result<Gate, BuildError> {
+    let keys = KeyRing::new(source.secrets.clone())
+        .map_err(|error| BuildError::Secrets { source_name: source.entry.name.clone(), error })?;
+    Ok(Gate { provider, keys, window: window(source, entry) })
+}
+
 fn takers(handlers: &[Arc<dyn Handler>]) -> Takers {
     let handlers = handlers.to_vec();
     Arc::new(move |kind| {
@@ -251,22 +336,6 @@ pub(super) fn decoy(sources: &[Arc<Source>]) -> Result<Decoy, WeakSecret> {
         headers,
         name: Arc::from(""),
     })
-}
-
-pub(super) fn dispatch_settings(config: &Config) -> DispatchSettings {
-    let dispatch = &config.file.dispatch;
-    DispatchSettings {
-        concurrency: dispatch.concurrency,
-        handler_deadline: dispatch.handler_deadline,
-        lease: dispatch.lease,
-        poll: dispatch.poll,
-        retry: RetryPolicy {
-            max_attempts: dispatch.max_attempts,
-            max_age: dispatch.max_age,
-            base: dispatch.backoff,
-            cap: dispatch.max_backoff,
-        },
-    }
 }
 
 pub(super) fn bytes(size: bytesize::ByteSize) -> usize {

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use anyhow::Context as _;
 use url::Url;
 
 use super::interrupt::interruptible;
 use super::scratch::Scratch;
-use super::{Exit, block_on};
+use super::{Exit, block_on, capture};
 use crate::clock::SystemClock;
 use crate::config::{Config, Environment};
 use crate::fixtures::{self, Fixture, Played, Player, Sender};
@@ -26,6 +27,11 @@ pub(super) enum Command {
     /// Play fixtures through gate and handlers in a database of their own, which is dropped
     /// afterwards, and check answers, deliveries and effects.
     Run(RunArgs),
+    /// Write stored events as fixtures, without secrets and personal data.
+    ///
+    /// A fixture expects what has become of its event: a dead letter is then a test that it dies,
+    /// which fails once it is repaired. What was replaced is listed; read the file all the same.
+    Capture(capture::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -51,6 +57,9 @@ pub(super) struct RunArgs {
     /// Files, or folders that hold them.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// A file that gets the result as `JUnit` writes it.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
     #[command(flatten)]
     output: Output,
 }
@@ -74,6 +83,7 @@ pub(super) fn run(
     command: &Command,
 ) -> anyhow::Result<Exit> {
     match command {
+        Command::Capture(args) => capture::run(&Config::load(config, environment)?, args),
         Command::Send(args) => send(Config::load(config, environment)?, args),
         Command::Run(args) => {
             offline(&Config::load_without_sources(config, environment)?, environment, args)
@@ -125,6 +135,10 @@ fn offline(config: &Config, environment: &Environment, args: &RunArgs) -> anyhow
         target.drop_if_there().await?;
         played
     })?;
+    if let Some(path) = &args.junit {
+        std::fs::write(path, fixtures::junit(&played)?)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
     show(&played, &args.output, began)
 }
 

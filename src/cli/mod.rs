@@ -5,6 +5,7 @@ mod alerts;
 mod api_keys;
 mod apify;
 mod audit;
+mod capture;
 mod check;
 mod database;
 mod dead_letters;
@@ -14,9 +15,12 @@ mod docora;
 mod dossier;
 mod event_page;
 mod events;
+mod explain;
 mod fixtures;
+mod held;
 mod insight;
 mod interrupt;
+mod manual;
 mod migrate;
 mod output;
 mod overview;
@@ -60,6 +64,15 @@ enum Command {
     Migrate,
     /// Check the configuration and say what it comes to.
     Check,
+    /// Say why a recorded request is refused.
+    ///
+    /// Tells a wrong key from a body that was changed on its way, a signature that is too old or
+    /// written in another way, and a secret that is retired or used in another form. Never shows
+    /// the signature that would be right. Ends with 0 where the request holds, with 1 where not.
+    Explain(explain::Args),
+    /// Look at refused requests that are held, and verify them again.
+    #[command(subcommand)]
+    Held(held::Command),
     /// Play stored webhooks.
     #[command(subcommand)]
     Fixtures(fixtures::Command),
@@ -100,9 +113,15 @@ enum Command {
     /// Who did what, and whether the log still says what was written.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Print the description of the operator's API, as `OpenAPI` 3.1.
+    Openapi,
     /// What the application does when it starts a run at Apify.
     #[command(subcommand)]
     Apify(apify::Command),
+    /// Print what a shell reads to complete commands.
+    Completions(manual::Completions),
+    /// Write the manual: a page for every command.
+    Man(manual::Man),
 }
 
 /// How a command ended.
@@ -154,6 +173,10 @@ impl Cli {
             Command::Fixtures(command) => {
                 fixtures::run(&self.config, &Environment::of_process(), command)
             }
+            Command::Explain(args) => {
+                explain::run(&self.config()?, &Environment::of_process(), args)
+            }
+            Command::Held(command) => held::run(&self.config()?, command),
             Command::Demo(args) => demo::run(&Environment::of_process(), args),
             Command::DeadLetters(command) => dead_letters::run(&self.config()?, command),
             Command::Alerts(command) => alerts::run(&self.config()?, command),
@@ -170,7 +193,13 @@ impl Cli {
             Command::Overview(args) => overview::run(&self.config()?, args),
             Command::Transfers(command) => transfers::run(&self.config()?, command),
             Command::Sources(command) => sources::run(&self.config()?, command),
+            Command::Openapi => {
+                output::print(&crate::app::document())?;
+                Ok(Exit::Ok)
+            }
             Command::Apify(command) => apify::run(&self.config()?, command),
+            Command::Completions(args) => manual::completions(args),
+            Command::Man(args) => manual::man(args),
         }
     }
 
@@ -196,6 +225,23 @@ fn complain(error: &anyhow::Error) {
     eprintln!("error: {error}");
     for cause in error.chain().skip(1) {
         eprintln!("  caused by: {cause}");
+    }
+    if let Some(hint) = error.chain().find_map(hint) {
+        eprintln!("hint: {hint}");
+    }
+}
+
+/// What to do about an error that does not say so itself.
+fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    if let Some(ConfigError::Read { .. }) = cause.downcast_ref() {
+        return Some("name the file with --config");
+    }
+    match cause.downcast_ref() {
+        Some(OperatorError::NotFound(_)) => Some("the commands named `list` show what there is"),
+        Some(OperatorError::Vault(VaultError::WrongKey { .. })) => {
+            Some("put the master key that sealed it into SEALPOST_MASTER_KEY_OLD")
+        }
+        _ => None,
     }
 }
 
@@ -232,7 +278,9 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     for cause in error.chain() {
         match cause.downcast_ref() {
             Some(OperatorError::NotFound(_)) => return Exit::NothingMatched,
-            Some(OperatorError::Invalid(_)) => return Exit::Usage,
+            Some(OperatorError::Invalid(_) | OperatorError::Vault(VaultError::NoKey)) => {
+                return Exit::Usage;
+            }
             _ => {}
         }
         if cause.is::<ConfigError>()

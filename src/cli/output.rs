@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::io::{self, Write as _};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -84,6 +86,11 @@ pub(super) fn line(text: &str) -> Cow<'_, str> {
 /// Stored text that may have several lines.
 pub(super) fn lines(text: &str) -> Cow<'_, str> {
     escape(text, |character| is_unsafe(character) && !matches!(character, '\n' | '\t'))
+}
+
+/// Bytes that are no text, for machines.
+pub(super) fn base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
 }
 
 /// A time, for people: UTC, to the second.

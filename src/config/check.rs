@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::File;
+use crate::vault::Vault;
 
 /// Notes what does not hold.
 pub(super) fn check(file: &File, wrong: &mut Vec<String>) {
@@ -53,4 +54,21 @@ pub(super) fn check(file: &File, wrong: &mut Vec<String>) {
         "keys.retention must be longer than any source's max_age and max_future together: what is \
          still fresh must still be known",
     );
+}
+
+/// Notes where a source holds refused requests and cannot.
+pub(super) fn holding(file: &File, vault: &Vault, wrong: &mut Vec<String>) {
+    for source in &file.source {
+        let Some(span) = source.hold_refused else { continue };
+        let name = &source.name;
+        if let Err(error) = vault.newest() {
+            wrong.push(format!("source `{name}`: hold_refused: {error}"));
+        }
+        if span.is_zero() || span > file.dispatch.max_age {
+            wrong.push(format!(
+                "source `{name}`: hold_refused must be longer than nothing and not longer than \
+                 dispatch.max_age: what is verified later could be handled no more"
+            ));
+        }
+    }
 }

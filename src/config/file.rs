@@ -1,6 +1,7 @@
 //! The file's shape: every section and key, with its default.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::destinations::DestinationEntry;
 use super::outbound::Outbound;
-use super::source::{SecretRef, SourceEntry};
+use super::source::{LimitEntry, SecretRef, SourceEntry};
 use crate::alerts::Severity;
 use crate::telemetry::LogFormat;
 
@@ -36,6 +37,8 @@ pub struct File {
     pub objects: Objects,
     /// What is remembered of what was seen.
     pub keys: Keys,
+    /// Refused requests that are held.
+    pub held: Held,
     /// Telling people.
     pub alerts: Alerts,
     /// The log.
@@ -84,6 +87,12 @@ pub struct Operator {
     /// The longest silence of the stream.
     #[serde(with = "humantime_serde")]
     pub heartbeat: Duration,
+    /// How many requests a caller may send that change nothing.
+    pub reads: LimitEntry,
+    /// How many requests a caller may send that change something.
+    pub changes: LimitEntry,
+    /// How often in a minute one address may come without a good key.
+    pub failures_per_minute: NonZeroU32,
 }
 
 impl Default for Operator {
@@ -93,6 +102,9 @@ impl Default for Operator {
             allow_remote: false,
             stream_clients: 32,
             heartbeat: Duration::from_secs(15),
+            reads: LimitEntry::of(50, 200),
+            changes: LimitEntry::of(5, 20),
+            failures_per_minute: NonZeroU32::MIN.saturating_add(19),
         }
     }
 }
@@ -287,6 +299,22 @@ pub struct Keys {
 impl Default for Keys {
     fn default() -> Self {
         Self { retention: Duration::from_hours(30 * 24) }
+    }
+}
+
+/// Refused requests that are held, for sources with `hold_refused`.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Held {
+    /// The most requests of one source.
+    pub max_rows: u32,
+    /// The most bytes of one source, sealed.
+    pub max_bytes: ByteSize,
+}
+
+impl Default for Held {
+    fn default() -> Self {
+        Self { max_rows: 1000, max_bytes: ByteSize::mib(16) }
     }
 }
 

@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 pub use destinations::{DestinationConfig, DestinationEntry, SignForm};
 pub use env::Environment;
 pub use file::{
-    Alerts, Database, Dispatch, File, Ingest, Keys, Log, Managed, Objects, Operator, Postgres,
-    S3Entry, Transfers,
+    Alerts, Database, Dispatch, File, Held, Ingest, Keys, Log, Managed, Objects, Operator,
+    Postgres, S3Entry, Transfers,
 };
 pub use outbound::Outbound;
 pub use source::{DeadHead, LimitEntry, SecretRef, SourceEntry};
@@ -59,6 +59,8 @@ pub struct SourceConfig {
     pub entry: SourceEntry,
     /// Its secrets, in configured order.
     pub secrets: Vec<Secret>,
+    /// Those that it had once, which only explain.
+    pub retired: Vec<Secret>,
     /// Its further secret.
     pub token: Option<Secret>,
 }
@@ -151,13 +153,16 @@ impl Config {
             };
             let secrets: Vec<Secret> =
                 entry.secrets.iter().filter_map(|reference| secret(reference, "secret")).collect();
+            let retired = entry.retired.iter();
+            let retired =
+                retired.filter_map(|reference| secret(reference, "retired secret")).collect();
             let token = entry.token.as_ref().and_then(|reference| secret(reference, "token"));
             if secrets.len() == entry.secrets.len()
                 && let Err(error) = KeyRing::new(secrets.clone())
             {
                 wrong.push(format!("source `{name}`: secrets {error}"));
             }
-            sources.push(SourceConfig { entry: entry.clone(), secrets, token });
+            sources.push(SourceConfig { entry: entry.clone(), secrets, retired, token });
         }
         let discord = file.alerts.discord.as_ref().and_then(|discord| {
             reference::discord(discord, environment).map_err(|why| wrong.push(why)).ok()
@@ -166,6 +171,7 @@ impl Config {
         let destinations = destinations::resolve(&file, environment, &mut wrong);
         let objects = objects::place(&file.objects, environment, &mut wrong);
         check::check(&file, &mut wrong);
+        check::holding(&file, &vault, &mut wrong);
         if !wrong.is_empty() {
             return Err(ConfigError::Invalid(wrong));
         }
@@ -201,8 +207,25 @@ fn read(path: &Path, text: &str, environment: &Environment) -> Result<File, Conf
         .map_err(|error: toml::de::Error| parse(format!("with SEALPOST_ variables: {error}")))
 }
 
+impl std::str::FromStr for SecretRef {
+    type Err = String;
+
+    /// As `env:NAME` or `file:PATH`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            Some(("env", name)) => Ok(Self { env: Some(name.to_owned()), file: None }),
+            Some(("file", path)) => Ok(Self { env: None, file: Some(path.into()) }),
+            _ => Err("a secret is named as `env:NAME` or `file:PATH`".to_owned()),
+        }
+    }
+}
+
 impl SecretRef {
-    fn resolve(&self, environment: &Environment) -> Result<Secret, String> {
+    /// The secret that it refers to.
+    ///
+    /// # Errors
+    /// Where it was looked for, and why what is there is none.
+    pub fn resolve(&self, environment: &Environment) -> Result<Secret, String> {
         let (bytes, place) = self.read(environment)?;
         Secret::new(bytes.as_slice()).map_err(|error: WeakSecret| format!("in {place} {error}"))
     }

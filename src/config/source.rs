@@ -23,6 +23,13 @@ pub struct SourceEntry {
     pub enabled: bool,
     /// One to three secrets, any of which may have signed.
     pub secrets: Vec<SecretRef>,
+    /// Secrets that it had once: they never verify, they only explain why a request is refused.
+    #[serde(default)]
+    pub retired: Vec<SecretRef>,
+    /// For how long a refused request that carries a signature is held, to be explained and
+    /// verified again; by default none is.
+    #[serde(default, with = "humantime_serde")]
+    pub hold_refused: Option<Duration>,
     /// A further secret, for providers that want one.
     pub token: Option<SecretRef>,
     /// Other paths that lead to it.
@@ -70,10 +77,17 @@ pub struct LimitEntry {
     pub burst: NonZeroU32,
 }
 
+impl LimitEntry {
+    /// One of as many; at least one of each.
+    pub(super) fn of(per_second: u32, burst: u32) -> Self {
+        let count = |count: u32| NonZeroU32::MIN.saturating_add(count.saturating_sub(1));
+        Self { per_second: count(per_second), burst: count(burst) }
+    }
+}
+
 impl Default for LimitEntry {
     fn default() -> Self {
-        let per_second = NonZeroU32::MIN.saturating_add(99);
-        Self { per_second, burst: NonZeroU32::MIN.saturating_add(999) }
+        Self::of(100, 1_000)
     }
 }
 

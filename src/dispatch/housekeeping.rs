@@ -72,14 +72,16 @@ impl Housekeeping {
         let keys = self.store.forget_keys(now).await?;
         let transfers = self.store.forget_transfers(now).await?;
         self.store.forget_tallies(now).await?;
+        let held = self.store.forget_held(now).await?;
+        self.store.forget_requests(now).await?;
         let mut given_up = 0;
         for registry in &self.registries {
             let mut tx = self.store.begin().await?;
             let expired = registry.expire(&mut tx, now).await?;
             given_up += tx.commit(expired).await?.into_inner();
         }
-        if keys + transfers + given_up > 0 {
-            info!(keys, transfers, given_up, "forgot what has expired");
+        if keys + transfers + held + given_up > 0 {
+            info!(keys, transfers, held, given_up, "forgot what has expired");
         }
         Ok(())
     }

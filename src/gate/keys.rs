@@ -247,6 +247,11 @@ impl KeyRing {
         self.keys.iter().map(|key| (key.fingerprint, key.uses.load(Ordering::Relaxed)))
     }
 
+    /// The secrets, in configured order.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.keys.iter().map(|key| &key.secret)
+    }
+
     /// Proves that one of the secrets made one of `candidates` over `transcript`. The MAC runs
     /// over the body once per secret, however many candidates there are.
     pub(super) fn prove(

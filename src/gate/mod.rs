@@ -54,6 +54,7 @@
 //! }
 //! ```
 
+pub mod explain;
 mod json;
 mod keys;
 mod provider;
@@ -65,7 +66,7 @@ mod window;
 
 pub use json::{classify, parse};
 pub use keys::{Fingerprint, KeyRing, Proof, Secret, Strength, WeakSecret};
-pub use provider::{Envelope, EventKey, Lane, Named, Provider, Quarantine, Quarantined};
+pub use provider::{Envelope, EventKey, Evidence, Lane, Named, Provider, Quarantine, Quarantined};
 pub use refusal::Refusal;
 pub use request::{
     Examination, Gate, Headers, LateRequest, RawRequest, RequestHead, VerifiedRequest,

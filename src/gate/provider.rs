@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use super::{
-    Chunk, Examination, Proof, Refusal, RequestHead, UnixSeconds, VerifiedRequest, Window,
+    Chunk, Examination, Proof, Refusal, RequestHead, Scheme, UnixSeconds, VerifiedRequest, Window,
 };
 
 /// One kind of sender, as configured for one source.
@@ -42,6 +42,13 @@ pub trait Provider: Send + Sync + 'static {
     /// A [`Refusal`] when nothing proves that it did.
     fn verify(&self, request: &Examination<'_>) -> Result<Proof, Refusal>;
 
+    /// What [`Provider::verify`] looks for in this request, for who explains a refusal; what the
+    /// request claims comes first. It proves nothing. Where it is empty, only what is wrong with
+    /// the headers can be explained.
+    fn evidence(&self, _request: &Examination<'_>) -> Vec<Evidence> {
+        Vec::new()
+    }
+
     /// Says what the verified request is.
     fn name_event(&self, request: &VerifiedRequest) -> Named;
 
@@ -50,6 +57,25 @@ pub trait Provider: Send + Sync + 'static {
     fn whole(&self, _envelope: &[u8], _content: &[u8]) -> Option<Vec<u8>> {
         None
     }
+}
+
+/// What a request may be proven by.
+#[derive(Debug)]
+pub enum Evidence {
+    /// A signature over the body.
+    Signature(&'static Scheme),
+    /// A signature in a form that the sender knows too, and the source does not take for this
+    /// request.
+    OtherForm(&'static Scheme),
+    /// A token, which carries a MAC over the rest of itself.
+    Token {
+        /// What the MAC is over.
+        signed: Vec<u8>,
+        /// The MAC.
+        mac: [u8; 32],
+    },
+    /// A secret that is repeated in the clear, as the whole value of this header.
+    Repeated(&'static str),
 }
 
 /// What a provider makes of a verified request.

@@ -39,6 +39,16 @@ impl Headers {
         }
     }
 
+    /// Every header line, in order of arrival.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Bytes)> {
+        self.0.iter().map(|(name, value)| (*name, value))
+    }
+
+    /// Every value of a header, in order of arrival.
+    pub(super) fn lines(&self, name: &str) -> impl Iterator<Item = &Bytes> {
+        self.0.iter().filter(move |(header, _)| *header == name).map(|(_, value)| value)
+    }
+
     /// As [`Headers::single`], for a header without which there is nothing to check.
     ///
     /// # Errors
@@ -99,13 +109,8 @@ impl RawRequest {
     /// A [`Refusal`] when it did not; [`Refusal::Late`] when it did, but its token is past its
     /// time.
     pub fn verify(self, gate: &Gate, now: UnixSeconds) -> Result<VerifiedRequest, Refusal> {
-        let proof = gate.provider.verify(&Examination {
-            head: &self.head,
-            body: &self.body,
-            keys: &gate.keys,
-            window: gate.window,
-            now,
-        })?;
+        let examination = Examination::new(gate, &self.head, &self.body, now);
+        let proof = gate.provider.verify(&examination)?;
         let late = proof.late;
         let verified = VerifiedRequest { head: self.head, body: self.body, proof };
         if late {
@@ -131,6 +136,16 @@ pub struct Examination<'a> {
 }
 
 impl<'a> Examination<'a> {
+    /// For who explains what came of it.
+    pub(super) fn new(
+        gate: &'a Gate,
+        head: &'a RequestHead,
+        body: &'a Bytes,
+        now: UnixSeconds,
+    ) -> Self {
+        Self { head, body, keys: &gate.keys, window: gate.window, now }
+    }
+
     /// The head of the request.
     pub fn head(&self) -> &'a RequestHead {
         self.head

@@ -6,10 +6,9 @@
 
 use super::{KeyRing, Proof, Refusal, RequestHead, UnixSeconds, Window, parse_timestamp};
 
-/// The longest accepted signature header, in bytes.
-const MAX_HEADER: usize = 4096;
-/// The most signatures that one header may carry.
-const MAX_CANDIDATES: usize = 16;
+/// The longest accepted signature header, in bytes, and the most signatures in it.
+pub(super) const MAX_HEADER: usize = 4096;
+pub(super) const MAX_CANDIDATES: usize = 16;
 
 /// How one kind of sender signs.
 #[derive(Debug)]
@@ -179,7 +178,7 @@ impl Scheme {
         }
     }
 
-    fn transcript<'h>(
+    pub(super) fn transcript<'h>(
         &self,
         head: &'h RequestHead,
         timestamp: &'h str,

@@ -28,9 +28,6 @@ use crate::operator::{Access, Caller, Session, ShownKey, ShownSession};
 
 /// What may be called without a key: a load balancer has none.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
-/// Failures that one peer may have in a minute. A good key is not limited by them: addresses are
-/// shared.
-const FAILURES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(20).unwrap();
 
 /// The door.
 #[derive(Debug)]
@@ -42,9 +39,10 @@ pub struct Door {
 }
 
 impl Door {
-    /// A door that lets in who `access` knows.
-    pub fn new(access: Arc<Access>) -> Self {
-        let failures = DefaultKeyedRateLimiter::keyed(Quota::per_minute(FAILURES_PER_MINUTE));
+    /// A door that lets in who `access` knows. A good key is not limited by the failures that a peer
+    /// may have: addresses are shared.
+    pub fn new(access: Arc<Access>, failures_per_minute: NonZeroU32) -> Self {
+        let failures = DefaultKeyedRateLimiter::keyed(Quota::per_minute(failures_per_minute));
         Self { access, failures, waiting: Mutex::default() }
     }
 

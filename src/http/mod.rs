@@ -6,8 +6,10 @@ mod answer;
 mod api;
 mod application;
 mod caller;
+mod console;
 mod denial;
 mod health;
+mod hold;
 mod origin;
 mod peer;
 mod problem;
@@ -26,8 +28,9 @@ use actix_web::{App, HttpServer, web};
 
 pub use access::Door;
 pub use actix_web::dev::Server;
-pub use api::Apis;
+pub use api::{Apis, Limits, Quota, document};
 pub use application::{Inbox, application};
+pub use console::Console;
 pub use health::Operator;
 pub use receive::{Decoy, Ingest, RequestIds};
 pub use routes::Routes;
@@ -87,11 +90,9 @@ pub fn operator(
             .app_data(feed.clone())
             .app_data(door.clone())
             .wrap(from_fn(access::guard))
-            .route("/healthz", web::get().to(health::healthz))
-            .route("/readyz", web::get().to(health::readyz))
-            .route("/metrics", web::get().to(health::metrics))
-            .route(stream::PATH, web::get().to(stream::stream))
-            .route(api::PATH, web::route().to(api::call))
+            .wrap(from_fn(console::protect))
+            .configure(console::routes)
+            .configure(api::mount)
     })
     .workers(1)
     .client_request_timeout(HEAD_DEADLINE)

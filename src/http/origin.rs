@@ -65,7 +65,7 @@ pub(super) async fn check_token(
         return Err(Denial::Forged);
     }
     let form = tokio::time::timeout(DEADLINE, read(request.take_payload()));
-    let form = form.await.unwrap_or(Err(Denial::Malformed("The form did not arrive in time")))?;
+    let form = form.await.unwrap_or(Err(Denial::BodyTimeout))?;
     let mut fields = form_urlencoded::parse(&form);
     let token = fields.find(|(name, _)| name == FIELD).map(|(_, token)| token.into_owned());
     let whole: BoxedPayloadStream = Box::pin(stream::iter([Ok(form)]));
@@ -76,9 +76,9 @@ pub(super) async fn check_token(
 async fn read(mut payload: Payload) -> Result<Bytes, Denial> {
     let mut form = BytesMut::new();
     while let Some(piece) = payload.next().await {
-        let piece = piece.map_err(|_| Denial::Malformed("The form did not arrive whole"))?;
+        let piece = piece.map_err(|_| Denial::BodyBroken)?;
         if form.len() + piece.len() > MAX_FORM {
-            return Err(Denial::Malformed("The form is larger than 4 MiB"));
+            return Err(Denial::TooLarge { limit: MAX_FORM });
         }
         form.extend_from_slice(&piece);
     }

@@ -15,13 +15,15 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::answer;
+use super::hold::Refused;
 use super::peer;
 use super::problem::{Problem, of_rejection};
 use super::report::Report;
 use super::routes::{Found, Route, Routes};
 use crate::clock::SharedClock;
 use crate::gate::{RawRequest, Refusal, RequestHead, Secret};
-use crate::intake::{ByteBudget, Intake, Pass, Peer, Peers, Reservation, Source};
+use crate::intake::{ByteBudget, Intake, Pass, Peer, Peers, Rejection, Reservation, Source};
+use crate::operator::Holding;
 use crate::store::Tallies;
 
 /// The largest head, in bytes of names and values.
@@ -58,6 +60,8 @@ pub struct Ingest {
     pub requests: RequestIds,
     /// Where requests are counted.
     pub tallies: Tallies,
+    /// What holds refused requests, where a source is told to.
+    pub holding: Option<Holding>,
 }
 
 /// A source that does not exist is treated as one that does, up to the answer: its body is read,
@@ -148,10 +152,14 @@ async fn answer_to(
     let now = ingest.clock.now();
     let (source, head) = match choose(request, route, now.unix_timestamp()) {
         Ok(chosen) => chosen,
-        Err(refusal) => {
+        Err((refusal, by)) => {
             if let (Some(peer), Some(source)) = (peer, route.sources.first()) {
                 report.source(source);
                 ingest.peers.failed(peer, &source.name);
+            }
+            if let Some((source, head)) = by {
+                let refused = Refused { ingest, source, head, peer: address, now };
+                refused.hold_unread(request, payload, &refusal).await;
             }
             return Err((Problem::Unauthorized, refusal.reason()));
         }
@@ -165,6 +173,7 @@ async fn answer_to(
 
     // The connection may break at any await: what is behind the gate goes on without it.
     let (intake, taken) = (web::Data::clone(intake), Arc::clone(&source));
+    let copy = source.hold.map(|_| (head.clone(), body.clone()));
     let large = body.len() > LARGE;
     let recording = async move {
         let accepted = intake.accept(&taken, RawRequest::new(head, body), now).await;
@@ -182,6 +191,9 @@ async fn answer_to(
             let (problem, reason) = of_rejection(&rejection);
             if let (Problem::Unauthorized, Some(peer)) = (problem, peer) {
                 ingest.peers.failed(peer, &source.name);
+            }
+            if let (Some((head, body)), Rejection::Refused(refusal)) = (copy, &rejection) {
+                Refused { ingest, source, head, peer: address, now }.hold(body, refusal);
             }
             Err((problem, reason))
         }
@@ -206,23 +218,26 @@ fn check_head(request: &HttpRequest) -> Result<(), Stop> {
     Ok(())
 }
 
-/// The source that the request's headers are for, and what its provider may see of the head.
-/// Where several sources share a path, the first that does not disown the request is it.
+/// A source, and what its provider may see of a request's head.
+type Chosen = (Arc<Source>, RequestHead);
+
+/// The source that the request's headers are for. Where several sources share a path, the first
+/// that does not disown the request is it. A refusal comes with the source that it is of.
 fn choose(
     request: &HttpRequest,
     route: &Route,
     now: i64,
-) -> Result<(Arc<Source>, RequestHead), Refusal> {
-    let mut refusal = Refusal::UnknownSource;
+) -> Result<Chosen, (Refusal, Option<Chosen>)> {
+    let mut refused = (Refusal::UnknownSource, None);
     for source in &route.sources {
         let head = head_for(request, route, source);
         match source.gate.precheck(&head, now) {
             Ok(()) => return Ok((Arc::clone(source), head)),
             Err(Refusal::UnknownSource) => {}
-            Err(other) => refusal = other,
+            Err(other) => refused = (other, Some((Arc::clone(source), head))),
         }
     }
-    Err(refusal)
+    Err(refused)
 }
 
 fn head_for(request: &HttpRequest, route: &Route, source: &Source) -> RequestHead {
@@ -239,7 +254,11 @@ fn head_for(request: &HttpRequest, route: &Route, source: &Source) -> RequestHea
     head
 }
 
-fn enter(ingest: &Ingest, peer: Option<Peer>, source: &Arc<str>) -> Result<Option<Pass>, Stop> {
+pub(super) fn enter(
+    ingest: &Ingest,
+    peer: Option<Peer>,
+    source: &Arc<str>,
+) -> Result<Option<Pass>, Stop> {
     let Some(peer) = peer else { return Ok(None) };
     let pass = ingest.peers.enter(peer, source);
     pass.map(Some).map_err(|_| (Problem::TooMany { after: 1 }, "rate_unauth"))
@@ -275,14 +294,15 @@ async fn unknown_source(
     refused
 }
 
+/// How large a body may be, and how long it may take.
 #[derive(Clone, Copy)]
-struct Limits {
-    bytes: usize,
-    deadline: Duration,
+pub(super) struct Limits {
+    pub(super) bytes: usize,
+    pub(super) deadline: Duration,
 }
 
 /// Reads the body, exactly as it is on the wire. A body that comes in one piece is not copied.
-async fn read_body(
+pub(super) async fn read_body(
     request: &HttpRequest,
     mut payload: web::Payload,
     limits: Limits,

@@ -36,6 +36,8 @@ pub struct Source {
     pub chunk_quota: ChunkQuota,
     /// How many authentic requests it may send.
     pub rate: Rate,
+    /// For how long refused requests are held; `None` where they are not.
+    pub hold: Option<Duration>,
 }
 
 /// How many authentic requests a source may send.

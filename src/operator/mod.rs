@@ -10,9 +10,12 @@
 //!   discarded.
 //! - A [`Selection`] says which: by id, or by what they have in common.
 //! - [`DeadLetters::list`] and [`DeadLetters::show`] look.
+//! - [`Destinations`] are held back and let go on; [`Alerts`] are looked at.
+//! - [`Requests`] name themselves, so that what is asked for twice is done once.
 //! - A *replay* makes a new delivery of the same event. It does not go through intake: freshness
 //!   was checked when the event arrived, and the duplicate check is about arrivals.
 //! - To *discard* is to leave it as it is, knowingly. Either frees a lane that it blocked.
+//! - [`explain`] says why a request is refused; [`HeldRequests`] are those that were kept for it.
 //!
 //! Both act in batches, see [`Run`]: each is one transaction with its own line in the audit log,
 //! which names who did it and why. When the process dies between two batches, what was done is
@@ -20,13 +23,20 @@
 //! has not happened.
 
 mod access;
+mod alerts;
 pub mod audit;
 mod caller;
+mod capture;
 mod decide;
+mod destinations;
 mod error;
+mod explain;
 mod feed;
+mod held;
 mod insight;
 mod inspect;
+mod recorded;
+mod requests;
 mod run;
 mod selection;
 
@@ -37,10 +47,18 @@ pub use access::{
     Access, ApiKey, BegunSession, CodeSecret, Credentials, Expiry, Invitation, MadeKey, NewApiKey,
     NewPerson, Person, Session, SetupLink, ShownKey, ShownSession, SignInError,
 };
+pub use alerts::Alerts;
 pub use caller::{Caller, Denied, Scope, Scopes, UnknownScope};
+pub use capture::{Captured, Scrubbed, capture};
 pub use decide::{Action, Refused};
+pub use destinations::{Configured, Destination, Destinations, Stands};
 pub use error::OperatorError;
+pub use explain::{Explained, Gates, explain};
 pub use feed::{Feed, FeedSettings, Subscription, Told};
+pub use held::{
+    HeldDossier, HeldRequests, Holding, NotReadmitted, Readmit, Readmitted, RefusedRequest,
+    Verified,
+};
 pub use insight::{
     Alarm, AlarmKind, BodySlice, EventDetail, EventPage, Facets, Habit, Insight, Landscape, Link,
     MOST_EVENTS, MOST_TRANSFERS, Moment, Overview, PayloadView, Point, ProofView, Related, SLICE,
@@ -48,6 +66,8 @@ pub use insight::{
     TransferView, Transfers,
 };
 pub use inspect::{Dossier, PREVIEW};
+pub use recorded::RecordedRequest;
+pub use requests::{Act, Claimed, Request, Requests};
 pub use run::{BATCH, Batch, Run};
 pub use selection::{Filter, Selection};
 

@@ -7,6 +7,7 @@
 //!   a *dead letter*. A replay is a new delivery.
 //! - An *attempt* is what happened one time.
 //! - A *transfer* is a payload that comes in chunks and is not whole yet.
+//! - A *held request* is one that was refused, sealed, for its operator to look at.
 //! - An *alert* is what people are to be told.
 //! - A *tally* is how much came in and what became of it, counted as it goes through.
 //!
@@ -22,6 +23,7 @@ use sqlx::postgres::{PgListener, PgPool};
 
 mod alerts;
 mod api_keys;
+mod api_requests;
 mod audit;
 mod breaker;
 mod chunks;
@@ -36,6 +38,7 @@ mod error;
 mod events;
 mod fate;
 mod fresh;
+mod held;
 mod idempotency;
 mod inspect;
 mod neighbours;
@@ -54,8 +57,11 @@ mod transfers;
 mod tx;
 mod waiting;
 
-pub use alerts::{Alert, AlertBatch, KeptAlert, PendingAlert, Recovery, Severity, UnknownSeverity};
+pub use alerts::{
+    Alert, AlertBatch, AlertFilter, KeptAlert, PendingAlert, Recovery, Severity, UnknownSeverity,
+};
 pub use api_keys::KeptKey;
+pub use api_requests::{Claim, Named};
 pub use audit::{AuditEntry, AuditFilter, AuditMore, Hash, KeptEntry};
 pub use chunks::{Added, ChunkQuota, NewChunk};
 pub use claim_to::{Claimed, Reach};
@@ -68,6 +74,7 @@ pub use effects::{EffectError, Effects, Outcome, Write};
 pub use error::StoreError;
 pub use events::{EventId, StoredEvent};
 pub use fate::Fate;
+pub use held::{HeldBounds, HeldFilter, HeldRequest, NewHeld};
 pub use idempotency::Keyed;
 pub use inspect::{EventPreview, PastAttempt};
 pub use neighbours::{LANE_REACH, LaneMates};

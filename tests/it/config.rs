@@ -46,7 +46,8 @@ fn environment(text: &str) -> Environment {
             "0123456789abcdef0123"
         }
     };
-    names.map(|name| (name, value(name))).collect()
+    let key = ("SEALPOST_MASTER_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=");
+    names.map(|name| (name, value(name))).chain([key]).collect()
 }
 
 #[test]
@@ -113,6 +114,7 @@ fn every_setting_that_there_is_stands_in_the_example() {
         "postgres",
         "managed",
         "dispatch",
+        "held",
         "transfers",
         "outbound",
         "keys",

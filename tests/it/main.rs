@@ -29,20 +29,25 @@
 
 mod access;
 mod alerts;
+mod api;
 mod apify;
 mod architecture;
 mod bot;
+mod capture;
 mod chunks;
 mod cli;
 mod config;
+mod console;
 mod destinations;
 mod dispatch;
 mod docora;
 mod docora_registry;
+mod explain;
 mod external;
 mod faults;
 mod fixtures;
 mod harness;
+mod held;
 mod insight;
 mod managed_postgres;
 mod migrating;

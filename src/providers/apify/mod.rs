@@ -42,8 +42,8 @@ use url::Url;
 use super::{Built, Entry, OptionsError, SMALL_BODY, SourceSpec};
 use crate::api::Api;
 use crate::gate::{
-    Envelope, EventKey, Examination, Lane, Layout, Named, Part, Proof, Provider, Quarantined,
-    Refusal, RequestHead, Scheme, Time, UnixSeconds, VerifiedRequest, Window,
+    Envelope, EventKey, Evidence, Examination, Lane, Layout, Named, Part, Proof, Provider,
+    Quarantined, Refusal, RequestHead, Scheme, Time, UnixSeconds, VerifiedRequest, Window,
 };
 pub use options::Purpose;
 use options::{Mode, Options};
@@ -60,6 +60,7 @@ pub const ENTRY: Entry = Entry {
     max_body: SMALL_BODY,
     // Apify tries again for a day and more, with what was signed at first.
     max_age: Duration::from_hours(1),
+    api: Some(api::described),
     build,
     sign: sign::sign,
 };
@@ -248,6 +249,22 @@ impl Provider for Apify {
                 request.vouched_by_secret(presented.as_bytes())
             }
         }
+    }
+
+    fn evidence(&self, request: &Examination<'_>) -> Vec<Evidence> {
+        if let Mode::Token([header, ..]) = self.options.mode {
+            return vec![Evidence::Repeated(header)];
+        }
+        let in_head = token_in_head(request.head()).ok().flatten();
+        let token = in_head.or_else(|| request.token_in_body(TOKEN_FIELD));
+        let token = token.as_deref().and_then(token::Token::split);
+        let token = token.map(|token| Evidence::Token {
+            signed: token.signed.as_bytes().to_vec(),
+            mac: token.mac,
+        });
+        let signature = !matches!(request.head().headers.single(SIGNATURE), Ok(None));
+        let signature = signature.then_some(Evidence::Signature(&BODY_SIGNATURE));
+        signature.into_iter().chain(token).collect()
     }
 
     fn name_event(&self, request: &VerifiedRequest) -> Named {

@@ -31,9 +31,9 @@ use time::OffsetDateTime;
 
 use super::{Built, Entry, FRESH, OptionsError, SMALL_BODY, SourceSpec};
 use crate::gate::{
-    Envelope, EventKey, Examination, Lane, Layout, Named, Part, Proof, Provider, Quarantine,
-    Quarantined, Refusal, RequestHead, Scheme, Secret, Time, Units, UnixSeconds, VerifiedRequest,
-    Window,
+    Envelope, EventKey, Evidence, Examination, Lane, Layout, Named, Part, Proof, Provider,
+    Quarantine, Quarantined, Refusal, RequestHead, Scheme, Secret, Time, Units, UnixSeconds,
+    VerifiedRequest, Window,
 };
 use crate::store::Registry;
 
@@ -44,6 +44,7 @@ pub const ENTRY: Entry = Entry {
     tables: &["bot_events", "bot_health"],
     max_body: SMALL_BODY,
     max_age: FRESH,
+    api: None,
     build,
     sign: sign::sign,
 };
@@ -237,6 +238,12 @@ impl Provider for Bot {
             Some(key) => proof.with_request_key(self.request_key(service, key)),
             None => proof,
         })
+    }
+
+    fn evidence(&self, request: &Examination<'_>) -> Vec<Evidence> {
+        let asked = self.scheme(request.head()).unwrap_or(&COMPAT);
+        let other = if std::ptr::eq(asked, &raw const NATIVE) { &COMPAT } else { &NATIVE };
+        vec![Evidence::Signature(asked), Evidence::OtherForm(other)]
     }
 
     fn name_event(&self, request: &VerifiedRequest) -> Named {

@@ -28,8 +28,8 @@ use self::store_image::Keeper;
 use self::upkeep::ObjectUpkeep;
 use super::{Built, Draft, Entry, OptionsError, SourceSpec};
 use crate::gate::{
-    Chunk, Envelope, EventKey, Examination, Lane, Layout, Manifest, Named, Part, Proof, Provider,
-    Quarantine, Quarantined, Refusal, RequestHead, Scheme, Time, TransferLimits, Units,
+    Chunk, Envelope, EventKey, Evidence, Examination, Lane, Layout, Manifest, Named, Part, Proof,
+    Provider, Quarantine, Quarantined, Refusal, RequestHead, Scheme, Time, TransferLimits, Units,
     UnixSeconds, VerifiedRequest, Window,
 };
 
@@ -70,6 +70,7 @@ pub(super) const ENTRY: Entry = Entry {
     ],
     max_body: MAX_BODY,
     max_age: super::FRESH,
+    api: None,
     build,
     sign,
 };
@@ -85,7 +86,7 @@ const SIGNATURE: &str = "x-docora-signature";
 const TIMESTAMP: &str = "x-docora-timestamp";
 
 /// How Docora signs.
-const SCHEME: Scheme = Scheme {
+static SCHEME: Scheme = Scheme {
     header: SIGNATURE,
     layout: Layout::Prefixed("sha256="),
     time: Time::Header(TIMESTAMP, Units::Seconds),
@@ -208,6 +209,10 @@ impl Provider for Docora {
     fn verify(&self, request: &Examination<'_>) -> Result<Proof, Refusal> {
         self.check_app_id(request.head())?;
         request.signed(&SCHEME)
+    }
+
+    fn evidence(&self, _request: &Examination<'_>) -> Vec<Evidence> {
+        vec![Evidence::Signature(&SCHEME)]
     }
 
     fn name_event(&self, request: &VerifiedRequest) -> Named {

@@ -35,9 +35,9 @@ use self::payload::Head;
 use self::thin::{Api, DEFAULT_BASE, DEFAULT_VERSION};
 use super::{Built, Draft, Entry, OptionsError, SourceSpec};
 use crate::gate::{
-    Envelope, EventKey, Examination, Lane, Layout, Named, Part, Proof, Provider, Quarantine,
-    Quarantined, Refusal, RequestHead, Scheme, Secret, Time, UnixSeconds, VerifiedRequest, Window,
-    parse,
+    Envelope, EventKey, Evidence, Examination, Lane, Layout, Named, Part, Proof, Provider,
+    Quarantine, Quarantined, Refusal, RequestHead, Scheme, Secret, Time, UnixSeconds,
+    VerifiedRequest, Window, parse,
 };
 use crate::outbound::OutboundError;
 
@@ -46,7 +46,7 @@ const HEADER: &str = "stripe-signature";
 
 /// `t=<seconds>,v1=<hex>[,v1=<hex>…]` over `{t}.{body}`. While a secret is rolled there is one
 /// `v1` per active secret. `v0` is a stand-in for test mode and proves nothing.
-const SCHEME: Scheme = Scheme {
+static SCHEME: Scheme = Scheme {
     header: HEADER,
     layout: Layout::Pairs { time: "t", signature: "v1" },
     time: Time::InSignature,
@@ -73,6 +73,7 @@ pub(super) const ENTRY: Entry = Entry {
     ],
     max_body: super::SMALL_BODY,
     max_age: super::FRESH,
+    api: None,
     build,
     sign,
 };
@@ -186,6 +187,10 @@ impl Provider for Stripe {
 
     fn verify(&self, request: &Examination<'_>) -> Result<Proof, Refusal> {
         request.signed(&SCHEME)
+    }
+
+    fn evidence(&self, _request: &Examination<'_>) -> Vec<Evidence> {
+        vec![Evidence::Signature(&SCHEME)]
     }
 
     fn name_event(&self, request: &VerifiedRequest) -> Named {

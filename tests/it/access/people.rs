@@ -11,7 +11,7 @@ use sealpost::operator::{
 use serde_json::json;
 use totp_rs::Builder;
 
-use crate::harness::{Builder as Gateways, Gateway};
+use crate::harness::Gateway;
 
 const PASSWORD: &str = "correct horse battery";
 const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
@@ -58,11 +58,6 @@ async fn try_in(
 pub(super) async fn session(gateway: &Gateway, token: &str) -> Option<Session> {
     let shown = ShownSession::read(token).expect("the shape of a session");
     gateway.access().session(&shown, true).await.unwrap()
-}
-
-/// A gateway that can seal.
-fn sealing() -> Gateways {
-    Gateway::builder().variable("SEALPOST_MASTER_KEY", &"a1b2".repeat(16))
 }
 
 /// The code that an authenticator app shows now.
@@ -213,7 +208,7 @@ async fn a_new_sign_in_a_new_password_and_disabling_end_what_was_before() {
 
 #[tokio::test]
 async fn codes_are_asked_for_once_confirmed_and_each_is_taken_once() {
-    let gateway = sealing().start().await;
+    let gateway = Gateway::start().await;
     let access = gateway.access();
     let token = signed_in(&gateway, "ada", Scope::Admin).await;
     let ada = session(&gateway, &token).await.unwrap();
@@ -251,7 +246,7 @@ async fn codes_are_asked_for_once_confirmed_and_each_is_taken_once() {
 
 #[tokio::test]
 async fn without_a_master_key_there_are_no_codes_and_it_says_why() {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::builder().variable("SEALPOST_MASTER_KEY", "").start().await;
     let token = signed_in(&gateway, "ada", Scope::Admin).await;
     let ada = session(&gateway, &token).await.unwrap();
     assert!(gateway.access().why_no_codes().unwrap().contains("SEALPOST_MASTER_KEY"));
@@ -261,7 +256,7 @@ async fn without_a_master_key_there_are_no_codes_and_it_says_why() {
 
 #[tokio::test]
 async fn a_reset_link_keeps_the_codes_unless_they_are_lost() {
-    let gateway = sealing().start().await;
+    let gateway = Gateway::start().await;
     let access = gateway.access();
     let token = signed_in(&gateway, "ada", Scope::Admin).await;
     let ada = session(&gateway, &token).await.unwrap();

@@ -18,7 +18,9 @@ use sealpost::dispatch::{Dispatcher, Handler, Housekeeping};
 use sealpost::gate::Secret;
 use sealpost::lifecycle::Shutdown;
 use sealpost::objects::{Objects, Place};
-use sealpost::operator::{Access, Caller, DeadLetters, Expiry, Insight, NewApiKey, Scope};
+use sealpost::operator::{
+    Access, Caller, DeadLetters, Expiry, HeldRequests, Insight, NewApiKey, Scope,
+};
 use sealpost::providers::{self, Draft};
 use sealpost::store::{Store, Target};
 use serde_json::Value;
@@ -41,7 +43,14 @@ pub(crate) const SECRETS: &[(&str, &str)] = &[
     ("BOT_SECRET", "bot-secret-0123456789abcdefgh"),
     ("BOT_TOKEN", "bot-token-0123456789abcdefghi"),
     ("APP_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+    ("RETIRED_SECRET", RETIRED_SECRET),
 ];
+
+/// The master key of every gateway.
+pub(crate) const MASTER_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
+/// A secret that sources had once.
+pub(crate) const RETIRED_SECRET: &str = "retired-secret-0123456789abcd";
 
 /// What a gateway is started with.
 pub(crate) struct Builder {
@@ -71,6 +80,7 @@ pub(crate) struct Gateway {
     counting: Counting,
     desk: DeadLetters,
     insight: Insight,
+    held: HeldRequests,
     access: Arc<Access>,
     shutdown: Shutdown,
     client: reqwest::Client,
@@ -180,6 +190,7 @@ impl Builder {
         let objects = app.objects().clone();
         let (desk, alerter) = (app.dead_letters().clone(), app.alerter().clone());
         let (counting, insight) = (app.counting().clone(), app.insight().clone());
+        let held = app.held().clone();
         let access = Arc::clone(app.access());
         let dispatcher = app.dispatcher().expect("dispatch is on").clone();
         let shutdown = Shutdown::default();
@@ -208,6 +219,7 @@ impl Builder {
             counting,
             desk,
             insight,
+            held,
             access,
             shutdown,
             client,
@@ -348,6 +360,11 @@ impl Gateway {
         &self.client
     }
 
+    /// The present time, in seconds since 1970.
+    pub(crate) fn clock_seconds(&self) -> i64 {
+        self.clock.now().unix_timestamp()
+    }
+
     pub(crate) fn clock(&self) -> &ManualClock {
         &self.clock
     }
@@ -382,6 +399,10 @@ impl Gateway {
 
     pub(crate) fn desk(&self) -> &DeadLetters {
         &self.desk
+    }
+
+    pub(crate) fn held(&self) -> &HeldRequests {
+        &self.held
     }
 
     pub(crate) fn access(&self) -> &Access {
@@ -531,7 +552,8 @@ fn load_with(text: &str, variables: &[(String, String)]) -> Config {
     let path = folder.path().join("config.toml");
     std::fs::write(&path, text).expect("a file");
     let own = variables.iter().map(|(name, value)| (&**name, &**value));
-    let environment: Environment = SECRETS.iter().copied().chain(own).collect();
+    let key = [("SEALPOST_MASTER_KEY", MASTER_KEY)];
+    let environment: Environment = SECRETS.iter().copied().chain(key).chain(own).collect();
     let mut config = Config::load(&path, &environment).expect("a configuration");
     config.objects = Place::Memory;
     config

@@ -16,7 +16,7 @@ fn all() -> Caller {
 }
 
 fn of(tenant: Option<&str>, scopes: &[Scope]) -> Caller {
-    Caller::new("bo", tenant.map(str::to_owned), Scopes::from_iter(scopes.iter().copied()))
+    Caller::new("bo", tenant.map(str::to_owned), scopes.iter().copied().collect::<Scopes>())
 }
 
 fn id(text: &str) -> EventId {
@@ -64,7 +64,7 @@ async fn an_event_shows_why_it_was_let_in_and_all_that_became_of_it() {
     assert_eq!(moments(&detail), ["received", "received again", "dead", "replayed", "dead"]);
     let related: Vec<String> =
         detail.related.events.iter().map(|event| event.id.to_string()).collect();
-    assert_eq!(related, [first.clone()], "of the same lane");
+    assert_eq!(related, [&*first], "of the same lane");
     assert_eq!(detail.older, Some(id(&first)));
     assert_eq!(detail.newer, Some(id(answer.id())));
     assert!(detail.transfer.is_none());

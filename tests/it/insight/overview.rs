@@ -73,7 +73,7 @@ async fn every_source_has_a_row_that_says_what_came_and_what_became_of_it() {
 async fn somebody_of_one_tenant_sees_its_sources_and_who_may_not_look_sees_none() {
     let gateway = gateway().await;
     let of = |tenant: Option<&str>, scope| {
-        Caller::new("bo", tenant.map(str::to_owned), Scopes::from_iter([scope]))
+        Caller::new("bo", tenant.map(str::to_owned), [scope].into_iter().collect::<Scopes>())
     };
     let theirs = gateway.insight().overview(&of(Some("other"), Scope::EventsRead)).await.unwrap();
     let names: Vec<&str> = theirs.sources.iter().map(|row| row.name.as_str()).collect();

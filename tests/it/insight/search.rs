@@ -21,6 +21,7 @@ async fn found(gateway: &Gateway, search: &Search) -> Vec<String> {
     find(gateway, search).await.events.iter().map(|event| event.id.to_string()).collect()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "every use wants it wrapped")]
 fn text(word: &str) -> Option<String> {
     Some(word.to_owned())
 }
@@ -149,7 +150,7 @@ async fn somebody_of_one_tenant_finds_its_events_only_and_texts_need_their_scope
     send(&gateway, "evt_1").await;
     gateway.run_until_idle().await;
     let of = |tenant: Option<&str>, scopes: &[Scope]| {
-        Caller::new("bo", tenant.map(str::to_owned), Scopes::from_iter(scopes.iter().copied()))
+        Caller::new("bo", tenant.map(str::to_owned), scopes.iter().copied().collect::<Scopes>())
     };
     let insight = gateway.insight();
     let other = of(Some("other"), &[Scope::EventsRead]);

@@ -87,7 +87,7 @@ async fn settings_are_for_who_may_do_everything_and_hold_no_secret() {
         assert!(!whole.contains(secret), "a secret stands in the settings");
     }
     let scopes = Scope::ALL.into_iter().filter(|scope| *scope != Scope::Admin);
-    let caller = Caller::new("bo", None, Scopes::from_iter(scopes));
+    let caller = Caller::new("bo", None, scopes.collect::<Scopes>());
     let denied = gateway.insight().settings(&caller).unwrap_err();
     assert_eq!(denied.missing(), Some(Scope::Admin));
 }

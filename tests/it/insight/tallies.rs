@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sealpost::clock::Clock as _;
+
 use super::{event, gateway, secret, send};
 use crate::harness::Gateway;
 use crate::operator;
@@ -101,7 +103,6 @@ async fn the_use_of_every_secret_is_known() {
     let gateway = gateway().await;
     let old = secret("BILLING_SECRET_OLD");
     let now = || gateway.clock().now().unix_timestamp();
-    use sealpost::clock::Clock as _;
     for (id, secret) in [("evt_1", &old), ("evt_2", &secret("BILLING_SECRET"))] {
         let body = event(id);
         let headers = gateway.sign_with("billing", &body, &[], now(), secret);

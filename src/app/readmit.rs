@@ -1,0 +1,64 @@
+//! Letting refused requests in that hold by now: by the gate and the intake of every request, with
+//! writers of its own, since it outlives the listener.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use time::OffsetDateTime;
+use tokio_util::task::TaskTracker;
+
+use crate::gate::{RawRequest, RequestHead};
+use crate::intake::{Batch, Intake, Receipt, Rejection, Source};
+use crate::operator::{NotReadmitted, Readmit, Readmitted};
+use crate::store::Store;
+
+/// The gate and the intake, for requests that do not come from the listener.
+pub(super) struct Readmission {
+    intake: Intake,
+    sources: HashMap<String, Arc<Source>>,
+    /// Where the writers run. Nobody waits for it: what they write is waited for one by one.
+    _tasks: TaskTracker,
+}
+
+impl Readmission {
+    pub(super) fn new(
+        store: &Store,
+        sources: &[Arc<Source>],
+        committed: &Arc<dyn Fn() + Send + Sync>,
+    ) -> Self {
+        let tasks = TaskTracker::new();
+        let batch = Batch::start(store, &tasks, committed);
+        let intake = Intake::new(store.clone(), batch, Arc::clone(committed));
+        let sources =
+            sources.iter().map(|source| (source.name.to_string(), Arc::clone(source))).collect();
+        Self { intake, sources, _tasks: tasks }
+    }
+}
+
+#[async_trait]
+impl Readmit for Readmission {
+    async fn readmit(
+        &self,
+        source: &str,
+        head: RequestHead,
+        body: Bytes,
+        received_at: OffsetDateTime,
+    ) -> Result<Readmitted, NotReadmitted> {
+        let source = self.sources.get(source).ok_or(NotReadmitted::NoSource)?;
+        let raw = RawRequest::new(head, body);
+        let receipt = match self.intake.accept(source, raw, received_at).await {
+            Ok(receipt) => receipt.into_inner(),
+            Err(Rejection::Refused(_)) => return Err(NotReadmitted::Refused),
+            Err(other) => return Err(NotReadmitted::NotRecorded(other.to_string())),
+        };
+        let (event, duplicate) = match receipt {
+            Receipt::Accepted(event)
+            | Receipt::Quarantined(event, _)
+            | Receipt::Chunk { event, .. } => (event, false),
+            Receipt::Duplicate(event) | Receipt::Replayed { event, .. } => (event, true),
+        };
+        Ok(Readmitted { event, duplicate })
+    }
+}

@@ -1,0 +1,51 @@
+//! `sealpost fixtures capture`: stored events as fixtures.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use uuid::Uuid;
+
+use super::{Exit, actor, block_on, database, output};
+use crate::app;
+use crate::config::Config;
+use crate::operator::{Caller, capture};
+use crate::store::EventId;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The events.
+    #[arg(required = true, value_name = "EVENT")]
+    events: Vec<Uuid>,
+    /// The folder that gets them, each in the folder of its provider.
+    #[arg(long, value_name = "FOLDER", default_value = "fixtures")]
+    to: PathBuf,
+    /// A field that stays as it is, wherever it stands; may be repeated.
+    #[arg(long, value_name = "FIELD")]
+    keep: Vec<String>,
+}
+
+pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
+    let caller = Caller::local(actor(None)?);
+    let gates = app::gates(config)?;
+    let database = database::share(config)?;
+    block_on(async {
+        database.target.check_migrated().await?;
+        let store = app::open_store(config, database.target.clone());
+        for id in &args.events {
+            let captured = capture(&caller, &store, &gates, EventId(*id), &args.keep).await?;
+            let folder = args.to.join(&captured.provider);
+            let path = folder.join(format!("{}.json", captured.name));
+            let text = serde_json::to_string_pretty(&captured.document)? + "\n";
+            std::fs::create_dir_all(&folder)
+                .and_then(|()| std::fs::write(&path, text))
+                .with_context(|| format!("cannot write {}", path.display()))?;
+            output::print(&format!("{}\n", path.display()))?;
+            for one in &captured.scrubbed {
+                super::talk(&format!("replaced {} ({})", output::line(&one.place), one.rule));
+            }
+        }
+        super::talk("read it before you share it: rules cannot know everything");
+        store.close().await;
+        Ok(Exit::Ok)
+    })
+}

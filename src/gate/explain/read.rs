@@ -1,0 +1,146 @@
+//! Reading a signature header as its sender may have meant it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+
+use super::super::signature::{MAX_CANDIDATES, MAX_HEADER};
+use super::{HeaderFault, Spelling};
+use crate::gate::{Layout, RequestHead, Scheme, Time};
+
+/// The longest prefix that is taken for one.
+const MAX_PREFIX: usize = 16;
+
+/// What a header says when it is read with good will.
+#[derive(Debug, Default)]
+pub(super) struct Reading<'h> {
+    /// The time of signing, as it is written.
+    pub(super) timestamp: Option<&'h str>,
+    /// The signatures.
+    pub(super) macs: Vec<[u8; 32]>,
+    /// How the header differs from what is asked for.
+    pub(super) spelling: Option<Spelling>,
+}
+
+/// What is wrong with a header whatever it should hold.
+pub(super) fn fault(head: &RequestHead, name: &str) -> Option<HeaderFault> {
+    let mut lines = head.headers.lines(name);
+    let Some(value) = lines.next() else { return Some(HeaderFault::Missing) };
+    if lines.next().is_some() {
+        return Some(HeaderFault::Doubled);
+    }
+    if !value.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Some(HeaderFault::NotVisible);
+    }
+    value.is_empty().then_some(HeaderFault::Empty)
+}
+
+/// Reads the headers of a scheme.
+pub(super) fn read<'h>(scheme: &Scheme, head: &'h RequestHead) -> Reading<'h> {
+    let Ok(Some(value)) = head.headers.single(scheme.header) else { return Reading::default() };
+    if value.len() > MAX_HEADER {
+        return Reading { spelling: Some(Spelling::TooLong), ..Reading::default() };
+    }
+    let mut reading = match &scheme.layout {
+        Layout::Prefixed(prefix) => one(value, prefix, true),
+        Layout::MaybePrefixed(prefix) => one(value, prefix, false),
+        Layout::Pairs { time, signature } => pairs(value, time, signature),
+    };
+    if let Time::Header(name, _) = scheme.time {
+        reading.timestamp = head.headers.single(name).ok().flatten();
+    }
+    reading
+}
+
+/// A header that holds one signature.
+fn one(value: &str, prefix: &'static str, required: bool) -> Reading<'static> {
+    let stripped = value.strip_prefix(prefix);
+    let (mac, mut spelling) = loosely(stripped.unwrap_or(value));
+    if stripped.is_none() && required {
+        spelling = match spelling {
+            None => Some(Spelling::NoPrefix(prefix)),
+            Some(Spelling::Prefix { found, .. }) => {
+                Some(Spelling::Prefix { expected: Some(prefix), found })
+            }
+            other => other,
+        };
+    }
+    Reading { timestamp: None, macs: mac.into_iter().collect(), spelling }
+}
+
+/// A header that holds a list.
+fn pairs<'h>(value: &'h str, time: &'static str, signature: &'static str) -> Reading<'h> {
+    let mut reading = Reading::default();
+    let mut times = 0;
+    let mut seen = 0;
+    for pair in value.split(',').take(4 * MAX_CANDIDATES) {
+        let Some((key, text)) = pair.split_once('=') else {
+            reading.spelling = Some(Spelling::NoElement(signature));
+            continue;
+        };
+        if key != key.trim() {
+            reading.spelling = Some(Spelling::Blanks);
+        }
+        if key.trim() == time {
+            times += 1;
+            reading.timestamp = Some(text);
+        } else if key.trim() == signature && seen < MAX_CANDIDATES {
+            seen += 1;
+            let (mac, spelling) = loosely(text);
+            reading.macs.extend(mac);
+            reading.spelling = reading.spelling.or(spelling);
+        }
+    }
+    let wrong = match (times, seen) {
+        (_, 0) => Some(Spelling::NoElement(signature)),
+        (0, _) => Some(Spelling::NoElement(time)),
+        (2.., _) => Some(Spelling::Twice(time)),
+        _ => None,
+    };
+    if wrong.is_some() {
+        reading.spelling = wrong;
+    }
+    reading
+}
+
+/// A MAC in whatever spelling, and how that differs from hexadecimal digits alone.
+fn loosely(text: &str) -> (Option<[u8; 32]>, Option<Spelling>) {
+    let mut mac = [0; 32];
+    if hex::decode_to_slice(text, &mut mac).is_ok() {
+        return (Some(mac), None);
+    }
+    let bare = text.trim_matches([' ', '"', '\'']);
+    if bare.len() < text.len() {
+        return (loosely(bare).0, Some(Spelling::Blanks));
+    }
+    let encodings = [
+        (&STANDARD, Spelling::Base64),
+        (&STANDARD_NO_PAD, Spelling::Base64),
+        (&URL_SAFE, Spelling::Base64Url),
+        (&URL_SAFE_NO_PAD, Spelling::Base64Url),
+    ];
+    for (engine, spelling) in encodings {
+        if let Ok(bytes) = engine.decode(text)
+            && let Ok(mac) = bytes.try_into()
+        {
+            return (Some(mac), Some(spelling));
+        }
+    }
+    if let Some((prefix, rest)) = text.split_once('=')
+        && is_prefix(prefix)
+    {
+        let found = format!("{prefix}=");
+        return match loosely(rest) {
+            (Some(mac), None) => (Some(mac), Some(Spelling::Prefix { expected: None, found })),
+            (mac, spelling) => (mac, spelling),
+        };
+    }
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return (None, Some(Spelling::Digits(text.len())));
+    }
+    (None, Some(Spelling::Unreadable))
+}
+
+fn is_prefix(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (1..=MAX_PREFIX).contains(&text.len()) && text.bytes().all(fits)
+}

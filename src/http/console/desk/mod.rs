@@ -1,0 +1,171 @@
+//! Where views come from. What whoever looks may not see is left out here.
+
+mod delivery;
+
+pub(super) use delivery::delivery;
+
+use super::Console;
+use super::answer::ListQuery;
+use super::pages::{alerts, dead_letters, destinations};
+use super::parts::{Pager, count, link_path};
+use crate::operator::{Caller, Destination, Filter, OperatorError, Scope, Selection};
+use crate::store::{DeadLetter, DeathReason, KeptAlert};
+
+/// Rows of a page.
+const ROWS: u32 = 50;
+/// The most alerts that are shown.
+const ALERTS: u32 = 200;
+
+/// The list of dead letters.
+pub(super) async fn dead_letters(
+    console: &Console,
+    caller: &Caller,
+    query: &ListQuery,
+) -> Result<dead_letters::View, OperatorError> {
+    caller.needs(Scope::EventsRead)?;
+    let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+    let reason = given(&query.reason)
+        .map(|word| word.parse::<DeathReason>())
+        .transpose()
+        .map_err(|error| OperatorError::Invalid(error.to_string()))?;
+    let filter = Filter {
+        source: given(&query.source),
+        handler: given(&query.handler),
+        death_reason: reason,
+        resolved: query.which == "all",
+        ..Filter::default()
+    };
+    let selection = Selection::Matching(filter);
+    let desk = &console.dead_letters;
+    let total = desk.count(&selection).await?;
+    let mut letters = desk.list(&selection, query.after, ROWS + 1).await?;
+    let more = letters.len() > ROWS as usize;
+    letters.truncate(ROWS as usize);
+    let last = letters.last().map(|letter| letter.id);
+    let address = |after: Option<i64>| {
+        let mut parts = Vec::new();
+        let named = [
+            ("source", &query.source),
+            ("handler", &query.handler),
+            ("reason", &query.reason),
+            ("which", &query.which),
+        ];
+        for (name, value) in named.into_iter().filter(|(_, value)| !value.is_empty()) {
+            parts.push(format!("{name}={}", link_path(value)));
+        }
+        parts.extend(after.map(|after| format!("after={after}")));
+        format!("/dead-letters?{}", parts.join("&"))
+    };
+    let may_see = caller.may(Scope::PayloadRead);
+    Ok(dead_letters::View {
+        narrowed: dead_letters::Narrowed {
+            source: query.source.clone(),
+            handler: query.handler.clone(),
+            reason: query.reason.clone(),
+            resolved: query.which == "all",
+        },
+        reasons: DeathReason::all().map(|reason| reason.as_str().to_owned()).collect(),
+        pager: Pager {
+            shown: format!(
+                "{} on this page, {} in all, the oldest first",
+                letters.len(),
+                count(total, "dead letter", "dead letters")
+            ),
+            first: (query.after != 0).then(|| address(None)),
+            next: last.filter(|_| more).map(|last| address(Some(last))),
+        },
+        rows: letters.into_iter().map(|letter| row(letter, may_see)).collect(),
+    })
+}
+
+fn row(letter: DeadLetter, may_see: bool) -> dead_letters::Row {
+    dead_letters::Row {
+        id: letter.id,
+        kind: letter.kind,
+        source: letter.source,
+        handler: letter.handler,
+        reason: letter.death_reason.unwrap_or(letter.state),
+        error: letter.error.filter(|_| may_see),
+        attempts: letter.attempts,
+        died_at: letter.finished_at,
+        waiting: letter.waiting.unsigned_abs(),
+        resolution: letter.resolution,
+    }
+}
+
+/// The list of destinations.
+pub(super) async fn destinations(
+    console: &Console,
+    caller: &Caller,
+) -> Result<destinations::View, OperatorError> {
+    let listed = console.destinations.list(caller).await?;
+    let may_see = caller.may(Scope::PayloadRead);
+    let rows = listed.into_iter().map(|one| destination(one, may_see)).collect();
+    Ok(destinations::View { rows })
+}
+
+fn destination(one: Destination, may_see: bool) -> destinations::Row {
+    let (state, since) = (one.standing.as_str(), one.since);
+    let verbs = match state {
+        "unconfigured" => vec![],
+        "paused" => vec!["resume", "disable"],
+        "disabled" => vec!["enable"],
+        "failing" | "told to wait" => vec!["resume", "pause", "disable"],
+        _ => vec!["pause", "disable"],
+    };
+    let known = one.state;
+    let number = |n: Option<i64>| n.unwrap_or(0).unsigned_abs();
+    destinations::Row {
+        name: one.name,
+        state,
+        since,
+        why: known.as_ref().and_then(|known| known.disabled_why.clone()),
+        ready: number(known.as_ref().map(|known| known.ready)),
+        oldest: known.as_ref().and_then(|known| known.oldest),
+        at_work: number(known.as_ref().map(|known| known.leased)),
+        dead: number(known.as_ref().map(|known| known.dead)),
+        failed: known
+            .and_then(|known| Some((known.last_failed_at?, known.last_error.filter(|_| may_see)))),
+        verbs,
+    }
+}
+
+/// The list of alerts.
+pub(super) async fn alerts(
+    console: &Console,
+    caller: &Caller,
+    all: bool,
+) -> Result<alerts::View, OperatorError> {
+    let kept = console.alerts.list(caller, all, None, ALERTS).await?;
+    let may_see = caller.may(Scope::PayloadRead);
+    let number = count(kept.len() as u64, "alert", "alerts");
+    let shown = if kept.len() < ALERTS as usize {
+        format!("{number}, the newest first")
+    } else {
+        format!("The newest {ALERTS}: there may be more")
+    };
+    let rows = kept.into_iter().map(|one| alert(one, may_see)).collect();
+    Ok(alerts::View { all, rows, pager: Pager { shown, ..Pager::default() } })
+}
+
+fn alert(alert: KeptAlert, may_see: bool) -> alerts::Row {
+    alerts::Row {
+        id: alert.id,
+        severity: alert.severity.as_str().to_owned(),
+        kind: alert.kind,
+        source: alert.source,
+        text: may_see.then_some(alert.text),
+        count: alert.count.unsigned_abs(),
+        last_at: alert.last_at,
+        state: match (alert.recovery, alert.over_at) {
+            (true, _) => "recovery",
+            (false, Some(_)) => "over",
+            (false, None) => "open",
+        },
+        told: match (alert.pending, alert.sent_at) {
+            (true, _) => "to be told",
+            (false, Some(_)) => "told",
+            (false, None) => "not told",
+        },
+    }
+}

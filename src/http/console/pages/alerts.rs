@@ -1,0 +1,110 @@
+//! What people were told, or are to be told.
+
+use maud::{Markup, html};
+use time::OffsetDateTime;
+
+use super::super::frame::{Head, Section, Stage};
+use super::super::parts::{
+    Facet, FacetValue, NUMBER, Pager, TEXT, Tone, WIDE, empty, facets, number, pager, said, table,
+    when, word,
+};
+
+/// The list.
+pub(in crate::http::console) struct View {
+    /// Whether those that are over and told are shown too.
+    pub(in crate::http::console) all: bool,
+    /// Alerts, newest first.
+    pub(in crate::http::console) rows: Vec<Row>,
+    /// Where this page is.
+    pub(in crate::http::console) pager: Pager,
+}
+
+/// An alert.
+pub(in crate::http::console) struct Row {
+    /// Its id.
+    pub(in crate::http::console) id: i64,
+    /// How much it matters: a stored word.
+    pub(in crate::http::console) severity: String,
+    /// What happened: a stored word.
+    pub(in crate::http::console) kind: String,
+    /// The source that it is about.
+    pub(in crate::http::console) source: String,
+    /// What is told; `None` where it may not be seen.
+    pub(in crate::http::console) text: Option<String>,
+    /// How often it was raised.
+    pub(in crate::http::console) count: u64,
+    /// When it was raised last.
+    pub(in crate::http::console) last_at: OffsetDateTime,
+    /// Whether it goes on, in a word.
+    pub(in crate::http::console) state: &'static str,
+    /// Whether it was told, in a word.
+    pub(in crate::http::console) told: &'static str,
+}
+
+/// The page.
+pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
+    let head = Head {
+        title: "Alerts",
+        lead: "What people were told, or are to be told. The same again while it goes on is counted.",
+        section: Some(Section::Alerts),
+        ..Head::default()
+    };
+    let which = |label: &str, href: &str, chosen| FacetValue {
+        label: label.into(),
+        count: None,
+        href: href.into(),
+        chosen,
+    };
+    let values = vec![
+        which("going on or to be told", "/alerts", !view.all),
+        which("all", "/alerts?which=all", view.all),
+    ];
+    stage.page(
+        &head,
+        &html! {
+            section .panel aria-label="Alerts" {
+                (facets(&[Facet { label: "Which", values }]))
+                div #list data-live="15" {
+                    @if view.rows.is_empty() {
+                        (empty("No alerts", "Nothing is wrong that anybody would be told."))
+                    } @else {
+                        (list(stage, &view.rows))
+                        (pager(&view.pager))
+                    }
+                }
+            }
+        },
+    )
+}
+
+fn list(stage: &Stage, rows: &[Row]) -> Markup {
+    let columns = [
+        ("What", TEXT),
+        ("Severity", TEXT),
+        ("Source", TEXT),
+        ("Text", WIDE),
+        ("Count", NUMBER),
+        ("Last", TEXT),
+        ("State", TEXT),
+    ];
+    let rows: Vec<Vec<Markup>> = rows
+        .iter()
+        .map(|row| {
+            vec![
+                html! { (said(&row.kind)) span .under { "alert " (row.id) } },
+                word(&row.severity, Tone::of(&row.severity)),
+                html! { span .said { (said(&row.source)) } },
+                html! {
+                    @match &row.text {
+                        Some(text) => { (said(text)) }
+                        None => { span .muted { "shown with the scope payload:read" } }
+                    }
+                },
+                html! { (number(row.count)) },
+                when(row.last_at, stage.now),
+                html! { (word(row.state, Tone::of(row.state))) span .under { (row.told) } },
+            ]
+        })
+        .collect();
+    table("Alerts", &columns, &rows)
+}

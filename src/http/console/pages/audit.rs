@@ -1,0 +1,96 @@
+//! The audit log: who did what, to what, and why.
+
+use maud::{Markup, html};
+use time::OffsetDateTime;
+
+use super::super::frame::{Head, Section, Stage, note};
+use super::super::parts::{
+    NUMBER, Pager, TEXT, Tone, WIDE, empty, field, number, pager, said, short, stamp, table,
+};
+
+/// The list.
+pub(in crate::http::console) struct View {
+    /// Narrowed to this actor; all where it is empty.
+    pub(in crate::http::console) actor: String,
+    /// Narrowed to this action; all where it is empty.
+    pub(in crate::http::console) action: String,
+    /// Entries, the newest first.
+    pub(in crate::http::console) rows: Vec<Row>,
+    /// Where this page is.
+    pub(in crate::http::console) pager: Pager,
+    /// Whether the chain of hashes holds, where that was checked: a sentence.
+    pub(in crate::http::console) chain: Option<(bool, String)>,
+}
+
+/// An entry.
+pub(in crate::http::console) struct Row {
+    /// Its number.
+    pub(in crate::http::console) id: i64,
+    /// When.
+    pub(in crate::http::console) at: OffsetDateTime,
+    /// Who.
+    pub(in crate::http::console) actor: String,
+    /// What they did: a stored word.
+    pub(in crate::http::console) action: String,
+    /// To what.
+    pub(in crate::http::console) target: String,
+    /// Why.
+    pub(in crate::http::console) reason: String,
+    /// To how many.
+    pub(in crate::http::console) count: u64,
+    /// The entry's hash, in hexadecimal.
+    pub(in crate::http::console) hash: String,
+}
+
+/// The page.
+pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
+    let head = Head {
+        title: "Audit log",
+        lead: "Who did what, to what, and why. Entries are only ever added; each names the hash of the one before.",
+        section: Some(Section::Audit),
+        ..Head::default()
+    };
+    stage.page(&head, &html! {
+        @if let Some((holds, text)) = &view.chain {
+            (note(if *holds { "chain holds" } else { "chain broken" },
+                  if *holds { Tone::Good } else { Tone::Bad }, &html! { (said(text)) }))
+        }
+        section .panel aria-label="Entries" {
+            form .search method="get" action="/audit" role="search" {
+                div .inline {
+                    (field("actor", "Who", "", &html! {
+                        input #actor name="actor" value=(view.actor) data-search autocomplete="off";
+                    }))
+                    (field("action", "What", "", &html! {
+                        input #action name="action" value=(view.action) autocomplete="off";
+                    }))
+                    button { "Narrow" }
+                }
+            }
+            @if view.rows.is_empty() { (empty("No entries", "Nobody did anything that matches.")) }
+            @else { (list(stage, &view.rows)) (pager(&view.pager)) }
+        }
+    })
+}
+
+fn list(stage: &Stage, rows: &[Row]) -> Markup {
+    let columns = [
+        ("Entry", NUMBER),
+        ("When", TEXT),
+        ("Who", TEXT),
+        ("What", TEXT),
+        ("To what, and why", WIDE),
+        ("Count", NUMBER),
+        ("Hash", TEXT),
+    ];
+    let rows: Vec<Vec<Markup>> = rows.iter().map(|row| vec![
+        html! { (row.id) },
+        stamp(row.at, stage.now),
+        html! { span .said { (said(&row.actor)) } },
+        html! { (said(&row.action)) },
+        html! { (said(&row.target)) @if !row.reason.is_empty() { span .under { (said(&row.reason)) } } },
+        html! { (number(row.count)) },
+        html! { code title=(row.hash) { (short(&row.hash, 10)) } },
+    ]).collect();
+    table("Entries of the audit log", &columns, &rows)
+}

@@ -1,0 +1,140 @@
+//! The list of dead letters.
+
+use maud::{Markup, html};
+use time::OffsetDateTime;
+
+use super::super::frame::{Head, Section, Stage};
+use super::super::parts::{
+    Choice, NUMBER, Pager, TEXT, Tone, WIDE, empty, field, number, pager, said, select, short,
+    table, when, word,
+};
+
+/// The list.
+pub(in crate::http::console) struct View {
+    /// How it is narrowed.
+    pub(in crate::http::console) narrowed: Narrowed,
+    /// The reasons that there are.
+    pub(in crate::http::console) reasons: Vec<String>,
+    /// This page of them.
+    pub(in crate::http::console) rows: Vec<Row>,
+    /// Where this page is.
+    pub(in crate::http::console) pager: Pager,
+}
+
+/// How the list is narrowed; what is empty does not narrow it.
+#[derive(Debug, Clone, Default)]
+pub(in crate::http::console) struct Narrowed {
+    /// To this source.
+    pub(in crate::http::console) source: String,
+    /// To this handler.
+    pub(in crate::http::console) handler: String,
+    /// To this reason.
+    pub(in crate::http::console) reason: String,
+    /// Not narrowed to those that are open.
+    pub(in crate::http::console) resolved: bool,
+}
+
+/// A dead letter.
+pub(in crate::http::console) struct Row {
+    /// The delivery's id.
+    pub(in crate::http::console) id: i64,
+    /// The event's type.
+    pub(in crate::http::console) kind: Option<String>,
+    /// Its source.
+    pub(in crate::http::console) source: String,
+    /// The handler's stored name.
+    pub(in crate::http::console) handler: String,
+    /// Why it is dead.
+    pub(in crate::http::console) reason: String,
+    /// The first line of its error; `None` where there is none, or where it may not be seen.
+    pub(in crate::http::console) error: Option<String>,
+    /// Attempts begun.
+    pub(in crate::http::console) attempts: i32,
+    /// Since when it is dead.
+    pub(in crate::http::console) died_at: Option<OffsetDateTime>,
+    /// How many deliveries of its lane wait for it.
+    pub(in crate::http::console) waiting: u64,
+    /// How it was resolved.
+    pub(in crate::http::console) resolution: Option<String>,
+}
+
+/// The page.
+pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
+    let head = Head {
+        title: "Dead letters",
+        lead: "Deliveries that ended without success and wait for somebody to deal with them.",
+        section: Some(Section::DeadLetters),
+        ..Head::default()
+    };
+    stage.page(
+        &head,
+        &html! {
+            section .panel aria-label="Dead letters" {
+                (narrow(view))
+                div #list data-live="15" {
+                    @if view.rows.is_empty() {
+                        (empty("No dead letters", "Nothing waits for an operator here."))
+                    } @else {
+                        (list(stage, &view.rows))
+                        (pager(&view.pager))
+                    }
+                }
+            }
+        },
+    )
+}
+
+fn narrow(view: &View) -> Markup {
+    let choice = |value: &str, label: &str| Choice { value: value.into(), label: label.into() };
+    let mut reasons = vec![choice("", "any")];
+    reasons.extend(view.reasons.iter().map(|reason| choice(reason, reason)));
+    let which = [choice("", "open"), choice("all", "open and resolved")];
+    let narrowed = &view.narrowed;
+    html! {
+        form .search method="get" action="/dead-letters" role="search" {
+            div .inline {
+                (field("source", "Source", "", &html! {
+                    input #source name="source" value=(narrowed.source) data-search autocomplete="off";
+                }))
+                (field("handler", "Handler", "", &html! {
+                    input #handler name="handler" value=(narrowed.handler) autocomplete="off";
+                }))
+                (select("reason", "reason", "Reason", &reasons, &narrowed.reason))
+                (select("which", "which", "Which", &which, if narrowed.resolved { "all" } else { "" }))
+                button { "Narrow" }
+            }
+        }
+    }
+}
+
+/// The rows, wherever a list of dead letters is shown.
+pub(in crate::http::console) fn list(stage: &Stage, rows: &[Row]) -> Markup {
+    let columns = [
+        ("Delivery", TEXT),
+        ("Type", TEXT),
+        ("Source", TEXT),
+        ("Why", WIDE),
+        ("Attempts", NUMBER),
+        ("Died", TEXT),
+        ("Holds", NUMBER),
+    ];
+    let rows: Vec<Vec<Markup>> = rows
+        .iter()
+        .map(|row| {
+            vec![
+                html! { a href={ "/deliveries/" (row.id) } { (row.id) } },
+                html! { span .said { (said(row.kind.as_deref().unwrap_or("gone"))) } },
+                html! { span .said { (said(&row.source)) } span .under { (said(&row.handler)) } },
+                html! {
+                    (word(&row.reason, Tone::Bad))
+                    @if let Some(how) = &row.resolution { " " (word(how, Tone::of(how))) }
+                    @if let Some(error) = &row.error { span .under { (short(error, 160)) } }
+                },
+                html! { (row.attempts) },
+                html! { @if let Some(at) = row.died_at { (when(at, stage.now)) } },
+                html! { @if row.waiting > 0 { (number(row.waiting)) } },
+            ]
+        })
+        .collect();
+    table("Dead letters", &columns, &rows)
+}

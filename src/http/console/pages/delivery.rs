@@ -1,0 +1,185 @@
+//! One delivery, dead or not: why it is as it is, and what can be done about it.
+
+use maud::{Markup, html};
+use time::OffsetDateTime;
+
+use super::super::frame::{Head, Section, Stage, note};
+use super::super::parts::{
+    Tone, command, confirm, count, link_path, panel, said, stamp, terms, word,
+};
+use super::parts_of_event::{Event, Step, facts, life, payload, proof};
+use crate::operator::Scope;
+
+/// A delivery.
+pub(in crate::http::console) struct View {
+    /// Its id.
+    pub(in crate::http::console) id: i64,
+    /// The state's stored word.
+    pub(in crate::http::console) state: String,
+    /// Its source.
+    pub(in crate::http::console) source: String,
+    /// The handler's stored name.
+    pub(in crate::http::console) handler: String,
+    /// Why it is dead: a stored word.
+    pub(in crate::http::console) death_reason: Option<String>,
+    /// How it was resolved, and when.
+    pub(in crate::http::console) resolved: Option<(String, OffsetDateTime)>,
+    /// The delivery that it replays.
+    pub(in crate::http::console) replay_of: Option<i64>,
+    /// Attempts begun.
+    pub(in crate::http::console) attempts: i32,
+    /// When it was created.
+    pub(in crate::http::console) created_at: OffsetDateTime,
+    /// When it became done or dead.
+    pub(in crate::http::console) finished_at: Option<OffsetDateTime>,
+    /// Its lane.
+    pub(in crate::http::console) lane: Option<String>,
+    /// How many deliveries of its lane wait for it.
+    pub(in crate::http::console) waiting: u64,
+    /// The last error; `None` where there is none, or where it may not be seen.
+    pub(in crate::http::console) error: Option<String>,
+    /// The event's id.
+    pub(in crate::http::console) event_id: String,
+    /// The event; `None` once it is gone.
+    pub(in crate::http::console) event: Option<Event>,
+    /// What happened, oldest first.
+    pub(in crate::http::console) steps: Vec<(OffsetDateTime, Step)>,
+    /// What more can be done than to replay and to discard: where, and what it is called.
+    pub(in crate::http::console) more: Vec<(String, &'static str)>,
+    /// The same by other ways: what it does, and the command.
+    pub(in crate::http::console) commands: Vec<(&'static str, String)>,
+}
+
+impl View {
+    fn is_open(&self) -> bool {
+        self.state == "dead" && self.resolved.is_none()
+    }
+}
+
+/// The page.
+pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
+    let title = format!("Delivery {}", view.id);
+    let lead = format!("Of {} for {}", view.source, view.handler);
+    let head = Head {
+        title: &title,
+        lead: &lead,
+        section: Some(Section::DeadLetters),
+        below: true,
+        ..Head::default()
+    };
+    stage.page(&head, &html! {
+        (verdict(stage, view))
+        div .beside {
+            div .stack {
+                (life(&view.steps, Some(view.id), stage.now))
+                @match &view.event {
+                    Some(event) => (payload(event.payload.as_ref())),
+                    None => (panel("Body", &html! {}, &html! {
+                        div .empty { p { "The event is gone: it was kept for as long as it is configured." } }
+                    })),
+                }
+            }
+            div .stack {
+                (actions(stage, view))
+                (delivery(stage, view))
+                @if let Some(event) = &view.event {
+                    (facts(stage, event))
+                    (proof(&event.proof))
+                }
+            }
+        }
+    })
+}
+
+fn verdict(stage: &Stage, view: &View) -> Markup {
+    let hidden = !stage.may(Scope::PayloadRead);
+    html! {
+        div .notes {
+            @if view.state == "dead" {
+                (note("dead", Tone::Bad, &html! {
+                    strong { (said(view.death_reason.as_deref().unwrap_or("no reason is kept"))) }
+                    @if let Some(error) = &view.error { ": " span .said { (said(error)) } }
+                    @if hidden { ". Error texts are shown to who has the scope " code { "payload:read" } "." }
+                }))
+            }
+            @if let Some((how, at)) = &view.resolved {
+                (note(how, Tone::of(how), &html! { "An operator dealt with it, " (stamp(*at, stage.now)) "." }))
+            }
+            @if view.waiting > 0 {
+                (note("lane held", Tone::Warn, &html! {
+                    (count(view.waiting, "delivery waits", "deliveries wait"))
+                    " in its lane until it is replayed or discarded."
+                }))
+            }
+        }
+    }
+}
+
+fn delivery(stage: &Stage, view: &View) -> Markup {
+    panel(
+        "Delivery",
+        &html! {},
+        &terms(&[
+            ("State", word(&view.state, Tone::of(&view.state))),
+            ("Source", html! { (said(&view.source)) }),
+            ("Handler", html! { (said(&view.handler)) }),
+            ("Attempts", html! { (view.attempts) }),
+            (
+                "Replay of",
+                html! { @if let Some(id) = view.replay_of { a href={ "/deliveries/" (id) } { (id) } } },
+            ),
+            ("Lane", html! { @if let Some(lane) = &view.lane { code { (said(lane)) } } }),
+            ("Created", stamp(view.created_at, stage.now)),
+            ("Finished", html! { @if let Some(at) = view.finished_at { (stamp(at, stage.now)) } }),
+            (
+                "Event",
+                html! { code { (stage.link(Section::Events, &format!("/events/{}", link_path(&view.event_id)), &view.event_id)) } },
+            ),
+        ]),
+    )
+}
+
+fn actions(stage: &Stage, view: &View) -> Markup {
+    if !stage.may(Scope::EventsReplay) {
+        return html! {};
+    }
+    let act = |verb: &str| format!("/deliveries/{}/{verb}", view.id);
+    let body = html! {
+        @if view.is_open() {
+            details .act open {
+                summary { "Replay" }
+                (confirm(stage, "replay", &act("replay"),
+                    "A new delivery of the same event is made, and this one counts as dealt with.",
+                    ("first", "Replay")))
+            }
+            details .act {
+                summary { "Discard" }
+                (confirm(stage, "discard", &act("discard"),
+                    "It stays as it is and counts as dealt with; a lane that it holds goes on.",
+                    ("risky", "Discard")))
+            }
+        } @else {
+            div .pad { p .muted {
+                @if view.state == "done" { "It is done: there is nothing to do." }
+                @else if view.resolved.is_some() { "It was dealt with: there is nothing to do." }
+                @else { "It is still being worked on." }
+            } }
+        }
+        @if !view.more.is_empty() {
+            div .pad { div .actions {
+                @for (href, label) in &view.more { a .button href=(href) { (label) } }
+            } }
+        }
+        @if !view.commands.is_empty() {
+            details .act {
+                summary { "As a command" }
+                div .pad { div .stack {
+                    @for (place, (label, text)) in view.commands.iter().enumerate() {
+                        (command(&format!("command-{place}"), label, text))
+                    }
+                } }
+            }
+        }
+    };
+    panel("What to do", &html! {}, &body)
+}

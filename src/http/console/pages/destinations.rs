@@ -1,0 +1,126 @@
+//! The destinations: how they stand, and what holds them back or lets them go on.
+
+use maud::{Markup, html};
+use time::OffsetDateTime;
+
+use super::super::frame::{Head, Section, Stage};
+use super::super::parts::{
+    NUMBER, TEXT, Tone, WIDE, confirm, empty, link_path, number, said, short, table, when, word,
+};
+use crate::operator::Scope;
+
+/// The list.
+pub(in crate::http::console) struct View {
+    /// The destinations.
+    pub(in crate::http::console) rows: Vec<Row>,
+}
+
+/// A destination.
+pub(in crate::http::console) struct Row {
+    /// Its name.
+    pub(in crate::http::console) name: String,
+    /// How it stands, in one word.
+    pub(in crate::http::console) state: &'static str,
+    /// Since when it stands so.
+    pub(in crate::http::console) since: Option<OffsetDateTime>,
+    /// Why, in whose words ever.
+    pub(in crate::http::console) why: Option<String>,
+    /// How many deliveries wait.
+    pub(in crate::http::console) ready: u64,
+    /// Since when the oldest waits.
+    pub(in crate::http::console) oldest: Option<OffsetDateTime>,
+    /// How many are at work.
+    pub(in crate::http::console) at_work: u64,
+    /// How many are dead and open.
+    pub(in crate::http::console) dead: u64,
+    /// When it failed last, and how.
+    pub(in crate::http::console) failed: Option<(OffsetDateTime, Option<String>)>,
+    /// What can be done: the verbs.
+    pub(in crate::http::console) verbs: Vec<&'static str>,
+}
+
+/// The page.
+pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
+    let head = Head {
+        title: "Destinations",
+        lead: "Where verified events are handed on to. What arrives for one that is held back is kept.",
+        section: Some(Section::Destinations),
+        ..Head::default()
+    };
+    let may = stage.may(Scope::SourcesWrite);
+    stage.page(&head, &html! {
+        section .panel aria-label="Destinations" #list data-live="15" {
+            @if view.rows.is_empty() {
+                (empty("No destinations", "The configuration names none."))
+            } @else {
+                (list(stage, &view.rows))
+            }
+        }
+        @if may {
+            @for row in view.rows.iter().filter(|row| !row.verbs.is_empty()) { (acts(stage, row)) }
+        }
+    })
+}
+
+fn list(stage: &Stage, rows: &[Row]) -> Markup {
+    let columns = [
+        ("Destination", TEXT),
+        ("State", TEXT),
+        ("Waiting", NUMBER),
+        ("Oldest", TEXT),
+        ("At work", NUMBER),
+        ("Dead", NUMBER),
+        ("Last failure", WIDE),
+    ];
+    let rows: Vec<Vec<Markup>> = rows.iter().map(|row| vec![
+        html! { span .said { (said(&row.name)) } },
+        html! {
+            (word(row.state, Tone::of(row.state)))
+            @if let Some(since) = row.since { " " span .muted { "since " (when(since, stage.now)) } }
+            @if let Some(why) = &row.why { span .under { (said(why)) } }
+        },
+        html! { (number(row.ready)) },
+        html! { @if let Some(at) = row.oldest { (when(at, stage.now)) } },
+        html! { (number(row.at_work)) },
+        html! { (number(row.dead)) },
+        html! {
+            @if let Some((at, error)) = &row.failed {
+                (when(*at, stage.now))
+                @if let Some(error) = error { span .under { (short(error, 160)) } }
+            }
+        },
+    ]).collect();
+    table("Destinations", &columns, &rows)
+}
+
+fn acts(stage: &Stage, row: &Row) -> Markup {
+    html! {
+        section .panel aria-label={ "What to do about " (said(&row.name)) } {
+            @for verb in &row.verbs {
+                @let (label, says, class) = says(verb);
+                details .act {
+                    summary { (label) " " (said(&row.name)) }
+                    (confirm(stage, &format!("{verb}-{}", link_path(&row.name)),
+                        &format!("/destinations/{}/{verb}", link_path(&row.name)), says, (class, label)))
+                }
+            }
+        }
+    }
+}
+
+fn says(verb: &str) -> (&'static str, &'static str, &'static str) {
+    match verb {
+        "pause" => ("Pause", "Nothing is sent until it is resumed; what arrives is kept.", "first"),
+        "resume" => {
+            ("Resume", "It is sent to again, and one that failed is tried at once.", "first")
+        }
+        "enable" => {
+            ("Enable", "It is sent to again, and one that failed is tried at once.", "first")
+        }
+        _ => (
+            "Disable",
+            "Nothing is sent any more until it is enabled; what arrives is kept.",
+            "risky",
+        ),
+    }
+}

@@ -1,0 +1,78 @@
+//! Edit and replay: first the text, then what the edit changes, then the deed. What came in is kept
+//! as it was.
+
+use maud::{Markup, html};
+
+use super::super::frame::{Head, Section, Stage, note};
+use super::super::parts::{Tone, diff, field, panel, post, said};
+
+/// An edit.
+pub(in crate::http::console) struct View {
+    /// The delivery whose event is edited.
+    pub(in crate::http::console) delivery: i64,
+    /// The body as it came in.
+    pub(in crate::http::console) original: String,
+    /// The body as it is to be.
+    pub(in crate::http::console) edited: String,
+    /// What is wrong with it, such as that it is no JSON any more.
+    pub(in crate::http::console) wrong: Option<String>,
+}
+
+/// The page with the text.
+pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
+    let above = above(view);
+    stage.page(&head("Edit and replay", &above), &html! {
+        @if let Some(wrong) = &view.wrong { (note("wrong", Tone::Bad, &html! { (said(wrong)) })) }
+        (panel("Body", &html! { "The next page shows what the edit changes" }, &post(
+            stage, &format!("/deliveries/{}/edit", view.delivery), "form", &html! {
+                (field("body", "The body as it is to be",
+                    "What came in is kept as it was; a new event is made of this, marked as edited and by whom.",
+                    &html! {
+                        textarea #body name="body" rows="24" spellcheck="false" required
+                                 aria-describedby="body-hint" { "\n" (view.edited) }
+                    }))
+                div .actions {
+                    button .first { "Show the difference" }
+                    a .button href={ "/deliveries/" (view.delivery) } { "Leave it" }
+                }
+            },
+        )))
+    })
+}
+
+/// The page with what it changes.
+pub(in crate::http::console) fn check(stage: &Stage, view: &View) -> Markup {
+    let above = above(view);
+    let changes = diff(&view.original, &view.edited);
+    stage.page(&head("What the edit changes", &above), &html! {
+        section .panel aria-labelledby="changes" {
+            header { h2 #changes { "Difference" } p { "\u{2212} as it came in, + as it is to be" } }
+            @match &changes {
+                Some(changes) => (changes),
+                None => div .empty { p { "Nothing is changed: replay it without an edit." } },
+            }
+        }
+        (panel("Replay", &html! {}, &post(
+            stage, &format!("/deliveries/{}/edit/replay", view.delivery), "form", &html! {
+                input type="hidden" name="body" value=(view.edited);
+                (field("reason", "Reason", "It is written to the audit log.", &html! {
+                    input #reason name="reason" required maxlength="500" autocomplete="off"
+                          aria-describedby="reason-hint";
+                }))
+                div .actions {
+                    button .first disabled[changes.is_none()] { "Replay the edited event" }
+                    button formaction={ "/deliveries/" (view.delivery) "/edit/again" } formnovalidate { "Edit again" }
+                    a .button href={ "/deliveries/" (view.delivery) } { "Leave it" }
+                }
+            },
+        )))
+    })
+}
+
+fn above(view: &View) -> (String, String) {
+    (format!("/deliveries/{}", view.delivery), format!("Delivery {}", view.delivery))
+}
+
+fn head<'a>(title: &'a str, above: &'a (String, String)) -> Head<'a> {
+    Head { title, section: Some(Section::DeadLetters), within: Some(above), ..Head::default() }
+}

@@ -1,0 +1,130 @@
+//! One event: what came in, why it was believed, what became of it.
+
+use maud::{Markup, html};
+use time::OffsetDateTime;
+
+use super::super::frame::{Head, Section, Stage};
+use super::super::parts::{NUMBER, TEXT, Tone, command, number, panel, said, table, when, word};
+use super::events;
+use super::parts_of_event::{Event, Step, facts, life, payload, proof};
+use super::transfers::{Map, map};
+
+/// An event and what is about it.
+pub(in crate::http::console) struct View {
+    /// The event.
+    pub(in crate::http::console) event: Event,
+    /// For one that came in chunks: which came when.
+    pub(in crate::http::console) chunks: Option<Map>,
+    /// What happened, oldest first.
+    pub(in crate::http::console) steps: Vec<(OffsetDateTime, Step)>,
+    /// Its deliveries.
+    pub(in crate::http::console) deliveries: Vec<Delivery>,
+    /// Others of its lane, the nearest first.
+    pub(in crate::http::console) related: Vec<events::Row>,
+    /// Its lane.
+    pub(in crate::http::console) lane: Option<String>,
+    /// The event that it was made of by an edit.
+    pub(in crate::http::console) edited_from: Option<String>,
+    /// What can be done with it: where, and what it is called.
+    pub(in crate::http::console) more: Vec<(String, &'static str)>,
+    /// The same by other ways: what it does, and the command.
+    pub(in crate::http::console) commands: Vec<(&'static str, String)>,
+}
+
+/// A delivery of it.
+pub(in crate::http::console) struct Delivery {
+    /// Its id.
+    pub(in crate::http::console) id: i64,
+    /// The handler.
+    pub(in crate::http::console) handler: String,
+    /// The state's stored word.
+    pub(in crate::http::console) state: String,
+    /// How it was resolved.
+    pub(in crate::http::console) resolution: Option<String>,
+    /// Attempts begun.
+    pub(in crate::http::console) attempts: u64,
+    /// When it was made.
+    pub(in crate::http::console) created_at: OffsetDateTime,
+}
+
+/// The page.
+pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
+    let lead = format!("From {}, id {}", view.event.source, view.event.id);
+    let head = Head {
+        title: &view.event.kind,
+        lead: &lead,
+        section: Some(Section::Events),
+        below: true,
+        actions: Some(html! {
+            @for (href, label) in &view.more { a .button href=(href) { (label) } }
+        }),
+        ..Head::default()
+    };
+    stage.page(&head, &html! {
+        div .beside {
+            div .stack {
+                (panel("Deliveries", &html! {}, &deliveries(stage, &view.deliveries)))
+                (life(&view.steps, None, stage.now))
+                (payload(view.event.payload.as_ref()))
+                @if !view.related.is_empty() {
+                    (panel("In the same lane", &html! {
+                        @if let Some(lane) = &view.lane { code { (said(lane)) } }
+                    }, &events::list(stage, &view.related)))
+                }
+            }
+            div .stack {
+                (facts(stage, &view.event))
+                (proof(&view.event.proof))
+                @if let Some(original) = &view.edited_from {
+                    (panel("Edited", &html! {}, &html! { p .pad {
+                        "Made by an operator of "
+                        a .mono href={ "/events/" (super::super::parts::link_path(original)) } { (said(original)) }
+                        ", which is kept as it was."
+                    } }))
+                }
+                @if let Some(chunks) = &view.chunks {
+                    (panel("Chunks", &html! {}, &html! { div .pad { (map(chunks)) } }))
+                }
+                @if !view.commands.is_empty() {
+                    (panel("As a command", &html! {}, &html! { div .pad { div .stack {
+                        @for (place, (label, text)) in view.commands.iter().enumerate() {
+                            (command(&format!("command-{place}"), label, text))
+                        }
+                    } } }))
+                }
+            }
+        }
+    })
+}
+
+fn deliveries(stage: &Stage, deliveries: &[Delivery]) -> Markup {
+    if deliveries.is_empty() {
+        return super::super::parts::empty(
+            "No deliveries",
+            "No handler takes events of this type.",
+        );
+    }
+    let columns = [
+        ("Delivery", TEXT),
+        ("Handler", TEXT),
+        ("State", TEXT),
+        ("Attempts", NUMBER),
+        ("Made", NUMBER),
+    ];
+    let rows: Vec<Vec<Markup>> = deliveries
+        .iter()
+        .map(|one| {
+            vec![
+                html! { a href={ "/deliveries/" (one.id) } { (one.id) } },
+                html! { span .said { (said(&one.handler)) } },
+                html! {
+                    (word(&one.state, Tone::of(&one.state)))
+                    @if let Some(how) = &one.resolution { " " (word(how, Tone::of(how))) }
+                },
+                html! { (number(one.attempts)) },
+                when(one.created_at, stage.now),
+            ]
+        })
+        .collect();
+    table("Deliveries", &columns, &rows)
+}

@@ -1,0 +1,136 @@
+//! The list of events, narrowed and searched.
+
+use maud::{Markup, html};
+use time::OffsetDateTime;
+
+use super::super::frame::{Head, Section, Stage};
+use super::super::parts::{
+    Choice, Facet, NUMBER, Pager, TEXT, Tone, WIDE, empty, facets, field, link_path, pager, said,
+    search, select, size, table, when, word,
+};
+
+/// The list.
+pub(in crate::http::console) struct View {
+    /// What is looked for.
+    pub(in crate::http::console) asked: Asked,
+    /// What the list can be narrowed by.
+    pub(in crate::http::console) facets: Vec<Facet>,
+    /// This page of it, the newest first.
+    pub(in crate::http::console) rows: Vec<Row>,
+    /// Where this page is.
+    pub(in crate::http::console) pager: Pager,
+    /// Whether whoever looks may search in bodies.
+    pub(in crate::http::console) bodies: bool,
+}
+
+/// What is looked for; what is empty does not narrow.
+#[derive(Debug, Clone, Default)]
+pub(in crate::http::console) struct Asked {
+    /// The words.
+    pub(in crate::http::console) q: String,
+    /// Where they are looked for: `id`, `key` or `body`.
+    pub(in crate::http::console) within: String,
+    /// Received since, as it was typed.
+    pub(in crate::http::console) since: String,
+    /// Received until, as it was typed.
+    pub(in crate::http::console) until: String,
+    /// What narrows it by facets: names and values, sent along with a search.
+    pub(in crate::http::console) kept: Vec<(String, String)>,
+}
+
+/// An event.
+pub(in crate::http::console) struct Row {
+    /// Its id.
+    pub(in crate::http::console) id: String,
+    /// Its type.
+    pub(in crate::http::console) kind: String,
+    /// Its source.
+    pub(in crate::http::console) source: String,
+    /// What became of its deliveries: words and how many.
+    pub(in crate::http::console) states: Vec<(String, u64)>,
+    /// The size of its body, in bytes.
+    pub(in crate::http::console) size: u64,
+    /// How much its proof says.
+    pub(in crate::http::console) strength: String,
+    /// When it was received.
+    pub(in crate::http::console) received_at: OffsetDateTime,
+}
+
+/// The page.
+pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
+    let head = Head {
+        title: "Events",
+        lead: "What came in and was verified.",
+        section: Some(Section::Events),
+        ..Head::default()
+    };
+    stage.page(
+        &head,
+        &html! {
+            section .panel aria-label="Events" {
+                (looks(view))
+                (facets(&view.facets))
+                div #list data-live="15" {
+                    @if view.rows.is_empty() {
+                        (empty("No events", "Nothing matches: take away what narrows the list."))
+                    } @else {
+                        (list(stage, &view.rows))
+                        (pager(&view.pager))
+                    }
+                }
+            }
+        },
+    )
+}
+
+fn looks(view: &View) -> Markup {
+    let choice = |value: &str, label: &str| Choice { value: value.into(), label: label.into() };
+    let mut within = vec![choice("", "id"), choice("key", "key"), choice("type", "type")];
+    if view.bodies {
+        within.push(choice("body", "text in the body"));
+    }
+    let asked = &view.asked;
+    search(
+        "/events",
+        "Search",
+        "an id",
+        &asked.q,
+        &html! {
+            div .field .narrow { (select("within", "within", "In", &within, &asked.within)) }
+            div .field .narrow { (field("since", "Since (UTC)", "", &html! {
+                input #since type="datetime-local" name="since" value=(asked.since);
+            })) }
+            div .field .narrow { (field("until", "Until (UTC)", "", &html! {
+                input #until type="datetime-local" name="until" value=(asked.until);
+            })) }
+            @for (name, value) in &asked.kept { input type="hidden" name=(name) value=(value); }
+        },
+    )
+}
+
+/// The rows, wherever a list of events is shown.
+pub(in crate::http::console) fn list(stage: &Stage, rows: &[Row]) -> Markup {
+    let columns = [
+        ("Event", TEXT),
+        ("Type", TEXT),
+        ("Source", TEXT),
+        ("Deliveries", WIDE),
+        ("Proof", TEXT),
+        ("Size", NUMBER),
+        ("Received", NUMBER),
+    ];
+    let rows: Vec<Vec<Markup>> = rows.iter().map(|row| vec![
+        html! { a .mono href={ "/events/" (link_path(&row.id)) } { (said(&row.id)) } },
+        html! { span .said { (said(&row.kind)) } },
+        html! { span .said { (said(&row.source)) } },
+        html! {
+            @for (state, number) in &row.states {
+                (word(&if *number == 1 { state.clone() } else { format!("{number} {state}") }, Tone::of(state))) " "
+            }
+        },
+        html! { (said(&row.strength)) },
+        html! { (size(row.size)) },
+        when(row.received_at, stage.now),
+    ]).collect();
+    table("Events", &columns, &rows)
+}

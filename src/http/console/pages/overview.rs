@@ -1,0 +1,222 @@
+//! The overview: whether anything is wrong, in five seconds.
+
+use maud::{Markup, html};
+use time::{Duration, OffsetDateTime};
+
+use super::super::frame::{Head, Section, Stage, note};
+use super::super::parts::{
+    Bar, Curve, NUMBER, TEXT, Tone, WIDE, age, bars, curves, empty, link_path, number, panel, said,
+    short, sparkline, table, took, when, word,
+};
+
+/// The overview.
+pub(in crate::http::console) struct View {
+    /// What is wrong, the worst first.
+    pub(in crate::http::console) banners: Vec<Banner>,
+    /// A row for each source.
+    pub(in crate::http::console) sources: Vec<Source>,
+    /// Groups of open dead letters, those with most of them first.
+    pub(in crate::http::console) groups: Vec<Group>,
+    /// How many groups there are.
+    pub(in crate::http::console) groups_in_all: u64,
+    /// Events received, hour by hour.
+    pub(in crate::http::console) received: Vec<Bar>,
+    /// Time to acknowledge hour by hour, in milliseconds: the median and the 95th of a hundred.
+    pub(in crate::http::console) median: Vec<Option<f64>>,
+    /// The slowest but five of a hundred.
+    pub(in crate::http::console) slow: Vec<Option<f64>>,
+}
+
+/// Something that is wrong.
+pub(in crate::http::console) struct Banner {
+    /// In a word, such as `silent`.
+    pub(in crate::http::console) word: String,
+    /// How much it matters.
+    pub(in crate::http::console) tone: Tone,
+    /// What it is.
+    pub(in crate::http::console) text: String,
+    /// Where to look.
+    pub(in crate::http::console) href: String,
+}
+
+/// A number of the last hour, and of the last day.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::http::console) struct HourDay {
+    /// Of the last hour.
+    pub(in crate::http::console) hour: u64,
+    /// Of the last day.
+    pub(in crate::http::console) day: u64,
+}
+
+/// How a source does.
+pub(in crate::http::console) struct Source {
+    /// Its name.
+    pub(in crate::http::console) name: String,
+    /// What kind of sender it is.
+    pub(in crate::http::console) provider: String,
+    /// How it stands, in a word.
+    pub(in crate::http::console) state: String,
+    /// Requests.
+    pub(in crate::http::console) received: HourDay,
+    /// Those that proved who sent them.
+    pub(in crate::http::console) verified: HourDay,
+    /// Those that did not.
+    pub(in crate::http::console) refused: HourDay,
+    /// Deliveries that ended well.
+    pub(in crate::http::console) handled: HourDay,
+    /// Deliveries that died.
+    pub(in crate::http::console) dead: HourDay,
+    /// Requests hour by hour, of the last day.
+    pub(in crate::http::console) course: Vec<u64>,
+    /// Since when the oldest delivery waits.
+    pub(in crate::http::console) oldest_waiting: Option<OffsetDateTime>,
+    /// How long the slowest but five of a hundred waited for their answer.
+    pub(in crate::http::console) slow: Option<Duration>,
+    /// When the last event was received.
+    pub(in crate::http::console) last_event: Option<OffsetDateTime>,
+    /// The fingerprint of the secret that verified last.
+    pub(in crate::http::console) secret: Option<String>,
+}
+
+/// A group of dead letters.
+pub(in crate::http::console) struct Group {
+    /// Its id.
+    pub(in crate::http::console) id: String,
+    /// What they have in common: the message.
+    pub(in crate::http::console) message: Option<String>,
+    /// The source.
+    pub(in crate::http::console) source: String,
+    /// The handler.
+    pub(in crate::http::console) handler: String,
+    /// The reason: a stored word.
+    pub(in crate::http::console) reason: String,
+    /// How many are open.
+    pub(in crate::http::console) open: u64,
+    /// When the last of them died.
+    pub(in crate::http::console) last_at: OffsetDateTime,
+    /// Deaths hour by hour, of the last day.
+    pub(in crate::http::console) course: Vec<u64>,
+}
+
+/// The page.
+pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
+    let head = Head {
+        title: "Overview",
+        section: Some(Section::Overview),
+        refresh: Some(30),
+        ..Head::default()
+    };
+    stage.page(&head, &html! {
+        div #now .stack data-live="10" {
+            div .notes {
+                @if view.banners.is_empty() {
+                    (note("all well", Tone::Good, &html! {
+                        "No source is silent, nothing is stuck, and no alarm goes on."
+                    }))
+                }
+                @for banner in &view.banners {
+                    (note(&banner.word, banner.tone, &html! {
+                        (said(&banner.text)) " " a href=(banner.href) { "Look at it" }
+                    }))
+                }
+            }
+            (panel("Sources", &html! { "The last hour, and below it the last day" }, &sources(stage, &view.sources)))
+            (panel("Dead letters by impact", &html! {
+                a href="/dead-letters" { "All " (number(view.groups_in_all)) }
+            }, &groups(stage, &view.groups)))
+        }
+        div .two {
+            (panel("Received", &html! { "Requests in each hour" }, &bars("Requests", "", &view.received)))
+            (panel("Time to acknowledge", &html! { "From the request to the answer" }, &latency(view)))
+        }
+    })
+}
+
+fn latency(view: &View) -> Markup {
+    let times: Vec<String> = view.received.iter().map(|bar| bar.label.clone()).collect();
+    curves(
+        "Time to acknowledge",
+        "ms",
+        &times,
+        &[
+            Curve { label: "half are faster than", values: view.median.clone() },
+            Curve { label: "95 of 100 are faster than", values: view.slow.clone() },
+        ],
+    )
+}
+
+fn both(numbers: HourDay, alarming: bool) -> Markup {
+    html! {
+        @if alarming && numbers.hour > 0 { strong { (number(numbers.hour)) } } @else { (number(numbers.hour)) }
+        span .under { (number(numbers.day)) }
+    }
+}
+
+fn sources(stage: &Stage, sources: &[Source]) -> Markup {
+    if sources.is_empty() {
+        return empty("No sources", "The configuration names none.");
+    }
+    let columns = [
+        ("Source", TEXT),
+        ("Received", NUMBER),
+        ("Verified", NUMBER),
+        ("Refused", NUMBER),
+        ("Handled", NUMBER),
+        ("Dead", NUMBER),
+        ("Day", TEXT),
+        ("Oldest waits", NUMBER),
+        ("p95", NUMBER),
+        ("Last event", NUMBER),
+        ("Secret", TEXT),
+    ];
+    let rows: Vec<Vec<Markup>> = sources.iter().map(|source| vec![
+        html! {
+            (stage.link(Section::Sources, &format!("/sources/{}", link_path(&source.name)), &source.name))
+            @if source.state != "ok" { " " (word(&source.state, Tone::of(&source.state))) }
+            span .under { (said(&source.provider)) }
+        },
+        both(source.received, false),
+        both(source.verified, false),
+        both(source.refused, true),
+        both(source.handled, false),
+        both(source.dead, true),
+        sparkline("Received in a day", &source.course),
+        html! { @match source.oldest_waiting {
+            Some(at) => (age(stage.now - at)),
+            None => span .muted { "none" },
+        } },
+        html! { @if let Some(slow) = source.slow { (took(slow)) } @else { span .muted { "none" } } },
+        html! { @match source.last_event {
+            Some(at) => (when(at, stage.now)),
+            None => span .muted { "never" },
+        } },
+        html! { @if let Some(secret) = &source.secret { code { (short(secret, 12)) } } },
+    ]).collect();
+    table("Sources", &columns, &rows)
+}
+
+fn groups(stage: &Stage, groups: &[Group]) -> Markup {
+    if groups.is_empty() {
+        return empty("No dead letters", "Nothing waits for an operator.");
+    }
+    let columns = [
+        ("What they have in common", WIDE),
+        ("Source", TEXT),
+        ("Open", NUMBER),
+        ("Day", TEXT),
+        ("Last", NUMBER),
+    ];
+    let rows: Vec<Vec<Markup>> = groups.iter().map(|group| vec![
+        html! {
+            a href={ "/dead-letters/groups/" (link_path(&group.id)) } {
+                (short(group.message.as_deref().unwrap_or(&group.reason), 120))
+            }
+            span .under { (word(&group.reason, Tone::Bad)) }
+        },
+        html! { span .said { (said(&group.source)) } span .under { (said(&group.handler)) } },
+        html! { (number(group.open)) },
+        sparkline("Died in a day", &group.course),
+        when(group.last_at, stage.now),
+    ]).collect();
+    table("Dead letters by impact", &columns, &rows)
+}

@@ -1,0 +1,107 @@
+//! People: operators who sign in.
+
+use maud::{Markup, html};
+use time::OffsetDateTime;
+
+use super::super::frame::{Head, Section, Stage, note};
+use super::super::parts::{
+    TEXT, Tone, WIDE, command, confirm, empty, field, link_path, panel, post, said, table, when,
+    word,
+};
+use super::keys::scopes;
+
+/// The list.
+pub(in crate::http::console) struct View {
+    /// People by name.
+    pub(in crate::http::console) rows: Vec<Row>,
+    /// The link for who was just invited: only this page ever shows it.
+    pub(in crate::http::console) invited: Option<(String, String)>,
+}
+
+/// A person.
+pub(in crate::http::console) struct Row {
+    /// Their name, with which they sign in.
+    pub(in crate::http::console) name: String,
+    /// What they may do.
+    pub(in crate::http::console) scopes: Vec<String>,
+    /// The only tenant whose things they see.
+    pub(in crate::http::console) tenant: Option<String>,
+    /// `active` or `disabled`; `pending` while they have not set a password.
+    pub(in crate::http::console) state: String,
+    /// Whether they show a second factor when they sign in.
+    pub(in crate::http::console) second_factor: bool,
+    /// When they signed in last.
+    pub(in crate::http::console) last_sign_in: Option<OffsetDateTime>,
+}
+
+/// The page.
+pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
+    let head = Head {
+        title: "People",
+        lead: "Who signs in here, and what they may do.",
+        section: Some(Section::People),
+        ..Head::default()
+    };
+    stage.page(&head, &html! {
+        @if let Some((name, link)) = &view.invited {
+            (note("invited", Tone::Good, &html! {
+                "Give this link to " (said(name)) ": it works once, and is not shown again."
+            }))
+            div .panel { div .pad { (command("invited", "The link", link)) } }
+        }
+        section .panel aria-label="People" {
+            @if view.rows.is_empty() { (empty("Nobody", "Invite somebody below.")) }
+            @else { (list(stage, &view.rows)) }
+        }
+        div .two {
+            (panel("Invite somebody", &html! {}, &post(stage, "/people", "form", &html! {
+                (field("name", "Name", "With it they sign in.", &html! {
+                    input #name name="name" required maxlength="100" autocomplete="off" aria-describedby="name-hint";
+                }))
+                (scopes("person"))
+                (field("tenant", "Tenant", "Empty: all.", &html! {
+                    input #tenant name="tenant" autocomplete="off" aria-describedby="tenant-hint";
+                }))
+                div .actions { button .first { "Make the link" } }
+            })))
+            @let others: Vec<&Row> = view.rows.iter()
+                .filter(|row| row.state != "disabled" && row.name != stage.viewer.caller.actor()).collect();
+            @if !others.is_empty() {
+                section .panel aria-labelledby="disable" {
+                    header { h2 #disable { "Disable somebody" } }
+                    @for row in others {
+                        details .act {
+                            summary { (said(&row.name)) }
+                            (confirm(stage, &format!("disable-{}", link_path(&row.name)),
+                                &format!("/people/{}/disable", link_path(&row.name)),
+                                "Their sessions end, and they cannot sign in any more.",
+                                ("risky", "Disable")))
+                        }
+                    }
+                }
+            }
+        }
+    })
+}
+
+fn list(stage: &Stage, rows: &[Row]) -> Markup {
+    let columns = [
+        ("Name", TEXT),
+        ("State", TEXT),
+        ("May", WIDE),
+        ("Tenant", TEXT),
+        ("Second factor", TEXT),
+        ("Last sign-in", TEXT),
+    ];
+    let rows: Vec<Vec<Markup>> = rows.iter().map(|row| vec![
+        html! { span .said { (said(&row.name)) } },
+        word(&row.state, Tone::of(&row.state)),
+        html! { @for scope in &row.scopes { (word(scope, Tone::Plain)) " " } },
+        html! { @match &row.tenant { Some(tenant) => (said(tenant)), None => span .muted { "all" }, } },
+        html! { @if row.second_factor { (word("on", Tone::Good)) } @else { (word("off", Tone::Plain)) } },
+        html! { @match row.last_sign_in {
+            Some(at) => (when(at, stage.now)), None => span .muted { "never" },
+        } },
+    ]).collect();
+    table("People", &columns, &rows)
+}

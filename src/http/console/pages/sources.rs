@@ -1,0 +1,243 @@
+//! The sources, one of them, and how one is set up.
+
+use maud::{Markup, html};
+use time::OffsetDateTime;
+
+use super::super::frame::{Head, Section, Stage, note};
+use super::super::parts::{
+    NUMBER, TEXT, Tone, command, confirm, empty, link_path, number, panel, said, stamp, table,
+    terms, when, word,
+};
+use crate::operator::Scope;
+
+/// The list.
+pub(in crate::http::console) struct View {
+    /// The sources.
+    pub(in crate::http::console) rows: Vec<Row>,
+}
+
+/// A source.
+pub(in crate::http::console) struct Row {
+    /// Its name.
+    pub(in crate::http::console) name: String,
+    /// What kind of sender it is.
+    pub(in crate::http::console) provider: String,
+    /// To whom it belongs.
+    pub(in crate::http::console) tenant: String,
+    /// How it stands, in a word.
+    pub(in crate::http::console) state: String,
+    /// Whether a verified event ever came.
+    pub(in crate::http::console) verified_at: Option<OffsetDateTime>,
+    /// How many secrets it has.
+    pub(in crate::http::console) secrets: u64,
+}
+
+/// One source.
+pub(in crate::http::console) struct One {
+    /// Its row.
+    pub(in crate::http::console) row: Row,
+    /// The addresses that its sender may send to.
+    pub(in crate::http::console) urls: Vec<String>,
+    /// How it signs, in words.
+    pub(in crate::http::console) scheme: String,
+    /// Its handlers.
+    pub(in crate::http::console) handlers: Vec<String>,
+    /// Its secrets.
+    pub(in crate::http::console) secrets: Vec<Secret>,
+    /// Since when an operator holds it back, who and why.
+    pub(in crate::http::console) held: Option<(OffsetDateTime, String, String)>,
+    /// A command that sends a test event, signed.
+    pub(in crate::http::console) test: Option<String>,
+}
+
+/// A secret, of which only the fingerprint is known.
+pub(in crate::http::console) struct Secret {
+    /// Its fingerprint.
+    pub(in crate::http::console) fingerprint: String,
+    /// `active`, or why not.
+    pub(in crate::http::console) state: String,
+    /// When it first verified a request.
+    pub(in crate::http::console) first_used: Option<OffsetDateTime>,
+    /// When it last did.
+    pub(in crate::http::console) last_used: Option<OffsetDateTime>,
+    /// How many requests it verified.
+    pub(in crate::http::console) uses: u64,
+}
+
+/// The page with all of them.
+pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
+    let head = Head {
+        title: "Sources",
+        lead: "Who may send, and with which secrets. They stand in the configuration.",
+        section: Some(Section::Sources),
+        ..Head::default()
+    };
+    let columns = [
+        ("Source", TEXT),
+        ("Provider", TEXT),
+        ("Tenant", TEXT),
+        ("State", TEXT),
+        ("Last verified", TEXT),
+        ("Secrets", NUMBER),
+        ("", TEXT),
+    ];
+    let rows: Vec<Vec<Markup>> = view
+        .rows
+        .iter()
+        .map(|row| {
+            vec![
+                html! { a href={ "/sources/" (link_path(&row.name)) } { (said(&row.name)) } },
+                html! { (said(&row.provider)) },
+                html! { (said(&row.tenant)) },
+                word(&row.state, Tone::of(&row.state)),
+                html! { @match row.verified_at {
+                    Some(at) => (when(at, stage.now)),
+                    None => span .muted { "never" },
+                } },
+                html! { (number(row.secrets)) },
+                html! { a href={ "/sources/" (link_path(&row.name)) "/set-up" } { "Set up" } },
+            ]
+        })
+        .collect();
+    stage.page(
+        &head,
+        &html! {
+            section .panel aria-label="Sources" #list data-live="15" {
+                @if rows.is_empty() { (empty("No sources", "The configuration names none.")) }
+                @else { (table("Sources", &columns, &rows)) }
+            }
+        },
+    )
+}
+
+/// The page with one.
+pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
+    let row = &view.row;
+    let here = format!("/sources/{}", link_path(&row.name));
+    let head = Head {
+        title: &row.name,
+        section: Some(Section::Sources),
+        below: true,
+        actions: Some(html! {
+            a .button href={ "/events?source=" (link_path(&row.name)) } { "Events" }
+            a .button href={ (here) "/set-up" } { "Set up" }
+        }),
+        ..Head::default()
+    };
+    stage.page(&head, &html! {
+        @if let Some((at, actor, reason)) = &view.held {
+            (note("paused", Tone::Warn, &html! {
+                "By " (said(actor)) ", " (stamp(*at, stage.now)) ": " (said(reason))
+                ". What arrives is kept."
+            }))
+        }
+        div .beside {
+            div .stack {
+                (panel("Source", &html! {}, &terms(&[
+                    ("State", word(&row.state, Tone::of(&row.state))),
+                    ("Provider", html! { (said(&row.provider)) }),
+                    ("Tenant", html! { (said(&row.tenant)) }),
+                    ("Signs", html! { (said(&view.scheme)) }),
+                    ("Handlers", html! { (said(&view.handlers.join(", "))) }),
+                    ("Addresses", html! { @for url in &view.urls { code .said { (said(url)) } br; } }),
+                    ("Last verified", html! { @if let Some(at) = row.verified_at { (stamp(at, stage.now)) } }),
+                ])))
+                (panel("Secrets", &html! { "Known by their fingerprints only" }, &secrets(stage, &view.secrets)))
+            }
+            @if stage.may(Scope::SourcesWrite) {
+                section .panel aria-label="What to do" {
+                    @if view.held.is_some() {
+                        details .act open {
+                            summary { "Resume" }
+                            (confirm(stage, "resume", &format!("{here}/resume"),
+                                "Its deliveries are worked on again.", ("first", "Resume")))
+                        }
+                    } @else {
+                        details .act {
+                            summary { "Pause" }
+                            (confirm(stage, "pause", &format!("{here}/pause"),
+                                "What arrives is verified and kept; nothing is delivered until it is resumed.",
+                                ("first", "Pause")))
+                        }
+                    }
+                }
+            }
+        }
+    })
+}
+
+fn secrets(stage: &Stage, secrets: &[Secret]) -> Markup {
+    if secrets.is_empty() {
+        return empty("No secrets", "Nothing that it sends can be verified.");
+    }
+    let columns = [
+        ("Fingerprint", TEXT),
+        ("State", TEXT),
+        ("Requests", NUMBER),
+        ("First used", NUMBER),
+        ("Last used", NUMBER),
+    ];
+    let at = |at: Option<OffsetDateTime>| {
+        html! { @match at {
+            Some(at) => (when(at, stage.now)),
+            None => span .muted { "never" },
+        } }
+    };
+    let rows: Vec<Vec<Markup>> = secrets
+        .iter()
+        .map(|secret| {
+            vec![
+                html! { code { (said(&secret.fingerprint)) } },
+                word(&secret.state, Tone::of(&secret.state)),
+                html! { (number(secret.uses)) },
+                at(secret.first_used),
+                at(secret.last_used),
+            ]
+        })
+        .collect();
+    table("Secrets", &columns, &rows)
+}
+
+/// The page that shows what to give the sender, and turns green.
+pub(in crate::http::console) fn set_up(stage: &Stage, view: &One) -> Markup {
+    let row = &view.row;
+    let above = (format!("/sources/{}", link_path(&row.name)), row.name.clone());
+    let head = Head {
+        title: "Set up",
+        lead: "Give the sender the address and the secret; then let it send something.",
+        section: Some(Section::Sources),
+        within: Some(&above),
+        refresh: row.verified_at.is_none().then_some(5),
+        ..Head::default()
+    };
+    stage.page(&head, &html! {
+        div #set-up data-live=[row.verified_at.is_none().then_some("2")] {
+            @match row.verified_at {
+                Some(at) => (note("verified", Tone::Good, &html! {
+                    strong { "It works. " } "A verified event was received " (when(at, stage.now)) ". "
+                    a href={ "/events?source=" (link_path(&row.name)) } { "See it" }
+                })),
+                None => (note("waiting", Tone::Calm, &html! {
+                    "No verified event yet. This page turns green when the first one comes."
+                })),
+            }
+        }
+        (panel("The address", &html! { "It is what the sender calls" }, &html! { div .pad { div .stack {
+            @for (place, url) in view.urls.iter().enumerate() {
+                (command(&format!("url-{place}"), if place == 0 { "URL" } else { "Or" }, url))
+            }
+        } } }))
+        (panel("The secret", &html! {}, &html! { div .pad { p {
+            "The configuration names it; it is not shown. "
+            @if view.secrets.is_empty() { "There is none yet: nothing can be verified." }
+            @else { "What the sender signs with must have this fingerprint:" }
+        }
+        @for secret in &view.secrets { p { code { (said(&secret.fingerprint)) } } }
+        p .muted { (said(&view.scheme)) } } }))
+        @if let Some(test) = &view.test {
+            (panel("A test", &html! {}, &html! { div .pad {
+                (command("test", "Sends a signed event, as the sender would", test))
+            } }))
+        }
+    })
+}

@@ -1,0 +1,129 @@
+//! Panels, facets, pages of a list, terms and timelines.
+
+use maud::{Markup, html};
+use time::OffsetDateTime;
+
+use super::{Tone, number, said, stamp};
+
+/// A panel with a heading; `aside` is said beside it.
+pub(in crate::http::console) fn panel(title: &str, aside: &Markup, body: &Markup) -> Markup {
+    let id = title.to_lowercase().replace(' ', "-");
+    html! {
+        section .panel aria-labelledby=(id) {
+            header { h2 id=(id) { (title) } @if !aside.0.is_empty() { p { (aside) } } }
+            (body)
+        }
+    }
+}
+
+/// What is said where a list would be.
+pub(in crate::http::console) fn empty(what: &str, more: &str) -> Markup {
+    html! { div .empty { strong { (what) } @if !more.is_empty() { p { (more) } } } }
+}
+
+/// One thing that a list can be narrowed by.
+pub(in crate::http::console) struct Facet {
+    /// What it is.
+    pub(in crate::http::console) label: &'static str,
+    /// What it can be.
+    pub(in crate::http::console) values: Vec<FacetValue>,
+}
+
+/// A value of a facet.
+pub(in crate::http::console) struct FacetValue {
+    /// What it is called.
+    pub(in crate::http::console) label: String,
+    /// How many there are; `None` where nobody counted.
+    pub(in crate::http::console) count: Option<u64>,
+    /// The list with it, or without it where it is chosen.
+    pub(in crate::http::console) href: String,
+    /// Whether the list is narrowed by it.
+    pub(in crate::http::console) chosen: bool,
+}
+
+/// Facets.
+pub(in crate::http::console) fn facets(facets: &[Facet]) -> Markup {
+    html! {
+        nav .facets aria-label="Narrow the list" {
+            @for facet in facets.iter().filter(|facet| !facet.values.is_empty()) {
+                div {
+                    h3 { (facet.label) }
+                    @for value in &facet.values {
+                        a href=(value.href) aria-current=[value.chosen.then_some("true")] {
+                            (said(&value.label))
+                            @if let Some(count) = value.count {
+                                " " span .count { (number(count)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Where one is in a list.
+#[derive(Debug, Clone, Default)]
+pub(in crate::http::console) struct Pager {
+    /// What is shown, in words: nothing is cut off without saying so.
+    pub(in crate::http::console) shown: String,
+    /// The first page, where this is another.
+    pub(in crate::http::console) first: Option<String>,
+    /// The next page, where there is one.
+    pub(in crate::http::console) next: Option<String>,
+}
+
+/// The foot of a list.
+pub(in crate::http::console) fn pager(pager: &Pager) -> Markup {
+    html! {
+        div .pager {
+            p { (pager.shown) }
+            nav aria-label="Pages" {
+                @if let Some(first) = &pager.first {
+                    a .button .small-button rel="first" href=(first) { "First page" }
+                }
+                @if let Some(next) = &pager.next {
+                    a .button .small-button rel="next" href=(next) { "Next page" }
+                }
+            }
+        }
+    }
+}
+
+/// Terms and what they are; those that are empty are left out.
+pub(in crate::http::console) fn terms(terms: &[(&str, Markup)]) -> Markup {
+    html! {
+        dl .terms {
+            @for (term, what) in terms.iter().filter(|(_, what)| !what.0.is_empty()) {
+                dt { (said(term)) }
+                dd { (what) }
+            }
+        }
+    }
+}
+
+/// A moment in the life of something.
+pub(in crate::http::console) struct Moment {
+    /// When.
+    pub(in crate::http::console) at: OffsetDateTime,
+    /// What happened.
+    pub(in crate::http::console) what: Markup,
+    /// What else there is to say, in a stranger's words.
+    pub(in crate::http::console) detail: Option<String>,
+    /// How it is meant.
+    pub(in crate::http::console) tone: Tone,
+}
+
+/// What happened, oldest first.
+pub(in crate::http::console) fn timeline(moments: &[Moment], now: OffsetDateTime) -> Markup {
+    html! {
+        ol .line-up {
+            @for moment in moments {
+                li class=(moment.tone.class()) {
+                    div .what { (moment.what) span .muted .small { (stamp(moment.at, now)) } }
+                    @if let Some(detail) = &moment.detail { p .detail { (said(detail)) } }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What pages are made of: each part takes plain values and gives markup. Texts of strangers come
+//! in as strings and leave as text nodes; no part takes markup that a stranger wrote.
+
+mod bytes;
+mod chart;
+mod diff;
+mod form;
+mod list;
+mod qr;
+mod table;
+mod words;
+
+pub(super) use bytes::{Bytes, Tab, bytes, command};
+pub(super) use chart::{Bar, Curve, bars, curves, sparkline};
+pub(super) use diff::diff;
+pub(super) use form::{Choice, button, confirm, field, post, search, select};
+pub(super) use list::{
+    Facet, FacetValue, Moment, Pager, empty, facets, pager, panel, terms, timeline,
+};
+pub(super) use qr::qr;
+pub(super) use table::{NUMBER, TEXT, WIDE, table};
+pub(super) use words::{
+    Tone, age, count, link_path, number, said, short, size, stamp, took, when, word,
+};

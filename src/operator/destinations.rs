@@ -1,0 +1,222 @@
+//! The destinations: how each stands, and holding one back or letting it go on.
+//!
+//! A destination that takes events of sources of one tenant only is that tenant's. Any other, and
+//! one that is not configured any more, is seen by those who see every tenant.
+
+use time::OffsetDateTime;
+use tracing::info;
+
+use super::{Caller, OperatorError, Scope};
+use crate::clock::SharedClock;
+use crate::store::{AuditEntry, AuditMore, DestinationState, Store, Switch, TO};
+
+/// A destination of the configuration.
+#[derive(Debug, Clone)]
+pub struct Configured {
+    /// Its name.
+    pub name: String,
+    /// The only tenant whose events it takes; `None` where there are several.
+    pub tenant: Option<String>,
+}
+
+/// The destinations, for those who do something about them.
+#[derive(Clone)]
+pub struct Destinations {
+    store: Store,
+    clock: SharedClock,
+    configured: Vec<Configured>,
+}
+
+/// A destination of the configuration, or one of which only the database knows.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    /// Its name.
+    pub name: String,
+    /// Whether it is configured.
+    pub configured: bool,
+    /// What the database knows of it.
+    pub state: Option<DestinationState>,
+    /// How it stands.
+    pub standing: Stands,
+    /// Since when.
+    pub since: Option<OffsetDateTime>,
+}
+
+/// How a destination stands, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stands {
+    /// It is sent to.
+    Ok,
+    /// It is not in the configuration.
+    Unconfigured,
+    /// Disabled by an operator, or by itself.
+    Disabled,
+    /// Paused by an operator.
+    Paused,
+    /// Its breaker is open.
+    Failing,
+    /// It asked us to wait.
+    ToldToWait,
+}
+
+impl Stands {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Unconfigured => "unconfigured",
+            Self::Disabled => "disabled",
+            Self::Paused => "paused",
+            Self::Failing => "failing",
+            Self::ToldToWait => "told to wait",
+        }
+    }
+}
+
+impl Destinations {
+    /// Those that are configured, and those that `store` knows besides.
+    pub fn new(store: Store, clock: SharedClock, configured: Vec<Configured>) -> Self {
+        Self { store, clock, configured }
+    }
+
+    /// All that the caller sees: those of the configuration in its order, then the others.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn list(&self, caller: &Caller) -> Result<Vec<Destination>, OperatorError> {
+        caller.needs(Scope::EventsRead)?;
+        self.seen_by(caller.tenant()).await
+    }
+
+    /// Holds a destination back, or lets it go on; gives whether that changed anything.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn switch(
+        &self,
+        caller: &Caller,
+        name: &str,
+        switch: Switch,
+        reason: &str,
+    ) -> Result<bool, OperatorError> {
+        caller.needs(Scope::SourcesWrite)?;
+        let destination = self.find(caller, name).await?;
+        let mut tx = self.store.begin().await?;
+        let now = self.clock.now();
+        let handler = destination.handler();
+        let changed = tx.switch_destination(&handler, switch, reason, now).await?;
+        let target = format!("destination {name}");
+        let (actor, count) = (caller.actor(), u64::from(changed));
+        let action = switch.as_str();
+        let entry = AuditEntry { at: now, actor, action, target: &target, reason, count };
+        tx.audit_with(&entry, of(caller)).await?;
+        tx.commit(()).await?;
+        info!(actor = caller.actor(), action = switch.as_str(), destination = name, "switched");
+        // Gateways look at once, and not at their next poll.
+        self.store.announce().await?;
+        Ok(changed)
+    }
+
+    /// Makes dead letters of what waits for a destination that is not configured any more; gives
+    /// how many.
+    ///
+    /// # Errors
+    /// [`OperatorError`]; [`OperatorError::Conflict`] where it is configured.
+    pub async fn forget(
+        &self,
+        caller: &Caller,
+        name: &str,
+        reason: &str,
+    ) -> Result<u64, OperatorError> {
+        caller.needs(Scope::SourcesWrite)?;
+        let destination = self.find(caller, name).await?;
+        if destination.configured {
+            let why = "it is configured: take it out of the configuration first";
+            return Err(OperatorError::Conflict(why.to_owned()));
+        }
+        let mut tx = self.store.begin().await?;
+        let now = self.clock.now();
+        let count = tx.forget_destination(&destination.handler(), now).await?;
+        let (actor, target) = (caller.actor(), format!("destination {name}"));
+        let action = "forget";
+        let entry = AuditEntry { at: now, actor, action, target: &target, reason, count };
+        tx.audit_with(&entry, of(caller)).await?;
+        tx.commit(()).await?;
+        self.store.announce().await?;
+        Ok(count)
+    }
+
+    /// All that a tenant sees.
+    async fn seen_by(&self, tenant: Option<&str>) -> Result<Vec<Destination>, OperatorError> {
+        let now = self.clock.now();
+        let mut states = self.store.destinations().await?;
+        let mut listed = Vec::new();
+        for Configured { name, tenant: own } in &self.configured {
+            let is_it = |state: &DestinationState| state.handler.strip_prefix(TO) == Some(name);
+            let place = states.iter().position(is_it);
+            let state = place.map(|place| states.swap_remove(place));
+            if tenant.is_none() || tenant == own.as_deref() {
+                listed.push(Destination::new(name.clone(), true, state, now));
+            }
+        }
+        if tenant.is_none() {
+            states.sort_unstable_by(|a, b| a.handler.cmp(&b.handler));
+            for state in states {
+                let name = state.handler.strip_prefix(TO).unwrap_or_default().to_owned();
+                listed.push(Destination::new(name, false, Some(state), now));
+            }
+        }
+        Ok(listed)
+    }
+
+    async fn find(&self, caller: &Caller, name: &str) -> Result<Destination, OperatorError> {
+        let mut seen = self.seen_by(caller.tenant()).await?.into_iter();
+        let found = seen.find(|found| found.name == name);
+        found.ok_or_else(|| OperatorError::NotFound(format!("destination `{name}`")))
+    }
+}
+
+impl Destination {
+    fn new(
+        name: String,
+        configured: bool,
+        state: Option<DestinationState>,
+        now: OffsetDateTime,
+    ) -> Self {
+        let (standing, since) = stands(configured, state.as_ref(), now);
+        Self { name, configured, state, standing, since }
+    }
+
+    fn handler(&self) -> String {
+        format!("{TO}{}", self.name)
+    }
+}
+
+/// What the audit log says of the caller besides their name.
+fn of(caller: &Caller) -> AuditMore<'_> {
+    AuditMore { tenant: caller.tenant(), ..AuditMore::default() }
+}
+
+fn stands(
+    configured: bool,
+    state: Option<&DestinationState>,
+    now: OffsetDateTime,
+) -> (Stands, Option<OffsetDateTime>) {
+    let Some(state) = state else { return (Stands::Ok, None) };
+    if !configured {
+        return (Stands::Unconfigured, None);
+    }
+    if state.disabled_at.is_some() {
+        return (Stands::Disabled, state.disabled_at);
+    }
+    if state.paused_at.is_some() {
+        return (Stands::Paused, state.paused_at);
+    }
+    if state.opened_at.is_some() {
+        return (Stands::Failing, state.opened_at);
+    }
+    match state.not_before {
+        Some(until) if until > now => (Stands::ToldToWait, state.last_failed_at),
+        _ => (Stands::Ok, None),
+    }
+}

@@ -1,0 +1,285 @@
+//! Held requests: refused, and kept sealed for a while, so that their operator can learn why and
+//! let them in once that is put right.
+//!
+//! - [`Holding`] takes them from the listener.
+//! - [`HeldRequests`] is what operators do with them. Nothing of a held request reaches a handler
+//!   before it was *verified again*: by the source's present gate, as of its time of arrival, and
+//!   on from there by the way that every request takes ([`Readmit`]).
+
+mod keep;
+mod sealed;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+pub use keep::{Holding, RefusedRequest};
+
+use super::{Caller, Explained, Gates, OperatorError, RecordedRequest, Scope};
+use crate::clock::SharedClock;
+use crate::gate::RequestHead;
+use crate::store::{AuditEntry, EventId, HeldFilter, HeldRequest, Store, StoreError};
+use crate::vault::Vault;
+
+/// The most that one page lists.
+const MAX_PAGE: u32 = 1000;
+
+/// Lets a request in that was refused once, if its source's gate has nothing against it now.
+#[async_trait]
+pub trait Readmit: Send + Sync + 'static {
+    /// Takes it from the gate to its commit, as of its time of arrival.
+    ///
+    /// # Errors
+    /// [`NotReadmitted`].
+    async fn readmit(
+        &self,
+        source: &str,
+        head: RequestHead,
+        body: Bytes,
+        received_at: OffsetDateTime,
+    ) -> Result<Readmitted, NotReadmitted>;
+}
+
+/// What a request has become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Readmitted {
+    /// The event.
+    pub event: EventId,
+    /// Whether that was there before.
+    pub duplicate: bool,
+}
+
+/// Why a request was not let in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotReadmitted {
+    /// The gate still refuses it.
+    #[error("it is refused again")]
+    Refused,
+    /// Its source is not enabled.
+    #[error("its source is not enabled")]
+    NoSource,
+    /// It is authentic, and could not be recorded now.
+    #[error("it is authentic, and could not be recorded: {0}")]
+    NotRecorded(String),
+}
+
+/// The held requests, for those who do something about them.
+#[derive(Clone)]
+pub struct HeldRequests {
+    store: Store,
+    clock: SharedClock,
+    vault: Vault,
+    gates: Gates,
+    readmit: Arc<dyn Readmit>,
+}
+
+/// A held request as it is shown.
+#[derive(Debug, Clone)]
+pub struct HeldDossier {
+    /// What is known of it.
+    pub request: HeldRequest,
+    /// Its head and body; `None` where the caller may not see payloads, and where it is an event by
+    /// now, which has them.
+    pub payload: Option<RecordedRequest>,
+    /// Why it is refused now; `None` where it is an event by now.
+    pub explained: Option<Explained>,
+}
+
+/// What came of verifying a request again.
+#[derive(Debug, Clone)]
+pub enum Verified {
+    /// It is an event.
+    Admitted(Readmitted),
+    /// It is refused again, for this reason.
+    Refused(Box<Explained>),
+}
+
+impl HeldRequests {
+    /// The held requests of `store`, which `vault` opens. They are explained by `gates` and let in
+    /// by `readmit`.
+    pub fn new(
+        store: Store,
+        clock: SharedClock,
+        vault: Vault,
+        gates: Gates,
+        readmit: Arc<dyn Readmit>,
+    ) -> Self {
+        Self { store, clock, vault, gates, readmit }
+    }
+
+    /// Up to `limit`, the newest first: of `source`, and older than `before`.
+    ///
+    /// # Errors
+    /// [`OperatorError::Denied`] without `secrets:write`; [`OperatorError::Store`].
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        source: Option<&str>,
+        before: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<HeldRequest>, OperatorError> {
+        caller.needs(Scope::SecretsWrite)?;
+        let filter = HeldFilter {
+            tenant: caller.tenant().map(str::to_owned),
+            source: source.map(str::to_owned),
+            before,
+        };
+        Ok(self.store.held_requests(&filter, i64::from(limit.min(MAX_PAGE))).await?)
+    }
+
+    /// Everything about one, with why it is refused by the present secrets. The payload is for
+    /// callers with `payload:read`.
+    ///
+    /// # Errors
+    /// [`OperatorError::Denied`] without `secrets:write`; [`OperatorError::NotFound`];
+    /// [`OperatorError::Vault`]; [`OperatorError::Store`].
+    pub async fn show(&self, caller: &Caller, id: Uuid) -> Result<HeldDossier, OperatorError> {
+        let (request, payload) = self.open(caller, id).await?;
+        let explained = match &payload {
+            Some(payload) => Some(self.explained(caller, &request, payload)?),
+            None => None,
+        };
+        let payload = payload.filter(|_| caller.may(Scope::PayloadRead));
+        Ok(HeldDossier { request, payload, explained })
+    }
+
+    /// Why it is refused by the present secrets, or that it is not.
+    ///
+    /// # Errors
+    /// As [`HeldRequests::show`]; [`OperatorError::Conflict`] where it is an event by now.
+    pub async fn explain(&self, caller: &Caller, id: Uuid) -> Result<Explained, OperatorError> {
+        let (request, payload) = self.open(caller, id).await?;
+        let payload = payload.ok_or_else(|| is_event(&request))?;
+        self.explained(caller, &request, &payload)
+    }
+
+    /// Verifies it again, as of its time of arrival, and lets it in where it holds.
+    ///
+    /// # Errors
+    /// As [`HeldRequests::explain`]; [`OperatorError::Conflict`] where it cannot be recorded now.
+    pub async fn verify(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+        reason: &str,
+    ) -> Result<Verified, OperatorError> {
+        let (request, payload) = self.open(caller, id).await?;
+        let payload = payload.ok_or_else(|| is_event(&request))?;
+        let (source, at) = (&request.source, request.received_at);
+        let head = self.gates.of(caller, source)?.head(&payload);
+        let readmitted = self.readmit.readmit(source, head, payload.body.clone(), at).await;
+        let readmitted = match readmitted {
+            Ok(readmitted) => readmitted,
+            Err(NotReadmitted::Refused) => {
+                self.note(caller, id, "verify held, refused again", reason).await?;
+                let explained = self.explained(caller, &request, &payload)?;
+                return Ok(Verified::Refused(Box::new(explained)));
+            }
+            Err(error) => return Err(OperatorError::Conflict(error.to_string())),
+        };
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        // Whoever was quicker has made the same event of it.
+        tx.promote_held(id, readmitted.event, caller.actor(), now).await?;
+        tx.audit(&entry(caller, "verify held", reason, now, &target(id))).await?;
+        tx.commit(()).await?;
+        Ok(Verified::Admitted(readmitted))
+    }
+
+    /// Removes it before its time.
+    ///
+    /// # Errors
+    /// [`OperatorError::Denied`] without `secrets:write`; [`OperatorError::NotFound`];
+    /// [`OperatorError::Store`].
+    pub async fn discard(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+        reason: &str,
+    ) -> Result<(), OperatorError> {
+        self.found(caller, id).await?;
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        if !tx.discard_held(id).await? {
+            return Err(not_found(id));
+        }
+        tx.audit(&entry(caller, "discard held", reason, now, &target(id))).await?;
+        tx.commit(()).await?;
+        Ok(())
+    }
+
+    async fn found(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+    ) -> Result<(HeldRequest, Option<crate::vault::Sealed>), OperatorError> {
+        caller.needs(Scope::SecretsWrite)?;
+        let found = self.store.held_request(id).await?;
+        found
+            .filter(|(request, _)| caller.tenant().is_none_or(|tenant| tenant == request.tenant))
+            .ok_or_else(|| not_found(id))
+    }
+
+    async fn open(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+    ) -> Result<(HeldRequest, Option<RecordedRequest>), OperatorError> {
+        let (request, sealed) = self.found(caller, id).await?;
+        let whose = (&*request.tenant, &*request.source, id);
+        let opened = sealed.map(|sealed| sealed::open(&self.vault, whose, &sealed)).transpose()?;
+        let opened = opened
+            .map(|opened| RecordedRequest { received_at: Some(request.received_at), ..opened });
+        Ok((request, opened))
+    }
+
+    fn explained(
+        &self,
+        caller: &Caller,
+        request: &HeldRequest,
+        payload: &RecordedRequest,
+    ) -> Result<Explained, OperatorError> {
+        let (source, at) = (&request.source, request.received_at);
+        super::explain(caller, &self.gates, source, payload, at, &[])
+    }
+
+    /// Writes down what was done and changed nothing.
+    async fn note(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+        action: &str,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.store.begin().await?;
+        tx.audit(&entry(caller, action, reason, self.clock.now(), &target(id))).await?;
+        tx.commit(()).await?;
+        Ok(())
+    }
+}
+
+fn entry<'a>(
+    caller: &'a Caller,
+    action: &'a str,
+    reason: &'a str,
+    at: OffsetDateTime,
+    target: &'a str,
+) -> AuditEntry<'a> {
+    AuditEntry { at, actor: caller.actor(), action, target, reason, count: 1 }
+}
+
+fn target(id: Uuid) -> String {
+    format!("held request {id}")
+}
+
+fn not_found(id: Uuid) -> OperatorError {
+    OperatorError::NotFound(target(id))
+}
+
+fn is_event(request: &HeldRequest) -> OperatorError {
+    let event = request.event_id.map(|event| format!(" {event}")).unwrap_or_default();
+    OperatorError::Conflict(format!("it was verified again already, and is event{event}"))
+}

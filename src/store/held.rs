@@ -1,0 +1,246 @@
+//! Refused requests that are held, as the vault has sealed them.
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{EventId, Store, StoreError, Tx, bounded};
+use crate::vault::{KeyId, Sealed};
+
+/// How many expired ones are removed at a time.
+const STEP: i64 = 1000;
+
+/// A refused request that is to be held.
+#[derive(Debug, Clone)]
+pub struct NewHeld<'a> {
+    /// Its id.
+    pub id: Uuid,
+    /// To whom its source belongs.
+    pub tenant: &'a str,
+    /// The source that refused it.
+    pub source: &'a str,
+    /// What kind of sender the source is for.
+    pub provider: &'a str,
+    /// The closed word under which it was refused.
+    pub reason: &'a str,
+    /// The address that it came from.
+    pub peer: Option<String>,
+    /// The size of its body, in bytes.
+    pub size: u64,
+    /// Its head and body.
+    pub sealed: &'a Sealed,
+    /// When it arrived.
+    pub received_at: OffsetDateTime,
+    /// When it is removed.
+    pub expires_at: OffsetDateTime,
+}
+
+/// How much one source may hold.
+#[derive(Debug, Clone, Copy)]
+pub struct HeldBounds {
+    /// Requests.
+    pub rows: i64,
+    /// Bytes, as they are sealed.
+    pub bytes: i64,
+}
+
+/// A held request, without what is sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldRequest {
+    /// Its id.
+    pub id: Uuid,
+    /// To whom its source belongs.
+    pub tenant: String,
+    /// The source that refused it.
+    pub source: String,
+    /// What kind of sender the source is for.
+    pub provider: String,
+    /// The closed word under which it was refused.
+    pub reason: String,
+    /// The address that it came from.
+    pub peer: Option<String>,
+    /// The size of its body, in bytes.
+    pub size_bytes: i64,
+    /// When it arrived.
+    pub received_at: OffsetDateTime,
+    /// When it is removed.
+    pub expires_at: OffsetDateTime,
+    /// The event that it became when it was verified again.
+    pub event_id: Option<Uuid>,
+    /// When that was.
+    pub verified_at: Option<OffsetDateTime>,
+    /// Who had it verified again.
+    pub verified_by: Option<String>,
+}
+
+/// Which held requests.
+#[derive(Debug, Clone, Default)]
+pub struct HeldFilter {
+    /// Of this tenant.
+    pub tenant: Option<String>,
+    /// Of this source.
+    pub source: Option<String>,
+    /// Older than this one: the next page.
+    pub before: Option<Uuid>,
+}
+
+impl Store {
+    /// Holds a request; false where the source holds as much as it may.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn hold(&self, new: &NewHeld<'_>, bounds: HeldBounds) -> Result<bool, StoreError> {
+        let done = sqlx::query!(
+            "INSERT INTO held_requests (id, tenant, source, provider, reason, peer, size_bytes,
+                                        key_id, nonce, ciphertext, received_at, expires_at)
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12
+               FROM (SELECT count(*) AS held, COALESCE(sum(octet_length(ciphertext)), 0) AS bytes
+                       FROM held_requests WHERE source = $3) AS there
+              WHERE there.held < $13 AND there.bytes + octet_length($10::bytea) <= $14::bigint",
+            new.id,
+            new.tenant,
+            new.source,
+            new.provider,
+            new.reason,
+            new.peer,
+            i64::try_from(new.size).unwrap_or(i64::MAX),
+            new.sealed.key_id.as_str(),
+            &new.sealed.nonce[..],
+            &new.sealed.ciphertext[..],
+            new.received_at,
+            new.expires_at,
+            bounds.rows,
+            bounds.bytes,
+        )
+        .execute(&self.operator)
+        .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Up to `limit` of those that match, the newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn held_requests(
+        &self,
+        filter: &HeldFilter,
+        limit: i64,
+    ) -> Result<Vec<HeldRequest>, StoreError> {
+        let rows = sqlx::query_as!(
+            HeldRequest,
+            "SELECT id, tenant, source, provider, reason, peer, size_bytes, received_at,
+                    expires_at, event_id, verified_at, verified_by
+               FROM held_requests
+              WHERE ($1::text IS NULL OR tenant = $1) AND ($2::text IS NULL OR source = $2)
+                AND ($3::uuid IS NULL OR id < $3)
+              ORDER BY id DESC LIMIT $4",
+            filter.tenant.as_deref(),
+            filter.source.as_deref(),
+            filter.before,
+            limit,
+        )
+        .fetch_all(&self.operator)
+        .await?;
+        Ok(rows)
+    }
+
+    /// A held request, and what is sealed of it unless it is an event by now; `None` when there is
+    /// none of this id.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
+    pub async fn held_request(
+        &self,
+        id: Uuid,
+    ) -> Result<Option<(HeldRequest, Option<Sealed>)>, StoreError> {
+        let row = sqlx::query!(
+            "SELECT tenant, source, provider, reason, peer, size_bytes, key_id, nonce, ciphertext,
+                    received_at, expires_at, event_id, verified_at, verified_by
+               FROM held_requests WHERE id = $1",
+            id,
+        )
+        .fetch_optional(&self.operator)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let sealed = match (row.key_id, row.nonce, row.ciphertext) {
+            (Some(key), Some(nonce), Some(ciphertext)) => {
+                let nonce = nonce.try_into().map_err(|_| StoreError::Inconsistent {
+                    table: "held_requests",
+                    column: "nonce",
+                    row: id.to_string(),
+                })?;
+                Some(Sealed { key_id: KeyId::stored(key), nonce, ciphertext })
+            }
+            _ => None,
+        };
+        let request = HeldRequest {
+            id,
+            tenant: row.tenant,
+            source: row.source,
+            provider: row.provider,
+            reason: row.reason,
+            peer: row.peer,
+            size_bytes: row.size_bytes,
+            received_at: row.received_at,
+            expires_at: row.expires_at,
+            event_id: row.event_id,
+            verified_at: row.verified_at,
+            verified_by: row.verified_by,
+        };
+        Ok(Some((request, sealed)))
+    }
+
+    /// Removes up to a step of held requests that have expired; gives how many.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn forget_held(&self, now: OffsetDateTime) -> Result<u64, StoreError> {
+        let done = sqlx::query!(
+            "DELETE FROM held_requests WHERE id IN
+                (SELECT id FROM held_requests WHERE expires_at <= $1 LIMIT $2)",
+            now,
+            STEP,
+        )
+        .execute(&self.dispatch)
+        .await?;
+        Ok(done.rows_affected())
+    }
+}
+
+impl Tx<'_> {
+    /// Notes that a held request is an event now, and lets go of what was sealed; false when it
+    /// was one already, or is not there any more.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn promote_held(
+        &mut self,
+        id: Uuid,
+        event: EventId,
+        by: &str,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query!(
+            "UPDATE held_requests SET event_id = $2, verified_by = $3, verified_at = $4,
+                    key_id = NULL, nonce = NULL, ciphertext = NULL
+              WHERE id = $1 AND event_id IS NULL",
+            id,
+            event.0,
+            bounded(by),
+            now,
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Removes a held request; says whether there was one.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn discard_held(&mut self, id: Uuid) -> Result<bool, StoreError> {
+        let done = sqlx::query!("DELETE FROM held_requests WHERE id = $1", id)
+            .execute(self.connection())
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+}

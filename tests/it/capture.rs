@@ -1,0 +1,92 @@
+//! From a stored event to a fixture and back: what is captured comes to the same.
+
+use sealpost::fixtures::{self, Played};
+use sealpost::operator::{Caller, OperatorError, Scope, Scopes, capture};
+use sealpost::store::EventId;
+use serde_json::{Value, json};
+
+use crate::cli::Program;
+use crate::harness::{Gateway, database};
+
+const CONFIG: &str = include_str!("harness/config.toml");
+
+fn dead_letter() -> String {
+    json!({
+        "id": "evt_1NG8Du2eZvKYlo2C", "object": "event", "type": "account.updated",
+        "created": 1_763_600_000, "livemode": false, "account": null,
+        "data": { "object": { "object": "account", "email": "ada@example.org" } },
+    })
+    .to_string()
+}
+
+fn card() -> String {
+    let stored = include_str!("../../fixtures/docora/create-markdown.json");
+    let stored: Value = serde_json::from_str(stored).unwrap();
+    stored["body"].to_string()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_captured_comes_to_the_same() {
+    let gateway = Gateway::start().await;
+    let dead = gateway.send("billing", None, dead_letter().as_bytes()).await;
+    let done = gateway.send("cards", Some("create"), card().as_bytes()).await;
+    gateway.run_to_the_end().await;
+    assert_eq!(gateway.dead_letters().await.len(), 1);
+
+    let program = Program::beside_with(&gateway, CONFIG).await;
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().to_str().unwrap();
+    let run = program.run(&["fixtures", "capture", dead.id(), done.id(), "--to", to]);
+    assert_eq!(run.code, 0, "{}", run.all());
+    assert_eq!(run.stdout.lines().count(), 2, "{}", run.all());
+    let text: String =
+        run.stdout.lines().map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    for gone in ["ada@example.org", "1NG8Du2eZvKYlo2C", "Squat"] {
+        assert!(!text.contains(gone), "{gone}: {text}");
+    }
+
+    let captured = fixtures::load(&[folder.path().to_owned()]).unwrap();
+    let played = fixtures::run(database::fresh().await, &captured, |_| {}).await.unwrap();
+    assert!(played.iter().all(Played::is_as_expected), "\n{}", fixtures::diff(&played));
+    let mut outcomes: Vec<&str> = played.iter().map(Played::outcome).collect();
+    outcomes.sort_unstable();
+    assert_eq!(outcomes, ["dead", "handled"]);
+    let junit = fixtures::junit(&played).unwrap();
+    assert!(junit.contains("tests=\"2\"") && junit.contains("failures=\"0\""), "{junit}");
+}
+
+#[tokio::test]
+async fn only_who_may_see_payloads_captures_and_only_their_own() {
+    let gateway = Gateway::start().await;
+    let done = gateway.send("cards", Some("create"), card().as_bytes()).await;
+    let id = EventId(done.id().parse().unwrap());
+    let gates = sealpost::app::gates(gateway.config()).unwrap();
+    let with = |tenant: Option<&str>, scopes: Scopes| {
+        Caller::new("ada", tenant.map(str::to_owned), scopes)
+    };
+    let blind = with(None, [Scope::EventsRead, Scope::EventsReplay].into_iter().collect());
+    let denied = capture(&blind, gateway.store(), &gates, id, &[]).await.unwrap_err();
+    assert_eq!(denied.missing(), Some(Scope::PayloadRead));
+    let other = with(Some("other"), Scopes::all());
+    let absent = capture(&other, gateway.store(), &gates, id, &[]).await.unwrap_err();
+    assert!(matches!(absent, OperatorError::NotFound(_)));
+    let early = capture(&with(None, Scopes::all()), gateway.store(), &gates, id, &[]).await;
+    assert!(early.unwrap_err().to_string().contains("not finished"));
+    gateway.run_until_idle().await;
+}
+
+#[test]
+fn completions_and_manual_pages_name_every_command() {
+    let program = Program::new("nonsense");
+    for shell in ["bash", "zsh", "fish"] {
+        let run = program.run(&["completions", shell]);
+        assert_eq!(run.code, 0, "{}", run.all());
+        assert!(run.stdout.contains("dead-letters") && run.stdout.contains("explain"));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let run = program.run(&["man", "--to", folder.path().to_str().unwrap()]);
+    assert_eq!(run.code, 0, "{}", run.all());
+    let page = std::fs::read_to_string(folder.path().join("sealpost-held-verify.1")).unwrap();
+    assert!(page.contains("reason") && page.contains("Verify a held request again"), "{page}");
+    assert!(folder.path().join("sealpost.1").exists());
+}

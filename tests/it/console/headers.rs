@@ -1,0 +1,104 @@
+//! Every page has the headers that keep it to itself.
+
+use reqwest::header::{ACCEPT, HeaderMap};
+
+use super::{Fragile, HOSTILE, PAGES, gateway};
+use crate::harness::{API_KEY, Answer, Gateway};
+
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+                      connect-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; \
+                      frame-ancestors 'none'; require-trusted-types-for 'script'";
+
+async fn page(gateway: &Gateway, path: &str) -> Answer {
+    let request = gateway.client().get(gateway.operator_url(path)).bearer_auth(API_KEY);
+    let request = request.header(ACCEPT, "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8");
+    Answer::of(request.send().await.expect("an answer")).await
+}
+
+async fn post(gateway: &Gateway, path: &str, headers: &[(&str, &str)], form: &str) -> Answer {
+    let mut request = gateway.client().post(gateway.operator_url(path)).bearer_auth(API_KEY);
+    request = request.header("content-type", "application/x-www-form-urlencoded");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    Answer::of(request.body(form.to_owned()).send().await.expect("an answer")).await
+}
+
+fn check(what: &str, headers: &HeaderMap) {
+    for (name, value) in [
+        ("content-type", "text/html; charset=utf-8"),
+        ("content-security-policy", POLICY),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("cache-control", "no-store"),
+    ] {
+        let found: Vec<&str> = headers.get_all(name).iter().map(|v| v.to_str().unwrap()).collect();
+        assert_eq!(found, [value], "{name} of {what}");
+    }
+    assert!(!headers.contains_key("access-control-allow-origin"), "{what}");
+}
+
+#[tokio::test]
+async fn every_page_has_the_headers_that_keep_it_to_itself_and_no_markup_of_a_stranger() {
+    let gateway = gateway(&Fragile::default()).await;
+    for (_, path) in PAGES {
+        let answer = page(&gateway, path).await;
+        assert_eq!(answer.status, if path.contains("nothing") { 404 } else { 200 }, "{path}");
+        check(path, &answer.headers);
+        assert!(!answer.text.contains(HOSTILE) && !answer.text.contains("<img"), "{path}");
+    }
+    for path in
+        ["/deliveries/x", "/deliveries/999", "/dead-letters?after=x", "/dead-letters?reason=x"]
+    {
+        let answer = page(&gateway, path).await;
+        assert!(answer.status == 404 || answer.status == 400, "{path}: {}", answer.status);
+        check(path, &answer.headers);
+    }
+}
+
+#[tokio::test]
+async fn what_is_posted_sends_the_browser_on_and_only_from_a_page_of_ours() {
+    let gateway = gateway(&Fragile::default()).await;
+    let host = gateway.operator_url("");
+    let elsewhere = [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")];
+    for header in elsewhere {
+        let answer = post(&gateway, "/deliveries/1/discard", &[header], "reason=x").await;
+        assert_eq!(answer.status, 400, "{header:?}");
+        check("a refused form", &answer.headers);
+    }
+    let ours = [("origin", host.as_str()), ("sec-fetch-site", "same-origin")];
+    for (form, path, status) in [
+        ("reason=", "/deliveries/1/discard", 400),
+        ("reason=x", "/deliveries/1/burn", 404),
+        ("reason=x", "/deliveries/999/replay", 404),
+        ("reason=x", "/destinations/nobody/pause", 404),
+        ("reason=not+worth+it", "/deliveries/1/discard", 303),
+        ("reason=again", "/deliveries/1/discard", 409),
+    ] {
+        let answer = post(&gateway, path, &ours, form).await;
+        assert_eq!(answer.status, status, "{path} {form}: {}", answer.text);
+    }
+    let [audit] = &gateway.rows("audit_log").await[..] else { panic!("one line") };
+    assert_eq!((&audit["action"], &audit["reason"]), (&"discard".into(), &"not worth it".into()));
+}
+
+#[tokio::test]
+async fn assets_are_kept_for_good_by_the_name_that_their_content_gives_them() {
+    let gateway = Gateway::start().await;
+    let page = page(&gateway, "/dead-letters").await.text;
+    for (before, end, kind) in
+        [("href=\"/assets/", ".css\"", "text/css"), ("src=\"/assets/", ".js\"", "text/javascript")]
+    {
+        let (_, rest) = page.split_once(before).expect("the asset is named");
+        let (name, _) = rest.split_once(end).expect("its end");
+        let path = format!("/assets/{name}{}", end.trim_end_matches('"'));
+        let answer = gateway.operator(&path).await;
+        assert_eq!(answer.status, 200, "{path}");
+        assert!(answer.headers["content-type"].to_str().unwrap().starts_with(kind));
+        assert_eq!(answer.headers["cache-control"], "public, max-age=31536000, immutable");
+        assert_eq!(answer.headers["x-content-type-options"], "nosniff");
+    }
+    assert_eq!(gateway.operator("/assets/console.000000000000.css").await.status, 404);
+}

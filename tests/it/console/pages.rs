@@ -1,0 +1,114 @@
+//! What people see and do, in a browser.
+
+use serde_json::json;
+
+use super::browser::with_browser;
+use super::{Fragile, PAGES, gateway};
+use crate::harness::Gateway;
+
+#[tokio::test]
+async fn every_page_fits_both_screens_in_both_themes_and_runs_nothing_of_a_stranger() {
+    let gateway = gateway(&Fragile::default()).await;
+    with_browser(&gateway, async |browser| {
+        browser.show_token().await;
+        for (name, path) in PAGES {
+            browser.keep(name, path).await;
+            let title = browser.ask("return document.title").await;
+            let title = title.as_str().expect("a title");
+            assert!(title.ends_with("Sealpost"), "{path}: {title}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_found_read_and_replayed_by_clicking() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    with_browser(&gateway, async |browser| {
+        browser.show_token().await;
+        browser.open("/").await;
+        assert_eq!(browser.path().await, "/dead-letters");
+        browser.click("a[href='/deliveries/1']").await;
+        let text = browser.text().await;
+        assert!(text.contains("account acct_1 is not known"), "{text}");
+        assert!(text.contains("Received and verified"), "{text}");
+
+        browser.write("#replay-reason", "the ledger is mended").await;
+        browser.click("form[action='/deliveries/1/replay'] button").await;
+        assert_eq!(browser.path().await, "/deliveries/1?did=replayed");
+        assert!(browser.text().await.contains("Replayed: a new delivery is made"));
+
+        handler.mend();
+        gateway.run_until_idle().await;
+        browser.open("/deliveries/1").await;
+        assert!(browser.text().await.contains("An operator dealt with it"));
+    })
+    .await;
+    let [audit] = &gateway.rows("audit_log").await[..] else { panic!("one line") };
+    assert_eq!(audit["reason"], "the ledger is mended");
+}
+
+#[tokio::test]
+async fn a_list_is_walked_and_left_by_keys_and_the_theme_is_remembered() {
+    let gateway = gateway(&Fragile::default()).await;
+    with_browser(&gateway, async |browser| {
+        browser.show_token().await;
+        browser.look("light", 1280).await;
+        browser.open("/dead-letters").await;
+        let focus = "return document.activeElement.getAttribute('href')";
+        let keys = async |keys: &str| browser.write("body", keys).await;
+        keys("jj").await;
+        assert_eq!(browser.ask(focus).await, "/deliveries/2");
+        browser.write(":focus", "k").await;
+        assert_eq!(browser.ask(focus).await, "/deliveries/1");
+        browser.write(":focus", "/").await;
+        assert_eq!(browser.ask("return document.activeElement.id").await, "source");
+        browser.write(":focus", "\u{e00c}").await;
+        keys("?").await;
+        assert_eq!(browser.ask("return document.getElementById('keys').open").await, json!(true));
+        browser.picture("keyboard-light-1280").await;
+        browser.click("#keys button").await;
+        keys("ga").await;
+        keys("gl").await;
+        browser.arrives_at("/alerts").await;
+
+        let ground = "return getComputedStyle(document.body).backgroundColor";
+        let before = browser.ask(ground).await;
+        browser.click(".side > .who button[data-does=theme]").await;
+        let after = browser.ask(ground).await;
+        assert_ne!(before, after);
+        browser.open("/dead-letters").await;
+        assert_eq!(browser.ask(ground).await, after, "it is remembered");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_destination_is_paused_and_resumed_with_a_reason() {
+    let gateway = Gateway::builder().more_config(DESTINATION).start().await;
+    with_browser(&gateway, async |browser| {
+        browser.show_token().await;
+        browser.open("/destinations").await;
+        browser.keep("destinations-some", "/destinations").await;
+        browser.open("/destinations").await;
+        for (verb, state) in [("pause", "paused"), ("resume", "ok")] {
+            browser
+                .click(&format!("details:has(form[action='/destinations/app/{verb}']) summary"))
+                .await;
+            browser.write(&format!("#{verb}-app-reason"), "a release").await;
+            browser.click(&format!("form[action='/destinations/app/{verb}'] button")).await;
+            assert_eq!(browser.driver.text("table .word").await, state);
+        }
+    })
+    .await;
+    assert_eq!(gateway.rows("audit_log").await.len(), 2);
+}
+
+const DESTINATION: &str = r#"
+[[destination]]
+name = "app"
+url = "https://app.example/hooks"
+secret = { env = "APP_SECRET" }
+sources = ["billing"]
+"#;
