@@ -1,5 +1,6 @@
 //! From a configuration to a gateway that runs, and stops in order.
 
+mod background;
 mod counting;
 mod error;
 mod landscape;
@@ -27,7 +28,7 @@ use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::lifecycle::Shutdown;
 use crate::objects::Objects;
 use crate::operator::{
-    Access, AlertBook, DeadLetters, Destinations, Feed, FeedSettings, Groups, HeldRequests,
+    Access, AlertBook, DeadLetters, Destinations, Feed, FeedSettings, Groups, HeldRequests, Holds,
     Insight, Jobs,
 };
 use crate::providers::Services;
@@ -40,9 +41,6 @@ pub use landscape::landscape;
 use runtime::HandlerRuntime;
 use wiring::{Wiring, bytes, decoy};
 pub use wiring::{check_sources, gates, held, routing, services};
-
-/// How often limits and metrics are tidied up.
-const TIDY_EVERY: Duration = Duration::from_secs(30);
 
 /// Gives the handlers of a source; it is passed the provider's own.
 pub type ChooseHandlers =
@@ -82,6 +80,7 @@ pub struct App {
     jobs: Jobs,
     insight: Insight,
     held: HeldRequests,
+    holds: Holds,
     wakeup: Wakeup,
     store: Store,
     objects: Objects,
@@ -155,7 +154,8 @@ impl App {
             unwatch.clone(),
         );
         let dead_letters =
-            DeadLetters::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
+            DeadLetters::new(store.clone(), Arc::clone(&parts.clock), wiring.routing.clone());
+        let holds = Holds::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
         let names = config.destinations.iter().map(|one| one.entry.name.clone()).collect();
         let console = Console {
             clock: Arc::clone(&parts.clock),
@@ -225,6 +225,7 @@ impl App {
             groups: Groups::new(store.clone(), Arc::clone(&parts.clock)),
             insight,
             held,
+            holds,
             wakeup,
             store,
             objects: services.objects,
@@ -262,6 +263,11 @@ impl App {
     /// The groups of dead letters.
     pub fn groups(&self) -> &Groups {
         &self.groups
+    }
+
+    /// What is paused.
+    pub fn holds(&self) -> &Holds {
+        &self.holds
     }
 
     /// The jobs of operators.
@@ -302,41 +308,6 @@ impl App {
     /// What tells people, for who wants to step it.
     pub fn alerter(&self) -> &Alerter {
         &self.alerter
-    }
-
-    /// Runs until `shutdown`, and stops in order: not ready, no new requests, no new attempts,
-    /// then the pools. Gives whether everything ended as it should.
-    pub async fn run(self, shutdown: Shutdown) -> bool {
-        let soft = shutdown.soft().clone();
-        if let Some(dispatcher) = self.dispatcher.clone() {
-            let stop = soft.clone();
-            self.tasks.spawn(async move { dispatcher.run(&stop).await });
-        }
-        let (wakeup, store, stop) = (self.wakeup.clone(), self.store.clone(), soft.clone());
-        self.tasks.spawn(async move { wakeup.listen(&store, &stop).await });
-        let (wakeup, store, stop) = (self.wakeup.clone(), self.store.clone(), soft.clone());
-        self.tasks.spawn(async move { wakeup.announce(&store, &stop).await });
-        let (housekeeping, stop) = (self.housekeeping.clone(), soft.clone());
-        self.tasks.spawn(async move { housekeeping.run(&stop).await });
-        let (jobs, stop) = (self.jobs.clone(), soft.clone());
-        self.tasks.spawn(async move { jobs.run(&stop).await });
-        let (groups, stop) = (self.groups.clone(), soft.clone());
-        self.tasks.spawn(async move { groups.run(&stop).await });
-        let (counting, stop) = (self.counting.clone(), soft.clone());
-        self.tasks.spawn(async move { counting.run(&stop).await });
-        let (alerter, stop) = (self.alerter.clone(), soft.clone());
-        self.tasks.spawn(async move { alerter.run(&stop).await });
-        let (peers, metrics, stop) = (self.peers.clone(), self.metrics.clone(), soft.clone());
-        let door = Arc::clone(&self.door);
-        self.tasks.spawn(async move {
-            door.tidy().await;
-            while stop.run_until_cancelled(tokio::time::sleep(TIDY_EVERY)).await.is_some() {
-                peers.forget();
-                door.tidy().await;
-                metrics.tidy();
-            }
-        });
-        self.serve(shutdown).await
     }
 
     /// Answers requests until `shutdown`, without working on deliveries by itself.
