@@ -18,6 +18,7 @@ mod events;
 mod explain;
 mod fixtures;
 mod held;
+mod holds;
 mod insight;
 mod interrupt;
 mod jobs;
@@ -82,6 +83,9 @@ enum Command {
     /// Look at dead letters, and deal with them.
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
+    /// Hold handlers back, or let them go on; look at what is paused.
+    #[command(subcommand)]
+    Handlers(holds::Command),
     /// Look at jobs, which replay or discard many, and cancel them.
     #[command(subcommand)]
     Jobs(jobs::Command),
@@ -183,6 +187,7 @@ impl Cli {
             Command::Held(command) => held::run(&self.config()?, command),
             Command::Demo(args) => demo::run(&Environment::of_process(), args),
             Command::DeadLetters(command) => dead_letters::run(&self.config()?, command),
+            Command::Handlers(command) => holds::run(&self.config()?, command),
             Command::Jobs(command) => jobs::run(&self.config()?, command),
             Command::Alerts(command) => alerts::run(&self.config()?, command),
             Command::Vault(vault::Command::Key) => vault::key(),

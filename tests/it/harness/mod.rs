@@ -19,7 +19,8 @@ use sealpost::gate::Secret;
 use sealpost::lifecycle::Shutdown;
 use sealpost::objects::{Objects, Place};
 use sealpost::operator::{
-    Access, Caller, DeadLetters, Expiry, Groups, HeldRequests, Insight, Jobs, NewApiKey, Scope,
+    Access, Caller, DeadLetters, Expiry, Groups, HeldRequests, Holds, Insight, Jobs, NewApiKey,
+    Scope,
 };
 use sealpost::providers::{self, Draft};
 use sealpost::store::{Store, Target};
@@ -83,6 +84,7 @@ pub(crate) struct Gateway {
     jobs: Jobs,
     insight: Insight,
     held: HeldRequests,
+    holds: Holds,
     access: Arc<Access>,
     shutdown: Shutdown,
     client: reqwest::Client,
@@ -193,7 +195,7 @@ impl Builder {
         let (desk, alerter) = (app.dead_letters().clone(), app.alerter().clone());
         let (groups, jobs) = (app.groups().clone(), app.jobs().clone());
         let (counting, insight) = (app.counting().clone(), app.insight().clone());
-        let held = app.held().clone();
+        let (held, holds) = (app.held().clone(), app.holds().clone());
         let access = Arc::clone(app.access());
         let dispatcher = app.dispatcher().expect("dispatch is on").clone();
         let shutdown = Shutdown::default();
@@ -225,6 +227,7 @@ impl Builder {
             jobs,
             insight,
             held,
+            holds,
             access,
             shutdown,
             client,
@@ -408,6 +411,10 @@ impl Gateway {
 
     pub(crate) fn groups(&self) -> &Groups {
         &self.groups
+    }
+
+    pub(crate) fn holds(&self) -> &Holds {
+        &self.holds
     }
 
     pub(crate) fn jobs(&self) -> &Jobs {
