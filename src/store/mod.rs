@@ -44,6 +44,7 @@ mod holds;
 mod idempotency;
 mod inspect;
 mod jobs;
+mod lost;
 mod neighbours;
 mod reason;
 mod record;
