@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::deliveries::{LOST, Leased, interval};
+use super::deliveries::{Leased, interval};
+use super::lost::LOST;
 use super::{Lease, Store, StoreError, Tx};
 
 /// How many due deliveries of a destination are looked at for heads of lanes. A long lane whose

@@ -45,6 +45,7 @@ mod holds;
 mod idempotency;
 mod inspect;
 mod jobs;
+mod lost;
 mod neighbours;
 mod people;
 mod reason;

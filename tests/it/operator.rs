@@ -172,7 +172,7 @@ async fn a_dead_letter_is_listed_shown_replayed_and_done() {
     let [audit] = &gateway.rows("audit_log").await[..] else { panic!("one line") };
     assert_eq!(audit["actor"], "ada");
     assert_eq!(audit["action"], "replay");
-    assert_eq!(audit["target"], format!("delivery {}", dead.id));
+    assert_eq!(audit["target"], format!("deliveries {}", dead.id));
     assert_eq!(audit["reason"], "the handler is mended");
     assert_eq!(audit["count"], 1);
 }
