@@ -112,7 +112,7 @@ COMMENT ON COLUMN deliveries.id               IS 'Identity; its order is the ord
 COMMENT ON COLUMN deliveries.event_id         IS 'The event. No foreign key: both rows are written by one statement and removed together, and the check would cost on every insert.';
 COMMENT ON COLUMN deliveries.source           IS 'The source of the event, repeated here so that the poll can be fair among sources without a join.';
 COMMENT ON COLUMN deliveries.handler          IS 'The stored name of the handler; `gate` for what was quarantined before any handler.';
-COMMENT ON COLUMN deliveries.triggered_by     IS 'arrival: the event came in; replay: an operator asked.';
+COMMENT ON COLUMN deliveries.triggered_by     IS 'arrival: the event came in; replay: an operator asked; edit: an operator edited it.';
 COMMENT ON COLUMN deliveries.replay_of        IS 'The delivery that this one replays.';
 COMMENT ON COLUMN deliveries.lane             IS 'Deliveries of one source and handler with the same lane run one after the other.';
 COMMENT ON COLUMN deliveries.lane_position    IS 'Place in the lane where it is not its id: the replay of a blocking head takes the place of what it replays. The lowest unfinished goes first.';
@@ -152,6 +152,7 @@ CREATE VIEW unsound AS
         OR (CASE triggered_by
             WHEN 'arrival' THEN replay_of IS NULL
             WHEN 'replay' THEN replay_of IS NOT NULL
+            WHEN 'edit' THEN replay_of IS NOT NULL
             END) IS NOT TRUE
     UNION ALL
     SELECT 'events', id::text FROM events

@@ -27,7 +27,9 @@ use crate::http::{self, Apis, Console, Door, Ingest, Limits, Operator, RequestId
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::lifecycle::Shutdown;
 use crate::objects::Objects;
-use crate::operator::{Access, DeadLetters, Feed, FeedSettings, HeldRequests, Insight};
+use crate::operator::{
+    Access, DeadLetters, Feed, FeedSettings, Groups, HeldRequests, Insight, Jobs,
+};
 use crate::providers::Services;
 use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
@@ -77,6 +79,8 @@ pub struct App {
     counting: Counting,
     alerter: Alerter,
     dead_letters: DeadLetters,
+    groups: Groups,
+    jobs: Jobs,
     insight: Insight,
     held: HeldRequests,
     wakeup: Wakeup,
@@ -226,7 +230,9 @@ impl App {
             housekeeping,
             counting: Counting { store: store.clone(), clock: Arc::clone(&parts.clock) },
             alerter,
+            jobs: Jobs::new(dead_letters.clone()),
             dead_letters,
+            groups: Groups::new(store.clone(), Arc::clone(&parts.clock)),
             insight,
             held,
             wakeup,
@@ -262,6 +268,16 @@ impl App {
     /// The dead letters.
     pub fn dead_letters(&self) -> &DeadLetters {
         &self.dead_letters
+    }
+
+    /// The groups of dead letters.
+    pub fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
+    /// The jobs of operators.
+    pub fn jobs(&self) -> &Jobs {
+        &self.jobs
     }
 
     /// The refused requests that are held.
@@ -313,6 +329,10 @@ impl App {
         self.tasks.spawn(async move { wakeup.announce(&store, &stop).await });
         let (housekeeping, stop) = (self.housekeeping.clone(), soft.clone());
         self.tasks.spawn(async move { housekeeping.run(&stop).await });
+        let (jobs, stop) = (self.jobs.clone(), soft.clone());
+        self.tasks.spawn(async move { jobs.run(&stop).await });
+        let (groups, stop) = (self.groups.clone(), soft.clone());
+        self.tasks.spawn(async move { groups.run(&stop).await });
         let (counting, stop) = (self.counting.clone(), soft.clone());
         self.tasks.spawn(async move { counting.run(&stop).await });
         let (alerter, stop) = (self.alerter.clone(), soft.clone());

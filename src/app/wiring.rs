@@ -60,7 +60,7 @@ impl Wiring {
         let mut handlers = (parts.handlers)(name, built.handlers);
         handlers.extend(handlers_to(destinations, name, &built.provider));
         let takers = takers(&handlers);
-        self.routing.add(name, names(&handlers), takers.clone());
+        self.routing.add(name, &source.entry.tenant, names(&handlers), takers.clone());
         self.table.add(name, handlers);
         self.registries.extend(built.registry.clone());
         if let (Some(api), Some(secret)) = (built.api, source.secrets.first()) {
@@ -136,7 +136,8 @@ pub fn routing(config: &Config) -> Result<Routing, BuildError> {
         let name = &source.entry.name;
         let (_, mut built) = build_source(config, source, &services)?;
         built.handlers.extend(handlers_to(&destinations, name, &built.provider));
-        routing.add(name, names(&built.handlers), takers(&built.handlers));
+        let tenant = &source.entry.tenant;
+        routing.add(name, tenant, names(&built.handlers), takers(&built.handlers));
     }
     Ok(routing)
 }

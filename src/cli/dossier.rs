@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::output::{line, lines, rfc3339, table, time};
 use crate::operator::Dossier;
-use crate::store::{DeadLetter, EventPreview};
+use crate::store::{DeadLetter, EventPreview, MANY_WAITING};
 
 /// A row, for machines.
 pub(super) fn letter(letter: &DeadLetter) -> Value {
@@ -27,7 +27,17 @@ pub(super) fn letter(letter: &DeadLetter) -> Value {
         "resolved_at": letter.resolved_at.map(rfc3339),
         "lane": letter.lane,
         "waiting": letter.waiting,
+        "group": letter.group,
+        "class": letter.class,
     })
+}
+
+/// How many wait for it, for people: there may be more than are counted.
+pub(super) fn waiting(letter: &DeadLetter) -> String {
+    match letter.waiting {
+        counted @ ..=MANY_WAITING => counted.to_string(),
+        _ => format!("{MANY_WAITING}+"),
+    }
 }
 
 /// Everything, for machines.
@@ -122,7 +132,9 @@ pub(super) fn text(dossier: &Dossier) -> String {
     page.field("handler", &delivery.handler);
     page.maybe("replay of", delivery.replay_of.map(|id| id.to_string()).as_deref());
     page.maybe("lane", delivery.lane.as_deref());
-    page.field("waiting", &delivery.waiting.to_string());
+    page.field("waiting", &waiting(delivery));
+    page.maybe("group", delivery.group.map(|id| id.to_string()).as_deref());
+    page.maybe("class", delivery.class.as_deref());
     page.field("created", &time(delivery.created_at));
     page.maybe("finished", delivery.finished_at.map(time).as_deref());
     page.maybe("error", dossier.last_error.as_deref());

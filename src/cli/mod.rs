@@ -20,6 +20,7 @@ mod fixtures;
 mod held;
 mod insight;
 mod interrupt;
+mod jobs;
 mod manual;
 mod migrate;
 mod output;
@@ -41,7 +42,7 @@ use clap::{Parser, Subcommand};
 use zeroize::Zeroizing;
 
 use crate::config::{Config, ConfigError, Environment};
-use crate::operator::{Invitation, OperatorError};
+use crate::operator::{Caller, Invitation, OperatorError};
 use crate::store::{OpenError, StoreError};
 use crate::vault::VaultError;
 
@@ -81,6 +82,9 @@ enum Command {
     /// Look at dead letters, and deal with them.
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
+    /// Look at jobs, which replay or discard many, and cancel them.
+    #[command(subcommand)]
+    Jobs(jobs::Command),
     /// Look at what people are told, and try whether they can be.
     #[command(subcommand)]
     Alerts(alerts::Command),
@@ -179,6 +183,7 @@ impl Cli {
             Command::Held(command) => held::run(&self.config()?, command),
             Command::Demo(args) => demo::run(&Environment::of_process(), args),
             Command::DeadLetters(command) => dead_letters::run(&self.config()?, command),
+            Command::Jobs(command) => jobs::run(&self.config()?, command),
             Command::Alerts(command) => alerts::run(&self.config()?, command),
             Command::Vault(vault::Command::Key) => vault::key(),
             Command::Vault(vault::Command::Rotate(rotate)) => rotate.run(&self.config()?),
@@ -263,6 +268,12 @@ fn setup_link(listen: &SocketAddr, invitation: &Invitation) -> Zeroizing<String>
     Zeroizing::new(format!("http://{listen}/setup?token={}", *invitation.token))
 }
 
+/// A word in the place of the last one, on a terminal.
+#[expect(clippy::print_stderr, reason = "the command line talks on standard error")]
+fn talk_over(text: &str) {
+    eprint!("\r{text}\u{1b}[K");
+}
+
 /// Who acts, for the audit log: as they say, else as the environment or the account says.
 fn actor(named: Option<&str>) -> Result<String, UsageError> {
     let environment = Environment::of_process();
@@ -272,6 +283,11 @@ fn actor(named: Option<&str>) -> Result<String, UsageError> {
         || nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.name);
     let named = named.or_else(user).map(str::to_owned).or_else(account);
     named.ok_or(UsageError("who are you? say so with --actor"))
+}
+
+/// Who acts: whoever runs the command line beside the database may do everything.
+fn caller(named: Option<&str>) -> Result<Caller, UsageError> {
+    Ok(Caller::local(actor(named)?))
 }
 
 fn exit_of(error: &anyhow::Error) -> Exit {

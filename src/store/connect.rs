@@ -221,6 +221,12 @@ impl Target {
             // With a backlog the planner would compile a claim for half a second, to run it for
             // less than a millisecond.
             ("jit", "off".to_owned()),
+            // What people look for is a filter whose parts may all be absent: one plan for every
+            // case would be a bad one.
+            (
+                "plan_cache_mode",
+                if name == "operator" { "force_custom_plan" } else { "auto" }.to_owned(),
+            ),
         ])
     }
 

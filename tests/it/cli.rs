@@ -203,7 +203,7 @@ async fn three_dead_letters() -> Gateway {
         gateway.send("billing", None, event.to_string().as_bytes()).await;
     }
     gateway.run_until_idle().await;
-    assert_eq!(gateway.desk().count(&all()).await.unwrap(), 3);
+    assert_eq!(gateway.desk().count(&crate::operator::ada(), &all()).await.unwrap(), 3);
     gateway
 }
 

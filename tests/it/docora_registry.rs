@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
 use sealpost::gate::Secret;
-use sealpost::operator::{Action, Filter, Mandate, Selection};
+use sealpost::operator::{Filter, Selection};
 use sealpost::outbound::{Outbound, Policy};
 use sealpost::providers::docora::registry::{
     Address, Api, ApiError, ApiUrl, Changed, Desk, DeskError, GithubToken, Registering,
@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use crate::cli::Program;
 use crate::harness::web::{Received, Reply, Web};
 use crate::harness::{Gateway, START};
+use crate::operator::replay;
 
 const API_TOKEN: &str = "docora_0123456789abcdef0123456789abcdef";
 const URL: &str = "https://github.com/owner/repo";
@@ -305,10 +306,8 @@ async fn what_nobody_registers_becomes_a_dead_letter_that_says_so_and_can_be_rep
     assert_eq!(gateway.rows("docora_repositories").await.len(), 0);
 
     register(&desk(&gateway, &web), None, false).await;
-    let mandate = Mandate { actor: "grace".into(), reason: "it is registered now".into() };
     let all = Selection::Matching(Filter::default());
-    let mut run = gateway.desk().run(Action::Replay, &all, mandate, false).await.unwrap();
-    while run.next().await.unwrap().is_some() {}
+    replay(gateway.desk(), &all).await;
     gateway.run_until_idle().await;
     assert_eq!(gateway.rows("docora_cards").await[0]["raw"], "patient");
     assert_eq!(gateway.rows("docora_repositories").await[0]["status"], "sync_failed");

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sealpost::dispatch::{Attempt, Failure, Handler};
-use sealpost::operator::{Action, Batch, DeadLetters, Filter, Mandate, Refused, Run, Selection};
+use sealpost::operator::{
+    Action, Batch, Caller, Class, DeadLetters, Filter, GroupSelection, JobState, Jobs,
+    OperatorError, PLAN_LASTS, Paging, Refused, Scope, Scopes, Selection, Step, Wish, Worker,
+};
 use sealpost::store::{DeadLetter, DeathReason, Effects, StoredEvent};
 use serde_json::{Value, json};
 
@@ -67,32 +70,56 @@ async fn send(gateway: &Gateway, id: &str) -> String {
     answer.id().to_owned()
 }
 
-fn mandate() -> Mandate {
-    Mandate { actor: "ada".into(), reason: "the handler is mended".into() }
+/// Who may do everything.
+pub(crate) fn ada() -> Caller {
+    Caller::local("ada")
 }
+
+const MENDED: &str = "the handler is mended";
 
 pub(crate) fn open() -> Selection {
     Selection::Matching(Filter::default())
 }
 
 async fn ids(desk: &DeadLetters, selection: &Selection) -> Vec<i64> {
-    let letters = desk.list(selection, 0, 10_000).await.unwrap();
+    let letters = list(desk, selection).await;
     letters.iter().map(|letter| letter.id).collect()
 }
 
-async fn letter(desk: &DeadLetters, id: i64) -> DeadLetter {
-    desk.list(&Selection::Ids(vec![id]), 0, 1).await.unwrap().pop().expect("a delivery")
+/// The oldest first.
+async fn list(desk: &DeadLetters, selection: &Selection) -> Vec<DeadLetter> {
+    let mut page = desk.list(&ada(), selection, Paging::first(10_000)).await.unwrap();
+    page.letters.reverse();
+    page.letters
 }
 
-async fn act(desk: &DeadLetters, action: Action, selection: &Selection, force: bool) -> Batch {
-    let mut run = desk.run(action, selection, mandate(), force).await.unwrap();
+async fn letter(desk: &DeadLetters, id: i64) -> DeadLetter {
+    list(desk, &Selection::Ids(vec![id])).await.pop().expect("a delivery")
+}
+
+/// Deals with what matches, by way of a job.
+pub(crate) async fn act(
+    desk: &DeadLetters,
+    action: Action,
+    selection: &Selection,
+    force: bool,
+) -> Batch {
+    let jobs = Jobs::new(desk.clone());
+    let wish = wish(action, selection, force);
+    let Ok(plan) = jobs.plan(&ada(), &wish).await else { return Batch::default() };
+    let mut worker = jobs.start_here(&ada(), plan.job.id).await.unwrap();
     let mut all = Batch::default();
-    while let Some(batch) = run.next().await.unwrap() {
+    while let Step::Did { batch, .. } = worker.step().await.unwrap() {
         all.resolved.extend(batch.resolved);
         all.created.extend(batch.created);
         all.refused.extend(batch.refused);
     }
     all
+}
+
+pub(crate) fn wish(action: Action, selection: &Selection, force: bool) -> Wish {
+    let (selection, reason) = (selection.clone(), MENDED.to_owned());
+    Wish { action, selection, cap: None, rate: None, reason, force }
 }
 
 pub(crate) async fn replay(desk: &DeadLetters, selection: &Selection) -> Batch {
@@ -109,7 +136,7 @@ async fn a_dead_letter_is_listed_shown_replayed_and_done() {
     gateway.run_until_idle().await;
     gateway.clock().advance(Duration::from_hours(1));
 
-    let [dead] = &desk.list(&open(), 0, 10).await.unwrap()[..] else { panic!("one dead letter") };
+    let [dead] = &list(desk, &open()).await[..] else { panic!("one dead letter") };
     assert_eq!(dead.event.to_string(), id);
     assert_eq!((&*dead.source, &*dead.handler), ("billing", "fragile"));
     assert_eq!(dead.kind.as_deref(), Some("account.updated"));
@@ -117,7 +144,7 @@ async fn a_dead_letter_is_listed_shown_replayed_and_done() {
     assert_eq!(dead.error.as_deref(), Some("it broke"), "the first line");
     assert_eq!((dead.attempts, dead.waiting), (1, 0));
 
-    let dossier = desk.show(dead.id).await.unwrap().expect("a delivery");
+    let dossier = desk.show(&ada(), dead.id).await.unwrap();
     assert_eq!(dossier.last_error.as_deref(), Some("it broke\nin two lines"));
     let preview = dossier.event.expect("its event");
     assert_eq!(preview.event.body, event("evt_1"));
@@ -140,7 +167,7 @@ async fn a_dead_letter_is_listed_shown_replayed_and_done() {
     assert_eq!(ids(desk, &open()).await, [0; 0]);
     let all = Selection::Matching(Filter { resolved: true, ..Filter::default() });
     assert_eq!(ids(desk, &all).await, [dead.id]);
-    assert_eq!(desk.show(new.id).await.unwrap().unwrap().deliveries.len(), 2);
+    assert_eq!(desk.show(&ada(), new.id).await.unwrap().deliveries.len(), 2);
 
     let [audit] = &gateway.rows("audit_log").await[..] else { panic!("one line") };
     assert_eq!(audit["actor"], "ada");
@@ -160,7 +187,7 @@ async fn a_replay_may_come_long_after_the_signature_is_stale_and_its_key_forgott
     gateway.tidy().await;
     let desk = gateway.desk();
     let dead = ids(desk, &open()).await;
-    let preview = desk.show(dead[0]).await.unwrap().unwrap().event.unwrap();
+    let preview = desk.show(&ada(), dead[0]).await.unwrap().event.unwrap();
     assert_eq!(preview.seen_count, None, "its key is forgotten");
 
     handler.mend();
@@ -176,7 +203,7 @@ async fn what_was_quarantined_before_any_handler_goes_to_the_handlers_of_its_sou
     let answer = gateway.send("billing", None, b"authentic, but not JSON").await;
     assert_eq!(answer.what(), "quarantined");
     let desk = gateway.desk();
-    let [dead] = &desk.list(&open(), 0, 10).await.unwrap()[..] else { panic!("one dead letter") };
+    let [dead] = &list(desk, &open()).await[..] else { panic!("one dead letter") };
     assert_eq!((&*dead.handler, dead.attempts), ("gate", 0));
 
     handler.mend();
@@ -293,10 +320,8 @@ async fn a_selection_keeps_to_source_handler_reason_and_age() {
     ] {
         let selection = Selection::Matching(filter);
         assert_eq!(ids(desk, &selection).await, expected, "{selection}");
-        assert_eq!(desk.count(&selection).await.unwrap(), expected.len() as u64);
+        assert_eq!(desk.count(&ada(), &selection).await.unwrap(), expected.len() as u64);
     }
-    assert_eq!(desk.list(&open(), 0, 1).await.unwrap()[0].id, old);
-    assert_eq!(desk.list(&open(), old, 1).await.unwrap()[0].id, new, "the next page");
 }
 
 /// Dead letters without the effort of letting each one die.
@@ -311,45 +336,175 @@ async fn bury_copies(gateway: &Gateway, copies: i64) {
     gateway.execute(&copy).await;
 }
 
-async fn next(run: &mut Run<'_>) -> usize {
-    run.next().await.unwrap().map_or(0, |batch| batch.resolved.len())
+async fn next(worker: &mut Worker) -> usize {
+    match worker.step().await.unwrap() {
+        Step::Did { batch, .. } => batch.resolved.len(),
+        _ => 0,
+    }
+}
+
+/// Lets whoever takes the present lease of a job have died a while ago.
+async fn lapse(gateway: &Gateway) {
+    gateway
+        .execute("UPDATE jobs SET lease_expires_at = lease_expires_at - interval '1 hour'")
+        .await;
 }
 
 #[tokio::test]
-async fn a_replay_of_many_that_is_interrupted_goes_on_where_it_was_and_replays_nothing_twice() {
+async fn a_job_whose_worker_dies_is_taken_over_where_it_was_and_replays_nothing_twice() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
-    let desk = gateway.desk();
+    let (desk, jobs) = (gateway.desk(), gateway.jobs());
     send(&gateway, "evt_many").await;
     gateway.run_until_idle().await;
     bury_copies(&gateway, 1199).await;
-    assert_eq!(desk.count(&open()).await.unwrap(), 1200);
+    assert_eq!(desk.count(&ada(), &open()).await.unwrap(), 1200);
 
-    let mut run = desk.run(Action::Replay, &open(), mandate(), false).await.unwrap();
-    assert_eq!(next(&mut run).await, 500);
+    let plan = jobs.plan(&ada(), &wish(Action::Replay, &open(), false)).await.unwrap();
+    assert_eq!((plan.job.matched, plan.sample.len()), (1200, 10));
+    assert_eq!(gateway.count("SELECT count(*) FROM audit_log").await, 0, "a plan does nothing");
+    let mut worker = jobs.start_here(&ada(), plan.job.id).await.unwrap();
+    assert_eq!(next(&mut worker).await, 500);
     // The second batch is broken off in the middle: it waits for a row that another holds.
     let held = ids(desk, &open()).await[99];
     let mut other = sql::connect(gateway.target()).await;
     sql::run(&mut other, "BEGIN").await;
     sql::run(&mut other, &format!("SELECT 1 FROM deliveries WHERE id = {held} FOR UPDATE")).await;
-    assert!(tokio::time::timeout(Duration::from_millis(300), run.next()).await.is_err());
-    drop(run);
+    assert!(tokio::time::timeout(Duration::from_millis(300), worker.step()).await.is_err());
+    let mut second = jobs.worker();
+    assert!(matches!(second.step().await.unwrap(), Step::Idle), "its lease has not run out");
     sql::run(&mut other, "ROLLBACK").await;
-    assert_eq!(desk.count(&open()).await.unwrap(), 700, "the first batch holds, the second is not");
+    assert_eq!(desk.count(&ada(), &open()).await.unwrap(), 700, "the first batch holds");
 
-    let mut run = desk.run(Action::Replay, &open(), mandate(), false).await.unwrap();
-    assert_eq!((next(&mut run).await, next(&mut run).await, next(&mut run).await), (500, 200, 0));
+    lapse(&gateway).await;
+    assert_eq!(next(&mut second).await, 500);
+    assert!(matches!(worker.step().await.unwrap(), Step::Ended), "it is another's now");
+    assert_eq!(next(&mut second).await, 200);
+    assert!(matches!(second.step().await.unwrap(), Step::Ended));
+    assert!(matches!(second.step().await.unwrap(), Step::Idle));
     let twice = "SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE replay_of IS NOT NULL
                                        GROUP BY replay_of HAVING count(*) > 1) t";
     assert_eq!(gateway.count(twice).await, 0);
-    let replays = "SELECT count(*) FROM deliveries WHERE triggered_by = 'replay'";
-    assert_eq!(gateway.count(replays).await, 1200);
     let audited: Vec<Value> = gateway.query("SELECT count FROM audit_log ORDER BY id").await;
     assert_eq!(audited, [json!({"count": 500}), json!({"count": 500}), json!({"count": 200})]);
+    let noted = "SELECT count(*) FROM operator_actions WHERE job_id IS NOT NULL";
+    assert_eq!(gateway.count(noted).await, 1200);
 
     handler.mend();
     gateway.run_until_idle().await;
     assert_eq!(handler.calls.load(Ordering::SeqCst), 1201);
+    let detail = jobs.show(&ada(), plan.job.id).await.unwrap();
+    assert_eq!(detail.job.state, JobState::Done);
+    assert_eq!((detail.job.resolved, detail.job.created, detail.job.refused), (1200, 1200, 0));
+    assert_eq!((detail.fates.done, detail.fates.followed()), (1200, 1200));
+    let alerts = gateway.query("SELECT kind, text FROM alerts WHERE kind LIKE 'bulk%'").await;
+    assert_eq!(alerts.len(), 1, "over a hundred: people are told");
+    assert!(alerts[0]["text"].as_str().unwrap().contains("ada"), "{alerts:?}");
+}
+
+#[tokio::test]
+async fn a_job_keeps_to_its_cap_and_its_rate_by_the_clock() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    let jobs = gateway.jobs();
+    send(&gateway, "evt_1").await;
+    gateway.run_until_idle().await;
+    bury_copies(&gateway, 49).await;
+    let oldest = ids(gateway.desk(), &open()).await[..25].to_vec();
+    let wish = Wish { cap: Some(25), rate: Some(10), ..wish(Action::Discard, &open(), false) };
+    let plan = jobs.plan(&ada(), &wish).await.unwrap().job;
+    assert_eq!((plan.matched, plan.goal()), (50, 25));
+    jobs.start(&ada(), plan.id).await.unwrap();
+    let mut worker = jobs.worker();
+    for expected in [10, 10, 5] {
+        assert_eq!(next(&mut worker).await, expected);
+        if expected == 10 {
+            assert!(matches!(worker.step().await.unwrap(), Step::Paced(_)));
+            gateway.clock().advance(Duration::from_secs(1));
+        }
+    }
+    gateway.clock().advance(Duration::from_secs(1));
+    assert!(matches!(worker.step().await.unwrap(), Step::Ended));
+    let job = jobs.show(&ada(), plan.id).await.unwrap().job;
+    assert_eq!((job.state, job.resolved), (JobState::Done, 25));
+    let discarded = gateway.query("SELECT id FROM deliveries WHERE resolution IS NOT NULL").await;
+    let mut discarded: Vec<i64> = discarded.iter().map(|row| row["id"].as_i64().unwrap()).collect();
+    discarded.sort_unstable();
+    assert_eq!(discarded, oldest, "the oldest first");
+    assert_eq!(gateway.count("SELECT count(*) FROM alerts WHERE kind LIKE 'bulk%'").await, 0);
+}
+
+#[tokio::test]
+async fn a_job_that_is_cancelled_stops_between_batches_and_a_plan_cannot_be_started_late() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    let jobs = gateway.jobs();
+    send(&gateway, "evt_1").await;
+    gateway.run_until_idle().await;
+    bury_copies(&gateway, 999).await;
+    let wish = wish(Action::Discard, &open(), false);
+    let plan = jobs.plan(&ada(), &wish).await.unwrap().job;
+    let late = jobs.plan(&ada(), &wish).await.unwrap().job;
+    let mut worker = jobs.start_here(&ada(), plan.id).await.unwrap();
+    let twice = jobs.start(&ada(), plan.id).await;
+    assert!(matches!(twice, Err(OperatorError::Conflict(_))), "{twice:?}");
+    assert_eq!(next(&mut worker).await, 500);
+    let job = jobs.cancel(&ada(), plan.id, "enough").await.unwrap();
+    assert_eq!((job.state, job.resolved), (JobState::Cancelled, 500));
+    assert!(matches!(worker.step().await.unwrap(), Step::Ended));
+    assert_eq!(gateway.desk().count(&ada(), &open()).await.unwrap(), 500);
+    let again = jobs.cancel(&ada(), plan.id, "enough").await;
+    assert!(matches!(again, Err(OperatorError::Conflict(_))), "{again:?}");
+
+    gateway.clock().advance(PLAN_LASTS.try_into().unwrap());
+    assert_eq!(jobs.show(&ada(), late.id).await.unwrap().job.state, JobState::Expired);
+    let started = jobs.start(&ada(), late.id).await;
+    assert!(matches!(started, Err(OperatorError::Conflict(_))), "{started:?}");
+    let listed = jobs.list(&ada(), None, 9).await.unwrap();
+    assert_eq!(listed.iter().map(|job| job.id).collect::<Vec<_>>(), [late.id, plan.id]);
+    assert_eq!(jobs.list(&ada(), Some(late.id), 9).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_job_says_about_which_nothing_was_done_and_why() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    let jobs = gateway.jobs();
+    send(&gateway, "evt_1").await;
+    gateway.run_until_idle().await;
+    let gone = "UPDATE deliveries SET handler = 'fax'";
+    bury_copies(&gateway, 149).await;
+    gateway.execute(gone).await;
+    let plan = jobs.plan(&ada(), &wish(Action::Replay, &open(), false)).await.unwrap().job;
+    jobs.start(&ada(), plan.id).await.unwrap();
+    let mut worker = jobs.worker();
+    assert_eq!(next(&mut worker).await, 0);
+    assert!(matches!(worker.step().await.unwrap(), Step::Ended));
+    let job = jobs.show(&ada(), plan.id).await.unwrap().job;
+    assert_eq!((job.resolved, job.refused, job.refusals.len()), (0, 150, 100));
+    assert_eq!(job.refusals[0].1, "source `billing` has no handler for it");
+}
+
+#[tokio::test]
+async fn a_running_gateway_works_off_a_job_that_was_started_anywhere() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    send(&gateway, "evt_1").await;
+    gateway.run_until_idle().await;
+    bury_copies(&gateway, 9).await;
+    let other =
+        Gateway::builder().beside(&gateway).handler(handler.clone()).running().start().await;
+    handler.mend();
+    let plan = gateway.jobs().plan(&ada(), &wish(Action::Replay, &open(), false)).await.unwrap();
+    gateway.jobs().start(&ada(), plan.job.id).await.unwrap();
+    let ended = async {
+        while !gateway.jobs().show(&ada(), plan.job.id).await.unwrap().job.has_ended() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), ended).await.expect("it is worked off");
+    gateway.run_to_the_end().await;
+    other.stop();
 }
 
 #[tokio::test]
@@ -381,4 +536,180 @@ async fn a_running_gateway_works_on_a_replay_that_it_hears_of() {
     listener.recv().await.expect("the announcement");
     gateway.run_until_idle().await;
     assert_eq!(handler.handled(), ["evt_heard"]);
+}
+
+#[tokio::test]
+async fn pages_lead_from_the_newest_to_the_oldest_and_back() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    let desk = gateway.desk();
+    send(&gateway, "evt_1").await;
+    gateway.run_until_idle().await;
+    bury_copies(&gateway, 6).await;
+    let all = ids(desk, &open()).await;
+    for grouped in [false, true] {
+        if grouped {
+            assert_eq!(gateway.groups().step().await.unwrap(), 7);
+        }
+        let page = async |before, after| {
+            let paging = Paging { before, after, limit: 3 };
+            let page = desk.list(&ada(), &open(), paging).await.unwrap();
+            let ids: Vec<i64> = page.letters.iter().map(|letter| letter.id).collect();
+            (ids, page.older, page.newer)
+        };
+        let first = page(None, None).await;
+        assert_eq!(first, (vec![all[6], all[5], all[4]], Some(all[4]), None));
+        let second = page(first.1, None).await;
+        assert_eq!(second, (vec![all[3], all[2], all[1]], Some(all[1]), Some(all[3])));
+        let last = page(second.1, None).await;
+        assert_eq!(last, (vec![all[0]], None, Some(all[0])));
+        assert_eq!(page(None, last.2).await, second.clone());
+        assert_eq!(page(None, second.2).await.0, first.0, "the page before the second");
+        assert_eq!(page(None, second.2).await.2, None, "nothing is newer");
+    }
+}
+
+#[tokio::test]
+async fn dead_letters_that_look_alike_are_one_group_and_count_down_as_they_are_dealt_with() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    let (desk, groups) = (gateway.desk(), gateway.groups());
+    for id in ["evt_1", "evt_2", "evt_3"] {
+        send(&gateway, id).await;
+    }
+    gateway.run_until_idle().await;
+    gateway.clock().advance(Duration::from_hours(2));
+    gateway.send("billing", None, b"{").await;
+
+    let page = groups.list(&ada(), &GroupSelection::default(), None, 1).await.unwrap();
+    let [alike] = &page.groups[..] else { panic!("one group a page") };
+    assert_eq!((alike.class, alike.open, alike.total), (Class::Handler, 3, 3));
+    assert_eq!((&*alike.source, &*alike.handler), ("billing", "fragile"));
+    assert_eq!(alike.message.as_deref(), Some("it broke"));
+    assert_eq!((alike.trend[21], alike.trend.iter().sum::<u64>()), (3, 3), "two hours ago");
+    let page = groups.list(&ada(), &GroupSelection::default(), page.next, 1).await.unwrap();
+    assert_eq!((page.groups[0].class, page.next), (Class::Content, None));
+    let content = GroupSelection { class: Some(Class::Content), ..GroupSelection::default() };
+    assert_eq!(groups.list(&ada(), &content, None, 9).await.unwrap().groups.len(), 1);
+    let by_class = groups.by_class(&ada()).await.unwrap();
+    assert_eq!(by_class, [(Class::Content, 1), (Class::Handler, 3)]);
+
+    let of = |group| Selection::Matching(Filter { group: Some(group), ..Filter::default() });
+    let members = ids(desk, &of(alike.id)).await;
+    assert_eq!(members.len(), 3);
+    assert_eq!(desk.count(&ada(), &of(alike.id)).await.unwrap(), 3);
+    handler.mend();
+    replay(desk, &Selection::Ids(vec![members[0]])).await;
+    act(desk, Action::Replay, &Selection::Ids(vec![members[0]]), true).await;
+    let now = groups.show(&ada(), alike.id).await.unwrap();
+    assert_eq!((now.open, now.total), (2, 3), "by force once more counts once");
+    act(desk, Action::Discard, &of(alike.id), false).await;
+    assert_eq!(groups.show(&ada(), alike.id).await.unwrap().open, 0);
+    gateway.run_until_idle().await;
+    let open = groups.list(&ada(), &GroupSelection::default(), None, 9).await.unwrap().groups;
+    assert_eq!(open.len(), 1, "the other one");
+    let every = GroupSelection { resolved: true, ..GroupSelection::default() };
+    assert_eq!(groups.list(&ada(), &every, None, 9).await.unwrap().groups.len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_resolved_before_it_is_grouped_is_not_counted_as_open() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    send(&gateway, "evt_1").await;
+    gateway.run_until_idle().await;
+    act(gateway.desk(), Action::Discard, &open(), false).await;
+    let every = GroupSelection { resolved: true, ..GroupSelection::default() };
+    let page = gateway.groups().list(&ada(), &every, None, 9).await.unwrap();
+    assert_eq!((page.groups[0].open, page.groups[0].total), (0, 1));
+}
+
+#[tokio::test]
+async fn errors_that_cannot_be_told_apart_do_not_make_a_group_each() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    send(&gateway, "evt_1").await;
+    gateway.run_until_idle().await;
+    bury_copies(&gateway, 1100).await;
+    gateway
+        .execute(
+            "UPDATE deliveries SET last_error = 'no ' || translate(id::text, '0123456789',
+                                                                  'abcdefghij')",
+        )
+        .await;
+    while gateway.groups().step().await.unwrap() > 0 {}
+    assert_eq!(gateway.count("SELECT count(*) FROM dead_letter_groups").await, 501);
+    let rest = "SELECT open FROM dead_letter_groups WHERE message = ''";
+    assert_eq!(gateway.count(rest).await, 1101 - 500);
+    assert_eq!(gateway.desk().count(&ada(), &open()).await.unwrap(), 1101);
+}
+
+#[tokio::test]
+async fn who_may_not_see_payloads_sees_what_happened_and_nothing_that_was_written() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    let desk = gateway.desk();
+    send(&gateway, "evt_1").await;
+    gateway.run_until_idle().await;
+    let id = ids(desk, &open()).await[0];
+    let scopes = |scopes: &[Scope]| scopes.iter().copied().collect::<Scopes>();
+    let reader = Caller::new("rita", None, scopes(&[Scope::EventsRead]));
+
+    let page = desk.list(&reader, &open(), Paging::first(9)).await.unwrap();
+    assert_eq!((page.letters[0].id, page.letters[0].error.clone()), (id, None));
+    let dossier = desk.show(&reader, id).await.unwrap();
+    assert!(!dossier.payload && dossier.last_error.is_none());
+    let event = dossier.event.unwrap();
+    assert!(event.event.body.is_empty() && event.body_size > 0, "only how large it is");
+    assert!(event.event.headers.is_empty() && event.event.claims.is_none());
+    assert!(dossier.attempts.iter().all(|attempt| attempt.error.is_none()));
+    let groups = gateway.groups().list(&reader, &GroupSelection::default(), None, 9).await;
+    assert_eq!(groups.unwrap().groups[0].message, None);
+
+    let denied = |error: &OperatorError, scope| assert_eq!(error.missing(), Some(scope));
+    let error = gateway.jobs().plan(&reader, &wish(Action::Replay, &open(), false)).await;
+    denied(&error.unwrap_err(), Scope::EventsReplay);
+    let error = desk.act(&reader, Action::Replay, id, MENDED, false).await;
+    denied(&error.unwrap_err(), Scope::EventsReplay);
+    let nobody = Caller::new("nemo", None, Scopes::default());
+    denied(&desk.count(&nobody, &open()).await.unwrap_err(), Scope::EventsRead);
+    denied(&desk.show(&nobody, id).await.unwrap_err(), Scope::EventsRead);
+}
+
+#[tokio::test]
+async fn what_belongs_to_another_tenant_looks_as_if_it_were_not_there() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    let desk = gateway.desk();
+    let event = send(&gateway, "evt_1").await;
+    gateway.run_until_idle().await;
+    let id = ids(desk, &open()).await[0];
+    let of = |tenant: &str| Caller::new("tim", Some(tenant.to_owned()), Scopes::all());
+    let (theirs, other) = (of("default"), of("elsewhere"));
+    let of_event = Filter {
+        event: Some(sealpost::store::EventId(event.parse().unwrap())),
+        ..Filter::default()
+    };
+
+    for grouped in [false, true] {
+        if grouped {
+            gateway.groups().step().await.unwrap();
+        }
+        for selection in [open(), Selection::Ids(vec![id]), Selection::Matching(of_event.clone())] {
+            assert_eq!(desk.count(&theirs, &selection).await.unwrap(), 1, "{selection}");
+            assert_eq!(desk.count(&other, &selection).await.unwrap(), 0, "{selection}");
+            let page = desk.list(&other, &selection, Paging::first(9)).await.unwrap();
+            assert!(page.letters.is_empty());
+            let plan = gateway.jobs().plan(&other, &wish(Action::Discard, &selection, false)).await;
+            assert!(matches!(plan, Err(OperatorError::NotFound(_))), "{selection}");
+        }
+        assert!(matches!(desk.show(&other, id).await, Err(OperatorError::NotFound(_))));
+        let act = desk.act(&other, Action::Discard, id, MENDED, false).await;
+        assert!(matches!(act, Err(OperatorError::NotFound(_))));
+        assert!(desk.show(&theirs, id).await.is_ok());
+    }
+    let group = gateway.rows("dead_letter_groups").await[0]["id"].as_i64().unwrap();
+    let shown = gateway.groups().show(&other, group).await;
+    assert!(matches!(shown, Err(OperatorError::NotFound(_))));
+    assert_eq!(ids(desk, &open()).await, [id], "nothing was done to it");
 }

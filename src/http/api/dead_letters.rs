@@ -16,7 +16,7 @@ use super::routes::{At, Routes};
 use crate::http::caller::By;
 use crate::http::denial::Denial;
 use crate::http::health::Operator;
-use crate::operator::{Act, Action, Caller, Filter, Scope, Selection};
+use crate::operator::{Act, Action, Caller, Filter, Paging, Selection};
 use crate::store::DeadLetter;
 
 /// The list that cursors belong to.
@@ -101,7 +101,7 @@ enum Dealing {
 
 /// List dead letters
 ///
-/// Those that arrived first come first.
+/// The newest come first.
 #[utoipa::path(
     get, path = "/api/v1/dead-letters", operation_id = "listDeadLetters", tag = "dead letters",
     params(Asked), security(("bearer" = ["events:read"])),
@@ -112,14 +112,13 @@ async fn list(
     Query(asked): Query<Asked>,
     operator: web::Data<Operator>,
 ) -> Result<Listed<Delivery>, Denial> {
-    caller.needs(Scope::EventsRead)?;
-    let after = asked.cursor.as_deref().map(|text| cursor::read(LIST, text)).transpose()?;
+    let before = asked.cursor.as_deref().map(|text| cursor::read(LIST, text)).transpose()?;
     let limit = asked.limit;
     let selection = Selection::Matching(asked.filter());
-    let rows = operator.dead_letters.list(&selection, after.unwrap_or(0), limit.and_one()).await?;
+    let paging = Paging { before, ..Paging::first(limit.and_one()) };
+    let rows = operator.dead_letters.list(&caller, &selection, paging).await?.letters;
     let place = |row: &DeadLetter| row.id;
-    let errors = caller.may(Scope::PayloadRead);
-    Ok(Listed(Page::of((rows, limit), LIST, place, |row| Delivery::new(row, errors))?))
+    Ok(Listed(Page::of((rows, limit), LIST, place, Delivery::new)?))
 }
 
 /// Hand a dead letter to its handler again
@@ -168,16 +167,9 @@ async fn deal(
     reason: &str,
     operator: &Operator,
 ) -> Result<Done<Dealt>, Denial> {
-    caller.needs(Scope::EventsReplay)?;
-    let selection = Selection::Ids(vec![delivery]);
-    let mandate = caller.mandate(reason);
-    let mut run = operator.dead_letters.run(action, &selection, mandate, force).await?;
-    let batch = run.next().await?.unwrap_or_default();
+    let batch = operator.dead_letters.act(caller, action, delivery, reason, force).await?;
     if let Some((_, refused)) = batch.refused.first() {
         return Err(Denial::Conflict(refused.to_string()));
-    }
-    if batch.resolved.is_empty() {
-        return Err(Denial::NotFound(Some(format!("there is no delivery {delivery}"))));
     }
     let action = match action {
         Action::Replay => Dealing::Replay,
@@ -196,6 +188,7 @@ impl Asked {
             older_than: self.older_than_seconds.map(age),
             newer_than: self.newer_than_seconds.map(age),
             resolved: self.all,
+            ..Filter::default()
         }
     }
 }

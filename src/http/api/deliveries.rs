@@ -16,7 +16,7 @@ use super::words::{maybe, word};
 use crate::http::caller::By;
 use crate::http::denial::Denial;
 use crate::http::health::Operator;
-use crate::operator::{Dossier, Scope};
+use crate::operator::Dossier;
 use crate::store::{self, DeadLetter, EventPreview, PastAttempt};
 
 #[derive(OpenApi)]
@@ -217,32 +217,26 @@ async fn show(
     delivery: web::Path<i64>,
     operator: web::Data<Operator>,
 ) -> Result<Polled<Everything>, Denial> {
-    caller.needs(Scope::EventsRead)?;
-    let dossier = operator.dead_letters.show(*delivery).await?;
-    let dossier = dossier
-        .ok_or_else(|| Denial::NotFound(Some(format!("there is no delivery {delivery}"))))?;
-    Ok(Polled(Everything::new(dossier, caller.may(Scope::PayloadRead))?))
+    let dossier = operator.dead_letters.show(&caller, *delivery).await?;
+    Ok(Polled(Everything::new(dossier)?))
 }
 
 impl Everything {
-    fn new(dossier: Dossier, payloads: bool) -> Result<Self, Denial> {
+    fn new(dossier: Dossier) -> Result<Self, Denial> {
         let delivery = DeadLetter { error: dossier.last_error, ..dossier.delivery };
         let deliveries = dossier.deliveries.into_iter();
         let attempts = dossier.attempts.into_iter();
         Ok(Self {
-            delivery: Delivery::new(delivery, payloads)?,
-            event: dossier.event.map(|event| Event::new(event, payloads)).transpose()?,
-            deliveries: deliveries
-                .map(|one| Delivery::new(one, payloads))
-                .collect::<Result<_, _>>()?,
-            attempts: attempts.map(|one| Attempt::new(one, payloads)).collect::<Result<_, _>>()?,
+            delivery: Delivery::new(delivery)?,
+            event: dossier.event.map(|event| Event::new(event, dossier.payload)).transpose()?,
+            deliveries: deliveries.map(Delivery::new).collect::<Result<_, _>>()?,
+            attempts: attempts.map(Attempt::new).collect::<Result<_, _>>()?,
         })
     }
 }
 
 impl Delivery {
-    /// A row; without `errors`, without its error.
-    pub(super) fn new(row: DeadLetter, errors: bool) -> Result<Self, Denial> {
+    pub(super) fn new(row: DeadLetter) -> Result<Self, Denial> {
         Ok(Self {
             id: row.id,
             event: row.event.to_string(),
@@ -253,7 +247,7 @@ impl Delivery {
             replay_of: row.replay_of,
             attempts: row.attempts,
             death_reason: maybe(row.death_reason.as_deref())?,
-            error: row.error.filter(|_| errors),
+            error: row.error,
             created_at: row.created_at,
             finished_at: row.finished_at,
             resolution: maybe(row.resolution.as_deref())?,
@@ -317,7 +311,7 @@ fn embedded(bytes: &Bytes) -> Value {
 }
 
 impl Attempt {
-    fn new(attempt: PastAttempt, errors: bool) -> Result<Self, Denial> {
+    fn new(attempt: PastAttempt) -> Result<Self, Denial> {
         Ok(Self {
             delivery: attempt.delivery,
             number: attempt.number,
@@ -325,7 +319,7 @@ impl Attempt {
             finished_at: attempt.finished_at,
             seconds: (attempt.finished_at - attempt.started_at).as_seconds_f64(),
             result: word(&attempt.result)?,
-            error: attempt.error.filter(|_| errors),
+            error: attempt.error,
         })
     }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::frame::Stage;
 use super::parts::link_path;
 use crate::http::health::Operator;
-use crate::operator::{Action, OperatorError, Scope, Selection};
+use crate::operator::{Action, OperatorError};
 use crate::store::Switch;
 
 /// The longest reason, in characters.
@@ -73,16 +73,10 @@ pub(super) async fn on_delivery(
             "discard" => (Action::Discard, "discarded"),
             _ => return Err(OperatorError::NotFound("page at this address".into())),
         };
-        stage.viewer.caller.needs(Scope::EventsReplay)?;
-        let mandate = stage.viewer.caller.mandate(form.reason()?);
         let desk = &operator.console.dead_letters;
-        let mut run = desk.run(action, &Selection::Ids(vec![id]), mandate, false).await?;
-        let batch = run.next().await?.unwrap_or_default();
+        let batch = desk.act(&stage.viewer.caller, action, id, form.reason()?, false).await?;
         if let Some((_, refused)) = batch.refused.first() {
             return Err(OperatorError::Conflict(refused.to_string()));
-        }
-        if batch.resolved.is_empty() {
-            return Err(OperatorError::NotFound(format!("delivery {id}")));
         }
         Ok(format!("/deliveries/{id}?did={did}"))
     };

@@ -20,7 +20,7 @@ pub(super) struct ListQuery {
     pub(super) handler: String,
     pub(super) reason: String,
     pub(super) which: String,
-    pub(super) after: i64,
+    pub(super) before: i64,
 }
 
 /// What the address of something with a body can say.

@@ -7,12 +7,10 @@ use super::Insight;
 use super::transfers::TransferView;
 use crate::gate::Strength;
 use crate::operator::{Caller, OperatorError, Scope};
-use crate::store::{
-    DeadLetter, DeadLetterFilter, EventId, EventPreview, EventRow, LANE_REACH, Page, PastAttempt,
-};
+use crate::store::{DeadLetter, EventId, EventPreview, EventRow, LANE_REACH, PastAttempt};
 
 /// The most deliveries of one event that are shown.
-const DELIVERIES: i64 = 1_000;
+const DELIVERIES: usize = 1_000;
 /// How many events of the same lanes are shown.
 const RELATED: i64 = 20;
 
@@ -158,9 +156,8 @@ impl Insight {
         event: EventId,
     ) -> Result<(Vec<DeadLetter>, Vec<PastAttempt>), OperatorError> {
         let ids = self.store.deliveries_of(event).await?;
-        let filter = DeadLetterFilter { ids: Some(ids.clone()), ..DeadLetterFilter::default() };
-        let page = Page { after: i64::MIN, up_to: i64::MAX, limit: DELIVERIES };
-        let mut deliveries = self.store.dead_letters(&filter, page).await?;
+        let shown: Vec<i64> = ids.iter().copied().take(DELIVERIES).collect();
+        let mut deliveries = self.store.dead_letters(&shown, caller.tenant()).await?;
         let mut attempts = self.store.attempts(&ids).await?;
         if !caller.may(Scope::PayloadRead) {
             for delivery in &mut deliveries {

@@ -13,6 +13,8 @@ pub struct Deed<'a> {
     pub actor: &'a str,
     /// `replay` or `discard`.
     pub action: &'a str,
+    /// The job that does it; `None` where it is done directly.
+    pub job: Option<i64>,
 }
 
 impl Tx<'_> {
@@ -28,8 +30,8 @@ impl Tx<'_> {
         replays: &[i64],
     ) -> Result<(), StoreError> {
         sqlx::query!(
-            "INSERT INTO operator_actions (at, actor, action, delivery_id, replay_id)
-             SELECT $1::timestamptz, $2::text, $3::text, d.id, d.replay_id
+            "INSERT INTO operator_actions (at, actor, action, delivery_id, replay_id, job_id)
+             SELECT $1::timestamptz, $2::text, $3::text, d.id, d.replay_id, $6::bigint
                FROM (SELECT id, NULL::bigint FROM UNNEST($4::bigint[]) AS u (id)
                       UNION ALL
                      SELECT replay_of, id FROM deliveries
@@ -40,6 +42,7 @@ impl Tx<'_> {
             deed.action,
             discarded,
             replays,
+            deed.job,
         )
         .execute(self.connection())
         .await?;

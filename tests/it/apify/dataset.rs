@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use sealpost::operator::{Action, Filter, Mandate, Selection};
+use sealpost::operator::{Filter, Selection};
 use serde_json::{Value, json};
 
 use super::results::{DATASET, item, post, run, started, webhook};
 use super::stub::{ALLOW, Reply, Stub, number};
 use super::{HOUR, hear};
 use crate::harness::Gateway;
+use crate::operator;
 
 /// A page of `total` items, as the dataset has them.
 fn page(target: &str, total: usize) -> Reply {
@@ -224,9 +225,7 @@ async fn a_place_where_no_request_may_go_is_said_at_the_start() {
 }
 
 async fn replay(gateway: &Gateway) {
-    let mandate = Mandate { actor: "ops".into(), reason: "the token is mended".into() };
     let everything = Selection::Matching(Filter::default());
-    let mut run = gateway.desk().run(Action::Replay, &everything, mandate, false).await.unwrap();
-    assert_eq!(run.next().await.unwrap().unwrap().resolved.len(), 1);
+    assert_eq!(operator::replay(gateway.desk(), &everything).await.resolved.len(), 1);
     gateway.run_until_idle().await;
 }

@@ -19,7 +19,7 @@ use sealpost::gate::Secret;
 use sealpost::lifecycle::Shutdown;
 use sealpost::objects::{Objects, Place};
 use sealpost::operator::{
-    Access, Caller, DeadLetters, Expiry, HeldRequests, Insight, NewApiKey, Scope,
+    Access, Caller, DeadLetters, Expiry, Groups, HeldRequests, Insight, Jobs, NewApiKey, Scope,
 };
 use sealpost::providers::{self, Draft};
 use sealpost::store::{Store, Target};
@@ -79,6 +79,8 @@ pub(crate) struct Gateway {
     alerter: Alerter,
     counting: Counting,
     desk: DeadLetters,
+    groups: Groups,
+    jobs: Jobs,
     insight: Insight,
     held: HeldRequests,
     access: Arc<Access>,
@@ -189,6 +191,7 @@ impl Builder {
         let (store, housekeeping) = (app.store().clone(), app.housekeeping().clone());
         let objects = app.objects().clone();
         let (desk, alerter) = (app.dead_letters().clone(), app.alerter().clone());
+        let (groups, jobs) = (app.groups().clone(), app.jobs().clone());
         let (counting, insight) = (app.counting().clone(), app.insight().clone());
         let held = app.held().clone();
         let access = Arc::clone(app.access());
@@ -218,6 +221,8 @@ impl Builder {
             alerter,
             counting,
             desk,
+            groups,
+            jobs,
             insight,
             held,
             access,
@@ -399,6 +404,14 @@ impl Gateway {
 
     pub(crate) fn desk(&self) -> &DeadLetters {
         &self.desk
+    }
+
+    pub(crate) fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
+    pub(crate) fn jobs(&self) -> &Jobs {
+        &self.jobs
     }
 
     pub(crate) fn held(&self) -> &HeldRequests {

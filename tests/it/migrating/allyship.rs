@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use sealpost::clock::{Clock, SystemClock};
-use sealpost::operator::{Action, Mandate, Selection};
+use sealpost::operator::{Action, Caller};
 use sealpost::store::Target;
 use serde_json::{Value, json};
 
@@ -167,10 +167,9 @@ async fn a_change_makes_the_integrations_of_its_repository_due_and_once() {
 async fn replay(gateway: &Gateway) {
     let done = "SELECT id FROM deliveries WHERE handler = 'to:allyship' AND state = 'done'";
     let id = gateway.query(done).await[0]["id"].as_i64().unwrap();
-    let mandate = Mandate { actor: "ada".into(), reason: "once more".into() };
-    let selection = Selection::Ids(vec![id]);
-    let mut run = gateway.desk().run(Action::Replay, &selection, mandate, true).await.unwrap();
-    assert_eq!(run.next().await.unwrap().unwrap().created.len(), 1);
+    let caller = Caller::local("ada");
+    let batch = gateway.desk().act(&caller, Action::Replay, id, "once more", true).await.unwrap();
+    assert_eq!(batch.created.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

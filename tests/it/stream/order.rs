@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use sealpost::operator::{Action, Mandate, Selection};
+use sealpost::operator::{Action, Caller};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
@@ -53,12 +53,9 @@ async fn an_event_is_told_from_its_arrival_to_what_an_operator_did() {
     let delivery = last.data["delivery"].as_i64().unwrap();
     for action in [Action::Replay, Action::Discard] {
         let id = if action == Action::Replay { delivery } else { delivery + 2 };
-        let mandate = Mandate { actor: "ada".into(), reason: "mended".into() };
-        let selection = Selection::Ids(vec![id]);
-        let mut run = gateway.desk().run(action, &selection, mandate, false).await.unwrap();
-        while let Some(batch) = run.next().await.unwrap() {
-            assert_eq!(batch.refused, []);
-        }
+        let caller = Caller::local("ada");
+        let batch = gateway.desk().act(&caller, action, id, "mended", false).await.unwrap();
+        assert_eq!(batch.refused, []);
         gateway.run_until_idle().await;
     }
     let seen = watcher.take(3).await;

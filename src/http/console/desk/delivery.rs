@@ -19,7 +19,7 @@ pub(in crate::http::console) async fn delivery(
     caller.needs(Scope::EventsRead)?;
     let none = || OperatorError::NotFound(format!("delivery {id}"));
     let number: i64 = id.parse().map_err(|_| none())?;
-    let dossier = console.dead_letters.show(number).await?.ok_or_else(none)?;
+    let dossier = console.dead_letters.show(caller, number).await?;
     Ok(view(dossier, caller.may(Scope::PayloadRead), tab))
 }
 

@@ -8,7 +8,7 @@ use super::Console;
 use super::answer::ListQuery;
 use super::pages::{alerts, dead_letters, destinations};
 use super::parts::{Pager, count, link_path};
-use crate::operator::{Caller, Destination, Filter, OperatorError, Scope, Selection};
+use crate::operator::{Caller, Destination, Filter, OperatorError, Paging, Scope, Selection};
 use crate::store::{DeadLetter, DeathReason, KeptAlert};
 
 /// Rows of a page.
@@ -37,12 +37,11 @@ pub(super) async fn dead_letters(
     };
     let selection = Selection::Matching(filter);
     let desk = &console.dead_letters;
-    let total = desk.count(&selection).await?;
-    let mut letters = desk.list(&selection, query.after, ROWS + 1).await?;
-    let more = letters.len() > ROWS as usize;
-    letters.truncate(ROWS as usize);
-    let last = letters.last().map(|letter| letter.id);
-    let address = |after: Option<i64>| {
+    let total = desk.count(caller, &selection).await?;
+    let before = Some(query.before).filter(|before| *before != 0);
+    let page = desk.list(caller, &selection, Paging { before, after: None, limit: ROWS }).await?;
+    let letters = page.letters;
+    let address = |before: Option<i64>| {
         let mut parts = Vec::new();
         let named = [
             ("source", &query.source),
@@ -53,7 +52,7 @@ pub(super) async fn dead_letters(
         for (name, value) in named.into_iter().filter(|(_, value)| !value.is_empty()) {
             parts.push(format!("{name}={}", link_path(value)));
         }
-        parts.extend(after.map(|after| format!("after={after}")));
+        parts.extend(before.map(|before| format!("before={before}")));
         format!("/dead-letters?{}", parts.join("&"))
     };
     let may_see = caller.may(Scope::PayloadRead);
@@ -67,12 +66,12 @@ pub(super) async fn dead_letters(
         reasons: DeathReason::all().map(|reason| reason.as_str().to_owned()).collect(),
         pager: Pager {
             shown: format!(
-                "{} on this page, {} in all, the oldest first",
+                "{} on this page, {} in all, the newest first",
                 letters.len(),
                 count(total, "dead letter", "dead letters")
             ),
-            first: (query.after != 0).then(|| address(None)),
-            next: last.filter(|_| more).map(|last| address(Some(last))),
+            first: before.map(|_| address(None)),
+            next: page.older.map(|older| address(Some(older))),
         },
         rows: letters.into_iter().map(|letter| row(letter, may_see)).collect(),
     })

@@ -1,0 +1,105 @@
+//! `sealpost dead-letters groups`.
+
+use serde_json::{Value, json};
+
+use crate::cli::output::{self, Format};
+use crate::cli::{self, Exit, caller};
+use crate::clock::{Clock, SystemClock};
+use crate::operator::{Class, Group, GroupCursor, GroupSelection, Groups};
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct List {
+    /// Of this source.
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// Of this handler; `gate` for what no handler has seen.
+    #[arg(long, value_name = "NAME")]
+    handler: Option<String>,
+    /// Of this class: handler, destination, content, transfer or internal.
+    #[arg(long, value_name = "WORD")]
+    class: Option<Class>,
+    /// Those too of which none is open.
+    #[arg(long)]
+    all: bool,
+    /// Where the next page begins, as the page before said.
+    #[arg(long, value_name = "PLACE")]
+    after: Option<GroupCursor>,
+    /// How many.
+    #[arg(long, value_name = "COUNT", default_value_t = 50,
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+impl List {
+    pub(super) async fn run(&self, groups: &Groups) -> anyhow::Result<Exit> {
+        let selection = GroupSelection {
+            source: self.source.clone(),
+            handler: self.handler.clone(),
+            class: self.class,
+            resolved: self.all,
+        };
+        let page = groups.list(&caller(None)?, &selection, self.after, self.limit).await?;
+        if page.groups.is_empty() {
+            return Ok(Exit::NothingMatched);
+        }
+        match self.format {
+            Format::Text => output::print(&table(&page.groups))?,
+            Format::Json => {
+                let lines = page.groups.iter().map(|group| output::json(&json(group)));
+                output::print(&lines.collect::<String>())?;
+            }
+        }
+        if let Some(next) = page.next {
+            cli::talk(&format!("there are more: --after {next}"));
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+fn json(group: &Group) -> Value {
+    json!({
+        "id": group.id,
+        "tenant": group.tenant,
+        "source": group.source,
+        "handler": group.handler,
+        "class": group.class.as_str(),
+        "death_reason": group.death_reason,
+        "message": group.message,
+        "open": group.open,
+        "total": group.total,
+        "first_at": output::rfc3339(group.first_at),
+        "last_at": output::rfc3339(group.last_at),
+        "sample": group.sample,
+        "trend": group.trend,
+    })
+}
+
+fn table(groups: &[Group]) -> String {
+    let now = SystemClock.now();
+    let head = [
+        "ID", "OPEN", "TOTAL", "CLASS", "SOURCE", "HANDLER", "REASON", "FIRST", "LAST", "SAMPLE",
+        "MESSAGE",
+    ];
+    let rows: Vec<Vec<String>> = groups
+        .iter()
+        .map(|group| {
+            vec![
+                group.id.to_string(),
+                group.open.to_string(),
+                group.total.to_string(),
+                group.class.to_string(),
+                group.source.clone(),
+                group.handler.clone(),
+                group.death_reason.clone(),
+                output::age(now - group.first_at),
+                output::age(now - group.last_at),
+                group.sample.to_string(),
+                group.message.as_deref().unwrap_or_default().chars().take(100).collect(),
+            ]
+        })
+        .collect();
+    output::table(&head, &rows)
+}

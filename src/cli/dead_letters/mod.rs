@@ -1,0 +1,181 @@
+//! `sealpost dead-letters`: look at dead letters, and deal with them.
+
+mod act;
+mod groups;
+mod progress;
+mod table;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use act::{Act, Replay};
+pub(super) use table::table;
+
+use super::output::{self, Format};
+use super::{Exit, block_on, caller, database, dossier};
+use crate::app;
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::operator::{Action, Class, DeadLetters, Filter, Groups, Paging, Selection};
+use crate::store::{DeathReason, EventId};
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// List dead letters, newest first; with `--format json` one JSON object a line.
+    List(List),
+    /// List the groups of dead letters that look alike, the largest first; with `--format json` one
+    /// JSON object a line.
+    Groups(groups::List),
+    /// Show everything about a delivery; with `--format json` as one JSON document.
+    Show(Show),
+    /// Hand dead letters to their handlers again.
+    ///
+    /// A replay is a new delivery of the same event; the dead letter counts as resolved. More than
+    /// one is a dry run unless --yes is given. With `--format json` it prints one JSON document.
+    Replay(Replay),
+    /// Count dead letters as dealt with, and leave them as they are.
+    ///
+    /// Frees a lane that they block. More than one is a dry run unless --yes is given. With
+    /// `--format json` it prints one JSON document.
+    Discard(Act),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// Those that were replayed or discarded too.
+    #[arg(long)]
+    all: bool,
+    /// Only those with a lower id: the next page.
+    #[arg(long, value_name = "ID")]
+    before: Option<i64>,
+    /// Only those with a higher id: the page before.
+    #[arg(long, value_name = "ID", conflicts_with = "before")]
+    after: Option<i64>,
+    /// Only those of this event.
+    #[arg(long, value_name = "ID")]
+    event: Option<uuid::Uuid>,
+    /// How many.
+    #[arg(long, value_name = "COUNT", default_value_t = 50,
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    limit: u32,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Show {
+    /// The delivery's id.
+    id: i64,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+struct FilterArgs {
+    /// Of this source.
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// Of this handler; `gate` for what no handler has seen.
+    #[arg(long, value_name = "NAME")]
+    handler: Option<String>,
+    /// Dead for this reason, such as `exhausted`.
+    #[arg(long, value_name = "WORD")]
+    death_reason: Option<DeathReason>,
+    /// Dead for at least this long, such as `2h`.
+    #[arg(long, value_name = "AGE", value_parser = humantime::parse_duration)]
+    older_than: Option<Duration>,
+    /// Of this group: see `dead-letters groups`.
+    #[arg(long, value_name = "ID")]
+    group: Option<i64>,
+    /// Of groups of this class: handler, destination, content, transfer or internal.
+    #[arg(long, value_name = "WORD")]
+    class: Option<Class>,
+    /// Dead for at most this long.
+    #[arg(long, value_name = "AGE", value_parser = humantime::parse_duration)]
+    newer_than: Option<Duration>,
+}
+
+pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
+    // Before the database: this is about the command line.
+    let (action, act, force) = match command {
+        Command::List(list) => return with(config, async |desk, _| list.run(&desk).await),
+        Command::Groups(list) => return with(config, async |_, groups| list.run(&groups).await),
+        Command::Show(show) => return with(config, async |desk, _| show.run(&desk).await),
+        Command::Replay(replay) => (Action::Replay, &replay.act, replay.force),
+        Command::Discard(act) => (Action::Discard, act, false),
+    };
+    let caller = caller(act.actor.as_deref())?;
+    with(config, async |desk, _| act.run(&desk, &caller, action, force).await)
+}
+
+/// Opens the database for a command.
+fn with(
+    config: &Config,
+    work: impl AsyncFnOnce(DeadLetters, Groups) -> anyhow::Result<Exit>,
+) -> anyhow::Result<Exit> {
+    let routing = app::routing(config)?;
+    let database = database::share(config)?;
+    block_on(async {
+        database.target.check_migrated().await?;
+        let store = app::open_store(config, database.target.clone());
+        let desk = DeadLetters::new(store.clone(), Arc::new(SystemClock), routing);
+        let exit = work(desk, Groups::new(store.clone(), Arc::new(SystemClock))).await;
+        store.close().await;
+        exit
+    })
+}
+
+impl FilterArgs {
+    fn filter(&self, resolved: bool) -> Filter {
+        Filter {
+            event: None,
+            group: self.group,
+            class: self.class,
+            source: self.source.clone(),
+            handler: self.handler.clone(),
+            death_reason: self.death_reason,
+            older_than: self.older_than,
+            newer_than: self.newer_than,
+            resolved,
+        }
+    }
+}
+
+impl List {
+    async fn run(&self, desk: &DeadLetters) -> anyhow::Result<Exit> {
+        let event = self.event.map(EventId);
+        let selection = Selection::Matching(Filter { event, ..self.filter.filter(self.all) });
+        let paging = Paging { before: self.before, after: self.after, limit: self.limit };
+        let page = desk.list(&caller(None)?, &selection, paging).await?;
+        if page.letters.is_empty() {
+            return Ok(Exit::NothingMatched);
+        }
+        match self.format {
+            Format::Text => output::print(&table(&page.letters))?,
+            Format::Json => {
+                let lines =
+                    page.letters.iter().map(|letter| output::json(&dossier::letter(letter)));
+                output::print(&lines.collect::<String>())?;
+            }
+        }
+        if let Some(older) = page.older {
+            super::talk(&format!("there are more: --before {older}"));
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+impl Show {
+    async fn run(&self, desk: &DeadLetters) -> anyhow::Result<Exit> {
+        let dossier = desk.show(&caller(None)?, self.id).await?;
+        match self.format {
+            Format::Text => output::print(&dossier::text(&dossier))?,
+            Format::Json => output::print(&output::json(&dossier::json(&dossier)))?,
+        }
+        Ok(Exit::Ok)
+    }
+}

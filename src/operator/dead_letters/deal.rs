@@ -1,0 +1,96 @@
+//! Doing something about some dead letters, in one transaction: their new deliveries or their
+//! resolution, what the stream tells of it, and the line in the audit log.
+
+use std::error::Error;
+
+use time::OffsetDateTime;
+use tracing::{info, warn};
+
+use super::{Action, DeadLetters, Refused};
+use crate::store::{AuditEntry, AuditMore, Deed, StoreError, Tx};
+
+/// What was done.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// The deliveries that were replayed or discarded.
+    pub resolved: Vec<i64>,
+    /// The new deliveries.
+    pub created: Vec<i64>,
+    /// Those about which nothing was done, and why.
+    pub refused: Vec<(i64, Refused)>,
+}
+
+/// What is to be done, and who says so.
+pub(in crate::operator) struct Orders<'a> {
+    pub(in crate::operator) action: Action,
+    pub(in crate::operator) force: bool,
+    /// They were asked for one by one: whoever did wants to know why nothing is done.
+    pub(in crate::operator) named: bool,
+    pub(in crate::operator) tenant: Option<&'a str>,
+    pub(in crate::operator) actor: &'a str,
+    pub(in crate::operator) reason: &'a str,
+    pub(in crate::operator) target: &'a str,
+    pub(in crate::operator) job: Option<i64>,
+    pub(in crate::operator) at: OffsetDateTime,
+}
+
+impl DeadLetters {
+    /// Does it, in a transaction that the caller commits.
+    pub(in crate::operator) async fn deal(
+        &self,
+        tx: &mut Tx<'_>,
+        ids: &[i64],
+        orders: &Orders<'_>,
+    ) -> Result<Batch, StoreError> {
+        let mut batch = Batch::default();
+        let mut pairs = Vec::new();
+        for delivery in tx.lock_deliveries(ids, orders.tenant).await? {
+            match orders.action.decide(&delivery, &self.routing, orders.force) {
+                Ok(handlers) => {
+                    batch.resolved.push(delivery.id);
+                    pairs.extend(handlers.into_iter().map(|handler| (delivery.id, handler)));
+                }
+                // It no longer matches: another operator was quicker.
+                Err(Refused::Resolved(_)) if !orders.named => {}
+                Err(refused) => batch.refused.push((delivery.id, refused)),
+            }
+        }
+        if batch.resolved.is_empty() {
+            return Ok(batch);
+        }
+        let Orders { at, actor, job, .. } = *orders;
+        let action = orders.action.as_str();
+        batch.created = tx.insert_replays(&pairs, at).await?;
+        tx.resolve(&batch.resolved, orders.action.resolution(), at).await?;
+        let discarded = if orders.action == Action::Discard { &batch.resolved[..] } else { &[] };
+        tx.note(Deed { at, actor, action, job }, discarded, &batch.created).await?;
+        let entry = AuditEntry {
+            at,
+            actor,
+            action,
+            target: orders.target,
+            reason: orders.reason,
+            count: batch.resolved.len() as u64,
+        };
+        let more = AuditMore { tenant: orders.tenant, ..AuditMore::default() };
+        tx.audit_with(&entry, more).await?;
+        Ok(batch)
+    }
+
+    /// Tells what was committed: the log, and gateways that wait for work.
+    pub(in crate::operator) async fn tell(&self, batch: &Batch, action: Action, actor: &str) {
+        if batch.resolved.is_empty() {
+            return;
+        }
+        info!(
+            action = action.as_str(),
+            actor,
+            count = batch.resolved.len(),
+            "an operator dealt with dead letters"
+        );
+        // A gateway that does not hear of it looks at its next poll.
+        if let Err(error) = self.store.announce().await {
+            warn!(error = &error as &dyn Error, "cannot announce the replays");
+        }
+    }
+}

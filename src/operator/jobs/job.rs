@@ -1,0 +1,170 @@
+//! A job, as people see it.
+
+use std::fmt;
+
+use time::OffsetDateTime;
+
+use crate::operator::Action;
+use crate::store::{DeadLetter, JobFates, JobRow};
+
+/// A job. One that has not begun is a plan.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Its id.
+    pub id: i64,
+    /// The only tenant whose dead letters it touches; `None` for all.
+    pub tenant: Option<String>,
+    /// What it does.
+    pub action: Action,
+    /// To which dead letters, in words.
+    pub target: String,
+    /// The most that it deals with; `None` for all.
+    pub cap: Option<u64>,
+    /// The most that it deals with in a second; `None` for no limit.
+    pub rate: Option<u32>,
+    /// Why, in the words of whoever planned it.
+    pub reason: String,
+    /// How many matched when it was planned.
+    pub matched: u64,
+    /// Some of those.
+    pub sample: Vec<i64>,
+    /// How it stands.
+    pub state: JobState,
+    /// When it was planned.
+    pub planned_at: OffsetDateTime,
+    /// Who planned it.
+    pub planned_by: String,
+    /// When it can no longer be started.
+    pub expires_at: OffsetDateTime,
+    /// When it was started.
+    pub started_at: Option<OffsetDateTime>,
+    /// Who started it.
+    pub started_by: Option<String>,
+    /// When it ended, however it did.
+    pub finished_at: Option<OffsetDateTime>,
+    /// Who cancelled it.
+    pub cancelled_by: Option<String>,
+    /// Why it cannot go on.
+    pub failure: Option<String>,
+    /// How many it has replayed or discarded.
+    pub resolved: u64,
+    /// How many new deliveries it has made.
+    pub created: u64,
+    /// About how many nothing was done.
+    pub refused: u64,
+    /// Why, for the first hundred of those.
+    pub refusals: Vec<(i64, String)>,
+}
+
+/// A job, with what it is about and what came of it.
+#[derive(Debug, Clone)]
+pub struct JobDetail {
+    /// The job.
+    pub job: Job,
+    /// Some of what matched when it was planned, as it stands now, the oldest first.
+    pub sample: Vec<DeadLetter>,
+    /// What became of its new deliveries: of the first ten thousand.
+    pub fates: JobFates,
+}
+
+/// How a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobState {
+    /// It has not begun, and can be started.
+    Planned,
+    /// It is worked off.
+    Running,
+    /// It has done everything, or as much as its cap allows.
+    Done,
+    /// Somebody stopped it.
+    Cancelled,
+    /// It cannot go on.
+    Failed,
+    /// It was not started in time.
+    Expired,
+}
+
+impl Job {
+    /// The job as it stands at `now`.
+    pub(super) fn of(row: JobRow, now: OffsetDateTime) -> Self {
+        let state = match JobState::of(&row.state) {
+            JobState::Planned if row.expires_at <= now => JobState::Expired,
+            state => state,
+        };
+        Self {
+            id: row.id,
+            tenant: row.tenant,
+            action: Action::of(&row.action).unwrap_or(Action::Discard),
+            target: row.target,
+            cap: row.cap.map(i64::unsigned_abs),
+            rate: row.rate.map(i32::unsigned_abs),
+            reason: row.reason,
+            matched: row.matched.unsigned_abs(),
+            sample: row.sample,
+            state,
+            planned_at: row.planned_at,
+            planned_by: row.planned_by,
+            expires_at: row.expires_at,
+            started_at: row.started_at,
+            started_by: row.started_by,
+            finished_at: row.finished_at,
+            cancelled_by: row.cancelled_by,
+            failure: row.failure,
+            resolved: row.resolved.unsigned_abs(),
+            created: row.created.unsigned_abs(),
+            refused: row.refused.unsigned_abs(),
+            refusals: serde_json::from_str(&row.refusals).unwrap_or_default(),
+        }
+    }
+
+    /// How many it will have dealt with when it has done everything.
+    pub fn goal(&self) -> u64 {
+        self.cap.map_or(self.matched, |cap| cap.min(self.matched))
+    }
+
+    /// Whether nothing more will be done.
+    pub fn has_ended(&self) -> bool {
+        !matches!(self.state, JobState::Planned | JobState::Running)
+    }
+}
+
+impl JobState {
+    /// Every one.
+    pub const ALL: [Self; 6] =
+        [Self::Planned, Self::Running, Self::Done, Self::Cancelled, Self::Failed, Self::Expired];
+
+    /// The stored word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// The state of this word, which is one of the closed list.
+    fn of(word: &str) -> Self {
+        Self::ALL.into_iter().find(|state| state.as_str() == word).unwrap_or(Self::Failed)
+    }
+}
+
+impl fmt::Display for JobState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_is_read_back_from_its_word() {
+        for state in JobState::ALL {
+            assert_eq!(JobState::of(state.as_str()), state);
+        }
+    }
+}

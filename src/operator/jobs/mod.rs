@@ -1,0 +1,263 @@
+//! Jobs: replaying or discarding many.
+//!
+//! - A *plan* says what would be done: how many match, and some of them. It is a [`Job`] that has
+//!   not begun, and cannot be started any more after [`PLAN_LASTS`].
+//! - Started, it is worked off in batches by a [`Worker`]: of whichever gateway takes it, or of the
+//!   command line that started it. A lease with a token says whose it is.
+//! - What is frozen in the plan: which match by age, and the highest id. A replay that dies again
+//!   is no business of the job that made it.
+//!
+//! Each batch is one transaction: its effects, the job's progress and its line in the audit log.
+//! When the worker dies between two batches, another goes on behind the last one; when it dies
+//! within one, that batch has not happened. Either way nothing is replayed twice.
+
+mod job;
+mod worker;
+
+use std::sync::Arc;
+
+use time::Duration;
+use tokio::sync::Notify;
+
+pub use job::{Job, JobDetail, JobState};
+pub use worker::{BATCH, Step, Worker};
+
+use super::dead_letters::needs_reason;
+use super::{Action, Caller, DeadLetters, OperatorError, Scope, Selection};
+use crate::store::{Alert, AuditEntry, AuditMore, NewJob, Order, Page, Severity};
+
+/// How long a plan can be started.
+pub const PLAN_LASTS: Duration = Duration::minutes(15);
+/// How many of those that match a plan shows.
+pub const SAMPLE: u16 = 10;
+/// The most deliveries that are named one by one.
+const MOST_IDS: usize = 10_000;
+/// Beyond so many, people are told that somebody does it.
+const TOLD_BEYOND: u64 = 100;
+
+/// What is to be done about many dead letters.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// What.
+    pub action: Action,
+    /// About which.
+    pub selection: Selection,
+    /// The most that are dealt with, the oldest first; `None` for all.
+    pub cap: Option<u32>,
+    /// The most that are dealt with in a second; `None` for no limit.
+    pub rate: Option<u32>,
+    /// Why.
+    pub reason: String,
+    /// Also what is done or resolved; only for deliveries that are named.
+    pub force: bool,
+}
+
+/// The jobs, for those who plan, start, watch and cancel them.
+#[derive(Clone)]
+pub struct Jobs {
+    desk: DeadLetters,
+    /// Rings when a job was started here.
+    hint: Arc<Notify>,
+}
+
+impl Jobs {
+    /// The jobs that are about `desk`.
+    pub fn new(desk: DeadLetters) -> Self {
+        Self { desk, hint: Arc::default() }
+    }
+
+    /// Plans a job: a dry run. Nothing is done until it is started.
+    ///
+    /// # Errors
+    /// [`OperatorError::NotFound`] when nothing matches; [`OperatorError::Invalid`] without a
+    /// reason, with a cap or rate of nothing, or with too many ids; [`OperatorError::Denied`]
+    /// without [`Scope::EventsReplay`]; [`OperatorError::Store`].
+    pub async fn plan(&self, caller: &Caller, wish: &Wish) -> Result<JobDetail, OperatorError> {
+        caller.needs(Scope::EventsReplay)?;
+        needs_reason(&wish.reason)?;
+        if wish.cap == Some(0) || wish.rate == Some(0) {
+            return Err(OperatorError::Invalid("a cap and a rate are at least 1".to_owned()));
+        }
+        let named = match &wish.selection {
+            Selection::Ids(ids) if ids.len() > MOST_IDS => {
+                let text = format!("at most {MOST_IDS} can be named one by one");
+                return Err(OperatorError::Invalid(text));
+            }
+            Selection::Ids(_) => true,
+            Selection::Matching(_) => false,
+        };
+        let (store, now) = (&self.desk.store, self.desk.clock.now());
+        let mut filter = wish.selection.at(now, caller.tenant());
+        filter.resolved = false;
+        let (matched, up_to) = store.count_dead_letters(&filter).await?;
+        if matched == 0 {
+            return Err(OperatorError::NotFound("dead letter that matches".to_owned()));
+        }
+        let page = Page {
+            after: i64::MIN,
+            before: up_to.saturating_add(1),
+            order: Order::Up,
+            limit: i64::from(SAMPLE),
+        };
+        let sample = store.find_dead_letters(&filter, page).await?;
+        let id = store
+            .plan_job(&NewJob {
+                action: wish.action.as_str(),
+                filter: &filter,
+                target: &wish.selection.to_string(),
+                force: wish.force && named,
+                cap: wish.cap.map(i64::from),
+                rate: wish.rate.map(|rate| i32::try_from(rate).unwrap_or(i32::MAX)),
+                reason: &wish.reason,
+                matched,
+                up_to,
+                sample: &sample,
+                by: caller.actor(),
+                at: now,
+                expires_at: now + PLAN_LASTS,
+            })
+            .await?;
+        self.detail(caller, id).await
+    }
+
+    /// Starts a plan; a gateway works it off.
+    ///
+    /// # Errors
+    /// [`OperatorError::NotFound`]; [`OperatorError::Conflict`] when it was started, cancelled or
+    /// is too old; [`OperatorError::Denied`] without [`Scope::EventsReplay`];
+    /// [`OperatorError::Store`].
+    pub async fn start(&self, caller: &Caller, id: i64) -> Result<Job, OperatorError> {
+        let started = self.begin(caller, id, None).await?;
+        self.hint.notify_one();
+        Ok(started)
+    }
+
+    /// Starts a plan, and gives the worker that alone works it off.
+    ///
+    /// # Errors
+    /// As [`Jobs::start`].
+    pub async fn start_here(&self, caller: &Caller, id: i64) -> Result<Worker, OperatorError> {
+        let token = uuid::Uuid::new_v4();
+        self.begin(caller, id, Some(token)).await?;
+        Ok(Worker::with_lease(self.clone(), id, token))
+    }
+
+    async fn begin(
+        &self,
+        caller: &Caller,
+        id: i64,
+        here: Option<uuid::Uuid>,
+    ) -> Result<Job, OperatorError> {
+        caller.needs(Scope::EventsReplay)?;
+        let plan = self.job(caller, id).await?;
+        let mut tx = self.desk.store.begin().await?;
+        let lease = here.map(|token| (token, worker::LEASE));
+        if !tx.start_job(id, caller.actor(), self.desk.clock.now(), lease).await? {
+            let state = self.job(caller, id).await?.state;
+            let text = format!("it cannot be started: it is {state}");
+            return Err(OperatorError::Conflict(text));
+        }
+        let most = plan.cap.map_or(plan.matched, |cap| plan.matched.min(cap));
+        if most > TOLD_BEYOND {
+            let action = plan.action.as_str();
+            tx.alert(&Alert {
+                kind: if plan.action == Action::Replay { "bulk_replay" } else { "bulk_discard" },
+                key: &id.to_string(),
+                severity: Severity::Warning,
+                source: "",
+                text: &format!(
+                    "{} started job {id}: {action} up to {most}, {}: {}",
+                    caller.actor(),
+                    plan.target,
+                    plan.reason
+                ),
+            })
+            .await?;
+        }
+        tx.commit(()).await?;
+        self.job(caller, id).await
+    }
+
+    /// Cancels a job, or a plan: what it has done is done, and after the present batch nothing
+    /// more is.
+    ///
+    /// # Errors
+    /// [`OperatorError::NotFound`]; [`OperatorError::Conflict`] when it has ended;
+    /// [`OperatorError::Invalid`] without a reason; [`OperatorError::Denied`] without
+    /// [`Scope::EventsReplay`]; [`OperatorError::Store`].
+    pub async fn cancel(
+        &self,
+        caller: &Caller,
+        id: i64,
+        reason: &str,
+    ) -> Result<Job, OperatorError> {
+        caller.needs(Scope::EventsReplay)?;
+        needs_reason(reason)?;
+        let job = self.job(caller, id).await?;
+        let now = self.desk.clock.now();
+        let mut tx = self.desk.store.begin().await?;
+        if !tx.cancel_job(id, caller.actor(), now).await? {
+            let text = format!("it cannot be cancelled: it is {}", job.state);
+            return Err(OperatorError::Conflict(text));
+        }
+        let entry = AuditEntry {
+            at: now,
+            actor: caller.actor(),
+            action: "cancel job",
+            target: &format!("job {id}: {} {}", job.action.as_str(), job.target),
+            reason,
+            count: 1,
+        };
+        let more = AuditMore { tenant: caller.tenant(), ..AuditMore::default() };
+        tx.audit_with(&entry, more).await?;
+        tx.commit(()).await?;
+        self.job(caller, id).await
+    }
+
+    /// One job: its progress, some of what it is about, and what became of what it made.
+    ///
+    /// # Errors
+    /// [`OperatorError::NotFound`]; [`OperatorError::Denied`] without [`Scope::EventsRead`];
+    /// [`OperatorError::Store`].
+    pub async fn show(&self, caller: &Caller, id: i64) -> Result<JobDetail, OperatorError> {
+        caller.needs(Scope::EventsRead)?;
+        self.detail(caller, id).await
+    }
+
+    /// Up to `limit` jobs with a lower id than `before`, the newest first.
+    ///
+    /// # Errors
+    /// [`OperatorError::Denied`] without [`Scope::EventsRead`]; [`OperatorError::Store`].
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<Job>, OperatorError> {
+        caller.needs(Scope::EventsRead)?;
+        let (before, limit) = (before.unwrap_or(i64::MAX), i64::from(limit.clamp(1, 1000)));
+        let rows = self.desk.store.jobs(caller.tenant(), before, limit).await?;
+        let now = self.desk.clock.now();
+        Ok(rows.into_iter().map(|row| Job::of(row, now)).collect())
+    }
+
+    async fn job(&self, caller: &Caller, id: i64) -> Result<Job, OperatorError> {
+        let row = self.desk.store.job(id, caller.tenant()).await?;
+        let row = row.ok_or_else(|| OperatorError::NotFound(format!("job {id}")))?;
+        Ok(Job::of(row, self.desk.clock.now()))
+    }
+
+    async fn detail(&self, caller: &Caller, id: i64) -> Result<JobDetail, OperatorError> {
+        let job = self.job(caller, id).await?;
+        let paging = super::Paging::first(u32::from(SAMPLE));
+        let named = Selection::Ids(job.sample.clone());
+        let mut sample = if caller.may(Scope::EventsRead) {
+            self.desk.list(caller, &named, paging).await?.letters
+        } else {
+            Vec::new()
+        };
+        sample.reverse();
+        let fates = self.desk.store.job_fates(id).await?;
+        Ok(JobDetail { job, sample, fates })
+    }
+}

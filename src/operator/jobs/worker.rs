@@ -1,0 +1,213 @@
+//! Working jobs off.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+use uuid::Uuid;
+
+use super::Jobs;
+use crate::operator::dead_letters::Orders;
+use crate::operator::{Action, Batch};
+use crate::store::{Advance, JobLease, JobRow, Order, Page, StoreError};
+
+/// The most deliveries of one batch, which is one transaction.
+pub const BATCH: u16 = 500;
+/// How long a worker may be silent before another takes its job over.
+pub(super) const LEASE: Duration = Duration::from_mins(1);
+/// How often it is looked for jobs without a hint.
+const POLL: Duration = Duration::from_secs(1);
+/// How many refusals are kept with their reasons.
+const REFUSALS: usize = 100;
+
+/// Works jobs off, one batch at a time.
+pub struct Worker {
+    jobs: Jobs,
+    /// The only job that it works on; `None` for any.
+    only: Option<i64>,
+    held: Option<JobLease>,
+}
+
+/// What a worker did.
+#[derive(Debug)]
+pub enum Step {
+    /// There is no job to work on.
+    Idle,
+    /// A batch, committed.
+    Did {
+        /// The job.
+        job: i64,
+        /// What was done.
+        batch: Batch,
+    },
+    /// Nothing: the job's rate allows the next batch at this time.
+    Paced(OffsetDateTime),
+    /// The job has ended, or another works on it now.
+    Ended,
+}
+
+impl Jobs {
+    /// A worker for any job.
+    pub fn worker(&self) -> Worker {
+        Worker { jobs: self.clone(), only: None, held: None }
+    }
+
+    /// Works jobs off until `stop`, then finishes the batch that is under way.
+    pub async fn run(&self, stop: &CancellationToken) {
+        let mut worker = self.worker();
+        while !stop.is_cancelled() {
+            let wait = match worker.step().await {
+                Ok(Step::Did { .. } | Step::Ended) => continue,
+                Ok(Step::Idle) => POLL,
+                Ok(Step::Paced(until)) => {
+                    // Meanwhile another job has its turn.
+                    worker.release().await;
+                    let wait = until - self.desk.clock.now();
+                    Duration::try_from(wait).unwrap_or_default().min(POLL)
+                }
+                Err(error) => {
+                    warn!(error = &error as &dyn std::error::Error, "cannot work on a job");
+                    POLL
+                }
+            };
+            let hint = tokio::time::timeout(wait, self.hint.notified());
+            drop(stop.run_until_cancelled(hint).await);
+        }
+        worker.release().await;
+    }
+}
+
+impl Worker {
+    pub(super) fn with_lease(jobs: Jobs, job: i64, token: Uuid) -> Self {
+        Self { jobs, only: Some(job), held: Some(JobLease { job, token }) }
+    }
+
+    /// Does the next batch of its job, or takes a job. Dropped in the middle, that batch has not
+    /// happened, and the job is free for another once the lease has run out.
+    ///
+    /// # Errors
+    /// [`StoreError`]: this batch has not happened, unless it was the commit that failed. What
+    /// will fail again ends the job as failed.
+    pub async fn step(&mut self) -> Result<Step, StoreError> {
+        let store = &self.jobs.desk.store;
+        let now = self.jobs.desk.clock.now();
+        let lease = match self.held {
+            Some(lease) => lease,
+            None => {
+                store.expire_plans(now).await?;
+                let Some(lease) = store.claim_job(self.only, now, LEASE).await? else {
+                    return Ok(Step::Idle);
+                };
+                self.held = Some(lease);
+                lease
+            }
+        };
+        let worked = self.jobs.work(lease, now).await;
+        match &worked {
+            Ok(Step::Ended) => self.held = None,
+            Err(error @ (StoreError::Refused(_) | StoreError::Inconsistent { .. })) => {
+                error!(job.id = lease.job, error = error as &dyn std::error::Error, "a job failed");
+                self.held = None;
+                store.fail_job(lease, &error.to_string(), now).await?;
+            }
+            _ => {}
+        }
+        worked
+    }
+
+    /// Lets another go on with its job at once.
+    pub async fn release(&mut self) {
+        let Some(lease) = self.held.take() else { return };
+        if let Err(error) = self.jobs.desk.store.release_job(lease).await {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "a job is free once its lease runs out"
+            );
+        }
+    }
+}
+
+impl Jobs {
+    async fn work(&self, lease: JobLease, now: OffsetDateTime) -> Result<Step, StoreError> {
+        let store = &self.desk.store;
+        let Some(job) = store.job(lease.job, None).await? else { return Ok(Step::Ended) };
+        if let Some(until) = job.next_at.filter(|until| *until > now) {
+            return Ok(Step::Paced(until));
+        }
+        let filter = job.filter()?;
+        // Found before the transaction begins: it holds locks, and one connection is enough.
+        let page = Page {
+            after: job.after,
+            before: job.up_to.saturating_add(1),
+            order: Order::Up,
+            limit: room(&job),
+        };
+        let ids =
+            if page.limit > 0 { store.find_dead_letters(&filter, page).await? } else { Vec::new() };
+        let mut tx = store.begin().await?;
+        if !tx.hold_job(lease).await? {
+            return Ok(Step::Ended);
+        }
+        let Some(last) = ids.last().copied() else {
+            tx.finish_job(job.id, now).await?;
+            tx.commit(()).await?;
+            return Ok(Step::Ended);
+        };
+        let actor = job.started_by.as_deref().unwrap_or(&job.planned_by);
+        let action = Action::of(&job.action).unwrap_or(Action::Discard);
+        let orders = Orders {
+            action,
+            force: job.force,
+            named: filter.ids.is_some(),
+            tenant: job.tenant.as_deref(),
+            actor,
+            reason: &job.reason,
+            target: &job.target,
+            job: Some(job.id),
+            at: now,
+        };
+        let batch = self.desk.deal(&mut tx, &ids, &orders).await?;
+        tx.advance_job(
+            job.id,
+            &Advance {
+                after: last,
+                resolved: count(&batch.resolved),
+                created: count(&batch.created),
+                refused: count(&batch.refused),
+                refusals: &refusals(&job, &batch),
+                next_at: next_at(&job, count(&batch.resolved), now),
+                lease: LEASE,
+            },
+        )
+        .await?;
+        let batch = tx.commit(batch).await?.into_inner();
+        self.desk.tell(&batch, action, actor).await;
+        Ok(Step::Did { job: job.id, batch })
+    }
+}
+
+/// How many the next batch may have: no more than a second's worth, and none beyond the cap.
+fn room(job: &JobRow) -> i64 {
+    let rate = job.rate.map_or(i64::MAX, i64::from);
+    let cap = job.cap.map_or(i64::MAX, |cap| cap - job.resolved);
+    i64::from(BATCH).min(rate).min(cap)
+}
+
+/// When so many have used up what the rate allows.
+fn next_at(job: &JobRow, resolved: i64, now: OffsetDateTime) -> Option<OffsetDateTime> {
+    let rate = i64::from(job.rate?);
+    let taken = time::Duration::microseconds(resolved.saturating_mul(1_000_000) / rate.max(1));
+    now.checked_add(taken)
+}
+
+fn refusals(job: &JobRow, batch: &Batch) -> String {
+    let mut known: Vec<(i64, String)> = serde_json::from_str(&job.refusals).unwrap_or_default();
+    let room = REFUSALS.saturating_sub(known.len());
+    known.extend(batch.refused.iter().take(room).map(|(id, why)| (*id, why.to_string())));
+    serde_json::to_string(&known).unwrap_or_else(|_| "[]".to_owned())
+}
+
+fn count<T>(some: &[T]) -> i64 {
+    i64::try_from(some.len()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,149 @@
+//! Dealing with dead letters: locked, replayed, resolved.
+
+use time::OffsetDateTime;
+
+use crate::store::{StoreError, Tx};
+
+/// A delivery whose row is locked, so that it can be decided what becomes of it.
+#[derive(Debug, Clone)]
+pub struct Locked {
+    /// The delivery's id.
+    pub id: i64,
+    /// The event's source.
+    pub source: String,
+    /// The handler's stored name.
+    pub handler: String,
+    /// The state's stored word.
+    pub state: String,
+    /// `replayed` or `discarded`; `None` while it is open.
+    pub resolution: Option<String>,
+    /// The event type; `None` when the event is not there any more.
+    pub kind: Option<String>,
+}
+
+/// How an operator resolved a dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolution {
+    /// A new delivery was made of it.
+    Replayed,
+    /// It is left as it is.
+    Discarded,
+}
+
+impl Resolution {
+    /// The stored word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Replayed => "replayed",
+            Self::Discarded => "discarded",
+        }
+    }
+}
+
+impl Tx<'_> {
+    /// Locks deliveries, in the order of their ids; of another tenant's, none. What comes back is
+    /// as it stands now: another operator may have been quicker.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn lock_deliveries(
+        &mut self,
+        ids: &[i64],
+        tenant: Option<&str>,
+    ) -> Result<Vec<Locked>, StoreError> {
+        let rows = sqlx::query_as!(
+            Locked,
+            r#"SELECT d.id, d.source, d.handler, d.state, d.resolution, e.kind AS "kind?"
+                 FROM deliveries d LEFT JOIN events e ON e.id = d.event_id
+                WHERE d.id = ANY($1) AND ($2::text IS NULL OR e.tenant = $2)
+                ORDER BY d.id
+                  FOR UPDATE OF d"#,
+            ids,
+            tenant,
+        )
+        .fetch_all(self.connection())
+        .await?;
+        Ok(rows)
+    }
+
+    /// Inserts a new delivery, due now, for each pair of a delivery and a handler; gives the new ids.
+    /// The replay of what holds its lane takes its place in the lane: what waits behind it must not
+    /// overtake. Any other replay goes to the end.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn insert_replays(
+        &mut self,
+        pairs: &[(i64, String)],
+        now: OffsetDateTime,
+    ) -> Result<Vec<i64>, StoreError> {
+        let (originals, handlers): (Vec<i64>, Vec<&str>) =
+            pairs.iter().map(|(id, handler)| (*id, handler.as_str())).unzip();
+        let ids = sqlx::query_scalar!(
+            r#"
+            INSERT INTO deliveries (event_id, source, handler, triggered_by, replay_of, lane,
+                                    lane_position, lane_blocks, state, created_at, due_at)
+            SELECT d.event_id, d.source, p.handler, 'replay', d.id, d.lane,
+                   CASE WHEN d.lane IS NOT NULL AND d.lane_blocks AND d.state = 'dead'
+                             AND d.resolution IS NULL
+                        THEN COALESCE(d.lane_position, d.id) END,
+                   d.lane_blocks, 'ready', $3, $3
+              FROM UNNEST($1::bigint[], $2::text[]) WITH ORDINALITY AS p (original, handler, place)
+              JOIN deliveries d ON d.id = p.original
+             ORDER BY p.place
+            RETURNING id
+            "#,
+            &originals,
+            &handlers as &[&str],
+            now,
+        )
+        .fetch_all(self.connection())
+        .await?;
+        self.tally_replays(&ids, now).await?;
+        Ok(ids)
+    }
+
+    /// Marks dead deliveries as resolved, and takes them from the open ones of their groups. Those
+    /// that are done stay as they are. Their rows must be locked: [`Tx::lock_deliveries`].
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn resolve(
+        &mut self,
+        ids: &[i64],
+        resolution: Resolution,
+        now: OffsetDateTime,
+    ) -> Result<u64, StoreError> {
+        // The groups in one order, the same as where they are made.
+        let done = sqlx::query_scalar!(
+            r#"
+            WITH before AS MATERIALIZED (
+                SELECT id, group_id, resolution IS NULL AS was_open FROM deliveries
+                 WHERE id = ANY($1) AND state = 'dead'
+            ), resolved AS (
+                UPDATE deliveries SET resolution = $2, resolved_at = $3
+                 WHERE id IN (SELECT id FROM before)
+                RETURNING 1
+            ), fewer AS MATERIALIZED (
+                SELECT group_id, count(*) AS by FROM before
+                 WHERE was_open AND group_id IS NOT NULL GROUP BY group_id
+            ), locked AS MATERIALIZED (
+                SELECT g.id FROM dead_letter_groups g
+                 WHERE g.id IN (SELECT group_id FROM fewer)
+                 ORDER BY g.fingerprint FOR UPDATE
+            ), counted AS (
+                UPDATE dead_letter_groups g SET open = g.open - fewer.by
+                  FROM fewer JOIN locked ON locked.id = fewer.group_id
+                 WHERE g.id = fewer.group_id
+            )
+            SELECT count(*) AS "done!" FROM resolved
+            "#,
+            ids,
+            resolution.as_str(),
+            now,
+        )
+        .fetch_one(self.connection())
+        .await?;
+        Ok(done.unsigned_abs())
+    }
+}
