@@ -34,6 +34,11 @@ deny:
 machete:
     @if command -v cargo-machete > /dev/null; then cargo machete; else echo "cargo-machete is not installed: skipped"; fi
 
+# Play what no client would think of against the operator's API
+schemathesis:
+    cargo build --release
+    .ci/schemathesis target/release/sealpost
+
 # The load benchmark
 bench:
     cargo bench --bench load

@@ -31,49 +31,40 @@ COMMENT ON COLUMN api_keys.revoked_at   IS 'Since when it is refused.';
 COMMENT ON COLUMN api_keys.revoked_by   IS 'Who revoked it.';
 
 CREATE TABLE people (
-    id              bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    name            text        NOT NULL,
-    scopes          text[]      NOT NULL,
-    tenant          text,
-    password        text,
-    totp_key_id     text,
-    totp_nonce      bytea       CHECK (octet_length(totp_nonce) = 12),
-    totp_ciphertext bytea,
-    totp_since      timestamptz,
-    totp_step       bigint      NOT NULL DEFAULT 0,
-    oidc_issuer     text,
-    oidc_subject    text,
-    created_at      timestamptz NOT NULL,
-    created_by      text        NOT NULL,
-    signed_in_at    timestamptz,
-    disabled_at     timestamptz,
-    CONSTRAINT a_sealed_secret_is_whole CHECK (
-        num_nulls(totp_key_id, totp_nonce, totp_ciphertext) IN (0, 3)),
-    CONSTRAINT codes_need_a_secret CHECK (totp_since IS NULL OR totp_ciphertext IS NOT NULL),
+    id           bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name         text        NOT NULL,
+    scopes       text[]      NOT NULL,
+    tenant       text,
+    password     text,
+    totp_since   timestamptz,
+    totp_step    bigint      NOT NULL DEFAULT 0,
+    oidc_issuer  text,
+    oidc_subject text,
+    created_at   timestamptz NOT NULL,
+    created_by   text        NOT NULL,
+    signed_in_at timestamptz,
+    disabled_at  timestamptz,
     CONSTRAINT a_subject_has_an_issuer CHECK ((oidc_issuer IS NULL) = (oidc_subject IS NULL)),
     CONSTRAINT who_comes_from_elsewhere_has_no_password CHECK (
-        oidc_issuer IS NULL OR (password IS NULL AND totp_ciphertext IS NULL))
+        oidc_issuer IS NULL OR (password IS NULL AND totp_since IS NULL))
 );
 CREATE UNIQUE INDEX people_by_name ON people (lower(name));
 CREATE UNIQUE INDEX people_by_subject ON people (oidc_issuer, oidc_subject);
 
-COMMENT ON TABLE  people                 IS 'Who signs in at the operator listener.';
-COMMENT ON COLUMN people.id              IS 'Identity.';
-COMMENT ON COLUMN people.name            IS 'Their name, in the audit log too. Two that differ only in case are the same.';
-COMMENT ON COLUMN people.scopes          IS 'What they may do. Of those who come by OpenID Connect, as it was at their last sign-in.';
-COMMENT ON COLUMN people.tenant          IS 'The only tenant whose things they see; null for all.';
-COMMENT ON COLUMN people.password        IS 'Their password as Argon2id has made it; null until they have chosen one.';
-COMMENT ON COLUMN people.totp_key_id     IS 'The master key that seals the secret of their codes.';
-COMMENT ON COLUMN people.totp_nonce      IS 'The nonce of the sealing.';
-COMMENT ON COLUMN people.totp_ciphertext IS 'The sealed secret of their codes, with its tag.';
-COMMENT ON COLUMN people.totp_since      IS 'Since when a code is asked for; null until they have shown one.';
-COMMENT ON COLUMN people.totp_step       IS 'The time step of the last code that was accepted: none is accepted twice.';
-COMMENT ON COLUMN people.oidc_issuer     IS 'The OpenID Connect issuer that vouches for them; null for people with a password.';
-COMMENT ON COLUMN people.oidc_subject    IS 'Who they are at that issuer.';
-COMMENT ON COLUMN people.created_at      IS 'When they were added.';
-COMMENT ON COLUMN people.created_by      IS 'Who added them.';
-COMMENT ON COLUMN people.signed_in_at    IS 'When they signed in last.';
-COMMENT ON COLUMN people.disabled_at     IS 'Since when they cannot sign in.';
+COMMENT ON TABLE  people              IS 'Who signs in at the operator listener.';
+COMMENT ON COLUMN people.id           IS 'Identity.';
+COMMENT ON COLUMN people.name         IS 'Their name, in the audit log too. Two that differ only in case are the same.';
+COMMENT ON COLUMN people.scopes       IS 'What they may do. Of those who come by OpenID Connect, as it was at their last sign-in.';
+COMMENT ON COLUMN people.tenant       IS 'The only tenant whose things they see; null for all.';
+COMMENT ON COLUMN people.password     IS 'Their password as Argon2id has made it; null until they have chosen one.';
+COMMENT ON COLUMN people.totp_since   IS 'Since when a code is asked for; null until they have shown one. The secret of the codes is among the credentials.';
+COMMENT ON COLUMN people.totp_step    IS 'The time step of the last code that was accepted: none is accepted twice.';
+COMMENT ON COLUMN people.oidc_issuer  IS 'The OpenID Connect issuer that vouches for them; null for people with a password.';
+COMMENT ON COLUMN people.oidc_subject IS 'Who they are at that issuer.';
+COMMENT ON COLUMN people.created_at   IS 'When they were added.';
+COMMENT ON COLUMN people.created_by   IS 'Who added them.';
+COMMENT ON COLUMN people.signed_in_at IS 'When they signed in last.';
+COMMENT ON COLUMN people.disabled_at  IS 'Since when they cannot sign in.';
 
 CREATE TABLE setup_links (
     digest     bytea       PRIMARY KEY CHECK (octet_length(digest) = 32),
@@ -162,7 +153,7 @@ COMMENT ON COLUMN audit_log.count     IS 'How many rows it touched.';
 COMMENT ON COLUMN audit_log.before    IS 'SHA-256 of what was there before, where something was changed.';
 COMMENT ON COLUMN audit_log.after     IS 'SHA-256 of what is there after it.';
 COMMENT ON COLUMN audit_log.prev_hash IS 'The hash of the row before; 32 zero bytes in the first one.';
-COMMENT ON COLUMN audit_log.hash      IS 'SHA-256 over all other columns; docs/adr says how.';
+COMMENT ON COLUMN audit_log.hash      IS 'SHA-256 over all other columns; docs/adr/0023-the-audit-log-is-a-chain.md says how.';
 
 -- The role that owns the table could give itself the rights back; the trigger holds for it, and for
 -- a superuser, until somebody drops it.

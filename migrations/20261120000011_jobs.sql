@@ -1,6 +1,6 @@
 -- What operators do about many at once: groups of dead letters, jobs, edited events, holds.
 
--- Dead letters of one kind. Made in the background (ADR 22): where a delivery becomes dead nothing
+-- Dead letters of one kind. Made in the background (ADR 26): where a delivery becomes dead nothing
 -- of this is written.
 CREATE TABLE dead_letter_groups (
     id           bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

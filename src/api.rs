@@ -8,6 +8,7 @@
 use async_trait::async_trait;
 use serde_json::Value;
 use time::OffsetDateTime;
+use utoipa::openapi::{RefOr, Schema};
 
 use crate::gate::Secret;
 use crate::store::{Store, StoreError};
@@ -23,6 +24,25 @@ pub trait Api: Send + Sync + 'static {
     /// # Errors
     /// A [`Fault`]; nothing was made then.
     async fn create(&self, call: Call<'_>) -> Result<Reply, Fault>;
+}
+
+/// What an [`Api`] says about itself, whatever its source.
+#[derive(Clone)]
+pub struct Described {
+    /// As [`Api::resource`].
+    pub resource: &'static str,
+    /// What to call the operation, such as `startRun`.
+    pub operation: &'static str,
+    /// What it does, in a line.
+    pub summary: &'static str,
+    /// What it does, in full.
+    pub description: &'static str,
+    /// The name of the body's schema.
+    pub request: &'static str,
+    /// The name of the answer's schema.
+    pub reply: &'static str,
+    /// Every schema, by name.
+    pub schemas: Vec<(String, RefOr<Schema>)>,
 }
 
 /// One call.

@@ -1,41 +1,41 @@
 //! From a configuration to a gateway that runs, and stops in order.
 
-mod background;
 mod counting;
+mod desk;
 mod error;
 mod landscape;
 mod readmit;
 mod runtime;
 mod watching;
 mod wiring;
+mod work;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info, warn};
 
 use crate::alerts::{Alerter, Discord};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, Draw, Handler, Housekeeping, TransferAges, Wakeup};
-use crate::http::{self, Apis, Console, Door, Ingest, Operator, RequestIds};
+use crate::http::{self, Apis, Console, Door, Ingest, Limits, Operator, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::lifecycle::Shutdown;
 use crate::objects::Objects;
 use crate::operator::{
-    Access, AlertBook, DeadLetters, Destinations, Feed, FeedSettings, Groups, HeldRequests, Holds,
-    Insight, Jobs,
+    Access, DeadLetters, Feed, FeedSettings, Groups, HeldRequests, Holds, Insight, Jobs,
 };
 use crate::providers::Services;
 use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
 
 pub use counting::Counting;
+pub use desk::{configured_destinations, document};
 pub use error::BuildError;
 pub use landscape::landscape;
 use runtime::HandlerRuntime;
@@ -85,6 +85,7 @@ pub struct App {
     store: Store,
     objects: Objects,
     peers: Arc<Peers>,
+    limits: Arc<Limits>,
     door: Arc<Door>,
     access: Arc<Access>,
     /// Ends what watches the stream.
@@ -140,8 +141,9 @@ impl App {
             tallies: store.tallies().clone(),
             holding: wiring::holding(config, &store, &tasks),
         };
-        let access = Arc::new(Access::new(store.clone(), Arc::clone(&parts.clock)));
-        let door = Arc::new(Door::new(Arc::clone(&access)));
+        let access =
+            Arc::new(Access::new(store.clone(), Arc::clone(&parts.clock), config.vault.clone()));
+        let door = Arc::new(Door::new(Arc::clone(&access), file.operator.failures_per_minute));
         let unwatch = CancellationToken::new();
         let feed = Feed::new(
             store.clone(),
@@ -156,12 +158,12 @@ impl App {
         let dead_letters =
             DeadLetters::new(store.clone(), Arc::clone(&parts.clock), wiring.routing.clone());
         let holds = Holds::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
-        let names = config.destinations.iter().map(|one| one.entry.name.clone()).collect();
+        let desk = desk::Desk { config, store: &store, clock: &parts.clock };
         let console = Console {
             clock: Arc::clone(&parts.clock),
             dead_letters: dead_letters.clone(),
-            destinations: Destinations::new(store.clone(), Arc::clone(&parts.clock), names),
-            alerts: AlertBook::new(store.clone()),
+            destinations: desk.destinations(),
+            alerts: desk.alerts(),
         };
         let operator_state = Operator {
             console,
@@ -169,7 +171,14 @@ impl App {
             stopping: Arc::clone(&stopping),
             metrics: metrics.clone(),
             apis: Arc::new(apis),
+            limits: desk.limits(),
+            document: document().into(),
+            requests: desk.requests(),
+            dead_letters: dead_letters.clone(),
+            destinations: desk.destinations(),
+            alerts: desk.alerts(),
         };
+        let limits = Arc::clone(&operator_state.limits);
         let workers = file.ingest.workers.unwrap_or_else(|| {
             std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
         });
@@ -230,6 +239,7 @@ impl App {
             store,
             objects: services.objects,
             peers,
+            limits,
             door,
             access,
             unwatch,
@@ -308,54 +318,6 @@ impl App {
     /// What tells people, for who wants to step it.
     pub fn alerter(&self) -> &Alerter {
         &self.alerter
-    }
-
-    /// Answers requests until `shutdown`, without working on deliveries by itself.
-    pub async fn serve(self, shutdown: Shutdown) -> bool {
-        let soft = shutdown.soft().clone();
-        let (ingest, operator) = (self.ingest.handle(), self.operator.handle());
-        let servers = TaskTracker::new();
-        let mut ended_early = false;
-        let (early, mut ended) = tokio::sync::mpsc::channel(2);
-        for (name, server) in [("ingest", self.ingest), ("operator", self.operator)] {
-            let early = early.clone();
-            servers.spawn(async move {
-                let result = server.await;
-                drop(early.send((name, result)).await);
-            });
-        }
-        tokio::select! {
-            () = soft.cancelled() => {}
-            Some((name, result)) = ended.recv() => {
-                error!(listener = name, result = ?result, "a listener ended by itself");
-                ended_early = true;
-                soft.cancel();
-            }
-        }
-        self.stopping.store(true, Ordering::Relaxed);
-        self.unwatch.cancel();
-        servers.close();
-        self.tasks.close();
-        let draining = async {
-            // The operator listener answers until the end, so that readiness can be seen.
-            ingest.stop(true).await;
-            self.tasks.wait().await;
-            self.counting.step().await;
-            operator.stop(true).await;
-            servers.wait().await;
-        };
-        let drained = shutdown.hard().run_until_cancelled(draining).await.is_some();
-        if drained {
-            info!("everything that was held is finished");
-        } else {
-            warn!("dropped what was left; leases run out and others take over");
-            ingest.stop(false).await;
-            operator.stop(false).await;
-        }
-        drop(self.handlers);
-        drop(tokio::time::timeout(Duration::from_secs(2), self.store.close()).await);
-        shutdown.hard().cancel();
-        drained && !ended_early
     }
 }
 

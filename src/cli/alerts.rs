@@ -7,7 +7,7 @@ use super::{Exit, UsageError, block_on, database};
 use crate::app;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::store::KeptAlert;
+use crate::store::{AlertFilter, KeptAlert};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -51,7 +51,8 @@ impl List {
         let alerts = block_on(async {
             database.target.check_migrated().await?;
             let store = app::open_store(config, database.target.clone());
-            let alerts = store.alerts(self.all, self.limit).await;
+            let filter = AlertFilter { all: self.all, limit: self.limit, ..AlertFilter::default() };
+            let alerts = store.alerts(&filter).await;
             store.close().await;
             Ok(alerts?)
         })?;
@@ -95,8 +96,8 @@ fn table(alerts: &[KeptAlert]) -> String {
                 alert.count.to_string(),
                 output::time(alert.last_at),
                 output::age(now - alert.last_at),
-                state(alert).to_owned(),
-                told(alert).to_owned(),
+                alert.state().to_owned(),
+                alert.told().to_owned(),
                 alert.text.chars().take(120).collect(),
             ]
         })
@@ -114,26 +115,10 @@ fn document(alert: &KeptAlert) -> Value {
         "count": alert.count,
         "first_at": output::rfc3339(alert.first_at),
         "last_at": output::rfc3339(alert.last_at),
-        "state": state(alert),
+        "state": alert.state(),
         "over_at": alert.over_at.map(output::rfc3339),
-        "told": told(alert),
+        "told": alert.told(),
         "sent_at": alert.sent_at.map(output::rfc3339),
         "text": alert.text,
     })
-}
-
-fn state(alert: &KeptAlert) -> &'static str {
-    match (alert.recovery, alert.over_at) {
-        (true, _) => "recovery",
-        (false, Some(_)) => "over",
-        (false, None) => "open",
-    }
-}
-
-fn told(alert: &KeptAlert) -> &'static str {
-    match (alert.pending, alert.sent_at) {
-        (true, _) => "pending",
-        (false, Some(_)) => "told",
-        (false, None) => "not told",
-    }
 }

@@ -81,7 +81,7 @@ pub(super) fn run(path: &Path, command: &Command) -> anyhow::Result<Exit> {
     block_on(async {
         database.target.check_migrated().await?;
         let store = app::open_store(&config, database.target.clone());
-        let access = Access::new(store.clone(), Arc::new(SystemClock));
+        let access = Access::new(store.clone(), Arc::new(SystemClock), config.vault.clone());
         let exit = match command {
             Command::Create(create) => create.run(&access, &caller).await,
             Command::List(list) => list.run(&access, &caller).await,

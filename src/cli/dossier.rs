@@ -111,7 +111,7 @@ fn embedded(bytes: &Bytes) -> Value {
 
 fn body(preview: &EventPreview) -> Value {
     let shown = &preview.event.body;
-    let (encoding, content) = match as_text(preview) {
+    let (encoding, content) = match preview.as_text() {
         Some(text) => ("text", text.to_owned()),
         None => ("hex", hex::encode(shown)),
     };
@@ -121,19 +121,6 @@ fn body(preview: &EventPreview) -> Value {
         "encoding": encoding,
         "content": content,
     })
-}
-
-/// The preview as text, if it is one; a character that the cut has halved is left out.
-fn as_text(preview: &EventPreview) -> Option<&str> {
-    let shown = &preview.event.body;
-    let is_cut = (shown.len() as u64) < preview.body_size;
-    match std::str::from_utf8(shown) {
-        Ok(text) => Some(text),
-        Err(error) if is_cut && error.error_len().is_none() => {
-            std::str::from_utf8(shown.get(..error.valid_up_to())?).ok()
-        }
-        Err(_) => None,
-    }
 }
 
 /// Everything, for people.
@@ -262,7 +249,7 @@ impl Page {
         let shown = &preview.event.body;
         let part = if (shown.len() as u64) < preview.body_size { ", the beginning" } else { "" };
         self.heading(&format!("Body, {} bytes{part}", preview.body_size));
-        if let Some(text) = as_text(preview) {
+        if let Some(text) = preview.as_text() {
             self.0.push_str(&lines(text));
             if !text.ends_with('\n') {
                 self.0.push('\n');
@@ -320,10 +307,10 @@ mod tests {
     #[test]
     fn a_character_that_the_cut_has_halved_does_not_make_text_binary() {
         let body = "né".as_bytes();
-        assert_eq!(as_text(&preview(&body[..2], 3)), Some("n"));
-        assert_eq!(as_text(&preview(body, 3)), Some("né"));
-        assert_eq!(as_text(&preview(&body[..2], 2)), None, "whole, and not text");
-        assert_eq!(as_text(&preview(b"\xffn", 3)), None, "not halved: not text");
+        assert_eq!(preview(&body[..2], 3).as_text(), Some("n"));
+        assert_eq!(preview(body, 3).as_text(), Some("né"));
+        assert_eq!(preview(&body[..2], 2).as_text(), None, "whole, and not text");
+        assert_eq!(preview(b"\xffn", 3).as_text(), None, "not halved: not text");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The file's shape: every section and key, with its default.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::destinations::DestinationEntry;
 use super::outbound::Outbound;
-use super::source::{SecretRef, SourceEntry};
+use super::source::{LimitEntry, SecretRef, SourceEntry};
 use crate::alerts::Severity;
 use crate::telemetry::LogFormat;
 
@@ -86,6 +87,12 @@ pub struct Operator {
     /// The longest silence of the stream.
     #[serde(with = "humantime_serde")]
     pub heartbeat: Duration,
+    /// How many requests a caller may send that change nothing.
+    pub reads: LimitEntry,
+    /// How many requests a caller may send that change something.
+    pub changes: LimitEntry,
+    /// How often in a minute one address may come without a good key.
+    pub failures_per_minute: NonZeroU32,
 }
 
 impl Default for Operator {
@@ -95,6 +102,9 @@ impl Default for Operator {
             allow_remote: false,
             stream_clients: 32,
             heartbeat: Duration::from_secs(15),
+            reads: LimitEntry::of(50, 200),
+            changes: LimitEntry::of(5, 20),
+            failures_per_minute: NonZeroU32::MIN.saturating_add(19),
         }
     }
 }

@@ -77,10 +77,17 @@ pub struct LimitEntry {
     pub burst: NonZeroU32,
 }
 
+impl LimitEntry {
+    /// One of as many; at least one of each.
+    pub(super) fn of(per_second: u32, burst: u32) -> Self {
+        let count = |count: u32| NonZeroU32::MIN.saturating_add(count.saturating_sub(1));
+        Self { per_second: count(per_second), burst: count(burst) }
+    }
+}
+
 impl Default for LimitEntry {
     fn default() -> Self {
-        let per_second = NonZeroU32::MIN.saturating_add(99);
-        Self { per_second, burst: NonZeroU32::MIN.saturating_add(999) }
+        Self::of(100, 1_000)
     }
 }
 

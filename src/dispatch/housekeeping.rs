@@ -73,6 +73,7 @@ impl Housekeeping {
         let transfers = self.store.forget_transfers(now).await?;
         self.store.forget_tallies(now).await?;
         let held = self.store.forget_held(now).await?;
+        self.store.forget_requests(now).await?;
         let mut given_up = 0;
         for registry in &self.registries {
             let mut tx = self.store.begin().await?;

@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
-use serde_json::json;
+use bytes::Bytes;
+use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
 
-use super::api::Apis;
+use super::api::{Apis, At, Limits, Routes};
 use super::caller::By;
 use super::console::Console;
 use super::denial::Denial;
-use crate::operator::Scope;
+use crate::operator::{Alerts, DeadLetters, Destinations, Requests, Scope};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
@@ -28,30 +30,79 @@ pub struct Operator {
     pub apis: Arc<Apis>,
     /// What people see and do.
     pub console: Console,
+    /// How often callers may ask.
+    pub limits: Arc<Limits>,
+    /// The API's description.
+    pub document: Bytes,
+    /// The requests that name themselves.
+    pub requests: Requests,
+    /// The dead letters.
+    pub dead_letters: DeadLetters,
+    /// The destinations.
+    pub destinations: Destinations,
+    /// What people are told.
+    pub alerts: Alerts,
 }
 
-/// The process is there.
-pub(super) async fn healthz() -> HttpResponse {
-    HttpResponse::Ok().json(json!({ "status": "ok" }))
+#[derive(OpenApi)]
+#[openapi(paths(healthz, readyz, metrics))]
+struct Document;
+
+/// Mounts health, readiness and metrics.
+pub(super) fn mount(routes: &mut Routes) {
+    routes.document::<Document>();
+    routes.add(At::new("/healthz").get(healthz));
+    routes.add(At::new("/readyz").get(readyz));
+    routes.add(At::new("/metrics").get(metrics));
 }
 
-/// It can take requests: the database answers, and it is not stopping.
-pub(super) async fn readyz(operator: web::Data<Operator>) -> HttpResponse {
+/// Whether the process is there, or can take requests.
+#[derive(Serialize, ToSchema)]
+struct Health {
+    status: &'static str,
+    /// Why it is not ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+/// Say that the process is there
+#[utoipa::path(
+    get, path = "/healthz", operation_id = "showHealth", tag = "gateway",
+    responses((status = 200, description = "It is there", body = Health)),
+)]
+async fn healthz() -> HttpResponse {
+    HttpResponse::Ok().json(Health { status: "ok", reason: None })
+}
+
+/// Say whether the gateway can take requests
+///
+/// It can while the database answers and it is not stopping.
+#[utoipa::path(
+    get, path = "/readyz", operation_id = "showReadiness", tag = "gateway",
+    responses((status = 200, description = "It can", body = Health),
+              (status = 503, description = "It cannot", body = Health)),
+)]
+async fn readyz(operator: web::Data<Operator>) -> HttpResponse {
     if operator.stopping.load(Ordering::Relaxed) {
         return not_ready("stopping");
     }
     match operator.store.ping().await {
-        Ok(_) => HttpResponse::Ok().json(json!({ "status": "ready" })),
+        Ok(_) => HttpResponse::Ok().json(Health { status: "ready", reason: None }),
         Err(_) => not_ready("the database does not answer"),
     }
 }
 
-/// Every metric, as Prometheus reads it. They are of all tenants together: whoever sees one only
-/// does not get them.
-pub(super) async fn metrics(
-    operator: web::Data<Operator>,
-    By(caller): By,
-) -> Result<HttpResponse, Denial> {
+/// Give every metric
+///
+/// As Prometheus reads them. They are of all tenants together: a key of one tenant does not get
+/// them.
+#[utoipa::path(
+    get, path = "/metrics", operation_id = "showMetrics", tag = "gateway",
+    security(("bearer" = ["events:read"])),
+    responses((status = 200, description = "The metrics", body = String,
+               content_type = "text/plain")),
+)]
+async fn metrics(By(caller): By, operator: web::Data<Operator>) -> Result<HttpResponse, Denial> {
     caller.needs(Scope::EventsRead)?;
     if caller.tenant().is_some() {
         return Err(Denial::AllTenants);
@@ -61,8 +112,8 @@ pub(super) async fn metrics(
         .body(operator.metrics.render()))
 }
 
-fn not_ready(why: &str) -> HttpResponse {
+fn not_ready(why: &'static str) -> HttpResponse {
     HttpResponse::ServiceUnavailable()
         .insert_header((header::RETRY_AFTER, 5))
-        .json(json!({ "status": "not ready", "reason": why }))
+        .json(Health { status: "not ready", reason: Some(why) })
 }

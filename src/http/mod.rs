@@ -10,11 +10,13 @@ mod console;
 mod denial;
 mod health;
 mod hold;
+mod origin;
 mod peer;
 mod problem;
 mod receive;
 mod report;
 mod routes;
+mod session;
 mod stream;
 
 use std::net::TcpListener;
@@ -26,7 +28,7 @@ use actix_web::{App, HttpServer, web};
 
 pub use access::Door;
 pub use actix_web::dev::Server;
-pub use api::Apis;
+pub use api::{Apis, Limits, Quota, document};
 pub use application::{Inbox, application};
 pub use console::Console;
 pub use health::Operator;
@@ -89,12 +91,8 @@ pub fn operator(
             .app_data(door.clone())
             .wrap(from_fn(access::guard))
             .wrap(from_fn(console::protect))
-            .route("/healthz", web::get().to(health::healthz))
-            .route("/readyz", web::get().to(health::readyz))
-            .route("/metrics", web::get().to(health::metrics))
-            .route(stream::PATH, web::get().to(stream::stream))
-            .route(api::PATH, web::route().to(api::call))
             .configure(console::routes)
+            .configure(api::mount)
     })
     .workers(1)
     .client_request_timeout(HEAD_DEADLINE)

@@ -1,4 +1,5 @@
-//! The one table from what went wrong to what the sender is told. Below it nobody knows a status.
+//! The ingest listener's one table from what went wrong to what the sender is told. Below it nobody
+//! knows a status.
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder};
@@ -18,8 +19,6 @@ pub(super) enum Problem {
     MethodNotAllowed,
     /// Whatever about authentication: always the same bytes.
     Unauthorized,
-    /// Whoever it is may not do this.
-    Forbidden,
     /// The body is larger than the source takes.
     TooLarge {
         /// The limit in bytes.
@@ -47,28 +46,8 @@ pub(super) enum Problem {
     KeyReused,
     /// A request with this idempotency key is being recorded.
     InProgress,
-    /// The body of a call is not what it takes.
-    Invalid,
-    /// What a call asks for is in the way of something that is there.
-    Conflict,
-    /// The budget is spent.
-    BudgetSpent {
-        /// After how many seconds there is a new one.
-        after: u64,
-    },
     /// A bug, or a value that the database refuses.
     Internal,
-}
-
-/// What is said about one call beyond its problem: nothing about requests from senders.
-#[derive(Debug, Default)]
-pub(super) struct Particulars {
-    /// What exactly is wrong.
-    pub(super) detail: Option<String>,
-    /// The budget.
-    pub(super) limit: Option<u32>,
-    /// When there is a new one.
-    pub(super) resets_at: Option<String>,
 }
 
 /// An `application/problem+json` body.
@@ -78,13 +57,7 @@ struct Body<'a> {
     title: &'a str,
     status: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     limit_bytes: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    resets_at: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
 }
@@ -102,7 +75,6 @@ impl Problem {
                 StatusCode::UNAUTHORIZED,
                 "The request is not signed by a known sender, or not fresh",
             ),
-            Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "This key may not do this"),
             Self::TooLarge { .. } => {
                 ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large")
             }
@@ -140,17 +112,6 @@ impl Problem {
                 StatusCode::CONFLICT,
                 "A request with this Idempotency-Key is being recorded",
             ),
-            Self::Invalid => {
-                ("invalid", StatusCode::BAD_REQUEST, "The body is not what this call takes")
-            }
-            Self::Conflict => {
-                ("conflict", StatusCode::CONFLICT, "What is asked for is taken by something else")
-            }
-            Self::BudgetSpent { .. } => (
-                "budget-spent",
-                StatusCode::TOO_MANY_REQUESTS,
-                "The budget of the day is spent; a day ends at midnight UTC",
-            ),
             Self::Internal => (
                 "internal",
                 StatusCode::INTERNAL_SERVER_ERROR,
@@ -166,11 +127,6 @@ impl Problem {
 
     /// The answer. `request_id` is left out where answers must not differ by a byte.
     pub(super) fn respond(self, request_id: &str) -> HttpResponse {
-        self.respond_saying(request_id, &Particulars::default())
-    }
-
-    /// The answer, with what is said about this one.
-    pub(super) fn respond_saying(self, request_id: &str, about: &Particulars) -> HttpResponse {
         let (id, status, title) = self.row();
         let named = (self != Self::Unauthorized).then_some(request_id);
         let limit_bytes = match self {
@@ -181,15 +137,12 @@ impl Problem {
             r#type: format!("urn:sealpost:problem:{id}"),
             title,
             status: status.as_u16(),
-            detail: about.detail.as_deref(),
             limit_bytes,
-            limit: about.limit,
-            resets_at: about.resets_at.as_deref(),
             request_id: named,
         };
         let mut response = HttpResponseBuilder::new(status);
         match self {
-            Self::TooMany { after } | Self::Unavailable { after } | Self::BudgetSpent { after } => {
+            Self::TooMany { after } | Self::Unavailable { after } => {
                 response.insert_header((header::RETRY_AFTER, after));
             }
             Self::MethodNotAllowed => {
@@ -223,12 +176,6 @@ impl Problem {
     /// The database, or we, cannot take it now.
     pub(super) const fn unavailable() -> Self {
         Self::Unavailable { after: RETRY_AFTER }
-    }
-}
-
-impl From<Problem> for (Problem, Particulars) {
-    fn from(problem: Problem) -> Self {
-        (problem, Particulars::default())
     }
 }
 
@@ -267,9 +214,6 @@ mod tests {
             Problem::unavailable(),
             Problem::KeyReused,
             Problem::InProgress,
-            Problem::Invalid,
-            Problem::Conflict,
-            Problem::BudgetSpent { after: 3600 },
             Problem::Internal,
         ]
     }

@@ -12,31 +12,45 @@ use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use utoipa::{OpenApi, ToSchema};
 
-use super::access::{Door, key_of};
+use super::access::{Door, Shown};
+use super::api::{At, Query, Routes};
 use super::caller::By;
 use super::denial::Denial;
-use crate::operator::{Access, Caller, Feed, Scope, ShownKey, Subscription, Told};
+use crate::operator::{Access, Caller, Feed, Scope, Subscription, Told};
 use crate::store::{Change, Position, What};
 
-/// The path.
-pub(super) const PATH: &str = "/api/v1/stream";
 /// Pieces of text that wait for a client to take them.
 const WAITING: usize = 2;
 /// For how many heartbeats a client may take nothing at all.
 const PATIENCE: u32 = 2;
 /// How soon a client should come again, in milliseconds.
 const RETRY: u32 = 1_000;
-/// The longest query.
-const MAX_QUERY: usize = 2 * 1024;
+
+#[derive(OpenApi)]
+#[openapi(paths(stream), components(schemas(Line<'_>)))]
+struct Document;
+
+/// Mounts the stream.
+pub(super) fn mount(routes: &mut Routes) {
+    routes.document::<Document>();
+    routes.add(At::new("/api/v1/stream").get(stream));
+}
 
 /// What a client asks for. Lists are separated by commas.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields, default)]
-struct Query {
+#[into_params(parameter_in = Query)]
+struct Asked {
+    /// Where to begin: an `id` of the stream, or `start` for everything that is kept; by default
+    /// only what happens from now on. `Last-Event-ID` counts more.
     after: Option<String>,
+    /// Only of these sources.
     source: Option<String>,
+    /// Only of these event types; `*` at the end stands for anything.
     r#type: Option<String>,
+    /// Only these changes.
     change: Option<String>,
 }
 
@@ -50,7 +64,8 @@ struct Filter {
 }
 
 /// A change, as clients read it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Change)]
 struct Line<'a> {
     change: &'static str,
     #[serde(with = "time::serde::rfc3339")]
@@ -76,29 +91,40 @@ struct Line<'a> {
     actor: Option<&'a str>,
 }
 
-/// Begins a stream.
-pub(super) async fn stream(
+/// Watch what happens
+///
+/// Arrivals, attempts and what operators did, as server-sent events, as they commit. The `data` of
+/// each is a `Change`. Whoever goes on after an id has missed nothing.
+#[utoipa::path(
+    get, path = "/api/v1/stream", operation_id = "watchChanges", tag = "events",
+    params(Asked, ("Last-Event-ID" = Option<String>, Header,
+                   description = "Where to go on: the last id that was read.")),
+    security(("bearer" = ["events:read"])),
+    responses(
+        (status = 200, description = "Changes, without end", body = String,
+         content_type = "text/event-stream"),
+        (status = 410, description = "The position is not in the stream"),
+    ),
+)]
+async fn stream(
+    By(caller): By,
     request: HttpRequest,
+    Query(asked): Query<Asked>,
     feed: web::Data<Feed>,
     door: web::Data<Door>,
-    By(caller): By,
-) -> HttpResponse {
-    match begin(&request, &feed, &door, caller).await {
-        Ok(response) => response,
-        Err(denial) => denial.respond(),
-    }
+) -> Result<HttpResponse, Denial> {
+    begin(&request, &asked, (&feed, &door), caller).await
 }
 
 async fn begin(
     request: &HttpRequest,
-    feed: &Feed,
-    door: &Door,
+    asked: &Asked,
+    (feed, door): (&Feed, &Door),
     caller: Caller,
 ) -> Result<HttpResponse, Denial> {
     caller.needs(Scope::EventsRead)?;
-    let query = query(request)?;
-    let filter = Filter::read(&query)?;
-    let after = match asked(request, &query)? {
+    let filter = Filter::read(asked)?;
+    let after = match position(request, asked)? {
         Some(after) if !feed.knows(after).await.map_err(|_| Denial::Unavailable)? => {
             return Err(Denial::Gone);
         }
@@ -115,7 +141,7 @@ async fn begin(
         heartbeat: feed.settings().heartbeat,
         stop: feed.stop().clone(),
         access: Arc::clone(door.access()),
-        key: key_of(request).ok_or(Denial::NoKey)?,
+        shown: Shown::of(request).ok_or(Denial::NoKey)?,
         caller,
     };
     feed.spawn(client.serve(subscription));
@@ -128,24 +154,14 @@ async fn begin(
     });
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "text/event-stream"))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
         // For proxies that would keep it back.
         .insert_header(("x-accel-buffering", "no"))
         .streaming(Box::pin(body)))
 }
 
-fn query(request: &HttpRequest) -> Result<Query, Denial> {
-    let text = request.query_string();
-    let read = (text.len() <= MAX_QUERY).then(|| web::Query::<Query>::from_query(text).ok());
-    let query = read.flatten().ok_or(Denial::Malformed(
-        "The query may have: after, source, type and change, once each",
-    ))?;
-    Ok(query.into_inner())
-}
-
 /// Where the client wants to begin. What a browser remembers counts more than the address it was
 /// given first.
-fn asked(request: &HttpRequest, query: &Query) -> Result<Option<Position>, Denial> {
+fn position(request: &HttpRequest, query: &Asked) -> Result<Option<Position>, Denial> {
     let header = request.headers().get("last-event-id");
     let text = match header {
         Some(value) => Some(value.to_str().unwrap_or("?")).filter(|text| !text.is_empty()),
@@ -155,13 +171,15 @@ fn asked(request: &HttpRequest, query: &Query) -> Result<Option<Position>, Denia
         None => Ok(None),
         Some("start") => Ok(Some(Position::START)),
         Some(text) => text.parse().map(Some).map_err(|_| {
-            Denial::Malformed("Last-Event-ID, or after, must be an id of this stream, or `start`")
+            Denial::Malformed(
+                "Last-Event-ID, or after, must be an id of this stream, or `start`".into(),
+            )
         }),
     }
 }
 
 impl Filter {
-    fn read(query: &Query) -> Result<Self, Denial> {
+    fn read(query: &Asked) -> Result<Self, Denial> {
         let list = |text: &Option<String>| -> Vec<String> {
             let words = text.iter().flat_map(|text| text.split(','));
             words.map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect()
@@ -173,7 +191,8 @@ impl Filter {
             .collect::<Option<_>>()
             .ok_or(Denial::Malformed(
                 "change may be: arrived, quarantined, done, retry, held, lost, dead, replayed, \
-                 discarded",
+                 discarded"
+                    .into(),
             ))?;
         Ok(Self { sources: list(&query.source), types: list(&query.r#type), changes })
     }
@@ -199,7 +218,7 @@ struct Client {
     heartbeat: Duration,
     stop: CancellationToken,
     access: Arc<Access>,
-    key: ShownKey,
+    shown: Shown,
     caller: Caller,
 }
 
@@ -234,7 +253,7 @@ impl Client {
             if checked.elapsed() >= self.heartbeat {
                 checked = Instant::now();
                 // Whose rights have changed begins anew, with those they have now.
-                if self.access.caller_of(&self.key).await.as_ref() != Some(&self.caller) {
+                if self.shown.caller(&self.access).await.as_ref() != Some(&self.caller) {
                     return Some("the key is good no longer");
                 }
             }

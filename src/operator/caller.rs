@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::Mandate;
+use crate::store::AuditMore;
 
 /// One thing that a caller may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -165,6 +166,11 @@ impl Caller {
     /// [`Denied`].
     pub fn needs(&self, scope: Scope) -> Result<(), Denied> {
         if self.may(scope) { Ok(()) } else { Err(Denied(scope)) }
+    }
+
+    /// What the audit log says about them beyond their name.
+    pub fn audit_more(&self) -> AuditMore<'_> {
+        AuditMore { tenant: self.tenant(), ..AuditMore::default() }
     }
 
     /// Their mandate for something that they do for this reason.

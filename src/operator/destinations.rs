@@ -1,97 +1,97 @@
-//! The destinations: how each stands, and what an operator does about it.
-
-use std::sync::Arc;
+//! The destinations: how each stands, and holding one back or letting it go on.
+//!
+//! A destination that takes events of sources of one tenant only is that tenant's. Any other, and
+//! one that is not configured any more, is seen by those who see every tenant.
 
 use time::OffsetDateTime;
-use tracing::warn;
+use tracing::info;
 
 use super::{Caller, OperatorError, Scope};
 use crate::clock::SharedClock;
-use crate::store::{AuditEntry, DestinationState, Store, Switch, TO};
+use crate::store::{AuditEntry, AuditMore, DestinationState, Store, Switch, TO};
 
-/// The destinations, for those who hold them back or let them go on.
+/// A destination of the configuration.
+#[derive(Debug, Clone)]
+pub struct Configured {
+    /// Its name.
+    pub name: String,
+    /// The only tenant whose events it takes; `None` where there are several.
+    pub tenant: Option<String>,
+}
+
+/// The destinations, for those who do something about them.
 #[derive(Clone)]
 pub struct Destinations {
     store: Store,
     clock: SharedClock,
-    configured: Arc<[String]>,
+    configured: Vec<Configured>,
 }
 
-/// A destination, configured or only known to the database.
+/// A destination of the configuration, or one of which only the database knows.
 #[derive(Debug, Clone)]
 pub struct Destination {
     /// Its name.
     pub name: String,
-    /// Whether the configuration names it.
+    /// Whether it is configured.
     pub configured: bool,
-    /// As it stands in the database; `None` while nothing was ever handed to it.
+    /// What the database knows of it.
     pub state: Option<DestinationState>,
+    /// How it stands.
+    pub standing: Stands,
+    /// Since when.
+    pub since: Option<OffsetDateTime>,
 }
 
-impl Destination {
-    /// How it stands, in one word, and since when.
-    pub fn standing(&self, now: OffsetDateTime) -> (&'static str, Option<OffsetDateTime>) {
-        let Some(state) = &self.state else { return ("ok", None) };
-        if !self.configured {
-            return ("unconfigured", None);
-        }
-        if state.disabled_at.is_some() {
-            return ("disabled", state.disabled_at);
-        }
-        if state.paused_at.is_some() {
-            return ("paused", state.paused_at);
-        }
-        if state.opened_at.is_some() {
-            return ("failing", state.opened_at);
-        }
-        match state.not_before {
-            Some(until) if until > now => ("told to wait", state.last_failed_at),
-            _ => ("ok", None),
+/// How a destination stands, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stands {
+    /// It is sent to.
+    Ok,
+    /// It is not in the configuration.
+    Unconfigured,
+    /// Disabled by an operator, or by itself.
+    Disabled,
+    /// Paused by an operator.
+    Paused,
+    /// Its breaker is open.
+    Failing,
+    /// It asked us to wait.
+    ToldToWait,
+}
+
+impl Stands {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Unconfigured => "unconfigured",
+            Self::Disabled => "disabled",
+            Self::Paused => "paused",
+            Self::Failing => "failing",
+            Self::ToldToWait => "told to wait",
         }
     }
 }
 
 impl Destinations {
-    /// Those that the configuration names, and what `store` knows of them and of others.
-    pub fn new(store: Store, clock: SharedClock, configured: Vec<String>) -> Self {
-        Self { store, clock, configured: configured.into() }
+    /// Those that are configured, and those that `store` knows besides.
+    pub fn new(store: Store, clock: SharedClock, configured: Vec<Configured>) -> Self {
+        Self { store, clock, configured }
     }
 
-    /// All of them: the configured ones in their order, then the others by name. They belong to no
-    /// tenant: a caller of one sees none.
+    /// All that the caller sees: those of the configuration in its order, then the others.
     ///
     /// # Errors
-    /// [`OperatorError::Denied`], [`OperatorError::Store`].
+    /// [`OperatorError`].
     pub async fn list(&self, caller: &Caller) -> Result<Vec<Destination>, OperatorError> {
         caller.needs(Scope::EventsRead)?;
-        self.all(caller).await
+        self.seen_by(caller.tenant()).await
     }
 
-    async fn all(&self, caller: &Caller) -> Result<Vec<Destination>, OperatorError> {
-        if caller.tenant().is_some() {
-            return Ok(Vec::new());
-        }
-        let mut states = self.store.destinations().await?;
-        let mut listed = Vec::new();
-        for name in &*self.configured {
-            let place =
-                states.iter().position(|state| state.handler.strip_prefix(TO) == Some(name));
-            let state = place.map(|place| states.swap_remove(place));
-            listed.push(Destination { name: name.clone(), configured: true, state });
-        }
-        states.sort_unstable_by(|a, b| a.handler.cmp(&b.handler));
-        listed.extend(states.into_iter().map(|state| Destination {
-            name: state.handler.strip_prefix(TO).unwrap_or_default().to_owned(),
-            configured: false,
-            state: Some(state),
-        }));
-        Ok(listed)
-    }
-
-    /// Holds one back, or lets it go on; whether that changed anything.
+    /// Holds a destination back, or lets it go on; gives whether that changed anything.
     ///
     /// # Errors
-    /// [`OperatorError::Denied`], [`OperatorError::NotFound`], [`OperatorError::Store`].
+    /// [`OperatorError`].
     pub async fn switch(
         &self,
         caller: &Caller,
@@ -100,27 +100,123 @@ impl Destinations {
         reason: &str,
     ) -> Result<bool, OperatorError> {
         caller.needs(Scope::SourcesWrite)?;
-        let listed = self.all(caller).await?;
-        if !listed.iter().any(|listed| listed.name == name) {
-            return Err(OperatorError::NotFound(format!("destination `{name}`")));
-        }
-        let now = self.clock.now();
+        let destination = self.find(caller, name).await?;
         let mut tx = self.store.begin().await?;
-        let changed = tx.switch_destination(&format!("{TO}{name}"), switch, reason, now).await?;
-        tx.audit(&AuditEntry {
-            at: now,
-            actor: caller.actor(),
-            action: switch.as_str(),
-            target: &format!("destination {name}"),
-            reason,
-            count: u64::from(changed),
-        })
-        .await?;
+        let now = self.clock.now();
+        let handler = destination.handler();
+        let changed = tx.switch_destination(&handler, switch, reason, now).await?;
+        let target = format!("destination {name}");
+        let (actor, count) = (caller.actor(), u64::from(changed));
+        let action = switch.as_str();
+        let entry = AuditEntry { at: now, actor, action, target: &target, reason, count };
+        tx.audit_with(&entry, of(caller)).await?;
         tx.commit(()).await?;
-        // A gateway that does not hear of it looks at its next poll.
-        if let Err(error) = self.store.announce().await {
-            warn!(error = &error as &dyn std::error::Error, "cannot announce the change");
-        }
+        info!(actor = caller.actor(), action = switch.as_str(), destination = name, "switched");
+        // Gateways look at once, and not at their next poll.
+        self.store.announce().await?;
         Ok(changed)
+    }
+
+    /// Makes dead letters of what waits for a destination that is not configured any more; gives
+    /// how many.
+    ///
+    /// # Errors
+    /// [`OperatorError`]; [`OperatorError::Conflict`] where it is configured.
+    pub async fn forget(
+        &self,
+        caller: &Caller,
+        name: &str,
+        reason: &str,
+    ) -> Result<u64, OperatorError> {
+        caller.needs(Scope::SourcesWrite)?;
+        let destination = self.find(caller, name).await?;
+        if destination.configured {
+            let why = "it is configured: take it out of the configuration first";
+            return Err(OperatorError::Conflict(why.to_owned()));
+        }
+        let mut tx = self.store.begin().await?;
+        let now = self.clock.now();
+        let count = tx.forget_destination(&destination.handler(), now).await?;
+        let (actor, target) = (caller.actor(), format!("destination {name}"));
+        let action = "forget";
+        let entry = AuditEntry { at: now, actor, action, target: &target, reason, count };
+        tx.audit_with(&entry, of(caller)).await?;
+        tx.commit(()).await?;
+        self.store.announce().await?;
+        Ok(count)
+    }
+
+    /// All that a tenant sees.
+    async fn seen_by(&self, tenant: Option<&str>) -> Result<Vec<Destination>, OperatorError> {
+        let now = self.clock.now();
+        let mut states = self.store.destinations().await?;
+        let mut listed = Vec::new();
+        for Configured { name, tenant: own } in &self.configured {
+            let is_it = |state: &DestinationState| state.handler.strip_prefix(TO) == Some(name);
+            let place = states.iter().position(is_it);
+            let state = place.map(|place| states.swap_remove(place));
+            if tenant.is_none() || tenant == own.as_deref() {
+                listed.push(Destination::new(name.clone(), true, state, now));
+            }
+        }
+        if tenant.is_none() {
+            states.sort_unstable_by(|a, b| a.handler.cmp(&b.handler));
+            for state in states {
+                let name = state.handler.strip_prefix(TO).unwrap_or_default().to_owned();
+                listed.push(Destination::new(name, false, Some(state), now));
+            }
+        }
+        Ok(listed)
+    }
+
+    async fn find(&self, caller: &Caller, name: &str) -> Result<Destination, OperatorError> {
+        let mut seen = self.seen_by(caller.tenant()).await?.into_iter();
+        let found = seen.find(|found| found.name == name);
+        found.ok_or_else(|| OperatorError::NotFound(format!("destination `{name}`")))
+    }
+}
+
+impl Destination {
+    fn new(
+        name: String,
+        configured: bool,
+        state: Option<DestinationState>,
+        now: OffsetDateTime,
+    ) -> Self {
+        let (standing, since) = stands(configured, state.as_ref(), now);
+        Self { name, configured, state, standing, since }
+    }
+
+    fn handler(&self) -> String {
+        format!("{TO}{}", self.name)
+    }
+}
+
+/// What the audit log says of the caller besides their name.
+fn of(caller: &Caller) -> AuditMore<'_> {
+    AuditMore { tenant: caller.tenant(), ..AuditMore::default() }
+}
+
+fn stands(
+    configured: bool,
+    state: Option<&DestinationState>,
+    now: OffsetDateTime,
+) -> (Stands, Option<OffsetDateTime>) {
+    let Some(state) = state else { return (Stands::Ok, None) };
+    if !configured {
+        return (Stands::Unconfigured, None);
+    }
+    if state.disabled_at.is_some() {
+        return (Stands::Disabled, state.disabled_at);
+    }
+    if state.paused_at.is_some() {
+        return (Stands::Paused, state.paused_at);
+    }
+    if state.opened_at.is_some() {
+        return (Stands::Failing, state.opened_at);
+    }
+    match state.not_before {
+        Some(until) if until > now => (Stands::ToldToWait, state.last_failed_at),
+        _ => (Stands::Ok, None),
     }
 }

@@ -10,6 +10,8 @@
 //!   discarded.
 //! - A [`Selection`] says which: by id, or by what they have in common.
 //! - [`DeadLetters::list`] and [`DeadLetters::show`] look.
+//! - [`Destinations`] are held back and let go on; [`Alerts`] are looked at.
+//! - [`Requests`] name themselves, so that what is asked for twice is done once.
 //! - A [`Group`] is what looks alike: same source, handler, reason and message.
 //! - A *replay* makes a new delivery of the same event. It does not go through intake: freshness
 //!   was checked when the event arrived, and the duplicate check is about arrivals.
@@ -37,18 +39,22 @@ mod insight;
 mod jobs;
 mod lanes;
 mod recorded;
+mod requests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub use access::{Access, ApiKey, Expiry, MadeKey, NewApiKey, ShownKey};
-pub use alerts::AlertBook;
+pub use access::{
+    Access, ApiKey, BegunSession, CodeSecret, Credentials, Expiry, Invitation, MadeKey, NewApiKey,
+    NewPerson, Person, Session, SetupLink, ShownKey, ShownSession, SignInError,
+};
+pub use alerts::Alerts;
 pub use caller::{Caller, Denied, Scope, Scopes, UnknownScope};
 pub use capture::{Captured, Scrubbed, capture};
 pub use dead_letters::{
     Action, Batch, DeadLetters, Dossier, Filter, LetterPage, PREVIEW, Paging, Refused, Selection,
 };
-pub use destinations::{Destination, Destinations};
+pub use destinations::{Configured, Destination, Destinations, Stands};
 pub use edit::{Edited, MOST_EDITED, Rehearsal};
 pub use error::OperatorError;
 pub use explain::{Explained, Gates, explain};
@@ -69,6 +75,7 @@ pub use insight::{
 };
 pub use jobs::{BATCH, Job, JobDetail, JobState, Jobs, PLAN_LASTS, SAMPLE, Step, Wish, Worker};
 pub use recorded::RecordedRequest;
+pub use requests::{Act, Claimed, Request, Requests};
 
 /// Who acts, and why. Both are written to the audit log.
 #[derive(Debug, Clone)]

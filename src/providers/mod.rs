@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::Api;
+use crate::api::{Api, Described};
 use crate::dispatch::{Handler, Upkeep};
 use crate::gate::{Provider, Secret, TransferLimits, UnixSeconds};
 use crate::objects::{Objects, ObjectsError, Place};
@@ -47,6 +47,8 @@ pub struct Entry {
     pub max_body: usize,
     /// How old a signature may be, where the source does not say otherwise.
     pub max_age: Duration,
+    /// What it answers to applications, where it answers anything.
+    pub api: Option<fn() -> Described>,
     /// Makes it for one source.
     pub build: fn(&SourceSpec) -> Result<Built, OptionsError>,
     /// Signs as the sender does, for fixtures and tests: gives every header that the sender sends

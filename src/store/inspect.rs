@@ -47,6 +47,22 @@ pub struct PastAttempt {
     pub error: Option<String>,
 }
 
+impl EventPreview {
+    /// The beginning of the body as text, if it is one; a character that the cut has halved is left
+    /// out.
+    pub fn as_text(&self) -> Option<&str> {
+        let shown = &self.event.body;
+        let is_cut = (shown.len() as u64) < self.body_size;
+        match std::str::from_utf8(shown) {
+            Ok(text) => Some(text),
+            Err(error) if is_cut && error.error_len().is_none() => {
+                std::str::from_utf8(shown.get(..error.valid_up_to())?).ok()
+            }
+            Err(_) => None,
+        }
+    }
+}
+
 impl Store {
     /// The deliveries of the event that `delivery` belongs to, oldest first; none when there is no
     /// such delivery.

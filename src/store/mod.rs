@@ -23,6 +23,7 @@ use sqlx::postgres::{PgListener, PgPool};
 
 mod alerts;
 mod api_keys;
+mod api_requests;
 mod audit;
 mod breaker;
 mod chunks;
@@ -46,11 +47,13 @@ mod inspect;
 mod jobs;
 mod lost;
 mod neighbours;
+mod people;
 mod reason;
 mod record;
 mod recorder;
 mod registry;
 mod search;
+mod sessions;
 mod stream;
 mod sweep;
 mod tallies;
@@ -59,8 +62,11 @@ mod transfers;
 mod tx;
 mod waiting;
 
-pub use alerts::{Alert, AlertBatch, KeptAlert, PendingAlert, Recovery, Severity, UnknownSeverity};
+pub use alerts::{
+    Alert, AlertBatch, AlertFilter, KeptAlert, PendingAlert, Recovery, Severity, UnknownSeverity,
+};
 pub use api_keys::KeptKey;
+pub use api_requests::{Claim, Named};
 pub use audit::{AuditEntry, AuditFilter, AuditMore, Hash, KeptEntry};
 pub use chunks::{Added, ChunkQuota, NewChunk};
 pub use claim_to::{Claimed, Reach};
@@ -83,11 +89,13 @@ pub use idempotency::Keyed;
 pub use inspect::{Edit, EventPreview, PastAttempt};
 pub use jobs::{Advance, JobFates, JobLease, JobRow, NewJob};
 pub use neighbours::{LANE_REACH, LaneMates};
+pub use people::{KeptLink, KeptPerson, NewLink, NewPerson};
 pub use reason::DeathReason;
 pub use record::{GATE, KeyDigest, NewEvent, Plan, Recorded};
 pub use recorder::Recorder;
 pub use registry::Registry;
 pub use search::{DeliveryCounts, EventFilter, EventRow, Found, IdRange, SEARCHED_BYTES};
+pub use sessions::{Attempt, KeptSession, NewSession};
 pub use stream::{BadPosition, Change, Changes, Deed, Horizon, Position, What};
 pub use tallies::{ACKNOWLEDGED_WITHIN, Counted, SecretUsage, Span, Tallied, Tallies, Tally};
 pub use token::TokenDigest;

@@ -42,4 +42,20 @@ impl Store {
         .await?;
         Ok(done.rows_affected())
     }
+
+    /// Forgets up to a step of the API's requests that have expired; gives how many.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn forget_requests(&self, now: OffsetDateTime) -> Result<u64, StoreError> {
+        let done = sqlx::query!(
+            "DELETE FROM api_requests WHERE key IN
+                (SELECT key FROM api_requests WHERE expires_at <= $1 LIMIT $2)",
+            now,
+            STEP,
+        )
+        .execute(&self.dispatch)
+        .await?;
+        Ok(done.rows_affected())
+    }
 }

@@ -29,6 +29,7 @@
 
 mod access;
 mod alerts;
+mod api;
 mod apify;
 mod architecture;
 mod bot;

@@ -1,39 +1,114 @@
-//! Reading the body of a call: bounded in bytes and time.
+//! Reading the body of a call: bounded in bytes and time, JSON, and nothing in it that the call does
+//! not know.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use actix_web::http::header;
-use actix_web::{HttpRequest, web};
+use actix_web::{FromRequest, HttpRequest, dev, web};
 use bytes::BytesMut;
 use futures_util::StreamExt;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use utoipa::ToSchema;
 
-use super::Stop;
-use crate::http::problem::Problem;
+use crate::gate::parse;
+use crate::http::denial::Denial;
 
 /// The largest body, in bytes.
-const LIMIT: usize = 256 * 1024;
+pub(super) const LIMIT: usize = 256 * 1024;
+/// The largest body of a call that takes a payload, in bytes.
+pub(super) const LARGEST: usize = 2 * 1024 * 1024;
 /// How long it may take to arrive.
 const DEADLINE: Duration = Duration::from_secs(5);
+
+/// The body of a change: a JSON object of at most `MAX` bytes, as `T`.
+pub(super) struct Body<T, const MAX: usize = LIMIT>(pub(super) T);
+
+impl<T: DeserializeOwned + 'static, const MAX: usize> FromRequest for Body<T, MAX> {
+    type Error = Denial;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Denial>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
+        let request = request.clone();
+        let payload = web::Payload::from_request(&request, payload);
+        Box::pin(async move {
+            let payload = payload.await.map_err(|_| Denial::Internal)?;
+            if !is_json(&request) {
+                return Err(Denial::NotJson);
+            }
+            let body = read(&request, payload, MAX).await?;
+            parse(&body).map(Self).map_err(|(_, error)| Denial::Invalid(error))
+        })
+    }
+}
+
+/// Why something is done, for the audit log: 1 to 1,000 characters.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Reason(String);
+
+/// Why something is done.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Because {
+    /// Why, for the audit log.
+    #[schema(value_type = String, min_length = 1, max_length = 1000)]
+    reason: Reason,
+}
+
+impl Reason {
+    /// As it was given.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Because {
+    /// Why.
+    pub(super) fn reason(&self) -> &str {
+        self.reason.as_str()
+    }
+}
+
+impl TryFrom<String> for Reason {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let shaped = (1..=1000).contains(&text.chars().count());
+        if shaped { Ok(Self(text)) } else { Err("`reason` has 1 to 1000 characters") }
+    }
+}
+
+/// Whether the request says that its body is JSON.
+fn is_json(request: &HttpRequest) -> bool {
+    let mut types = request.headers().get_all(header::CONTENT_TYPE);
+    let (Some(value), None) = (types.next(), types.next()) else { return false };
+    let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
+}
 
 /// Reads the body, as it is on the wire.
 pub(super) async fn read(
     request: &HttpRequest,
     mut payload: web::Payload,
-) -> Result<BytesMut, Stop> {
+    limit: usize,
+) -> Result<BytesMut, Denial> {
     let mut encodings = request.headers().get_all(header::CONTENT_ENCODING);
     if encodings.any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Err(Problem::Encoded.into());
+        return Err(Denial::Encoded);
     }
     let reading = async {
         let mut body = BytesMut::new();
         while let Some(piece) = payload.next().await {
-            let piece = piece.map_err(|_| Problem::BodyBroken)?;
-            if body.len() + piece.len() > LIMIT {
-                return Err(Problem::TooLarge { limit: LIMIT }.into());
+            let piece = piece.map_err(|_| Denial::BodyBroken)?;
+            if body.len() + piece.len() > limit {
+                return Err(Denial::TooLarge { limit });
             }
             body.extend_from_slice(&piece);
         }
         Ok(body)
     };
-    tokio::time::timeout(DEADLINE, reading).await.unwrap_or(Err(Problem::BodyTimeout.into()))
+    tokio::time::timeout(DEADLINE, reading).await.unwrap_or(Err(Denial::BodyTimeout))
 }

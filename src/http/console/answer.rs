@@ -59,7 +59,7 @@ pub(super) async fn delivery(
 
 /// The list of destinations.
 pub(super) async fn destinations(stage: Stage, operator: web::Data<Operator>) -> HttpResponse {
-    let view = desk::destinations(&operator.console, &stage.viewer.caller, stage.now).await;
+    let view = desk::destinations(&operator.console, &stage.viewer.caller).await;
     stage.answer(view.map(|view| destinations::page(&stage, &view)))
 }
 

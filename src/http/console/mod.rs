@@ -28,7 +28,7 @@ use actix_web::web;
 pub(super) use headers::protect;
 
 use crate::clock::SharedClock;
-use crate::operator::{AlertBook, DeadLetters, Destinations};
+use crate::operator::{Alerts, DeadLetters, Destinations};
 
 /// The largest form, in bytes: an event's body that was edited, and what goes around it.
 const MAX_FORM: usize = 4 * 1024 * 1024;
@@ -43,7 +43,7 @@ pub struct Console {
     /// The destinations.
     pub destinations: Destinations,
     /// The alerts.
-    pub alerts: AlertBook,
+    pub alerts: Alerts,
 }
 
 /// Every path of the console.

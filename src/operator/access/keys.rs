@@ -195,7 +195,7 @@ impl Access {
             count: 1,
         };
         let after = Some(digest(about.in_words().as_bytes()));
-        tx.audit_with(&entry, AuditMore { tenant: caller.tenant(), before: None, after }).await?;
+        tx.audit_with(&entry, AuditMore { after, ..caller.audit_more() }).await?;
         tx.commit(()).await?;
         info!(actor = caller.actor(), key = about.id, "a key was made");
         Ok(MadeKey { key, about })

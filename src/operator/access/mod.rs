@@ -4,10 +4,18 @@
 //!   of the whole is kept.
 //! - [`Access`] recognises whoever shows something, as a [`Caller`]. It remembers for a while which
 //!   keys are good: while the database is away they still get in, since metrics are wanted then.
-//! - Whoever has [`Scope::Admin`] makes keys and revokes them; whoever sees one tenant only, for
-//!   that tenant.
+//! - A *person* signs in with a password, and with a code where they want to be asked for one; a
+//!   *session* is what their browser then shows. A *set-up link* lets somebody choose a password,
+//!   once: the first person of all, one who was added, one whose password was reset.
+//! - Whoever has [`Scope::Admin`] adds people, makes keys and ends both; whoever sees one tenant
+//!   only, for that tenant. All of it is in the audit log.
 
+mod codes;
 mod keys;
+mod password;
+mod people;
+mod sessions;
+mod setup;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,16 +25,25 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tracing::{error, warn};
 
+pub use codes::CodeSecret;
 pub use keys::{ApiKey, Expiry, MadeKey, NewApiKey, ShownKey};
 
+pub use people::{NewPerson, Person};
+pub use sessions::{BegunSession, Credentials, Session, ShownSession, SignInError};
+pub use setup::{Invitation, SetupLink};
+
+use self::password::Passwords;
 use super::{Caller, OperatorError, Scope, Scopes};
 use crate::clock::SharedClock;
 use crate::store::{KeptKey, Store, StoreError, TokenDigest};
+use crate::vault::Vault;
 
 /// How long the database may take to say who it is.
 const ASK_WITHIN: Duration = Duration::from_millis(500);
 /// For how long a key that was good still is while the database does not answer.
 const TRUSTED_FOR: time::Duration = time::Duration::hours(1);
+/// For how long it is remembered that a session was good.
+const REMEMBERED: time::Duration = time::Duration::minutes(10);
 /// The longest name of a person or a key, in characters.
 const LONGEST_NAME: usize = 64;
 
@@ -34,6 +51,10 @@ const LONGEST_NAME: usize = 64;
 pub struct Access {
     store: Store,
     clock: SharedClock,
+    vault: Vault,
+    passwords: Passwords,
+    /// Sessions that were good lately, and when.
+    signed_in: Mutex<HashMap<TokenDigest, OffsetDateTime>>,
     /// The keys that were good when the database was asked last, by id.
     known: Mutex<HashMap<String, Known>>,
     /// Keys that were shown, and when last: what is still to be written down.
@@ -59,9 +80,17 @@ impl Known {
 }
 
 impl Access {
-    /// Asks this database.
-    pub fn new(store: Store, clock: SharedClock) -> Self {
-        Self { store, clock, known: Mutex::default(), used: Mutex::default() }
+    /// Asks this database; `vault` seals the secrets of people's codes.
+    pub fn new(store: Store, clock: SharedClock, vault: Vault) -> Self {
+        Self {
+            store,
+            clock,
+            vault,
+            passwords: Passwords::default(),
+            signed_in: Mutex::default(),
+            known: Mutex::default(),
+            used: Mutex::default(),
+        }
     }
 
     /// Whether a key was good when the database was asked last. Costs nothing.
@@ -89,10 +118,14 @@ impl Access {
         Some(caller)
     }
 
-    /// Asks the database which keys are good, so that one is known before it is shown, and writes
-    /// down which were. To be called now and then.
+    /// Asks the database which keys are good, so that one is known before it is shown, writes down
+    /// which were, and forgets what has ended. To be called now and then.
     pub async fn tidy(&self) {
         let now = self.clock.now();
+        lock(&self.signed_in).retain(|_, seen| now - *seen < REMEMBERED);
+        if let Err(error) = self.store.forget_sessions(now).await {
+            warn!(error = &error as &dyn std::error::Error, "cannot forget ended sessions");
+        }
         if let Ok(Ok(keys)) = tokio::time::timeout(ASK_WITHIN, self.store.good_api_keys(now)).await
         {
             let known =

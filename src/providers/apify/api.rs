@@ -2,10 +2,33 @@
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
+use utoipa::{PartialSchema, ToSchema};
 
-use super::start::{How, Request, StartError, Starter, With};
-use crate::api::{Api, Call, Fault, Made, Reply};
+use super::start::{Document, How, Request, StartError, Starter, With};
+use crate::api::{Api, Call, Described, Fault, Made, Reply};
 use crate::gate::parse;
+
+/// The one call's resource.
+const RESOURCE: &str = "runs";
+
+/// What the call says about itself.
+pub(super) fn described() -> Described {
+    let (request, reply) = ("ApifyRunRequest", "ApifyRun");
+    let mut schemas =
+        vec![(request.to_owned(), Request::schema()), (reply.to_owned(), Document::schema())];
+    Request::schemas(&mut schemas);
+    Document::schemas(&mut schemas);
+    Described {
+        resource: RESOURCE,
+        operation: "startApifyRun",
+        summary: "Start a run",
+        description: "It is entered, counted against the guild's budget of the day, and answered \
+                      with its token. What it takes besides depends on what its source is for.",
+        request,
+        reply,
+        schemas,
+    }
+}
 
 /// Runs, for the application that starts them.
 pub(super) struct Runs(pub(super) Starter);
@@ -13,7 +36,7 @@ pub(super) struct Runs(pub(super) Starter);
 #[async_trait]
 impl Api for Runs {
     fn resource(&self) -> &'static str {
-        "runs"
+        RESOURCE
     }
 
     async fn create(&self, call: Call<'_>) -> Result<Reply, Fault> {

@@ -60,6 +60,7 @@ pub const ENTRY: Entry = Entry {
     max_body: SMALL_BODY,
     // Apify tries again for a day and more, with what was signed at first.
     max_age: Duration::from_hours(1),
+    api: Some(api::described),
     build,
     sign: sign::sign,
 };

@@ -2,9 +2,10 @@
 
 use serde::Deserialize;
 use url::Url;
+use utoipa::ToSchema;
 
 /// A platform.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Platform {
     /// `TikTok`.

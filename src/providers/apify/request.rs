@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::tables::Sought;
@@ -20,27 +21,34 @@ const MAX_NAME: usize = 200;
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// What is asked for.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     /// The source at which the run's webhooks will arrive; read before it comes here.
     pub source: Option<String>,
     /// The Discord guild that the run is started for.
+    #[schema(pattern = "^[A-Za-z0-9_-]{1,64}$")]
     pub guild_id: String,
     /// The application's own id of the run; by default a new one.
     pub run_key: Option<Uuid>,
     /// The actor, as its id or its name.
+    #[schema(min_length = 1, max_length = 200)]
     pub actor_id: Option<String>,
     /// Apify's id of the run, where it is known already.
+    #[schema(pattern = "^[A-Za-z0-9]{1,40}$")]
     pub actor_run_id: Option<String>,
     /// The platform that it looks at.
+    #[schema(inline)]
     pub platform: Option<Platform>,
     /// Of a run that collects: the posts that it is started for, as the application names them.
     #[serde(default)]
+    #[schema(max_items = 1000)]
     pub posts: Vec<String>,
     /// Of a verification: the account's name.
+    #[schema(min_length = 1, max_length = 201)]
     pub handle: Option<String>,
     /// Of a verification: what must stand in the profile; by default made up.
+    #[schema(pattern = "^[A-Za-z0-9_-]{6,64}$")]
     pub code: Option<String>,
 }
 

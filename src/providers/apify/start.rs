@@ -5,7 +5,9 @@
 //! source's; a day is one of UTC. A call with an idempotency key gives the same run, with the
 //! same token, as often as it is repeated, and counts once.
 
+use serde::Serialize;
 use time::{Duration, OffsetDateTime};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Purpose;
@@ -44,6 +46,27 @@ pub struct Started {
     pub code: Option<String>,
     /// How it came to be registered.
     pub how: How,
+}
+
+/// A run that may be started at Apify now, as it is printed and answered.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Document<'a> {
+    /// The application's own id of it.
+    run_key: Uuid,
+    /// The source at which its webhooks will arrive.
+    source: &'a str,
+    /// What its source is for: `run` or `verify`.
+    purpose: &'static str,
+    /// False where it was registered under this run key before.
+    registered: bool,
+    /// Its token.
+    token: &'a str,
+    /// What its webhook takes as `headersTemplate`: a text that is JSON.
+    #[serde(rename = "headersTemplate")]
+    template: String,
+    /// Of a verification: what must stand in the profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
 }
 
 /// How a run came to be registered.
@@ -186,19 +209,15 @@ impl Starter {
 impl Started {
     /// As it is printed and answered.
     pub fn json(&self, starter: &Starter) -> serde_json::Value {
-        // Apify takes the template as a text that is JSON.
-        let template = serde_json::json!({ HEADER: self.token }).to_string();
-        let mut json = serde_json::json!({
-            "run_key": self.run_key,
-            "source": starter.source(),
-            "purpose": starter.purpose().as_str(),
-            "registered": self.how != How::Known,
-            "token": self.token,
-            "headersTemplate": template,
-        });
-        if let (Some(code), Some(json)) = (&self.code, json.as_object_mut()) {
-            json.insert("code".to_owned(), code.clone().into());
-        }
-        json
+        let document = Document {
+            run_key: self.run_key,
+            source: starter.source(),
+            purpose: starter.purpose().as_str(),
+            registered: self.how != How::Known,
+            token: &self.token,
+            template: serde_json::json!({ HEADER: self.token }).to_string(),
+            code: self.code.as_deref(),
+        };
+        serde_json::to_value(document).unwrap_or_default()
     }
 }

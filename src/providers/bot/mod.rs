@@ -44,6 +44,7 @@ pub const ENTRY: Entry = Entry {
     tables: &["bot_events", "bot_health"],
     max_body: SMALL_BODY,
     max_age: FRESH,
+    api: None,
     build,
     sign: sign::sign,
 };

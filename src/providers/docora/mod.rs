@@ -70,6 +70,7 @@ pub(super) const ENTRY: Entry = Entry {
     ],
     max_body: MAX_BODY,
     max_age: super::FRESH,
+    api: None,
     build,
     sign,
 };

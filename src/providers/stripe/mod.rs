@@ -73,6 +73,7 @@ pub(super) const ENTRY: Entry = Entry {
     ],
     max_body: super::SMALL_BODY,
     max_age: super::FRESH,
+    api: None,
     build,
     sign,
 };

@@ -17,7 +17,7 @@ use super::{DeathReason, StoreError, Tx, bounded};
 
 mod outbox;
 
-pub use outbox::{AlertBatch, PendingAlert};
+pub use outbox::{AlertBatch, AlertFilter, PendingAlert};
 
 /// The longest text that is kept, in bytes.
 const MAX_TEXT: usize = 1024;
@@ -99,6 +99,26 @@ pub struct KeptAlert {
     pub over_at: Option<OffsetDateTime>,
     /// Whether it is still to be told.
     pub pending: bool,
+}
+
+impl KeptAlert {
+    /// How it stands, in one word: `open`, `over`, or `recovery` for what says that another is over.
+    pub fn state(&self) -> &'static str {
+        match (self.recovery, self.over_at) {
+            (true, _) => "recovery",
+            (false, Some(_)) => "over",
+            (false, None) => "open",
+        }
+    }
+
+    /// Whether people know: `pending`, `told`, or `not told` for what was given up.
+    pub fn told(&self) -> &'static str {
+        match (self.pending, self.sent_at) {
+            (true, _) => "pending",
+            (false, Some(_)) => "told",
+            (false, None) => "not told",
+        }
+    }
 }
 
 impl Tx<'_> {

@@ -48,6 +48,19 @@ pub struct PendingAlert {
     pub told: i64,
 }
 
+/// Which alerts.
+#[derive(Debug, Clone, Default)]
+pub struct AlertFilter {
+    /// Those that are over and told, too.
+    pub all: bool,
+    /// Only of these sources.
+    pub sources: Option<Vec<String>>,
+    /// Only those that come after this one: when it was raised last, and its id.
+    pub after: Option<(OffsetDateTime, i64)>,
+    /// The most.
+    pub limit: u32,
+}
+
 impl Store {
     /// Takes everything of at least this severity that is pending, for `lease`; nothing while a
     /// failure says to wait. Committed when it returns.
@@ -194,20 +207,25 @@ impl Store {
         Ok(given_up.rows_affected())
     }
 
-    /// The newest alerts, at most `limit`; without `all`, only those that go on or are still to
-    /// be told.
+    /// The newest alerts that `wanted` names.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn alerts(&self, all: bool, limit: u32) -> Result<Vec<KeptAlert>, StoreError> {
+    pub async fn alerts(&self, wanted: &AlertFilter) -> Result<Vec<KeptAlert>, StoreError> {
+        let (last_at, id) = wanted.after.unzip();
         let rows = sqlx::query!(
             "SELECT id, source, kind, key, severity, recovery, text, first_at, last_at, count,
                     sent_at, over_at, pending
                FROM alerts
-              WHERE $1 OR pending OR over_at IS NULL
-              ORDER BY last_at DESC, id DESC LIMIT $2",
-            all,
-            i64::from(limit),
+              WHERE ($1 OR pending OR over_at IS NULL)
+                AND ($2::text[] IS NULL OR source = ANY($2))
+                AND ($3::timestamptz IS NULL OR (last_at, id) < ($3, $4::bigint))
+              ORDER BY last_at DESC, id DESC LIMIT $5",
+            wanted.all,
+            wanted.sources.as_deref(),
+            last_at,
+            id,
+            i64::from(wanted.limit),
         )
         .fetch_all(&self.operator)
         .await?;

@@ -182,7 +182,7 @@ async fn every_scope_opens_what_it_names_and_nothing_else() {
         let answer = get_with(&gateway, &format!("{STREAM}?after=nonsense"), &key).await;
         assert_eq!(answer.status, if sees { 400 } else { 403 }, "{scope}");
         if !sees {
-            assert_eq!(answer.json["title"], "This needs the scope events:read");
+            assert_eq!(answer.json["scope"], "events:read");
         }
         let call = gateway.client().post(gateway.operator_url("/api/v1/apify/runs"));
         let answer = Answer::of(call.bearer_auth(&key).body("{").send().await.unwrap()).await;

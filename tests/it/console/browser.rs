@@ -5,13 +5,14 @@ use std::io::{BufRead, BufReader};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
-use thirtyfour::prelude::*;
 
+use super::webdriver::WebDriver;
 use crate::harness::{API_KEY, Gateway};
 
 /// The width of a desk's screen and of a phone's.
@@ -41,8 +42,6 @@ impl Drop for Chromedriver {
 pub(super) async fn with_browser(gateway: &Gateway, work: impl AsyncFnOnce(&Browser)) {
     let (program, port) = start();
     let profile = tempfile::tempdir().expect("a folder");
-    let mut capabilities = DesiredCapabilities::chrome();
-    capabilities.set_binary(&find("chromium").display().to_string()).expect("a path");
     let folder = format!("--user-data-dir={}", profile.path().display());
     let mut arguments = vec![
         "--headless=new",
@@ -57,14 +56,11 @@ pub(super) async fn with_browser(gateway: &Gateway, work: impl AsyncFnOnce(&Brow
         // Its sandbox does not work for root.
         arguments.push("--no-sandbox");
     }
-    for argument in arguments {
-        capabilities.add_arg(argument).expect("an argument");
-    }
-    let url = format!("http://127.0.0.1:{port}");
-    let driver = WebDriver::new(url, capabilities).await.expect("a browser");
-    let browser = Browser { driver: driver.clone(), at: gateway.operator_url("") };
+    let options = json!({ "binary": find("chromium"), "args": arguments });
+    let driver = WebDriver::begin(port, options).await;
+    let browser = Browser { driver, at: gateway.operator_url("") };
     let done = AssertUnwindSafe(work(&browser)).catch_unwind().await;
-    driver.quit().await.expect("the browser ends");
+    browser.driver.end().await;
     drop(program);
     if let Err(panic) = done {
         std::panic::resume_unwind(panic);
@@ -121,40 +117,41 @@ impl Browser {
 
     /// Opens a page of the console.
     pub(super) async fn open(&self, path: &str) {
-        self.driver.goto(format!("{}{path}", self.at)).await.expect("a page");
+        self.driver.open(&format!("{}{path}", self.at)).await;
     }
 
     /// What a script on the page gives.
     pub(super) async fn ask(&self, script: &str) -> Value {
-        let answer = self.driver.execute(script, Vec::new()).await.expect("an answer");
-        answer.json().clone()
+        self.driver.run(script).await
     }
 
     /// The path of the page that is open, with its query.
     pub(super) async fn path(&self) -> String {
-        let url = self.driver.current_url().await.expect("an address");
-        url.as_str().strip_prefix(&self.at).expect("a page of the console").to_owned()
+        let url = self.driver.address().await;
+        url.strip_prefix(&self.at).expect("a page of the console").to_owned()
+    }
+
+    /// Waits until a page is open to which the one before is on its way.
+    pub(super) async fn arrives_at(&self, path: &str) {
+        let given_up = Instant::now() + Duration::from_secs(10);
+        while self.path().await != path {
+            assert!(Instant::now() < given_up, "never came to {path}");
+        }
     }
 
     /// The text of the page that is open.
     pub(super) async fn text(&self) -> String {
-        let body = self.driver.find(By::Tag("body")).await.expect("a body");
-        body.text().await.expect("its text")
+        self.driver.text("body").await
     }
 
     /// Clicks what this selector finds.
     pub(super) async fn click(&self, css: &str) {
-        self.one(css).await.click().await.unwrap_or_else(|error| panic!("{css}: {error}"));
+        self.driver.click(css).await;
     }
 
     /// Types into what this selector finds.
     pub(super) async fn write(&self, css: &str, text: &str) {
-        self.one(css).await.send_keys(text).await.unwrap_or_else(|error| panic!("{css}: {error}"));
-    }
-
-    /// The one element that this selector finds.
-    pub(super) async fn one(&self, css: &str) -> WebElement {
-        self.driver.find(By::Css(css)).await.unwrap_or_else(|error| panic!("{css}: {error}"))
+        self.driver.write(css, text).await;
     }
 
     /// Keeps pictures of a page in both themes and at both widths, for a person to look at, and
@@ -186,7 +183,6 @@ impl Browser {
     }
 
     async fn cdp(&self, method: &str, parameters: Value) -> Value {
-        let answer = self.driver.cdp().send_raw(method, parameters).await;
-        answer.unwrap_or_else(|error| panic!("{method}: {error}"))
+        self.driver.devtools(method, parameters).await
     }
 }

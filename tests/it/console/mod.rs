@@ -3,6 +3,7 @@
 mod browser;
 mod headers;
 mod pages;
+mod webdriver;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

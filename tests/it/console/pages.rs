@@ -1,7 +1,6 @@
 //! What people see and do, in a browser.
 
 use serde_json::json;
-use thirtyfour::prelude::{By, ElementQueryable as _};
 
 use super::browser::with_browser;
 use super::{Fragile, PAGES, gateway};
@@ -14,7 +13,8 @@ async fn every_page_fits_both_screens_in_both_themes_and_runs_nothing_of_a_stran
         browser.show_token().await;
         for (name, path) in PAGES {
             browser.keep(name, path).await;
-            let title = browser.driver.title().await.unwrap();
+            let title = browser.ask("return document.title").await;
+            let title = title.as_str().expect("a title");
             assert!(title.ends_with("Sealpost"), "{path}: {title}");
         }
     })
@@ -57,7 +57,7 @@ async fn a_list_is_walked_and_left_by_keys_and_the_theme_is_remembered() {
         browser.look("light", 1280).await;
         browser.open("/dead-letters").await;
         let focus = "return document.activeElement.getAttribute('href')";
-        let keys = async |keys: &str| browser.one("body").await.send_keys(keys).await.unwrap();
+        let keys = async |keys: &str| browser.write("body", keys).await;
         keys("jj").await;
         assert_eq!(browser.ask(focus).await, "/deliveries/5", "the newest first");
         browser.write(":focus", "k").await;
@@ -71,8 +71,7 @@ async fn a_list_is_walked_and_left_by_keys_and_the_theme_is_remembered() {
         browser.click("#keys button").await;
         keys("ga").await;
         keys("gl").await;
-        let heading = browser.driver.query(By::Css("main h1")).with_text("Alerts");
-        heading.first().await.expect("the alerts");
+        browser.arrives_at("/alerts").await;
 
         let ground = "return getComputedStyle(document.body).backgroundColor";
         let before = browser.ask(ground).await;
@@ -99,7 +98,7 @@ async fn a_destination_is_paused_and_resumed_with_a_reason() {
                 .await;
             browser.write(&format!("#{verb}-app-reason"), "a release").await;
             browser.click(&format!("form[action='/destinations/app/{verb}'] button")).await;
-            assert!(browser.one("table .word").await.text().await.unwrap() == state);
+            assert_eq!(browser.driver.text("table .word").await, state);
         }
     })
     .await;

@@ -63,6 +63,7 @@ pub(crate) struct Builder {
     begin: OffsetDateTime,
     unfinished: bool,
     running: bool,
+    variables: Vec<(String, String)>,
 }
 
 /// A gateway that answers requests.
@@ -113,6 +114,12 @@ impl Builder {
         self
     }
 
+    /// Sets a variable.
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Uses a database that another gateway uses too.
     pub(crate) fn beside(mut self, other: &Gateway) -> Self {
         self.target = Some(other.target.clone());
@@ -158,7 +165,8 @@ impl Builder {
     /// Why no gateway can be built of this.
     pub(crate) fn refused(self) -> String {
         let target = Target::from_url("postgres://nobody@127.0.0.1:1/nothing").expect("a target");
-        let built = App::build(&load(&self.config), target, &Parts::default());
+        let built =
+            App::build(&load_with(&self.config, &self.variables), target, &Parts::default());
         let Err(error) = built else { panic!("it was built") };
         format!("{:#}", anyhow::Error::from(error))
     }
@@ -168,7 +176,7 @@ impl Builder {
             Some(target) => target,
             None => database::fresh().await,
         };
-        let mut config = load(&self.config);
+        let mut config = load_with(&self.config, &self.variables);
         config.objects = self.objects;
         let clock = Arc::new(ManualClock::at(self.begin));
         let (handler, draw) = (self.handler, self.draw);
@@ -245,6 +253,7 @@ impl Gateway {
             begin: START,
             unfinished: false,
             running: false,
+            variables: Vec::new(),
         }
     }
 
@@ -555,11 +564,16 @@ pub(crate) async fn gateway_on_the_wall_clock() -> (String, Shutdown) {
 
 /// A configuration with the secrets of [`SECRETS`].
 fn load(text: &str) -> Config {
+    load_with(text, &[])
+}
+
+fn load_with(text: &str, variables: &[(String, String)]) -> Config {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("config.toml");
     std::fs::write(&path, text).expect("a file");
+    let own = variables.iter().map(|(name, value)| (&**name, &**value));
     let key = [("SEALPOST_MASTER_KEY", MASTER_KEY)];
-    let environment: Environment = SECRETS.iter().copied().chain(key).collect();
+    let environment: Environment = SECRETS.iter().copied().chain(key).chain(own).collect();
     let mut config = Config::load(&path, &environment).expect("a configuration");
     config.objects = Place::Memory;
     config

@@ -2,8 +2,6 @@
 
 mod delivery;
 
-use time::OffsetDateTime;
-
 pub(super) use delivery::delivery;
 
 use super::Console;
@@ -98,16 +96,15 @@ fn row(letter: DeadLetter, may_see: bool) -> dead_letters::Row {
 pub(super) async fn destinations(
     console: &Console,
     caller: &Caller,
-    now: OffsetDateTime,
 ) -> Result<destinations::View, OperatorError> {
     let listed = console.destinations.list(caller).await?;
     let may_see = caller.may(Scope::PayloadRead);
-    let rows = listed.into_iter().map(|one| destination(one, may_see, now)).collect();
+    let rows = listed.into_iter().map(|one| destination(one, may_see)).collect();
     Ok(destinations::View { rows })
 }
 
-fn destination(one: Destination, may_see: bool, now: OffsetDateTime) -> destinations::Row {
-    let (state, since) = one.standing(now);
+fn destination(one: Destination, may_see: bool) -> destinations::Row {
+    let (state, since) = (one.standing.as_str(), one.since);
     let verbs = match state {
         "unconfigured" => vec![],
         "paused" => vec!["resume", "disable"],
@@ -138,7 +135,7 @@ pub(super) async fn alerts(
     caller: &Caller,
     all: bool,
 ) -> Result<alerts::View, OperatorError> {
-    let kept = console.alerts.list(caller, all, ALERTS).await?;
+    let kept = console.alerts.list(caller, all, None, ALERTS).await?;
     let may_see = caller.may(Scope::PayloadRead);
     let number = count(kept.len() as u64, "alert", "alerts");
     let shown = if kept.len() < ALERTS as usize {

@@ -1,0 +1,194 @@
+//! Dead letters: which there are, and doing something about one of them.
+
+use std::time::Duration;
+
+use actix_web::web;
+use serde::{Deserialize, Serialize};
+use utoipa::{OpenApi, ToSchema};
+
+use super::answer::{Done, Listed, Page};
+use super::body::{Because, Body, Reason};
+use super::cursor::{self, List};
+use super::deliveries::{DeathReason, Delivery};
+
+use super::query::{Limit, Name, Query, Seconds};
+use super::routes::{At, Routes};
+use crate::http::caller::By;
+use crate::http::denial::Denial;
+use crate::http::health::Operator;
+use crate::operator::{Act, Action, Caller, Filter, Paging, Selection};
+use crate::store::DeadLetter;
+
+/// The list that cursors belong to.
+const LIST: List = *b"dl";
+
+#[derive(OpenApi)]
+#[openapi(paths(list, replay, discard))]
+struct Document;
+
+/// Mounts the noun.
+pub(super) fn mount(routes: &mut Routes) {
+    routes.document::<Document>();
+    routes.add(At::new("/api/v1/dead-letters").get(list));
+    // What was replayed or discarded is refused the second time.
+    let refused = Act::Repeatable;
+    routes.add(At::new("/api/v1/dead-letters/{delivery}/discard").post(refused, discard));
+    // By force it is replayed again each time.
+    routes.add(At::new("/api/v1/dead-letters/{delivery}/replay").post(Act::Single, replay));
+}
+
+/// Which dead letters. Every part that is there must hold.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Asked {
+    /// Of this source.
+    #[param(value_type = Option<String>, pattern = "^[!-~]{1,100}$")]
+    source: Option<Name>,
+    /// Of this handler; `gate` for what no handler has seen.
+    #[param(value_type = Option<String>, pattern = "^[!-~]{1,100}$")]
+    handler: Option<Name>,
+    /// Dead for this reason.
+    #[param(inline)]
+    death_reason: Option<DeathReason>,
+    /// Dead for at least as many seconds.
+    #[param(value_type = Option<u64>, minimum = 0, maximum = 3_155_760_000_u64)]
+    older_than_seconds: Option<Seconds>,
+    /// Dead for at most as many seconds.
+    #[param(value_type = Option<u64>, minimum = 0, maximum = 3_155_760_000_u64)]
+    newer_than_seconds: Option<Seconds>,
+    /// Those that were replayed or discarded, too.
+    #[serde(default)]
+    all: bool,
+    /// Where to go on: `next` of the page before.
+    #[param(pattern = "^AWRs[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]$")]
+    cursor: Option<String>,
+    /// How many, at most.
+    #[serde(default)]
+    #[param(value_type = u32, minimum = 1, maximum = 200, default = 50)]
+    limit: Limit,
+}
+
+/// A replay, and why.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Replay {
+    /// Why, for the audit log.
+    #[schema(value_type = String, min_length = 1, max_length = 1000)]
+    reason: Reason,
+    /// Also what is done, or was replayed or discarded before.
+    #[serde(default)]
+    force: bool,
+}
+
+/// What was done about a dead letter.
+#[derive(Debug, Serialize, ToSchema)]
+struct Dealt {
+    /// The delivery.
+    delivery: i64,
+    action: Dealing,
+    /// The new deliveries of a replay.
+    created: Vec<i64>,
+}
+
+/// What is done about a dead letter.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Dealing {
+    Replay,
+    Discard,
+}
+
+/// List dead letters
+///
+/// The newest come first.
+#[utoipa::path(
+    get, path = "/api/v1/dead-letters", operation_id = "listDeadLetters", tag = "dead letters",
+    params(Asked), security(("bearer" = ["events:read"])),
+    responses((status = 200, description = "A page of dead letters", body = Page<Delivery>)),
+)]
+async fn list(
+    By(caller): By,
+    Query(asked): Query<Asked>,
+    operator: web::Data<Operator>,
+) -> Result<Listed<Delivery>, Denial> {
+    let before = asked.cursor.as_deref().map(|text| cursor::read(LIST, text)).transpose()?;
+    let limit = asked.limit;
+    let selection = Selection::Matching(asked.filter());
+    let paging = Paging { before, ..Paging::first(limit.and_one()) };
+    let rows = operator.dead_letters.list(&caller, &selection, paging).await?.letters;
+    let place = |row: &DeadLetter| row.id;
+    Ok(Listed(Page::of((rows, limit), LIST, place, Delivery::new)?))
+}
+
+/// Hand a dead letter to its handler again
+///
+/// A replay is a new delivery of the same event; the dead letter counts as resolved.
+#[utoipa::path(
+    post, path = "/api/v1/dead-letters/{delivery}/replay", operation_id = "replayDeadLetter",
+    tag = "dead letters",
+    params(("delivery" = i64, Path, description = "The delivery", minimum = 1)),
+    request_body = Replay, security(("bearer" = ["events:replay"])),
+    responses((status = 200, description = "It is delivered again", body = Dealt)),
+)]
+async fn replay(
+    By(caller): By,
+    delivery: web::Path<i64>,
+    Body(replay): Body<Replay>,
+    operator: web::Data<Operator>,
+) -> Result<Done<Dealt>, Denial> {
+    let act = (Action::Replay, replay.force);
+    deal(&caller, *delivery, act, replay.reason.as_str(), &operator).await
+}
+
+/// Count a dead letter as dealt with
+///
+/// It is left as it is; a lane that it blocks is free.
+#[utoipa::path(
+    post, path = "/api/v1/dead-letters/{delivery}/discard", operation_id = "discardDeadLetter",
+    tag = "dead letters",
+    params(("delivery" = i64, Path, description = "The delivery", minimum = 1)),
+    request_body = Because, security(("bearer" = ["events:replay"])),
+    responses((status = 200, description = "It is dealt with", body = Dealt)),
+)]
+async fn discard(
+    By(caller): By,
+    delivery: web::Path<i64>,
+    Body(because): Body<Because>,
+    operator: web::Data<Operator>,
+) -> Result<Done<Dealt>, Denial> {
+    deal(&caller, *delivery, (Action::Discard, false), because.reason(), &operator).await
+}
+
+async fn deal(
+    caller: &Caller,
+    delivery: i64,
+    (action, force): (Action, bool),
+    reason: &str,
+    operator: &Operator,
+) -> Result<Done<Dealt>, Denial> {
+    let batch = operator.dead_letters.act(caller, action, delivery, reason, force).await?;
+    if let Some((_, refused)) = batch.refused.first() {
+        return Err(Denial::Conflict(refused.to_string()));
+    }
+    let action = match action {
+        Action::Replay => Dealing::Replay,
+        Action::Discard => Dealing::Discard,
+    };
+    Ok(Done(Dealt { delivery, action, created: batch.created }))
+}
+
+impl Asked {
+    fn filter(self) -> Filter {
+        let age = |Seconds(seconds)| Duration::from_secs(seconds);
+        Filter {
+            source: self.source.map(|Name(name)| name),
+            handler: self.handler.map(|Name(name)| name),
+            death_reason: self.death_reason.map(|DeathReason(reason)| reason),
+            older_than: self.older_than_seconds.map(age),
+            newer_than: self.newer_than_seconds.map(age),
+            resolved: self.all,
+            ..Filter::default()
+        }
+    }
+}

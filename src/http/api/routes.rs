@@ -1,0 +1,148 @@
+//! Mounting: a path with its methods. What a path does not take is answered with what it takes, and
+//! `HEAD` and `OPTIONS` are answered wherever they make sense.
+
+use actix_web::http::{Method, header};
+use actix_web::middleware::from_fn;
+use actix_web::{FromRequest, Handler, HttpResponse, Responder, Route, web};
+use utoipa::openapi::OpenApi;
+
+use super::govern;
+use super::limits::Rate;
+use super::{BASE, once};
+use crate::http::denial::Denial;
+use crate::operator::Act;
+
+/// Everything that is mounted.
+#[derive(Default)]
+pub(in crate::http) struct Routes {
+    all: Vec<At>,
+    documents: Vec<fn() -> OpenApi>,
+}
+
+/// One path with its methods.
+pub(in crate::http) struct At {
+    path: &'static str,
+    methods: Vec<Method>,
+    routes: Vec<Route>,
+}
+
+impl Routes {
+    /// Mounts a path.
+    pub(in crate::http) fn add(&mut self, at: At) {
+        self.all.push(at);
+    }
+
+    /// Adds what a noun says about its routes to the document.
+    pub(in crate::http) fn document<D: utoipa::OpenApi>(&mut self) {
+        self.documents.push(D::openapi);
+    }
+
+    /// What all say about themselves.
+    pub(super) fn documents(&self) -> impl Iterator<Item = OpenApi> {
+        self.documents.iter().map(|document| document())
+    }
+
+    /// Hands everything over to the listener.
+    pub(super) fn mount(self, config: &mut web::ServiceConfig) {
+        let mut scope = web::scope(BASE);
+        for at in self.all {
+            if let Some(path) = at.path.strip_prefix(BASE) {
+                scope = scope.service(at.resource(path));
+            } else {
+                let path = at.path;
+                config.service(at.resource(path));
+            }
+        }
+        let nothing = web::to(|| async { Err::<HttpResponse, _>(Denial::NotFound(None)) });
+        config.service(scope.default_service(govern(nothing, Rate::Reads)));
+    }
+
+    /// Every method and path.
+    #[cfg(test)]
+    pub(super) fn list(&self) -> Vec<String> {
+        let each = |at: &At| -> Vec<String> {
+            at.methods.iter().map(|method| format!("{method} {}", at.path)).collect()
+        };
+        self.all.iter().flat_map(each).collect()
+    }
+}
+
+impl At {
+    /// A path, as it stands in the document.
+    pub(in crate::http) fn new(path: &'static str) -> Self {
+        Self { path, methods: Vec::new(), routes: Vec::new() }
+    }
+
+    /// What `GET` gives, and of which `HEAD` gives the head.
+    pub(in crate::http) fn get<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        let head = govern(web::head().to(handler.clone()), Rate::Reads);
+        let mut at = self.method(Method::GET, web::get().to(handler), Rate::Reads);
+        at.routes.push(head);
+        at
+    }
+
+    /// What `POST` does; `act` says what its repetition comes to, where it names itself.
+    pub(in crate::http) fn post<F, Args>(self, act: Act, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        let once = from_fn(move |request, next| once::once(act, request, next));
+        self.method(Method::POST, web::post().to(handler).wrap(once), Rate::Changes)
+    }
+
+    /// What `POST` does, where it sees to its repetition itself.
+    pub(super) fn call<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.method(Method::POST, web::post().to(handler), Rate::Reads)
+    }
+
+    fn method(mut self, method: Method, route: Route, rate: Rate) -> Self {
+        self.methods.push(method);
+        self.routes.push(govern(route, rate));
+        self
+    }
+
+    /// The path's own service, with an answer to every other method.
+    fn resource(self, path: &str) -> actix_web::Resource {
+        let mut allow: Vec<&str> = self.methods.iter().map(Method::as_str).collect();
+        if allow.contains(&"GET") {
+            allow.push("HEAD");
+        }
+        allow.push("OPTIONS");
+        let allow = allow.join(", ");
+        let options = {
+            let allow = allow.clone();
+            web::route().method(Method::OPTIONS).to(move || {
+                let answer = HttpResponse::NoContent()
+                    .insert_header((header::ALLOW, allow.as_str()))
+                    .finish();
+                async { answer }
+            })
+        };
+        let other = web::to(move || {
+            let denial = Denial::MethodNotAllowed { allow: allow.clone() };
+            async { Err::<HttpResponse, _>(denial) }
+        });
+        let mut resource = web::resource(path);
+        for route in self.routes {
+            resource = resource.route(route);
+        }
+        resource.route(govern(options, Rate::Reads)).default_service(govern(other, Rate::Reads))
+    }
+}
+
+/// The route, within its bounds.
+fn govern(route: Route, rate: Rate) -> Route {
+    route.wrap(from_fn(move |request, next| govern::govern(rate, request, next)))
+}

@@ -1,0 +1,39 @@
+//! From what operators are told to what is answered over HTTP.
+
+use super::Denial;
+use crate::operator::{Denied, OperatorError};
+use crate::store::StoreError;
+
+impl From<Denied> for Denial {
+    fn from(denied: Denied) -> Self {
+        Self::Forbidden(denied.0)
+    }
+}
+
+impl From<StoreError> for Denial {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) => Self::Unavailable,
+            error => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a call failed");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<OperatorError> for Denial {
+    fn from(error: OperatorError) -> Self {
+        match error {
+            OperatorError::Denied(denied) => denied.into(),
+            OperatorError::NotFound(_) => Self::NotFound(Some(error.to_string())),
+            OperatorError::Invalid(detail) => Self::Invalid(detail),
+            OperatorError::Conflict(detail) => Self::Conflict(detail),
+            OperatorError::Store(error) => error.into(),
+            OperatorError::Vault(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a call failed");
+                Self::Conflict(error.to_string())
+            }
+        }
+    }
+}

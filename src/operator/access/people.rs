@@ -1,0 +1,229 @@
+//! People: added, listed, reset and disabled by administrators; and what they do about themselves.
+
+use std::net::IpAddr;
+
+use time::OffsetDateTime;
+use tracing::info;
+
+use super::codes::drop_codes;
+use super::password::check_choice;
+use super::sessions::{BegunSession, Session, SignInError, audit, begin, name_key};
+use super::{Access, Invitation, check_grant, check_name, scopes, words};
+use crate::operator::{Caller, OperatorError, Scope, Scopes};
+use crate::store::{KeptPerson, NewPerson as Row, StoreError};
+
+/// A person that is to be added.
+#[derive(Debug, Clone)]
+pub struct NewPerson {
+    /// Their name: what they sign in with, and what the audit log calls them.
+    pub name: String,
+    /// What they may do.
+    pub scopes: Scopes,
+    /// The only tenant whose things they see; `None` for all.
+    pub tenant: Option<String>,
+}
+
+/// What is known of a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Their name.
+    pub name: String,
+    /// What they may do.
+    pub scopes: Scopes,
+    /// The only tenant whose things they see; `None` for all.
+    pub tenant: Option<String>,
+    /// Whether they have chosen a password.
+    pub password: bool,
+    /// Since when a code is asked for.
+    pub codes_since: Option<OffsetDateTime>,
+    /// The OpenID Connect issuer that vouches for them.
+    pub issuer: Option<String>,
+    /// When they were added.
+    pub created_at: OffsetDateTime,
+    /// By whom.
+    pub created_by: String,
+    /// When they signed in last.
+    pub signed_in_at: Option<OffsetDateTime>,
+    /// Since when they cannot sign in.
+    pub disabled_at: Option<OffsetDateTime>,
+}
+
+impl Person {
+    /// In one word: `good`, `invited` or `disabled`.
+    pub fn state(&self) -> &'static str {
+        match (self.disabled_at, self.password || self.issuer.is_some()) {
+            (Some(_), _) => "disabled",
+            (None, false) => "invited",
+            (None, true) => "good",
+        }
+    }
+
+    pub(super) fn of(kept: KeptPerson) -> Result<Self, StoreError> {
+        Ok(Self {
+            scopes: scopes(&kept.scopes, "people", &kept.name)?,
+            name: kept.name,
+            tenant: kept.tenant,
+            password: kept.password.is_some(),
+            codes_since: kept.totp_since,
+            issuer: kept.oidc_issuer,
+            created_at: kept.created_at,
+            created_by: kept.created_by,
+            signed_in_at: kept.signed_in_at,
+            disabled_at: kept.disabled_at,
+        })
+    }
+}
+
+impl Access {
+    /// Everybody whom the caller may know of, by name.
+    ///
+    /// # Errors
+    /// [`OperatorError::Denied`] without [`Scope::Admin`]; [`OperatorError::Store`].
+    pub async fn people(&self, caller: &Caller) -> Result<Vec<Person>, OperatorError> {
+        caller.needs(Scope::Admin)?;
+        let people = self.store.people(caller.tenant()).await?;
+        Ok(people.into_iter().map(Person::of).collect::<Result<_, _>>()?)
+    }
+
+    /// Adds a person; by the invitation they choose a password.
+    ///
+    /// # Errors
+    /// [`OperatorError::Denied`] without [`Scope::Admin`]; [`OperatorError::Invalid`] for a name
+    /// that cannot be, no scope, or a tenant that is not the caller's; [`OperatorError::Conflict`]
+    /// where somebody has this name; [`OperatorError::Store`].
+    pub async fn add_person(
+        &self,
+        caller: &Caller,
+        new: &NewPerson,
+    ) -> Result<Invitation, OperatorError> {
+        caller.needs(Scope::Admin)?;
+        check_name("a person", &new.name)?;
+        check_grant(caller, new.scopes, new.tenant.as_deref())?;
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        let row = Row {
+            name: &new.name,
+            scopes: &words(new.scopes),
+            tenant: new.tenant.as_deref(),
+            oidc: None,
+            at: now,
+            by: caller.actor(),
+        };
+        let Some(person) = tx.insert_person(&row).await? else {
+            return Err(OperatorError::Conflict(format!("there is a person `{}`", new.name)));
+        };
+        let invitation = Self::invite(&mut tx, Some(person), now, caller.actor()).await?;
+        audit(&mut tx, caller, now, "add person", &new.name, "").await?;
+        tx.commit(()).await?;
+        info!(actor = caller.actor(), person = new.name, "a person was added");
+        Ok(invitation)
+    }
+
+    /// Ends somebody's password and sessions; by the invitation they choose another password.
+    /// `codes` says whether their codes end too, for who has lost what makes them.
+    ///
+    /// # Errors
+    /// [`OperatorError::Denied`] without [`Scope::Admin`]; [`OperatorError::NotFound`];
+    /// [`OperatorError::Conflict`] for somebody for whom an issuer vouches;
+    /// [`OperatorError::Store`].
+    pub async fn reset_person(
+        &self,
+        caller: &Caller,
+        name: &str,
+        codes: bool,
+        reason: &str,
+    ) -> Result<Invitation, OperatorError> {
+        caller.needs(Scope::Admin)?;
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        let person = tx.lock_person(name, caller.tenant()).await?.ok_or_else(|| nobody(name))?;
+        if person.oidc_issuer.is_some() {
+            let elsewhere = "their issuer has their password, not Sealpost";
+            return Err(OperatorError::Conflict(elsewhere.to_owned()));
+        }
+        tx.clear_password(person.id).await?;
+        tx.end_sessions_of(person.id).await?;
+        if codes {
+            drop_codes(&mut tx, person.id).await?;
+        }
+        let invitation = Self::invite(&mut tx, Some(person.id), now, caller.actor()).await?;
+        let action = if codes { "reset person and codes" } else { "reset person" };
+        audit(&mut tx, caller, now, action, &person.name, reason).await?;
+        tx.commit(()).await?;
+        Ok(invitation)
+    }
+
+    /// Lets somebody sign in no more, and ends their sessions; or, with `able`, lets them again.
+    ///
+    /// # Errors
+    /// [`OperatorError::Denied`] without [`Scope::Admin`]; [`OperatorError::NotFound`];
+    /// [`OperatorError::Store`].
+    pub async fn disable_person(
+        &self,
+        caller: &Caller,
+        name: &str,
+        able: bool,
+        reason: &str,
+    ) -> Result<Person, OperatorError> {
+        caller.needs(Scope::Admin)?;
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        let person = tx.lock_person(name, caller.tenant()).await?.ok_or_else(|| nobody(name))?;
+        let since = (!able).then(|| person.disabled_at.unwrap_or(now));
+        tx.disable_person(person.id, since).await?;
+        if !able {
+            tx.end_sessions_of(person.id).await?;
+            tx.use_links(Some(person.id), now).await?;
+        }
+        let action = if able { "enable person" } else { "disable person" };
+        audit(&mut tx, caller, now, action, &person.name, reason).await?;
+        tx.commit(()).await?;
+        Ok(Person::of(KeptPerson { disabled_at: since, ..person })?)
+    }
+
+    /// Changes one's own password: every session of theirs ends, and a new one begins.
+    ///
+    /// # Errors
+    /// [`SignInError::Wrong`] where the old password is; [`SignInError::TooMany`];
+    /// [`OperatorError::Invalid`] for a new one that is not taken.
+    pub async fn change_password(
+        &self,
+        session: &Session,
+        old: &str,
+        new: &str,
+        peer: IpAddr,
+    ) -> Result<BegunSession, SignInError> {
+        check_choice(&session.name, new)?;
+        let person = self.recheck(session, old, peer).await?;
+        let hash = self.passwords.hash(new).await?;
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        tx.set_password(person.id, &hash).await?;
+        tx.end_sessions_of(person.id).await?;
+        let begun = begin(&mut tx, &person, now, "change password").await?;
+        tx.commit(()).await?;
+        Ok(begun)
+    }
+
+    /// Has somebody who is signed in give their password once more.
+    pub(super) async fn recheck(
+        &self,
+        session: &Session,
+        password: &str,
+        peer: IpAddr,
+    ) -> Result<KeptPerson, SignInError> {
+        let noted = self.note_attempt(&session.name, peer).await?;
+        let person = self.store.person(&session.name).await?;
+        let hash = person.as_ref().and_then(|person| person.password.as_deref());
+        let right = self.passwords.check(password, hash).await;
+        let person = person.filter(|_| right).ok_or(SignInError::Wrong)?;
+        let mut tx = self.store.begin().await?;
+        tx.forget_attempts(&name_key(&session.name), &noted).await?;
+        tx.commit(()).await?;
+        Ok(person)
+    }
+}
+
+fn nobody(name: &str) -> OperatorError {
+    OperatorError::NotFound(format!("person `{name}`"))
+}

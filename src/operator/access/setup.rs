@@ -1,0 +1,147 @@
+//! Set-up links: by one of them somebody chooses a password, once.
+
+use time::{Duration, OffsetDateTime};
+use tracing::info;
+use zeroize::Zeroizing;
+
+use super::password::check_choice;
+use super::sessions::{BegunSession, audit, begin, random};
+use super::{Access, check_name, words};
+use crate::operator::{Caller, OperatorError, Scope, Scopes};
+use crate::store::{KeptPerson, NewLink, NewPerson, StoreError, TokenDigest, Tx};
+
+/// How long a link is good.
+const GOOD_FOR: Duration = Duration::hours(24);
+/// Who makes the first link.
+const FIRST: &str = "sealpost serve";
+
+/// A link for somebody, to be shown once.
+#[derive(Debug)]
+pub struct Invitation {
+    /// What the link ends in: `/setup?token=`, and this.
+    pub token: Zeroizing<String>,
+    /// From when on it is good no longer.
+    pub expires_at: OffsetDateTime,
+}
+
+/// What is known of a link that is good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetupLink {
+    /// For whom it is; `None` for the first person of all, who also chooses a name.
+    pub name: Option<String>,
+}
+
+impl Access {
+    /// The link for the first person, where there is nobody yet; `None` where there is, or where
+    /// another gateway, or this one earlier, has made a link that is still good.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn first_invitation(&self) -> Result<Option<Invitation>, StoreError> {
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        if tx.lock_whether_anybody().await? || tx.is_first_link(now).await? {
+            return Ok(None);
+        }
+        let invitation = Self::invite(&mut tx, None, now, FIRST).await?;
+        tx.commit(()).await?;
+        Ok(Some(invitation))
+    }
+
+    /// What a link is about.
+    ///
+    /// # Errors
+    /// [`OperatorError::NotFound`] where it is not good; [`OperatorError::Store`].
+    pub async fn setup_link(&self, token: &str) -> Result<SetupLink, OperatorError> {
+        let digest = TokenDigest::of(token.as_bytes());
+        let link = self.store.setup_link(&digest, self.clock.now()).await?;
+        link.map(|(_, name)| SetupLink { name }).ok_or_else(spent)
+    }
+
+    /// Uses a link: chooses a password, and for the first person a name. Signs them in, unless a
+    /// code is asked for: then they do that themselves.
+    ///
+    /// # Errors
+    /// [`OperatorError::NotFound`] where the link is not good; [`OperatorError::Invalid`] for a
+    /// name or a password that is not taken; [`OperatorError::Conflict`] where somebody has this
+    /// name; [`OperatorError::Store`]. The link stays good then.
+    pub async fn set_up(
+        &self,
+        token: &str,
+        name: Option<&str>,
+        password: &str,
+    ) -> Result<Option<BegunSession>, OperatorError> {
+        let about = self.setup_link(token).await?;
+        let name = about.name.as_deref().or(name).unwrap_or_default().trim().to_owned();
+        check_name("a person", &name)?;
+        check_choice(&name, password)?;
+        let hash = self.passwords.hash(password).await?;
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        let anybody = tx.lock_whether_anybody().await?;
+        let digest = TokenDigest::of(token.as_bytes());
+        let link = tx.use_link(&digest, now).await?.ok_or_else(spent)?;
+        if link.person.is_none() {
+            if anybody {
+                return Err(spent());
+            }
+            insert_first(&mut tx, &name, now).await?;
+        }
+        let person = tx.lock_person(&name, None).await?;
+        let person = person.filter(|person| {
+            person.disabled_at.is_none() && link.person.is_none_or(|id| id == person.id)
+        });
+        let person = person.ok_or_else(spent)?;
+        tx.set_password(person.id, &hash).await?;
+        tx.end_sessions_of(person.id).await?;
+        let begun = self.welcome(&mut tx, &person, now).await?;
+        tx.commit(()).await?;
+        info!(person = person.name, "somebody has chosen a password");
+        Ok(begun)
+    }
+
+    async fn welcome(
+        &self,
+        tx: &mut Tx<'_>,
+        person: &KeptPerson,
+        now: OffsetDateTime,
+    ) -> Result<Option<BegunSession>, StoreError> {
+        if person.totp_since.is_none() {
+            return begin(tx, person, now, "set password").await.map(Some);
+        }
+        let own = Caller::new(person.name.clone(), person.tenant.clone(), Scopes::default());
+        audit(tx, &own, now, "set password", &person.name, "").await?;
+        Ok(None)
+    }
+
+    /// Makes a link; earlier ones for the same person are good no longer.
+    pub(super) async fn invite(
+        tx: &mut Tx<'_>,
+        person: Option<i64>,
+        now: OffsetDateTime,
+        by: &str,
+    ) -> Result<Invitation, StoreError> {
+        let (token, expires_at) = (random(), now + GOOD_FOR);
+        let digest = TokenDigest::of(token.as_bytes());
+        tx.insert_link(&NewLink { digest, person, at: now, by, expires_at }).await?;
+        Ok(Invitation { token, expires_at })
+    }
+}
+
+/// The first person may do everything.
+async fn insert_first(
+    tx: &mut Tx<'_>,
+    name: &str,
+    now: OffsetDateTime,
+) -> Result<(), OperatorError> {
+    let scopes = words([Scope::Admin].into_iter().collect());
+    let row = NewPerson { name, scopes: &scopes, tenant: None, oidc: None, at: now, by: FIRST };
+    let taken = || OperatorError::Conflict(format!("there is a person `{name}`"));
+    tx.insert_person(&row).await?.ok_or_else(taken)?;
+    audit(tx, &Caller::local(FIRST), now, "add person", name, "").await?;
+    Ok(())
+}
+
+fn spent() -> OperatorError {
+    OperatorError::NotFound("set-up link like this: it was used, or its time is over".to_owned())
+}

@@ -1,0 +1,381 @@
+//! People who sign in, and the links by which they choose a password.
+
+use time::OffsetDateTime;
+
+use super::token::TokenDigest;
+use super::{Store, StoreError, Tx, bounded};
+
+/// A person as they are kept.
+#[derive(Debug, Clone)]
+pub struct KeptPerson {
+    /// Identity.
+    pub id: i64,
+    /// Their name.
+    pub name: String,
+    /// What they may do, in stored words.
+    pub scopes: Vec<String>,
+    /// The only tenant whose things they see.
+    pub tenant: Option<String>,
+    /// Their password as it was hashed.
+    pub password: Option<String>,
+    /// Since when a code is asked for.
+    pub totp_since: Option<OffsetDateTime>,
+    /// The issuer that vouches for them.
+    pub oidc_issuer: Option<String>,
+    /// When they were added.
+    pub created_at: OffsetDateTime,
+    /// By whom.
+    pub created_by: String,
+    /// When they signed in last.
+    pub signed_in_at: Option<OffsetDateTime>,
+    /// Since when they cannot sign in.
+    pub disabled_at: Option<OffsetDateTime>,
+}
+
+/// A person that is to be added.
+#[derive(Debug, Clone, Copy)]
+pub struct NewPerson<'a> {
+    /// Their name.
+    pub name: &'a str,
+    /// What they may do, in stored words.
+    pub scopes: &'a [String],
+    /// The only tenant whose things they see.
+    pub tenant: Option<&'a str>,
+    /// The issuer that vouches for them, and who they are there.
+    pub oidc: Option<(&'a str, &'a str)>,
+    /// When.
+    pub at: OffsetDateTime,
+    /// By whom.
+    pub by: &'a str,
+}
+
+/// A link that is good.
+#[derive(Debug, Clone, Copy)]
+pub struct KeptLink {
+    /// For whom; `None` for the first person of all.
+    pub person: Option<i64>,
+}
+
+/// A link that is to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct NewLink<'a> {
+    /// The digest of its token.
+    pub digest: TokenDigest,
+    /// For whom; `None` for the first person of all.
+    pub person: Option<i64>,
+    /// When.
+    pub at: OffsetDateTime,
+    /// By whom.
+    pub by: &'a str,
+    /// From when on it is good no longer.
+    pub expires_at: OffsetDateTime,
+}
+
+impl Store {
+    /// The person of this name, in whatever case.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn person(&self, name: &str) -> Result<Option<KeptPerson>, StoreError> {
+        let person = sqlx::query_as!(
+            KeptPerson,
+            "SELECT id, name, scopes, tenant, password, totp_since, oidc_issuer, created_at,
+                    created_by, signed_in_at, disabled_at
+               FROM people WHERE lower(name) = lower($1)",
+            name,
+        )
+        .fetch_optional(&self.operator)
+        .await?;
+        Ok(person)
+    }
+
+    /// Everybody, of `tenant` where one is named, by name.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn people(&self, tenant: Option<&str>) -> Result<Vec<KeptPerson>, StoreError> {
+        let people = sqlx::query_as!(
+            KeptPerson,
+            "SELECT id, name, scopes, tenant, password, totp_since, oidc_issuer, created_at,
+                    created_by, signed_in_at, disabled_at
+               FROM people WHERE $1::text IS NULL OR tenant = $1 ORDER BY lower(name)",
+            tenant,
+        )
+        .fetch_all(&self.operator)
+        .await?;
+        Ok(people)
+    }
+
+    /// The link of this digest, where it is good, with the name of whom it is for.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn setup_link(
+        &self,
+        digest: &TokenDigest,
+        now: OffsetDateTime,
+    ) -> Result<Option<(KeptLink, Option<String>)>, StoreError> {
+        let row = sqlx::query!(
+            r#"SELECT l.person_id, p.name AS "name?" FROM setup_links l
+                 LEFT JOIN people p ON p.id = l.person_id
+                WHERE l.digest = $1 AND l.used_at IS NULL AND l.expires_at > $2
+                  AND p.disabled_at IS NULL"#,
+            digest.as_bytes(),
+            now,
+        )
+        .fetch_optional(&self.operator)
+        .await?;
+        Ok(row.map(|row| (KeptLink { person: row.person_id }, row.name)))
+    }
+}
+
+impl Tx<'_> {
+    /// Locks the person of this name, of `tenant` where one is named.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn lock_person(
+        &mut self,
+        name: &str,
+        tenant: Option<&str>,
+    ) -> Result<Option<KeptPerson>, StoreError> {
+        let person = sqlx::query_as!(
+            KeptPerson,
+            "SELECT id, name, scopes, tenant, password, totp_since, oidc_issuer, created_at,
+                    created_by, signed_in_at, disabled_at
+               FROM people WHERE lower(name) = lower($1) AND ($2::text IS NULL OR tenant = $2)
+                FOR UPDATE",
+            name,
+            tenant,
+        )
+        .fetch_optional(self.connection())
+        .await?;
+        Ok(person)
+    }
+
+    /// Locks the person for whom an issuer vouches.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn lock_subject(
+        &mut self,
+        issuer: &str,
+        subject: &str,
+    ) -> Result<Option<KeptPerson>, StoreError> {
+        let person = sqlx::query_as!(
+            KeptPerson,
+            "SELECT id, name, scopes, tenant, password, totp_since, oidc_issuer, created_at,
+                    created_by, signed_in_at, disabled_at
+               FROM people WHERE oidc_issuer = $1 AND oidc_subject = $2
+                FOR UPDATE",
+            issuer,
+            subject,
+        )
+        .fetch_optional(self.connection())
+        .await?;
+        Ok(person)
+    }
+
+    /// Whether there is anybody. Whoever asks next waits for this transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn lock_whether_anybody(&mut self) -> Result<bool, StoreError> {
+        sqlx::query!("LOCK TABLE people, setup_links IN SHARE ROW EXCLUSIVE MODE")
+            .execute(self.connection())
+            .await?;
+        let there = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT 1 FROM people) AS "there!""#)
+            .fetch_one(self.connection())
+            .await?;
+        Ok(there)
+    }
+
+    /// Whether a link for the first person of all is good.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn is_first_link(&mut self, now: OffsetDateTime) -> Result<bool, StoreError> {
+        let there = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT 1 FROM setup_links
+                               WHERE person_id IS NULL AND used_at IS NULL AND expires_at > $1)
+                      AS "there!""#,
+            now,
+        )
+        .fetch_one(self.connection())
+        .await?;
+        Ok(there)
+    }
+
+    /// Adds a person; `None` when somebody has this name.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn insert_person(&mut self, new: &NewPerson<'_>) -> Result<Option<i64>, StoreError> {
+        let id = sqlx::query_scalar!(
+            "INSERT INTO people (name, scopes, tenant, oidc_issuer, oidc_subject, created_at,
+                                 created_by)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)
+             ON CONFLICT (lower(name)) DO NOTHING
+             RETURNING id",
+            new.name,
+            new.scopes,
+            new.tenant,
+            new.oidc.map(|(issuer, _)| issuer),
+            new.oidc.map(|(_, subject)| subject),
+            new.at,
+            bounded(new.by),
+        )
+        .fetch_optional(self.connection())
+        .await?;
+        Ok(id)
+    }
+
+    /// Says anew what somebody may do.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn set_scopes(
+        &mut self,
+        person: i64,
+        scopes: &[String],
+        tenant: Option<&str>,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE people SET scopes = $2, tenant = $3 WHERE id = $1",
+            person,
+            scopes,
+            tenant,
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// Sets a password, as it was hashed.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn set_password(&mut self, person: i64, hash: &str) -> Result<(), StoreError> {
+        sqlx::query!("UPDATE people SET password = $2 WHERE id = $1", person, hash)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// Lets nobody sign in with the password that was.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn clear_password(&mut self, person: i64) -> Result<(), StoreError> {
+        sqlx::query!("UPDATE people SET password = NULL WHERE id = $1", person)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// Says since when a code is asked for; `None` for never.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn ask_for_codes(
+        &mut self,
+        person: i64,
+        since: Option<OffsetDateTime>,
+    ) -> Result<(), StoreError> {
+        sqlx::query!("UPDATE people SET totp_since = $2 WHERE id = $1", person, since)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// Takes the code of a time step. False when it or a later one was taken before.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn take_code(&mut self, person: i64, step: i64) -> Result<bool, StoreError> {
+        let done = sqlx::query!(
+            "UPDATE people SET totp_step = $2 WHERE id = $1 AND totp_step < $2",
+            person,
+            step,
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Says since when somebody cannot sign in; `None` for that they can.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn disable_person(
+        &mut self,
+        person: i64,
+        since: Option<OffsetDateTime>,
+    ) -> Result<(), StoreError> {
+        sqlx::query!("UPDATE people SET disabled_at = $2 WHERE id = $1", person, since)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// Makes a link. Earlier ones for the same person are good no longer.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn insert_link(&mut self, new: &NewLink<'_>) -> Result<(), StoreError> {
+        self.use_links(new.person, new.at).await?;
+        sqlx::query!(
+            "INSERT INTO setup_links (digest, person_id, created_at, created_by, expires_at)
+             VALUES ($1, $2, $3, $4, $5)",
+            new.digest.as_bytes(),
+            new.person,
+            new.at,
+            bounded(new.by),
+            new.expires_at,
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// Uses a link up; `None` when it is not good.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn use_link(
+        &mut self,
+        digest: &TokenDigest,
+        now: OffsetDateTime,
+    ) -> Result<Option<KeptLink>, StoreError> {
+        let link = sqlx::query!(
+            "UPDATE setup_links SET used_at = $2
+              WHERE digest = $1 AND used_at IS NULL AND expires_at > $2
+             RETURNING person_id",
+            digest.as_bytes(),
+            now,
+        )
+        .fetch_optional(self.connection())
+        .await?;
+        Ok(link.map(|link| KeptLink { person: link.person_id }))
+    }
+
+    /// Lets no link for a person, or none for the first one, be good any longer.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn use_links(
+        &mut self,
+        person: Option<i64>,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE setup_links SET used_at = $2
+              WHERE person_id IS NOT DISTINCT FROM $1 AND used_at IS NULL",
+            person,
+            now,
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,224 @@
+//! Who is signed in, and who tried to.
+
+use time::OffsetDateTime;
+
+use super::token::TokenDigest;
+use super::{Store, StoreError, Tx};
+
+/// How long somebody may be silent.
+pub(super) const IDLE: time::Duration = time::Duration::minutes(30);
+/// The span of time in which attempts are counted.
+const COUNTED: time::Duration = time::Duration::minutes(15);
+
+/// A session that is good, with whose it is.
+#[derive(Debug, Clone)]
+pub struct KeptSession {
+    /// The person.
+    pub person: i64,
+    /// Their name.
+    pub name: String,
+    /// What they may do, in stored words.
+    pub scopes: Vec<String>,
+    /// The only tenant whose things they see.
+    pub tenant: Option<String>,
+    /// Whether a code is asked for when they sign in.
+    pub codes: bool,
+    /// Whether they have a password here, and not an issuer that vouches for them.
+    pub password: bool,
+    /// When they signed in.
+    pub created_at: OffsetDateTime,
+    /// When they last asked for something.
+    pub last_seen_at: OffsetDateTime,
+}
+
+/// A session that is to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct NewSession {
+    /// The digest of its token.
+    pub digest: TokenDigest,
+    /// Whose it is.
+    pub person: i64,
+    /// When.
+    pub at: OffsetDateTime,
+    /// When it ends whatever they do.
+    pub expires_at: OffsetDateTime,
+}
+
+/// Whether another attempt to sign in is allowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Attempt {
+    /// It is, and was noted as these rows.
+    Allowed(Vec<i64>),
+    /// Not before this time.
+    TooMany(OffsetDateTime),
+}
+
+impl Store {
+    /// The session of this digest, where it is good.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn session(
+        &self,
+        digest: &TokenDigest,
+        now: OffsetDateTime,
+    ) -> Result<Option<KeptSession>, StoreError> {
+        let session = sqlx::query_as!(
+            KeptSession,
+            r#"SELECT s.person_id AS person, p.name, p.scopes, p.tenant,
+                      p.totp_since IS NOT NULL AS "codes!", p.oidc_issuer IS NULL AS "password!",
+                      s.created_at, s.last_seen_at
+                 FROM sessions s JOIN people p ON p.id = s.person_id
+                WHERE s.digest = $1 AND s.expires_at > $2 AND s.last_seen_at > $3
+                  AND p.disabled_at IS NULL"#,
+            digest.as_bytes(),
+            now,
+            now - IDLE,
+        )
+        .fetch_optional(&self.operator)
+        .await?;
+        Ok(session)
+    }
+
+    /// Notes that somebody asked for something.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn touch_session(
+        &self,
+        digest: &TokenDigest,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE sessions SET last_seen_at = $2 WHERE digest = $1 AND last_seen_at < $2",
+            digest.as_bytes(),
+            now,
+        )
+        .execute(&self.operator)
+        .await?;
+        Ok(())
+    }
+
+    /// Forgets what has ended: sessions, counted attempts, sign-ins that never came back.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn forget_sessions(&self, now: OffsetDateTime) -> Result<(), StoreError> {
+        sqlx::query!(
+            "DELETE FROM sessions WHERE expires_at <= $1 OR last_seen_at <= $2",
+            now,
+            now - IDLE,
+        )
+        .execute(&self.operator)
+        .await?;
+        sqlx::query!("DELETE FROM sign_in_attempts WHERE at <= $1", now - COUNTED)
+            .execute(&self.operator)
+            .await?;
+        sqlx::query!("DELETE FROM oidc_flows WHERE expires_at <= $1", now)
+            .execute(&self.operator)
+            .await?;
+        Ok(())
+    }
+}
+
+impl Tx<'_> {
+    /// Notes an attempt under each of these keys, where none of them has had `most` lately.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn attempt(
+        &mut self,
+        keys: &[TokenDigest],
+        most: usize,
+        now: OffsetDateTime,
+    ) -> Result<Attempt, StoreError> {
+        // Of many at once each counts those before it.
+        sqlx::query!("LOCK TABLE sign_in_attempts IN SHARE ROW EXCLUSIVE MODE")
+            .execute(self.connection())
+            .await?;
+        let mut noted = Vec::new();
+        for key in keys {
+            let times = sqlx::query_scalar!(
+                "SELECT at FROM sign_in_attempts WHERE key = $1 AND at > $2 ORDER BY at DESC",
+                key.as_bytes(),
+                now - COUNTED,
+            )
+            .fetch_all(self.connection())
+            .await?;
+            if let Some(earliest) = times.get(most.saturating_sub(1)) {
+                return Ok(Attempt::TooMany(*earliest + COUNTED));
+            }
+            let id = sqlx::query_scalar!(
+                "INSERT INTO sign_in_attempts (key, at) VALUES ($1, $2) RETURNING id",
+                key.as_bytes(),
+                now,
+            )
+            .fetch_one(self.connection())
+            .await?;
+            noted.push(id);
+        }
+        Ok(Attempt::Allowed(noted))
+    }
+
+    /// Forgets the attempts under a key, and these.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn forget_attempts(
+        &mut self,
+        key: &TokenDigest,
+        noted: &[i64],
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "DELETE FROM sign_in_attempts WHERE key = $1 OR id = ANY($2)",
+            key.as_bytes(),
+            noted,
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// Begins a session.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn insert_session(&mut self, new: &NewSession) -> Result<(), StoreError> {
+        sqlx::query!(
+            "INSERT INTO sessions (digest, person_id, created_at, last_seen_at, expires_at)
+             VALUES ($1, $2, $3, $3, $4)",
+            new.digest.as_bytes(),
+            new.person,
+            new.at,
+            new.expires_at,
+        )
+        .execute(self.connection())
+        .await?;
+        sqlx::query!("UPDATE people SET signed_in_at = $2 WHERE id = $1", new.person, new.at)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// Ends a session; says whether there was one.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn end_session(&mut self, digest: &TokenDigest) -> Result<bool, StoreError> {
+        let done = sqlx::query!("DELETE FROM sessions WHERE digest = $1", digest.as_bytes())
+            .execute(self.connection())
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Ends every session of a person.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn end_sessions_of(&mut self, person: i64) -> Result<(), StoreError> {
+        sqlx::query!("DELETE FROM sessions WHERE person_id = $1", person)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+}

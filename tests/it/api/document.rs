@@ -1,0 +1,67 @@
+//! The document: served, committed, and true.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::get;
+use crate::harness::Gateway;
+
+const COMMITTED: &str = include_str!("../../../docs/openapi.json");
+
+/// Every operation of the document: method, path, and what it says.
+pub(super) fn operations() -> Vec<(String, String, Value)> {
+    let document: Value = serde_json::from_str(COMMITTED).unwrap();
+    let mut all = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            all.push((method.to_uppercase(), path.clone(), operation.clone()));
+        }
+    }
+    all
+}
+
+#[tokio::test]
+async fn the_committed_document_is_the_one_that_is_printed_and_served() {
+    let printed = Command::new(env!("CARGO_BIN_EXE_sealpost")).arg("openapi").output().unwrap();
+    assert!(
+        String::from_utf8(printed.stdout).unwrap() == COMMITTED,
+        "it is not fresh: cargo run -- openapi > docs/openapi.json"
+    );
+    let gateway = Gateway::start().await;
+    let served = get(&gateway, "/api/v1/openapi.json", &[]).await;
+    assert_eq!(served.status, 200);
+    assert!(served.text == COMMITTED, "another one is served");
+}
+
+#[test]
+fn every_operation_says_all_that_there_is_to_say() {
+    let operations = operations();
+    let mut ids = Vec::new();
+    for (method, path, operation) in &operations {
+        let at = format!("{method} {path}");
+        let text = |name: &str| operation[name].as_str().unwrap_or_default().to_owned();
+        assert!(!text("operationId").is_empty() && !text("summary").is_empty(), "{at}");
+        assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{at}");
+        ids.push(text("operationId"));
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let name = &parameter["name"];
+            assert!(parameter["description"].is_string(), "{at} {name}");
+            let schema = &parameter["schema"];
+            assert!(schema["type"] != "integer" || schema["minimum"].is_number(), "{at} {name}");
+        }
+        if !operation["security"].is_array() {
+            assert!(["/healthz", "/readyz"].contains(&&**path), "{at} asks for no key");
+            continue;
+        }
+        let responses = operation["responses"].as_object().unwrap();
+        for status in ["401", "429", "500", "503"] {
+            assert!(responses.contains_key(status), "{at} does not say {status}");
+        }
+    }
+    let count = ids.len();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), count, "an operationId stands twice");
+    assert!(count >= 16, "the document is read");
+}

@@ -1,0 +1,94 @@
+//! The W3C's WebDriver protocol, as much of it as the tests speak: JSON over HTTP. What does not
+//! work fails the test that asked for it.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// Under this name the protocol refers to an element.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// A browser, by way of the program that drives it.
+pub(super) struct WebDriver {
+    client: reqwest::Client,
+    session: String,
+}
+
+impl WebDriver {
+    /// Starts a browser with these options of Chromium's.
+    pub(super) async fn begin(port: u16, options: Value) -> Self {
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let all = format!("http://127.0.0.1:{port}/session");
+        let driver = Self { client, session: all };
+        let wanted =
+            json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options } } });
+        let begun = driver.call(Method::POST, "", &wanted).await;
+        let id = begun["sessionId"].as_str().expect("a browser");
+        Self { session: format!("{}/{id}", driver.session), ..driver }
+    }
+
+    /// Ends the browser.
+    pub(super) async fn end(&self) {
+        self.call(Method::DELETE, "", &Value::Null).await;
+    }
+
+    /// Opens an address, and waits until it is there.
+    pub(super) async fn open(&self, url: &str) {
+        self.call(Method::POST, "/url", &json!({ "url": url })).await;
+    }
+
+    /// The address that is open.
+    pub(super) async fn address(&self) -> String {
+        let url = self.call(Method::GET, "/url", &Value::Null).await;
+        url.as_str().expect("an address").to_owned()
+    }
+
+    /// What a script gives.
+    pub(super) async fn run(&self, script: &str) -> Value {
+        self.call(Method::POST, "/execute/sync", &json!({ "script": script, "args": [] })).await
+    }
+
+    /// The visible text of what this selector finds.
+    pub(super) async fn text(&self, css: &str) -> String {
+        let element = self.find(css).await;
+        let text = self.call(Method::GET, &format!("{element}/text"), &Value::Null).await;
+        text.as_str().expect("a text").to_owned()
+    }
+
+    /// Clicks what this selector finds, as a person would: it must be in sight.
+    pub(super) async fn click(&self, css: &str) {
+        let element = self.find(css).await;
+        self.call(Method::POST, &format!("{element}/click"), &json!({})).await;
+    }
+
+    /// Types into what this selector finds.
+    pub(super) async fn write(&self, css: &str, text: &str) {
+        let element = self.find(css).await;
+        self.call(Method::POST, &format!("{element}/value"), &json!({ "text": text })).await;
+    }
+
+    /// Calls the browser's own interface for developers.
+    pub(super) async fn devtools(&self, method: &str, parameters: Value) -> Value {
+        let body = json!({ "cmd": method, "params": parameters });
+        self.call(Method::POST, "/goog/cdp/execute", &body).await
+    }
+
+    /// The path of an element.
+    async fn find(&self, css: &str) -> String {
+        let wanted = json!({ "using": "css selector", "value": css });
+        let found = self.call(Method::POST, "/element", &wanted).await;
+        format!("/element/{}", found[ELEMENT].as_str().expect("an element"))
+    }
+
+    async fn call(&self, method: Method, path: &str, body: &Value) -> Value {
+        let mut request = self.client.request(method, format!("{}{path}", self.session));
+        if !body.is_null() {
+            request = request.body(body.to_string());
+        }
+        let answer = request.send().await.expect("the driver answers");
+        let status = answer.status();
+        let text = answer.text().await.expect("an answer");
+        let mut answer: Value = serde_json::from_str(&text).expect("JSON");
+        assert!(status.is_success(), "{path} {body}: {}", answer["value"]["message"]);
+        answer["value"].take()
+    }
+}
