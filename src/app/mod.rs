@@ -1,6 +1,5 @@
 //! From a configuration to a gateway that runs, and stops in order.
 
-mod background;
 mod counting;
 mod desk;
 mod error;
@@ -9,16 +8,16 @@ mod readmit;
 mod runtime;
 mod watching;
 mod wiring;
+mod work;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info, warn};
 
 use crate::alerts::{Alerter, Discord};
 use crate::clock::{SharedClock, SystemClock};
@@ -26,7 +25,6 @@ use crate::config::Config;
 use crate::dispatch::{Dispatcher, Draw, Handler, Housekeeping, TransferAges, Wakeup};
 use crate::http::{self, Apis, Door, Ingest, Limits, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
-use crate::lifecycle::Shutdown;
 use crate::objects::Objects;
 use crate::operator::{
     Access, DeadLetters, Feed, FeedSettings, Groups, HeldRequests, Holds, Insight, Jobs,
@@ -303,54 +301,6 @@ impl App {
     /// What tells people, for who wants to step it.
     pub fn alerter(&self) -> &Alerter {
         &self.alerter
-    }
-
-    /// Answers requests until `shutdown`, without working on deliveries by itself.
-    pub async fn serve(self, shutdown: Shutdown) -> bool {
-        let soft = shutdown.soft().clone();
-        let (ingest, operator) = (self.ingest.handle(), self.operator.handle());
-        let servers = TaskTracker::new();
-        let mut ended_early = false;
-        let (early, mut ended) = tokio::sync::mpsc::channel(2);
-        for (name, server) in [("ingest", self.ingest), ("operator", self.operator)] {
-            let early = early.clone();
-            servers.spawn(async move {
-                let result = server.await;
-                drop(early.send((name, result)).await);
-            });
-        }
-        tokio::select! {
-            () = soft.cancelled() => {}
-            Some((name, result)) = ended.recv() => {
-                error!(listener = name, result = ?result, "a listener ended by itself");
-                ended_early = true;
-                soft.cancel();
-            }
-        }
-        self.stopping.store(true, Ordering::Relaxed);
-        self.unwatch.cancel();
-        servers.close();
-        self.tasks.close();
-        let draining = async {
-            // The operator listener answers until the end, so that readiness can be seen.
-            ingest.stop(true).await;
-            self.tasks.wait().await;
-            self.counting.step().await;
-            operator.stop(true).await;
-            servers.wait().await;
-        };
-        let drained = shutdown.hard().run_until_cancelled(draining).await.is_some();
-        if drained {
-            info!("everything that was held is finished");
-        } else {
-            warn!("dropped what was left; leases run out and others take over");
-            ingest.stop(false).await;
-            operator.stop(false).await;
-        }
-        drop(self.handlers);
-        drop(tokio::time::timeout(Duration::from_secs(2), self.store.close()).await);
-        shutdown.hard().cancel();
-        drained && !ended_early
     }
 }
 

@@ -176,6 +176,8 @@ fn attachment(name: &str, kind: &'static str) -> actix_web::HttpResponseBuilder 
     response
         .insert_header((header::CONTENT_TYPE, kind))
         .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
-        .insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"));
+        .insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((header::CACHE_CONTROL, "no-store"));
     response
 }
