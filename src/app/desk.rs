@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use super::error::BuildError;
+use super::landscape::landscape;
 use crate::clock::SharedClock;
 use crate::config::{Config, DestinationEntry, LimitEntry};
 use crate::http::{self, Limits, Quota};
-use crate::operator::{Alerts, Configured, Destinations, Requests};
+use crate::operator::{Alerts, Configured, Destinations, Groups, Insight, Requests};
 use crate::providers;
 use crate::store::Store;
 
@@ -30,6 +32,15 @@ impl Desk<'_> {
     pub(super) fn destinations(&self) -> Destinations {
         let configured = configured_destinations(self.config);
         Destinations::new(self.store.clone(), Arc::clone(self.clock), configured)
+    }
+
+    pub(super) fn groups(&self) -> Groups {
+        Groups::new(self.store.clone(), Arc::clone(self.clock))
+    }
+
+    pub(super) fn insight(&self) -> Result<Insight, BuildError> {
+        let landscape = landscape(self.config)?;
+        Ok(Insight::new(self.store.clone(), Arc::clone(self.clock), landscape))
     }
 
     pub(super) fn alerts(&self) -> Alerts {

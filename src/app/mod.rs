@@ -166,8 +166,18 @@ impl App {
             destinations: desk.destinations(),
             alerts: desk.alerts(),
         };
+        let insight = desk.insight()?;
+        let jobs = Jobs::new(dead_letters.clone());
+        let groups = desk.groups();
         let operator_state = Operator {
             console,
+            insight: insight.clone(),
+            groups: groups.clone(),
+            jobs: jobs.clone(),
+            held: held.clone(),
+            gates: wiring.gates,
+            access: Arc::clone(&access),
+            clock: Arc::clone(&parts.clock),
             store: store.clone(),
             stopping: Arc::clone(&stopping),
             metrics: metrics.clone(),
@@ -203,8 +213,6 @@ impl App {
                 handlers.handle(),
             )
         });
-        let clock = Arc::clone(&parts.clock);
-        let insight = Insight::new(store.clone(), clock, landscape(config)?);
         wiring.upkeeps.push(Arc::new(watching::Watching(insight.clone())));
         let housekeeping = Housekeeping {
             store: store.clone(),
@@ -230,9 +238,9 @@ impl App {
             housekeeping,
             counting: Counting { store: store.clone(), clock: Arc::clone(&parts.clock) },
             alerter,
-            jobs: Jobs::new(dead_letters.clone()),
+            jobs,
             dead_letters,
-            groups: Groups::new(store.clone(), Arc::clone(&parts.clock)),
+            groups,
             insight,
             held,
             wakeup,

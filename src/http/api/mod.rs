@@ -19,10 +19,13 @@ mod deliveries;
 mod destinations;
 mod document;
 mod govern;
+mod events;
 mod limits;
 mod once;
+mod overview;
 mod query;
 mod routes;
+mod transfers;
 mod words;
 
 use actix_web::{HttpRequest, web};
@@ -58,6 +61,9 @@ fn routes() -> Routes {
         dead_letters::mount,
         deliveries::mount,
         destinations::mount,
+        events::mount,
+        overview::mount,
+        transfers::mount,
         calls::mount,
     ] {
         mount(&mut routes);
