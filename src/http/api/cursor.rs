@@ -65,6 +65,20 @@ impl Place for (OffsetDateTime, i64) {
     }
 }
 
+/// A count, and where that is the same a time and an id.
+impl Place for (i64, OffsetDateTime, i64) {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        self.0.write(bytes);
+        (self.1, self.2).write(bytes);
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (count, rest) = bytes.split_at_checked(8)?;
+        let (time, id) = Place::read(rest)?;
+        Some((i64::read(count)?, time, id))
+    }
+}
+
 /// The time, within what the database can compare.
 fn at(micros: i64) -> OffsetDateTime {
     let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000);

@@ -92,9 +92,9 @@ struct Dealt {
 }
 
 /// What is done about a dead letter.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum Dealing {
+pub(super) enum Dealing {
     Replay,
     Discard,
 }

@@ -170,7 +170,7 @@ struct Preview {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = PreviewEncoding)]
-enum Encoding {
+pub(super) enum Encoding {
     Text,
     Hex,
 }

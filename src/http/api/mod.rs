@@ -11,6 +11,8 @@
 
 mod alerts;
 mod answer;
+mod api_keys;
+mod audit;
 mod body;
 mod calls;
 mod cursor;
@@ -20,11 +22,17 @@ mod destinations;
 mod document;
 mod govern;
 mod events;
+mod explain;
+mod groups;
+mod held;
+mod jobs;
 mod limits;
 mod once;
 mod overview;
+mod people;
 mod query;
 mod routes;
+mod sources;
 mod transfers;
 mod words;
 
@@ -58,11 +66,19 @@ fn routes() -> Routes {
         document::mount,
         stream::mount,
         alerts::mount,
+        api_keys::mount,
+        audit::mount,
         dead_letters::mount,
         deliveries::mount,
         destinations::mount,
         events::mount,
+        explain::mount,
+        groups::mount,
+        held::mount,
+        jobs::mount,
         overview::mount,
+        people::mount,
+        sources::mount,
         transfers::mount,
         calls::mount,
     ] {

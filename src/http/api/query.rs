@@ -150,7 +150,7 @@ impl TryFrom<String> for Time {
 pub(super) struct Seconds(pub(super) u64);
 
 /// The most [`Seconds`].
-const CENTURY: u64 = 3_155_760_000;
+pub(super) const CENTURY: u64 = 3_155_760_000;
 
 impl TryFrom<String> for Seconds {
     type Error = &'static str;
