@@ -15,8 +15,8 @@ use super::console::Console;
 use super::denial::Denial;
 use crate::clock::SharedClock;
 use crate::operator::{
-    Access, Alerts, DeadLetters, Destinations, Gates, Groups, HeldRequests, Insight, Jobs, Requests,
-    Scope,
+    Access, Alerts, DeadLetters, Destinations, Gates, Groups, HeldRequests, Insight, Jobs,
+    Requests, Scope,
 };
 use crate::store::Store;
 use crate::telemetry::Metrics;

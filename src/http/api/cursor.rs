@@ -7,8 +7,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use time::{OffsetDateTime, UtcOffset};
 use time::macros::datetime;
+use time::{OffsetDateTime, UtcOffset};
 use uuid::Uuid;
 
 use crate::http::denial::Denial;

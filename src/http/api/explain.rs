@@ -111,9 +111,8 @@ async fn explain(
     let source = recorded.source.0.clone();
     let request = recorded.request();
     // A large body is hashed once for every secret.
-    let explained = web::block(move || {
-        operator::explain(&caller, &gates, &source, &request, now, &[])
-    });
+    let explained =
+        web::block(move || operator::explain(&caller, &gates, &source, &request, now, &[]));
     let explained = explained.await.map_err(|_| Denial::Internal)??;
     Ok(Done(Explanation::new(explained)))
 }

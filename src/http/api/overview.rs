@@ -199,10 +199,7 @@ struct Point {
     security(("bearer" = ["events:read"])),
     responses((status = 200, description = "How everything stands", body = Overview)),
 )]
-async fn show(
-    By(caller): By,
-    operator: web::Data<Operator>,
-) -> Result<Polled<Overview>, Denial> {
+async fn show(By(caller): By, operator: web::Data<Operator>) -> Result<Polled<Overview>, Denial> {
     let overview = operator.insight.overview(&caller).await?;
     Ok(Polled(Overview::new(overview)?))
 }
@@ -270,10 +267,8 @@ impl SourceRow {
 impl Counts {
     pub(super) fn new(totals: &operator::Totals) -> Self {
         let reasons = totals.reasons.iter();
-        let count = |(reason, count): &(String, u64)| ReasonCount {
-            reason: reason.clone(),
-            count: *count,
-        };
+        let count =
+            |(reason, count): &(String, u64)| ReasonCount { reason: reason.clone(), count: *count };
         Self {
             received: totals.received(),
             verified: totals.verified(),

@@ -140,7 +140,8 @@ impl TryFrom<String> for Time {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let time = OffsetDateTime::parse(&text, &Rfc3339);
-        time.map(|time| Self(cursor::within(time))).map_err(|_| "a time is written as RFC 3339 says")
+        time.map(|time| Self(cursor::within(time)))
+            .map_err(|_| "a time is written as RFC 3339 says")
     }
 }
 

@@ -155,10 +155,9 @@ async fn settings(
     if caller.tenant().is_some() {
         return Err(Denial::AllTenants);
     }
-    let items = settings.iter().map(|setting| Setting {
-        key: setting.key.clone(),
-        value: setting.value.clone(),
-    });
+    let items = settings
+        .iter()
+        .map(|setting| Setting { key: setting.key.clone(), value: setting.value.clone() });
     Ok(Listed(Page::whole(items.collect())))
 }
 

@@ -102,10 +102,8 @@ struct Fates {
 impl Job {
     pub(super) fn new(job: operator::Job) -> Result<Self, Denial> {
         let refusals = job.refusals.iter();
-        let refusal = |(delivery, why): &(i64, String)| Refusal {
-            delivery: *delivery,
-            why: why.clone(),
-        };
+        let refusal =
+            |(delivery, why): &(i64, String)| Refusal { delivery: *delivery, why: why.clone() };
         Ok(Self {
             id: job.id,
             action: word(job.action.as_str())?,
