@@ -1,5 +1,6 @@
 //! From a configuration to a gateway that runs, and stops in order.
 
+mod background;
 mod counting;
 mod desk;
 mod error;
@@ -28,7 +29,7 @@ use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::lifecycle::Shutdown;
 use crate::objects::Objects;
 use crate::operator::{
-    Access, DeadLetters, Feed, FeedSettings, Groups, HeldRequests, Insight, Jobs,
+    Access, DeadLetters, Feed, FeedSettings, Groups, HeldRequests, Holds, Insight, Jobs,
 };
 use crate::providers::Services;
 use crate::store::{PoolSettings, Store, Target};
@@ -41,9 +42,6 @@ pub use landscape::landscape;
 use runtime::HandlerRuntime;
 use wiring::{Wiring, bytes, decoy};
 pub use wiring::{check_sources, gates, held, routing, services};
-
-/// How often limits and metrics are tidied up.
-const TIDY_EVERY: Duration = Duration::from_secs(30);
 
 /// Gives the handlers of a source; it is passed the provider's own.
 pub type ChooseHandlers =
@@ -83,6 +81,7 @@ pub struct App {
     jobs: Jobs,
     insight: Insight,
     held: HeldRequests,
+    holds: Holds,
     wakeup: Wakeup,
     store: Store,
     objects: Objects,
@@ -158,7 +157,8 @@ impl App {
             unwatch.clone(),
         );
         let dead_letters =
-            DeadLetters::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
+            DeadLetters::new(store.clone(), Arc::clone(&parts.clock), wiring.routing.clone());
+        let holds = Holds::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
         let desk = desk::Desk { config, store: &store, clock: &parts.clock };
         let console = Console {
             clock: Arc::clone(&parts.clock),
@@ -174,6 +174,7 @@ impl App {
             insight: insight.clone(),
             groups: groups.clone(),
             jobs: jobs.clone(),
+            holds: holds.clone(),
             held: held.clone(),
             gates: wiring.gates,
             access: Arc::clone(&access),
@@ -243,6 +244,7 @@ impl App {
             groups,
             insight,
             held,
+            holds,
             wakeup,
             store,
             objects: services.objects,
@@ -283,6 +285,11 @@ impl App {
         &self.groups
     }
 
+    /// What is paused.
+    pub fn holds(&self) -> &Holds {
+        &self.holds
+    }
+
     /// The jobs of operators.
     pub fn jobs(&self) -> &Jobs {
         &self.jobs
@@ -321,42 +328,6 @@ impl App {
     /// What tells people, for who wants to step it.
     pub fn alerter(&self) -> &Alerter {
         &self.alerter
-    }
-
-    /// Runs until `shutdown`, and stops in order: not ready, no new requests, no new attempts,
-    /// then the pools. Gives whether everything ended as it should.
-    pub async fn run(self, shutdown: Shutdown) -> bool {
-        let soft = shutdown.soft().clone();
-        if let Some(dispatcher) = self.dispatcher.clone() {
-            let stop = soft.clone();
-            self.tasks.spawn(async move { dispatcher.run(&stop).await });
-        }
-        let (wakeup, store, stop) = (self.wakeup.clone(), self.store.clone(), soft.clone());
-        self.tasks.spawn(async move { wakeup.listen(&store, &stop).await });
-        let (wakeup, store, stop) = (self.wakeup.clone(), self.store.clone(), soft.clone());
-        self.tasks.spawn(async move { wakeup.announce(&store, &stop).await });
-        let (housekeeping, stop) = (self.housekeeping.clone(), soft.clone());
-        self.tasks.spawn(async move { housekeeping.run(&stop).await });
-        let (jobs, stop) = (self.jobs.clone(), soft.clone());
-        self.tasks.spawn(async move { jobs.run(&stop).await });
-        let (groups, stop) = (self.groups.clone(), soft.clone());
-        self.tasks.spawn(async move { groups.run(&stop).await });
-        let (counting, stop) = (self.counting.clone(), soft.clone());
-        self.tasks.spawn(async move { counting.run(&stop).await });
-        let (alerter, stop) = (self.alerter.clone(), soft.clone());
-        self.tasks.spawn(async move { alerter.run(&stop).await });
-        let (peers, metrics, stop) = (self.peers.clone(), self.metrics.clone(), soft.clone());
-        let (door, limits) = (Arc::clone(&self.door), Arc::clone(&self.limits));
-        self.tasks.spawn(async move {
-            door.tidy().await;
-            while stop.run_until_cancelled(tokio::time::sleep(TIDY_EVERY)).await.is_some() {
-                peers.forget();
-                limits.tidy();
-                door.tidy().await;
-                metrics.tidy();
-            }
-        });
-        self.serve(shutdown).await
     }
 
     /// Answers requests until `shutdown`, without working on deliveries by itself.

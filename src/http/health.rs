@@ -15,7 +15,7 @@ use super::console::Console;
 use super::denial::Denial;
 use crate::clock::SharedClock;
 use crate::operator::{
-    Access, Alerts, DeadLetters, Destinations, Gates, Groups, HeldRequests, Insight, Jobs,
+    Access, Alerts, DeadLetters, Destinations, Gates, Groups, HeldRequests, Holds, Insight, Jobs,
     Requests, Scope,
 };
 use crate::store::Store;
@@ -52,6 +52,8 @@ pub struct Operator {
     pub groups: Groups,
     /// What is done about many.
     pub jobs: Jobs,
+    /// What is paused.
+    pub holds: Holds,
     /// The refused requests that are held.
     pub held: HeldRequests,
     /// How sources let requests in.

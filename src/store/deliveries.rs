@@ -25,8 +25,9 @@ pub struct Lease {
     pub handler: String,
     /// Which attempt this is, from 1; counted already.
     pub attempt: u32,
-    /// When the delivery was created.
-    pub created_at: OffsetDateTime,
+    /// Since when its age counts: when it was created, or when its source or handler was last
+    /// resumed, if that is later.
+    pub aged_from: OffsetDateTime,
     /// Whether an earlier lease ran out with no result: the event may have killed its gateway.
     pub suspect: bool,
     /// The fencing token: only its holder may settle.
@@ -58,7 +59,7 @@ pub(super) struct Leased {
     pub(super) source: String,
     pub(super) handler: String,
     pub(super) attempts: i32,
-    pub(super) created_at: OffsetDateTime,
+    pub(super) aged_from: OffsetDateTime,
     pub(super) token: Uuid,
 }
 
@@ -70,7 +71,7 @@ impl Leased {
             source: self.source,
             handler: self.handler,
             attempt: self.attempts.unsigned_abs(),
-            created_at: self.created_at,
+            aged_from: self.aged_from,
             suspect,
             token: self.token,
         }
@@ -82,7 +83,7 @@ impl Store {
     /// counts the attempt. Those to destinations are claimed by [`Store::claim_to`]. A head waits
     /// while another of its lane is at work: a replay, or what was committed late, may come to
     /// stand before it. Committed when it returns: a crash after this is a lost attempt, not a
-    /// lost delivery. Lease deadlines are by the database's clock, which all gateways share.
+    /// lost delivery. What is paused is left where it is. Lease deadlines are by the database's clock, which all gateways share.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -98,11 +99,17 @@ impl Store {
             r#"
             WITH due AS MATERIALIZED (
                 SELECT picked.id
-                  FROM UNNEST($1::text[]) AS s (source)
+                  FROM (SELECT source FROM UNNEST($1::text[]) AS u (source)
+                         WHERE source <> ALL (ARRAY(SELECT name FROM holds
+                                               WHERE what = 'source' AND paused_at IS NOT NULL))
+                        OFFSET 0) AS s
                  CROSS JOIN LATERAL (
                     SELECT d.id FROM deliveries d
                      WHERE d.source = s.source AND d.state = 'ready' AND d.due_at <= $2
                        AND d.handler NOT LIKE 'to:%'
+                       AND d.handler <> ALL (ARRAY(
+                            SELECT name FROM holds
+                             WHERE what = 'handler' AND paused_at IS NOT NULL))
                        AND (d.lane IS NULL OR NOT EXISTS (
                             SELECT 1 FROM deliveries running
                              WHERE running.source = d.source AND running.handler = d.handler
@@ -125,7 +132,13 @@ impl Store {
                SET state = 'leased', attempts = attempts + 1, lease_token = gen_random_uuid(),
                    lease_expires_at = clock_timestamp() + $4
              WHERE id IN (SELECT id FROM due)
-            RETURNING id, event_id, source, handler, attempts, created_at, lease_token AS "token!"
+            RETURNING id, event_id, source, handler, attempts,
+                      GREATEST(created_at, (
+                        SELECT max(h.resumed_at) FROM holds h
+                         WHERE (h.what = 'source' AND h.name = deliveries.source)
+                            OR (h.what = 'handler' AND h.name = deliveries.handler)))
+                      AS "aged_from!",
+                      lease_token AS "token!"
             "#,
             sources,
             now,
@@ -139,7 +152,7 @@ impl Store {
         Ok(leases)
     }
 
-    /// Whether a lease has run out on a delivery that is not held back.
+    /// Whether a lease has run out on a delivery that is not held back or paused.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -149,6 +162,10 @@ impl Store {
                 SELECT 1 FROM deliveries d
                  WHERE state = 'leased' AND lease_expires_at < clock_timestamp()
                    AND source = ANY($1)
+                   AND d.source <> ALL (ARRAY(SELECT name FROM holds
+                                               WHERE what = 'source' AND paused_at IS NOT NULL))
+                   AND d.handler <> ALL (ARRAY(SELECT name FROM holds
+                                                WHERE what = 'handler' AND paused_at IS NOT NULL))
                    AND NOT EXISTS (
                         SELECT 1 FROM destinations x
                          WHERE x.handler = d.handler
@@ -164,7 +181,7 @@ impl Store {
     /// Takes one delivery whose lease ran out, if there is one, and notes the lost attempt.
     /// Those that have used up `max_attempts` become dead letters instead: a delivery that kills
     /// its gateway every time must come to an end. Gives also how many were buried. What is to a
-    /// destination that is held back is left where it is.
+    /// destination that is held back, or of a source or handler that is paused, is left where it is.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -183,6 +200,10 @@ impl Store {
                 SELECT id, attempts FROM deliveries d
                  WHERE state = 'leased' AND lease_expires_at < clock_timestamp()
                    AND source = ANY($1)
+                   AND d.source <> ALL (ARRAY(SELECT name FROM holds
+                                               WHERE what = 'source' AND paused_at IS NOT NULL))
+                   AND d.handler <> ALL (ARRAY(SELECT name FROM holds
+                                                WHERE what = 'handler' AND paused_at IS NOT NULL))
                    AND attempts - (SELECT count(*) FROM attempts held
                                     WHERE held.delivery_id = d.id AND held.result = 'held') >= $3
                    FOR UPDATE SKIP LOCKED
@@ -210,6 +231,10 @@ impl Store {
                 SELECT id, attempts FROM deliveries d
                  WHERE state = 'leased' AND lease_expires_at < clock_timestamp()
                    AND source = ANY($1)
+                   AND d.source <> ALL (ARRAY(SELECT name FROM holds
+                                               WHERE what = 'source' AND paused_at IS NOT NULL))
+                   AND d.handler <> ALL (ARRAY(SELECT name FROM holds
+                                                WHERE what = 'handler' AND paused_at IS NOT NULL))
                    AND NOT EXISTS (
                         SELECT 1 FROM destinations x
                          WHERE x.handler = d.handler
@@ -225,7 +250,12 @@ impl Store {
                SET attempts = d.attempts + 1, lease_token = gen_random_uuid(),
                    lease_expires_at = clock_timestamp() + $3, last_error = $4
               FROM lost WHERE d.id = lost.id
-            RETURNING d.id, d.event_id, d.source, d.handler, d.attempts, d.created_at,
+            RETURNING d.id, d.event_id, d.source, d.handler, d.attempts,
+                      GREATEST(d.created_at, (
+                        SELECT max(h.resumed_at) FROM holds h
+                         WHERE (h.what = 'source' AND h.name = d.source)
+                            OR (h.what = 'handler' AND h.name = d.handler)))
+                      AS "aged_from!",
                       d.lease_token AS "token!"
             "#,
             sources,

@@ -275,7 +275,7 @@ async fn many_are_dealt_with_only_after_a_dry_run_and_one_at_once() {
     assert_eq!(
         audit,
         [
-            json!({ "actor": "ada", "action": "discard", "target": "deliveries 1",
+            json!({ "actor": "ada", "action": "discard", "target": "delivery 1",
                     "reason": "no event", "count": 1 }),
             json!({ "actor": "grace", "action": "replay",
                     "target": "dead letters of source billing", "reason": "mode is set",

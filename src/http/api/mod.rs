@@ -20,11 +20,13 @@ mod dead_letters;
 mod deliveries;
 mod destinations;
 mod document;
+mod edits;
 mod events;
 mod explain;
 mod govern;
 mod groups;
 mod held;
+mod holds;
 mod jobs;
 mod limits;
 mod once;
@@ -71,10 +73,12 @@ fn routes() -> Routes {
         dead_letters::mount,
         deliveries::mount,
         destinations::mount,
+        edits::mount,
         events::mount,
         explain::mount,
         groups::mount,
         held::mount,
+        holds::mount,
         jobs::mount,
         overview::mount,
         people::mount,

@@ -50,6 +50,8 @@ enum Sees {
 const BECAUSE: Option<&str> = Some(r#"{"reason":"a test"}"#);
 const GRANT: Option<&str> = Some(r#"{"name":"new","scopes":["events:read"],"tenant":"default"}"#);
 const RECORDED: Option<&str> = Some(r#"{"source":"billing","headers":[],"body":{"text":"{}"}}"#);
+const EDIT: Option<&str> = Some(r#"{"body":"{}","reason":"a test"}"#);
+const DRAFT: Option<&str> = Some(r#"{"body":"{}"}"#);
 const PLAN: &str =
     r#"{"action":"discard","which":{"matching":{"source":"billing"}},"reason":"a test"}"#;
 
@@ -63,6 +65,9 @@ const TABLE: &[Line] = &[
     read("listDeadLetters", "/api/v1/dead-letters", Sees::Empty),
     replay("replayDeadLetter", "/api/v1/dead-letters/{delivery}/replay", BECAUSE),
     replay("discardDeadLetter", "/api/v1/dead-letters/{delivery}/discard", BECAUSE),
+    replay("freeDeadLetterLane", "/api/v1/dead-letters/{delivery}/free", BECAUSE),
+    payload("editDeadLetter", "/api/v1/dead-letters/{delivery}/edit", EDIT),
+    payload("rehearseDeadLetterEdit", "/api/v1/dead-letters/{delivery}/edit/rehearsal", DRAFT),
     read("showDelivery", "/api/v1/deliveries/{delivery}", Sees::NotFound),
     read("listDestinations", "/api/v1/destinations", Sees::Empty),
     switch("pauseDestination", "/api/v1/destinations/app/pause"),
@@ -71,8 +76,8 @@ const TABLE: &[Line] = &[
     switch("enableDestination", "/api/v1/destinations/app/enable"),
     read("listEvents", "/api/v1/events", Sees::Empty),
     read("showEvent", "/api/v1/events/{event}", Sees::NotFound),
-    payload("downloadEventBody", "/api/v1/events/{event}/body"),
-    payload("captureEvent", "/api/v1/events/{event}/fixture"),
+    payload("downloadEventBody", "/api/v1/events/{event}/body", None),
+    payload("captureEvent", "/api/v1/events/{event}/fixture", None),
     read("listGroups", "/api/v1/groups", Sees::Empty),
     read("showGroup", "/api/v1/groups/{group}", Sees::NotFound),
     replay("planJob", "/api/v1/jobs", Some(PLAN)),
@@ -84,6 +89,11 @@ const TABLE: &[Line] = &[
     read("showTransfer", "/api/v1/transfers/{transfer}", Sees::NotFound),
     read("listSources", "/api/v1/sources", Sees::Empty),
     read("showSource", "/api/v1/sources/billing", Sees::NotFound),
+    read("listHolds", "/api/v1/holds", Sees::Empty),
+    switch("pauseSource", "/api/v1/sources/billing/pause"),
+    switch("resumeSource", "/api/v1/sources/billing/resume"),
+    switch("pauseHandler", "/api/v1/handlers/cards/pause"),
+    switch("resumeHandler", "/api/v1/handlers/cards/resume"),
     admin("listSettings", "/api/v1/settings", None, Sees::Refused),
     refusal("listHeldRequests", "/api/v1/held", None, Sees::Empty),
     refusal("showHeldRequest", "/api/v1/held/{held}", None, Sees::NotFound),
@@ -123,8 +133,9 @@ const fn read(id: &'static str, path: &'static str, stranger: Sees) -> Line {
     line(id, Some(Scope::EventsRead), path, None, stranger)
 }
 
-const fn payload(id: &'static str, path: &'static str) -> Line {
-    line(id, Some(Scope::PayloadRead), path, None, Sees::NotFound)
+/// What asks for payloads first.
+const fn payload(id: &'static str, path: &'static str, body: Option<&'static str>) -> Line {
+    line(id, Some(Scope::PayloadRead), path, body, Sees::NotFound)
 }
 
 const fn replay(id: &'static str, path: &'static str, body: Option<&'static str>) -> Line {
@@ -198,6 +209,8 @@ async fn gateway() -> (Gateway, Names) {
     let first = async |path: &str| get(&gateway, path, &[]).await.json["items"][0].clone();
     let letter = first("/api/v1/dead-letters").await;
     let job = post(&gateway, "/api/v1/jobs", &[], PLAN).await;
+    let paused = post(&gateway, "/api/v1/sources/bot/pause", &[], BECAUSE.unwrap()).await;
+    assert_eq!(paused.status, 200, "{}", paused.text);
     let granted = |name: &str| json!({ "name": name, "scopes": ["admin"] }).to_string();
     let key = post(&gateway, "/api/v1/api-keys", &[], &granted("theirs")).await;
     let invited = post(&gateway, "/api/v1/people", &[], &granted("ada")).await;

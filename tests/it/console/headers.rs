@@ -50,7 +50,7 @@ async fn every_page_has_the_headers_that_keep_it_to_itself_and_no_markup_of_a_st
         assert!(!answer.text.contains(HOSTILE) && !answer.text.contains("<img"), "{path}");
     }
     for path in
-        ["/deliveries/x", "/deliveries/999", "/dead-letters?after=x", "/dead-letters?reason=x"]
+        ["/deliveries/x", "/deliveries/999", "/dead-letters?before=x", "/dead-letters?reason=x"]
     {
         let answer = page(&gateway, path).await;
         assert!(answer.status == 404 || answer.status == 400, "{path}: {}", answer.status);
