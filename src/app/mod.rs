@@ -158,11 +158,20 @@ impl App {
         let dead_letters =
             DeadLetters::new(store.clone(), Arc::clone(&parts.clock), wiring.routing.clone());
         let holds = Holds::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
-        let clock = Arc::clone(&parts.clock);
-        let insight = Insight::new(store.clone(), clock, landscape(config)?);
         let desk = desk::Desk { config, store: &store, clock: &parts.clock };
-        let console = desk.console(&dead_letters, &insight, (&held, gates));
-        let operator_state = desk.operator(console, (&stopping, &metrics), apis);
+        let insight = desk.insight()?;
+        let (jobs, groups) = (Jobs::new(dead_letters.clone()), desk.groups());
+        let tools = desk::Tools {
+            dead_letters: &dead_letters,
+            insight: &insight,
+            groups: &groups,
+            jobs: &jobs,
+            holds: &holds,
+            held: &held,
+            gates: &gates,
+            access: &access,
+        };
+        let operator_state = desk.operator(&tools, (&stopping, &metrics), apis);
         let limits = Arc::clone(&operator_state.limits);
         let workers = file.ingest.workers.unwrap_or_else(|| {
             std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
@@ -212,9 +221,9 @@ impl App {
             housekeeping,
             counting: Counting { store: store.clone(), clock: Arc::clone(&parts.clock) },
             alerter,
-            jobs: Jobs::new(dead_letters.clone()),
+            jobs,
             dead_letters,
-            groups: Groups::new(store.clone(), Arc::clone(&parts.clock)),
+            groups,
             insight,
             held,
             holds,
