@@ -15,6 +15,7 @@ mod acts;
 mod answer;
 mod assets;
 mod desk;
+mod entry;
 mod frame;
 mod headers;
 mod pages;
@@ -61,5 +62,10 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .route("/destinations", web::get().to(answer::destinations))
         .route("/destinations/{name}/{verb}", web::post().to(acts::on_destination))
         .route("/alerts", web::get().to(answer::alerts))
+        .route("/sign-in", web::get().to(entry::form))
+        .route("/sign-in", web::post().to(entry::sign_in))
+        .route("/sign-out", web::post().to(entry::sign_out))
+        .route("/setup", web::get().to(entry::link))
+        .route("/setup", web::post().to(entry::set_up))
         .default_service(web::to(answer::nothing));
 }

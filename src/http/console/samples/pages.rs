@@ -404,22 +404,18 @@ pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
         (
             "sign-in",
             sign_in::page(&sign_in::View {
-                wrong: Some("The name or the password is not right."),
+                wrong: Some(t.of("The name, the password or the code is wrong.")),
                 next: t.of("/events"),
                 name: t.of("ada"),
-                code: false,
-                company: Some(t.of("Acme")),
             }),
         ),
-        (
-            "sign-in-code",
-            sign_in::page(&sign_in::View { code: true, next: t.of("/"), ..Default::default() }),
-        ),
+        ("spent", sign_in::trouble("This link is spent", &t.of("It was used."))),
         (
             "setup",
             sign_in::set_up(&sign_in::SetUp {
                 token: t.of("one-time"),
                 name: t.of("ada"),
+                fixed: true,
                 wrong: Some(t.of("The password is too short.")),
             }),
         ),
