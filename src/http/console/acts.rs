@@ -22,7 +22,7 @@ pub(super) struct Form {
 
 impl Form {
     /// The reason, which there must be.
-    fn reason(&self) -> Result<&str, OperatorError> {
+    pub(super) fn reason(&self) -> Result<&str, OperatorError> {
         let reason = self.reason.trim();
         if reason.is_empty() {
             return Err(OperatorError::Invalid(

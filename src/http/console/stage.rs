@@ -31,6 +31,12 @@ const DONE: &[(&str, &str)] = &[
     ("resume", "Resumed: it is sent to again."),
     ("enable", "Enabled: it is sent to again."),
     ("disable", "Disabled: nothing is sent until it is enabled."),
+    ("password", "Your password is changed, and your other sessions have ended."),
+    ("codes-on", "A code is asked for from now on."),
+    ("codes-off", "No code is asked for any more."),
+    ("revoked", "The key is revoked: it is refused from now on."),
+    ("disabled", "They cannot sign in any more, and their sessions have ended."),
+    ("enabled", "They can sign in again."),
     ("unchanged", "It was so already: nothing changed."),
 ];
 

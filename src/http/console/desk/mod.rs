@@ -1,7 +1,11 @@
 //! Where views come from. What whoever looks may not see is left out here.
 
+mod access;
+mod audit;
 mod delivery;
 
+pub(super) use access::{keys, people};
+pub(super) use audit::{AuditQuery, audit, chain};
 pub(super) use delivery::delivery;
 
 use super::Console;
