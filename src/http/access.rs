@@ -108,7 +108,7 @@ pub(super) async fn guard(
     };
     if denial == Denial::NoKey && wants_a_page(&request) {
         let response = HttpResponse::SeeOther()
-            .insert_header((header::LOCATION, session::SIGN_IN))
+            .insert_header((header::LOCATION, session::way_in(request.uri())))
             .insert_header((header::CACHE_CONTROL, "no-store"))
             .finish();
         return Ok(request.into_response(response).map_into_right_body());

@@ -18,7 +18,10 @@ use std::net::IpAddr;
 
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::Payload;
+use actix_web::http::Uri;
+use actix_web::http::uri::PathAndQuery;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use url::form_urlencoded;
 
 use super::access::Door;
 use super::denial::Denial;
@@ -50,6 +53,17 @@ pub(super) fn is_open(path: &str) -> bool {
         || path == "/setup"
         || path.starts_with("/assets/")
         || path.starts_with("/oidc/")
+}
+
+/// Where somebody who asks for this signs in first; the page brings them back.
+pub(super) fn way_in(asked: &Uri) -> String {
+    match asked.path_and_query().map(PathAndQuery::as_str) {
+        None | Some("/") => SIGN_IN.to_owned(),
+        Some(path) => {
+            let next: String = form_urlencoded::byte_serialize(path.as_bytes()).collect();
+            format!("{SIGN_IN}?next={next}")
+        }
+    }
 }
 
 /// The session that a request shows.

@@ -11,10 +11,14 @@
 //! What came from strangers goes into text nodes and quoted attributes, which are escaped where
 //! they are written; no page takes markup from outside of this module.
 
+mod access;
+mod account;
 mod acts;
 mod answer;
 mod assets;
+mod audit;
 mod desk;
+mod entry;
 mod frame;
 mod headers;
 mod look;
@@ -82,5 +86,23 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .route("/destinations", web::get().to(answer::destinations))
         .route("/destinations/{name}/{verb}", web::post().to(acts::on_destination))
         .route("/alerts", web::get().to(answer::alerts))
+        .route("/sign-in", web::get().to(entry::form))
+        .route("/sign-in", web::post().to(entry::sign_in))
+        .route("/sign-out", web::post().to(entry::sign_out))
+        .route("/setup", web::get().to(entry::link))
+        .route("/setup", web::post().to(entry::set_up))
+        .route("/account", web::get().to(account::show))
+        .route("/account/password", web::post().to(account::password))
+        .route("/account/codes", web::post().to(account::begin_codes))
+        .route("/account/codes/confirm", web::post().to(account::confirm_codes))
+        .route("/account/codes/off", web::post().to(account::codes_off))
+        .route("/keys", web::get().to(access::keys))
+        .route("/keys", web::post().to(access::make_key))
+        .route("/keys/{id}/revoke", web::post().to(access::revoke_key))
+        .route("/people", web::get().to(access::people))
+        .route("/people", web::post().to(access::add_person))
+        .route("/people/{name}/{verb}", web::post().to(access::on_person))
+        .route("/audit", web::get().to(audit::list))
+        .route("/audit/verify", web::post().to(audit::verify))
         .default_service(web::to(answer::nothing));
 }

@@ -32,11 +32,15 @@ fn cookie(token: &str) -> String {
 async fn a_browser_that_is_not_signed_in_is_sent_to_where_people_sign_in() {
     let gateway = Gateway::start().await;
     let ended = cookie(&"A".repeat(43));
-    for path in ["/", "/dead-letters", "/nothing/here"] {
+    for (path, way) in [
+        ("/", "/sign-in"),
+        ("/dead-letters", "/sign-in?next=%2Fdead-letters"),
+        ("/nothing/here?a=b&c", "/sign-in?next=%2Fnothing%2Fhere%3Fa%3Db%26c"),
+    ] {
         for headers in [&[PAGE][..], &[PAGE, ("cookie", &ended)]] {
             let answer = ask(&gateway, Method::GET, path, headers, "").await;
             assert_eq!(answer.status, 303, "{path}");
-            assert_eq!(answer.headers["location"], "/sign-in");
+            assert_eq!(answer.headers["location"], way);
             assert_eq!(answer.headers["cache-control"], "no-store");
         }
     }

@@ -39,10 +39,10 @@ impl Tone {
     /// How a stored state, result or resolution is meant.
     pub(in crate::http::console) fn of(word: &str) -> Self {
         match word {
-            "done" | "ok" | "verified" | "replayed" | "told" | "active" => Self::Good,
+            "done" | "ok" | "verified" | "replayed" | "told" | "active" | "good" => Self::Good,
             "ready" | "leased" | "running" | "planned" | "duplicate" | "open" => Self::Calm,
             "retry" | "failing" | "paused" | "lost" | "warning" | "told to wait" | "pending"
-            | "quarantined" | "unconfigured" | "stale" | "expiring" => Self::Warn,
+            | "invited" | "quarantined" | "unconfigured" | "stale" | "expiring" => Self::Warn,
             "dead" | "critical" | "refused" | "failed" | "disabled" | "expired" | "silent"
             | "revoked" => Self::Bad,
             _ => Self::Plain,
