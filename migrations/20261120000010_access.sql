@@ -153,7 +153,7 @@ COMMENT ON COLUMN audit_log.count     IS 'How many rows it touched.';
 COMMENT ON COLUMN audit_log.before    IS 'SHA-256 of what was there before, where something was changed.';
 COMMENT ON COLUMN audit_log.after     IS 'SHA-256 of what is there after it.';
 COMMENT ON COLUMN audit_log.prev_hash IS 'The hash of the row before; 32 zero bytes in the first one.';
-COMMENT ON COLUMN audit_log.hash      IS 'SHA-256 over all other columns; docs/adr says how.';
+COMMENT ON COLUMN audit_log.hash      IS 'SHA-256 over all other columns; docs/adr/0023-the-audit-log-is-a-chain.md says how.';
 
 -- The role that owns the table could give itself the rights back; the trigger holds for it, and for
 -- a superuser, until somebody drops it.

@@ -1,6 +1,6 @@
 -- What operators do about many at once: groups of dead letters, jobs, edited events, holds.
 
--- Dead letters of one kind. Made in the background (ADR 15): where a delivery becomes dead nothing
+-- Dead letters of one kind. Made in the background (ADR 26): where a delivery becomes dead nothing
 -- of this is written.
 CREATE TABLE dead_letter_groups (
     id           bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -50,7 +50,7 @@ COMMENT ON COLUMN dead_letter_hours.count    IS 'How many.';
 
 ALTER TABLE deliveries ADD COLUMN group_id bigint;
 COMMENT ON COLUMN deliveries.group_id IS 'For dead: its group; null until it is grouped, which is done in the background.';
--- By group, since every list of dead letters is one of groups: see `store/dead_letters/find.rs`.
+-- By group, since every list of dead letters is one of groups: see src/store/dead_letters/find.rs.
 DROP INDEX deliveries_dead;
 CREATE INDEX deliveries_dead ON deliveries (group_id, id) WHERE state = 'dead';
 CREATE INDEX deliveries_open ON deliveries (group_id, id)

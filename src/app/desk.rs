@@ -1,13 +1,20 @@
 //! What the operator listener works with: the functions of `operator`, each made for this gateway.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
+use super::error::BuildError;
+use super::landscape::landscape;
 use crate::clock::SharedClock;
 use crate::config::{Config, DestinationEntry, LimitEntry};
-use crate::http::{self, Limits, Quota};
-use crate::operator::{Alerts, Configured, Destinations, Requests};
+use crate::http::{self, Apis, Console, Limits, Operator, Quota};
+use crate::operator::{
+    Access, Alerts, Configured, DeadLetters, Destinations, Gates, Groups, HeldRequests, Holds,
+    Insight, Jobs, Requests,
+};
 use crate::providers;
 use crate::store::Store;
+use crate::telemetry::Metrics;
 
 /// What they are made of.
 pub(super) struct Desk<'d> {
@@ -16,7 +23,60 @@ pub(super) struct Desk<'d> {
     pub(super) clock: &'d SharedClock,
 }
 
+/// What others work with too.
+pub(super) struct Tools<'t> {
+    pub(super) dead_letters: &'t DeadLetters,
+    pub(super) insight: &'t Insight,
+    pub(super) groups: &'t Groups,
+    pub(super) jobs: &'t Jobs,
+    pub(super) holds: &'t Holds,
+    pub(super) held: &'t HeldRequests,
+    pub(super) gates: &'t Gates,
+    pub(super) access: &'t Arc<Access>,
+}
+
 impl Desk<'_> {
+    /// What the operator listener is made of.
+    pub(super) fn operator(
+        &self,
+        tools: &Tools<'_>,
+        (stopping, metrics): (&Arc<AtomicBool>, &Metrics),
+        apis: Apis,
+    ) -> Operator {
+        let (destinations, alerts) = (self.destinations(), self.alerts());
+        let console = Console {
+            clock: Arc::clone(self.clock),
+            dead_letters: tools.dead_letters.clone(),
+            destinations: destinations.clone(),
+            alerts: alerts.clone(),
+            groups: tools.groups.clone(),
+            insight: tools.insight.clone(),
+            held: tools.held.clone(),
+            gates: tools.gates.clone(),
+        };
+        Operator {
+            console,
+            store: self.store.clone(),
+            clock: Arc::clone(self.clock),
+            stopping: Arc::clone(stopping),
+            metrics: metrics.clone(),
+            apis: Arc::new(apis),
+            limits: self.limits(),
+            document: document().into(),
+            requests: self.requests(),
+            dead_letters: tools.dead_letters.clone(),
+            destinations,
+            alerts,
+            insight: tools.insight.clone(),
+            groups: tools.groups.clone(),
+            jobs: tools.jobs.clone(),
+            holds: tools.holds.clone(),
+            held: tools.held.clone(),
+            gates: tools.gates.clone(),
+            access: Arc::clone(tools.access),
+        }
+    }
+
     pub(super) fn limits(&self) -> Arc<Limits> {
         let quota = |limit: LimitEntry| Quota { per_second: limit.per_second, burst: limit.burst };
         let operator = &self.config.file.operator;
@@ -30,6 +90,15 @@ impl Desk<'_> {
     pub(super) fn destinations(&self) -> Destinations {
         let configured = configured_destinations(self.config);
         Destinations::new(self.store.clone(), Arc::clone(self.clock), configured)
+    }
+
+    pub(super) fn groups(&self) -> Groups {
+        Groups::new(self.store.clone(), Arc::clone(self.clock))
+    }
+
+    pub(super) fn insight(&self) -> Result<Insight, BuildError> {
+        let landscape = landscape(self.config)?;
+        Ok(Insight::new(self.store.clone(), Arc::clone(self.clock), landscape))
     }
 
     pub(super) fn alerts(&self) -> Alerts {

@@ -8,27 +8,26 @@ mod readmit;
 mod runtime;
 mod watching;
 mod wiring;
+mod work;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info, warn};
 
 use crate::alerts::{Alerter, Discord};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, Draw, Handler, Housekeeping, TransferAges, Wakeup};
-use crate::http::{self, Apis, Console, Door, Ingest, Limits, Operator, RequestIds};
+use crate::http::{self, Apis, Door, Ingest, Limits, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
-use crate::lifecycle::Shutdown;
 use crate::objects::Objects;
 use crate::operator::{
-    Access, DeadLetters, Feed, FeedSettings, Groups, HeldRequests, Insight, Jobs,
+    Access, DeadLetters, Feed, FeedSettings, Groups, HeldRequests, Holds, Insight, Jobs,
 };
 use crate::providers::Services;
 use crate::store::{PoolSettings, Store, Target};
@@ -41,9 +40,6 @@ pub use landscape::landscape;
 use runtime::HandlerRuntime;
 use wiring::{Wiring, bytes, decoy};
 pub use wiring::{check_sources, gates, held, routing, services};
-
-/// How often limits and metrics are tidied up.
-const TIDY_EVERY: Duration = Duration::from_secs(30);
 
 /// Gives the handlers of a source; it is passed the provider's own.
 pub type ChooseHandlers =
@@ -83,6 +79,7 @@ pub struct App {
     jobs: Jobs,
     insight: Insight,
     held: HeldRequests,
+    holds: Holds,
     wakeup: Wakeup,
     store: Store,
     objects: Objects,
@@ -123,6 +120,7 @@ impl App {
         for source in config.sources.iter().filter(|source| source.entry.enabled) {
             wiring.add(config, source, parts, &services, &destinations, &mut apis)?;
         }
+        let gates = wiring.gates.clone();
         let held = wiring.held(config, &store, &parts.clock, &committed);
         let intake = Intake::new(store.clone(), batch, committed);
         store.tallies().begin(wiring.keys());
@@ -158,27 +156,22 @@ impl App {
             unwatch.clone(),
         );
         let dead_letters =
-            DeadLetters::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
+            DeadLetters::new(store.clone(), Arc::clone(&parts.clock), wiring.routing.clone());
+        let holds = Holds::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
         let desk = desk::Desk { config, store: &store, clock: &parts.clock };
-        let console = Console {
-            clock: Arc::clone(&parts.clock),
-            dead_letters: dead_letters.clone(),
-            destinations: desk.destinations(),
-            alerts: desk.alerts(),
+        let insight = desk.insight()?;
+        let (jobs, groups) = (Jobs::new(dead_letters.clone()), desk.groups());
+        let tools = desk::Tools {
+            dead_letters: &dead_letters,
+            insight: &insight,
+            groups: &groups,
+            jobs: &jobs,
+            holds: &holds,
+            held: &held,
+            gates: &gates,
+            access: &access,
         };
-        let operator_state = Operator {
-            console,
-            store: store.clone(),
-            stopping: Arc::clone(&stopping),
-            metrics: metrics.clone(),
-            apis: Arc::new(apis),
-            limits: desk.limits(),
-            document: document().into(),
-            requests: desk.requests(),
-            dead_letters: dead_letters.clone(),
-            destinations: desk.destinations(),
-            alerts: desk.alerts(),
-        };
+        let operator_state = desk.operator(&tools, (&stopping, &metrics), apis);
         let limits = Arc::clone(&operator_state.limits);
         let workers = file.ingest.workers.unwrap_or_else(|| {
             std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
@@ -203,8 +196,6 @@ impl App {
                 handlers.handle(),
             )
         });
-        let clock = Arc::clone(&parts.clock);
-        let insight = Insight::new(store.clone(), clock, landscape(config)?);
         wiring.upkeeps.push(Arc::new(watching::Watching(insight.clone())));
         let housekeeping = Housekeeping {
             store: store.clone(),
@@ -230,11 +221,12 @@ impl App {
             housekeeping,
             counting: Counting { store: store.clone(), clock: Arc::clone(&parts.clock) },
             alerter,
-            jobs: Jobs::new(dead_letters.clone()),
+            jobs,
             dead_letters,
-            groups: Groups::new(store.clone(), Arc::clone(&parts.clock)),
+            groups,
             insight,
             held,
+            holds,
             wakeup,
             store,
             objects: services.objects,
@@ -275,6 +267,11 @@ impl App {
         &self.groups
     }
 
+    /// What is paused.
+    pub fn holds(&self) -> &Holds {
+        &self.holds
+    }
+
     /// The jobs of operators.
     pub fn jobs(&self) -> &Jobs {
         &self.jobs
@@ -313,90 +310,6 @@ impl App {
     /// What tells people, for who wants to step it.
     pub fn alerter(&self) -> &Alerter {
         &self.alerter
-    }
-
-    /// Runs until `shutdown`, and stops in order: not ready, no new requests, no new attempts,
-    /// then the pools. Gives whether everything ended as it should.
-    pub async fn run(self, shutdown: Shutdown) -> bool {
-        let soft = shutdown.soft().clone();
-        if let Some(dispatcher) = self.dispatcher.clone() {
-            let stop = soft.clone();
-            self.tasks.spawn(async move { dispatcher.run(&stop).await });
-        }
-        let (wakeup, store, stop) = (self.wakeup.clone(), self.store.clone(), soft.clone());
-        self.tasks.spawn(async move { wakeup.listen(&store, &stop).await });
-        let (wakeup, store, stop) = (self.wakeup.clone(), self.store.clone(), soft.clone());
-        self.tasks.spawn(async move { wakeup.announce(&store, &stop).await });
-        let (housekeeping, stop) = (self.housekeeping.clone(), soft.clone());
-        self.tasks.spawn(async move { housekeeping.run(&stop).await });
-        let (jobs, stop) = (self.jobs.clone(), soft.clone());
-        self.tasks.spawn(async move { jobs.run(&stop).await });
-        let (groups, stop) = (self.groups.clone(), soft.clone());
-        self.tasks.spawn(async move { groups.run(&stop).await });
-        let (counting, stop) = (self.counting.clone(), soft.clone());
-        self.tasks.spawn(async move { counting.run(&stop).await });
-        let (alerter, stop) = (self.alerter.clone(), soft.clone());
-        self.tasks.spawn(async move { alerter.run(&stop).await });
-        let (peers, metrics, stop) = (self.peers.clone(), self.metrics.clone(), soft.clone());
-        let (door, limits) = (Arc::clone(&self.door), Arc::clone(&self.limits));
-        self.tasks.spawn(async move {
-            door.tidy().await;
-            while stop.run_until_cancelled(tokio::time::sleep(TIDY_EVERY)).await.is_some() {
-                peers.forget();
-                limits.tidy();
-                door.tidy().await;
-                metrics.tidy();
-            }
-        });
-        self.serve(shutdown).await
-    }
-
-    /// Answers requests until `shutdown`, without working on deliveries by itself.
-    pub async fn serve(self, shutdown: Shutdown) -> bool {
-        let soft = shutdown.soft().clone();
-        let (ingest, operator) = (self.ingest.handle(), self.operator.handle());
-        let servers = TaskTracker::new();
-        let mut ended_early = false;
-        let (early, mut ended) = tokio::sync::mpsc::channel(2);
-        for (name, server) in [("ingest", self.ingest), ("operator", self.operator)] {
-            let early = early.clone();
-            servers.spawn(async move {
-                let result = server.await;
-                drop(early.send((name, result)).await);
-            });
-        }
-        tokio::select! {
-            () = soft.cancelled() => {}
-            Some((name, result)) = ended.recv() => {
-                error!(listener = name, result = ?result, "a listener ended by itself");
-                ended_early = true;
-                soft.cancel();
-            }
-        }
-        self.stopping.store(true, Ordering::Relaxed);
-        self.unwatch.cancel();
-        servers.close();
-        self.tasks.close();
-        let draining = async {
-            // The operator listener answers until the end, so that readiness can be seen.
-            ingest.stop(true).await;
-            self.tasks.wait().await;
-            self.counting.step().await;
-            operator.stop(true).await;
-            servers.wait().await;
-        };
-        let drained = shutdown.hard().run_until_cancelled(draining).await.is_some();
-        if drained {
-            info!("everything that was held is finished");
-        } else {
-            warn!("dropped what was left; leases run out and others take over");
-            ingest.stop(false).await;
-            operator.stop(false).await;
-        }
-        drop(self.handlers);
-        drop(tokio::time::timeout(Duration::from_secs(2), self.store.close()).await);
-        shutdown.hard().cancel();
-        drained && !ended_early
     }
 }
 

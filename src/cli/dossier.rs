@@ -88,6 +88,10 @@ fn event(preview: &EventPreview) -> Value {
             "skew_seconds": event.skew_seconds,
             "late": event.late,
         },
+        "edited": preview.edited.as_ref().map(|edit| json!({
+            "from": edit.from.to_string(),
+            "by": edit.by,
+        })),
         "seen": {
             "count": preview.seen_count,
             "last_at": preview.last_seen_at.map(rfc3339),
@@ -222,7 +226,13 @@ impl Page {
         self.field("tenant", &event.tenant);
         self.field("received", &time(event.received_at));
         self.maybe("occurred", event.occurred_at.map(time).as_deref());
-        self.field("proof", event.strength.as_str());
+        if let Some(edit) = &preview.edited {
+            let text = format!("by {}, from event {}: nobody sent this body", edit.by, edit.from);
+            self.field("edited", &text);
+            self.field("proof", &format!("{}, of the original", event.strength.as_str()));
+        } else {
+            self.field("proof", event.strength.as_str());
+        }
         self.field("secret", &event.secret);
         self.maybe("skew", event.skew_seconds.map(|skew| format!("{skew}s")).as_deref());
         self.field("late", if event.late { "yes" } else { "no" });
@@ -291,7 +301,7 @@ mod tests {
             envelope: None,
             body: Bytes::copy_from_slice(body),
         };
-        EventPreview { event, body_size, seen_count: None, last_seen_at: None }
+        EventPreview { event, body_size, seen_count: None, last_seen_at: None, edited: None }
     }
 
     #[test]

@@ -181,7 +181,8 @@ fn text(detail: &JobDetail) -> String {
     let (job, fates) = (&detail.job, &detail.fates);
     let mut text = format!("Job {}\n", job.id);
     let mut field = |name: &str, value: &str| {
-        text.push_str(&format!("  {name:<12} {}\n", output::line(value)));
+        let field = format!("  {name:<12} {}\n", output::line(value));
+        text.push_str(&field);
     };
     let by = |at: time::OffsetDateTime, who: &str| format!("{}, by {who}", output::time(at));
     field("state", job.state.as_str());

@@ -4,6 +4,7 @@
 mod alerts;
 mod api_keys;
 mod apify;
+mod audit;
 mod capture;
 mod check;
 mod database;
@@ -17,6 +18,7 @@ mod events;
 mod explain;
 mod fixtures;
 mod held;
+mod holds;
 mod insight;
 mod interrupt;
 mod jobs;
@@ -24,6 +26,7 @@ mod manual;
 mod migrate;
 mod output;
 mod overview;
+mod people;
 mod scratch;
 mod search;
 mod serve;
@@ -32,13 +35,15 @@ mod sse;
 mod transfers;
 mod vault;
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use zeroize::Zeroizing;
 
 use crate::config::{Config, ConfigError, Environment};
-use crate::operator::{Caller, OperatorError};
+use crate::operator::{Caller, Invitation, OperatorError};
 use crate::store::{OpenError, StoreError};
 use crate::vault::VaultError;
 
@@ -78,6 +83,9 @@ enum Command {
     /// Look at dead letters, and deal with them.
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
+    /// Hold handlers back, or let them go on; look at what is paused.
+    #[command(subcommand)]
+    Handlers(holds::Command),
     /// Look at jobs, which replay or discard many, and cancel them.
     #[command(subcommand)]
     Jobs(jobs::Command),
@@ -107,6 +115,12 @@ enum Command {
     /// The keys that machines show to the operator listener.
     #[command(subcommand)]
     ApiKeys(api_keys::Command),
+    /// Who signs in at the operator listener.
+    #[command(subcommand)]
+    People(people::Command),
+    /// Who did what, and whether the log still says what was written.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Print the description of the operator's API, as `OpenAPI` 3.1.
     Openapi,
     /// What the application does when it starts a run at Apify.
@@ -173,6 +187,7 @@ impl Cli {
             Command::Held(command) => held::run(&self.config()?, command),
             Command::Demo(args) => demo::run(&Environment::of_process(), args),
             Command::DeadLetters(command) => dead_letters::run(&self.config()?, command),
+            Command::Handlers(command) => holds::run(&self.config()?, command),
             Command::Jobs(command) => jobs::run(&self.config()?, command),
             Command::Alerts(command) => alerts::run(&self.config()?, command),
             Command::Vault(vault::Command::Key) => vault::key(),
@@ -183,6 +198,8 @@ impl Cli {
                 events::run(&self.config, &Environment::of_process(), command)
             }
             Command::ApiKeys(command) => api_keys::run(&self.config, command),
+            Command::People(command) => people::run(&self.config, command),
+            Command::Audit(command) => audit::run(&self.config, command),
             Command::Overview(args) => overview::run(&self.config()?, args),
             Command::Transfers(command) => transfers::run(&self.config()?, command),
             Command::Sources(command) => sources::run(&self.config()?, command),
@@ -248,6 +265,18 @@ fn talk(text: &str) {
 #[expect(clippy::print_stderr, reason = "the command line talks on standard error")]
 fn talk_over(text: &str) {
     eprint!("\r{text}\u{1b}[K");
+}
+
+/// The address by which somebody chooses a password, at a gateway that listens here.
+fn setup_link(listen: &SocketAddr, invitation: &Invitation) -> Zeroizing<String> {
+    let mut listen = *listen;
+    // Listening everywhere is listening here too.
+    match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => listen.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => listen.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    Zeroizing::new(format!("http://{listen}/setup?token={}", *invitation.token))
 }
 
 /// Who acts, for the audit log: as they say, else as the environment or the account says.

@@ -1,5 +1,7 @@
 //! `sealpost serve`: run the gateway.
 
+use std::net::SocketAddr;
+
 use tokio_util::task::TaskTracker;
 use tracing::{error, info};
 
@@ -31,6 +33,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
         let app = App::build(config, database.target.clone(), &Parts::default())?;
         check_vault(app.store(), &config.vault).await?;
         let (ingest, operator) = app.addresses();
+        invite(&app, &operator).await?;
         info!(%ingest, %operator, sources = config.sources.len(), "listening");
         let shutdown = Shutdown::default();
         let signals = TaskTracker::new();
@@ -39,6 +42,16 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
         Ok(app.run(shutdown).await)
     })?;
     Ok(if clean { Exit::Ok } else { Exit::Failed })
+}
+
+/// At the first start, with nobody there who could sign in, shows the link by which the first
+/// person comes in: not by way of the log, which is kept.
+async fn invite(app: &App, operator: &SocketAddr) -> Result<(), StoreError> {
+    if let Some(invitation) = app.access().first_invitation().await? {
+        let link = super::setup_link(operator, &invitation);
+        super::talk(&format!("set up the first person, once, within 24 hours: {}", *link));
+    }
+    Ok(())
 }
 
 /// Says which credentials nobody can use, before somebody wants to.

@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use super::output::{self, Format};
-use super::{Exit, insight, overview};
+use super::{Exit, holds, insight, overview};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::operator::{SecretView, SourceView};
+use crate::store::Pausable;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -14,6 +15,10 @@ pub(super) enum Command {
     List(List),
     /// Show a source: its paths, its secrets, and why requests to it are refused.
     Show(Show),
+    /// Hand nothing of a source on until it is resumed; what arrives is recorded, and waits.
+    Pause(holds::Act),
+    /// Let a paused source go on.
+    Resume(holds::Act),
 }
 
 #[derive(Debug, clap::Args)]
@@ -33,6 +38,11 @@ pub(super) struct Show {
 }
 
 pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Pause(act) => return act.run(config, Pausable::Source, true),
+        Command::Resume(act) => return act.run(config, Pausable::Source, false),
+        Command::List(_) | Command::Show(_) => {}
+    }
     insight::with(config, async |insight, caller| {
         let text = match command {
             Command::List(list) => {
@@ -51,6 +61,7 @@ pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
                     Format::Json => output::json(&document(&source)),
                 }
             }
+            Command::Pause(_) | Command::Resume(_) => String::new(),
         };
         output::print(&text)?;
         Ok(Exit::Ok)

@@ -133,7 +133,7 @@ impl Runner {
                 Err(error) => return self.not_settled(lease, &error),
             }
         } else {
-            let age = Duration::try_from(now - lease.created_at).unwrap_or_default();
+            let age = Duration::try_from(now - lease.aged_from).unwrap_or_default();
             self.retry.decide(lease.attempt, age, failure, (self.draw)())
         };
         let verdict = match decision {

@@ -1,7 +1,9 @@
-//! The operator listener's door: every call but the two of health has to show an API key. What there
-//! is, and what there is not, is answered alike to whoever has none.
+//! The operator listener's door: every call but the two of health has to show an API key, or the
+//! cookie of somebody who is signed in. What there is, and what there is not, is answered alike to
+//! whoever has neither; a browser that asks for a page is sent to where people sign in.
 //!
-//! Whoever is let in is in the request's extensions, as a [`Caller`], for `By` in `caller.rs`.
+//! Whoever is let in is in the request's extensions, as a [`Caller`], for `By` in `caller.rs`; a
+//! person as a [`Session`] too, for `SignedIn` in `session.rs`.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,15 +15,16 @@ use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header;
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpRequest, web};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
 use governor::clock::Clock;
 use governor::{DefaultKeyedRateLimiter, Quota};
 use tokio::time::Instant;
 use tracing::warn;
 
 use super::denial::Denial;
+use super::{origin, session};
 use crate::intake::Peer;
-use crate::operator::{Access, Caller, ShownKey};
+use crate::operator::{Access, Caller, Session, ShownKey, ShownSession};
 
 /// What may be called without a key: a load balancer has none.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
@@ -57,21 +60,21 @@ impl Door {
         self.access.tidy().await;
     }
 
-    /// Cheap first: a key that was good when we asked last, then whether the peer has to wait, and
-    /// only then the database, which may know a newer one. What is good is no failure.
-    async fn check(&self, key: Option<&ShownKey>, peer: Option<IpAddr>) -> Result<Caller, Denial> {
-        let peer = Peer::from(peer.unwrap_or(IpAddr::from([0, 0, 0, 0])));
-        if !key.is_some_and(|key| self.access.seems_good(key)) {
+    /// Cheap first: what was good when we asked last, then whether the peer has to wait, and only
+    /// then the database, which may know a newer one. What is good is no failure.
+    async fn check(&self, shown: Option<&Shown>, asks: bool, peer: IpAddr) -> Result<In, Denial> {
+        let peer = Peer::from(peer);
+        if !shown.is_some_and(|shown| shown.seems_good(&self.access)) {
             let until = self.waiting().get(&peer).copied();
             let wait = until.map(|until| until.saturating_duration_since(Instant::now()));
             if let Some(wait) = wait.filter(|wait| !wait.is_zero()) {
                 return Err(too_many(wait));
             }
         }
-        if let Some(key) = key
-            && let Some(caller) = self.access.caller_of(key).await
+        if let Some(shown) = shown
+            && let Some(known) = shown.known(&self.access, asks).await?
         {
-            return Ok(caller);
+            return Ok(known);
         }
         let Err(until) = self.failures.check_key(&peer) else { return Err(Denial::NoKey) };
         let wait = until.wait_time_from(self.failures.clock().now());
@@ -90,38 +93,136 @@ fn too_many(wait: Duration) -> Denial {
 
 /// Lets a request in, or answers it.
 pub(super) async fn guard(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, Error> {
-    if OPEN.contains(&request.path()) {
-        return Ok(next.call(request).await?.map_into_left_body());
-    }
-    let Some(door) = request.app_data::<web::Data<Door>>().cloned() else {
-        return Ok(request.into_response(Denial::NoKey.respond()).map_into_right_body());
+    let admitted = if OPEN.contains(&request.path()) {
+        Ok(())
+    } else if session::is_open(request.path()) {
+        if origin::is_safe(&request) { Ok(()) } else { origin::check_origin(&request) }
+    } else {
+        admit(&mut request).await
     };
-    let peer = request.peer_addr().map(|address| address.ip());
-    let key = key_of(request.request());
-    match door.check(key.as_ref(), peer).await {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            Ok(next.call(request).await?.map_into_left_body())
+    let Err(denial) = admitted else {
+        return Ok(next.call(request).await?.map_into_left_body());
+    };
+    if denial == Denial::NoKey && wants_a_page(&request) {
+        let response = HttpResponse::SeeOther()
+            .insert_header((header::LOCATION, session::way_in(request.uri())))
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .finish();
+        return Ok(request.into_response(response).map_into_right_body());
+    }
+    warn!(
+        event = "operator.denied",
+        reason = denial.reason(),
+        key = key_of(request.request()).as_ref().map(ShownKey::id),
+        peer = request.peer_addr().map(|address| tracing::field::display(address.ip())),
+    );
+    metrics::counter!("sealpost_operator_denied_total", "reason" => denial.reason()).increment(1);
+    Ok(request.into_response(denial.respond()).map_into_right_body())
+}
+
+/// Finds out who it is, and puts that into the request. What changes something and comes with a
+/// session has to come from one of our own pages.
+async fn admit(request: &mut ServiceRequest) -> Result<(), Denial> {
+    let door = request.app_data::<web::Data<Door>>().cloned().ok_or(Denial::NoKey)?;
+    let shown = Shown::of(request.request());
+    if shown.is_none() && wants_a_page(request) {
+        // A browser that comes for the first time has not failed.
+        return Err(Denial::NoKey);
+    }
+    let peer = session::peer(request.request());
+    let known = door.check(shown.as_ref(), asks_itself(request), peer).await?;
+    if let In::Person(session) = &known
+        && !origin::is_safe(request)
+    {
+        origin::check_origin(request)?;
+        origin::check_token(request, session).await?;
+    }
+    let mut extensions = request.extensions_mut();
+    match known {
+        In::Machine(caller) => {
+            extensions.insert(caller);
         }
-        Err(denial) => {
-            warn!(
-                event = "operator.denied",
-                reason = denial.reason(),
-                key = key.as_ref().map(ShownKey::id),
-                peer = peer.map(tracing::field::display),
-            );
-            metrics::counter!("sealpost_operator_denied_total", "reason" => denial.reason())
-                .increment(1);
-            Ok(request.into_response(denial.respond()).map_into_right_body())
+        In::Person(session) => {
+            extensions.insert(session.caller.clone());
+            extensions.insert(*session);
+        }
+    }
+    Ok(())
+}
+
+/// What a request shows of whoever sends it.
+#[derive(Debug, Clone)]
+pub(super) enum Shown {
+    /// A key.
+    Key(ShownKey),
+    /// A session.
+    Session(ShownSession),
+}
+
+/// Who is in.
+enum In {
+    Machine(Caller),
+    Person(Box<Session>),
+}
+
+impl Shown {
+    /// A key, if there is an `Authorization` header at all; else the cookie.
+    pub(super) fn of(request: &HttpRequest) -> Option<Self> {
+        if request.headers().contains_key(header::AUTHORIZATION) {
+            return key_of(request).map(Self::Key);
+        }
+        session::shown(request).map(Self::Session)
+    }
+
+    fn seems_good(&self, access: &Access) -> bool {
+        match self {
+            Self::Key(key) => access.seems_good(key),
+            Self::Session(session) => access.seems_signed_in(session),
+        }
+    }
+
+    async fn known(&self, access: &Access, asks: bool) -> Result<Option<In>, Denial> {
+        match self {
+            Self::Key(key) => Ok(access.caller_of(key).await.map(In::Machine)),
+            Self::Session(shown) => {
+                let session = access.session(shown, asks).await;
+                let session = session.map_err(|_| Denial::Unavailable)?;
+                Ok(session.map(|session| In::Person(Box::new(session))))
+            }
+        }
+    }
+
+    /// Who it is now, for what goes on for long; `None` when they may do nothing any more.
+    pub(super) async fn caller(&self, access: &Access) -> Option<Caller> {
+        match self.known(access, false).await.ok().flatten()? {
+            In::Machine(caller) => Some(caller),
+            In::Person(session) => Some(session.caller),
         }
     }
 }
 
+/// Whether it is a browser that would show a page.
+fn wants_a_page(request: &ServiceRequest) -> bool {
+    let path = request.path();
+    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    origin::is_safe(request)
+        && accept.is_some_and(|accept| accept.contains("text/html"))
+        && !path.starts_with("/api/")
+        && path != "/metrics"
+}
+
+/// Whether a person asks, and not a script of a page that was left open: that keeps no session
+/// alive.
+fn asks_itself(request: &ServiceRequest) -> bool {
+    let mode = request.headers().get("sec-fetch-mode");
+    !origin::is_safe(request) || mode.is_none_or(|mode| mode == "navigate")
+}
+
 /// The key that a request shows: one header, `Bearer` and a word.
-pub(super) fn key_of(request: &HttpRequest) -> Option<ShownKey> {
+fn key_of(request: &HttpRequest) -> Option<ShownKey> {
     let mut headers = request.headers().get_all(header::AUTHORIZATION);
     let (value, None) = (headers.next()?.as_bytes(), headers.next()) else { return None };
     let (scheme, key) = value.split_at_checked(b"Bearer ".len())?;

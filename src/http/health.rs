@@ -13,7 +13,11 @@ use super::api::{Apis, At, Limits, Routes};
 use super::caller::By;
 use super::console::Console;
 use super::denial::Denial;
-use crate::operator::{Alerts, DeadLetters, Destinations, Requests, Scope};
+use crate::clock::SharedClock;
+use crate::operator::{
+    Access, Alerts, DeadLetters, Destinations, Gates, Groups, HeldRequests, Holds, Insight, Jobs,
+    Requests, Scope,
+};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
@@ -42,6 +46,22 @@ pub struct Operator {
     pub destinations: Destinations,
     /// What people are told.
     pub alerts: Alerts,
+    /// What came in and what became of it.
+    pub insight: Insight,
+    /// The groups of dead letters.
+    pub groups: Groups,
+    /// What is done about many.
+    pub jobs: Jobs,
+    /// What is paused.
+    pub holds: Holds,
+    /// The refused requests that are held.
+    pub held: HeldRequests,
+    /// How sources let requests in.
+    pub gates: Gates,
+    /// Who may.
+    pub access: Arc<Access>,
+    /// The time.
+    pub clock: SharedClock,
 }
 
 #[derive(OpenApi)]

@@ -10,11 +10,13 @@ mod console;
 mod denial;
 mod health;
 mod hold;
+mod origin;
 mod peer;
 mod problem;
 mod receive;
 mod report;
 mod routes;
+mod session;
 mod stream;
 
 use std::net::TcpListener;

@@ -14,11 +14,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use utoipa::{OpenApi, ToSchema};
 
-use super::access::{Door, key_of};
+use super::access::{Door, Shown};
 use super::api::{At, Query, Routes};
 use super::caller::By;
 use super::denial::Denial;
-use crate::operator::{Access, Caller, Feed, Scope, ShownKey, Subscription, Told};
+use crate::operator::{Access, Caller, Feed, Scope, Subscription, Told};
 use crate::store::{Change, Position, What};
 
 /// Pieces of text that wait for a client to take them.
@@ -141,7 +141,7 @@ async fn begin(
         heartbeat: feed.settings().heartbeat,
         stop: feed.stop().clone(),
         access: Arc::clone(door.access()),
-        key: key_of(request).ok_or(Denial::NoKey)?,
+        shown: Shown::of(request).ok_or(Denial::NoKey)?,
         caller,
     };
     feed.spawn(client.serve(subscription));
@@ -218,7 +218,7 @@ struct Client {
     heartbeat: Duration,
     stop: CancellationToken,
     access: Arc<Access>,
-    key: ShownKey,
+    shown: Shown,
     caller: Caller,
 }
 
@@ -253,7 +253,7 @@ impl Client {
             if checked.elapsed() >= self.heartbeat {
                 checked = Instant::now();
                 // Whose rights have changed begins anew, with those they have now.
-                if self.access.caller_of(&self.key).await.as_ref() != Some(&self.caller) {
+                if self.shown.caller(&self.access).await.as_ref() != Some(&self.caller) {
                     return Some("the key is good no longer");
                 }
             }

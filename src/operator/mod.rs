@@ -17,6 +17,8 @@
 //!   was checked when the event arrived, and the duplicate check is about arrivals.
 //! - To *discard* is to leave it as it is, knowingly. Either frees a lane that it blocked.
 //! - Many at once are a [`Job`], which begins as a plan.
+//! - An *edit* is a new event with another body; see [`DeadLetters::edit`].
+//! - [`Holds`] are sources and handlers that are paused.
 //! - [`explain`] says why a request is refused; [`HeldRequests`] are those that were kept for it.
 
 mod access;
@@ -26,13 +28,16 @@ mod caller;
 mod capture;
 mod dead_letters;
 mod destinations;
+mod edit;
 mod error;
 mod explain;
 mod feed;
 mod groups;
 mod held;
+mod holds;
 mod insight;
 mod jobs;
+mod lanes;
 mod recorded;
 mod requests;
 
@@ -50,6 +55,7 @@ pub use dead_letters::{
     Action, Batch, DeadLetters, Dossier, Filter, LetterPage, PREVIEW, Paging, Refused, Selection,
 };
 pub use destinations::{Configured, Destination, Destinations, Stands};
+pub use edit::{Edited, MOST_EDITED, Rehearsal};
 pub use error::OperatorError;
 pub use explain::{Explained, Gates, explain};
 pub use feed::{Feed, FeedSettings, Subscription, Told};
@@ -60,6 +66,7 @@ pub use held::{
     HeldDossier, HeldRequests, Holding, NotReadmitted, Readmit, Readmitted, RefusedRequest,
     Verified,
 };
+pub use holds::Holds;
 pub use insight::{
     Alarm, AlarmKind, BodySlice, EventDetail, EventPage, Facets, Habit, Insight, Landscape, Link,
     MOST_EVENTS, MOST_TRANSFERS, Moment, Overview, PayloadView, Point, ProofView, Related, SLICE,

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::deliveries::{LOST, Leased, interval};
+use super::deliveries::{Leased, interval};
+use super::lost::LOST;
 use super::{Lease, Store, StoreError, Tx};
 
 /// How many due deliveries of a destination are looked at for heads of lanes. A long lane whose
@@ -64,7 +65,10 @@ impl Store {
                AND EXISTS (
                     SELECT 1 FROM deliveries d
                      WHERE d.handler = t.handler AND d.handler LIKE 'to:%' AND d.state = 'ready'
-                       AND d.due_at <= $3 AND d.source = ANY($4))
+                       AND d.due_at <= $3 AND d.source = ANY($4)
+                       AND d.source <> ALL (ARRAY(
+                            SELECT name FROM holds
+                             WHERE what = 'source' AND paused_at IS NOT NULL)))
             "#,
             &handlers as &[&str],
             &rooms,
@@ -119,6 +123,9 @@ impl Store {
                     SELECT d.id FROM deliveries d
                      WHERE d.handler = open.handler AND d.handler LIKE 'to:%'
                        AND d.state = 'ready' AND d.due_at <= open.until AND d.source = ANY($4)
+                       AND d.source <> ALL (ARRAY(
+                            SELECT name FROM holds
+                             WHERE what = 'source' AND paused_at IS NOT NULL))
                        AND (d.lane IS NULL OR NOT EXISTS (
                             SELECT 1 FROM deliveries running
                              WHERE running.source = d.source AND running.handler = d.handler
@@ -142,7 +149,8 @@ impl Store {
                SET state = 'leased', attempts = attempts + 1, lease_token = gen_random_uuid(),
                    lease_expires_at = clock_timestamp() + $5
              WHERE id IN (SELECT id FROM due)
-            RETURNING id, event_id, source, handler, attempts, created_at, lease_token AS "token!"
+            RETURNING id, event_id, source, handler, attempts, created_at AS aged_from,
+                      lease_token AS "token!"
             "#,
             &handlers as &[&str],
             &rooms,
@@ -163,7 +171,8 @@ impl Store {
     /// Puts back what was on its way to a destination when its lease ran out, and notes the lost
     /// attempt. It is claimed again as all that is to that destination: an application that holds
     /// its answers must not be waited for alone. One that was tried `max_attempts` times is left to
-    /// [`Store::claim_lost`]: it may be what ends the process. Gives how many were put back.
+    /// [`Store::claim_lost`]: it may be what ends the process. What is paused meanwhile is put back
+    /// too: it waits then as all that is paused does. Gives how many were put back.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

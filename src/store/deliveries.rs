@@ -8,9 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::destinations::TO;
-use super::{
-    DeathReason, EffectError, Effects, EventId, Outcome, Store, StoreError, Tallied, Tx, bounded,
-};
+use super::{DeathReason, EffectError, Effects, EventId, Outcome, Store, StoreError, Tx, bounded};
 
 /// The right to work on a delivery, for a while.
 #[derive(Debug, Clone)]
@@ -25,8 +23,9 @@ pub struct Lease {
     pub handler: String,
     /// Which attempt this is, from 1; counted already.
     pub attempt: u32,
-    /// When the delivery was created.
-    pub created_at: OffsetDateTime,
+    /// Since when its age counts: when it was created, or when its source or handler was last
+    /// resumed, if that is later.
+    pub aged_from: OffsetDateTime,
     /// Whether an earlier lease ran out with no result: the event may have killed its gateway.
     pub suspect: bool,
     /// The fencing token: only its holder may settle.
@@ -58,7 +57,7 @@ pub(super) struct Leased {
     pub(super) source: String,
     pub(super) handler: String,
     pub(super) attempts: i32,
-    pub(super) created_at: OffsetDateTime,
+    pub(super) aged_from: OffsetDateTime,
     pub(super) token: Uuid,
 }
 
@@ -70,7 +69,7 @@ impl Leased {
             source: self.source,
             handler: self.handler,
             attempt: self.attempts.unsigned_abs(),
-            created_at: self.created_at,
+            aged_from: self.aged_from,
             suspect,
             token: self.token,
         }
@@ -82,7 +81,7 @@ impl Store {
     /// counts the attempt. Those to destinations are claimed by [`Store::claim_to`]. A head waits
     /// while another of its lane is at work: a replay, or what was committed late, may come to
     /// stand before it. Committed when it returns: a crash after this is a lost attempt, not a
-    /// lost delivery. Lease deadlines are by the database's clock, which all gateways share.
+    /// lost delivery. What is paused is left where it is. Lease deadlines are by the database's clock, which all gateways share.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -98,11 +97,17 @@ impl Store {
             r#"
             WITH due AS MATERIALIZED (
                 SELECT picked.id
-                  FROM UNNEST($1::text[]) AS s (source)
+                  FROM (SELECT source FROM UNNEST($1::text[]) AS u (source)
+                         WHERE source <> ALL (ARRAY(SELECT name FROM holds
+                                               WHERE what = 'source' AND paused_at IS NOT NULL))
+                        OFFSET 0) AS s
                  CROSS JOIN LATERAL (
                     SELECT d.id FROM deliveries d
                      WHERE d.source = s.source AND d.state = 'ready' AND d.due_at <= $2
                        AND d.handler NOT LIKE 'to:%'
+                       AND d.handler <> ALL (ARRAY(
+                            SELECT name FROM holds
+                             WHERE what = 'handler' AND paused_at IS NOT NULL))
                        AND (d.lane IS NULL OR NOT EXISTS (
                             SELECT 1 FROM deliveries running
                              WHERE running.source = d.source AND running.handler = d.handler
@@ -125,7 +130,13 @@ impl Store {
                SET state = 'leased', attempts = attempts + 1, lease_token = gen_random_uuid(),
                    lease_expires_at = clock_timestamp() + $4
              WHERE id IN (SELECT id FROM due)
-            RETURNING id, event_id, source, handler, attempts, created_at, lease_token AS "token!"
+            RETURNING id, event_id, source, handler, attempts,
+                      GREATEST(created_at, (
+                        SELECT max(h.resumed_at) FROM holds h
+                         WHERE (h.what = 'source' AND h.name = deliveries.source)
+                            OR (h.what = 'handler' AND h.name = deliveries.handler)))
+                      AS "aged_from!",
+                      lease_token AS "token!"
             "#,
             sources,
             now,
@@ -137,112 +148,6 @@ impl Store {
         let mut leases: Vec<Lease> = rows.into_iter().map(|row| row.lease(false)).collect();
         leases.sort_unstable_by_key(|lease| lease.delivery);
         Ok(leases)
-    }
-
-    /// Whether a lease has run out on a delivery that is not held back.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn any_lost(&self, sources: &[String]) -> Result<bool, StoreError> {
-        let any = sqlx::query_scalar!(
-            r#"SELECT EXISTS (
-                SELECT 1 FROM deliveries d
-                 WHERE state = 'leased' AND lease_expires_at < clock_timestamp()
-                   AND source = ANY($1)
-                   AND NOT EXISTS (
-                        SELECT 1 FROM destinations x
-                         WHERE x.handler = d.handler
-                           AND (x.paused_at IS NOT NULL OR x.disabled_at IS NOT NULL
-                                OR x.not_before > clock_timestamp()))) AS "any!""#,
-            sources,
-        )
-        .fetch_one(&self.dispatch)
-        .await?;
-        Ok(any)
-    }
-
-    /// Takes one delivery whose lease ran out, if there is one, and notes the lost attempt.
-    /// Those that have used up `max_attempts` become dead letters instead: a delivery that kills
-    /// its gateway every time must come to an end. Gives also how many were buried. What is to a
-    /// destination that is held back is left where it is.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn claim_lost(
-        &self,
-        sources: &[String],
-        now: OffsetDateTime,
-        max_attempts: u32,
-        lease: Duration,
-    ) -> Result<(Option<Lease>, u64), StoreError> {
-        let max_attempts = i64::from(max_attempts);
-        let mut tx = Tx::begin(&self.dispatch).await?;
-        let mut buried = sqlx::query!(
-            "
-            WITH lost AS (
-                SELECT id, attempts FROM deliveries d
-                 WHERE state = 'leased' AND lease_expires_at < clock_timestamp()
-                   AND source = ANY($1)
-                   AND attempts - (SELECT count(*) FROM attempts held
-                                    WHERE held.delivery_id = d.id AND held.result = 'held') >= $3
-                   FOR UPDATE SKIP LOCKED
-            ), noted AS (
-                INSERT INTO attempts (delivery_id, number, started_at, finished_at, result, error)
-                SELECT id, attempts, $2, $2, 'lost', $4 FROM lost
-            )
-            UPDATE deliveries d
-               SET state = 'dead', lease_token = NULL, lease_expires_at = NULL, finished_at = $2,
-                   death_reason = 'exhausted', last_error = $4
-              FROM lost WHERE d.id = lost.id
-            RETURNING d.source, d.handler
-            ",
-            sources,
-            now,
-            max_attempts,
-            LOST,
-        )
-        .fetch_all(tx.connection())
-        .await?;
-        let row = sqlx::query_as!(
-            Leased,
-            r#"
-            WITH lost AS (
-                SELECT id, attempts FROM deliveries d
-                 WHERE state = 'leased' AND lease_expires_at < clock_timestamp()
-                   AND source = ANY($1)
-                   AND NOT EXISTS (
-                        SELECT 1 FROM destinations x
-                         WHERE x.handler = d.handler
-                           AND (x.paused_at IS NOT NULL OR x.disabled_at IS NOT NULL
-                                OR x.not_before > $2))
-                 ORDER BY lease_expires_at LIMIT 1
-                   FOR UPDATE SKIP LOCKED
-            ), noted AS (
-                INSERT INTO attempts (delivery_id, number, started_at, finished_at, result, error)
-                SELECT id, attempts, $2, $2, 'lost', $4 FROM lost
-            )
-            UPDATE deliveries d
-               SET attempts = d.attempts + 1, lease_token = gen_random_uuid(),
-                   lease_expires_at = clock_timestamp() + $3, last_error = $4
-              FROM lost WHERE d.id = lost.id
-            RETURNING d.id, d.event_id, d.source, d.handler, d.attempts, d.created_at,
-                      d.lease_token AS "token!"
-            "#,
-            sources,
-            now,
-            interval(lease),
-            LOST,
-        )
-        .fetch_optional(tx.connection())
-        .await?;
-        let lease = row.map(|row| row.lease(true));
-        // In one order, whoever buries: each locks the row of its alert.
-        buried.sort_unstable_by(|a, b| (&a.source, &a.handler).cmp(&(&b.source, &b.handler)));
-        for dead in &buried {
-            tx.alert_of_death(&dead.source, &dead.handler, DeathReason::Exhausted, LOST).await?;
-            self.tallies.of(&dead.source).count(Tallied::Dead);
-        }
-        Ok(tx.commit((lease, buried.len() as u64)).await?.into_inner())
     }
 
     /// Settles a delivery as done: applies the effects, records the attempt and consumes the
@@ -368,9 +273,6 @@ impl Tx<'_> {
         Ok(done.rows_affected())
     }
 }
-
-pub(super) const LOST: &str = "the lease ran out with no result: the gateway that held it stopped, or the \
-                    handler outlived its deadline";
 
 pub(super) fn interval(duration: Duration) -> PgInterval {
     let microseconds = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);

@@ -275,7 +275,7 @@ async fn many_are_dealt_with_only_after_a_dry_run_and_one_at_once() {
     assert_eq!(
         audit,
         [
-            json!({ "actor": "ada", "action": "discard", "target": "deliveries 1",
+            json!({ "actor": "ada", "action": "discard", "target": "delivery 1",
                     "reason": "no event", "count": 1 }),
             json!({ "actor": "grace", "action": "replay",
                     "target": "dead letters of source billing", "reason": "mode is set",
@@ -288,6 +288,56 @@ async fn many_are_dealt_with_only_after_a_dry_run_and_one_at_once() {
     insta::assert_snapshot!(program.run(&forced).redacted());
     catch_up(&gateway);
     gateway.run_until_idle().await;
+}
+
+#[tokio::test]
+async fn groups_jobs_edits_and_pauses_are_there_on_the_command_line() {
+    let gateway = three_dead_letters().await;
+    let program = Program::beside(&gateway).await;
+    let groups = program.run(&["dead-letters", "groups", "--class", "handler", "--format", "json"]);
+    let group: Value = serde_json::from_str(groups.stdout.trim()).unwrap();
+    assert_eq!((&group["open"], &group["handler"]), (&json!(2), &json!("stripe")));
+    let group = group["id"].to_string();
+    let of_group = ["dead-letters", "discard", "--group", &group, "--reason", "known"];
+    let plan = program.json(&[&of_group[..], &["--format", "json"]].concat())["plan"].clone();
+    let cancelled = program.run(&["jobs", "cancel", &plan.to_string(), "--reason", "no need"]);
+    assert_eq!(cancelled.code, 0, "{}", cancelled.all());
+    let done =
+        program.json(&[&of_group[..], &["--cap", "1", "--yes", "--format", "json"]].concat());
+    assert_eq!(done["resolved"], json!([2]));
+    let jobs = program.run(&["jobs", "list", "--format", "json"]);
+    let states: Vec<Value> = jobs
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["state"].clone())
+        .collect();
+    assert_eq!(states, ["done", "cancelled"]);
+    let shown = program.run(&["jobs", "show", &plan.to_string()]);
+    assert!(shown.stdout.contains("cancelled by grace"), "{}", shown.all());
+
+    program.file("fixed.json", r#"{"id":"evt_9","object":"event"}"#);
+    let edit = ["dead-letters", "edit", "1", "--body", "fixed.json"];
+    let dry = program.run(&edit);
+    assert!(dry.code == 0 && dry.stdout.contains("+++ edited"), "{}", dry.all());
+    assert!(!dry.stdout.contains('\x1b'), "{:?}", dry.stdout);
+    assert_eq!(program.run(&[&edit[..], &["--yes"]].concat()).code, 64, "why?");
+    let edited = program.run(&[&edit[..], &["--yes", "--reason", "a typo"]].concat());
+    assert_eq!(edited.code, 0, "{}", edited.all());
+    let show = program.run(&["dead-letters", "show", "4"]);
+    assert!(show.stdout.contains("nobody sent this body"), "{}", show.all());
+    let free = program.run(&["dead-letters", "free", "3", "--reason", "it can wait"]);
+    assert!(free.code == 1 && free.stderr.contains("it holds no lane"), "{}", free.all());
+
+    for (verb, what) in [("pause", "sources"), ("resume", "sources"), ("pause", "handlers")] {
+        let name = if what == "sources" { "billing" } else { "stripe" };
+        let run = program.run(&[what, verb, name, "--reason", "a test"]);
+        assert_eq!((run.code, run.stdout), (0, format!("{verb} {name}: done\n")), "{}", run.stderr);
+    }
+    let listed = program.json(&["handlers", "list", "--format", "json"]);
+    assert_eq!((&listed["what"], &listed["paused_by"]), (&json!("handler"), &json!("grace")));
+    program.run(&["handlers", "resume", "stripe", "--reason", "a test"]);
+    catch_up(&gateway);
+    gateway.run_to_the_end().await;
 }
 
 #[tokio::test]

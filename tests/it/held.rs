@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use crate::cli::Program;
 use crate::harness::{Answer, Builder, Gateway, MASTER_KEY, RETIRED_SECRET};
 
-const PLAIN: &str = "name = \"billing\"\nprovider = \"stripe\"\n";
-const HOLDS: &str = "name = \"billing\"\nprovider = \"stripe\"\nhold_refused = \"1h\"\n";
+pub(crate) const PLAIN: &str = "name = \"billing\"\nprovider = \"stripe\"\n";
+pub(crate) const HOLDS: &str = "name = \"billing\"\nprovider = \"stripe\"\nhold_refused = \"1h\"\n";
 const CONFIG: &str = include_str!("harness/config.toml");
 const EVENT: &str = r#"{"id":"evt_held","object":"event","type":"ping","created":1763640000}"#;
 
@@ -24,7 +24,7 @@ fn grace() -> Caller {
 }
 
 /// Sends an event that is signed with a secret that the source does not have.
-async fn send_refused(gateway: &Gateway, body: &str) -> Answer {
+pub(crate) async fn send_refused(gateway: &Gateway, body: &str) -> Answer {
     let stranger = Secret::new(RETIRED_SECRET).unwrap();
     let at = gateway.clock_seconds();
     let headers = gateway.sign_with("billing", body.as_bytes(), &[], at, &stranger);
@@ -32,7 +32,7 @@ async fn send_refused(gateway: &Gateway, body: &str) -> Answer {
 }
 
 /// What is held, once it is as many.
-async fn held(gateway: &Gateway, count: usize) -> Vec<HeldRequest> {
+pub(crate) async fn held(gateway: &Gateway, count: usize) -> Vec<HeldRequest> {
     let waiting = async {
         loop {
             let held = gateway.held().list(&grace(), None, None, 100).await.unwrap();

@@ -54,6 +54,7 @@ mod migrating;
 mod operator;
 mod outbound;
 mod receive;
+mod repair;
 mod stream;
 mod stripe;
 mod vault;

@@ -17,7 +17,7 @@ use crate::harness::{Gateway, sql};
 
 /// Fails until it is mended, and notes what it has handled.
 #[derive(Clone, Default)]
-struct Fragile {
+pub(crate) struct Fragile {
     mended: Arc<AtomicBool>,
     handled: Arc<std::sync::Mutex<Vec<String>>>,
     calls: Arc<AtomicUsize>,
@@ -46,17 +46,17 @@ impl Fragile {
         self.mended.store(true, Ordering::SeqCst);
     }
 
-    fn handled(&self) -> Vec<String> {
+    pub(crate) fn handled(&self) -> Vec<String> {
         self.handled.lock().unwrap().clone()
     }
 }
 
-async fn gateway(handler: &Fragile) -> Gateway {
+pub(crate) async fn gateway(handler: &Fragile) -> Gateway {
     Gateway::builder().handler(handler.clone()).start().await
 }
 
 /// Events of one account stand in one lane.
-fn event(id: &str) -> Vec<u8> {
+pub(crate) fn event(id: &str) -> Vec<u8> {
     let event = json!({
         "id": id, "object": "event", "type": "account.updated", "created": 1_763_600_000,
         "livemode": false, "account": "acct_a", "data": { "object": { "id": "acct_a" } },
@@ -64,7 +64,7 @@ fn event(id: &str) -> Vec<u8> {
     event.to_string().into_bytes()
 }
 
-async fn send(gateway: &Gateway, id: &str) -> String {
+pub(crate) async fn send(gateway: &Gateway, id: &str) -> String {
     let answer = gateway.send("billing", None, &event(id)).await;
     assert_eq!(answer.what(), "accepted", "{}", answer.text);
     answer.id().to_owned()
@@ -81,7 +81,7 @@ pub(crate) fn open() -> Selection {
     Selection::Matching(Filter::default())
 }
 
-async fn ids(desk: &DeadLetters, selection: &Selection) -> Vec<i64> {
+pub(crate) async fn ids(desk: &DeadLetters, selection: &Selection) -> Vec<i64> {
     let letters = list(desk, selection).await;
     letters.iter().map(|letter| letter.id).collect()
 }
@@ -503,7 +503,14 @@ async fn a_running_gateway_works_off_a_job_that_was_started_anywhere() {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), ended).await.expect("it is worked off");
-    gateway.run_to_the_end().await;
+    // What the other works on is finished by the other.
+    let left = "SELECT count(*) FROM deliveries WHERE state IN ('ready', 'leased')";
+    let finished = async {
+        while gateway.count(left).await > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), finished).await.expect("it is handled");
     other.stop();
 }
 

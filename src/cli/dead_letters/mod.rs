@@ -2,6 +2,7 @@
 
 mod act;
 mod groups;
+mod one;
 mod progress;
 mod table;
 
@@ -38,6 +39,12 @@ pub(super) enum Command {
     /// Frees a lane that they block. More than one is a dry run unless --yes is given. With
     /// `--format json` it prints one JSON document.
     Discard(Act),
+    /// Replay a dead letter with another body, as a new event.
+    ///
+    /// Shows the difference; --yes does it. The original is kept.
+    Edit(one::Edit),
+    /// Let a dead letter hold its lane no longer, and leave it open.
+    Free(one::Free),
 }
 
 #[derive(Debug, clap::Args)]
@@ -105,6 +112,8 @@ pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
         Command::List(list) => return with(config, async |desk, _| list.run(&desk).await),
         Command::Groups(list) => return with(config, async |_, groups| list.run(&groups).await),
         Command::Show(show) => return with(config, async |desk, _| show.run(&desk).await),
+        Command::Edit(edit) => return with(config, async |desk, _| edit.run(&desk).await),
+        Command::Free(free) => return with(config, async |desk, _| free.run(&desk).await),
         Command::Replay(replay) => (Action::Replay, &replay.act, replay.force),
         Command::Discard(act) => (Action::Discard, act, false),
     };

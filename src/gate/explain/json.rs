@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn what_is_no_document_or_too_deep_is_not_read() {
-        let deep = "[".repeat(100) + &"]".repeat(100);
+        let deep = ["[", "]"].map(|bracket| bracket.repeat(100)).concat();
         for text in ["", "{", "{\"a\":1,}", "x", "[1] 2", &deep] {
             assert!(parse(text).is_none(), "{text}");
         }

@@ -81,7 +81,7 @@ pub(super) struct Alert {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = AlertSeverity)]
-enum Severity {
+pub(super) enum Severity {
     Info,
     Warning,
     Critical,

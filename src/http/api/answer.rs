@@ -27,6 +27,13 @@ pub(super) struct Polled<T>(pub(super) T);
 /// A page, which links to the next.
 pub(super) struct Listed<T>(pub(super) Page<T>);
 
+/// A page that says more than its items, and links to the next.
+pub(super) struct Linked<T> {
+    pub(super) page: T,
+    /// The cursor of the next page.
+    pub(super) next: Option<String>,
+}
+
 /// Something that was done.
 pub(super) struct Done<T>(pub(super) T);
 
@@ -44,6 +51,11 @@ impl<T> Page<T> {
         let next = last.map(|row| cursor::after(list, &place(row)));
         let items = rows.into_iter().take(limit.most()).map(item).collect::<Result<_, _>>()?;
         Ok(Self { items, next })
+    }
+
+    /// Items of which is known where the next page begins.
+    pub(super) fn until(items: Vec<T>, next: Option<String>) -> Self {
+        Self { items, next }
     }
 
     /// A list that is never longer than a page.
@@ -66,6 +78,15 @@ impl<T: Serialize> Responder for Listed<T> {
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
         let link = self.0.next.as_deref().map(|next| link(request, next));
         respond(&self.0, request, link)
+    }
+}
+
+impl<T: Serialize> Responder for Linked<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        let link = self.next.as_deref().map(|next| link(request, next));
+        respond(&self.page, request, link)
     }
 }
 

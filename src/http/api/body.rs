@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 
+use super::query::CENTURY;
 use crate::gate::parse;
 use crate::http::denial::Denial;
 
@@ -49,6 +50,18 @@ impl<T: DeserializeOwned + 'static, const MAX: usize> FromRequest for Body<T, MA
 #[serde(try_from = "String")]
 pub(super) struct Reason(String);
 
+/// The id of something that is counted from 1.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(try_from = "i64")]
+#[schema(minimum = 1, maximum = 9_223_372_036_854_775_807_u64)]
+pub(super) struct Id(i64);
+
+/// An age in whole seconds, of at most a hundred years.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(try_from = "u64")]
+#[schema(minimum = 0, maximum = 3_155_760_000_u64)]
+pub(super) struct Age(u64);
+
 /// Why something is done.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -62,6 +75,37 @@ impl Reason {
     /// As it was given.
     pub(super) fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl Id {
+    /// The number.
+    pub(super) fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl TryFrom<i64> for Id {
+    type Error = &'static str;
+
+    fn try_from(id: i64) -> Result<Self, Self::Error> {
+        if id >= 1 { Ok(Self(id)) } else { Err("an id is a number from 1") }
+    }
+}
+
+impl Age {
+    /// The seconds.
+    pub(super) fn seconds(self) -> u64 {
+        self.0
+    }
+}
+
+impl TryFrom<u64> for Age {
+    type Error = &'static str;
+
+    fn try_from(seconds: u64) -> Result<Self, Self::Error> {
+        let shaped = seconds <= CENTURY;
+        if shaped { Ok(Self(seconds)) } else { Err("an age is at most 3155760000 seconds") }
     }
 }
 

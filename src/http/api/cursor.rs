@@ -7,13 +7,18 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use time::OffsetDateTime;
 use time::macros::datetime;
+use time::{OffsetDateTime, UtcOffset};
+use uuid::Uuid;
 
 use crate::http::denial::Denial;
 
 /// The version of the form.
 const VERSION: u8 = 1;
+
+/// The first and the last time that the database is asked about.
+const FIRST: OffsetDateTime = datetime!(0001-01-01 0:00 UTC);
+const LAST: OffsetDateTime = datetime!(9999-12-31 0:00 UTC);
 
 /// The list that a cursor belongs to: two letters.
 pub(super) type List = [u8; 2];
@@ -36,6 +41,16 @@ impl Place for i64 {
     }
 }
 
+impl Place for Uuid {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend(self.as_bytes());
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        Self::from_slice(bytes).ok()
+    }
+}
+
 /// A time, to the microsecond, and an id: times are not unique.
 impl Place for (OffsetDateTime, i64) {
     fn write(&self, bytes: &mut Vec<u8>) {
@@ -50,11 +65,29 @@ impl Place for (OffsetDateTime, i64) {
     }
 }
 
+/// A count, and where that is the same a time and an id.
+impl Place for (i64, OffsetDateTime, i64) {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        self.0.write(bytes);
+        (self.1, self.2).write(bytes);
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (count, rest) = bytes.split_at_checked(8)?;
+        let (time, id) = Place::read(rest)?;
+        Some((i64::read(count)?, time, id))
+    }
+}
+
 /// The time, within what the database can compare.
 fn at(micros: i64) -> OffsetDateTime {
-    let (first, last) = (datetime!(0001-01-01 0:00 UTC), datetime!(9999-12-31 0:00 UTC));
     let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000);
-    time.unwrap_or(if micros < 0 { first } else { last }).clamp(first, last)
+    time.map_or(if micros < 0 { FIRST } else { LAST }, within)
+}
+
+/// The nearest time that the database can compare, in UTC.
+pub(super) fn within(time: OffsetDateTime) -> OffsetDateTime {
+    time.clamp(FIRST, LAST).to_offset(UtcOffset::UTC)
 }
 
 /// The cursor after an item.

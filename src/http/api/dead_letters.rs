@@ -23,7 +23,7 @@ use crate::store::DeadLetter;
 const LIST: List = *b"dl";
 
 #[derive(OpenApi)]
-#[openapi(paths(list, replay, discard))]
+#[openapi(paths(list, replay, discard, free))]
 struct Document;
 
 /// Mounts the noun.
@@ -33,6 +33,7 @@ pub(super) fn mount(routes: &mut Routes) {
     // What was replayed or discarded is refused the second time.
     let refused = Act::Repeatable;
     routes.add(At::new("/api/v1/dead-letters/{delivery}/discard").post(refused, discard));
+    routes.add(At::new("/api/v1/dead-letters/{delivery}/free").post(refused, free));
     // By force it is replayed again each time.
     routes.add(At::new("/api/v1/dead-letters/{delivery}/replay").post(Act::Single, replay));
 }
@@ -92,11 +93,17 @@ struct Dealt {
 }
 
 /// What is done about a dead letter.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum Dealing {
+pub(super) enum Dealing {
     Replay,
     Discard,
+}
+
+/// A dead letter that holds its lane no longer.
+#[derive(Debug, Serialize, ToSchema)]
+struct Freed {
+    delivery: i64,
 }
 
 /// List dead letters
@@ -158,6 +165,26 @@ async fn discard(
     operator: web::Data<Operator>,
 ) -> Result<Done<Dealt>, Denial> {
     deal(&caller, *delivery, (Action::Discard, false), because.reason(), &operator).await
+}
+
+/// Let a dead letter hold its lane no longer
+///
+/// What waits behind it goes on. It stays a dead letter; its replay goes to the end of the lane.
+#[utoipa::path(
+    post, path = "/api/v1/dead-letters/{delivery}/free", operation_id = "freeDeadLetterLane",
+    tag = "dead letters",
+    params(("delivery" = i64, Path, description = "The delivery", minimum = 1)),
+    request_body = Because, security(("bearer" = ["events:replay"])),
+    responses((status = 200, description = "The lane is free", body = Freed)),
+)]
+async fn free(
+    By(caller): By,
+    delivery: web::Path<i64>,
+    Body(because): Body<Because>,
+    operator: web::Data<Operator>,
+) -> Result<Done<Freed>, Denial> {
+    operator.dead_letters.free(&caller, *delivery, because.reason()).await?;
+    Ok(Done(Freed { delivery: *delivery }))
 }
 
 async fn deal(

@@ -132,7 +132,7 @@ struct Proof {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = ProofStrength)]
-enum Strength {
+pub(super) enum Strength {
     Signed,
     Vouched,
 }
@@ -170,14 +170,14 @@ struct Preview {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = PreviewEncoding)]
-enum Encoding {
+pub(super) enum Encoding {
     Text,
     Hex,
 }
 
 /// One attempt at a delivery.
 #[derive(Debug, Serialize, ToSchema)]
-struct Attempt {
+pub(super) struct Attempt {
     delivery: i64,
     /// From 1.
     number: i32,
@@ -305,13 +305,13 @@ impl Payload {
 }
 
 /// Stored JSON as JSON; what is not, as text.
-fn embedded(bytes: &Bytes) -> Value {
+pub(super) fn embedded(bytes: &Bytes) -> Value {
     serde_json::from_slice(bytes)
         .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()))
 }
 
 impl Attempt {
-    fn new(attempt: PastAttempt) -> Result<Self, Denial> {
+    pub(super) fn new(attempt: PastAttempt) -> Result<Self, Denial> {
         Ok(Self {
             delivery: attempt.delivery,
             number: attempt.number,

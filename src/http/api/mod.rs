@@ -11,6 +11,8 @@
 
 mod alerts;
 mod answer;
+mod api_keys;
+mod audit;
 mod body;
 mod calls;
 mod cursor;
@@ -18,11 +20,22 @@ mod dead_letters;
 mod deliveries;
 mod destinations;
 mod document;
+mod edits;
+mod events;
+mod explain;
 mod govern;
+mod groups;
+mod held;
+mod holds;
+mod jobs;
 mod limits;
 mod once;
+mod overview;
+mod people;
 mod query;
 mod routes;
+mod sources;
+mod transfers;
 mod words;
 
 use actix_web::{HttpRequest, web};
@@ -55,9 +68,22 @@ fn routes() -> Routes {
         document::mount,
         stream::mount,
         alerts::mount,
+        api_keys::mount,
+        audit::mount,
         dead_letters::mount,
         deliveries::mount,
         destinations::mount,
+        edits::mount,
+        events::mount,
+        explain::mount,
+        groups::mount,
+        held::mount,
+        holds::mount,
+        jobs::mount,
+        overview::mount,
+        people::mount,
+        sources::mount,
+        transfers::mount,
         calls::mount,
     ] {
         mount(&mut routes);

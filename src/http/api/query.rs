@@ -6,11 +6,14 @@ use actix_web::error::QueryPayloadError;
 use actix_web::{FromRequest, HttpRequest, dev, web};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
+use super::cursor;
 use crate::http::denial::Denial;
 
-/// The longest query, in bytes.
-const MAX: usize = 2 * 1024;
+/// The longest query, in bytes: a text that is looked for may be written in escapes.
+const MAX: usize = 8 * 1024;
 /// The most items of a page.
 const MOST: u32 = 200;
 /// How many items a page has where nobody says.
@@ -30,7 +33,7 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
 
 fn read<T: DeserializeOwned>(text: &str) -> Result<Query<T>, Denial> {
     if text.len() > MAX {
-        return Err(Denial::Malformed("the query is longer than 2 KiB".into()));
+        return Err(Denial::Malformed("the query is longer than 8 KiB".into()));
     }
     match web::Query::<T>::from_query(text) {
         Ok(query) => Ok(Query(query.into_inner())),
@@ -50,6 +53,11 @@ impl Limit {
     /// As it is asked of the database: one more, so that it shows whether there is a next page.
     pub(super) fn and_one(self) -> u32 {
         self.0 + 1
+    }
+
+    /// As it is, for what tells by itself whether there is a next page.
+    pub(super) fn exactly(self) -> u32 {
+        self.0
     }
 
     /// The most items of the page.
@@ -89,13 +97,61 @@ impl TryFrom<String> for Name {
     }
 }
 
+/// Something to compare with, as it is asked for: 1 to 256 characters, none of them a control
+/// character.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Text(pub(super) String);
+
+impl TryFrom<String> for Text {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let shaped = (1..=256).contains(&text.chars().count()) && !text.contains(char::is_control);
+        if shaped { Ok(Self(text)) } else { Err("a text has 1 to 256 characters, none of control") }
+    }
+}
+
+/// The beginning of an id: hexadecimal digits, with hyphens between them.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Beginning(pub(super) String);
+
+impl TryFrom<String> for Beginning {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let digits = text.bytes().filter(u8::is_ascii_hexdigit).count();
+        let shaped = (1..=32).contains(&digits)
+            && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+            && !text.starts_with('-')
+            && !text.contains("--");
+        if shaped { Ok(Self(text)) } else { Err("an id begins with 1 to 32 hexadecimal digits") }
+    }
+}
+
+/// A time, as RFC 3339 writes it; within what the database can compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Time(pub(super) OffsetDateTime);
+
+impl TryFrom<String> for Time {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let time = OffsetDateTime::parse(&text, &Rfc3339);
+        time.map(|time| Self(cursor::within(time)))
+            .map_err(|_| "a time is written as RFC 3339 says")
+    }
+}
+
 /// An age in whole seconds, of at most a hundred years.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Seconds(pub(super) u64);
 
 /// The most [`Seconds`].
-const CENTURY: u64 = 3_155_760_000;
+pub(super) const CENTURY: u64 = 3_155_760_000;
 
 impl TryFrom<String> for Seconds {
     type Error = &'static str;
@@ -149,6 +205,6 @@ mod tests {
         assert!(asked("colour=red").unwrap_err().contains("`colour`"));
         assert!(asked("source=a&source=b").unwrap_err().contains("`source`"));
         assert!(asked("source=%00").unwrap_err().contains("visible"));
-        assert!(asked(&format!("source={}", "a".repeat(2048))).is_err());
+        assert!(asked(&format!("source={}", "a".repeat(8192))).is_err());
     }
 }

@@ -163,7 +163,11 @@ impl Stage {
 
     fn reachable(&self) -> impl Iterator<Item = Vec<Section>> {
         self.sections.iter().map(|group| {
-            let may = |section: &&Section| section.needs().is_none_or(|scope| self.may(scope));
+            // An account is a person's: who shows a key has none.
+            let may = |section: &&Section| match section.needs() {
+                Some(scope) => self.may(scope),
+                None => self.viewer.csrf.is_some(),
+            };
             group.iter().filter(may).copied().collect::<Vec<_>>()
         })
     }
@@ -189,13 +193,15 @@ impl Stage {
     fn who(&self) -> Markup {
         html! {
             div .who {
-                div .who-name {
-                    span .muted .small { "Signed in as" }
-                    br;
-                    (said(self.viewer.caller.actor()))
-                    @if let Some(tenant) = self.viewer.caller.tenant() {
+                @if self.viewer.csrf.is_some() {
+                    div .who-name {
+                        span .muted .small { "Signed in as" }
                         br;
-                        span .muted .small { "tenant " (said(tenant)) }
+                        (said(self.viewer.caller.actor()))
+                        @if let Some(tenant) = self.viewer.caller.tenant() {
+                            br;
+                            span .muted .small { "tenant " (said(tenant)) }
+                        }
                     }
                 }
                 div .who-row {

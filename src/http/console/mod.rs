@@ -11,12 +11,17 @@
 //! What came from strangers goes into text nodes and quoted attributes, which are escaped where
 //! they are written; no page takes markup from outside of this module.
 
+mod access;
+mod account;
 mod acts;
 mod answer;
 mod assets;
+mod audit;
 mod desk;
+mod entry;
 mod frame;
 mod headers;
+mod look;
 mod pages;
 mod parts;
 #[cfg(test)]
@@ -28,7 +33,7 @@ use actix_web::web;
 pub(super) use headers::protect;
 
 use crate::clock::SharedClock;
-use crate::operator::{Alerts, DeadLetters, Destinations};
+use crate::operator::{Alerts, DeadLetters, Destinations, Gates, Groups, HeldRequests, Insight};
 
 /// The largest form, in bytes: an event's body that was edited, and what goes around it.
 const MAX_FORM: usize = 4 * 1024 * 1024;
@@ -44,6 +49,14 @@ pub struct Console {
     pub destinations: Destinations,
     /// The alerts.
     pub alerts: Alerts,
+    /// Groups of dead letters.
+    pub groups: Groups,
+    /// What came in and what became of it.
+    pub insight: Insight,
+    /// Refused requests that are held.
+    pub held: HeldRequests,
+    /// How each source lets requests in.
+    pub gates: Gates,
 }
 
 /// Every path of the console.
@@ -54,12 +67,42 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .app_data(path.error_handler(|_, request| stage::malformed(request)))
         .app_data(form.error_handler(|_, request| stage::malformed(request)));
     app.route(assets::PATH, web::get().to(assets::asset))
-        .route("/", web::get().to(answer::start))
+        .route("/", web::get().to(look::overview))
+        .route("/events", web::get().to(look::events))
+        .route("/events/{id}", web::get().to(look::event))
+        .route("/events/{id}/body", web::get().to(look::body))
+        .route("/events/{id}/fixture", web::get().to(look::fixture))
+        .route("/transfers", web::get().to(look::transfers))
+        .route("/sources", web::get().to(look::sources))
+        .route("/sources/{name}", web::get().to(look::source))
+        .route("/sources/{name}/set-up", web::get().to(look::set_up))
+        .route("/settings", web::get().to(look::settings))
+        .route("/held", web::get().to(look::held))
+        .route("/held/{id}", web::get().to(look::held_one))
+        .route("/held/{id}/verify", web::post().to(look::verify_held))
         .route("/dead-letters", web::get().to(answer::dead_letters))
         .route("/deliveries/{id}", web::get().to(answer::delivery))
         .route("/deliveries/{id}/{verb}", web::post().to(acts::on_delivery))
         .route("/destinations", web::get().to(answer::destinations))
         .route("/destinations/{name}/{verb}", web::post().to(acts::on_destination))
         .route("/alerts", web::get().to(answer::alerts))
+        .route("/sign-in", web::get().to(entry::form))
+        .route("/sign-in", web::post().to(entry::sign_in))
+        .route("/sign-out", web::post().to(entry::sign_out))
+        .route("/setup", web::get().to(entry::link))
+        .route("/setup", web::post().to(entry::set_up))
+        .route("/account", web::get().to(account::show))
+        .route("/account/password", web::post().to(account::password))
+        .route("/account/codes", web::post().to(account::begin_codes))
+        .route("/account/codes/confirm", web::post().to(account::confirm_codes))
+        .route("/account/codes/off", web::post().to(account::codes_off))
+        .route("/keys", web::get().to(access::keys))
+        .route("/keys", web::post().to(access::make_key))
+        .route("/keys/{id}/revoke", web::post().to(access::revoke_key))
+        .route("/people", web::get().to(access::people))
+        .route("/people", web::post().to(access::add_person))
+        .route("/people/{name}/{verb}", web::post().to(access::on_person))
+        .route("/audit", web::get().to(audit::list))
+        .route("/audit/verify", web::post().to(audit::verify))
         .default_service(web::to(answer::nothing));
 }

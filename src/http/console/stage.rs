@@ -13,12 +13,17 @@ use super::frame::{Section, Stage, Viewer};
 use super::pages::trouble;
 use crate::http::denial::Denial;
 use crate::http::health::Operator;
-use crate::operator::{Caller, OperatorError};
+use crate::operator::{Caller, OperatorError, Session};
 use crate::store::StoreError;
 
 /// The sections that there are.
-pub(super) const SECTIONS: &[&[Section]] =
-    &[&[Section::DeadLetters], &[Section::Destinations, Section::Alerts]];
+pub(super) const SECTIONS: &[&[Section]] = &[
+    &[Section::Overview, Section::Events, Section::DeadLetters, Section::Transfers, Section::Held],
+    &[Section::Sources, Section::Destinations, Section::Alerts, Section::Settings],
+    WHO,
+];
+/// Those that are about who may.
+const WHO: &[Section] = &[Section::Audit, Section::Keys, Section::People, Section::Account];
 
 /// What the address of a page says was just done: a word of ours and a number, so that a link from
 /// elsewhere cannot put other words on our pages.
@@ -29,6 +34,13 @@ const DONE: &[(&str, &str)] = &[
     ("resume", "Resumed: it is sent to again."),
     ("enable", "Enabled: it is sent to again."),
     ("disable", "Disabled: nothing is sent until it is enabled."),
+    ("verified", "Verified: the request is an event now."),
+    ("password", "Your password is changed, and your other sessions have ended."),
+    ("codes-on", "A code is asked for from now on."),
+    ("codes-off", "No code is asked for any more."),
+    ("revoked", "The key is revoked: it is refused from now on."),
+    ("disabled", "They cannot sign in any more, and their sessions have ended."),
+    ("enabled", "They can sign in again."),
     ("unchanged", "It was so already: nothing changed."),
 ];
 
@@ -43,11 +55,12 @@ impl FromRequest for Stage {
 
 fn of_request(request: &HttpRequest) -> Option<Stage> {
     let caller = request.extensions().get::<Caller>().cloned()?;
+    let csrf = request.extensions().get::<Session>().map(|session| session.csrf.clone());
     let clock = &request.app_data::<web::Data<Operator>>()?.console.clock;
     let did = request.query_string().split('&').find_map(|part| part.strip_prefix("did="));
     let flash = DONE.iter().find(|(word, _)| Some(*word) == did);
     Some(Stage {
-        viewer: Viewer { caller, csrf: None },
+        viewer: Viewer { caller, csrf },
         now: clock.now(),
         sections: SECTIONS,
         flash: flash.map(|(_, says)| (*says).to_owned()),
@@ -71,7 +84,34 @@ impl Stage {
         }
     }
 
-    fn trouble(&self, error: &OperatorError) -> HttpResponse {
+    /// The page on why there is none.
+    pub(super) fn trouble(&self, error: &OperatorError) -> HttpResponse {
+        let Words { status, title, text, again } = Words::of(error);
+        let scope = error.missing().map(crate::operator::Scope::as_str);
+        let view = trouble::View { title, text, scope, again };
+        let mut response = html(status, trouble::page(self, &view));
+        if again {
+            response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(5));
+        }
+        response
+    }
+}
+
+/// What is said of an error.
+pub(super) struct Words {
+    /// The status.
+    pub(super) status: StatusCode,
+    /// In a few words.
+    pub(super) title: &'static str,
+    /// In a sentence.
+    pub(super) text: String,
+    /// Whether it may be different in a moment.
+    pub(super) again: bool,
+}
+
+impl Words {
+    /// Says it; what is wrong inside goes to the log.
+    pub(super) fn of(error: &OperatorError) -> Self {
         let (status, title) = match error {
             OperatorError::Denied(_) => (StatusCode::FORBIDDEN, "You may not do this"),
             OperatorError::NotFound(_) => (StatusCode::NOT_FOUND, "Nothing is here"),
@@ -93,13 +133,7 @@ impl Stage {
             }
             other => sentence(&other.to_string()),
         };
-        let scope = error.missing().map(crate::operator::Scope::as_str);
-        let view = trouble::View { title, text, scope, again };
-        let mut response = html(status, trouble::page(self, &view));
-        if again {
-            response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(5));
-        }
-        response
+        Self { status, title, text, again }
     }
 }
 
@@ -114,14 +148,14 @@ pub(super) fn malformed(request: &HttpRequest) -> actix_web::Error {
 }
 
 /// A page as an answer.
-fn html(status: StatusCode, page: Markup) -> HttpResponse {
+pub(super) fn html(status: StatusCode, page: Markup) -> HttpResponse {
     HttpResponse::build(status)
         .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
         .body(page.into_string())
 }
 
 /// An error's text as a sentence.
-fn sentence(text: &str) -> String {
+pub(super) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}.", letters.as_str())

@@ -8,6 +8,7 @@ pub(in crate::http) enum Kind {
     NoKey,
     TooManyFailures,
     Forbidden,
+    Forged,
     AllTenants,
     NotFound,
     MethodNotAllowed,
@@ -33,10 +34,11 @@ pub(in crate::http) enum Kind {
 
 impl Kind {
     /// Every row.
-    pub(in crate::http) const ALL: [Self; 24] = [
+    pub(in crate::http) const ALL: [Self; 25] = [
         Self::NoKey,
         Self::TooManyFailures,
         Self::Forbidden,
+        Self::Forged,
         Self::AllTenants,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -74,6 +76,11 @@ impl Kind {
             Self::Forbidden => {
                 ("scope-missing", StatusCode::FORBIDDEN, "You may not: a scope is missing")
             }
+            Self::Forged => (
+                "not-from-our-page",
+                StatusCode::FORBIDDEN,
+                "This was not sent from a page of this session: load the page again",
+            ),
             Self::AllTenants => (
                 "all-tenants",
                 StatusCode::FORBIDDEN,

@@ -35,6 +35,8 @@ pub(super) enum Denial {
     },
     /// The caller may not.
     Forbidden(Scope),
+    /// A change that comes with a session, and not from one of our own pages.
+    Forged,
     /// It is about all tenants together, and they see one.
     AllTenants,
     /// There is no such thing; in words, where it is more than a path.
@@ -134,6 +136,7 @@ impl Denial {
             Self::NoKey => Kind::NoKey,
             Self::TooManyFailures { .. } => Kind::TooManyFailures,
             Self::Forbidden(_) => Kind::Forbidden,
+            Self::Forged => Kind::Forged,
             Self::AllTenants => Kind::AllTenants,
             Self::NotFound(_) => Kind::NotFound,
             Self::MethodNotAllowed { .. } => Kind::MethodNotAllowed,
@@ -247,6 +250,7 @@ mod tests {
             Denial::NoKey,
             Denial::TooManyFailures { after: 7 },
             Denial::Forbidden(Scope::EventsReplay),
+            Denial::Forged,
             Denial::AllTenants,
             Denial::NotFound(None),
             Denial::MethodNotAllowed { allow: "GET, HEAD".into() },

@@ -60,7 +60,7 @@ impl DeadLetters {
         }
         let Orders { at, actor, job, .. } = *orders;
         let action = orders.action.as_str();
-        batch.created = tx.insert_replays(&pairs, at).await?;
+        batch.created = tx.insert_replays(&pairs, None, at).await?;
         tx.resolve(&batch.resolved, orders.action.resolution(), at).await?;
         let discarded = if orders.action == Action::Discard { &batch.resolved[..] } else { &[] };
         tx.note(Deed { at, actor, action, job }, discarded, &batch.created).await?;

@@ -64,7 +64,7 @@ impl Action {
     }
 
     /// The handlers that a new delivery is made for; none for what is discarded.
-    pub(super) fn decide(
+    pub(in crate::operator) fn decide(
         self,
         delivery: &Locked,
         routing: &Routing,

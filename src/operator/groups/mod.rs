@@ -198,6 +198,18 @@ impl Groups {
     }
 }
 
+impl GroupCursor {
+    /// The place behind a group with so many open dead letters, this last death and this id.
+    pub fn behind(open: i64, last_at: OffsetDateTime, id: i64) -> Self {
+        Self(GroupPlace { open, last_at, id })
+    }
+
+    /// What [`GroupCursor::behind`] makes it of.
+    pub fn parts(self) -> (i64, OffsetDateTime, i64) {
+        (self.0.open, self.0.last_at, self.0.id)
+    }
+}
+
 impl fmt::Display for GroupCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let GroupPlace { open, last_at, id } = self.0;

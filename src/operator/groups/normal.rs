@@ -188,7 +188,9 @@ mod tests {
         ) {
             let text = |number: fn(&(u64, u64)) -> u64| {
                 let pairs = words.iter().zip(&numbers);
-                pairs.map(|(word, pair)| format!("{word} {} ", number(pair))).collect::<String>()
+                let parts: Vec<String> =
+                    pairs.map(|(word, pair)| format!("{word} {}", number(pair))).collect();
+                parts.join(" ")
             };
             prop_assert_eq!(normalise(&text(|pair| pair.0)), normalise(&text(|pair| pair.1)));
         }

@@ -71,8 +71,11 @@ impl Jobs {
                     POLL
                 }
             };
-            let hint = tokio::time::timeout(wait, self.hint.notified());
-            drop(stop.run_until_cancelled(hint).await);
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.hint.notified() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
         }
         worker.release().await;
     }
@@ -92,16 +95,15 @@ impl Worker {
     pub async fn step(&mut self) -> Result<Step, StoreError> {
         let store = &self.jobs.desk.store;
         let now = self.jobs.desk.clock.now();
-        let lease = match self.held {
-            Some(lease) => lease,
-            None => {
-                store.expire_plans(now).await?;
-                let Some(lease) = store.claim_job(self.only, now, LEASE).await? else {
-                    return Ok(Step::Idle);
-                };
-                self.held = Some(lease);
-                lease
-            }
+        let lease = if let Some(lease) = self.held {
+            lease
+        } else {
+            store.expire_plans(now).await?;
+            let Some(lease) = store.claim_job(self.only, now, LEASE).await? else {
+                return Ok(Step::Idle);
+            };
+            self.held = Some(lease);
+            lease
         };
         let worked = self.jobs.work(lease, now).await;
         match &worked {

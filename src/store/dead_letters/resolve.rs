@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use crate::store::{StoreError, Tx};
+use crate::store::{EventId, StoreError, Tx};
 
 /// A delivery whose row is locked, so that it can be decided what becomes of it.
 #[derive(Debug, Clone)]
@@ -68,13 +68,15 @@ impl Tx<'_> {
 
     /// Inserts a new delivery, due now, for each pair of a delivery and a handler; gives the new ids.
     /// The replay of what holds its lane takes its place in the lane: what waits behind it must not
-    /// overtake. Any other replay goes to the end.
+    /// overtake. Any other replay goes to the end. With `edited`, it is that event which they
+    /// deliver: the edited one.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn insert_replays(
         &mut self,
         pairs: &[(i64, String)],
+        edited: Option<EventId>,
         now: OffsetDateTime,
     ) -> Result<Vec<i64>, StoreError> {
         let (originals, handlers): (Vec<i64>, Vec<&str>) =
@@ -83,7 +85,8 @@ impl Tx<'_> {
             r#"
             INSERT INTO deliveries (event_id, source, handler, triggered_by, replay_of, lane,
                                     lane_position, lane_blocks, state, created_at, due_at)
-            SELECT d.event_id, d.source, p.handler, 'replay', d.id, d.lane,
+            SELECT COALESCE($4, d.event_id), d.source, p.handler,
+                   CASE WHEN $4::uuid IS NULL THEN 'replay' ELSE 'edit' END, d.id, d.lane,
                    CASE WHEN d.lane IS NOT NULL AND d.lane_blocks AND d.state = 'dead'
                              AND d.resolution IS NULL
                         THEN COALESCE(d.lane_position, d.id) END,
@@ -96,11 +99,28 @@ impl Tx<'_> {
             &originals,
             &handlers as &[&str],
             now,
+            edited.map(|edited| edited.0),
         )
         .fetch_all(self.connection())
         .await?;
         self.tally_replays(&ids, now).await?;
         Ok(ids)
+    }
+
+    /// Lets a blocking dead head hold its lane no longer; false where it holds none.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn free_lane(&mut self, delivery: i64) -> Result<bool, StoreError> {
+        let done = sqlx::query!(
+            "UPDATE deliveries SET lane_blocks = false
+              WHERE id = $1 AND state = 'dead' AND resolution IS NULL AND lane_blocks
+                AND lane IS NOT NULL",
+            delivery,
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(done.rows_affected() == 1)
     }
 
     /// Marks dead deliveries as resolved, and takes them from the open ones of their groups. Those

@@ -1,6 +1,9 @@
 //! Who may call the operator listener, over real HTTP.
 
+mod audit;
+mod browser;
 mod keys;
+mod people;
 mod program;
 mod stream;
 

@@ -1,4 +1,4 @@
-//! `sealpost api-keys`, as a program.
+//! `sealpost api-keys` and `sealpost people`, as a program.
 
 use std::process::Command;
 
@@ -8,7 +8,7 @@ use super::get_with;
 use crate::harness::{Gateway, database};
 
 /// Runs the program on the gateway's database: its exit code, and what it printed.
-async fn run(gateway: &Gateway, arguments: &[&str]) -> (Option<i32>, String) {
+pub(super) async fn run(gateway: &Gateway, arguments: &[&str]) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_sealpost"))
         .args(arguments)
@@ -62,4 +62,41 @@ async fn keys_are_made_listed_and_revoked_on_the_command_line() {
     ] {
         assert_eq!(run(&gateway, wrong).await.0, Some(64), "{wrong:?}");
     }
+}
+
+#[tokio::test]
+async fn people_are_added_reset_and_disabled_on_the_command_line() {
+    let gateway = Gateway::start().await;
+    let (code, link) = run(&gateway, &["people", "add", "ada", "--scopes", "admin"]).await;
+    assert_eq!(code, Some(0));
+    let token = link.strip_prefix("http://127.0.0.1:8081/setup?token=").expect("a link");
+    assert_eq!(gateway.access().setup_link(token).await.unwrap().name.as_deref(), Some("ada"));
+    let (_, list) = run(&gateway, &["people", "list"]).await;
+    assert!(list.contains("invited"), "{list}");
+    gateway.access().set_up(token, None, "correct horse battery").await.unwrap();
+    let (_, list) = run(&gateway, &["people", "list", "--format", "json"]).await;
+    let person: Value = serde_json::from_str(&list).unwrap();
+    assert_eq!((&person["state"], &person["created_by"]), (&json!("good"), &json!("grace")));
+
+    let (_, other) = run(&gateway, &["people", "reset", "ada", "--reason", "forgot it"]).await;
+    assert!(other.starts_with("http://") && other != link, "{other}");
+    let (code, said) = run(&gateway, &["people", "disable", "Ada", "--reason", "left"]).await;
+    assert_eq!((code, &*said), (Some(0), "disabled ada"));
+    let (code, said) = run(&gateway, &["people", "enable", "ada", "--reason", "back"]).await;
+    assert_eq!((code, &*said), (Some(0), "enabled ada"));
+    let nobody = ["people", "disable", "nobody", "--reason", "x"];
+    assert_eq!(run(&gateway, &nobody).await.0, Some(2));
+    let log = gateway.query("SELECT actor, action FROM audit_log ORDER BY id").await;
+    let did: Vec<String> =
+        log.iter().map(|row| format!("{} {}", row["actor"], row["action"])).collect();
+    assert_eq!(
+        did,
+        [
+            r#""grace" "add person""#,
+            r#""ada" "set password""#,
+            r#""grace" "reset person""#,
+            r#""grace" "disable person""#,
+            r#""grace" "enable person""#,
+        ]
+    );
 }

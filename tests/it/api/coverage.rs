@@ -6,8 +6,10 @@ use sealpost::operator::Scope;
 use serde_json::{Value, json};
 
 use super::document::operations;
-use super::{dead_letters, problem, send};
+use super::{dead_letters, get, post, problem, send};
+use crate::chunks::Transfer;
 use crate::harness::Gateway;
+use crate::held;
 
 /// The tenant that owns nothing of what the tests put into the gateway.
 const STRANGER: &str = "stranger";
@@ -15,9 +17,9 @@ const STRANGER: &str = "stranger";
 /// One operation, as it is called here.
 struct Line {
     id: &'static str,
-    /// The scope that it needs; `None` where any key will do.
+    /// The scope that it asks for first; `None` where any key will do.
     scope: Option<Scope>,
-    /// The request's path: `{delivery}` stands for a dead letter of the tenant `default`.
+    /// The request's path: `{delivery}` and its like stand for what the tenant `default` has.
     path: &'static str,
     body: Option<&'static str>,
     /// What another tenant sees.
@@ -31,51 +33,83 @@ enum Sees {
     NotFound,
     /// The list has none of it.
     Empty,
+    /// The list has only what is the stranger's own.
+    Own,
+    /// No source is there.
+    NoSources,
+    /// They cannot let others see what they do not see.
+    Invalid,
     /// It is about all tenants together, and refused.
     Refused,
     /// It is about no tenant.
     All,
     /// It does not end, and is tested by itself: `tests/it/access/stream.rs`.
     Stream,
-    /// Only when it is merged with the branch that filters it.
-    Anything,
 }
 
 const BECAUSE: Option<&str> = Some(r#"{"reason":"a test"}"#);
+const GRANT: Option<&str> = Some(r#"{"name":"new","scopes":["events:read"],"tenant":"default"}"#);
+const RECORDED: Option<&str> = Some(r#"{"source":"billing","headers":[],"body":{"text":"{}"}}"#);
+const EDIT: Option<&str> = Some(r#"{"body":"{}","reason":"a test"}"#);
+const DRAFT: Option<&str> = Some(r#"{"body":"{}"}"#);
+const PLAN: &str =
+    r#"{"action":"discard","which":{"matching":{"source":"billing"}},"reason":"a test"}"#;
 
 /// Every operation that needs a key.
 const TABLE: &[Line] = &[
     line("showDocument", None, "/api/v1/openapi.json", None, Sees::All),
-    line("showMetrics", Some(Scope::EventsRead), "/metrics", None, Sees::Refused),
-    line("watchChanges", Some(Scope::EventsRead), "/api/v1/stream", None, Sees::Stream),
-    line("listAlerts", Some(Scope::EventsRead), "/api/v1/alerts?all=true", None, Sees::Empty),
-    line("listDeadLetters", Some(Scope::EventsRead), "/api/v1/dead-letters", None, Sees::Anything),
-    line(
-        "replayDeadLetter",
-        Some(Scope::EventsReplay),
-        "/api/v1/dead-letters/{delivery}/replay",
-        BECAUSE,
-        Sees::Anything,
-    ),
-    line(
-        "discardDeadLetter",
-        Some(Scope::EventsReplay),
-        "/api/v1/dead-letters/{delivery}/discard",
-        BECAUSE,
-        Sees::Anything,
-    ),
-    line(
-        "showDelivery",
-        Some(Scope::EventsRead),
-        "/api/v1/deliveries/{delivery}",
-        None,
-        Sees::Anything,
-    ),
-    line("listDestinations", Some(Scope::EventsRead), "/api/v1/destinations", None, Sees::Empty),
+    read("showMetrics", "/metrics", Sees::Refused),
+    read("watchChanges", "/api/v1/stream", Sees::Stream),
+    read("showOverview", "/api/v1/overview", Sees::NoSources),
+    read("listAlerts", "/api/v1/alerts?all=true", Sees::Empty),
+    read("listDeadLetters", "/api/v1/dead-letters", Sees::Empty),
+    replay("replayDeadLetter", "/api/v1/dead-letters/{delivery}/replay", BECAUSE),
+    replay("discardDeadLetter", "/api/v1/dead-letters/{delivery}/discard", BECAUSE),
+    replay("freeDeadLetterLane", "/api/v1/dead-letters/{delivery}/free", BECAUSE),
+    payload("editDeadLetter", "/api/v1/dead-letters/{delivery}/edit", EDIT),
+    payload("rehearseDeadLetterEdit", "/api/v1/dead-letters/{delivery}/edit/rehearsal", DRAFT),
+    read("showDelivery", "/api/v1/deliveries/{delivery}", Sees::NotFound),
+    read("listDestinations", "/api/v1/destinations", Sees::Empty),
     switch("pauseDestination", "/api/v1/destinations/app/pause"),
     switch("resumeDestination", "/api/v1/destinations/app/resume"),
     switch("disableDestination", "/api/v1/destinations/app/disable"),
     switch("enableDestination", "/api/v1/destinations/app/enable"),
+    read("listEvents", "/api/v1/events", Sees::Empty),
+    read("showEvent", "/api/v1/events/{event}", Sees::NotFound),
+    payload("downloadEventBody", "/api/v1/events/{event}/body", None),
+    payload("captureEvent", "/api/v1/events/{event}/fixture", None),
+    read("listGroups", "/api/v1/groups", Sees::Empty),
+    read("showGroup", "/api/v1/groups/{group}", Sees::NotFound),
+    replay("planJob", "/api/v1/jobs", Some(PLAN)),
+    replay("startJob", "/api/v1/jobs/{job}/start", None),
+    replay("cancelJob", "/api/v1/jobs/{job}/cancel", BECAUSE),
+    read("listJobs", "/api/v1/jobs", Sees::Empty),
+    read("showJob", "/api/v1/jobs/{job}", Sees::NotFound),
+    read("listTransfers", "/api/v1/transfers", Sees::Empty),
+    read("showTransfer", "/api/v1/transfers/{transfer}", Sees::NotFound),
+    read("listSources", "/api/v1/sources", Sees::Empty),
+    read("showSource", "/api/v1/sources/billing", Sees::NotFound),
+    read("listHolds", "/api/v1/holds", Sees::Empty),
+    switch("pauseSource", "/api/v1/sources/billing/pause"),
+    switch("resumeSource", "/api/v1/sources/billing/resume"),
+    switch("pauseHandler", "/api/v1/handlers/cards/pause"),
+    switch("resumeHandler", "/api/v1/handlers/cards/resume"),
+    admin("listSettings", "/api/v1/settings", None, Sees::Refused),
+    refusal("listHeldRequests", "/api/v1/held", None, Sees::Empty),
+    refusal("showHeldRequest", "/api/v1/held/{held}", None, Sees::NotFound),
+    refusal("explainHeldRequest", "/api/v1/held/{held}/explanation", None, Sees::NotFound),
+    refusal("verifyHeldRequest", "/api/v1/held/{held}/verify", BECAUSE, Sees::NotFound),
+    refusal("discardHeldRequest", "/api/v1/held/{held}/discard", BECAUSE, Sees::NotFound),
+    refusal("explainRequest", "/api/v1/explanations", RECORDED, Sees::NotFound),
+    admin("listAuditEntries", "/api/v1/audit", None, Sees::Own),
+    admin("verifyAudit", "/api/v1/audit/verification", None, Sees::Refused),
+    admin("listApiKeys", "/api/v1/api-keys", None, Sees::Own),
+    admin("createApiKey", "/api/v1/api-keys", GRANT, Sees::Invalid),
+    admin("revokeApiKey", "/api/v1/api-keys/{key}/revoke", BECAUSE, Sees::NotFound),
+    admin("listPeople", "/api/v1/people", None, Sees::Empty),
+    admin("invitePerson", "/api/v1/people", GRANT, Sees::Invalid),
+    admin("disablePerson", "/api/v1/people/{person}/disable", BECAUSE, Sees::NotFound),
+    admin("enablePerson", "/api/v1/people/{person}/enable", BECAUSE, Sees::NotFound),
     line(
         "startApifyRun",
         Some(Scope::SourcesWrite),
@@ -93,6 +127,37 @@ const fn line(
     stranger: Sees,
 ) -> Line {
     Line { id, scope, path, body, stranger }
+}
+
+const fn read(id: &'static str, path: &'static str, stranger: Sees) -> Line {
+    line(id, Some(Scope::EventsRead), path, None, stranger)
+}
+
+/// What asks for payloads first.
+const fn payload(id: &'static str, path: &'static str, body: Option<&'static str>) -> Line {
+    line(id, Some(Scope::PayloadRead), path, body, Sees::NotFound)
+}
+
+const fn replay(id: &'static str, path: &'static str, body: Option<&'static str>) -> Line {
+    line(id, Some(Scope::EventsReplay), path, body, Sees::NotFound)
+}
+
+const fn refusal(
+    id: &'static str,
+    path: &'static str,
+    body: Option<&'static str>,
+    stranger: Sees,
+) -> Line {
+    line(id, Some(Scope::SecretsWrite), path, body, stranger)
+}
+
+const fn admin(
+    id: &'static str,
+    path: &'static str,
+    body: Option<&'static str>,
+    stranger: Sees,
+) -> Line {
+    line(id, Some(Scope::Admin), path, body, stranger)
 }
 
 const fn switch(id: &'static str, path: &'static str) -> Line {
@@ -113,13 +178,23 @@ fn covered() -> Vec<(Method, &'static Line, Value)> {
     covered
 }
 
+/// What stands for the names in paths.
+struct Names(Vec<(&'static str, String)>);
+
+impl Names {
+    fn path(&self, line: &Line) -> String {
+        self.0.iter().fold(line.path.to_owned(), |path, (name, value)| path.replace(name, value))
+    }
+}
+
 /// A gateway where there is one of everything, all of it of the tenant `default`.
-async fn gateway() -> (Gateway, String) {
+async fn gateway() -> (Gateway, Names) {
     let gateway = Gateway::builder()
         .config(
             "[operator]\n",
             "[operator]\nreads = { per_second = 1000, burst = 1000 }\nchanges = { per_second = 1000, burst = 1000 }\n",
         )
+        .config(held::PLAIN, held::HOLDS)
         .more_config(
             "\n[[destination]]\nname = \"app\"\nurl = \"https://app.example.com/hooks\"\n\
              sources = [\"bot\"]\nsecret = { env = \"APP_SECRET\" }\n",
@@ -128,50 +203,92 @@ async fn gateway() -> (Gateway, String) {
         .start()
         .await;
     dead_letters(&gateway, 0..1).await;
-    let page = gateway.operator("/api/v1/dead-letters").await;
-    let delivery = page.json["items"][0]["id"].to_string();
-    (gateway, delivery)
+    Transfer::of(2).send(&gateway, 0).await;
+    held::send_refused(&gateway, "{}").await;
+    let held = held::held(&gateway, 1).await[0].id.to_string();
+    let first = async |path: &str| get(&gateway, path, &[]).await.json["items"][0].clone();
+    let letter = first("/api/v1/dead-letters").await;
+    let job = post(&gateway, "/api/v1/jobs", &[], PLAN).await;
+    let paused = post(&gateway, "/api/v1/sources/bot/pause", &[], BECAUSE.unwrap()).await;
+    assert_eq!(paused.status, 200, "{}", paused.text);
+    let granted = |name: &str| json!({ "name": name, "scopes": ["admin"] }).to_string();
+    let key = post(&gateway, "/api/v1/api-keys", &[], &granted("theirs")).await;
+    let invited = post(&gateway, "/api/v1/people", &[], &granted("ada")).await;
+    assert_eq!((job.status, key.status, invited.status), (200, 200, 200), "{}", job.text);
+    let names = vec![
+        ("{delivery}", letter["id"].to_string()),
+        ("{event}", letter["event"].as_str().unwrap().to_owned()),
+        ("{group}", first("/api/v1/groups").await["id"].to_string()),
+        ("{transfer}", first("/api/v1/transfers").await["id"].to_string()),
+        ("{job}", job.json["job"]["id"].to_string()),
+        ("{held}", held),
+        ("{key}", key.json["about"]["id"].as_str().unwrap().to_owned()),
+        ("{person}", "ada".to_owned()),
+    ];
+    (gateway, Names(names))
 }
 
 #[tokio::test]
 async fn without_a_key_nothing_is_let_in() {
-    let (gateway, delivery) = gateway().await;
+    let (gateway, names) = gateway().await;
     for (method, line, _) in covered() {
         // From a good caller now and then, so that no peer is held back for its failures.
-        let path = line.path.replace("{delivery}", &delivery);
-        let answer = send(&gateway, (method, &path), None, &[], line.body).await;
+        get(&gateway, "/api/v1/alerts", &[]).await;
+        let answer = send(&gateway, (method, &names.path(line)), None, &[], line.body).await;
         assert_eq!((answer.status, problem(&answer)), (401, "key-required"), "{}", line.id);
     }
 }
 
 #[tokio::test]
 async fn with_every_scope_but_the_right_one_a_call_names_the_right_one() {
-    let (gateway, delivery) = gateway().await;
+    let (gateway, names) = gateway().await;
     for (method, line, operation) in covered() {
-        let documented: Vec<Value> = line.scope.iter().map(|scope| json!(scope.as_str())).collect();
-        assert_eq!(operation["security"][0]["bearer"], json!(documented), "{}", line.id);
-        let Some(scope) = line.scope else { continue };
-        let wrong: Vec<Scope> =
-            Scope::ALL.into_iter().filter(|other| ![scope, Scope::Admin].contains(other)).collect();
-        let key = gateway.key(line.id, &wrong, None).await;
-        let path = line.path.replace("{delivery}", &delivery);
-        let answer = send(&gateway, (method, &path), Some(&key), &[], line.body).await;
-        assert_eq!((answer.status, problem(&answer)), (403, "scope-missing"), "{}", line.id);
-        assert_eq!(answer.json["scope"], scope.as_str(), "{}", line.id);
+        let documented: Vec<Scope> = operation["security"][0]["bearer"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|scope| scope.as_str().unwrap().parse().unwrap())
+            .collect();
+        assert_eq!(documented.first(), line.scope.as_ref(), "{}", line.id);
+        for scope in documented {
+            let wrong: Vec<Scope> = Scope::ALL
+                .into_iter()
+                .filter(|other| ![scope, Scope::Admin].contains(other))
+                .collect();
+            let key = gateway.key(&format!("{} {scope}", line.id), &wrong, None).await;
+            let call = (method.clone(), &*names.path(line));
+            let answer = send(&gateway, call, Some(&key), &[], line.body).await;
+            assert_eq!((answer.status, problem(&answer)), (403, "scope-missing"), "{}", line.id);
+            assert_eq!(answer.json["scope"], scope.as_str(), "{}", line.id);
+        }
     }
     assert!(gateway.rows("operator_actions").await.is_empty(), "nothing was done");
 }
 
 #[tokio::test]
-async fn what_belongs_to_another_tenant_is_not_there() {
-    let (gateway, delivery) = gateway().await;
-    let key = gateway.key("stranger", &Scope::ALL, Some(STRANGER)).await;
+async fn what_is_read_is_there_for_whom_it_belongs_to() {
+    let (gateway, names) = gateway().await;
     for (method, line, _) in covered() {
-        if matches!(line.stranger, Sees::Stream | Sees::Anything) {
+        if method != Method::GET || line.stranger == Sees::Stream {
             continue;
         }
-        let path = line.path.replace("{delivery}", &delivery);
-        let answer = send(&gateway, (method, &path), Some(&key), &[], line.body).await;
+        let answer = get(&gateway, &names.path(line), &[]).await;
+        assert_eq!(answer.status, 200, "{}: {}", line.id, answer.text);
+        let items = answer.json["items"].as_array();
+        assert!(items.is_none_or(|items| !items.is_empty()), "{} has something", line.id);
+    }
+}
+
+#[tokio::test]
+async fn what_belongs_to_another_tenant_is_not_there() {
+    let (gateway, names) = gateway().await;
+    let key = gateway.key("stranger", &Scope::ALL, Some(STRANGER)).await;
+    for (method, line, _) in covered() {
+        if line.stranger == Sees::Stream {
+            continue;
+        }
+        let call = (method, &*names.path(line));
+        let answer = send(&gateway, call, Some(&key), &[], line.body).await;
         let (id, text) = (line.id, &answer.text);
         match line.stranger {
             Sees::NotFound => {
@@ -180,11 +297,21 @@ async fn what_belongs_to_another_tenant_is_not_there() {
             Sees::Empty => {
                 assert_eq!((answer.status, &answer.json["items"]), (200, &json!([])), "{id}");
             }
+            Sees::Own => {
+                let items = answer.json["items"].as_array().unwrap();
+                assert!(items.iter().all(|item| item["tenant"] == STRANGER), "{id}: {text}");
+            }
+            Sees::NoSources => {
+                assert_eq!((answer.status, &answer.json["sources"]), (200, &json!([])), "{id}");
+            }
+            Sees::Invalid => {
+                assert_eq!((answer.status, problem(&answer)), (400, "invalid"), "{id}");
+            }
             Sees::Refused => {
                 assert_eq!((answer.status, problem(&answer)), (403, "all-tenants"), "{id}");
             }
             Sees::All => assert_eq!(answer.status, 200, "{id}: {text}"),
-            Sees::Stream | Sees::Anything => {}
+            Sees::Stream => {}
         }
     }
 }

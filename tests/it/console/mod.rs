@@ -1,6 +1,7 @@
 //! The console in a real browser, and what every page of it must have.
 
 mod browser;
+mod entry;
 mod headers;
 mod pages;
 mod webdriver;

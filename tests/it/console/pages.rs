@@ -59,7 +59,7 @@ async fn a_list_is_walked_and_left_by_keys_and_the_theme_is_remembered() {
         let focus = "return document.activeElement.getAttribute('href')";
         let keys = async |keys: &str| browser.write("body", keys).await;
         keys("jj").await;
-        assert_eq!(browser.ask(focus).await, "/deliveries/5", "the newest stands first");
+        assert_eq!(browser.ask(focus).await, "/deliveries/5", "the newest first");
         browser.write(":focus", "k").await;
         assert_eq!(browser.ask(focus).await, "/deliveries/6");
         browser.write(":focus", "/").await;

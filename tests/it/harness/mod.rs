@@ -19,7 +19,8 @@ use sealpost::gate::Secret;
 use sealpost::lifecycle::Shutdown;
 use sealpost::objects::{Objects, Place};
 use sealpost::operator::{
-    Access, Caller, DeadLetters, Expiry, Groups, HeldRequests, Insight, Jobs, NewApiKey, Scope,
+    Access, Caller, DeadLetters, Expiry, Groups, HeldRequests, Holds, Insight, Jobs, NewApiKey,
+    Scope,
 };
 use sealpost::providers::{self, Draft};
 use sealpost::store::{Store, Target};
@@ -62,6 +63,7 @@ pub(crate) struct Builder {
     begin: OffsetDateTime,
     unfinished: bool,
     running: bool,
+    variables: Vec<(String, String)>,
 }
 
 /// A gateway that answers requests.
@@ -82,6 +84,7 @@ pub(crate) struct Gateway {
     jobs: Jobs,
     insight: Insight,
     held: HeldRequests,
+    holds: Holds,
     access: Arc<Access>,
     shutdown: Shutdown,
     client: reqwest::Client,
@@ -108,6 +111,12 @@ impl Builder {
     /// Adds to the configuration's text.
     pub(crate) fn more_config(mut self, text: &str) -> Self {
         self.config.push_str(text);
+        self
+    }
+
+    /// Sets a variable.
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -156,7 +165,8 @@ impl Builder {
     /// Why no gateway can be built of this.
     pub(crate) fn refused(self) -> String {
         let target = Target::from_url("postgres://nobody@127.0.0.1:1/nothing").expect("a target");
-        let built = App::build(&load(&self.config), target, &Parts::default());
+        let built =
+            App::build(&load_with(&self.config, &self.variables), target, &Parts::default());
         let Err(error) = built else { panic!("it was built") };
         format!("{:#}", anyhow::Error::from(error))
     }
@@ -166,7 +176,7 @@ impl Builder {
             Some(target) => target,
             None => database::fresh().await,
         };
-        let mut config = load(&self.config);
+        let mut config = load_with(&self.config, &self.variables);
         config.objects = self.objects;
         let clock = Arc::new(ManualClock::at(self.begin));
         let (handler, draw) = (self.handler, self.draw);
@@ -185,7 +195,7 @@ impl Builder {
         let (desk, alerter) = (app.dead_letters().clone(), app.alerter().clone());
         let (groups, jobs) = (app.groups().clone(), app.jobs().clone());
         let (counting, insight) = (app.counting().clone(), app.insight().clone());
-        let held = app.held().clone();
+        let (held, holds) = (app.held().clone(), app.holds().clone());
         let access = Arc::clone(app.access());
         let dispatcher = app.dispatcher().expect("dispatch is on").clone();
         let shutdown = Shutdown::default();
@@ -217,6 +227,7 @@ impl Builder {
             jobs,
             insight,
             held,
+            holds,
             access,
             shutdown,
             client,
@@ -242,6 +253,7 @@ impl Gateway {
             begin: START,
             unfinished: false,
             running: false,
+            variables: Vec::new(),
         }
     }
 
@@ -401,6 +413,10 @@ impl Gateway {
         &self.groups
     }
 
+    pub(crate) fn holds(&self) -> &Holds {
+        &self.holds
+    }
+
     pub(crate) fn jobs(&self) -> &Jobs {
         &self.jobs
     }
@@ -548,11 +564,16 @@ pub(crate) async fn gateway_on_the_wall_clock() -> (String, Shutdown) {
 
 /// A configuration with the secrets of [`SECRETS`].
 fn load(text: &str) -> Config {
+    load_with(text, &[])
+}
+
+fn load_with(text: &str, variables: &[(String, String)]) -> Config {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("config.toml");
     std::fs::write(&path, text).expect("a file");
+    let own = variables.iter().map(|(name, value)| (&**name, &**value));
     let key = [("SEALPOST_MASTER_KEY", MASTER_KEY)];
-    let environment: Environment = SECRETS.iter().copied().chain(key).collect();
+    let environment: Environment = SECRETS.iter().copied().chain(key).chain(own).collect();
     let mut config = Config::load(&path, &environment).expect("a configuration");
     config.objects = Place::Memory;
     config

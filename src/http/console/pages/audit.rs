@@ -5,7 +5,8 @@ use time::OffsetDateTime;
 
 use super::super::frame::{Head, Section, Stage, note};
 use super::super::parts::{
-    NUMBER, Pager, TEXT, Tone, WIDE, empty, field, number, pager, said, short, stamp, table,
+    NUMBER, Pager, TEXT, Tone, WIDE, empty, field, number, pager, panel, post, said, short, stamp,
+    table,
 };
 
 /// The list.
@@ -14,6 +15,12 @@ pub(in crate::http::console) struct View {
     pub(in crate::http::console) actor: String,
     /// Narrowed to this action; all where it is empty.
     pub(in crate::http::console) action: String,
+    /// Not before this day, as it was typed.
+    pub(in crate::http::console) since: String,
+    /// Not after this day, as it was typed.
+    pub(in crate::http::console) until: String,
+    /// Whether whoever looks sees all of the chain, and can have it checked.
+    pub(in crate::http::console) whole: bool,
     /// Entries, the newest first.
     pub(in crate::http::console) rows: Vec<Row>,
     /// Where this page is.
@@ -64,13 +71,37 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
                     (field("action", "What", "", &html! {
                         input #action name="action" value=(view.action) autocomplete="off";
                     }))
+                    (field("since", "From", "", &html! {
+                        input #since name="since" type="date" value=(view.since);
+                    }))
+                    (field("until", "To", "", &html! {
+                        input #until name="until" type="date" value=(view.until);
+                    }))
                     button { "Narrow" }
                 }
             }
             @if view.rows.is_empty() { (empty("No entries", "Nobody did anything that matches.")) }
             @else { (list(stage, &view.rows)) (pager(&view.pager)) }
         }
+        @if view.whole { (panel("Check the chain", &html! {}, &check(stage))) }
     })
+}
+
+fn check(stage: &Stage) -> Markup {
+    let hint =
+        "The hash of an entry as you noted it elsewhere: then entries that were cut off show too.";
+    post(
+        stage,
+        "/audit/verify",
+        "form",
+        &html! {
+            (field("head", "Expected hash, if you have one", hint, &html! {
+                input #head name="head" pattern="[0-9a-fA-F]{64}" maxlength="64" autocomplete="off"
+                      spellcheck="false" aria-describedby="head-hint";
+            }))
+            div .actions { button { "Check every entry" } }
+        },
+    )
 }
 
 fn list(stage: &Stage, rows: &[Row]) -> Markup {

@@ -28,8 +28,8 @@ pub(in crate::http::console) struct Row {
     pub(in crate::http::console) scopes: Vec<String>,
     /// The only tenant whose things it sees.
     pub(in crate::http::console) tenant: Option<String>,
-    /// `active`, `expired` or `revoked`.
-    pub(in crate::http::console) state: String,
+    /// `good`, `expired` or `revoked`.
+    pub(in crate::http::console) state: &'static str,
     /// When it was made.
     pub(in crate::http::console) created_at: OffsetDateTime,
     /// By whom.
@@ -59,7 +59,7 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
         }
         div .two {
             (panel("Make a key", &html! {}, &make(stage)))
-            @let active: Vec<&Row> = view.rows.iter().filter(|row| row.state == "active").collect();
+            @let active: Vec<&Row> = view.rows.iter().filter(|row| row.state == "good").collect();
             @if !active.is_empty() {
                 section .panel aria-labelledby="revoke" {
                     header { h2 #revoke { "Revoke a key" } }
@@ -84,14 +84,14 @@ fn make(stage: &Stage) -> Markup {
         "form",
         &html! {
             (field("name", "Name", "What it is for.", &html! {
-                input #name name="name" required maxlength="100" autocomplete="off" aria-describedby="name-hint";
+                input #name name="name" required maxlength="64" autocomplete="off" aria-describedby="name-hint";
             }))
             (scopes("key"))
             div .grid {
                 (field("tenant", "Tenant", "Empty: all.", &html! {
                     input #tenant name="tenant" autocomplete="off" aria-describedby="tenant-hint";
                 }))
-                (field("days", "Days", "Until it expires.", &html! {
+                (field("days", "Days", "Until it expires; empty: never.", &html! {
                     input #days name="days" type="number" min="1" max="3650" value="90" aria-describedby="days-hint";
                 }))
             }
@@ -140,7 +140,7 @@ fn list(stage: &Stage, rows: &[Row]) -> Markup {
     ];
     let rows: Vec<Vec<Markup>> = rows.iter().map(|row| vec![
         html! { span .said { (said(&row.name)) } span .under { code { (said(&row.id)) } } },
-        word(&row.state, Tone::of(&row.state)),
+        word(row.state, Tone::of(row.state)),
         html! { @for scope in &row.scopes { (word(scope, Tone::Plain)) " " } },
         html! { @match &row.tenant { Some(tenant) => (said(tenant)), None => span .muted { "all" }, } },
         html! { (when(row.created_at, stage.now)) span .under { (said(&row.created_by)) } },

@@ -26,10 +26,10 @@ pub(in crate::http::console) struct Row {
     pub(in crate::http::console) scopes: Vec<String>,
     /// The only tenant whose things they see.
     pub(in crate::http::console) tenant: Option<String>,
-    /// `active` or `disabled`; `pending` while they have not set a password.
-    pub(in crate::http::console) state: String,
-    /// Whether they show a second factor when they sign in.
-    pub(in crate::http::console) second_factor: bool,
+    /// `good` or `disabled`; `invited` while they have not chosen a password.
+    pub(in crate::http::console) state: &'static str,
+    /// Whether a code is asked for when they sign in.
+    pub(in crate::http::console) codes: bool,
     /// When they signed in last.
     pub(in crate::http::console) last_sign_in: Option<OffsetDateTime>,
 }
@@ -45,7 +45,7 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
     stage.page(&head, &html! {
         @if let Some((name, link)) = &view.invited {
             (note("invited", Tone::Good, &html! {
-                "Give this link to " (said(name)) ": it works once, and is not shown again."
+                "Give this link to " (said(name)) ": it works once, within 24 hours, and is not shown again."
             }))
             div .panel { div .pad { (command("invited", "The link", link)) } }
         }
@@ -56,7 +56,7 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
         div .two {
             (panel("Invite somebody", &html! {}, &post(stage, "/people", "form", &html! {
                 (field("name", "Name", "With it they sign in.", &html! {
-                    input #name name="name" required maxlength="100" autocomplete="off" aria-describedby="name-hint";
+                    input #name name="name" required maxlength="64" autocomplete="off" aria-describedby="name-hint";
                 }))
                 (scopes("person"))
                 (field("tenant", "Tenant", "Empty: all.", &html! {
@@ -65,23 +65,51 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
                 div .actions { button .first { "Make the link" } }
             })))
             @let others: Vec<&Row> = view.rows.iter()
-                .filter(|row| row.state != "disabled" && row.name != stage.viewer.caller.actor()).collect();
+                .filter(|row| row.name != stage.viewer.caller.actor()).collect();
             @if !others.is_empty() {
-                section .panel aria-labelledby="disable" {
-                    header { h2 #disable { "Disable somebody" } }
-                    @for row in others {
-                        details .act {
-                            summary { (said(&row.name)) }
-                            (confirm(stage, &format!("disable-{}", link_path(&row.name)),
-                                &format!("/people/{}/disable", link_path(&row.name)),
-                                "Their sessions end, and they cannot sign in any more.",
-                                ("risky", "Disable")))
-                        }
-                    }
+                section .panel aria-labelledby="change" {
+                    header { h2 #change { "Change what somebody can do" } }
+                    @for row in others { (acts(stage, row)) }
                 }
             }
         }
     })
+}
+
+fn acts(stage: &Stage, row: &Row) -> Markup {
+    let verbs: &[(&str, &str, &str, &str)] = if row.state == "disabled" {
+        &[("enable", "first", "Enable", "They can sign in again, with what they signed in with.")]
+    } else {
+        &[
+            (
+                "reset",
+                "",
+                "New password",
+                "Their password and sessions end; you get a link by which they choose another.",
+            ),
+            (
+                "reset-all",
+                "",
+                "New password, no codes",
+                "As above, and no code is asked for: for who has lost what makes them.",
+            ),
+            (
+                "disable",
+                "risky",
+                "Disable",
+                "Their sessions end, and they cannot sign in any more.",
+            ),
+        ]
+    };
+    let name = link_path(&row.name);
+    html! {
+        @for (verb, class, label, says) in verbs {
+            details .act {
+                summary { (label) ": " (said(&row.name)) }
+                (confirm(stage, &format!("{verb}-{name}"), &format!("/people/{name}/{verb}"), says, (class, label)))
+            }
+        }
+    }
 }
 
 fn list(stage: &Stage, rows: &[Row]) -> Markup {
@@ -90,15 +118,15 @@ fn list(stage: &Stage, rows: &[Row]) -> Markup {
         ("State", TEXT),
         ("May", WIDE),
         ("Tenant", TEXT),
-        ("Second factor", TEXT),
+        ("Codes", TEXT),
         ("Last sign-in", TEXT),
     ];
     let rows: Vec<Vec<Markup>> = rows.iter().map(|row| vec![
         html! { span .said { (said(&row.name)) } },
-        word(&row.state, Tone::of(&row.state)),
+        word(row.state, Tone::of(row.state)),
         html! { @for scope in &row.scopes { (word(scope, Tone::Plain)) " " } },
         html! { @match &row.tenant { Some(tenant) => (said(tenant)), None => span .muted { "all" }, } },
-        html! { @if row.second_factor { (word("on", Tone::Good)) } @else { (word("off", Tone::Plain)) } },
+        html! { @if row.codes { (word("on", Tone::Good)) } @else { (word("off", Tone::Plain)) } },
         html! { @match row.last_sign_in {
             Some(at) => (when(at, stage.now)), None => span .muted { "never" },
         } },

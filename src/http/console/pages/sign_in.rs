@@ -1,23 +1,19 @@
-//! The way in: signing in, and the first person's setting up.
+//! The way in: signing in, and the form of a one-time link.
 
 use maud::{Markup, html};
 
 use super::super::frame::{bare, note};
-use super::super::parts::{Tone, field, panel};
+use super::super::parts::{Tone, field, said};
 
 /// The form to sign in with.
 #[derive(Debug, Default)]
 pub(in crate::http::console) struct View {
-    /// Why the last try was none: always the same words, whatever was wrong.
-    pub(in crate::http::console) wrong: Option<&'static str>,
+    /// Why the last try was none: the same words, whichever of name, password and code was wrong.
+    pub(in crate::http::console) wrong: Option<String>,
     /// Where one wanted to go: a path of ours.
     pub(in crate::http::console) next: String,
     /// The name that was typed.
     pub(in crate::http::console) name: String,
-    /// Whether a code is asked for, after the password was good.
-    pub(in crate::http::console) code: bool,
-    /// What the company's own sign-in is called, where there is one.
-    pub(in crate::http::console) company: Option<String>,
 }
 
 /// The form for who was given a link.
@@ -25,8 +21,10 @@ pub(in crate::http::console) struct View {
 pub(in crate::http::console) struct SetUp {
     /// The link's secret word, which the form carries on.
     pub(in crate::http::console) token: String,
-    /// The name that the link is for; empty where one chooses it.
+    /// The name that the link is for, or that was typed.
     pub(in crate::http::console) name: String,
+    /// Whether the link is for that name.
+    pub(in crate::http::console) fixed: bool,
     /// What was wrong with what was just tried.
     pub(in crate::http::console) wrong: Option<String>,
 }
@@ -36,32 +34,25 @@ pub(in crate::http::console) fn page(view: &View) -> Markup {
     bare(
         "Sign in",
         &html! {
-            @if let Some(wrong) = view.wrong { (note("not signed in", Tone::Bad, &html! { (wrong) })) }
+            @if let Some(wrong) = &view.wrong {
+                (note("not signed in", Tone::Bad, &html! { (said(wrong)) }))
+            }
             section .panel {
                 header { h1 { "Sign in" } }
                 form .form method="post" action="/sign-in" {
                     input type="hidden" name="next" value=(view.next);
-                    @if view.code {
-                        (field("code", "Code", "The six digits that your app shows.", &html! {
-                            input #code name="code" inputmode="numeric" pattern="[0-9]{6}" maxlength="6" required
-                                  autofocus autocomplete="one-time-code" aria-describedby="code-hint";
-                        }))
-                    } @else {
-                        (field("name", "Name", "", &html! {
-                            input #name name="name" value=(view.name) required autofocus
-                                  autocomplete="username" autocapitalize="none" spellcheck="false";
-                        }))
-                        (field("password", "Password", "", &html! {
-                            input #password name="password" type="password" required autocomplete="current-password";
-                        }))
-                    }
+                    (field("name", "Name", "", &html! {
+                        input #name name="name" value=(said(&view.name)) required autofocus
+                              autocomplete="username" autocapitalize="none" spellcheck="false";
+                    }))
+                    (field("password", "Password", "", &html! {
+                        input #password name="password" type="password" required autocomplete="current-password";
+                    }))
+                    (field("code", "Code", "Six digits from your authenticator app, if you have set one up.", &html! {
+                        input #code name="code" inputmode="numeric" pattern="[0-9]{6}" maxlength="6"
+                              autocomplete="one-time-code" aria-describedby="code-hint";
+                    }))
                     div .actions { button .first { "Sign in" } }
-                }
-                @if let Some(company) = &view.company {
-                    form .form method="post" action="/sign-in/company" {
-                        input type="hidden" name="next" value=(view.next);
-                        button { "Sign in with " (super::super::parts::said(company)) }
-                    }
                 }
             }
         },
@@ -74,20 +65,20 @@ pub(in crate::http::console) fn set_up(view: &SetUp) -> Markup {
         "Set up your account",
         &html! {
             @if let Some(wrong) = &view.wrong {
-                (note("not yet", Tone::Bad, &html! { (super::super::parts::said(wrong)) }))
+                (note("not yet", Tone::Bad, &html! { (said(wrong)) }))
             }
             section .panel {
                 header { h1 { "Set up your account" } }
                 form .form method="post" action="/setup" {
                     input type="hidden" name="token" value=(view.token);
                     (field("name", "Name", "With it you sign in.", &html! {
-                        input #name name="name" value=(view.name) readonly[!view.name.is_empty()] required autofocus
-                              maxlength="100" autocomplete="username" autocapitalize="none" spellcheck="false"
-                              aria-describedby="name-hint";
+                        input #name name="name" value=(said(&view.name)) readonly[view.fixed] required
+                              autofocus[!view.fixed] maxlength="64" autocomplete="username"
+                              autocapitalize="none" spellcheck="false" aria-describedby="name-hint";
                     }))
                     (field("password", "Password", "At least 12 characters; a few words are fine.", &html! {
                         input #password name="password" type="password" required minlength="12"
-                              autocomplete="new-password" aria-describedby="password-hint";
+                              autofocus[view.fixed] autocomplete="new-password" aria-describedby="password-hint";
                     }))
                     div .actions { button .first { "Set it up" } }
                 }
@@ -98,14 +89,22 @@ pub(in crate::http::console) fn set_up(view: &SetUp) -> Markup {
 
 /// The page on a link that is good no longer.
 pub(in crate::http::console) fn spent() -> Markup {
+    let text = "It was used, or is too old. Ask an administrator for another one.";
+    trouble("This link is spent", text)
+}
+
+/// The page on why somebody who is not signed in does not get what they ask for.
+pub(in crate::http::console) fn trouble(title: &str, text: &str) -> Markup {
     bare(
-        "This link is spent",
+        title,
         &html! {
-            (panel("What now", &html! {}, &html! { div .pad { div .tight {
-                h1 { "This link is spent" }
-                p { "It was used, or is too old. Ask for another one: " code { "sealpost people invite" } "." }
-                a .button href="/sign-in" { "Sign in" }
-            } } }))
+            section .panel {
+                header { h1 { (said(title)) } }
+                div .pad { div .tight {
+                    p { (said(text)) }
+                    a .button href="/sign-in" { "Sign in" }
+                } }
+            }
         },
     )
 }

@@ -39,10 +39,10 @@ impl Tone {
     /// How a stored state, result or resolution is meant.
     pub(in crate::http::console) fn of(word: &str) -> Self {
         match word {
-            "done" | "ok" | "verified" | "replayed" | "told" | "active" => Self::Good,
+            "done" | "ok" | "verified" | "replayed" | "told" | "active" | "good" => Self::Good,
             "ready" | "leased" | "running" | "planned" | "duplicate" | "open" => Self::Calm,
             "retry" | "failing" | "paused" | "lost" | "warning" | "told to wait" | "pending"
-            | "quarantined" | "unconfigured" | "stale" | "expiring" => Self::Warn,
+            | "invited" | "quarantined" | "unconfigured" | "stale" | "expiring" => Self::Warn,
             "dead" | "critical" | "refused" | "failed" | "disabled" | "expired" | "silent"
             | "revoked" => Self::Bad,
             _ => Self::Plain,
@@ -124,7 +124,7 @@ pub(in crate::http::console) fn size(bytes: u64) -> String {
 }
 
 /// A time, to the second, in UTC.
-fn utc(at: OffsetDateTime) -> String {
+pub(in crate::http::console) fn utc(at: OffsetDateTime) -> String {
     let form = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
     at.to_offset(UtcOffset::UTC).format(form).unwrap_or_default()
 }

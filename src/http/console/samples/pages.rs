@@ -182,10 +182,7 @@ fn held(t: &Texts) -> held::One {
 /// All of them.
 pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
     let held_row = |t| held(t).row;
-    let factor = account::SecondFactor::Begun {
-        address: "otpauth://totp/Sealpost:ada?secret=JBSWY3DPEHPK3PXP".into(),
-        secret: t.of("JBSWY3DPEHPK3PXP"),
-    };
+    let codes = account::Codes::Begun(Some(("otpauth://totp/x".into(), t.of("JBSWY3DP"))));
     let edit = edit::View {
         delivery: 12_345,
         original: "{\n  \"amount\": 1\n}\n".into(),
@@ -254,6 +251,9 @@ pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
                 &audit::View {
                     actor: t.of("ada"),
                     action: t.of("replay"),
+                    since: t.of("2026-11-01"),
+                    until: t.of("2026-11-20"),
+                    whole: true,
                     rows: vec![audit::Row {
                         id: 77,
                         at: NOW - Duration::hours(2),
@@ -279,7 +279,7 @@ pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
                         name: t.of("exporter"),
                         scopes: vec![t.of("events:read")],
                         tenant: Some(t.of("acme")),
-                        state: "active".into(),
+                        state: "good",
                         created_at: NOW - Duration::days(3),
                         created_by: t.of("ada"),
                         expires_at: Some(NOW + Duration::days(87)),
@@ -298,8 +298,8 @@ pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
                         name: t.of("grace"),
                         scopes: vec![t.of("events:read")],
                         tenant: None,
-                        state: t.of("active"),
-                        second_factor: true,
+                        state: "good",
+                        codes: true,
                         last_sign_in: Some(NOW - Duration::hours(5)),
                     }],
                     invited: Some((t.of("linus"), t.of("https://ops.example/setup?token=x"))),
@@ -312,15 +312,10 @@ pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
                 stage,
                 &account::View {
                     scopes: vec![t.of("admin")],
-                    second_factor: factor,
-                    wrong: Some("The code is not right."),
-                    sessions: vec![account::Session {
-                        id: t.of("s1"),
-                        this: false,
-                        agent: t.of("Firefox on Linux"),
-                        began_at: NOW - Duration::hours(3),
-                        seen_at: NOW - Duration::minutes(1),
-                    }],
+                    since: NOW - Duration::hours(3),
+                    password: true,
+                    codes,
+                    wrong: Some(t.of("The code is not right.")),
                 },
             ),
         ),
@@ -430,22 +425,18 @@ pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
         (
             "sign-in",
             sign_in::page(&sign_in::View {
-                wrong: Some("The name or the password is not right."),
+                wrong: Some(t.of("The name, the password or the code is wrong.")),
                 next: t.of("/events"),
                 name: t.of("ada"),
-                code: false,
-                company: Some(t.of("Acme")),
             }),
         ),
-        (
-            "sign-in-code",
-            sign_in::page(&sign_in::View { code: true, next: t.of("/"), ..Default::default() }),
-        ),
+        ("spent", sign_in::trouble("This link is spent", &t.of("It was used."))),
         (
             "setup",
             sign_in::set_up(&sign_in::SetUp {
                 token: t.of("one-time"),
                 name: t.of("ada"),
+                fixed: true,
                 wrong: Some(t.of("The password is too short.")),
             }),
         ),

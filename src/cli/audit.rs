@@ -1,0 +1,159 @@
+//! `sealpost audit`: who did what, and whether the log still says what was written.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::output::{self, Format};
+use super::{Exit, block_on, database};
+use crate::app;
+use crate::config::{Config, Environment};
+use crate::operator::{Caller, audit};
+use crate::store::{AuditFilter, Hash, KeptEntry, Store};
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// List what was done, the newest first; with `--format json` one JSON object a line.
+    List(List),
+    /// Walk the chain of hashes, and print its head: keep that elsewhere.
+    ///
+    /// A chain shows that an entry was changed, removed or put in. It cannot show that its end was
+    /// cut off, nor that somebody has written all of it anew: give the head that you have kept with
+    /// --expect.
+    Verify(Verify),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct List {
+    /// Of this person or key (key:NAME).
+    #[arg(long, value_name = "NAME")]
+    actor: Option<String>,
+    /// Only this, such as `replay`.
+    #[arg(long, value_name = "WORD")]
+    action: Option<String>,
+    /// Not before this time, such as 2026-11-20T12:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    since: Option<OffsetDateTime>,
+    /// Before this time.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    until: Option<OffsetDateTime>,
+    /// Of those who see only this tenant's things.
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
+    /// Only entries before this one: the next page.
+    #[arg(long, value_name = "ID")]
+    before: Option<i64>,
+    /// How many.
+    #[arg(long, value_name = "COUNT", default_value_t = 50,
+          value_parser = clap::value_parser!(u32).range(1..=500))]
+    limit: u32,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Verify {
+    /// A hash that an entry must have: the head as it was printed earlier.
+    #[arg(long, value_name = "HASH", value_parser = hash)]
+    expect: Option<Hash>,
+}
+
+pub(super) fn run(path: &Path, command: &Command) -> anyhow::Result<Exit> {
+    let config = Config::load_without_sources(path, &Environment::of_process())?;
+    let database = database::share(&config)?;
+    block_on(async {
+        database.target.check_migrated().await?;
+        let store = app::open_store(&config, database.target.clone());
+        let caller = Caller::local("");
+        let done = match command {
+            Command::List(list) => list.run(&store, &caller).await,
+            Command::Verify(verify) => verify.run(&store, &caller).await,
+        };
+        store.close().await;
+        done
+    })
+}
+
+impl List {
+    async fn run(&self, store: &Store, caller: &Caller) -> anyhow::Result<Exit> {
+        let filter = AuditFilter {
+            actor: self.actor.clone(),
+            action: self.action.clone(),
+            since: self.since,
+            until: self.until,
+            tenant: self.tenant.clone(),
+        };
+        let entries = audit::list(store, caller, &filter, self.before, self.limit).await?;
+        let Some(last) = entries.last() else { return Ok(Exit::NothingMatched) };
+        let text = match self.format {
+            Format::Text => table(&entries),
+            Format::Json => entries.iter().map(|entry| output::json(&describe(entry))).collect(),
+        };
+        output::print(&text)?;
+        if entries.len() == self.limit as usize {
+            super::talk(&format!("there may be more: --before {}", last.id));
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+impl Verify {
+    async fn run(&self, store: &Store, caller: &Caller) -> anyhow::Result<Exit> {
+        let verified = audit::verify(store, caller, self.expect.as_ref(), |_| ()).await?;
+        if let Some(broken) = verified.broken {
+            super::talk(&format!("{} entries hold; {broken}", verified.entries));
+            return Ok(Exit::Failed);
+        }
+        let Some((id, hash)) = verified.head else { return Ok(Exit::NothingMatched) };
+        output::print(&format!("{}\n", hex::encode(hash)))?;
+        super::talk(&format!("{} entries hold; this is the hash of entry {id}", verified.entries));
+        Ok(Exit::Ok)
+    }
+}
+
+fn describe(entry: &KeptEntry) -> Value {
+    json!({
+        "id": entry.id,
+        "at": output::rfc3339(entry.at),
+        "actor": entry.actor,
+        "tenant": entry.tenant,
+        "action": entry.action,
+        "target": entry.target,
+        "reason": entry.reason,
+        "count": entry.count,
+        "before": entry.before.map(hex::encode),
+        "after": entry.after.map(hex::encode),
+        "hash": hex::encode(entry.hash),
+    })
+}
+
+fn table(entries: &[KeptEntry]) -> String {
+    let head = ["ID", "AT", "ACTOR", "ACTION", "COUNT", "TARGET", "REASON"];
+    let rows: Vec<Vec<String>> = entries
+        .iter()
+        .map(|entry| {
+            vec![
+                entry.id.to_string(),
+                output::time(entry.at),
+                entry.actor.clone(),
+                entry.action.clone(),
+                entry.count.to_string(),
+                entry.target.clone(),
+                entry.reason.clone(),
+            ]
+        })
+        .collect();
+    output::table(&head, &rows)
+}
+
+fn time(text: &str) -> Result<OffsetDateTime, String> {
+    OffsetDateTime::parse(text, &Rfc3339).map_err(|_| "not like 2026-11-20T12:00:00Z".to_owned())
+}
+
+fn hash(text: &str) -> Result<Hash, String> {
+    let bytes = hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+    bytes.ok_or_else(|| "a hash is 64 hexadecimal digits".to_owned())
+}

@@ -1,0 +1,126 @@
+//! `sealpost sources pause | resume` and `sealpost handlers`.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::output::{self, Format};
+use super::{Exit, block_on, caller, database};
+use crate::app;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::operator::Holds;
+use crate::store::Pausable;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// List what is paused, sources too; with `--format json` one JSON object a line.
+    List(List),
+    /// Hand nothing to a handler until it is resumed; what arrives for it is kept.
+    Pause(Act),
+    /// Let a paused handler go on.
+    Resume(Act),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct List {
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Act {
+    /// Its name.
+    name: String,
+    /// Why, for the audit log.
+    #[arg(long, value_name = "TEXT",
+          value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    reason: String,
+    /// Who, for the audit log; by default the user.
+    #[arg(long, value_name = "NAME",
+          value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    actor: Option<String>,
+}
+
+pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::List(list) => with(config, async |holds| list.run(&holds).await),
+        Command::Pause(act) => act.run(config, Pausable::Handler, true),
+        Command::Resume(act) => act.run(config, Pausable::Handler, false),
+    }
+}
+
+/// Opens the database for a command.
+fn with(
+    config: &Config,
+    work: impl AsyncFnOnce(Holds) -> anyhow::Result<Exit>,
+) -> anyhow::Result<Exit> {
+    let routing = app::routing(config)?;
+    let database = database::share(config)?;
+    block_on(async {
+        database.target.check_migrated().await?;
+        let store = app::open_store(config, database.target.clone());
+        let exit = work(Holds::new(store.clone(), Arc::new(SystemClock), routing)).await;
+        store.close().await;
+        exit
+    })
+}
+
+impl Act {
+    pub(super) fn run(&self, config: &Config, what: Pausable, pause: bool) -> anyhow::Result<Exit> {
+        let caller = caller(self.actor.as_deref())?;
+        with(config, async |holds| {
+            let changed = if pause {
+                holds.pause(&caller, what, &self.name, &self.reason).await?
+            } else {
+                holds.resume(&caller, what, &self.name, &self.reason).await?
+            };
+            let verb = if pause { "pause" } else { "resume" };
+            let did = if changed { "done" } else { "it was so already" };
+            output::print(&format!("{verb} {}: {did}\n", output::line(&self.name)))?;
+            Ok(Exit::Ok)
+        })
+    }
+}
+
+impl List {
+    async fn run(&self, holds: &Holds) -> anyhow::Result<Exit> {
+        let found = holds.list(&caller(None)?).await?;
+        if found.is_empty() {
+            return Ok(Exit::NothingMatched);
+        }
+        let now = SystemClock.now();
+        let text = match self.format {
+            Format::Text => {
+                let rows: Vec<Vec<String>> = found
+                    .iter()
+                    .map(|hold| {
+                        vec![
+                            hold.what.to_string(),
+                            hold.name.clone(),
+                            output::age(now - hold.paused_at),
+                            hold.paused_by.clone(),
+                            hold.why.clone(),
+                        ]
+                    })
+                    .collect();
+                output::table(&["WHAT", "NAME", "FOR", "BY", "WHY"], &rows)
+            }
+            Format::Json => {
+                let documents = found.iter().map(|hold| -> Value {
+                    json!({
+                        "what": hold.what.as_str(),
+                        "name": hold.name,
+                        "paused_at": output::rfc3339(hold.paused_at),
+                        "paused_by": hold.paused_by,
+                        "why": hold.why,
+                    })
+                });
+                documents.map(|document| output::json(&document)).collect()
+            }
+        };
+        output::print(&text)?;
+        Ok(Exit::Ok)
+    }
+}

@@ -1,0 +1,143 @@
+//! Jobs: replaying or discarding many, planned first.
+
+mod shown;
+mod wish;
+
+use actix_web::web;
+use serde::Deserialize;
+use utoipa::OpenApi;
+
+use self::shown::{Detail, Job};
+use self::wish::Wish;
+use super::answer::{Done, Listed, Page, Polled};
+use super::body::{Because, Body};
+use super::cursor::{self, List};
+use super::query::{Limit, Query};
+use super::routes::{At, Routes};
+use crate::http::caller::By;
+use crate::http::denial::Denial;
+use crate::http::health::Operator;
+use crate::operator::{self, Act};
+
+/// The list that cursors belong to.
+const LIST: List = *b"jo";
+
+#[derive(OpenApi)]
+#[openapi(paths(plan, start, cancel, list, show))]
+struct Document;
+
+/// Mounts the noun.
+pub(super) fn mount(routes: &mut Routes) {
+    routes.document::<Document>();
+    // Whoever plans twice has two plans.
+    routes.add(At::new("/api/v1/jobs").get(list).post(Act::Single, plan));
+    routes.add(At::new("/api/v1/jobs/{job}").get(show));
+    // What was started or cancelled is refused the second time.
+    routes.add(At::new("/api/v1/jobs/{job}/start").post(Act::Repeatable, start));
+    routes.add(At::new("/api/v1/jobs/{job}/cancel").post(Act::Repeatable, cancel));
+}
+
+/// Which jobs.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Asked {
+    /// Where to go on: `next` of the page before.
+    #[param(pattern = "^AWpv[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]$")]
+    cursor: Option<String>,
+    /// How many, at most.
+    #[serde(default)]
+    #[param(value_type = u32, minimum = 1, maximum = 200, default = 50)]
+    limit: Limit,
+}
+
+/// Plan a job
+///
+/// A dry run: it says how many dead letters match, and shows some of them. Nothing is done until
+/// the plan is started, which it can be for fifteen minutes.
+#[utoipa::path(
+    post, path = "/api/v1/jobs", operation_id = "planJob", tag = "jobs",
+    request_body = Wish, security(("bearer" = ["events:replay"])),
+    responses((status = 200, description = "The plan", body = Detail),
+              (status = 404, description = "Nothing matches")),
+)]
+async fn plan(
+    By(caller): By,
+    Body(wish): Body<Wish>,
+    operator: web::Data<Operator>,
+) -> Result<Done<Detail>, Denial> {
+    let detail = operator.jobs.plan(&caller, &wish.meant()).await?;
+    Ok(Done(Detail::new(detail)?))
+}
+
+/// Start a planned job
+///
+/// A gateway works it off in batches; each is one transaction.
+#[utoipa::path(
+    post, path = "/api/v1/jobs/{job}/start", operation_id = "startJob", tag = "jobs",
+    params(("job" = i64, Path, description = "The job", minimum = 1)),
+    security(("bearer" = ["events:replay"])),
+    responses((status = 200, description = "It runs", body = Job)),
+)]
+async fn start(
+    By(caller): By,
+    job: web::Path<i64>,
+    operator: web::Data<Operator>,
+) -> Result<Done<Job>, Denial> {
+    Ok(Done(Job::new(operator.jobs.start(&caller, *job).await?)?))
+}
+
+/// Cancel a job or a plan
+///
+/// What it has done is done; after the present batch nothing more is.
+#[utoipa::path(
+    post, path = "/api/v1/jobs/{job}/cancel", operation_id = "cancelJob", tag = "jobs",
+    params(("job" = i64, Path, description = "The job", minimum = 1)),
+    request_body = Because, security(("bearer" = ["events:replay"])),
+    responses((status = 200, description = "It is cancelled", body = Job)),
+)]
+async fn cancel(
+    By(caller): By,
+    job: web::Path<i64>,
+    Body(because): Body<Because>,
+    operator: web::Data<Operator>,
+) -> Result<Done<Job>, Denial> {
+    Ok(Done(Job::new(operator.jobs.cancel(&caller, *job, because.reason()).await?)?))
+}
+
+/// List jobs
+///
+/// The newest come first; plans are among them.
+#[utoipa::path(
+    get, path = "/api/v1/jobs", operation_id = "listJobs", tag = "jobs",
+    params(Asked), security(("bearer" = ["events:read"])),
+    responses((status = 200, description = "A page of jobs", body = Page<Job>)),
+)]
+async fn list(
+    By(caller): By,
+    Query(asked): Query<Asked>,
+    operator: web::Data<Operator>,
+) -> Result<Listed<Job>, Denial> {
+    let before = asked.cursor.as_deref().map(|text| cursor::read(LIST, text)).transpose()?;
+    let limit = asked.limit;
+    let rows = operator.jobs.list(&caller, before, limit.and_one()).await?;
+    let place = |job: &operator::Job| job.id;
+    Ok(Listed(Page::of((rows, limit), LIST, place, Job::new)?))
+}
+
+/// Show a job
+///
+/// Its progress, some of what it is about, and what became of the deliveries that it made.
+#[utoipa::path(
+    get, path = "/api/v1/jobs/{job}", operation_id = "showJob", tag = "jobs",
+    params(("job" = i64, Path, description = "The job", minimum = 1)),
+    security(("bearer" = ["events:read"])),
+    responses((status = 200, description = "The job", body = Detail)),
+)]
+async fn show(
+    By(caller): By,
+    job: web::Path<i64>,
+    operator: web::Data<Operator>,
+) -> Result<Polled<Detail>, Denial> {
+    Ok(Polled(Detail::new(operator.jobs.show(&caller, *job).await?)?))
+}

@@ -1,0 +1,143 @@
+//! What is said of a job.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+use crate::http::api::dead_letters::Dealing;
+use crate::http::api::deliveries::Delivery;
+use crate::http::api::words::word;
+use crate::http::denial::Denial;
+use crate::operator::{self, JobDetail};
+
+/// A job. One that has not begun is a plan.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Job {
+    id: i64,
+    /// The only tenant whose dead letters it touches; null for all.
+    tenant: Option<String>,
+    action: Dealing,
+    /// To which dead letters, in words.
+    target: String,
+    state: State,
+    /// How many matched when it was planned.
+    matched: u64,
+    /// How many it will have dealt with when it has done everything.
+    goal: u64,
+    /// The most that it deals with; null for all.
+    cap: Option<u64>,
+    /// The most that it deals with in a second; null for no limit.
+    rate: Option<u32>,
+    /// Why, in the words of whoever planned it.
+    reason: String,
+    #[serde(with = "time::serde::rfc3339")]
+    planned_at: OffsetDateTime,
+    planned_by: String,
+    /// When it can no longer be started.
+    #[serde(with = "time::serde::rfc3339")]
+    expires_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339::option")]
+    started_at: Option<OffsetDateTime>,
+    started_by: Option<String>,
+    /// When it ended, however it did.
+    #[serde(with = "time::serde::rfc3339::option")]
+    finished_at: Option<OffsetDateTime>,
+    cancelled_by: Option<String>,
+    /// Why it cannot go on.
+    failure: Option<String>,
+    /// How many it has replayed or discarded.
+    resolved: u64,
+    /// How many new deliveries it has made.
+    created: u64,
+    /// About how many nothing was done.
+    refused: u64,
+    /// Why, for the first hundred of those.
+    refusals: Vec<Refusal>,
+}
+
+/// How a job stands.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = JobState)]
+enum State {
+    Planned,
+    Running,
+    Done,
+    Cancelled,
+    Failed,
+    Expired,
+}
+
+/// Why nothing was done about a delivery.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = JobRefusal)]
+struct Refusal {
+    delivery: i64,
+    why: String,
+}
+
+/// A job, with what it is about and what came of it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = JobDetail)]
+pub(super) struct Detail {
+    job: Job,
+    /// Some of what matched when it was planned, as it stands now, the oldest first; none for who
+    /// may not see events.
+    sample: Vec<Delivery>,
+    fates: Fates,
+}
+
+/// What became of the new deliveries of a job: of the first ten thousand.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = JobFates)]
+struct Fates {
+    /// They ended well.
+    done: i64,
+    /// They are dead letters again.
+    dead: i64,
+    /// They wait, or are at work.
+    waiting: i64,
+}
+
+impl Job {
+    pub(super) fn new(job: operator::Job) -> Result<Self, Denial> {
+        let refusals = job.refusals.iter();
+        let refusal =
+            |(delivery, why): &(i64, String)| Refusal { delivery: *delivery, why: why.clone() };
+        Ok(Self {
+            id: job.id,
+            action: word(job.action.as_str())?,
+            state: word(job.state.as_str())?,
+            goal: job.goal(),
+            refusals: refusals.map(refusal).collect(),
+            tenant: job.tenant,
+            target: job.target,
+            matched: job.matched,
+            cap: job.cap,
+            rate: job.rate,
+            reason: job.reason,
+            planned_at: job.planned_at,
+            planned_by: job.planned_by,
+            expires_at: job.expires_at,
+            started_at: job.started_at,
+            started_by: job.started_by,
+            finished_at: job.finished_at,
+            cancelled_by: job.cancelled_by,
+            failure: job.failure,
+            resolved: job.resolved,
+            created: job.created,
+            refused: job.refused,
+        })
+    }
+}
+
+impl Detail {
+    pub(super) fn new(detail: JobDetail) -> Result<Self, Denial> {
+        let fates = detail.fates;
+        Ok(Self {
+            job: Job::new(detail.job)?,
+            sample: detail.sample.into_iter().map(Delivery::new).collect::<Result<_, _>>()?,
+            fates: Fates { done: fates.done, dead: fates.dead, waiting: fates.waiting },
+        })
+    }
+}

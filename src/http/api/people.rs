@@ -1,0 +1,236 @@
+//! People: invited, listed and disabled by administrators.
+
+use actix_web::web;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use utoipa::{OpenApi, ToSchema};
+
+use super::answer::{Done, Listed, Page};
+use super::body::{Because, Body};
+use super::query::Name;
+use super::routes::{At, Routes};
+use super::words::word;
+use crate::http::caller::By;
+use crate::http::denial::Denial;
+use crate::http::health::Operator;
+use crate::operator::{self, Act, Scope, Scopes};
+
+#[derive(OpenApi)]
+#[openapi(paths(list, invite, disable, enable))]
+struct Document;
+
+/// Mounts the noun.
+pub(super) fn mount(routes: &mut Routes) {
+    routes.document::<Document>();
+    routes.add(At::new("/api/v1/people").get(list).post(Act::Secret, invite));
+    routes.add(At::new("/api/v1/people/{person}/disable").post(Act::Repeatable, disable));
+    routes.add(At::new("/api/v1/people/{person}/enable").post(Act::Repeatable, enable));
+}
+
+/// What somebody may do; `admin` is all of it.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[schema(as = Scope)]
+pub(super) enum Grant {
+    #[serde(rename = "events:read")]
+    EventsRead,
+    #[serde(rename = "payload:read")]
+    PayloadRead,
+    #[serde(rename = "events:replay")]
+    EventsReplay,
+    #[serde(rename = "sources:write")]
+    SourcesWrite,
+    #[serde(rename = "secrets:write")]
+    SecretsWrite,
+    #[serde(rename = "admin")]
+    Admin,
+}
+
+/// What somebody is to be called.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(try_from = "String")]
+#[schema(as = NewName, pattern = "^[A-Za-z0-9._@+-]([A-Za-z0-9 ._@+-]{0,62}[A-Za-z0-9._@+-])?$")]
+pub(super) struct Called(String);
+
+/// A person: somebody who signs in.
+#[derive(Debug, Serialize, ToSchema)]
+struct Person {
+    /// What they sign in with, and what the audit log calls them.
+    name: String,
+    /// What they may do.
+    scopes: Vec<Grant>,
+    /// The only tenant whose things they see; null for all.
+    tenant: Option<String>,
+    state: State,
+    /// Since when a code is asked for.
+    #[serde(with = "time::serde::rfc3339::option")]
+    codes_since: Option<OffsetDateTime>,
+    /// The `OpenID` Connect issuer that vouches for them.
+    issuer: Option<String>,
+    #[serde(with = "time::serde::rfc3339")]
+    created_at: OffsetDateTime,
+    created_by: String,
+    #[serde(with = "time::serde::rfc3339::option")]
+    signed_in_at: Option<OffsetDateTime>,
+    #[serde(with = "time::serde::rfc3339::option")]
+    disabled_at: Option<OffsetDateTime>,
+}
+
+/// Whether a person can sign in; who is `invited` has yet to choose a password.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = PersonState)]
+enum State {
+    Good,
+    Invited,
+    Disabled,
+}
+
+/// A person that is to be added.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewPerson {
+    name: Called,
+    /// What they may do.
+    #[schema(min_items = 1)]
+    scopes: Vec<Grant>,
+    /// The only tenant whose things they see; without it all are.
+    #[schema(value_type = Option<String>, pattern = "^[!-~]{1,100}$")]
+    tenant: Option<Name>,
+}
+
+/// By what somebody chooses a password, once.
+#[derive(Debug, Serialize, ToSchema)]
+struct Invitation {
+    /// The path that they open on the operator listener: now, and never again.
+    path: String,
+    /// From when on it is good no longer.
+    #[serde(with = "time::serde::rfc3339")]
+    expires_at: OffsetDateTime,
+}
+
+/// List people
+///
+/// By name; those who cannot sign in are among them.
+#[utoipa::path(
+    get, path = "/api/v1/people", operation_id = "listPeople", tag = "access",
+    security(("bearer" = ["admin"])),
+    responses((status = 200, description = "Everybody", body = Page<Person>)),
+)]
+async fn list(By(caller): By, operator: web::Data<Operator>) -> Result<Listed<Person>, Denial> {
+    let people = operator.access.people(&caller).await?.into_iter();
+    Ok(Listed(Page::whole(people.map(Person::new).collect::<Result<_, _>>()?)))
+}
+
+/// Invite a person
+///
+/// By the path in the answer, which is shown nowhere else, they choose a password.
+#[utoipa::path(
+    post, path = "/api/v1/people", operation_id = "invitePerson", tag = "access",
+    request_body = NewPerson, security(("bearer" = ["admin"])),
+    responses((status = 200, description = "The invitation", body = Invitation)),
+)]
+async fn invite(
+    By(caller): By,
+    Body(new): Body<NewPerson>,
+    operator: web::Data<Operator>,
+) -> Result<Done<Invitation>, Denial> {
+    let new = operator::NewPerson {
+        name: new.name.get(),
+        scopes: granted(&new.scopes),
+        tenant: new.tenant.map(|Name(name)| name),
+    };
+    let invitation = operator.access.add_person(&caller, &new).await?;
+    let path = format!("/setup?token={}", invitation.token.as_str());
+    Ok(Done(Invitation { path, expires_at: invitation.expires_at }))
+}
+
+/// Let a person sign in no more
+///
+/// Their sessions end.
+#[utoipa::path(
+    post, path = "/api/v1/people/{person}/disable", operation_id = "disablePerson", tag = "access",
+    params(("person" = String, Path, description = "Their name")),
+    request_body = Because, security(("bearer" = ["admin"])),
+    responses((status = 200, description = "They cannot sign in", body = Person)),
+)]
+async fn disable(
+    By(caller): By,
+    person: web::Path<String>,
+    Body(because): Body<Because>,
+    operator: web::Data<Operator>,
+) -> Result<Done<Person>, Denial> {
+    let person = operator.access.disable_person(&caller, &person, false, because.reason()).await?;
+    Ok(Done(Person::new(person)?))
+}
+
+/// Let a person sign in again
+///
+/// With the password that they had.
+#[utoipa::path(
+    post, path = "/api/v1/people/{person}/enable", operation_id = "enablePerson", tag = "access",
+    params(("person" = String, Path, description = "Their name")),
+    request_body = Because, security(("bearer" = ["admin"])),
+    responses((status = 200, description = "They can sign in", body = Person)),
+)]
+async fn enable(
+    By(caller): By,
+    person: web::Path<String>,
+    Body(because): Body<Because>,
+    operator: web::Data<Operator>,
+) -> Result<Done<Person>, Denial> {
+    let person = operator.access.disable_person(&caller, &person, true, because.reason()).await?;
+    Ok(Done(Person::new(person)?))
+}
+
+/// These scopes, as they are answered.
+pub(super) fn grants(scopes: Scopes) -> Result<Vec<Grant>, Denial> {
+    scopes.iter().map(|scope| word(scope.as_str())).collect()
+}
+
+/// These scopes, as they are asked for.
+pub(super) fn granted(grants: &[Grant]) -> Scopes {
+    let scope = |grant: &Grant| match grant {
+        Grant::EventsRead => Scope::EventsRead,
+        Grant::PayloadRead => Scope::PayloadRead,
+        Grant::EventsReplay => Scope::EventsReplay,
+        Grant::SourcesWrite => Scope::SourcesWrite,
+        Grant::SecretsWrite => Scope::SecretsWrite,
+        Grant::Admin => Scope::Admin,
+    };
+    grants.iter().map(scope).collect()
+}
+
+impl Called {
+    /// The name.
+    pub(super) fn get(self) -> String {
+        self.0
+    }
+}
+
+impl TryFrom<String> for Called {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        let shaped = (1..=64).contains(&name.len())
+            && name.trim() == name
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" ._@+-".contains(&byte));
+        if shaped { Ok(Self(name)) } else { Err("a name is 1 to 64 letters, digits and ` ._@+-`") }
+    }
+}
+
+impl Person {
+    fn new(person: operator::Person) -> Result<Self, Denial> {
+        Ok(Self {
+            state: word(person.state())?,
+            name: person.name,
+            scopes: grants(person.scopes)?,
+            tenant: person.tenant,
+            codes_since: person.codes_since,
+            issuer: person.issuer,
+            created_at: person.created_at,
+            created_by: person.created_by,
+            signed_in_at: person.signed_in_at,
+            disabled_at: person.disabled_at,
+        })
+    }
+}

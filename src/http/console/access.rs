@@ -1,0 +1,136 @@
+//! API keys and people, asked for and changed. What is shown once stands on the page that answers
+//! the form: sending it again finds the name taken, and makes nothing.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use time::Duration;
+
+use super::acts::Form;
+use super::desk;
+use super::frame::Stage;
+use super::pages::{keys, people};
+use crate::http::session;
+use crate::operator::{Expiry, Invitation, NewApiKey, NewPerson, OperatorError, Scope, Scopes};
+
+/// The fields of a form, of which some can be there more than once.
+type Fields = web::Form<Vec<(String, String)>>;
+
+/// The list of keys.
+pub(super) async fn keys(request: HttpRequest, stage: Stage) -> HttpResponse {
+    let view = desk::keys(&request, &stage, None).await;
+    stage.answer(view.map(|view| keys::page(&stage, &view)))
+}
+
+/// Makes a key.
+pub(super) async fn make_key(request: HttpRequest, stage: Stage, form: Fields) -> HttpResponse {
+    let made = async {
+        let new = NewApiKey {
+            name: field(&form, "name").to_owned(),
+            scopes: scopes(&form)?,
+            tenant: tenant(&stage, &form),
+            expiry: expiry(field(&form, "days"))?,
+        };
+        let made = session::access(&request)?.create_key(&stage.viewer.caller, &new).await?;
+        desk::keys(&request, &stage, Some(made.key.to_string())).await
+    };
+    stage.answer(made.await.map(|view| keys::page(&stage, &view)))
+}
+
+/// Revokes a key.
+pub(super) async fn revoke_key(
+    request: HttpRequest,
+    stage: Stage,
+    id: web::Path<String>,
+    form: web::Form<Form>,
+) -> HttpResponse {
+    let done = async {
+        let access = session::access(&request)?;
+        access.revoke_key(&stage.viewer.caller, &id, form.reason()?).await?;
+        Ok("/keys?did=revoked".to_owned())
+    };
+    stage.go_on(done.await)
+}
+
+/// The list of people.
+pub(super) async fn people(request: HttpRequest, stage: Stage) -> HttpResponse {
+    let view = desk::people(&request, &stage, None).await;
+    stage.answer(view.map(|view| people::page(&stage, &view)))
+}
+
+/// Adds somebody.
+pub(super) async fn add_person(request: HttpRequest, stage: Stage, form: Fields) -> HttpResponse {
+    let added = async {
+        let new = NewPerson {
+            name: field(&form, "name").to_owned(),
+            scopes: scopes(&form)?,
+            tenant: tenant(&stage, &form),
+        };
+        let invitation = session::access(&request)?.add_person(&stage.viewer.caller, &new).await?;
+        let shown = (new.name, address(&request, &invitation));
+        desk::people(&request, &stage, Some(shown)).await
+    };
+    stage.answer(added.await.map(|view| people::page(&stage, &view)))
+}
+
+/// Lets somebody sign in no more, or again; or has them choose another password.
+pub(super) async fn on_person(
+    request: HttpRequest,
+    stage: Stage,
+    path: web::Path<(String, String)>,
+    form: web::Form<Form>,
+) -> HttpResponse {
+    let (name, verb) = path.into_inner();
+    let caller = &stage.viewer.caller;
+    if let Some(codes) = [("reset", false), ("reset-all", true)]
+        .into_iter()
+        .find_map(|(word, codes)| (word == verb).then_some(codes))
+    {
+        let reset = async {
+            let access = session::access(&request)?;
+            let invitation = access.reset_person(caller, &name, codes, form.reason()?).await?;
+            let shown = (name.clone(), address(&request, &invitation));
+            desk::people(&request, &stage, Some(shown)).await
+        };
+        return stage.answer(reset.await.map(|view| people::page(&stage, &view)));
+    }
+    let done = async {
+        let able = match &*verb {
+            "disable" => false,
+            "enable" => true,
+            _ => return Err(OperatorError::NotFound("page at this address".into())),
+        };
+        session::access(&request)?.disable_person(caller, &name, able, form.reason()?).await?;
+        Ok(format!("/people?did={}", if able { "enabled" } else { "disabled" }))
+    };
+    stage.go_on(done.await)
+}
+
+fn field<'a>(form: &'a Fields, name: &str) -> &'a str {
+    form.iter().find(|(known, _)| known == name).map(|(_, value)| value.trim()).unwrap_or_default()
+}
+
+fn scopes(form: &Fields) -> Result<Scopes, OperatorError> {
+    let words = form.iter().filter(|(name, _)| name == "scope");
+    let read: Result<Scopes, _> = words.map(|(_, word)| word.parse::<Scope>()).collect();
+    read.map_err(|error| OperatorError::Invalid(error.to_string()))
+}
+
+/// The tenant that is named; else the only one that whoever asks may name.
+fn tenant(stage: &Stage, form: &Fields) -> Option<String> {
+    let named = Some(field(form, "tenant")).filter(|tenant| !tenant.is_empty());
+    named.or(stage.viewer.caller.tenant()).map(str::to_owned)
+}
+
+fn expiry(days: &str) -> Result<Expiry, OperatorError> {
+    if days.is_empty() {
+        return Ok(Expiry::Never);
+    }
+    let days = days.parse::<u16>();
+    let days = days.map_err(|_| OperatorError::Invalid("days are a number".to_owned()))?;
+    Ok(Expiry::After(Duration::days(days.into())))
+}
+
+/// A link's whole address, at the name by which the browser knows us.
+fn address(request: &HttpRequest, invitation: &Invitation) -> String {
+    let info = request.connection_info();
+    format!("{}://{}/setup?token={}", info.scheme(), info.host(), *invitation.token)
+}

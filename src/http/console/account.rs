@@ -1,0 +1,135 @@
+//! One's own account, asked for and changed. Only who has signed in has one.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+
+use super::entry::{Refusal, go_on, wait};
+use super::frame::Stage;
+use super::pages::account::{Codes, View, page};
+use super::stage::{html, sentence};
+use crate::http::session::{self, SignedIn};
+use crate::operator::{OperatorError, Scope, Session, SignInError};
+
+/// Passwords, the one of now and the next.
+#[derive(Deserialize)]
+pub(super) struct Passwords {
+    old: String,
+    new: String,
+}
+
+/// A code.
+#[derive(Deserialize)]
+pub(super) struct Code {
+    code: String,
+}
+
+/// The password of now.
+#[derive(Deserialize)]
+pub(super) struct Password {
+    password: String,
+}
+
+/// The account.
+pub(super) async fn show(
+    request: HttpRequest,
+    stage: Stage,
+    SignedIn(own): SignedIn,
+) -> HttpResponse {
+    stage.answer(codes(&request, &own).map(|codes| page(&stage, &view(&own, codes))))
+}
+
+/// Changes the password.
+pub(super) async fn password(
+    request: HttpRequest,
+    stage: Stage,
+    SignedIn(own): SignedIn,
+    form: web::Form<Passwords>,
+) -> HttpResponse {
+    match session::change_password(&request, &own, (&form.old, &form.new)).await {
+        Ok(cookie) => go_on("/account?did=password", Some(cookie)),
+        Err(error) => refuse(&request, &stage, &own, &error),
+    }
+}
+
+/// Begins with codes: the page on which their secret is shown, this once.
+pub(super) async fn begin_codes(
+    request: HttpRequest,
+    stage: Stage,
+    SignedIn(own): SignedIn,
+) -> HttpResponse {
+    let begun = async { session::access(&request)?.begin_codes(&own).await };
+    stage.answer(begun.await.map(|secret| {
+        let shown = (secret.url.to_string(), secret.base32.to_string());
+        page(&stage, &view(&own, Codes::Begun(Some(shown))))
+    }))
+}
+
+/// Asks for codes from now on.
+pub(super) async fn confirm_codes(
+    request: HttpRequest,
+    stage: Stage,
+    SignedIn(own): SignedIn,
+    form: web::Form<Code>,
+) -> HttpResponse {
+    let done = async { session::access(&request)?.confirm_codes(&own, &form.code).await };
+    match done.await {
+        Err(error @ OperatorError::Invalid(_)) => {
+            let wrong = Some(sentence(&error.to_string()));
+            let view = View { wrong, ..view(&own, Codes::Begun(None)) };
+            html(StatusCode::BAD_REQUEST, page(&stage, &view))
+        }
+        done => stage.go_on(done.map(|()| "/account?did=codes-on".to_owned())),
+    }
+}
+
+/// Asks for no codes any more.
+pub(super) async fn codes_off(
+    request: HttpRequest,
+    stage: Stage,
+    SignedIn(own): SignedIn,
+    form: web::Form<Password>,
+) -> HttpResponse {
+    match session::turn_codes_off(&request, &own, &form.password).await {
+        Ok(()) => go_on("/account?did=codes-off", None),
+        Err(error) => refuse(&request, &stage, &own, &error),
+    }
+}
+
+/// The account, and why nothing was changed.
+fn refuse(
+    request: &HttpRequest,
+    stage: &Stage,
+    own: &Session,
+    error: &SignInError,
+) -> HttpResponse {
+    let codes = match codes(request, own) {
+        Ok(codes) => codes,
+        Err(error) => return stage.trouble(&error),
+    };
+    let refusal = Refusal::of(error);
+    let text = match error {
+        SignInError::Wrong => "The password of now is wrong.".to_owned(),
+        _ => refusal.text,
+    };
+    let view = View { wrong: Some(text), ..view(own, codes) };
+    let mut response = html(refusal.status, page(stage, &view));
+    wait(&mut response, refusal.after);
+    response
+}
+
+fn codes(request: &HttpRequest, own: &Session) -> Result<Codes, OperatorError> {
+    if own.codes {
+        return Ok(Codes::On);
+    }
+    if !own.password {
+        return Ok(Codes::Never("Your issuer asks for codes, not Sealpost.".to_owned()));
+    }
+    let never = session::access(request)?.why_no_codes();
+    Ok(never.map_or(Codes::Off, |why| Codes::Never(sentence(&why))))
+}
+
+fn view(own: &Session, codes: Codes) -> View {
+    let scopes = own.caller.scopes().iter().map(Scope::as_str).map(str::to_owned).collect();
+    View { scopes, since: own.since, password: own.password, codes, wrong: None }
+}

@@ -1,0 +1,86 @@
+//! Whether a change that comes with a session was asked for by a page of that session.
+
+use std::time::Duration;
+
+use actix_http::BoxedPayloadStream;
+use actix_web::HttpMessage;
+use actix_web::dev::{Payload, ServiceRequest};
+use actix_web::http::header;
+use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt, stream};
+use url::form_urlencoded;
+
+use super::denial::Denial;
+use crate::operator::Session;
+
+/// The header in which a script repeats what its page knows.
+const HEADER: &str = "x-sealpost-csrf";
+/// The field in which a form does.
+const FIELD: &str = "csrf";
+/// The largest form, in bytes.
+const MAX_FORM: usize = 4 * 1024 * 1024;
+/// How long a form may take to arrive.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Whether a request changes nothing.
+pub(super) fn is_safe(request: &ServiceRequest) -> bool {
+    request.method().is_safe()
+}
+
+/// Refuses what a browser says was asked for by another site.
+///
+/// Browsers that are told to send no referrer send `Origin: null` with a form even to its own
+/// site; those say in `Sec-Fetch-Site` where it comes from.
+pub(super) fn check_origin(request: &ServiceRequest) -> Result<(), Denial> {
+    let text = |name: &str| {
+        let value = request.headers().get(name);
+        value.map(|value| value.to_str().unwrap_or("?"))
+    };
+    let site = text("sec-fetch-site");
+    if site.is_some_and(|site| site != "same-origin") {
+        return Err(Denial::Forged);
+    }
+    let Some(origin) = text("origin") else { return Ok(()) };
+    let own = text("host").unwrap_or_default();
+    let authority = origin.split_once("://").map(|(_, authority)| authority);
+    if authority == Some(own) || (origin == "null" && site == Some("same-origin")) {
+        Ok(())
+    } else {
+        Err(Denial::Forged)
+    }
+}
+
+/// Lets through only what repeats the session's CSRF token. A form is read for it, and put back.
+pub(super) async fn check_token(
+    request: &mut ServiceRequest,
+    session: &Session,
+) -> Result<(), Denial> {
+    if let Some(value) = request.headers().get(HEADER) {
+        let value = value.to_str().unwrap_or_default();
+        return if session.repeats(value) { Ok(()) } else { Err(Denial::Forged) };
+    }
+    let kind = request.headers().get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if !kind.starts_with("application/x-www-form-urlencoded") {
+        return Err(Denial::Forged);
+    }
+    let form = tokio::time::timeout(DEADLINE, read(request.take_payload()));
+    let form = form.await.unwrap_or(Err(Denial::BodyTimeout))?;
+    let mut fields = form_urlencoded::parse(&form);
+    let token = fields.find(|(name, _)| name == FIELD).map(|(_, token)| token.into_owned());
+    let whole: BoxedPayloadStream = Box::pin(stream::iter([Ok(form)]));
+    request.set_payload(Payload::from(whole));
+    if token.is_some_and(|token| session.repeats(&token)) { Ok(()) } else { Err(Denial::Forged) }
+}
+
+async fn read(mut payload: Payload) -> Result<Bytes, Denial> {
+    let mut form = BytesMut::new();
+    while let Some(piece) = payload.next().await {
+        let piece = piece.map_err(|_| Denial::BodyBroken)?;
+        if form.len() + piece.len() > MAX_FORM {
+            return Err(Denial::TooLarge { limit: MAX_FORM });
+        }
+        form.extend_from_slice(&piece);
+    }
+    Ok(form.freeze())
+}

@@ -1,0 +1,148 @@
+//! The sessions of people with a browser: what the console's pages call. Everything here gives data,
+//! and no page.
+//!
+//! Which paths are open to whoever is not signed in says [`is_open`]; every other page is answered
+//! by a redirect to [`SIGN_IN`]. The door (`access.rs`) puts the [`Caller`](crate::operator::Caller)
+//! and, for a person, the [`Session`] into the request; take the latter with [`SignedIn`]. Every
+//! form has to carry `Session::csrf` as its field `csrf`, a script as the header `x-sealpost-csrf`:
+//! the door checks it.
+//!
+//! - `POST /sign-in`: [`sign_in`]; then send the browser to `/` with the cookie.
+//! - `POST /sign-out`: [`sign_out`]; then to `/sign-in` with the cookie, which takes the old one back.
+//! - `GET /setup?token=`: [`Access::setup_link`]; `POST /setup`: [`set_up`].
+//! - `/account`: [`Access::why_no_codes`], [`Access::begin_codes`], [`Access::confirm_codes`],
+//!   [`turn_codes_off`], [`change_password`].
+
+use std::future::{Ready, ready};
+use std::net::IpAddr;
+
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::dev::Payload;
+use actix_web::http::Uri;
+use actix_web::http::uri::PathAndQuery;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use url::form_urlencoded;
+
+use super::access::Door;
+use super::denial::Denial;
+use crate::operator::{
+    Access, BegunSession, Credentials, OperatorError, Session, ShownSession, SignInError,
+};
+use crate::store::StoreError;
+
+/// Where people sign in.
+pub(super) const SIGN_IN: &str = "/sign-in";
+/// The cookie. Its prefix has browsers refuse one that is not of this host, whole and over TLS.
+pub(super) const COOKIE: &str = "__Host-sealpost";
+
+/// The session of a request, for a handler that is only for people who are signed in.
+pub(super) struct SignedIn(pub(super) Session);
+
+impl FromRequest for SignedIn {
+    type Error = Denial;
+    type Future = Ready<Result<Self, Denial>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(request.extensions().get::<Session>().cloned().map(Self).ok_or(Denial::NoKey))
+    }
+}
+
+/// Whether a path is for people who are not signed in, too.
+pub(super) fn is_open(path: &str) -> bool {
+    path == SIGN_IN
+        || path == "/setup"
+        || path.starts_with("/assets/")
+        || path.starts_with("/oidc/")
+}
+
+/// Where somebody who asks for this signs in first; the page brings them back.
+pub(super) fn way_in(asked: &Uri) -> String {
+    match asked.path_and_query().map(PathAndQuery::as_str) {
+        None | Some("/") => SIGN_IN.to_owned(),
+        Some(path) => {
+            let next: String = form_urlencoded::byte_serialize(path.as_bytes()).collect();
+            format!("{SIGN_IN}?next={next}")
+        }
+    }
+}
+
+/// The session that a request shows.
+pub(super) fn shown(request: &HttpRequest) -> Option<ShownSession> {
+    ShownSession::read(request.cookie(COOKIE)?.value())
+}
+
+/// Signs somebody in: gives the cookie. The session that the browser had before ends.
+pub(super) async fn sign_in(
+    request: &HttpRequest,
+    (name, password): (&str, &str),
+    code: Option<&str>,
+) -> Result<Cookie<'static>, SignInError> {
+    let given = Credentials { name, password, code, peer: peer(request) };
+    let begun = access(request)?.sign_in(&given, shown(request).as_ref()).await?;
+    Ok(cookie(&begun))
+}
+
+/// Signs somebody out: gives the cookie that takes the other one back.
+pub(super) async fn sign_out(
+    request: &HttpRequest,
+    session: &Session,
+) -> Result<Cookie<'static>, OperatorError> {
+    access(request)?.sign_out(session).await?;
+    let mut gone = of_value(String::new());
+    gone.make_removal();
+    Ok(gone)
+}
+
+/// Uses a set-up link: gives the cookie, or `None` where the person has to sign in with a code.
+/// Only the first person of all is asked for a name.
+pub(super) async fn set_up(
+    request: &HttpRequest,
+    token: &str,
+    name: Option<&str>,
+    password: &str,
+) -> Result<Option<Cookie<'static>>, OperatorError> {
+    let begun = access(request)?.set_up(token, name, password).await?;
+    Ok(begun.as_ref().map(cookie))
+}
+
+/// Changes one's own password: gives the cookie of the session that begins with it.
+pub(super) async fn change_password(
+    request: &HttpRequest,
+    session: &Session,
+    (old, new): (&str, &str),
+) -> Result<Cookie<'static>, SignInError> {
+    let access = access(request)?;
+    let begun = access.change_password(session, old, new, peer(request)).await?;
+    Ok(cookie(&begun))
+}
+
+/// Asks for no codes any more; the password has to be given once more.
+pub(super) async fn turn_codes_off(
+    request: &HttpRequest,
+    session: &Session,
+    password: &str,
+) -> Result<(), SignInError> {
+    access(request)?.turn_codes_off(session, password, peer(request)).await
+}
+
+/// Who may, for what has no function of its own here.
+pub(super) fn access(request: &HttpRequest) -> Result<&Access, OperatorError> {
+    let door = request.app_data::<web::Data<Door>>();
+    // Every application of the operator listener has a door.
+    door.map(|door| &**door.access()).ok_or(OperatorError::Store(StoreError::Unavailable(None)))
+}
+
+/// Where a request comes from.
+pub(super) fn peer(request: &HttpRequest) -> IpAddr {
+    request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |address| address.ip())
+}
+
+/// The cookie of a session. It ends with the browser, at the latest.
+fn cookie(begun: &BegunSession) -> Cookie<'static> {
+    of_value(begun.token.to_string())
+}
+
+fn of_value(value: String) -> Cookie<'static> {
+    let cookie = Cookie::build(COOKIE, value);
+    cookie.path("/").secure(true).http_only(true).same_site(SameSite::Strict).finish()
+}

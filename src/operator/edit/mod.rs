@@ -1,0 +1,169 @@
+//! Edit and replay: a new event whose body an operator has written, and everything else of which is
+//! that of a dead letter's event. The original is kept, and its dead letter counts as replayed.
+//!
+//! The new event says what it is wherever it is shown: nobody sent it, and the proof is about the
+//! original. A payload that came in chunks cannot be edited: what was signed says the digest of the
+//! file. Neither can what is no text.
+
+mod diff;
+
+use bytes::Bytes;
+use serde::de::IgnoredAny;
+use sha2::{Digest, Sha256};
+
+use super::dead_letters::needs_reason;
+use super::{Action, Caller, DeadLetters, OperatorError, Scope};
+use crate::gate;
+use crate::store::{AuditEntry, AuditMore, Deed, EventId, NewEdit, Resolution, StoredEvent};
+
+/// The longest edited body, in bytes.
+pub const MOST_EDITED: usize = 4 * 1024 * 1024;
+
+/// What an edit would change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rehearsal {
+    /// The dead letter.
+    pub delivery: i64,
+    /// Its event.
+    pub event: EventId,
+    /// The handlers that the edited event would go to.
+    pub handlers: Vec<String>,
+    /// The difference, line by line; JSON is written out for it. Written by strangers.
+    pub diff: String,
+    /// Whether something is left out of the difference, because it is long.
+    pub is_partial: bool,
+}
+
+/// What an edit has come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edited {
+    /// The new event.
+    pub event: EventId,
+    /// Its deliveries.
+    pub created: Vec<i64>,
+}
+
+impl DeadLetters {
+    /// Says what an edit would change, and does nothing.
+    ///
+    /// # Errors
+    /// As [`DeadLetters::edit`].
+    pub async fn rehearse_edit(
+        &self,
+        caller: &Caller,
+        delivery: i64,
+        body: &Bytes,
+    ) -> Result<Rehearsal, OperatorError> {
+        caller.needs(Scope::PayloadRead)?;
+        caller.needs(Scope::EventsReplay)?;
+        let original = self.editable(caller, delivery, body).await?;
+        let mut tx = self.store.begin().await?;
+        let handlers = self.decide_edit(&mut tx, caller, delivery).await?;
+        let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
+        let (diff, is_partial) = diff::diff(&text(&original.body), &text(body));
+        Ok(Rehearsal { delivery, event: original.id, handlers, diff, is_partial })
+    }
+
+    /// Makes a new event of a dead letter's with another body, and hands it to the handlers to which
+    /// a replay would go.
+    ///
+    /// # Errors
+    /// [`OperatorError::NotFound`]; [`OperatorError::Conflict`] when the delivery cannot be
+    /// replayed; [`OperatorError::Invalid`] when the body is not what its provider sends, or the
+    /// original cannot be edited, or without a reason; [`OperatorError::Denied`] without
+    /// [`Scope::PayloadRead`] and [`Scope::EventsReplay`]; [`OperatorError::Store`].
+    pub async fn edit(
+        &self,
+        caller: &Caller,
+        delivery: i64,
+        body: &Bytes,
+        reason: &str,
+    ) -> Result<Edited, OperatorError> {
+        caller.needs(Scope::PayloadRead)?;
+        caller.needs(Scope::EventsReplay)?;
+        needs_reason(reason)?;
+        let original = self.editable(caller, delivery, body).await?;
+        let (at, actor) = (self.clock.now(), caller.actor());
+        let event = EventId::new(at);
+        let mut tx = self.store.begin().await?;
+        let handlers = self.decide_edit(&mut tx, caller, delivery).await?;
+        let new = NewEdit { id: event, original: original.id, body, by: actor, at };
+        if !tx.insert_edit(&new).await? {
+            return Err(OperatorError::Conflict("its event is gone".to_owned()));
+        }
+        let pairs: Vec<(i64, String)> =
+            handlers.into_iter().map(|handler| (delivery, handler)).collect();
+        let created = tx.insert_replays(&pairs, Some(event), at).await?;
+        tx.resolve(&[delivery], Resolution::Replayed, at).await?;
+        let action = Action::Replay.as_str();
+        tx.note(Deed { at, actor, action, job: None }, &[], &created).await?;
+        let entry = AuditEntry {
+            at,
+            actor,
+            action: "edit and replay",
+            target: &format!("delivery {delivery}, event {}, as event {event}", original.id),
+            reason,
+            count: 1,
+        };
+        let more = AuditMore {
+            tenant: caller.tenant(),
+            before: Some(Sha256::digest(&original.body).into()),
+            after: Some(Sha256::digest(body).into()),
+        };
+        tx.audit_with(&entry, more).await?;
+        let edited = tx.commit(Edited { event, created }).await?.into_inner();
+        if let Err(error) = self.store.announce().await {
+            // A gateway that does not hear of it looks at its next poll.
+            tracing::warn!(error = &error as &dyn std::error::Error, "cannot announce the edit");
+        }
+        Ok(edited)
+    }
+
+    /// The event of a delivery, if it may be given this body.
+    async fn editable(
+        &self,
+        caller: &Caller,
+        delivery: i64,
+        body: &Bytes,
+    ) -> Result<StoredEvent, OperatorError> {
+        let letter = self.store.dead_letters(&[delivery], caller.tenant()).await?.pop();
+        let letter =
+            letter.ok_or_else(|| OperatorError::NotFound(format!("delivery {delivery}")))?;
+        let original = self.store.event(letter.event).await?;
+        let original =
+            original.ok_or_else(|| OperatorError::Conflict("its event is gone".to_owned()))?;
+        let invalid = |text: &str| Err(OperatorError::Invalid(text.to_owned()));
+        if original.envelope.is_some() {
+            return invalid("it came in chunks, and what was signed says the file's digest");
+        }
+        if std::str::from_utf8(&original.body).is_err() {
+            return invalid("its body is no text, and cannot be edited");
+        }
+        if body.len() > MOST_EDITED {
+            return Err(OperatorError::Invalid(format!(
+                "an edited body has at most {MOST_EDITED} bytes"
+            )));
+        }
+        // Every provider that sends whole bodies sends JSON.
+        if let Err((reason, detail)) = gate::parse::<IgnoredAny>(body) {
+            return Err(OperatorError::Invalid(format!("{}: {detail}", reason.as_str())));
+        }
+        if *body == original.body {
+            return invalid("nothing is changed: a replay does that");
+        }
+        Ok(original)
+    }
+
+    async fn decide_edit(
+        &self,
+        tx: &mut crate::store::Tx<'_>,
+        caller: &Caller,
+        delivery: i64,
+    ) -> Result<Vec<String>, OperatorError> {
+        let locked = tx.lock_deliveries(&[delivery], caller.tenant()).await?.pop();
+        let locked =
+            locked.ok_or_else(|| OperatorError::NotFound(format!("delivery {delivery}")))?;
+        let decided = Action::Replay.decide(&locked, &self.routing, false);
+        decided.map_err(|refused| OperatorError::Conflict(refused.to_string()))
+    }
+}

@@ -1,0 +1,128 @@
+//! Pausing sources and handlers. A paused source still receives, verifies and records; what it
+//! records waits, and so does what is there already. What is at work when it is paused is finished.
+//!
+//! Time on hold does not make anything too old: after it is resumed, ages count from then.
+
+use tracing::warn;
+
+use super::dead_letters::needs_reason;
+use super::{Caller, OperatorError, Routing, Scope};
+use crate::clock::SharedClock;
+use crate::store::{AuditEntry, AuditMore, Hold, Pausable, Store, TO};
+
+/// What is paused, for those who pause and resume.
+#[derive(Clone)]
+pub struct Holds {
+    store: Store,
+    clock: SharedClock,
+    routing: Routing,
+}
+
+impl Holds {
+    /// The holds of `store`, on the sources and handlers that `routing` names.
+    pub fn new(store: Store, clock: SharedClock, routing: Routing) -> Self {
+        Self { store, clock, routing }
+    }
+
+    /// Everything that is paused. A caller of one tenant sees its sources only.
+    ///
+    /// # Errors
+    /// [`OperatorError::Denied`] without [`Scope::EventsRead`]; [`OperatorError::Store`].
+    pub async fn list(&self, caller: &Caller) -> Result<Vec<Hold>, OperatorError> {
+        caller.needs(Scope::EventsRead)?;
+        let mut holds = self.store.holds().await?;
+        holds.retain(|hold| self.sees(caller, hold.what, &hold.name));
+        Ok(holds)
+    }
+
+    /// Pauses a source or a handler; false where it was paused already.
+    ///
+    /// # Errors
+    /// [`OperatorError::NotFound`]; [`OperatorError::Invalid`] for a destination, which is paused
+    /// as one, or without a reason; [`OperatorError::Denied`] without [`Scope::SourcesWrite`];
+    /// [`OperatorError::Store`].
+    pub async fn pause(
+        &self,
+        caller: &Caller,
+        what: Pausable,
+        name: &str,
+        reason: &str,
+    ) -> Result<bool, OperatorError> {
+        self.switch(caller, what, name, reason, true).await
+    }
+
+    /// Lets a source or a handler go on; false where it was not paused.
+    ///
+    /// # Errors
+    /// As [`Holds::pause`].
+    pub async fn resume(
+        &self,
+        caller: &Caller,
+        what: Pausable,
+        name: &str,
+        reason: &str,
+    ) -> Result<bool, OperatorError> {
+        self.switch(caller, what, name, reason, false).await
+    }
+
+    async fn switch(
+        &self,
+        caller: &Caller,
+        what: Pausable,
+        name: &str,
+        reason: &str,
+        pause: bool,
+    ) -> Result<bool, OperatorError> {
+        caller.needs(Scope::SourcesWrite)?;
+        needs_reason(reason)?;
+        if what == Pausable::Handler && name.starts_with(TO) {
+            let text = "it is a destination: pause or resume that".to_owned();
+            return Err(OperatorError::Invalid(text));
+        }
+        // What is not configured any more may still be on hold, and be let go.
+        let known = self.is_configured(what, name)
+            || self.store.holds().await?.iter().any(|hold| hold.what == what && hold.name == name);
+        if !known || !self.sees(caller, what, name) {
+            return Err(OperatorError::NotFound(format!("{what} `{name}`")));
+        }
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        let changed = if pause {
+            tx.pause(what, name, caller.actor(), reason, now).await?
+        } else {
+            tx.resume(what, name, now).await?
+        };
+        let entry = AuditEntry {
+            at: now,
+            actor: caller.actor(),
+            action: if pause { "pause" } else { "resume" },
+            target: &format!("{what} {name}"),
+            reason,
+            count: u64::from(changed),
+        };
+        tx.audit_with(&entry, AuditMore { tenant: caller.tenant(), ..AuditMore::default() })
+            .await?;
+        tx.commit(()).await?;
+        // A gateway that does not hear of it looks at its next poll.
+        if let Err(error) = self.store.announce().await {
+            warn!(error = &error as &dyn std::error::Error, "cannot announce the change");
+        }
+        Ok(changed)
+    }
+
+    fn is_configured(&self, what: Pausable, name: &str) -> bool {
+        match what {
+            Pausable::Source => self.routing.sources.contains_key(name),
+            Pausable::Handler => {
+                self.routing.sources.values().any(|route| route.handlers.contains(&name))
+            }
+        }
+    }
+
+    /// A handler works for every source that has it: it belongs to no tenant.
+    fn sees(&self, caller: &Caller, what: Pausable, name: &str) -> bool {
+        let Some(tenant) = caller.tenant() else { return true };
+        let route = self.routing.sources.get(name);
+        what == Pausable::Source && route.is_some_and(|route| route.tenant == tenant)
+    }
+}

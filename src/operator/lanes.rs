@@ -1,0 +1,49 @@
+//! Freeing a lane: what waits behind a blocking dead head goes on, and the head stays open.
+
+use tracing::warn;
+
+use super::dead_letters::needs_reason;
+use super::{Caller, DeadLetters, OperatorError, Scope};
+use crate::store::{AuditEntry, AuditMore};
+
+impl DeadLetters {
+    /// Lets a blocking dead head hold its lane no longer. It stays a dead letter; its replay goes
+    /// to the end of the lane.
+    ///
+    /// # Errors
+    /// [`OperatorError::NotFound`]; [`OperatorError::Conflict`] when it holds no lane;
+    /// [`OperatorError::Invalid`] without a reason; [`OperatorError::Denied`] without
+    /// [`Scope::EventsReplay`]; [`OperatorError::Store`].
+    pub async fn free(
+        &self,
+        caller: &Caller,
+        delivery: i64,
+        reason: &str,
+    ) -> Result<(), OperatorError> {
+        caller.needs(Scope::EventsReplay)?;
+        needs_reason(reason)?;
+        let mut tx = self.store.begin().await?;
+        if tx.lock_deliveries(&[delivery], caller.tenant()).await?.is_empty() {
+            return Err(OperatorError::NotFound(format!("delivery {delivery}")));
+        }
+        if !tx.free_lane(delivery).await? {
+            return Err(OperatorError::Conflict("it holds no lane".to_owned()));
+        }
+        let entry = AuditEntry {
+            at: self.clock.now(),
+            actor: caller.actor(),
+            action: "free lane",
+            target: &format!("delivery {delivery}"),
+            reason,
+            count: 1,
+        };
+        tx.audit_with(&entry, AuditMore { tenant: caller.tenant(), ..AuditMore::default() })
+            .await?;
+        tx.commit(()).await?;
+        // A gateway that does not hear of it looks at its next poll.
+        if let Err(error) = self.store.announce().await {
+            warn!(error = &error as &dyn std::error::Error, "cannot announce the free lane");
+        }
+        Ok(())
+    }
+}

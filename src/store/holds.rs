@@ -1,0 +1,128 @@
+//! Sources and handlers that are paused: what arrives for them is recorded, and waits. The claims
+//! leave it where it is.
+//!
+//! A row stays when it is resumed: what is older than that counts its age from then, since it may
+//! have waited for days, and for good reason.
+
+use std::fmt;
+
+use time::OffsetDateTime;
+
+use super::{Store, StoreError, Tx, bounded};
+
+/// What can be paused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Pausable {
+    /// A source, with all its handlers and destinations.
+    Source,
+    /// A handler, of every source that has it.
+    Handler,
+}
+
+/// Something that is paused.
+#[derive(Debug, Clone)]
+pub struct Hold {
+    /// What.
+    pub what: Pausable,
+    /// Its name.
+    pub name: String,
+    /// Since when.
+    pub paused_at: OffsetDateTime,
+    /// Who paused it.
+    pub paused_by: String,
+    /// Why, in their words.
+    pub why: String,
+}
+
+impl Pausable {
+    /// The stored word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Handler => "handler",
+        }
+    }
+}
+
+impl fmt::Display for Pausable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Store {
+    /// Everything that is paused, by name.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn holds(&self) -> Result<Vec<Hold>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT what, name, paused_at AS "paused_at!", paused_by, why FROM holds
+                WHERE paused_at IS NOT NULL ORDER BY what, name"#
+        )
+        .fetch_all(&self.operator)
+        .await?;
+        let holds = rows.into_iter().map(|row| Hold {
+            what: if row.what == "source" { Pausable::Source } else { Pausable::Handler },
+            name: row.name,
+            paused_at: row.paused_at,
+            paused_by: row.paused_by,
+            why: row.why,
+        });
+        Ok(holds.collect())
+    }
+}
+
+impl Tx<'_> {
+    /// Pauses a source or a handler; false where it is paused already.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn pause(
+        &mut self,
+        what: Pausable,
+        name: &str,
+        by: &str,
+        why: &str,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query!(
+            "INSERT INTO holds AS h (what, name, paused_at, paused_by, why)
+             VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (what, name) DO UPDATE
+                SET paused_at = excluded.paused_at, paused_by = excluded.paused_by,
+                    why = excluded.why
+              WHERE h.paused_at IS NULL",
+            what.as_str(),
+            name,
+            now,
+            bounded(by),
+            bounded(why),
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Lets a source or a handler go on; false where it is not paused.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn resume(
+        &mut self,
+        what: Pausable,
+        name: &str,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query!(
+            "UPDATE holds SET paused_at = NULL, resumed_at = $3
+              WHERE what = $1 AND name = $2 AND paused_at IS NOT NULL",
+            what.as_str(),
+            name,
+            now,
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+}

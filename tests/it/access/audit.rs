@@ -1,0 +1,174 @@
+//! The audit log: a chain to which one can only add.
+
+use sealpost::operator::{Caller, Scope, Scopes, audit};
+use sealpost::store::{AuditEntry, AuditFilter, Target};
+use sqlx::Connection;
+use time::Duration;
+
+use super::program::run;
+use crate::harness::{Gateway, START, database, sql};
+
+/// Adds entries by these actors, one a minute.
+async fn write(gateway: &Gateway, actors: &[&str]) {
+    let mut at = START;
+    for actor in actors {
+        let mut tx = gateway.store().begin().await.unwrap();
+        at += Duration::MINUTE;
+        let entry =
+            AuditEntry { at, actor, action: "replay", target: "all", reason: "é\0", count: 3 };
+        tx.audit(&entry).await.unwrap();
+        tx.commit(()).await.unwrap();
+    }
+}
+
+fn root() -> Caller {
+    Caller::local("grace")
+}
+
+async fn broken(gateway: &Gateway) -> Option<audit::Break> {
+    audit::verify(gateway.store(), &root(), None, |_| ()).await.unwrap().broken
+}
+
+/// Whether a statement is refused.
+async fn refused(target: &Target, statement: &str) -> String {
+    let mut connection = sql::connect(target).await;
+    let done = sqlx::query(database::trusted(statement)).execute(&mut connection).await;
+    connection.close().await.unwrap();
+    done.expect_err(statement).to_string()
+}
+
+#[tokio::test]
+async fn entries_of_many_at_once_are_one_chain_without_a_gap() {
+    let gateway = Gateway::start().await;
+    let writers = (0..8).map(|_| write(&gateway, &["a", "b", "c"]));
+    futures_util::future::join_all(writers).await;
+    let verified = audit::verify(gateway.store(), &root(), None, |_| ()).await.unwrap();
+    assert_eq!((verified.entries, verified.broken), (24, None));
+    let (id, hash) = verified.head.unwrap();
+    assert_eq!(id, 24);
+    write(&gateway, &["d"]).await;
+    let later = audit::verify(gateway.store(), &root(), Some(&hash), |_| ()).await.unwrap();
+    assert_eq!((later.entries, later.broken), (25, None), "an earlier head is still there");
+}
+
+#[tokio::test]
+async fn a_change_a_gap_and_a_lost_end_are_found() {
+    let gateway = Gateway::start().await;
+    write(&gateway, &["a", "b", "c", "d"]).await;
+    let head = audit::verify(gateway.store(), &root(), None, |_| ()).await.unwrap().head.unwrap().1;
+    // Who may drop the trigger can do anything; what they did shows.
+    gateway.execute("ALTER TABLE audit_log DISABLE TRIGGER append_only").await;
+    gateway.execute("UPDATE audit_log SET actor = 'x' WHERE id = 2").await;
+    assert_eq!(broken(&gateway).await, Some(audit::Break::Changed(2)));
+    gateway.execute("UPDATE audit_log SET actor = 'b' WHERE id = 2").await;
+    assert_eq!(broken(&gateway).await, None);
+    gateway.execute("DELETE FROM audit_log WHERE id = 4").await;
+    assert_eq!(broken(&gateway).await, None, "a chain cannot show that its end was cut off");
+    let verified = audit::verify(gateway.store(), &root(), Some(&head), |_| ()).await.unwrap();
+    assert_eq!(verified.broken, Some(audit::Break::Unexpected), "a head that was kept can");
+    gateway.execute("DELETE FROM audit_log WHERE id = 2").await;
+    assert_eq!(broken(&gateway).await, Some(audit::Break::Missing(2)));
+    gateway.execute("UPDATE audit_log SET id = 2 WHERE id = 3").await;
+    assert_eq!(broken(&gateway).await, Some(audit::Break::Unlinked(2)));
+}
+
+#[tokio::test]
+async fn nobody_changes_the_log_in_place_not_even_a_superuser() {
+    let gateway = Gateway::start().await;
+    write(&gateway, &["a"]).await;
+    let changes =
+        ["UPDATE audit_log SET actor = 'x'", "DELETE FROM audit_log", "TRUNCATE audit_log"];
+    for statement in changes {
+        let why = refused(gateway.target(), statement).await;
+        assert!(why.contains("the audit log is append-only"), "{statement}: {why}");
+    }
+}
+
+#[tokio::test]
+async fn the_gateways_own_role_has_no_right_to_change_the_log() {
+    let admin = database::empty().await;
+    let name = sql::texts(&admin, "SELECT current_database()::text").await.remove(0);
+    let role = format!("gateway_of_{name}");
+    sql::script(&admin, &format!("CREATE ROLE {role} LOGIN; GRANT ALL ON SCHEMA public TO {role}"))
+        .await;
+    sql::execute(&admin, &format!("ALTER DATABASE {name} OWNER TO {role}")).await;
+    let current = sql::texts(&admin, "SELECT current_user::text").await.remove(0);
+    let url = database::url(&admin).await.replace(&format!("//{current}@"), &format!("//{role}@"));
+    let own = Target::from_url(&url).unwrap();
+    own.migrate().await.expect("it migrates for itself");
+    let gateway = Gateway::builder().on(own.clone()).start().await;
+    write(&gateway, &["a"]).await;
+    let superuser = sql::number(
+        &own,
+        "SELECT count(*) FROM pg_roles
+                                        WHERE rolname = current_user AND rolsuper",
+    )
+    .await;
+    assert_eq!(superuser, 0);
+    for statement in
+        ["UPDATE audit_log SET actor = 'x'", "DELETE FROM audit_log", "TRUNCATE audit_log"]
+    {
+        let why = refused(&own, statement).await;
+        assert!(why.contains("permission denied for table audit_log"), "{statement}: {why}");
+    }
+    assert_eq!(broken(&gateway).await, None);
+}
+
+#[tokio::test]
+async fn the_log_is_for_administrators_and_each_tenants_see_their_own() {
+    let gateway = Gateway::start().await;
+    write(&gateway, &["ada", "bob", "ada"]).await;
+    gateway.key("key", &[Scope::EventsRead], None).await;
+    let theirs = Caller::new("eve", Some("others".to_owned()), Scopes::all());
+    let new = sealpost::operator::NewPerson {
+        name: "mallory".to_owned(),
+        scopes: [Scope::EventsRead].into_iter().collect(),
+        tenant: Some("others".to_owned()),
+    };
+    gateway.access().add_person(&theirs, &new).await.unwrap();
+    let list = async |caller: &Caller, filter: AuditFilter, before, limit| {
+        let entries = audit::list(gateway.store(), caller, &filter, before, limit).await.unwrap();
+        entries.into_iter().map(|entry| entry.id).collect::<Vec<_>>()
+    };
+    let all = AuditFilter::default();
+    assert_eq!(list(&root(), all.clone(), None, 10).await, [5, 4, 3, 2, 1]);
+    assert_eq!(list(&root(), all.clone(), None, 2).await, [5, 4]);
+    assert_eq!(list(&root(), all.clone(), Some(4), 2).await, [3, 2], "the next page");
+    assert_eq!(list(&theirs, all, None, 10).await, [5]);
+    let ada = AuditFilter { actor: Some("ada".to_owned()), ..AuditFilter::default() };
+    assert_eq!(list(&root(), ada, None, 10).await, [3, 1]);
+    let action = AuditFilter { action: Some("create key".to_owned()), ..AuditFilter::default() };
+    assert_eq!(list(&root(), action, None, 10).await, [4]);
+    let time = AuditFilter {
+        since: Some(START + Duration::minutes(2)),
+        until: Some(START + Duration::minutes(3)),
+        ..AuditFilter::default()
+    };
+    assert_eq!(list(&root(), time, None, 10).await, [2]);
+    let foreign = AuditFilter { tenant: Some("default".to_owned()), ..AuditFilter::default() };
+    assert!(list(&theirs, foreign, None, 10).await.is_empty());
+    let reader = Caller::new("r", None, [Scope::SecretsWrite].into_iter().collect());
+    let denied = audit::list(gateway.store(), &reader, &AuditFilter::default(), None, 1).await;
+    assert_eq!(denied.unwrap_err().missing(), Some(Scope::Admin));
+    let denied = audit::verify(gateway.store(), &reader, None, |_| ()).await;
+    assert_eq!(denied.unwrap_err().missing(), Some(Scope::Admin));
+    assert!(audit::verify(gateway.store(), &theirs, None, |_| ()).await.is_err());
+}
+
+#[tokio::test]
+async fn the_log_is_listed_and_verified_on_the_command_line() {
+    let gateway = Gateway::start().await;
+    assert_eq!(run(&gateway, &["audit", "verify"]).await.0, Some(2), "nothing was done");
+    write(&gateway, &["ada", "bob"]).await;
+    let (code, head) = run(&gateway, &["audit", "verify"]).await;
+    assert_eq!((code, head.len()), (Some(0), 64));
+    assert_eq!(run(&gateway, &["audit", "verify", "--expect", &head]).await.0, Some(0));
+    let other = "0".repeat(64);
+    assert_eq!(run(&gateway, &["audit", "verify", "--expect", &other]).await.0, Some(1));
+    assert_eq!(run(&gateway, &["audit", "verify", "--expect", "x"]).await.0, Some(64));
+    let (_, list) = run(&gateway, &["audit", "list", "--actor", "ada", "--format", "json"]).await;
+    let entry: serde_json::Value = serde_json::from_str(&list).unwrap();
+    assert_eq!((&entry["id"], &entry["action"]), (&1.into(), &"replay".into()));
+    let (_, table) = run(&gateway, &["audit", "list"]).await;
+    assert!(table.contains("bob") && table.contains("REASON"), "{table}");
+}

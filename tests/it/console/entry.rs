@@ -1,0 +1,191 @@
+//! The way in and out of the console: over HTTP, and in a browser.
+
+use reqwest::header::{ACCEPT, COOKIE, LOCATION, SET_COOKIE};
+
+use super::browser::with_browser;
+use crate::harness::{API_KEY, Answer, Gateway};
+
+const PASSWORD: &str = "correct horse battery";
+
+async fn link(gateway: &Gateway) -> String {
+    gateway.access().first_invitation().await.unwrap().expect("a link").token.to_string()
+}
+
+async fn get(gateway: &Gateway, path: &str, cookie: &str) -> Answer {
+    let request = gateway.client().get(gateway.operator_url(path));
+    let request = request.header(ACCEPT, "text/html").header(COOKIE, cookie);
+    Answer::of(request.send().await.expect("an answer")).await
+}
+
+async fn post(gateway: &Gateway, path: &str, cookie: &str, form: &[(&str, &str)]) -> Answer {
+    let request = gateway.client().post(gateway.operator_url(path)).header(COOKIE, cookie);
+    Answer::of(request.form(form).send().await.expect("an answer")).await
+}
+
+/// The cookie that an answer sets, as a browser sends it back.
+fn cookie(answer: &Answer) -> String {
+    let set = answer.headers[SET_COOKIE].to_str().unwrap();
+    for part in ["__Host-sealpost=", "Path=/", "Secure", "HttpOnly", "SameSite=Strict"] {
+        assert!(set.contains(part), "{part} of {set}");
+    }
+    set.split(';').next().unwrap().to_owned()
+}
+
+/// The word that every form of a page repeats.
+fn csrf(page: &str) -> &str {
+    let (_, rest) = page.split_once("name=\"csrf\" value=\"").expect("a form");
+    rest.split_once('"').expect("its end").0
+}
+
+/// The first person, signed in by their link: the cookie.
+async fn first(gateway: &Gateway) -> String {
+    let token = link(gateway).await;
+    let form = [("token", &*token), ("name", "ada"), ("password", PASSWORD)];
+    cookie(&post(gateway, "/setup", "", &form).await)
+}
+
+#[tokio::test]
+async fn a_link_makes_a_person_who_is_signed_in_and_works_once() {
+    let gateway = Gateway::start().await;
+    let token = link(&gateway).await;
+    let path = format!("/setup?token={token}");
+    assert_eq!(get(&gateway, &path, "").await.status, 200);
+    let form = [("token", &*token), ("name", "ada"), ("password", "short")];
+    let answer = post(&gateway, "/setup", "", &form).await;
+    assert_eq!(answer.status, 400, "{}", answer.text);
+    assert!(answer.text.contains("A password has at least 12 characters."), "{}", answer.text);
+    let form = [("token", &*token), ("name", "ada"), ("password", PASSWORD)];
+    let answer = post(&gateway, "/setup", "", &form).await;
+    assert_eq!((answer.status, &answer.headers[LOCATION]), (303, &"/".parse().unwrap()));
+    let page = get(&gateway, "/dead-letters", &cookie(&answer)).await;
+    assert!(page.text.contains("Signed in as") && page.text.contains("Sign out"), "{}", page.text);
+    assert_eq!(get(&gateway, &path, "").await.status, 404);
+    assert_eq!(post(&gateway, "/setup", "", &form).await.status, 404);
+}
+
+#[tokio::test]
+async fn signing_in_leads_back_to_where_one_wanted_to_go_and_to_no_other_site() {
+    let gateway = Gateway::start().await;
+    first(&gateway).await;
+    let sent = get(&gateway, "/alerts?which=all", "").await;
+    assert_eq!(sent.status, 303);
+    assert_eq!(sent.headers[LOCATION], "/sign-in?next=%2Falerts%3Fwhich%3Dall");
+    let page = get(&gateway, "/sign-in?next=%2Falerts%3Fwhich%3Dall", "").await;
+    assert!(page.text.contains("name=\"next\" value=\"/alerts?which=all\""), "{}", page.text);
+    for (next, to) in [("/alerts?which=all", "/alerts?which=all"), ("//evil.example", "/")] {
+        let form = [("name", "ada"), ("password", PASSWORD), ("next", next)];
+        let answer = post(&gateway, "/sign-in", "", &form).await;
+        assert_eq!((answer.status, answer.headers[LOCATION].to_str().unwrap()), (303, to));
+    }
+    let wrong = [("name", "ada"), ("password", "wrong horse battery")];
+    for attempt in 1..=5 {
+        let answer = post(&gateway, "/sign-in", "", &wrong).await;
+        assert_eq!(answer.status, 403, "attempt {attempt}");
+        assert!(answer.text.contains("the password or the code is wrong"), "{}", answer.text);
+        assert!(!answer.headers.contains_key(SET_COOKIE));
+    }
+    let answer = post(&gateway, "/sign-in", "", &wrong).await;
+    assert_eq!(answer.status, 429);
+    assert!(answer.headers.contains_key("retry-after"));
+}
+
+#[tokio::test]
+async fn a_form_without_its_word_is_refused_and_who_signs_out_is_out() {
+    let gateway = Gateway::start().await;
+    let cookie = first(&gateway).await;
+    let page = get(&gateway, "/account", &cookie).await;
+    assert_eq!(page.status, 200, "{}", page.text);
+    for path in ["/sign-out", "/account/codes", "/keys", "/people", "/audit/verify"] {
+        assert_eq!(post(&gateway, path, &cookie, &[("csrf", "")]).await.status, 403, "{path}");
+    }
+    assert_eq!(get(&gateway, "/account", &cookie).await.status, 200, "still signed in");
+    let out = post(&gateway, "/sign-out", &cookie, &[("csrf", csrf(&page.text))]).await;
+    assert_eq!((out.status, &out.headers[LOCATION]), (303, &"/sign-in".parse().unwrap()));
+    assert_eq!(get(&gateway, "/account", &cookie).await.status, 303);
+}
+
+#[tokio::test]
+async fn keys_people_and_the_log_are_kept_from_their_pages_and_secrets_shown_once() {
+    let gateway = Gateway::start().await;
+    let cookie = first(&gateway).await;
+    let page = get(&gateway, "/keys", &cookie).await.text;
+    let word = ("csrf", csrf(&page));
+    let form = [word, ("name", "exporter"), ("scope", "events:read"), ("scope", "payload:read")];
+    let made = post(&gateway, "/keys", &cookie, &form).await;
+    assert!(made.status == 200 && made.text.contains("slp_"), "{}", made.text);
+    assert_eq!(post(&gateway, "/keys", &cookie, &form).await.status, 409, "sent again");
+    assert!(!get(&gateway, "/keys", &cookie).await.text.contains("slp_"), "shown once");
+    let [key] = &gateway.query("SELECT id FROM api_keys WHERE name = 'exporter'").await[..] else {
+        panic!("one key")
+    };
+    let path = format!("/keys/{}/revoke", key["id"].as_str().unwrap());
+    let answer = post(&gateway, &path, &cookie, &[word, ("reason", "left")]).await;
+    assert_eq!(answer.headers[LOCATION], "/keys?did=revoked");
+
+    let form = [word, ("name", "linus"), ("scope", "events:read")];
+    let added = post(&gateway, "/people", &cookie, &form).await;
+    let link = format!("{}?token=", gateway.operator_url("/setup"));
+    assert!(added.text.contains(&link), "{}", added.text);
+    for (verb, status) in [("disable", 303), ("enable", 303), ("reset", 200), ("burn", 404)] {
+        let path = format!("/people/linus/{verb}");
+        let answer = post(&gateway, &path, &cookie, &[word, ("reason", "why not")]).await;
+        assert_eq!(answer.status, status, "{verb}: {}", answer.text);
+    }
+
+    let log = get(&gateway, "/audit?actor=ada&action=revoke+key", &cookie).await.text;
+    assert!(log.contains("left") && !log.contains("why not"), "{log}");
+    let none = get(&gateway, "/audit?since=2026-11-21", &cookie).await.text;
+    assert!(none.contains("No entries"), "{none}");
+    let good = post(&gateway, "/audit/verify", &cookie, &[word]).await.text;
+    assert!(good.contains("chain holds") && good.contains("the head is entry"), "{good}");
+    let other = [word, ("head", &*"0".repeat(64))];
+    let cut = post(&gateway, "/audit/verify", &cookie, &other).await.text;
+    assert!(cut.contains("chain broken"), "{cut}");
+}
+
+#[tokio::test]
+async fn who_shows_a_key_is_not_signed_in_and_has_no_account() {
+    let gateway = Gateway::start().await;
+    let request = gateway.client().get(gateway.operator_url("/keys")).bearer_auth(API_KEY);
+    let page = Answer::of(request.send().await.unwrap()).await;
+    assert_eq!(page.status, 200, "{}", page.text);
+    for part in ["Signed in as", "/sign-out", "/account"] {
+        assert!(!page.text.contains(part), "{part}");
+    }
+}
+
+#[tokio::test]
+async fn a_person_sets_up_signs_out_in_and_looks_at_their_account() {
+    let gateway = Gateway::start().await;
+    let path = format!("/setup?token={}", link(&gateway).await);
+    with_browser(&gateway, async |browser| {
+        browser.keep("setup", &path).await;
+        browser.write("#name", "ada").await;
+        browser.write("#password", PASSWORD).await;
+        browser.click("form[action='/setup'] button").await;
+        for (name, path) in
+            [("account", "/account"), ("keys", "/keys"), ("people", "/people"), ("audit", "/audit")]
+        {
+            browser.keep(name, path).await;
+        }
+        browser.open("/account").await;
+        browser.click("form[action='/account/codes'] button").await;
+        assert_eq!(browser.ask(include_str!("wrong.js")).await, serde_json::json!([]));
+        for (theme, width) in [("dark", 1280), ("light", 390)] {
+            browser.look(theme, width).await;
+            browser.picture(&format!("codes-{theme}-{width}")).await;
+        }
+        browser.look("light", 1280).await;
+        browser.click(".side > .who form[action='/sign-out'] button").await;
+        browser.arrives_at("/sign-in").await;
+        browser.keep("sign-in", "/sign-in").await;
+        browser.open("/account").await;
+        assert_eq!(browser.path().await, "/sign-in?next=%2Faccount");
+        browser.write("#name", "ada").await;
+        browser.write("#password", PASSWORD).await;
+        browser.click("form[action='/sign-in'] button").await;
+        browser.arrives_at("/account").await;
+        assert!(browser.text().await.contains("Signed in as"));
+    })
+    .await;
+}

@@ -1,0 +1,217 @@
+//! Operators edit and replay, free lanes, and pause sources and handlers.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use sealpost::operator::{Caller, OperatorError, Scope, Scopes};
+use sealpost::store::Pausable;
+use serde_json::{Value, json};
+
+use crate::harness::{Gateway, sql};
+use crate::operator::{Fragile, ada, event, gateway, ids, open, replay, send};
+
+const WHY: &str = "the sender wrote it wrong";
+
+#[tokio::test]
+async fn an_edited_event_is_a_new_one_that_says_so_and_the_original_is_kept() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    let desk = gateway.desk();
+    let original = send(&gateway, "evt_1").await;
+    gateway.run_until_idle().await;
+    let id = ids(desk, &open()).await[0];
+    let body = Bytes::from(event("evt_fine"));
+
+    let rehearsal = desk.rehearse_edit(&ada(), id, &body).await.unwrap();
+    assert!(rehearsal.diff.contains("-  \"id\": \"evt_1\",\n+  \"id\": \"evt_fine\","));
+    assert_eq!(rehearsal.handlers, ["fragile"]);
+    assert_eq!(gateway.rows("events").await.len(), 1, "nothing was done");
+
+    let edited = desk.edit(&ada(), id, &body, WHY).await.unwrap();
+    gateway.run_until_idle().await;
+    assert_eq!(handler.handled(), ["evt_fine"]);
+    let dossier = desk.show(&ada(), edited.created[0]).await.unwrap();
+    let event_shown = dossier.event.unwrap();
+    let edit = event_shown.edited.expect("it says so");
+    assert_eq!((edit.from.to_string(), edit.by), (original, "ada".to_owned()));
+    assert_eq!(event_shown.event.body, body);
+    assert_eq!(dossier.delivery.replay_of, Some(id));
+    let dead = desk.show(&ada(), id).await.unwrap();
+    assert_eq!(dead.delivery.resolution.as_deref(), Some("replayed"));
+    let kept = dead.event.unwrap();
+    assert_eq!((&kept.event.body[..], kept.edited), (&event("evt_1")[..], None));
+
+    let audit = gateway.query("SELECT action, before <> after AS differ FROM audit_log").await;
+    assert_eq!(audit, [json!({ "action": "edit and replay", "differ": true })]);
+    assert_eq!(gateway.count("SELECT count(*) FROM unsound").await, 0);
+    let twice = desk.edit(&ada(), id, &Bytes::from(event("evt_fine_2")), WHY).await;
+    assert!(matches!(twice, Err(OperatorError::Conflict(_))), "{twice:?}");
+}
+
+#[tokio::test]
+async fn what_no_provider_would_take_or_nobody_may_see_is_not_edited() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    let desk = gateway.desk();
+    send(&gateway, "evt_1").await;
+    gateway.run_until_idle().await;
+    let id = ids(desk, &open()).await[0];
+    for (body, why) in [
+        (b"{".to_vec(), "not_json"),
+        (b"[]".to_vec(), "not an object"),
+        (Vec::new(), "empty_body"),
+        (event("evt_1"), "nothing is changed"),
+    ] {
+        let error = desk.edit(&ada(), id, &body.into(), WHY).await.unwrap_err();
+        assert!(matches!(&error, OperatorError::Invalid(text) if text.contains(why)), "{error:?}");
+    }
+    let body = Bytes::from(event("evt_fine"));
+    for (has, lacks) in
+        [(Scope::EventsReplay, Scope::PayloadRead), (Scope::PayloadRead, Scope::EventsReplay)]
+    {
+        let caller = Caller::new("rita", None, Scopes::from_iter([has]));
+        let error = desk.edit(&caller, id, &body, WHY).await.unwrap_err();
+        assert_eq!(error.missing(), Some(lacks));
+    }
+    let other = Caller::new("tim", Some("elsewhere".into()), Scopes::all());
+    let error = desk.edit(&other, id, &body, WHY).await.unwrap_err();
+    assert!(matches!(error, OperatorError::NotFound(_)));
+    assert_eq!(gateway.rows("events").await.len(), 1);
+    gateway.send("billing", None, b"\xff\xfe").await;
+    let binary = *ids(desk, &open()).await.last().unwrap();
+    let error = desk.edit(&ada(), binary, &body, WHY).await.unwrap_err();
+    assert!(error.to_string().contains("no text"), "{error}");
+}
+
+#[tokio::test]
+async fn a_lane_is_freed_without_its_head_being_resolved() {
+    let handler = Fragile::default();
+    let gateway = Gateway::builder()
+        .config("name = \"billing\"", "name = \"billing\"\ndead_head = \"block\"")
+        .handler(handler.clone())
+        .start()
+        .await;
+    let desk = gateway.desk();
+    send(&gateway, "evt_head").await;
+    gateway.run_until_idle().await;
+    send(&gateway, "evt_fine").await;
+    assert_eq!(gateway.run_until_idle().await, 0, "the head holds its lane");
+    let head = ids(desk, &open()).await;
+    desk.free(&ada(), head[0], "it can wait").await.unwrap();
+    gateway.run_until_idle().await;
+    assert_eq!(handler.handled(), ["evt_fine"]);
+    assert_eq!(ids(desk, &open()).await, head, "it is open still");
+    let twice = desk.free(&ada(), head[0], "it can wait").await;
+    assert!(matches!(twice, Err(OperatorError::Conflict(_))), "{twice:?}");
+    let audit = gateway.query("SELECT action, target FROM audit_log").await;
+    assert_eq!(
+        audit,
+        [json!({ "action": "free lane", "target": format!("delivery {}", head[0]) })]
+    );
+}
+
+#[tokio::test]
+async fn a_paused_source_records_and_hands_on_nothing_until_it_is_resumed() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    let holds = gateway.holds();
+    assert!(holds.pause(&ada(), Pausable::Source, "billing", "they are migrating").await.unwrap());
+    assert!(!holds.pause(&ada(), Pausable::Source, "billing", "again").await.unwrap());
+    let [hold] = &holds.list(&ada()).await.unwrap()[..] else { panic!("one") };
+    assert_eq!(
+        (&*hold.name, &*hold.paused_by, &*hold.why),
+        ("billing", "ada", "they are migrating")
+    );
+    send(&gateway, "evt_fine").await;
+    assert_eq!(gateway.run_until_idle().await, 0);
+    // Longer than anything may take: and yet it is not too old.
+    gateway.clock().advance(Duration::from_hours(100));
+    assert_eq!(gateway.run_until_idle().await, 0);
+    assert!(holds.resume(&ada(), Pausable::Source, "billing", "they are done").await.unwrap());
+    assert!(!holds.resume(&ada(), Pausable::Source, "billing", "they are done").await.unwrap());
+    gateway.run_until_idle().await;
+    assert_eq!(handler.handled(), ["evt_fine"]);
+    assert!(holds.list(&ada()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_waited_on_hold_is_tried_again_after_a_failure_and_not_too_old() {
+    let gateway = Gateway::builder().handler(Down).start().await;
+    let holds = gateway.holds();
+    holds.pause(&ada(), Pausable::Handler, "down", "it is being mended").await.unwrap();
+    send(&gateway, "evt_1").await;
+    assert_eq!(gateway.run_until_idle().await, 0);
+    gateway.clock().advance(Duration::from_hours(100));
+    holds.resume(&ada(), Pausable::Handler, "down", "it is mended").await.unwrap();
+    gateway.run_until_idle().await;
+    let state = gateway.query("SELECT state, death_reason FROM deliveries").await;
+    assert_eq!(state, [json!({ "state": "ready", "death_reason": null })], "its age counts anew");
+    gateway.run_to_the_end().await;
+    assert_eq!(gateway.dead_letters().await[0].0, "exhausted");
+}
+
+#[tokio::test]
+async fn a_lease_that_runs_out_on_hold_is_taken_over_when_that_ends() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    send(&gateway, "evt_fine").await;
+    let now = sealpost::clock::Clock::now(gateway.clock());
+    let lease = Duration::from_secs(30);
+    let claimed = gateway.store().claim_ready(&["billing".into()], now, 1, lease).await.unwrap();
+    assert_eq!(claimed.len(), 1);
+    let mut other = sql::connect(gateway.target()).await;
+    sql::run(&mut other, "UPDATE deliveries SET lease_expires_at = now() - interval '1 hour'")
+        .await;
+    let holds = gateway.holds();
+    holds.pause(&ada(), Pausable::Source, "billing", "a moment").await.unwrap();
+    assert!(!gateway.store().any_lost(&["billing".into()]).await.unwrap());
+    assert_eq!(gateway.run_until_idle().await, 0);
+    holds.resume(&ada(), Pausable::Source, "billing", "it is over").await.unwrap();
+    gateway.run_until_idle().await;
+    assert_eq!(handler.handled(), ["evt_fine"]);
+}
+
+#[tokio::test]
+async fn who_pauses_what_is_not_there_or_not_theirs_is_told_so() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    let holds = gateway.holds();
+    let pause = async |caller: &Caller, what, name: &str| {
+        holds.pause(caller, what, name, "why not").await.unwrap_err()
+    };
+    let reader = Caller::new("rita", None, Scopes::from_iter([Scope::EventsReplay]));
+    let theirs = Caller::new("tim", Some("elsewhere".into()), Scopes::all());
+    let denied = pause(&reader, Pausable::Source, "billing").await;
+    assert_eq!(denied.missing(), Some(Scope::SourcesWrite));
+    for error in [
+        pause(&ada(), Pausable::Source, "nowhere").await,
+        pause(&ada(), Pausable::Handler, "nobody").await,
+        pause(&theirs, Pausable::Source, "billing").await,
+        pause(&theirs, Pausable::Handler, "fragile").await,
+    ] {
+        assert!(matches!(error, OperatorError::NotFound(_)), "{error:?}");
+    }
+    let error = pause(&ada(), Pausable::Handler, "to:app").await;
+    assert!(matches!(error, OperatorError::Invalid(_)), "{error:?}");
+    let none: Vec<Value> = gateway.rows("holds").await;
+    assert!(none.is_empty());
+    replay(gateway.desk(), &open()).await;
+}
+
+/// Fails every time.
+pub(crate) struct Down;
+
+#[async_trait::async_trait]
+impl sealpost::dispatch::Handler for Down {
+    fn name(&self) -> &'static str {
+        "down"
+    }
+
+    async fn handle(
+        &self,
+        _: &sealpost::store::StoredEvent,
+        _: sealpost::dispatch::Attempt,
+    ) -> Result<sealpost::store::Effects, sealpost::dispatch::Failure> {
+        Err(sealpost::dispatch::Failure::transient("it is down"))
+    }
+}
