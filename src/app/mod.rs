@@ -159,10 +159,15 @@ impl App {
         let dead_letters =
             DeadLetters::new(store.clone(), Arc::clone(&parts.clock), wiring.routing.clone());
         let holds = Holds::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
+        let groups = Groups::new(store.clone(), Arc::clone(&parts.clock));
+        let jobs = Jobs::new(dead_letters.clone());
         let desk = desk::Desk { config, store: &store, clock: &parts.clock };
         let console = Console {
             clock: Arc::clone(&parts.clock),
             dead_letters: dead_letters.clone(),
+            groups: groups.clone(),
+            jobs: jobs.clone(),
+            holds: holds.clone(),
             destinations: desk.destinations(),
             alerts: desk.alerts(),
         };
@@ -230,9 +235,9 @@ impl App {
             housekeeping,
             counting: Counting { store: store.clone(), clock: Arc::clone(&parts.clock) },
             alerter,
-            jobs: Jobs::new(dead_letters.clone()),
+            jobs,
             dead_letters,
-            groups: Groups::new(store.clone(), Arc::clone(&parts.clock)),
+            groups,
             insight,
             held,
             holds,

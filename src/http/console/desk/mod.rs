@@ -1,7 +1,9 @@
 //! Where views come from. What whoever looks may not see is left out here.
 
+mod dealing;
 mod delivery;
 
+pub(super) use dealing::{group, groups, holds, job, jobs, new_job};
 pub(super) use delivery::delivery;
 
 use super::Console;
@@ -53,10 +55,16 @@ pub(super) async fn dead_letters(
             parts.push(format!("{name}={}", link_path(value)));
         }
         parts.extend(before.map(|before| format!("before={before}")));
-        format!("/dead-letters?{}", parts.join("&"))
+        format!("/dead-letters/all?{}", parts.join("&"))
     };
     let may_see = caller.may(Scope::PayloadRead);
+    let named =
+        [("source", &query.source), ("handler", &query.handler), ("death_reason", &query.reason)];
+    let named = named.into_iter().filter(|(_, value)| !value.is_empty());
+    let named: Vec<String> =
+        named.map(|(name, value)| format!("{name}={}", link_path(value))).collect();
     Ok(dead_letters::View {
+        plan: (!letters.is_empty()).then(|| format!("/jobs/new?{}", named.join("&"))),
         narrowed: dead_letters::Narrowed {
             source: query.source.clone(),
             handler: query.handler.clone(),
@@ -77,7 +85,7 @@ pub(super) async fn dead_letters(
     })
 }
 
-fn row(letter: DeadLetter, may_see: bool) -> dead_letters::Row {
+pub(super) fn row(letter: DeadLetter, may_see: bool) -> dead_letters::Row {
     dead_letters::Row {
         id: letter.id,
         kind: letter.kind,

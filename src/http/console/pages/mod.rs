@@ -9,17 +9,15 @@ pub(super) mod audit;
 pub(super) mod dead_letters;
 pub(super) mod delivery;
 pub(super) mod destinations;
-#[cfg_attr(not(test), expect(dead_code, reason = "routed once `operator` has it"))]
 pub(super) mod edit;
 #[cfg_attr(not(test), expect(dead_code, reason = "routed once `operator` has it"))]
 pub(super) mod event;
 #[cfg_attr(not(test), expect(dead_code, reason = "routed once `operator` has it"))]
 pub(super) mod events;
-#[cfg_attr(not(test), expect(dead_code, reason = "routed once `operator` has it"))]
 pub(super) mod groups;
 #[cfg_attr(not(test), expect(dead_code, reason = "routed once `operator` has it"))]
 pub(super) mod held;
-#[cfg_attr(not(test), expect(dead_code, reason = "routed once `operator` has it"))]
+pub(super) mod holds;
 pub(super) mod jobs;
 #[cfg_attr(not(test), expect(dead_code, reason = "routed once `operator` has it"))]
 pub(super) mod keys;

@@ -5,7 +5,7 @@ use time::Duration;
 
 use super::{course, pager};
 use crate::http::console::frame::Stage;
-use crate::http::console::pages::{dead_letters, edit, groups, jobs};
+use crate::http::console::pages::{dead_letters, edit, groups, holds, jobs};
 use crate::http::console::samples::{NOW, Texts};
 
 fn letter(t: &Texts) -> dead_letters::Row {
@@ -25,8 +25,8 @@ fn letter(t: &Texts) -> dead_letters::Row {
 
 fn group(t: &Texts) -> groups::Group {
     groups::Group {
-        id: t.of("7"),
-        class: t.of("handler failure"),
+        id: 7,
+        class: "Handler failures",
         source: t.of("billing"),
         handler: t.of("ledger"),
         reason: t.of("permanent"),
@@ -35,35 +35,41 @@ fn group(t: &Texts) -> groups::Group {
         total: 2_012,
         first_at: NOW - Duration::hours(30),
         last_at: NOW - Duration::minutes(2),
+        sample: 12_345,
         course: course(),
     }
 }
 
 fn job(t: &Texts, begun: bool) -> jobs::Job {
     jobs::Job {
-        id: t.of("42"),
-        action: "replay".into(),
+        id: 42,
+        action: "replay",
         target: t.of("dead letters of source billing"),
-        state: t.of(if begun { "running" } else { "planned" }),
-        total: 1_204,
+        state: if begun { "running" } else { "planned" },
+        is_plan: !begun,
+        is_running: begun,
+        matched: 1_204,
+        goal: 1_000,
         done: if begun { 480 } else { 0 },
-        actor: t.of("ada"),
-        reason: begun.then(|| t.of("the ledger is mended")),
-        created_at: NOW - Duration::minutes(3),
-        started_at: begun.then(|| NOW - Duration::minutes(2)),
+        planned: (t.of("ada"), NOW - Duration::minutes(3)),
+        started: begun.then(|| (t.of("ada"), NOW - Duration::minutes(2))),
+        cancelled_by: None,
+        reason: t.of("the ledger is mended"),
         finished_at: None,
-        cap: begun.then_some(1_000),
-        rate: begun.then_some(50),
+        failure: begun.then(|| t.of("the database is full")),
+        cap: Some(1_000),
+        rate: Some(50),
     }
 }
 
 fn one_job(t: &Texts, begun: bool) -> jobs::One {
     jobs::One {
         job: job(t, begun),
-        until: (!begun).then(|| NOW + Duration::minutes(15)),
+        until: NOW + Duration::minutes(15),
         sample: vec![letter(t), letter(t)],
-        outcomes: vec![(t.of("done"), 470), (t.of("dead again"), 10)],
-        command: Some(t.of("sealpost jobs show 42")),
+        outcomes: vec![("Done", 470), ("Dead again", 10)],
+        refusals: vec![(7, t.of("its event is gone"))],
+        command: t.of("sealpost jobs show 42"),
     }
 }
 
@@ -71,22 +77,29 @@ fn one_job(t: &Texts, begun: bool) -> jobs::One {
 pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
     let edit = edit::View {
         delivery: 12_345,
-        original: "{\n  \"amount\": 1\n}\n".into(),
         edited: t.of("{\n  \"amount\": 2\n}\n"),
         wrong: Some(t.of("It is no JSON any more.")),
+    };
+    let check = edit::Check {
+        delivery: 12_345,
+        edited: t.of("{\n  \"amount\": 2\n}\n"),
+        diff: t.of("--- received\n+++ edited\n@@ -1 +1 @@\n-  \"amount\": 1\n+  \"amount\": 2"),
+        is_partial: true,
+        handlers: vec![t.of("ledger")],
+    };
+    let hold = |hold| holds::Row { what: "handler", name: t.of("ledger"), hold };
+    let held = (NOW - Duration::hours(1), t.of("ada"), t.of("a release"));
+    let of_class = || groups::OfClass {
+        name: "Handler failures",
+        asks: "Mend it, then replay.",
+        rows: vec![group(t), group(t)],
+        pager: pager(),
+        plan: Some("/jobs/new?class=handler".into()),
     };
     vec![
         (
             "groups",
-            groups::page(
-                stage,
-                &groups::View {
-                    facets: Vec::new(),
-                    rows: vec![group(t), group(t)],
-                    pager: pager(),
-                    plan: Some("/jobs/new?action=replay".into()),
-                },
-            ),
+            groups::page(stage, &groups::View { facets: Vec::new(), classes: vec![of_class()] }),
         ),
         (
             "group",
@@ -96,15 +109,29 @@ pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
                     group: group(t),
                     rows: vec![letter(t)],
                     pager: pager(),
-                    advice: Some("mend the handler"),
+                    asks: "mend the handler",
                 },
             ),
         ),
         ("jobs", jobs::page(stage, &jobs::View { rows: vec![job(t, true)], pager: pager() })),
         ("job-plan", jobs::one(stage, &one_job(t, false))),
         ("job-running", jobs::one(stage, &one_job(t, true))),
+        ("job-cancel", jobs::cancel(stage, &job(t, true))),
+        (
+            "job-new",
+            jobs::new(
+                stage,
+                &jobs::New {
+                    action: "discard",
+                    target: t.of("dead letters of source billing"),
+                    matched: 1_204,
+                    fields: vec![("source", t.of("billing"))],
+                },
+            ),
+        ),
+        ("holds", holds::page(stage, &holds::View { rows: vec![hold(None), hold(Some(held))] })),
         ("edit", edit::page(stage, &edit)),
-        ("edit-check", edit::check(stage, &edit)),
+        ("edit-check", edit::check(stage, &check)),
         (
             "dead-letters-sample",
             dead_letters::page(
@@ -115,6 +142,7 @@ pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
                         handler: t.of("ledger"),
                         ..Default::default()
                     },
+                    plan: Some("/jobs/new".into()),
                     reasons: vec![t.of("exhausted")],
                     rows: vec![letter(t)],
                     pager: pager(),
