@@ -202,7 +202,6 @@ async fn a_day_of_an_operator_goes_by_clicks() {
         browser.open("/jobs/2").await;
         work(&gateway).await;
         gateway.run_until_idle().await;
-        browser.comes_to_say("Dead again").await;
         browser.comes_to_say("done").await;
         browser.keep("job-done", "/jobs/2").await;
         browser.keep("jobs-some", "/jobs").await;

@@ -35,7 +35,7 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
     let above = above(view.delivery);
     stage.page(&head("Edit and replay", &above), &html! {
         @if let Some(wrong) = &view.wrong { (note("wrong", Tone::Bad, &html! { (said(wrong)) })) }
-        (panel("Body", &html! { "The next page shows what the edit changes" }, &post(
+        (panel("The text", &html! { "The next page shows what the edit changes" }, &post(
             stage, &format!("/deliveries/{}/edit", view.delivery), "form", &html! {
                 (field("body", "The body as it is to be",
                     "What came in is kept as it was; a new event is made of this, marked as edited and by whom.",

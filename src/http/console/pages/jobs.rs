@@ -200,7 +200,7 @@ pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
             @if job.is_plan {
                 (plan(stage, view))
             } @else {
-                div #job .stack data-live=[live] {
+                div #live .stack data-live=[live] {
                     (progress(stage, view))
                     (refusals(&view.refusals))
                     (facts(stage, job))
