@@ -70,7 +70,6 @@ async fn a_list_is_walked_and_left_by_keys_and_the_theme_is_remembered() {
         assert_eq!(browser.ask("return document.getElementById('keys').open").await, json!(true));
         browser.picture("keyboard-light-1280").await;
         browser.click("#keys button").await;
-        keys("ga").await;
         keys("gl").await;
         browser.arrives_at("/alerts").await;
 
