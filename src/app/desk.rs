@@ -53,6 +53,8 @@ impl Desk<'_> {
             insight: tools.insight.clone(),
             held: tools.held.clone(),
             gates: tools.gates.clone(),
+            jobs: tools.jobs.clone(),
+            holds: tools.holds.clone(),
         };
         Operator {
             console,

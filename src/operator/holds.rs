@@ -3,6 +3,8 @@
 //!
 //! Time on hold does not make anything too old: after it is resumed, ages count from then.
 
+use std::collections::BTreeMap;
+
 use tracing::warn;
 
 use super::dead_letters::needs_reason;
@@ -16,6 +18,17 @@ pub struct Holds {
     store: Store,
     clock: SharedClock,
     routing: Routing,
+}
+
+/// Something that can be paused.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// What.
+    pub what: Pausable,
+    /// Its name.
+    pub name: String,
+    /// Why it is paused; `None` where it is not.
+    pub hold: Option<Hold>,
 }
 
 impl Holds {
@@ -33,6 +46,30 @@ impl Holds {
         let mut holds = self.store.holds().await?;
         holds.retain(|hold| self.sees(caller, hold.what, &hold.name));
         Ok(holds)
+    }
+
+    /// Everything that can be paused, or is: sources, then handlers, each by name, with its hold.
+    /// A caller of one tenant sees its sources only.
+    ///
+    /// # Errors
+    /// As [`Holds::list`].
+    pub async fn everything(&self, caller: &Caller) -> Result<Vec<Standing>, OperatorError> {
+        let mut all: BTreeMap<(bool, String), Standing> = BTreeMap::new();
+        let names = self.routing.sources.iter().flat_map(|(source, route)| {
+            let handlers = route.handlers.iter().filter(|handler| !handler.starts_with(TO));
+            let handlers = handlers.map(|handler| (Pausable::Handler, (*handler).to_owned()));
+            handlers.chain([(Pausable::Source, source.clone())])
+        });
+        for (what, name) in names.filter(|(what, name)| self.sees(caller, *what, name)) {
+            let key = (what == Pausable::Handler, name.clone());
+            all.insert(key, Standing { what, name, hold: None });
+        }
+        for hold in self.list(caller).await? {
+            let key = (hold.what == Pausable::Handler, hold.name.clone());
+            let standing = Standing { what: hold.what, name: hold.name.clone(), hold: Some(hold) };
+            all.insert(key, standing);
+        }
+        Ok(all.into_values().collect())
     }
 
     /// Pauses a source or a handler; false where it was paused already.

@@ -66,7 +66,7 @@ pub use held::{
     HeldDossier, HeldRequests, Holding, NotReadmitted, Readmit, Readmitted, RefusedRequest,
     Verified,
 };
-pub use holds::Holds;
+pub use holds::{Holds, Standing};
 pub use insight::{
     Alarm, AlarmKind, BodySlice, EventDetail, EventPage, Facets, Habit, Insight, Landscape, Link,
     MOST_EVENTS, MOST_TRANSFERS, Moment, Overview, PayloadView, Point, ProofView, Related, SLICE,

@@ -17,7 +17,7 @@ const MAX_REASON: usize = 500;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Form {
-    reason: String,
+    pub(super) reason: String,
 }
 
 impl Form {
@@ -57,7 +57,7 @@ pub(super) fn from_us(request: &HttpRequest) -> Result<(), OperatorError> {
     }
 }
 
-/// Replays or discards one delivery.
+/// Replays or discards one delivery, or frees the lane that it holds.
 pub(super) async fn on_delivery(
     request: HttpRequest,
     stage: Stage,
@@ -68,12 +68,16 @@ pub(super) async fn on_delivery(
     let (id, verb) = path.into_inner();
     let done = async {
         from_us(&request)?;
+        let desk = &operator.console.dead_letters;
+        if verb == "free" {
+            desk.free(&stage.viewer.caller, id, form.reason()?).await?;
+            return Ok(format!("/deliveries/{id}?did=freed"));
+        }
         let (action, did) = match &*verb {
             "replay" => (Action::Replay, "replayed"),
             "discard" => (Action::Discard, "discarded"),
             _ => return Err(OperatorError::NotFound("page at this address".into())),
         };
-        let desk = &operator.console.dead_letters;
         let batch = desk.act(&stage.viewer.caller, action, id, form.reason()?, false).await?;
         if let Some((_, refused)) = batch.refused.first() {
             return Err(OperatorError::Conflict(refused.to_string()));

@@ -6,6 +6,7 @@
 //!   knows nothing of markup. What may be seen is decided there, and left out of the view.
 //! - An *act* ([`acts`]) is a form that was posted. It ends by sending the browser to a page, so
 //!   that loading that again does nothing again.
+//! - [`dealing`] has both for what is done about dead letters.
 //! - [`protect`] puts on every page what keeps it from loading or sending anything elsewhere.
 //!
 //! What came from strangers goes into text nodes and quoted attributes, which are escaped where
@@ -17,6 +18,7 @@ mod acts;
 mod answer;
 mod assets;
 mod audit;
+mod dealing;
 mod desk;
 mod entry;
 mod frame;
@@ -33,7 +35,9 @@ use actix_web::web;
 pub(super) use headers::protect;
 
 use crate::clock::SharedClock;
-use crate::operator::{Alerts, DeadLetters, Destinations, Gates, Groups, HeldRequests, Insight};
+use crate::operator::{
+    Alerts, DeadLetters, Destinations, Gates, Groups, HeldRequests, Holds, Insight, Jobs,
+};
 
 /// The largest form, in bytes: an event's body that was edited, and what goes around it.
 const MAX_FORM: usize = 4 * 1024 * 1024;
@@ -45,12 +49,16 @@ pub struct Console {
     pub clock: SharedClock,
     /// The dead letters.
     pub dead_letters: DeadLetters,
+    /// Their groups.
+    pub groups: Groups,
+    /// What is done about many of them.
+    pub jobs: Jobs,
+    /// What is paused.
+    pub holds: Holds,
     /// The destinations.
     pub destinations: Destinations,
     /// The alerts.
     pub alerts: Alerts,
-    /// Groups of dead letters.
-    pub groups: Groups,
     /// What came in and what became of it.
     pub insight: Insight,
     /// Refused requests that are held.
@@ -66,6 +74,7 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.app_data(query.error_handler(|_, request| stage::malformed(request)))
         .app_data(path.error_handler(|_, request| stage::malformed(request)))
         .app_data(form.error_handler(|_, request| stage::malformed(request)));
+    dealing::routes(app);
     app.route(assets::PATH, web::get().to(assets::asset))
         .route("/", web::get().to(look::overview))
         .route("/events", web::get().to(look::events))
@@ -80,7 +89,7 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .route("/held", web::get().to(look::held))
         .route("/held/{id}", web::get().to(look::held_one))
         .route("/held/{id}/verify", web::post().to(look::verify_held))
-        .route("/dead-letters", web::get().to(answer::dead_letters))
+        .route("/dead-letters/all", web::get().to(answer::dead_letters))
         .route("/deliveries/{id}", web::get().to(answer::delivery))
         .route("/deliveries/{id}/{verb}", web::post().to(acts::on_delivery))
         .route("/destinations", web::get().to(answer::destinations))

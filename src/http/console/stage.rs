@@ -18,8 +18,15 @@ use crate::store::StoreError;
 
 /// The sections that there are.
 pub(super) const SECTIONS: &[&[Section]] = &[
-    &[Section::Overview, Section::Events, Section::DeadLetters, Section::Transfers, Section::Held],
-    &[Section::Sources, Section::Destinations, Section::Alerts, Section::Settings],
+    &[
+        Section::Overview,
+        Section::Events,
+        Section::DeadLetters,
+        Section::Jobs,
+        Section::Transfers,
+        Section::Held,
+    ],
+    &[Section::Sources, Section::Holds, Section::Destinations, Section::Alerts, Section::Settings],
     WHO,
 ];
 /// Those that are about who may.
@@ -30,8 +37,12 @@ const WHO: &[Section] = &[Section::Audit, Section::Keys, Section::People, Sectio
 const DONE: &[(&str, &str)] = &[
     ("replayed", "Replayed: a new delivery is made, and this one counts as dealt with."),
     ("discarded", "Discarded: it stays as it is and counts as dealt with."),
-    ("pause", "Paused: nothing is sent until it is resumed."),
-    ("resume", "Resumed: it is sent to again."),
+    ("edited", "Replayed as edited: a new event is made, and this delivery counts as dealt with."),
+    ("freed", "The lane is free: what waited in it goes on, and this one stays open."),
+    ("started", "It has begun."),
+    ("cancelled", "Cancelled: what is done is done, and nothing more will be."),
+    ("pause", "Paused: what arrives is kept, and nothing is handed on until it is resumed."),
+    ("resume", "Resumed: it goes on."),
     ("enable", "Enabled: it is sent to again."),
     ("disable", "Disabled: nothing is sent until it is enabled."),
     ("verified", "Verified: the request is an event now."),
@@ -74,6 +85,11 @@ impl Stage {
             Ok(page) => html(StatusCode::OK, page),
             Err(error) => self.trouble(&error),
         }
+    }
+
+    /// A form that has to be filled in again.
+    pub(super) fn once_more(page: Markup) -> HttpResponse {
+        html(StatusCode::UNPROCESSABLE_ENTITY, page)
     }
 
     /// Sends the browser on to a page, or gives the page on why nothing was done.

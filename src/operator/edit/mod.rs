@@ -44,6 +44,19 @@ pub struct Edited {
 }
 
 impl DeadLetters {
+    /// The body of a dead letter's event as it came in, to be edited.
+    ///
+    /// # Errors
+    /// [`OperatorError::NotFound`]; [`OperatorError::Conflict`] when the event is gone;
+    /// [`OperatorError::Invalid`] when it cannot be edited; [`OperatorError::Denied`] without
+    /// [`Scope::PayloadRead`] and [`Scope::EventsReplay`]; [`OperatorError::Store`].
+    pub async fn to_edit(&self, caller: &Caller, delivery: i64) -> Result<String, OperatorError> {
+        caller.needs(Scope::PayloadRead)?;
+        caller.needs(Scope::EventsReplay)?;
+        let original = self.original(caller, delivery).await?;
+        Ok(String::from_utf8_lossy(&original.body).into_owned())
+    }
+
     /// Says what an edit would change, and does nothing.
     ///
     /// # Errors
@@ -119,13 +132,8 @@ impl DeadLetters {
         Ok(edited)
     }
 
-    /// The event of a delivery, if it may be given this body.
-    async fn editable(
-        &self,
-        caller: &Caller,
-        delivery: i64,
-        body: &Bytes,
-    ) -> Result<StoredEvent, OperatorError> {
+    /// The event of a delivery, if it can be edited.
+    async fn original(&self, caller: &Caller, delivery: i64) -> Result<StoredEvent, OperatorError> {
         let letter = self.store.dead_letters(&[delivery], caller.tenant()).await?.pop();
         let letter =
             letter.ok_or_else(|| OperatorError::NotFound(format!("delivery {delivery}")))?;
@@ -139,6 +147,17 @@ impl DeadLetters {
         if std::str::from_utf8(&original.body).is_err() {
             return invalid("its body is no text, and cannot be edited");
         }
+        Ok(original)
+    }
+
+    /// The event of a delivery, if it may be given this body.
+    async fn editable(
+        &self,
+        caller: &Caller,
+        delivery: i64,
+        body: &Bytes,
+    ) -> Result<StoredEvent, OperatorError> {
+        let original = self.original(caller, delivery).await?;
         if body.len() > MOST_EDITED {
             return Err(OperatorError::Invalid(format!(
                 "an edited body has at most {MOST_EDITED} bytes"
@@ -149,7 +168,8 @@ impl DeadLetters {
             return Err(OperatorError::Invalid(format!("{}: {detail}", reason.as_str())));
         }
         if *body == original.body {
-            return invalid("nothing is changed: a replay does that");
+            let text = "nothing is changed: a replay does that";
+            return Err(OperatorError::Invalid(text.to_owned()));
         }
         Ok(original)
     }

@@ -139,6 +139,14 @@ impl Browser {
         }
     }
 
+    /// Waits until the page that is open says this.
+    pub(super) async fn comes_to_say(&self, text: &str) {
+        let given_up = Instant::now() + Duration::from_secs(10);
+        while !self.text().await.contains(text) {
+            assert!(Instant::now() < given_up, "it never says {text}");
+        }
+    }
+
     /// The text of the page that is open.
     pub(super) async fn text(&self) -> String {
         self.driver.text("body").await

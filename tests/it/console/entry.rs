@@ -1,6 +1,7 @@
 //! The way in and out of the console: over HTTP, and in a browser.
 
-use reqwest::header::{ACCEPT, COOKIE, LOCATION, SET_COOKIE};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
+use url::form_urlencoded;
 
 use super::browser::with_browser;
 use crate::harness::{API_KEY, Answer, Gateway};
@@ -19,7 +20,9 @@ async fn get(gateway: &Gateway, path: &str, cookie: &str) -> Answer {
 
 async fn post(gateway: &Gateway, path: &str, cookie: &str, form: &[(&str, &str)]) -> Answer {
     let request = gateway.client().post(gateway.operator_url(path)).header(COOKIE, cookie);
-    Answer::of(request.form(form).send().await.expect("an answer")).await
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+    let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
+    Answer::of(request.send().await.expect("an answer")).await
 }
 
 /// The cookie that an answer sets, as a browser sends it back.

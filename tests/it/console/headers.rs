@@ -9,13 +9,18 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       connect-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; \
                       frame-ancestors 'none'; require-trusted-types-for 'script'";
 
-async fn page(gateway: &Gateway, path: &str) -> Answer {
+pub(super) async fn page(gateway: &Gateway, path: &str) -> Answer {
     let request = gateway.client().get(gateway.operator_url(path)).bearer_auth(API_KEY);
     let request = request.header(ACCEPT, "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8");
     Answer::of(request.send().await.expect("an answer")).await
 }
 
-async fn post(gateway: &Gateway, path: &str, headers: &[(&str, &str)], form: &str) -> Answer {
+pub(super) async fn post(
+    gateway: &Gateway,
+    path: &str,
+    headers: &[(&str, &str)],
+    form: &str,
+) -> Answer {
     let mut request = gateway.client().post(gateway.operator_url(path)).bearer_auth(API_KEY);
     request = request.header("content-type", "application/x-www-form-urlencoded");
     for (name, value) in headers {
@@ -49,9 +54,18 @@ async fn every_page_has_the_headers_that_keep_it_to_itself_and_no_markup_of_a_st
         check(path, &answer.headers);
         assert!(!answer.text.contains(HOSTILE) && !answer.text.contains("<img"), "{path}");
     }
-    for path in
-        ["/deliveries/x", "/deliveries/999", "/dead-letters?before=x", "/dead-letters?reason=x"]
-    {
+    for path in [
+        "/deliveries/x",
+        "/deliveries/999",
+        "/deliveries/999/edit",
+        "/dead-letters?class=x",
+        "/dead-letters?after=x",
+        "/dead-letters/groups/999",
+        "/dead-letters/all?before=x",
+        "/dead-letters/all?reason=x",
+        "/jobs/999",
+        "/jobs/new?group=x",
+    ] {
         let answer = page(&gateway, path).await;
         assert!(answer.status == 404 || answer.status == 400, "{path}: {}", answer.status);
         check(path, &answer.headers);

@@ -1,6 +1,7 @@
 //! The console in a real browser, and what every page of it must have.
 
 mod browser;
+mod dealing;
 mod entry;
 mod headers;
 mod pages;
@@ -66,7 +67,14 @@ async fn gateway(handler: &Fragile) -> Gateway {
 
 /// The paths of pages that are there in [`gateway`], with what each is called in pictures.
 const PAGES: &[(&str, &str)] = &[
-    ("dead-letters", "/dead-letters"),
+    ("groups", "/dead-letters"),
+    ("groups-of-class", "/dead-letters?class=handler&which=all"),
+    ("group", "/dead-letters/groups/1"),
+    ("dead-letters", "/dead-letters/all"),
+    ("edit", "/deliveries/1/edit"),
+    ("job-new", "/jobs/new?class=handler"),
+    ("jobs", "/jobs"),
+    ("holds", "/holds"),
     ("delivery", "/deliveries/1"),
     ("delivery-hex", "/deliveries/1?view=hex"),
     ("delivery-decoded", "/deliveries/1?view=decoded"),

@@ -20,16 +20,18 @@ pub(in crate::http::console) async fn delivery(
     let none = || OperatorError::NotFound(format!("delivery {id}"));
     let number: i64 = id.parse().map_err(|_| none())?;
     let dossier = console.dead_letters.show(caller, number).await?;
-    Ok(view(dossier, caller.may(Scope::PayloadRead), tab))
+    Ok(view(dossier, caller, tab))
 }
 
-fn view(dossier: Dossier, may_see: bool, tab: Tab) -> delivery::View {
+fn view(dossier: Dossier, caller: &Caller, tab: Tab) -> delivery::View {
+    let may_see = caller.may(Scope::PayloadRead);
     let steps = steps(&dossier, may_see);
     let delivery = dossier.delivery;
     delivery::View {
         id: delivery.id,
         commands: commands(&delivery),
-        more: Vec::new(),
+        more: more(&delivery, dossier.event.as_ref(), caller),
+        group: delivery.group,
         resolved: delivery.resolution.zip(delivery.resolved_at),
         state: delivery.state,
         source: delivery.source,
@@ -119,6 +121,23 @@ fn steps(dossier: &Dossier, may_see: bool) -> Vec<(OffsetDateTime, Step)> {
     }
     steps.sort_by_key(|(at, _)| *at);
     steps
+}
+
+/// What more can be done about it than to replay and to discard.
+fn more(
+    delivery: &DeadLetter,
+    event: Option<&EventPreview>,
+    caller: &Caller,
+) -> Vec<(String, &'static str)> {
+    let is_open = delivery.state == "dead" && delivery.resolution.is_none();
+    // What came in chunks cannot be edited: what was signed says the file's digest.
+    let whole = event.is_some_and(|preview| preview.event.envelope.is_none());
+    let may = caller.may(Scope::PayloadRead) && caller.may(Scope::EventsReplay);
+    if is_open && whole && may {
+        vec![(format!("/deliveries/{}/edit", delivery.id), "Edit and replay")]
+    } else {
+        Vec::new()
+    }
 }
 
 /// The same on the command line.

@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod dealing;
 mod delivery;
 mod events;
 mod held;
@@ -11,6 +12,7 @@ mod transfers;
 
 pub(super) use access::{keys, people};
 pub(super) use audit::{AuditQuery, audit, chain};
+pub(super) use dealing::{group, groups, holds, job, jobs, new_job};
 pub(super) use delivery::delivery;
 pub(super) use events::{Query as EventQuery, event, events, id as event_id};
 pub(super) use held::{held, id as held_id, one as held_one};
@@ -67,10 +69,16 @@ pub(super) async fn dead_letters(
             parts.push(format!("{name}={}", link_path(value)));
         }
         parts.extend(before.map(|before| format!("before={before}")));
-        format!("/dead-letters?{}", parts.join("&"))
+        format!("/dead-letters/all?{}", parts.join("&"))
     };
     let may_see = caller.may(Scope::PayloadRead);
+    let named =
+        [("source", &query.source), ("handler", &query.handler), ("death_reason", &query.reason)];
+    let named = named.into_iter().filter(|(_, value)| !value.is_empty());
+    let named: Vec<String> =
+        named.map(|(name, value)| format!("{name}={}", link_path(value))).collect();
     Ok(dead_letters::View {
+        plan: (!letters.is_empty()).then(|| format!("/jobs/new?{}", named.join("&"))),
         narrowed: dead_letters::Narrowed {
             source: query.source.clone(),
             handler: query.handler.clone(),
@@ -91,7 +99,7 @@ pub(super) async fn dead_letters(
     })
 }
 
-fn row(letter: DeadLetter, may_see: bool) -> dead_letters::Row {
+pub(super) fn row(letter: DeadLetter, may_see: bool) -> dead_letters::Row {
     dead_letters::Row {
         id: letter.id,
         kind: letter.kind,

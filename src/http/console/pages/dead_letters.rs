@@ -8,6 +8,7 @@ use super::super::parts::{
     Choice, NUMBER, Pager, TEXT, Tone, WIDE, empty, field, number, pager, said, select, short,
     table, when, word,
 };
+use crate::operator::Scope;
 
 /// The list.
 pub(in crate::http::console) struct View {
@@ -15,6 +16,8 @@ pub(in crate::http::console) struct View {
     pub(in crate::http::console) narrowed: Narrowed,
     /// The reasons that there are.
     pub(in crate::http::console) reasons: Vec<String>,
+    /// Where one plans to act on all that match and are open.
+    pub(in crate::http::console) plan: Option<String>,
     /// This page of them.
     pub(in crate::http::console) rows: Vec<Row>,
     /// Where this page is.
@@ -60,10 +63,13 @@ pub(in crate::http::console) struct Row {
 
 /// The page.
 pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
+    let plan = view.plan.as_ref().filter(|_| stage.may(Scope::EventsReplay));
     let head = Head {
-        title: "Dead letters",
+        title: "One by one",
         lead: "Deliveries that ended without success and wait for somebody to deal with them.",
         section: Some(Section::DeadLetters),
+        below: true,
+        actions: plan.map(|plan| html! { a .button.first href=(plan) { "Act on all of these" } }),
         ..Head::default()
     };
     stage.page(
@@ -91,7 +97,7 @@ fn narrow(view: &View) -> Markup {
     let which = [choice("", "open"), choice("all", "open and resolved")];
     let narrowed = &view.narrowed;
     html! {
-        form .search method="get" action="/dead-letters" role="search" {
+        form .search method="get" action="/dead-letters/all" role="search" {
             div .inline {
                 (field("source", "Source", "", &html! {
                     input #source name="source" value=(narrowed.source) data-search autocomplete="off";

@@ -34,6 +34,8 @@ pub(in crate::http::console) struct View {
     pub(in crate::http::console) finished_at: Option<OffsetDateTime>,
     /// Its lane.
     pub(in crate::http::console) lane: Option<String>,
+    /// The group of those that look alike, once it is in one.
+    pub(in crate::http::console) group: Option<i64>,
     /// How many deliveries of its lane wait for it.
     pub(in crate::http::console) waiting: u64,
     /// The last error; `None` where there is none, or where it may not be seen.
@@ -108,7 +110,7 @@ fn verdict(stage: &Stage, view: &View) -> Markup {
             @if view.waiting > 0 {
                 (note("lane held", Tone::Warn, &html! {
                     (count(view.waiting, "delivery waits", "deliveries wait"))
-                    " in its lane until it is replayed or discarded."
+                    " in its lane until it is replayed or discarded, or the lane is freed."
                 }))
             }
         }
@@ -127,6 +129,12 @@ fn delivery(stage: &Stage, view: &View) -> Markup {
             (
                 "Replay of",
                 html! { @if let Some(id) = view.replay_of { a href={ "/deliveries/" (id) } { (id) } } },
+            ),
+            (
+                "Group",
+                html! { @if let Some(group) = view.group {
+                    a href={ "/dead-letters/groups/" (group) } { "Those that look alike" }
+                } },
             ),
             ("Lane", html! { @if let Some(lane) = &view.lane { code { (said(lane)) } } }),
             ("Created", stamp(view.created_at, stage.now)),
@@ -157,6 +165,14 @@ fn actions(stage: &Stage, view: &View) -> Markup {
                 (confirm(stage, "discard", &act("discard"),
                     "It stays as it is and counts as dealt with; a lane that it holds goes on.",
                     ("risky", "Discard")))
+            }
+            @if view.waiting > 0 {
+                details .act {
+                    summary { "Free the lane" }
+                    (confirm(stage, "free", &act("free"),
+                        "What waits behind it goes on; it stays open, and a replay goes to the end of the lane.",
+                        ("risky", "Free the lane")))
+                }
             }
         } @else {
             div .pad { p .muted {

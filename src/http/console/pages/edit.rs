@@ -6,24 +6,36 @@ use maud::{Markup, html};
 use super::super::frame::{Head, Section, Stage, note};
 use super::super::parts::{Tone, diff, field, panel, post, said};
 
-/// An edit.
+/// A text that is edited.
 pub(in crate::http::console) struct View {
     /// The delivery whose event is edited.
     pub(in crate::http::console) delivery: i64,
-    /// The body as it came in.
-    pub(in crate::http::console) original: String,
-    /// The body as it is to be.
+    /// The body as it is to be; at first, as it came in.
     pub(in crate::http::console) edited: String,
     /// What is wrong with it, such as that it is no JSON any more.
     pub(in crate::http::console) wrong: Option<String>,
 }
 
+/// What an edit comes to.
+pub(in crate::http::console) struct Check {
+    /// The delivery whose event is edited.
+    pub(in crate::http::console) delivery: i64,
+    /// The body as it is to be.
+    pub(in crate::http::console) edited: String,
+    /// The difference, as a unified diff.
+    pub(in crate::http::console) diff: String,
+    /// Whether something is left out of it, because it is long.
+    pub(in crate::http::console) is_partial: bool,
+    /// To which handlers the edited event would go.
+    pub(in crate::http::console) handlers: Vec<String>,
+}
+
 /// The page with the text.
 pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
-    let above = above(view);
+    let above = above(view.delivery);
     stage.page(&head("Edit and replay", &above), &html! {
         @if let Some(wrong) = &view.wrong { (note("wrong", Tone::Bad, &html! { (said(wrong)) })) }
-        (panel("Body", &html! { "The next page shows what the edit changes" }, &post(
+        (panel("The text", &html! { "The next page shows what the edit changes" }, &post(
             stage, &format!("/deliveries/{}/edit", view.delivery), "form", &html! {
                 (field("body", "The body as it is to be",
                     "What came in is kept as it was; a new event is made of this, marked as edited and by whom.",
@@ -41,16 +53,20 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
 }
 
 /// The page with what it changes.
-pub(in crate::http::console) fn check(stage: &Stage, view: &View) -> Markup {
-    let above = above(view);
-    let changes = diff(&view.original, &view.edited);
+pub(in crate::http::console) fn check(stage: &Stage, view: &Check) -> Markup {
+    let above = above(view.delivery);
     stage.page(&head("What the edit changes", &above), &html! {
+        (note("dry run", Tone::Calm, &html! {
+            "Nothing is done yet. The edited event would go to " (said(&view.handlers.join(", "))) "."
+        }))
         section .panel aria-labelledby="changes" {
-            header { h2 #changes { "Difference" } p { "\u{2212} as it came in, + as it is to be" } }
-            @match &changes {
-                Some(changes) => (changes),
-                None => div .empty { p { "Nothing is changed: replay it without an edit." } },
-            }
+            header { h2 #changes { "Difference" } p {
+                "\u{2212} as it came in, + as it is to be"
+                @if view.is_partial { "; it is long, and its end is left out" }
+            } }
+            @if view.diff.is_empty() {
+                div .empty { p { "Nothing but spaces and the ends of lines." } }
+            } @else { (diff(&view.diff)) }
         }
         (panel("Replay", &html! {}, &post(
             stage, &format!("/deliveries/{}/edit/replay", view.delivery), "form", &html! {
@@ -60,7 +76,7 @@ pub(in crate::http::console) fn check(stage: &Stage, view: &View) -> Markup {
                           aria-describedby="reason-hint";
                 }))
                 div .actions {
-                    button .first disabled[changes.is_none()] { "Replay the edited event" }
+                    button .first { "Replay the edited event" }
                     button formaction={ "/deliveries/" (view.delivery) "/edit/again" } formnovalidate { "Edit again" }
                     a .button href={ "/deliveries/" (view.delivery) } { "Leave it" }
                 }
@@ -69,8 +85,8 @@ pub(in crate::http::console) fn check(stage: &Stage, view: &View) -> Markup {
     })
 }
 
-fn above(view: &View) -> (String, String) {
-    (format!("/deliveries/{}", view.delivery), format!("Delivery {}", view.delivery))
+fn above(delivery: i64) -> (String, String) {
+    (format!("/deliveries/{delivery}"), format!("Delivery {delivery}"))
 }
 
 fn head<'a>(title: &'a str, above: &'a (String, String)) -> Head<'a> {

@@ -5,8 +5,8 @@ use time::OffsetDateTime;
 
 use super::super::frame::{Head, Section, Stage};
 use super::super::parts::{
-    Facet, NUMBER, Pager, TEXT, Tone, WIDE, empty, facets, link_path, number, pager, panel, said,
-    short, sparkline, stamp, table, terms, when, word,
+    Facet, NUMBER, Pager, TEXT, Tone, WIDE, empty, facets, number, pager, panel, said, short,
+    sparkline, stamp, table, terms, when, word,
 };
 use super::dead_letters;
 use crate::operator::Scope;
@@ -15,20 +15,30 @@ use crate::operator::Scope;
 pub(in crate::http::console) struct View {
     /// The classes, which are kept apart, and what else narrows the list.
     pub(in crate::http::console) facets: Vec<Facet>,
+    /// The groups of each class that is shown.
+    pub(in crate::http::console) classes: Vec<OfClass>,
+}
+
+/// The groups of a class.
+pub(in crate::http::console) struct OfClass {
+    /// What it is called.
+    pub(in crate::http::console) name: &'static str,
+    /// What it asks people to do.
+    pub(in crate::http::console) asks: &'static str,
     /// This page of it, those with most open first.
     pub(in crate::http::console) rows: Vec<Group>,
     /// Where this page is.
     pub(in crate::http::console) pager: Pager,
-    /// Where one plans to act on all that match; `None` where nothing does.
+    /// Where one plans to act on all of the class; `None` where none is open.
     pub(in crate::http::console) plan: Option<String>,
 }
 
 /// A group.
 pub(in crate::http::console) struct Group {
     /// Its id.
-    pub(in crate::http::console) id: String,
-    /// What kind of failure it is, in words such as `destination failure`.
-    pub(in crate::http::console) class: String,
+    pub(in crate::http::console) id: i64,
+    /// What kind of failure they are, in words.
+    pub(in crate::http::console) class: &'static str,
     /// The source.
     pub(in crate::http::console) source: String,
     /// The handler.
@@ -45,7 +55,9 @@ pub(in crate::http::console) struct Group {
     pub(in crate::http::console) first_at: OffsetDateTime,
     /// When the last died.
     pub(in crate::http::console) last_at: OffsetDateTime,
-    /// Deaths over time.
+    /// The newest of them: a delivery.
+    pub(in crate::http::console) sample: i64,
+    /// How many died in each hour of the last day.
     pub(in crate::http::console) course: Vec<u64>,
 }
 
@@ -57,45 +69,58 @@ pub(in crate::http::console) struct One {
     pub(in crate::http::console) rows: Vec<dead_letters::Row>,
     /// Where this page is.
     pub(in crate::http::console) pager: Pager,
-    /// What to try first, where that is known.
-    pub(in crate::http::console) advice: Option<&'static str>,
+    /// What its class asks people to do.
+    pub(in crate::http::console) asks: &'static str,
 }
 
 /// The page with all of them.
 pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
-    let plan = view.plan.as_ref().filter(|_| stage.may(Scope::EventsReplay));
     let head = Head {
         title: "Dead letters",
         lead: "Deliveries that ended without success, by what they have in common.",
         section: Some(Section::DeadLetters),
-        actions: Some(html! {
-            a .button href="/dead-letters/all" { "One by one" }
-            @if let Some(plan) = plan { a .button.first href=(plan) { "Act on all of these" } }
-        }),
+        actions: Some(html! { a .button href="/dead-letters/all" { "One by one" } }),
         ..Head::default()
     };
+    let nothing = view.classes.iter().all(|class| class.rows.is_empty());
     stage.page(
         &head,
         &html! {
-            section .panel aria-label="Groups" {
-                (facets(&view.facets))
-                div #list data-live="15" {
-                    @if view.rows.is_empty() {
+            section .panel aria-label="Classes" { (facets(&view.facets)) }
+            div #list .stack data-live="15" {
+                @if nothing {
+                    section .panel aria-label="Groups" {
                         (empty("No dead letters", "Nothing waits for an operator here."))
-                    } @else {
-                        (list(stage, &view.rows))
-                        (pager(&view.pager))
                     }
+                }
+                @for class in view.classes.iter().filter(|class| !class.rows.is_empty()) {
+                    (of_class(stage, class))
                 }
             }
         },
     )
 }
 
-fn list(stage: &Stage, rows: &[Group]) -> Markup {
+fn of_class(stage: &Stage, class: &OfClass) -> Markup {
+    let plan = class.plan.as_ref().filter(|_| stage.may(Scope::EventsReplay));
+    html! {
+        section .panel aria-label=(class.name) {
+            header {
+                h2 { (class.name) }
+                p { (class.asks) }
+                @if let Some(plan) = plan {
+                    div .actions { a .button.small-button href=(plan) { "Act on all of these" } }
+                }
+            }
+            (list(stage, class.name, &class.rows))
+            (pager(&class.pager))
+        }
+    }
+}
+
+fn list(stage: &Stage, caption: &str, rows: &[Group]) -> Markup {
     let columns = [
         ("What they have in common", WIDE),
-        ("Class", TEXT),
         ("Source", TEXT),
         ("Open", NUMBER),
         ("Day", TEXT),
@@ -104,26 +129,25 @@ fn list(stage: &Stage, rows: &[Group]) -> Markup {
     ];
     let rows: Vec<Vec<Markup>> = rows.iter().map(|row| vec![
         html! {
-            a href={ "/dead-letters/groups/" (link_path(&row.id)) } {
+            a href={ "/dead-letters/groups/" (row.id) } {
                 (short(row.message.as_deref().unwrap_or(&row.reason), 160))
             }
             span .under { (word(&row.reason, Tone::Bad)) }
         },
-        html! { (said(&row.class)) },
         html! { span .said { (said(&row.source)) } span .under { (said(&row.handler)) } },
         html! { (number(row.open)) @if row.total > row.open { span .under { "of " (number(row.total)) } } },
         sparkline("Died in a day", &row.course),
         when(row.first_at, stage.now),
         when(row.last_at, stage.now),
     ]).collect();
-    table("Groups of dead letters", &columns, &rows)
+    table(caption, &columns, &rows)
 }
 
 /// The page with one.
 pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
     let group = &view.group;
     let title = short(group.message.as_deref().unwrap_or(&group.reason), 100);
-    let plan = |action: &str| format!("/jobs/new?action={action}&group={}", link_path(&group.id));
+    let plan = |action: &str| format!("/jobs/new?action={action}&group={}", group.id);
     let acts = stage.may(Scope::EventsReplay) && group.open > 0;
     let head = Head {
         title: &title,
@@ -140,7 +164,7 @@ pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
     stage.page(&head, &html! {
         (panel("Group", &html! {}, &html! {
             (terms(&[
-                ("Class", html! { (said(&group.class)) }),
+                ("Class", html! { (group.class) }),
                 ("Reason", word(&group.reason, Tone::Bad)),
                 ("Source", html! { (said(&group.source)) }),
                 ("Handler", html! { (said(&group.handler)) }),
@@ -148,7 +172,9 @@ pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
                 ("Open", html! { (number(group.open)) " of " (number(group.total)) }),
                 ("First", stamp(group.first_at, stage.now)),
                 ("Last", stamp(group.last_at, stage.now)),
-                ("Try first", html! { @if let Some(advice) = view.advice { (advice) } }),
+                ("What to do", html! { (view.asks) }),
+                ("The newest", html! { a href={ "/deliveries/" (group.sample) } { "Delivery " (group.sample) } }),
+                ("Last day", sparkline("Died in a day", &group.course)),
             ]))
         }))
         section .panel aria-label="In this group" #list data-live="15" {

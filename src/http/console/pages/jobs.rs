@@ -6,10 +6,11 @@ use time::OffsetDateTime;
 
 use super::super::frame::{Head, Section, Stage, note};
 use super::super::parts::{
-    NUMBER, Pager, TEXT, Tone, WIDE, button, command, count, empty, field, number, pager, panel,
-    post, said, stamp, table, terms, when, word,
+    Choice, NUMBER, Pager, TEXT, Tone, WIDE, button, command, confirm, count, empty, field, number,
+    pager, panel, post, said, select, stamp, table, terms, when, word,
 };
 use super::dead_letters;
+use crate::operator::Scope;
 
 /// The list.
 pub(in crate::http::console) struct View {
@@ -22,31 +23,39 @@ pub(in crate::http::console) struct View {
 /// A job.
 pub(in crate::http::console) struct Job {
     /// Its id.
-    pub(in crate::http::console) id: String,
+    pub(in crate::http::console) id: i64,
     /// `replay` or `discard`.
-    pub(in crate::http::console) action: String,
+    pub(in crate::http::console) action: &'static str,
     /// What it acts on, in words.
     pub(in crate::http::console) target: String,
     /// The state's stored word.
-    pub(in crate::http::console) state: String,
-    /// How many match.
-    pub(in crate::http::console) total: u64,
+    pub(in crate::http::console) state: &'static str,
+    /// Whether it can be begun.
+    pub(in crate::http::console) is_plan: bool,
+    /// Whether it is worked on.
+    pub(in crate::http::console) is_running: bool,
+    /// How many matched when it was planned.
+    pub(in crate::http::console) matched: u64,
+    /// How many of those it deals with.
+    pub(in crate::http::console) goal: u64,
     /// How many are dealt with.
     pub(in crate::http::console) done: u64,
-    /// Who planned it.
-    pub(in crate::http::console) actor: String,
-    /// Why, once it has begun.
-    pub(in crate::http::console) reason: Option<String>,
-    /// When it was planned.
-    pub(in crate::http::console) created_at: OffsetDateTime,
-    /// When it began.
-    pub(in crate::http::console) started_at: Option<OffsetDateTime>,
+    /// Who planned it, and when.
+    pub(in crate::http::console) planned: (String, OffsetDateTime),
+    /// Who began it, and when.
+    pub(in crate::http::console) started: Option<(String, OffsetDateTime)>,
+    /// Who cancelled it.
+    pub(in crate::http::console) cancelled_by: Option<String>,
+    /// Why it is done.
+    pub(in crate::http::console) reason: String,
     /// When it ended.
     pub(in crate::http::console) finished_at: Option<OffsetDateTime>,
+    /// Why it cannot go on.
+    pub(in crate::http::console) failure: Option<String>,
     /// The most that it acts on.
     pub(in crate::http::console) cap: Option<u64>,
     /// The most that it acts on in a second.
-    pub(in crate::http::console) rate: Option<u64>,
+    pub(in crate::http::console) rate: Option<u32>,
 }
 
 /// One job.
@@ -54,13 +63,27 @@ pub(in crate::http::console) struct One {
     /// The job.
     pub(in crate::http::console) job: Job,
     /// Until when a plan can be begun.
-    pub(in crate::http::console) until: Option<OffsetDateTime>,
-    /// Some of what a plan would act on.
+    pub(in crate::http::console) until: OffsetDateTime,
+    /// Some of what it is about.
     pub(in crate::http::console) sample: Vec<dead_letters::Row>,
-    /// What became of how many: words and numbers.
-    pub(in crate::http::console) outcomes: Vec<(String, u64)>,
+    /// What became of how many.
+    pub(in crate::http::console) outcomes: Vec<(&'static str, u64)>,
+    /// About which deliveries nothing was done, and why: the first hundred.
+    pub(in crate::http::console) refusals: Vec<(i64, String)>,
     /// The same on the command line.
-    pub(in crate::http::console) command: Option<String>,
+    pub(in crate::http::console) command: String,
+}
+
+/// A job that is to be planned.
+pub(in crate::http::console) struct New {
+    /// `replay` or `discard`.
+    pub(in crate::http::console) action: &'static str,
+    /// What it acts on, in words.
+    pub(in crate::http::console) target: String,
+    /// How many match now.
+    pub(in crate::http::console) matched: u64,
+    /// The same, as fields of the form.
+    pub(in crate::http::console) fields: Vec<(&'static str, String)>,
 }
 
 /// The page with all of them.
@@ -97,135 +120,204 @@ fn list(stage: &Stage, rows: &[Job]) -> Markup {
         ("Who", TEXT),
         ("Planned", NUMBER),
     ];
-    let rows: Vec<Vec<Markup>> = rows.iter().map(|job| vec![
-        html! { a href={ "/jobs/" (super::super::parts::link_path(&job.id)) } { (said(&job.action)) " " (said(&job.id)) } },
-        html! { (said(&job.target)) @if let Some(reason) = &job.reason { span .under { (said(reason)) } } },
-        word(&job.state, tone(&job.state)),
-        html! { (number(job.done)) },
-        html! { (number(job.total)) },
-        html! { span .said { (said(&job.actor)) } },
-        when(job.created_at, stage.now),
-    ]).collect();
+    let rows: Vec<Vec<Markup>> = rows
+        .iter()
+        .map(|job| {
+            vec![
+                html! { a href={ "/jobs/" (job.id) } { (job.action) " " (job.id) } },
+                html! { (said(&job.target)) span .under { (said(&job.reason)) } },
+                word(job.state, tone(job.state)),
+                html! { (number(job.done)) },
+                html! { (number(job.goal)) },
+                html! { span .said { (said(&job.planned.0)) } },
+                when(job.planned.1, stage.now),
+            ]
+        })
+        .collect();
     table("Jobs", &columns, &rows)
 }
 
 fn tone(state: &str) -> Tone {
     match state {
-        "cancelled" | "cancelling" => Tone::Warn,
+        "cancelled" => Tone::Warn,
         other => Tone::of(other),
     }
+}
+
+/// The page on which one is planned.
+pub(in crate::http::console) fn new(stage: &Stage, view: &New) -> Markup {
+    let head = Head {
+        title: "Plan a job",
+        lead: &view.target,
+        section: Some(Section::Jobs),
+        below: true,
+        ..Head::default()
+    };
+    let choice = |value: &str, label: &str| Choice { value: value.into(), label: label.into() };
+    let actions = [choice("replay", "Replay them"), choice("discard", "Discard them")];
+    stage.page(&head, &html! {
+        (panel("What to do", &html! {
+            (count(view.matched, "dead letter matches", "dead letters match")) " now"
+        }, &post(stage, "/jobs", "form", &html! {
+            @for (name, value) in &view.fields { input type="hidden" name=(name) value=(value); }
+            (select("action", "action", "Action", &actions, view.action))
+            div .grid {
+                (field("cap", "At most", "The oldest first; empty for all", &html! {
+                    input #cap name="cap" type="number" min="1" max="4000000000"
+                          aria-describedby="cap-hint";
+                }))
+                (field("rate", "In a second", "So that what receives them keeps up; empty for no limit", &html! {
+                    input #rate name="rate" type="number" min="1" max="100000"
+                          aria-describedby="rate-hint";
+                }))
+            }
+            (field("reason", "Reason", "It is written to the audit log.", &html! {
+                input #reason name="reason" required maxlength="500" autocomplete="off"
+                      aria-describedby="reason-hint";
+            }))
+            p .muted { "The next page is a dry run: it shows what would be done, and nothing is." }
+            div .actions { button .first { "Plan it" } }
+        })))
+    })
 }
 
 /// The page with one.
 pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
     let job = &view.job;
-    let title =
-        format!("{} {}", if job.action == "discard" { "Discard" } else { "Replay" }, job.id);
-    let under_way = job.started_at.is_some() && job.finished_at.is_none();
+    let title = title(job);
     let head = Head {
         title: &title,
         lead: &job.target,
         section: Some(Section::Jobs),
         below: true,
-        refresh: under_way.then_some(3),
+        refresh: job.is_running.then_some(3),
         ..Head::default()
     };
-    let live = under_way.then_some("2");
-    stage.page(&head, &html! {
-        @if job.started_at.is_none() && job.finished_at.is_none() {
-            (plan(stage, view))
-        } @else {
-            div #job .stack data-live=[live] {
-                (progress(stage, view))
-                (facts(stage, view))
+    let live = job.is_running.then_some("2");
+    stage.page(
+        &head,
+        &html! {
+            @if job.is_plan {
+                (plan(stage, view))
+            } @else {
+                div #live .stack data-live=[live] {
+                    (progress(stage, view))
+                    (refusals(&view.refusals))
+                    (facts(stage, job))
+                }
             }
-        }
-        @if let Some(text) = &view.command {
-            (panel("As a command", &html! {}, &html! { div .pad { (command("command", "The same on the command line", text)) } }))
-        }
-    })
+            (panel("As a command", &html! {}, &html! { div .pad {
+                (command("command", "The same on the command line", &view.command))
+            } }))
+        },
+    )
+}
+
+/// The page that asks why one is cancelled.
+pub(in crate::http::console) fn cancel(stage: &Stage, job: &Job) -> Markup {
+    let above = (format!("/jobs/{}", job.id), title(job));
+    let head = Head {
+        title: if job.is_plan { "Drop the plan" } else { "Cancel the job" },
+        section: Some(Section::Jobs),
+        within: Some(&above),
+        ..Head::default()
+    };
+    let says = "What is done is done; after the present batch nothing more is.";
+    stage.page(
+        &head,
+        &html! {
+            (panel("Cancel", &html! { (said(&job.target)) }, &confirm(
+                stage, "cancel", &format!("/jobs/{}/cancel", job.id), says, ("risky", head.title),
+            )))
+        },
+    )
+}
+
+fn title(job: &Job) -> String {
+    format!("{} {}", if job.action == "discard" { "Discard" } else { "Replay" }, job.id)
 }
 
 /// The dry run, and what begins it.
 fn plan(stage: &Stage, view: &One) -> Markup {
     let job = &view.job;
-    let act = format!("/jobs/{}", super::super::parts::link_path(&job.id));
+    let act = format!("/jobs/{}", job.id);
     let (class, label) =
         if job.action == "discard" { ("risky", "Discard them") } else { ("first", "Replay them") };
     html! {
         (note("dry run", Tone::Calm, &html! {
-            "Nothing is done yet. " strong { (count(job.total, "dead letter matches", "dead letters match")) } "."
-            @if let Some(until) = view.until { " The plan can be begun until " (stamp(until, stage.now)) "." }
+            "Nothing is done yet. "
+            strong { (count(job.matched, "dead letter matches", "dead letters match")) }
+            @if job.goal < job.matched { ", of which the oldest " (number(job.goal)) " are dealt with" }
+            ". The plan can be begun until " (stamp(view.until, stage.now)) "."
         }))
-        div .beside {
-            section .panel aria-labelledby="sample" {
-                header { h2 #sample { "Sample" } p { (view.sample.len()) " of " (number(job.total)) } }
-                @if view.sample.is_empty() { (empty("Nothing matches", "There is nothing to do.")) }
-                @else { (dead_letters::list(stage, &view.sample)) }
+        section .panel aria-labelledby="sample" {
+            header { h2 #sample { "Sample" } p { (view.sample.len()) " of " (number(job.matched)) ", the oldest first" } }
+            (dead_letters::list(stage, &view.sample))
+        }
+        (facts(stage, job))
+        @if stage.may(Scope::EventsReplay) {
+            div .actions {
+                (button(stage, &format!("{act}/start"), class, label))
+                a .button href={ (act) "/cancel" } { "Drop the plan" }
             }
-            (panel("Begin", &html! {}, &html! {
-                (post(stage, &format!("{act}/start"), "form", &html! {
-                    div .grid {
-                        (field("cap", "At most", "How many are acted on", &html! {
-                            input #cap name="cap" type="number" min="1" max=(job.total) value=(job.total) aria-describedby="cap-hint";
-                        }))
-                        (field("rate", "In a second", "So that what receives them keeps up", &html! {
-                            input #rate name="rate" type="number" min="1" max="1000" value="50" aria-describedby="rate-hint";
-                        }))
-                    }
-                    (field("reason", "Reason", "It is written to the audit log.", &html! {
-                        input #reason name="reason" required maxlength="500" autocomplete="off" aria-describedby="reason-hint";
-                    }))
-                    div .actions { button class=(class) disabled[job.total == 0] { (label) } }
-                }))
-                div .pad { (button(stage, &format!("{act}/cancel"), "", "Drop the plan")) }
-            }))
         }
     }
 }
 
 fn progress(stage: &Stage, view: &One) -> Markup {
     let job = &view.job;
-    let all = job.cap.unwrap_or(job.total).min(job.total);
-    let under_way = job.finished_at.is_none();
     panel(
         "Progress",
-        &html! { (number(job.done)) " of " (number(all)) },
+        &html! { (number(job.done)) " of " (number(job.goal)) },
         &html! {
             div .pad { div .stack {
-                div .actions { (word(&job.state, tone(&job.state))) }
-                progress max=(all.max(1)) value=(job.done) aria-label="Progress" {}
-                @if under_way {
-                    (button(stage, &format!("/jobs/{}/cancel", super::super::parts::link_path(&job.id)), "risky", "Cancel"))
+                div .actions {
+                    (word(job.state, tone(job.state)))
+                    @if let Some(why) = &job.failure { span .said { (said(why)) } }
+                }
+                progress max=(job.goal.max(1)) value=(job.done) aria-label="Progress" {}
+                @if job.is_running && stage.may(Scope::EventsReplay) {
+                    div .actions { a .button.risky href={ "/jobs/" (job.id) "/cancel" } { "Cancel" } }
                 }
             } }
-            @if !view.outcomes.is_empty() {
-                dl .figures {
-                    @for (outcome, number_of) in &view.outcomes {
-                        div { dt { (said(outcome)) } dd { (number(*number_of)) } }
-                    }
+            dl .figures {
+                @for (outcome, number_of) in &view.outcomes {
+                    div { dt { (outcome) } dd { (number(*number_of)) } }
                 }
             }
         },
     )
 }
 
-fn facts(stage: &Stage, view: &One) -> Markup {
-    let job = &view.job;
-    let at =
-        |at: Option<OffsetDateTime>| html! { @if let Some(at) = at { (stamp(at, stage.now)) } };
+fn refusals(refusals: &[(i64, String)]) -> Markup {
+    if refusals.is_empty() {
+        return html! {};
+    }
+    let rows: Vec<Vec<Markup>> = refusals
+        .iter()
+        .map(|(id, why)| {
+            vec![html! { a href={ "/deliveries/" (id) } { (id) } }, html! { (said(why)) }]
+        })
+        .collect();
+    let columns = [("Delivery", TEXT), ("Why nothing was done", WIDE)];
+    panel("Refused", &html! { "The first hundred at most" }, &table("Refused", &columns, &rows))
+}
+
+fn facts(stage: &Stage, job: &Job) -> Markup {
+    let by =
+        |by: &(String, OffsetDateTime)| html! { (stamp(by.1, stage.now)) " by " (said(&by.0)) };
     panel(
         "Job",
         &html! {},
         &terms(&[
-            ("What", html! { (said(&job.action)) " " (said(&job.target)) }),
-            ("Who", html! { (said(&job.actor)) }),
-            ("Reason", html! { @if let Some(reason) = &job.reason { (said(reason)) } }),
+            ("What", html! { (job.action) " " (said(&job.target)) }),
+            ("Reason", html! { (said(&job.reason)) }),
             ("At most", html! { @if let Some(cap) = job.cap { (number(cap)) } }),
             ("In a second", html! { @if let Some(rate) = job.rate { (number(rate)) } }),
-            ("Planned", stamp(job.created_at, stage.now)),
-            ("Began", at(job.started_at)),
-            ("Ended", at(job.finished_at)),
+            ("Planned", by(&job.planned)),
+            ("Began", html! { @if let Some(started) = &job.started { (by(started)) } }),
+            ("Cancelled by", html! { @if let Some(who) = &job.cancelled_by { (said(who)) } }),
+            ("Ended", html! { @if let Some(at) = job.finished_at { (stamp(at, stage.now)) } }),
         ]),
     )
 }

@@ -7,14 +7,12 @@ pub(super) mod audit;
 pub(super) mod dead_letters;
 pub(super) mod delivery;
 pub(super) mod destinations;
-#[cfg_attr(not(test), expect(dead_code, reason = "routed once `operator` has it"))]
 pub(super) mod edit;
 pub(super) mod event;
 pub(super) mod events;
-#[cfg_attr(not(test), expect(dead_code, reason = "routed once `operator` has it"))]
 pub(super) mod groups;
 pub(super) mod held;
-#[cfg_attr(not(test), expect(dead_code, reason = "routed once `operator` has it"))]
+pub(super) mod holds;
 pub(super) mod jobs;
 pub(super) mod keys;
 pub(super) mod overview;

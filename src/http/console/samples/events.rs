@@ -79,6 +79,7 @@ fn row(t: &Texts) -> events::Row {
 
 fn delivery(t: &Texts) -> delivery::View {
     delivery::View {
+        group: Some(3),
         id: 1,
         state: "dead".into(),
         source: t.of("billing"),

@@ -1,0 +1,319 @@
+//! Dealing with dead letters: groups, jobs, edits, and what is paused. Pages that are asked for
+//! come first, then the forms that are posted from them.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::acts::{Form, from_us};
+use super::desk;
+use super::frame::Stage;
+use super::pages::{edit, groups, holds, jobs};
+use super::parts::link_path;
+use crate::http::health::Operator;
+use crate::operator::{Action, Filter, OperatorError, Selection, Wish};
+use crate::store::{DeathReason, Pausable};
+
+/// Every path of these.
+pub(super) fn routes(app: &mut web::ServiceConfig) {
+    app.route("/dead-letters", web::get().to(list))
+        .route("/dead-letters/groups/{id}", web::get().to(group))
+        .route("/jobs", web::get().to(all_jobs))
+        .route("/jobs", web::post().to(plan))
+        .route("/jobs/new", web::get().to(new_job))
+        .route("/jobs/{id}", web::get().to(job))
+        .route("/jobs/{id}/cancel", web::get().to(ask_to_cancel))
+        .route("/jobs/{id}/cancel", web::post().to(cancel))
+        .route("/jobs/{id}/start", web::post().to(start))
+        .route("/deliveries/{id}/edit", web::get().to(edit_page))
+        .route("/deliveries/{id}/edit", web::post().to(check_edit))
+        .route("/deliveries/{id}/edit/again", web::post().to(edit_again))
+        .route("/deliveries/{id}/edit/replay", web::post().to(replay_edit))
+        .route("/holds", web::get().to(all_holds))
+        .route("/holds/{what}/{name}/{verb}", web::post().to(hold));
+}
+
+/// What the address of the groups can say.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct GroupsQuery {
+    pub(super) class: String,
+    pub(super) which: String,
+    pub(super) after: String,
+}
+
+/// What the address of a list that begins with the newest can say.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Older {
+    pub(super) before: Option<i64>,
+}
+
+/// What a job is to be about, as an address or a form says it; what is empty says nothing.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    pub(super) action: String,
+    pub(super) group: String,
+    pub(super) class: String,
+    pub(super) source: String,
+    pub(super) handler: String,
+    pub(super) death_reason: String,
+    pub(super) cap: String,
+    pub(super) rate: String,
+    pub(super) reason: String,
+}
+
+/// A body that was edited, and why.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct EditForm {
+    body: String,
+    reason: String,
+}
+
+fn given<T: std::str::FromStr>(what: &str, text: &str) -> Result<Option<T>, OperatorError> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let read = text.parse().map(Some);
+    read.map_err(|_| OperatorError::Invalid(format!("`{text}` is no {what}")))
+}
+
+impl Asked {
+    /// The action; a replay where none is named.
+    pub(super) fn action(&self) -> Result<Action, OperatorError> {
+        let word = if self.action.is_empty() { "replay" } else { &*self.action };
+        let unknown = || OperatorError::Invalid("it is neither a replay nor a discard".to_owned());
+        Action::of(word).ok_or_else(unknown)
+    }
+
+    /// Which dead letters.
+    pub(super) fn selection(&self) -> Result<Selection, OperatorError> {
+        Ok(Selection::Matching(Filter {
+            group: given("group", &self.group)?,
+            class: given("class", &self.class)?,
+            source: given("source", &self.source)?,
+            handler: given("handler", &self.handler)?,
+            death_reason: given::<DeathReason>("reason", &self.death_reason)?,
+            ..Filter::default()
+        }))
+    }
+
+    fn wish(&self) -> Result<Wish, OperatorError> {
+        let reason = Form { reason: self.reason.clone() };
+        Ok(Wish {
+            action: self.action()?,
+            selection: self.selection()?,
+            cap: given("number of deliveries", &self.cap)?,
+            rate: given("number of deliveries in a second", &self.rate)?,
+            reason: reason.reason()?.to_owned(),
+            force: false,
+        })
+    }
+}
+
+async fn list(
+    stage: Stage,
+    operator: web::Data<Operator>,
+    query: web::Query<GroupsQuery>,
+) -> HttpResponse {
+    let view = desk::groups(&operator.console, &stage.viewer.caller, &query).await;
+    stage.answer(view.map(|view| groups::page(&stage, &view)))
+}
+
+async fn group(
+    stage: Stage,
+    operator: web::Data<Operator>,
+    id: web::Path<i64>,
+    query: web::Query<Older>,
+) -> HttpResponse {
+    let view = desk::group(&operator.console, &stage.viewer.caller, *id, query.before).await;
+    stage.answer(view.map(|view| groups::one(&stage, &view)))
+}
+
+async fn all_jobs(
+    stage: Stage,
+    operator: web::Data<Operator>,
+    query: web::Query<Older>,
+) -> HttpResponse {
+    let view = desk::jobs(&operator.console, &stage.viewer.caller, query.before).await;
+    stage.answer(view.map(|view| jobs::page(&stage, &view)))
+}
+
+async fn new_job(
+    stage: Stage,
+    operator: web::Data<Operator>,
+    query: web::Query<Asked>,
+) -> HttpResponse {
+    let view = desk::new_job(&operator.console, &stage.viewer.caller, &query).await;
+    stage.answer(view.map(|view| jobs::new(&stage, &view)))
+}
+
+async fn job(stage: Stage, operator: web::Data<Operator>, id: web::Path<i64>) -> HttpResponse {
+    let view = desk::job(&operator.console, &stage.viewer.caller, *id).await;
+    stage.answer(view.map(|view| jobs::one(&stage, &view)))
+}
+
+async fn ask_to_cancel(
+    stage: Stage,
+    operator: web::Data<Operator>,
+    id: web::Path<i64>,
+) -> HttpResponse {
+    let view = desk::job(&operator.console, &stage.viewer.caller, *id).await;
+    stage.answer(view.map(|view| jobs::cancel(&stage, &view.job)))
+}
+
+async fn plan(
+    request: HttpRequest,
+    stage: Stage,
+    operator: web::Data<Operator>,
+    form: web::Form<Asked>,
+) -> HttpResponse {
+    let planned = async {
+        from_us(&request)?;
+        let plan = operator.console.jobs.plan(&stage.viewer.caller, &form.wish()?).await?;
+        Ok(format!("/jobs/{}", plan.job.id))
+    };
+    stage.go_on(planned.await)
+}
+
+async fn start(
+    request: HttpRequest,
+    stage: Stage,
+    operator: web::Data<Operator>,
+    id: web::Path<i64>,
+) -> HttpResponse {
+    let started = async {
+        from_us(&request)?;
+        let job = operator.console.jobs.start(&stage.viewer.caller, *id).await?;
+        Ok(format!("/jobs/{}?did=started", job.id))
+    };
+    stage.go_on(started.await)
+}
+
+async fn cancel(
+    request: HttpRequest,
+    stage: Stage,
+    operator: web::Data<Operator>,
+    id: web::Path<i64>,
+    form: web::Form<Form>,
+) -> HttpResponse {
+    let cancelled = async {
+        from_us(&request)?;
+        let jobs = &operator.console.jobs;
+        let job = jobs.cancel(&stage.viewer.caller, *id, form.reason()?).await?;
+        Ok(format!("/jobs/{}?did=cancelled", job.id))
+    };
+    stage.go_on(cancelled.await)
+}
+
+async fn edit_page(
+    stage: Stage,
+    operator: web::Data<Operator>,
+    id: web::Path<i64>,
+) -> HttpResponse {
+    let text = operator.console.dead_letters.to_edit(&stage.viewer.caller, *id).await;
+    let view = text.map(|text| edit::View { delivery: *id, edited: text, wrong: None });
+    stage.answer(view.map(|view| edit::page(&stage, &view)))
+}
+
+/// Shows the text again, as it was edited.
+async fn edit_again(
+    request: HttpRequest,
+    stage: Stage,
+    id: web::Path<i64>,
+    form: web::Form<EditForm>,
+) -> HttpResponse {
+    let view = edit::View { delivery: *id, edited: plain_lines(&form.body), wrong: None };
+    stage.answer(from_us(&request).map(|()| edit::page(&stage, &view)))
+}
+
+/// Shows what an edit changes, or what is wrong with it above the text.
+async fn check_edit(
+    request: HttpRequest,
+    stage: Stage,
+    operator: web::Data<Operator>,
+    id: web::Path<i64>,
+    form: web::Form<EditForm>,
+) -> HttpResponse {
+    let body = plain_lines(&form.body);
+    let rehearsed = async {
+        from_us(&request)?;
+        let desk = &operator.console.dead_letters;
+        let bytes = Bytes::from(body.clone());
+        desk.rehearse_edit(&stage.viewer.caller, *id, &bytes).await
+    };
+    match rehearsed.await {
+        Ok(rehearsal) => {
+            let check = edit::Check {
+                delivery: *id,
+                edited: body,
+                diff: rehearsal.diff,
+                is_partial: rehearsal.is_partial,
+                handlers: rehearsal.handlers,
+            };
+            stage.answer(Ok(edit::check(&stage, &check)))
+        }
+        Err(OperatorError::Invalid(wrong)) => {
+            let view = edit::View { delivery: *id, edited: body, wrong: Some(wrong) };
+            Stage::once_more(edit::page(&stage, &view))
+        }
+        Err(error) => stage.answer(Err(error)),
+    }
+}
+
+async fn replay_edit(
+    request: HttpRequest,
+    stage: Stage,
+    operator: web::Data<Operator>,
+    id: web::Path<i64>,
+    form: web::Form<EditForm>,
+) -> HttpResponse {
+    let done = async {
+        from_us(&request)?;
+        let desk = &operator.console.dead_letters;
+        let why = Form { reason: form.reason.clone() };
+        let body = Bytes::from(plain_lines(&form.body));
+        desk.edit(&stage.viewer.caller, *id, &body, why.reason()?).await?;
+        Ok(format!("/deliveries/{}?did=edited", *id))
+    };
+    stage.go_on(done.await)
+}
+
+/// Browsers end lines as Windows does, whatever was in the text.
+fn plain_lines(text: &str) -> String {
+    text.replace("\r\n", "\n")
+}
+
+async fn all_holds(stage: Stage, operator: web::Data<Operator>) -> HttpResponse {
+    let view = desk::holds(&operator.console, &stage.viewer.caller).await;
+    stage.answer(view.map(|view| holds::page(&stage, &view)))
+}
+
+/// Pauses or resumes a source or a handler.
+async fn hold(
+    request: HttpRequest,
+    stage: Stage,
+    operator: web::Data<Operator>,
+    path: web::Path<(String, String, String)>,
+    form: web::Form<Form>,
+) -> HttpResponse {
+    let (what, name, verb) = path.into_inner();
+    let done = async {
+        from_us(&request)?;
+        let nothing = || OperatorError::NotFound("page at this address".to_owned());
+        let both = [Pausable::Source, Pausable::Handler];
+        let what = both.into_iter().find(|one| one.as_str() == what).ok_or_else(nothing)?;
+        let (holds, caller) = (&operator.console.holds, &stage.viewer.caller);
+        let changed = match &*verb {
+            "pause" => holds.pause(caller, what, &name, form.reason()?).await?,
+            "resume" => holds.resume(caller, what, &name, form.reason()?).await?,
+            _ => return Err(nothing()),
+        };
+        let did = if changed { &*verb } else { "unchanged" };
+        Ok(format!("/holds?did={did}#{what}-{}", link_path(&name)))
+    };
+    stage.go_on(done.await)
+}

@@ -1,0 +1,261 @@
+//! Groups of dead letters, jobs about many of them, and what is paused.
+
+use super::super::Console;
+use super::super::dealing::{Asked, GroupsQuery};
+use super::super::pages::{groups, holds, jobs};
+use super::super::parts::{Facet, FacetValue, Pager, count};
+use super::row;
+use crate::operator::{
+    Action, Caller, Class, Group, GroupSelection, Job, JobState, OperatorError, Paging, Scope,
+    Standing,
+};
+use crate::store::JobFates;
+
+/// Rows of a page.
+const ROWS: u32 = 50;
+/// Groups of a class, where all classes are shown.
+const FEW: u32 = 10;
+
+/// The groups: of every class the first, or those of one class.
+pub(in crate::http::console) async fn groups(
+    console: &Console,
+    caller: &Caller,
+    query: &GroupsQuery,
+) -> Result<groups::View, OperatorError> {
+    caller.needs(Scope::EventsRead)?;
+    let invalid = |error: &dyn std::error::Error| OperatorError::Invalid(error.to_string());
+    let class = Some(&*query.class).filter(|word| !word.is_empty());
+    let class = class.map(str::parse::<Class>).transpose().map_err(|error| invalid(&error))?;
+    let after = Some(&*query.after).filter(|text| !text.is_empty());
+    let after = after.map(str::parse).transpose()?;
+    let resolved = query.which == "all";
+    let shown: Vec<Class> = class.map_or(Class::ALL.to_vec(), |class| vec![class]);
+    let limit = if class.is_some() { ROWS } else { FEW };
+    let mut classes = Vec::new();
+    for one in shown {
+        let selection = GroupSelection { class: Some(one), resolved, ..GroupSelection::default() };
+        let page = console.groups.list(caller, &selection, after, limit).await?;
+        let here = address(Some(one), resolved);
+        let open: u64 = page.groups.iter().map(|group| group.open).sum();
+        classes.push(groups::OfClass {
+            name: name(one),
+            asks: asks(one),
+            plan: (open > 0).then(|| format!("/jobs/new?class={one}")),
+            pager: Pager {
+                shown: count(page.groups.len() as u64, "group here", "groups here")
+                    + ", those with most open first",
+                first: after.map(|_| here.clone()),
+                next: page.next.map(|next| format!("{here}&after={next}")),
+            },
+            rows: page.groups.into_iter().map(group_row).collect(),
+        });
+    }
+    let counts = console.groups.by_class(caller).await?;
+    let open = |class: Class| counts.iter().find(|(one, _)| *one == class).map_or(0, |(_, n)| *n);
+    let values = Class::ALL.into_iter().map(|one| FacetValue {
+        label: name(one).to_owned(),
+        count: Some(open(one)),
+        href: address(Some(one).filter(|_| class != Some(one)), resolved),
+        chosen: class == Some(one),
+    });
+    let which = [("open", false), ("dealt with too", true)].map(|(label, all)| FacetValue {
+        label: label.to_owned(),
+        count: None,
+        href: address(class, all),
+        chosen: resolved == all,
+    });
+    let facets = vec![
+        Facet { label: "Class", values: values.collect() },
+        Facet { label: "Which", values: which.into() },
+    ];
+    Ok(groups::View { facets, classes })
+}
+
+fn address(class: Option<Class>, resolved: bool) -> String {
+    let class = class.map_or(String::new(), |class| class.to_string());
+    format!("/dead-letters?class={class}&which={}", if resolved { "all" } else { "" })
+}
+
+fn name(class: Class) -> &'static str {
+    match class {
+        Class::Handler => "Handler failures",
+        Class::Destination => "Destination failures",
+        Class::Content => "Quarantined content",
+        Class::Transfer => "Expired transfers",
+        Class::Internal => "Internal faults",
+    }
+}
+
+fn asks(class: Class) -> &'static str {
+    match class {
+        Class::Handler => {
+            "A handler failed, or said that no attempt can help: mend it, then replay."
+        }
+        Class::Destination => {
+            "An application did not take the event: see it up again, then replay."
+        }
+        Class::Content => "Authentic, and of no use as it is: edit it, or ask the sender.",
+        Class::Transfer => {
+            "A payload in chunks never became whole: the sender has to send it again."
+        }
+        Class::Internal => "A fault of ours: the log says more. A replay does no harm.",
+    }
+}
+
+fn group_row(group: Group) -> groups::Group {
+    let message = group
+        .message
+        .map(|message| if message.is_empty() { "Various messages".to_owned() } else { message });
+    groups::Group {
+        id: group.id,
+        class: name(group.class),
+        source: group.source,
+        handler: group.handler,
+        reason: group.death_reason,
+        message,
+        open: group.open,
+        total: group.total,
+        first_at: group.first_at,
+        last_at: group.last_at,
+        sample: group.sample,
+        course: group.trend,
+    }
+}
+
+/// One group.
+pub(in crate::http::console) async fn group(
+    console: &Console,
+    caller: &Caller,
+    id: i64,
+    before: Option<i64>,
+) -> Result<groups::One, OperatorError> {
+    let found = console.groups.show(caller, id).await?;
+    let asks = asks(found.class);
+    let asked = Asked { group: id.to_string(), ..Asked::default() };
+    let paging = Paging { before, ..Paging::first(ROWS) };
+    let page = console.dead_letters.list(caller, &asked.selection()?, paging).await?;
+    let here = format!("/dead-letters/groups/{id}");
+    let may_see = caller.may(Scope::PayloadRead);
+    let shown = page.letters.len();
+    Ok(groups::One {
+        pager: Pager {
+            shown: format!(
+                "{shown} on this page, {} open in all, the newest first",
+                count(found.open, "is", "are")
+            ),
+            first: before.map(|_| here.clone()),
+            next: page.older.map(|older| format!("{here}?before={older}")),
+        },
+        group: group_row(found),
+        rows: page.letters.into_iter().map(|letter| row(letter, may_see)).collect(),
+        asks,
+    })
+}
+
+/// The jobs, the newest first.
+pub(in crate::http::console) async fn jobs(
+    console: &Console,
+    caller: &Caller,
+    before: Option<i64>,
+) -> Result<jobs::View, OperatorError> {
+    let mut listed = console.jobs.list(caller, before, ROWS + 1).await?;
+    let more = listed.len() > ROWS as usize;
+    listed.truncate(ROWS as usize);
+    let next = listed.last().filter(|_| more).map(|job| format!("/jobs?before={}", job.id));
+    let shown = count(listed.len() as u64, "job", "jobs") + " on this page, the newest first";
+    let pager = Pager { shown, first: before.map(|_| "/jobs".to_owned()), next };
+    Ok(jobs::View { rows: listed.into_iter().map(shown_job).collect(), pager })
+}
+
+fn shown_job(job: Job) -> jobs::Job {
+    jobs::Job {
+        id: job.id,
+        action: job.action.as_str(),
+        state: job.state.as_str(),
+        is_plan: job.state == JobState::Planned,
+        is_running: job.state == JobState::Running,
+        matched: job.matched,
+        goal: job.goal(),
+        done: job.resolved + job.refused,
+        planned: (job.planned_by, job.planned_at),
+        started: job.started_by.zip(job.started_at),
+        cancelled_by: job.cancelled_by,
+        target: job.target,
+        reason: job.reason,
+        finished_at: job.finished_at,
+        failure: job.failure,
+        cap: job.cap,
+        rate: job.rate,
+    }
+}
+
+/// One job.
+pub(in crate::http::console) async fn job(
+    console: &Console,
+    caller: &Caller,
+    id: i64,
+) -> Result<jobs::One, OperatorError> {
+    let detail = console.jobs.show(caller, id).await?;
+    let may_see = caller.may(Scope::PayloadRead);
+    Ok(jobs::One {
+        until: detail.job.expires_at,
+        outcomes: outcomes(&detail.job, detail.fates),
+        refusals: detail.job.refusals.clone(),
+        sample: detail.sample.into_iter().map(|letter| row(letter, may_see)).collect(),
+        command: format!("sealpost jobs show {id}"),
+        job: shown_job(detail.job),
+    })
+}
+
+fn outcomes(job: &Job, fates: JobFates) -> Vec<(&'static str, u64)> {
+    let mut outcomes = Vec::new();
+    if job.action == Action::Discard {
+        outcomes.push(("Discarded", job.resolved));
+    } else {
+        outcomes.push(("Replayed", job.resolved));
+        outcomes.push(("Done", fates.done.unsigned_abs()));
+        outcomes.push(("Dead again", fates.dead.unsigned_abs()));
+        outcomes.push(("Still at work", fates.waiting.unsigned_abs()));
+    }
+    outcomes.push(("Refused", job.refused));
+    outcomes
+}
+
+/// What a job could be about, before it is planned.
+pub(in crate::http::console) async fn new_job(
+    console: &Console,
+    caller: &Caller,
+    asked: &Asked,
+) -> Result<jobs::New, OperatorError> {
+    caller.needs(Scope::EventsReplay)?;
+    let selection = asked.selection()?;
+    let action = asked.action()?.as_str();
+    let matched = console.dead_letters.count(caller, &selection).await?;
+    let fields = [
+        ("group", &asked.group),
+        ("class", &asked.class),
+        ("source", &asked.source),
+        ("handler", &asked.handler),
+        ("death_reason", &asked.death_reason),
+    ];
+    let fields = fields.into_iter().filter(|(_, value)| !value.trim().is_empty());
+    let fields = fields.map(|(name, value)| (name, value.clone())).collect();
+    Ok(jobs::New { action, target: selection.to_string(), matched, fields })
+}
+
+/// What can be paused.
+pub(in crate::http::console) async fn holds(
+    console: &Console,
+    caller: &Caller,
+) -> Result<holds::View, OperatorError> {
+    let all = console.holds.everything(caller).await?;
+    Ok(holds::View { rows: all.into_iter().map(standing).collect() })
+}
+
+fn standing(standing: Standing) -> holds::Row {
+    holds::Row {
+        what: standing.what.as_str(),
+        name: standing.name,
+        hold: standing.hold.map(|hold| (hold.paused_at, hold.paused_by, hold.why)),
+    }
+}

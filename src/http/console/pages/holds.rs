@@ -1,0 +1,93 @@
+//! What is paused, and what can be: sources and handlers.
+
+use maud::{Markup, html};
+use time::OffsetDateTime;
+
+use super::super::frame::{Head, Section, Stage};
+use super::super::parts::{TEXT, Tone, WIDE, confirm, empty, link_path, said, table, when, word};
+use crate::operator::Scope;
+
+/// The list.
+pub(in crate::http::console) struct View {
+    /// Sources, then handlers.
+    pub(in crate::http::console) rows: Vec<Row>,
+}
+
+/// A source or a handler.
+pub(in crate::http::console) struct Row {
+    /// `source` or `handler`.
+    pub(in crate::http::console) what: &'static str,
+    /// Its name.
+    pub(in crate::http::console) name: String,
+    /// Since when it is paused, by whom and why; `None` where it is not.
+    pub(in crate::http::console) hold: Option<(OffsetDateTime, String, String)>,
+}
+
+/// The page.
+pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
+    let head = Head {
+        title: "Pauses",
+        lead: "What is paused still receives, verifies and keeps: nothing is handed on until it is resumed.",
+        section: Some(Section::Holds),
+        ..Head::default()
+    };
+    stage.page(&head, &html! {
+        section .panel aria-label="Sources and handlers" #list data-live="15" {
+            @if view.rows.is_empty() {
+                (empty("Nothing can be paused", "The configuration names no source that is enabled."))
+            } @else {
+                (list(stage, &view.rows))
+            }
+        }
+        @if stage.may(Scope::SourcesWrite) {
+            @for row in &view.rows {
+                section .panel id={ (row.what) "-" (link_path(&row.name)) }
+                        aria-label={ "What to do about " (row.what) " " (said(&row.name)) } {
+                    (switch(stage, row.what, &row.name, row.hold.is_some()))
+                }
+            }
+        }
+    })
+}
+
+fn list(stage: &Stage, rows: &[Row]) -> Markup {
+    let columns = [("Name", TEXT), ("What", TEXT), ("State", TEXT), ("Why", WIDE), ("Since", TEXT)];
+    let rows: Vec<Vec<Markup>> = rows
+        .iter()
+        .map(|row| {
+            let state = if row.hold.is_some() { "paused" } else { "ok" };
+            vec![
+                html! { span .said { (said(&row.name)) } },
+                html! { (row.what) },
+                word(state, Tone::of(state)),
+                html! { @if let Some((_, by, why)) = &row.hold {
+                    (said(why)) span .under { "by " (said(by)) }
+                } },
+                html! { @if let Some((at, ..)) = &row.hold { (when(*at, stage.now)) } },
+            ]
+        })
+        .collect();
+    table("Sources and handlers", &columns, &rows)
+}
+
+/// Pauses or resumes a source or a handler, wherever one is shown. Leads to the list.
+pub(in crate::http::console) fn switch(
+    stage: &Stage,
+    what: &str,
+    name: &str,
+    is_paused: bool,
+) -> Markup {
+    let (verb, label, says) = if is_paused {
+        ("resume", "Resume", "What was kept is worked on, the oldest first.")
+    } else {
+        ("pause", "Pause", "What arrives is verified and kept; what is at work now is finished.")
+    };
+    let name_part = link_path(name);
+    html! {
+        details .act {
+            summary { (label) " " (what) " " (said(name)) }
+            (confirm(stage, &format!("{verb}-{what}-{name_part}"),
+                &format!("/holds/{what}/{name_part}/{verb}"), says, ("first", label)))
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Samples of what comes in, and of where it goes.
+
+use maud::Markup;
+use time::Duration;
+
+use super::{course, pager};
+use crate::http::console::frame::Stage;
+use crate::http::console::pages::{
+    alerts, destinations, held, overview, settings, sources, transfers,
+};
+use crate::http::console::parts::{Bar, Bytes, Tab, Tone};
+use crate::http::console::samples::{NOW, Texts};
+
+fn source(t: &Texts) -> sources::One {
+    sources::One {
+        row: sources::Row {
+            name: t.of("billing"),
+            provider: t.of("shop"),
+            tenant: t.of("acme"),
+            state: t.of("ok"),
+            verified_at: None,
+            secrets: 2,
+        },
+        urls: vec![t.of("https://hooks.example/hooks/billing")],
+        scheme: t.of("HMAC-SHA256 of the time, a dot and the body"),
+        handlers: vec![t.of("ledger")],
+        secrets: vec![sources::Secret {
+            fingerprint: t.of("122a3baadcaf"),
+            state: t.of("active"),
+            first_used: Some(NOW - Duration::days(40)),
+            last_used: Some(NOW - Duration::minutes(1)),
+            uses: 120_345,
+        }],
+        held: Some((NOW - Duration::hours(1), t.of("ada"), t.of("a release"))),
+        test: Some(t.of("sealpost fixtures send shop/invoice-paid")),
+    }
+}
+
+fn overview(t: &Texts) -> overview::View {
+    let numbers = |hour, day| overview::HourDay { hour, day };
+    overview::View {
+        banners: vec![overview::Banner {
+            word: t.of("silent"),
+            tone: Tone::Bad,
+            text: t.of("cards has sent nothing for 3 h; it usually does every 4 min."),
+            href: "/sources/cards".into(),
+        }],
+        sources: ["billing", "cards", "orders"]
+            .iter()
+            .map(|name| overview::Source {
+                name: t.of(name),
+                provider: t.of("shop"),
+                state: t.of(if *name == "cards" { "silent" } else { "ok" }),
+                received: numbers(1_204, 22_310),
+                verified: numbers(1_200, 22_300),
+                refused: numbers(4, 10),
+                handled: numbers(1_190, 22_280),
+                dead: numbers(2, 9),
+                course: course(),
+                oldest_waiting: Some(NOW - Duration::seconds(12)),
+                slow: Some(Duration::milliseconds(18)),
+                last_event: Some(NOW - Duration::seconds(3)),
+                secret: Some(t.of("122a3baadcaf")),
+            })
+            .collect(),
+        groups: vec![overview::Group {
+            id: t.of("7"),
+            message: Some(t.of("account # is not known")),
+            source: t.of("billing"),
+            handler: t.of("ledger"),
+            reason: t.of("permanent"),
+            open: 1_204,
+            last_at: NOW - Duration::minutes(2),
+            course: course(),
+        }],
+        groups_in_all: 12,
+        received: course()
+            .into_iter()
+            .enumerate()
+            .map(|(hour, value)| Bar { label: format!("{hour:02}:00"), value: value * 90 })
+            .collect(),
+        median: (0..24_i32).map(|hour| (hour != 9).then(|| f64::from(hour % 5) + 4.0)).collect(),
+        slow: (0..24_i32).map(|hour| (hour != 9).then(|| f64::from(hour % 7) + 14.0)).collect(),
+    }
+}
+
+fn held(t: &Texts) -> held::One {
+    held::One {
+        row: held::Row {
+            id: t.of("9"),
+            source: t.of("billing"),
+            reason: t.of("bad_signature"),
+            verdict: t.of("The signature was made with another secret."),
+            size: 2_048,
+            received_at: NOW - Duration::minutes(4),
+            until: NOW + Duration::minutes(56),
+        },
+        findings: vec![
+            (t.of("Signature header"), Tone::Good, t.of("one, well formed")),
+            (t.of("Secret"), Tone::Bad, t.of("no known secret made it")),
+        ],
+        advice: Some(t.of("Compare the fingerprint with the sender's.")),
+        headers: vec![(t.of("content-type"), t.of("application/json"))],
+        body: Some(Bytes {
+            shown: t.of("{\"id\":1}").into_bytes(),
+            size: 9_000,
+            tab: Tab::Text,
+            href: "/held/9".into(),
+            download: Some("/held/9/body".into()),
+        }),
+    }
+}
+
+/// All of them.
+pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
+    let held_row = |t| held(t).row;
+    vec![
+        ("overview", overview::page(stage, &overview(t))),
+        (
+            "transfers",
+            transfers::page(
+                stage,
+                &transfers::View {
+                    rows: vec![transfers::Row {
+                        name: t.of("guides/big-image.png"),
+                        source: t.of("cards"),
+                        map: transfers::Map { have: (0..90).map(|n| n % 7 != 3).collect() },
+                        bytes: 40_000_000,
+                        of_bytes: Some(64_000_000),
+                        began_at: NOW - Duration::minutes(5),
+                        last_at: NOW - Duration::seconds(4),
+                        until: NOW + Duration::minutes(10),
+                    }],
+                    pager: pager(),
+                },
+            ),
+        ),
+        ("sources", sources::page(stage, &sources::View { rows: vec![source(t).row] })),
+        ("source", sources::one(stage, &source(t))),
+        ("source-set-up", sources::set_up(stage, &source(t))),
+        ("held", held::page(stage, &held::View { rows: vec![held_row(t)], pager: pager() })),
+        ("held-one", held::one(stage, &held(t))),
+        (
+            "settings",
+            settings::page(
+                stage,
+                &settings::View {
+                    sections: vec![(t.of("Dispatch"), vec![(t.of("max_attempts"), t.of("8"))])],
+                },
+            ),
+        ),
+        (
+            "destinations-sample",
+            destinations::page(
+                stage,
+                &destinations::View {
+                    rows: vec![destinations::Row {
+                        name: t.of("app"),
+                        state: "failing",
+                        since: Some(NOW - Duration::minutes(9)),
+                        why: Some(t.of("it answered 410")),
+                        ready: 12,
+                        oldest: Some(NOW - Duration::minutes(9)),
+                        at_work: 1,
+                        dead: 4,
+                        failed: Some((NOW - Duration::minutes(1), Some(t.of("503")))),
+                        verbs: vec!["resume", "pause", "disable"],
+                    }],
+                },
+            ),
+        ),
+        (
+            "alerts-sample",
+            alerts::page(
+                stage,
+                &alerts::View {
+                    all: false,
+                    pager: pager(),
+                    rows: vec![alerts::Row {
+                        id: 3,
+                        severity: t.of("critical"),
+                        kind: t.of("silence"),
+                        source: t.of("cards"),
+                        text: Some(t.of("cards is silent")),
+                        count: 4,
+                        last_at: NOW,
+                        state: "open",
+                        told: "told",
+                    }],
+                },
+            ),
+        ),
+    ]
+}

@@ -1,0 +1,216 @@
+//! What people do about dead letters: alone, many at once, and by pausing what makes them.
+
+use sealpost::operator::{Scope, Step};
+
+use super::browser::with_browser;
+use super::headers::post;
+use super::{Fragile, gateway};
+use crate::harness::Gateway;
+
+/// What a browser says of a form that comes from our own page.
+const OURS: &[(&str, &str)] = &[("sec-fetch-site", "same-origin")];
+
+/// Works on jobs until none is left.
+async fn work(gateway: &Gateway) {
+    let mut worker = gateway.jobs().worker();
+    while !matches!(worker.step().await.expect("the database is there"), Step::Idle) {}
+}
+
+/// The page behind a path, for whoever has only these scopes.
+async fn as_other(gateway: &Gateway, scopes: &[Scope], path: &str) -> (u16, String) {
+    let key = gateway.key("other", scopes, None).await;
+    let request = gateway.client().get(gateway.operator_url(path)).bearer_auth(key);
+    let answer = request.header("accept", "text/html").send().await.expect("an answer");
+    (answer.status().as_u16(), answer.text().await.expect("a page"))
+}
+
+#[tokio::test]
+async fn dead_letters_are_shown_by_class_with_what_they_have_in_common() {
+    let gateway = gateway(&Fragile::default()).await;
+    let page = gateway.operator("/dead-letters").await.text;
+    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} in {page}"));
+    assert!(at("<h2>Handler failures</h2>") < at("<h2>Quarantined content</h2>"));
+    assert!(!page.contains("<h2>Destination failures</h2>"), "none is there");
+    assert!(at("href=\"/dead-letters/all\"") > 0, "the flat list is linked");
+    let groups = gateway.query("SELECT id FROM dead_letter_groups WHERE class = 'handler'").await;
+    let group = format!("/dead-letters/groups/{}", groups[0]["id"]);
+    assert!(at(&group) > 0);
+
+    let page = gateway.operator(&group).await.text;
+    for id in 1..=5 {
+        assert!(page.contains(&format!("\"/deliveries/{id}\"")), "{id}: {page}");
+    }
+    assert!(!page.contains("\"/deliveries/6\"") && page.contains("Died in a day: 5 in all"));
+    let blind = as_other(&gateway, &[Scope::EventsRead], &group).await;
+    assert!(blind.0 == 200 && !blind.1.contains("acct_"), "no error text: {}", blind.1);
+    assert!(!blind.1.contains("/jobs/new"), "nothing that they may not do");
+}
+
+#[tokio::test]
+async fn who_lacks_a_scope_is_told_which() {
+    let gateway = gateway(&Fragile::default()).await;
+    let reader = [Scope::EventsRead];
+    for (scopes, path, missing) in [
+        (&reader[..], "/deliveries/1/edit", "payload:read"),
+        (&[Scope::EventsRead, Scope::PayloadRead], "/deliveries/1/edit", "events:replay"),
+        (&reader, "/jobs/new?class=handler", "events:replay"),
+        (&[Scope::SourcesWrite], "/dead-letters", "events:read"),
+        (&[Scope::SourcesWrite], "/jobs", "events:read"),
+        (&[Scope::SourcesWrite], "/holds", "events:read"),
+    ] {
+        let (status, page) = as_other(&gateway, scopes, path).await;
+        assert_eq!(status, 403, "{path}");
+        assert!(page.contains(&format!("<code>{missing}</code>")), "{path}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn many_are_planned_started_and_cancelled_by_forms() {
+    let gateway = gateway(&Fragile::default()).await;
+    for (path, form, status) in [
+        ("/jobs", "action=replay&class=handler&reason=", 400),
+        ("/jobs", "action=burn&class=handler&reason=x", 400),
+        ("/jobs", "action=replay&class=handler&reason=x&cap=0", 400),
+        ("/jobs", "action=replay&source=nobody&reason=x", 404),
+        ("/jobs/1/start", "", 404),
+        ("/jobs", "action=discard&class=handler&cap=2&reason=not+worth+it", 303),
+    ] {
+        let answer = post(&gateway, path, OURS, form).await;
+        assert_eq!(answer.status, status, "{form}: {}", answer.text);
+    }
+    let open = "SELECT count(*) FROM deliveries WHERE state = 'dead' AND resolution IS NULL";
+    let plan = gateway.operator("/jobs/1").await.text;
+    assert!(plan.contains("5 dead letters match") && plan.contains("the oldest 2 are"), "{plan}");
+    assert_eq!(gateway.count(open).await, 6, "a plan does nothing");
+
+    let other = [("sec-fetch-site", "cross-site")];
+    assert_eq!(post(&gateway, "/jobs/1/start", &other, "").await.status, 400);
+    assert_eq!(post(&gateway, "/jobs/1/start", OURS, "").await.status, 303);
+    assert_eq!(post(&gateway, "/jobs/1/start", OURS, "").await.status, 409);
+    let running = gateway.operator("/jobs/1").await.text;
+    assert!(running.contains("http-equiv=\"refresh\"") && running.contains("data-live"));
+    work(&gateway).await;
+    let done = gateway.operator("/jobs/1").await.text;
+    assert!(done.contains("<dt>Discarded</dt><dd>2</dd>"), "{done}");
+    assert!(!done.contains("http-equiv=\"refresh\"") && !done.contains("data-live"));
+    assert_eq!(gateway.count(open).await, 4);
+
+    let form = "action=replay&class=handler&reason=x";
+    assert_eq!(post(&gateway, "/jobs", OURS, form).await.status, 303);
+    for (form, status) in [("reason=", 400), ("reason=a+mistake", 303), ("reason=again", 409)] {
+        assert_eq!(post(&gateway, "/jobs/2/cancel", OURS, form).await.status, status, "{form}");
+    }
+    assert!(gateway.operator("/jobs/2").await.text.contains("cancelled"));
+}
+
+#[tokio::test]
+async fn an_edit_is_checked_and_a_source_and_a_handler_are_paused_by_forms() {
+    let gateway = gateway(&Fragile::default()).await;
+    let wrong = post(&gateway, "/deliveries/1/edit", OURS, "body=%7Bhalf").await;
+    assert_eq!(wrong.status, 422);
+    assert!(wrong.text.contains("{half</textarea>"), "{}", wrong.text);
+    let checked = post(&gateway, "/deliveries/1/edit", OURS, "body=%7B%22a%22%3A%0D%0A1%7D").await;
+    assert_eq!(checked.status, 200);
+    assert!(checked.text.contains("would go to ledger"), "{}", checked.text);
+    assert_eq!(gateway.count("SELECT count(*) FROM events WHERE edited_from IS NOT NULL").await, 0);
+    let form = "body=%7B%22a%22%3A%0D%0A1%7D&reason=the+sender+said+so";
+    let done = post(&gateway, "/deliveries/1/edit/replay", OURS, form).await;
+    assert_eq!(
+        (done.status, &done.headers["location"]),
+        (303, &"/deliveries/1?did=edited".parse().unwrap())
+    );
+    let edited =
+        "SELECT convert_from(body, 'UTF8') AS body FROM events WHERE edited_from IS NOT NULL";
+    assert_eq!(gateway.query(edited).await[0]["body"], "{\"a\":\n1}");
+    assert_eq!(post(&gateway, "/deliveries/2/free", OURS, "reason=x").await.status, 409);
+    gateway.run_until_idle().await;
+
+    for (path, status) in [
+        ("/holds/source/billing/pause", 303),
+        ("/holds/handler/ledger/pause", 303),
+        ("/holds/source/nobody/pause", 404),
+        ("/holds/tenant/default/pause", 404),
+        ("/holds/source/billing/stop", 404),
+    ] {
+        let answer = post(&gateway, path, OURS, "reason=a+release").await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.text);
+    }
+    let page = gateway.operator("/holds").await.text;
+    assert!(page.contains("/holds/source/billing/resume") && page.contains("a release"), "{page}");
+    assert!(page.contains("/holds/handler/ledger/resume"), "{page}");
+    assert!(page.contains("/holds/source/cards/pause"), "{page}");
+}
+
+#[tokio::test]
+async fn a_day_of_an_operator_goes_by_clicks() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    with_browser(&gateway, async |browser| {
+        browser.show_token().await;
+        browser.look("light", 1280).await;
+        browser.open("/dead-letters").await;
+        browser.click("tbody a").await;
+        browser.click("tbody a[href='/deliveries/1']").await;
+        assert!(browser.text().await.contains("account acct_1 is not known"));
+
+        browser.click("a[href='/deliveries/1/edit']").await;
+        let edit = "const text = document.getElementById('body');
+                    text.value = text.value.replace('in_1', 'in_mended')";
+        browser.ask(edit).await;
+        browser.click("form[action='/deliveries/1/edit'] button").await;
+        let text = browser.text().await;
+        assert!(text.contains("Nothing is done yet") && text.contains("in_mended"), "{text}");
+        for width in super::browser::WIDTHS {
+            for theme in super::browser::THEMES {
+                browser.look(theme, width).await;
+                browser.picture(&format!("edit-check-{theme}-{width}")).await;
+            }
+        }
+        browser.look("light", 1280).await;
+        browser.write("#reason", "the sender said so").await;
+        browser.click("form[action='/deliveries/1/edit/replay'] button").await;
+        assert_eq!(browser.path().await, "/deliveries/1?did=edited");
+        handler.mend();
+        gateway.run_until_idle().await;
+        let made = gateway.query("SELECT id FROM deliveries WHERE state = 'done'").await;
+        browser.open(&format!("/deliveries/{}", made[0]["id"])).await;
+        assert!(browser.text().await.contains("It is done"));
+
+        for number in 1..=2 {
+            browser.open("/dead-letters").await;
+            browser.click("tbody a").await;
+            browser.click("a[href^='/jobs/new?action=replay']").await;
+            browser.write("#cap", "3").await;
+            browser.write("#reason", "the ledger is mended").await;
+            browser.click("form[action='/jobs'] button").await;
+            let here = format!("/jobs/{number}");
+            assert_eq!(browser.path().await, here);
+            let text = browser.text().await;
+            assert!(text.contains("Nothing is done yet"), "{text}");
+            browser.keep(&format!("job-plan-{number}"), &here).await;
+            browser.click(&format!("form[action='{here}/start'] button")).await;
+            browser.keep(&format!("job-running-{number}"), &here).await;
+            if number == 1 {
+                browser.click("a[href='/jobs/1/cancel']").await;
+                browser.keep("job-cancel", "/jobs/1/cancel").await;
+                browser.write("#cancel-reason", "not yet").await;
+                browser.click("form[action='/jobs/1/cancel'] button").await;
+                assert!(browser.text().await.contains("nothing more will be"));
+                assert_eq!(gateway.jobs().list(&ada(), None, 9).await.unwrap()[0].resolved, 0);
+            }
+        }
+        browser.open("/jobs/2").await;
+        work(&gateway).await;
+        gateway.run_until_idle().await;
+        browser.comes_to_say("done").await;
+        browser.keep("job-done", "/jobs/2").await;
+        browser.keep("jobs-some", "/jobs").await;
+    })
+    .await;
+    let done = "SELECT count(*) FROM deliveries WHERE state = 'done'";
+    assert_eq!(gateway.count(done).await, 4, "the edited one, and three by the job");
+}
+
+fn ada() -> sealpost::operator::Caller {
+    sealpost::operator::Caller::local("ada")
+}
