@@ -7,7 +7,7 @@ use super::{Tone, number, said, stamp};
 
 /// A panel with a heading; `aside` is said beside it.
 pub(in crate::http::console) fn panel(title: &str, aside: &Markup, body: &Markup) -> Markup {
-    let letters = title.chars().filter(|c| c.is_ascii_alphanumeric());
+    let letters = title.chars().filter(char::is_ascii_alphanumeric);
     let id = format!("panel-{}", letters.collect::<String>().to_lowercase());
     html! {
         section .panel aria-labelledby=(id) {

@@ -99,7 +99,7 @@ pub(in crate::http::console) fn number(n: impl Into<i128>) -> String {
     let digits = n.unsigned_abs().to_string();
     let mut shown = String::from(if n < 0 { "\u{2212}" } else { "" });
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             shown.push('\u{202f}');
         }
         shown.push(digit);
