@@ -23,7 +23,8 @@ use std::time::{Duration, Instant};
 
 use sealpost::clock::SystemClock;
 use sealpost::operator::{
-    Caller, DeadLetters, Filter, Insight, Landscape, Routing, Search, Selection, SourceFacts,
+    Caller, DeadLetters, Filter, Insight, Landscape, Paging, Routing, Search, Selection,
+    SourceFacts,
 };
 use sealpost::postgres::{self, Cluster, Settings};
 use sealpost::store::{EventId, PoolSettings, Store, Target};
@@ -197,9 +198,13 @@ async fn measure(target: &Target, events: u64) -> Vec<&'static str> {
     let far: Vec<EventId> = middle.events.iter().map(|event| event.id).collect();
     ask!("event detail far back", |run| insight.event(&caller, far[run % far.len()]));
     ask!("transfers", |_| insight.transfers(&caller, None, 50));
-    ask!("dead letters, first page", |_| desk.list(&open, 0, 50));
+    ask!("dead letters, first page", |_| desk.list(&caller, &open, Paging::first(50)));
     let half = i64::try_from(events / 2).unwrap();
-    ask!("dead letters, next page", |_| desk.list(&open, half, 50));
+    ask!("dead letters, next page", |_| desk.list(
+        &caller,
+        &open,
+        Paging { before: Some(half), ..Paging::first(50) }
+    ));
     store.close().await;
     watch.slow
 }

@@ -49,6 +49,7 @@ struct Asked {
 }
 
 /// A transfer.
+#[expect(clippy::struct_field_names, reason = "the sender's own word for it")]
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Transfer {
     id: i64,

@@ -1,4 +1,4 @@
-//! The W3C's WebDriver protocol, as much of it as the tests speak: JSON over HTTP. What does not
+//! The protocol by which W3C has browsers driven, as much of it as the tests speak: JSON over HTTP. What does not
 //! work fails the test that asked for it.
 
 use reqwest::Method;

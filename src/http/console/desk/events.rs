@@ -63,7 +63,9 @@ pub(in crate::http::console) async fn events(
     let states = STATES.map(|state| (state.to_owned(), 0)).to_vec();
     let mut states: Vec<FacetValue> =
         values(states, &query.state, |query, state| Query { state, ..query.clone() });
-    states.iter_mut().for_each(|value| value.count = None);
+    for value in &mut states {
+        value.count = None;
+    }
     Ok(View {
         facets: vec![
             Facet {

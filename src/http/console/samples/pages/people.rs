@@ -47,7 +47,7 @@ pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
                         name: t.of("exporter"),
                         scopes: vec![t.of("events:read")],
                         tenant: Some(t.of("acme")),
-                        state: "active".into(),
+                        state: "active",
                         created_at: NOW - Duration::days(3),
                         created_by: t.of("ada"),
                         expires_at: Some(NOW + Duration::days(87)),
