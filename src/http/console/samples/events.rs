@@ -15,7 +15,7 @@ fn one(t: &Texts, tab: Tab) -> Event {
         id: t.of("01a1f8d3-ea00-76e7-8aa4-9d3367bd1df2"),
         tenant: t.of("acme"),
         source: t.of("billing"),
-        provider: t.of("stripe"),
+        provider: t.of("payments"),
         kind: t.of("invoice.paid"),
         action: Some(t.of("update")),
         received_at: NOW - Duration::minutes(9),
