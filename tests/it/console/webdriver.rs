@@ -50,8 +50,8 @@ impl WebDriver {
     /// The visible text of what this selector finds.
     pub(super) async fn text(&self, css: &str) -> String {
         // In one step: what is live on a page may be put in anew between two.
-        let text = self.run(&format!("return document.querySelector({}).innerText", json!(css)));
-        text.await.as_str().expect("a text").to_owned()
+        let script = format!("return document.querySelector({}).innerText", json!(css));
+        self.run(&script).await.as_str().expect("a text").to_owned()
     }
 
     /// Clicks what this selector finds, as a person would: it must be in sight.
