@@ -25,7 +25,6 @@ use crate::config::Config;
 use crate::dispatch::{Dispatcher, Draw, Handler, Housekeeping, TransferAges, Wakeup};
 use crate::http::{self, Apis, Console, Door, Ingest, Limits, Operator, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
-use crate::lifecycle::Shutdown;
 use crate::objects::Objects;
 use crate::operator::{
     Access, DeadLetters, Feed, FeedSettings, Groups, HeldRequests, Holds, Insight, Jobs,
