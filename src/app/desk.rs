@@ -1,13 +1,17 @@
 //! What the operator listener works with: the functions of `operator`, each made for this gateway.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::clock::SharedClock;
 use crate::config::{Config, DestinationEntry, LimitEntry};
-use crate::http::{self, Limits, Quota};
-use crate::operator::{Alerts, Configured, Destinations, Requests};
+use crate::http::{self, Apis, Console, Limits, Operator, Quota};
+use crate::operator::{
+    Alerts, Configured, DeadLetters, Destinations, Gates, Groups, HeldRequests, Insight, Requests,
+};
 use crate::providers;
 use crate::store::Store;
+use crate::telemetry::Metrics;
 
 /// What they are made of.
 pub(super) struct Desk<'d> {
@@ -17,6 +21,47 @@ pub(super) struct Desk<'d> {
 }
 
 impl Desk<'_> {
+    /// What pages are made of.
+    pub(super) fn console(
+        &self,
+        dead_letters: &DeadLetters,
+        insight: &Insight,
+        (held, gates): (&HeldRequests, Gates),
+    ) -> Console {
+        Console {
+            clock: Arc::clone(self.clock),
+            dead_letters: dead_letters.clone(),
+            destinations: self.destinations(),
+            alerts: self.alerts(),
+            groups: Groups::new(self.store.clone(), Arc::clone(self.clock)),
+            insight: insight.clone(),
+            held: held.clone(),
+            gates,
+        }
+    }
+
+    /// What the operator listener is made of.
+    pub(super) fn operator(
+        &self,
+        console: Console,
+        (stopping, metrics): (&Arc<AtomicBool>, &Metrics),
+        apis: Apis,
+    ) -> Operator {
+        Operator {
+            store: self.store.clone(),
+            stopping: Arc::clone(stopping),
+            metrics: metrics.clone(),
+            apis: Arc::new(apis),
+            limits: self.limits(),
+            document: document().into(),
+            requests: self.requests(),
+            dead_letters: console.dead_letters.clone(),
+            destinations: console.destinations.clone(),
+            alerts: console.alerts.clone(),
+            console,
+        }
+    }
+
     pub(super) fn limits(&self) -> Arc<Limits> {
         let quota = |limit: LimitEntry| Quota { per_second: limit.per_second, burst: limit.burst };
         let operator = &self.config.file.operator;

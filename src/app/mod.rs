@@ -23,7 +23,7 @@ use crate::alerts::{Alerter, Discord};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, Draw, Handler, Housekeeping, TransferAges, Wakeup};
-use crate::http::{self, Apis, Console, Door, Ingest, Limits, Operator, RequestIds};
+use crate::http::{self, Apis, Door, Ingest, Limits, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::objects::Objects;
 use crate::operator::{
@@ -120,6 +120,7 @@ impl App {
         for source in config.sources.iter().filter(|source| source.entry.enabled) {
             wiring.add(config, source, parts, &services, &destinations, &mut apis)?;
         }
+        let gates = wiring.gates.clone();
         let held = wiring.held(config, &store, &parts.clock, &committed);
         let intake = Intake::new(store.clone(), batch, committed);
         store.tallies().begin(wiring.keys());
@@ -157,26 +158,11 @@ impl App {
         let dead_letters =
             DeadLetters::new(store.clone(), Arc::clone(&parts.clock), wiring.routing.clone());
         let holds = Holds::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
+        let clock = Arc::clone(&parts.clock);
+        let insight = Insight::new(store.clone(), clock, landscape(config)?);
         let desk = desk::Desk { config, store: &store, clock: &parts.clock };
-        let console = Console {
-            clock: Arc::clone(&parts.clock),
-            dead_letters: dead_letters.clone(),
-            destinations: desk.destinations(),
-            alerts: desk.alerts(),
-        };
-        let operator_state = Operator {
-            console,
-            store: store.clone(),
-            stopping: Arc::clone(&stopping),
-            metrics: metrics.clone(),
-            apis: Arc::new(apis),
-            limits: desk.limits(),
-            document: document().into(),
-            requests: desk.requests(),
-            dead_letters: dead_letters.clone(),
-            destinations: desk.destinations(),
-            alerts: desk.alerts(),
-        };
+        let console = desk.console(&dead_letters, &insight, (&held, gates));
+        let operator_state = desk.operator(console, (&stopping, &metrics), apis);
         let limits = Arc::clone(&operator_state.limits);
         let workers = file.ingest.workers.unwrap_or_else(|| {
             std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
@@ -201,8 +187,6 @@ impl App {
                 handlers.handle(),
             )
         });
-        let clock = Arc::clone(&parts.clock);
-        let insight = Insight::new(store.clone(), clock, landscape(config)?);
         wiring.upkeeps.push(Arc::new(watching::Watching(insight.clone())));
         let housekeeping = Housekeeping {
             store: store.clone(),

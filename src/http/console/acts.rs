@@ -22,7 +22,7 @@ pub(super) struct Form {
 
 impl Form {
     /// The reason, which there must be.
-    fn reason(&self) -> Result<&str, OperatorError> {
+    pub(super) fn reason(&self) -> Result<&str, OperatorError> {
         let reason = self.reason.trim();
         if reason.is_empty() {
             return Err(OperatorError::Invalid(
@@ -40,7 +40,7 @@ impl Form {
 /// Refuses what another site made a browser send. A browser that says where a form comes from is
 /// believed; one that does not must name us as its origin, if it names any. On our own pages the
 /// origin is `null`, since they send no referrer.
-fn from_us(request: &HttpRequest) -> Result<(), OperatorError> {
+pub(super) fn from_us(request: &HttpRequest) -> Result<(), OperatorError> {
     let value = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let ours = match (value("sec-fetch-site"), value("origin")) {
         (Some(site), _) => site == "same-origin",

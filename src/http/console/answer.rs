@@ -27,12 +27,7 @@ pub(super) struct ListQuery {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct BodyQuery {
-    view: Option<String>,
-}
-
-/// Where one begins.
-pub(super) async fn start(stage: Stage) -> HttpResponse {
-    stage.go_on(Ok("/dead-letters".to_owned()))
+    pub(super) view: Option<String>,
 }
 
 /// The list of dead letters.

@@ -17,6 +17,7 @@ mod assets;
 mod desk;
 mod frame;
 mod headers;
+mod look;
 mod pages;
 mod parts;
 #[cfg(test)]
@@ -28,7 +29,7 @@ use actix_web::web;
 pub(super) use headers::protect;
 
 use crate::clock::SharedClock;
-use crate::operator::{Alerts, DeadLetters, Destinations};
+use crate::operator::{Alerts, DeadLetters, Destinations, Gates, Groups, HeldRequests, Insight};
 
 /// The largest form, in bytes: an event's body that was edited, and what goes around it.
 const MAX_FORM: usize = 4 * 1024 * 1024;
@@ -44,6 +45,14 @@ pub struct Console {
     pub destinations: Destinations,
     /// The alerts.
     pub alerts: Alerts,
+    /// Groups of dead letters.
+    pub groups: Groups,
+    /// What came in and what became of it.
+    pub insight: Insight,
+    /// Refused requests that are held.
+    pub held: HeldRequests,
+    /// How each source lets requests in.
+    pub gates: Gates,
 }
 
 /// Every path of the console.
@@ -54,7 +63,19 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .app_data(path.error_handler(|_, request| stage::malformed(request)))
         .app_data(form.error_handler(|_, request| stage::malformed(request)));
     app.route(assets::PATH, web::get().to(assets::asset))
-        .route("/", web::get().to(answer::start))
+        .route("/", web::get().to(look::overview))
+        .route("/events", web::get().to(look::events))
+        .route("/events/{id}", web::get().to(look::event))
+        .route("/events/{id}/body", web::get().to(look::body))
+        .route("/events/{id}/fixture", web::get().to(look::fixture))
+        .route("/transfers", web::get().to(look::transfers))
+        .route("/sources", web::get().to(look::sources))
+        .route("/sources/{name}", web::get().to(look::source))
+        .route("/sources/{name}/set-up", web::get().to(look::set_up))
+        .route("/settings", web::get().to(look::settings))
+        .route("/held", web::get().to(look::held))
+        .route("/held/{id}", web::get().to(look::held_one))
+        .route("/held/{id}/verify", web::post().to(look::verify_held))
         .route("/dead-letters", web::get().to(answer::dead_letters))
         .route("/deliveries/{id}", web::get().to(answer::delivery))
         .route("/deliveries/{id}/{verb}", web::post().to(acts::on_delivery))

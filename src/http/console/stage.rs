@@ -17,8 +17,10 @@ use crate::operator::{Caller, OperatorError};
 use crate::store::StoreError;
 
 /// The sections that there are.
-pub(super) const SECTIONS: &[&[Section]] =
-    &[&[Section::DeadLetters], &[Section::Destinations, Section::Alerts]];
+pub(super) const SECTIONS: &[&[Section]] = &[
+    &[Section::Overview, Section::Events, Section::DeadLetters, Section::Transfers, Section::Held],
+    &[Section::Sources, Section::Destinations, Section::Alerts, Section::Settings],
+];
 
 /// What the address of a page says was just done: a word of ours and a number, so that a link from
 /// elsewhere cannot put other words on our pages.
@@ -29,6 +31,7 @@ const DONE: &[(&str, &str)] = &[
     ("resume", "Resumed: it is sent to again."),
     ("enable", "Enabled: it is sent to again."),
     ("disable", "Disabled: nothing is sent until it is enabled."),
+    ("verified", "Verified: the request is an event now."),
     ("unchanged", "It was so already: nothing changed."),
 ];
 

@@ -36,7 +36,7 @@ pub struct Person {
     pub password: bool,
     /// Since when a code is asked for.
     pub codes_since: Option<OffsetDateTime>,
-    /// The OpenID Connect issuer that vouches for them.
+    /// The `OpenID Connect` issuer that vouches for them.
     pub issuer: Option<String>,
     /// When they were added.
     pub created_at: OffsetDateTime,

@@ -1,8 +1,18 @@
 //! Where views come from. What whoever looks may not see is left out here.
 
 mod delivery;
+mod events;
+mod held;
+mod overview;
+mod sources;
+mod transfers;
 
 pub(super) use delivery::delivery;
+pub(super) use events::{Query as EventQuery, event, events, id as event_id};
+pub(super) use held::{held, id as held_id, one as held_one};
+pub(super) use overview::overview;
+pub(super) use sources::{settings, source, sources};
+pub(super) use transfers::transfers;
 
 use super::Console;
 use super::answer::ListQuery;

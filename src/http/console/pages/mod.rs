@@ -11,29 +11,22 @@ pub(super) mod delivery;
 pub(super) mod destinations;
 #[cfg_attr(not(test), expect(dead_code, reason = "routed once `operator` has it"))]
 pub(super) mod edit;
-#[cfg_attr(not(test), expect(dead_code, reason = "routed once `operator` has it"))]
 pub(super) mod event;
-#[cfg_attr(not(test), expect(dead_code, reason = "routed once `operator` has it"))]
 pub(super) mod events;
 #[cfg_attr(not(test), expect(dead_code, reason = "routed once `operator` has it"))]
 pub(super) mod groups;
-#[cfg_attr(not(test), expect(dead_code, reason = "routed once `operator` has it"))]
 pub(super) mod held;
 #[cfg_attr(not(test), expect(dead_code, reason = "routed once `operator` has it"))]
 pub(super) mod jobs;
 #[cfg_attr(not(test), expect(dead_code, reason = "routed once `operator` has it"))]
 pub(super) mod keys;
-#[cfg_attr(not(test), expect(dead_code, reason = "routed once `operator` has it"))]
 pub(super) mod overview;
 pub(super) mod parts_of_event;
 #[cfg_attr(not(test), expect(dead_code, reason = "routed once `operator` has it"))]
 pub(super) mod people;
-#[cfg_attr(not(test), expect(dead_code, reason = "routed once `operator` has it"))]
 pub(super) mod settings;
 #[cfg_attr(not(test), expect(dead_code, reason = "routed once `operator` has it"))]
 pub(super) mod sign_in;
-#[cfg_attr(not(test), expect(dead_code, reason = "routed once `operator` has it"))]
 pub(super) mod sources;
-#[cfg_attr(not(test), expect(dead_code, reason = "routed once `operator` has it"))]
 pub(super) mod transfers;
 pub(super) mod trouble;

@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::super::frame::Stage;
+use super::said;
 
 /// A choice of a [`select`].
 pub(in crate::http::console) struct Choice {
@@ -38,7 +39,7 @@ pub(in crate::http::console) fn select(
         &html! {
             select id=(id) name=(name) {
                 @for choice in choices {
-                    option value=(choice.value) selected[choice.value == chosen] { (choice.label) }
+                    option value=(choice.value) selected[choice.value == chosen] { (said(&choice.label)) }
                 }
             }
         },

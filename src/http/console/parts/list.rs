@@ -7,10 +7,11 @@ use super::{Tone, number, said, stamp};
 
 /// A panel with a heading; `aside` is said beside it.
 pub(in crate::http::console) fn panel(title: &str, aside: &Markup, body: &Markup) -> Markup {
-    let id = title.to_lowercase().replace(' ', "-");
+    let letters = title.chars().filter(|c| c.is_ascii_alphanumeric());
+    let id = format!("panel-{}", letters.collect::<String>().to_lowercase());
     html! {
         section .panel aria-labelledby=(id) {
-            header { h2 id=(id) { (title) } @if !aside.0.is_empty() { p { (aside) } } }
+            header { h2 id=(id) { (said(title)) } @if !aside.0.is_empty() { p { (aside) } } }
             (body)
         }
     }
@@ -77,7 +78,7 @@ pub(in crate::http::console) struct Pager {
 pub(in crate::http::console) fn pager(pager: &Pager) -> Markup {
     html! {
         div .pager {
-            p { (pager.shown) }
+            p { (said(&pager.shown)) }
             nav aria-label="Pages" {
                 @if let Some(first) = &pager.first {
                     a .button .small-button rel="first" href=(first) { "First page" }

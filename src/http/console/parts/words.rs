@@ -124,7 +124,7 @@ pub(in crate::http::console) fn size(bytes: u64) -> String {
 }
 
 /// A time, to the second, in UTC.
-fn utc(at: OffsetDateTime) -> String {
+pub(in crate::http::console) fn utc(at: OffsetDateTime) -> String {
     let form = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
     at.to_offset(UtcOffset::UTC).format(form).unwrap_or_default()
 }

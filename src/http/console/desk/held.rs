@@ -1,0 +1,82 @@
+//! Held requests: refused ones that were kept to be explained.
+
+use uuid::Uuid;
+
+use super::super::Console;
+use super::super::pages::held::{One, Row, View};
+use super::super::parts::{Bytes, Pager, Tab, Tone, count};
+use super::ROWS;
+use crate::operator::{Caller, OperatorError};
+use crate::store::HeldRequest;
+
+/// The list.
+pub(in crate::http::console) async fn held(
+    console: &Console,
+    caller: &Caller,
+    before: &str,
+) -> Result<View, OperatorError> {
+    let before = Some(before).filter(|text| !text.is_empty()).map(id).transpose()?;
+    let listed = console.held.list(caller, None, before, ROWS).await?;
+    let next = listed.last().filter(|_| listed.len() >= ROWS as usize).map(|last| last.id);
+    Ok(View {
+        pager: Pager {
+            shown: count(listed.len() as u64, "request on this page", "requests on this page"),
+            first: before.map(|_| "/held".to_owned()),
+            next: next.map(|id| format!("/held?before={id}")),
+        },
+        rows: listed.iter().map(|one| row(one, String::new())).collect(),
+    })
+}
+
+/// One of them.
+pub(in crate::http::console) async fn one(
+    console: &Console,
+    caller: &Caller,
+    text: &str,
+    tab: Tab,
+) -> Result<One, OperatorError> {
+    let dossier = console.held.show(caller, id(text)?).await?;
+    let (verdict, advice, findings) = match dossier.explained {
+        Some(explained) => {
+            let secret = explained
+                .secret
+                .map(|secret| ("secret".to_owned(), Tone::Plain, format!("made with {secret}")));
+            let finding = (explained.finding.replace('_', " "), Tone::Bad, explained.text.clone());
+            (
+                explained.text,
+                explained.hint,
+                [Some(finding), secret].into_iter().flatten().collect(),
+            )
+        }
+        None => ("it is an event by now".to_owned(), None, Vec::new()),
+    };
+    let (headers, body) = match dossier.payload {
+        Some(payload) => {
+            let shown = payload.body.to_vec();
+            let href = format!("/held/{}", dossier.request.id);
+            let size = shown.len() as u64;
+            let text = |value: Vec<u8>| String::from_utf8_lossy(&value).into_owned();
+            let headers = payload.headers.into_iter().map(|(name, value)| (name, text(value)));
+            (headers.collect(), Some(Bytes { shown, size, tab, href, download: None }))
+        }
+        None => (Vec::new(), None),
+    };
+    Ok(One { row: row(&dossier.request, verdict), findings, advice, headers, body })
+}
+
+/// The id of a held request.
+pub(in crate::http::console) fn id(text: &str) -> Result<Uuid, OperatorError> {
+    text.parse().map_err(|_| OperatorError::NotFound(format!("held request {text}")))
+}
+
+fn row(held: &HeldRequest, verdict: String) -> Row {
+    Row {
+        id: held.id.to_string(),
+        source: held.source.clone(),
+        reason: held.reason.clone(),
+        verdict,
+        size: held.size_bytes.unsigned_abs(),
+        received_at: held.received_at,
+        until: held.expires_at,
+    }
+}

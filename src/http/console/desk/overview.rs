@@ -1,0 +1,90 @@
+//! The overview: whether anything is wrong.
+
+use super::super::Console;
+use super::super::pages::overview::{Banner, Group, HourDay, Source, View};
+use super::super::parts::{Bar, Tone, link_path};
+use crate::operator::{
+    Alarm, AlarmKind, Caller, Group as Kept, GroupSelection, Link, OperatorError, Point, SourceRow,
+};
+
+/// Groups that are shown: those that matter most.
+const GROUPS: u32 = 8;
+
+/// The overview.
+pub(in crate::http::console) async fn overview(
+    console: &Console,
+    caller: &Caller,
+) -> Result<View, OperatorError> {
+    let overview = console.insight.overview(caller).await?;
+    let groups = console.groups.list(caller, &GroupSelection::default(), None, GROUPS).await?;
+    let by_class = console.groups.by_class(caller).await?;
+    let day = &overview.day.points;
+    let milliseconds = |time: Option<time::Duration>| time.map(|time| time.as_seconds_f64() * 1e3);
+    Ok(View {
+        banners: overview.alarms.into_iter().map(banner).collect(),
+        sources: overview.sources.into_iter().map(|row| source(row, overview.at)).collect(),
+        groups: groups.groups.into_iter().map(group).collect(),
+        groups_in_all: by_class.iter().map(|(_, groups)| groups).sum(),
+        received: day.iter().map(bar).collect(),
+        median: day.iter().map(|point| milliseconds(point.p50)).collect(),
+        slow: day.iter().map(|point| milliseconds(point.p95)).collect(),
+    })
+}
+
+fn banner(alarm: Alarm) -> Banner {
+    let word = match alarm.kind {
+        AlarmKind::Silence => "silent",
+        AlarmKind::Refusals => "refused",
+        AlarmKind::Stuck => "stuck",
+        AlarmKind::TransfersExpired => "given up",
+        AlarmKind::TransfersLate => "late",
+        AlarmKind::Clock => "clock",
+    };
+    let href = match alarm.link {
+        Link::Source(name) => format!("/sources/{}", link_path(&name)),
+        Link::Events { source, state } => {
+            format!("/events?source={}&state={}", link_path(&source), state)
+        }
+        Link::Transfers => "/transfers".to_owned(),
+        Link::Settings => "/settings".to_owned(),
+    };
+    Banner { word: word.to_owned(), tone: Tone::Bad, text: alarm.text, href }
+}
+
+fn source(row: SourceRow, now: time::OffsetDateTime) -> Source {
+    let both = |hour, day| HourDay { hour, day };
+    let (hour, day) = (&row.hour, &row.day);
+    Source {
+        state: if row.enabled { "ok" } else { "disabled" }.to_owned(),
+        received: both(hour.received(), day.received()),
+        verified: both(hour.verified(), day.verified()),
+        refused: both(hour.refused, day.refused),
+        handled: both(hour.handled, day.handled),
+        dead: both(hour.dead, day.dead),
+        course: row.day_line,
+        oldest_waiting: row.waiting.map(|waits| now - waits),
+        slow: row.p95,
+        name: row.name,
+        provider: row.provider,
+        last_event: row.last_event,
+        secret: row.secret,
+    }
+}
+
+fn group(group: Kept) -> Group {
+    Group {
+        id: group.id.to_string(),
+        message: group.message,
+        source: group.source,
+        handler: group.handler,
+        reason: group.death_reason,
+        open: group.open,
+        last_at: group.last_at,
+        course: group.trend,
+    }
+}
+
+fn bar(point: &Point) -> Bar {
+    let label = format!("{:02}:{:02}", point.begin.hour(), point.begin.minute());
+    Bar { label, value: point.verified + point.refused }
+}

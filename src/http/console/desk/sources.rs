@@ -1,0 +1,92 @@
+//! Sources, and the settings.
+
+use super::super::Console;
+use super::super::pages::settings;
+use super::super::pages::sources::{One, Row, Secret, View};
+use crate::operator::{Caller, OperatorError, SecretView, Setup, SourceView};
+
+/// The list.
+pub(in crate::http::console) async fn sources(
+    console: &Console,
+    caller: &Caller,
+) -> Result<View, OperatorError> {
+    let sources = console.insight.sources(caller).await?;
+    Ok(View { rows: sources.iter().map(row).collect() })
+}
+
+/// One source, as its sender reaches it by `host`.
+pub(in crate::http::console) async fn source(
+    console: &Console,
+    caller: &Caller,
+    name: &str,
+) -> Result<One, OperatorError> {
+    let view = console.insight.source(caller, name).await?;
+    let facts = &view.facts;
+    let paths = facts.paths.iter();
+    Ok(One {
+        row: row(&view),
+        urls: paths.map(|path| format!("https://your-gateway{path}")).collect(),
+        scheme: format!(
+            "Signature in {}; at most {} s old, at most {} s from the future",
+            facts.headers.join(", "),
+            facts.max_age,
+            facts.max_future
+        ),
+        handlers: facts.handlers.clone(),
+        secrets: view.secrets.iter().map(secret).collect(),
+        held: None,
+        test: Some(format!(
+            "sealpost fixtures send fixtures/{} --to https://your-gateway --source {}",
+            facts.provider, facts.name
+        )),
+    })
+}
+
+/// The settings, by section.
+pub(in crate::http::console) fn settings(
+    console: &Console,
+    caller: &Caller,
+) -> Result<settings::View, OperatorError> {
+    let mut sections: Vec<(String, Vec<(String, String)>)> = Vec::new();
+    for setting in console.insight.settings(caller)? {
+        let (section, key) = setting.key.split_once('.').unwrap_or(("", &setting.key));
+        let pair = (key.to_owned(), setting.value.clone());
+        match sections.last_mut() {
+            Some((title, pairs)) if title == section => pairs.push(pair),
+            _ => sections.push((section.to_owned(), vec![pair])),
+        }
+    }
+    Ok(settings::View { sections })
+}
+
+fn row(view: &SourceView) -> Row {
+    let state = match view.setup {
+        Setup::Disabled => "disabled",
+        Setup::Waiting => "waiting",
+        Setup::Refusing => "refusing",
+        Setup::Receiving => "ok",
+    };
+    Row {
+        name: view.facts.name.clone(),
+        provider: view.facts.provider.clone(),
+        tenant: view.facts.tenant.clone(),
+        state: state.to_owned(),
+        verified_at: view.last_event,
+        secrets: view.facts.secrets.len() as u64,
+    }
+}
+
+fn secret(secret: &SecretView) -> Secret {
+    let state = match (secret.place, secret.removable) {
+        (None, _) => "no longer configured",
+        (Some(_), true) => "unused: safe to remove",
+        (Some(_), false) => "active",
+    };
+    Secret {
+        fingerprint: secret.fingerprint.clone(),
+        state: state.to_owned(),
+        first_used: secret.first_at,
+        last_used: secret.last_at,
+        uses: secret.requests,
+    }
+}
