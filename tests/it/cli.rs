@@ -197,8 +197,8 @@ async fn three_dead_letters() -> Gateway {
     assert_eq!(answer.what(), "quarantined");
     for id in ["evt_1", "evt_2"] {
         let event = json!({
-            "id": id, "object": "event", "type": "account.updated", "created": 1_763_600_000,
-            "livemode": true, "account": "acct_a", "data": { "object": { "id": "acct_a" } },
+            "account": "acct_a", "created": 1_763_600_000, "data": { "object": { "id": "acct_a" } },
+            "id": id, "livemode": true, "object": "event", "type": "account.updated",
         });
         gateway.send("billing", None, event.to_string().as_bytes()).await;
     }

@@ -3,10 +3,11 @@
 //! many there are. What is not grouped yet is looked through; that is what died a moment ago.
 
 use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Tx};
 
 /// Which dead letters. Every part that is there must hold.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -96,12 +97,18 @@ impl Store {
             return Ok((count, ids.last().copied().unwrap_or_default()));
         }
         let by_age = filter.died_before.is_some() || filter.died_after.is_some();
+        let mut tx = Tx::begin(&self.operator).await?;
+        // Of one moment: what is grouped between two statements would be counted twice, or never.
+        sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            .execute(tx.connection())
+            .await?;
         let (grouped, highest) = if by_age {
-            self.count_by_age(filter).await?
+            count_by_age(tx.connection(), filter).await?
         } else {
-            self.count_groups(filter).await?
+            count_groups(tx.connection(), filter).await?
         };
-        let (ungrouped, last) = self.count_ungrouped(filter).await?;
+        let (ungrouped, last) = count_ungrouped(tx.connection(), filter).await?;
+        tx.rollback().await?;
         Ok((grouped + ungrouped, highest.max(last)))
     }
 
@@ -224,89 +231,98 @@ impl Store {
         .await?;
         Ok(ids)
     }
+}
 
-    /// Of what is grouped, by the groups' own counts.
-    async fn count_groups(&self, filter: &DeadLetterFilter) -> Result<(i64, i64), StoreError> {
-        let row = sqlx::query!(
-            r#"
-            SELECT COALESCE(sum(CASE WHEN $7 THEN g.total ELSE g.open END), 0)::bigint AS "count!",
-                   COALESCE(max((SELECT d.id FROM deliveries d
-                                  WHERE d.group_id = g.id AND d.state = 'dead'
-                                    AND ($7 OR d.resolution IS NULL)
-                                  ORDER BY d.id DESC LIMIT 1)), 0) AS "highest!"
-              FROM dead_letter_groups g
-             WHERE ($1::bigint IS NULL OR g.id = $1) AND ($2::text IS NULL OR g.class = $2)
-               AND ($3::text IS NULL OR g.tenant = $3) AND ($4::text IS NULL OR g.source = $4)
-               AND ($5::text IS NULL OR g.handler = $5)
-               AND ($6::text IS NULL OR g.death_reason = $6) AND ($7 OR g.open > 0)
-            "#,
-            filter.group,
-            filter.class,
-            filter.tenant,
-            filter.source,
-            filter.handler,
-            filter.death_reason,
-            filter.resolved,
-        )
-        .fetch_one(&self.operator)
-        .await?;
-        Ok((row.count, row.highest))
-    }
+/// Of what is grouped, by the groups' own counts.
+async fn count_groups(
+    connection: &mut PgConnection,
+    filter: &DeadLetterFilter,
+) -> Result<(i64, i64), StoreError> {
+    let row = sqlx::query!(
+        r#"
+        SELECT COALESCE(sum(CASE WHEN $7 THEN g.total ELSE g.open END), 0)::bigint AS "count!",
+               COALESCE(max((SELECT d.id FROM deliveries d
+                              WHERE d.group_id = g.id AND d.state = 'dead'
+                                AND ($7 OR d.resolution IS NULL)
+                              ORDER BY d.id DESC LIMIT 1)), 0) AS "highest!"
+          FROM dead_letter_groups g
+         WHERE ($1::bigint IS NULL OR g.id = $1) AND ($2::text IS NULL OR g.class = $2)
+           AND ($3::text IS NULL OR g.tenant = $3) AND ($4::text IS NULL OR g.source = $4)
+           AND ($5::text IS NULL OR g.handler = $5)
+           AND ($6::text IS NULL OR g.death_reason = $6) AND ($7 OR g.open > 0)
+        "#,
+        filter.group,
+        filter.class,
+        filter.tenant,
+        filter.source,
+        filter.handler,
+        filter.death_reason,
+        filter.resolved,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok((row.count, row.highest))
+}
 
-    /// Of what is grouped, one by one: of their ages the groups know nothing.
-    async fn count_by_age(&self, filter: &DeadLetterFilter) -> Result<(i64, i64), StoreError> {
-        let row = sqlx::query!(
-            r#"
-            SELECT count(*) AS "count!", COALESCE(max(d.id), 0) AS "highest!"
-              FROM dead_letter_groups g JOIN deliveries d ON d.group_id = g.id
-             WHERE ($1::bigint IS NULL OR g.id = $1) AND ($2::text IS NULL OR g.class = $2)
-               AND ($3::text IS NULL OR g.tenant = $3) AND ($4::text IS NULL OR g.source = $4)
-               AND ($5::text IS NULL OR g.handler = $5)
-               AND ($6::text IS NULL OR g.death_reason = $6)
-               AND d.state = 'dead' AND ($7 OR d.resolution IS NULL)
-               AND ($8::timestamptz IS NULL OR d.finished_at <= $8)
-               AND ($9::timestamptz IS NULL OR d.finished_at >= $9)
-            "#,
-            filter.group,
-            filter.class,
-            filter.tenant,
-            filter.source,
-            filter.handler,
-            filter.death_reason,
-            filter.resolved,
-            filter.died_before,
-            filter.died_after,
-        )
-        .fetch_one(&self.operator)
-        .await?;
-        Ok((row.count, row.highest))
-    }
+/// Of what is grouped, one by one: of their ages the groups know nothing.
+async fn count_by_age(
+    connection: &mut PgConnection,
+    filter: &DeadLetterFilter,
+) -> Result<(i64, i64), StoreError> {
+    let row = sqlx::query!(
+        r#"
+        SELECT count(*) AS "count!", COALESCE(max(d.id), 0) AS "highest!"
+          FROM dead_letter_groups g JOIN deliveries d ON d.group_id = g.id
+         WHERE ($1::bigint IS NULL OR g.id = $1) AND ($2::text IS NULL OR g.class = $2)
+           AND ($3::text IS NULL OR g.tenant = $3) AND ($4::text IS NULL OR g.source = $4)
+           AND ($5::text IS NULL OR g.handler = $5)
+           AND ($6::text IS NULL OR g.death_reason = $6)
+           AND d.state = 'dead' AND ($7 OR d.resolution IS NULL)
+           AND ($8::timestamptz IS NULL OR d.finished_at <= $8)
+           AND ($9::timestamptz IS NULL OR d.finished_at >= $9)
+        "#,
+        filter.group,
+        filter.class,
+        filter.tenant,
+        filter.source,
+        filter.handler,
+        filter.death_reason,
+        filter.resolved,
+        filter.died_before,
+        filter.died_after,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok((row.count, row.highest))
+}
 
-    async fn count_ungrouped(&self, filter: &DeadLetterFilter) -> Result<(i64, i64), StoreError> {
-        if filter.group.is_some() || filter.class.is_some() {
-            return Ok((0, 0));
-        }
-        let row = sqlx::query!(
-            r#"
-            SELECT count(*) AS "count!", COALESCE(max(d.id), 0) AS "highest!"
-              FROM deliveries d LEFT JOIN events e ON e.id = d.event_id
-             WHERE d.group_id IS NULL AND d.state = 'dead' AND ($5 OR d.resolution IS NULL)
-               AND ($1::text IS NULL OR e.tenant = $1) AND ($2::text IS NULL OR d.source = $2)
-               AND ($3::text IS NULL OR d.handler = $3)
-               AND ($4::text IS NULL OR d.death_reason = $4)
-               AND ($6::timestamptz IS NULL OR d.finished_at <= $6)
-               AND ($7::timestamptz IS NULL OR d.finished_at >= $7)
-            "#,
-            filter.tenant,
-            filter.source,
-            filter.handler,
-            filter.death_reason,
-            filter.resolved,
-            filter.died_before,
-            filter.died_after,
-        )
-        .fetch_one(&self.operator)
-        .await?;
-        Ok((row.count, row.highest))
+async fn count_ungrouped(
+    connection: &mut PgConnection,
+    filter: &DeadLetterFilter,
+) -> Result<(i64, i64), StoreError> {
+    if filter.group.is_some() || filter.class.is_some() {
+        return Ok((0, 0));
     }
+    let row = sqlx::query!(
+        r#"
+        SELECT count(*) AS "count!", COALESCE(max(d.id), 0) AS "highest!"
+          FROM deliveries d LEFT JOIN events e ON e.id = d.event_id
+         WHERE d.group_id IS NULL AND d.state = 'dead' AND ($5 OR d.resolution IS NULL)
+           AND ($1::text IS NULL OR e.tenant = $1) AND ($2::text IS NULL OR d.source = $2)
+           AND ($3::text IS NULL OR d.handler = $3)
+           AND ($4::text IS NULL OR d.death_reason = $4)
+           AND ($6::timestamptz IS NULL OR d.finished_at <= $6)
+           AND ($7::timestamptz IS NULL OR d.finished_at >= $7)
+        "#,
+        filter.tenant,
+        filter.source,
+        filter.handler,
+        filter.death_reason,
+        filter.resolved,
+        filter.died_before,
+        filter.died_after,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok((row.count, row.highest))
 }
