@@ -58,6 +58,50 @@ pub struct Page {
     pub limit: i64,
 }
 
+/// The query of a page. An index is read in one direction: it has to stand in the text.
+macro_rules! find {
+    ($direction:tt, $filter:expr, $page:expr) => {
+        sqlx::query_scalar!(
+            r#"
+            SELECT id AS "id!" FROM (
+                SELECT x.id FROM dead_letter_groups g CROSS JOIN LATERAL (
+                    SELECT d.id FROM deliveries d
+                     WHERE d.group_id = g.id AND d.state = 'dead' AND ($7 OR d.resolution IS NULL)
+                       AND ($8::timestamptz IS NULL OR d.finished_at <= $8)
+                       AND ($9::timestamptz IS NULL OR d.finished_at >= $9)
+                       AND d.id > $10 AND d.id < $11
+                     ORDER BY d.id "# + $direction + r#" LIMIT $12) AS x
+                 WHERE ($1::bigint IS NULL OR g.id = $1) AND ($2::text IS NULL OR g.class = $2)
+                   AND ($3::text IS NULL OR g.tenant = $3) AND ($4::text IS NULL OR g.source = $4)
+                   AND ($5::text IS NULL OR g.handler = $5)
+                   AND ($6::text IS NULL OR g.death_reason = $6) AND ($7 OR g.open > 0)
+                UNION ALL
+                SELECT d.id FROM deliveries d LEFT JOIN events e ON e.id = d.event_id
+                 WHERE d.group_id IS NULL AND d.state = 'dead' AND ($7 OR d.resolution IS NULL)
+                   AND $1::bigint IS NULL AND $2::text IS NULL
+                   AND ($3::text IS NULL OR e.tenant = $3) AND ($4::text IS NULL OR d.source = $4)
+                   AND ($5::text IS NULL OR d.handler = $5)
+                   AND ($6::text IS NULL OR d.death_reason = $6)
+                   AND ($8::timestamptz IS NULL OR d.finished_at <= $8)
+                   AND ($9::timestamptz IS NULL OR d.finished_at >= $9)
+                   AND d.id > $10 AND d.id < $11
+            ) AS every ORDER BY id "# + $direction + " LIMIT $12",
+            $filter.group,
+            $filter.class,
+            $filter.tenant,
+            $filter.source,
+            $filter.handler,
+            $filter.death_reason,
+            $filter.resolved,
+            $filter.died_before,
+            $filter.died_after,
+            $page.after,
+            $page.before,
+            $page.limit,
+        )
+    };
+}
+
 impl Store {
     /// The ids of the deliveries that match, in the order of the page.
     ///
@@ -77,10 +121,11 @@ impl Store {
             ids.truncate(usize::try_from(page.limit).unwrap_or_default());
             return Ok(ids);
         }
-        match page.order {
-            Order::Down => self.find_down(filter, page).await,
-            Order::Up => self.find_up(filter, page).await,
-        }
+        let ids = match page.order {
+            Order::Down => find!("DESC", filter, page).fetch_all(&self.operator).await?,
+            Order::Up => find!("ASC", filter, page).fetch_all(&self.operator).await?,
+        };
+        Ok(ids)
     }
 
     /// How many deliveries match, and the highest id among them.
@@ -132,100 +177,6 @@ impl Store {
             filter.handler,
             filter.death_reason,
             filter.group,
-        )
-        .fetch_all(&self.operator)
-        .await?;
-        Ok(ids)
-    }
-
-    async fn find_down(
-        &self,
-        filter: &DeadLetterFilter,
-        page: Page,
-    ) -> Result<Vec<i64>, StoreError> {
-        let ids = sqlx::query_scalar!(
-            r#"
-            SELECT id AS "id!" FROM (
-                SELECT x.id FROM dead_letter_groups g CROSS JOIN LATERAL (
-                    SELECT d.id FROM deliveries d
-                     WHERE d.group_id = g.id AND d.state = 'dead' AND ($7 OR d.resolution IS NULL)
-                       AND ($8::timestamptz IS NULL OR d.finished_at <= $8)
-                       AND ($9::timestamptz IS NULL OR d.finished_at >= $9)
-                       AND d.id > $10 AND d.id < $11
-                     ORDER BY d.id DESC LIMIT $12) AS x
-                 WHERE ($1::bigint IS NULL OR g.id = $1) AND ($2::text IS NULL OR g.class = $2)
-                   AND ($3::text IS NULL OR g.tenant = $3) AND ($4::text IS NULL OR g.source = $4)
-                   AND ($5::text IS NULL OR g.handler = $5)
-                   AND ($6::text IS NULL OR g.death_reason = $6) AND ($7 OR g.open > 0)
-                UNION ALL
-                SELECT d.id FROM deliveries d LEFT JOIN events e ON e.id = d.event_id
-                 WHERE d.group_id IS NULL AND d.state = 'dead' AND ($7 OR d.resolution IS NULL)
-                   AND $1::bigint IS NULL AND $2::text IS NULL
-                   AND ($3::text IS NULL OR e.tenant = $3) AND ($4::text IS NULL OR d.source = $4)
-                   AND ($5::text IS NULL OR d.handler = $5)
-                   AND ($6::text IS NULL OR d.death_reason = $6)
-                   AND ($8::timestamptz IS NULL OR d.finished_at <= $8)
-                   AND ($9::timestamptz IS NULL OR d.finished_at >= $9)
-                   AND d.id > $10 AND d.id < $11
-            ) AS every ORDER BY id DESC LIMIT $12
-            "#,
-            filter.group,
-            filter.class,
-            filter.tenant,
-            filter.source,
-            filter.handler,
-            filter.death_reason,
-            filter.resolved,
-            filter.died_before,
-            filter.died_after,
-            page.after,
-            page.before,
-            page.limit,
-        )
-        .fetch_all(&self.operator)
-        .await?;
-        Ok(ids)
-    }
-
-    async fn find_up(&self, filter: &DeadLetterFilter, page: Page) -> Result<Vec<i64>, StoreError> {
-        let ids = sqlx::query_scalar!(
-            r#"
-            SELECT id AS "id!" FROM (
-                SELECT x.id FROM dead_letter_groups g CROSS JOIN LATERAL (
-                    SELECT d.id FROM deliveries d
-                     WHERE d.group_id = g.id AND d.state = 'dead' AND ($7 OR d.resolution IS NULL)
-                       AND ($8::timestamptz IS NULL OR d.finished_at <= $8)
-                       AND ($9::timestamptz IS NULL OR d.finished_at >= $9)
-                       AND d.id > $10 AND d.id < $11
-                     ORDER BY d.id ASC LIMIT $12) AS x
-                 WHERE ($1::bigint IS NULL OR g.id = $1) AND ($2::text IS NULL OR g.class = $2)
-                   AND ($3::text IS NULL OR g.tenant = $3) AND ($4::text IS NULL OR g.source = $4)
-                   AND ($5::text IS NULL OR g.handler = $5)
-                   AND ($6::text IS NULL OR g.death_reason = $6) AND ($7 OR g.open > 0)
-                UNION ALL
-                SELECT d.id FROM deliveries d LEFT JOIN events e ON e.id = d.event_id
-                 WHERE d.group_id IS NULL AND d.state = 'dead' AND ($7 OR d.resolution IS NULL)
-                   AND $1::bigint IS NULL AND $2::text IS NULL
-                   AND ($3::text IS NULL OR e.tenant = $3) AND ($4::text IS NULL OR d.source = $4)
-                   AND ($5::text IS NULL OR d.handler = $5)
-                   AND ($6::text IS NULL OR d.death_reason = $6)
-                   AND ($8::timestamptz IS NULL OR d.finished_at <= $8)
-                   AND ($9::timestamptz IS NULL OR d.finished_at >= $9)
-                   AND d.id > $10 AND d.id < $11
-            ) AS every ORDER BY id ASC LIMIT $12
-            "#,
-            filter.group,
-            filter.class,
-            filter.tenant,
-            filter.source,
-            filter.handler,
-            filter.death_reason,
-            filter.resolved,
-            filter.died_before,
-            filter.died_after,
-            page.after,
-            page.before,
-            page.limit,
         )
         .fetch_all(&self.operator)
         .await?;
