@@ -137,7 +137,10 @@ async fn ask(gateway: &Gateway, query: &str, last: Option<&str>) -> reqwest::Res
 }
 
 async fn refused(gateway: &Gateway, query: &str, last: Option<&str>) -> (u16, HeaderMap, Value) {
-    let answer = Answer::of(ask(gateway, query, last).await).await;
+    let response = ask(gateway, query, last).await;
+    // A stream that is let in has no end to wait for.
+    assert!(!response.status().is_success(), "{query} {last:?} is let in");
+    let answer = Answer::of(response).await;
     assert_eq!(answer.headers["content-type"], "application/problem+json", "{}", answer.text);
     (answer.status, answer.headers, answer.json)
 }
