@@ -123,7 +123,7 @@ COMMENT ON COLUMN oidc_flows.verifier   IS 'The PKCE verifier: who redeems the c
 COMMENT ON COLUMN oidc_flows.expires_at IS 'From when on it is too late.';
 
 CREATE TABLE audit_log (
-    id        bigint      PRIMARY KEY,
+    id        bigint      PRIMARY KEY CHECK (id > 0),
     at        timestamptz NOT NULL,
     actor     text        NOT NULL,
     tenant    text,

@@ -154,7 +154,7 @@ fn keep_in_mind(kept: &KeptKey, now: OffsetDateTime) -> Option<Known> {
     let scopes = scopes.inspect_err(|why| error!(key = kept.id, %why, "a key is refused")).ok()?;
     good.then(|| Known {
         digest: kept.digest,
-        caller: Caller::new(format!("key:{}", kept.name), kept.tenant.clone(), scopes),
+        caller: Caller::new(keys::actor_of(&kept.name), kept.tenant.clone(), scopes),
         expires_at: kept.expires_at,
         confirmed_at: now,
     })
