@@ -74,7 +74,7 @@ mod tests {
     fn what_is_made_of_a_token_is_its_own_and_tells_nothing_of_the_rest() {
         let flow = Flow::begin();
         let parts =
-            [&*flow.token, &flow.state(), &flow.nonce(), &flow.verifier()].map(str::to_owned);
+            [flow.token.to_string(), flow.state(), flow.nonce(), flow.verifier().to_string()];
         for (place, part) in parts.iter().enumerate() {
             assert_eq!(part.len(), 43, "a PKCE verifier has 43 characters at least");
             assert!(!parts.iter().skip(place + 1).any(|other| other == part), "{parts:?}");

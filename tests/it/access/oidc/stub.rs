@@ -30,8 +30,8 @@ pub(super) enum Mood {
 
 /// An issuer that is running; it ends with its runtime.
 #[derive(Clone)]
-pub(super) struct Stub {
-    pub(super) url: String,
+pub(crate) struct Stub {
+    pub(crate) url: String,
     state: Arc<Mutex<State>>,
 }
 
@@ -61,7 +61,7 @@ struct Asked {
 }
 
 impl Stub {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let stub = Self { url, state: Arc::default() };
@@ -99,12 +99,12 @@ impl Stub {
     }
 
     /// How often a path was asked for.
-    pub(super) fn asked(&self, path: &str) -> usize {
+    pub(crate) fn asked(&self, path: &str) -> usize {
         self.state().asked.iter().filter(|asked| *asked == path).count()
     }
 
     /// Lets a browser that is sent here sign in by itself, at this time.
-    pub(super) fn expect(&self, claims: Value, now: i64) {
+    pub(crate) fn expect(&self, claims: Value, now: i64) {
         self.state().visitor = Some((claims, now));
     }
 
