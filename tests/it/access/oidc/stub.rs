@@ -208,7 +208,11 @@ impl Stub {
     fn redeem(&self, asked: &Asked) -> Option<String> {
         let fields: HashMap<String, String> =
             form_urlencoded::parse(&asked.body).into_owned().collect();
-        let basic = format!("Basic {}", STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}")));
+        // Each is encoded as in a form, so that a colon may stand in it.
+        let coded =
+            |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        let pair = format!("{}:{}", coded(CLIENT_ID), coded(CLIENT_SECRET));
+        let basic = format!("Basic {}", STANDARD.encode(pair));
         let in_head = asked.head.lines().any(|line| line == format!("authorization: {basic}"));
         let in_body = fields.get("client_secret").is_some_and(|secret| secret == CLIENT_SECRET);
         assert!(in_head != in_body, "a client proves once who it is");
