@@ -33,7 +33,7 @@ fn gateway(issuer: &str) -> Builder {
 /// As [`gateway`], where browsers reach it at `public_url`.
 pub(crate) fn gateway_at(issuer: &str, public_url: &str) -> Builder {
     let text = format!(
-        "\n[outbound]\nallow = [\"127.0.0.0/8\"]\n[operator.oidc]\nissuer = \"{issuer}\"\n\
+        "\n[outbound]\nallow = [\"127.0.0.0/8\", \"::1/128\"]\n[operator.oidc]\nissuer = \"{issuer}\"\n\
          client_id = \"{CLIENT_ID}\"\nclient_secret = {{ env = \"OIDC_SECRET\" }}\n\
          public_url = \"{public_url}\"\nlabel = \"the company\"\n"
     );

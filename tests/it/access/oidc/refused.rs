@@ -4,8 +4,8 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, LOCATION, SET_COOKIE};
-use sealpost::operator::Caller;
-use serde_json::json;
+use sealpost::operator::{Caller, OidcError, Return};
+use serde_json::{Value, json};
 
 use super::{
     CLIENT_ID, DISCOVERY, Mood, Sent, Sign, Stub, back, come_in, gateway, get, invite, leave,
@@ -32,6 +32,27 @@ async fn invited(stub: &Stub) -> Gateway {
 fn code(gateway: &Gateway, stub: &Stub, sent: &Sent) -> String {
     let claims = stub.claims(&sent.to, gateway.clock_seconds(), &json!({}));
     stub.grant(&sent.to, token(&claims, Sign::Rsa))
+}
+
+/// What the log says of a token that is as it should be but for this.
+async fn reason(gateway: &Gateway, stub: &Stub, other: &Value, sign: Sign) -> String {
+    let peer = "192.0.2.1".parse().unwrap();
+    let departure = gateway.access().depart("/", peer).await.unwrap();
+    let claims = stub.claims(&departure.to, gateway.clock_seconds(), other);
+    let code = stub.grant(&departure.to, token(&claims, sign));
+    let state = param(&departure.to, "state");
+    let given = Return {
+        token: Some(&departure.token),
+        state: &state,
+        code: Some(&code),
+        error: None,
+        iss: None,
+        peer,
+    };
+    match gateway.access().arrive(&given, None).await {
+        Err(OidcError::Refused(why)) => why,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// Lets the attempts that were counted be forgotten.
@@ -128,25 +149,26 @@ async fn an_id_token_that_is_not_for_this_sign_in_is_refused() {
     let stub = Stub::start().await;
     let gateway = invited(&stub).await;
     let now = gateway.clock_seconds();
-    for other in [
-        json!({ "nonce": "another" }),
-        json!({ "nonce": null }),
-        json!({ "aud": "another" }),
-        json!({ "aud": [CLIENT_ID, "another"] }),
-        json!({ "azp": "another" }),
-        json!({ "iss": "https://evil.example" }),
-        json!({ "iss": format!("{}/", stub.url) }),
-        json!({ "exp": now }),
-        json!({ "exp": now - 3600 }),
-        json!({ "iat": now - 901 }),
-        json!({ "iat": now + 121 }),
-        json!({ "sub": "" }),
-        json!({ "sub": "s".repeat(256) }),
+    for (other, why) in [
+        (json!({ "nonce": "another" }), "nonce mismatch"),
+        (json!({ "nonce": null }), "missing nonce"),
+        (json!({ "aud": "another" }), "Invalid audiences: must contain"),
+        (json!({ "aud": [CLIENT_ID, "another"] }), "Invalid audiences: `another` is not"),
+        (json!({ "azp": "another" }), "made for another client"),
+        (json!({ "iss": "https://evil.example" }), "Invalid issuer"),
+        (json!({ "iss": format!("{}/", stub.url) }), "Invalid issuer"),
+        (json!({ "exp": now }), "Expired: ID token expired"),
+        (json!({ "exp": now - 3600 }), "Expired: ID token expired"),
+        (json!({ "iat": now - 901 }), "issued 901 seconds ago"),
+        (json!({ "iat": now + 121 }), "issued -121 seconds ago"),
+        (json!({ "sub": "" }), "no subject that can be"),
+        (json!({ "sub": "s".repeat(256) }), "no subject that can be"),
     ] {
         // Only so many may fail.
         sql::execute(gateway.target(), "DELETE FROM sign_in_attempts").await;
-        let answer = with_token(&gateway, &stub, &other, Sign::Rsa).await;
-        assert_refused(&answer, &other.to_string());
+        assert_refused(&with_token(&gateway, &stub, &other, Sign::Rsa).await, why);
+        let said = reason(&gateway, &stub, &other, Sign::Rsa).await;
+        assert!(said.contains(why), "{other}: {said}");
     }
     let linked = gateway.count("SELECT count(*) FROM people WHERE oidc_subject IS NOT NULL").await;
     assert_eq!(linked, 0);
@@ -167,11 +189,18 @@ async fn a_token_ends_by_the_clock_that_the_gateway_goes_by() {
 async fn a_token_that_no_key_of_the_issuer_has_signed_is_refused() {
     let stub = Stub::start().await;
     let gateway = invited(&stub).await;
-    for sign in [Sign::Foreign, Sign::Broken, Sign::Shared, Sign::Unsigned, Sign::Edwards] {
-        let answer = with_token(&gateway, &stub, &json!({}), sign).await;
-        assert_refused(&answer, &format!("{sign:?}"));
+    for (sign, why) in [
+        (Sign::Foreign, "bad signature"),
+        (Sign::Broken, "bad signature"),
+        (Sign::Shared, "algorithm `HS256` is not one of"),
+        (Sign::Unsigned, "No signature found"),
+        (Sign::Edwards, "No matching key found"),
+    ] {
+        sql::execute(gateway.target(), "DELETE FROM sign_in_attempts").await;
+        assert_refused(&with_token(&gateway, &stub, &json!({}), sign).await, why);
+        let said = reason(&gateway, &stub, &json!({}), sign).await;
+        assert!(said.contains(why), "{sign:?}: {said}");
     }
-    wait(&gateway);
     let stub = Stub::start().await;
     stub.says(json!({ "id_token_signing_alg_values_supported": ["ES256"] }));
     let gateway = invited(&stub).await;
@@ -185,13 +214,15 @@ async fn who_was_not_invited_does_not_come_in_and_is_told_as_little_as_anybody()
     let gateway = invited(&stub).await;
     let mut told = Vec::new();
     for (other, why) in [
-        (json!({ "email": "eve@example.org" }), "unknown"),
-        (json!({ "email_verified": false }), "not verified"),
-        (json!({ "email_verified": null }), "not said to be verified"),
-        (json!({ "email": null }), "no address"),
+        (json!({ "email": "eve@example.org" }), "is called `eve@example.org`"),
+        (json!({ "email_verified": false }), "no e-mail address is verified"),
+        (json!({ "email_verified": null }), "no e-mail address is verified"),
+        (json!({ "email": null }), "no e-mail address is verified"),
     ] {
         let answer = with_token(&gateway, &stub, &other, Sign::Rsa).await;
         assert_refused(&answer, why);
+        let said = reason(&gateway, &stub, &other, Sign::Rsa).await;
+        assert!(said.contains(why), "{other}: {said}");
         told.push(answer.text);
     }
     wait(&gateway);
@@ -218,6 +249,8 @@ async fn who_has_a_password_is_not_taken_over_by_their_address() {
     let link = invite(&gateway, "ada@example.org").await;
     gateway.access().set_up(&link, None, "correct horse battery").await.unwrap();
     assert_refused(&come_in(&gateway, &stub).await, "they have a password");
+    let said = reason(&gateway, &stub, &json!({}), Sign::Rsa).await;
+    assert!(said.contains("they sign in in another way"), "{said}");
     let subject = gateway.query("SELECT oidc_subject FROM people").await;
     assert_eq!(subject, [json!({ "oidc_subject": null })]);
 }

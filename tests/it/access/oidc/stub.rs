@@ -62,8 +62,13 @@ struct Asked {
 
 impl Stub {
     pub(crate) async fn start() -> Self {
+        Self::called("127.0.0.1").await
+    }
+
+    /// Starts one under this name of the loopback: for browsers each name is another site.
+    pub(crate) async fn called(host: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let url = format!("http://{host}:{}", listener.local_addr().unwrap().port());
         let stub = Self { url, state: Arc::default() };
         stub.state().further = json!({});
         let serving = stub.clone();
