@@ -225,10 +225,8 @@ impl Issuer {
         let http = self.wire.http();
         let metadata = Metadata::discover_async(self.url.clone(), &http).await;
         let metadata = metadata.map_err(|error| whole(&error))?;
-        let token = metadata.token_endpoint().map(|token| token.url());
-        let places = [Some(metadata.authorization_endpoint().url()), token];
-        for place in places {
-            let place = place.ok_or("it has no token endpoint")?;
+        let token = metadata.token_endpoint().ok_or("it has no token endpoint")?.url();
+        for place in [metadata.authorization_endpoint().url(), token] {
             // Only an issuer on the loopback comes without TLS.
             if place.scheme() != "https" && self.url.url().scheme() == "https" {
                 return Err(format!("its endpoint {place} is not https"));
