@@ -226,7 +226,8 @@ impl Issuer {
         let metadata = Metadata::discover_async(self.url.clone(), &http).await;
         let metadata = metadata.map_err(|error| whole(&error))?;
         let token = metadata.token_endpoint().ok_or("it has no token endpoint")?.url();
-        for place in [metadata.authorization_endpoint().url(), token] {
+        let (authorization, keys) = (metadata.authorization_endpoint(), metadata.jwks_uri());
+        for place in [authorization.url(), token, keys.url()] {
             // Only an issuer on the loopback comes without TLS.
             if place.scheme() != "https" && self.url.url().scheme() == "https" {
                 return Err(format!("its endpoint {place} is not https"));

@@ -84,7 +84,18 @@ pub(super) fn whole(error: &dyn Error) -> String {
     short(&text)
 }
 
-/// The beginning of what a stranger wrote.
+/// The beginning of what a stranger wrote, as it may stand in a line of the log.
 pub(super) fn short(text: &str) -> String {
-    text.chars().take(LONGEST).collect()
+    text.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_strangers_write_is_one_short_line() {
+        assert_eq!(short("a\r\nb\u{1b}[31m"), "a  b [31m");
+        assert_eq!(short(&"x".repeat(LONGEST + 1)).len(), LONGEST);
+    }
 }

@@ -256,6 +256,15 @@ async fn who_has_a_password_is_not_taken_over_by_their_address() {
 }
 
 #[tokio::test]
+async fn an_issuer_that_no_request_may_reach_stops_the_start_and_says_how_to_change_that() {
+    let text = "\n[operator.oidc]\nissuer = \"http://127.0.0.1:9\"\nclient_id = \"a\"\n\
+                public_url = \"http://127.0.0.1:1\"\n";
+    let said = Gateway::builder().more_config(text).refused();
+    assert!(said.starts_with("operator.oidc: the issuer cannot be used: "), "{said}");
+    assert!(said.contains("`outbound.allow`"), "{said}");
+}
+
+#[tokio::test]
 async fn an_issuer_that_is_away_stops_nothing_but_signing_in_there() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let gateway = gateway(&format!("http://{closed}")).start().await;
