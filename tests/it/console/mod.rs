@@ -5,6 +5,7 @@ mod dealing;
 mod entry;
 mod headers;
 mod issuer;
+mod newcomer;
 mod pages;
 mod webdriver;
 
