@@ -48,8 +48,9 @@ use std::sync::Arc;
 use tracing::warn;
 
 pub use access::{
-    Access, ApiKey, BegunSession, CodeSecret, Credentials, Expiry, Invitation, MadeKey, NewApiKey,
-    NewPerson, Person, Session, SetupLink, ShownKey, ShownSession, SignInError,
+    Access, ApiKey, Arrival, BegunSession, CodeSecret, Credentials, Departure, Expiry, Invitation,
+    Issuer, IssuerError, IssuerSettings, MadeKey, NewApiKey, NewPerson, OidcError, Person, Return,
+    Session, SetupLink, ShownKey, ShownSession, SignInError,
 };
 pub use alerts::Alerts;
 pub use caller::{Caller, Denied, Scope, Scopes, UnknownScope};
