@@ -7,8 +7,8 @@ use utoipa::{OpenApi, ToSchema};
 
 use super::answer::{Done, Listed, Page};
 use super::body::{Because, Body};
-
 use super::routes::{At, Routes};
+use super::switch::{Asked, Switched, What};
 use super::words::word;
 use crate::http::caller::By;
 use crate::http::denial::Denial;
@@ -77,14 +77,6 @@ enum State {
     ToldToWait,
 }
 
-/// What became of a switch.
-#[derive(Debug, Serialize, ToSchema)]
-struct Switched {
-    destination: String,
-    /// False where it was so already.
-    changed: bool,
-}
-
 /// List destinations
 ///
 /// Those of the configuration, then those of which only the database knows.
@@ -113,13 +105,8 @@ async fn list(
     request_body = Because, security(("bearer" = ["sources:write"])),
     responses((status = 200, description = "It is held back", body = Switched)),
 )]
-async fn pause(
-    by: By,
-    name: web::Path<String>,
-    because: Body<Because>,
-    operator: web::Data<Operator>,
-) -> Result<Done<Switched>, Denial> {
-    switch(by, name, because, operator, Switch::Pause).await
+async fn pause(asked: Asked) -> Result<Done<Switched>, Denial> {
+    switch(asked, Switch::Pause).await
 }
 
 /// Let a paused destination go on
@@ -132,13 +119,8 @@ async fn pause(
     request_body = Because, security(("bearer" = ["sources:write"])),
     responses((status = 200, description = "It goes on", body = Switched)),
 )]
-async fn resume(
-    by: By,
-    name: web::Path<String>,
-    because: Body<Because>,
-    operator: web::Data<Operator>,
-) -> Result<Done<Switched>, Denial> {
-    switch(by, name, because, operator, Switch::Resume).await
+async fn resume(asked: Asked) -> Result<Done<Switched>, Denial> {
+    switch(asked, Switch::Resume).await
 }
 
 /// Send nothing to a destination any more
@@ -151,13 +133,8 @@ async fn resume(
     request_body = Because, security(("bearer" = ["sources:write"])),
     responses((status = 200, description = "It is disabled", body = Switched)),
 )]
-async fn disable(
-    by: By,
-    name: web::Path<String>,
-    because: Body<Because>,
-    operator: web::Data<Operator>,
-) -> Result<Done<Switched>, Denial> {
-    switch(by, name, because, operator, Switch::Disable).await
+async fn disable(asked: Asked) -> Result<Done<Switched>, Denial> {
+    switch(asked, Switch::Disable).await
 }
 
 /// Let a disabled destination go on
@@ -170,26 +147,17 @@ async fn disable(
     request_body = Because, security(("bearer" = ["sources:write"])),
     responses((status = 200, description = "It goes on", body = Switched)),
 )]
-async fn enable(
-    by: By,
-    name: web::Path<String>,
-    because: Body<Because>,
-    operator: web::Data<Operator>,
-) -> Result<Done<Switched>, Denial> {
-    switch(by, name, because, operator, Switch::Enable).await
+async fn enable(asked: Asked) -> Result<Done<Switched>, Denial> {
+    switch(asked, Switch::Enable).await
 }
 
 async fn switch(
-    By(caller): By,
-    name: web::Path<String>,
-    Body(because): Body<Because>,
-    operator: web::Data<Operator>,
+    (By(caller), name, Body(because), operator): Asked,
     switch: Switch,
 ) -> Result<Done<Switched>, Denial> {
-    let destination = name.into_inner();
-    let reason = because.reason();
-    let changed = operator.destinations.switch(&caller, &destination, switch, reason).await?;
-    Ok(Done(Switched { destination, changed }))
+    let (name, reason) = (name.into_inner(), because.reason());
+    let changed = operator.destinations.switch(&caller, &name, switch, reason).await?;
+    Ok(Done(Switched { what: What::Destination, name, changed }))
 }
 
 impl Destination {

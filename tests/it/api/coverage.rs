@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::document::operations;
 use super::{dead_letters, get, post, problem, send};
+use crate::alerts::outbox;
 use crate::chunks::Transfer;
 use crate::harness::Gateway;
 use crate::held;
@@ -192,7 +193,9 @@ async fn gateway() -> (Gateway, Names) {
     let gateway = Gateway::builder()
         .config(
             "[operator]\n",
-            "[operator]\nreads = { per_second = 1000, burst = 1000 }\nchanges = { per_second = 1000, burst = 1000 }\n",
+            "[operator]\nfailures_per_minute = 1000\n\
+             reads = { per_second = 1000, burst = 1000 }\n\
+             changes = { per_second = 1000, burst = 1000 }\n",
         )
         .config(held::PLAIN, held::HOLDS)
         .more_config(
@@ -204,6 +207,7 @@ async fn gateway() -> (Gateway, Names) {
         .await;
     dead_letters(&gateway, 0..1).await;
     Transfer::of(2).send(&gateway, 0).await;
+    outbox::raise(gateway.store(), outbox::alert("a", "it does not work")).await;
     held::send_refused(&gateway, "{}").await;
     let held = held::held(&gateway, 1).await[0].id.to_string();
     let first = async |path: &str| get(&gateway, path, &[]).await.json["items"][0].clone();
@@ -229,19 +233,15 @@ async fn gateway() -> (Gateway, Names) {
 }
 
 #[tokio::test]
-#[ignore = "the newest operations are not yet right in the table"]
 async fn without_a_key_nothing_is_let_in() {
     let (gateway, names) = gateway().await;
     for (method, line, _) in covered() {
-        // From a good caller now and then, so that no peer is held back for its failures.
-        get(&gateway, "/api/v1/alerts", &[]).await;
         let answer = send(&gateway, (method, &names.path(line)), None, &[], line.body).await;
         assert_eq!((answer.status, problem(&answer)), (401, "key-required"), "{}", line.id);
     }
 }
 
 #[tokio::test]
-#[ignore = "the newest operations are not yet right in the table"]
 async fn with_every_scope_but_the_right_one_a_call_names_the_right_one() {
     let (gateway, names) = gateway().await;
     for (method, line, operation) in covered() {
@@ -257,7 +257,8 @@ async fn with_every_scope_but_the_right_one_a_call_names_the_right_one() {
                 .into_iter()
                 .filter(|other| ![scope, Scope::Admin].contains(other))
                 .collect();
-            let key = gateway.key(&format!("{} {scope}", line.id), &wrong, None).await;
+            let name = format!("{} {scope}", line.id).replace(':', " ");
+            let key = gateway.key(&name, &wrong, None).await;
             let call = (method.clone(), &*names.path(line));
             let answer = send(&gateway, call, Some(&key), &[], line.body).await;
             assert_eq!((answer.status, problem(&answer)), (403, "scope-missing"), "{}", line.id);
@@ -268,7 +269,6 @@ async fn with_every_scope_but_the_right_one_a_call_names_the_right_one() {
 }
 
 #[tokio::test]
-#[ignore = "the newest operations are not yet right in the table"]
 async fn what_is_read_is_there_for_whom_it_belongs_to() {
     let (gateway, names) = gateway().await;
     for (method, line, _) in covered() {
