@@ -84,8 +84,6 @@ struct Asked {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Replay {
-    /// Why, for the audit log.
-    #[schema(value_type = String, min_length = 1, max_length = 1000)]
     reason: Reason,
     /// Also what is done, or was replayed or discarded before.
     #[serde(default)]

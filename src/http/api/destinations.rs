@@ -17,7 +17,7 @@ use crate::operator::{self, Act, Scope};
 use crate::store::Switch;
 
 #[derive(OpenApi)]
-#[openapi(paths(list, pause, resume, disable, enable))]
+#[openapi(paths(list, pause, resume, disable, enable, forget))]
 struct Document;
 
 /// Mounts the noun.
@@ -29,6 +29,7 @@ pub(super) fn mount(routes: &mut Routes) {
     routes.add(At::new("/api/v1/destinations/{destination}/resume").post(same, resume));
     routes.add(At::new("/api/v1/destinations/{destination}/disable").post(same, disable));
     routes.add(At::new("/api/v1/destinations/{destination}/enable").post(same, enable));
+    routes.add(At::new("/api/v1/destinations/{destination}/forget").post(same, forget));
 }
 
 /// A destination.
@@ -75,6 +76,15 @@ enum State {
     Failing,
     #[serde(rename = "told to wait")]
     ToldToWait,
+}
+
+/// A destination for which nothing waits any more.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DestinationForgotten)]
+struct Forgotten {
+    name: String,
+    /// How many of its deliveries became dead letters.
+    dead: u64,
 }
 
 /// List destinations
@@ -149,6 +159,24 @@ async fn disable(asked: Asked) -> Result<Done<Switched>, Denial> {
 )]
 async fn enable(asked: Asked) -> Result<Done<Switched>, Denial> {
     switch(asked, Switch::Enable).await
+}
+
+/// Give up what waits for a destination that is not configured any more
+///
+/// Its deliveries become dead letters.
+#[utoipa::path(
+    post, path = "/api/v1/destinations/{destination}/forget", operation_id = "forgetDestination",
+    tag = "destinations", params(("destination" = String, Path, description = "Its name",
+                                  pattern = "^[a-z0-9_-]{1,64}$")),
+    request_body = Because, security(("bearer" = ["sources:write"])),
+    responses((status = 200, description = "Nothing waits for it", body = Forgotten)),
+)]
+async fn forget(
+    (By(caller), name, Body(because), operator): Asked,
+) -> Result<Done<Forgotten>, Denial> {
+    let (name, reason) = (name.into_inner(), because.reason());
+    let dead = operator.destinations.forget(&caller, &name, reason).await?;
+    Ok(Done(Forgotten { name, dead }))
 }
 
 async fn switch(

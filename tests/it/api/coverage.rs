@@ -75,6 +75,7 @@ const TABLE: &[Line] = &[
     switch("resumeDestination", "/api/v1/destinations/app/resume"),
     switch("disableDestination", "/api/v1/destinations/app/disable"),
     switch("enableDestination", "/api/v1/destinations/app/enable"),
+    switch("forgetDestination", "/api/v1/destinations/app/forget"),
     read("listEvents", "/api/v1/events", Sees::Empty),
     read("showEvent", "/api/v1/events/{event}", Sees::NotFound),
     payload("downloadEventBody", "/api/v1/events/{event}/body", None),
@@ -109,6 +110,7 @@ const TABLE: &[Line] = &[
     admin("revokeApiKey", "/api/v1/api-keys/{key}/revoke", BECAUSE, Sees::NotFound),
     admin("listPeople", "/api/v1/people", None, Sees::Empty),
     admin("invitePerson", "/api/v1/people", GRANT, Sees::Invalid),
+    admin("resetPerson", "/api/v1/people/{person}/reset", BECAUSE, Sees::NotFound),
     admin("disablePerson", "/api/v1/people/{person}/disable", BECAUSE, Sees::NotFound),
     admin("enablePerson", "/api/v1/people/{person}/enable", BECAUSE, Sees::NotFound),
     line(

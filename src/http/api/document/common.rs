@@ -48,9 +48,20 @@ pub(super) fn complete(document: &mut Value) {
         "type": "http", "scheme": "bearer",
         "description": "A key of the operator listener.",
     });
+    let schemas = components["schemas"].as_object_mut().into_iter().flat_map(Map::values_mut);
+    for variant in schemas.filter_map(|schema| schema["oneOf"].as_array_mut()).flatten() {
+        close(variant);
+    }
     components["schemas"]["Problem"] = problem();
     for (status, kinds) in by_status() {
         components["responses"][component(status)] = response(status, &kinds);
+    }
+}
+
+/// One of several shapes, where its only field says which: no other may stand beside it.
+fn close(variant: &mut Value) {
+    if variant["properties"].as_object().is_some_and(|fields| fields.len() == 1) {
+        variant["additionalProperties"] = false.into();
     }
 }
 
