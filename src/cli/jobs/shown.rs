@@ -17,6 +17,7 @@ pub(super) fn as_json(job: &Job) -> Value {
         "rate": job.rate,
         "reason": job.reason,
         "matched": job.matched,
+        "goal": job.goal(),
         "state": job.state.as_str(),
         "planned_at": output::rfc3339(job.planned_at),
         "planned_by": job.planned_by,

@@ -30,7 +30,7 @@ struct Document;
 /// Mounts the noun.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(At::new("/api/v1/dead-letters").get(list));
+    routes.add(At::new("/api/v1/dead-letters").ask(list));
     // What was replayed or discarded is refused the second time.
     let refused = Act::Repeatable;
     routes.add(At::new("/api/v1/dead-letters/{delivery}/discard").post(refused, discard));

@@ -9,7 +9,7 @@ use super::document::operations;
 use super::{dead_letters, get, post, problem, send};
 use crate::alerts::outbox;
 use crate::chunks::Transfer;
-use crate::harness::Gateway;
+use crate::harness::{API_KEY, Gateway};
 use crate::held;
 
 /// The tenant that owns nothing of what the tests put into the gateway.
@@ -55,6 +55,9 @@ const EDIT: Option<&str> = Some(r#"{"body":"{}","reason":"a test"}"#);
 const DRAFT: Option<&str> = Some(r#"{"body":"{}"}"#);
 const PLAN: &str =
     r#"{"action":"discard","which":{"matching":{"source":"billing"}},"reason":"a test"}"#;
+
+/// What answers with a secret: that is kept nowhere.
+const SECRET: [&str; 3] = ["createApiKey", "invitePerson", "resetPerson"];
 
 /// Every operation that needs a key.
 const TABLE: &[Line] = &[
@@ -281,6 +284,66 @@ async fn what_is_read_is_there_for_whom_it_belongs_to() {
         assert_eq!(answer.status, 200, "{}: {}", line.id, answer.text);
         let items = answer.json["items"].as_array();
         assert!(items.is_none_or(|items| !items.is_empty()), "{} has something", line.id);
+    }
+}
+
+#[tokio::test]
+async fn what_has_not_changed_is_not_sent_again() {
+    let (gateway, names) = gateway().await;
+    let mut count = 0;
+    for (method, line, operation) in covered() {
+        if method != Method::GET || operation["responses"]["304"].is_null() {
+            continue;
+        }
+        let first = get(&gateway, &names.path(line), &[]).await;
+        let tag = first.headers["etag"].to_str().unwrap();
+        let again = get(&gateway, &names.path(line), &[("if-none-match", tag)]).await;
+        assert_eq!((again.status, &*again.text), (304, ""), "{}", line.id);
+        count += 1;
+    }
+    assert!(count > 20, "the document says what may be asked for again");
+}
+
+#[tokio::test]
+async fn what_is_there_and_is_not_asked_for_right_is_refused_alike() {
+    let (gateway, names) = gateway().await;
+    for (method, line, operation) in covered() {
+        let (id, path) = (line.id, names.path(line));
+        let other = send(&gateway, (Method::PATCH, &path), Some(API_KEY), &[], None).await;
+        assert_eq!((other.status, problem(&other)), (405, "method-not-allowed"), "{id}");
+        let allow = other.headers["allow"].to_str().unwrap();
+        assert!(allow.split(", ").any(|allowed| allowed == method.as_str()), "{id}: {allow}");
+        if line.stranger == Sees::Stream {
+            continue;
+        }
+        let and = if path.contains('?') { '&' } else { '?' };
+        let path = format!("{path}{and}colour=red");
+        let unknown = send(&gateway, (method, &path), Some(API_KEY), &[], line.body).await;
+        assert_eq!((unknown.status, problem(&unknown)), (400, "malformed"), "{id}");
+        assert!(!operation["responses"]["400"].is_null(), "{id} does not say so");
+    }
+    assert!(gateway.rows("operator_actions").await.is_empty(), "nothing was done");
+}
+
+#[tokio::test]
+async fn every_change_that_names_itself_is_carried_out_once() {
+    let (gateway, names) = gateway().await;
+    for (method, line, _) in covered() {
+        if method != Method::POST {
+            continue;
+        }
+        let (id, path) = (line.id, names.path(line));
+        let key = [("idempotency-key", id)];
+        let call = || send(&gateway, (Method::POST, &path), Some(API_KEY), &key, line.body);
+        let (first, again) = (call().await, call().await);
+        if first.status == 200 && !SECRET.contains(&id) {
+            assert_eq!((again.status, &again.text), (200, &first.text), "{id}");
+            assert_eq!(again.headers["idempotency-replayed"], "true", "{id}");
+        } else if first.status == 200 {
+            assert_eq!(problem(&again), "idempotency-answer-not-kept", "{id}");
+        } else {
+            assert_eq!((again.status, problem(&again)), (first.status, problem(&first)), "{id}");
+        }
     }
 }
 
