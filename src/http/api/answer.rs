@@ -163,3 +163,26 @@ fn link(request: &HttpRequest, next: &str) -> String {
     query.extend(["cursor=", next]);
     format!("<{}?{query}>; rel=\"next\"", request.path())
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn when_it_was_asked_for_is_no_change_and_everything_else_is() {
+        let tag = |at: u8, count: u8| {
+            let request = TestRequest::default().to_http_request();
+            let answer = Timed(json!({ "at": at, "count": count })).respond_to(&request);
+            answer.headers().get(header::ETAG).unwrap().to_str().unwrap().to_owned()
+        };
+        assert!(tag(1, 7).starts_with("W/\""), "{}", tag(1, 7));
+        assert_eq!(tag(1, 7), tag(2, 7));
+        assert_ne!(tag(1, 7), tag(1, 8));
+        let known = TestRequest::default().insert_header((header::IF_NONE_MATCH, tag(1, 7)));
+        let again = Timed(json!({ "at": 2, "count": 7 })).respond_to(&known.to_http_request());
+        assert_eq!(again.status(), 304);
+    }
+}

@@ -81,23 +81,6 @@ async fn dead_letters_are_asked_for_by_event_group_class_and_age_together() {
 }
 
 #[tokio::test]
-async fn an_overview_on_which_only_the_time_has_changed_is_not_sent_again() {
-    let gateway = Gateway::start().await;
-    let path = "/api/v1/overview";
-    let first = get(&gateway, path, &[]).await;
-    let tag = first.headers["etag"].to_str().unwrap().to_owned();
-    assert!(tag.starts_with("W/"), "{tag}");
-    gateway.clock().advance(std::time::Duration::from_secs(1));
-    let known = [("if-none-match", &*tag)];
-    assert_eq!(get(&gateway, path, &known).await.status, 304);
-    dead_letters(&gateway, 0..1).await;
-    gateway.count_up().await;
-    let changed = get(&gateway, path, &known).await;
-    assert_eq!(changed.status, 200);
-    assert_ne!(changed.json["at"], first.json["at"]);
-}
-
-#[tokio::test]
 async fn what_cannot_be_asked_for_is_named() {
     let gateway = Gateway::start().await;
     let other = get(&gateway, "/api/v1/alerts?limit=1", &[]).await;
