@@ -200,7 +200,7 @@ fn about(request: &HeldRequest) -> Value {
         "size_bytes": request.size_bytes,
         "received_at": output::rfc3339(request.received_at),
         "expires_at": output::rfc3339(request.expires_at),
-        "event_id": request.event_id,
+        "event": request.event_id,
         "verified_at": request.verified_at.map(output::rfc3339),
         "verified_by": request.verified_by,
     })

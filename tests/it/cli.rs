@@ -382,6 +382,33 @@ async fn settings_deliveries_and_acts_are_there_for_machines_too() {
 }
 
 #[tokio::test]
+async fn a_row_has_the_same_words_on_the_command_line_and_in_the_api() {
+    let gateway = three_dead_letters().await;
+    let program = Program::beside(&gateway).await;
+    program.run(&["sources", "pause", "bot", "--reason", "a test"]);
+    program.run(&["jobs", "plan", "discard", "--reason", "a test"]);
+    program.run(&["people", "add", "bo", "--scopes", "events:read"]);
+    let words = |row: &Value| row.as_object().unwrap().keys().cloned().collect::<Vec<String>>();
+    for (command, path) in [
+        ("dead-letters", "dead-letters"),
+        ("groups", "groups"),
+        ("jobs", "jobs"),
+        ("sources", "sources"),
+        ("events", "events"),
+        ("holds", "holds"),
+        ("api-keys", "api-keys"),
+        ("people", "people"),
+        ("audit", "audit"),
+    ] {
+        let listed = program.run(&[command, "list", "--format", "json"]).stdout;
+        let row: Value = serde_json::from_str(listed.lines().next().unwrap()).unwrap();
+        let page = gateway.operator(&format!("/api/v1/{path}")).await;
+        assert_eq!(words(&row), words(&page.json["items"][0]), "{command}");
+    }
+    gateway.run_until_idle().await;
+}
+
+#[tokio::test]
 async fn who_does_not_say_a_name_acts_under_that_of_the_account() {
     let gateway = three_dead_letters().await;
     let mut program = Program::beside(&gateway).await;

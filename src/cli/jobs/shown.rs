@@ -31,7 +31,7 @@ pub(super) fn as_json(job: &Job) -> Value {
         "created": job.created,
         "refused": job.refused,
         "refusals": job.refusals.iter()
-            .map(|(id, why)| json!({ "id": id, "why": why }))
+            .map(|(id, why)| json!({ "delivery": id, "why": why }))
             .collect::<Vec<Value>>(),
     })
 }
