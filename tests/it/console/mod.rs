@@ -4,6 +4,7 @@ mod browser;
 mod dealing;
 mod entry;
 mod headers;
+mod newcomer;
 mod pages;
 mod webdriver;
 
