@@ -104,9 +104,7 @@ impl Desk<'_> {
     }
 
     pub(super) fn alerts(&self) -> Alerts {
-        let sources = self.config.sources.iter().map(|source| &source.entry);
-        let tenants = sources.map(|source| (source.name.clone(), source.tenant.clone()));
-        Alerts::new(self.store.clone(), tenants.collect())
+        alerts(self.config, self.store)
     }
 }
 
@@ -127,6 +125,13 @@ pub(super) fn issuer(
         label: entry.label.clone(),
     };
     Ok(Some(Issuer::new(settings, services.outbound.clone(), Arc::clone(clock))?))
+}
+
+/// What people were told of the configured sources, or are to be told.
+pub fn alerts(config: &Config, store: &Store) -> Alerts {
+    let sources = config.sources.iter().map(|source| &source.entry);
+    let tenants = sources.map(|source| (source.name.clone(), source.tenant.clone()));
+    Alerts::new(store.clone(), tenants.collect())
 }
 
 /// The destinations, each with the only tenant whose events it takes.

@@ -34,7 +34,7 @@ use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
 
 pub use counting::Counting;
-pub use desk::{configured_destinations, document};
+pub use desk::{alerts, configured_destinations, document};
 pub use error::BuildError;
 pub use landscape::landscape;
 use runtime::HandlerRuntime;

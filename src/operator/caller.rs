@@ -5,6 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::OperatorError;
 use crate::store::AuditMore;
 
 /// One thing that a caller may do.
@@ -160,6 +161,15 @@ impl Caller {
     /// [`Denied`].
     pub fn needs(&self, scope: Scope) -> Result<(), Denied> {
         if self.may(scope) { Ok(()) } else { Err(Denied(scope)) }
+    }
+
+    /// Lets them do this to what is of all tenants together, or not.
+    ///
+    /// # Errors
+    /// [`OperatorError::Denied`]; [`OperatorError::AllTenants`] for who sees one.
+    pub fn needs_over_all(&self, scope: Scope) -> Result<(), OperatorError> {
+        self.needs(scope)?;
+        if self.tenant.is_some() { Err(OperatorError::AllTenants) } else { Ok(()) }
     }
 
     /// What the audit log says about them beyond their name.
