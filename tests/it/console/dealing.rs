@@ -2,7 +2,6 @@
 
 use sealpost::operator::{Scope, Step};
 
-use super::browser::with_browser;
 use super::headers::post;
 use super::{Fragile, gateway};
 use crate::harness::Gateway;
@@ -140,78 +139,4 @@ async fn an_edit_is_checked_and_a_source_and_a_handler_are_paused_by_forms() {
     assert!(page.contains("/holds/source/billing/resume") && page.contains("a release"), "{page}");
     assert!(page.contains("/holds/handler/ledger/resume"), "{page}");
     assert!(page.contains("/holds/source/cards/pause"), "{page}");
-}
-
-#[tokio::test]
-async fn a_day_of_an_operator_goes_by_clicks() {
-    let handler = Fragile::default();
-    let gateway = gateway(&handler).await;
-    with_browser(&gateway, async |browser| {
-        browser.show_token().await;
-        browser.look("light", 1280).await;
-        browser.open("/dead-letters").await;
-        browser.click("tbody a").await;
-        browser.click("tbody a[href='/deliveries/1']").await;
-        browser.comes_to_say("account acct_1 is not known").await;
-
-        browser.click("a[href='/deliveries/1/edit']").await;
-        let edit = "const text = document.getElementById('body');
-                    text.value = text.value.replace('in_1', 'in_mended')";
-        browser.ask(edit).await;
-        browser.click("form[action='/deliveries/1/edit'] button").await;
-        browser.comes_to_say("Nothing is done yet").await;
-        browser.comes_to_say("in_mended").await;
-        for width in super::browser::WIDTHS {
-            for theme in super::browser::THEMES {
-                browser.look(theme, width).await;
-                browser.picture(&format!("edit-check-{theme}-{width}")).await;
-            }
-        }
-        browser.look("light", 1280).await;
-        browser.write("#reason", "the sender said so").await;
-        browser.click("form[action='/deliveries/1/edit/replay'] button").await;
-        browser.arrives_at("/deliveries/1?did=edited").await;
-        handler.mend();
-        gateway.run_until_idle().await;
-        let made = gateway.query("SELECT id FROM deliveries WHERE state = 'done'").await;
-        browser.open(&format!("/deliveries/{}", made[0]["id"])).await;
-        browser.comes_to_say("It is done").await;
-
-        for number in 1..=2 {
-            browser.open("/dead-letters").await;
-            browser.click("tbody a").await;
-            browser.click("a[href^='/jobs/new?action=replay']").await;
-            browser.write("#cap", "3").await;
-            browser.write("#reason", "the ledger is mended").await;
-            browser.click("form[action='/jobs'] button").await;
-            let here = format!("/jobs/{number}");
-            browser.arrives_at(&here).await;
-            browser.comes_to_say("Nothing is done yet").await;
-            browser.keep(&format!("job-plan-{number}"), &here).await;
-            browser.click(&format!("form[action='{here}/start'] button")).await;
-            browser.arrives_at(&format!("{here}?did=started")).await;
-            browser.keep(&format!("job-running-{number}"), &here).await;
-            if number == 1 {
-                browser.click("a[href='/jobs/1/cancel']").await;
-                browser.keep("job-cancel", "/jobs/1/cancel").await;
-                browser.write("#cancel-reason", "not yet").await;
-                browser.click("form[action='/jobs/1/cancel'] button").await;
-                browser.comes_to_say("nothing more will be").await;
-                assert_eq!(gateway.jobs().list(&ada(), None, 9).await.unwrap()[0].resolved, 0);
-            }
-        }
-        browser.open("/jobs/2").await;
-        work(&gateway).await;
-        gateway.run_until_idle().await;
-        browser.comes_to_say("done").await;
-        browser.keep("job-done", "/jobs/2").await;
-        browser.keep("jobs-some", "/jobs").await;
-    })
-    .await;
-    let done = "SELECT count(*) FROM deliveries WHERE state = 'done'";
-    assert_eq!(gateway.count(done).await, 4, "the edited one, and three by the job");
-}
-
-fn ada() -> sealpost::operator::Caller {
-    sealpost::operator::Caller::local("ada")
 }

@@ -1,21 +1,42 @@
 //! What people see and do, in a browser.
 
+use sealpost::operator::Scope;
 use serde_json::json;
+use time::OffsetDateTime;
 
 use super::browser::with_browser;
-use super::{Fragile, PAGES, gateway};
+use super::busy::{busy, pages};
+use super::{Fragile, QUIET, gateway};
 use crate::harness::Gateway;
 
 #[tokio::test]
 async fn every_page_fits_both_screens_in_both_themes_and_runs_nothing_of_a_stranger() {
-    let gateway = gateway(&Fragile::default()).await;
-    with_browser(&gateway, async |browser| {
+    let busy = busy().await;
+    let pages = pages(&busy).await;
+    let blind = busy.gateway.key("blind", &[Scope::EventsRead], None).await;
+    with_browser(&busy.gateway, async |browser| {
         browser.show_token().await;
-        for (name, path) in PAGES {
+        for (name, path) in &pages {
             browser.keep(name, path).await;
             let title = browser.ask("return document.title").await;
             let title = title.as_str().expect("a title");
             assert!(title.ends_with("Sealpost"), "{path}: {title}");
+        }
+        browser.show_key(&blind).await;
+        let (_, delivery) = pages.iter().find(|(name, _)| *name == "delivery").unwrap();
+        browser.keep("delivery-blind", delivery).await;
+        browser.keep("forbidden", "/audit").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_page_says_what_will_be_there_where_nothing_is_yet() {
+    let gateway = Gateway::builder().begin(OffsetDateTime::now_utc()).start().await;
+    with_browser(&gateway, async |browser| {
+        browser.show_token().await;
+        for (name, path) in QUIET {
+            browser.keep(name, path).await;
         }
     })
     .await;
