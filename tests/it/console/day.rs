@@ -39,7 +39,7 @@ impl Day<'_> {
     async fn arrives(&self) {
         let invited = self.gateway.access().first_invitation().await.unwrap().expect("a link");
         self.browser.open(&format!("/setup?token={}", &*invited.token)).await;
-        self.sees("01-set-up", "Choose").await;
+        self.sees("01-set-up", "Set up your account").await;
         self.browser.write("#name", "ada").await;
         self.browser.write("#password", PASSWORD).await;
         self.send("/setup", "/").await;
@@ -79,7 +79,7 @@ impl Day<'_> {
     async fn repairs(&self) {
         self.follow("a[href='/deliveries/1/edit']").await;
         self.browser.arrives_at("/deliveries/1/edit").await;
-        self.sees("08-edit", "Body").await;
+        self.sees("08-edit", "The body as it is to be").await;
         self.browser.ask(REPAIRED).await;
         self.send("/deliveries/1/edit", "/deliveries/1/edit").await;
         self.sees("09-difference", "Nothing is done yet").await;
