@@ -145,11 +145,12 @@ fn figures(stage: &Stage, view: &View) -> Markup {
     let both = |numbers: HourDay| {
         html! {
             (number(numbers.hour))
-            span .under { (number(numbers.day)) " in a day" }
+            span .under { (number(numbers.day)) " in the last day" }
         }
     };
     let (received, refused) = (sum(|source| source.received), sum(|source| source.refused));
-    let oldest = view.sources.iter().filter_map(|source| source.oldest_waiting).min();
+    let waiting = view.sources.iter().filter_map(|one| Some((one.oldest_waiting?, &one.name)));
+    let oldest = waiting.min();
     html! {
         section .panel aria-label="In all" {
             dl .figures {
@@ -164,15 +165,17 @@ fn figures(stage: &Stage, view: &View) -> Markup {
                     dt { "Oldest delivery waits" }
                     dd {
                         @match oldest {
-                            Some(at) => (age(stage.now - at)),
-                            None => { "none" },
+                            Some((at, source)) => {
+                                (age(stage.now - at))
+                                span .under.said { "of " (said(source)) }
+                            },
+                            None => { "none" span .under { "no delivery waits" } },
                         }
-                        span .under { "of those that are due" }
                     }
                 }
-                div { dt { "Received in an hour" } dd { (both(received)) } }
+                div { dt { "Received in the last hour" } dd { (both(received)) } }
                 div {
-                    dt { "Refused in an hour" }
+                    dt { "Refused in the last hour" }
                     dd class=(if refused.hour > 0 { "warn" } else { "" }) { (both(refused)) }
                 }
             }
