@@ -6,6 +6,7 @@ mod day;
 mod dealing;
 mod entry;
 mod headers;
+mod newcomer;
 mod pages;
 mod webdriver;
 
