@@ -87,7 +87,7 @@ impl Jobs {
             Selection::Matching(_) => false,
         };
         let (store, now) = (&self.desk.store, self.desk.clock.now());
-        let mut filter = wish.selection.at(now, caller.tenant());
+        let mut filter = self.desk.meant(caller, &wish.selection).await?;
         filter.resolved = false;
         let (matched, up_to) = store.count_dead_letters(&filter).await?;
         if matched == 0 {
