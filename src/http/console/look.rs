@@ -170,6 +170,23 @@ pub(super) async fn verify_held(
     stage.go_on(done.await)
 }
 
+/// Removes a held request before its time.
+pub(super) async fn discard_held(
+    request: HttpRequest,
+    stage: Stage,
+    operator: web::Data<Operator>,
+    text: web::Path<String>,
+    form: web::Form<Form>,
+) -> HttpResponse {
+    let done = async {
+        from_us(&request)?;
+        let (held, id) = (&operator.console.held, desk::held_id(&text)?);
+        held.discard(&stage.viewer.caller, id, form.reason()?).await?;
+        Ok("/held?did=held-discarded".to_owned())
+    };
+    stage.go_on(done.await)
+}
+
 /// What is kept and not shown, whatever is in it.
 fn attachment(name: &str, kind: &'static str) -> actix_web::HttpResponseBuilder {
     let mut response = HttpResponse::Ok();

@@ -21,6 +21,7 @@ mod audit;
 mod dealing;
 mod desk;
 mod entry;
+mod explain;
 mod frame;
 mod headers;
 mod look;
@@ -89,6 +90,9 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .route("/held", web::get().to(look::held))
         .route("/held/{id}", web::get().to(look::held_one))
         .route("/held/{id}/verify", web::post().to(look::verify_held))
+        .route("/held/{id}/discard", web::post().to(look::discard_held))
+        .route("/explain", web::get().to(explain::form))
+        .route("/explain", web::post().to(explain::explain))
         .route("/dead-letters/all", web::get().to(answer::dead_letters))
         .route("/deliveries/{id}", web::get().to(answer::delivery))
         .route("/deliveries/{id}/{verb}", web::post().to(acts::on_delivery))

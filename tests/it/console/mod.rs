@@ -3,6 +3,7 @@
 mod browser;
 mod dealing;
 mod entry;
+mod explain;
 mod headers;
 mod pages;
 mod webdriver;
@@ -75,6 +76,7 @@ const PAGES: &[(&str, &str)] = &[
     ("job-new", "/jobs/new?class=handler"),
     ("jobs", "/jobs"),
     ("holds", "/holds"),
+    ("explain", "/explain?source=billing"),
     ("delivery", "/deliveries/1"),
     ("delivery-hex", "/deliveries/1?view=hex"),
     ("delivery-decoded", "/deliveries/1?view=decoded"),

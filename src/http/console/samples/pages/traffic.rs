@@ -6,7 +6,7 @@ use time::Duration;
 use super::{course, pager};
 use crate::http::console::frame::Stage;
 use crate::http::console::pages::{
-    alerts, destinations, held, overview, settings, sources, transfers,
+    alerts, destinations, explain, held, overview, settings, sources, transfers,
 };
 use crate::http::console::parts::{Bar, Bytes, Tab, Tone};
 use crate::http::console::samples::{NOW, Texts};
@@ -112,6 +112,28 @@ fn held(t: &Texts) -> held::One {
     }
 }
 
+fn explained(t: &Texts) -> explain::View {
+    explain::View {
+        sources: vec![t.of("billing")],
+        asked: explain::Asked {
+            source: t.of("billing"),
+            request: t.of("POST /hooks/billing HTTP/1.1"),
+            body: t.of("{\"id\":1}"),
+            written: "text".into(),
+            at: t.of("2026-11-20T12:00:00Z"),
+        },
+        answer: Some(explain::Answer::Said {
+            verdict: "refused as sig_mismatch".into(),
+            tone: Tone::Bad,
+            finding: t.of("no secret"),
+            text: t.of("No secret of the source made the signature."),
+            hint: Some(t.of("Compare the fingerprints.")),
+            secret: Some(t.of("122a3baadcaf")),
+            at: NOW,
+        }),
+    }
+}
+
 /// All of them.
 pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
     let held_row = |t| held(t).row;
@@ -139,6 +161,7 @@ pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
         ("sources", sources::page(stage, &sources::View { rows: vec![source(t).row] })),
         ("source", sources::one(stage, &source(t))),
         ("source-set-up", sources::set_up(stage, &source(t))),
+        ("explain", explain::page(stage, &explained(t))),
         ("held", held::page(stage, &held::View { rows: vec![held_row(t)], pager: pager() })),
         ("held-one", held::one(stage, &held(t))),
         (
