@@ -40,13 +40,14 @@ mod jobs;
 mod lanes;
 mod recorded;
 mod requests;
+mod timeline;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use access::{
     Access, ApiKey, BegunSession, CodeSecret, Credentials, Expiry, Invitation, MadeKey, NewApiKey,
-    NewPerson, Person, Session, SetupLink, ShownKey, ShownSession, SignInError,
+    NewPerson, OwnSession, Person, Session, SetupLink, ShownKey, ShownSession, SignInError,
 };
 pub use alerts::Alerts;
 pub use caller::{Caller, Denied, Scope, Scopes, UnknownScope};
@@ -69,13 +70,14 @@ pub use held::{
 pub use holds::{Holds, Standing};
 pub use insight::{
     Alarm, AlarmKind, BodySlice, EventDetail, EventPage, Facets, Habit, Insight, Landscape, Link,
-    MOST_EVENTS, MOST_TRANSFERS, Moment, Overview, PayloadView, Point, ProofView, Related, SLICE,
-    Search, SecretView, Series, Setting, Setup, SourceFacts, SourceRow, SourceView, Totals,
+    MOST_EVENTS, MOST_TRANSFERS, Overview, PayloadView, Point, ProofView, Related, SLICE, Search,
+    SecretView, Series, Setting, Setup, SourceFacts, SourceRow, SourceView, Totals, TransferDetail,
     TransferView, Transfers,
 };
 pub use jobs::{BATCH, Job, JobDetail, JobState, Jobs, PLAN_LASTS, SAMPLE, Step, Wish, Worker};
 pub use recorded::RecordedRequest;
 pub use requests::{Act, Claimed, Request, Requests};
+pub use timeline::Moment;
 
 /// Who acts, and why. Both are written to the audit log.
 #[derive(Debug, Clone)]

@@ -96,6 +96,16 @@ pub(super) async fn transfers(
     stage.answer(view.map(|view| transfers::page(&stage, &view)))
 }
 
+/// One transfer.
+pub(super) async fn transfer(
+    stage: Stage,
+    operator: web::Data<Operator>,
+    id: web::Path<String>,
+) -> HttpResponse {
+    let view = desk::transfer(&operator.console, &stage.viewer.caller, &id).await;
+    stage.answer(view.map(|view| transfers::one(&stage, &view)))
+}
+
 /// The sources.
 pub(super) async fn sources(stage: Stage, operator: web::Data<Operator>) -> HttpResponse {
     let view = desk::sources(&operator.console, &stage.viewer.caller).await;

@@ -49,6 +49,7 @@ const DONE: &[(&str, &str)] = &[
     ("held-discarded", "Discarded: the request is removed, and was never let in."),
     ("verified", "Verified: the request is an event now."),
     ("password", "Your password is changed, and your other sessions have ended."),
+    ("elsewhere", "You are signed out everywhere else."),
     ("codes-on", "A code is asked for from now on."),
     ("codes-off", "No code is asked for any more."),
     ("revoked", "The key is revoked: it is refused from now on."),

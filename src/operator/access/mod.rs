@@ -11,6 +11,7 @@
 //!   only, for that tenant. All of it is in the audit log.
 
 mod codes;
+mod elsewhere;
 mod keys;
 mod password;
 mod people;
@@ -26,6 +27,7 @@ use time::OffsetDateTime;
 use tracing::{error, warn};
 
 pub use codes::CodeSecret;
+pub use elsewhere::OwnSession;
 pub use keys::{ApiKey, Expiry, MadeKey, NewApiKey, ShownKey};
 
 pub use people::{NewPerson, Person};

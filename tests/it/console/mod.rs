@@ -5,6 +5,7 @@ mod dealing;
 mod entry;
 mod explain;
 mod headers;
+mod looking;
 mod pages;
 mod webdriver;
 
