@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sealpost::store::{Position, What};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -12,6 +13,7 @@ use super::{Fragile, gateway};
 use crate::chunks::Transfer;
 use crate::harness::Gateway;
 use crate::held::{HOLDS, PLAIN};
+use crate::insight::event_of;
 
 async fn api(gateway: &Gateway, path: &str) -> Value {
     gateway.operator(&format!("/api/v1{path}")).await.json
@@ -47,9 +49,9 @@ async fn superseded(gateway: &Gateway, transfer: &Transfer) -> i64 {
         assert_eq!(browser.ask(map).await, "2 of 3 chunks are here");
         assert!(text.contains("15 min"), "the time that is left: {text}");
         browser.keep("transfer", "/transfers/1").await;
-        browser.open("/transfers/1").await;
         transfer.again().send(gateway, 0).await;
-        browser.comes_to_say("superseded").await;
+        browser.open("/transfers/1").await;
+        assert!(browser.text().await.contains("superseded"));
         let newer = gateway.count(newest).await;
         browser.click(&format!("a[href='/transfers/{newer}']")).await;
         assert!(browser.text().await.contains("1 of 3 chunks are here"));
@@ -174,9 +176,10 @@ async fn a_text_that_came_in_chunks_is_edited_as_a_whole_and_a_picture_is_not() 
             transfer.send(&gateway, index).await;
         }
         let kill = "UPDATE deliveries SET state = 'dead', death_reason = 'permanent',
-                    last_error = 'told to die', finished_at = now() WHERE state = 'ready'
-                    RETURNING id";
-        let id = gateway.query(kill).await[0]["id"].clone();
+                    last_error = 'told to die', finished_at = now()
+                     WHERE id = (SELECT max(id) FROM deliveries)";
+        assert_eq!(gateway.execute(kill).await, 1);
+        let id = gateway.count("SELECT max(id) FROM deliveries").await;
         let page = gateway.operator(&format!("/deliveries/{id}")).await.text;
         let link = format!("href=\"/deliveries/{id}/edit\"");
         assert_eq!(page.contains(&link), text, "{page}");
@@ -199,4 +202,46 @@ async fn a_text_that_came_in_chunks_is_edited_as_a_whole_and_a_picture_is_not() 
         edited["id"].as_str().unwrap()
     );
     assert_eq!(gateway.count(&done).await, 1, "its handler takes it as any file");
+}
+
+#[tokio::test]
+async fn a_dead_letter_says_what_waits_behind_it_and_a_freed_lane_is_told_to_all() {
+    let blocking = "name = \"billing\"\nprovider = \"stripe\"\ndead_head = \"block\"\n";
+    let handler = Fragile::default();
+    let gateway = Gateway::builder().config(PLAIN, blocking).handler(handler.clone()).start().await;
+    for number in 1..=3 {
+        let event = event_of("acct_a", &format!("evt_{number}"));
+        assert_eq!(gateway.send("billing", None, &event).await.what(), "accepted");
+    }
+    gateway.run_until_idle().await;
+    with_browser(&gateway, async |browser| {
+        browser.show_token().await;
+        browser.look("light", 1280).await;
+        browser.open("/deliveries/1").await;
+        let text = browser.text().await;
+        assert!(text.contains("2 deliveries wait"), "{text}");
+        browser.click("details:has(form[action='/deliveries/1/free']) summary").await;
+        browser.write("#free-reason", "they do not depend on it").await;
+        browser.click("form[action='/deliveries/1/free'] button").await;
+        browser.comes_to_say("The lane is free").await;
+        assert!(!browser.text().await.contains("deliveries wait"));
+    })
+    .await;
+    handler.mend();
+    gateway.run_until_idle().await;
+    let done = "SELECT count(*) FROM deliveries WHERE state = 'done'";
+    assert_eq!(gateway.count(done).await, 2, "what waited goes on");
+    let told = async {
+        loop {
+            let changes = gateway.store().changes(Position::START, 100).await.unwrap().changes;
+            if let Some(freed) = changes.into_iter().find(|change| change.what == What::Freed) {
+                return freed;
+            }
+            // A transaction of another test holds the stream back.
+            tokio::task::yield_now().await;
+        }
+    };
+    let freed = tokio::time::timeout(Duration::from_secs(20), told).await.expect("it is told");
+    assert_eq!((freed.delivery, freed.replay), (Some(1), None));
+    assert!(freed.actor.is_some() && freed.kind.as_deref() == Some("account.updated"));
 }
