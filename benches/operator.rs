@@ -1,8 +1,9 @@
 //! How long operators wait, with ten million events and a million dead letters in the database.
 //!
 //! The database is filled by statements, not by requests: events with small bodies, one delivery
-//! each, every tenth of them dead, and tallies of forty days for twenty sources. What is measured is
-//! each question as console, API and command line ask it, after one run to warm up. It shares the
+//! each, every tenth of them dead, and tallies of forty days for twenty sources. The dead letters
+//! are put into their groups by the gateway's own steps. What is measured is each question as
+//! console, API and command line ask it, after one run to warm up. It shares the
 //! machine with PostgreSQL, whose settings are those of the managed cluster.
 //!
 //! `cargo bench --bench operator [-- EVENTS]`
@@ -13,6 +14,7 @@
     clippy::expect_used,
     clippy::print_stdout,
     clippy::disallowed_methods,
+    clippy::cast_precision_loss,
     clippy::indexing_slicing,
     reason = "a benchmark fails by panicking and measures with the real clock"
 )]
@@ -23,8 +25,8 @@ use std::time::{Duration, Instant};
 
 use sealpost::clock::SystemClock;
 use sealpost::operator::{
-    Caller, DeadLetters, Filter, Insight, Landscape, Paging, Routing, Search, Selection,
-    SourceFacts,
+    Action, Caller, DeadLetters, Filter, GroupSelection, Groups, Insight, Jobs, Landscape, Paging,
+    Routing, Search, Selection, SourceFacts, Wish,
 };
 use sealpost::postgres::{self, Cluster, Settings};
 use sealpost::store::{EventId, PoolSettings, Store, Target};
@@ -35,6 +37,13 @@ const RUNS: usize = 40;
 /// What each must be answered within, at the median.
 const WITHIN: Duration = Duration::from_millis(150);
 const SOURCES: usize = 20;
+const POOLS: PoolSettings = PoolSettings {
+    ingest: 1,
+    dispatch: 1,
+    operator: 3,
+    acquire: Duration::from_secs(1),
+    statement: Duration::from_secs(2),
+};
 /// How many rows one statement inserts.
 const STEP: u64 = 500_000;
 
@@ -56,7 +65,11 @@ fn main() {
         target.create_if_missing().await.unwrap();
         target.migrate().await.unwrap();
         fill(&target, events).await;
-        measure(&target, events).await
+        let store = Store::open(target, POOLS, Duration::from_hours(30 * 24));
+        group(&store).await;
+        let slow = measure(&store, events).await;
+        store.close().await;
+        slow
     });
     drop(cluster);
     assert!(slow.is_empty(), "slower than {WITHIN:?} at the median: {}", slow.join(", "));
@@ -128,15 +141,27 @@ async fn fill(target: &Target, events: u64) {
     println!("{events} events in {:.0} s", began.elapsed().as_secs_f64());
 }
 
-async fn measure(target: &Target, events: u64) -> Vec<&'static str> {
-    let pools = PoolSettings {
-        ingest: 1,
-        dispatch: 1,
-        operator: 3,
-        acquire: Duration::from_secs(1),
-        statement: Duration::from_secs(2),
-    };
-    let store = Store::open(target.clone(), pools, Duration::from_hours(30 * 24));
+/// Puts every dead letter into its group, as gateways do in the background.
+async fn group(store: &Store) {
+    let (groups, began) = (Groups::new(store.clone(), Arc::new(SystemClock)), Instant::now());
+    let mut count = 0;
+    loop {
+        match groups.step().await.unwrap() {
+            0 => break,
+            more => count += more,
+        }
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    println!("{count} dead letters grouped in {seconds:.0} s, {:.0}/s", count as f64 / seconds);
+    let mut connection = store.begin().await.unwrap();
+    sqlx::query("ANALYZE deliveries, dead_letter_groups")
+        .execute(connection.connection())
+        .await
+        .unwrap();
+    connection.commit(()).await.unwrap();
+}
+
+async fn measure(store: &Store, events: u64) -> Vec<&'static str> {
     let insight = Insight::new(store.clone(), Arc::new(SystemClock), landscape());
     let desk = DeadLetters::new(store.clone(), Arc::new(SystemClock), Routing::default());
     let caller = Caller::local("benchmark");
@@ -205,7 +230,28 @@ async fn measure(target: &Target, events: u64) -> Vec<&'static str> {
         &open,
         Paging { before: Some(half), ..Paging::first(50) }
     ));
-    store.close().await;
+    let groups = Groups::new(store.clone(), Arc::new(SystemClock));
+    let page = groups.list(&caller, &GroupSelection::default(), None, 2).await.unwrap();
+    let any = GroupSelection::default();
+    let (group, next) = (page.groups[0].id, page.next);
+    ask!("groups, first page", |_| groups.list(&caller, &any, None, 50));
+    ask!("groups, next page", |_| groups.list(&caller, &any, next, 50));
+    ask!("groups by class", |_| groups.by_class(&caller));
+    ask!("group detail", |_| groups.show(&caller, group));
+    let of = |group| Selection::Matching(Filter { group: Some(group), ..Filter::default() });
+    ask!("dead letters of a group", |_| desk.list(&caller, &of(group), Paging::first(50)));
+    let letters = desk.list(&caller, &of(group), Paging::first(50)).await.unwrap().letters;
+    ask!("dead letter detail", |run| desk.show(&caller, letters[run % letters.len()].id));
+    let jobs = Jobs::new(desk.clone());
+    let wish = Wish {
+        action: Action::Discard,
+        selection: open.clone(),
+        force: false,
+        cap: None,
+        rate: None,
+        reason: "a benchmark".to_owned(),
+    };
+    ask!("plan for a million", |_| jobs.plan(&caller, &wish));
     watch.slow
 }
 

@@ -54,14 +54,14 @@ async fn invite(app: &App, operator: &SocketAddr) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Says which credentials nobody can use, before somebody wants to.
+/// Says what nobody can open, before somebody wants to.
 async fn check_vault(store: &Store, vault: &Vault) -> Result<(), StoreError> {
-    for (key, credentials) in store.credentials_by_key().await? {
+    for (key, sealed) in store.sealed_by_key().await? {
         if !vault.knows(&key) {
             error!(
                 master_key = %key,
-                credentials,
-                "credentials are sealed with a master key that is not configured"
+                sealed,
+                "credentials or held requests are sealed with a master key that is not configured"
             );
         }
     }

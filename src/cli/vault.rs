@@ -1,17 +1,20 @@
 //! `sealpost vault`: the master keys, and what they seal.
 
 use serde_json::json;
+use uuid::Uuid;
 
 use super::output::{self, Format};
 use super::{Exit, actor, block_on, database};
 use crate::app;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::store::{AuditEntry, Store};
-use crate::vault::{KeyId, Label, MasterKey, Vault, VaultError};
+use crate::store::{AuditEntry, Credential, HeldSealed, Store, Tx};
+use crate::vault::{KeyId, Label, MasterKey, Sealed, Vault, VaultError};
 
 /// How many credentials are sealed anew in one transaction.
 const STEP: i64 = 100;
+/// How many held requests: each is as large as its body.
+const HELD_STEP: i64 = 10;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -20,7 +23,7 @@ pub(super) enum Command {
     /// Prints 32 random bytes in base64, for `SEALPOST_MASTER_KEY`. Keep it where the database's
     /// backups are not.
     Key,
-    /// Seal every credential with the newest master key.
+    /// Seal every credential and held request with the newest master key.
     ///
     /// Put the new key into `SEALPOST_MASTER_KEY` and the one before into
     /// `SEALPOST_MASTER_KEY_OLD`, restart the gateways, then rotate. A dry run unless --yes is
@@ -78,7 +81,7 @@ impl Rotate {
         newest: &KeyId,
         actor: &str,
     ) -> anyhow::Result<Exit> {
-        let by_key = store.credentials_by_key().await?;
+        let by_key = store.sealed_by_key().await?;
         let others: u64 =
             by_key.iter().filter(|(key, _)| key != newest).map(|(_, count)| count).sum();
         if others == 0 {
@@ -90,14 +93,8 @@ impl Rotate {
             return Ok(Exit::Ok);
         }
         let mut done = Done::default();
-        let mut after = None;
-        let ended = loop {
-            match step(store, vault, newest, actor, after.as_ref(), &mut done).await {
-                Ok(None) => break Ok(()),
-                Ok(last) => after = last,
-                Err(error) => break Err(error),
-            }
-        };
+        let rotation = Rotation { store, vault, newest, actor };
+        let ended = rotation.run(&mut done).await;
         // Also when it broke off: what is done is done.
         self.print(newest, &done)?;
         ended?;
@@ -155,44 +152,96 @@ impl Rotate {
     }
 }
 
-/// Seals the next credentials; gives the last of them, `None` at the end.
-async fn step(
-    store: &Store,
-    vault: &Vault,
-    newest: &KeyId,
-    actor: &str,
-    after: Option<&Label>,
-    done: &mut Done,
-) -> anyhow::Result<Option<Label>> {
-    let now = SystemClock.now();
-    let mut tx = store.begin().await?;
-    let credentials = tx.credentials_not_under(newest, after, STEP).await?;
-    let last = credentials.last().map(|credential| credential.label.clone());
-    let mut sealed = 0;
-    for credential in credentials {
-        let label = credential.label;
-        let anew =
-            vault.open(&label, &credential.sealed).and_then(|secret| vault.seal(&label, &secret));
-        match anew {
-            Ok(anew) => {
+/// Seals anew whatever another key seals, a step at a time.
+struct Rotation<'r> {
+    store: &'r Store,
+    vault: &'r Vault,
+    newest: &'r KeyId,
+    actor: &'r str,
+}
+
+impl Rotation<'_> {
+    async fn run(&self, done: &mut Done) -> anyhow::Result<()> {
+        let mut after = None;
+        while let Some(last) = self.credentials(after.as_ref(), done).await? {
+            after = Some(last);
+        }
+        let mut after = None;
+        while let Some(last) = self.held(after, done).await? {
+            after = Some(last);
+        }
+        Ok(())
+    }
+
+    /// Seals the next credentials; gives the last of them, `None` at the end.
+    async fn credentials(
+        &self,
+        after: Option<&Label>,
+        done: &mut Done,
+    ) -> anyhow::Result<Option<Label>> {
+        let now = SystemClock.now();
+        let mut tx = self.store.begin().await?;
+        let credentials = tx.credentials_not_under(self.newest, after, STEP).await?;
+        let last = credentials.last().map(|credential| credential.label.clone());
+        let mut sealed = 0;
+        for Credential { label, sealed: old } in credentials {
+            if let Some(anew) = self.anew(label.clone(), &old, done) {
                 tx.put_credential(&label, &anew, now).await?;
                 sealed += 1;
             }
-            Err(why) => done.refused.push((label, why)),
+        }
+        self.commit(tx, "credentials", sealed, done).await?;
+        Ok(last)
+    }
+
+    /// Seals the next held requests; gives the last of them, `None` at the end.
+    async fn held(&self, after: Option<Uuid>, done: &mut Done) -> anyhow::Result<Option<Uuid>> {
+        let mut tx = self.store.begin().await?;
+        let held = tx.held_not_under(self.newest, after, HELD_STEP).await?;
+        let last = held.last().map(|held| held.id);
+        let mut sealed = 0;
+        for HeldSealed { id, label, sealed: old } in held {
+            if let Some(anew) = self.anew(label, &old, done) {
+                tx.reseal_held(id, &anew).await?;
+                sealed += 1;
+            }
+        }
+        self.commit(tx, "held requests", sealed, done).await?;
+        Ok(last)
+    }
+
+    /// What is sealed, with the newest key; what does not open is left as it is, and named.
+    fn anew(&self, label: Label, old: &Sealed, done: &mut Done) -> Option<Sealed> {
+        let opened = self.vault.open(&label, old);
+        match opened.and_then(|secret| self.vault.seal(&label, &secret)) {
+            Ok(anew) => Some(anew),
+            Err(why) => {
+                done.refused.push((label, why));
+                None
+            }
         }
     }
-    if sealed > 0 {
-        let entry = AuditEntry {
-            at: now,
-            actor,
-            action: "rotate",
-            target: &format!("credentials, to master key {newest}"),
-            reason: "the master key was changed",
-            count: sealed,
-        };
-        tx.audit(&entry).await?;
+
+    async fn commit(
+        &self,
+        mut tx: Tx<'_>,
+        what: &str,
+        sealed: u64,
+        done: &mut Done,
+    ) -> anyhow::Result<()> {
+        if sealed > 0 {
+            let entry = AuditEntry {
+                at: SystemClock.now(),
+                actor: self.actor,
+                action: "rotate",
+                target: &format!("{what}, to master key {}", self.newest),
+                reason: "the master key was changed",
+                count: sealed,
+            };
+            tx.audit(&entry).await?;
+        }
+        tx.commit(()).await?;
+        done.sealed += sealed;
+        Ok(())
     }
-    tx.commit(()).await?;
-    done.sealed += sealed;
-    Ok(last)
 }

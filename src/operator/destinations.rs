@@ -8,7 +8,7 @@ use tracing::info;
 
 use super::{Caller, OperatorError, Scope};
 use crate::clock::SharedClock;
-use crate::store::{AuditEntry, AuditMore, DestinationState, Store, Switch, TO};
+use crate::store::{AuditEntry, DestinationState, Store, Switch, TO};
 
 /// A destination of the configuration.
 #[derive(Debug, Clone)]
@@ -109,7 +109,7 @@ impl Destinations {
         let (actor, count) = (caller.actor(), u64::from(changed));
         let action = switch.as_str();
         let entry = AuditEntry { at: now, actor, action, target: &target, reason, count };
-        tx.audit_with(&entry, of(caller)).await?;
+        tx.audit_with(&entry, caller.audit_more()).await?;
         tx.commit(()).await?;
         info!(actor = caller.actor(), action = switch.as_str(), destination = name, "switched");
         // Gateways look at once, and not at their next poll.
@@ -140,7 +140,7 @@ impl Destinations {
         let (actor, target) = (caller.actor(), format!("destination {name}"));
         let action = "forget";
         let entry = AuditEntry { at: now, actor, action, target: &target, reason, count };
-        tx.audit_with(&entry, of(caller)).await?;
+        tx.audit_with(&entry, caller.audit_more()).await?;
         tx.commit(()).await?;
         self.store.announce().await?;
         Ok(count)
@@ -190,11 +190,6 @@ impl Destination {
     fn handler(&self) -> String {
         format!("{TO}{}", self.name)
     }
-}
-
-/// What the audit log says of the caller besides their name.
-fn of(caller: &Caller) -> AuditMore<'_> {
-    AuditMore { tenant: caller.tenant(), ..AuditMore::default() }
 }
 
 fn stands(

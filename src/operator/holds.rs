@@ -10,7 +10,7 @@ use tracing::warn;
 use super::dead_letters::needs_reason;
 use super::{Caller, OperatorError, Routing, Scope};
 use crate::clock::SharedClock;
-use crate::store::{AuditEntry, AuditMore, Hold, Pausable, Store, TO};
+use crate::store::{AuditEntry, Hold, Pausable, Store, TO};
 
 /// What is paused, for those who pause and resume.
 #[derive(Clone)]
@@ -137,8 +137,7 @@ impl Holds {
             reason,
             count: u64::from(changed),
         };
-        tx.audit_with(&entry, AuditMore { tenant: caller.tenant(), ..AuditMore::default() })
-            .await?;
+        tx.audit_with(&entry, caller.audit_more()).await?;
         tx.commit(()).await?;
         // A gateway that does not hear of it looks at its next poll.
         if let Err(error) = self.store.announce().await {

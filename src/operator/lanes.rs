@@ -4,7 +4,7 @@ use tracing::warn;
 
 use super::dead_letters::needs_reason;
 use super::{Caller, DeadLetters, OperatorError, Scope};
-use crate::store::{AuditEntry, AuditMore, Deed};
+use crate::store::{AuditEntry, Deed};
 
 impl DeadLetters {
     /// Lets a blocking dead head hold its lane no longer. It stays a dead letter; its replay goes
@@ -39,8 +39,7 @@ impl DeadLetters {
             reason,
             count: 1,
         };
-        tx.audit_with(&entry, AuditMore { tenant: caller.tenant(), ..AuditMore::default() })
-            .await?;
+        tx.audit_with(&entry, caller.audit_more()).await?;
         tx.commit(()).await?;
         // A gateway that does not hear of it looks at its next poll.
         if let Err(error) = self.store.announce().await {

@@ -15,13 +15,17 @@ pub struct Credential {
 }
 
 impl Store {
-    /// Every master key that seals something, with how many credentials it seals.
+    /// Every master key that seals something, with how many credentials and held requests it seals.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn credentials_by_key(&self) -> Result<Vec<(KeyId, u64)>, StoreError> {
+    pub async fn sealed_by_key(&self) -> Result<Vec<(KeyId, u64)>, StoreError> {
         let rows = sqlx::query!(
-            r#"SELECT key_id, count(*) AS "count!" FROM credentials GROUP BY key_id ORDER BY key_id"#
+            r#"SELECT key_id AS "key_id!", count(*) AS "count!"
+                 FROM (SELECT key_id FROM credentials
+                        UNION ALL
+                       SELECT key_id FROM held_requests WHERE key_id IS NOT NULL) AS sealed
+                GROUP BY key_id ORDER BY key_id"#
         )
         .fetch_all(&self.operator)
         .await?;

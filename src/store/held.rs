@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{EventId, Store, StoreError, Tx, bounded};
-use crate::vault::{KeyId, Sealed};
+use crate::vault::{KeyId, Label, Sealed};
 
 /// How many expired ones are removed at a time.
 const STEP: i64 = 1000;
@@ -72,6 +72,17 @@ pub struct HeldRequest {
     pub verified_by: Option<String>,
 }
 
+/// A held request, as it is sealed.
+#[derive(Debug, Clone)]
+pub struct HeldSealed {
+    /// Its id.
+    pub id: Uuid,
+    /// Under what it is sealed.
+    pub label: Label,
+    /// What is kept.
+    pub sealed: Sealed,
+}
+
 /// Which held requests.
 #[derive(Debug, Clone, Default)]
 pub struct HeldFilter {
@@ -81,6 +92,14 @@ pub struct HeldFilter {
     pub source: Option<String>,
     /// Older than this one: the next page.
     pub before: Option<Uuid>,
+}
+
+impl HeldRequest {
+    /// Under what a held request is sealed: nobody else's row opens in its place.
+    pub fn label(tenant: &str, source: &str, id: Uuid) -> Label {
+        let name = format!("held request {id}");
+        Label { tenant: tenant.to_owned(), source: source.to_owned(), name }
+    }
 }
 
 impl Store {
@@ -162,14 +181,7 @@ impl Store {
         .await?;
         let Some(row) = row else { return Ok(None) };
         let sealed = match (row.key_id, row.nonce, row.ciphertext) {
-            (Some(key), Some(nonce), Some(ciphertext)) => {
-                let nonce = nonce.try_into().map_err(|_| StoreError::Inconsistent {
-                    table: "held_requests",
-                    column: "nonce",
-                    row: id.to_string(),
-                })?;
-                Some(Sealed { key_id: KeyId::stored(key), nonce, ciphertext })
-            }
+            (Some(key), Some(nonce), Some(ciphertext)) => Some(sealed(id, key, nonce, ciphertext)?),
             _ => None,
         };
         let request = HeldRequest {
@@ -207,6 +219,54 @@ impl Store {
 }
 
 impl Tx<'_> {
+    /// Locks up to `limit` held requests after `after` that another key than `key` seals, by id.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
+    pub async fn held_not_under(
+        &mut self,
+        key: &KeyId,
+        after: Option<Uuid>,
+        limit: i64,
+    ) -> Result<Vec<HeldSealed>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT id, tenant, source, key_id AS "key_id!", nonce AS "nonce!",
+                      ciphertext AS "ciphertext!"
+                 FROM held_requests
+                WHERE key_id <> $1 AND ($2::uuid IS NULL OR id > $2)
+                ORDER BY id LIMIT $3
+                  FOR UPDATE"#,
+            key.as_str(),
+            after,
+            limit,
+        )
+        .fetch_all(self.connection())
+        .await?;
+        let held = rows.into_iter().map(|row| {
+            let label = HeldRequest::label(&row.tenant, &row.source, row.id);
+            let sealed = sealed(row.id, row.key_id, row.nonce, row.ciphertext)?;
+            Ok(HeldSealed { id: row.id, label, sealed })
+        });
+        held.collect()
+    }
+
+    /// Keeps what a held request is sealed as anew.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn reseal_held(&mut self, id: Uuid, sealed: &Sealed) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE held_requests SET key_id = $2, nonce = $3, ciphertext = $4 WHERE id = $1",
+            id,
+            sealed.key_id.as_str(),
+            &sealed.nonce[..],
+            &sealed.ciphertext[..],
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
     /// Notes that a held request is an event now, and lets go of what was sealed; false when it
     /// was one already, or is not there any more.
     ///
@@ -243,4 +303,18 @@ impl Tx<'_> {
             .await?;
         Ok(done.rows_affected() > 0)
     }
+}
+
+fn sealed(
+    id: Uuid,
+    key_id: String,
+    nonce: Vec<u8>,
+    ciphertext: Vec<u8>,
+) -> Result<Sealed, StoreError> {
+    let nonce = nonce.try_into().map_err(|_| StoreError::Inconsistent {
+        table: "held_requests",
+        column: "nonce",
+        row: id.to_string(),
+    })?;
+    Ok(Sealed { key_id: KeyId::stored(key_id), nonce, ciphertext })
 }

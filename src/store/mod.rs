@@ -83,7 +83,7 @@ pub use error::StoreError;
 pub use events::{EventId, StoredEvent};
 pub use fate::Fate;
 pub use groups::{GroupFilter, GroupPlace, GroupRow, Growth, Ungrouped};
-pub use held::{HeldBounds, HeldFilter, HeldRequest, NewHeld};
+pub use held::{HeldBounds, HeldFilter, HeldRequest, HeldSealed, NewHeld};
 pub use holds::{Hold, Pausable};
 pub use idempotency::Keyed;
 pub use inspect::{Edit, EventPreview, PastAttempt};

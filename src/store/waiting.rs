@@ -19,8 +19,8 @@ pub struct Waiting {
     pub source: String,
     /// Since when the delivery that waits longest has been due.
     pub oldest: Option<OffsetDateTime>,
-    /// How many are stuck: due before the given time, first of their lane, and not for a
-    /// destination that is held back. At most [`LOOKED_AT`] are found for each place to go to.
+    /// How many are stuck: due before the given time, first of their lane, not paused since, and
+    /// not for a destination that is held back. At most [`LOOKED_AT`] are found for each place to go to.
     pub stuck: i64,
     /// Since when the first of those has been due.
     pub stuck_since: Option<OffsetDateTime>,
@@ -66,6 +66,12 @@ impl Store {
             ), judged AS (
                 SELECT source, due_at,
                        NOT held AND due_at <= $3 - $4::interval
+                       AND NOT EXISTS (
+                            SELECT 1 FROM holds h
+                             WHERE ((h.what = 'source' AND h.name = due.source)
+                                    OR (h.what = 'handler' AND h.name = due.handler))
+                               AND (h.paused_at IS NOT NULL
+                                    OR h.resumed_at > $3 - $4::interval))
                        AND (lane IS NULL OR NOT EXISTS (
                             SELECT 1 FROM deliveries ahead
                              WHERE ahead.lane = due.lane AND ahead.source = due.source

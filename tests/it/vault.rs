@@ -1,11 +1,12 @@
 //! The vault on the command line: making a key, and taking another.
 
-use sealpost::store::Store;
+use sealpost::store::{HeldRequest, Store};
 use sealpost::vault::{Label, MasterKey, Vault};
 use serde_json::{Value, json};
 
 use crate::cli::Program;
-use crate::harness::{Gateway, START};
+use crate::harness::{Gateway, MASTER_KEY, START};
+use crate::held;
 
 const CONFIG: &str = "";
 
@@ -88,6 +89,30 @@ async fn every_credential_is_sealed_with_the_newest_key_after_a_dry_run() {
     assert_eq!(audit.await, [json!({ "actor": "grace", "action": "rotate", "count": 250 })]);
     let again = program.run(&["vault", "rotate", "--yes"]);
     assert_eq!((again.code, again.stdout.as_str()), (2, ""), "{}", again.stderr);
+}
+
+#[tokio::test]
+async fn held_requests_are_sealed_anew_too() {
+    const REQUESTS: usize = 12;
+    let gateway = Gateway::builder().config(held::PLAIN, held::HOLDS).start().await;
+    for n in 0..REQUESTS {
+        held::send_refused(&gateway, &format!("{{\"n\":{n}}}")).await;
+    }
+    let held = held::held(&gateway, REQUESTS).await;
+    let new_key = MasterKey::generate();
+    let mut program = Program::beside_with(&gateway, CONFIG).await;
+    program.set("SEALPOST_MASTER_KEY", &new_key);
+    program.set("SEALPOST_MASTER_KEY_OLD", MASTER_KEY);
+    let done = program.json(&["vault", "rotate", "--yes", "--format", "json"]);
+    assert_eq!((&done["sealed"], &done["refused"]), (&json!(REQUESTS), &json!([])), "{done}");
+    for request in held {
+        let (_, sealed) = gateway.store().held_request(request.id).await.unwrap().unwrap();
+        let label = HeldRequest::label(&request.tenant, &request.source, request.id);
+        let opened = vault(&[&new_key]).open(&label, &sealed.unwrap()).unwrap();
+        assert!(opened.ends_with(b"}"), "its body is there");
+    }
+    let again = program.run(&["vault", "rotate", "--yes"]);
+    assert_eq!(again.code, 2, "{}", again.all());
 }
 
 #[tokio::test]

@@ -184,7 +184,8 @@ impl HeldRequests {
         let mut tx = self.store.begin().await?;
         // Whoever was quicker has made the same event of it.
         tx.promote_held(id, readmitted.event, caller.actor(), now).await?;
-        tx.audit(&entry(caller, "verify held", reason, now, &target(id))).await?;
+        tx.audit_with(&entry(caller, "verify held", reason, now, &target(id)), caller.audit_more())
+            .await?;
         tx.commit(()).await?;
         Ok(Verified::Admitted(readmitted))
     }
@@ -206,7 +207,11 @@ impl HeldRequests {
         if !tx.discard_held(id).await? {
             return Err(not_found(id));
         }
-        tx.audit(&entry(caller, "discard held", reason, now, &target(id))).await?;
+        tx.audit_with(
+            &entry(caller, "discard held", reason, now, &target(id)),
+            caller.audit_more(),
+        )
+        .await?;
         tx.commit(()).await?;
         Ok(())
     }
@@ -255,7 +260,9 @@ impl HeldRequests {
         reason: &str,
     ) -> Result<(), StoreError> {
         let mut tx = self.store.begin().await?;
-        tx.audit(&entry(caller, action, reason, self.clock.now(), &target(id))).await?;
+        let target = target(id);
+        let entry = entry(caller, action, reason, self.clock.now(), &target);
+        tx.audit_with(&entry, caller.audit_more()).await?;
         tx.commit(()).await?;
         Ok(())
     }

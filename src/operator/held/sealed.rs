@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 
 use crate::gate::RequestHead;
 use crate::operator::{OperatorError, RecordedRequest};
-use crate::vault::{Label, Sealed, Vault, VaultError};
+use crate::store::HeldRequest;
+use crate::vault::{Sealed, Vault, VaultError};
 
 /// The head, as it is sealed before the body.
 #[derive(Serialize, Deserialize)]
@@ -17,12 +18,6 @@ struct Head {
     action: Option<String>,
     query: Option<String>,
     headers: Vec<(String, Vec<u8>)>,
-}
-
-/// Under what a held request is sealed: nobody else's row opens in its place.
-fn label(tenant: &str, source: &str, id: Uuid) -> Label {
-    let name = format!("held request {id}");
-    Label { tenant: tenant.to_owned(), source: source.to_owned(), name }
 }
 
 /// Seals a request.
@@ -44,7 +39,7 @@ pub(super) fn seal(
     for part in [&(head.len() as u64).to_be_bytes()[..], &head, body] {
         plain.write_all(part).map_err(|_| VaultError::TooLarge)?;
     }
-    vault.seal(&label(tenant, source, id), &plain)
+    vault.seal(&HeldRequest::label(tenant, source, id), &plain)
 }
 
 /// Opens a request that [`seal`] sealed.
@@ -53,7 +48,7 @@ pub(super) fn open(
     (tenant, source, id): (&str, &str, Uuid),
     sealed: &Sealed,
 ) -> Result<RecordedRequest, OperatorError> {
-    let plain = vault.open(&label(tenant, source, id), sealed)?;
+    let plain = vault.open(&HeldRequest::label(tenant, source, id), sealed)?;
     let split = || {
         let (length, rest) = plain.split_first_chunk::<8>()?;
         let length = usize::try_from(u64::from_be_bytes(*length)).ok()?;

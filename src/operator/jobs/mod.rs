@@ -24,7 +24,7 @@ pub use worker::{BATCH, Step, Worker};
 
 use super::dead_letters::needs_reason;
 use super::{Action, Caller, DeadLetters, OperatorError, Scope, Selection};
-use crate::store::{Alert, AuditEntry, AuditMore, NewJob, Order, Page, Severity};
+use crate::store::{Alert, AuditEntry, NewJob, Order, Page, Severity};
 
 /// How long a plan can be started.
 pub const PLAN_LASTS: Duration = Duration::minutes(15);
@@ -208,8 +208,7 @@ impl Jobs {
             reason,
             count: 1,
         };
-        let more = AuditMore { tenant: caller.tenant(), ..AuditMore::default() };
-        tx.audit_with(&entry, more).await?;
+        tx.audit_with(&entry, caller.audit_more()).await?;
         tx.commit(()).await?;
         self.job(caller, id).await
     }

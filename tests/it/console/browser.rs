@@ -40,6 +40,11 @@ impl Drop for Chromedriver {
 /// Starts a browser for the console of `gateway`, lets `work` use it, and ends it, whatever
 /// becomes of the work.
 pub(super) async fn with_browser(gateway: &Gateway, work: impl AsyncFnOnce(&Browser)) {
+    with_browser_at(&gateway.operator_url(""), work).await;
+}
+
+/// The same, for the console at this address.
+pub(super) async fn with_browser_at(at: &str, work: impl AsyncFnOnce(&Browser)) {
     let (program, port) = start();
     let profile = tempfile::tempdir().expect("a folder");
     let folder = format!("--user-data-dir={}", profile.path().display());
@@ -58,7 +63,7 @@ pub(super) async fn with_browser(gateway: &Gateway, work: impl AsyncFnOnce(&Brow
     }
     let options = json!({ "binary": find("chromium"), "args": arguments });
     let driver = WebDriver::begin(port, options).await;
-    let browser = Browser { driver, at: gateway.operator_url("") };
+    let browser = Browser { driver, at: at.to_owned() };
     let done = AssertUnwindSafe(work(&browser)).catch_unwind().await;
     browser.driver.end().await;
     drop(program);

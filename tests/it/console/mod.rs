@@ -6,6 +6,7 @@ mod entry;
 mod explain;
 mod headers;
 mod looking;
+mod newcomer;
 mod pages;
 mod webdriver;
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sealpost::operator::{AlarmKind, Caller, Link, Overview, Scope, Scopes, SourceRow};
+use sealpost::store::Pausable;
 
 use super::{event, event_of, gateway, send};
 use crate::chunks::Transfer;
@@ -146,6 +147,23 @@ async fn what_waits_for_a_destination_that_is_held_back_is_not_stuck() {
     let seen = overview(&gateway).await;
     assert_eq!(wrong(&seen), []);
     assert_eq!(row(&seen, "billing").waiting, Some(time::Duration::minutes(6)), "it does wait");
+}
+
+#[tokio::test]
+async fn what_is_paused_is_not_stuck_nor_what_was_resumed_a_moment_ago() {
+    let gateway = gateway().await;
+    let ada = Caller::local("ada");
+    for (what, name) in [(Pausable::Source, "billing"), (Pausable::Handler, "obedient")] {
+        gateway.holds().pause(&ada, what, name, "they are migrating").await.unwrap();
+        send(&gateway, &format!("evt_{name}")).await;
+        gateway.clock().advance(Duration::from_mins(6));
+        assert_eq!(wrong(&overview(&gateway).await), [], "{name}");
+        gateway.holds().resume(&ada, what, name, "they are done").await.unwrap();
+        assert_eq!(wrong(&overview(&gateway).await), [], "{name}");
+    }
+    gateway.clock().advance(Duration::from_mins(6));
+    assert_eq!(wrong(&overview(&gateway).await), [(AlarmKind::Stuck, "billing")]);
+    gateway.run_until_idle().await;
 }
 
 #[tokio::test]

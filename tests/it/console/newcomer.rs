@@ -1,0 +1,143 @@
+//! A newcomer, who does what the README says, to the letter: its commands in a shell, its clicks in
+//! a browser.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+use super::browser::with_browser_at;
+
+const README: &str = include_str!("../../../README.md");
+
+/// A shell, and everything that was started in it. It ends with this value, and what it started
+/// with it.
+struct Shell {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<String>,
+    readers: Vec<JoinHandle<()>>,
+    folder: tempfile::TempDir,
+}
+
+impl Shell {
+    /// A shell in a folder with the repository's configuration, whose ports are free ones.
+    fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        std::fs::copy(root.join("config.toml"), folder.path().join("config.toml")).unwrap();
+        let mut child = Command::new("bash")
+            .current_dir(folder.path())
+            .env_remove("DATABASE_URL")
+            .env("SEALPOST_INGEST__LISTEN", "127.0.0.1:0")
+            .env("SEALPOST_OPERATOR__LISTEN", "127.0.0.1:0")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let (sender, lines) = mpsc::channel();
+        let read = |output: Box<dyn Read + Send>| {
+            let sender = sender.clone();
+            std::thread::spawn(move || {
+                for line in BufReader::new(output).lines().map_while(Result::ok) {
+                    // Nobody listens any more when the test is over.
+                    let _over = sender.send(line);
+                }
+            })
+        };
+        let readers = vec![
+            read(Box::new(child.stdout.take().unwrap())),
+            read(Box::new(child.stderr.take().unwrap())),
+        ];
+        Self { input: child.stdin.take(), child, lines, readers, folder }
+    }
+
+    fn run(&mut self, command: &str) {
+        writeln!(self.input.as_mut().unwrap(), "{command}").unwrap();
+    }
+
+    /// Waits until a line says this; gives what follows it there.
+    fn says(&self, what: &str) -> String {
+        let mut said = Vec::new();
+        loop {
+            let line = self.lines.recv_timeout(Duration::from_secs(60));
+            let line = line.unwrap_or_else(|_| panic!("it never says {what}: {said:#?}"));
+            if let Some((_, rest)) = line.split_once(what) {
+                return rest.to_owned();
+            }
+            said.push(line);
+        }
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        // It may have ended by itself.
+        let _gone = killpg(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM);
+        let _gone = self.child.wait();
+        // The gateway holds their other ends until it has stopped its cluster.
+        for reader in self.readers.drain(..) {
+            let _ended = reader.join();
+        }
+        assert!(self.folder.path().exists(), "nothing of the gateway's was left to itself");
+    }
+}
+
+/// The commands and the clicks of the section about the first event.
+fn steps() -> (Vec<&'static str>, Vec<&'static str>) {
+    let (_, section) = README.split_once("## Your first event\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let blocks = section.split("```sh\n").skip(1).map(|block| block.split_once("```").unwrap().0);
+    let commands = blocks.flat_map(str::lines).collect();
+    let clicks = section.lines().filter(|line| {
+        line.split_once(". ").is_some_and(|(number, _)| number.parse::<u8>().is_ok())
+    });
+    (commands, clicks.collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_commands_and_clicks_of_the_readme_lead_to_an_event_in_the_console() {
+    let (commands, clicks) = steps();
+    assert_eq!((commands.len(), clicks.len()), (6, 4), "the README counts them");
+    let mut shell = Shell::open();
+    let program = format!("{} serve", env!("CARGO_BIN_EXE_sealpost"));
+    for command in &commands[..2] {
+        shell.run(&command.replace("cargo run --release -- serve", &program));
+    }
+    let link = shell.says("set up the first person, once, within 24 hours: ");
+    let rest = shell.says("\"ingest\":\"");
+    let (address, _) = rest.split_once('"').unwrap();
+    for command in &commands[2..] {
+        shell.run(&command.replace("localhost:8080", address));
+    }
+    shell.says("HTTP/1.1 202 Accepted");
+    let (at, path) = link.split_at(link.find("/setup").unwrap());
+    with_browser_at(at, async |browser| {
+        browser.open(path).await;
+        browser.write("#name", "ada").await;
+        browser.write("#password", "correct horse battery").await;
+        browser.click("form[action='/setup'] button").await;
+        browser.arrives_at("/").await;
+        browser.picture("newcomer-overview").await;
+        browser.click(".side > nav a[href='/events']").await;
+        browser.arrives_at("/events").await;
+        browser.click("main a[href^='/events/']").await;
+        browser.comes_to_say("evt_1").await;
+        let text = browser.text().await;
+        for part in ["account.updated", "billing", "signed"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    })
+    .await;
+}
