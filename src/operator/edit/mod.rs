@@ -10,9 +10,10 @@ mod diff;
 use bytes::Bytes;
 use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
+use tokio::task::spawn_blocking;
 
 use super::dead_letters::needs_reason;
-use super::{Action, Caller, DeadLetters, OperatorError, Scope};
+use super::{Action, Caller, DeadLetters, OperatorError, Scope, wake_gateways};
 use crate::gate::{self, enveloped};
 use crate::store::{AuditEntry, AuditMore, Deed, EventId, NewEdit, Resolution, StoredEvent};
 
@@ -72,8 +73,15 @@ impl DeadLetters {
         let original = self.editable(caller, delivery, body).await?;
         let mut tx = self.store.begin().await?;
         let handlers = self.decide_edit(&mut tx, caller, delivery).await?;
-        let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
-        let (diff, is_partial) = diff::diff(&text(&original.body), &text(body));
+        // Only looked at: nothing is kept, and the row need not be held while texts are compared.
+        drop(tx);
+        let (before, after) = (original.body.clone(), body.clone());
+        // Long texts take a while, and the thread has others to serve.
+        let compared = spawn_blocking(move || {
+            diff::diff(&String::from_utf8_lossy(&before), &String::from_utf8_lossy(&after))
+        });
+        // It neither panics nor is it cancelled.
+        let (diff, is_partial) = compared.await.unwrap_or_else(|_| (String::new(), true));
         Ok(Rehearsal { delivery, event: original.id, handlers, diff, is_partial })
     }
 
@@ -128,10 +136,7 @@ impl DeadLetters {
         };
         tx.audit_with(&entry, more).await?;
         let edited = tx.commit(Edited { event, created }).await?.into_inner();
-        if let Err(error) = self.store.announce().await {
-            // A gateway that does not hear of it looks at its next poll.
-            tracing::warn!(error = &error as &dyn std::error::Error, "cannot announce the edit");
-        }
+        wake_gateways(&self.store).await;
         Ok(edited)
     }
 
@@ -194,7 +199,7 @@ impl DeadLetters {
 }
 
 fn too_long() -> OperatorError {
-    OperatorError::Invalid(format!("a body that is edited has at most {MOST_EDITED} bytes"))
+    OperatorError::Invalid(format!("what is edited has at most {MOST_EDITED} bytes"))
 }
 
 fn no_envelope() -> OperatorError {

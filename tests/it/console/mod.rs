@@ -5,6 +5,7 @@ mod dealing;
 mod entry;
 mod explain;
 mod headers;
+mod issuer;
 mod looking;
 mod newcomer;
 mod pages;

@@ -6,7 +6,10 @@ use super::super::Console;
 use super::super::pages::transfers::{Map, One, Row, View};
 use super::super::parts::{Pager, count};
 use super::ROWS;
-use crate::operator::{Caller, OperatorError, TransferView};
+use crate::operator::{Caller, OperatorError, TransferView, pretty};
+
+/// The most of an envelope that is shown, in bytes.
+const SHOWN: usize = 64 * 1024;
 
 /// The list.
 pub(in crate::http::console) async fn transfers(
@@ -78,9 +81,9 @@ pub(in crate::http::console) async fn transfer(
         began_at: one.opened_at,
         last_at: one.last_chunk_at,
         until: until.map(|(left, total)| (now + left, now + total)),
-        envelope: envelope.map(|text| match json.map(|json| serde_json::to_string_pretty(&json)) {
-            Some(Ok(pretty)) => pretty,
-            _ => text.into_owned(),
+        envelope: envelope.map(|text| match pretty(&text, SHOWN) {
+            Ok(lines) => lines.text,
+            Err(_) => text.into_owned(),
         }),
         others: detail.others.into_iter().map(|one| (one.id, one.state, one.opened_at)).collect(),
     })
