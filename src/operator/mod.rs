@@ -50,8 +50,8 @@ use tracing::warn;
 
 pub use access::{
     Access, ApiKey, Arrival, BegunSession, CodeSecret, Credentials, Departure, Expiry, Invitation,
-    Issuer, IssuerError, IssuerSettings, MadeKey, NewApiKey, NewPerson, OidcError, OwnSession, Person,
-    Return, Session, SetupLink, ShownKey, ShownSession, SignInError,
+    Issuer, IssuerError, IssuerSettings, MadeKey, NewApiKey, NewPerson, OidcError, OwnSession,
+    Person, Return, Session, SetupLink, ShownKey, ShownSession, SignInError,
 };
 pub use alerts::Alerts;
 pub use caller::{Caller, Denied, Scope, Scopes, UnknownScope};
