@@ -95,11 +95,11 @@ fn page(detail: &TransferDetail) -> String {
     let mut text = format!("{}{}\n", table(std::slice::from_ref(view)), map(view));
     if let Some(envelope) = &detail.envelope {
         let envelope = String::from_utf8_lossy(envelope);
-        text.push_str(&format!("\nOf {}\n", output::line(&envelope)));
+        text.extend(["\nOf ", &output::line(&envelope), "\n"]);
     }
     if !detail.others.is_empty() {
         let others: Vec<TransferView> = detail.others.iter().cloned().map(alone).collect();
-        text.push_str(&format!("\nOthers of the same\n{}", table(&others)));
+        text.extend(["\nOthers of the same\n", &table(&others)]);
     }
     text
 }

@@ -97,9 +97,10 @@ impl Insight {
             .filter(|transfer| caller.tenant().is_none_or(|tenant| transfer.tenant == tenant));
         let view = self.view(Vec::from_iter(seen)).await?.pop();
         let view = view.ok_or_else(|| OperatorError::NotFound(format!("transfer {id}")))?;
-        let envelope = match caller.may(Scope::PayloadRead) {
-            true => self.store.transfer_envelope(id).await?.map(Bytes::from),
-            false => None,
+        let envelope = if caller.may(Scope::PayloadRead) {
+            self.store.transfer_envelope(id).await?.map(Bytes::from)
+        } else {
+            None
         };
         let mut others = self.store.transfers_of_the_same(id, OTHERS).await?;
         others.retain(|other| other.tenant == view.transfer.tenant);
