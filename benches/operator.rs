@@ -294,12 +294,15 @@ fn landscape() -> Landscape {
         max_future: 300,
         per_second: 100,
         burst: 1000,
+        hold_refused: None,
         lane_blocks: false,
         secrets: vec!["0123456789ab".to_owned()],
         handlers: vec!["handler".to_owned()],
     };
     Landscape {
         sources: (0..SOURCES).map(source).collect(),
+        base_url: "http://localhost:8080".to_owned(),
+        is_public: false,
         destinations: Vec::new(),
         transfer_idle: time::Duration::minutes(15),
         transfer_total: time::Duration::hours(1),

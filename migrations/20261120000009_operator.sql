@@ -4,7 +4,7 @@ CREATE TABLE operator_actions (
     id          bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at          timestamptz NOT NULL,
     actor       text        NOT NULL,
-    action      text        NOT NULL CHECK (action IN ('replay', 'discard')),
+    action      text        NOT NULL CHECK (action IN ('replay', 'discard', 'free')),
     delivery_id bigint      NOT NULL,
     replay_id   bigint,
     xact        xid8        NOT NULL DEFAULT pg_current_xact_id(),
@@ -16,7 +16,7 @@ COMMENT ON TABLE  operator_actions             IS 'What operators did to which d
 COMMENT ON COLUMN operator_actions.id          IS 'Identity.';
 COMMENT ON COLUMN operator_actions.at          IS 'When.';
 COMMENT ON COLUMN operator_actions.actor       IS 'Who.';
-COMMENT ON COLUMN operator_actions.action      IS 'replay or discard.';
-COMMENT ON COLUMN operator_actions.delivery_id IS 'The delivery that was replayed or discarded.';
+COMMENT ON COLUMN operator_actions.action      IS 'replay, discard, or free: it holds its lane no longer.';
+COMMENT ON COLUMN operator_actions.delivery_id IS 'The delivery to which it was done.';
 COMMENT ON COLUMN operator_actions.replay_id   IS 'The new delivery, for a replay.';
 COMMENT ON COLUMN operator_actions.xact        IS 'The transaction that inserted it: its place in the stream of changes.';

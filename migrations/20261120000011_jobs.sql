@@ -135,6 +135,7 @@ COMMENT ON COLUMN operator_actions.job_id IS 'The job that did it; null where on
 
 ALTER TABLE events ADD COLUMN edited_from uuid;
 ALTER TABLE events ADD COLUMN edited_by text;
+CREATE INDEX events_edited ON events (edited_from) WHERE edited_from IS NOT NULL;
 COMMENT ON COLUMN events.edited_from IS 'Nobody sent this body: it is that of this event, edited. The proof is that of the original.';
 COMMENT ON COLUMN events.edited_by   IS 'Who edited it.';
 

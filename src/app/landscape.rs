@@ -18,6 +18,8 @@ pub fn landscape(config: &Config) -> Result<Landscape, BuildError> {
     let transfers = &config.file.transfers;
     Ok(Landscape {
         sources: config.sources.iter().map(facts).collect::<Result<_, _>>()?,
+        base_url: base_url(config),
+        is_public: config.file.ingest.public_url.is_some(),
         destinations: destinations.iter().map(|(entry, _)| format!("{TO}{}", entry.name)).collect(),
         transfer_idle: span(transfers.idle),
         transfer_total: span(transfers.total),
@@ -27,6 +29,12 @@ pub fn landscape(config: &Config) -> Result<Landscape, BuildError> {
             .map(|(key, value)| Setting { key, value })
             .collect(),
     })
+}
+
+fn base_url(config: &Config) -> String {
+    let ingest = &config.file.ingest;
+    let public = ingest.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
+    public.unwrap_or_else(|| format!("http://{}", ingest.listen))
 }
 
 fn source_facts(
@@ -62,6 +70,7 @@ fn source_facts(
         max_future: window.max_future,
         per_second: source_entry.limit.per_second.get(),
         burst: source_entry.limit.burst.get(),
+        hold_refused: source_entry.hold_refused.map(span),
         lane_blocks: source_entry.dead_head == DeadHead::Block,
         secrets: source.secrets.iter().map(|secret| secret.fingerprint().to_string()).collect(),
         handlers: wiring::names(&handlers).into_iter().map(str::to_owned).collect(),

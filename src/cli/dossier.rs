@@ -104,7 +104,7 @@ fn event(preview: &EventPreview) -> Value {
 }
 
 /// Stored JSON as JSON; what is not, as text.
-fn embedded(bytes: &Bytes) -> Value {
+pub(super) fn embedded(bytes: &Bytes) -> Value {
     serde_json::from_slice(bytes)
         .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()))
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::dossier::embedded;
 use super::output::{line, rfc3339, table, time};
 use super::{dossier, search, transfers};
 use crate::operator::{EventDetail, Moment};
@@ -38,6 +39,15 @@ pub(super) fn document(detail: &EventDetail) -> Value {
         "seen": detail.seen.map(|(count, last)| json!({ "count": count, "last_at": rfc3339(last) })),
         "transfer": detail.transfer.as_ref().map(transfers::document),
         "deliveries": detail.deliveries.iter().map(dossier::letter).collect::<Vec<Value>>(),
+        "edited": detail.edited.as_ref().map(|edit| json!({
+            "from": edit.from.to_string(),
+            "by": edit.by,
+        })),
+        "edits": detail.edits.iter().map(|made| json!({
+            "event": made.event.to_string(),
+            "by": made.by,
+            "at": rfc3339(made.at),
+        })).collect::<Vec<Value>>(),
         "timeline": detail.timeline.iter().map(moment).collect::<Vec<Value>>(),
         "related": {
             "lanes": detail.related.lanes,
@@ -49,15 +59,11 @@ pub(super) fn document(detail: &EventDetail) -> Value {
     })
 }
 
-fn embedded(bytes: &Bytes) -> Value {
-    serde_json::from_slice(bytes)
-        .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()))
-}
-
 fn moment(moment: &Moment) -> Value {
     json!({
         "at": rfc3339(moment.at),
         "what": moment.what,
+        "times": moment.times,
         "delivery": moment.delivery,
         "handler": moment.handler,
         "attempt": moment.attempt,
@@ -86,6 +92,16 @@ pub(super) fn text(detail: &EventDetail) -> String {
     let mut maybe = |name, value: Option<String>| fields.extend(value.map(|value| (name, value)));
     maybe("skew", proof.skew_seconds.map(|skew| format!("{skew}s")));
     maybe("late", proof.late.then(|| "let in past its time: it was still awaited".to_owned()));
+    maybe(
+        "edited",
+        detail
+            .edited
+            .as_ref()
+            .map(|edit| format!("by {}, from event {}: nobody sent this body", edit.by, edit.from)),
+    );
+    for made in &detail.edits {
+        maybe("edit", Some(format!("event {}, by {}, {}", made.event, made.by, time(made.at))));
+    }
     maybe("action", detail.action.clone());
     maybe("occurred", detail.occurred_at.map(time));
     maybe("seen", detail.seen.map(|(count, last)| format!("{count} times, last {}", time(last))));

@@ -10,7 +10,7 @@ use crate::app;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::operator::Holds;
-use crate::store::Pausable;
+use crate::store::{Hold, Pausable};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -122,20 +122,20 @@ impl List {
                     .collect();
                 output::table(&["WHAT", "NAME", "FOR", "BY", "WHY"], &rows)
             }
-            Format::Json => {
-                let documents = found.iter().map(|hold| -> Value {
-                    json!({
-                        "what": hold.what.as_str(),
-                        "name": hold.name,
-                        "paused_at": output::rfc3339(hold.paused_at),
-                        "paused_by": hold.paused_by,
-                        "why": hold.why,
-                    })
-                });
-                documents.map(|document| output::json(&document)).collect()
-            }
+            Format::Json => found.iter().map(|hold| output::json(&document(hold))).collect(),
         };
         output::print(&text)?;
         Ok(Exit::Ok)
     }
+}
+
+/// A hold, for machines.
+pub(super) fn document(hold: &Hold) -> Value {
+    json!({
+        "what": hold.what.as_str(),
+        "name": hold.name,
+        "paused_at": output::rfc3339(hold.paused_at),
+        "paused_by": hold.paused_by,
+        "why": hold.why,
+    })
 }

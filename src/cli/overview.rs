@@ -61,7 +61,11 @@ fn text(overview: &Overview) -> String {
                 both(|totals| totals.handled, row),
                 both(|totals| totals.dead, row),
             ];
-            let off = if row.enabled { "" } else { " (disabled)" };
+            let off = match (row.enabled, row.paused_at) {
+                (false, _) => " (disabled)",
+                (_, Some(_)) => " (paused)",
+                _ => "",
+            };
             let mut cells = vec![format!("{}{off}", row.name)];
             cells.extend(counts.into_iter().flatten().map(|count| count.to_string()));
             cells.push(row.waiting.map(output::age).unwrap_or_default());
@@ -106,6 +110,7 @@ fn row(row: &SourceRow) -> Value {
         "provider": row.provider,
         "tenant": row.tenant,
         "enabled": row.enabled,
+        "paused_at": row.paused_at.map(output::rfc3339),
         "hour": totals(&row.hour),
         "day": totals(&row.day),
         "hour_line": row.hour_line,

@@ -1,6 +1,7 @@
 //! `sealpost sources`: how sources are set up, and which of their secrets are used.
 
 use serde_json::{Value, json};
+use time::Duration;
 
 use super::output::{self, Format};
 use super::{Exit, holds, insight, overview};
@@ -77,7 +78,7 @@ fn table(sources: &[SourceView]) -> String {
                 source.facts.name.clone(),
                 source.facts.provider.clone(),
                 source.facts.tenant.clone(),
-                source.setup.as_str().to_owned(),
+                state(source).to_owned(),
                 source.facts.paths.first().cloned().unwrap_or_default(),
                 source.last_event.map(output::time).unwrap_or_default(),
             ]
@@ -91,15 +92,23 @@ fn page(source: &SourceView) -> String {
     let mut fields = vec![
         ("provider", facts.provider.clone()),
         ("tenant", facts.tenant.clone()),
-        ("state", source.setup.as_str().to_owned()),
+        ("state", state(source).to_owned()),
     ];
+    fields.extend(source.hold.iter().map(|hold| {
+        let since = output::time(hold.paused_at);
+        ("paused", format!("since {since} by {}: {}", hold.paused_by, hold.why))
+    }));
     fields.extend(facts.paths.iter().map(|path| ("path", path.clone())));
+    if source.is_public {
+        fields.extend(source.urls.iter().map(|url| ("url", url.clone())));
+    }
     fields.extend([
         ("actions", facts.actions.join(", ")),
         ("headers", facts.headers.join(", ")),
         ("largest body", format!("{} bytes", facts.max_body)),
         ("window", format!("{}s old to {}s ahead", facts.max_age, facts.max_future)),
         ("limit", format!("{} a second, {} at once", facts.per_second, facts.burst)),
+        ("holds", facts.hold_refused.map(held).unwrap_or_default()),
         ("handlers", facts.handlers.join(", ")),
         ("last event", source.last_event.map_or_else(|| "none".to_owned(), output::time)),
     ]);
@@ -128,6 +137,15 @@ fn page(source: &SourceView) -> String {
     let head = ["NO", "FINGERPRINT", "REQUESTS", "FIRST", "LAST", ""];
     text.push_str(&output::table(&head, &rows));
     text
+}
+
+/// How it stands, in a word.
+fn state(source: &SourceView) -> &'static str {
+    if source.hold.is_some() { "paused" } else { source.setup.as_str() }
+}
+
+fn held(span: Duration) -> String {
+    format!("refused requests for {}", output::age(span))
 }
 
 fn in_words(secret: &SecretView) -> String {
@@ -159,6 +177,10 @@ fn document(source: &SourceView) -> Value {
         "tenant": facts.tenant,
         "enabled": facts.enabled,
         "setup": source.setup.as_str(),
+        "paused": source.hold.as_ref().map(holds::document),
+        "hold_refused_seconds": facts.hold_refused.map(Duration::as_seconds_f64),
+        "urls": source.urls,
+        "urls_are_public": source.is_public,
         "paths": facts.paths,
         "actions": facts.actions,
         "headers": facts.headers,

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::dossier::embedded;
 use super::output::{self, Format};
 use super::{Exit, insight, talk};
 use crate::config::Config;
-use crate::operator::TransferView;
+use crate::operator::{TransferDetail, TransferView};
 use crate::store::TransferState;
 
 #[derive(Debug, clap::Subcommand)]
@@ -54,12 +55,7 @@ impl List {
             if let Some(next) = transfers.next {
                 talk(&format!("there may be more that are open: --before {next}"));
             }
-            let closed = transfers.closed.into_iter().map(|transfer| TransferView {
-                transfer,
-                there: Vec::new(),
-                idle_left: None,
-                total_left: None,
-            });
+            let closed = transfers.closed.into_iter().map(alone);
             let all: Vec<TransferView> = transfers.open.into_iter().chain(closed).collect();
             if all.is_empty() {
                 return Ok(Exit::NothingMatched);
@@ -76,10 +72,10 @@ impl List {
 impl Show {
     fn run(&self, config: &Config) -> anyhow::Result<Exit> {
         insight::with(config, async |insight, caller| {
-            let view = insight.transfer(caller, self.id).await?;
+            let detail = insight.transfer(caller, self.id).await?;
             output::print(&match self.format {
-                Format::Text => format!("{}{}\n", table(std::slice::from_ref(&view)), map(&view)),
-                Format::Json => output::json(&document(&view)),
+                Format::Text => page(&detail),
+                Format::Json => output::json(&whole(&detail)),
             })?;
             Ok(Exit::Ok)
         })
@@ -91,6 +87,35 @@ fn map(view: &TransferView) -> String {
     let mark = |index: u32| if view.there.binary_search(&index).is_ok() { '#' } else { '.' };
     let marks: Vec<char> = (0..view.transfer.total).map(mark).collect();
     marks.chunks(64).map(String::from_iter).collect::<Vec<String>>().join("\n")
+}
+
+/// A transfer with what it is of, and others of the same.
+fn page(detail: &TransferDetail) -> String {
+    let view = &detail.view;
+    let mut text = format!("{}{}\n", table(std::slice::from_ref(view)), map(view));
+    if let Some(envelope) = &detail.envelope {
+        let envelope = String::from_utf8_lossy(envelope);
+        text.extend(["\nOf ", &output::line(&envelope), "\n"]);
+    }
+    if !detail.others.is_empty() {
+        let others: Vec<TransferView> = detail.others.iter().cloned().map(alone).collect();
+        text.extend(["\nOthers of the same\n", &table(&others)]);
+    }
+    text
+}
+
+fn whole(detail: &TransferDetail) -> Value {
+    let others = detail.others.iter().cloned().map(|other| document(&alone(other)));
+    json!({
+        "transfer": document(&detail.view),
+        "envelope": detail.envelope.as_ref().map(embedded),
+        "others": others.collect::<Vec<Value>>(),
+    })
+}
+
+/// A transfer of which nothing more is known than how it stands.
+fn alone(transfer: TransferState) -> TransferView {
+    TransferView { transfer, there: Vec::new(), idle_left: None, total_left: None }
 }
 
 /// A transfer in a few words.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use url::Url;
+
 use super::File;
 use crate::vault::Vault;
 
@@ -16,6 +18,10 @@ pub(super) fn check(file: &File, wrong: &mut Vec<String>) {
         file.operator.listen.ip().is_loopback() || file.operator.allow_remote,
         "operator.listen: other machines could reach it; set operator.allow_remote = true to \
          allow that",
+    );
+    require(
+        file.ingest.public_url.as_deref().is_none_or(is_base),
+        "ingest.public_url must be an http or https URL without user, query and fragment",
     );
     require(file.operator.stream_clients > 0, "operator.stream_clients must be at least 1");
     require(
@@ -56,6 +62,17 @@ pub(super) fn check(file: &File, wrong: &mut Vec<String>) {
     );
 }
 
+/// Whether paths can be put behind this.
+fn is_base(text: &str) -> bool {
+    let Ok(url) = Url::parse(text) else { return false };
+    matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none()
+}
+
 /// Notes where a source holds refused requests and cannot.
 pub(super) fn holding(file: &File, vault: &Vault, wrong: &mut Vec<String>) {
     for source in &file.source {
@@ -69,6 +86,28 @@ pub(super) fn holding(file: &File, vault: &Vault, wrong: &mut Vec<String>) {
                 "source `{name}`: hold_refused must be longer than nothing and not longer than \
                  dispatch.max_age: what is verified later could be handled no more"
             ));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_url_is_one_that_paths_can_be_put_behind() {
+        for url in ["https://hooks.example", "http://10.0.0.7:8080/", "https://example.org/in"] {
+            assert!(is_base(url), "{url}");
+        }
+        for url in [
+            "hooks.example",
+            "ftp://hooks.example",
+            "https://me@hooks.example",
+            "https://hooks.example?x",
+            "https://hooks.example#x",
+            "https://",
+        ] {
+            assert!(!is_base(url), "{url}");
         }
     }
 }

@@ -56,6 +56,8 @@ pub struct File {
 pub struct Ingest {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// What senders call, at the proxy in front: only shown.
+    pub public_url: Option<String>,
     /// Threads; by default as many as the machine has cores.
     pub workers: Option<usize>,
     /// The most bytes of bodies that are being received, over all requests.
@@ -68,6 +70,7 @@ impl Default for Ingest {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: None,
             workers: None,
             in_flight: ByteSize::mib(128),
             trusted_proxies: Vec::new(),

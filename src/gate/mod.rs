@@ -72,5 +72,5 @@ pub use request::{
     Examination, Gate, Headers, LateRequest, RawRequest, RequestHead, VerifiedRequest,
 };
 pub use signature::{Layout, Part, Scheme, Time, Units};
-pub use transfer::{Chunk, Manifest, TransferLimits};
+pub use transfer::{Chunk, Manifest, TransferLimits, enveloped};
 pub use window::{UnixSeconds, Window, parse_timestamp};

@@ -58,6 +58,19 @@ impl Gates {
         self.sources.insert(source.to_owned(), SourceGate { tenant, gate, retired });
     }
 
+    /// The sources that the caller may hold a request against, by name.
+    ///
+    /// # Errors
+    /// [`OperatorError::Denied`] without `secrets:write`.
+    pub fn names(&self, caller: &Caller) -> Result<Vec<String>, OperatorError> {
+        caller.needs(Scope::SecretsWrite)?;
+        let mine = |gate: &SourceGate| caller.tenant().is_none_or(|tenant| tenant == gate.tenant);
+        let seen = self.sources.iter().filter(|(_, gate)| mine(gate));
+        let mut names: Vec<String> = seen.map(|(name, _)| name.clone()).collect();
+        names.sort();
+        Ok(names)
+    }
+
     /// The gate of a source that the caller may see.
     pub(super) fn of(&self, caller: &Caller, source: &str) -> Result<&SourceGate, OperatorError> {
         let found = self.sources.get(source);

@@ -2,7 +2,7 @@
 
 use super::dead_letters::needs_reason;
 use super::{Caller, DeadLetters, OperatorError, Scope, wake_gateways};
-use crate::store::AuditEntry;
+use crate::store::{AuditEntry, Deed};
 
 impl DeadLetters {
     /// Lets a blocking dead head hold its lane no longer. It stays a dead letter; its replay goes
@@ -27,9 +27,11 @@ impl DeadLetters {
         if !tx.free_lane(delivery).await? {
             return Err(OperatorError::Conflict("it holds no lane".to_owned()));
         }
+        let (at, actor) = (self.clock.now(), caller.actor());
+        tx.note(Deed { at, actor, action: "free", job: None }, &[delivery], &[]).await?;
         let entry = AuditEntry {
-            at: self.clock.now(),
-            actor: caller.actor(),
+            at,
+            actor,
             action: "free lane",
             target: &format!("delivery {delivery}"),
             reason,

@@ -41,6 +41,7 @@ mod lanes;
 mod pretty;
 mod recorded;
 mod requests;
+mod timeline;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -49,8 +50,8 @@ use tracing::warn;
 
 pub use access::{
     Access, ApiKey, Arrival, BegunSession, CodeSecret, Credentials, Departure, Expiry, Invitation,
-    Issuer, IssuerError, IssuerSettings, MadeKey, NewApiKey, NewPerson, OidcError, Person, Return,
-    Session, SetupLink, ShownKey, ShownSession, SignInError,
+    Issuer, IssuerError, IssuerSettings, MadeKey, NewApiKey, NewPerson, OidcError, OwnSession,
+    Person, Return, Session, SetupLink, ShownKey, ShownSession, SignInError,
 };
 pub use alerts::Alerts;
 pub use caller::{Caller, Denied, Scope, Scopes, UnknownScope};
@@ -73,14 +74,15 @@ pub use held::{
 pub use holds::{Holds, Standing};
 pub use insight::{
     Alarm, AlarmKind, BodySlice, EventDetail, EventPage, Facets, Habit, Insight, Landscape, Link,
-    MOST_EVENTS, MOST_TRANSFERS, Moment, Overview, PayloadView, Point, ProofView, Related, SLICE,
-    Search, SecretView, Series, Setting, Setup, SourceFacts, SourceRow, SourceView, Totals,
+    MOST_EVENTS, MOST_TRANSFERS, Overview, PayloadView, Point, ProofView, Related, SLICE, Search,
+    SecretView, Series, Setting, Setup, SourceFacts, SourceRow, SourceView, Totals, TransferDetail,
     TransferView, Transfers,
 };
 pub use jobs::{BATCH, Job, JobDetail, JobState, Jobs, PLAN_LASTS, SAMPLE, Step, Wish, Worker};
 pub use pretty::{Pretty, pretty};
 pub use recorded::RecordedRequest;
 pub use requests::{Act, Claimed, Request, Requests};
+pub use timeline::Moment;
 
 use crate::store::Store;
 

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{EventId, StoreError, Tx, bounded};
+use super::{EventId, Store, StoreError, Tx, bounded};
 
 /// An event that is made of another one.
 #[derive(Debug)]
@@ -13,10 +13,50 @@ pub struct NewEdit<'a> {
     pub original: EventId,
     /// Its body.
     pub body: &'a [u8],
+    /// What went around its chunks, made true for the body; `None` for the original's.
+    pub envelope: Option<&'a [u8]>,
     /// Who edited it.
     pub by: &'a str,
     /// When.
     pub at: OffsetDateTime,
+}
+
+/// An event that an operator made of another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EditMade {
+    /// Its id.
+    pub event: EventId,
+    /// Who edited it.
+    pub by: String,
+    /// When.
+    pub at: OffsetDateTime,
+}
+
+impl Store {
+    /// What was made of an event by editing it, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn edits_of(
+        &self,
+        original: EventId,
+        limit: i64,
+    ) -> Result<Vec<EditMade>, StoreError> {
+        let rows = sqlx::query!(
+            "SELECT id, edited_by, received_at FROM events WHERE edited_from = $1
+              ORDER BY received_at, id LIMIT $2",
+            original.0,
+            limit,
+        )
+        .fetch_all(&self.operator)
+        .await?;
+        let made = rows.into_iter().map(|row| EditMade {
+            event: EventId(row.id),
+            by: row.edited_by.unwrap_or_default(),
+            at: row.received_at,
+        });
+        Ok(made.collect())
+    }
 }
 
 impl Tx<'_> {
@@ -31,7 +71,8 @@ impl Tx<'_> {
                                  skew_seconds, received_at, occurred_at, key, headers, claims,
                                  envelope, body, edited_from, edited_by)
              SELECT $2, tenant, source, provider, kind, action, strength, late, secret,
-                    skew_seconds, $3, occurred_at, $4, headers, claims, envelope, $5, id, $6
+                    skew_seconds, $3, occurred_at, $4, headers, claims, COALESCE($7, envelope),
+                    $5, id, $6
                FROM events WHERE id = $1",
             new.original.0,
             new.id.0,
@@ -39,6 +80,7 @@ impl Tx<'_> {
             &rand::random::<[u8; 32]>()[..],
             new.body,
             bounded(new.by),
+            new.envelope,
         )
         .execute(self.connection())
         .await?;

@@ -78,7 +78,7 @@ pub use dead_letters::{
 };
 pub use deliveries::{Lease, Verdict};
 pub use destinations::{DestinationState, Fault, Setback, Standing, Switch, TO};
-pub use edits::NewEdit;
+pub use edits::{EditMade, NewEdit};
 pub use effects::{EffectError, Effects, Outcome, Write};
 pub use error::StoreError;
 pub use events::{EventId, StoredEvent};
@@ -97,7 +97,7 @@ pub use record::{GATE, KeyDigest, NewEvent, Plan, Recorded};
 pub use recorder::Recorder;
 pub use registry::Registry;
 pub use search::{DeliveryCounts, EventFilter, EventRow, Found, IdRange, SEARCHED_BYTES};
-pub use sessions::{Attempt, KeptSession, NewSession};
+pub use sessions::{Attempt, KeptSession, NewSession, OwnSession};
 pub use stream::{BadPosition, Change, Changes, Deed, Horizon, Position, What};
 pub use tallies::{ACKNOWLEDGED_WITHIN, Counted, SecretUsage, Span, Tallied, Tallies, Tally};
 pub use token::TokenDigest;

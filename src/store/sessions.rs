@@ -31,6 +31,19 @@ pub struct KeptSession {
     pub last_seen_at: OffsetDateTime,
 }
 
+/// One of a person's sessions.
+#[derive(Debug, Clone)]
+pub struct OwnSession {
+    /// The digest of its token.
+    pub digest: TokenDigest,
+    /// When they signed in.
+    pub created_at: OffsetDateTime,
+    /// When they last asked for something, to the minute.
+    pub last_seen_at: OffsetDateTime,
+    /// When it ends whatever they do.
+    pub expires_at: OffsetDateTime,
+}
+
 /// A session that is to be made.
 #[derive(Debug, Clone, Copy)]
 pub struct NewSession {
@@ -78,6 +91,36 @@ impl Store {
         .fetch_optional(&self.operator)
         .await?;
         Ok(session)
+    }
+
+    /// The sessions of a person that are good, the one that was used last first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn sessions_of(
+        &self,
+        person: i64,
+        now: OffsetDateTime,
+    ) -> Result<Vec<OwnSession>, StoreError> {
+        let rows = sqlx::query!(
+            "SELECT digest, created_at, last_seen_at, expires_at FROM sessions
+              WHERE person_id = $1 AND expires_at > $2 AND last_seen_at > $3
+              ORDER BY last_seen_at DESC, created_at DESC",
+            person,
+            now,
+            now - IDLE,
+        )
+        .fetch_all(&self.operator)
+        .await?;
+        let sessions = rows.into_iter().map(|row| {
+            Ok(OwnSession {
+                digest: TokenDigest::stored(&row.digest, "sessions", "one's own")?,
+                created_at: row.created_at,
+                last_seen_at: row.last_seen_at,
+                expires_at: row.expires_at,
+            })
+        });
+        sessions.collect()
     }
 
     /// Notes that somebody asked for something.
@@ -220,6 +263,25 @@ impl Tx<'_> {
             .execute(self.connection())
             .await?;
         Ok(done.rows_affected() == 1)
+    }
+
+    /// Ends every session of a person but this one; gives how many.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn end_other_sessions(
+        &mut self,
+        person: i64,
+        own: &TokenDigest,
+    ) -> Result<u64, StoreError> {
+        let done = sqlx::query!(
+            "DELETE FROM sessions WHERE person_id = $1 AND digest <> $2",
+            person,
+            own.as_bytes(),
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(done.rows_affected())
     }
 
     /// Ends every session of a person.

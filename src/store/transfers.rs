@@ -153,6 +153,46 @@ impl Store {
         Ok(row.map(TransferState::from))
     }
 
+    /// What a transfer is of: its JSON without content and chunk number; none where it is not there.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn transfer_envelope(&self, id: i64) -> Result<Option<Vec<u8>>, StoreError> {
+        let envelope =
+            sqlx::query_scalar!("SELECT envelope FROM chunk_transfers WHERE id = $1", id)
+                .fetch_optional(&self.operator)
+                .await?;
+        Ok(envelope)
+    }
+
+    /// Other transfers of the same thing, as they were sent, the newest first: a newer one
+    /// supersedes those that are open.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn transfers_of_the_same(
+        &self,
+        id: i64,
+        limit: i64,
+    ) -> Result<Vec<TransferState>, StoreError> {
+        let rows = sqlx::query_as!(
+            Row,
+            "SELECT other.id, other.tenant, other.source, other.kind, other.transfer_id, other.have,
+                    other.total, other.received, other.opened_at, other.last_chunk_at, other.state,
+                    other.event_id
+               FROM chunk_transfers own
+               JOIN chunk_transfers other ON other.source = own.source
+                                         AND other.subject = own.subject AND other.id <> own.id
+              WHERE own.id = $1
+              ORDER BY other.sent_at DESC LIMIT $2",
+            id,
+            limit,
+        )
+        .fetch_all(&self.operator)
+        .await?;
+        Ok(rows.into_iter().map(TransferState::from).collect())
+    }
+
     /// Which chunks of these transfers are there, in order. Those of closed ones are gone.
     ///
     /// # Errors

@@ -48,8 +48,15 @@ impl Transfer {
         }
     }
 
+    /// A text of its own, in chunks all the same.
+    pub(crate) fn of_text(total: usize) -> Self {
+        let transfer = Self::of(total);
+        let bytes = transfer.bytes.iter().map(|byte| b'a' + byte % 26).collect();
+        Self { path: format!("texts/{}.txt", transfer.id), bytes, ..transfer }
+    }
+
     /// The same file again, as the sender begins anew.
-    fn again(&self) -> Self {
+    pub(crate) fn again(&self) -> Self {
         let id = Uuid::new_v4().to_string();
         Self { id, built_at: "2026-11-20T11:59:30.000Z", ..self.clone() }
     }

@@ -33,7 +33,7 @@ pub(super) fn mount(routes: &mut Routes) {
 
 /// Something that is paused.
 #[derive(Debug, Serialize, ToSchema)]
-struct Hold {
+pub(super) struct Hold {
     what: What,
     name: String,
     #[serde(with = "time::serde::rfc3339")]
@@ -125,7 +125,7 @@ async fn switch(
 }
 
 impl Hold {
-    fn new(hold: store::Hold) -> Result<Self, Denial> {
+    pub(super) fn new(hold: store::Hold) -> Result<Self, Denial> {
         Ok(Self {
             what: word(hold.what.as_str())?,
             name: hold.name,

@@ -102,6 +102,9 @@ struct SourceRow {
     tenant: String,
     /// Whether it lets anything in.
     enabled: bool,
+    /// Since when it is paused; null where it is not.
+    #[serde(with = "time::serde::rfc3339::option")]
+    paused_at: Option<OffsetDateTime>,
     /// The last hour.
     hour: Counts,
     /// The last day.
@@ -254,6 +257,7 @@ impl SourceRow {
             provider: row.provider,
             tenant: row.tenant,
             enabled: row.enabled,
+            paused_at: row.paused_at,
             hour_line: row.hour_line,
             day_line: row.day_line,
             waiting_seconds: row.waiting.map(Duration::as_seconds_f64),

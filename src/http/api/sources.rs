@@ -2,10 +2,11 @@
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use utoipa::{OpenApi, ToSchema};
 
 use super::answer::{Listed, Page, Polled};
+use super::holds::Hold;
 use super::overview::Counts;
 use super::routes::{At, Routes};
 use super::words::word;
@@ -36,6 +37,15 @@ struct Source {
     /// Whether it lets anything in.
     enabled: bool,
     setup: Setup,
+    /// Why it is paused; null where it is not.
+    paused: Option<Hold>,
+    /// How long refused requests are held; null where they are not.
+    hold_refused_seconds: Option<f64>,
+    /// What its sender calls, its own first.
+    urls: Vec<String>,
+    /// Whether that is so: without a public URL in the configuration it is the listener's own
+    /// address, which senders reach by what stands in front of it.
+    urls_are_public: bool,
     /// The paths that lead to it, its own first. `{action}` stands for a word of `actions`.
     paths: Vec<String>,
     /// The actions that may follow the path; none where the path ends with the source.
@@ -167,6 +177,10 @@ impl Source {
             tenant: facts.tenant,
             enabled: facts.enabled,
             setup: word(view.setup.as_str())?,
+            paused: view.hold.map(Hold::new).transpose()?,
+            hold_refused_seconds: facts.hold_refused.map(Duration::as_seconds_f64),
+            urls: view.urls,
+            urls_are_public: view.is_public,
             paths: facts.paths,
             actions: facts.actions,
             headers: facts.headers,

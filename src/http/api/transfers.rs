@@ -2,11 +2,13 @@
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 use utoipa::{OpenApi, ToSchema};
 
 use super::answer::{Listed, Page, Polled};
 use super::cursor::{self, List};
+use super::deliveries::embedded;
 use super::query::{Limit, Query};
 use super::routes::{At, Routes};
 use super::words::word;
@@ -82,6 +84,19 @@ pub(super) struct Transfer {
     total_left_seconds: Option<f64>,
 }
 
+/// Everything about a transfer.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TransferDetail)]
+struct Detail {
+    transfer: Transfer,
+    /// What it is of, such as a path: any JSON that a stranger sent, never to be rendered. Null for
+    /// who may not see payloads.
+    envelope: Option<Value>,
+    /// Other transfers of the same thing, the newest first, at most twenty. A newer one supersedes
+    /// those that are open.
+    others: Vec<Transfer>,
+}
+
 /// Whether a transfer is open, or how it was closed.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -121,20 +136,27 @@ async fn list(
 
 /// Show a transfer
 ///
-/// Which of its chunks are there, and how long it may still take.
+/// Which of its chunks are there, how long it may still take, what it is of, and which others are
+/// of the same.
 #[utoipa::path(
     get, path = "/api/v1/transfers/{transfer}", operation_id = "showTransfer", tag = "transfers",
     params(("transfer" = i64, Path, description = "The transfer", minimum = 1)),
     security(("bearer" = ["events:read"])),
-    responses((status = 200, description = "The transfer", body = Transfer)),
+    responses((status = 200, description = "The transfer", body = Detail)),
 )]
 async fn show(
     By(caller): By,
     transfer: web::Path<i64>,
     operator: web::Data<Operator>,
-) -> Result<Polled<Transfer>, Denial> {
-    let view = operator.insight.transfer(&caller, *transfer).await?;
-    Ok(Polled(Transfer::new(view)?))
+) -> Result<Polled<Detail>, Denial> {
+    let detail = operator.insight.transfer(&caller, *transfer).await?;
+    let others = detail.others.into_iter();
+    let others = others.map(|state| Transfer::of(state, Vec::new(), (None, None)));
+    Ok(Polled(Detail {
+        transfer: Transfer::new(detail.view)?,
+        envelope: detail.envelope.as_ref().map(embedded),
+        others: others.collect::<Result<_, _>>()?,
+    }))
 }
 
 impl Transfer {

@@ -36,7 +36,22 @@ pub(super) async fn show(
     stage: Stage,
     SignedIn(own): SignedIn,
 ) -> HttpResponse {
-    stage.answer(codes(&request, &own).map(|codes| page(&stage, &view(&own, codes))))
+    let shown = async {
+        let sessions = session::access(&request)?.sessions(&own).await?;
+        let view = View { sessions, ..view(&own, codes(&request, &own)?) };
+        Ok(page(&stage, &view))
+    };
+    stage.answer(shown.await)
+}
+
+/// Ends one's other sessions.
+pub(super) async fn elsewhere(
+    request: HttpRequest,
+    stage: Stage,
+    SignedIn(own): SignedIn,
+) -> HttpResponse {
+    let ended = async { session::access(&request)?.sign_out_elsewhere(&own).await };
+    stage.go_on(ended.await.map(|_| "/account?did=elsewhere".to_owned()))
 }
 
 /// Changes the password.
@@ -131,5 +146,6 @@ fn codes(request: &HttpRequest, own: &Session) -> Result<Codes, OperatorError> {
 
 fn view(own: &Session, codes: Codes) -> View {
     let scopes = own.caller.scopes().iter().map(Scope::as_str).map(str::to_owned).collect();
-    View { scopes, since: own.since, password: own.password, codes, wrong: None }
+    let (since, password) = (own.since, own.password);
+    View { scopes, since, password, codes, sessions: Vec::new(), wrong: None }
 }

@@ -57,6 +57,11 @@ pub(super) fn from_us(request: &HttpRequest) -> Result<(), OperatorError> {
     }
 }
 
+/// Browsers end lines as Windows does, whatever was in the text.
+pub(super) fn plain_lines(text: &str) -> String {
+    text.replace("\r\n", "\n")
+}
+
 /// Replays or discards one delivery, or frees the lane that it holds.
 pub(super) async fn on_delivery(
     request: HttpRequest,

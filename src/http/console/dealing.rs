@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::acts::{Form, from_us};
+use super::acts::{Form, from_us, plain_lines};
 use super::desk;
 use super::frame::Stage;
 use super::pages::{edit, groups, holds, jobs};
@@ -280,11 +280,6 @@ async fn replay_edit(
         Ok(format!("/deliveries/{}?did=edited", *id))
     };
     stage.go_on(done.await)
-}
-
-/// Browsers end lines as Windows does, whatever was in the text.
-fn plain_lines(text: &str) -> String {
-    text.replace("\r\n", "\n")
 }
 
 async fn all_holds(stage: Stage, operator: web::Data<Operator>) -> HttpResponse {

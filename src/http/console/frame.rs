@@ -59,6 +59,7 @@ pub(super) enum Section {
     Jobs,
     Transfers,
     Held,
+    Explain,
     Sources,
     Holds,
     Destinations,
@@ -80,6 +81,7 @@ impl Section {
             Self::Jobs => ("/jobs", "Jobs", Some("j")),
             Self::Transfers => ("/transfers", "Transfers", Some("t")),
             Self::Held => ("/held", "Held requests", Some("h")),
+            Self::Explain => ("/explain", "Explain a request", Some("x")),
             Self::Sources => ("/sources", "Sources", Some("s")),
             Self::Holds => ("/holds", "Pauses", Some("u")),
             Self::Destinations => ("/destinations", "Destinations", Some("n")),
@@ -95,7 +97,7 @@ impl Section {
     /// What one must be allowed to see there.
     fn needs(self) -> Option<Scope> {
         match self {
-            Self::Held => Some(Scope::SecretsWrite),
+            Self::Held | Self::Explain => Some(Scope::SecretsWrite),
             Self::Audit | Self::Keys | Self::People => Some(Scope::Admin),
             Self::Account => None,
             _ => Some(Scope::EventsRead),

@@ -98,6 +98,16 @@ pub(super) async fn transfers(
     stage.answer(view.map(|view| transfers::page(&stage, &view)))
 }
 
+/// One transfer.
+pub(super) async fn transfer(
+    stage: Stage,
+    operator: web::Data<Operator>,
+    id: web::Path<String>,
+) -> HttpResponse {
+    let view = desk::transfer(&operator.console, &stage.viewer.caller, &id).await;
+    stage.answer(view.map(|view| transfers::one(&stage, &view)))
+}
+
 /// The sources.
 pub(super) async fn sources(stage: Stage, operator: web::Data<Operator>) -> HttpResponse {
     let view = desk::sources(&operator.console, &stage.viewer.caller).await;
@@ -168,6 +178,23 @@ pub(super) async fn verify_held(
             Verified::Admitted(event) => Ok(format!("/events/{}?did=verified", event.event)),
             Verified::Refused(explained) => Err(OperatorError::Conflict(explained.text)),
         }
+    };
+    stage.go_on(done.await)
+}
+
+/// Removes a held request before its time.
+pub(super) async fn discard_held(
+    request: HttpRequest,
+    stage: Stage,
+    operator: web::Data<Operator>,
+    text: web::Path<String>,
+    form: web::Form<Form>,
+) -> HttpResponse {
+    let done = async {
+        from_us(&request)?;
+        let (held, id) = (&operator.console.held, desk::held_id(&text)?);
+        held.discard(&stage.viewer.caller, id, form.reason()?).await?;
+        Ok("/held?did=held-discarded".to_owned())
     };
     stage.go_on(done.await)
 }

@@ -21,6 +21,7 @@ mod audit;
 mod dealing;
 mod desk;
 mod entry;
+mod explain;
 mod frame;
 mod headers;
 mod look;
@@ -83,6 +84,7 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .route("/events/{id}/body", web::get().to(look::body))
         .route("/events/{id}/fixture", web::get().to(look::fixture))
         .route("/transfers", web::get().to(look::transfers))
+        .route("/transfers/{id}", web::get().to(look::transfer))
         .route("/sources", web::get().to(look::sources))
         .route("/sources/{name}", web::get().to(look::source))
         .route("/sources/{name}/set-up", web::get().to(look::set_up))
@@ -90,6 +92,9 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .route("/held", web::get().to(look::held))
         .route("/held/{id}", web::get().to(look::held_one))
         .route("/held/{id}/verify", web::post().to(look::verify_held))
+        .route("/held/{id}/discard", web::post().to(look::discard_held))
+        .route("/explain", web::get().to(explain::form))
+        .route("/explain", web::post().to(explain::explain))
         .route("/dead-letters/all", web::get().to(answer::dead_letters))
         .route("/deliveries/{id}", web::get().to(answer::delivery))
         .route("/deliveries/{id}/{verb}", web::post().to(acts::on_delivery))
@@ -104,6 +109,7 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .route("/setup", web::get().to(entry::link))
         .route("/setup", web::post().to(entry::set_up))
         .route("/account", web::get().to(account::show))
+        .route("/account/sessions/end", web::post().to(account::elsewhere))
         .route("/account/password", web::post().to(account::password))
         .route("/account/codes", web::post().to(account::begin_codes))
         .route("/account/codes/confirm", web::post().to(account::confirm_codes))

@@ -12,6 +12,7 @@
 //!   only, for that tenant. All of it is in the audit log.
 
 mod codes;
+mod elsewhere;
 mod keys;
 mod oidc;
 mod password;
@@ -28,6 +29,7 @@ use time::OffsetDateTime;
 use tracing::{error, warn};
 
 pub use codes::CodeSecret;
+pub use elsewhere::OwnSession;
 pub use keys::{ApiKey, Expiry, MadeKey, NewApiKey, ShownKey};
 pub use oidc::{Arrival, Departure, Issuer, IssuerError, IssuerSettings, OidcError, Return};
 pub use people::{NewPerson, Person};

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::operator::{Caller, OperatorError, Scope};
+use crate::operator::timeline::timeline;
+use crate::operator::{Caller, Moment, OperatorError, Scope};
 use crate::store::{DeadLetter, EventPreview, PastAttempt, Store};
 
 /// How many bytes of a body are shown.
@@ -58,6 +59,12 @@ pub(super) async fn show(
 }
 
 impl Dossier {
+    /// What happened to its event, in the order in which it happened; nothing once it is gone.
+    pub fn timeline(&self) -> Vec<Moment> {
+        let told = |event| timeline(event, &self.deliveries, &self.attempts);
+        self.event.as_ref().map(told).unwrap_or_default()
+    }
+
     fn conceal(&mut self) {
         self.last_error = None;
         conceal(&mut self.delivery);

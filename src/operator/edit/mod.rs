@@ -2,8 +2,8 @@
 //! that of a dead letter's event. The original is kept, and its dead letter counts as replayed.
 //!
 //! The new event says what it is wherever it is shown: nobody sent it, and the proof is about the
-//! original. A payload that came in chunks cannot be edited: what was signed says the digest of the
-//! file. Neither can what is no text.
+//! original. Of a payload that came in chunks the whole file is edited, and the envelope says the
+//! size and the digest of what it is now. What is no text cannot be edited.
 
 mod diff;
 
@@ -14,7 +14,7 @@ use tokio::task::spawn_blocking;
 
 use super::dead_letters::needs_reason;
 use super::{Action, Caller, DeadLetters, OperatorError, Scope, wake_gateways};
-use crate::gate;
+use crate::gate::{self, enveloped};
 use crate::store::{AuditEntry, AuditMore, Deed, EventId, NewEdit, Resolution, StoredEvent};
 
 /// The longest edited body, in bytes.
@@ -108,7 +108,10 @@ impl DeadLetters {
         let event = EventId::new(at);
         let mut tx = self.store.begin().await?;
         let handlers = self.decide_edit(&mut tx, caller, delivery).await?;
-        let new = NewEdit { id: event, original: original.id, body, by: actor, at };
+        let envelope = original.envelope.as_ref().map(|envelope| enveloped(envelope, body));
+        let envelope = envelope.map(|made| made.ok_or_else(no_envelope)).transpose()?;
+        let envelope = envelope.as_deref();
+        let new = NewEdit { id: event, original: original.id, body, envelope, by: actor, at };
         if !tx.insert_edit(&new).await? {
             return Err(OperatorError::Conflict("its event is gone".to_owned()));
         }
@@ -145,15 +148,12 @@ impl DeadLetters {
         let original = self.store.event(letter.event).await?;
         let original =
             original.ok_or_else(|| OperatorError::Conflict("its event is gone".to_owned()))?;
-        let invalid = |text: &str| Err(OperatorError::Invalid(text.to_owned()));
-        if original.envelope.is_some() {
-            return invalid("it came in chunks, and what was signed says the file's digest");
-        }
         if original.body.len() > MOST_EDITED {
             return Err(too_long());
         }
         if std::str::from_utf8(&original.body).is_err() {
-            return invalid("its body is no text, and cannot be edited");
+            let text = "its body is no text, and cannot be edited";
+            return Err(OperatorError::Invalid(text.to_owned()));
         }
         Ok(original)
     }
@@ -169,9 +169,13 @@ impl DeadLetters {
         if body.len() > MOST_EDITED {
             return Err(too_long());
         }
-        // Every provider that sends whole bodies sends JSON.
-        if let Err((reason, detail)) = gate::parse::<IgnoredAny>(body) {
-            return Err(OperatorError::Invalid(format!("{}: {detail}", reason.as_str())));
+        match &original.envelope {
+            // A file, which may hold anything.
+            Some(envelope) => drop(enveloped(envelope, body).ok_or_else(no_envelope)?),
+            // Every provider that sends whole bodies sends JSON.
+            None => drop(gate::parse::<IgnoredAny>(body).map_err(|(reason, detail)| {
+                OperatorError::Invalid(format!("{}: {detail}", reason.as_str()))
+            })?),
         }
         if *body == original.body {
             let text = "nothing is changed: a replay does that";
@@ -196,4 +200,9 @@ impl DeadLetters {
 
 fn too_long() -> OperatorError {
     OperatorError::Invalid(format!("what is edited has at most {MOST_EDITED} bytes"))
+}
+
+fn no_envelope() -> OperatorError {
+    let text = "it came in chunks, and what goes around them does not say its size and digest";
+    OperatorError::Invalid(text.to_owned())
 }

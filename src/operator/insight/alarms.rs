@@ -243,6 +243,7 @@ mod tests {
             max_future: 300,
             per_second: 1,
             burst: 1,
+            hold_refused: None,
             lane_blocks: false,
             secrets: Vec::new(),
             handlers: Vec::new(),

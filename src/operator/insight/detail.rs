@@ -7,8 +7,11 @@ use super::Insight;
 use super::transfers::TransferView;
 use crate::gate::Strength;
 use crate::operator::dead_letters::conceal;
-use crate::operator::{Caller, OperatorError, Scope};
-use crate::store::{DeadLetter, EventId, EventPreview, EventRow, LANE_REACH, PastAttempt};
+use crate::operator::timeline::timeline;
+use crate::operator::{Caller, Moment, OperatorError, Scope};
+use crate::store::{
+    DeadLetter, Edit, EditMade, EventId, EventPreview, EventRow, LANE_REACH, PastAttempt,
+};
 
 /// The most deliveries of one event that are shown.
 const DELIVERIES: usize = 1_000;
@@ -36,6 +39,10 @@ pub struct EventDetail {
     pub deliveries: Vec<DeadLetter>,
     /// Every attempt at those.
     pub attempts: Vec<PastAttempt>,
+    /// Where its body comes from, if nobody sent it. The proof is about the other event.
+    pub edited: Option<Edit>,
+    /// The events that operators made of it, oldest first, at most twenty.
+    pub edits: Vec<EditMade>,
     /// All of it in the order in which it happened.
     pub timeline: Vec<Moment>,
     /// Other events in the lanes of its deliveries.
@@ -86,27 +93,6 @@ pub struct Related {
     pub reach: u32,
 }
 
-/// Something that happened to an event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Moment {
-    /// When.
-    pub at: OffsetDateTime,
-    /// What: `received`, `received again`, `quarantined`; of an attempt its result: `done`,
-    /// `retry`, `held`, `dead`, `lost`; of an operator: `replayed`, which made this delivery, and
-    /// `discarded`.
-    pub what: String,
-    /// The delivery that it is about.
-    pub delivery: Option<i64>,
-    /// Its handler.
-    pub handler: Option<String>,
-    /// Which attempt it was.
-    pub attempt: Option<i32>,
-    /// How long the attempt took.
-    pub took: Option<time::Duration>,
-    /// What went wrong, for who may see payloads.
-    pub error: Option<String>,
-}
-
 impl Insight {
     /// Everything about an event but its body.
     ///
@@ -132,6 +118,7 @@ impl Insight {
         let seen = preview.seen_count.map(|count| u64::from(count.unsigned_abs()));
         Ok(EventDetail {
             proof: self.proof(&preview),
+            edits: self.store.edits_of(id, RELATED).await?,
             seen: seen.zip(preview.last_seen_at),
             transfer: self.view(Vec::from_iter(transfer)).await?.pop(),
             timeline: timeline(&preview, &deliveries, &attempts),
@@ -140,6 +127,7 @@ impl Insight {
             related,
             older,
             newer,
+            edited: preview.edited,
             action: preview.event.action,
             occurred_at: preview.event.occurred_at,
             payload: payload.then_some(PayloadView {
@@ -183,56 +171,4 @@ impl Insight {
             late: event.late,
         }
     }
-}
-
-fn timeline(
-    preview: &EventPreview,
-    deliveries: &[DeadLetter],
-    attempts: &[PastAttempt],
-) -> Vec<Moment> {
-    let moment = |at, what: &str| Moment {
-        at,
-        what: what.to_owned(),
-        delivery: None,
-        handler: None,
-        attempt: None,
-        took: None,
-        error: None,
-    };
-    let of = |delivery: &DeadLetter, at, what: &str| Moment {
-        delivery: Some(delivery.id),
-        handler: Some(delivery.handler.clone()),
-        ..moment(at, what)
-    };
-    let mut moments = vec![moment(preview.event.received_at, "received")];
-    if let (Some(2..), Some(last)) = (preview.seen_count, preview.last_seen_at) {
-        moments.push(moment(last, "received again"));
-    }
-    for delivery in deliveries {
-        if delivery.replay_of.is_some() {
-            moments.push(of(delivery, delivery.created_at, "replayed"));
-        }
-        let own = attempts.iter().filter(|attempt| attempt.delivery == delivery.id);
-        moments.extend(own.map(|attempt| Moment {
-            attempt: Some(attempt.number),
-            took: Some(attempt.finished_at - attempt.started_at),
-            error: attempt.error.clone(),
-            ..of(delivery, attempt.finished_at, &attempt.result)
-        }));
-        // What no handler has seen died without an attempt.
-        if let (Some(died), 0, "dead") =
-            (delivery.finished_at, delivery.attempts, delivery.state.as_str())
-        {
-            let error = delivery.error.clone();
-            moments.push(Moment { error, ..of(delivery, died, "quarantined") });
-        }
-        if let (Some("discarded"), Some(at)) =
-            (delivery.resolution.as_deref(), delivery.resolved_at)
-        {
-            moments.push(of(delivery, at, "discarded"));
-        }
-    }
-    // What happened at one instant stays in the order in which it was put here.
-    moments.sort_by_key(|moment| moment.at);
-    moments
 }

@@ -7,6 +7,10 @@ use time::Duration;
 pub struct Landscape {
     /// The sources, in configured order.
     pub sources: Vec<SourceFacts>,
+    /// What paths are put behind to reach them: what senders call, or else the listener itself.
+    pub base_url: String,
+    /// Whether that is what senders call.
+    pub is_public: bool,
     /// The destinations, by their stored handler names.
     pub destinations: Vec<String>,
     /// How long a transfer waits for its next chunk.
@@ -44,6 +48,8 @@ pub struct SourceFacts {
     pub per_second: u32,
     /// How many at once.
     pub burst: u32,
+    /// How long refused requests are held; `None` where they are not.
+    pub hold_refused: Option<Duration>,
     /// Whether a dead letter holds the deliveries behind it in its lane.
     pub lane_blocks: bool,
     /// The fingerprints of its secrets, in configured order.

@@ -24,14 +24,14 @@ use std::sync::Arc;
 
 pub use alarms::{Alarm, AlarmKind, Link};
 pub use body::{BodySlice, SLICE};
-pub use detail::{EventDetail, Moment, PayloadView, ProofView, Related};
+pub use detail::{EventDetail, PayloadView, ProofView, Related};
 pub use landscape::{Landscape, Setting, SourceFacts};
 pub use overview::{Overview, SourceRow};
 pub use search::{EventPage, Facets, MOST_EVENTS, Search};
 pub use silence::Habit;
 pub use sources::{SecretView, Setup, SourceView};
 pub use totals::{Point, Series, Totals};
-pub use transfers::{MOST_TRANSFERS, TransferView, Transfers};
+pub use transfers::{MOST_TRANSFERS, TransferDetail, TransferView, Transfers};
 
 use crate::clock::SharedClock;
 use crate::store::Store;

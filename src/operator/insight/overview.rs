@@ -12,7 +12,7 @@ use super::totals::{Series, Totals};
 use super::{AlarmKind, Insight};
 use crate::operator::{Caller, OperatorError, Scope};
 use crate::store::{
-    Alert, Counted, LateTransfers, Recovery, SecretUsage, Span, StoreError, Waiting,
+    Alert, Counted, Hold, LateTransfers, Recovery, SecretUsage, Span, StoreError, Waiting,
 };
 
 /// How many spans of five minutes are an hour.
@@ -51,6 +51,8 @@ pub struct SourceRow {
     pub tenant: String,
     /// Whether it lets anything in.
     pub enabled: bool,
+    /// Since when it is paused; `None` where it is not.
+    pub paused_at: Option<OffsetDateTime>,
     /// The last hour.
     pub hour: Totals,
     /// The last day.
@@ -78,6 +80,7 @@ struct Read {
     usage: Vec<SecretUsage>,
     waiting: Vec<Waiting>,
     late: Vec<LateTransfers>,
+    paused: Vec<Hold>,
 }
 
 impl Insight {
@@ -164,6 +167,7 @@ impl Insight {
         let by_hour = self.store.counted_by_hour(hour - Duration::days(WEEK), hour).await?;
         Ok(Read {
             now,
+            paused: self.paused_sources().await?,
             hour: self.store.counted(Span::Fine, begin(Span::Fine, HOUR), None).await?,
             day: self.store.counted(Span::Coarse, begin(Span::Coarse, DAY), None).await?,
             habits: habits(&by_hour, now),
@@ -221,6 +225,11 @@ impl Read {
             provider: source.provider.clone(),
             tenant: source.tenant.clone(),
             enabled: source.enabled,
+            paused_at: self
+                .paused
+                .iter()
+                .find(|hold| hold.name == *name)
+                .map(|hold| hold.paused_at),
             hour_line: self.line(name, Span::Fine, HOUR, &self.hour),
             day_line: self.line(name, Span::Coarse, DAY, &self.day),
             waiting: oldest.map(|since| (self.now - since).max(Duration::ZERO)),

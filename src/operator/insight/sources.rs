@@ -7,7 +7,7 @@ use super::Insight;
 use super::landscape::{Setting, SourceFacts};
 use super::totals::Totals;
 use crate::operator::{Caller, OperatorError, Scope};
-use crate::store::{Counted, SecretUsage, Span};
+use crate::store::{Counted, Hold, Pausable, SecretUsage, Span, StoreError};
 
 /// A secret that another one has replaced for so long is no longer needed: longer than any sender
 /// goes on repeating what it signed before.
@@ -18,6 +18,13 @@ const UNUSED_FOR: Duration = Duration::days(7);
 pub struct SourceView {
     /// How it is configured.
     pub facts: SourceFacts,
+    /// What its sender calls, its own path first. `{action}` stands for one of its actions.
+    pub urls: Vec<String>,
+    /// Whether that is so: without a public URL in the configuration it is the listener's own
+    /// address, which senders reach by what stands in front of it.
+    pub is_public: bool,
+    /// Why it is paused; `None` where it is not.
+    pub hold: Option<Hold>,
     /// How far it is set up.
     pub setup: Setup,
     /// Its secrets in configured order, then those that were used once.
@@ -106,6 +113,13 @@ impl Insight {
         Ok(&self.landscape.settings)
     }
 
+    /// The sources that are paused.
+    pub(super) async fn paused_sources(&self) -> Result<Vec<Hold>, StoreError> {
+        let mut holds = self.store.holds().await?;
+        holds.retain(|hold| hold.what == Pausable::Source);
+        Ok(holds)
+    }
+
     async fn source_views(
         &self,
         sources: Vec<&SourceFacts>,
@@ -118,6 +132,8 @@ impl Insight {
         };
         let (hour, day) = (counted(Span::Fine, 12).await?, counted(Span::Coarse, 24).await?);
         let usage = self.store.secret_usage().await?;
+        let holds = self.paused_sources().await?;
+        let base = &self.landscape.base_url;
         let totals = |counted: &[Counted], source: &SourceFacts| {
             Totals::of(counted.iter().filter(|one| one.source == source.name))
         };
@@ -126,6 +142,9 @@ impl Insight {
                 usage.iter().filter(|usage| usage.source == source.name).collect();
             let day = totals(&day, source);
             SourceView {
+                urls: source.paths.iter().map(|path| format!("{base}{path}")).collect(),
+                is_public: self.landscape.is_public,
+                hold: holds.iter().find(|hold| hold.name == source.name).cloned(),
                 setup: setup(source, &usage, &day),
                 secrets: secrets(source, &usage, now),
                 last_event: usage.iter().map(|usage| usage.last_at).max(),

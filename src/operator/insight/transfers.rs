@@ -1,5 +1,6 @@
 //! Payloads in chunks: those that are not whole yet, and what became of the others.
 
+use bytes::Bytes;
 use time::{Duration, OffsetDateTime};
 
 use super::Insight;
@@ -10,6 +11,8 @@ use crate::store::{StoreError, TransferState};
 pub const MOST_TRANSFERS: u32 = 200;
 /// How many of those that were closed last are shown.
 const CLOSED: i64 = 50;
+/// How many others of the same thing are shown.
+const OTHERS: i64 = 20;
 
 /// A transfer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +25,19 @@ pub struct TransferView {
     pub idle_left: Option<Duration>,
     /// How long it may still take in all; `None` once it is closed.
     pub total_left: Option<Duration>,
+}
+
+/// Everything about one transfer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransferDetail {
+    /// How it stands.
+    pub view: TransferView,
+    /// What it is of: its JSON without content and chunk number; `None` for who may not see
+    /// payloads.
+    pub envelope: Option<Bytes>,
+    /// Other transfers of the same thing, the newest first, at most twenty. A newer one supersedes
+    /// those that are open.
+    pub others: Vec<TransferState>,
 }
 
 /// Transfers.
@@ -70,13 +86,25 @@ impl Insight {
     /// # Errors
     /// [`OperatorError::Denied`] without [`Scope::EventsRead`]; [`OperatorError::NotFound`];
     /// [`OperatorError::Store`].
-    pub async fn transfer(&self, caller: &Caller, id: i64) -> Result<TransferView, OperatorError> {
+    pub async fn transfer(
+        &self,
+        caller: &Caller,
+        id: i64,
+    ) -> Result<TransferDetail, OperatorError> {
         caller.needs(Scope::EventsRead)?;
         let transfer = self.store.transfer(Some(id), None).await?;
         let seen = transfer
             .filter(|transfer| caller.tenant().is_none_or(|tenant| transfer.tenant == tenant));
         let view = self.view(Vec::from_iter(seen)).await?.pop();
-        view.ok_or_else(|| OperatorError::NotFound(format!("transfer {id}")))
+        let view = view.ok_or_else(|| OperatorError::NotFound(format!("transfer {id}")))?;
+        let envelope = if caller.may(Scope::PayloadRead) {
+            self.store.transfer_envelope(id).await?.map(Bytes::from)
+        } else {
+            None
+        };
+        let mut others = self.store.transfers_of_the_same(id, OTHERS).await?;
+        others.retain(|other| other.tenant == view.transfer.tenant);
+        Ok(TransferDetail { view, envelope, others })
     }
 
     /// Adds which chunks are there, and how much time is left.

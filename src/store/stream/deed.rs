@@ -11,22 +11,22 @@ pub struct Deed<'a> {
     pub at: OffsetDateTime,
     /// Who.
     pub actor: &'a str,
-    /// `replay` or `discard`.
+    /// `replay`, `discard` or `free`.
     pub action: &'a str,
     /// The job that does it; `None` where it is done directly.
     pub job: Option<i64>,
 }
 
 impl Tx<'_> {
-    /// Writes down that an operator replayed (these are the new deliveries) or discarded (these
-    /// are the old ones).
+    /// Writes down that an operator replayed (these are the new deliveries), discarded or freed the
+    /// lanes of (these are the old ones).
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn note(
         &mut self,
         deed: Deed<'_>,
-        discarded: &[i64],
+        old: &[i64],
         replays: &[i64],
     ) -> Result<(), StoreError> {
         sqlx::query!(
@@ -40,7 +40,7 @@ impl Tx<'_> {
             deed.at,
             bounded(deed.actor),
             deed.action,
-            discarded,
+            old,
             replays,
             deed.job,
         )

@@ -44,11 +44,13 @@ pub enum What {
     Replayed,
     /// An operator left it as it is.
     Discarded,
+    /// An operator had it hold its lane no longer.
+    Freed,
 }
 
 impl What {
     /// Every one.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Arrived,
         Self::Quarantined,
         Self::Done,
@@ -58,6 +60,7 @@ impl What {
         Self::Dead,
         Self::Replayed,
         Self::Discarded,
+        Self::Freed,
     ];
 
     /// The word that clients know.
@@ -72,6 +75,7 @@ impl What {
             Self::Dead => "dead",
             Self::Replayed => "replayed",
             Self::Discarded => "discarded",
+            Self::Freed => "freed",
         }
     }
 }
@@ -348,6 +352,7 @@ fn what(place: Place, word: Option<&str>, has_reason: bool) -> Option<What> {
         (Place::Attempt(..), Some("lost")) => What::Lost,
         (Place::Action(_), Some("replay")) => What::Replayed,
         (Place::Action(_), Some("discard")) => What::Discarded,
+        (Place::Action(_), Some("free")) => What::Freed,
         _ => return None,
     };
     Some(what)

@@ -257,6 +257,7 @@ pub(super) async fn pages(busy: &Busy) -> Vec<(&'static str, String)> {
         ("delivery-done", format!("/deliveries/{done}")),
         ("delivery-retried", format!("/deliveries/{retried}")),
         ("edit", format!("/deliveries/{dead}/edit")),
+        ("explain", "/explain?source=billing".to_owned()),
         ("jobs", "/jobs".to_owned()),
         ("job-new", "/jobs/new?class=handler".to_owned()),
         ("job-plan", format!("/jobs/{planned}")),

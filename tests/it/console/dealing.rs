@@ -8,7 +8,7 @@ use crate::harness::Gateway;
 use crate::receive::unique;
 
 /// What a browser says of a form that comes from our own page.
-const OURS: &[(&str, &str)] = &[("sec-fetch-site", "same-origin")];
+pub(super) const OURS: &[(&str, &str)] = &[("sec-fetch-site", "same-origin")];
 
 /// Works on jobs until none is left.
 async fn work(gateway: &Gateway) {
@@ -17,7 +17,7 @@ async fn work(gateway: &Gateway) {
 }
 
 /// The page behind a path, for whoever has only these scopes.
-async fn as_other(gateway: &Gateway, scopes: &[Scope], path: &str) -> (u16, String) {
+pub(super) async fn as_other(gateway: &Gateway, scopes: &[Scope], path: &str) -> (u16, String) {
     let key = gateway.key(&format!("other-{}", unique()), scopes, None).await;
     let request = gateway.client().get(gateway.operator_url(path)).bearer_auth(key);
     let answer = request.header("accept", "text/html").send().await.expect("an answer");

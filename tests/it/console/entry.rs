@@ -108,6 +108,27 @@ async fn a_form_without_its_word_is_refused_and_who_signs_out_is_out() {
 }
 
 #[tokio::test]
+async fn the_account_lists_ones_sessions_and_ends_the_others() {
+    let gateway = Gateway::start().await;
+    let here = first(&gateway).await;
+    let form = [("name", "ada"), ("password", PASSWORD)];
+    let there = cookie(&post(&gateway, "/sign-in", "", &form).await);
+    let page = get(&gateway, "/account", &here).await.text;
+    assert_eq!(page.matches("this one").count(), 1, "{page}");
+    assert!(page.contains("action=\"/account/sessions/end\""), "{page}");
+    let end = "/account/sessions/end";
+    assert_eq!(post(&gateway, end, &here, &[("csrf", "")]).await.status, 403);
+    let ended = post(&gateway, end, &here, &[("csrf", csrf(&page))]).await;
+    assert_eq!(ended.headers[LOCATION], "/account?did=elsewhere");
+    assert_eq!(get(&gateway, "/account", &there).await.status, 303, "signed out");
+    let page = get(&gateway, "/account", &here).await.text;
+    assert!(!page.contains("/account/sessions/end"), "there is no other: {page}");
+    let log = "SELECT actor, target, count FROM audit_log WHERE action = 'sign out elsewhere'";
+    let [entry] = &gateway.query(log).await[..] else { panic!("one entry") };
+    assert_eq!((&entry["actor"], &entry["count"]), (&"ada".into(), &1.into()));
+}
+
+#[tokio::test]
 async fn keys_people_and_the_log_are_kept_from_their_pages_and_secrets_shown_once() {
     let gateway = Gateway::start().await;
     let cookie = first(&gateway).await;

@@ -40,7 +40,7 @@ async fn gateway() -> Gateway {
 }
 
 /// An event of an account: those of one account stand in one lane.
-fn event_of(account: &str, id: &str) -> Vec<u8> {
+pub(crate) fn event_of(account: &str, id: &str) -> Vec<u8> {
     let event = json!({
         "id": id, "object": "event", "type": "account.updated", "created": 1_763_600_000,
         "livemode": false, "account": account, "data": { "object": { "id": account } },

@@ -70,6 +70,10 @@ pub(super) struct Detail {
     deliveries: Vec<Delivery>,
     /// Every attempt at those.
     attempts: Vec<Attempt>,
+    /// Where its body comes from, if nobody sent it; the proof is about the other event.
+    edited: Option<Edited>,
+    /// The events that operators made of it, oldest first, at most twenty.
+    edits: Vec<EditMade>,
     /// All of it in the order in which it happened.
     timeline: Vec<Moment>,
     related: Related,
@@ -77,6 +81,27 @@ pub(super) struct Detail {
     older: Option<String>,
     /// The event that was received after it, if one is near.
     newer: Option<String>,
+}
+
+/// Where the body of an event comes from that nobody sent.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EventEditedFrom)]
+struct Edited {
+    /// The event that was edited.
+    from: String,
+    /// Who edited it.
+    by: String,
+}
+
+/// An event that an operator made of another one.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EventEdit)]
+struct EditMade {
+    event: String,
+    /// Who edited it.
+    by: String,
+    #[serde(with = "time::serde::rfc3339")]
+    at: OffsetDateTime,
 }
 
 /// Why an event was let in.
@@ -116,6 +141,8 @@ struct Moment {
     #[serde(with = "time::serde::rfc3339")]
     at: OffsetDateTime,
     what: What,
+    /// How often it had been received by then, where it was again. Only the last time is kept.
+    times: Option<u64>,
     /// The delivery that it is about.
     delivery: Option<i64>,
     handler: Option<String>,
@@ -135,6 +162,7 @@ enum What {
     Received,
     #[serde(rename = "received again")]
     ReceivedAgain,
+    Edited,
     Quarantined,
     Done,
     Retry,
@@ -184,6 +212,9 @@ impl Detail {
     pub(super) fn new(detail: EventDetail) -> Result<Self, Denial> {
         let (deliveries, attempts) = (detail.deliveries.into_iter(), detail.attempts.into_iter());
         let related = detail.related.events.into_iter();
+        let edits = detail.edits.into_iter();
+        let edits =
+            edits.map(|made| EditMade { event: made.event.to_string(), by: made.by, at: made.at });
         Ok(Self {
             event: Summary::new(detail.event)?,
             action: detail.action,
@@ -195,6 +226,8 @@ impl Detail {
             transfer: detail.transfer.map(Transfer::new).transpose()?,
             deliveries: deliveries.map(Delivery::new).collect::<Result<_, _>>()?,
             attempts: attempts.map(Attempt::new).collect::<Result<_, _>>()?,
+            edited: detail.edited.map(|edit| Edited { from: edit.from.to_string(), by: edit.by }),
+            edits: edits.collect(),
             timeline: detail.timeline.into_iter().map(Moment::new).collect::<Result<_, _>>()?,
             related: Related {
                 lanes: detail.related.lanes,
@@ -235,6 +268,7 @@ impl Moment {
         Ok(Self {
             at: moment.at,
             what: word(&moment.what)?,
+            times: moment.times,
             delivery: moment.delivery,
             handler: moment.handler,
             attempt: moment.attempt,

@@ -128,10 +128,23 @@
     }
   };
 
+  // A file is put into a field in base64, so that no byte of it is changed on the way.
+  const onFile = (event) => {
+    const input = event.target.closest("input[data-into]");
+    if (!input || !input.files[0]) return;
+    const reader = new FileReader();
+    reader.onload = () => {
+      document.getElementById(input.dataset.into).value = reader.result.split(",")[1] || "";
+      document.getElementById(input.dataset.how).value = "base64";
+    };
+    reader.readAsDataURL(input.files[0]);
+  };
+
   document.addEventListener("DOMContentLoaded", () => {
     localTimes(document);
     document.addEventListener("keydown", onKey);
     document.addEventListener("click", onClick);
+    document.addEventListener("change", onFile);
     keepFresh();
   });
 })();

@@ -1,12 +1,10 @@
 //! One delivery and what happened to its event.
 
-use time::OffsetDateTime;
-
 use super::super::Console;
 use super::super::pages::delivery;
-use super::super::pages::parts_of_event::{Event, Payload, Proof, Step};
+use super::super::pages::parts_of_event::{Event, Payload, Proof};
 use super::super::parts::{Bytes, Tab};
-use crate::operator::{Caller, Dossier, OperatorError, Scope};
+use crate::operator::{Caller, Dossier, MOST_EDITED, OperatorError, Scope};
 use crate::store::{DeadLetter, EventPreview};
 
 /// One delivery.
@@ -25,12 +23,12 @@ pub(in crate::http::console) async fn delivery(
 
 fn view(dossier: Dossier, caller: &Caller, tab: Tab) -> delivery::View {
     let may_see = caller.may(Scope::PayloadRead);
-    let steps = steps(&dossier, may_see);
+    let steps = dossier.timeline();
     let delivery = dossier.delivery;
     delivery::View {
         id: delivery.id,
         commands: commands(&delivery),
-        more: more(&delivery, dossier.event.as_ref(), caller),
+        edit: edit(&delivery, dossier.event.as_ref(), caller),
         group: delivery.group,
         resolved: delivery.resolution.zip(delivery.resolved_at),
         state: delivery.state,
@@ -90,54 +88,22 @@ fn event(preview: EventPreview, may_see: bool, tab: Tab, href: String) -> Event 
     }
 }
 
-/// What happened, oldest first.
-fn steps(dossier: &Dossier, may_see: bool) -> Vec<(OffsetDateTime, Step)> {
-    let mut steps = Vec::new();
-    if let Some(preview) = &dossier.event {
-        steps.push((preview.event.received_at, Step::Received));
-    }
-    for delivery in &dossier.deliveries {
-        let created = Step::Created {
-            delivery: delivery.id,
-            handler: delivery.handler.clone(),
-            replay_of: delivery.replay_of,
-        };
-        steps.push((delivery.created_at, created));
-        let attempts = dossier.attempts.iter().filter(|attempt| attempt.delivery == delivery.id);
-        steps.extend(attempts.map(|attempt| {
-            let step = Step::Attempted {
-                delivery: delivery.id,
-                handler: delivery.handler.clone(),
-                number: attempt.number,
-                result: attempt.result.clone(),
-                lasted: attempt.finished_at - attempt.started_at,
-                error: attempt.error.clone().filter(|_| may_see),
-            };
-            (attempt.started_at, step)
-        }));
-        if let Some((how, at)) = delivery.resolution.clone().zip(delivery.resolved_at) {
-            steps.push((at, Step::Resolved { delivery: delivery.id, how }));
-        }
-    }
-    steps.sort_by_key(|(at, _)| *at);
-    steps
-}
-
-/// What more can be done about it than to replay and to discard.
-fn more(
+/// Where its event is edited, or why it cannot be; nothing where nobody here may.
+fn edit(
     delivery: &DeadLetter,
     event: Option<&EventPreview>,
     caller: &Caller,
-) -> Vec<(String, &'static str)> {
+) -> Option<Result<String, &'static str>> {
     let is_open = delivery.state == "dead" && delivery.resolution.is_none();
-    // What came in chunks cannot be edited: what was signed says the file's digest.
-    let whole = event.is_some_and(|preview| preview.event.envelope.is_none());
     let may = caller.may(Scope::PayloadRead) && caller.may(Scope::EventsReplay);
-    if is_open && whole && may {
-        vec![(format!("/deliveries/{}/edit", delivery.id), "Edit and replay")]
+    let event = event.filter(|_| is_open && may)?;
+    Some(if event.as_text().is_none() {
+        Err("Its body is no text, and cannot be edited.")
+    } else if event.body_size > MOST_EDITED as u64 {
+        Err("Its body is longer than the 4 MiB that can be edited.")
     } else {
-        Vec::new()
-    }
+        Ok(format!("/deliveries/{}/edit", delivery.id))
+    })
 }
 
 /// The same on the command line.

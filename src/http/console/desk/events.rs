@@ -6,13 +6,13 @@ use time::macros::format_description;
 
 use super::super::Console;
 use super::super::pages::events::{Asked, Row, View};
-use super::super::pages::parts_of_event::{Event, Payload, Proof, Step};
+use super::super::pages::parts_of_event::{Event, Payload, Proof};
 use super::super::pages::{event, transfers};
 use super::super::parts::{Bytes, Facet, FacetValue, Pager, Tab, count, link_path, utc};
 use super::super::stage::sentence;
 use super::ROWS;
 use super::transfers::map;
-use crate::operator::{Caller, EventDetail, EventPage, OperatorError, PREVIEW, Scope, Search};
+use crate::operator::{Caller, EventPage, OperatorError, PREVIEW, Scope, Search};
 use crate::store::{EventId, EventRow};
 
 /// What is found where nothing can be looked for.
@@ -119,7 +119,6 @@ pub(in crate::http::console) async fn event(
         Some(_) => Some(console.insight.body(caller, id, 0, most).await?),
         None => None,
     };
-    let steps = steps(&detail);
     let here = format!("/events/{id}");
     let payload = detail.payload.zip(shown).map(|(payload, body)| Payload {
         headers: payload.headers,
@@ -141,9 +140,12 @@ pub(in crate::http::console) async fn event(
     more.extend(
         neighbours.into_iter().filter_map(|(id, label)| Some((format!("/events/{}", id?), label))),
     );
+    let edits = detail.edits.into_iter();
     let EventRow { tenant, source, provider, kind, strength, received_at, .. } = detail.event;
     Ok(event::View {
-        edited_from: None,
+        edited: detail.edited.map(|edit| (edit.from.to_string(), edit.by)),
+        edits: edits.map(|made| (made.event.to_string(), made.by, made.at)).collect(),
+        transfer: detail.transfer.as_ref().map(|one| one.transfer.id),
         event: Event {
             id: id.to_string(),
             tenant,
@@ -167,7 +169,7 @@ pub(in crate::http::console) async fn event(
             // Of one that was given up nobody knows any more which had come.
             map.have.contains(&true)
         }),
-        steps,
+        steps: detail.timeline,
         deliveries: detail
             .deliveries
             .into_iter()
@@ -200,32 +202,6 @@ pub(in crate::http::console) async fn event(
 pub(in crate::http::console) fn id(text: &str) -> Result<EventId, OperatorError> {
     let read = text.parse().map(EventId);
     read.map_err(|_| OperatorError::Invalid(format!("`{text}` is no event's id")))
-}
-
-fn steps(detail: &EventDetail) -> Vec<(OffsetDateTime, Step)> {
-    let mut steps = vec![(detail.event.received_at, Step::Received)];
-    for delivery in &detail.deliveries {
-        let (id, handler) = (delivery.id, delivery.handler.clone());
-        let replay_of = delivery.replay_of;
-        steps.push((delivery.created_at, Step::Created { delivery: id, handler, replay_of }));
-        if let Some((how, at)) = delivery.resolution.clone().zip(delivery.resolved_at) {
-            steps.push((at, Step::Resolved { delivery: id, how }));
-        }
-    }
-    for attempt in &detail.attempts {
-        let of = detail.deliveries.iter().find(|delivery| delivery.id == attempt.delivery);
-        let step = Step::Attempted {
-            delivery: attempt.delivery,
-            handler: of.map(|delivery| delivery.handler.clone()).unwrap_or_default(),
-            number: attempt.number,
-            result: attempt.result.clone(),
-            lasted: attempt.finished_at - attempt.started_at,
-            error: attempt.error.clone(),
-        };
-        steps.push((attempt.started_at, step));
-    }
-    steps.sort_by_key(|(at, _)| *at);
-    steps
 }
 
 fn row(event: EventRow) -> Row {

@@ -18,7 +18,7 @@ pub(super) use events::{Query as EventQuery, event, events, id as event_id};
 pub(super) use held::{held, id as held_id, one as held_one};
 pub(super) use overview::overview;
 pub(super) use sources::{settings, source, sources};
-pub(super) use transfers::transfers;
+pub(super) use transfers::{transfer, transfers};
 
 use super::Console;
 use super::answer::ListQuery;

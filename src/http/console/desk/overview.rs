@@ -62,7 +62,12 @@ fn source(row: SourceRow, now: time::OffsetDateTime) -> Source {
     let both = |hour, day| HourDay { hour, day };
     let (hour, day) = (&row.hour, &row.day);
     Source {
-        state: if row.enabled { "ok" } else { "disabled" }.to_owned(),
+        state: match (row.enabled, row.paused_at) {
+            (false, _) => "disabled",
+            (_, Some(_)) => "paused",
+            _ => "ok",
+        }
+        .to_owned(),
         received: both(hour.received(), day.received()),
         verified: both(hour.verified(), day.verified()),
         refused: both(hour.refused, day.refused),

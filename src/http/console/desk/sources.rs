@@ -14,7 +14,7 @@ pub(in crate::http::console) async fn sources(
     Ok(View { rows: sources.iter().map(row).collect() })
 }
 
-/// One source, as its sender reaches it by `host`.
+/// One source.
 pub(in crate::http::console) async fn source(
     console: &Console,
     caller: &Caller,
@@ -22,10 +22,13 @@ pub(in crate::http::console) async fn source(
 ) -> Result<One, OperatorError> {
     let view = console.insight.source(caller, name).await?;
     let facts = &view.facts;
-    let paths = facts.paths.iter();
+    let own = view.urls.first().zip(facts.paths.first());
+    let base = own.and_then(|(url, path)| url.strip_suffix(path.as_str())).unwrap_or_default();
     Ok(One {
         row: row(&view),
-        urls: paths.map(|path| format!("https://your-gateway{path}")).collect(),
+        urls: view.urls.clone(),
+        is_public: view.is_public,
+        actions: facts.actions.clone(),
         scheme: format!(
             "Signature in {}; at most {} s old, at most {} s from the future",
             facts.headers.join(", "),
@@ -34,9 +37,12 @@ pub(in crate::http::console) async fn source(
         ),
         handlers: facts.handlers.clone(),
         secrets: view.secrets.iter().map(secret).collect(),
-        held: None,
+        held: view
+            .hold
+            .as_ref()
+            .map(|hold| (hold.paused_at, hold.paused_by.clone(), hold.why.clone())),
         test: Some(format!(
-            "sealpost fixtures send fixtures/{} --to https://your-gateway --source {}",
+            "sealpost fixtures send fixtures/{} --to {base} --source {}",
             facts.provider, facts.name
         )),
     })
@@ -72,6 +78,8 @@ fn row(view: &SourceView) -> Row {
         tenant: view.facts.tenant.clone(),
         state: state.to_owned(),
         verified_at: view.last_event,
+        is_paused: view.hold.is_some(),
+        holds_refused: view.facts.hold_refused,
         secrets: view.facts.secrets.len() as u64,
     }
 }

@@ -5,8 +5,9 @@ use time::OffsetDateTime;
 
 use super::super::frame::{Head, Section, Stage, note};
 use super::super::parts::{
-    Tone, button, command, field, panel, post, qr, said, stamp, terms, word,
+    TEXT, Tone, button, command, field, panel, post, qr, said, stamp, table, terms, when, word,
 };
+use crate::operator::OwnSession;
 
 /// The account.
 pub(in crate::http::console) struct View {
@@ -18,6 +19,8 @@ pub(in crate::http::console) struct View {
     pub(in crate::http::console) password: bool,
     /// How the codes stand.
     pub(in crate::http::console) codes: Codes,
+    /// Their sessions, the one that was used last first; none on a page that is about another form.
+    pub(in crate::http::console) sessions: Vec<OwnSession>,
     /// What was wrong with what was just tried.
     pub(in crate::http::console) wrong: Option<String>,
 }
@@ -51,11 +54,37 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
         div .two {
             div .stack {
                 (panel("You", &html! {}, &html! { div .pad { (you) } }))
+                @if !view.sessions.is_empty() {
+                    (panel("Sessions", &html! {}, &sessions(stage, &view.sessions)))
+                }
                 @if view.password { (panel("Password", &html! {}, &password(stage))) }
             }
             (panel("Codes", &html! {}, &codes(stage, &view.codes)))
         }
     })
+}
+
+fn sessions(stage: &Stage, sessions: &[OwnSession]) -> Markup {
+    let columns = [("Signed in", TEXT), ("Last seen", TEXT), ("Ends", TEXT)];
+    let rows: Vec<Vec<Markup>> = sessions
+        .iter()
+        .map(|session| {
+            vec![
+                html! {
+                    (stamp(session.since, stage.now))
+                    @if session.is_this { " " (word("this one", Tone::Good)) }
+                },
+                when(session.last_seen_at, stage.now),
+                when(session.until, stage.now),
+            ]
+        })
+        .collect();
+    html! {
+        (table("Sessions", &columns, &rows))
+        @if sessions.len() > 1 {
+            div .pad { (button(stage, "/account/sessions/end", "risky", "Sign out everywhere else")) }
+        }
+    }
 }
 
 fn password(stage: &Stage) -> Markup {

@@ -7,8 +7,8 @@ use super::super::frame::{Head, Section, Stage, note};
 use super::super::parts::{
     Tone, command, confirm, count, link_path, panel, said, stamp, terms, word,
 };
-use super::parts_of_event::{Event, Step, facts, life, payload, proof};
-use crate::operator::Scope;
+use super::parts_of_event::{Event, facts, life, payload, proof};
+use crate::operator::{Moment, Scope};
 
 /// A delivery.
 pub(in crate::http::console) struct View {
@@ -45,9 +45,9 @@ pub(in crate::http::console) struct View {
     /// The event; `None` once it is gone.
     pub(in crate::http::console) event: Option<Event>,
     /// What happened, oldest first.
-    pub(in crate::http::console) steps: Vec<(OffsetDateTime, Step)>,
-    /// What more can be done than to replay and to discard: where, and what it is called.
-    pub(in crate::http::console) more: Vec<(String, &'static str)>,
+    pub(in crate::http::console) steps: Vec<Moment>,
+    /// Where its event is edited, or why it cannot be; nothing where nobody here may.
+    pub(in crate::http::console) edit: Option<Result<String, &'static str>>,
     /// The same by other ways: what it does, and the command.
     pub(in crate::http::console) commands: Vec<(&'static str, String)>,
 }
@@ -181,10 +181,10 @@ fn actions(stage: &Stage, view: &View) -> Markup {
                 @else { "It is still being worked on." }
             } }
         }
-        @if !view.more.is_empty() {
-            div .pad { div .actions {
-                @for (href, label) in &view.more { a .button href=(href) { (label) } }
-            } }
+        @match &view.edit {
+            Some(Ok(href)) => div .pad { a .button href=(href) { "Edit and replay" } },
+            Some(Err(why)) => div .pad { p .muted { (why) } },
+            None => (html! {}),
         }
         @if !view.commands.is_empty() {
             details .act {

@@ -4,10 +4,13 @@ use maud::{Markup, html};
 use time::OffsetDateTime;
 
 use super::super::frame::{Head, Section, Stage};
-use super::super::parts::{NUMBER, TEXT, Tone, command, number, panel, said, table, when, word};
+use super::super::parts::{
+    NUMBER, TEXT, Tone, command, empty, link_path, number, panel, said, stamp, table, when, word,
+};
 use super::events;
-use super::parts_of_event::{Event, Step, facts, life, payload, proof};
+use super::parts_of_event::{Event, facts, life, payload, proof};
 use super::transfers::{Map, map};
+use crate::operator::Moment;
 
 /// An event and what is about it.
 pub(in crate::http::console) struct View {
@@ -16,15 +19,19 @@ pub(in crate::http::console) struct View {
     /// For one that came in chunks: which came when.
     pub(in crate::http::console) chunks: Option<Map>,
     /// What happened, oldest first.
-    pub(in crate::http::console) steps: Vec<(OffsetDateTime, Step)>,
+    pub(in crate::http::console) steps: Vec<Moment>,
     /// Its deliveries.
     pub(in crate::http::console) deliveries: Vec<Delivery>,
     /// Others of its lane, the nearest first.
     pub(in crate::http::console) related: Vec<events::Row>,
     /// Its lane.
     pub(in crate::http::console) lane: Option<String>,
-    /// The event that it was made of by an edit.
-    pub(in crate::http::console) edited_from: Option<String>,
+    /// The event that it was made of by an edit, and by whom.
+    pub(in crate::http::console) edited: Option<(String, String)>,
+    /// What was made of it by edits, oldest first: the event, by whom and when.
+    pub(in crate::http::console) edits: Vec<(String, String, OffsetDateTime)>,
+    /// The transfer that it came by.
+    pub(in crate::http::console) transfer: Option<i64>,
     /// What can be done with it: where, and what it is called.
     pub(in crate::http::console) more: Vec<(String, &'static str)>,
     /// The same by other ways: what it does, and the command.
@@ -60,49 +67,62 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
         }),
         ..Head::default()
     };
-    stage.page(&head, &html! {
-        div .beside {
-            div .stack {
-                (panel("Deliveries", &html! {}, &deliveries(stage, &view.deliveries)))
-                (life(&view.steps, None, stage.now))
-                (payload(view.event.payload.as_ref()))
-                @if !view.related.is_empty() {
-                    (panel("In the same lane", &html! {
-                        @if let Some(lane) = &view.lane { code { (said(lane)) } }
-                    }, &events::list(stage, &view.related)))
+    stage.page(
+        &head,
+        &html! {
+            div .beside {
+                div .stack {
+                    (panel("Deliveries", &html! {}, &deliveries(stage, &view.deliveries)))
+                    (life(&view.steps, None, stage.now))
+                    (payload(view.event.payload.as_ref()))
+                    @if !view.related.is_empty() {
+                        (panel("In the same lane", &html! {
+                            @if let Some(lane) = &view.lane { code { (said(lane)) } }
+                        }, &events::list(stage, &view.related)))
+                    }
+                }
+                div .stack {
+                    (facts(stage, &view.event))
+                    (proof(&view.event.proof))
+                    @if view.edited.is_some() || !view.edits.is_empty() {
+                        (panel("Edits", &html! {}, &edits(stage, view)))
+                    }
+                    @if let Some(chunks) = &view.chunks {
+                        (panel("Chunks", &html! { @if let Some(id) = view.transfer {
+                            a href={ "/transfers/" (id) } { "Transfer " (id) }
+                        } }, &html! { div .pad { (map(chunks)) } }))
+                    }
+                    @if !view.commands.is_empty() {
+                        (panel("As a command", &html! {}, &html! { div .pad { div .stack {
+                            @for (place, (label, text)) in view.commands.iter().enumerate() {
+                                (command(&format!("command-{place}"), label, text))
+                            }
+                        } } }))
+                    }
                 }
             }
-            div .stack {
-                (facts(stage, &view.event))
-                (proof(&view.event.proof))
-                @if let Some(original) = &view.edited_from {
-                    (panel("Edited", &html! {}, &html! { p .pad {
-                        "Made by an operator of "
-                        a .mono href={ "/events/" (super::super::parts::link_path(original)) } { (said(original)) }
-                        ", which is kept as it was."
-                    } }))
-                }
-                @if let Some(chunks) = &view.chunks {
-                    (panel("Chunks", &html! {}, &html! { div .pad { (map(chunks)) } }))
-                }
-                @if !view.commands.is_empty() {
-                    (panel("As a command", &html! {}, &html! { div .pad { div .stack {
-                        @for (place, (label, text)) in view.commands.iter().enumerate() {
-                            (command(&format!("command-{place}"), label, text))
-                        }
-                    } } }))
-                }
+        },
+    )
+}
+
+fn edits(stage: &Stage, view: &View) -> Markup {
+    let event = |id: &str| html! { a .mono href={ "/events/" (link_path(id)) } { (said(id)) } };
+    html! { div .pad { div .tight {
+        @if let Some((original, by)) = &view.edited {
+            p {
+                "Nobody sent this body: " (said(by)) " made it of " (event(original))
+                ", which is kept as it was. The proof is about that one."
             }
         }
-    })
+        @for (id, by, at) in &view.edits {
+            p { "Edited by " (said(by)) ", " (stamp(*at, stage.now)) ": " (event(id)) }
+        }
+    } } }
 }
 
 fn deliveries(stage: &Stage, deliveries: &[Delivery]) -> Markup {
     if deliveries.is_empty() {
-        return super::super::parts::empty(
-            "No deliveries",
-            "No handler takes events of this type.",
-        );
+        return empty("No deliveries", "No handler takes events of this type.");
     }
     let columns = [
         ("Delivery", TEXT),

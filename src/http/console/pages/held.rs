@@ -99,6 +99,7 @@ fn list(stage: &Stage, rows: &[Row]) -> Markup {
 pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
     let row = &view.row;
     let title = format!("Held request {}", row.id);
+    let act = |verb: &str| format!("/held/{}/{verb}", link_path(&row.id));
     let head = Head { title: &title, section: Some(Section::Held), below: true, ..Head::default() };
     stage.page(&head, &html! {
         (note("refused", Tone::Bad, &html! {
@@ -125,11 +126,24 @@ pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
                 }
             }
             div .stack {
-                (panel("Verify again", &html! {}, &confirm(
-                    stage, "verify", &format!("/held/{}/verify", link_path(&row.id)),
-                    "Once the secret is right it is checked as if it had come in time, and becomes an event.",
-                    ("first", "Verify again"),
-                )))
+                section .panel aria-label="What to do" {
+                    details .act open {
+                        summary { "Verify again" }
+                        (confirm(stage, "verify", &act("verify"),
+                            "Once the secret is right it is checked as if it had come in time, and becomes an event.",
+                            ("first", "Verify again")))
+                    }
+                    details .act {
+                        summary { "Discard" }
+                        (confirm(stage, "discard", &act("discard"),
+                            "It is removed now, and not only when its time is over. Nothing brings it back.",
+                            ("risky", "Discard")))
+                    }
+                }
+                (panel("Another request", &html! {}, &html! { p .pad {
+                    a href={ "/explain?source=" (link_path(&row.source)) } { "Explain one that was recorded" }
+                    ", of this source."
+                } }))
                 (panel("Request", &html! {}, &terms(&[
                     ("Source", html! { (said(&row.source)) }),
                     ("Reason", word(&row.reason, Tone::Bad)),

@@ -10,6 +10,7 @@ pub(super) mod destinations;
 pub(super) mod edit;
 pub(super) mod event;
 pub(super) mod events;
+pub(super) mod explain;
 pub(super) mod groups;
 pub(super) mod held;
 pub(super) mod holds;

@@ -1,12 +1,13 @@
 //! What the pages on an event and on a delivery both show.
 
 use maud::{Markup, html};
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 use super::super::frame::{Section, Stage};
 use super::super::parts::{
-    Bytes, Moment, Tone, bytes, count, link_path, panel, said, stamp, terms, timeline, took, word,
+    Bytes, Step, Tone, bytes, count, link_path, panel, said, stamp, terms, timeline, took, word,
 };
+use crate::operator::Moment;
 
 /// An event.
 pub(in crate::http::console) struct Event {
@@ -58,27 +59,6 @@ pub(in crate::http::console) struct Payload {
     pub(in crate::http::console) envelope: Option<String>,
     /// The body.
     pub(in crate::http::console) body: Bytes,
-}
-
-/// A step in the life of an event.
-pub(in crate::http::console) enum Step {
-    /// It arrived.
-    Received,
-    /// A delivery was made of it.
-    Created { delivery: i64, handler: String, replay_of: Option<i64> },
-    /// An attempt ended.
-    Attempted {
-        delivery: i64,
-        handler: String,
-        number: i32,
-        /// The stored word.
-        result: String,
-        lasted: Duration,
-        /// What went wrong; `None` where nothing did, or where it may not be seen.
-        error: Option<String>,
-    },
-    /// A dead letter was resolved: the stored word.
-    Resolved { delivery: i64, how: String },
 }
 
 /// An event's facts.
@@ -160,42 +140,43 @@ pub(in crate::http::console) fn payload(payload: Option<&Payload>) -> Markup {
 
 /// The life of an event; `here` is the delivery that the page is about.
 pub(in crate::http::console) fn life(
-    steps: &[(OffsetDateTime, Step)],
+    moments: &[Moment],
     here: Option<i64>,
     now: OffsetDateTime,
 ) -> Markup {
-    let moments: Vec<Moment> = steps.iter().map(|(at, step)| moment(*at, step, here)).collect();
-    panel("Timeline", &html! {}, &timeline(&moments, now))
+    let steps: Vec<Step> = moments.iter().map(|moment| step(moment, here)).collect();
+    panel("Timeline", &html! {}, &timeline(&steps, now))
 }
 
-fn moment(at: OffsetDateTime, step: &Step, here: Option<i64>) -> Moment {
-    let delivery = |id: i64| {
-        html! {
+fn step(moment: &Moment, here: Option<i64>) -> Step {
+    let tone = match &*moment.what {
+        "received" => Tone::Good,
+        "quarantined" => Tone::Bad,
+        what => Tone::of(what),
+    };
+    let what = html! {
+        @match (&*moment.what, moment.attempt) {
+            ("received", _) => strong { "Received and verified" },
+            ("received again", _) => {
+                strong { "Received again" }
+                @if let Some(times) = moment.times {
+                    span .muted { "for the last time, " (count(times, "time", "times")) " in all" }
+                }
+            },
+            ("edited", _) => strong { "Made by an edit" },
+            (what, Some(number)) => { strong { "Attempt " (number) } (word(what, tone)) },
+            (what, None) => (word(what, tone)),
+        }
+        @if let Some(id) = moment.delivery {
             @if here == Some(id) { span { "delivery " (id) } }
             @else { a href={ "/deliveries/" (id) } { "delivery " (id) } }
         }
-    };
-    let (what, detail, tone) = match step {
-        Step::Received => (html! { strong { "Received and verified" } }, None, Tone::Good),
-        Step::Created { delivery: id, handler, replay_of } => {
-            let what = html! {
-                strong { @if replay_of.is_some() { "Replayed" } @else { "Delivery made" } }
-                (delivery(*id)) span .muted { "for " (said(handler)) }
-            };
-            (what, None, Tone::Plain)
+        @if let Some(handler) = &moment.handler {
+            span .muted {
+                (said(handler))
+                @if let Some(lasted) = moment.took { ", " (took(lasted)) }
+            }
         }
-        Step::Attempted { delivery: id, handler, number, result, lasted, error } => {
-            let what = html! {
-                strong { "Attempt " (number) } (word(result, Tone::of(result))) (delivery(*id))
-                span .muted { (said(handler)) ", " (took(*lasted)) }
-            };
-            (what, error.clone(), Tone::of(result))
-        }
-        Step::Resolved { delivery: id, how } => (
-            html! { strong { "Resolved" } (word(how, Tone::of(how))) (delivery(*id)) },
-            None,
-            Tone::Plain,
-        ),
     };
-    Moment { at, what, detail, tone }
+    Step { at: moment.at, what, detail: moment.error.clone(), tone }
 }

@@ -1,13 +1,14 @@
 //! The sources, one of them, and how one is set up.
 
 use maud::{Markup, html};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use super::super::frame::{Head, Section, Stage, note};
 use super::super::parts::{
-    NUMBER, TEXT, Tone, command, confirm, empty, link_path, number, panel, said, stamp, table,
-    terms, when, word,
+    NUMBER, TEXT, Tone, age, command, empty, link_path, number, panel, said, stamp, table, terms,
+    when, word,
 };
+use super::holds::switch;
 use crate::operator::Scope;
 
 /// The list.
@@ -28,6 +29,10 @@ pub(in crate::http::console) struct Row {
     pub(in crate::http::console) state: String,
     /// Whether a verified event ever came.
     pub(in crate::http::console) verified_at: Option<OffsetDateTime>,
+    /// Whether an operator holds it back.
+    pub(in crate::http::console) is_paused: bool,
+    /// How long requests that it refuses are held; `None` where they are not.
+    pub(in crate::http::console) holds_refused: Option<Duration>,
     /// How many secrets it has.
     pub(in crate::http::console) secrets: u64,
 }
@@ -36,8 +41,12 @@ pub(in crate::http::console) struct Row {
 pub(in crate::http::console) struct One {
     /// Its row.
     pub(in crate::http::console) row: Row,
-    /// The addresses that its sender may send to.
+    /// What its sender calls.
     pub(in crate::http::console) urls: Vec<String>,
+    /// Whether that is so, and not the listener's own address.
+    pub(in crate::http::console) is_public: bool,
+    /// What `{action}` in those stands for.
+    pub(in crate::http::console) actions: Vec<String>,
     /// How it signs, in words.
     pub(in crate::http::console) scheme: String,
     /// Its handlers.
@@ -89,7 +98,7 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
                 html! { a href={ "/sources/" (link_path(&row.name)) } { (said(&row.name)) } },
                 html! { (said(&row.provider)) },
                 html! { (said(&row.tenant)) },
-                word(&row.state, Tone::of(&row.state)),
+                state(row),
                 html! { @match row.verified_at {
                     Some(at) => (when(at, stage.now)),
                     None => span .muted { "never" },
@@ -110,6 +119,16 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
     )
 }
 
+fn state(row: &Row) -> Markup {
+    html! {
+        @if row.is_paused { (word("paused", Tone::Warn)) " " }
+        (word(&row.state, Tone::of(&row.state)))
+        @if let Some(span) = row.holds_refused {
+            span .under { "holds what it refuses for " (age(span)) }
+        }
+    }
+}
+
 /// The page with one.
 pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
     let row = &view.row;
@@ -121,6 +140,9 @@ pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
         actions: Some(html! {
             a .button href={ "/events?source=" (link_path(&row.name)) } { "Events" }
             a .button href={ (here) "/set-up" } { "Set up" }
+            @if stage.may(Scope::SecretsWrite) {
+                a .button href={ "/explain?source=" (link_path(&row.name)) } { "Explain a request" }
+            }
         }),
         ..Head::default()
     };
@@ -134,7 +156,7 @@ pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
         div .beside {
             div .stack {
                 (panel("Source", &html! {}, &terms(&[
-                    ("State", word(&row.state, Tone::of(&row.state))),
+                    ("State", state(row)),
                     ("Provider", html! { (said(&row.provider)) }),
                     ("Tenant", html! { (said(&row.tenant)) }),
                     ("Signs", html! { (said(&view.scheme)) }),
@@ -144,22 +166,9 @@ pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
                 ])))
                 (panel("Secrets", &html! { "Known by their fingerprints only" }, &secrets(stage, &view.secrets)))
             }
-            @if stage.may(Scope::SourcesWrite) {
+            @if stage.may(Scope::SourcesWrite) && row.state != "disabled" {
                 section .panel aria-label="What to do" {
-                    @if view.held.is_some() {
-                        details .act open {
-                            summary { "Resume" }
-                            (confirm(stage, "resume", &format!("{here}/resume"),
-                                "Its deliveries are worked on again.", ("first", "Resume")))
-                        }
-                    } @else {
-                        details .act {
-                            summary { "Pause" }
-                            (confirm(stage, "pause", &format!("{here}/pause"),
-                                "What arrives is verified and kept; nothing is delivered until it is resumed.",
-                                ("first", "Pause")))
-                        }
-                    }
+                    (switch(stage, "source", &row.name, view.held.is_some()))
                 }
             }
         }
@@ -225,6 +234,15 @@ pub(in crate::http::console) fn set_up(stage: &Stage, view: &One) -> Markup {
         (panel("The address", &html! { "It is what the sender calls" }, &html! { div .pad { div .stack {
             @for (place, url) in view.urls.iter().enumerate() {
                 (command(&format!("url-{place}"), if place == 0 { "URL" } else { "Or" }, url))
+            }
+            @if !view.actions.is_empty() {
+                p .muted { code { "{action}" } " is one of " (said(&view.actions.join(", "))) "." }
+            }
+            @if !view.is_public {
+                p .muted {
+                    "It is the gateway's own address: the sender calls the public host that stands in front. "
+                    "Say it in the configuration, as " code { "ingest.public_url" } ", and it is shown here."
+                }
             }
         } } }))
         (panel("The secret", &html! {}, &html! { div .pad { p {

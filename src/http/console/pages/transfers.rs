@@ -5,7 +5,8 @@ use time::OffsetDateTime;
 
 use super::super::frame::{Head, Section, Stage};
 use super::super::parts::{
-    NUMBER, Pager, TEXT, WIDE, age, empty, number, pager, said, size, table, when,
+    NUMBER, Pager, TEXT, Tone, WIDE, age, empty, link_path, number, pager, panel, said, size,
+    stamp, table, terms, when, word,
 };
 
 /// Squares in a row of a chunk map.
@@ -19,10 +20,14 @@ pub(in crate::http::console) struct View {
     pub(in crate::http::console) rows: Vec<Row>,
     /// Where this page is.
     pub(in crate::http::console) pager: Pager,
+    /// Those that were closed last: id, what it is of, source, state, and when its last chunk came.
+    pub(in crate::http::console) closed: Vec<(i64, String, String, String, OffsetDateTime)>,
 }
 
 /// A transfer.
 pub(in crate::http::console) struct Row {
+    /// Its id.
+    pub(in crate::http::console) id: i64,
     /// What it is of, such as a path.
     pub(in crate::http::console) name: String,
     /// Its source.
@@ -39,6 +44,42 @@ pub(in crate::http::console) struct Row {
     pub(in crate::http::console) last_at: OffsetDateTime,
     /// When it is given up unless another chunk comes.
     pub(in crate::http::console) until: OffsetDateTime,
+}
+
+/// One transfer.
+pub(in crate::http::console) struct One {
+    /// Its id.
+    pub(in crate::http::console) id: i64,
+    /// The sender's id of it.
+    pub(in crate::http::console) name: String,
+    /// What it is of, where that may be seen and the sender says a path.
+    pub(in crate::http::console) path: Option<String>,
+    /// To whom its source belongs.
+    pub(in crate::http::console) tenant: String,
+    /// Its source.
+    pub(in crate::http::console) source: String,
+    /// The event type of the whole.
+    pub(in crate::http::console) kind: String,
+    /// Whether it is open, or how it was closed: a stored word.
+    pub(in crate::http::console) state: String,
+    /// Which chunks are here; `None` once it is closed, when they are here no more.
+    pub(in crate::http::console) map: Option<Map>,
+    /// How many chunks came, of how many.
+    pub(in crate::http::console) chunks: (u32, u32),
+    /// How many bytes of text they had.
+    pub(in crate::http::console) bytes: u64,
+    /// When the first chunk came.
+    pub(in crate::http::console) began_at: OffsetDateTime,
+    /// When the last new chunk came.
+    pub(in crate::http::console) last_at: OffsetDateTime,
+    /// When it is given up unless another chunk comes, and when in any case.
+    pub(in crate::http::console) until: Option<(OffsetDateTime, OffsetDateTime)>,
+    /// The event that it became, if it did.
+    pub(in crate::http::console) event: Option<String>,
+    /// What it is of, as the sender says it.
+    pub(in crate::http::console) envelope: Option<String>,
+    /// Others of the same, the newest first: id, state, and when the first chunk came.
+    pub(in crate::http::console) others: Vec<(i64, String, OffsetDateTime)>,
 }
 
 /// Which chunks of a payload are here.
@@ -68,6 +109,9 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
                     (pager(&view.pager))
                 }
             }
+            @if !view.closed.is_empty() {
+                (panel("Closed", &html! { "Those whose last chunk came last" }, &closed(stage, &view.closed)))
+            }
         },
     )
 }
@@ -86,7 +130,7 @@ fn list(stage: &Stage, rows: &[Row]) -> Markup {
         .iter()
         .map(|row| {
             vec![
-                html! { span .said { (said(&row.name)) } },
+                html! { a .said href={ "/transfers/" (row.id) } { (said(&row.name)) } },
                 html! { span .said { (said(&row.source)) } },
                 map(&row.map),
                 html! {
@@ -100,6 +144,102 @@ fn list(stage: &Stage, rows: &[Row]) -> Markup {
         })
         .collect();
     table("Transfers", &columns, &rows)
+}
+
+fn closed(stage: &Stage, rows: &[(i64, String, String, String, OffsetDateTime)]) -> Markup {
+    let columns = [("What", WIDE), ("Source", TEXT), ("State", TEXT), ("Last chunk", NUMBER)];
+    let rows: Vec<Vec<Markup>> = rows
+        .iter()
+        .map(|(id, name, source, state, at)| {
+            vec![
+                html! { a .said href={ "/transfers/" (id) } { (said(name)) } },
+                html! { span .said { (said(source)) } },
+                word(state, Tone::of(state)),
+                when(*at, stage.now),
+            ]
+        })
+        .collect();
+    table("Closed", &columns, &rows)
+}
+
+/// The page with one.
+pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
+    let title = format!("Transfer {}", view.id);
+    let is_open = view.until.is_some();
+    let head = Head {
+        title: &title,
+        lead: view.path.as_deref().unwrap_or(&view.name),
+        section: Some(Section::Transfers),
+        below: true,
+        refresh: is_open.then_some(10),
+        ..Head::default()
+    };
+    stage.page(&head, &html! {
+        div #now .beside data-live=[is_open.then_some("5")] {
+            div .stack {
+                (panel("Chunks", &html! {}, &html! { div .pad { @match &view.map {
+                    Some(chunks) => (map(chunks)),
+                    None => p {
+                        (number(view.chunks.0)) " of " (number(view.chunks.1)) " came. "
+                        span .muted { "It is closed, and they are not kept apart any more." }
+                    },
+                } } }))
+                @if let Some(envelope) = &view.envelope {
+                    (panel("Envelope", &html! { "What it is of, as the sender says it" }, &html! {
+                        pre .bytes tabindex="0" role="region" aria-label="Envelope" { (said(envelope)) }
+                    }))
+                }
+                @if !view.others.is_empty() {
+                    (panel("Of the same", &html! { "A newer one supersedes those that are open" },
+                        &others(stage, &view.others)))
+                }
+            }
+            (panel("Transfer", &html! {}, &facts(stage, view)))
+        }
+    })
+}
+
+fn facts(stage: &Stage, view: &One) -> Markup {
+    let left = view.until.map(|(idle, _)| age(idle - stage.now));
+    let source = format!("/sources/{}", link_path(&view.source));
+    terms(&[
+        ("State", word(&view.state, Tone::of(&view.state))),
+        ("Path", html! { @if let Some(path) = &view.path { code { (said(path)) } } }),
+        ("Source", stage.link(Section::Sources, &source, &view.source)),
+        ("Tenant", html! { (said(&view.tenant)) }),
+        ("Type", html! { (said(&view.kind)) }),
+        ("Its sender's id", html! { code { (said(&view.name)) } }),
+        ("Chunks", html! { (number(view.chunks.0)) " of " (number(view.chunks.1)) }),
+        ("Size", html! { (size(view.bytes)) " " span .muted { "as it is sent" } }),
+        ("Began", stamp(view.began_at, stage.now)),
+        ("Last chunk", stamp(view.last_at, stage.now)),
+        ("Time left", html! { @if let Some(left) = left { (left) } }),
+        ("Given up", html! { @if let Some((idle, _)) = view.until { (stamp(idle, stage.now)) } }),
+        (
+            "At the latest",
+            html! { @if let Some((_, total)) = view.until { (stamp(total, stage.now)) } },
+        ),
+        (
+            "Event",
+            html! { @if let Some(event) = &view.event {
+                a .mono href={ "/events/" (link_path(event)) } { (said(event)) }
+            } },
+        ),
+    ])
+}
+
+fn others(stage: &Stage, others: &[(i64, String, OffsetDateTime)]) -> Markup {
+    let rows: Vec<Vec<Markup>> = others
+        .iter()
+        .map(|(id, state, began)| {
+            vec![
+                html! { a href={ "/transfers/" (id) } { (id) } },
+                word(state, Tone::of(state)),
+                when(*began, stage.now),
+            ]
+        })
+        .collect();
+    table("Of the same", &[("Transfer", TEXT), ("State", TEXT), ("Began", NUMBER)], &rows)
 }
 
 /// A chunk map: a square for each chunk, or for as many as it takes.

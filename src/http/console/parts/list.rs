@@ -107,7 +107,7 @@ pub(in crate::http::console) fn terms(terms: &[(&str, Markup)]) -> Markup {
 }
 
 /// A moment in the life of something.
-pub(in crate::http::console) struct Moment {
+pub(in crate::http::console) struct Step {
     /// When.
     pub(in crate::http::console) at: OffsetDateTime,
     /// What happened.
@@ -119,13 +119,13 @@ pub(in crate::http::console) struct Moment {
 }
 
 /// What happened, oldest first.
-pub(in crate::http::console) fn timeline(moments: &[Moment], now: OffsetDateTime) -> Markup {
+pub(in crate::http::console) fn timeline(steps: &[Step], now: OffsetDateTime) -> Markup {
     html! {
         ol .line-up {
-            @for moment in moments {
-                li class=(moment.tone.class()) {
-                    div .what { (moment.what) span .muted .small { (stamp(moment.at, now)) } }
-                    @if let Some(detail) = &moment.detail { p .detail { (said(detail)) } }
+            @for step in steps {
+                li class=(step.tone.class()) {
+                    div .what { (step.what) span .muted .small { (stamp(step.at, now)) } }
+                    @if let Some(detail) = &step.detail { p .detail { (said(detail)) } }
                 }
             }
         }

@@ -15,7 +15,7 @@ pub(super) use chart::{Bar, Curve, bars, curves, sparkline};
 pub(super) use diff::diff;
 pub(super) use form::{Choice, button, confirm, field, post, search, select};
 pub(super) use list::{
-    Facet, FacetValue, Moment, Pager, empty, facets, pager, panel, terms, timeline,
+    Facet, FacetValue, Pager, Step, empty, facets, pager, panel, terms, timeline,
 };
 pub(super) use qr::qr;
 pub(super) use table::{NUMBER, TEXT, WIDE, table};

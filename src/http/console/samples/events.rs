@@ -5,10 +5,11 @@ use time::Duration;
 
 use super::{NOW, Texts};
 use crate::http::console::frame::Stage;
-use crate::http::console::pages::parts_of_event::{Event, Payload, Proof, Step};
+use crate::http::console::pages::parts_of_event::{Event, Payload, Proof};
 use crate::http::console::pages::transfers::Map;
 use crate::http::console::pages::{delivery, event, events};
 use crate::http::console::parts::{Bytes, Facet, FacetValue, Pager, Tab};
+use crate::operator::Moment;
 
 fn one(t: &Texts, tab: Tab) -> Event {
     Event {
@@ -43,25 +44,33 @@ fn one(t: &Texts, tab: Tab) -> Event {
     }
 }
 
-fn steps(t: &Texts) -> Vec<(time::OffsetDateTime, Step)> {
-    let attempted = |number, result: &str, error: Option<&str>| Step::Attempted {
-        delivery: 1,
-        handler: t.of("ledger"),
-        number,
-        result: t.of(result),
-        lasted: Duration::milliseconds(1_204),
-        error: error.map(|error| t.of(error)),
+fn steps(t: &Texts) -> Vec<Moment> {
+    let moment = |minutes, what: &str| Moment {
+        at: NOW - Duration::minutes(minutes),
+        // A word of ours: no stranger writes it.
+        what: what.to_owned(),
+        times: None,
+        delivery: None,
+        handler: None,
+        attempt: None,
+        took: None,
+        error: None,
     };
-    let created =
-        |delivery, replay_of| Step::Created { delivery, handler: t.of("ledger"), replay_of };
+    let attempted = |minutes, number, result: &str, error: Option<&str>| Moment {
+        delivery: Some(1),
+        handler: Some(t.of("ledger")),
+        attempt: Some(number),
+        took: Some(Duration::milliseconds(1_204)),
+        error: error.map(|error| t.of(error)),
+        ..moment(minutes, result)
+    };
     vec![
-        (NOW - Duration::minutes(9), Step::Received),
-        (NOW - Duration::minutes(9), created(1, None)),
-        (NOW - Duration::minutes(9), attempted(1, "retry", Some("connection refused"))),
-        (NOW - Duration::minutes(8), attempted(2, "dead", Some("account 7 is not known\ntwice"))),
-        (NOW - Duration::minutes(5), Step::Resolved { delivery: 1, how: t.of("replayed") }),
-        (NOW - Duration::minutes(5), created(2, Some(1))),
-        (NOW - Duration::minutes(5), attempted(1, "done", None)),
+        moment(9, "received"),
+        attempted(9, 1, "retry", Some("connection refused")),
+        attempted(8, 2, "dead", Some("account 7 is not known\ntwice")),
+        Moment { times: Some(3), ..moment(7, "received again") },
+        Moment { delivery: Some(2), ..moment(5, "replayed") },
+        attempted(5, 1, "done", None),
     ]
 }
 
@@ -96,7 +105,7 @@ fn delivery(t: &Texts) -> delivery::View {
         event_id: t.of("01a1f8d3-ea00-76e7-8aa4-9d3367bd1df2"),
         event: Some(one(t, Tab::Text)),
         steps: steps(t),
-        more: vec![("/deliveries/1/edit".into(), "Edit and replay")],
+        edit: Some(Ok("/deliveries/1/edit".into())),
         commands: vec![("Show it", t.of("sealpost dead-letters show 1"))],
     }
 }
@@ -141,13 +150,16 @@ pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
         }],
         related: vec![row(t)],
         lane: Some(t.of("acct_1")),
-        edited_from: Some(t.of("01a1f8d3")),
+        edited: Some((t.of("01a1f8d3"), t.of("grace"))),
+        edits: vec![(t.of("01a1f8d4"), t.of("ada"), NOW - Duration::minutes(3))],
+        transfer: Some(4),
         more: vec![("/events/1/fixture".into(), "Save as a fixture")],
         commands: vec![("Send it again", t.of("curl --data-binary @body"))],
     };
     let resolved = delivery::View {
         resolved: Some((t.of("replayed"), NOW - Duration::minutes(5))),
         event: None,
+        edit: Some(Err("Its body is no text, and cannot be edited.")),
         ..delivery(t)
     };
     vec![

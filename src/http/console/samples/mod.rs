@@ -30,6 +30,7 @@ impl Texts {
 const SECTIONS: &[&[Section]] = &[
     &[Section::Overview],
     &[Section::Events, Section::DeadLetters, Section::Jobs, Section::Transfers, Section::Held],
+    &[Section::Explain],
     &[Section::Sources, Section::Holds, Section::Destinations, Section::Alerts],
     &[Section::Audit, Section::Keys, Section::People, Section::Settings, Section::Account],
 ];

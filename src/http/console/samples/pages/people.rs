@@ -7,6 +7,12 @@ use super::pager;
 use crate::http::console::frame::Stage;
 use crate::http::console::pages::{account, audit, keys, people, sign_in, trouble};
 use crate::http::console::samples::{NOW, Texts};
+use crate::operator::OwnSession;
+
+fn session(is_this: bool) -> OwnSession {
+    let since = NOW - Duration::hours(3);
+    OwnSession { is_this, since, last_seen_at: NOW, until: since + Duration::hours(12) }
+}
 
 /// All of them.
 pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
@@ -83,6 +89,7 @@ pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
                     since: NOW - Duration::hours(3),
                     password: true,
                     codes,
+                    sessions: [true, false].map(session).into(),
                     wrong: Some(t.of("The code is not right.")),
                 },
             ),

@@ -6,7 +6,7 @@ use time::Duration;
 use super::{course, pager};
 use crate::http::console::frame::Stage;
 use crate::http::console::pages::{
-    alerts, destinations, held, overview, settings, sources, transfers,
+    alerts, destinations, explain, held, overview, settings, sources, transfers,
 };
 use crate::http::console::parts::{Bar, Bytes, Tab, Tone};
 use crate::http::console::samples::{NOW, Texts};
@@ -19,9 +19,13 @@ fn source(t: &Texts) -> sources::One {
             tenant: t.of("acme"),
             state: t.of("ok"),
             verified_at: None,
+            is_paused: true,
+            holds_refused: Some(Duration::hours(1)),
             secrets: 2,
         },
         urls: vec![t.of("https://hooks.example/hooks/billing")],
+        is_public: false,
+        actions: vec![t.of("create")],
         scheme: t.of("HMAC-SHA256 of the time, a dot and the body"),
         handlers: vec![t.of("ledger")],
         secrets: vec![sources::Secret {
@@ -112,6 +116,49 @@ fn held(t: &Texts) -> held::One {
     }
 }
 
+fn transfer(t: &Texts) -> transfers::One {
+    transfers::One {
+        id: 4,
+        name: t.of("0c5f1c0e"),
+        path: Some(t.of("guides/big-image.png")),
+        tenant: t.of("acme"),
+        source: t.of("cards"),
+        kind: t.of("file.updated"),
+        state: t.of("open"),
+        map: Some(transfers::Map { have: (0..90).map(|n| n % 7 != 3).collect() }),
+        chunks: (77, 90),
+        bytes: 40_000_000,
+        began_at: NOW - Duration::minutes(5),
+        last_at: NOW - Duration::seconds(4),
+        until: Some((NOW + Duration::minutes(10), NOW + Duration::minutes(50))),
+        event: Some(t.of("01a1f8d3")),
+        envelope: Some(t.of("{}")),
+        others: vec![(2, t.of("superseded"), NOW - Duration::minutes(20))],
+    }
+}
+
+fn explained(t: &Texts) -> explain::View {
+    explain::View {
+        sources: vec![t.of("billing")],
+        asked: explain::Asked {
+            source: t.of("billing"),
+            request: t.of("POST /hooks/billing HTTP/1.1"),
+            body: t.of("{\"id\":1}"),
+            written: "text".into(),
+            at: t.of("2026-11-20T12:00:00Z"),
+        },
+        answer: Some(explain::Answer::Said {
+            verdict: "refused as sig_mismatch".into(),
+            tone: Tone::Bad,
+            finding: t.of("no secret"),
+            text: t.of("No secret of the source made the signature."),
+            hint: Some(t.of("Compare the fingerprints.")),
+            secret: Some(t.of("122a3baadcaf")),
+            at: NOW,
+        }),
+    }
+}
+
 /// All of them.
 pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
     let held_row = |t| held(t).row;
@@ -122,7 +169,9 @@ pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
             transfers::page(
                 stage,
                 &transfers::View {
+                    closed: vec![(3, t.of("a.png"), t.of("cards"), t.of("whole"), NOW)],
                     rows: vec![transfers::Row {
+                        id: 4,
                         name: t.of("guides/big-image.png"),
                         source: t.of("cards"),
                         map: transfers::Map { have: (0..90).map(|n| n % 7 != 3).collect() },
@@ -136,9 +185,11 @@ pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
                 },
             ),
         ),
+        ("transfer", transfers::one(stage, &transfer(t))),
         ("sources", sources::page(stage, &sources::View { rows: vec![source(t).row] })),
         ("source", sources::one(stage, &source(t))),
         ("source-set-up", sources::set_up(stage, &source(t))),
+        ("explain", explain::page(stage, &explained(t))),
         ("held", held::page(stage, &held::View { rows: vec![held_row(t)], pager: pager() })),
         ("held-one", held::one(stage, &held(t))),
         (
