@@ -115,7 +115,8 @@ pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
                 issuer: Some(t.of("the company")),
             }),
         ),
-        ("arrived", sign_in::arrived("/events")),
+        // Of the worst all that a path of ours may hold.
+        ("arrived", sign_in::arrived(&t.of("/events").replace('\u{202e}', ""))),
         ("spent", sign_in::trouble("This link is spent", &t.of("It was used."))),
         (
             "setup",
