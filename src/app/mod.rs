@@ -141,8 +141,9 @@ impl App {
             tallies: store.tallies().clone(),
             holding: wiring::holding(config, &store, &tasks),
         };
-        let access =
-            Arc::new(Access::new(store.clone(), Arc::clone(&parts.clock), config.vault.clone()));
+        let access = Access::new(store.clone(), Arc::clone(&parts.clock), config.vault.clone());
+        let issuer = desk::issuer(config, &services, &parts.clock)?;
+        let access = Arc::new(access.with_issuer(issuer));
         let door = Arc::new(Door::new(Arc::clone(&access), file.operator.failures_per_minute));
         let unwatch = CancellationToken::new();
         let feed = Feed::new(

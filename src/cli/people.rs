@@ -19,7 +19,7 @@ pub(super) enum Command {
     Add(Add),
     /// List the people; with `--format json` one JSON object a line.
     List(List),
-    /// End a person's password and sessions, and print a link by which they choose another.
+    /// End what a person signs in with, and their sessions; print a link to choose a password.
     Reset(Reset),
     /// Let a person sign in no more, and end their sessions.
     Disable(Act),

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::destinations::DestinationEntry;
+use super::oidc::OidcEntry;
 use super::outbound::Outbound;
 use super::source::{LimitEntry, SecretRef, SourceEntry};
 use crate::alerts::Severity;
@@ -93,6 +94,8 @@ pub struct Operator {
     pub changes: LimitEntry,
     /// How often in a minute one address may come without a good key.
     pub failures_per_minute: NonZeroU32,
+    /// The issuer that vouches for people.
+    pub oidc: Option<OidcEntry>,
 }
 
 impl Default for Operator {
@@ -105,6 +108,7 @@ impl Default for Operator {
             reads: LimitEntry::of(50, 200),
             changes: LimitEntry::of(5, 20),
             failures_per_minute: NonZeroU32::MIN.saturating_add(19),
+            oidc: None,
         }
     }
 }

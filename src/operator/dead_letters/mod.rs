@@ -8,6 +8,7 @@ mod selection;
 pub use deal::Batch;
 pub(super) use deal::Orders;
 pub use decide::{Action, Refused};
+pub(super) use inspect::conceal;
 pub use inspect::{Dossier, PREVIEW};
 pub use selection::{Filter, Selection};
 
@@ -102,7 +103,7 @@ impl DeadLetters {
         let mut letters = self.store.dead_letters(&ids, caller.tenant()).await?;
         letters.reverse();
         if !caller.may(Scope::PayloadRead) {
-            letters.iter_mut().for_each(inspect::conceal);
+            letters.iter_mut().for_each(conceal);
         }
         let (first, last) = (ids.iter().max().copied(), ids.iter().min().copied());
         let (older, newer) = match page.order {

@@ -3,6 +3,7 @@
 mod audit;
 mod browser;
 mod keys;
+pub(crate) mod oidc;
 mod people;
 mod program;
 mod stream;

@@ -4,6 +4,7 @@ mod browser;
 mod dealing;
 mod entry;
 mod headers;
+mod issuer;
 mod newcomer;
 mod pages;
 mod webdriver;
