@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::denial::Denial;
-use super::{origin, session};
+use super::{form, origin, session};
 use crate::intake::Peer;
 use crate::operator::{Access, Caller, Session, ShownKey, ShownSession};
 
@@ -99,7 +99,7 @@ pub(super) async fn guard(
     let admitted = if OPEN.contains(&request.path()) {
         Ok(())
     } else if session::is_open(request.path()) {
-        if origin::is_safe(&request) { Ok(()) } else { origin::check_origin(&request) }
+        enter(&mut request).await
     } else {
         admit(&mut request).await
     };
@@ -123,6 +123,15 @@ pub(super) async fn guard(
     Ok(request.into_response(denial.respond()).map_into_right_body())
 }
 
+/// Lets somebody who is nobody yet ask for what is open to them.
+async fn enter(request: &mut ServiceRequest) -> Result<(), Denial> {
+    if !origin::is_safe(request) {
+        origin::check_origin(request)?;
+        form::take(request, form::limit(request.path(), true)).await?;
+    }
+    Ok(())
+}
+
 /// Finds out who it is, and puts that into the request. What changes something and comes with a
 /// session has to come from one of our own pages.
 async fn admit(request: &mut ServiceRequest) -> Result<(), Denial> {
@@ -134,11 +143,19 @@ async fn admit(request: &mut ServiceRequest) -> Result<(), Denial> {
     }
     let peer = session::peer(request.request());
     let known = door.check(shown.as_ref(), asks_itself(request), peer).await?;
-    if let In::Person(session) = &known
-        && !origin::is_safe(request)
-    {
-        origin::check_origin(request)?;
-        origin::check_token(request, session).await?;
+    if !origin::is_safe(request) {
+        if let In::Person(_) = &known {
+            origin::check_origin(request)?;
+        }
+        // Calls of the API read their bodies themselves.
+        let form = if is_of_console(request) {
+            Some(form::take(request, form::limit(request.path(), false)).await?)
+        } else {
+            None
+        };
+        if let In::Person(session) = &known {
+            origin::check_token(request, form, session).await?;
+        }
     }
     let mut extensions = request.extensions_mut();
     match known {
@@ -206,12 +223,15 @@ impl Shown {
 
 /// Whether it is a browser that would show a page.
 fn wants_a_page(request: &ServiceRequest) -> bool {
-    let path = request.path();
     let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     origin::is_safe(request)
         && accept.is_some_and(|accept| accept.contains("text/html"))
-        && !path.starts_with("/api/")
-        && path != "/metrics"
+        && is_of_console(request)
+}
+
+/// Whether it is for the console: for whatever is not for machines.
+fn is_of_console(request: &ServiceRequest) -> bool {
+    !request.path().starts_with("/api/") && request.path() != "/metrics"
 }
 
 /// Whether a person asks, and not a script of a page that was left open: that keeps no session

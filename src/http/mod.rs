@@ -8,6 +8,7 @@ mod application;
 mod caller;
 mod console;
 mod denial;
+mod form;
 mod health;
 mod hold;
 mod origin;
@@ -95,6 +96,7 @@ pub fn operator(
             .configure(api::mount)
     })
     .workers(1)
+    .max_connections(MAX_CONNECTIONS)
     .client_request_timeout(HEAD_DEADLINE)
     .keep_alive(KEEP_ALIVE)
     .shutdown_timeout(DRAIN_SECONDS)

@@ -3,6 +3,7 @@
 mod audit;
 mod browser;
 mod keys;
+mod open;
 mod people;
 mod program;
 mod stream;
