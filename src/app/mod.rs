@@ -143,7 +143,11 @@ impl App {
         };
         let access =
             Arc::new(Access::new(store.clone(), Arc::clone(&parts.clock), config.vault.clone()));
-        let door = Arc::new(Door::new(Arc::clone(&access), file.operator.failures_per_minute));
+        let door = Arc::new(Door::new(
+            Arc::clone(&access),
+            file.operator.failures_per_minute,
+            file.operator.trusted_proxies.clone(),
+        ));
         let unwatch = CancellationToken::new();
         let feed = Feed::new(
             store.clone(),

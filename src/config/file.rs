@@ -93,6 +93,8 @@ pub struct Operator {
     pub changes: LimitEntry,
     /// How often in a minute one address may come without a good key.
     pub failures_per_minute: NonZeroU32,
+    /// Proxies whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 impl Default for Operator {
@@ -105,6 +107,7 @@ impl Default for Operator {
             reads: LimitEntry::of(50, 200),
             changes: LimitEntry::of(5, 20),
             failures_per_minute: NonZeroU32::MIN.saturating_add(19),
+            trusted_proxies: Vec::new(),
         }
     }
 }

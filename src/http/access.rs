@@ -18,11 +18,14 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
 use governor::clock::Clock;
 use governor::{DefaultKeyedRateLimiter, Quota};
+use ipnet::IpNet;
+use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 use tracing::warn;
 
 use super::denial::Denial;
-use super::{form, origin, session};
+use super::porch::{self, Porch};
+use super::{form, origin, peer, session};
 use crate::intake::Peer;
 use crate::operator::{Access, Caller, Session, ShownKey, ShownSession};
 
@@ -36,19 +39,22 @@ pub struct Door {
     failures: DefaultKeyedRateLimiter<Peer>,
     /// Peers that have failed too often, and until when they have to wait.
     waiting: Mutex<HashMap<Peer, Instant>>,
+    porch: Porch,
+    /// Proxies whose `X-Forwarded-For` counts.
+    trusted_proxies: Vec<IpNet>,
 }
 
 impl Door {
     /// A door that lets in who `access` knows. A good key is not limited by the failures that a peer
-    /// may have: addresses are shared.
-    pub fn new(access: Arc<Access>, failures_per_minute: NonZeroU32) -> Self {
+    /// may have: addresses are shared. Of `trusted_proxies` the `X-Forwarded-For` counts.
+    pub fn new(
+        access: Arc<Access>,
+        failures_per_minute: NonZeroU32,
+        trusted_proxies: Vec<IpNet>,
+    ) -> Self {
         let failures = DefaultKeyedRateLimiter::keyed(Quota::per_minute(failures_per_minute));
-        Self { access, failures, waiting: Mutex::default() }
-    }
-
-    /// Who is known.
-    pub(super) fn access(&self) -> &Arc<Access> {
-        &self.access
+        let (waiting, porch) = (Mutex::default(), Porch::new());
+        Self { access, failures, waiting, porch, trusted_proxies }
     }
 
     /// Forgets peers that have behaved for a while, and learns which keys are good: one that is
@@ -56,15 +62,22 @@ impl Door {
     pub async fn tidy(&self) {
         self.failures.retain_recent();
         self.failures.shrink_to_fit();
+        self.porch.tidy();
         self.waiting().retain(|_, until| *until > Instant::now());
         self.access.tidy().await;
     }
 
     /// Cheap first: what was good when we asked last, then whether the peer has to wait, and only
-    /// then the database, which may know a newer one. What is good is no failure.
-    async fn check(&self, shown: Option<&Shown>, asks: bool, peer: IpAddr) -> Result<In, Denial> {
-        let peer = Peer::from(peer);
-        if !shown.is_some_and(|shown| shown.seems_good(&self.access)) {
+    /// then the database, which may know a newer one. What is good is no failure, and neither is
+    /// what anybody's browser can be made to send: a request that shows nothing, or that another
+    /// site has asked for. Of those nothing is asked.
+    async fn check(&self, request: &ServiceRequest, peer: Peer) -> Result<In, Denial> {
+        let shown = Shown::of(request.request());
+        let seems_good = shown.as_ref().is_some_and(|shown| shown.seems_good(&self.access));
+        if !seems_good {
+            if !shows_something(request) || origin::is_cross_site(request) {
+                return Err(Denial::NoKey);
+            }
             let until = self.waiting().get(&peer).copied();
             let wait = until.map(|until| until.saturating_duration_since(Instant::now()));
             if let Some(wait) = wait.filter(|wait| !wait.is_zero()) {
@@ -72,7 +85,7 @@ impl Door {
             }
         }
         if let Some(shown) = shown
-            && let Some(known) = shown.known(&self.access, asks).await?
+            && let Some(known) = shown.known(&self.access, asks_itself(request)).await?
         {
             return Ok(known);
         }
@@ -96,15 +109,26 @@ pub(super) async fn guard(
     mut request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, Error> {
-    let admitted = if OPEN.contains(&request.path()) {
-        Ok(())
-    } else if session::is_open(request.path()) {
-        enter(&mut request).await
-    } else {
-        admit(&mut request).await
+    let Some(door) = request.app_data::<web::Data<Door>>().cloned() else {
+        return Ok(request.into_response(Denial::Internal.respond()).map_into_right_body());
     };
-    let Err(denial) = admitted else {
-        return Ok(next.call(request).await?.map_into_left_body());
+    let peer = peer::address(request.request(), &door.trusted_proxies);
+    let peer = peer.unwrap_or(IpAddr::from([0, 0, 0, 0]));
+    request.extensions_mut().insert(session::From(peer));
+    let admitted = if OPEN.contains(&request.path()) {
+        Ok(None)
+    } else if session::is_open(request.path()) {
+        enter(&door, &mut request, peer.into()).await
+    } else {
+        admit(&door, &mut request, peer.into()).await.map(|()| None)
+    };
+    let denial = match admitted {
+        Ok(turn) => {
+            let answered = next.call(request).await;
+            drop(turn);
+            return Ok(answered?.map_into_left_body());
+        }
+        Err(denial) => denial,
     };
     if denial == Denial::NoKey && wants_a_page(&request) {
         let response = HttpResponse::SeeOther()
@@ -113,42 +137,43 @@ pub(super) async fn guard(
             .finish();
         return Ok(request.into_response(response).map_into_right_body());
     }
-    warn!(
-        event = "operator.denied",
-        reason = denial.reason(),
-        key = key_of(request.request()).as_ref().map(ShownKey::id),
-        peer = request.peer_addr().map(|address| tracing::field::display(address.ip())),
-    );
+    let key = key_of(request.request());
+    let key = key.as_ref().map(ShownKey::id);
+    warn!(event = "operator.denied", reason = denial.reason(), key, %peer);
     metrics::counter!("sealpost_operator_denied_total", "reason" => denial.reason()).increment(1);
     Ok(request.into_response(denial.respond()).map_into_right_body())
 }
 
-/// Lets somebody who is nobody yet ask for what is open to them.
-async fn enter(request: &mut ServiceRequest) -> Result<(), Denial> {
+/// Lets somebody who is nobody yet ask for what is open to them; gives their turn, where there are
+/// turns. A form is there before its turn begins.
+async fn enter<'a>(
+    door: &'a Door,
+    request: &mut ServiceRequest,
+    peer: Peer,
+) -> Result<Option<SemaphorePermit<'a>>, Denial> {
+    let costs = porch::costs(request);
+    if costs {
+        door.porch.count(peer)?;
+    }
     if !origin::is_safe(request) {
         origin::check_origin(request)?;
         form::take(request, form::limit(request.path(), true)).await?;
     }
-    Ok(())
+    if costs { door.porch.turn(request.path()).await.map(Some) } else { Ok(None) }
 }
 
-/// Finds out who it is, and puts that into the request. What changes something and comes with a
-/// session has to come from one of our own pages.
-async fn admit(request: &mut ServiceRequest) -> Result<(), Denial> {
-    let door = request.app_data::<web::Data<Door>>().cloned().ok_or(Denial::NoKey)?;
-    let shown = Shown::of(request.request());
-    if shown.is_none() && wants_a_page(request) {
-        // A browser that comes for the first time has not failed.
-        return Err(Denial::NoKey);
-    }
-    let peer = session::peer(request.request());
-    let known = door.check(shown.as_ref(), asks_itself(request), peer).await?;
+/// Finds out who it is, and puts that into the request. What is to change something at the console
+/// has to come from one of our own pages, whoever sends it: a browser may hold a key, too. What
+/// comes with a session has to repeat its word besides.
+async fn admit(door: &Door, request: &mut ServiceRequest, peer: Peer) -> Result<(), Denial> {
+    let known = door.check(request, peer).await?;
     if !origin::is_safe(request) {
-        if let In::Person(_) = &known {
+        let console = is_of_console(request);
+        if console || matches!(known, In::Person(_)) {
             origin::check_origin(request)?;
         }
         // Calls of the API read their bodies themselves.
-        let form = if is_of_console(request) {
+        let form = if console {
             Some(form::take(request, form::limit(request.path(), false)).await?)
         } else {
             None
@@ -219,6 +244,12 @@ impl Shown {
             In::Person(session) => Some(session.caller),
         }
     }
+}
+
+/// Whether a request shows anything of whoever sends it, good or not.
+fn shows_something(request: &ServiceRequest) -> bool {
+    request.headers().contains_key(header::AUTHORIZATION)
+        || request.cookie(session::COOKIE).is_some()
 }
 
 /// Whether it is a browser that would show a page.

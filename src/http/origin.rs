@@ -19,6 +19,12 @@ pub(super) fn is_safe(request: &ServiceRequest) -> bool {
     request.method().is_safe()
 }
 
+/// Whether a browser says that another site has asked for it.
+pub(super) fn is_cross_site(request: &ServiceRequest) -> bool {
+    let site = request.headers().get("sec-fetch-site");
+    site.is_some_and(|site| site.as_bytes() == b"cross-site")
+}
+
 /// Refuses what a browser says was asked for by another site.
 ///
 /// Browsers that are told to send no referrer send `Origin: null` with a form even to its own

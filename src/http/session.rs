@@ -23,7 +23,6 @@ use actix_web::http::uri::PathAndQuery;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use url::form_urlencoded;
 
-use super::access::Door;
 use super::denial::Denial;
 use crate::operator::{
     Access, BegunSession, Credentials, OperatorError, Session, ShownSession, SignInError,
@@ -34,6 +33,11 @@ use crate::store::StoreError;
 pub(super) const SIGN_IN: &str = "/sign-in";
 /// The cookie. Its prefix has browsers refuse one that is not of this host, whole and over TLS.
 pub(super) const COOKIE: &str = "__Host-sealpost";
+
+/// Where a request comes from, as the door has found out: the nearest address that is not one of a
+/// proxy that is trusted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct From(pub(super) IpAddr);
 
 /// The session of a request, for a handler that is only for people who are signed in.
 pub(super) struct SignedIn(pub(super) Session);
@@ -127,14 +131,15 @@ pub(super) async fn turn_codes_off(
 
 /// Who may, for what has no function of its own here.
 pub(super) fn access(request: &HttpRequest) -> Result<&Access, OperatorError> {
-    let door = request.app_data::<web::Data<Door>>();
-    // Every application of the operator listener has a door.
-    door.map(|door| &**door.access()).ok_or(OperatorError::Store(StoreError::Unavailable(None)))
+    let access = request.app_data::<web::Data<Access>>();
+    // Every application of the operator listener has it.
+    access.map(|access| &***access).ok_or(OperatorError::Store(StoreError::Unavailable(None)))
 }
 
 /// Where a request comes from.
 pub(super) fn peer(request: &HttpRequest) -> IpAddr {
-    request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |address| address.ip())
+    let from = request.extensions().get::<From>().copied();
+    from.map_or(IpAddr::from([0, 0, 0, 0]), |From(peer)| peer)
 }
 
 /// The cookie of a session. It ends with the browser, at the latest.

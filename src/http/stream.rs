@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use utoipa::{OpenApi, ToSchema};
 
-use super::access::{Door, Shown};
+use super::access::Shown;
 use super::api::{At, Query, Routes};
 use super::caller::By;
 use super::denial::Denial;
@@ -111,15 +111,15 @@ async fn stream(
     request: HttpRequest,
     Query(asked): Query<Asked>,
     feed: web::Data<Feed>,
-    door: web::Data<Door>,
+    access: web::Data<Access>,
 ) -> Result<HttpResponse, Denial> {
-    begin(&request, &asked, (&feed, &door), caller).await
+    begin(&request, &asked, (&feed, access), caller).await
 }
 
 async fn begin(
     request: &HttpRequest,
     asked: &Asked,
-    (feed, door): (&Feed, &Door),
+    (feed, access): (&Feed, web::Data<Access>),
     caller: Caller,
 ) -> Result<HttpResponse, Denial> {
     caller.needs(Scope::EventsRead)?;
@@ -140,7 +140,7 @@ async fn begin(
         last_words: Arc::clone(&last_words),
         heartbeat: feed.settings().heartbeat,
         stop: feed.stop().clone(),
-        access: Arc::clone(door.access()),
+        access: access.into_inner(),
         shown: Shown::of(request).ok_or(Denial::NoKey)?,
         caller,
     };
