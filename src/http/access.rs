@@ -23,7 +23,9 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 use tracing::warn;
 
+use super::api::Rate;
 use super::denial::Denial;
+use super::health::Operator;
 use super::porch::{self, Porch};
 use super::{form, origin, peer, session};
 use crate::intake::Peer;
@@ -31,6 +33,8 @@ use crate::operator::{Access, Caller, Session, ShownKey, ShownSession};
 
 /// What may be called without a key: a load balancer has none.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
+/// What a key that was good lately opens while the database is away.
+const METRICS: &str = "/metrics";
 
 /// The door.
 #[derive(Debug)]
@@ -84,12 +88,25 @@ impl Door {
                 return Err(too_many(wait));
             }
         }
-        if let Some(shown) = shown
-            && let Some(known) = shown.known(&self.access, asks_itself(request)).await?
-        {
-            return Ok(known);
+        let mut denial = Denial::NoKey;
+        if let Some(shown) = &shown {
+            match shown.known(&self.access, asks_itself(request)).await {
+                Ok(Some(known)) => return Ok(known),
+                Ok(None) => {}
+                Err(error) => {
+                    // Metrics are wanted most while the database is away.
+                    let lately = shown.lately(&self.access).filter(|_| request.path() == METRICS);
+                    if let Some(known) = lately {
+                        return Ok(known);
+                    }
+                    if seems_good {
+                        return Err(error);
+                    }
+                    denial = error;
+                }
+            }
         }
-        let Err(until) = self.failures.check_key(&peer) else { return Err(Denial::NoKey) };
+        let Err(until) = self.failures.check_key(&peer) else { return Err(denial) };
         let wait = until.wait_time_from(self.failures.clock().now());
         self.waiting().insert(peer, Instant::now() + wait);
         Err(too_many(wait))
@@ -167,6 +184,7 @@ async fn enter<'a>(
 /// comes with a session has to repeat its word besides.
 async fn admit(door: &Door, request: &mut ServiceRequest, peer: Peer) -> Result<(), Denial> {
     let known = door.check(request, peer).await?;
+    count(request, known.caller())?;
     if !origin::is_safe(request) {
         let console = is_of_console(request);
         if console || matches!(known, In::Person(_)) {
@@ -195,6 +213,17 @@ async fn admit(door: &Door, request: &mut ServiceRequest, peer: Peer) -> Result<
     Ok(())
 }
 
+/// Counts a request of the console against its caller's quotas. What is for machines is counted
+/// where it is mounted, which knows what changes something and what has a budget of its own.
+fn count(request: &ServiceRequest, caller: &Caller) -> Result<(), Denial> {
+    if !is_of_console(request) {
+        return Ok(());
+    }
+    let operator = request.app_data::<web::Data<Operator>>().ok_or(Denial::Internal)?;
+    let rate = if origin::is_safe(request) { Rate::Reads } else { Rate::Changes };
+    operator.limits.check(caller, rate)
+}
+
 /// What a request shows of whoever sends it.
 #[derive(Debug, Clone)]
 pub(super) enum Shown {
@@ -208,6 +237,15 @@ pub(super) enum Shown {
 enum In {
     Machine(Caller),
     Person(Box<Session>),
+}
+
+impl In {
+    fn caller(&self) -> &Caller {
+        match self {
+            Self::Machine(caller) => caller,
+            Self::Person(session) => &session.caller,
+        }
+    }
 }
 
 impl Shown {
@@ -228,7 +266,10 @@ impl Shown {
 
     async fn known(&self, access: &Access, asks: bool) -> Result<Option<In>, Denial> {
         match self {
-            Self::Key(key) => Ok(access.caller_of(key).await.map(In::Machine)),
+            Self::Key(key) => {
+                let caller = access.caller_of(key).await.map_err(|_| Denial::Unavailable)?;
+                Ok(caller.map(In::Machine))
+            }
             Self::Session(shown) => {
                 let session = access.session(shown, asks).await;
                 let session = session.map_err(|_| Denial::Unavailable)?;
@@ -237,12 +278,18 @@ impl Shown {
         }
     }
 
-    /// Who it is now, for what goes on for long; `None` when they may do nothing any more.
-    pub(super) async fn caller(&self, access: &Access) -> Option<Caller> {
-        match self.known(access, false).await.ok().flatten()? {
-            In::Machine(caller) => Some(caller),
-            In::Person(session) => Some(session.caller),
+    /// Whose key it was when the database was asked last.
+    fn lately(&self, access: &Access) -> Option<In> {
+        match self {
+            Self::Key(key) => access.caller_lately(key).map(In::Machine),
+            Self::Session(_) => None,
         }
+    }
+
+    /// Who it is now, for what goes on for long; `None` when they may do nothing any more, an error
+    /// when nobody can say.
+    pub(super) async fn caller(&self, access: &Access) -> Result<Option<Caller>, Denial> {
+        Ok(self.known(access, false).await?.map(|known| known.caller().clone()))
     }
 }
 
@@ -262,7 +309,7 @@ fn wants_a_page(request: &ServiceRequest) -> bool {
 
 /// Whether it is for the console: for whatever is not for machines.
 fn is_of_console(request: &ServiceRequest) -> bool {
-    !request.path().starts_with("/api/") && request.path() != "/metrics"
+    !request.path().starts_with("/api/") && request.path() != METRICS
 }
 
 /// Whether a person asks, and not a script of a page that was left open: that keeps no session
