@@ -1,6 +1,7 @@
 //! What anybody may ask of the operator listener, and how much of it.
 
 use reqwest::header::CONTENT_TYPE;
+use sealpost::clock::Clock;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -45,4 +46,54 @@ async fn a_form_has_its_limit_by_who_may_send_it_and_has_to_come_in_time() {
     let paths = ["/sign-in", "/setup", "/keys", "/deliveries/1/replay"];
     let late = paths.map(|path| withheld(&gateway, path, 100));
     assert_eq!(futures_util::future::join_all(late).await, ["408"; 4]);
+}
+
+#[tokio::test]
+async fn a_flood_of_sign_ins_is_turned_away_before_the_database_and_readiness_goes_on() {
+    let gateway = Gateway::start().await;
+    // Nobody gets on with an attempt: each that asks the database waits for this.
+    let mut holding = gateway.store().begin().await.unwrap();
+    let attempted = holding.attempt(&[], 5, gateway.clock().now()).await;
+    assert!(attempted.is_ok());
+    let flood = (0..80).map(|_| post(&gateway, "/sign-in", "name=ada&password=x".to_owned()));
+    let answers = futures_util::future::join_all(flood);
+    let ready = async {
+        let mut statuses = Vec::new();
+        for _ in 0..20 {
+            statuses.push(gateway.operator("/readyz").await.status);
+        }
+        statuses
+    };
+    let (answers, statuses) = tokio::join!(answers, ready);
+    assert_eq!(statuses, vec![200; 20]);
+    let turned_away = answers.iter().filter(|answer| answer.status == 429).count();
+    assert!(turned_away >= 80 - 62, "{turned_away}");
+    let answer = answers.iter().find(|answer| answer.status == 429).unwrap();
+    assert!(answer.headers.contains_key("retry-after"));
+    drop(holding);
+    for path in ["/setup?token=x", "/setup", "/oidc/start"] {
+        let request = gateway.client().get(gateway.operator_url(path));
+        let answer = Answer::of(request.send().await.unwrap()).await;
+        assert_eq!(answer.status, 429, "{path}");
+    }
+    let form = gateway.client().get(gateway.operator_url("/sign-in"));
+    assert_eq!(form.send().await.unwrap().status(), 200, "the form costs nothing");
+}
+
+#[tokio::test]
+async fn who_shows_a_key_at_the_console_has_the_quotas_of_every_caller() {
+    let quotas = "[operator]\nreads = { per_second = 1, burst = 2 }\n\
+                  changes = { per_second = 1, burst = 1 }\n";
+    let gateway = Gateway::builder().config("[operator]\n", quotas).start().await;
+    let mut statuses = Vec::new();
+    for _ in 0..4 {
+        statuses.push(gateway.operator("/alerts").await.status);
+    }
+    assert_eq!(statuses[..2], [200, 200]);
+    assert!(statuses.contains(&429), "{statuses:?}");
+    let mut last = 0;
+    for _ in 0..3 {
+        last = post(&gateway, "/deliveries/9/replay", "reason=x".to_owned()).await.status;
+    }
+    assert_eq!(last, 429);
 }
