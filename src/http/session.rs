@@ -10,7 +10,7 @@
 //! - `POST /sign-in`: [`sign_in`]; then send the browser to `/` with the cookie.
 //! - `POST /sign-out`: [`sign_out`]; then to `/sign-in` with the cookie, which takes the old one back.
 //! - `GET /setup?token=`: [`Access::setup_link`]; `POST /setup`: [`set_up`].
-//! - `/account`: [`Access::why_no_codes`], [`Access::begin_codes`], [`Access::confirm_codes`],
+//! - `/account`: [`Access::why_no_codes`], [`begin_codes`], [`Access::confirm_codes`],
 //!   [`turn_codes_off`], [`change_password`].
 
 use std::future::{Ready, ready};
@@ -25,7 +25,8 @@ use url::form_urlencoded;
 
 use super::denial::Denial;
 use crate::operator::{
-    Access, BegunSession, Credentials, OperatorError, Session, ShownSession, SignInError,
+    Access, BegunSession, CodeSecret, Credentials, OperatorError, Session, ShownSession,
+    SignInError,
 };
 use crate::store::StoreError;
 
@@ -118,6 +119,15 @@ pub(super) async fn change_password(
     let access = access(request)?;
     let begun = access.change_password(session, old, new, peer(request)).await?;
     Ok(cookie(&begun))
+}
+
+/// Makes the secret of codes; the password has to be given once more.
+pub(super) async fn begin_codes(
+    request: &HttpRequest,
+    session: &Session,
+    password: &str,
+) -> Result<CodeSecret, SignInError> {
+    access(request)?.begin_codes(session, password, peer(request)).await
 }
 
 /// Asks for no codes any more; the password has to be given once more.
