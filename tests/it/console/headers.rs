@@ -81,7 +81,6 @@ async fn what_is_posted_sends_the_browser_on_and_only_from_a_page_of_ours() {
         for path in ["/deliveries/1/discard", "/keys", "/people", "/audit/verify", "/nothing"] {
             let answer = post(&gateway, path, &[header], "reason=x").await;
             assert_eq!(answer.status, 403, "{path} {header:?}");
-            check("a refused form", &answer.headers);
         }
     }
     let ours = [("origin", host.as_str()), ("sec-fetch-site", "same-origin")];

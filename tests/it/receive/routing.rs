@@ -80,7 +80,8 @@ async fn what_a_head_alone_refuses_is_answered_as_late_as_an_unknown_source_is()
             let mut wire = Wire::open(bench.gateway.address()).await;
             wire.write(&head(path, &headers, "Content-Length: 1000000000")).await;
             let answer = wire.answer().await.expect("an answer");
-            answers.push((answer.status, answer.body));
+            let (same, _) = answer.body.split_once("request_id").expect("an id");
+            answers.push((answer.status, same.to_owned()));
         }
         assert_eq!(answers[0], answers[1], "{signature}");
         assert_eq!(answers[0].0, 413, "{signature}");
