@@ -54,12 +54,12 @@ CREATE UNIQUE INDEX people_by_subject ON people (oidc_issuer, oidc_subject);
 COMMENT ON TABLE  people              IS 'Who signs in at the operator listener.';
 COMMENT ON COLUMN people.id           IS 'Identity.';
 COMMENT ON COLUMN people.name         IS 'Their name, in the audit log too. Two that differ only in case are the same.';
-COMMENT ON COLUMN people.scopes       IS 'What they may do. Of those who come by OpenID Connect, as it was at their last sign-in.';
+COMMENT ON COLUMN people.scopes       IS 'What they may do.';
 COMMENT ON COLUMN people.tenant       IS 'The only tenant whose things they see; null for all.';
 COMMENT ON COLUMN people.password     IS 'Their password as Argon2id has made it; null until they have chosen one.';
 COMMENT ON COLUMN people.totp_since   IS 'Since when a code is asked for; null until they have shown one. The secret of the codes is among the credentials.';
 COMMENT ON COLUMN people.totp_step    IS 'The time step of the last code that was accepted: none is accepted twice.';
-COMMENT ON COLUMN people.oidc_issuer  IS 'The OpenID Connect issuer that vouches for them; null for people with a password.';
+COMMENT ON COLUMN people.oidc_issuer  IS 'The OpenID Connect issuer that vouches for them, since they first came from there; null until then.';
 COMMENT ON COLUMN people.oidc_subject IS 'Who they are at that issuer.';
 COMMENT ON COLUMN people.created_at   IS 'When they were added.';
 COMMENT ON COLUMN people.created_by   IS 'Who added them.';
@@ -112,18 +112,18 @@ COMMENT ON COLUMN sign_in_attempts.at  IS 'When.';
 
 CREATE TABLE oidc_flows (
     digest     bytea       PRIMARY KEY CHECK (octet_length(digest) = 32),
-    nonce      text        NOT NULL,
-    verifier   text        NOT NULL,
+    next       text        NOT NULL,
+    attempt    bigint      NOT NULL,
     expires_at timestamptz NOT NULL
 );
 COMMENT ON TABLE  oidc_flows            IS 'Sign-ins that are under way at an OpenID Connect issuer. Each is deleted when it comes back.';
-COMMENT ON COLUMN oidc_flows.digest     IS 'SHA-256 of the state, which also stands in a cookie of the browser that began it.';
-COMMENT ON COLUMN oidc_flows.nonce      IS 'What the ID token has to repeat.';
-COMMENT ON COLUMN oidc_flows.verifier   IS 'The PKCE verifier: who redeems the code began it.';
+COMMENT ON COLUMN oidc_flows.digest     IS 'SHA-256 of its state. State, nonce and PKCE verifier are made of what a cookie of the browser that began it holds, and are nowhere.';
+COMMENT ON COLUMN oidc_flows.next       IS 'Where the browser goes on to: a path of the console.';
+COMMENT ON COLUMN oidc_flows.attempt    IS 'The attempt that it was counted as, forgotten when it ends well.';
 COMMENT ON COLUMN oidc_flows.expires_at IS 'From when on it is too late.';
 
 CREATE TABLE audit_log (
-    id        bigint      PRIMARY KEY,
+    id        bigint      PRIMARY KEY CHECK (id > 0),
     at        timestamptz NOT NULL,
     actor     text        NOT NULL,
     tenant    text,

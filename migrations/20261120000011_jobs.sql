@@ -53,6 +53,7 @@ COMMENT ON COLUMN deliveries.group_id IS 'For dead: its group; null until it is 
 -- By group, since every list of dead letters is one of groups: see src/store/dead_letters/find.rs.
 DROP INDEX deliveries_dead;
 CREATE INDEX deliveries_dead ON deliveries (group_id, id) WHERE state = 'dead';
+CREATE INDEX deliveries_ungrouped ON deliveries (id) WHERE state = 'dead' AND group_id IS NULL;
 CREATE INDEX deliveries_open ON deliveries (group_id, id)
     WHERE state = 'dead' AND resolution IS NULL;
 
@@ -95,6 +96,7 @@ CREATE TABLE jobs (
         CHECK ((started_at IS NULL) = (started_by IS NULL))
 );
 CREATE INDEX jobs_running ON jobs (id) WHERE state = 'running';
+CREATE INDEX jobs_planned ON jobs (expires_at) WHERE state = 'planned';
 
 COMMENT ON TABLE  jobs                  IS 'What is to be done about many dead letters. One that has not begun is a plan.';
 COMMENT ON COLUMN jobs.id               IS 'Identity.';

@@ -6,13 +6,13 @@ use std::sync::atomic::AtomicBool;
 use super::error::BuildError;
 use super::landscape::landscape;
 use crate::clock::SharedClock;
-use crate::config::{Config, DestinationEntry, LimitEntry};
+use crate::config::{Config, DestinationEntry, LimitEntry, OidcConfig};
 use crate::http::{self, Apis, Console, Limits, Operator, Quota};
 use crate::operator::{
     Access, Alerts, Configured, DeadLetters, Destinations, Gates, Groups, HeldRequests, Holds,
-    Insight, Jobs, Requests,
+    Insight, Issuer, IssuerSettings, Jobs, Requests,
 };
-use crate::providers;
+use crate::providers::{self, Services};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
@@ -104,10 +104,34 @@ impl Desk<'_> {
     }
 
     pub(super) fn alerts(&self) -> Alerts {
-        let sources = self.config.sources.iter().map(|source| &source.entry);
-        let tenants = sources.map(|source| (source.name.clone(), source.tenant.clone()));
-        Alerts::new(self.store.clone(), tenants.collect())
+        alerts(self.config, self.store)
     }
+}
+
+/// Who vouches for people, where somebody does.
+pub(super) fn issuer(
+    config: &Config,
+    services: &Services,
+    clock: &SharedClock,
+) -> Result<Option<Issuer>, BuildError> {
+    let Some(OidcConfig { entry, client_secret, public_url }) = &config.oidc else {
+        return Ok(None);
+    };
+    let settings = IssuerSettings {
+        issuer: entry.issuer.clone(),
+        client_id: entry.client_id.clone(),
+        client_secret: client_secret.clone(),
+        public_url: public_url.clone(),
+        label: entry.label.clone(),
+    };
+    Ok(Some(Issuer::new(settings, services.outbound.clone(), Arc::clone(clock))?))
+}
+
+/// What people were told of the configured sources, or are to be told.
+pub fn alerts(config: &Config, store: &Store) -> Alerts {
+    let sources = config.sources.iter().map(|source| &source.entry);
+    let tenants = sources.map(|source| (source.name.clone(), source.tenant.clone()));
+    Alerts::new(store.clone(), tenants.collect())
 }
 
 /// The destinations, each with the only tenant whose events it takes.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::destinations::DestinationError;
 use crate::gate::WeakSecret;
+use crate::operator::IssuerError;
 use crate::providers::{OptionsError, ServicesError};
 
 /// Why a gateway cannot be built.
@@ -53,6 +54,9 @@ pub enum BuildError {
         #[source]
         error: url::ParseError,
     },
+    /// There cannot be such an issuer.
+    #[error("operator.oidc: the issuer cannot be used")]
+    Issuer(#[from] IssuerError),
     /// What is lent to providers cannot be made.
     #[error(transparent)]
     Services(#[from] ServicesError),

@@ -34,7 +34,7 @@ use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
 
 pub use counting::Counting;
-pub use desk::{configured_destinations, document};
+pub use desk::{alerts, configured_destinations, document};
 pub use error::BuildError;
 pub use landscape::landscape;
 use runtime::HandlerRuntime;
@@ -141,8 +141,9 @@ impl App {
             tallies: store.tallies().clone(),
             holding: wiring::holding(config, &store, &tasks),
         };
-        let access =
-            Arc::new(Access::new(store.clone(), Arc::clone(&parts.clock), config.vault.clone()));
+        let access = Access::new(store.clone(), Arc::clone(&parts.clock), config.vault.clone());
+        let issuer = desk::issuer(config, &services, &parts.clock)?;
+        let access = Arc::new(access.with_issuer(issuer));
         let door = Arc::new(Door::new(
             Arc::clone(&access),
             file.operator.failures_per_minute,

@@ -7,6 +7,7 @@ use tokio_util::task::TaskTracker;
 use tracing::warn;
 use url::Url;
 
+use super::desk::issuer;
 use super::readmit::Readmission;
 use super::{BuildError, Parts};
 use crate::clock::SharedClock;
@@ -120,6 +121,7 @@ impl Wiring {
 pub fn check_sources(config: &Config) -> Result<Vec<Vec<String>>, BuildError> {
     let services = services(config)?;
     destinations(config, &services)?;
+    issuer(config, &services, &Parts::default().clock)?;
     let sources = config.sources.iter();
     sources.map(|source| Ok(build_source(config, source, &services)?.1.warnings)).collect()
 }

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::output::{self, Format};
-use super::{Exit, UsageError, block_on, database};
+use super::{Exit, UsageError, block_on, caller, database};
 use crate::app;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::store::{AlertFilter, KeptAlert};
+use crate::store::KeptAlert;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -47,12 +47,13 @@ pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
 
 impl List {
     fn run(&self, config: &Config) -> anyhow::Result<Exit> {
+        let caller = caller(None)?;
         let database = database::share(config)?;
         let alerts = block_on(async {
             database.target.check_migrated().await?;
             let store = app::open_store(config, database.target.clone());
-            let filter = AlertFilter { all: self.all, limit: self.limit, ..AlertFilter::default() };
-            let alerts = store.alerts(&filter).await;
+            let alerts =
+                app::alerts(config, &store).list(&caller, self.all, None, self.limit).await;
             store.close().await;
             Ok(alerts?)
         })?;

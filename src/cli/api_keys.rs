@@ -68,6 +68,9 @@ pub(super) struct Revoke {
     #[arg(long, value_name = "NAME",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     actor: Option<String>,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
 }
 
 pub(super) fn run(path: &Path, command: &Command) -> anyhow::Result<Exit> {
@@ -139,7 +142,8 @@ impl List {
 impl Revoke {
     async fn run(&self, access: &Access, caller: &Caller) -> anyhow::Result<Exit> {
         let key = access.revoke_key(caller, &self.id, &self.reason).await?;
-        output::print(&format!("revoked {} ({})\n", output::line(&key.name), key.id))?;
+        let text = format!("revoked {} ({})\n", output::line(&key.name), key.id);
+        output::print_as(self.format, &text, &describe(&key, SystemClock.now()))?;
         Ok(Exit::Ok)
     }
 }

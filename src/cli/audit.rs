@@ -126,6 +126,7 @@ fn describe(entry: &KeptEntry) -> Value {
         "count": entry.count,
         "before": entry.before.map(hex::encode),
         "after": entry.after.map(hex::encode),
+        "prev_hash": hex::encode(entry.prev_hash),
         "hash": hex::encode(entry.hash),
     })
 }

@@ -10,7 +10,7 @@ use super::{Exit, block_on, database};
 use crate::app;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::operator::{Caller, Destination, Destinations, OperatorError};
+use crate::operator::{Caller, Destination, Destinations};
 use crate::store::{DestinationState, Switch};
 
 #[derive(Debug, clap::Subcommand)]
@@ -48,6 +48,9 @@ pub(super) struct Act {
     #[arg(long, value_name = "NAME",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     actor: Option<String>,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
 }
 
 pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
@@ -89,32 +92,24 @@ impl Act {
         caller: &Caller,
     ) -> anyhow::Result<Exit> {
         let (name, reason) = (&self.name, &self.reason);
-        let done = if let Some(switch) = switch {
-            desk.switch(caller, name, switch, reason).await.map(|changed| {
-                let did = if changed { "done" } else { "it was so already" };
-                (switch.as_str(), did.to_owned())
-            })
+        let (text, document) = if let Some(switch) = switch {
+            let changed = desk.switch(caller, name, switch, reason).await?;
+            let did = if changed { "done" } else { "it was so already" };
+            let text = format!("{} {}: {did}\n", switch.as_str(), output::line(name));
+            (text, json!({ "what": "destination", "name": name, "changed": changed }))
         } else {
-            let buried = desk.forget(caller, name, reason).await;
-            buried.map(|buried| ("forget", format!("{buried} became dead letters")))
+            let dead = desk.forget(caller, name, reason).await?;
+            let text = format!("forget {}: {dead} became dead letters\n", output::line(name));
+            (text, json!({ "name": name, "dead": dead }))
         };
-        match done {
-            Ok((action, did)) => {
-                output::print(&format!("{action} {name}: {did}\n"))?;
-                Ok(Exit::Ok)
-            }
-            Err(OperatorError::NotFound(_)) => {
-                super::talk("there is no destination of this name");
-                Ok(Exit::NothingMatched)
-            }
-            Err(error) => Err(error.into()),
-        }
+        output::print_as(self.format, &text, &document)?;
+        Ok(Exit::Ok)
     }
 }
 
 impl List {
     async fn run(&self, desk: &Destinations) -> anyhow::Result<Exit> {
-        let listed = desk.list(&Caller::local("")).await?;
+        let listed = desk.list(&super::caller(None)?).await?;
         if listed.is_empty() {
             return Ok(Exit::NothingMatched);
         }

@@ -97,13 +97,13 @@ impl Command {
             Self::Show(one) => one.show(held, caller).await,
             Self::Explain(one) => {
                 let explained = held.explain(caller, one.id).await?;
-                print(one.format, &explain::text(&explained), &json!(explained))?;
+                output::print_as(one.format, &explain::text(&explained), &json!(explained))?;
                 Ok(if explained.holds { Exit::Ok } else { Exit::Failed })
             }
             Self::Verify(act) => act.verify(held, caller).await,
             Self::Discard(act) => {
                 held.discard(caller, act.id, &act.reason).await?;
-                print(act.format, "discarded 1\n", &json!({ "discarded": act.id }))?;
+                output::print_as(act.format, "discarded 1\n", &json!({ "discarded": act.id }))?;
                 Ok(Exit::Ok)
             }
         }
@@ -151,7 +151,7 @@ impl One {
             object.insert("explained".into(), json!(explained));
             object.insert("request".into(), payload.as_ref().map_or(Value::Null, recording));
         }
-        print(self.format, &text, &json)?;
+        output::print_as(self.format, &text, &json)?;
         Ok(Exit::Ok)
     }
 }
@@ -165,21 +165,14 @@ impl Act {
                 let json = json!({
                     "event": readmitted.event.to_string(), "duplicate": readmitted.duplicate,
                 });
-                print(self.format, &text, &json)?;
+                output::print_as(self.format, &text, &json)?;
                 Ok(Exit::Ok)
             }
             Verified::Refused(explained) => {
-                print(self.format, &explain::text(&explained), &json!(explained))?;
+                output::print_as(self.format, &explain::text(&explained), &json!(explained))?;
                 Ok(Exit::Failed)
             }
         }
-    }
-}
-
-fn print(format: Format, text: &str, json: &Value) -> std::io::Result<()> {
-    match format {
-        Format::Text => output::print(text),
-        Format::Json => output::print(&output::json(json)),
     }
 }
 
@@ -207,7 +200,7 @@ fn about(request: &HeldRequest) -> Value {
         "size_bytes": request.size_bytes,
         "received_at": output::rfc3339(request.received_at),
         "expires_at": output::rfc3339(request.expires_at),
-        "event_id": request.event_id,
+        "event": request.event_id,
         "verified_at": request.verified_at.map(output::rfc3339),
         "verified_by": request.verified_by,
     })

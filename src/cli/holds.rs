@@ -1,4 +1,4 @@
-//! `sealpost sources pause | resume` and `sealpost handlers`.
+//! `sealpost holds`, `sealpost handlers` and `sealpost sources pause | resume`.
 
 use std::sync::Arc;
 
@@ -14,8 +14,14 @@ use crate::store::Pausable;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// List what is paused, sources too; with `--format json` one JSON object a line.
+    /// List the sources and handlers that are paused; with `--format json` one JSON object a line.
+    ///
+    /// `destinations list` says it of destinations.
     List(List),
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Handlers {
     /// Hand nothing to a handler until it is resumed; what arrives for it is kept.
     Pause(Act),
     /// Let a paused handler go on.
@@ -41,13 +47,20 @@ pub(super) struct Act {
     #[arg(long, value_name = "NAME",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     actor: Option<String>,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
 }
 
 pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
+    let Command::List(list) = command;
+    with(config, async |holds| list.run(&holds).await)
+}
+
+pub(super) fn run_on_handler(config: &Config, command: &Handlers) -> anyhow::Result<Exit> {
     match command {
-        Command::List(list) => with(config, async |holds| list.run(&holds).await),
-        Command::Pause(act) => act.run(config, Pausable::Handler, true),
-        Command::Resume(act) => act.run(config, Pausable::Handler, false),
+        Handlers::Pause(act) => act.run(config, Pausable::Handler, true),
+        Handlers::Resume(act) => act.run(config, Pausable::Handler, false),
     }
 }
 
@@ -78,7 +91,9 @@ impl Act {
             };
             let verb = if pause { "pause" } else { "resume" };
             let did = if changed { "done" } else { "it was so already" };
-            output::print(&format!("{verb} {}: {did}\n", output::line(&self.name)))?;
+            let text = format!("{verb} {}: {did}\n", output::line(&self.name));
+            let document = json!({ "what": what.as_str(), "name": self.name, "changed": changed });
+            output::print_as(self.format, &text, &document)?;
             Ok(Exit::Ok)
         })
     }

@@ -17,6 +17,7 @@ mod event_page;
 mod events;
 mod explain;
 mod fixtures;
+mod groups;
 mod held;
 mod holds;
 mod insight;
@@ -30,6 +31,7 @@ mod people;
 mod scratch;
 mod search;
 mod serve;
+mod settings;
 mod sources;
 mod sse;
 mod transfers;
@@ -83,10 +85,19 @@ enum Command {
     /// Look at dead letters, and deal with them.
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
-    /// Hold handlers back, or let them go on; look at what is paused.
+    /// Look at dead letters that look alike, counted.
     #[command(subcommand)]
-    Handlers(holds::Command),
-    /// Look at jobs, which replay or discard many, and cancel them.
+    Groups(groups::Command),
+    /// Look at deliveries, dead or not.
+    #[command(subcommand)]
+    Deliveries(dead_letters::Deliveries),
+    /// Hold handlers back, or let them go on.
+    #[command(subcommand)]
+    Handlers(holds::Handlers),
+    /// Look at what is paused.
+    #[command(subcommand)]
+    Holds(holds::Command),
+    /// Replay or discard many: plan it, start it, look at it, cancel it.
     #[command(subcommand)]
     Jobs(jobs::Command),
     /// Look at what people are told, and try whether they can be.
@@ -112,6 +123,8 @@ enum Command {
     /// Look at sources and the use of their secrets.
     #[command(subcommand)]
     Sources(sources::Command),
+    /// Print the configuration in effect, key by key, without a secret in it.
+    Settings(settings::Args),
     /// The keys that machines show to the operator listener.
     #[command(subcommand)]
     ApiKeys(api_keys::Command),
@@ -187,7 +200,10 @@ impl Cli {
             Command::Held(command) => held::run(&self.config()?, command),
             Command::Demo(args) => demo::run(&Environment::of_process(), args),
             Command::DeadLetters(command) => dead_letters::run(&self.config()?, command),
-            Command::Handlers(command) => holds::run(&self.config()?, command),
+            Command::Groups(command) => groups::run(&self.config()?, command),
+            Command::Deliveries(command) => command.run(&self.config()?),
+            Command::Handlers(command) => holds::run_on_handler(&self.config()?, command),
+            Command::Holds(command) => holds::run(&self.config()?, command),
             Command::Jobs(command) => jobs::run(&self.config()?, command),
             Command::Alerts(command) => alerts::run(&self.config()?, command),
             Command::Vault(vault::Command::Key) => vault::key(),
@@ -197,6 +213,7 @@ impl Cli {
             Command::Events(command) => {
                 events::run(&self.config, &Environment::of_process(), command)
             }
+            Command::Settings(args) => settings::run(&self.config()?, args),
             Command::ApiKeys(command) => api_keys::run(&self.config, command),
             Command::People(command) => people::run(&self.config, command),
             Command::Audit(command) => audit::run(&self.config, command),

@@ -36,6 +36,14 @@ pub(super) fn print_on(text: &str) -> io::Result<bool> {
     }
 }
 
+/// Prints in the way that was asked for: a text, or one JSON document on a line.
+pub(super) fn print_as(format: Format, text: &str, document: &Value) -> io::Result<()> {
+    match format {
+        Format::Text => print(text),
+        Format::Json => print(&json(document)),
+    }
+}
+
 /// One JSON document on a line.
 pub(super) fn json(value: &Value) -> String {
     let mut text = String::new();

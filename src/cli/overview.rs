@@ -112,15 +112,18 @@ fn row(row: &SourceRow) -> Value {
         "day_line": row.day_line,
         "waiting_seconds": row.waiting.map(time::Duration::as_seconds_f64),
         "p95_seconds": row.p95.map(time::Duration::as_seconds_f64),
-        "last_event": row.last_event.map(output::rfc3339),
+        "last_event_at": row.last_event.map(output::rfc3339),
         "secret": row.secret,
     })
 }
 
 /// Counts, for machines.
 pub(super) fn totals(totals: &Totals) -> Value {
-    let reasons: serde_json::Map<String, Value> =
-        totals.reasons.iter().map(|(reason, count)| (reason.clone(), (*count).into())).collect();
+    let reasons: Vec<Value> = totals
+        .reasons
+        .iter()
+        .map(|(reason, count)| json!({ "reason": reason, "count": count }))
+        .collect();
     json!({
         "received": totals.received(),
         "verified": totals.verified(),

@@ -19,7 +19,7 @@ pub(super) enum Command {
     Add(Add),
     /// List the people; with `--format json` one JSON object a line.
     List(List),
-    /// End a person's password and sessions, and print a link by which they choose another.
+    /// End what a person signs in with, and their sessions; print a link to choose a password.
     Reset(Reset),
     /// Let a person sign in no more, and end their sessions.
     Disable(Act),
@@ -42,6 +42,9 @@ pub(super) struct Add {
     #[arg(long, value_name = "NAME",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     actor: Option<String>,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
 }
 
 #[derive(Debug, clap::Args)]
@@ -72,6 +75,9 @@ pub(super) struct Act {
     #[arg(long, value_name = "NAME",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     actor: Option<String>,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
 }
 
 pub(super) fn run(path: &Path, command: &Command) -> anyhow::Result<Exit> {
@@ -103,11 +109,11 @@ impl Command {
                     scopes: add.scopes.iter().copied().collect(),
                     tenant: add.tenant.clone(),
                 };
-                show(config, &access.add_person(caller, &new).await?)?;
+                show(config, add.format, &access.add_person(caller, &new).await?)?;
             }
             Self::Reset(Reset { act, codes }) => {
                 let reset = access.reset_person(caller, &act.name, *codes, &act.reason).await?;
-                show(config, &reset)?;
+                show(config, act.format, &reset)?;
             }
             Self::Disable(act) => act.switch(access, caller, false).await?,
             Self::Enable(act) => act.switch(access, caller, true).await?,
@@ -133,15 +139,18 @@ impl Act {
     async fn switch(&self, access: &Access, caller: &Caller, able: bool) -> anyhow::Result<()> {
         let person = access.disable_person(caller, &self.name, able, &self.reason).await?;
         let did = if able { "enabled" } else { "disabled" };
-        output::print(&format!("{did} {}\n", output::line(&person.name)))?;
+        let text = format!("{did} {}\n", output::line(&person.name));
+        output::print_as(self.format, &text, &describe(&person))?;
         Ok(())
     }
 }
 
 /// The link, as data; and how long it is good, as talk.
-fn show(config: &Config, invitation: &Invitation) -> anyhow::Result<()> {
+fn show(config: &Config, format: Format, invitation: &Invitation) -> anyhow::Result<()> {
     let link = super::setup_link(&config.file.operator.listen, invitation);
-    output::print(&format!("{}\n", *link))?;
+    let expires_at = output::rfc3339(invitation.expires_at);
+    let document = json!({ "link": *link, "expires_at": expires_at });
+    output::print_as(format, &format!("{}\n", *link), &document)?;
     let until = output::time(invitation.expires_at);
     super::talk(&format!("this link is shown only now; it is good once, until {until}"));
     Ok(())

@@ -108,6 +108,7 @@ pub(super) fn document(view: &TransferView) -> Value {
         "source": transfer.source,
         "kind": transfer.kind,
         "transfer_id": transfer.transfer_id,
+        "event": transfer.event.to_string(),
         "state": transfer.state,
         "have": transfer.have,
         "total": transfer.total,

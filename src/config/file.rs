@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::destinations::DestinationEntry;
+use super::oidc::OidcEntry;
 use super::outbound::Outbound;
 use super::source::{LimitEntry, SecretRef, SourceEntry};
 use crate::alerts::Severity;
@@ -95,6 +96,8 @@ pub struct Operator {
     pub failures_per_minute: NonZeroU32,
     /// Proxies whose `X-Forwarded-For` counts.
     pub trusted_proxies: Vec<IpNet>,
+    /// The issuer that vouches for people.
+    pub oidc: Option<OidcEntry>,
 }
 
 impl Default for Operator {
@@ -108,6 +111,7 @@ impl Default for Operator {
             changes: LimitEntry::of(5, 20),
             failures_per_minute: NonZeroU32::MIN.saturating_add(19),
             trusted_proxies: Vec::new(),
+            oidc: None,
         }
     }
 }

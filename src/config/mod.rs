@@ -6,6 +6,7 @@ mod destinations;
 mod env;
 mod file;
 mod objects;
+mod oidc;
 mod outbound;
 mod reference;
 mod settings;
@@ -20,6 +21,7 @@ pub use file::{
     Alerts, Database, Dispatch, File, Held, Ingest, Keys, Log, Managed, Objects, Operator,
     Postgres, S3Entry, Transfers,
 };
+pub use oidc::{OidcConfig, OidcEntry};
 pub use outbound::Outbound;
 pub use source::{DeadHead, LimitEntry, SecretRef, SourceEntry};
 
@@ -40,6 +42,8 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// The destinations with their secrets.
     pub destinations: Vec<DestinationConfig>,
+    /// The issuer that vouches for people.
+    pub oidc: Option<OidcConfig>,
     /// The Discord channel for alerts.
     pub discord: Option<Webhook>,
     /// The master keys for what is sealed in the database.
@@ -120,6 +124,7 @@ impl Config {
             File { source: Vec::new(), destination: Vec::new(), ..read(path, &text, environment)? };
         file.objects = Objects::default();
         file.alerts.discord = None;
+        file.operator.oidc = None;
         Self::resolve(file, environment)
     }
 
@@ -167,6 +172,8 @@ impl Config {
         let discord = file.alerts.discord.as_ref().and_then(|discord| {
             reference::discord(discord, environment).map_err(|why| wrong.push(why)).ok()
         });
+        let issuer = file.operator.oidc.as_ref();
+        let oidc = issuer.and_then(|entry| oidc::resolve(entry, environment, &mut wrong));
         let vault = reference::vault(environment, &mut wrong);
         let destinations = destinations::resolve(&file, environment, &mut wrong);
         let objects = objects::place(&file.objects, environment, &mut wrong);
@@ -187,7 +194,17 @@ impl Config {
             .url
             .clone()
             .or_else(|| environment.get("DATABASE_URL").map(str::to_owned));
-        Ok(Self { file, sources, destinations, discord, vault, database_url, managed, objects })
+        Ok(Self {
+            file,
+            sources,
+            destinations,
+            oidc,
+            discord,
+            vault,
+            database_url,
+            managed,
+            objects,
+        })
     }
 }
 

@@ -71,8 +71,8 @@ struct Document;
 /// Mounts health, readiness and metrics.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(At::new("/healthz").get(healthz));
-    routes.add(At::new("/readyz").get(readyz));
+    routes.add(At::new("/healthz").ask(healthz));
+    routes.add(At::new("/readyz").ask(readyz));
     routes.add(At::new("/metrics").get(metrics));
 }
 
@@ -123,10 +123,7 @@ async fn readyz(operator: web::Data<Operator>) -> HttpResponse {
                content_type = "text/plain")),
 )]
 async fn metrics(By(caller): By, operator: web::Data<Operator>) -> Result<HttpResponse, Denial> {
-    caller.needs(Scope::EventsRead)?;
-    if caller.tenant().is_some() {
-        return Err(Denial::AllTenants);
-    }
+    caller.needs_over_all(Scope::EventsRead)?;
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "text/plain; version=0.0.4"))
         .body(operator.metrics.render()))

@@ -10,6 +10,7 @@
 //! - `POST /sign-in`: [`sign_in`]; then send the browser to `/` with the cookie.
 //! - `POST /sign-out`: [`sign_out`]; then to `/sign-in` with the cookie, which takes the old one back.
 //! - `GET /setup?token=`: [`Access::setup_link`]; `POST /setup`: [`set_up`].
+//! - `GET /oidc/start`: [`depart`]; then send the browser there. `GET /oidc/callback`: [`arrive`].
 //! - `/account`: [`Access::why_no_codes`], [`begin_codes`], [`Access::confirm_codes`],
 //!   [`turn_codes_off`], [`change_password`].
 
@@ -21,12 +22,13 @@ use actix_web::dev::Payload;
 use actix_web::http::Uri;
 use actix_web::http::uri::PathAndQuery;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
-use url::form_urlencoded;
+use serde::Deserialize;
+use url::{Url, form_urlencoded};
 
 use super::denial::Denial;
 use crate::operator::{
-    Access, BegunSession, CodeSecret, Credentials, OperatorError, Session, ShownSession,
-    SignInError,
+    Access, BegunSession, CodeSecret, Credentials, OidcError, OperatorError, Return, Session,
+    ShownSession, SignInError,
 };
 use crate::store::StoreError;
 
@@ -34,6 +36,18 @@ use crate::store::StoreError;
 pub(super) const SIGN_IN: &str = "/sign-in";
 /// The cookie. Its prefix has browsers refuse one that is not of this host, whole and over TLS.
 pub(super) const COOKIE: &str = "__Host-sealpost";
+/// The cookie of a sign-in that is under way at an issuer.
+const FLOW: &str = "__Host-sealpost-oidc";
+
+/// What an issuer sends a browser back with.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Back {
+    state: String,
+    code: Option<String>,
+    error: Option<String>,
+    iss: Option<String>,
+}
 
 /// Where a request comes from, as the door has found out: the nearest address that is not one of a
 /// proxy that is trusted.
@@ -85,6 +99,40 @@ pub(super) async fn sign_in(
     let given = Credentials { name, password, code, peer: peer(request) };
     let begun = access(request)?.sign_in(&given, shown(request).as_ref()).await?;
     Ok(cookie(&begun))
+}
+
+/// Begins a sign-in at the issuer: where the browser goes, and the cookie that it takes along.
+pub(super) async fn depart(
+    request: &HttpRequest,
+    next: &str,
+) -> Result<(Url, Cookie<'static>), OidcError> {
+    let departure = access(request)?.depart(next, peer(request)).await?;
+    Ok((departure.to, of_flow(departure.token.to_string())))
+}
+
+/// Signs in whoever comes back from the issuer: where they wanted to go, and the cookie.
+pub(super) async fn arrive(
+    request: &HttpRequest,
+    back: &Back,
+) -> Result<(String, Cookie<'static>), OidcError> {
+    let flow = request.cookie(FLOW);
+    let given = Return {
+        token: flow.as_ref().map(Cookie::value),
+        state: &back.state,
+        code: back.code.as_deref(),
+        error: back.error.as_deref(),
+        iss: back.iss.as_deref(),
+        peer: peer(request),
+    };
+    let arrival = access(request)?.arrive(&given, shown(request).as_ref()).await?;
+    Ok((arrival.next, cookie(&arrival.begun)))
+}
+
+/// The cookie that takes back the one of a sign-in at the issuer.
+pub(super) fn no_flow() -> Cookie<'static> {
+    let mut gone = of_flow(String::new());
+    gone.make_removal();
+    gone
 }
 
 /// Signs somebody out: gives the cookie that takes the other one back.
@@ -155,6 +203,13 @@ pub(super) fn peer(request: &HttpRequest) -> IpAddr {
 /// The cookie of a session. It ends with the browser, at the latest.
 fn cookie(begun: &BegunSession) -> Cookie<'static> {
     of_value(begun.token.to_string())
+}
+
+/// The cookie of a sign-in at the issuer. The way back from there begins at another site: a strict
+/// cookie would not be sent.
+fn of_flow(value: String) -> Cookie<'static> {
+    let cookie = Cookie::build(FLOW, value);
+    cookie.path("/").secure(true).http_only(true).same_site(SameSite::Lax).finish()
 }
 
 fn of_value(value: String) -> Cookie<'static> {

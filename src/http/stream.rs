@@ -37,7 +37,7 @@ struct Document;
 /// Mounts the stream.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(At::new("/api/v1/stream").get(stream));
+    routes.add(At::new("/api/v1/stream").ask(stream));
 }
 
 /// What a client asks for. Lists are separated by commas.

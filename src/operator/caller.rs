@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::Mandate;
+use super::OperatorError;
 use crate::store::AuditMore;
 
 /// One thing that a caller may do.
@@ -115,11 +115,6 @@ impl Scopes {
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
-
-    /// Whether `other` has nothing that is not among these.
-    pub fn cover(self, other: Self) -> bool {
-        other.iter().all(|scope| self.has(scope))
-    }
 }
 
 impl FromIterator<Scope> for Scopes {
@@ -168,14 +163,18 @@ impl Caller {
         if self.may(scope) { Ok(()) } else { Err(Denied(scope)) }
     }
 
+    /// Lets them do this to what is of all tenants together, or not.
+    ///
+    /// # Errors
+    /// [`OperatorError::Denied`]; [`OperatorError::AllTenants`] for who sees one.
+    pub fn needs_over_all(&self, scope: Scope) -> Result<(), OperatorError> {
+        self.needs(scope)?;
+        if self.tenant.is_some() { Err(OperatorError::AllTenants) } else { Ok(()) }
+    }
+
     /// What the audit log says about them beyond their name.
     pub fn audit_more(&self) -> AuditMore<'_> {
         AuditMore { tenant: self.tenant(), ..AuditMore::default() }
-    }
-
-    /// Their mandate for something that they do for this reason.
-    pub fn mandate(&self, reason: impl Into<String>) -> Mandate {
-        Mandate { actor: self.actor.clone(), reason: reason.into() }
     }
 }
 
@@ -203,15 +202,5 @@ mod tests {
         }
         let error = "root".parse::<Scope>().unwrap_err().to_string();
         assert!(error.contains("`root`") && error.contains("events:replay"), "{error}");
-    }
-
-    #[test]
-    fn nobody_gives_what_they_do_not_have() {
-        let scopes = |scopes: &[Scope]| scopes.iter().copied().collect::<Scopes>();
-        let reader = scopes(&[Scope::EventsRead, Scope::PayloadRead]);
-        assert!(reader.cover(scopes(&[Scope::EventsRead])));
-        assert!(!reader.cover(scopes(&[Scope::EventsReplay])));
-        assert!(scopes(&[Scope::Admin]).cover(Scopes::all()));
-        assert!(!reader.cover(scopes(&[Scope::Admin])));
     }
 }

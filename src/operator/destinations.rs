@@ -6,7 +6,7 @@
 use time::OffsetDateTime;
 use tracing::info;
 
-use super::{Caller, OperatorError, Scope};
+use super::{Caller, OperatorError, Scope, wake_gateways};
 use crate::clock::SharedClock;
 use crate::store::{AuditEntry, DestinationState, Store, Switch, TO};
 
@@ -112,8 +112,7 @@ impl Destinations {
         tx.audit_with(&entry, caller.audit_more()).await?;
         tx.commit(()).await?;
         info!(actor = caller.actor(), action = switch.as_str(), destination = name, "switched");
-        // Gateways look at once, and not at their next poll.
-        self.store.announce().await?;
+        wake_gateways(&self.store).await;
         Ok(changed)
     }
 
@@ -142,7 +141,7 @@ impl Destinations {
         let entry = AuditEntry { at: now, actor, action, target: &target, reason, count };
         tx.audit_with(&entry, caller.audit_more()).await?;
         tx.commit(()).await?;
-        self.store.announce().await?;
+        wake_gateways(&self.store).await;
         Ok(count)
     }
 

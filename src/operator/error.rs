@@ -10,6 +10,9 @@ pub enum OperatorError {
     /// They may not.
     #[error(transparent)]
     Denied(#[from] Denied),
+    /// It is about all tenants together, and they see one.
+    #[error("this is about all tenants: who sees one of them only does not see it")]
+    AllTenants,
     /// There is no such thing, or it is another tenant's: both look alike.
     #[error("there is no {0}")]
     NotFound(String),

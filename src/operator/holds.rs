@@ -5,10 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use tracing::warn;
-
 use super::dead_letters::needs_reason;
-use super::{Caller, OperatorError, Routing, Scope};
+use super::{Caller, OperatorError, Routing, Scope, wake_gateways};
 use crate::clock::SharedClock;
 use crate::store::{AuditEntry, Hold, Pausable, Store, TO};
 
@@ -139,10 +137,7 @@ impl Holds {
         };
         tx.audit_with(&entry, caller.audit_more()).await?;
         tx.commit(()).await?;
-        // A gateway that does not hear of it looks at its next poll.
-        if let Err(error) = self.store.announce().await {
-            warn!(error = &error as &dyn std::error::Error, "cannot announce the change");
-        }
+        wake_gateways(&self.store).await;
         Ok(changed)
     }
 

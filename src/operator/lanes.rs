@@ -1,9 +1,7 @@
 //! Freeing a lane: what waits behind a blocking dead head goes on, and the head stays open.
 
-use tracing::warn;
-
 use super::dead_letters::needs_reason;
-use super::{Caller, DeadLetters, OperatorError, Scope};
+use super::{Caller, DeadLetters, OperatorError, Scope, wake_gateways};
 use crate::store::AuditEntry;
 
 impl DeadLetters {
@@ -39,10 +37,7 @@ impl DeadLetters {
         };
         tx.audit_with(&entry, caller.audit_more()).await?;
         tx.commit(()).await?;
-        // A gateway that does not hear of it looks at its next poll.
-        if let Err(error) = self.store.announce().await {
-            warn!(error = &error as &dyn std::error::Error, "cannot announce the free lane");
-        }
+        wake_gateways(&self.store).await;
         Ok(())
     }
 }

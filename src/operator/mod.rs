@@ -38,15 +38,19 @@ mod holds;
 mod insight;
 mod jobs;
 mod lanes;
+mod pretty;
 mod recorded;
 mod requests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tracing::warn;
+
 pub use access::{
-    Access, ApiKey, BegunSession, CodeSecret, Credentials, Expiry, Invitation, MadeKey, NewApiKey,
-    NewPerson, Person, Session, SetupLink, ShownKey, ShownSession, SignInError,
+    Access, ApiKey, Arrival, BegunSession, CodeSecret, Credentials, Departure, Expiry, Invitation,
+    Issuer, IssuerError, IssuerSettings, MadeKey, NewApiKey, NewPerson, OidcError, Person, Return,
+    Session, SetupLink, ShownKey, ShownSession, SignInError,
 };
 pub use alerts::Alerts;
 pub use caller::{Caller, Denied, Scope, Scopes, UnknownScope};
@@ -74,17 +78,11 @@ pub use insight::{
     TransferView, Transfers,
 };
 pub use jobs::{BATCH, Job, JobDetail, JobState, Jobs, PLAN_LASTS, SAMPLE, Step, Wish, Worker};
+pub use pretty::{Pretty, pretty};
 pub use recorded::RecordedRequest;
 pub use requests::{Act, Claimed, Request, Requests};
 
-/// Who acts, and why. Both are written to the audit log.
-#[derive(Debug, Clone)]
-pub struct Mandate {
-    /// Who.
-    pub actor: String,
-    /// Why, in their words.
-    pub reason: String,
-}
+use crate::store::Store;
 
 /// Tells which handlers take events of a type.
 pub type Takers = Arc<dyn Fn(&str) -> Vec<&'static str> + Send + Sync>;
@@ -108,5 +106,13 @@ impl Routing {
     pub fn add(&mut self, source: &str, tenant: &str, handlers: Vec<&'static str>, takers: Takers) {
         let route = Route { tenant: tenant.to_owned(), handlers, takers };
         self.sources.insert(source.to_owned(), route);
+    }
+}
+
+/// Lets gateways look at once for what was just committed. One that does not hear of it looks at
+/// its next poll: the change stands, and its caller is told so.
+async fn wake_gateways(store: &Store) {
+    if let Err(error) = store.announce().await {
+        warn!(error = &error as &dyn std::error::Error, "cannot announce a change");
     }
 }

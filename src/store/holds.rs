@@ -35,6 +35,11 @@ pub struct Hold {
 }
 
 impl Pausable {
+    /// What this stored word stands for.
+    fn of(word: &str) -> Option<Self> {
+        [Self::Source, Self::Handler].into_iter().find(|what| what.as_str() == word)
+    }
+
     /// The stored word.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -54,7 +59,7 @@ impl Store {
     /// Everything that is paused, by name.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn holds(&self) -> Result<Vec<Hold>, StoreError> {
         let rows = sqlx::query!(
             r#"SELECT what, name, paused_at AS "paused_at!", paused_by, why FROM holds
@@ -62,14 +67,16 @@ impl Store {
         )
         .fetch_all(&self.operator)
         .await?;
-        let holds = rows.into_iter().map(|row| Hold {
-            what: if row.what == "source" { Pausable::Source } else { Pausable::Handler },
-            name: row.name,
-            paused_at: row.paused_at,
-            paused_by: row.paused_by,
-            why: row.why,
+        let holds = rows.into_iter().map(|row| {
+            let what = Pausable::of(&row.what).ok_or_else(|| StoreError::Inconsistent {
+                table: "holds",
+                column: "what",
+                row: row.name.clone(),
+            })?;
+            let (paused_at, paused_by) = (row.paused_at, row.paused_by);
+            Ok(Hold { what, name: row.name, paused_at, paused_by, why: row.why })
         });
-        Ok(holds.collect())
+        holds.collect()
     }
 }
 

@@ -41,8 +41,6 @@ pub struct NewPerson<'a> {
     pub scopes: &'a [String],
     /// The only tenant whose things they see.
     pub tenant: Option<&'a str>,
-    /// The issuer that vouches for them, and who they are there.
-    pub oidc: Option<(&'a str, &'a str)>,
     /// When.
     pub at: OffsetDateTime,
     /// By whom.
@@ -153,29 +151,6 @@ impl Tx<'_> {
         Ok(person)
     }
 
-    /// Locks the person for whom an issuer vouches.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn lock_subject(
-        &mut self,
-        issuer: &str,
-        subject: &str,
-    ) -> Result<Option<KeptPerson>, StoreError> {
-        let person = sqlx::query_as!(
-            KeptPerson,
-            "SELECT id, name, scopes, tenant, password, totp_since, oidc_issuer, created_at,
-                    created_by, signed_in_at, disabled_at
-               FROM people WHERE oidc_issuer = $1 AND oidc_subject = $2
-                FOR UPDATE",
-            issuer,
-            subject,
-        )
-        .fetch_optional(self.connection())
-        .await?;
-        Ok(person)
-    }
-
     /// Whether there is anybody. Whoever asks next waits for this transaction.
     ///
     /// # Errors
@@ -212,43 +187,19 @@ impl Tx<'_> {
     /// [`StoreError::Unavailable`].
     pub async fn insert_person(&mut self, new: &NewPerson<'_>) -> Result<Option<i64>, StoreError> {
         let id = sqlx::query_scalar!(
-            "INSERT INTO people (name, scopes, tenant, oidc_issuer, oidc_subject, created_at,
-                                 created_by)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)
+            "INSERT INTO people (name, scopes, tenant, created_at, created_by)
+             VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (lower(name)) DO NOTHING
              RETURNING id",
             new.name,
             new.scopes,
             new.tenant,
-            new.oidc.map(|(issuer, _)| issuer),
-            new.oidc.map(|(_, subject)| subject),
             new.at,
             bounded(new.by),
         )
         .fetch_optional(self.connection())
         .await?;
         Ok(id)
-    }
-
-    /// Says anew what somebody may do.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn set_scopes(
-        &mut self,
-        person: i64,
-        scopes: &[String],
-        tenant: Option<&str>,
-    ) -> Result<(), StoreError> {
-        sqlx::query!(
-            "UPDATE people SET scopes = $2, tenant = $3 WHERE id = $1",
-            person,
-            scopes,
-            tenant,
-        )
-        .execute(self.connection())
-        .await?;
-        Ok(())
     }
 
     /// Sets a password, as it was hashed.
@@ -262,14 +213,18 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Lets nobody sign in with the password that was.
+    /// Lets nobody sign in with the password that was, and no issuer vouch for them any more.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn clear_password(&mut self, person: i64) -> Result<(), StoreError> {
-        sqlx::query!("UPDATE people SET password = NULL WHERE id = $1", person)
-            .execute(self.connection())
-            .await?;
+    pub async fn clear_proofs(&mut self, person: i64) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE people SET password = NULL, oidc_issuer = NULL, oidc_subject = NULL
+              WHERE id = $1",
+            person,
+        )
+        .execute(self.connection())
+        .await?;
         Ok(())
     }
 

@@ -179,6 +179,17 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Forgets one attempt.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn forget_attempt(&mut self, noted: i64) -> Result<(), StoreError> {
+        sqlx::query!("DELETE FROM sign_in_attempts WHERE id = $1", noted)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
     /// Begins a session.
     ///
     /// # Errors

@@ -294,10 +294,12 @@ async fn many_are_dealt_with_only_after_a_dry_run_and_one_at_once() {
 async fn groups_jobs_edits_and_pauses_are_there_on_the_command_line() {
     let gateway = three_dead_letters().await;
     let program = Program::beside(&gateway).await;
-    let groups = program.run(&["dead-letters", "groups", "--class", "handler", "--format", "json"]);
+    let groups = program.run(&["groups", "list", "--class", "handler", "--format", "json"]);
     let group: Value = serde_json::from_str(groups.stdout.trim()).unwrap();
     assert_eq!((&group["open"], &group["handler"]), (&json!(2), &json!("stripe")));
     let group = group["id"].to_string();
+    let shown = program.json(&["groups", "show", &group, "--format", "json"]);
+    assert_eq!(shown["id"].to_string(), group);
     let of_group = ["dead-letters", "discard", "--group", &group, "--reason", "known"];
     let plan = program.json(&[&of_group[..], &["--format", "json"]].concat())["plan"].clone();
     let cancelled = program.run(&["jobs", "cancel", &plan.to_string(), "--reason", "no need"]);
@@ -333,11 +335,77 @@ async fn groups_jobs_edits_and_pauses_are_there_on_the_command_line() {
         let run = program.run(&[what, verb, name, "--reason", "a test"]);
         assert_eq!((run.code, run.stdout), (0, format!("{verb} {name}: done\n")), "{}", run.stderr);
     }
-    let listed = program.json(&["handlers", "list", "--format", "json"]);
+    let listed = program.json(&["holds", "list", "--format", "json"]);
     assert_eq!((&listed["what"], &listed["paused_by"]), (&json!("handler"), &json!("grace")));
     program.run(&["handlers", "resume", "stripe", "--reason", "a test"]);
     catch_up(&gateway);
     gateway.run_to_the_end().await;
+}
+
+#[tokio::test]
+async fn a_job_is_planned_and_started_on_the_command_line_and_worked_off_by_a_gateway() {
+    let gateway = three_dead_letters().await;
+    let program = Program::beside(&gateway).await;
+    let json = ["--format", "json"];
+    let plan = ["jobs", "plan", "discard", "--source", "billing", "--reason", "known"];
+    let planned = program.json(&[&plan[..], &json].concat());
+    assert_eq!((&planned["job"]["state"], &planned["job"]["goal"]), (&json!("planned"), &json!(3)));
+    let id = planned["job"]["id"].to_string();
+    let started = program.json(&[&["jobs", "start", &id][..], &json].concat());
+    assert_eq!((&started["state"], &started["started_by"]), (&json!("running"), &json!("grace")));
+    let again = program.run(&["jobs", "start", &id]);
+    assert!(again.code == 1 && again.stderr.contains("it is running"), "{}", again.all());
+    let cancel = ["jobs", "cancel", &id, "--reason", "no need"];
+    assert_eq!(program.json(&[&cancel[..], &json].concat())["state"], "cancelled");
+    let nothing = ["jobs", "plan", "discard", "--source", "nobody", "--reason", "known"];
+    let nothing = program.run(&nothing);
+    assert!(nothing.code == 2 && nothing.stderr.contains("hint:"), "{}", nothing.all());
+    gateway.run_until_idle().await;
+}
+
+#[tokio::test]
+async fn settings_deliveries_and_acts_are_there_for_machines_too() {
+    let gateway = three_dead_letters().await;
+    let program = Program::beside(&gateway).await;
+    let settings = program.run(&["settings", "--format", "json"]);
+    assert!(settings.stdout.contains(r#"{"key":"source.billing.provider","value":"stripe"}"#));
+    let json = ["--format", "json"];
+    let shown = program.json(&[&["deliveries", "show", "1"][..], &json].concat());
+    assert_eq!(shown, program.json(&[&["dead-letters", "show", "1"][..], &json].concat()));
+    let paused = ["sources", "pause", "billing", "--reason", "a test"];
+    let paused = program.json(&[&paused[..], &json].concat());
+    assert_eq!(paused, json!({ "what": "source", "name": "billing", "changed": true }));
+    let gone = program.run(&["destinations", "pause", "nowhere", "--reason", "a test"]);
+    assert!(gone.code == 2 && gone.stderr.contains("destination `nowhere`"), "{}", gone.all());
+    assert!(gone.stderr.contains("hint:"), "{}", gone.all());
+    gateway.run_until_idle().await;
+}
+
+#[tokio::test]
+async fn a_row_has_the_same_words_on_the_command_line_and_in_the_api() {
+    let gateway = three_dead_letters().await;
+    let program = Program::beside(&gateway).await;
+    program.run(&["sources", "pause", "bot", "--reason", "a test"]);
+    program.run(&["jobs", "plan", "discard", "--reason", "a test"]);
+    program.run(&["people", "add", "bo", "--scopes", "events:read"]);
+    let words = |row: &Value| row.as_object().unwrap().keys().cloned().collect::<Vec<String>>();
+    for (command, path) in [
+        ("dead-letters", "dead-letters"),
+        ("groups", "groups"),
+        ("jobs", "jobs"),
+        ("sources", "sources"),
+        ("events", "events"),
+        ("holds", "holds"),
+        ("api-keys", "api-keys"),
+        ("people", "people"),
+        ("audit", "audit"),
+    ] {
+        let listed = program.run(&[command, "list", "--format", "json"]).stdout;
+        let row: Value = serde_json::from_str(listed.lines().next().unwrap()).unwrap();
+        let page = gateway.operator(&format!("/api/v1/{path}")).await;
+        assert_eq!(words(&row), words(&page.json["items"][0]), "{command}");
+    }
+    gateway.run_until_idle().await;
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ pub(in crate::cli) struct Act {
     /// These deliveries. Without ids and filters: every open dead letter.
     #[arg(value_name = "ID",
           conflicts_with_all = ["source", "handler", "death_reason", "older_than", "newer_than",
-                               "group", "class"])]
+                               "group", "class", "event"])]
     ids: Vec<i64>,
     #[command(flatten)]
     filter: FilterArgs,

@@ -1,7 +1,6 @@
 //! `sealpost dead-letters`: look at dead letters, and deal with them.
 
 mod act;
-mod groups;
 mod one;
 mod progress;
 mod table;
@@ -17,16 +16,13 @@ use super::{Exit, block_on, caller, database, dossier};
 use crate::app;
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::operator::{Action, Class, DeadLetters, Filter, Groups, Paging, Selection};
+use crate::operator::{Action, Class, DeadLetters, Filter, Paging, Selection};
 use crate::store::{DeathReason, EventId};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// List dead letters, newest first; with `--format json` one JSON object a line.
     List(List),
-    /// List the groups of dead letters that look alike, the largest first; with `--format json` one
-    /// JSON object a line.
-    Groups(groups::List),
     /// Show everything about a delivery; with `--format json` as one JSON document.
     Show(Show),
     /// Hand dead letters to their handlers again.
@@ -47,6 +43,12 @@ pub(super) enum Command {
     Free(one::Free),
 }
 
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Deliveries {
+    /// Show everything about a delivery; with `--format json` as one JSON document.
+    Show(Show),
+}
+
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
     #[command(flatten)]
@@ -60,9 +62,6 @@ pub(super) struct List {
     /// Only those with a higher id: the page before.
     #[arg(long, value_name = "ID", conflicts_with = "before")]
     after: Option<i64>,
-    /// Only those of this event.
-    #[arg(long, value_name = "ID")]
-    event: Option<uuid::Uuid>,
     /// How many.
     #[arg(long, value_name = "COUNT", default_value_t = 50,
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -82,7 +81,10 @@ pub(super) struct Show {
 }
 
 #[derive(Debug, clap::Args)]
-struct FilterArgs {
+pub(super) struct FilterArgs {
+    /// Of this event.
+    #[arg(long, value_name = "ID")]
+    event: Option<uuid::Uuid>,
     /// Of this source.
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
@@ -95,7 +97,7 @@ struct FilterArgs {
     /// Dead for at least this long, such as `2h`.
     #[arg(long, value_name = "AGE", value_parser = humantime::parse_duration)]
     older_than: Option<Duration>,
-    /// Of this group: see `dead-letters groups`.
+    /// Of this group: see `groups list`.
     #[arg(long, value_name = "ID")]
     group: Option<i64>,
     /// Of groups of this class: handler, destination, content, transfer or internal.
@@ -109,22 +111,21 @@ struct FilterArgs {
 pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
     // Before the database: this is about the command line.
     let (action, act, force) = match command {
-        Command::List(list) => return with(config, async |desk, _| list.run(&desk).await),
-        Command::Groups(list) => return with(config, async |_, groups| list.run(&groups).await),
-        Command::Show(show) => return with(config, async |desk, _| show.run(&desk).await),
-        Command::Edit(edit) => return with(config, async |desk, _| edit.run(&desk).await),
-        Command::Free(free) => return with(config, async |desk, _| free.run(&desk).await),
+        Command::List(list) => return with(config, async |desk| list.run(&desk).await),
+        Command::Show(show) => return show.run(config),
+        Command::Edit(edit) => return with(config, async |desk| edit.run(&desk).await),
+        Command::Free(free) => return with(config, async |desk| free.run(&desk).await),
         Command::Replay(replay) => (Action::Replay, &replay.act, replay.force),
         Command::Discard(act) => (Action::Discard, act, false),
     };
     let caller = caller(act.actor.as_deref())?;
-    with(config, async |desk, _| act.run(&desk, &caller, action, force).await)
+    with(config, async |desk| act.run(&desk, &caller, action, force).await)
 }
 
 /// Opens the database for a command.
-fn with(
+pub(super) fn with(
     config: &Config,
-    work: impl AsyncFnOnce(DeadLetters, Groups) -> anyhow::Result<Exit>,
+    work: impl AsyncFnOnce(DeadLetters) -> anyhow::Result<Exit>,
 ) -> anyhow::Result<Exit> {
     let routing = app::routing(config)?;
     let database = database::share(config)?;
@@ -132,16 +133,23 @@ fn with(
         database.target.check_migrated().await?;
         let store = app::open_store(config, database.target.clone());
         let desk = DeadLetters::new(store.clone(), Arc::new(SystemClock), routing);
-        let exit = work(desk, Groups::new(store.clone(), Arc::new(SystemClock))).await;
+        let exit = work(desk).await;
         store.close().await;
         exit
     })
 }
 
+impl Deliveries {
+    pub(super) fn run(&self, config: &Config) -> anyhow::Result<Exit> {
+        let Self::Show(show) = self;
+        show.run(config)
+    }
+}
+
 impl FilterArgs {
-    fn filter(&self, resolved: bool) -> Filter {
+    pub(super) fn filter(&self, resolved: bool) -> Filter {
         Filter {
-            event: None,
+            event: self.event.map(EventId),
             group: self.group,
             class: self.class,
             source: self.source.clone(),
@@ -156,8 +164,7 @@ impl FilterArgs {
 
 impl List {
     async fn run(&self, desk: &DeadLetters) -> anyhow::Result<Exit> {
-        let event = self.event.map(EventId);
-        let selection = Selection::Matching(Filter { event, ..self.filter.filter(self.all) });
+        let selection = Selection::Matching(self.filter.filter(self.all));
         let paging = Paging { before: self.before, after: self.after, limit: self.limit };
         let page = desk.list(&caller(None)?, &selection, paging).await?;
         if page.letters.is_empty() {
@@ -179,12 +186,11 @@ impl List {
 }
 
 impl Show {
-    async fn run(&self, desk: &DeadLetters) -> anyhow::Result<Exit> {
-        let dossier = desk.show(&caller(None)?, self.id).await?;
-        match self.format {
-            Format::Text => output::print(&dossier::text(&dossier))?,
-            Format::Json => output::print(&output::json(&dossier::json(&dossier)))?,
-        }
-        Ok(Exit::Ok)
+    pub(super) fn run(&self, config: &Config) -> anyhow::Result<Exit> {
+        with(config, async |desk| {
+            let dossier = desk.show(&caller(None)?, self.id).await?;
+            output::print_as(self.format, &dossier::text(&dossier), &dossier::json(&dossier))?;
+            Ok(Exit::Ok)
+        })
     }
 }

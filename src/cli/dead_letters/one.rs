@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use bytes::Bytes;
+use serde_json::json;
 
-use crate::cli::{self, Exit, caller, output};
+use crate::cli::output::{self, Format};
+use crate::cli::{self, Exit, caller};
 use crate::operator::DeadLetters;
 
 #[derive(Debug, clap::Args)]
@@ -26,6 +28,9 @@ pub(in crate::cli) struct Edit {
     /// Do it.
     #[arg(long)]
     yes: bool,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
 }
 
 #[derive(Debug, clap::Args)]
@@ -40,6 +45,9 @@ pub(in crate::cli) struct Free {
     #[arg(long, value_name = "NAME",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     actor: Option<String>,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
 }
 
 impl Edit {
@@ -49,7 +57,15 @@ impl Edit {
         let body = Bytes::from(body.with_context(|| format!("{}", self.body.display()))?);
         if !self.yes {
             let rehearsal = desk.rehearse_edit(&caller, self.id, &body).await?;
-            output::print(&output::lines(&rehearsal.diff))?;
+            let document = json!({
+                "dry_run": true,
+                "delivery": rehearsal.delivery,
+                "event": rehearsal.event.to_string(),
+                "handlers": rehearsal.handlers,
+                "diff": rehearsal.diff,
+                "is_partial": rehearsal.is_partial,
+            });
+            output::print_as(self.format, &output::lines(&rehearsal.diff), &document)?;
             if rehearsal.is_partial {
                 cli::talk("the difference goes on");
             }
@@ -62,7 +78,9 @@ impl Edit {
         let reason = self.reason.as_deref().unwrap_or_default();
         let edited = desk.edit(&caller, self.id, &body, reason).await?;
         let created: Vec<String> = edited.created.iter().map(i64::to_string).collect();
-        output::print(&format!("event {}; new: {}\n", edited.event, created.join(", ")))?;
+        let text = format!("event {}; new: {}\n", edited.event, created.join(", "));
+        let document = json!({ "event": edited.event.to_string(), "created": edited.created });
+        output::print_as(self.format, &text, &document)?;
         Ok(Exit::Ok)
     }
 }
@@ -70,7 +88,8 @@ impl Edit {
 impl Free {
     pub(super) async fn run(&self, desk: &DeadLetters) -> anyhow::Result<Exit> {
         desk.free(&caller(self.actor.as_deref())?, self.id, &self.reason).await?;
-        output::print(&format!("delivery {} holds its lane no longer\n", self.id))?;
+        let text = format!("delivery {} holds its lane no longer\n", self.id);
+        output::print_as(self.format, &text, &json!({ "delivery": self.id }))?;
         Ok(Exit::Ok)
     }
 }

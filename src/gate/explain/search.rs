@@ -85,6 +85,10 @@ impl<'a> Search<'a> {
             return Found::Made(made);
         }
         for (form, body) in forms::of_body(body) {
+            if self.cut {
+                // Nothing more is hashed: it need not be written either.
+                break;
+            }
             let how = || with(Departure::Body(form));
             if let Some(made) = self.as_they_are(&before, &body, &macs, how) {
                 return Found::Made(made);

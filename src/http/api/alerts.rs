@@ -27,7 +27,7 @@ struct Document;
 /// Mounts the noun.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(At::new(PATH).get(list));
+    routes.add(At::new(PATH).ask(list));
 }
 
 /// Which alerts.

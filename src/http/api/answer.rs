@@ -24,6 +24,9 @@ pub(super) struct Page<T> {
 /// Something that may be asked for again and again.
 pub(super) struct Polled<T>(pub(super) T);
 
+/// As [`Polled`], with a field `at` that says when it was asked for: that alone is no change.
+pub(super) struct Timed<T>(pub(super) T);
+
 /// A page, which links to the next.
 pub(super) struct Listed<T>(pub(super) Page<T>);
 
@@ -72,6 +75,17 @@ impl<T: Serialize> Responder for Polled<T> {
     }
 }
 
+impl<T: Serialize> Responder for Timed<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        let mut lasting = serde_json::to_value(&self.0).unwrap_or_default();
+        lasting.as_object_mut().map(|fields| fields.remove("at"));
+        let tag = tag_of(lasting.to_string().as_bytes());
+        answer(written(&self.0), (&tag, "W/"), request, None)
+    }
+}
+
 impl<T: Serialize> Responder for Listed<T> {
     type Body = BoxBody;
 
@@ -98,12 +112,31 @@ impl<T: Serialize> Responder for Done<T> {
     }
 }
 
+fn written(body: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(body).unwrap_or_default()
+}
+
+fn tag_of(bytes: &[u8]) -> String {
+    format!("\"{}\"", hex::encode(Sha256::digest(bytes)))
+}
+
 fn respond(body: &impl Serialize, request: &HttpRequest, link: Option<String>) -> HttpResponse {
-    let body = serde_json::to_vec(body).unwrap_or_default();
-    let tag = format!("\"{}\"", hex::encode(Sha256::digest(&body)));
-    let has_it = has_it(request, &tag);
+    let body = written(body);
+    let tag = tag_of(&body);
+    answer(body, (&tag, ""), request, link)
+}
+
+/// Answers with a body, or says that the client has it. Before a tag that is the same for what is
+/// as good as the same stands `W/`.
+fn answer(
+    body: Vec<u8>,
+    (tag, weak): (&str, &str),
+    request: &HttpRequest,
+    link: Option<String>,
+) -> HttpResponse {
+    let has_it = has_it(request, tag);
     let mut response = if has_it { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    response.insert_header((header::ETAG, tag));
+    response.insert_header((header::ETAG, format!("{weak}{tag}")));
     if let Some(link) = link {
         response.insert_header((header::LINK, link));
     }
@@ -129,4 +162,27 @@ fn link(request: &HttpRequest, next: &str) -> String {
     let mut query: String = kept.flat_map(|pair| [pair, "&"]).collect();
     query.extend(["cursor=", next]);
     format!("<{}?{query}>; rel=\"next\"", request.path())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn when_it_was_asked_for_is_no_change_and_everything_else_is() {
+        let tag = |at: u8, count: u8| {
+            let request = TestRequest::default().to_http_request();
+            let answer = Timed(json!({ "at": at, "count": count })).respond_to(&request);
+            answer.headers().get(header::ETAG).unwrap().to_str().unwrap().to_owned()
+        };
+        assert!(tag(1, 7).starts_with("W/\""), "{}", tag(1, 7));
+        assert_eq!(tag(1, 7), tag(2, 7));
+        assert_ne!(tag(1, 7), tag(1, 8));
+        let known = TestRequest::default().insert_header((header::IF_NONE_MATCH, tag(1, 7)));
+        let again = Timed(json!({ "at": 2, "count": 7 })).respond_to(&known.to_http_request());
+        assert_eq!(again.status(), 304);
+    }
 }

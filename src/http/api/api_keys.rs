@@ -6,7 +6,7 @@ use time::{Duration, OffsetDateTime};
 use utoipa::{OpenApi, ToSchema};
 
 use super::answer::{Done, Listed, Page};
-use super::body::{Because, Body};
+use super::body::{Because, Body, Whole};
 use super::people::{Called, Grant, granted, grants};
 use super::query::Name;
 use super::routes::{At, Routes};
@@ -83,7 +83,7 @@ struct NewKey {
 
 /// Days: 1 to 3650.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(try_from = "i64")]
+#[serde(try_from = "Whole")]
 #[schema(minimum = 1, maximum = 3650)]
 struct Days(i64);
 
@@ -157,10 +157,11 @@ async fn revoke(
     Ok(Done(ApiKey::new(about, &operator)?))
 }
 
-impl TryFrom<i64> for Days {
+impl TryFrom<Whole> for Days {
     type Error = &'static str;
 
-    fn try_from(days: i64) -> Result<Self, Self::Error> {
+    fn try_from(days: Whole) -> Result<Self, Self::Error> {
+        let days = days.get();
         if (1..=3650).contains(&days) { Ok(Self(days)) } else { Err("`days` is 1 to 3650") }
     }
 }

@@ -11,6 +11,7 @@ use bytes::BytesMut;
 use futures_util::StreamExt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Number;
 use utoipa::ToSchema;
 
 use super::query::CENTURY;
@@ -45,20 +46,33 @@ impl<T: DeserializeOwned + 'static, const MAX: usize> FromRequest for Body<T, MA
     }
 }
 
-/// Why something is done, for the audit log: 1 to 1,000 characters.
-#[derive(Debug, Deserialize)]
+/// Why something is done, for the audit log: 1 to 1,000 characters, not all of them blank.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
+#[schema(value_type = String, min_length = 1, max_length = 1000,
+         pattern = r"[^\s\x00-\x1f\x7f-\x9f]")]
 pub(super) struct Reason(String);
+
+/// A whole number as JSON has it, where 7.0 is one.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "Number")]
+pub(super) struct Whole(i64);
 
 /// The id of something that is counted from 1.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(try_from = "i64")]
+#[serde(try_from = "Whole")]
 #[schema(minimum = 1, maximum = 9_223_372_036_854_775_807_u64)]
 pub(super) struct Id(i64);
 
+/// How many: at least one.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(try_from = "Whole")]
+#[schema(minimum = 1, maximum = 4_294_967_295_u64)]
+pub(super) struct Count(u32);
+
 /// An age in whole seconds, of at most a hundred years.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(try_from = "u64")]
+#[serde(try_from = "Whole")]
 #[schema(minimum = 0, maximum = 3_155_760_000_u64)]
 pub(super) struct Age(u64);
 
@@ -66,8 +80,6 @@ pub(super) struct Age(u64);
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Because {
-    /// Why, for the audit log.
-    #[schema(value_type = String, min_length = 1, max_length = 1000)]
     reason: Reason,
 }
 
@@ -85,11 +97,46 @@ impl Id {
     }
 }
 
-impl TryFrom<i64> for Id {
+impl Whole {
+    /// The number.
+    pub(super) fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl TryFrom<Number> for Whole {
     type Error = &'static str;
 
-    fn try_from(id: i64) -> Result<Self, Self::Error> {
+    fn try_from(number: Number) -> Result<Self, Self::Error> {
+        let written_out = || {
+            let number = number.as_f64().filter(|number| number.fract() == 0.0)?;
+            format!("{number:.0}").parse().ok()
+        };
+        number.as_i64().or_else(written_out).map(Self).ok_or("this has to be a whole number")
+    }
+}
+
+impl TryFrom<Whole> for Id {
+    type Error = &'static str;
+
+    fn try_from(Whole(id): Whole) -> Result<Self, Self::Error> {
         if id >= 1 { Ok(Self(id)) } else { Err("an id is a number from 1") }
+    }
+}
+
+impl Count {
+    /// The number.
+    pub(super) fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl TryFrom<Whole> for Count {
+    type Error = &'static str;
+
+    fn try_from(Whole(count): Whole) -> Result<Self, Self::Error> {
+        let count = u32::try_from(count).ok().filter(|count| *count >= 1);
+        count.map(Self).ok_or("this is a number from 1 to 4294967295")
     }
 }
 
@@ -100,12 +147,12 @@ impl Age {
     }
 }
 
-impl TryFrom<u64> for Age {
+impl TryFrom<Whole> for Age {
     type Error = &'static str;
 
-    fn try_from(seconds: u64) -> Result<Self, Self::Error> {
-        let shaped = seconds <= CENTURY;
-        if shaped { Ok(Self(seconds)) } else { Err("an age is at most 3155760000 seconds") }
+    fn try_from(Whole(seconds): Whole) -> Result<Self, Self::Error> {
+        let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds <= CENTURY);
+        seconds.map(Self).ok_or("an age is a number of seconds from 0 to 3155760000")
     }
 }
 
@@ -120,8 +167,13 @@ impl TryFrom<String> for Reason {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let shaped = (1..=1000).contains(&text.chars().count());
-        if shaped { Ok(Self(text)) } else { Err("`reason` has 1 to 1000 characters") }
+        let says = |character: char| !character.is_whitespace() && !character.is_control();
+        let shaped = (1..=1000).contains(&text.chars().count()) && text.contains(says);
+        if shaped {
+            Ok(Self(text))
+        } else {
+            Err("`reason` has 1 to 1000 characters, not all blank")
+        }
     }
 }
 
@@ -155,4 +207,33 @@ pub(super) async fn read(
         Ok(body)
     };
     tokio::time::timeout(DEADLINE, reading).await.unwrap_or(Err(Denial::BodyTimeout))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_number_may_be_written_with_a_point_and_nothing_behind_it() {
+        for (text, whole) in [
+            ("7", Some(7)),
+            ("7.0", Some(7)),
+            ("-0.0", Some(0)),
+            ("1e3", Some(1000)),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("9223372036854775808", None),
+            ("1e300", None),
+            ("7.5", None),
+            ("\"7\"", None),
+        ] {
+            assert_eq!(serde_json::from_str(text).ok().map(Whole::get), whole, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_reason_says_something() {
+        let reason = |text: &str| Reason::try_from(text.to_owned()).is_ok();
+        assert!(reason("a") && reason(" ä\n") && reason(&"a".repeat(1000)));
+        assert!(!reason("") && !reason(" \n\u{a0}\u{1}") && !reason(&"a".repeat(1001)));
+    }
 }

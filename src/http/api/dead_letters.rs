@@ -5,19 +5,20 @@ use std::time::Duration;
 use actix_web::web;
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
+use uuid::Uuid;
 
 use super::answer::{Done, Listed, Page};
 use super::body::{Because, Body, Reason};
 use super::cursor::{self, List};
 use super::deliveries::{DeathReason, Delivery};
-
-use super::query::{Limit, Name, Query, Seconds};
+use super::groups::Class;
+use super::query::{Limit, Name, Number, Query, Seconds};
 use super::routes::{At, Routes};
 use crate::http::caller::By;
 use crate::http::denial::Denial;
 use crate::http::health::Operator;
 use crate::operator::{Act, Action, Caller, Filter, Paging, Selection};
-use crate::store::DeadLetter;
+use crate::store::{DeadLetter, EventId};
 
 /// The list that cursors belong to.
 const LIST: List = *b"dl";
@@ -29,7 +30,7 @@ struct Document;
 /// Mounts the noun.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(At::new("/api/v1/dead-letters").get(list));
+    routes.add(At::new("/api/v1/dead-letters").ask(list));
     // What was replayed or discarded is refused the second time.
     let refused = Act::Repeatable;
     routes.add(At::new("/api/v1/dead-letters/{delivery}/discard").post(refused, discard));
@@ -43,6 +44,15 @@ pub(super) fn mount(routes: &mut Routes) {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Asked {
+    /// Of this event.
+    #[param(value_type = Option<String>, format = Uuid)]
+    event: Option<Uuid>,
+    /// Of this group.
+    #[param(value_type = Option<i64>, minimum = 1)]
+    group: Option<Number>,
+    /// Of groups of this class.
+    #[param(inline)]
+    class: Option<Class>,
     /// Of this source.
     #[param(value_type = Option<String>, pattern = "^[!-~]{1,100}$")]
     source: Option<Name>,
@@ -74,8 +84,6 @@ struct Asked {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Replay {
-    /// Why, for the audit log.
-    #[schema(value_type = String, min_length = 1, max_length = 1000)]
     reason: Reason,
     /// Also what is done, or was replayed or discarded before.
     #[serde(default)]
@@ -209,13 +217,15 @@ impl Asked {
     fn filter(self) -> Filter {
         let age = |Seconds(seconds)| Duration::from_secs(seconds);
         Filter {
+            event: self.event.map(EventId),
+            group: self.group.map(|Number(id)| id),
+            class: self.class.map(Class::meant),
             source: self.source.map(|Name(name)| name),
             handler: self.handler.map(|Name(name)| name),
             death_reason: self.death_reason.map(|DeathReason(reason)| reason),
             older_than: self.older_than_seconds.map(age),
             newer_than: self.newer_than_seconds.map(age),
             resolved: self.all,
-            ..Filter::default()
         }
     }
 }

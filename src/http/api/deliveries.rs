@@ -11,6 +11,7 @@ use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{OpenApi, ToSchema};
 
 use super::answer::Polled;
+use super::groups::Class;
 use super::routes::{At, Routes};
 use super::words::{maybe, word};
 use crate::http::caller::By;
@@ -59,6 +60,10 @@ pub(super) struct Delivery {
     lane: Option<String>,
     /// How many deliveries in its lane wait for it to be resolved.
     waiting: i64,
+    /// The group of a dead letter; null for any other, and for one that died a moment ago.
+    group: Option<i64>,
+    /// The class of its group.
+    class: Option<Class>,
 }
 
 /// The state of a delivery.
@@ -111,6 +116,8 @@ struct Event {
     #[serde(with = "time::serde::rfc3339::option")]
     occurred_at: Option<OffsetDateTime>,
     proof: Proof,
+    /// What was made of another event by an operator says so; nobody sent it.
+    edited: Option<Edited>,
     seen: Seen,
     /// What of it only those may see who may see payloads; null for others.
     payload: Option<Payload>,
@@ -135,6 +142,15 @@ struct Proof {
 pub(super) enum Strength {
     Signed,
     Vouched,
+}
+
+/// Of what event another was made, and by whom.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EventEdited)]
+struct Edited {
+    /// The event.
+    from: String,
+    by: String,
 }
 
 /// How often an event was received; null once its key is forgotten.
@@ -254,6 +270,8 @@ impl Delivery {
             resolved_at: row.resolved_at,
             lane: row.lane,
             waiting: row.waiting,
+            group: row.group,
+            class: maybe(row.class.as_deref())?,
         })
     }
 }
@@ -261,6 +279,8 @@ impl Delivery {
 impl Event {
     fn new(preview: EventPreview, payloads: bool) -> Result<Self, Denial> {
         let payload = payloads.then(|| Payload::of(&preview));
+        let edited = preview.edited.as_ref();
+        let edited = edited.map(|edit| Edited { from: edit.from.to_string(), by: edit.by.clone() });
         let event = preview.event;
         Ok(Self {
             id: event.id.to_string(),
@@ -277,6 +297,7 @@ impl Event {
                 skew_seconds: event.skew_seconds,
                 late: event.late,
             },
+            edited,
             seen: Seen { count: preview.seen_count, last_at: preview.last_seen_at },
             payload,
         })

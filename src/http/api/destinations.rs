@@ -7,8 +7,8 @@ use utoipa::{OpenApi, ToSchema};
 
 use super::answer::{Done, Listed, Page};
 use super::body::{Because, Body};
-
 use super::routes::{At, Routes};
+use super::switch::{Asked, Switched, What};
 use super::words::word;
 use crate::http::caller::By;
 use crate::http::denial::Denial;
@@ -17,7 +17,7 @@ use crate::operator::{self, Act, Scope};
 use crate::store::Switch;
 
 #[derive(OpenApi)]
-#[openapi(paths(list, pause, resume, disable, enable))]
+#[openapi(paths(list, pause, resume, disable, enable, forget))]
 struct Document;
 
 /// Mounts the noun.
@@ -29,6 +29,7 @@ pub(super) fn mount(routes: &mut Routes) {
     routes.add(At::new("/api/v1/destinations/{destination}/resume").post(same, resume));
     routes.add(At::new("/api/v1/destinations/{destination}/disable").post(same, disable));
     routes.add(At::new("/api/v1/destinations/{destination}/enable").post(same, enable));
+    routes.add(At::new("/api/v1/destinations/{destination}/forget").post(same, forget));
 }
 
 /// A destination.
@@ -77,12 +78,13 @@ enum State {
     ToldToWait,
 }
 
-/// What became of a switch.
+/// A destination for which nothing waits any more.
 #[derive(Debug, Serialize, ToSchema)]
-struct Switched {
-    destination: String,
-    /// False where it was so already.
-    changed: bool,
+#[schema(as = DestinationForgotten)]
+struct Forgotten {
+    name: String,
+    /// How many of its deliveries became dead letters.
+    dead: u64,
 }
 
 /// List destinations
@@ -113,13 +115,8 @@ async fn list(
     request_body = Because, security(("bearer" = ["sources:write"])),
     responses((status = 200, description = "It is held back", body = Switched)),
 )]
-async fn pause(
-    by: By,
-    name: web::Path<String>,
-    because: Body<Because>,
-    operator: web::Data<Operator>,
-) -> Result<Done<Switched>, Denial> {
-    switch(by, name, because, operator, Switch::Pause).await
+async fn pause(asked: Asked) -> Result<Done<Switched>, Denial> {
+    switch(asked, Switch::Pause).await
 }
 
 /// Let a paused destination go on
@@ -132,13 +129,8 @@ async fn pause(
     request_body = Because, security(("bearer" = ["sources:write"])),
     responses((status = 200, description = "It goes on", body = Switched)),
 )]
-async fn resume(
-    by: By,
-    name: web::Path<String>,
-    because: Body<Because>,
-    operator: web::Data<Operator>,
-) -> Result<Done<Switched>, Denial> {
-    switch(by, name, because, operator, Switch::Resume).await
+async fn resume(asked: Asked) -> Result<Done<Switched>, Denial> {
+    switch(asked, Switch::Resume).await
 }
 
 /// Send nothing to a destination any more
@@ -151,13 +143,8 @@ async fn resume(
     request_body = Because, security(("bearer" = ["sources:write"])),
     responses((status = 200, description = "It is disabled", body = Switched)),
 )]
-async fn disable(
-    by: By,
-    name: web::Path<String>,
-    because: Body<Because>,
-    operator: web::Data<Operator>,
-) -> Result<Done<Switched>, Denial> {
-    switch(by, name, because, operator, Switch::Disable).await
+async fn disable(asked: Asked) -> Result<Done<Switched>, Denial> {
+    switch(asked, Switch::Disable).await
 }
 
 /// Let a disabled destination go on
@@ -170,26 +157,35 @@ async fn disable(
     request_body = Because, security(("bearer" = ["sources:write"])),
     responses((status = 200, description = "It goes on", body = Switched)),
 )]
-async fn enable(
-    by: By,
-    name: web::Path<String>,
-    because: Body<Because>,
-    operator: web::Data<Operator>,
-) -> Result<Done<Switched>, Denial> {
-    switch(by, name, because, operator, Switch::Enable).await
+async fn enable(asked: Asked) -> Result<Done<Switched>, Denial> {
+    switch(asked, Switch::Enable).await
+}
+
+/// Give up what waits for a destination that is not configured any more
+///
+/// Its deliveries become dead letters.
+#[utoipa::path(
+    post, path = "/api/v1/destinations/{destination}/forget", operation_id = "forgetDestination",
+    tag = "destinations", params(("destination" = String, Path, description = "Its name",
+                                  pattern = "^[a-z0-9_-]{1,64}$")),
+    request_body = Because, security(("bearer" = ["sources:write"])),
+    responses((status = 200, description = "Nothing waits for it", body = Forgotten)),
+)]
+async fn forget(
+    (By(caller), name, Body(because), operator): Asked,
+) -> Result<Done<Forgotten>, Denial> {
+    let (name, reason) = (name.into_inner(), because.reason());
+    let dead = operator.destinations.forget(&caller, &name, reason).await?;
+    Ok(Done(Forgotten { name, dead }))
 }
 
 async fn switch(
-    By(caller): By,
-    name: web::Path<String>,
-    Body(because): Body<Because>,
-    operator: web::Data<Operator>,
+    (By(caller), name, Body(because), operator): Asked,
     switch: Switch,
 ) -> Result<Done<Switched>, Denial> {
-    let destination = name.into_inner();
-    let reason = because.reason();
-    let changed = operator.destinations.switch(&caller, &destination, switch, reason).await?;
-    Ok(Done(Switched { destination, changed }))
+    let (name, reason) = (name.into_inner(), because.reason());
+    let changed = operator.destinations.switch(&caller, &name, switch, reason).await?;
+    Ok(Done(Switched { what: What::Destination, name, changed }))
 }
 
 impl Destination {

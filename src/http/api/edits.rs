@@ -34,8 +34,6 @@ pub(super) fn mount(routes: &mut Routes) {
 struct Edit {
     /// The whole new body.
     body: String,
-    /// Why, for the audit log.
-    #[schema(value_type = String, min_length = 1, max_length = 1000)]
     reason: Reason,
 }
 

@@ -26,7 +26,7 @@ struct Document;
 /// Mounts the noun.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(At::new("/api/v1/groups").get(list));
+    routes.add(At::new("/api/v1/groups").ask(list));
     routes.add(At::new("/api/v1/groups/{group}").get(show));
 }
 

@@ -29,7 +29,7 @@ struct Document;
 /// Mounts the noun.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(At::new("/api/v1/held").get(list));
+    routes.add(At::new("/api/v1/held").ask(list));
     routes.add(At::new("/api/v1/held/{request}").get(show));
     routes.add(At::new("/api/v1/held/{request}/explanation").get(explanation));
     // What is an event is refused the second time, and what is gone is not there.

@@ -1,13 +1,14 @@
 //! Holds: sources and handlers that are paused.
 
 use actix_web::web;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::{OpenApi, ToSchema};
 
 use super::answer::{Done, Listed, Page};
 use super::body::{Because, Body};
 use super::routes::{At, Routes};
+use super::switch::{Asked, Switched, What};
 use super::words::word;
 use crate::http::caller::By;
 use crate::http::denial::Denial;
@@ -42,25 +43,6 @@ struct Hold {
     why: String,
 }
 
-/// What can be paused.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-#[schema(as = HoldWhat)]
-enum What {
-    Source,
-    Handler,
-}
-
-/// What became of a pause or a resumption.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = HoldSwitched)]
-struct Switched {
-    what: What,
-    name: String,
-    /// False where it was so already.
-    changed: bool,
-}
-
 /// List what is paused
 ///
 /// Sources and handlers; destinations say it themselves.
@@ -83,13 +65,8 @@ async fn list(By(caller): By, operator: web::Data<Operator>) -> Result<Listed<Ho
     request_body = Because, security(("bearer" = ["sources:write"])),
     responses((status = 200, description = "It is paused", body = Switched)),
 )]
-async fn pause_source(
-    by: By,
-    name: web::Path<String>,
-    because: Body<Because>,
-    operator: web::Data<Operator>,
-) -> Result<Done<Switched>, Denial> {
-    switch(by, (Pausable::Source, name), because, operator, true).await
+async fn pause_source(asked: Asked) -> Result<Done<Switched>, Denial> {
+    switch(asked, Pausable::Source, true).await
 }
 
 /// Let a paused source go on
@@ -101,13 +78,8 @@ async fn pause_source(
     request_body = Because, security(("bearer" = ["sources:write"])),
     responses((status = 200, description = "It goes on", body = Switched)),
 )]
-async fn resume_source(
-    by: By,
-    name: web::Path<String>,
-    because: Body<Because>,
-    operator: web::Data<Operator>,
-) -> Result<Done<Switched>, Denial> {
-    switch(by, (Pausable::Source, name), because, operator, false).await
+async fn resume_source(asked: Asked) -> Result<Done<Switched>, Denial> {
+    switch(asked, Pausable::Source, false).await
 }
 
 /// Pause a handler
@@ -120,13 +92,8 @@ async fn resume_source(
     request_body = Because, security(("bearer" = ["sources:write"])),
     responses((status = 200, description = "It is paused", body = Switched)),
 )]
-async fn pause_handler(
-    by: By,
-    name: web::Path<String>,
-    because: Body<Because>,
-    operator: web::Data<Operator>,
-) -> Result<Done<Switched>, Denial> {
-    switch(by, (Pausable::Handler, name), because, operator, true).await
+async fn pause_handler(asked: Asked) -> Result<Done<Switched>, Denial> {
+    switch(asked, Pausable::Handler, true).await
 }
 
 /// Let a paused handler go on
@@ -139,20 +106,13 @@ async fn pause_handler(
     request_body = Because, security(("bearer" = ["sources:write"])),
     responses((status = 200, description = "It goes on", body = Switched)),
 )]
-async fn resume_handler(
-    by: By,
-    name: web::Path<String>,
-    because: Body<Because>,
-    operator: web::Data<Operator>,
-) -> Result<Done<Switched>, Denial> {
-    switch(by, (Pausable::Handler, name), because, operator, false).await
+async fn resume_handler(asked: Asked) -> Result<Done<Switched>, Denial> {
+    switch(asked, Pausable::Handler, false).await
 }
 
 async fn switch(
-    By(caller): By,
-    (what, name): (Pausable, web::Path<String>),
-    Body(because): Body<Because>,
-    operator: web::Data<Operator>,
+    (By(caller), name, Body(because), operator): Asked,
+    what: Pausable,
     pause: bool,
 ) -> Result<Done<Switched>, Denial> {
     let (holds, name) = (&operator.holds, name.into_inner());

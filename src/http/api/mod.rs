@@ -35,6 +35,7 @@ mod people;
 mod query;
 mod routes;
 mod sources;
+mod switch;
 mod transfers;
 mod words;
 

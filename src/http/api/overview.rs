@@ -6,7 +6,7 @@ use time::{Duration, OffsetDateTime};
 use utoipa::{OpenApi, ToSchema};
 
 use super::alerts::Severity;
-use super::answer::Polled;
+use super::answer::Timed;
 use super::deliveries::State;
 use super::routes::{At, Routes};
 use super::words::word;
@@ -199,9 +199,9 @@ struct Point {
     security(("bearer" = ["events:read"])),
     responses((status = 200, description = "How everything stands", body = Overview)),
 )]
-async fn show(By(caller): By, operator: web::Data<Operator>) -> Result<Polled<Overview>, Denial> {
+async fn show(By(caller): By, operator: web::Data<Operator>) -> Result<Timed<Overview>, Denial> {
     let overview = operator.insight.overview(&caller).await?;
-    Ok(Polled(Overview::new(overview)?))
+    Ok(Timed(Overview::new(overview)?))
 }
 
 impl Overview {

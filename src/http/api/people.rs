@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use utoipa::{OpenApi, ToSchema};
 
 use super::answer::{Done, Listed, Page};
-use super::body::{Because, Body};
+use super::body::{Because, Body, Reason};
 use super::query::Name;
 use super::routes::{At, Routes};
 use super::words::word;
@@ -16,13 +16,14 @@ use crate::http::health::Operator;
 use crate::operator::{self, Act, Scope, Scopes};
 
 #[derive(OpenApi)]
-#[openapi(paths(list, invite, disable, enable))]
+#[openapi(paths(list, invite, reset, disable, enable))]
 struct Document;
 
 /// Mounts the noun.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(At::new("/api/v1/people").get(list).post(Act::Secret, invite));
+    routes.add(At::new("/api/v1/people/{person}/reset").post(Act::Secret, reset));
     routes.add(At::new("/api/v1/people/{person}/disable").post(Act::Repeatable, disable));
     routes.add(At::new("/api/v1/people/{person}/enable").post(Act::Repeatable, enable));
 }
@@ -98,6 +99,17 @@ struct NewPerson {
     tenant: Option<Name>,
 }
 
+/// A person's way in that is to end, and why.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = PersonReset)]
+struct Reset {
+    reason: Reason,
+    /// Their codes end too: they have lost what makes them.
+    #[serde(default)]
+    codes: bool,
+}
+
 /// By what somebody chooses a password, once.
 #[derive(Debug, Serialize, ToSchema)]
 struct Invitation {
@@ -140,8 +152,27 @@ async fn invite(
         tenant: new.tenant.map(|Name(name)| name),
     };
     let invitation = operator.access.add_person(&caller, &new).await?;
-    let path = format!("/setup?token={}", invitation.token.as_str());
-    Ok(Done(Invitation { path, expires_at: invitation.expires_at }))
+    Ok(Done(Invitation::new(&invitation)))
+}
+
+/// End a person's password and sessions
+///
+/// By the path in the answer, which is shown nowhere else, they choose another password.
+#[utoipa::path(
+    post, path = "/api/v1/people/{person}/reset", operation_id = "resetPerson", tag = "access",
+    params(("person" = String, Path, description = "Their name")),
+    request_body = Reset, security(("bearer" = ["admin"])),
+    responses((status = 200, description = "The invitation", body = Invitation)),
+)]
+async fn reset(
+    By(caller): By,
+    person: web::Path<String>,
+    Body(reset): Body<Reset>,
+    operator: web::Data<Operator>,
+) -> Result<Done<Invitation>, Denial> {
+    let reason = reset.reason.as_str();
+    let invitation = operator.access.reset_person(&caller, &person, reset.codes, reason).await?;
+    Ok(Done(Invitation::new(&invitation)))
 }
 
 /// Let a person sign in no more
@@ -215,6 +246,13 @@ impl TryFrom<String> for Called {
             && name.trim() == name
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" ._@+-".contains(&byte));
         if shaped { Ok(Self(name)) } else { Err("a name is 1 to 64 letters, digits and ` ._@+-`") }
+    }
+}
+
+impl Invitation {
+    fn new(invitation: &operator::Invitation) -> Self {
+        let path = format!("/setup?token={}", invitation.token.as_str());
+        Self { path, expires_at: invitation.expires_at }
     }
 }
 

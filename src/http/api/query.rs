@@ -82,6 +82,20 @@ impl TryFrom<String> for Limit {
     }
 }
 
+/// The id of something that is counted from 1, as it is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Number(pub(super) i64);
+
+impl TryFrom<String> for Number {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let id = whole(&text).and_then(|id| i64::try_from(id).ok()).filter(|id| *id >= 1);
+        id.map(Self).ok_or("an id is a number from 1")
+    }
+}
+
 /// The name of a source, a handler or a destination, as it is asked for: 1 to 100 visible
 /// characters.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -1,8 +1,10 @@
 //! Mounting: a path with its methods. What a path does not take is answered with what it takes, and
 //! `HEAD` and `OPTIONS` are answered wherever they make sense.
 
+use actix_web::body::BoxBody;
+use actix_web::dev::ServiceRequest;
 use actix_web::http::{Method, header};
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Next, from_fn};
 use actix_web::{FromRequest, Handler, HttpResponse, Responder, Route, web};
 use utoipa::openapi::OpenApi;
 
@@ -73,17 +75,25 @@ impl At {
         Self { path, methods: Vec::new(), routes: Vec::new() }
     }
 
-    /// What `GET` gives, and of which `HEAD` gives the head.
+    /// What `GET` gives, and of which `HEAD` gives the head. It takes no query.
     pub(in crate::http) fn get<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        let head = govern(web::head().to(handler.clone()), Rate::Reads);
-        let mut at = self.method(Method::GET, web::get().to(handler), Rate::Reads);
-        at.routes.push(head);
-        at
+        let head = plain(web::head().to(handler.clone()));
+        self.read(head, plain(web::get().to(handler)))
+    }
+
+    /// As [`At::get`], where the handler reads the query itself, or minds none.
+    pub(in crate::http) fn ask<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.read(web::head().to(handler.clone()), web::get().to(handler))
     }
 
     /// What `POST` does; `act` says what its repetition comes to, where it names itself.
@@ -94,7 +104,7 @@ impl At {
         F::Output: Responder + 'static,
     {
         let once = from_fn(move |request, next| once::once(act, request, next));
-        self.method(Method::POST, web::post().to(handler).wrap(once), Rate::Changes)
+        self.method(Method::POST, plain(web::post().to(handler).wrap(once)), Rate::Changes)
     }
 
     /// What `POST` does, where it sees to its repetition itself.
@@ -104,7 +114,13 @@ impl At {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.method(Method::POST, web::post().to(handler), Rate::Reads)
+        self.method(Method::POST, plain(web::post().to(handler)), Rate::Reads)
+    }
+
+    fn read(self, head: Route, get: Route) -> Self {
+        let mut at = self.method(Method::GET, get, Rate::Reads);
+        at.routes.push(govern(head, Rate::Reads));
+        at
     }
 
     fn method(mut self, method: Method, route: Route, rate: Rate) -> Self {
@@ -140,6 +156,16 @@ impl At {
         }
         resource.route(govern(options, Rate::Reads)).default_service(govern(other, Rate::Reads))
     }
+}
+
+/// The route, without a query: what nobody reads would only seem to be heard.
+fn plain(route: Route) -> Route {
+    route.wrap(from_fn(async |request: ServiceRequest, next: Next<BoxBody>| {
+        if request.query_string().is_empty() {
+            return next.call(request).await;
+        }
+        Err(Denial::Malformed("this call takes no query".into()).into())
+    }))
 }
 
 /// The route, within its bounds.

@@ -26,7 +26,7 @@ struct Document;
 /// Mounts the noun.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(At::new("/api/v1/transfers").get(list));
+    routes.add(At::new("/api/v1/transfers").ask(list));
     routes.add(At::new("/api/v1/transfers/{transfer}").get(show));
 }
 

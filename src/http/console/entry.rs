@@ -15,7 +15,7 @@ use crate::operator::{OperatorError, SignInError};
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Towards {
-    next: String,
+    pub(super) next: String,
 }
 
 /// What the form to sign in with holds.
@@ -46,9 +46,9 @@ pub(super) struct Chosen {
 }
 
 /// The form to sign in with.
-pub(super) async fn form(towards: web::Query<Towards>) -> HttpResponse {
-    let next = ours(&towards.next).to_owned();
-    html(StatusCode::OK, sign_in::page(&sign_in::View { next, ..sign_in::View::default() }))
+pub(super) async fn form(request: HttpRequest, towards: web::Query<Towards>) -> HttpResponse {
+    let (next, issuer) = (ours(&towards.next).to_owned(), issuer(&request));
+    html(StatusCode::OK, sign_in::page(&sign_in::View { next, issuer, ..sign_in::View::default() }))
 }
 
 /// Signs somebody in, and sends them to where they wanted to go.
@@ -61,7 +61,8 @@ pub(super) async fn sign_in(request: HttpRequest, given: web::Form<Credentials>)
     };
     let Refusal { status, text, after } = Refusal::of(&error);
     let next = ours(&given.next).to_owned();
-    let view = sign_in::View { wrong: Some(text), next, name: given.name.clone() };
+    let (name, issuer) = (given.name.clone(), issuer(&request));
+    let view = sign_in::View { wrong: Some(text), next, name, issuer };
     let mut response = html(status, sign_in::page(&view));
     wait(&mut response, after);
     response
@@ -161,6 +162,11 @@ pub(super) fn go_on(to: &str, cookie: Option<Cookie<'_>>) -> HttpResponse {
     response.finish()
 }
 
+/// What people call the issuer where they may sign in, too.
+fn issuer(request: &HttpRequest) -> Option<String> {
+    session::access(request).ok()?.issuer_label().map(str::to_owned)
+}
+
 fn refused_link(error: &OperatorError) -> HttpResponse {
     let words = Words::of(error);
     let page = match error {
@@ -172,7 +178,7 @@ fn refused_link(error: &OperatorError) -> HttpResponse {
 
 /// A path of ours as it is, and the first page for whatever else. Browsers read `//` and `/\` as
 /// the beginning of another host, and leave out what cannot be seen.
-fn ours(next: &str) -> &str {
+pub(super) fn ours(next: &str) -> &str {
     let path = next.strip_prefix('/').is_some_and(|rest| !rest.starts_with('/'));
     let plain = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     let circle = next.starts_with(SIGN_IN);

@@ -44,6 +44,8 @@ pub(super) struct Head<'a> {
     pub(super) within: Option<&'a (String, String)>,
     /// After how many seconds it is asked for again where scripts do not do it.
     pub(super) refresh: Option<u32>,
+    /// Where the browser goes on to by itself: a path of ours.
+    pub(super) onward: Option<&'a str>,
     /// What can be done, beside the title.
     pub(super) actions: Option<Markup>,
 }
@@ -243,10 +245,19 @@ impl Stage {
 
 /// A page for who is not signed in.
 pub(super) fn bare(title: &str, body: &Markup) -> Markup {
+    alone(&Head { title, ..Head::default() }, body)
+}
+
+/// A page from which the browser goes on to a path of ours by itself.
+pub(super) fn passing(title: &str, onward: &str, body: &Markup) -> Markup {
+    alone(&Head { title, onward: Some(onward), ..Head::default() }, body)
+}
+
+fn alone(head: &Head<'_>, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
-            (of_head(&Head { title, ..Head::default() }))
+            (of_head(head))
             body .bare {
                 main #content {
                     (brand())
@@ -269,6 +280,9 @@ fn of_head(head: &Head<'_>) -> Markup {
             script src=(SCRIPT.href()) {}
             @if let Some(seconds) = head.refresh {
                 noscript { meta http-equiv="refresh" content=(seconds); }
+            }
+            @if let Some(to) = head.onward {
+                meta http-equiv="refresh" content={ "0; url=" (to) };
             }
         }
     }

@@ -33,8 +33,10 @@ pub(super) async fn events(
     operator: web::Data<Operator>,
     query: web::Query<desk::EventQuery>,
 ) -> HttpResponse {
-    let view = desk::events(&operator.console, &stage.viewer.caller, &query).await;
-    stage.answer(view.map(|view| events::page(&stage, &view)))
+    match desk::events(&operator.console, &stage.viewer.caller, &query).await {
+        Ok(view) if view.wrong.is_some() => Stage::once_more(events::page(&stage, &view)),
+        view => stage.answer(view.map(|view| events::page(&stage, &view))),
+    }
 }
 
 /// One event.

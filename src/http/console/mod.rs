@@ -24,6 +24,7 @@ mod entry;
 mod frame;
 mod headers;
 mod look;
+mod oidc;
 mod pages;
 mod parts;
 #[cfg(test)]
@@ -97,6 +98,8 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .route("/sign-in", web::get().to(entry::form))
         .route("/sign-in", web::post().to(entry::sign_in))
         .route("/sign-out", web::post().to(entry::sign_out))
+        .route("/oidc/start", web::get().to(oidc::start))
+        .route("/oidc/callback", web::get().to(oidc::callback))
         .route("/setup", web::get().to(entry::link))
         .route("/setup", web::post().to(entry::set_up))
         .route("/account", web::get().to(account::show))

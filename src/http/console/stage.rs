@@ -130,6 +130,7 @@ impl Words {
     pub(super) fn of(error: &OperatorError) -> Self {
         let (status, title) = match error {
             OperatorError::Denied(_) => (StatusCode::FORBIDDEN, "You may not do this"),
+            OperatorError::AllTenants => (StatusCode::FORBIDDEN, "You see one tenant only"),
             OperatorError::NotFound(_) => (StatusCode::NOT_FOUND, "Nothing is here"),
             OperatorError::Invalid(_) => (StatusCode::BAD_REQUEST, "That cannot be asked for"),
             OperatorError::Conflict(_) => (StatusCode::CONFLICT, "Something is in the way"),

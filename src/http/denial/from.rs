@@ -26,6 +26,7 @@ impl From<OperatorError> for Denial {
     fn from(error: OperatorError) -> Self {
         match error {
             OperatorError::Denied(denied) => denied.into(),
+            OperatorError::AllTenants => Self::AllTenants,
             OperatorError::NotFound(_) => Self::NotFound(Some(error.to_string())),
             OperatorError::Invalid(detail) => Self::Invalid(detail),
             OperatorError::Conflict(detail) => Self::Conflict(detail),

@@ -211,7 +211,8 @@ impl Access {
         Ok(kept.into_iter().map(ApiKey::of).collect::<Result<_, _>>()?)
     }
 
-    /// Refuses a key from now on. One that is revoked already stays as it is.
+    /// Refuses a key from now on, and cancels the jobs that it began. One that is revoked already
+    /// stays as it is.
     ///
     /// # Errors
     /// [`OperatorError::Denied`] without [`Scope::Admin`]; [`OperatorError::NotFound`];
@@ -232,6 +233,7 @@ impl Access {
             return Ok(before);
         }
         tx.revoke_api_key(id, caller.actor(), now).await?;
+        tx.cancel_jobs_of(&actor_of(&before.name), caller.actor(), now).await?;
         let mut about = before.clone();
         about.revoked_at = Some(now);
         about.revoked_by = Some(caller.actor().to_owned());
@@ -255,6 +257,11 @@ impl Access {
         info!(actor = caller.actor(), key = about.id, "a key was revoked");
         Ok(about)
     }
+}
+
+/// What the audit log calls whoever shows a key of this name.
+pub(super) fn actor_of(key: &str) -> String {
+    format!("key:{key}")
 }
 
 /// An id and the key that has it.

@@ -8,11 +8,13 @@
 //! - A *person* signs in with a password, and with a code where they want to be asked for one; a
 //!   *session* is what their browser then shows. A *set-up link* lets somebody choose a password,
 //!   once: the first person of all, one who was added, one whose password was reset.
+//! - Or an *issuer* vouches for them ([`oidc`]), where one is configured.
 //! - Whoever has [`Scope::Admin`] adds people, makes keys and ends both; whoever sees one tenant
 //!   only, for that tenant. All of it is in the audit log.
 
 mod codes;
 mod keys;
+mod oidc;
 mod password;
 mod people;
 mod sessions;
@@ -28,7 +30,7 @@ use tracing::{error, warn};
 
 pub use codes::CodeSecret;
 pub use keys::{ApiKey, Expiry, MadeKey, NewApiKey, ShownKey};
-
+pub use oidc::{Arrival, Departure, Issuer, IssuerError, IssuerSettings, OidcError, Return};
 pub use people::{NewPerson, Person};
 pub use sessions::{BegunSession, Credentials, Session, ShownSession, SignInError};
 pub use setup::{Invitation, SetupLink};
@@ -54,6 +56,8 @@ pub struct Access {
     clock: SharedClock,
     vault: Vault,
     passwords: Passwords,
+    /// Who vouches for people, where somebody does.
+    issuer: Option<Issuer>,
     /// Sessions that were good lately, and when.
     signed_in: Mutex<HashMap<TokenDigest, OffsetDateTime>>,
     /// The keys that were good when the database was asked last, by id.
@@ -88,10 +92,17 @@ impl Access {
             clock,
             vault,
             passwords: Passwords::default(),
+            issuer: None,
             signed_in: Mutex::default(),
             known: Mutex::default(),
             used: Mutex::default(),
         }
+    }
+
+    /// Lets people sign in at this issuer too.
+    #[must_use]
+    pub fn with_issuer(self, issuer: Option<Issuer>) -> Self {
+        Self { issuer, ..self }
     }
 
     /// Whether a key was good when the database was asked last. Costs nothing.
@@ -164,7 +175,7 @@ fn keep_in_mind(kept: &KeptKey, now: OffsetDateTime) -> Option<Known> {
     let scopes = scopes.inspect_err(|why| error!(key = kept.id, %why, "a key is refused")).ok()?;
     good.then(|| Known {
         digest: kept.digest,
-        caller: Caller::new(format!("key:{}", kept.name), kept.tenant.clone(), scopes),
+        caller: Caller::new(keys::actor_of(&kept.name), kept.tenant.clone(), scopes),
         expires_at: kept.expires_at,
         confirmed_at: now,
     })

@@ -105,7 +105,6 @@ impl Access {
             name: &new.name,
             scopes: &words(new.scopes),
             tenant: new.tenant.as_deref(),
-            oidc: None,
             at: now,
             by: caller.actor(),
         };
@@ -119,12 +118,11 @@ impl Access {
         Ok(invitation)
     }
 
-    /// Ends somebody's password and sessions; by the invitation they choose another password.
-    /// `codes` says whether their codes end too, for who has lost what makes them.
+    /// Ends somebody's password, or what links them to an issuer, and their sessions: they are
+    /// invited anew. `codes` says whether their codes end too, for who has lost what makes them.
     ///
     /// # Errors
     /// [`OperatorError::Denied`] without [`Scope::Admin`]; [`OperatorError::NotFound`];
-    /// [`OperatorError::Conflict`] for somebody for whom an issuer vouches;
     /// [`OperatorError::Store`].
     pub async fn reset_person(
         &self,
@@ -137,11 +135,7 @@ impl Access {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
         let person = tx.lock_person(name, caller.tenant()).await?.ok_or_else(|| nobody(name))?;
-        if person.oidc_issuer.is_some() {
-            let elsewhere = "their issuer has their password, not Sealpost";
-            return Err(OperatorError::Conflict(elsewhere.to_owned()));
-        }
-        tx.clear_password(person.id).await?;
+        tx.clear_proofs(person.id).await?;
         tx.end_sessions_of(person.id).await?;
         if codes {
             drop_codes(&mut tx, person.id).await?;
@@ -200,7 +194,7 @@ impl Access {
         let mut tx = self.store.begin().await?;
         tx.set_password(person.id, &hash).await?;
         tx.end_sessions_of(person.id).await?;
-        let begun = begin(&mut tx, &person, now, "change password").await?;
+        let begun = begin(&mut tx, &person, now, ("change password", "")).await?;
         tx.commit(()).await?;
         self.remember(&begun);
         Ok(begun)

@@ -24,7 +24,7 @@ const LASTS: Duration = Duration::hours(12);
 /// How often it is noted that somebody is still there.
 const NOTED_EVERY: Duration = Duration::minutes(1);
 /// Attempts in 15 minutes, of one name and of one peer.
-const ATTEMPTS: usize = 5;
+pub(super) const ATTEMPTS: usize = 5;
 /// The characters of a token: 32 bytes in base64.
 const TOKEN: usize = 43;
 
@@ -100,9 +100,8 @@ pub struct BegunSession {
 impl ShownSession {
     /// Reads what a cookie holds; `None` where it is no session at all.
     pub fn read(shown: &str) -> Option<Self> {
-        let shaped = shown.len() == TOKEN
-            && shown.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-        shaped.then(|| Self { digest: TokenDigest::of(shown.as_bytes()), csrf: csrf(shown) })
+        is_token(shown)
+            .then(|| Self { digest: TokenDigest::of(shown.as_bytes()), csrf: csrf(shown) })
     }
 
     pub(super) fn digest(&self) -> &TokenDigest {
@@ -193,7 +192,7 @@ impl Access {
         if let Some(before) = before {
             tx.end_session(before.digest()).await?;
         }
-        let begun = begin(&mut tx, &person, now, "sign in").await?;
+        let begun = begin(&mut tx, &person, now, ("sign in", "")).await?;
         tx.commit(()).await?;
         self.remember(&begun);
         Ok(begun)
@@ -234,28 +233,31 @@ impl Access {
                 Ok(noted)
             }
             Attempt::TooMany(until) => {
-                let after = u64::try_from((until - now).whole_seconds()).unwrap_or(0).max(1);
-                Err(SignInError::TooMany { after })
+                Err(SignInError::TooMany { after: seconds_until(until, now) })
             }
         }
     }
 }
 
-/// Begins a session in a transaction, and writes it down.
+/// Begins a session in a transaction, and writes it down: what it is called, and how it came.
 pub(super) async fn begin(
     tx: &mut Tx<'_>,
     person: &KeptPerson,
     now: OffsetDateTime,
-    action: &str,
+    (action, reason): (&str, &str),
 ) -> Result<BegunSession, StoreError> {
     let token = random();
     let digest = TokenDigest::of(token.as_bytes());
     let session = NewSession { digest, person: person.id, at: now, expires_at: now + LASTS };
     tx.insert_session(&session).await?;
-    let scopes = scopes(&person.scopes, "people", &person.name)?;
-    let caller = Caller::new(person.name.clone(), person.tenant.clone(), scopes);
-    audit(tx, &caller, now, action, &person.name, "").await?;
+    audit(tx, &own_caller(person)?, now, action, &person.name, reason).await?;
     Ok(BegunSession { token })
+}
+
+/// A person, as whoever acts.
+pub(super) fn own_caller(person: &KeptPerson) -> Result<Caller, StoreError> {
+    let scopes = scopes(&person.scopes, "people", &person.name)?;
+    Ok(Caller::new(person.name.clone(), person.tenant.clone(), scopes))
 }
 
 /// Writes down what was done to a person.
@@ -279,12 +281,23 @@ pub(super) fn random() -> Zeroizing<String> {
     Zeroizing::new(URL_SAFE_NO_PAD.encode(&random[..]))
 }
 
+/// Whether it has the shape of what [`random`] gives.
+pub(super) fn is_token(shown: &str) -> bool {
+    shown.len() == TOKEN
+        && shown.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+}
+
+/// For how long to stay away, at least a second.
+pub(super) fn seconds_until(until: OffsetDateTime, now: OffsetDateTime) -> u64 {
+    u64::try_from((until - now).whole_seconds()).unwrap_or(0).max(1)
+}
+
 pub(super) fn name_key(name: &str) -> TokenDigest {
     TokenDigest::of(format!("person {}", name.to_lowercase()).as_bytes())
 }
 
 /// An IPv6 network counts as one: who has one address of it has all.
-fn peer_key(peer: IpAddr) -> TokenDigest {
+pub(super) fn peer_key(peer: IpAddr) -> TokenDigest {
     let peer = match peer.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from(u128::from(v6) & !((1 << 72) - 1))),
         v4 @ IpAddr::V4(_) => v4,

@@ -110,7 +110,7 @@ impl Access {
         now: OffsetDateTime,
     ) -> Result<Option<BegunSession>, StoreError> {
         if person.totp_since.is_none() {
-            return begin(tx, person, now, "set password").await.map(Some);
+            return begin(tx, person, now, ("set password", "")).await.map(Some);
         }
         let own = Caller::new(person.name.clone(), person.tenant.clone(), Scopes::default());
         audit(tx, &own, now, "set password", &person.name, "").await?;
@@ -138,7 +138,7 @@ async fn insert_first(
     now: OffsetDateTime,
 ) -> Result<(), OperatorError> {
     let scopes = words([Scope::Admin].into_iter().collect());
-    let row = NewPerson { name, scopes: &scopes, tenant: None, oidc: None, at: now, by: FIRST };
+    let row = NewPerson { name, scopes: &scopes, tenant: None, at: now, by: FIRST };
     let taken = || OperatorError::Conflict(format!("there is a person `{name}`"));
     tx.insert_person(&row).await?.ok_or_else(taken)?;
     audit(tx, &Caller::local(FIRST), now, "add person", name, "").await?;

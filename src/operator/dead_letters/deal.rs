@@ -1,12 +1,11 @@
 //! Doing something about some dead letters, in one transaction: their new deliveries or their
 //! resolution, what the stream tells of it, and the line in the audit log.
 
-use std::error::Error;
-
 use time::OffsetDateTime;
-use tracing::{info, warn};
+use tracing::info;
 
 use super::{Action, DeadLetters, Refused};
+use crate::operator::wake_gateways;
 use crate::store::{AuditEntry, AuditMore, Deed, StoreError, Tx};
 
 /// What was done.
@@ -88,9 +87,6 @@ impl DeadLetters {
             count = batch.resolved.len(),
             "an operator dealt with dead letters"
         );
-        // A gateway that does not hear of it looks at its next poll.
-        if let Err(error) = self.store.announce().await {
-            warn!(error = &error as &dyn Error, "cannot announce the replays");
-        }
+        wake_gateways(&self.store).await;
     }
 }

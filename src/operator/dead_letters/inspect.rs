@@ -75,7 +75,7 @@ impl Dossier {
 }
 
 /// Takes out what only those may see who see payloads.
-pub(super) fn conceal(letter: &mut DeadLetter) {
+pub(in crate::operator) fn conceal(letter: &mut DeadLetter) {
     letter.error = None;
     // Made of what the sender wrote, such as a path.
     letter.lane = None;

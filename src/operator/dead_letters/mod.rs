@@ -5,15 +5,18 @@ mod decide;
 mod inspect;
 mod selection;
 
+use std::sync::Arc;
+
 pub use deal::Batch;
 pub(super) use deal::Orders;
 pub use decide::{Action, Refused};
+pub(super) use inspect::conceal;
 pub use inspect::{Dossier, PREVIEW};
 pub use selection::{Filter, Selection};
 
-use super::{Caller, OperatorError, Routing, Scope};
+use super::{Caller, Groups, OperatorError, Routing, Scope};
 use crate::clock::SharedClock;
-use crate::store::{DeadLetter, Order, Page, Store};
+use crate::store::{DeadLetter, DeadLetterFilter, Order, Page, Store, StoreError};
 
 /// The most rows of a page.
 const MOST: u32 = 10_000;
@@ -71,7 +74,7 @@ impl DeadLetters {
         selection: &Selection,
     ) -> Result<u64, OperatorError> {
         caller.needs(Scope::EventsRead)?;
-        let filter = selection.at(self.clock.now(), caller.tenant());
+        let filter = self.meant(caller, selection).await?;
         let (count, _) = self.store.count_dead_letters(&filter).await?;
         Ok(count.unsigned_abs())
     }
@@ -87,7 +90,7 @@ impl DeadLetters {
         paging: Paging,
     ) -> Result<LetterPage, OperatorError> {
         caller.needs(Scope::EventsRead)?;
-        let filter = selection.at(self.clock.now(), caller.tenant());
+        let filter = self.meant(caller, selection).await?;
         let limit = usize::try_from(paging.limit.clamp(1, MOST)).unwrap_or(1);
         let page = Page {
             after: paging.after.unwrap_or(i64::MIN),
@@ -102,7 +105,7 @@ impl DeadLetters {
         let mut letters = self.store.dead_letters(&ids, caller.tenant()).await?;
         letters.reverse();
         if !caller.may(Scope::PayloadRead) {
-            letters.iter_mut().for_each(inspect::conceal);
+            letters.iter_mut().for_each(conceal);
         }
         let (first, last) = (ids.iter().max().copied(), ids.iter().min().copied());
         let (older, newer) = match page.order {
@@ -156,6 +159,19 @@ impl DeadLetters {
         let batch = tx.commit(batch).await?.into_inner();
         self.tell(&batch, action, caller.actor()).await;
         Ok(batch)
+    }
+
+    /// What `selection` means now. Where it names groups, what died just now is grouped first:
+    /// otherwise it would be left out.
+    pub(super) async fn meant(
+        &self,
+        caller: &Caller,
+        selection: &Selection,
+    ) -> Result<DeadLetterFilter, StoreError> {
+        if selection.names_groups() {
+            Groups::new(self.store.clone(), Arc::clone(&self.clock)).catch_up().await?;
+        }
+        Ok(selection.at(self.clock.now(), caller.tenant()))
     }
 }
 

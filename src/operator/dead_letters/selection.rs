@@ -41,6 +41,12 @@ pub struct Filter {
 }
 
 impl Selection {
+    /// Whether it is about groups, which are made a little after the deaths.
+    pub(super) fn names_groups(&self) -> bool {
+        let Self::Matching(filter) = self else { return false };
+        filter.group.is_some() || filter.class.is_some()
+    }
+
     /// What it means at `now` for who sees only this tenant's.
     pub(in crate::operator) fn at(
         &self,

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use similar::TextDiff;
 
+use crate::operator::pretty;
+
 /// The longest text that is compared, in bytes; of longer ones, the beginning.
 const MOST: usize = 512 * 1024;
 /// The longest difference that is shown, in bytes.
@@ -14,25 +16,25 @@ const WITHIN: Duration = Duration::from_millis(500);
 /// The difference as a unified diff, and whether something is left out of it. JSON is compared
 /// after it is written out in lines.
 pub(super) fn diff(before: &str, after: &str) -> (String, bool) {
-    let (before, after) = (in_lines(before), in_lines(after));
-    let cut = |text: &str| text.len() > MOST;
-    let mut is_partial = cut(&before) || cut(&after);
-    let (before, after) = (bounded(&before, MOST), bounded(&after, MOST));
-    let compared = TextDiff::configure().timeout(WITHIN).diff_lines(before, after);
+    let ((before, before_cut), (after, after_cut)) = (in_lines(before), in_lines(after));
+    let mut is_partial = before_cut || after_cut;
+    let compared = TextDiff::configure().timeout(WITHIN).diff_lines(&*before, &*after);
     let text = compared.unified_diff().header("received", "edited").to_string();
     is_partial |= text.len() > SHOWN;
     (bounded(&text, SHOWN).to_owned(), is_partial)
 }
 
-fn in_lines(text: &str) -> String {
-    // As it was written, where it is no JSON: numbers and the order of fields are kept.
-    let value = serde_json::from_str::<serde_json::Value>(text);
-    let written = value.ok().and_then(|value| serde_json::to_string_pretty(&value).ok());
-    let mut lines = written.unwrap_or_else(|| text.to_owned());
+/// The text in lines, and whether something is left out of it: as it was written, where it is no
+/// JSON.
+fn in_lines(text: &str) -> (String, bool) {
+    let (mut lines, is_cut) = match pretty(text, MOST) {
+        Ok(lines) => (lines.text, lines.is_cut),
+        Err(_) => (bounded(text, MOST).to_owned(), text.len() > MOST),
+    };
     if !lines.ends_with('\n') {
         lines.push('\n');
     }
-    lines
+    (lines, is_cut)
 }
 
 fn bounded(text: &str, most: usize) -> &str {

@@ -10,9 +10,10 @@ mod diff;
 use bytes::Bytes;
 use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
+use tokio::task::spawn_blocking;
 
 use super::dead_letters::needs_reason;
-use super::{Action, Caller, DeadLetters, OperatorError, Scope};
+use super::{Action, Caller, DeadLetters, OperatorError, Scope, wake_gateways};
 use crate::gate;
 use crate::store::{AuditEntry, AuditMore, Deed, EventId, NewEdit, Resolution, StoredEvent};
 
@@ -72,8 +73,15 @@ impl DeadLetters {
         let original = self.editable(caller, delivery, body).await?;
         let mut tx = self.store.begin().await?;
         let handlers = self.decide_edit(&mut tx, caller, delivery).await?;
-        let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
-        let (diff, is_partial) = diff::diff(&text(&original.body), &text(body));
+        // Only looked at: nothing is kept, and the row need not be held while texts are compared.
+        drop(tx);
+        let (before, after) = (original.body.clone(), body.clone());
+        // Long texts take a while, and the thread has others to serve.
+        let compared = spawn_blocking(move || {
+            diff::diff(&String::from_utf8_lossy(&before), &String::from_utf8_lossy(&after))
+        });
+        // It neither panics nor is it cancelled.
+        let (diff, is_partial) = compared.await.unwrap_or_else(|_| (String::new(), true));
         Ok(Rehearsal { delivery, event: original.id, handlers, diff, is_partial })
     }
 
@@ -125,10 +133,7 @@ impl DeadLetters {
         };
         tx.audit_with(&entry, more).await?;
         let edited = tx.commit(Edited { event, created }).await?.into_inner();
-        if let Err(error) = self.store.announce().await {
-            // A gateway that does not hear of it looks at its next poll.
-            tracing::warn!(error = &error as &dyn std::error::Error, "cannot announce the edit");
-        }
+        wake_gateways(&self.store).await;
         Ok(edited)
     }
 
@@ -143,6 +148,9 @@ impl DeadLetters {
         let invalid = |text: &str| Err(OperatorError::Invalid(text.to_owned()));
         if original.envelope.is_some() {
             return invalid("it came in chunks, and what was signed says the file's digest");
+        }
+        if original.body.len() > MOST_EDITED {
+            return Err(too_long());
         }
         if std::str::from_utf8(&original.body).is_err() {
             return invalid("its body is no text, and cannot be edited");
@@ -159,9 +167,7 @@ impl DeadLetters {
     ) -> Result<StoredEvent, OperatorError> {
         let original = self.original(caller, delivery).await?;
         if body.len() > MOST_EDITED {
-            return Err(OperatorError::Invalid(format!(
-                "an edited body has at most {MOST_EDITED} bytes"
-            )));
+            return Err(too_long());
         }
         // Every provider that sends whole bodies sends JSON.
         if let Err((reason, detail)) = gate::parse::<IgnoredAny>(body) {
@@ -186,4 +192,8 @@ impl DeadLetters {
         let decided = Action::Replay.decide(&locked, &self.routing, false);
         decided.map_err(|refused| OperatorError::Conflict(refused.to_string()))
     }
+}
+
+fn too_long() -> OperatorError {
+    OperatorError::Invalid(format!("what is edited has at most {MOST_EDITED} bytes"))
 }

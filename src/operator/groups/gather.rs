@@ -40,7 +40,7 @@ impl Groups {
     }
 
     /// Groups what died just now, so that who looks sees it; with very many at once, a part.
-    pub(super) async fn catch_up(&self) -> Result<(), StoreError> {
+    pub(in crate::operator) async fn catch_up(&self) -> Result<(), StoreError> {
         for _ in 0..WAITED_FOR {
             if self.step().await? == 0 {
                 break;

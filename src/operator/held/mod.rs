@@ -14,6 +14,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use time::OffsetDateTime;
+use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
 pub use keep::{Holding, RefusedRequest};
@@ -139,7 +140,7 @@ impl HeldRequests {
     pub async fn show(&self, caller: &Caller, id: Uuid) -> Result<HeldDossier, OperatorError> {
         let (request, payload) = self.open(caller, id).await?;
         let explained = match &payload {
-            Some(payload) => Some(self.explained(caller, &request, payload)?),
+            Some(payload) => Some(self.explained(caller, &request, payload).await?),
             None => None,
         };
         let payload = payload.filter(|_| caller.may(Scope::PayloadRead));
@@ -153,7 +154,7 @@ impl HeldRequests {
     pub async fn explain(&self, caller: &Caller, id: Uuid) -> Result<Explained, OperatorError> {
         let (request, payload) = self.open(caller, id).await?;
         let payload = payload.ok_or_else(|| is_event(&request))?;
-        self.explained(caller, &request, &payload)
+        self.explained(caller, &request, &payload).await
     }
 
     /// Verifies it again, as of its time of arrival, and lets it in where it holds.
@@ -175,7 +176,7 @@ impl HeldRequests {
             Ok(readmitted) => readmitted,
             Err(NotReadmitted::Refused) => {
                 self.note(caller, id, "verify held, refused again", reason).await?;
-                let explained = self.explained(caller, &request, &payload)?;
+                let explained = self.explained(caller, &request, &payload).await?;
                 return Ok(Verified::Refused(Box::new(explained)));
             }
             Err(error) => return Err(OperatorError::Conflict(error.to_string())),
@@ -241,14 +242,19 @@ impl HeldRequests {
         Ok((request, opened))
     }
 
-    fn explained(
+    /// Looked for on a thread of its own: a stranger chooses how long it takes.
+    async fn explained(
         &self,
         caller: &Caller,
         request: &HeldRequest,
         payload: &RecordedRequest,
     ) -> Result<Explained, OperatorError> {
-        let (source, at) = (&request.source, request.received_at);
-        super::explain(caller, &self.gates, source, payload, at, &[])
+        let (caller, gates, payload) = (caller.clone(), self.gates.clone(), payload.clone());
+        let (source, at) = (request.source.clone(), request.received_at);
+        let explained =
+            spawn_blocking(move || super::explain(&caller, &gates, &source, &payload, at, &[]));
+        let broken = |_| OperatorError::Conflict("the explanation broke off".to_owned());
+        explained.await.map_err(broken)?
     }
 
     /// Writes down what was done and changed nothing.

@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use super::Insight;
 use super::transfers::TransferView;
 use crate::gate::Strength;
+use crate::operator::dead_letters::conceal;
 use crate::operator::{Caller, OperatorError, Scope};
 use crate::store::{DeadLetter, EventId, EventPreview, EventRow, LANE_REACH, PastAttempt};
 
@@ -121,8 +122,9 @@ impl Insight {
         let (deliveries, attempts) = self.work_on(caller, id).await?;
         let transfer = self.store.transfer(None, Some(id)).await?;
         let mates = self.store.lane_mates(id, RELATED).await?;
+        let payload = caller.may(Scope::PayloadRead);
         let related = Related {
-            lanes: mates.lanes,
+            lanes: if payload { mates.lanes } else { Vec::new() },
             events: self.store.event_rows(&mates.events, caller.tenant()).await?,
             reach: u32::try_from(LANE_REACH).unwrap_or(u32::MAX),
         };
@@ -140,7 +142,7 @@ impl Insight {
             newer,
             action: preview.event.action,
             occurred_at: preview.event.occurred_at,
-            payload: caller.may(Scope::PayloadRead).then_some(PayloadView {
+            payload: payload.then_some(PayloadView {
                 headers: preview.event.headers,
                 claims: preview.event.claims,
                 envelope: preview.event.envelope,
@@ -158,11 +160,9 @@ impl Insight {
         let ids = self.store.deliveries_of(event).await?;
         let shown: Vec<i64> = ids.iter().copied().take(DELIVERIES).collect();
         let mut deliveries = self.store.dead_letters(&shown, caller.tenant()).await?;
-        let mut attempts = self.store.attempts(&ids).await?;
+        let mut attempts = self.store.attempts(&shown).await?;
         if !caller.may(Scope::PayloadRead) {
-            for delivery in &mut deliveries {
-                delivery.error = None;
-            }
+            deliveries.iter_mut().for_each(conceal);
             for attempt in &mut attempts {
                 attempt.error = None;
             }

@@ -96,12 +96,13 @@ impl Insight {
         self.source_views(vec![source]).await?.pop().ok_or_else(not_found)
     }
 
-    /// The configuration in effect, key by key, without a secret in it.
+    /// The configuration in effect, key by key, without a secret in it. It is of all tenants
+    /// together: who sees one sees its sources, and nothing of the others'.
     ///
     /// # Errors
-    /// [`OperatorError::Denied`] without [`Scope::Admin`].
+    /// [`OperatorError::Denied`] without [`Scope::Admin`]; [`OperatorError::AllTenants`].
     pub fn settings(&self, caller: &Caller) -> Result<&[Setting], OperatorError> {
-        caller.needs(Scope::Admin)?;
+        caller.needs_over_all(Scope::Admin)?;
         Ok(&self.landscape.settings)
     }
 

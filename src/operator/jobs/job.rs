@@ -5,7 +5,7 @@ use std::fmt;
 use time::OffsetDateTime;
 
 use crate::operator::Action;
-use crate::store::{DeadLetter, JobFates, JobRow};
+use crate::store::{DeadLetter, JobFates, JobRow, StoreError};
 
 /// A job. One that has not begun is a plan.
 #[derive(Debug, Clone)]
@@ -86,15 +86,20 @@ pub enum JobState {
 
 impl Job {
     /// The job as it stands at `now`.
-    pub(super) fn of(row: JobRow, now: OffsetDateTime) -> Self {
-        let state = match JobState::of(&row.state) {
+    ///
+    /// # Errors
+    /// [`StoreError::Inconsistent`].
+    pub(super) fn of(row: JobRow, now: OffsetDateTime) -> Result<Self, StoreError> {
+        let state = JobState::of(&row.state).ok_or_else(|| row.inconsistent("state"))?;
+        let state = match state {
             JobState::Planned if row.expires_at <= now => JobState::Expired,
             state => state,
         };
-        Self {
+        let action = Action::of(&row.action).ok_or_else(|| row.inconsistent("action"))?;
+        Ok(Self {
             id: row.id,
             tenant: row.tenant,
-            action: Action::of(&row.action).unwrap_or(Action::Discard),
+            action,
             target: row.target,
             cap: row.cap.map(i64::unsigned_abs),
             rate: row.rate.map(i32::unsigned_abs),
@@ -114,7 +119,7 @@ impl Job {
             created: row.created.unsigned_abs(),
             refused: row.refused.unsigned_abs(),
             refusals: serde_json::from_str(&row.refusals).unwrap_or_default(),
-        }
+        })
     }
 
     /// How many it will have dealt with when it has done everything.
@@ -145,9 +150,9 @@ impl JobState {
         }
     }
 
-    /// The state of this word, which is one of the closed list.
-    fn of(word: &str) -> Self {
-        Self::ALL.into_iter().find(|state| state.as_str() == word).unwrap_or(Self::Failed)
+    /// The state of this word; `None` when it is not in the closed list.
+    fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
     }
 }
 
@@ -164,7 +169,7 @@ mod tests {
     #[test]
     fn every_state_is_read_back_from_its_word() {
         for state in JobState::ALL {
-            assert_eq!(JobState::of(state.as_str()), state);
+            assert_eq!(JobState::of(state.as_str()), Some(state));
         }
     }
 }

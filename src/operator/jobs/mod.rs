@@ -87,7 +87,7 @@ impl Jobs {
             Selection::Matching(_) => false,
         };
         let (store, now) = (&self.desk.store, self.desk.clock.now());
-        let mut filter = wish.selection.at(now, caller.tenant());
+        let mut filter = self.desk.meant(caller, &wish.selection).await?;
         filter.resolved = false;
         let (matched, up_to) = store.count_dead_letters(&filter).await?;
         if matched == 0 {
@@ -237,13 +237,13 @@ impl Jobs {
         let (before, limit) = (before.unwrap_or(i64::MAX), i64::from(limit.clamp(1, 1000)));
         let rows = self.desk.store.jobs(caller.tenant(), before, limit).await?;
         let now = self.desk.clock.now();
-        Ok(rows.into_iter().map(|row| Job::of(row, now)).collect())
+        Ok(rows.into_iter().map(|row| Job::of(row, now)).collect::<Result<_, _>>()?)
     }
 
     async fn job(&self, caller: &Caller, id: i64) -> Result<Job, OperatorError> {
         let row = self.desk.store.job(id, caller.tenant()).await?;
         let row = row.ok_or_else(|| OperatorError::NotFound(format!("job {id}")))?;
-        Ok(Job::of(row, self.desk.clock.now()))
+        Ok(Job::of(row, self.desk.clock.now())?)
     }
 
     async fn detail(&self, caller: &Caller, id: i64) -> Result<JobDetail, OperatorError> {

@@ -157,7 +157,7 @@ impl Jobs {
             return Ok(Step::Ended);
         };
         let actor = job.started_by.as_deref().unwrap_or(&job.planned_by);
-        let action = Action::of(&job.action).unwrap_or(Action::Discard);
+        let action = Action::of(&job.action).ok_or_else(|| job.inconsistent("action"))?;
         let orders = Orders {
             action,
             force: job.force,

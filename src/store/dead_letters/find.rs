@@ -166,7 +166,12 @@ impl Store {
                          AND ($5::text IS NULL OR d.source = $5)
                          AND ($6::text IS NULL OR d.handler = $6)
                          AND ($7::text IS NULL OR d.death_reason = $7)
-                         AND ($8::bigint IS NULL OR d.group_id = $8)))
+                         AND ($8::bigint IS NULL OR d.group_id = $8)
+                         AND ($9::text IS NULL OR EXISTS (
+                             SELECT 1 FROM dead_letter_groups g
+                              WHERE g.id = d.group_id AND g.class = $9))
+                         AND ($10::timestamptz IS NULL OR d.finished_at <= $10)
+                         AND ($11::timestamptz IS NULL OR d.finished_at >= $11)))
                 AND ($4::text IS NULL OR e.tenant = $4)
               ORDER BY d.id",
             filter.ids.as_deref().unwrap_or_default(),
@@ -177,6 +182,9 @@ impl Store {
             filter.handler,
             filter.death_reason,
             filter.group,
+            filter.class,
+            filter.died_before,
+            filter.died_after,
         )
         .fetch_all(&self.operator)
         .await?;

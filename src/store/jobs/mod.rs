@@ -296,4 +296,28 @@ impl Tx<'_> {
         .await?;
         Ok(done.rows_affected() == 1)
     }
+
+    /// Cancels every job that somebody has planned or started, since they may do it no longer.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn cancel_jobs_of(
+        &mut self,
+        actor: &str,
+        by: &str,
+        now: OffsetDateTime,
+    ) -> Result<u64, StoreError> {
+        let done = sqlx::query!(
+            "UPDATE jobs
+                SET state = 'cancelled', finished_at = $2, cancelled_by = $3, lease_token = NULL,
+                    lease_expires_at = NULL
+              WHERE state IN ('running', 'planned') AND COALESCE(started_by, planned_by) = $1",
+            bounded(actor),
+            now,
+            bounded(by),
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(done.rows_affected())
+    }
 }

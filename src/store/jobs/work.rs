@@ -45,11 +45,12 @@ impl JobRow {
     /// # Errors
     /// [`StoreError::Inconsistent`].
     pub fn filter(&self) -> Result<DeadLetterFilter, StoreError> {
-        serde_json::from_str(&self.selection).map_err(|_| StoreError::Inconsistent {
-            table: "jobs",
-            column: "selection",
-            row: self.id.to_string(),
-        })
+        serde_json::from_str(&self.selection).map_err(|_| self.inconsistent("selection"))
+    }
+
+    /// What is to be said when a column holds what nobody can have written there.
+    pub fn inconsistent(&self, column: &'static str) -> StoreError {
+        StoreError::Inconsistent { table: "jobs", column, row: self.id.to_string() }
     }
 }
 

@@ -73,6 +73,20 @@ async fn a_change_a_gap_and_a_lost_end_are_found() {
 }
 
 #[tokio::test]
+async fn nothing_can_be_put_before_the_first_entry() {
+    let gateway = Gateway::start().await;
+    write(&gateway, &["a"]).await;
+    let before =
+        "INSERT INTO audit_log SELECT -1, at, 'bob', tenant, action, target, reason, count,
+                         before, after, prev_hash, hash FROM audit_log";
+    let why = refused(gateway.target(), before).await;
+    assert!(why.contains("audit_log_id_check"), "{why}");
+    gateway.execute("ALTER TABLE audit_log DROP CONSTRAINT audit_log_id_check").await;
+    gateway.execute(before).await;
+    assert_eq!(broken(&gateway).await, Some(audit::Break::Missing(1)), "and shows if it is");
+}
+
+#[tokio::test]
 async fn nobody_changes_the_log_in_place_not_even_a_superuser() {
     let gateway = Gateway::start().await;
     write(&gateway, &["a"]).await;

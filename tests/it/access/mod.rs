@@ -3,6 +3,7 @@
 mod audit;
 mod browser;
 mod keys;
+pub(crate) mod oidc;
 mod open;
 mod people;
 mod program;

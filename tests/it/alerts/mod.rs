@@ -1,4 +1,4 @@
 //! Alerts: raised with what they are about, folded, and told to people.
 
 mod discord;
-mod outbox;
+pub(crate) mod outbox;

@@ -9,11 +9,13 @@ use crate::harness::Gateway;
 
 const LEASE: Duration = Duration::from_secs(60);
 
-fn alert<'a>(key: &'a str, text: &'a str) -> Alert<'a> {
+/// Something that people are to be told.
+pub(crate) fn alert<'a>(key: &'a str, text: &'a str) -> Alert<'a> {
     Alert { kind: "sync_failed", key, severity: Severity::Warning, source: "cards", text }
 }
 
-async fn raise(store: &Store, alert: Alert<'_>) {
+/// Raises it.
+pub(crate) async fn raise(store: &Store, alert: Alert<'_>) {
     let mut tx = store.begin().await.unwrap();
     tx.alert(&alert).await.unwrap();
     tx.commit(()).await.unwrap();

@@ -57,6 +57,30 @@ async fn a_page_that_has_not_changed_is_not_sent_again() {
 }
 
 #[tokio::test]
+async fn dead_letters_are_asked_for_by_event_group_class_and_age_together() {
+    let gateway = Gateway::start().await;
+    dead_letters(&gateway, 0..2).await;
+    let all = get(&gateway, PATH, &[]).await.json;
+    let (both, event) = (ids(&all), all["items"][0]["event"].as_str().unwrap());
+    let newest = both[..1].to_vec();
+    let group = get(&gateway, "/api/v1/groups", &[]).await.json["items"][0].clone();
+    let (class, group) = (group["class"].as_str().unwrap(), &group["id"]);
+    for (query, expected) in [
+        (format!("event={event}"), &newest),
+        (format!("group={group}"), &both),
+        (format!("class={class}"), &both),
+        ("class=transfer".to_owned(), &Vec::new()),
+        (format!("event={event}&group={group}&class={class}"), &newest),
+        (format!("event={event}&class=transfer"), &Vec::new()),
+        (format!("event={event}&older_than_seconds=60"), &Vec::new()),
+        (format!("event={event}&newer_than_seconds=60"), &newest),
+    ] {
+        let page = get(&gateway, &format!("{PATH}?{query}"), &[]).await;
+        assert_eq!((page.status, &ids(&page.json)), (200, expected), "{query}: {}", page.text);
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_asked_for_is_named() {
     let gateway = Gateway::start().await;
     let other = get(&gateway, "/api/v1/alerts?limit=1", &[]).await;
@@ -71,6 +95,9 @@ async fn what_cannot_be_asked_for_is_named() {
         ("cursor=", "`cursor`"),
         ("death_reason=boredom", "`boredom`"),
         ("source=%00", "visible"),
+        ("group=0", "a number from 1"),
+        ("class=weather", "`weather`"),
+        ("event=1", "UUID"),
         ("older_than_seconds=-1", "seconds"),
     ] {
         let answer = get(&gateway, &format!("{PATH}?{query}"), &[]).await;

@@ -5,14 +5,14 @@ use std::io::{BufRead, BufReader};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 
-use super::webdriver::WebDriver;
+use super::webdriver::{PATIENCE, WebDriver};
 use crate::harness::{API_KEY, Gateway};
 
 /// The width of a desk's screen and of a phone's.
@@ -102,9 +102,14 @@ fn find(program: &str) -> PathBuf {
 }
 
 impl Browser {
-    /// Sends the operator's token with everything.
+    /// Sends the key that may everything with everything.
     pub(super) async fn show_token(&self) {
-        let headers = json!({ "headers": { "authorization": format!("Bearer {API_KEY}") } });
+        self.show_key(API_KEY).await;
+    }
+
+    /// Sends this key with everything.
+    pub(super) async fn show_key(&self, key: &str) {
+        let headers = json!({ "headers": { "authorization": format!("Bearer {key}") } });
         self.cdp("Network.enable", json!({})).await;
         self.cdp("Network.setExtraHTTPHeaders", headers).await;
     }
@@ -138,17 +143,25 @@ impl Browser {
 
     /// Waits until a page is open to which the one before is on its way.
     pub(super) async fn arrives_at(&self, path: &str) {
-        let given_up = Instant::now() + Duration::from_secs(10);
-        while self.path().await != path {
-            assert!(Instant::now() < given_up, "never came to {path}");
+        let given_up = Instant::now() + PATIENCE;
+        loop {
+            let here = self.path().await;
+            if here == path {
+                return;
+            }
+            assert!(Instant::now() < given_up, "never came to {path} from {here}");
         }
     }
 
     /// Waits until the page that is open says this.
     pub(super) async fn comes_to_say(&self, text: &str) {
-        let given_up = Instant::now() + Duration::from_secs(10);
-        while !self.text().await.contains(text) {
-            assert!(Instant::now() < given_up, "it never says {text}");
+        let given_up = Instant::now() + PATIENCE;
+        loop {
+            let says = self.text().await;
+            if says.contains(text) {
+                return;
+            }
+            assert!(Instant::now() < given_up, "it never says {text}: {says}");
         }
     }
 

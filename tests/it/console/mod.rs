@@ -1,9 +1,12 @@
 //! The console in a real browser, and what every page of it must have.
 
 mod browser;
+mod busy;
+mod day;
 mod dealing;
 mod entry;
 mod headers;
+mod issuer;
 mod newcomer;
 mod pages;
 mod webdriver;
@@ -66,20 +69,18 @@ async fn gateway(handler: &Fragile) -> Gateway {
     gateway
 }
 
-/// The paths of pages that are there in [`gateway`], with what each is called in pictures.
-const PAGES: &[(&str, &str)] = &[
-    ("groups", "/dead-letters"),
-    ("groups-of-class", "/dead-letters?class=handler&which=all"),
-    ("group", "/dead-letters/groups/1"),
-    ("dead-letters", "/dead-letters/all"),
-    ("edit", "/deliveries/1/edit"),
-    ("job-new", "/jobs/new?class=handler"),
-    ("jobs", "/jobs"),
-    ("holds", "/holds"),
-    ("delivery", "/deliveries/1"),
-    ("delivery-hex", "/deliveries/1?view=hex"),
-    ("delivery-decoded", "/deliveries/1?view=decoded"),
-    ("destinations", "/destinations"),
-    ("alerts", "/alerts"),
-    ("nothing", "/nothing-is-here"),
+/// The pages of a gateway where nothing has happened yet, with what each is called in pictures.
+const QUIET: &[(&str, &str)] = &[
+    ("quiet-overview", "/"),
+    ("quiet-events", "/events"),
+    ("quiet-groups", "/dead-letters"),
+    ("quiet-dead-letters", "/dead-letters/all"),
+    ("quiet-jobs", "/jobs"),
+    ("quiet-transfers", "/transfers"),
+    ("quiet-held", "/held"),
+    ("quiet-source", "/sources/cards"),
+    ("quiet-set-up", "/sources/cards/set-up"),
+    ("quiet-destinations", "/destinations"),
+    ("quiet-alerts", "/alerts"),
+    ("quiet-audit", "/audit"),
 ];

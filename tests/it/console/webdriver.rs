@@ -1,8 +1,14 @@
-//! The protocol by which W3C has browsers driven, as much of it as the tests speak: JSON over HTTP. What does not
-//! work fails the test that asked for it.
+//! The protocol by which W3C has browsers driven, as much of it as the tests speak: JSON over HTTP.
+//! What is looked for may come a little later, and what was found may be put in anew before it is
+//! used: both are waited for. What does not work after that fails the test that asked for it.
+
+use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::{Value, json};
+
+/// How long is waited for what a page does not have yet.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Under this name the protocol refers to an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -19,8 +25,9 @@ impl WebDriver {
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
         let all = format!("http://127.0.0.1:{port}/session");
         let driver = Self { client, session: all };
-        let wanted =
-            json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options } } });
+        let wanted = json!({ "capabilities": { "alwaysMatch": {
+            "goog:chromeOptions": options, "timeouts": { "implicit": PATIENCE.as_millis() },
+        } } });
         let begun = driver.call(Method::POST, "", &wanted).await;
         let id = begun["sessionId"].as_str().expect("a browser");
         Self { session: format!("{}/{id}", driver.session), ..driver }
@@ -47,29 +54,47 @@ impl WebDriver {
         self.call(Method::POST, "/execute/sync", &json!({ "script": script, "args": [] })).await
     }
 
-    /// The visible text of what this selector finds.
+    /// The visible text of what this selector finds; empty where it finds nothing, as while a page
+    /// is on its way.
     pub(super) async fn text(&self, css: &str) -> String {
         // In one step: what is live on a page may be put in anew between two.
-        let script = format!("return document.querySelector({}).innerText", json!(css));
-        self.run(&script).await.as_str().expect("a text").to_owned()
+        let script = format!("return document.querySelector({})?.innerText ?? ''", json!(css));
+        let body = json!({ "script": script, "args": [] });
+        // While one page makes room for the next, no script runs.
+        let text = self.try_call(Method::POST, "/execute/sync", &body).await.unwrap_or_default();
+        text.as_str().unwrap_or_default().to_owned()
     }
 
     /// Clicks what this selector finds, as a person would: it must be in sight.
     pub(super) async fn click(&self, css: &str) {
-        let element = self.find(css).await;
-        self.call(Method::POST, &format!("{element}/click"), &json!({})).await;
+        self.on(css, "click", &json!({})).await;
     }
 
     /// Types into what this selector finds.
     pub(super) async fn write(&self, css: &str, text: &str) {
-        let element = self.find(css).await;
-        self.call(Method::POST, &format!("{element}/value"), &json!({ "text": text })).await;
+        self.on(css, "value", &json!({ "text": text })).await;
     }
 
     /// Calls the browser's own interface for developers.
     pub(super) async fn devtools(&self, method: &str, parameters: Value) -> Value {
         let body = json!({ "cmd": method, "params": parameters });
         self.call(Method::POST, "/goog/cdp/execute", &body).await
+    }
+
+    /// Does something with what this selector finds.
+    async fn on(&self, css: &str, what: &str, body: &Value) {
+        let given_up = Instant::now() + PATIENCE;
+        loop {
+            let path = format!("{}/{what}", self.find(css).await);
+            match self.try_call(Method::POST, &path, body).await {
+                Ok(_) => return,
+                Err(wrong) => assert!(
+                    wrong["error"] == "stale element reference" && Instant::now() < given_up,
+                    "{what} on {css}: {}",
+                    wrong["message"]
+                ),
+            }
+        }
     }
 
     /// The path of an element.
@@ -80,15 +105,21 @@ impl WebDriver {
     }
 
     async fn call(&self, method: Method, path: &str, body: &Value) -> Value {
+        let done = self.try_call(method, path, body).await;
+        done.unwrap_or_else(|wrong| panic!("{path} {body}: {}", wrong["message"]))
+    }
+
+    /// What the driver gives, or what it says is wrong.
+    async fn try_call(&self, method: Method, path: &str, body: &Value) -> Result<Value, Value> {
         let mut request = self.client.request(method, format!("{}{path}", self.session));
         if !body.is_null() {
             request = request.body(body.to_string());
         }
         let answer = request.send().await.expect("the driver answers");
-        let status = answer.status();
+        let is_good = answer.status().is_success();
         let text = answer.text().await.expect("an answer");
         let mut answer: Value = serde_json::from_str(&text).expect("JSON");
-        assert!(status.is_success(), "{path} {body}: {}", answer["value"]["message"]);
-        answer["value"].take()
+        let value = answer["value"].take();
+        if is_good { Ok(value) } else { Err(value) }
     }
 }

@@ -29,4 +29,34 @@ for (const image of document.querySelectorAll("svg:not([aria-hidden])")) {
   if (!image.ariaLabel) say("no words", image);
 }
 for (const link of document.querySelectorAll("a:not([href]), a[href='']")) say("leads nowhere", link);
+// Text stands out from what is behind it as WCAG asks for (AA, 1.4.3).
+const channels = (color) => {
+  const [red, green, blue, alpha = 1] = color.match(/[\d.]+/g).map(Number);
+  return { rgb: [red, green, blue], alpha };
+};
+const light = (rgb) => {
+  const [red, green, blue] = rgb.map((n) => n / 255)
+    .map((n) => (n <= 0.04045 ? n / 12.92 : ((n + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+};
+const behind = (element) => {
+  for (let at = element; at; at = at.parentElement) {
+    const { rgb, alpha } = channels(getComputedStyle(at).backgroundColor);
+    if (alpha === 1) return rgb;
+    if (alpha > 0) say("a ground that is seen through", at);
+  }
+  return [255, 255, 255];
+};
+const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+for (let text = texts.nextNode(); text; text = texts.nextNode()) {
+  const element = text.parentElement;
+  if (!text.data.trim() || !element.checkVisibility()) continue;
+  const style = getComputedStyle(element);
+  const drawn = element instanceof SVGElement ? style.fill : style.color;
+  const pair = [light(channels(drawn).rgb), light(behind(element))].sort((a, b) => b - a);
+  const size = parseFloat(style.fontSize);
+  const large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
+  const contrast = (pair[0] + 0.05) / (pair[1] + 0.05);
+  if (contrast < (large ? 3 : 4.5)) say(`contrast ${contrast.toFixed(2)}`, element);
+}
 return wrong;

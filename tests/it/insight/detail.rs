@@ -85,6 +85,8 @@ async fn who_may_not_see_payloads_sees_neither_them_nor_the_texts_of_errors() {
     assert!(detail.payload.is_none());
     let whole = format!("{detail:?}");
     assert!(!whole.contains("told to die"), "{whole}");
+    assert!(detail.related.lanes.is_empty() && detail.deliveries[0].lane.is_none(), "{whole}");
+    assert!(!show(&gateway, &dead).await.related.lanes.is_empty());
     assert!(format!("{:?}", show(&gateway, &dead).await).contains("told to die"));
     let denied = gateway.insight().body(&reader, id(&dead), 0, 10).await.unwrap_err();
     assert_eq!(denied.missing(), Some(Scope::PayloadRead));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sealpost::clock::Clock as _;
-use sealpost::operator::{Caller, Scope, Scopes, SecretView, Setup, SourceView};
+use sealpost::operator::{Caller, OperatorError, Scope, Scopes, SecretView, Setup, SourceView};
 
 use super::{event, gateway, secret, send};
 use crate::harness::{Gateway, SECRETS};
@@ -90,4 +90,7 @@ async fn settings_are_for_who_may_do_everything_and_hold_no_secret() {
     let caller = Caller::new("bo", None, scopes.collect::<Scopes>());
     let denied = gateway.insight().settings(&caller).unwrap_err();
     assert_eq!(denied.missing(), Some(Scope::Admin));
+    let theirs = Caller::new("cy", Some("default".into()), Scopes::all());
+    let refused = gateway.insight().settings(&theirs);
+    assert!(matches!(refused, Err(OperatorError::AllTenants)), "they hold others' sources");
 }

@@ -15,11 +15,16 @@ use crate::http::denial::{Kind, URN};
 use crate::operator::Scope;
 
 /// What can go wrong with any call that is let in by a key.
-const ALWAYS: [Kind; 5] =
-    [Kind::NoKey, Kind::TooManyFailures, Kind::TooMany, Kind::Unavailable, Kind::Internal];
-/// What can go wrong with a change, besides.
-const CHANGING: [Kind; 12] = [
+const ALWAYS: [Kind; 6] = [
+    Kind::NoKey,
+    Kind::TooManyFailures,
     Kind::Malformed,
+    Kind::TooMany,
+    Kind::Unavailable,
+    Kind::Internal,
+];
+/// What can go wrong with a change, besides.
+const CHANGING: [Kind; 11] = [
     Kind::Invalid,
     Kind::BodyBroken,
     Kind::BodyTimeout,
@@ -48,9 +53,21 @@ pub(super) fn complete(document: &mut Value) {
         "type": "http", "scheme": "bearer",
         "description": "A key of the operator listener.",
     });
+    let schemas = components["schemas"].as_object_mut().into_iter().flat_map(Map::values_mut);
+    let shapes = schemas.filter_map(|schema| schema.get_mut("oneOf")?.as_array_mut());
+    for variant in shapes.flatten() {
+        close(variant);
+    }
     components["schemas"]["Problem"] = problem();
     for (status, kinds) in by_status() {
         components["responses"][component(status)] = response(status, &kinds);
+    }
+}
+
+/// One of several shapes, where its only field says which: no other may stand beside it.
+fn close(variant: &mut Value) {
+    if variant["properties"].as_object().is_some_and(|fields| fields.len() == 1) {
+        variant["additionalProperties"] = false.into();
     }
 }
 
@@ -65,7 +82,6 @@ fn finish(method: &str, operation: &mut Value) {
     let mut kinds = ALWAYS.to_vec();
     kinds.extend((scopes > 0).then_some(Kind::Forbidden));
     kinds.extend(has("path").then_some(Kind::NotFound));
-    kinds.extend((has("query") || has("header")).then_some(Kind::Malformed));
     if method == "post" {
         kinds.extend(CHANGING);
         parameter(operation, idempotency_key());

@@ -32,7 +32,7 @@ struct Document;
 /// Mounts the noun.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(At::new("/api/v1/events").get(list));
+    routes.add(At::new("/api/v1/events").ask(list));
     routes.add(At::new("/api/v1/events/{event}").get(show));
     routes.add(At::new("/api/v1/events/{event}/body").get(download::body));
     routes.add(At::new("/api/v1/events/{event}/fixture").get(download::fixture));

@@ -30,7 +30,7 @@ struct Document;
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     // Whoever plans twice has two plans.
-    routes.add(At::new("/api/v1/jobs").get(list).post(Act::Single, plan));
+    routes.add(At::new("/api/v1/jobs").ask(list).post(Act::Single, plan));
     routes.add(At::new("/api/v1/jobs/{job}").get(show));
     // What was started or cancelled is refused the second time.
     routes.add(At::new("/api/v1/jobs/{job}/start").post(Act::Repeatable, start));

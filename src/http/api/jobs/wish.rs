@@ -6,7 +6,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::http::api::body::{Age, Id, Reason};
+use crate::http::api::body::{Age, Count, Id, Reason};
 use crate::http::api::dead_letters::Dealing;
 use crate::http::api::deliveries::DeathReason;
 use crate::http::api::groups::Class;
@@ -22,13 +22,9 @@ pub(super) struct Wish {
     action: Dealing,
     which: Which,
     /// The most that are dealt with, the oldest first; without it all are.
-    #[schema(minimum = 1, maximum = 4_294_967_295_u64)]
-    cap: Option<u32>,
+    cap: Option<Count>,
     /// The most that are dealt with in a second; without it there is no limit.
-    #[schema(minimum = 1, maximum = 4_294_967_295_u64)]
-    rate: Option<u32>,
-    /// Why, for the audit log.
-    #[schema(value_type = String, min_length = 1, max_length = 1000)]
+    rate: Option<Count>,
     reason: Reason,
     /// Also what is done, or was replayed or discarded before; only of deliveries that are named.
     #[serde(default)]
@@ -82,8 +78,8 @@ impl Wish {
                 Which::Deliveries(ids) => Selection::Ids(ids.into_iter().map(Id::get).collect()),
                 Which::Matching(matching) => Selection::Matching(matching.filter()),
             },
-            cap: self.cap,
-            rate: self.rate,
+            cap: self.cap.map(Count::get),
+            rate: self.rate.map(Count::get),
             reason: self.reason.as_str().to_owned(),
             force: self.force,
         }

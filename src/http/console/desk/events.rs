@@ -9,11 +9,15 @@ use super::super::pages::events::{Asked, Row, View};
 use super::super::pages::parts_of_event::{Event, Payload, Proof, Step};
 use super::super::pages::{event, transfers};
 use super::super::parts::{Bytes, Facet, FacetValue, Pager, Tab, count, link_path, utc};
+use super::super::stage::sentence;
 use super::ROWS;
 use super::transfers::map;
-use crate::operator::{Caller, EventDetail, OperatorError, PREVIEW, Scope, Search};
+use crate::operator::{Caller, EventDetail, EventPage, OperatorError, PREVIEW, Scope, Search};
 use crate::store::{EventId, EventRow};
 
+/// What is found where nothing can be looked for.
+const NONE: EventPage =
+    EventPage { events: Vec::new(), next: None, looked_back_to: None, complete: true };
 /// The states that deliveries are in.
 const STATES: [&str; 4] = ["ready", "leased", "done", "dead"];
 
@@ -39,7 +43,12 @@ pub(in crate::http::console) async fn events(
 ) -> Result<View, OperatorError> {
     let insight = &console.insight;
     let before = given(&query.before).map(|text| id(&text)).transpose()?;
-    let page = insight.events(caller, &query.search()?, before, ROWS).await?;
+    let found = async { insight.events(caller, &query.search()?, before, ROWS).await };
+    let (page, wrong) = match found.await {
+        // What cannot be looked for is said where it was typed.
+        Err(OperatorError::Invalid(wrong)) => (NONE, Some(wrong)),
+        found => (found?, None),
+    };
     let facets = insight.facets(caller).await?;
     let shown = match (page.complete, page.looked_back_to) {
         (false, Some(to)) => format!(
@@ -91,6 +100,7 @@ pub(in crate::http::console) async fn events(
             next: page.next.map(|next| query.address(Some(&next.to_string()))),
         },
         bodies: caller.may(Scope::PayloadRead),
+        wrong: wrong.as_deref().map(sentence),
         asked: query.asked(),
     })
 }
@@ -153,7 +163,10 @@ pub(in crate::http::console) async fn event(
             },
             payload,
         },
-        chunks: detail.transfer.map(|one| transfers::Map { have: map(&one) }),
+        chunks: detail.transfer.map(|one| transfers::Map { have: map(&one) }).filter(|map| {
+            // Of one that was given up nobody knows any more which had come.
+            map.have.contains(&true)
+        }),
         steps,
         deliveries: detail
             .deliveries

@@ -6,7 +6,7 @@ use super::super::Console;
 use super::super::pages::held::{One, Row, View};
 use super::super::parts::{Bytes, Pager, Tab, Tone, count};
 use super::ROWS;
-use crate::operator::{Caller, OperatorError};
+use crate::operator::{Caller, OperatorError, PREVIEW};
 use crate::store::HeldRequest;
 
 /// The list.
@@ -16,8 +16,10 @@ pub(in crate::http::console) async fn held(
     before: &str,
 ) -> Result<View, OperatorError> {
     let before = Some(before).filter(|text| !text.is_empty()).map(id).transpose()?;
-    let listed = console.held.list(caller, None, before, ROWS).await?;
-    let next = listed.last().filter(|_| listed.len() >= ROWS as usize).map(|last| last.id);
+    let mut listed = console.held.list(caller, None, before, ROWS + 1).await?;
+    let more = listed.len() > ROWS as usize;
+    listed.truncate(ROWS as usize);
+    let next = listed.last().filter(|_| more).map(|last| last.id);
     Ok(View {
         pager: Pager {
             shown: count(listed.len() as u64, "request on this page", "requests on this page"),
@@ -52,9 +54,13 @@ pub(in crate::http::console) async fn one(
     };
     let (headers, body) = match dossier.payload {
         Some(payload) => {
-            let shown = payload.body.to_vec();
+            let shown = payload
+                .body
+                .get(..PREVIEW.unsigned_abs() as usize)
+                .unwrap_or(&payload.body)
+                .to_vec();
             let href = format!("/held/{}", dossier.request.id);
-            let size = shown.len() as u64;
+            let size = payload.body.len() as u64;
             let text = |value: Vec<u8>| String::from_utf8_lossy(&value).into_owned();
             let headers = payload.headers.into_iter().map(|(name, value)| (name, text(value)));
             (headers.collect(), Some(Bytes { shown, size, tab, href, download: None }))

@@ -3,9 +3,11 @@
 use super::super::Console;
 use super::super::pages::overview::{Banner, Group, HourDay, Source, View};
 use super::super::parts::{Bar, Tone, link_path};
+use super::super::stage::sentence;
 use crate::operator::{
     Alarm, AlarmKind, Caller, Group as Kept, GroupSelection, Link, OperatorError, Point, SourceRow,
 };
+use crate::store::Severity;
 
 /// Groups that are shown: those that matter most.
 const GROUPS: u32 = 8;
@@ -24,7 +26,7 @@ pub(in crate::http::console) async fn overview(
         banners: overview.alarms.into_iter().map(banner).collect(),
         sources: overview.sources.into_iter().map(|row| source(row, overview.at)).collect(),
         groups: groups.groups.into_iter().map(group).collect(),
-        groups_in_all: by_class.iter().map(|(_, groups)| groups).sum(),
+        open_in_all: by_class.iter().map(|(_, open)| open).sum(),
         received: day.iter().map(bar).collect(),
         median: day.iter().map(|point| milliseconds(point.p50)).collect(),
         slow: day.iter().map(|point| milliseconds(point.p95)).collect(),
@@ -48,7 +50,12 @@ fn banner(alarm: Alarm) -> Banner {
         Link::Transfers => "/transfers".to_owned(),
         Link::Settings => "/settings".to_owned(),
     };
-    Banner { word: word.to_owned(), tone: Tone::Bad, text: alarm.text, href }
+    let tone = match alarm.severity {
+        Severity::Critical => Tone::Bad,
+        Severity::Warning => Tone::Warn,
+        Severity::Info => Tone::Calm,
+    };
+    Banner { word: word.to_owned(), tone, text: sentence(&alarm.text), href }
 }
 
 fn source(row: SourceRow, now: time::OffsetDateTime) -> Source {

@@ -35,7 +35,10 @@ pub(in crate::http::console) async fn transfers(
     })
 }
 
-/// For each chunk whether it is there.
+/// For each chunk whether it is there. Once the payload is whole the chunks themselves are gone.
 pub(in crate::http::console) fn map(view: &TransferView) -> Vec<bool> {
-    (0..view.transfer.total).map(|index| view.there.binary_search(&index).is_ok()).collect()
+    let is_whole = view.transfer.state == "whole";
+    (0..view.transfer.total)
+        .map(|index| is_whole || view.there.binary_search(&index).is_ok())
+        .collect()
 }

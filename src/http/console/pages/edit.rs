@@ -35,6 +35,12 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
     let above = above(view.delivery);
     stage.page(&head("Edit and replay", &above), &html! {
         @if let Some(wrong) = &view.wrong { (note("wrong", Tone::Bad, &html! { (said(wrong)) })) }
+        @if said(&view.edited) != view.edited {
+            (note("hidden", Tone::Warn, &html! {
+                "Characters are in it that are not seen, or turn the text around them. "
+                "The next page makes them visible."
+            }))
+        }
         (panel("The text", &html! { "The next page shows what the edit changes" }, &post(
             stage, &format!("/deliveries/{}/edit", view.delivery), "form", &html! {
                 (field("body", "The body as it is to be",

@@ -21,6 +21,8 @@ pub(in crate::http::console) struct View {
     pub(in crate::http::console) pager: Pager,
     /// Whether whoever looks may search in bodies.
     pub(in crate::http::console) bodies: bool,
+    /// Why it cannot be looked for, in a sentence.
+    pub(in crate::http::console) wrong: Option<String>,
 }
 
 /// What is looked for; what is empty does not narrow.
@@ -71,7 +73,9 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
                 (looks(view))
                 (facets(&view.facets))
                 div #list data-live="15" {
-                    @if view.rows.is_empty() {
+                    @if let Some(wrong) = &view.wrong {
+                        (empty("That cannot be looked for", &said(wrong)))
+                    } @else if view.rows.is_empty() {
                         (empty("No events", "Nothing matches: take away what narrows the list."))
                     } @else {
                         (list(stage, &view.rows))

@@ -40,10 +40,11 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
             }
         }
         @if stage.may(Scope::SourcesWrite) {
-            @for row in &view.rows {
-                section .panel id={ (row.what) "-" (link_path(&row.name)) }
-                        aria-label={ "What to do about " (row.what) " " (said(&row.name)) } {
-                    (switch(stage, row.what, &row.name, row.hold.is_some()))
+            section .panel aria-label="What to do" {
+                @for row in &view.rows {
+                    div .switch id={ (row.what) "-" (link_path(&row.name)) } {
+                        (switch(stage, row.what, &row.name, row.hold.is_some()))
+                    }
                 }
             }
         }

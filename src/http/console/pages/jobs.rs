@@ -250,17 +250,17 @@ fn plan(stage: &Stage, view: &One) -> Markup {
             @if job.goal < job.matched { ", of which the oldest " (number(job.goal)) " are dealt with" }
             ". The plan can be begun until " (stamp(view.until, stage.now)) "."
         }))
-        section .panel aria-labelledby="sample" {
-            header { h2 #sample { "Sample" } p { (view.sample.len()) " of " (number(job.matched)) ", the oldest first" } }
-            (dead_letters::list(stage, &view.sample))
-        }
-        (facts(stage, job))
         @if stage.may(Scope::EventsReplay) {
             div .actions {
                 (button(stage, &format!("{act}/start"), class, label))
                 a .button href={ (act) "/cancel" } { "Drop the plan" }
             }
         }
+        section .panel aria-labelledby="sample" {
+            header { h2 #sample { "Sample" } p { (view.sample.len()) " of " (number(job.matched)) ", the oldest first" } }
+            (dead_letters::list(stage, &view.sample))
+        }
+        (facts(stage, job))
     }
 }
 

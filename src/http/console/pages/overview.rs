@@ -5,8 +5,8 @@ use time::{Duration, OffsetDateTime};
 
 use super::super::frame::{Head, Section, Stage, note};
 use super::super::parts::{
-    Bar, Curve, NUMBER, TEXT, Tone, WIDE, age, bars, curves, empty, link_path, number, panel, said,
-    short, sparkline, table, took, when, word,
+    Bar, Curve, NUMBER, TEXT, Tone, WIDE, age, bars, count, curves, empty, link_path, number,
+    panel, said, short, sparkline, table, took, when, word,
 };
 
 /// The overview.
@@ -17,8 +17,8 @@ pub(in crate::http::console) struct View {
     pub(in crate::http::console) sources: Vec<Source>,
     /// Groups of open dead letters, those with most of them first.
     pub(in crate::http::console) groups: Vec<Group>,
-    /// How many groups there are.
-    pub(in crate::http::console) groups_in_all: u64,
+    /// How many dead letters are open.
+    pub(in crate::http::console) open_in_all: u64,
     /// Events received, hour by hour.
     pub(in crate::http::console) received: Vec<Bar>,
     /// Time to acknowledge hour by hour, in milliseconds: the median and the 95th of a hundred.
@@ -66,7 +66,7 @@ pub(in crate::http::console) struct Source {
     pub(in crate::http::console) handled: HourDay,
     /// Deliveries that died.
     pub(in crate::http::console) dead: HourDay,
-    /// Requests hour by hour, of the last day.
+    /// Verified requests hour by hour, of the last day.
     pub(in crate::http::console) course: Vec<u64>,
     /// Since when the oldest delivery waits.
     pub(in crate::http::console) oldest_waiting: Option<OffsetDateTime>,
@@ -120,9 +120,10 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
                     }))
                 }
             }
+            (figures(stage, view))
             (panel("Sources", &html! { "The last hour, and below it the last day" }, &sources(stage, &view.sources)))
             (panel("Dead letters by impact", &html! {
-                a href="/dead-letters" { "All " (number(view.groups_in_all)) }
+                a href="/dead-letters" { "All " (number(view.open_in_all)) " that are open" }
             }, &groups(stage, &view.groups)))
         }
         div .two {
@@ -130,6 +131,56 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
             (panel("Time to acknowledge", &html! { "From the request to the answer" }, &latency(view)))
         }
     })
+}
+
+/// What the whole gateway comes to.
+fn figures(stage: &Stage, view: &View) -> Markup {
+    let sum = |part: fn(&Source) -> HourDay| {
+        let parts = view.sources.iter().map(part);
+        parts.fold(HourDay::default(), |sum, one| HourDay {
+            hour: sum.hour + one.hour,
+            day: sum.day + one.day,
+        })
+    };
+    let both = |numbers: HourDay| {
+        html! {
+            (number(numbers.hour))
+            span .under { (number(numbers.day)) " in the last day" }
+        }
+    };
+    let (received, refused) = (sum(|source| source.received), sum(|source| source.refused));
+    let waiting = view.sources.iter().filter_map(|one| Some((one.oldest_waiting?, &one.name)));
+    let oldest = waiting.min();
+    html! {
+        section .panel aria-label="In all" {
+            dl .figures {
+                div {
+                    dt { "Open dead letters" }
+                    dd class=(if view.open_in_all > 0 { "bad" } else { "good" }) {
+                        (number(view.open_in_all))
+                        span .under { (count(view.groups.len() as u64, "group", "groups")) " below" }
+                    }
+                }
+                div {
+                    dt { "Oldest delivery waits" }
+                    dd {
+                        @match oldest {
+                            Some((at, source)) => {
+                                (age(stage.now - at))
+                                span .under.said { "of " (said(source)) }
+                            },
+                            None => { "none" span .under { "no delivery waits" } },
+                        }
+                    }
+                }
+                div { dt { "Received in the last hour" } dd { (both(received)) } }
+                div {
+                    dt { "Refused in the last hour" }
+                    dd class=(if refused.hour > 0 { "warn" } else { "" }) { (both(refused)) }
+                }
+            }
+        }
+    }
 }
 
 fn latency(view: &View) -> Markup {
@@ -147,7 +198,9 @@ fn latency(view: &View) -> Markup {
 
 fn both(numbers: HourDay, alarming: bool) -> Markup {
     html! {
-        @if alarming && numbers.hour > 0 { strong { (number(numbers.hour)) } } @else { (number(numbers.hour)) }
+        @if numbers.hour == 0 { span .muted { "0" } }
+        @else if alarming { strong .bad { (number(numbers.hour)) } }
+        @else { (number(numbers.hour)) }
         span .under { (number(numbers.day)) }
     }
 }
@@ -172,7 +225,7 @@ fn sources(stage: &Stage, sources: &[Source]) -> Markup {
     let rows: Vec<Vec<Markup>> = sources.iter().map(|source| vec![
         html! {
             (stage.link(Section::Sources, &format!("/sources/{}", link_path(&source.name)), &source.name))
-            @if source.state != "ok" { " " (word(&source.state, Tone::of(&source.state))) }
+            @if source.state != "ok" { " " (word(&source.state, Tone::Plain)) }
             span .under { (said(&source.provider)) }
         },
         both(source.received, false),
@@ -180,7 +233,7 @@ fn sources(stage: &Stage, sources: &[Source]) -> Markup {
         both(source.refused, true),
         both(source.handled, false),
         both(source.dead, true),
-        sparkline("Received in a day", &source.course),
+        sparkline("Verified in a day", &source.course),
         html! { @match source.oldest_waiting {
             Some(at) => (age(stage.now - at)),
             None => span .muted { "none" },

@@ -85,7 +85,7 @@ fn acts(stage: &Stage, row: &Row) -> Markup {
                 "reset",
                 "",
                 "New password",
-                "Their password and sessions end; you get a link by which they choose another.",
+                "Their password, or what links them to an issuer, ends with their sessions; you get a link by which they choose another password.",
             ),
             (
                 "reset-all",

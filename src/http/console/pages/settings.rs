@@ -24,7 +24,9 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
         &html! {
             @for (title, settings) in &view.sections {
                 @let settings: Vec<(&str, Markup)> = settings.iter()
-                    .map(|(name, value)| (&**name, html! { code { (said(value)) } })).collect();
+                    .map(|(name, value)| (&**name, html! {
+                        @if value.is_empty() { span .muted { "none" } } @else { code { (said(value)) } }
+                    })).collect();
                 (panel(title, &html! {}, &terms(&settings)))
             }
         },

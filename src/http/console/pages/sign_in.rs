@@ -1,8 +1,9 @@
 //! The way in: signing in, and the form of a one-time link.
 
 use maud::{Markup, html};
+use url::form_urlencoded;
 
-use super::super::frame::{bare, note};
+use super::super::frame::{bare, note, passing};
 use super::super::parts::{Tone, field, said};
 
 /// The form to sign in with.
@@ -14,6 +15,8 @@ pub(in crate::http::console) struct View {
     pub(in crate::http::console) next: String,
     /// The name that was typed.
     pub(in crate::http::console) name: String,
+    /// What people call the issuer where they may sign in, too.
+    pub(in crate::http::console) issuer: Option<String>,
 }
 
 /// The form for who was given a link.
@@ -54,6 +57,26 @@ pub(in crate::http::console) fn page(view: &View) -> Markup {
                     }))
                     div .actions { button .first { "Sign in" } }
                 }
+                @if let Some(issuer) = &view.issuer {
+                    @let next: String = form_urlencoded::byte_serialize(view.next.as_bytes()).collect();
+                    div .pad {
+                        a .button href={ "/oidc/start?next=" (next) } { "Sign in with " (said(issuer)) }
+                    }
+                }
+            }
+        },
+    )
+}
+
+/// The page from which who has signed in elsewhere goes on.
+pub(in crate::http::console) fn arrived(next: &str) -> Markup {
+    passing(
+        "Signed in",
+        next,
+        &html! {
+            section .panel {
+                header { h1 { "You are signed in" } }
+                div .pad { a .button.first href=(next) { "Go on" } }
             }
         },
     )

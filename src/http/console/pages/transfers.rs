@@ -107,16 +107,20 @@ pub(in crate::http::console) fn map(map: &Map) -> Markup {
     let total = map.have.len();
     let here = map.have.iter().filter(|have| **have).count();
     let each = total.div_ceil(SQUARES).max(1);
-    let squares: Vec<bool> =
-        map.have.chunks(each).map(|some| some.iter().all(|have| *have)).collect();
+    let class = |chunks: &[bool]| match chunks.iter().filter(|have| **have).count() {
+        0 => "lack",
+        here if here == chunks.len() => "have",
+        _ => "some",
+    };
+    let squares: Vec<&str> = map.have.chunks(each).map(class).collect();
     let across = squares.len().clamp(1, ACROSS);
     let down = squares.len().div_ceil(ACROSS).max(1);
     let says = format!("{} of {} chunks are here", number(here as u64), number(total as u64));
     html! {
         svg .map width=(across * 8) height=(down * 8) viewBox={ "0 0 " (across * 8) " " (down * 8) }
             role="img" aria-label=(says) {
-            @for (place, have) in squares.iter().enumerate() {
-                rect class=(if *have { "have" } else { "lack" }) width="6" height="6" rx="1"
+            @for (place, class) in squares.iter().enumerate() {
+                rect class=(class) width="6" height="6" rx="1"
                      x=(place % ACROSS * 8 + 1) y=(place / ACROSS * 8 + 1) {}
             }
         }

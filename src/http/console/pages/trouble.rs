@@ -22,9 +22,10 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
     stage.page(&head, &html! {
         section .panel aria-label="What is wrong" {
             div .empty {
-                p { (super::super::parts::said(&view.text)) }
                 @if let Some(scope) = view.scope {
                     p { "You need the scope " code { (scope) } ": ask whoever manages people and keys." }
+                } @else {
+                    p { (super::super::parts::said(&view.text)) }
                 }
                 div .actions {
                     @if view.again { a .button href="" { "Try again" } }

@@ -3,6 +3,10 @@
 use maud::{Markup, html};
 
 use super::{said, size};
+use crate::operator::pretty;
+
+/// The most that is shown of JSON that is written out in lines, in bytes.
+const MOST_DECODED: usize = 512 * 1024;
 
 /// How a payload is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,8 +119,12 @@ fn decoded(bytes: &Bytes) -> String {
     if bytes.is_cut() {
         return "Only the beginning is here: download the whole to decode it.".to_owned();
     }
-    match serde_json::from_slice::<serde_json::Value>(&bytes.shown) {
-        Ok(json) => said(&serde_json::to_string_pretty(&json).unwrap_or_default()),
+    let Some(text) = bytes.text() else { return "It is no text.".to_owned() };
+    match pretty(text, MOST_DECODED) {
+        Ok(lines) if lines.is_cut => {
+            format!("{}\n… and more: download it to see the whole.", said(&lines.text))
+        }
+        Ok(lines) => said(&lines.text),
         Err(error) => format!("It is no JSON: {error}."),
     }
 }

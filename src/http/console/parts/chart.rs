@@ -43,7 +43,7 @@ pub(in crate::http::console) fn sparkline(what: &str, values: &[u64]) -> Markup 
     }
     let says = format!("{what}: {} in all, at most {}", number(sum), number(top));
     html! {
-        svg .spark viewBox="0 0 100 26" preserveAspectRatio="none" role="img" aria-label=(says) {
+        svg .spark .flat[top == 0] viewBox="0 0 100 26" preserveAspectRatio="none" role="img" aria-label=(says) {
             @if !path.is_empty() {
                 path .area d={ (path) "L100 26L0 26Z" } {}
                 path d=(path) {}
@@ -54,7 +54,8 @@ pub(in crate::http::console) fn sparkline(what: &str, values: &[u64]) -> Markup 
 
 /// Bars over time.
 pub(in crate::http::console) fn bars(what: &str, unit: &str, bars: &[Bar]) -> Markup {
-    let top = nice(bars.iter().map(|bar| as_f64(bar.value)).fold(0.0, f64::max));
+    // Half of one is nothing that can be counted.
+    let top = nice(bars.iter().map(|bar| as_f64(bar.value)).fold(2.0, f64::max));
     let step = (WIDTH - LEFT) / as_f64(bars.len().max(1) as u64);
     html! {
         figure .chart {

@@ -40,11 +40,13 @@ impl Tone {
     pub(in crate::http::console) fn of(word: &str) -> Self {
         match word {
             "done" | "ok" | "verified" | "replayed" | "told" | "active" | "good" => Self::Good,
-            "ready" | "leased" | "running" | "planned" | "duplicate" | "open" => Self::Calm,
+            "ready" | "leased" | "running" | "planned" | "duplicate" | "open" | "waiting" => {
+                Self::Calm
+            }
             "retry" | "failing" | "paused" | "lost" | "warning" | "told to wait" | "pending"
             | "invited" | "quarantined" | "unconfigured" | "stale" | "expiring" => Self::Warn,
-            "dead" | "critical" | "refused" | "failed" | "disabled" | "expired" | "silent"
-            | "revoked" => Self::Bad,
+            "dead" | "critical" | "refused" | "refusing" | "failed" | "disabled" | "expired"
+            | "silent" | "revoked" => Self::Bad,
             _ => Self::Plain,
         }
     }
@@ -153,18 +155,23 @@ pub(in crate::http::console) fn took(span: Duration) -> String {
     format!("{}.{:02} s", millis / 1000, millis % 1000 / 10)
 }
 
+/// How far `at` is from `now`.
+fn distance(at: OffsetDateTime, now: OffsetDateTime) -> String {
+    match at - now {
+        span if span.abs() < Duration::SECOND => "now".to_owned(),
+        span if span.is_positive() => format!("in {}", age(span)),
+        span => format!("{} ago", age(span.abs())),
+    }
+}
+
 /// A time as its distance from `now`, with the time itself on hover.
 pub(in crate::http::console) fn when(at: OffsetDateTime, now: OffsetDateTime) -> Markup {
-    let distance =
-        if at > now { format!("in {}", age(at - now)) } else { format!("{} ago", age(now - at)) };
-    html! { time .nowrap datetime=(machine(at)) title={ (utc(at)) " UTC" } { (distance) } }
+    html! { time .nowrap datetime=(machine(at)) title={ (utc(at)) " UTC" } { (distance(at, now)) } }
 }
 
 /// A time in full, with its distance from `now` on hover.
 pub(in crate::http::console) fn stamp(at: OffsetDateTime, now: OffsetDateTime) -> Markup {
-    let distance =
-        if at > now { format!("in {}", age(at - now)) } else { format!("{} ago", age(now - at)) };
-    html! { time .nowrap datetime=(machine(at)) title={ (utc(at)) " UTC, " (distance) } { (utc(at)) } }
+    html! { time .nowrap datetime=(machine(at)) title={ (utc(at)) " UTC, " (distance(at, now)) } { (utc(at)) } }
 }
 
 #[cfg(test)]
@@ -202,5 +209,6 @@ mod tests {
         assert!(shown.contains(r#"datetime="2026-11-20T12:00:00Z""#), "{shown}");
         assert!(shown.contains(r#"title="2026-11-20 12:00:00 UTC">5 min ago<"#), "{shown}");
         assert!(when(now, at).into_string().contains(">in 5 min<"));
+        assert!(when(now, now).into_string().contains(">now<"));
     }
 }

@@ -110,6 +110,7 @@ pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
         chosen: true,
     };
     let list = events::View {
+        wrong: None,
         asked: events::Asked {
             q: t.of("evt_1"),
             within: "key".into(),

@@ -77,7 +77,8 @@ fn one_job(t: &Texts, begun: bool) -> jobs::One {
 pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
     let edit = edit::View {
         delivery: 12_345,
-        edited: t.of("{\n  \"amount\": 2\n}\n"),
+        // With a character that is not seen, so that the page always warns of such.
+        edited: t.of("{\n  \"amount\": 2\u{200b}\n}\n"),
         wrong: Some(t.of("It is no JSON any more.")),
     };
     let check = edit::Check {

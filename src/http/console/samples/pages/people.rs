@@ -105,8 +105,10 @@ pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
                 wrong: Some(t.of("The name, the password or the code is wrong.")),
                 next: t.of("/events"),
                 name: t.of("ada"),
+                issuer: Some(t.of("the company")),
             }),
         ),
+        ("arrived", sign_in::arrived("/events")),
         ("spent", sign_in::trouble("This link is spent", &t.of("It was used."))),
         (
             "setup",

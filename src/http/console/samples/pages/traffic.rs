@@ -74,7 +74,7 @@ fn overview(t: &Texts) -> overview::View {
             last_at: NOW - Duration::minutes(2),
             course: course(),
         }],
-        groups_in_all: 12,
+        open_in_all: 12,
         received: course()
             .into_iter()
             .enumerate()

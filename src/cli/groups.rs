@@ -1,14 +1,27 @@
-//! `sealpost dead-letters groups`.
+//! `sealpost groups`: dead letters that look alike.
+
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::cli::output::{self, Format};
-use crate::cli::{self, Exit, caller};
+use super::output::{self, Format};
+use super::{Exit, block_on, caller, database};
+use crate::app;
 use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
 use crate::operator::{Class, Group, GroupCursor, GroupSelection, Groups};
 
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// List groups, those with most open dead letters first; with `--format json` one JSON object a
+    /// line.
+    List(List),
+    /// Show a group; its dead letters are what `dead-letters list --group` lists.
+    Show(Show),
+}
+
 #[derive(Debug, clap::Args)]
-pub(in crate::cli) struct List {
+pub(super) struct List {
     /// Of this source.
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
@@ -33,8 +46,40 @@ pub(in crate::cli) struct List {
     format: Format,
 }
 
+#[derive(Debug, clap::Args)]
+pub(super) struct Show {
+    /// The group's id.
+    id: i64,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
+    let database = database::share(config)?;
+    block_on(async {
+        database.target.check_migrated().await?;
+        let store = app::open_store(config, database.target.clone());
+        let groups = Groups::new(store.clone(), Arc::new(SystemClock));
+        let exit = match command {
+            Command::List(list) => list.run(&groups).await,
+            Command::Show(show) => show.run(&groups).await,
+        };
+        store.close().await;
+        exit
+    })
+}
+
+impl Show {
+    async fn run(&self, groups: &Groups) -> anyhow::Result<Exit> {
+        let group = groups.show(&caller(None)?, self.id).await?;
+        output::print_as(self.format, &table(std::slice::from_ref(&group)), &json(&group))?;
+        Ok(Exit::Ok)
+    }
+}
+
 impl List {
-    pub(super) async fn run(&self, groups: &Groups) -> anyhow::Result<Exit> {
+    async fn run(&self, groups: &Groups) -> anyhow::Result<Exit> {
         let selection = GroupSelection {
             source: self.source.clone(),
             handler: self.handler.clone(),
@@ -53,7 +98,7 @@ impl List {
             }
         }
         if let Some(next) = page.next {
-            cli::talk(&format!("there are more: --after {next}"));
+            super::talk(&format!("there are more: --after {next}"));
         }
         Ok(Exit::Ok)
     }

@@ -1,0 +1,72 @@
+//! `sealpost jobs plan`.
+
+use super::shown;
+use crate::cli::dead_letters::FilterArgs;
+use crate::cli::output::{self, Format};
+use crate::cli::{self, Exit, caller};
+use crate::operator::{Action, Jobs, Selection, Wish};
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Plan {
+    /// What is to be done.
+    #[arg(value_enum)]
+    action: Deed,
+    /// To these deliveries. Without ids and filters: to every open dead letter.
+    #[arg(value_name = "ID",
+          conflicts_with_all = ["source", "handler", "death_reason", "older_than", "newer_than",
+                               "group", "class", "event"])]
+    ids: Vec<i64>,
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// Why, for the audit log.
+    #[arg(long, value_name = "TEXT",
+          value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    reason: String,
+    /// Who, for the audit log; by default the user.
+    #[arg(long, value_name = "NAME",
+          value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    actor: Option<String>,
+    /// At most so many, the oldest first.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    cap: Option<u32>,
+    /// At most so many in a second.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    rate: Option<u32>,
+    /// Replay also what is done or resolved; only by id.
+    #[arg(long, requires = "ids")]
+    force: bool,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// What is done about dead letters.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Deed {
+    Replay,
+    Discard,
+}
+
+impl Plan {
+    pub(super) async fn run(&self, jobs: &Jobs) -> anyhow::Result<Exit> {
+        let wish = Wish {
+            action: match self.action {
+                Deed::Replay => Action::Replay,
+                Deed::Discard => Action::Discard,
+            },
+            selection: if self.ids.is_empty() {
+                Selection::Matching(self.filter.filter(false))
+            } else {
+                Selection::Ids(self.ids.clone())
+            },
+            cap: self.cap,
+            rate: self.rate,
+            reason: self.reason.clone(),
+            force: self.force,
+        };
+        let plan = jobs.plan(&caller(self.actor.as_deref())?, &wish).await?;
+        output::print_as(self.format, &shown::text(&plan), &shown::detail_as_json(&plan))?;
+        cli::talk(&format!("nothing was done: `sealpost jobs start {}` starts it", plan.job.id));
+        Ok(Exit::Ok)
+    }
+}

@@ -1,0 +1,110 @@
+//! What is said of a job.
+
+use serde_json::{Value, json};
+
+use crate::cli::{dead_letters, dossier, output};
+use crate::clock::{Clock, SystemClock};
+use crate::operator::{Job, JobDetail};
+
+pub(super) fn as_json(job: &Job) -> Value {
+    let time = |at: Option<time::OffsetDateTime>| at.map_or(Value::Null, output::rfc3339);
+    json!({
+        "id": job.id,
+        "tenant": job.tenant,
+        "action": job.action.as_str(),
+        "target": job.target,
+        "cap": job.cap,
+        "rate": job.rate,
+        "reason": job.reason,
+        "matched": job.matched,
+        "goal": job.goal(),
+        "state": job.state.as_str(),
+        "planned_at": output::rfc3339(job.planned_at),
+        "planned_by": job.planned_by,
+        "expires_at": output::rfc3339(job.expires_at),
+        "started_at": time(job.started_at),
+        "started_by": job.started_by,
+        "finished_at": time(job.finished_at),
+        "cancelled_by": job.cancelled_by,
+        "failure": job.failure,
+        "resolved": job.resolved,
+        "created": job.created,
+        "refused": job.refused,
+        "refusals": job.refusals.iter()
+            .map(|(id, why)| json!({ "delivery": id, "why": why }))
+            .collect::<Vec<Value>>(),
+    })
+}
+
+pub(super) fn detail_as_json(detail: &JobDetail) -> Value {
+    let fates = &detail.fates;
+    json!({
+        "job": as_json(&detail.job),
+        "sample": detail.sample.iter().map(dossier::letter).collect::<Vec<Value>>(),
+        "fates": { "done": fates.done, "dead": fates.dead, "waiting": fates.waiting },
+    })
+}
+
+pub(super) fn table(jobs: &[Job]) -> String {
+    let now = SystemClock.now();
+    let head =
+        ["ID", "STATE", "ACTION", "DONE", "OF", "REFUSED", "PLANNED", "BY", "TARGET", "REASON"];
+    let rows: Vec<Vec<String>> = jobs
+        .iter()
+        .map(|job| {
+            vec![
+                job.id.to_string(),
+                job.state.to_string(),
+                job.action.as_str().to_owned(),
+                job.resolved.to_string(),
+                job.goal().to_string(),
+                job.refused.to_string(),
+                output::age(now - job.planned_at),
+                job.planned_by.clone(),
+                job.target.chars().take(60).collect(),
+                job.reason.chars().take(60).collect(),
+            ]
+        })
+        .collect();
+    output::table(&head, &rows)
+}
+
+pub(super) fn text(detail: &JobDetail) -> String {
+    let (job, fates) = (&detail.job, &detail.fates);
+    let mut text = format!("Job {}\n", job.id);
+    let mut field = |name: &str, value: &str| {
+        let field = format!("  {name:<12} {}\n", output::line(value));
+        text.push_str(&field);
+    };
+    let by = |at: time::OffsetDateTime, who: &str| format!("{}, by {who}", output::time(at));
+    field("state", job.state.as_str());
+    field("does", &format!("{} {}", job.action.as_str(), job.target));
+    field("because", &job.reason);
+    field("matched", &job.matched.to_string());
+    field("planned", &by(job.planned_at, &job.planned_by));
+    if let (Some(at), Some(who)) = (job.started_at, &job.started_by) {
+        field("started", &by(at, who));
+    }
+    if let Some(at) = job.finished_at {
+        field("ended", &output::time(at));
+    }
+    if let Some(who) = &job.cancelled_by {
+        field("cancelled by", who);
+    }
+    if let Some(failure) = &job.failure {
+        field("failure", failure);
+    }
+    field("resolved", &format!("{} of {}", job.resolved, job.goal()));
+    field("created", &job.created.to_string());
+    if fates.followed() > 0 {
+        let fates = format!("{} done, {} dead, {} waiting", fates.done, fates.dead, fates.waiting);
+        field("of those", &fates);
+    }
+    field("refused", &job.refused.to_string());
+    for (id, why) in &job.refusals {
+        field("", &format!("{id}: {why}"));
+    }
+    text.push_str("\nSome of what it is about\n");
+    text.push_str(&dead_letters::table(&detail.sample));
+    text
+}

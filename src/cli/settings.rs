@@ -1,0 +1,34 @@
+//! `sealpost settings`: the configuration in effect.
+
+use serde_json::json;
+
+use super::output::{self, Format};
+use super::{Exit, insight};
+use crate::config::Config;
+use crate::operator::Setting;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
+    insight::with(config, async |insight, caller| {
+        let settings = insight.settings(caller)?;
+        output::print(&match args.format {
+            Format::Text => {
+                let row = |setting: &Setting| vec![setting.key.clone(), setting.value.clone()];
+                output::table(&["KEY", "VALUE"], &settings.iter().map(row).collect::<Vec<_>>())
+            }
+            Format::Json => {
+                let document = |setting: &Setting| {
+                    output::json(&json!({ "key": setting.key, "value": setting.value }))
+                };
+                settings.iter().map(document).collect()
+            }
+        })?;
+        Ok(Exit::Ok)
+    })
+}

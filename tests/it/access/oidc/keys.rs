@@ -1,0 +1,92 @@
+//! The keys of the stub issuer, made anew for every run of the tests, and ID tokens.
+
+use std::process::Command;
+use std::sync::LazyLock;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
+use openidconnect::core::{
+    CoreEdDsaPrivateSigningKey, CoreJwsSigningAlgorithm, CoreRsaPrivateSigningKey,
+};
+use openidconnect::{JsonWebKeyId, PrivateSigningKey};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use super::CLIENT_SECRET;
+
+/// How an ID token is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sign {
+    /// With the issuer's RSA key.
+    Rsa,
+    /// With the issuer's Ed25519 key, which it does not show before it is told to.
+    Edwards,
+    /// With a key that the issuer has not, under the name of its own.
+    Foreign,
+    /// With the RSA key, and then a bit of the signature is turned.
+    Broken,
+    /// With the client secret.
+    Shared,
+    /// Not at all.
+    Unsigned,
+}
+
+static RSA: LazyLock<CoreRsaPrivateSigningKey> = LazyLock::new(|| rsa("rsa"));
+static FOREIGN: LazyLock<CoreRsaPrivateSigningKey> = LazyLock::new(|| rsa("rsa"));
+static EDWARDS: LazyLock<CoreEdDsaPrivateSigningKey> = LazyLock::new(|| {
+    // The frame of a key of this kind, and the key.
+    let mut der = hex::decode("302e020100300506032b657004220420").unwrap();
+    der.extend(rand::random::<[u8; 32]>());
+    let text = STANDARD.encode(der);
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n");
+    CoreEdDsaPrivateSigningKey::from_ed25519_pem(&pem, Some(named("edwards"))).unwrap()
+});
+
+fn rsa(name: &str) -> CoreRsaPrivateSigningKey {
+    let made = Command::new("openssl").args(["genrsa", "-traditional", "2048"]).output();
+    let pem = String::from_utf8(made.expect("openssl is installed").stdout).unwrap();
+    CoreRsaPrivateSigningKey::from_pem(&pem, Some(named(name))).expect("a key")
+}
+
+fn named(name: &str) -> JsonWebKeyId {
+    JsonWebKeyId::new(name.to_owned())
+}
+
+/// The keys that the issuer shows.
+pub(super) fn shown(edwards: bool) -> Value {
+    let mut keys = vec![json!(RSA.as_verification_key())];
+    keys.extend(edwards.then(|| json!(EDWARDS.as_verification_key())));
+    json!({ "keys": keys })
+}
+
+/// An ID token.
+pub(super) fn token(claims: &Value, sign: Sign) -> String {
+    let (algorithm, key) = match sign {
+        Sign::Rsa | Sign::Foreign | Sign::Broken => ("RS256", "rsa"),
+        Sign::Edwards => ("EdDSA", "edwards"),
+        Sign::Shared => ("HS256", "rsa"),
+        Sign::Unsigned => ("none", "rsa"),
+    };
+    let part = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
+    let head = part(&json!({ "alg": algorithm, "kid": key, "typ": "JWT" }));
+    let text = format!("{head}.{}", part(claims));
+    let (rs256, bytes) = (CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256, text.as_bytes());
+    let signature = match sign {
+        Sign::Rsa => RSA.sign(&rs256, bytes).unwrap(),
+        Sign::Foreign => FOREIGN.sign(&rs256, bytes).unwrap(),
+        Sign::Broken => {
+            let mut signature = RSA.sign(&rs256, bytes).unwrap();
+            signature[100] ^= 1;
+            signature
+        }
+        Sign::Edwards => EDWARDS.sign(&CoreJwsSigningAlgorithm::EdDsa, bytes).unwrap(),
+        Sign::Shared => {
+            let mut mac = Hmac::<Sha256>::new_from_slice(CLIENT_SECRET.as_bytes()).unwrap();
+            mac.update(bytes);
+            mac.finalize().into_bytes().to_vec()
+        }
+        Sign::Unsigned => Vec::new(),
+    };
+    format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
+}

@@ -1,0 +1,362 @@
+//! Who does not come in.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, LOCATION, SET_COOKIE};
+use sealpost::operator::{Caller, OidcError, Return};
+use serde_json::{Value, json};
+
+use super::{
+    CLIENT_ID, DISCOVERY, Mood, Sent, Sign, Stub, back, come_in, gateway, get, invite, leave,
+    param, session, token, with_token,
+};
+use crate::harness::{Answer, Gateway, sql};
+
+/// Nobody is signed in, nothing is said of why, and the flow's cookie is taken back.
+fn assert_refused(answer: &Answer, why: &str) {
+    assert_eq!(answer.status, 403, "{why}: {}", answer.text);
+    assert!(session(answer).is_none(), "{why}");
+    assert!(answer.text.contains("The sign-in was not completed"), "{why}: {}", answer.text);
+    let gone = answer.headers[SET_COOKIE].to_str().unwrap();
+    assert!(gone.starts_with("__Host-sealpost-oidc=;") && gone.contains("Max-Age=0"), "{gone}");
+}
+
+async fn invited(stub: &Stub) -> Gateway {
+    let gateway = gateway(&stub.url).start().await;
+    invite(&gateway, "ada@example.org").await;
+    gateway
+}
+
+/// A code that is good, for who was sent.
+fn code(gateway: &Gateway, stub: &Stub, sent: &Sent) -> String {
+    let claims = stub.claims(&sent.to, gateway.clock_seconds(), &json!({}));
+    stub.grant(&sent.to, token(&claims, Sign::Rsa))
+}
+
+/// What the log says of a token that is as it should be but for this.
+async fn reason(gateway: &Gateway, stub: &Stub, other: &Value, sign: Sign) -> String {
+    let peer = "192.0.2.1".parse().unwrap();
+    let departure = gateway.access().depart("/", peer).await.unwrap();
+    let claims = stub.claims(&departure.to, gateway.clock_seconds(), other);
+    let code = stub.grant(&departure.to, token(&claims, sign));
+    let state = param(&departure.to, "state");
+    let given = Return {
+        token: Some(&departure.token),
+        state: &state,
+        code: Some(&code),
+        error: None,
+        iss: None,
+        peer,
+    };
+    match gateway.access().arrive(&given, None).await {
+        Err(OidcError::Refused(why)) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Lets the attempts that were counted be forgotten.
+fn wait(gateway: &Gateway) {
+    gateway.clock().advance(Duration::from_mins(15));
+}
+
+#[tokio::test]
+async fn a_state_counts_once_in_time_and_in_the_browser_that_began_it() {
+    let stub = Stub::start().await;
+    let gateway = invited(&stub).await;
+    let (ours, theirs) = (leave(&gateway, "/").await, leave(&gateway, "/").await);
+    let (good, state) = (code(&gateway, &stub, &ours), param(&ours.to, "state"));
+    let query = [("code", &*good), ("state", &*state)];
+    assert_refused(&back(&gateway, "", &query).await, "no cookie");
+    assert_refused(&back(&gateway, "__Host-sealpost-oidc=short", &query).await, "no flow");
+    assert_refused(&back(&gateway, &theirs.cookie, &query).await, "another browser");
+    assert_refused(&back(&gateway, &ours.cookie, &[("code", &good)]).await, "no state");
+    let twice = format!("/oidc/callback?code=a&state={state}&state={state}");
+    assert_refused(&get(&gateway, &twice, &ours.cookie).await, "a state too many");
+    assert_eq!(stub.asked("/token"), 0, "the issuer was not troubled");
+    assert_eq!(back(&gateway, &ours.cookie, &query).await.status, 200, "it is still good");
+    assert_refused(&back(&gateway, &ours.cookie, &query).await, "used");
+
+    let late = leave(&gateway, "/").await;
+    let (good, state) = (code(&gateway, &stub, &late), param(&late.to, "state"));
+    gateway.clock().advance(Duration::from_mins(10));
+    let answer = back(&gateway, &late.cookie, &[("code", &good), ("state", &state)]).await;
+    assert_refused(&answer, "too late");
+    gateway.access().tidy().await;
+    assert_eq!(gateway.rows("oidc_flows").await.len(), 0, "what is late is forgotten");
+}
+
+#[tokio::test]
+async fn what_the_database_keeps_of_a_sign_in_is_of_no_use_to_who_reads_it() {
+    let stub = Stub::start().await;
+    let gateway = invited(&stub).await;
+    let sent = leave(&gateway, "/").await;
+    let rows = format!("{:?}", gateway.rows("oidc_flows").await);
+    let (_, cookie) = sent.cookie.split_once('=').unwrap();
+    let parts = ["state", "nonce", "code_challenge"].map(|name| param(&sent.to, name));
+    for part in parts.iter().map(String::as_str).chain([cookie]) {
+        assert!(!rows.contains(part), "{rows}");
+    }
+}
+
+#[tokio::test]
+async fn a_code_of_another_sign_in_is_not_taken() {
+    let stub = Stub::start().await;
+    let gateway = invited(&stub).await;
+    let (ours, theirs) = (leave(&gateway, "/").await, leave(&gateway, "/").await);
+    let (stolen, state) = (code(&gateway, &stub, &theirs), param(&ours.to, "state"));
+    let answer = back(&gateway, &ours.cookie, &[("code", &stolen), ("state", &state)]).await;
+    assert_refused(&answer, "its PKCE verifier is another");
+    assert_eq!(stub.asked("/token"), 1);
+}
+
+#[tokio::test]
+async fn what_the_issuer_refuses_is_refused_and_a_flow_is_used_by_it() {
+    let stub = Stub::start().await;
+    let gateway = invited(&stub).await;
+    let sent = leave(&gateway, "/").await;
+    let state = param(&sent.to, "state");
+    let no = [("error", "access_denied"), ("error_description", "<b>no"), ("state", &*state)];
+    let answer = back(&gateway, &sent.cookie, &no).await;
+    assert_refused(&answer, "denied");
+    assert!(!answer.text.contains("denied") && !answer.text.contains("<b>no"), "{}", answer.text);
+    let good = code(&gateway, &stub, &sent);
+    let answer = back(&gateway, &sent.cookie, &[("code", &good), ("state", &state)]).await;
+    assert_refused(&answer, "used");
+    let sent = leave(&gateway, "/").await;
+    let answer = back(&gateway, &sent.cookie, &[("state", &param(&sent.to, "state"))]).await;
+    assert_refused(&answer, "no code");
+}
+
+#[tokio::test]
+async fn an_answer_of_another_issuer_is_not_taken() {
+    let stub = Stub::start().await;
+    let gateway = invited(&stub).await;
+    let sent = leave(&gateway, "/").await;
+    let (good, state) = (code(&gateway, &stub, &sent), param(&sent.to, "state"));
+    let query = [("code", &*good), ("state", &*state), ("iss", "https://evil.example")];
+    assert_refused(&back(&gateway, &sent.cookie, &query).await, "another issuer");
+    assert_eq!(stub.asked("/token"), 0, "the code was not sent anywhere");
+
+    let stub = Stub::start().await;
+    stub.says(json!({ "authorization_response_iss_parameter_supported": true }));
+    let gateway = invited(&stub).await;
+    assert_refused(&come_in(&gateway, &stub).await, "this issuer always says who it is");
+}
+
+#[tokio::test]
+async fn an_id_token_that_is_not_for_this_sign_in_is_refused() {
+    let stub = Stub::start().await;
+    let gateway = invited(&stub).await;
+    let now = gateway.clock_seconds();
+    for (other, why) in [
+        (json!({ "nonce": "another" }), "nonce mismatch"),
+        (json!({ "nonce": null }), "missing nonce"),
+        (json!({ "aud": "another" }), "Invalid audiences: must contain"),
+        (json!({ "aud": [CLIENT_ID, "another"] }), "Invalid audiences: `another` is not"),
+        (json!({ "azp": "another" }), "made for another client"),
+        (json!({ "iss": "https://evil.example" }), "Invalid issuer"),
+        (json!({ "iss": format!("{}/", stub.url) }), "Invalid issuer"),
+        (json!({ "exp": now }), "Expired: ID token expired"),
+        (json!({ "exp": now - 3600 }), "Expired: ID token expired"),
+        (json!({ "iat": now - 901 }), "issued 901 seconds ago"),
+        (json!({ "iat": now + 121 }), "issued -121 seconds ago"),
+        (json!({ "sub": "" }), "no subject that can be"),
+        (json!({ "sub": "s".repeat(256) }), "no subject that can be"),
+    ] {
+        // Only so many may fail.
+        sql::execute(gateway.target(), "DELETE FROM sign_in_attempts").await;
+        assert_refused(&with_token(&gateway, &stub, &other, Sign::Rsa).await, why);
+        let said = reason(&gateway, &stub, &other, Sign::Rsa).await;
+        assert!(said.contains(why), "{other}: {said}");
+    }
+    let linked = gateway.count("SELECT count(*) FROM people WHERE oidc_subject IS NOT NULL").await;
+    assert_eq!(linked, 0);
+}
+
+#[tokio::test]
+async fn a_token_ends_by_the_clock_that_the_gateway_goes_by() {
+    let stub = Stub::start().await;
+    let gateway = invited(&stub).await;
+    let sent = leave(&gateway, "/").await;
+    let (good, state) = (code(&gateway, &stub, &sent), param(&sent.to, "state"));
+    gateway.clock().advance(Duration::from_mins(5));
+    let answer = back(&gateway, &sent.cookie, &[("code", &good), ("state", &state)]).await;
+    assert_refused(&answer, "it was good for five minutes");
+}
+
+#[tokio::test]
+async fn a_token_that_no_key_of_the_issuer_has_signed_is_refused() {
+    let stub = Stub::start().await;
+    let gateway = invited(&stub).await;
+    for (sign, why) in [
+        (Sign::Foreign, "bad signature"),
+        (Sign::Broken, "bad signature"),
+        (Sign::Shared, "algorithm `HS256` is not one of"),
+        (Sign::Unsigned, "No signature found"),
+        (Sign::Edwards, "No matching key found"),
+    ] {
+        sql::execute(gateway.target(), "DELETE FROM sign_in_attempts").await;
+        assert_refused(&with_token(&gateway, &stub, &json!({}), sign).await, why);
+        let said = reason(&gateway, &stub, &json!({}), sign).await;
+        assert!(said.contains(why), "{sign:?}: {said}");
+    }
+    let stub = Stub::start().await;
+    stub.says(json!({ "id_token_signing_alg_values_supported": ["ES256"] }));
+    let gateway = invited(&stub).await;
+    let answer = come_in(&gateway, &stub).await;
+    assert_refused(&answer, "the issuer does not sign so");
+}
+
+#[tokio::test]
+async fn who_was_not_invited_does_not_come_in_and_is_told_as_little_as_anybody() {
+    let stub = Stub::start().await;
+    let gateway = invited(&stub).await;
+    let mut told = Vec::new();
+    for (other, why) in [
+        (json!({ "email": "eve@example.org" }), "is called `eve@example.org`"),
+        (json!({ "email_verified": false }), "no e-mail address is verified"),
+        (json!({ "email_verified": null }), "no e-mail address is verified"),
+        (json!({ "email": null }), "no e-mail address is verified"),
+    ] {
+        let answer = with_token(&gateway, &stub, &other, Sign::Rsa).await;
+        assert_refused(&answer, why);
+        let said = reason(&gateway, &stub, &other, Sign::Rsa).await;
+        assert!(said.contains(why), "{other}: {said}");
+        told.push(answer.text);
+    }
+    wait(&gateway);
+    let grace = Caller::local("grace");
+    let access = gateway.access();
+    access.disable_person(&grace, "ada@example.org", false, "left").await.unwrap();
+    told.push(come_in(&gateway, &stub).await.text);
+    access.disable_person(&grace, "ada@example.org", true, "back").await.unwrap();
+    let cookie = session(&come_in(&gateway, &stub).await).expect("a session");
+    access.disable_person(&grace, "ada@example.org", false, "left").await.unwrap();
+    assert_eq!(get(&gateway, "/account", &cookie).await.status, 303, "it ends at once");
+    let answer = come_in(&gateway, &stub).await;
+    assert_refused(&answer, "disabled");
+    told.push(answer.text);
+    let first = &told[0];
+    assert!(told.iter().all(|text| text == first), "{told:#?}");
+    assert_eq!(gateway.rows("people").await.len(), 1, "nobody is made by signing in");
+}
+
+#[tokio::test]
+async fn who_has_a_password_is_not_taken_over_by_their_address() {
+    let stub = Stub::start().await;
+    let gateway = gateway(&stub.url).start().await;
+    let link = invite(&gateway, "ada@example.org").await;
+    gateway.access().set_up(&link, None, "correct horse battery").await.unwrap();
+    assert_refused(&come_in(&gateway, &stub).await, "they have a password");
+    let said = reason(&gateway, &stub, &json!({}), Sign::Rsa).await;
+    assert!(said.contains("they sign in in another way"), "{said}");
+    let subject = gateway.query("SELECT oidc_subject FROM people").await;
+    assert_eq!(subject, [json!({ "oidc_subject": null })]);
+}
+
+#[tokio::test]
+async fn an_issuer_that_no_request_may_reach_stops_the_start_and_says_how_to_change_that() {
+    let text = "\n[operator.oidc]\nissuer = \"http://127.0.0.1:9\"\nclient_id = \"a\"\n\
+                public_url = \"http://127.0.0.1:1\"\n";
+    let said = Gateway::builder().more_config(text).refused();
+    assert!(said.starts_with("operator.oidc: the issuer cannot be used: "), "{said}");
+    assert!(said.contains("`outbound.allow`"), "{said}");
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_away_stops_nothing_but_signing_in_there() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gateway = gateway(&format!("http://{closed}")).start().await;
+    assert_eq!(get(&gateway, "/healthz", "").await.status, 200);
+    for _ in 0..6 {
+        let answer = get(&gateway, "/oidc/start", "").await;
+        assert_eq!(answer.status, 502, "it costs no attempt: {}", answer.text);
+        assert!(answer.headers.contains_key("retry-after"));
+        assert!(!answer.text.contains("127.0.0.1"), "{}", answer.text);
+    }
+    assert_eq!(gateway.rows("oidc_flows").await.len(), 0);
+}
+
+#[tokio::test]
+async fn an_issuer_that_does_not_say_what_it_should_is_left_alone_for_a_while() {
+    let stub = Stub::start().await;
+    let gateway = invited(&stub).await;
+    let other = json!({
+        "issuer": "https://evil.example", "authorization_endpoint": "https://evil.example",
+        "token_endpoint": "https://evil.example", "jwks_uri": format!("{}/jwks", stub.url),
+        "response_types_supported": ["code"], "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+    });
+    for (asked, mood) in [
+        Mood::Status(500),
+        Mood::Endless,
+        Mood::Says(json!("nothing")),
+        Mood::Says(other),
+        Mood::Status(302),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        stub.mood(DISCOVERY, Some(mood));
+        for _ in 0..2 {
+            assert_eq!(get(&gateway, "/oidc/start", "").await.status, 502);
+        }
+        assert_eq!(stub.asked(DISCOVERY), asked + 1);
+        gateway.clock().advance(Duration::from_secs(10));
+    }
+    stub.mood(DISCOVERY, None);
+    assert_eq!(come_in(&gateway, &stub).await.status, 200, "and it is there again");
+}
+
+#[tokio::test]
+async fn a_token_endpoint_that_fails_signs_nobody_in() {
+    let stub = Stub::start().await;
+    let gateway = invited(&stub).await;
+    let no_token = json!({ "access_token": "a", "token_type": "Bearer" });
+    for mood in [Mood::Status(500), Mood::Endless, Mood::Says(no_token), Mood::Silent] {
+        stub.mood("/token", Some(mood.clone()));
+        let answer = come_in(&gateway, &stub).await;
+        assert_eq!(answer.status, 502, "{mood:?}: {}", answer.text);
+        assert!(session(&answer).is_none(), "{mood:?}");
+    }
+}
+
+#[tokio::test]
+async fn tries_are_limited_as_those_with_a_password_are() {
+    let stub = Stub::start().await;
+    let gateway = invited(&stub).await;
+    for _ in 0..5 {
+        leave(&gateway, "/").await;
+    }
+    let answer = get(&gateway, "/oidc/start", "").await;
+    assert_eq!(answer.status, 429, "{}", answer.text);
+    assert_eq!(answer.headers["retry-after"], "900");
+    assert!(!answer.headers.contains_key(SET_COOKIE));
+    wait(&gateway);
+    gateway.access().tidy().await;
+    for _ in 0..6 {
+        assert_eq!(come_in(&gateway, &stub).await.status, 200, "who gets in has not failed");
+    }
+    let many = "INSERT INTO oidc_flows (digest, next, attempt, expires_at)
+                SELECT sha256(n::text::bytea), '/', 0, '2027-01-01' FROM generate_series(1, 1000) n";
+    sql::execute(gateway.target(), many).await;
+    assert_eq!(get(&gateway, "/oidc/start", "").await.status, 429, "there are enough of them");
+}
+
+#[tokio::test]
+async fn another_site_cannot_begin_a_sign_in_nor_choose_where_it_ends() {
+    let stub = Stub::start().await;
+    let gateway = invited(&stub).await;
+    for (site, to) in [("cross-site", "/sign-in"), ("same-site", "/sign-in")] {
+        let request = gateway.client().get(gateway.operator_url("/oidc/start"));
+        let request = request.header(ACCEPT, "text/html").header("sec-fetch-site", site);
+        let answer = Answer::of(request.send().await.unwrap()).await;
+        assert_eq!((answer.status, answer.headers[LOCATION].to_str().unwrap()), (303, to));
+        assert!(!answer.headers.contains_key(SET_COOKIE));
+    }
+    let sent = leave(&gateway, "%2F%2Fevil.example").await;
+    let (good, state) = (code(&gateway, &stub, &sent), param(&sent.to, "state"));
+    let answer = back(&gateway, &sent.cookie, &[("code", &good), ("state", &state)]).await;
+    assert!(answer.text.contains("content=\"0; url=/\""), "{}", answer.text);
+}

@@ -1,0 +1,282 @@
+//! A gateway that has had a day: traffic from several senders, failures of every kind, and people
+//! who dealt with some of them. What its pages show is what people will look at.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sealpost::clock::Clock as _;
+use sealpost::dispatch::{Attempt, Failure, Handler};
+use sealpost::operator::{Action, Caller, Filter, NewPerson, Scope, Scopes, Selection, Step, Wish};
+use sealpost::store::{DeathReason, Effects, Pausable, StoredEvent};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::HOSTILE;
+use crate::chunks::Transfer;
+use crate::destinations::receiver::{Receiver, Reply};
+use crate::harness::Gateway;
+use crate::held::{HOLDS, PLAIN, held, send_refused};
+use crate::receive::{file_event, unique};
+
+/// A gateway that was busy, and the application that it sends to.
+pub(super) struct Busy {
+    pub(super) gateway: Gateway,
+    _application: Receiver,
+}
+
+/// Fails as the event says.
+struct Ledger;
+
+#[async_trait]
+impl Handler for Ledger {
+    fn name(&self) -> &'static str {
+        "ledger"
+    }
+
+    async fn handle(&self, event: &StoredEvent, _: Attempt) -> Result<Effects, Failure> {
+        let body: Value = serde_json::from_slice(&event.body).unwrap_or_default();
+        let object = &body["data"]["object"];
+        match object["fails"].as_str() {
+            Some("unknown") => {
+                let account = object["account"].as_str().unwrap_or_default();
+                let error = format!("account {account} is not known: {HOSTILE}\nasked twice");
+                Err(Failure::permanent(DeathReason::Permanent, error))
+            }
+            Some("closed") => {
+                let error = "the period 2026-10 is closed, nothing can be booked to it";
+                Err(Failure::permanent(DeathReason::Permanent, error))
+            }
+            Some(_) => Err(Failure::transient("the ledger did not answer within 30 s")),
+            None => Ok(Effects::unchanged()),
+        }
+    }
+}
+
+fn ada() -> Caller {
+    Caller::local("ada")
+}
+
+/// Sends an event of the billing system that fails in this way.
+async fn bill(gateway: &Gateway, kind: &str, fails: Option<&str>) {
+    let number = unique();
+    let account = format!("acct_{}", number % 40);
+    let event = json!({
+        "id": format!("evt_{number}"), "object": "event", "type": kind, "created": 1_763_600_000,
+        "livemode": false, "account": account,
+        "data": { "object": {
+            "id": format!("in_{number}"), "account": account, "amount_due": 4200 + number,
+            "currency": "eur", "customer_name": "Søren Øst \u{202e}", "fails": fails,
+        } },
+    });
+    let answer = gateway.send("billing", None, event.to_string().as_bytes()).await;
+    assert_eq!(answer.what(), "accepted", "{}", answer.text);
+}
+
+async fn card(gateway: &Gateway, path: &str) {
+    let card = file_event(path, "# A card").to_string();
+    let answer = gateway.send("cards", Some("create"), card.as_bytes()).await;
+    assert_eq!(answer.what(), "accepted", "{}", answer.text);
+}
+
+/// What happened in an hour of the day, the 24th the last.
+async fn hour(gateway: &Gateway, hour: usize) {
+    let kinds = ["invoice.paid", "invoice.finalized", "customer.updated"];
+    let many = [3, 2, 1, 1, 2, 4, 7, 9, 8, 6, 7, 5];
+    for place in 0..many[hour % many.len()] {
+        bill(gateway, kinds[place % kinds.len()], None).await;
+    }
+    for place in 0..hour % 3 {
+        card(gateway, &format!("cards/{hour}-{place}.md")).await;
+    }
+    for _ in 0..hour.saturating_sub(18) {
+        bill(gateway, "invoice.paid", Some("unknown")).await;
+    }
+    if hour % 7 == 6 {
+        bill(gateway, "invoice.voided", Some("closed")).await;
+    }
+    if hour == 3 {
+        let half = "{\"id\":\"evt_half\",\"object\":\"event\",\"type\":";
+        assert_eq!(gateway.send("billing", None, half.as_bytes()).await.what(), "quarantined");
+        let lost = Transfer::of(9);
+        for chunk in [0, 4] {
+            lost.send(gateway, chunk).await;
+        }
+    }
+    gateway.run_until_idle().await;
+    gateway.count_up().await;
+    gateway.tidy().await;
+    gateway.clock().advance(Duration::from_mins(59));
+}
+
+/// Plans what is done about some dead letters.
+async fn plan(gateway: &Gateway, action: Action, filter: Filter, cap: u32, reason: &str) -> i64 {
+    let wish = Wish {
+        action,
+        selection: Selection::Matching(filter),
+        cap: Some(cap),
+        rate: Some(50),
+        reason: reason.to_owned(),
+        force: false,
+    };
+    gateway.jobs().plan(&ada(), &wish).await.expect("a plan").job.id
+}
+
+/// What people did: jobs in every state, a pause, a key, an invitation.
+async fn people(gateway: &Gateway) {
+    let jobs = gateway.jobs();
+    let of = |source: &str| Filter { source: Some(source.to_owned()), ..Filter::default() };
+    let many = plan(gateway, Action::Replay, of("billing"), 4, "the ledger knows them now").await;
+    jobs.start(&ada(), many).await.unwrap();
+    let mut worker = jobs.worker();
+    loop {
+        match worker.step().await.unwrap() {
+            Step::Idle => break,
+            Step::Paced(_) => gateway.clock().advance(Duration::from_secs(1)),
+            Step::Did { .. } | Step::Ended => {}
+        }
+    }
+    gateway.run_until_idle().await;
+    let wrong = plan(gateway, Action::Discard, of("billing"), 2, "test events").await;
+    jobs.cancel(&ada(), wrong, "they are not").await.unwrap();
+    plan(gateway, Action::Replay, of("billing"), 100, "the ledger is mended").await;
+    let running = plan(gateway, Action::Replay, of("cards"), 9, "sent again").await;
+    jobs.start(&ada(), running).await.unwrap();
+
+    gateway.key("exporter", &[Scope::EventsRead, Scope::PayloadRead], Some("default")).await;
+    let linus = NewPerson {
+        name: "linus".to_owned(),
+        scopes: [Scope::EventsRead, Scope::EventsReplay].into_iter().collect::<Scopes>(),
+        tenant: None,
+    };
+    gateway.access().add_person(&ada(), &linus).await.unwrap();
+    let why = "a release until 14:00";
+    gateway.holds().pause(&ada(), Pausable::Source, "apify-runs", why).await.unwrap();
+}
+
+/// A gateway that has had its day; it ends at the present time, so that no clock is wrong.
+pub(super) async fn busy() -> Busy {
+    let application = Receiver::start(|_, number| match number % 23 {
+        22 => Reply::status(400).body(b"no such customer"),
+        _ => Reply::status(204),
+    })
+    .await;
+    let more = format!(
+        "\n[outbound]\nallow = [\"127.0.0.0/8\"]\n\n[[destination]]\nname = \"shop\"\n\
+         url = \"{}\"\nsecret = {{ env = \"APP_SECRET\" }}\nsources = [\"billing\"]\n\
+         \n[[destination]]\nname = \"archive\"\nurl = \"{}\"\n\
+         secret = {{ env = \"APP_SECRET\" }}\nsources = [\"cards\"]\n",
+        application.url("/hooks/sealpost"),
+        application.url("/archive"),
+    );
+    let gateway = Gateway::builder()
+        .config(PLAIN, HOLDS)
+        .more_config(&more)
+        .handler(Ledger)
+        .leaves_work()
+        .begin(OffsetDateTime::now_utc() - time::Duration::hours(24))
+        .start()
+        .await;
+    for number in 0..24 {
+        hour(&gateway, number).await;
+    }
+    let caught_up = OffsetDateTime::now_utc() - gateway.clock().now();
+    gateway.clock().advance(caught_up.try_into().expect("it is behind"));
+
+    for number in 0..2 {
+        send_refused(&gateway, &format!("{{\"id\":\"evt_held_{number}\"}}")).await;
+    }
+    held(&gateway, 2).await;
+    for _ in 0..24 {
+        let forged = gateway.send_raw("cards-too", Some("create"), &[], b"{}").await;
+        assert_eq!(forged.status, 401);
+    }
+    let whole = Transfer::of(6);
+    for chunk in 0..6 {
+        whole.send(&gateway, chunk).await;
+    }
+    for (total, here) in [(12, 7), (900, 40)] {
+        let open = Transfer::of(total);
+        for chunk in (0..here).map(|place| place * total / here) {
+            open.send(&gateway, chunk).await;
+        }
+    }
+    bill(&gateway, "invoice.paid", Some("slow")).await;
+    gateway.run_until_idle().await;
+    gateway.count_up().await;
+    gateway.tidy().await;
+    people(&gateway).await;
+    while gateway.groups().step().await.unwrap() > 0 {}
+    Busy { gateway, _application: application }
+}
+
+/// The pages of a busy gateway, with what each is called in pictures.
+pub(super) async fn pages(busy: &Busy) -> Vec<(&'static str, String)> {
+    let gateway = &busy.gateway;
+    let text = async |query: &str| {
+        let rows = gateway.query(query).await;
+        let row = rows.first().unwrap_or_else(|| panic!("nothing: {query}"));
+        row["id"].to_string().trim_matches('"').to_owned()
+    };
+    let whole =
+        text("SELECT id FROM events WHERE source = 'cards' ORDER BY received_at DESC").await;
+    let paid = text(
+        "SELECT event_id AS id FROM deliveries WHERE source = 'billing' AND state = 'dead'
+          ORDER BY id DESC",
+    )
+    .await;
+    let delivery = async |which: &str| {
+        text(&format!("SELECT id FROM deliveries WHERE {which} ORDER BY id DESC")).await
+    };
+    let dead = delivery("death_reason = 'permanent' AND resolution IS NULL").await;
+    let dealt = delivery("resolution = 'replayed'").await;
+    let done = delivery("state = 'done'").await;
+    let retried = delivery("state = 'ready'").await;
+    let group = text("SELECT id FROM dead_letter_groups ORDER BY open DESC").await;
+    let held = text("SELECT id FROM held_requests ORDER BY id").await;
+    let job = async |state: &str| {
+        text(&format!("SELECT id FROM jobs WHERE state = '{state}' ORDER BY id")).await
+    };
+    let (done_job, running) = (job("done").await, job("running").await);
+    let (planned, cancelled) = (job("planned").await, job("cancelled").await);
+    vec![
+        ("overview", "/".to_owned()),
+        ("events", "/events".to_owned()),
+        ("events-found", "/events?source=billing&state=dead".to_owned()),
+        ("events-none", "/events?q=nothing-like-this&within=key".to_owned()),
+        ("events-not-asked", "/events?q=no-id".to_owned()),
+        ("event", format!("/events/{paid}")),
+        ("event-hex", format!("/events/{paid}?view=hex")),
+        ("event-chunked", format!("/events/{whole}")),
+        ("groups", "/dead-letters".to_owned()),
+        ("groups-of-class", "/dead-letters?class=handler&which=all".to_owned()),
+        ("group", format!("/dead-letters/groups/{group}")),
+        ("dead-letters", "/dead-letters/all?which=all".to_owned()),
+        ("delivery", format!("/deliveries/{dead}")),
+        ("delivery-decoded", format!("/deliveries/{dead}?view=decoded")),
+        ("delivery-dealt-with", format!("/deliveries/{dealt}")),
+        ("delivery-done", format!("/deliveries/{done}")),
+        ("delivery-retried", format!("/deliveries/{retried}")),
+        ("edit", format!("/deliveries/{dead}/edit")),
+        ("jobs", "/jobs".to_owned()),
+        ("job-new", "/jobs/new?class=handler".to_owned()),
+        ("job-plan", format!("/jobs/{planned}")),
+        ("job-running", format!("/jobs/{running}")),
+        ("job-done", format!("/jobs/{done_job}")),
+        ("job-cancelled", format!("/jobs/{cancelled}")),
+        ("transfers", "/transfers".to_owned()),
+        ("held", "/held".to_owned()),
+        ("held-one", format!("/held/{held}")),
+        ("sources", "/sources".to_owned()),
+        ("source", "/sources/billing".to_owned()),
+        ("source-set-up", "/sources/bot/set-up".to_owned()),
+        ("holds", "/holds".to_owned()),
+        ("destinations", "/destinations".to_owned()),
+        ("alerts", "/alerts?which=all".to_owned()),
+        ("settings", "/settings".to_owned()),
+        ("audit", "/audit".to_owned()),
+        ("keys", "/keys".to_owned()),
+        ("people", "/people".to_owned()),
+        ("nothing", "/nothing-is-here".to_owned()),
+        ("nothing-of-that-id", "/deliveries/999999".to_owned()),
+    ]
+}

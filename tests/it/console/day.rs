@@ -1,0 +1,165 @@
+//! An operator's whole day, in a browser, by clicks: from the link that makes them a person to a
+//! page that is closed to them because they have gone home.
+
+use sealpost::operator::Step;
+
+use super::browser::{Browser, with_browser};
+use super::{Fragile, gateway};
+use crate::harness::Gateway;
+
+const PASSWORD: &str = "correct horse battery";
+const REPAIRED: &str = "const text = document.getElementById('body');
+                        text.value = text.value.replace('in_1', 'in_mended')";
+
+/// Who does what, and what they see of it.
+struct Day<'a> {
+    browser: &'a Browser,
+    gateway: &'a Gateway,
+    handler: Fragile,
+}
+
+impl Day<'_> {
+    /// Sends the form that posts to this path, and waits for the page to which that leads.
+    async fn send(&self, form: &str, to: &str) {
+        self.browser.click(&format!("form[action='{form}'] button:not(.plain)")).await;
+        self.browser.arrives_at(to).await;
+    }
+
+    /// Follows a link.
+    async fn follow(&self, link: &str) {
+        self.browser.click(link).await;
+    }
+
+    /// Keeps a picture of what they see now.
+    async fn sees(&self, step: &str, text: &str) {
+        self.browser.comes_to_say(text).await;
+        self.browser.picture(&format!("day-{step}")).await;
+    }
+
+    async fn arrives(&self) {
+        let invited = self.gateway.access().first_invitation().await.unwrap().expect("a link");
+        self.browser.open(&format!("/setup?token={}", &*invited.token)).await;
+        self.sees("01-set-up", "Set up your account").await;
+        self.browser.write("#name", "ada").await;
+        self.browser.write("#password", PASSWORD).await;
+        self.send("/setup", "/").await;
+        self.sees("02-overview", "Dead letters by impact").await;
+        self.leaves().await;
+        self.browser.write("#name", "ada").await;
+        self.browser.write("#password", PASSWORD).await;
+        self.sees("03-sign-in", "Password").await;
+        self.send("/sign-in", "/").await;
+        self.sees("04-signed-in", "Signed in as").await;
+    }
+
+    async fn leaves(&self) {
+        self.browser.click(".side > .who form[action='/sign-out'] button").await;
+        self.browser.arrives_at("/sign-in").await;
+    }
+
+    /// Finds a dead letter by its group and in the list, and reads why it died.
+    async fn reads_why(&self) {
+        self.follow("#now tbody a[href^='/dead-letters/groups/']").await;
+        self.sees("05-group", "What to do").await;
+        self.follow("tbody a[href='/deliveries/1']").await;
+        self.browser.arrives_at("/deliveries/1").await;
+        self.sees("06-why", "account acct_1 is not known").await;
+
+        self.follow(".side > .nav a[href='/dead-letters']").await;
+        self.follow("a[href='/dead-letters/all']").await;
+        self.browser.arrives_at("/dead-letters/all").await;
+        self.browser.write("#source", "billing").await;
+        self.browser.click("form[action='/dead-letters/all'] button").await;
+        self.sees("07-list", "acct_1 is not known").await;
+        self.follow("tbody a[href='/deliveries/1']").await;
+        self.browser.arrives_at("/deliveries/1").await;
+    }
+
+    /// Repairs what came in, replays it, and sees it done.
+    async fn repairs(&self) {
+        self.follow("a[href='/deliveries/1/edit']").await;
+        self.browser.arrives_at("/deliveries/1/edit").await;
+        self.sees("08-edit", "The body as it is to be").await;
+        self.browser.ask(REPAIRED).await;
+        self.send("/deliveries/1/edit", "/deliveries/1/edit").await;
+        self.sees("09-difference", "Nothing is done yet").await;
+        self.browser.write("#reason", "the sender said so").await;
+        self.send("/deliveries/1/edit/replay", "/deliveries/1?did=edited").await;
+        self.sees("10-edited", "Replayed as edited").await;
+        self.handler.mend();
+        self.gateway.run_until_idle().await;
+        let done = self.gateway.query("SELECT id FROM deliveries WHERE state = 'done'").await;
+        let [done] = &done[..] else { panic!("one is done") };
+        self.browser.open(&format!("/deliveries/{}", done["id"])).await;
+        self.sees("11-done", "It is done").await;
+    }
+
+    /// Plans a replay of a group: at most three, ten in a second. Gives where the plan is.
+    async fn plans(&self, job: u32) -> String {
+        self.follow(".side > .nav a[href='/dead-letters']").await;
+        self.follow("tbody a[href^='/dead-letters/groups/']").await;
+        self.follow("a[href^='/jobs/new?action=replay']").await;
+        self.browser.write("#cap", "3").await;
+        self.browser.write("#rate", "10").await;
+        self.browser.write("#reason", "the ledger is mended").await;
+        self.browser.picture(&format!("day-12-new-job-{job}")).await;
+        let here = format!("/jobs/{job}");
+        self.send("/jobs", &here).await;
+        self.sees(&format!("13-dry-run-{job}"), "4 dead letters match").await;
+        self.browser.comes_to_say("the oldest 3 are dealt with").await;
+        self.browser.comes_to_say("account acct_1 is not known").await;
+        here
+    }
+
+    /// Begins a replay of many, thinks better of it, and does it after all.
+    async fn replays_many(&self) {
+        let here = self.plans(1).await;
+        self.send(&format!("{here}/start"), &format!("{here}?did=started")).await;
+        self.sees("14-begun", "0 of 3").await;
+        self.follow(&format!("a[href='{here}/cancel']")).await;
+        self.browser.arrives_at(&format!("{here}/cancel")).await;
+        self.browser.write("#cancel-reason", "not yet").await;
+        self.send(&format!("{here}/cancel"), &format!("{here}?did=cancelled")).await;
+        self.sees("15-cancelled", "nothing more will be").await;
+
+        let here = self.plans(2).await;
+        self.send(&format!("{here}/start"), &format!("{here}?did=started")).await;
+        let mut worker = self.gateway.jobs().worker();
+        while matches!(worker.step().await.unwrap(), Step::Did { .. }) {}
+        self.gateway.clock().advance(std::time::Duration::from_secs(1));
+        while matches!(worker.step().await.unwrap(), Step::Did { .. } | Step::Ended) {}
+        self.gateway.run_until_idle().await;
+        self.sees("16-result", "3 of 3").await;
+        self.browser.comes_to_say("Dead again").await;
+    }
+}
+
+#[tokio::test]
+async fn an_operator_comes_repairs_replays_and_goes_home() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    with_browser(&gateway, async |browser| {
+        browser.look("light", 1280).await;
+        let day = Day { browser, gateway: &gateway, handler: handler.clone() };
+        day.arrives().await;
+        day.reads_why().await;
+        day.repairs().await;
+        day.replays_many().await;
+        day.leaves().await;
+        browser.open("/dead-letters").await;
+        browser.arrives_at("/sign-in?next=%2Fdead-letters").await;
+        day.sees("17-closed", "Sign in").await;
+    })
+    .await;
+    let outcomes = "SELECT (SELECT count(*) FROM jobs WHERE state = 'cancelled' AND resolved = 0)
+                         * (SELECT count(*) FROM jobs WHERE state = 'done' AND resolved = 3)";
+    assert_eq!(gateway.count(outcomes).await, 1, "the first did nothing, the second its cap");
+    let done = "SELECT count(*) FROM deliveries WHERE state = 'done'";
+    assert_eq!(gateway.count(done).await, 4, "the edited one, and three by the job");
+    let log = gateway.query("SELECT actor, action, reason FROM audit_log ORDER BY id").await;
+    let by_ada = log.iter().filter(|line| line["actor"] == "ada");
+    let reasons: Vec<&str> = by_ada.filter_map(|line| line["reason"].as_str()).collect();
+    for reason in ["the sender said so", "not yet", "the ledger is mended"] {
+        assert!(reasons.contains(&reason), "{reason} of {reasons:?}");
+    }
+}

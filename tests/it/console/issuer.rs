@@ -1,0 +1,33 @@
+//! Signing in at an issuer, in a browser. The issuer is another site than the console, so that the
+//! browser keeps its strict cookies back as it would for anybody.
+
+use std::net::TcpListener;
+
+use serde_json::json;
+
+use super::browser::with_browser;
+use crate::access::oidc::{Stub, gateway_at, invite};
+
+#[tokio::test]
+async fn a_browser_comes_back_from_the_issuer_to_where_one_wanted_to_go() {
+    let stub = Stub::called("localhost").await;
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let builder = gateway_at(&stub.url, &format!("http://{address}"));
+    let listen = |address: &str| format!("[operator]\nlisten = \"{address}\"");
+    let builder = builder.config(&listen("127.0.0.1:0"), &listen(&address.to_string()));
+    let gateway = builder.start().await;
+    invite(&gateway, "ada@example.org").await;
+    stub.expect(json!({}), gateway.clock_seconds());
+    with_browser(&gateway, async |browser| {
+        browser.keep("sign-in-issuer", "/sign-in").await;
+        browser.open("/alerts?which=all").await;
+        browser.arrives_at("/sign-in?next=%2Falerts%3Fwhich%3Dall").await;
+        browser.click("a[href^='/oidc/start']").await;
+        browser.arrives_at("/alerts?which=all").await;
+        assert!(browser.text().await.contains("ada@example.org"));
+        browser.open("/account").await;
+        assert_eq!(browser.path().await, "/account", "the cookie is kept");
+    })
+    .await;
+    assert_eq!(stub.asked("/authorize"), 1);
+}
