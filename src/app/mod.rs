@@ -144,7 +144,11 @@ impl App {
         let access = Access::new(store.clone(), Arc::clone(&parts.clock), config.vault.clone());
         let issuer = desk::issuer(config, &services, &parts.clock)?;
         let access = Arc::new(access.with_issuer(issuer));
-        let door = Arc::new(Door::new(Arc::clone(&access), file.operator.failures_per_minute));
+        let door = Arc::new(Door::new(
+            Arc::clone(&access),
+            file.operator.failures_per_minute,
+            file.operator.trusted_proxies.clone(),
+        ));
         let unwatch = CancellationToken::new();
         let feed = Feed::new(
             store.clone(),

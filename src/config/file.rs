@@ -97,6 +97,8 @@ pub struct Operator {
     pub changes: LimitEntry,
     /// How often in a minute one address may come without a good key.
     pub failures_per_minute: NonZeroU32,
+    /// Proxies whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<IpNet>,
     /// The issuer that vouches for people.
     pub oidc: Option<OidcEntry>,
 }
@@ -111,6 +113,7 @@ impl Default for Operator {
             reads: LimitEntry::of(50, 200),
             changes: LimitEntry::of(5, 20),
             failures_per_minute: NonZeroU32::MIN.saturating_add(19),
+            trusted_proxies: Vec::new(),
             oidc: None,
         }
     }

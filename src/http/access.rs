@@ -18,16 +18,23 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
 use governor::clock::Clock;
 use governor::{DefaultKeyedRateLimiter, Quota};
+use ipnet::IpNet;
+use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 use tracing::warn;
 
+use super::api::Rate;
 use super::denial::Denial;
-use super::{origin, session};
+use super::health::Operator;
+use super::porch::{self, Porch};
+use super::{form, origin, peer, session};
 use crate::intake::Peer;
 use crate::operator::{Access, Caller, Session, ShownKey, ShownSession};
 
 /// What may be called without a key: a load balancer has none.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
+/// What a key that was good lately opens while the database is away.
+const METRICS: &str = "/metrics";
 
 /// The door.
 #[derive(Debug)]
@@ -36,19 +43,22 @@ pub struct Door {
     failures: DefaultKeyedRateLimiter<Peer>,
     /// Peers that have failed too often, and until when they have to wait.
     waiting: Mutex<HashMap<Peer, Instant>>,
+    porch: Porch,
+    /// Proxies whose `X-Forwarded-For` counts.
+    trusted_proxies: Vec<IpNet>,
 }
 
 impl Door {
     /// A door that lets in who `access` knows. A good key is not limited by the failures that a peer
-    /// may have: addresses are shared.
-    pub fn new(access: Arc<Access>, failures_per_minute: NonZeroU32) -> Self {
+    /// may have: addresses are shared. Of `trusted_proxies` the `X-Forwarded-For` counts.
+    pub fn new(
+        access: Arc<Access>,
+        failures_per_minute: NonZeroU32,
+        trusted_proxies: Vec<IpNet>,
+    ) -> Self {
         let failures = DefaultKeyedRateLimiter::keyed(Quota::per_minute(failures_per_minute));
-        Self { access, failures, waiting: Mutex::default() }
-    }
-
-    /// Who is known.
-    pub(super) fn access(&self) -> &Arc<Access> {
-        &self.access
+        let (waiting, porch) = (Mutex::default(), Porch::new());
+        Self { access, failures, waiting, porch, trusted_proxies }
     }
 
     /// Forgets peers that have behaved for a while, and learns which keys are good: one that is
@@ -56,27 +66,47 @@ impl Door {
     pub async fn tidy(&self) {
         self.failures.retain_recent();
         self.failures.shrink_to_fit();
+        self.porch.tidy();
         self.waiting().retain(|_, until| *until > Instant::now());
         self.access.tidy().await;
     }
 
     /// Cheap first: what was good when we asked last, then whether the peer has to wait, and only
-    /// then the database, which may know a newer one. What is good is no failure.
-    async fn check(&self, shown: Option<&Shown>, asks: bool, peer: IpAddr) -> Result<In, Denial> {
-        let peer = Peer::from(peer);
-        if !shown.is_some_and(|shown| shown.seems_good(&self.access)) {
+    /// then the database, which may know a newer one. What is good is no failure, and neither is
+    /// what anybody's browser can be made to send: a request that shows nothing, or that another
+    /// site has asked for. Of those nothing is asked.
+    async fn check(&self, request: &ServiceRequest, peer: Peer) -> Result<In, Denial> {
+        let shown = Shown::of(request.request());
+        let seems_good = shown.as_ref().is_some_and(|shown| shown.seems_good(&self.access));
+        if !seems_good {
+            if !shows_something(request) || origin::is_cross_site(request) {
+                return Err(Denial::NoKey);
+            }
             let until = self.waiting().get(&peer).copied();
             let wait = until.map(|until| until.saturating_duration_since(Instant::now()));
             if let Some(wait) = wait.filter(|wait| !wait.is_zero()) {
                 return Err(too_many(wait));
             }
         }
-        if let Some(shown) = shown
-            && let Some(known) = shown.known(&self.access, asks).await?
-        {
-            return Ok(known);
+        let mut denial = Denial::NoKey;
+        if let Some(shown) = &shown {
+            match shown.known(&self.access, asks_itself(request)).await {
+                Ok(Some(known)) => return Ok(known),
+                Ok(None) => {}
+                Err(error) => {
+                    // Metrics are wanted most while the database is away.
+                    let lately = shown.lately(&self.access).filter(|_| request.path() == METRICS);
+                    if let Some(known) = lately {
+                        return Ok(known);
+                    }
+                    if seems_good {
+                        return Err(error);
+                    }
+                    denial = error;
+                }
+            }
         }
-        let Err(until) = self.failures.check_key(&peer) else { return Err(Denial::NoKey) };
+        let Err(until) = self.failures.check_key(&peer) else { return Err(denial) };
         let wait = until.wait_time_from(self.failures.clock().now());
         self.waiting().insert(peer, Instant::now() + wait);
         Err(too_many(wait))
@@ -96,15 +126,26 @@ pub(super) async fn guard(
     mut request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, Error> {
-    let admitted = if OPEN.contains(&request.path()) {
-        Ok(())
-    } else if session::is_open(request.path()) {
-        if origin::is_safe(&request) { Ok(()) } else { origin::check_origin(&request) }
-    } else {
-        admit(&mut request).await
+    let Some(door) = request.app_data::<web::Data<Door>>().cloned() else {
+        return Ok(request.into_response(Denial::Internal.respond()).map_into_right_body());
     };
-    let Err(denial) = admitted else {
-        return Ok(next.call(request).await?.map_into_left_body());
+    let peer = peer::address(request.request(), &door.trusted_proxies);
+    let peer = peer.unwrap_or(IpAddr::from([0, 0, 0, 0]));
+    request.extensions_mut().insert(session::From(peer));
+    let admitted = if OPEN.contains(&request.path()) {
+        Ok(None)
+    } else if session::is_open(request.path()) {
+        enter(&door, &mut request, peer.into()).await
+    } else {
+        admit(&door, &mut request, peer.into()).await.map(|()| None)
+    };
+    let denial = match admitted {
+        Ok(turn) => {
+            let answered = next.call(request).await;
+            drop(turn);
+            return Ok(answered?.map_into_left_body());
+        }
+        Err(denial) => denial,
     };
     if denial == Denial::NoKey && wants_a_page(&request) {
         let response = HttpResponse::SeeOther()
@@ -113,32 +154,51 @@ pub(super) async fn guard(
             .finish();
         return Ok(request.into_response(response).map_into_right_body());
     }
-    warn!(
-        event = "operator.denied",
-        reason = denial.reason(),
-        key = key_of(request.request()).as_ref().map(ShownKey::id),
-        peer = request.peer_addr().map(|address| tracing::field::display(address.ip())),
-    );
+    let key = key_of(request.request());
+    let key = key.as_ref().map(ShownKey::id);
+    warn!(event = "operator.denied", reason = denial.reason(), key, %peer);
     metrics::counter!("sealpost_operator_denied_total", "reason" => denial.reason()).increment(1);
     Ok(request.into_response(denial.respond()).map_into_right_body())
 }
 
-/// Finds out who it is, and puts that into the request. What changes something and comes with a
-/// session has to come from one of our own pages.
-async fn admit(request: &mut ServiceRequest) -> Result<(), Denial> {
-    let door = request.app_data::<web::Data<Door>>().cloned().ok_or(Denial::NoKey)?;
-    let shown = Shown::of(request.request());
-    if shown.is_none() && wants_a_page(request) {
-        // A browser that comes for the first time has not failed.
-        return Err(Denial::NoKey);
+/// Lets somebody who is nobody yet ask for what is open to them; gives their turn, where there are
+/// turns. A form is there before its turn begins.
+async fn enter<'a>(
+    door: &'a Door,
+    request: &mut ServiceRequest,
+    peer: Peer,
+) -> Result<Option<SemaphorePermit<'a>>, Denial> {
+    let costs = porch::costs(request);
+    if costs {
+        door.porch.count(peer)?;
     }
-    let peer = session::peer(request.request());
-    let known = door.check(shown.as_ref(), asks_itself(request), peer).await?;
-    if let In::Person(session) = &known
-        && !origin::is_safe(request)
-    {
+    if !origin::is_safe(request) {
         origin::check_origin(request)?;
-        origin::check_token(request, session).await?;
+        form::take(request, form::limit(request.path(), true)).await?;
+    }
+    if costs { door.porch.turn(request.path()).await.map(Some) } else { Ok(None) }
+}
+
+/// Finds out who it is, and puts that into the request. What is to change something at the console
+/// has to come from one of our own pages, whoever sends it: a browser may hold a key, too. What
+/// comes with a session has to repeat its word besides.
+async fn admit(door: &Door, request: &mut ServiceRequest, peer: Peer) -> Result<(), Denial> {
+    let known = door.check(request, peer).await?;
+    count(request, known.caller())?;
+    if !origin::is_safe(request) {
+        let console = is_of_console(request);
+        if console || matches!(known, In::Person(_)) {
+            origin::check_origin(request)?;
+        }
+        // Calls of the API read their bodies themselves.
+        let form = if console {
+            Some(form::take(request, form::limit(request.path(), false)).await?)
+        } else {
+            None
+        };
+        if let In::Person(session) = &known {
+            origin::check_token(request, form, session).await?;
+        }
     }
     let mut extensions = request.extensions_mut();
     match known {
@@ -151,6 +211,17 @@ async fn admit(request: &mut ServiceRequest) -> Result<(), Denial> {
         }
     }
     Ok(())
+}
+
+/// Counts a request of the console against its caller's quotas. What is for machines is counted
+/// where it is mounted, which knows what changes something and what has a budget of its own.
+fn count(request: &ServiceRequest, caller: &Caller) -> Result<(), Denial> {
+    if !is_of_console(request) {
+        return Ok(());
+    }
+    let operator = request.app_data::<web::Data<Operator>>().ok_or(Denial::Internal)?;
+    let rate = if origin::is_safe(request) { Rate::Reads } else { Rate::Changes };
+    operator.limits.check(caller, rate)
 }
 
 /// What a request shows of whoever sends it.
@@ -166,6 +237,15 @@ pub(super) enum Shown {
 enum In {
     Machine(Caller),
     Person(Box<Session>),
+}
+
+impl In {
+    fn caller(&self) -> &Caller {
+        match self {
+            Self::Machine(caller) => caller,
+            Self::Person(session) => &session.caller,
+        }
+    }
 }
 
 impl Shown {
@@ -186,7 +266,10 @@ impl Shown {
 
     async fn known(&self, access: &Access, asks: bool) -> Result<Option<In>, Denial> {
         match self {
-            Self::Key(key) => Ok(access.caller_of(key).await.map(In::Machine)),
+            Self::Key(key) => {
+                let caller = access.caller_of(key).await.map_err(|_| Denial::Unavailable)?;
+                Ok(caller.map(In::Machine))
+            }
             Self::Session(shown) => {
                 let session = access.session(shown, asks).await;
                 let session = session.map_err(|_| Denial::Unavailable)?;
@@ -195,23 +278,38 @@ impl Shown {
         }
     }
 
-    /// Who it is now, for what goes on for long; `None` when they may do nothing any more.
-    pub(super) async fn caller(&self, access: &Access) -> Option<Caller> {
-        match self.known(access, false).await.ok().flatten()? {
-            In::Machine(caller) => Some(caller),
-            In::Person(session) => Some(session.caller),
+    /// Whose key it was when the database was asked last.
+    fn lately(&self, access: &Access) -> Option<In> {
+        match self {
+            Self::Key(key) => access.caller_lately(key).map(In::Machine),
+            Self::Session(_) => None,
         }
     }
+
+    /// Who it is now, for what goes on for long; `None` when they may do nothing any more, an error
+    /// when nobody can say.
+    pub(super) async fn caller(&self, access: &Access) -> Result<Option<Caller>, Denial> {
+        Ok(self.known(access, false).await?.map(|known| known.caller().clone()))
+    }
+}
+
+/// Whether a request shows anything of whoever sends it, good or not.
+fn shows_something(request: &ServiceRequest) -> bool {
+    request.headers().contains_key(header::AUTHORIZATION)
+        || request.cookie(session::COOKIE).is_some()
 }
 
 /// Whether it is a browser that would show a page.
 fn wants_a_page(request: &ServiceRequest) -> bool {
-    let path = request.path();
     let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     origin::is_safe(request)
         && accept.is_some_and(|accept| accept.contains("text/html"))
-        && !path.starts_with("/api/")
-        && path != "/metrics"
+        && is_of_console(request)
+}
+
+/// Whether it is for the console: for whatever is not for machines.
+fn is_of_console(request: &ServiceRequest) -> bool {
+    !request.path().starts_with("/api/") && request.path() != METRICS
 }
 
 /// Whether a person asks, and not a script of a page that was left open: that keeps no session

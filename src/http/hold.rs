@@ -3,13 +3,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, web};
 use bytes::Bytes;
 use time::OffsetDateTime;
 
-use super::receive::{Ingest, Limits, enter, read_body};
+use super::receive::Ingest;
 use crate::gate::{Refusal, RequestHead};
-use crate::intake::{Peer, Source};
+use crate::intake::Source;
 use crate::operator::{Holding, RefusedRequest};
 
 /// A request that was refused.
@@ -22,31 +21,11 @@ pub(super) struct Refused<'a> {
 }
 
 impl Refused<'_> {
-    /// Reads the body of a request that its head alone has refused, under the limits that hold for
-    /// others, and holds it. Where it does not arrive there is nothing to hold.
-    pub(super) async fn hold_unread(
-        self,
-        request: &HttpRequest,
-        payload: web::Payload,
-        refusal: &Refusal,
-    ) {
-        if self.source.hold.is_none() || !Holding::takes(refusal) {
-            return;
-        }
-        let peer = self.peer.map(Peer::from);
-        let Ok(_pass) = enter(self.ingest, peer, &self.source.name) else { return };
-        let mut reservation = self.ingest.budget.open();
-        let bytes = self.source.max_body.min(Holding::largest());
-        let limits = Limits { bytes, deadline: self.source.body_deadline };
-        if let Ok(body) = read_body(request, payload, limits, &mut reservation).await {
-            self.hold(body, refusal);
-        }
-    }
-
     /// Holds it, if its source is told to and it is one of those that are held.
     pub(super) fn hold(self, body: Bytes, refusal: &Refusal) {
         let (Some(keep), Some(holding)) = (self.source.hold, &self.ingest.holding) else { return };
-        if !Holding::takes(refusal) {
+        let most = self.source.max_body;
+        if !Holding::takes(refusal) || body.len() > most {
             return;
         }
         holding.hold(RefusedRequest {

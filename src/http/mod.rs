@@ -8,10 +8,12 @@ mod application;
 mod caller;
 mod console;
 mod denial;
+mod form;
 mod health;
 mod hold;
 mod origin;
 mod peer;
+mod porch;
 mod problem;
 mod receive;
 mod report;
@@ -82,6 +84,7 @@ pub fn operator(
     feed: Feed,
     door: Arc<Door>,
 ) -> std::io::Result<Server> {
+    let access = web::Data::from(Arc::clone(&operator.access));
     let (operator, feed, door) =
         (web::Data::new(operator), web::Data::new(feed), web::Data::from(door));
     let server = HttpServer::new(move || {
@@ -89,12 +92,14 @@ pub fn operator(
             .app_data(operator.clone())
             .app_data(feed.clone())
             .app_data(door.clone())
+            .app_data(access.clone())
             .wrap(from_fn(access::guard))
             .wrap(from_fn(console::protect))
             .configure(console::routes)
             .configure(api::mount)
     })
     .workers(1)
+    .max_connections(MAX_CONNECTIONS)
     .client_request_timeout(HEAD_DEADLINE)
     .keep_alive(KEEP_ALIVE)
     .shutdown_timeout(DRAIN_SECONDS)

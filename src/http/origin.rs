@@ -1,30 +1,28 @@
 //! Whether a change that comes with a session was asked for by a page of that session.
 
-use std::time::Duration;
-
-use actix_http::BoxedPayloadStream;
-use actix_web::HttpMessage;
-use actix_web::dev::{Payload, ServiceRequest};
+use actix_web::dev::ServiceRequest;
 use actix_web::http::header;
-use bytes::{Bytes, BytesMut};
-use futures_util::{StreamExt, stream};
+use bytes::Bytes;
 use url::form_urlencoded;
 
 use super::denial::Denial;
+use super::form;
 use crate::operator::Session;
 
 /// The header in which a script repeats what its page knows.
 const HEADER: &str = "x-sealpost-csrf";
 /// The field in which a form does.
 const FIELD: &str = "csrf";
-/// The largest form, in bytes.
-const MAX_FORM: usize = 4 * 1024 * 1024;
-/// How long a form may take to arrive.
-const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Whether a request changes nothing.
 pub(super) fn is_safe(request: &ServiceRequest) -> bool {
     request.method().is_safe()
+}
+
+/// Whether a browser says that another site has asked for it.
+pub(super) fn is_cross_site(request: &ServiceRequest) -> bool {
+    let site = request.headers().get("sec-fetch-site");
+    site.is_some_and(|site| site.as_bytes() == b"cross-site")
 }
 
 /// Refuses what a browser says was asked for by another site.
@@ -50,9 +48,11 @@ pub(super) fn check_origin(request: &ServiceRequest) -> Result<(), Denial> {
     }
 }
 
-/// Lets through only what repeats the session's CSRF token. A form is read for it, and put back.
+/// Lets through only what repeats the session's CSRF token, in a header or in the form; that is read
+/// where it was not yet.
 pub(super) async fn check_token(
     request: &mut ServiceRequest,
+    form: Option<Bytes>,
     session: &Session,
 ) -> Result<(), Denial> {
     if let Some(value) = request.headers().get(HEADER) {
@@ -64,23 +64,12 @@ pub(super) async fn check_token(
     if !kind.starts_with("application/x-www-form-urlencoded") {
         return Err(Denial::Forged);
     }
-    let form = tokio::time::timeout(DEADLINE, read(request.take_payload()));
-    let form = form.await.unwrap_or(Err(Denial::BodyTimeout))?;
+    let limit = form::limit(request.path(), false);
+    let form = match form {
+        Some(form) => form,
+        None => form::take(request, limit).await?,
+    };
     let mut fields = form_urlencoded::parse(&form);
     let token = fields.find(|(name, _)| name == FIELD).map(|(_, token)| token.into_owned());
-    let whole: BoxedPayloadStream = Box::pin(stream::iter([Ok(form)]));
-    request.set_payload(Payload::from(whole));
     if token.is_some_and(|token| session.repeats(&token)) { Ok(()) } else { Err(Denial::Forged) }
-}
-
-async fn read(mut payload: Payload) -> Result<Bytes, Denial> {
-    let mut form = BytesMut::new();
-    while let Some(piece) = payload.next().await {
-        let piece = piece.map_err(|_| Denial::BodyBroken)?;
-        if form.len() + piece.len() > MAX_FORM {
-            return Err(Denial::TooLarge { limit: MAX_FORM });
-        }
-        form.extend_from_slice(&piece);
-    }
-    Ok(form.freeze())
 }

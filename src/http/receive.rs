@@ -147,19 +147,22 @@ async fn answer_to(
 
     let peer = address.map(Peer::from);
     let Found::Route(route) = found else {
-        return Err(unknown_source(request, payload, ingest, peer).await);
+        let refused = (Problem::Unauthorized, Refusal::UnknownSource.reason());
+        let read = read_in_vain(request, payload, ingest, peer, &ingest.decoy.name).await;
+        return Err(read.err().unwrap_or(refused));
     };
     let now = ingest.clock.now();
     let (source, head) = match choose(request, route, now.unix_timestamp()) {
         Ok(chosen) => chosen,
         Err((refusal, by)) => {
-            if let (Some(peer), Some(source)) = (peer, route.sources.first()) {
+            let first = route.sources.first();
+            if let Some(source) = first {
                 report.source(source);
-                ingest.peers.failed(peer, &source.name);
             }
-            if let Some((source, head)) = by {
-                let refused = Refused { ingest, source, head, peer: address, now };
-                refused.hold_unread(request, payload, &refusal).await;
+            let name = first.map_or(&ingest.decoy.name, |source| &source.name);
+            let body = read_in_vain(request, payload, ingest, peer, name).await?;
+            if let (Some((source, head)), Some(body)) = (by, body) {
+                Refused { ingest, source, head, peer: address, now }.hold(body, &refusal);
             }
             return Err((Problem::Unauthorized, refusal.reason()));
         }
@@ -254,55 +257,48 @@ fn head_for(request: &HttpRequest, route: &Route, source: &Source) -> RequestHea
     head
 }
 
-pub(super) fn enter(
-    ingest: &Ingest,
-    peer: Option<Peer>,
-    source: &Arc<str>,
-) -> Result<Option<Pass>, Stop> {
+fn enter(ingest: &Ingest, peer: Option<Peer>, source: &Arc<str>) -> Result<Option<Pass>, Stop> {
     let Some(peer) = peer else { return Ok(None) };
     let pass = ingest.peers.enter(peer, source);
     pass.map(Some).map_err(|_| (Problem::TooMany { after: 1 }, "rate_unauth"))
 }
 
-/// Does for a source that does not exist what would be done for one that does.
-async fn unknown_source(
+/// Does for a source that does not exist, and for a request that its head alone has refused, what
+/// would be done for others; gives the body, where there is a signature that it could be for. Which
+/// of them it was can be seen neither in the answer nor in when it comes.
+async fn read_in_vain(
     request: &HttpRequest,
     payload: web::Payload,
     ingest: &Ingest,
     peer: Option<Peer>,
-) -> Stop {
-    let refused = (Problem::Unauthorized, Refusal::UnknownSource.reason());
+    lane: &Arc<str>,
+) -> Result<Option<Bytes>, Stop> {
     let decoy = &ingest.decoy;
     let signed = decoy.headers.iter().any(|name| request.headers().contains_key(*name));
+    let mut read = None;
     if signed {
-        let _pass = match enter(ingest, peer, &decoy.name) {
-            Ok(pass) => pass,
-            Err(stop) => return stop,
-        };
+        let _pass = enter(ingest, peer, lane)?;
         let mut reservation = ingest.budget.open();
         let limits = Limits { bytes: decoy.max_body, deadline: decoy.deadline };
-        match read_body(request, payload, limits, &mut reservation).await {
-            Ok(body) => {
-                std::hint::black_box(decoy.secret.sign(&[&body]));
-            }
-            Err(stop) => return stop,
-        }
+        let body = read_body(request, payload, limits, &mut reservation).await?;
+        std::hint::black_box(decoy.secret.sign(&[&body]));
+        read = Some(body);
     }
     if let Some(peer) = peer {
-        ingest.peers.failed(peer, &decoy.name);
+        ingest.peers.failed(peer, lane);
     }
-    refused
+    Ok(read)
 }
 
 /// How large a body may be, and how long it may take.
 #[derive(Clone, Copy)]
-pub(super) struct Limits {
-    pub(super) bytes: usize,
-    pub(super) deadline: Duration,
+struct Limits {
+    bytes: usize,
+    deadline: Duration,
 }
 
 /// Reads the body, exactly as it is on the wire. A body that comes in one piece is not copied.
-pub(super) async fn read_body(
+async fn read_body(
     request: &HttpRequest,
     mut payload: web::Payload,
     limits: Limits,

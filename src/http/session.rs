@@ -11,7 +11,7 @@
 //! - `POST /sign-out`: [`sign_out`]; then to `/sign-in` with the cookie, which takes the old one back.
 //! - `GET /setup?token=`: [`Access::setup_link`]; `POST /setup`: [`set_up`].
 //! - `GET /oidc/start`: [`depart`]; then send the browser there. `GET /oidc/callback`: [`arrive`].
-//! - `/account`: [`Access::why_no_codes`], [`Access::begin_codes`], [`Access::confirm_codes`],
+//! - `/account`: [`Access::why_no_codes`], [`begin_codes`], [`Access::confirm_codes`],
 //!   [`turn_codes_off`], [`change_password`].
 
 use std::future::{Ready, ready};
@@ -25,11 +25,10 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use serde::Deserialize;
 use url::{Url, form_urlencoded};
 
-use super::access::Door;
 use super::denial::Denial;
 use crate::operator::{
-    Access, BegunSession, Credentials, OidcError, OperatorError, Return, Session, ShownSession,
-    SignInError,
+    Access, BegunSession, CodeSecret, Credentials, OidcError, OperatorError, Return, Session,
+    ShownSession, SignInError,
 };
 use crate::store::StoreError;
 
@@ -49,6 +48,11 @@ pub(super) struct Back {
     error: Option<String>,
     iss: Option<String>,
 }
+
+/// Where a request comes from, as the door has found out: the nearest address that is not one of a
+/// proxy that is trusted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct From(pub(super) IpAddr);
 
 /// The session of a request, for a handler that is only for people who are signed in.
 pub(super) struct SignedIn(pub(super) Session);
@@ -165,6 +169,15 @@ pub(super) async fn change_password(
     Ok(cookie(&begun))
 }
 
+/// Makes the secret of codes; the password has to be given once more.
+pub(super) async fn begin_codes(
+    request: &HttpRequest,
+    session: &Session,
+    password: &str,
+) -> Result<CodeSecret, SignInError> {
+    access(request)?.begin_codes(session, password, peer(request)).await
+}
+
 /// Asks for no codes any more; the password has to be given once more.
 pub(super) async fn turn_codes_off(
     request: &HttpRequest,
@@ -176,14 +189,15 @@ pub(super) async fn turn_codes_off(
 
 /// Who may, for what has no function of its own here.
 pub(super) fn access(request: &HttpRequest) -> Result<&Access, OperatorError> {
-    let door = request.app_data::<web::Data<Door>>();
-    // Every application of the operator listener has a door.
-    door.map(|door| &**door.access()).ok_or(OperatorError::Store(StoreError::Unavailable(None)))
+    let access = request.app_data::<web::Data<Access>>();
+    // Every application of the operator listener has it.
+    access.map(|access| &***access).ok_or(OperatorError::Store(StoreError::Unavailable(None)))
 }
 
 /// Where a request comes from.
 pub(super) fn peer(request: &HttpRequest) -> IpAddr {
-    request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |address| address.ip())
+    let from = request.extensions().get::<From>().copied();
+    from.map_or(IpAddr::from([0, 0, 0, 0]), |From(peer)| peer)
 }
 
 /// The cookie of a session. It ends with the browser, at the latest.

@@ -14,17 +14,19 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use utoipa::{OpenApi, ToSchema};
 
-use super::access::{Door, Shown};
+use super::access::Shown;
 use super::api::{At, Query, Routes};
 use super::caller::By;
 use super::denial::Denial;
-use crate::operator::{Access, Caller, Feed, Scope, Subscription, Told};
+use crate::operator::{Access, Caller, Feed, NoSeat, Scope, Subscription, Told};
 use crate::store::{Change, Position, What};
 
 /// Pieces of text that wait for a client to take them.
 const WAITING: usize = 2;
 /// For how many heartbeats a client may take nothing at all.
 const PATIENCE: u32 = 2;
+/// The wait before the database is asked again who somebody is, after it did not answer.
+const AGAIN: Duration = Duration::from_secs(1);
 /// How soon a client should come again, in milliseconds.
 const RETRY: u32 = 1_000;
 
@@ -111,15 +113,15 @@ async fn stream(
     request: HttpRequest,
     Query(asked): Query<Asked>,
     feed: web::Data<Feed>,
-    door: web::Data<Door>,
+    access: web::Data<Access>,
 ) -> Result<HttpResponse, Denial> {
-    begin(&request, &asked, (&feed, &door), caller).await
+    begin(&request, &asked, (&feed, access), caller).await
 }
 
 async fn begin(
     request: &HttpRequest,
     asked: &Asked,
-    (feed, door): (&Feed, &Door),
+    (feed, access): (&Feed, web::Data<Access>),
     caller: Caller,
 ) -> Result<HttpResponse, Denial> {
     caller.needs(Scope::EventsRead)?;
@@ -131,7 +133,10 @@ async fn begin(
         Some(after) => after,
         None => feed.end().await.map_err(|_| Denial::Unavailable)?,
     };
-    let subscription = feed.subscribe(after).ok_or(Denial::Full)?;
+    let subscription = feed.subscribe(after, &caller).map_err(|none| match none {
+        NoSeat::Full => Denial::Full,
+        NoSeat::Share => Denial::TooMany { after: feed.settings().heartbeat.as_secs().max(1) },
+    })?;
     let (sender, receiver) = mpsc::channel(WAITING);
     let last_words = Arc::new(Mutex::new(None));
     let client = Client {
@@ -140,7 +145,7 @@ async fn begin(
         last_words: Arc::clone(&last_words),
         heartbeat: feed.settings().heartbeat,
         stop: feed.stop().clone(),
-        access: Arc::clone(door.access()),
+        access: access.into_inner(),
         shown: Shown::of(request).ok_or(Denial::NoKey)?,
         caller,
     };
@@ -251,11 +256,10 @@ impl Client {
                 () = self.sender.closed() => return None,
             };
             if checked.elapsed() >= self.heartbeat {
-                checked = Instant::now();
-                // Whose rights have changed begins anew, with those they have now.
-                if self.shown.caller(&self.access).await.as_ref() != Some(&self.caller) {
-                    return Some("the key is good no longer");
+                if let Some(why) = self.check().await {
+                    return why;
                 }
+                checked = Instant::now();
             }
             let text = match told {
                 Told::Changes(changes) => self.render(&changes),
@@ -270,6 +274,24 @@ impl Client {
             };
             if !text.is_empty() && !self.send(text).await {
                 return Some(TOO_SLOW);
+            }
+        }
+    }
+
+    /// Asks whether the client still may; gives why it ends. Until somebody can say, nothing more is
+    /// told.
+    async fn check(&self) -> Option<Option<&'static str>> {
+        loop {
+            match self.shown.caller(&self.access).await {
+                Ok(caller) if caller.as_ref() == Some(&self.caller) => return None,
+                // Whose rights have changed begins anew, with those they have now.
+                Ok(_) => return Some(Some("the key is good no longer")),
+                Err(_) => {}
+            }
+            let asleep = tokio::time::sleep(AGAIN);
+            tokio::select! {
+                () = asleep => {}
+                () = self.sender.closed() => return Some(None),
             }
         }
     }

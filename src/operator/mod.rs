@@ -63,7 +63,7 @@ pub use destinations::{Configured, Destination, Destinations, Stands};
 pub use edit::{Edited, MOST_EDITED, Rehearsal};
 pub use error::OperatorError;
 pub use explain::{Explained, Gates, explain};
-pub use feed::{Feed, FeedSettings, Subscription, Told};
+pub use feed::{Feed, FeedSettings, NoSeat, Subscription, Told};
 pub use groups::{
     Class, Group, GroupCursor, GroupPage, GroupSelection, Groups, UnknownClass, normalise,
 };

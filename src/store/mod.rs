@@ -118,6 +118,8 @@ pub struct Store {
     ingest: PgPool,
     dispatch: PgPool,
     operator: PgPool,
+    /// One connection, for the sign of life alone.
+    health: PgPool,
     pools: PoolSettings,
     commit_deadline: Duration,
     key_retention: time::Duration,
@@ -134,6 +136,7 @@ impl Store {
             ingest: target.pool(settings.ingest, "ingest", settings),
             dispatch: target.pool(settings.dispatch, "dispatch", settings),
             operator: target.pool(settings.operator, "operator", settings),
+            health: target.pool(1, "health", settings),
             target,
             pools: settings,
             commit_deadline: settings.statement + Duration::from_millis(500),
@@ -163,14 +166,15 @@ impl Store {
         Tx::begin(&self.ingest).await
     }
 
-    /// Asks the database for a sign of life; it gives the time by its clock.
+    /// Asks the database for a sign of life; it gives the time by its clock. However much operators
+    /// ask, this does not wait behind it.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn ping(&self) -> Result<time::OffsetDateTime, StoreError> {
         let asking = async {
             sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#)
-                .fetch_one(&self.operator)
+                .fetch_one(&self.health)
                 .await
         };
         match tokio::time::timeout(Duration::from_secs(2), asking).await {
@@ -199,7 +203,7 @@ impl Store {
 
     /// Closes every pool and waits for the connections to end.
     pub async fn close(&self) {
-        for pool in [&self.ingest, &self.dispatch, &self.operator] {
+        for pool in [&self.ingest, &self.dispatch, &self.operator, &self.health] {
             pool.close().await;
         }
     }

@@ -26,7 +26,7 @@ pub struct Limits {
 
 /// Which of a caller's quotas a request counts against.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Rate {
+pub(in crate::http) enum Rate {
     /// What changes nothing, and what applications ask of providers: those have budgets of their
     /// own.
     Reads,
@@ -55,7 +55,7 @@ impl Limits {
     }
 
     /// Counts a request.
-    pub(super) fn check(&self, caller: &Caller, rate: Rate) -> Result<(), Denial> {
+    pub(in crate::http) fn check(&self, caller: &Caller, rate: Rate) -> Result<(), Denial> {
         let limiter = match rate {
             Rate::Reads => &self.reads,
             Rate::Changes => &self.changes,

@@ -43,6 +43,7 @@ use actix_web::{HttpRequest, web};
 
 pub use calls::Apis;
 pub use document::document;
+pub(super) use limits::Rate;
 pub use limits::{Limits, Quota};
 pub(super) use query::Query;
 pub(super) use routes::{At, Routes};

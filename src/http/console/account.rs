@@ -72,12 +72,15 @@ pub(super) async fn begin_codes(
     request: HttpRequest,
     stage: Stage,
     SignedIn(own): SignedIn,
+    form: web::Form<Password>,
 ) -> HttpResponse {
-    let begun = async { session::access(&request)?.begin_codes(&own).await };
-    stage.answer(begun.await.map(|secret| {
-        let shown = (secret.url.to_string(), secret.base32.to_string());
-        page(&stage, &view(&own, Codes::Begun(Some(shown))))
-    }))
+    match session::begin_codes(&request, &own, &form.password).await {
+        Ok(secret) => {
+            let shown = (secret.url.to_string(), secret.base32.to_string());
+            html(StatusCode::OK, page(&stage, &view(&own, Codes::Begun(Some(shown)))))
+        }
+        Err(error) => refuse(&request, &stage, &own, &error),
+    }
 }
 
 /// Asks for codes from now on.

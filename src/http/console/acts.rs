@@ -1,7 +1,6 @@
-//! What is done by posting a form. Every one comes from a page of ours, or is refused.
+//! What is done by posting a form. Every one comes from a page of ours: the door has seen to that.
 
-use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
 use super::frame::Stage;
@@ -37,26 +36,6 @@ impl Form {
     }
 }
 
-/// Refuses what another site made a browser send. A browser that says where a form comes from is
-/// believed; one that does not must name us as its origin, if it names any. On our own pages the
-/// origin is `null`, since they send no referrer.
-pub(super) fn from_us(request: &HttpRequest) -> Result<(), OperatorError> {
-    let value = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let ours = match (value("sec-fetch-site"), value("origin")) {
-        (Some(site), _) => site == "same-origin",
-        (None, Some(origin)) => {
-            let authority = origin.split_once("://").map(|(_, authority)| authority);
-            authority.is_some() && authority == value(header::HOST.as_str())
-        }
-        (None, None) => true,
-    };
-    if ours {
-        Ok(())
-    } else {
-        Err(OperatorError::Invalid("this form was not sent from a page of this console".into()))
-    }
-}
-
 /// Browsers end lines as Windows does, whatever was in the text.
 pub(super) fn plain_lines(text: &str) -> String {
     text.replace("\r\n", "\n")
@@ -64,7 +43,6 @@ pub(super) fn plain_lines(text: &str) -> String {
 
 /// Replays or discards one delivery, or frees the lane that it holds.
 pub(super) async fn on_delivery(
-    request: HttpRequest,
     stage: Stage,
     operator: web::Data<Operator>,
     path: web::Path<(i64, String)>,
@@ -72,7 +50,6 @@ pub(super) async fn on_delivery(
 ) -> HttpResponse {
     let (id, verb) = path.into_inner();
     let done = async {
-        from_us(&request)?;
         let desk = &operator.console.dead_letters;
         if verb == "free" {
             desk.free(&stage.viewer.caller, id, form.reason()?).await?;
@@ -94,7 +71,6 @@ pub(super) async fn on_delivery(
 
 /// Holds a destination back, or lets it go on.
 pub(super) async fn on_destination(
-    request: HttpRequest,
     stage: Stage,
     operator: web::Data<Operator>,
     path: web::Path<(String, String)>,
@@ -102,7 +78,6 @@ pub(super) async fn on_destination(
 ) -> HttpResponse {
     let (name, verb) = path.into_inner();
     let done = async {
-        from_us(&request)?;
         let all = [Switch::Pause, Switch::Resume, Switch::Disable, Switch::Enable];
         let switch = all.into_iter().find(|switch| switch.as_str() == verb);
         let switch =

@@ -1,11 +1,11 @@
 //! Dealing with dead letters: groups, jobs, edits, and what is paused. Pages that are asked for
 //! come first, then the forms that are posted from them.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::acts::{Form, from_us, plain_lines};
+use super::acts::{Form, plain_lines};
 use super::desk;
 use super::frame::Stage;
 use super::pages::{edit, groups, holds, jobs};
@@ -165,28 +165,16 @@ async fn ask_to_cancel(
     stage.answer(view.map(|view| jobs::cancel(&stage, &view.job)))
 }
 
-async fn plan(
-    request: HttpRequest,
-    stage: Stage,
-    operator: web::Data<Operator>,
-    form: web::Form<Asked>,
-) -> HttpResponse {
+async fn plan(stage: Stage, operator: web::Data<Operator>, form: web::Form<Asked>) -> HttpResponse {
     let planned = async {
-        from_us(&request)?;
         let plan = operator.console.jobs.plan(&stage.viewer.caller, &form.wish()?).await?;
         Ok(format!("/jobs/{}", plan.job.id))
     };
     stage.go_on(planned.await)
 }
 
-async fn start(
-    request: HttpRequest,
-    stage: Stage,
-    operator: web::Data<Operator>,
-    id: web::Path<i64>,
-) -> HttpResponse {
+async fn start(stage: Stage, operator: web::Data<Operator>, id: web::Path<i64>) -> HttpResponse {
     let started = async {
-        from_us(&request)?;
         let job = operator.console.jobs.start(&stage.viewer.caller, *id).await?;
         Ok(format!("/jobs/{}?did=started", job.id))
     };
@@ -194,14 +182,12 @@ async fn start(
 }
 
 async fn cancel(
-    request: HttpRequest,
     stage: Stage,
     operator: web::Data<Operator>,
     id: web::Path<i64>,
     form: web::Form<Form>,
 ) -> HttpResponse {
     let cancelled = async {
-        from_us(&request)?;
         let jobs = &operator.console.jobs;
         let job = jobs.cancel(&stage.viewer.caller, *id, form.reason()?).await?;
         Ok(format!("/jobs/{}?did=cancelled", job.id))
@@ -220,19 +206,13 @@ async fn edit_page(
 }
 
 /// Shows the text again, as it was edited.
-async fn edit_again(
-    request: HttpRequest,
-    stage: Stage,
-    id: web::Path<i64>,
-    form: web::Form<EditForm>,
-) -> HttpResponse {
+async fn edit_again(stage: Stage, id: web::Path<i64>, form: web::Form<EditForm>) -> HttpResponse {
     let view = edit::View { delivery: *id, edited: plain_lines(&form.body), wrong: None };
-    stage.answer(from_us(&request).map(|()| edit::page(&stage, &view)))
+    stage.answer(Ok(edit::page(&stage, &view)))
 }
 
 /// Shows what an edit changes, or what is wrong with it above the text.
 async fn check_edit(
-    request: HttpRequest,
     stage: Stage,
     operator: web::Data<Operator>,
     id: web::Path<i64>,
@@ -240,7 +220,6 @@ async fn check_edit(
 ) -> HttpResponse {
     let body = plain_lines(&form.body);
     let rehearsed = async {
-        from_us(&request)?;
         let desk = &operator.console.dead_letters;
         let bytes = Bytes::from(body.clone());
         desk.rehearse_edit(&stage.viewer.caller, *id, &bytes).await
@@ -265,14 +244,12 @@ async fn check_edit(
 }
 
 async fn replay_edit(
-    request: HttpRequest,
     stage: Stage,
     operator: web::Data<Operator>,
     id: web::Path<i64>,
     form: web::Form<EditForm>,
 ) -> HttpResponse {
     let done = async {
-        from_us(&request)?;
         let desk = &operator.console.dead_letters;
         let why = Form { reason: form.reason.clone() };
         let body = Bytes::from(plain_lines(&form.body));
@@ -289,7 +266,6 @@ async fn all_holds(stage: Stage, operator: web::Data<Operator>) -> HttpResponse 
 
 /// Pauses or resumes a source or a handler.
 async fn hold(
-    request: HttpRequest,
     stage: Stage,
     operator: web::Data<Operator>,
     path: web::Path<(String, String, String)>,
@@ -297,7 +273,6 @@ async fn hold(
 ) -> HttpResponse {
     let (what, name, verb) = path.into_inner();
     let done = async {
-        from_us(&request)?;
         let nothing = || OperatorError::NotFound("page at this address".to_owned());
         let both = [Pausable::Source, Pausable::Handler];
         let what = both.into_iter().find(|one| one.as_str() == what).ok_or_else(nothing)?;

@@ -1,14 +1,14 @@
 //! Why a request is refused that somebody wrote down, asked for with a form.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::acts::{from_us, plain_lines};
+use super::acts::plain_lines;
 use super::frame::Stage;
 use super::pages::explain::{Answer, Asked, View, page};
 use super::stage::html;
@@ -46,14 +46,12 @@ pub(super) async fn form(
 
 /// What the source makes of the request, above the form as it was filled in.
 pub(super) async fn explain(
-    request: HttpRequest,
     stage: Stage,
     operator: web::Data<Operator>,
     form: web::Form<Given>,
 ) -> HttpResponse {
     let given = form.into_inner();
-    let sources =
-        from_us(&request).and_then(|()| operator.console.gates.names(&stage.viewer.caller));
+    let sources = operator.console.gates.names(&stage.viewer.caller);
     let sources = match sources {
         Ok(sources) => sources,
         Err(error) => return stage.trouble(&error),

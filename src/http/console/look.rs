@@ -1,11 +1,11 @@
 //! The pages on what came in, asked for.
 
 use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use futures_util::TryStreamExt;
 use serde::Deserialize;
 
-use super::acts::{Form, from_us};
+use super::acts::Form;
 use super::answer::BodyQuery;
 use super::desk;
 use super::frame::Stage;
@@ -164,14 +164,12 @@ pub(super) async fn held_one(
 
 /// Verifies a held request again.
 pub(super) async fn verify_held(
-    request: HttpRequest,
     stage: Stage,
     operator: web::Data<Operator>,
     text: web::Path<String>,
     form: web::Form<Form>,
 ) -> HttpResponse {
     let done = async {
-        from_us(&request)?;
         let id = desk::held_id(&text)?;
         let held = &operator.console.held;
         match held.verify(&stage.viewer.caller, id, form.reason()?).await? {
@@ -184,14 +182,12 @@ pub(super) async fn verify_held(
 
 /// Removes a held request before its time.
 pub(super) async fn discard_held(
-    request: HttpRequest,
     stage: Stage,
     operator: web::Data<Operator>,
     text: web::Path<String>,
     form: web::Form<Form>,
 ) -> HttpResponse {
     let done = async {
-        from_us(&request)?;
         let (held, id) = (&operator.console.held, desk::held_id(&text)?);
         held.discard(&stage.viewer.caller, id, form.reason()?).await?;
         Ok("/held?did=held-discarded".to_owned())

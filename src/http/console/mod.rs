@@ -36,13 +36,11 @@ use actix_web::web;
 
 pub(super) use headers::protect;
 
+use super::form;
 use crate::clock::SharedClock;
 use crate::operator::{
     Alerts, DeadLetters, Destinations, Gates, Groups, HeldRequests, Holds, Insight, Jobs,
 };
-
-/// The largest form, in bytes: an event's body that was edited, and what goes around it.
-const MAX_FORM: usize = 4 * 1024 * 1024;
 
 /// What the console needs.
 #[derive(Clone)]
@@ -72,7 +70,8 @@ pub struct Console {
 /// Every path of the console.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     let (query, path) = (web::QueryConfig::default(), web::PathConfig::default());
-    let form = web::FormConfig::default().limit(MAX_FORM);
+    // How large it may be depends on the path: the door has seen to that.
+    let form = web::FormConfig::default().limit(form::LARGEST);
     app.app_data(query.error_handler(|_, request| stage::malformed(request)))
         .app_data(path.error_handler(|_, request| stage::malformed(request)))
         .app_data(form.error_handler(|_, request| stage::malformed(request)));

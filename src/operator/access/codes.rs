@@ -1,11 +1,13 @@
 //! Codes of an authenticator app (TOTP): the secret is sealed by the vault, and a code is taken
 //! once.
 
+use std::net::IpAddr;
+
 use totp_rs::{Builder, Totp};
 use zeroize::Zeroizing;
 
 use super::Access;
-use super::sessions::{Session, audit};
+use super::sessions::{Session, SignInError, audit};
 use crate::operator::OperatorError;
 use crate::store::{StoreError, Tx};
 use crate::vault::Label;
@@ -28,22 +30,31 @@ impl Access {
         self.vault.newest().err().map(|error| error.to_string())
     }
 
-    /// Makes a new secret. No code is asked for until [`Access::confirm_codes`].
+    /// Makes a new secret. No code is asked for until [`Access::confirm_codes`]. The password has to
+    /// be given once more: whoever finds a browser that was left open cannot lock its person out.
     ///
     /// # Errors
-    /// [`OperatorError::Vault`] without a master key; [`OperatorError::Conflict`] where codes are
-    /// asked for already, or for somebody who has no password here; [`OperatorError::Store`].
-    pub async fn begin_codes(&self, session: &Session) -> Result<CodeSecret, OperatorError> {
+    /// As [`Access::change_password`](super::Access::change_password); [`OperatorError::Vault`]
+    /// without a master key; [`OperatorError::Conflict`] where codes are asked for already, or for
+    /// somebody who has no password here.
+    pub async fn begin_codes(
+        &self,
+        session: &Session,
+        password: &str,
+        peer: IpAddr,
+    ) -> Result<CodeSecret, SignInError> {
         if !session.password {
             let elsewhere = "your issuer asks for codes, not Sealpost";
-            return Err(OperatorError::Conflict(elsewhere.to_owned()));
+            return Err(OperatorError::Conflict(elsewhere.to_owned()).into());
         }
         if session.codes {
             let already = "codes are asked for already: turn them off first";
-            return Err(OperatorError::Conflict(already.to_owned()));
+            return Err(OperatorError::Conflict(already.to_owned()).into());
         }
+        self.recheck(session, password, peer).await?;
         let secret = Zeroizing::new(rand::random::<[u8; 20]>());
-        let sealed = self.vault.seal(&label(session.person), &secret[..])?;
+        let sealed = self.vault.seal(&label(session.person), &secret[..]);
+        let sealed = sealed.map_err(OperatorError::from)?;
         let totp = totp(&secret[..], &session.name)?;
         let url = totp.to_url().map_err(|_| unusable())?;
         let mut tx = self.store.begin().await?;
@@ -78,8 +89,8 @@ impl Access {
         &self,
         session: &Session,
         password: &str,
-        peer: std::net::IpAddr,
-    ) -> Result<(), super::SignInError> {
+        peer: IpAddr,
+    ) -> Result<(), SignInError> {
         let person = self.recheck(session, password, peer).await?;
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;

@@ -3,7 +3,8 @@
 //! - A machine shows an *API key*, `slp_<id>_<secret>`. It is looked up by its id; only the digest
 //!   of the whole is kept.
 //! - [`Access`] recognises whoever shows something, as a [`Caller`]. It remembers for a while which
-//!   keys are good: while the database is away they still get in, since metrics are wanted then.
+//!   keys were good: while the database is away that is enough for metrics, which are wanted then,
+//!   and for nothing else.
 //! - A *person* signs in with a password, and with a code where they want to be asked for one; a
 //!   *session* is what their browser then shows. A *set-up link* lets somebody choose a password,
 //!   once: the first person of all, one who was added, one whose password was reset.
@@ -113,22 +114,31 @@ impl Access {
     }
 
     /// Whose key it is; `None` when it is not good.
-    pub async fn caller_of(&self, shown: &ShownKey) -> Option<Caller> {
+    ///
+    /// # Errors
+    /// [`StoreError`], also where the database takes too long.
+    pub async fn caller_of(&self, shown: &ShownKey) -> Result<Option<Caller>, StoreError> {
         let now = self.clock.now();
         let asked = tokio::time::timeout(ASK_WITHIN, self.store.api_key(shown.id())).await;
-        let Ok(Ok(kept)) = asked else {
-            let known = lock(&self.known);
-            let known = known.get(shown.id()).filter(|known| known.counts(shown, now));
-            return known.map(|known| known.caller.clone());
-        };
+        let kept = asked.map_err(|_| StoreError::timed_out())??;
         let Some(known) = kept.and_then(|kept| keep_in_mind(&kept, now)) else {
             lock(&self.known).remove(shown.id());
-            return None;
+            return Ok(None);
         };
-        let caller = known.digest.matches(shown.digest()).then(|| known.caller.clone())?;
-        lock(&self.known).insert(shown.id().to_owned(), known);
-        lock(&self.used).insert(shown.id().to_owned(), now);
-        Some(caller)
+        let caller = known.digest.matches(shown.digest()).then(|| known.caller.clone());
+        if caller.is_some() {
+            lock(&self.known).insert(shown.id().to_owned(), known);
+            lock(&self.used).insert(shown.id().to_owned(), now);
+        }
+        Ok(caller)
+    }
+
+    /// Whose key it was within the last hour, for what has to go on while the database is away. It
+    /// may have been revoked meanwhile.
+    pub fn caller_lately(&self, shown: &ShownKey) -> Option<Caller> {
+        let (now, known) = (self.clock.now(), lock(&self.known));
+        let known = known.get(shown.id()).filter(|known| known.counts(shown, now));
+        known.map(|known| known.caller.clone())
     }
 
     /// Asks the database which keys are good, so that one is known before it is shown, writes down

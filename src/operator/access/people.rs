@@ -196,6 +196,7 @@ impl Access {
         tx.end_sessions_of(person.id).await?;
         let begun = begin(&mut tx, &person, now, ("change password", "")).await?;
         tx.commit(()).await?;
+        self.remember(&begun);
         Ok(begun)
     }
 

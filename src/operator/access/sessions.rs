@@ -194,7 +194,14 @@ impl Access {
         }
         let begun = begin(&mut tx, &person, now, ("sign in", "")).await?;
         tx.commit(()).await?;
+        self.remember(&begun);
         Ok(begun)
+    }
+
+    /// Knows a session that was begun, so that it is good however often its peer has failed.
+    pub(super) fn remember(&self, begun: &BegunSession) {
+        let digest = TokenDigest::of(begun.token.as_bytes());
+        super::lock(&self.signed_in).insert(digest, self.clock.now());
     }
 
     /// Ends a session.

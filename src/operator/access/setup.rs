@@ -96,6 +96,9 @@ impl Access {
         tx.end_sessions_of(person.id).await?;
         let begun = self.welcome(&mut tx, &person, now).await?;
         tx.commit(()).await?;
+        if let Some(begun) = &begun {
+            self.remember(begun);
+        }
         info!(person = person.name, "somebody has chosen a password");
         Ok(begun)
     }

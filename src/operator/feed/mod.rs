@@ -1,6 +1,7 @@
 //! The stream of changes, for those who watch.
 //!
-//! - A *subscription* belongs to one client and holds one of a bounded number of seats.
+//! - A *subscription* belongs to one client and holds one of a bounded number of seats ([`seats`]),
+//!   of which one caller has a share.
 //! - It *catches up*: it reads from its position until nothing is left. Then it *follows* what the
 //!   reader tells.
 //! - The *reader* is one per gateway, as long as there is a subscription: it reads what is new once
@@ -11,6 +12,7 @@
 //! twice, whoever is slow, and whichever connection breaks.
 
 mod reader;
+mod seats;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,6 +24,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
+pub use seats::NoSeat;
+
+use self::seats::{Seat, Seats};
+use super::Caller;
 use crate::store::{Change, Position, Store, StoreError};
 
 /// The most changes that are read at a time.
@@ -53,7 +59,7 @@ struct Shared {
     tasks: TaskTracker,
     runtime: Handle,
     stop: CancellationToken,
-    seats: Arc<Semaphore>,
+    seats: Arc<Seats>,
     /// Who catches up takes turns: most connections are for others.
     turn: Semaphore,
     live: Mutex<Option<Live>>,
@@ -94,7 +100,7 @@ pub struct Subscription {
     position: Position,
     joined: Option<(broadcast::Receiver<News>, watch::Receiver<bool>)>,
     following: bool,
-    _seat: tokio::sync::OwnedSemaphorePermit,
+    _seat: Seat,
 }
 
 impl Feed {
@@ -114,7 +120,7 @@ impl Feed {
             tasks,
             runtime,
             stop,
-            seats: Arc::new(Semaphore::new(settings.clients)),
+            seats: Arc::new(Seats::new(settings.clients)),
             turn: Semaphore::new(1),
             live: Mutex::default(),
         }))
@@ -146,11 +152,14 @@ impl Feed {
         self.0.store.knows(position).await
     }
 
-    /// Begins after a position; `None` when every seat is taken.
-    pub fn subscribe(&self, after: Position) -> Option<Subscription> {
-        let seat = Arc::clone(&self.0.seats).try_acquire_owned().ok()?;
+    /// Begins after a position.
+    ///
+    /// # Errors
+    /// [`NoSeat`].
+    pub fn subscribe(&self, after: Position, caller: &Caller) -> Result<Subscription, NoSeat> {
+        let seat = Seats::take(&self.0.seats, caller)?;
         let feed = self.clone();
-        Some(Subscription { feed, position: after, joined: None, following: false, _seat: seat })
+        Ok(Subscription { feed, position: after, joined: None, following: false, _seat: seat })
     }
 
     /// Runs what belongs to a subscription where its listener's threads do not have to.

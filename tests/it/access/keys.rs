@@ -8,6 +8,7 @@ use sealpost::operator::{Caller, Expiry, NewApiKey, OperatorError, Scope, Scopes
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::people::signed_in;
 use super::{STREAM, get, get_with};
 use crate::harness::{API_KEY, Answer, Gateway};
 
@@ -86,6 +87,43 @@ async fn a_peer_that_keeps_failing_is_slowed_down_and_a_key_that_was_good_lately
     assert!(last.headers.contains_key("retry-after"));
     assert_eq!(gateway.operator("/metrics").await.status, 200);
     assert_eq!(get(&gateway, "/readyz", &[]).await.status, 200);
+    let token = signed_in(&gateway, "ada", Scope::EventsRead).await;
+    let request = gateway.client().get(gateway.operator_url("/metrics"));
+    let request = request.header("cookie", format!("__Host-sealpost={token}"));
+    let answer = Answer::of(request.send().await.unwrap()).await;
+    assert_eq!(answer.status, 200, "somebody who has just signed in is known");
+}
+
+#[tokio::test]
+async fn what_any_browser_can_be_made_to_send_is_no_failure_of_its_peer() {
+    let gateway = Gateway::start().await;
+    let wrong = format!("Bearer {}", API_KEY.replace("AAEC", "BAEC"));
+    for _ in 0..40 {
+        assert_eq!(get(&gateway, "/metrics", &[]).await.status, 401);
+        let request = gateway.client().get(gateway.operator_url("/metrics"));
+        let request =
+            request.header("authorization", &wrong).header("sec-fetch-site", "cross-site");
+        assert_eq!(Answer::of(request.send().await.unwrap()).await.status, 401);
+    }
+    assert_eq!(get(&gateway, "/metrics", &[&wrong]).await.status, 401, "the first failure");
+}
+
+#[tokio::test]
+async fn behind_a_proxy_that_is_trusted_each_peer_fails_for_itself() {
+    let proxied = "[operator]\ntrusted_proxies = [\"127.0.0.0/8\"]\n";
+    let gateway = Gateway::builder().config("[operator]\n", proxied).start().await;
+    let ask = async |peer: &str| {
+        let request = gateway.client().get(gateway.operator_url("/metrics"));
+        let request = request.bearer_auth(API_KEY.replace("AAEC", "BAEC"));
+        let request = request.header("x-forwarded-for", peer);
+        Answer::of(request.send().await.unwrap()).await.status
+    };
+    let mut last = 0;
+    for _ in 0..25 {
+        last = ask("192.0.2.1").await;
+    }
+    assert_eq!(last, 429);
+    assert_eq!(ask("192.0.2.2").await, 401);
 }
 
 #[tokio::test]
@@ -138,7 +176,7 @@ async fn a_key_ends_when_it_was_said_to_and_one_without_an_end_does_not() {
 }
 
 #[tokio::test]
-async fn while_the_database_is_away_a_key_that_was_good_gets_in_for_an_hour() {
+async fn while_the_database_is_away_a_key_that_was_good_gets_metrics_for_an_hour() {
     let gateway = Gateway::start().await;
     let key = gateway.key("scraper", &[Scope::EventsRead], None).await;
     let revoked = gateway.key("revoked", &[Scope::EventsRead], None).await;
@@ -150,11 +188,14 @@ async fn while_the_database_is_away_a_key_that_was_good_gets_in_for_an_hour() {
     gateway.store().close().await;
     assert_eq!(get(&gateway, "/readyz", &[]).await.status, 503);
     assert_eq!(get_with(&gateway, "/metrics", &key).await.status, 200);
+    for other in ["/", "/events", "/api/v1/events", STREAM] {
+        assert_eq!(get_with(&gateway, other, &key).await.status, 503, "{other}");
+    }
     for wrong in [&revoked, &unseen, &key.replace(&key[22..25], "AAA")] {
-        assert_eq!(get_with(&gateway, "/metrics", wrong).await.status, 401);
+        assert_eq!(get_with(&gateway, "/metrics", wrong).await.status, 503, "nobody knows");
     }
     gateway.clock().advance(Duration::from_secs(3601));
-    assert_eq!(get_with(&gateway, "/metrics", &key).await.status, 401);
+    assert_eq!(get_with(&gateway, "/metrics", &key).await.status, 503);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod audit;
 mod browser;
 mod keys;
 pub(crate) mod oidc;
+mod open;
 mod people;
 mod program;
 mod stream;

@@ -213,7 +213,9 @@ async fn codes_are_asked_for_once_confirmed_and_each_is_taken_once() {
     let token = signed_in(&gateway, "ada", Scope::Admin).await;
     let ada = session(&gateway, &token).await.unwrap();
     assert_eq!(access.why_no_codes(), None);
-    let secret = access.begin_codes(&ada).await.unwrap();
+    let wrong = access.begin_codes(&ada, "wrong horse battery", PEER).await;
+    assert!(matches!(wrong, Err(SignInError::Wrong)), "{wrong:?}");
+    let secret = access.begin_codes(&ada, PASSWORD, PEER).await.unwrap();
     assert!(secret.url.starts_with("otpauth://totp/Sealpost:ada?"), "{}", *secret.url);
     try_in(&gateway, "ada", PASSWORD).await.expect("none is asked for yet");
     let refused = access.confirm_codes(&ada, "000000").await;
@@ -250,8 +252,9 @@ async fn without_a_master_key_there_are_no_codes_and_it_says_why() {
     let token = signed_in(&gateway, "ada", Scope::Admin).await;
     let ada = session(&gateway, &token).await.unwrap();
     assert!(gateway.access().why_no_codes().unwrap().contains("SEALPOST_MASTER_KEY"));
-    let refused = gateway.access().begin_codes(&ada).await;
-    assert!(matches!(refused, Err(OperatorError::Vault(_))), "{refused:?}");
+    let refused = gateway.access().begin_codes(&ada, PASSWORD, PEER).await;
+    let vault = matches!(refused, Err(SignInError::Operator(OperatorError::Vault(_))));
+    assert!(vault, "{refused:?}");
 }
 
 #[tokio::test]
@@ -260,7 +263,7 @@ async fn a_reset_link_keeps_the_codes_unless_they_are_lost() {
     let access = gateway.access();
     let token = signed_in(&gateway, "ada", Scope::Admin).await;
     let ada = session(&gateway, &token).await.unwrap();
-    let secret = access.begin_codes(&ada).await.unwrap();
+    let secret = access.begin_codes(&ada, PASSWORD, PEER).await.unwrap();
     access.confirm_codes(&ada, &code(&gateway, &secret.base32)).await.unwrap();
     let link = access.reset_person(&root(), "ada", false, "forgot it").await.unwrap();
     assert!(session(&gateway, &token).await.is_none());

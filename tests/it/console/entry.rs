@@ -194,6 +194,7 @@ async fn a_person_sets_up_signs_out_in_and_looks_at_their_account() {
             browser.keep(name, path).await;
         }
         browser.open("/account").await;
+        browser.write("#password", PASSWORD).await;
         browser.click("form[action='/account/codes'] button").await;
         browser.arrives_at("/account/codes").await;
         assert_eq!(browser.ask(include_str!("wrong.js")).await, serde_json::json!([]));

@@ -1,6 +1,6 @@
 //! Where paths lead, and that nobody learns which sources there are.
 
-use super::raw::{Wire, request};
+use super::raw::{Wire, head, request};
 use super::{Bench, Fate, card, event, value, with};
 use crate::harness::Answer;
 
@@ -66,6 +66,26 @@ async fn the_answers_of_an_unknown_source_and_a_bad_signature_differ_in_no_byte_
         lines
     };
     assert_eq!(names(&known), names(&unknown));
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn what_a_head_alone_refuses_is_answered_as_late_as_an_unknown_source_is() {
+    let bench = Bench::start().await;
+    for signature in ["", "t=1", "nonsense"] {
+        let headers = [("stripe-signature".to_owned(), signature.to_owned())];
+        let mut answers = Vec::new();
+        for path in ["/hooks/billing", "/hooks/nobody"] {
+            // Whoever answers before the body answers 401, and whoever wants it that it is too large.
+            let mut wire = Wire::open(bench.gateway.address()).await;
+            wire.write(&head(path, &headers, "Content-Length: 1000000000")).await;
+            let answer = wire.answer().await.expect("an answer");
+            let (same, _) = answer.body.split_once("request_id").expect("an id");
+            answers.push((answer.status, same.to_owned()));
+        }
+        assert_eq!(answers[0], answers[1], "{signature}");
+        assert_eq!(answers[0].0, 413, "{signature}");
+    }
     bench.finish().await;
 }
 

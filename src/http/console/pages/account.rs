@@ -121,10 +121,12 @@ fn codes(stage: &Stage, codes: &Codes) -> Markup {
             p { (word("off", Tone::Plain)) " No codes can be asked for." }
             p .muted { (said(why)) }
         } } },
-        Codes::Off => html! { div .pad { div .tight {
-            p { (word("off", Tone::Plain)) " Only your password is asked for when you sign in." }
-            (button(stage, "/account/codes", "first", "Set codes up"))
-        } } },
+        Codes::Off => html! {
+            div .pad {
+                p { (word("off", Tone::Plain)) " Only your password is asked for when you sign in." }
+            }
+            (begin(stage, "first", "Set codes up"))
+        },
         Codes::Begun(secret) => html! {
             div .pad { div .tight {
                 @if let Some((address, secret)) = secret {
@@ -133,7 +135,6 @@ fn codes(stage: &Stage, codes: &Codes) -> Markup {
                     (command("secret", "Or type this into the app", secret))
                 } @else {
                     p { "Type the code that the app shows now, or begin anew." }
-                    (button(stage, "/account/codes", "", "Begin anew"))
                 }
             } }
             (post(stage, "/account/codes/confirm", "form", &html! {
@@ -143,6 +144,7 @@ fn codes(stage: &Stage, codes: &Codes) -> Markup {
                 }))
                 div .actions { button .first { "Turn codes on" } }
             }))
+            @if secret.is_none() { (begin(stage, "", "Begin anew")) }
         },
         Codes::On => html! {
             div .pad { p { (word("on", Tone::Good)) " A code is asked for when you sign in." } }
@@ -152,4 +154,16 @@ fn codes(stage: &Stage, codes: &Codes) -> Markup {
             }))
         },
     }
+}
+
+fn begin(stage: &Stage, class: &str, label: &str) -> Markup {
+    post(
+        stage,
+        "/account/codes",
+        "form",
+        &html! {
+            (password_now("password"))
+            div .actions { button class=(class) { (label) } }
+        },
+    )
 }

@@ -216,6 +216,7 @@ impl Access {
         }
         let begun = begin(&mut tx, &person, now, ("sign in", WAY)).await?;
         tx.commit(()).await?;
+        self.remember(&begun);
         Ok(Arrival { begun, next: kept.next })
     }
 }

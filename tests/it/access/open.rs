@@ -1,0 +1,100 @@
+//! What anybody may ask of the operator listener, and how much of it.
+
+use reqwest::header::CONTENT_TYPE;
+use sealpost::clock::Clock;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::harness::{API_KEY, Answer, Gateway};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// The status of what is answered to a form that says how long it is, and never comes.
+async fn withheld(gateway: &Gateway, path: &str, length: usize) -> String {
+    let url = gateway.operator_url("");
+    let mut stream = TcpStream::connect(url.trim_start_matches("http://")).await.unwrap();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {API_KEY}\r\n\
+         content-type: {FORM}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\nname="
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer[9..]).into_owned()
+}
+
+async fn post(gateway: &Gateway, path: &str, body: String) -> Answer {
+    let request = gateway.client().post(gateway.operator_url(path)).header(CONTENT_TYPE, FORM);
+    let request = request.bearer_auth(API_KEY).body(body);
+    Answer::of(request.send().await.expect("an answer")).await
+}
+
+#[tokio::test]
+async fn a_form_has_its_limit_by_who_may_send_it_and_has_to_come_in_time() {
+    let gateway = Gateway::start().await;
+    for (path, most) in [
+        ("/sign-in", 8 * 1024),
+        ("/setup", 8 * 1024),
+        ("/deliveries/1/replay", 64 * 1024),
+        ("/deliveries/1/edit", 4 * 1024 * 1024),
+    ] {
+        assert_eq!(withheld(&gateway, path, most + 1).await, "413", "{path}, by what it says");
+        let answer = post(&gateway, path, format!("x={}", "x".repeat(most - 1))).await;
+        assert_eq!(answer.status, 413, "{path}, by what comes: {}", answer.text);
+        assert_eq!(answer.json["limit_bytes"], most);
+    }
+    let paths = ["/sign-in", "/setup", "/keys", "/deliveries/1/replay"];
+    let late = paths.map(|path| withheld(&gateway, path, 100));
+    assert_eq!(futures_util::future::join_all(late).await, ["408"; 4]);
+}
+
+#[tokio::test]
+async fn a_flood_of_sign_ins_is_turned_away_before_the_database_and_readiness_goes_on() {
+    let gateway = Gateway::start().await;
+    // Nobody gets on with an attempt: each that asks the database waits for this.
+    let mut holding = gateway.store().begin().await.unwrap();
+    let attempted = holding.attempt(&[], 5, gateway.clock().now()).await;
+    assert!(attempted.is_ok());
+    let flood = (0..80).map(|_| post(&gateway, "/sign-in", "name=ada&password=x".to_owned()));
+    let answers = futures_util::future::join_all(flood);
+    let ready = async {
+        let mut statuses = Vec::new();
+        for _ in 0..20 {
+            statuses.push(gateway.operator("/readyz").await.status);
+        }
+        statuses
+    };
+    let (answers, statuses) = tokio::join!(answers, ready);
+    assert_eq!(statuses, vec![200; 20]);
+    let turned_away = answers.iter().filter(|answer| answer.status == 429).count();
+    assert!(turned_away >= 80 - 62, "{turned_away}");
+    let answer = answers.iter().find(|answer| answer.status == 429).unwrap();
+    assert!(answer.headers.contains_key("retry-after"));
+    drop(holding);
+    for path in ["/setup?token=x", "/setup", "/oidc/start"] {
+        let asked = (0..80).map(|_| gateway.client().get(gateway.operator_url(path)).send());
+        let answers = futures_util::future::join_all(asked).await;
+        let mut statuses = answers.iter().map(|answer| answer.as_ref().unwrap().status());
+        assert!(statuses.any(|status| status == 429), "{path}");
+    }
+    let form = gateway.client().get(gateway.operator_url("/sign-in"));
+    assert_eq!(form.send().await.unwrap().status(), 200, "the form costs nothing");
+}
+
+#[tokio::test]
+async fn who_shows_a_key_at_the_console_has_the_quotas_of_every_caller() {
+    let quotas = "[operator]\nreads = { per_second = 1, burst = 2 }\n\
+                  changes = { per_second = 1, burst = 1 }\n";
+    let gateway = Gateway::builder().config("[operator]\n", quotas).start().await;
+    let mut statuses = Vec::new();
+    for _ in 0..4 {
+        statuses.push(gateway.operator("/alerts").await.status);
+    }
+    assert_eq!(statuses[..2], [200, 200]);
+    assert!(statuses.contains(&429), "{statuses:?}");
+    let mut last = 0;
+    for _ in 0..3 {
+        last = post(&gateway, "/deliveries/9/replay", "reason=x".to_owned()).await.status;
+    }
+    assert_eq!(last, 429);
+}
