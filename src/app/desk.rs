@@ -7,7 +7,7 @@ use super::error::BuildError;
 use super::landscape::landscape;
 use crate::clock::SharedClock;
 use crate::config::{Config, DestinationEntry, LimitEntry, OidcConfig};
-use crate::http::{self, Apis, Console, Limits, Operator, Quota};
+use crate::http::{self, Apis, Limits, Operator, Quota};
 use crate::operator::{
     Access, Alerts, Configured, DeadLetters, Destinations, Gates, Groups, HeldRequests, Holds,
     Insight, Issuer, IssuerSettings, Jobs, Requests,
@@ -43,21 +43,7 @@ impl Desk<'_> {
         (stopping, metrics): (&Arc<AtomicBool>, &Metrics),
         apis: Apis,
     ) -> Operator {
-        let (destinations, alerts) = (self.destinations(), self.alerts());
-        let console = Console {
-            clock: Arc::clone(self.clock),
-            dead_letters: tools.dead_letters.clone(),
-            destinations: destinations.clone(),
-            alerts: alerts.clone(),
-            groups: tools.groups.clone(),
-            insight: tools.insight.clone(),
-            held: tools.held.clone(),
-            gates: tools.gates.clone(),
-            jobs: tools.jobs.clone(),
-            holds: tools.holds.clone(),
-        };
         Operator {
-            console,
             store: self.store.clone(),
             clock: Arc::clone(self.clock),
             stopping: Arc::clone(stopping),
@@ -67,8 +53,8 @@ impl Desk<'_> {
             document: document().into(),
             requests: self.requests(),
             dead_letters: tools.dead_letters.clone(),
-            destinations,
-            alerts,
+            destinations: self.destinations(),
+            alerts: self.alerts(),
             insight: tools.insight.clone(),
             groups: tools.groups.clone(),
             jobs: tools.jobs.clone(),

@@ -25,7 +25,7 @@ use tracing::warn;
 
 use super::api::Rate;
 use super::denial::Denial;
-use super::health::Operator;
+use super::operator::Operator;
 use super::porch::{self, Porch};
 use super::{form, origin, peer, session};
 use crate::intake::Peer;

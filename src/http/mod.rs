@@ -11,6 +11,7 @@ mod denial;
 mod form;
 mod health;
 mod hold;
+mod operator;
 mod origin;
 mod peer;
 mod porch;
@@ -32,8 +33,7 @@ pub use access::Door;
 pub use actix_web::dev::Server;
 pub use api::{Apis, Limits, Quota, document};
 pub use application::{Inbox, application};
-pub use console::Console;
-pub use health::Operator;
+pub use operator::Operator;
 pub use receive::{Decoy, Ingest, RequestIds};
 pub use routes::Routes;
 

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use sealpost::operator::{Caller, OperatorError, Scope, Scopes};
+use sealpost::operator::{
+    Action, Caller, Expiry, JobState, NewApiKey, NewPerson, OperatorError, Scope, Scopes, Step,
+};
 use sealpost::store::Pausable;
 use serde_json::{Value, json};
 
 use crate::harness::{Gateway, sql};
-use crate::operator::{Fragile, ada, event, gateway, ids, open, replay, send};
+use crate::operator::{Fragile, ada, event, gateway, ids, open, replay, send, wish};
 
 const WHY: &str = "the sender wrote it wrong";
 
@@ -214,4 +216,32 @@ impl sealpost::dispatch::Handler for Down {
     ) -> Result<sealpost::store::Effects, sealpost::dispatch::Failure> {
         Err(sealpost::dispatch::Failure::transient("it is down"))
     }
+}
+
+#[tokio::test]
+async fn a_job_ends_with_the_rights_of_who_began_it() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    let (access, jobs) = (gateway.access(), gateway.jobs());
+    send(&gateway, "evt_1").await;
+    gateway.run_until_idle().await;
+    let scopes: Scopes = [Scope::EventsReplay].into_iter().collect();
+    let key = NewApiKey { name: "ci".to_owned(), scopes, tenant: None, expiry: Expiry::default() };
+    let key = access.create_key(&ada(), &key).await.unwrap().about.id;
+    let bob = NewPerson { name: "bob".to_owned(), scopes, tenant: None };
+    access.add_person(&ada(), &bob).await.unwrap();
+    for actor in ["key:ci", "bob"] {
+        let theirs = Caller::new(actor, None, scopes);
+        let plan = jobs.plan(&theirs, &wish(Action::Discard, &open(), false)).await.unwrap();
+        jobs.start(&theirs, plan.job.id).await.unwrap();
+        match actor {
+            "bob" => drop(access.disable_person(&ada(), "bob", false, "left").await.unwrap()),
+            _ => drop(access.revoke_key(&ada(), &key, "leaked").await.unwrap()),
+        }
+        assert!(matches!(jobs.worker().step().await.unwrap(), Step::Idle), "{actor}");
+        let ended = jobs.show(&ada(), plan.job.id).await.unwrap().job;
+        assert_eq!((ended.state, ended.resolved), (JobState::Cancelled, 0));
+        assert_eq!(ended.cancelled_by.as_deref(), Some("ada"));
+    }
+    assert_eq!(ids(gateway.desk(), &open()).await.len(), 1, "it is open still");
 }

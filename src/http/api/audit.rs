@@ -11,7 +11,7 @@ use super::query::{Limit, Name, Query, Text, Time};
 use super::routes::{At, Routes};
 use crate::http::caller::By;
 use crate::http::denial::Denial;
-use crate::http::health::Operator;
+use crate::http::operator::Operator;
 use crate::operator::audit;
 use crate::store::{AuditFilter, Hash, KeptEntry};
 

@@ -26,7 +26,7 @@ use crate::clock::SharedClock;
 use crate::gate::{Secret, parse};
 use crate::http::caller::By;
 use crate::http::denial::Denial;
-use crate::http::health::Operator;
+use crate::http::operator::Operator;
 use crate::http::receive::RequestIds;
 use crate::operator::{Caller, Scope};
 use crate::store::StoreError;

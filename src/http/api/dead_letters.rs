@@ -16,7 +16,7 @@ use super::query::{Limit, Name, Number, Query, Seconds};
 use super::routes::{At, Routes};
 use crate::http::caller::By;
 use crate::http::denial::Denial;
-use crate::http::health::Operator;
+use crate::http::operator::Operator;
 use crate::operator::{Act, Action, Caller, Filter, Paging, Selection};
 use crate::store::{DeadLetter, EventId};
 

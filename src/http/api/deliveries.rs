@@ -16,7 +16,7 @@ use super::routes::{At, Routes};
 use super::words::{maybe, word};
 use crate::http::caller::By;
 use crate::http::denial::Denial;
-use crate::http::health::Operator;
+use crate::http::operator::Operator;
 use crate::operator::Dossier;
 use crate::store::{self, DeadLetter, EventPreview, PastAttempt};
 

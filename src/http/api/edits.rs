@@ -10,7 +10,7 @@ use super::body::{Body, LARGEST, Reason};
 use super::routes::{At, Routes};
 use crate::http::caller::By;
 use crate::http::denial::Denial;
-use crate::http::health::Operator;
+use crate::http::operator::Operator;
 use crate::operator::{Act, OperatorError};
 
 #[derive(OpenApi)]

@@ -13,7 +13,7 @@ use super::query::{Name, Time};
 use super::routes::{At, Routes};
 use crate::http::caller::By;
 use crate::http::denial::Denial;
-use crate::http::health::Operator;
+use crate::http::operator::Operator;
 use crate::operator::{self, Act, RecordedRequest};
 
 #[derive(OpenApi)]

@@ -15,7 +15,7 @@ use tracing::info;
 use super::BASE;
 use super::limits::Rate;
 use crate::http::denial::Denial;
-use crate::http::health::Operator;
+use crate::http::operator::Operator;
 use crate::operator::Caller;
 
 /// How long a request may take, up to the head of its answer.

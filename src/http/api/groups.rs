@@ -13,7 +13,7 @@ use super::routes::{At, Routes};
 use super::words::word;
 use crate::http::caller::By;
 use crate::http::denial::Denial;
-use crate::http::health::Operator;
+use crate::http::operator::Operator;
 use crate::operator::{self, GroupCursor, GroupSelection};
 
 /// The list that cursors belong to.

@@ -15,7 +15,7 @@ use super::query::{Limit, Name, Query};
 use super::routes::{At, Routes};
 use crate::http::caller::By;
 use crate::http::denial::Denial;
-use crate::http::health::Operator;
+use crate::http::operator::Operator;
 use crate::operator::{Act, HeldDossier, RecordedRequest, Verified};
 use crate::store;
 

@@ -12,7 +12,7 @@ use super::switch::{Asked, Switched, What};
 use super::words::word;
 use crate::http::caller::By;
 use crate::http::denial::Denial;
-use crate::http::health::Operator;
+use crate::http::operator::Operator;
 use crate::operator::Act;
 use crate::store::{self, Pausable};
 

@@ -15,7 +15,7 @@ use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
 
 use super::body;
 use crate::http::denial::Denial;
-use crate::http::health::Operator;
+use crate::http::operator::Operator;
 use crate::operator::{Act, Caller, Claimed, Request};
 use crate::store::Claim;
 

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::body::{Because, Body};
 use crate::http::caller::By;
-use crate::http::health::Operator;
+use crate::http::operator::Operator;
 
 /// What the handler of a switch is given: who, which one, why, and where it is done.
 pub(super) type Asked = (By, web::Path<String>, Body<Because>, web::Data<Operator>);

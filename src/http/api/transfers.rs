@@ -14,7 +14,7 @@ use super::routes::{At, Routes};
 use super::words::word;
 use crate::http::caller::By;
 use crate::http::denial::Denial;
-use crate::http::health::Operator;
+use crate::http::operator::Operator;
 use crate::operator::TransferView;
 use crate::store::TransferState;
 

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::frame::Stage;
 use super::parts::link_path;
-use crate::http::health::Operator;
+use crate::http::operator::Operator;
 use crate::operator::{Action, OperatorError};
 use crate::store::Switch;
 
@@ -50,7 +50,7 @@ pub(super) async fn on_delivery(
 ) -> HttpResponse {
     let (id, verb) = path.into_inner();
     let done = async {
-        let desk = &operator.console.dead_letters;
+        let desk = &operator.dead_letters;
         if verb == "free" {
             desk.free(&stage.viewer.caller, id, form.reason()?).await?;
             return Ok(format!("/deliveries/{id}?did=freed"));
@@ -82,7 +82,7 @@ pub(super) async fn on_destination(
         let switch = all.into_iter().find(|switch| switch.as_str() == verb);
         let switch =
             switch.ok_or_else(|| OperatorError::NotFound("page at this address".into()))?;
-        let (desk, caller) = (&operator.console.destinations, &stage.viewer.caller);
+        let (desk, caller) = (&operator.destinations, &stage.viewer.caller);
         let changed = desk.switch(caller, &name, switch, form.reason()?).await?;
         let did = if changed { switch.as_str() } else { "unchanged" };
         Ok(format!("/destinations?did={did}#{}", link_path(&name)))

@@ -8,7 +8,7 @@ use super::desk;
 use super::frame::Stage;
 use super::pages::{alerts, dead_letters, delivery, destinations};
 use super::parts::Tab;
-use crate::http::health::Operator;
+use crate::http::operator::Operator;
 use crate::http::problem::Problem;
 use crate::operator::OperatorError;
 
@@ -36,8 +36,9 @@ pub(super) async fn dead_letters(
     operator: web::Data<Operator>,
     query: web::Query<ListQuery>,
 ) -> HttpResponse {
-    let view = desk::dead_letters(&operator.console, &stage.viewer.caller, &query).await;
-    stage.answer(view.map(|view| dead_letters::page(&stage, &view)))
+    stage
+        .show(desk::dead_letters(&operator, &stage.viewer.caller, &query), dead_letters::page)
+        .await
 }
 
 /// One delivery.
@@ -48,14 +49,12 @@ pub(super) async fn delivery(
     query: web::Query<BodyQuery>,
 ) -> HttpResponse {
     let tab = Tab::read(query.view.as_deref());
-    let view = desk::delivery(&operator.console, &stage.viewer.caller, &id, tab).await;
-    stage.answer(view.map(|view| delivery::page(&stage, &view)))
+    stage.show(desk::delivery(&operator, &stage.viewer.caller, &id, tab), delivery::page).await
 }
 
 /// The list of destinations.
 pub(super) async fn destinations(stage: Stage, operator: web::Data<Operator>) -> HttpResponse {
-    let view = desk::destinations(&operator.console, &stage.viewer.caller).await;
-    stage.answer(view.map(|view| destinations::page(&stage, &view)))
+    stage.show(desk::destinations(&operator, &stage.viewer.caller), destinations::page).await
 }
 
 /// The list of alerts.
@@ -65,8 +64,7 @@ pub(super) async fn alerts(
     query: web::Query<ListQuery>,
 ) -> HttpResponse {
     let all = query.which == "all";
-    let view = desk::alerts(&operator.console, &stage.viewer.caller, all).await;
-    stage.answer(view.map(|view| alerts::page(&stage, &view)))
+    stage.show(desk::alerts(&operator, &stage.viewer.caller, all), alerts::page).await
 }
 
 /// What is said where there is nothing: a page to who reads pages.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::desk::{self, AuditQuery};
 use super::frame::Stage;
 use super::pages::audit::{View, page};
-use crate::http::health::Operator;
+use crate::http::operator::Operator;
 
 /// The hash that the chain is to have.
 #[derive(Debug, Default, Deserialize)]

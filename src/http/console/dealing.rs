@@ -10,7 +10,7 @@ use super::desk;
 use super::frame::Stage;
 use super::pages::{edit, groups, holds, jobs};
 use super::parts::link_path;
-use crate::http::health::Operator;
+use crate::http::operator::Operator;
 use crate::operator::{Action, Filter, OperatorError, Selection, Wish};
 use crate::store::{DeathReason, Pausable};
 
@@ -119,8 +119,7 @@ async fn list(
     operator: web::Data<Operator>,
     query: web::Query<GroupsQuery>,
 ) -> HttpResponse {
-    let view = desk::groups(&operator.console, &stage.viewer.caller, &query).await;
-    stage.answer(view.map(|view| groups::page(&stage, &view)))
+    stage.show(desk::groups(&operator, &stage.viewer.caller, &query), groups::page).await
 }
 
 async fn group(
@@ -129,8 +128,7 @@ async fn group(
     id: web::Path<i64>,
     query: web::Query<Older>,
 ) -> HttpResponse {
-    let view = desk::group(&operator.console, &stage.viewer.caller, *id, query.before).await;
-    stage.answer(view.map(|view| groups::one(&stage, &view)))
+    stage.show(desk::group(&operator, &stage.viewer.caller, *id, query.before), groups::one).await
 }
 
 async fn all_jobs(
@@ -138,8 +136,7 @@ async fn all_jobs(
     operator: web::Data<Operator>,
     query: web::Query<Older>,
 ) -> HttpResponse {
-    let view = desk::jobs(&operator.console, &stage.viewer.caller, query.before).await;
-    stage.answer(view.map(|view| jobs::page(&stage, &view)))
+    stage.show(desk::jobs(&operator, &stage.viewer.caller, query.before), jobs::page).await
 }
 
 async fn new_job(
@@ -147,13 +144,11 @@ async fn new_job(
     operator: web::Data<Operator>,
     query: web::Query<Asked>,
 ) -> HttpResponse {
-    let view = desk::new_job(&operator.console, &stage.viewer.caller, &query).await;
-    stage.answer(view.map(|view| jobs::new(&stage, &view)))
+    stage.show(desk::new_job(&operator, &stage.viewer.caller, &query), jobs::new).await
 }
 
 async fn job(stage: Stage, operator: web::Data<Operator>, id: web::Path<i64>) -> HttpResponse {
-    let view = desk::job(&operator.console, &stage.viewer.caller, *id).await;
-    stage.answer(view.map(|view| jobs::one(&stage, &view)))
+    stage.show(desk::job(&operator, &stage.viewer.caller, *id), jobs::one).await
 }
 
 async fn ask_to_cancel(
@@ -161,13 +156,13 @@ async fn ask_to_cancel(
     operator: web::Data<Operator>,
     id: web::Path<i64>,
 ) -> HttpResponse {
-    let view = desk::job(&operator.console, &stage.viewer.caller, *id).await;
+    let view = desk::job(&operator, &stage.viewer.caller, *id).await;
     stage.answer(view.map(|view| jobs::cancel(&stage, &view.job)))
 }
 
 async fn plan(stage: Stage, operator: web::Data<Operator>, form: web::Form<Asked>) -> HttpResponse {
     let planned = async {
-        let plan = operator.console.jobs.plan(&stage.viewer.caller, &form.wish()?).await?;
+        let plan = operator.jobs.plan(&stage.viewer.caller, &form.wish()?).await?;
         Ok(format!("/jobs/{}", plan.job.id))
     };
     stage.go_on(planned.await)
@@ -175,7 +170,7 @@ async fn plan(stage: Stage, operator: web::Data<Operator>, form: web::Form<Asked
 
 async fn start(stage: Stage, operator: web::Data<Operator>, id: web::Path<i64>) -> HttpResponse {
     let started = async {
-        let job = operator.console.jobs.start(&stage.viewer.caller, *id).await?;
+        let job = operator.jobs.start(&stage.viewer.caller, *id).await?;
         Ok(format!("/jobs/{}?did=started", job.id))
     };
     stage.go_on(started.await)
@@ -188,7 +183,7 @@ async fn cancel(
     form: web::Form<Form>,
 ) -> HttpResponse {
     let cancelled = async {
-        let jobs = &operator.console.jobs;
+        let jobs = &operator.jobs;
         let job = jobs.cancel(&stage.viewer.caller, *id, form.reason()?).await?;
         Ok(format!("/jobs/{}?did=cancelled", job.id))
     };
@@ -200,7 +195,7 @@ async fn edit_page(
     operator: web::Data<Operator>,
     id: web::Path<i64>,
 ) -> HttpResponse {
-    let text = operator.console.dead_letters.to_edit(&stage.viewer.caller, *id).await;
+    let text = operator.dead_letters.to_edit(&stage.viewer.caller, *id).await;
     let view = text.map(|text| edit::View { delivery: *id, edited: text, wrong: None });
     stage.answer(view.map(|view| edit::page(&stage, &view)))
 }
@@ -220,7 +215,7 @@ async fn check_edit(
 ) -> HttpResponse {
     let body = plain_lines(&form.body);
     let rehearsed = async {
-        let desk = &operator.console.dead_letters;
+        let desk = &operator.dead_letters;
         let bytes = Bytes::from(body.clone());
         desk.rehearse_edit(&stage.viewer.caller, *id, &bytes).await
     };
@@ -250,7 +245,7 @@ async fn replay_edit(
     form: web::Form<EditForm>,
 ) -> HttpResponse {
     let done = async {
-        let desk = &operator.console.dead_letters;
+        let desk = &operator.dead_letters;
         let why = Form { reason: form.reason.clone() };
         let body = Bytes::from(plain_lines(&form.body));
         desk.edit(&stage.viewer.caller, *id, &body, why.reason()?).await?;
@@ -260,8 +255,7 @@ async fn replay_edit(
 }
 
 async fn all_holds(stage: Stage, operator: web::Data<Operator>) -> HttpResponse {
-    let view = desk::holds(&operator.console, &stage.viewer.caller).await;
-    stage.answer(view.map(|view| holds::page(&stage, &view)))
+    stage.show(desk::holds(&operator, &stage.viewer.caller), holds::page).await
 }
 
 /// Pauses or resumes a source or a handler.
@@ -276,7 +270,7 @@ async fn hold(
         let nothing = || OperatorError::NotFound("page at this address".to_owned());
         let both = [Pausable::Source, Pausable::Handler];
         let what = both.into_iter().find(|one| one.as_str() == what).ok_or_else(nothing)?;
-        let (holds, caller) = (&operator.console.holds, &stage.viewer.caller);
+        let (holds, caller) = (&operator.holds, &stage.viewer.caller);
         let changed = match &*verb {
             "pause" => holds.pause(caller, what, &name, form.reason()?).await?,
             "resume" => holds.resume(caller, what, &name, form.reason()?).await?,

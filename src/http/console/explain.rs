@@ -12,7 +12,7 @@ use super::acts::plain_lines;
 use super::frame::Stage;
 use super::pages::explain::{Answer, Asked, View, page};
 use super::stage::html;
-use crate::http::health::Operator;
+use crate::http::operator::Operator;
 use crate::operator::{self, Explained, Gates, OperatorError, RecordedRequest};
 
 /// What the address of the form can say.
@@ -40,7 +40,7 @@ pub(super) async fn form(
     towards: web::Query<Towards>,
 ) -> HttpResponse {
     let asked = Asked { source: towards.into_inner().source, ..Asked::default() };
-    let view = operator.console.gates.names(&stage.viewer.caller);
+    let view = operator.gates.names(&stage.viewer.caller);
     stage.answer(view.map(|sources| page(&stage, &View { sources, asked, answer: None })))
 }
 
@@ -51,13 +51,13 @@ pub(super) async fn explain(
     form: web::Form<Given>,
 ) -> HttpResponse {
     let given = form.into_inner();
-    let sources = operator.console.gates.names(&stage.viewer.caller);
+    let sources = operator.gates.names(&stage.viewer.caller);
     let sources = match sources {
         Ok(sources) => sources,
         Err(error) => return stage.trouble(&error),
     };
     let answered = match given.recorded() {
-        Ok(recorded) => answer(&stage, &operator.console.gates, &given.source, recorded).await,
+        Ok(recorded) => answer(&stage, &operator.gates, &given.source, recorded).await,
         Err(error) => Err(error),
     };
     let (status, answer) = match answered {

@@ -11,7 +11,7 @@ use super::desk;
 use super::frame::Stage;
 use super::pages::{event, events, held, overview, settings, sources, transfers};
 use super::parts::Tab;
-use crate::http::health::Operator;
+use crate::http::operator::Operator;
 use crate::operator::{OperatorError, Verified, capture};
 
 /// Where a list goes on.
@@ -23,8 +23,7 @@ pub(super) struct Before {
 
 /// Whether anything is wrong.
 pub(super) async fn overview(stage: Stage, operator: web::Data<Operator>) -> HttpResponse {
-    let view = desk::overview(&operator.console, &stage.viewer.caller).await;
-    stage.answer(view.map(|view| overview::page(&stage, &view)))
+    stage.show(desk::overview(&operator, &stage.viewer.caller), overview::page).await
 }
 
 /// The list of events.
@@ -33,7 +32,7 @@ pub(super) async fn events(
     operator: web::Data<Operator>,
     query: web::Query<desk::EventQuery>,
 ) -> HttpResponse {
-    match desk::events(&operator.console, &stage.viewer.caller, &query).await {
+    match desk::events(&operator, &stage.viewer.caller, &query).await {
         Ok(view) if view.wrong.is_some() => Stage::once_more(events::page(&stage, &view)),
         view => stage.answer(view.map(|view| events::page(&stage, &view))),
     }
@@ -47,8 +46,7 @@ pub(super) async fn event(
     query: web::Query<BodyQuery>,
 ) -> HttpResponse {
     let tab = Tab::read(query.view.as_deref());
-    let view = desk::event(&operator.console, &stage.viewer.caller, &id, tab).await;
-    stage.answer(view.map(|view| event::page(&stage, &view)))
+    stage.show(desk::event(&operator, &stage.viewer.caller, &id, tab), event::page).await
 }
 
 /// The body of an event, to be kept: never shown by the browser.
@@ -60,7 +58,7 @@ pub(super) async fn body(
     let caller = &stage.viewer.caller;
     let download = async {
         let id = desk::event_id(&text)?;
-        operator.console.insight.download(caller, id).await
+        operator.insight.download(caller, id).await
     };
     match download.await {
         Ok((_, pieces)) => attachment(&format!("{text}.bin"), "application/octet-stream")
@@ -75,10 +73,9 @@ pub(super) async fn fixture(
     operator: web::Data<Operator>,
     text: web::Path<String>,
 ) -> HttpResponse {
-    let console = &operator.console;
     let captured = async {
         let id = desk::event_id(&text)?;
-        capture(&stage.viewer.caller, &operator.store, &console.gates, id, &[]).await
+        capture(&stage.viewer.caller, &operator.store, &operator.gates, id, &[]).await
     };
     match captured.await {
         Ok(captured) => attachment(&format!("{}.json", captured.name), "application/json")
@@ -94,8 +91,7 @@ pub(super) async fn transfers(
     query: web::Query<Before>,
 ) -> HttpResponse {
     let before = query.before.parse().unwrap_or(0);
-    let view = desk::transfers(&operator.console, &stage.viewer.caller, before).await;
-    stage.answer(view.map(|view| transfers::page(&stage, &view)))
+    stage.show(desk::transfers(&operator, &stage.viewer.caller, before), transfers::page).await
 }
 
 /// One transfer.
@@ -104,14 +100,12 @@ pub(super) async fn transfer(
     operator: web::Data<Operator>,
     id: web::Path<String>,
 ) -> HttpResponse {
-    let view = desk::transfer(&operator.console, &stage.viewer.caller, &id).await;
-    stage.answer(view.map(|view| transfers::one(&stage, &view)))
+    stage.show(desk::transfer(&operator, &stage.viewer.caller, &id), transfers::one).await
 }
 
 /// The sources.
 pub(super) async fn sources(stage: Stage, operator: web::Data<Operator>) -> HttpResponse {
-    let view = desk::sources(&operator.console, &stage.viewer.caller).await;
-    stage.answer(view.map(|view| sources::page(&stage, &view)))
+    stage.show(desk::sources(&operator, &stage.viewer.caller), sources::page).await
 }
 
 /// One source.
@@ -120,8 +114,7 @@ pub(super) async fn source(
     operator: web::Data<Operator>,
     name: web::Path<String>,
 ) -> HttpResponse {
-    let view = desk::source(&operator.console, &stage.viewer.caller, &name).await;
-    stage.answer(view.map(|view| sources::one(&stage, &view)))
+    stage.show(desk::source(&operator, &stage.viewer.caller, &name), sources::one).await
 }
 
 /// How a source is set up.
@@ -130,13 +123,12 @@ pub(super) async fn set_up(
     operator: web::Data<Operator>,
     name: web::Path<String>,
 ) -> HttpResponse {
-    let view = desk::source(&operator.console, &stage.viewer.caller, &name).await;
-    stage.answer(view.map(|view| sources::set_up(&stage, &view)))
+    stage.show(desk::source(&operator, &stage.viewer.caller, &name), sources::set_up).await
 }
 
 /// The settings.
 pub(super) async fn settings(stage: Stage, operator: web::Data<Operator>) -> HttpResponse {
-    let view = desk::settings(&operator.console, &stage.viewer.caller);
+    let view = desk::settings(&operator, &stage.viewer.caller);
     stage.answer(view.map(|view| settings::page(&stage, &view)))
 }
 
@@ -146,8 +138,7 @@ pub(super) async fn held(
     operator: web::Data<Operator>,
     query: web::Query<Before>,
 ) -> HttpResponse {
-    let view = desk::held(&operator.console, &stage.viewer.caller, &query.before).await;
-    stage.answer(view.map(|view| held::page(&stage, &view)))
+    stage.show(desk::held(&operator, &stage.viewer.caller, &query.before), held::page).await
 }
 
 /// One held request.
@@ -158,8 +149,7 @@ pub(super) async fn held_one(
     query: web::Query<BodyQuery>,
 ) -> HttpResponse {
     let tab = Tab::read(query.view.as_deref());
-    let view = desk::held_one(&operator.console, &stage.viewer.caller, &id, tab).await;
-    stage.answer(view.map(|view| held::one(&stage, &view)))
+    stage.show(desk::held_one(&operator, &stage.viewer.caller, &id, tab), held::one).await
 }
 
 /// Verifies a held request again.
@@ -171,7 +161,7 @@ pub(super) async fn verify_held(
 ) -> HttpResponse {
     let done = async {
         let id = desk::held_id(&text)?;
-        let held = &operator.console.held;
+        let held = &operator.held;
         match held.verify(&stage.viewer.caller, id, form.reason()?).await? {
             Verified::Admitted(event) => Ok(format!("/events/{}?did=verified", event.event)),
             Verified::Refused(explained) => Err(OperatorError::Conflict(explained.text)),
@@ -188,7 +178,7 @@ pub(super) async fn discard_held(
     form: web::Form<Form>,
 ) -> HttpResponse {
     let done = async {
-        let (held, id) = (&operator.console.held, desk::held_id(&text)?);
+        let (held, id) = (&operator.held, desk::held_id(&text)?);
         held.discard(&stage.viewer.caller, id, form.reason()?).await?;
         Ok("/held?did=held-discarded".to_owned())
     };

@@ -37,35 +37,6 @@ use actix_web::web;
 pub(super) use headers::protect;
 
 use super::form;
-use crate::clock::SharedClock;
-use crate::operator::{
-    Alerts, DeadLetters, Destinations, Gates, Groups, HeldRequests, Holds, Insight, Jobs,
-};
-
-/// What the console needs.
-#[derive(Clone)]
-pub struct Console {
-    /// The clock.
-    pub clock: SharedClock,
-    /// The dead letters.
-    pub dead_letters: DeadLetters,
-    /// Their groups.
-    pub groups: Groups,
-    /// What is done about many of them.
-    pub jobs: Jobs,
-    /// What is paused.
-    pub holds: Holds,
-    /// The destinations.
-    pub destinations: Destinations,
-    /// The alerts.
-    pub alerts: Alerts,
-    /// What came in and what became of it.
-    pub insight: Insight,
-    /// Refused requests that are held.
-    pub held: HeldRequests,
-    /// How each source lets requests in.
-    pub gates: Gates,
-}
 
 /// Every path of the console.
 pub(super) fn routes(app: &mut web::ServiceConfig) {

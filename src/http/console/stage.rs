@@ -12,7 +12,7 @@ use tracing::error;
 use super::frame::{Section, Stage, Viewer};
 use super::pages::trouble;
 use crate::http::denial::Denial;
-use crate::http::health::Operator;
+use crate::http::operator::Operator;
 use crate::operator::{Caller, OperatorError, Session};
 use crate::store::StoreError;
 
@@ -70,7 +70,7 @@ impl FromRequest for Stage {
 fn of_request(request: &HttpRequest) -> Option<Stage> {
     let caller = request.extensions().get::<Caller>().cloned()?;
     let csrf = request.extensions().get::<Session>().map(|session| session.csrf.clone());
-    let clock = &request.app_data::<web::Data<Operator>>()?.console.clock;
+    let clock = &request.app_data::<web::Data<Operator>>()?.clock;
     let did = request.query_string().split('&').find_map(|part| part.strip_prefix("did="));
     let flash = DONE.iter().find(|(word, _)| Some(*word) == did);
     Some(Stage {
@@ -82,6 +82,15 @@ fn of_request(request: &HttpRequest) -> Option<Stage> {
 }
 
 impl Stage {
+    /// The page that is made of a view, once that is there, or the page on why there is none.
+    pub(super) async fn show<V>(
+        &self,
+        view: impl Future<Output = Result<V, OperatorError>>,
+        page: impl FnOnce(&Self, &V) -> Markup,
+    ) -> HttpResponse {
+        self.answer(view.await.map(|view| page(self, &view)))
+    }
+
     /// A page, or the page on why there is none.
     pub(super) fn answer(&self, page: Result<Markup, OperatorError>) -> HttpResponse {
         match page {

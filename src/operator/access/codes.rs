@@ -7,6 +7,7 @@ use totp_rs::{Builder, Totp};
 use zeroize::Zeroizing;
 
 use super::Access;
+use super::people::lock_unchanged;
 use super::sessions::{Session, SignInError, audit};
 use crate::operator::OperatorError;
 use crate::store::{StoreError, Tx};
@@ -51,13 +52,14 @@ impl Access {
             let already = "codes are asked for already: turn them off first";
             return Err(OperatorError::Conflict(already.to_owned()).into());
         }
-        self.recheck(session, password, peer).await?;
+        let person = self.recheck(session, password, peer).await?;
         let secret = Zeroizing::new(rand::random::<[u8; 20]>());
         let sealed = self.vault.seal(&label(session.person), &secret[..]);
         let sealed = sealed.map_err(OperatorError::from)?;
         let totp = totp(&secret[..], &session.name)?;
         let url = totp.to_url().map_err(|_| unusable())?;
         let mut tx = self.store.begin().await?;
+        lock_unchanged(&mut tx, &person).await?;
         tx.put_credential(&label(session.person), &sealed, self.clock.now()).await?;
         tx.commit(()).await?;
         let base32 = Zeroizing::new(totp.secret().to_base32());
@@ -94,6 +96,7 @@ impl Access {
         let person = self.recheck(session, password, peer).await?;
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
+        lock_unchanged(&mut tx, &person).await?;
         tx.ask_for_codes(person.id, None).await?;
         tx.forget_credential(&label(person.id)).await?;
         audit(&mut tx, &session.caller, now, "turn codes off", &session.name, "").await?;

@@ -9,8 +9,9 @@ use super::codes::drop_codes;
 use super::password::check_choice;
 use super::sessions::{BegunSession, Session, SignInError, audit, begin, name_key};
 use super::{Access, Invitation, check_grant, check_name, scopes, words};
+use crate::operator::audit::digest;
 use crate::operator::{Caller, OperatorError, Scope, Scopes};
-use crate::store::{KeptPerson, NewPerson as Row, StoreError};
+use crate::store::{AuditEntry, AuditMore, KeptPerson, NewPerson as Row, StoreError, Tx};
 
 /// A person that is to be added.
 #[derive(Debug, Clone)]
@@ -112,7 +113,7 @@ impl Access {
             return Err(OperatorError::Conflict(format!("there is a person `{}`", new.name)));
         };
         let invitation = Self::invite(&mut tx, Some(person), now, caller.actor()).await?;
-        audit(&mut tx, caller, now, "add person", &new.name, "").await?;
+        audit_grant(&mut tx, caller, &row).await?;
         tx.commit(()).await?;
         info!(actor = caller.actor(), person = new.name, "a person was added");
         Ok(invitation)
@@ -147,7 +148,8 @@ impl Access {
         Ok(invitation)
     }
 
-    /// Lets somebody sign in no more, and ends their sessions; or, with `able`, lets them again.
+    /// Lets somebody sign in no more, and ends their sessions and their jobs; or, with `able`, lets
+    /// them again.
     ///
     /// # Errors
     /// [`OperatorError::Denied`] without [`Scope::Admin`]; [`OperatorError::NotFound`];
@@ -168,6 +170,7 @@ impl Access {
         if !able {
             tx.end_sessions_of(person.id).await?;
             tx.use_links(Some(person.id), now).await?;
+            tx.cancel_jobs_of(&person.name, caller.actor(), now).await?;
         }
         let action = if able { "enable person" } else { "disable person" };
         audit(&mut tx, caller, now, action, &person.name, reason).await?;
@@ -192,6 +195,7 @@ impl Access {
         let hash = self.passwords.hash(new).await?;
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
+        lock_unchanged(&mut tx, &person).await?;
         tx.set_password(person.id, &hash).await?;
         tx.end_sessions_of(person.id).await?;
         let begun = begin(&mut tx, &person, now, ("change password", "")).await?;
@@ -217,6 +221,41 @@ impl Access {
         tx.commit(()).await?;
         Ok(person)
     }
+}
+
+/// Locks somebody who gave their password a moment ago, unless an administrator has reset or
+/// disabled them since: checking a password takes its time.
+///
+/// # Errors
+/// [`SignInError::Wrong`].
+pub(super) async fn lock_unchanged(
+    tx: &mut Tx<'_>,
+    person: &KeptPerson,
+) -> Result<(), SignInError> {
+    let now = tx.lock_person(&person.name, None).await?;
+    let same = now.is_some_and(|now| {
+        now.id == person.id && now.password == person.password && now.disabled_at.is_none()
+    });
+    if same { Ok(()) } else { Err(SignInError::Wrong) }
+}
+
+/// Writes down who was let in, and what they may do.
+pub(super) async fn audit_grant(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    new: &Row<'_>,
+) -> Result<(), StoreError> {
+    let granted = format!("{:?} {} {:?}", new.name, new.scopes.join(" "), new.tenant);
+    let entry = AuditEntry {
+        at: new.at,
+        actor: caller.actor(),
+        action: "add person",
+        target: &format!("person {}", new.name),
+        reason: "",
+        count: 1,
+    };
+    let after = Some(digest(granted.as_bytes()));
+    tx.audit_with(&entry, AuditMore { after, ..caller.audit_more() }).await
 }
 
 fn nobody(name: &str) -> OperatorError {

@@ -5,6 +5,7 @@ use tracing::info;
 use zeroize::Zeroizing;
 
 use super::password::check_choice;
+use super::people::audit_grant;
 use super::sessions::{BegunSession, audit, begin, random};
 use super::{Access, check_name, words};
 use crate::operator::{Caller, OperatorError, Scope, Scopes};
@@ -141,7 +142,7 @@ async fn insert_first(
     let row = NewPerson { name, scopes: &scopes, tenant: None, at: now, by: FIRST };
     let taken = || OperatorError::Conflict(format!("there is a person `{name}`"));
     tx.insert_person(&row).await?.ok_or_else(taken)?;
-    audit(tx, &Caller::local(FIRST), now, "add person", name, "").await?;
+    audit_grant(tx, &Caller::local(FIRST), &row).await?;
     Ok(())
 }
 

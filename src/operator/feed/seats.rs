@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn one_caller_has_a_quarter_of_the_seats_and_gives_them_back() {
         let seats = Arc::new(Seats::new(32));
-        let who = |number: usize| Caller::local(&format!("actor {number}"));
+        let who = |number: usize| Caller::local(format!("actor {number}"));
         let mut held: Vec<Seat> = (0..8).map(|_| Seats::take(&seats, &who(0)).unwrap()).collect();
         assert_eq!(Seats::take(&seats, &who(0)).err(), Some(NoSeat::Share));
         for number in 1..4 {

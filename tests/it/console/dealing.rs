@@ -84,7 +84,7 @@ async fn many_are_planned_started_and_cancelled_by_forms() {
     assert_eq!(gateway.count(open).await, 6, "a plan does nothing");
 
     let other = [("sec-fetch-site", "cross-site")];
-    assert_eq!(post(&gateway, "/jobs/1/start", &other, "").await.status, 400);
+    assert_eq!(post(&gateway, "/jobs/1/start", &other, "").await.status, 403);
     assert_eq!(post(&gateway, "/jobs/1/start", OURS, "").await.status, 303);
     assert_eq!(post(&gateway, "/jobs/1/start", OURS, "").await.status, 409);
     let running = gateway.operator("/jobs/1").await.text;

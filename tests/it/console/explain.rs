@@ -89,7 +89,7 @@ async fn what_is_no_request_is_said_above_the_form_and_who_may_not_ask_is_told()
     let elsewhere = [("sec-fetch-site", "cross-site")];
     assert_eq!(
         post(&gateway, "/explain", &elsewhere, "source=billing&request=a").await.status,
-        400
+        403
     );
 }
 
@@ -103,7 +103,7 @@ async fn a_held_request_leads_to_the_form_and_is_discarded_with_a_reason() {
     let path = format!("/held/{id}/discard");
     assert_eq!(post(&gateway, &path, OURS, "reason=").await.status, 400);
     let elsewhere = [("sec-fetch-site", "cross-site")];
-    assert_eq!(post(&gateway, &path, &elsewhere, "reason=x").await.status, 400);
+    assert_eq!(post(&gateway, &path, &elsewhere, "reason=x").await.status, 403);
     let done = post(&gateway, &path, OURS, "reason=a+test+of+theirs").await;
     assert_eq!(
         (done.status, &done.headers[LOCATION]),

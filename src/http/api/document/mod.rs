@@ -15,7 +15,7 @@ use utoipa::openapi::{self, InfoBuilder, Paths};
 use super::calls;
 use super::routes::{At, Routes};
 use crate::api::Described;
-use crate::http::health::Operator;
+use crate::http::operator::Operator;
 
 /// Where the document is.
 const PATH: &str = "/api/v1/openapi.json";

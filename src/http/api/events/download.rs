@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::http::api::answer::Polled;
 use crate::http::caller::By;
 use crate::http::denial::Denial;
-use crate::http::health::Operator;
+use crate::http::operator::Operator;
 use crate::operator::{self, OperatorError};
 use crate::store::EventId;
 

@@ -18,7 +18,7 @@ use super::routes::{At, Routes};
 use crate::gate;
 use crate::http::caller::By;
 use crate::http::denial::Denial;
-use crate::http::health::Operator;
+use crate::http::operator::Operator;
 use crate::operator::{OperatorError, Search};
 use crate::store::EventId;
 

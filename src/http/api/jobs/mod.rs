@@ -16,7 +16,7 @@ use super::query::{Limit, Query};
 use super::routes::{At, Routes};
 use crate::http::caller::By;
 use crate::http::denial::Denial;
-use crate::http::health::Operator;
+use crate::http::operator::Operator;
 use crate::operator::{self, Act};
 
 /// The list that cursors belong to.

@@ -1,10 +1,10 @@
 //! Groups of dead letters, jobs about many of them, and what is paused.
 
-use super::super::Console;
 use super::super::dealing::{Asked, GroupsQuery};
 use super::super::pages::{groups, holds, jobs};
 use super::super::parts::{Facet, FacetValue, Pager, count};
 use super::row;
+use crate::http::operator::Operator;
 use crate::operator::{
     Action, Caller, Class, Group, GroupSelection, Job, JobState, OperatorError, Paging, Scope,
     Standing,
@@ -18,7 +18,7 @@ const FEW: u32 = 10;
 
 /// The groups: of every class the first, or those of one class.
 pub(in crate::http::console) async fn groups(
-    console: &Console,
+    operator: &Operator,
     caller: &Caller,
     query: &GroupsQuery,
 ) -> Result<groups::View, OperatorError> {
@@ -34,7 +34,7 @@ pub(in crate::http::console) async fn groups(
     let mut classes = Vec::new();
     for one in shown {
         let selection = GroupSelection { class: Some(one), resolved, ..GroupSelection::default() };
-        let page = console.groups.list(caller, &selection, after, limit).await?;
+        let page = operator.groups.list(caller, &selection, after, limit).await?;
         let here = address(Some(one), resolved);
         let open: u64 = page.groups.iter().map(|group| group.open).sum();
         classes.push(groups::OfClass {
@@ -50,7 +50,7 @@ pub(in crate::http::console) async fn groups(
             rows: page.groups.into_iter().map(group_row).collect(),
         });
     }
-    let counts = console.groups.by_class(caller).await?;
+    let counts = operator.groups.by_class(caller).await?;
     let open = |class: Class| counts.iter().find(|(one, _)| *one == class).map_or(0, |(_, n)| *n);
     let values = Class::ALL.into_iter().map(|one| FacetValue {
         label: name(one).to_owned(),
@@ -124,16 +124,16 @@ fn group_row(group: Group) -> groups::Group {
 
 /// One group.
 pub(in crate::http::console) async fn group(
-    console: &Console,
+    operator: &Operator,
     caller: &Caller,
     id: i64,
     before: Option<i64>,
 ) -> Result<groups::One, OperatorError> {
-    let found = console.groups.show(caller, id).await?;
+    let found = operator.groups.show(caller, id).await?;
     let asks = asks(found.class);
     let asked = Asked { group: id.to_string(), ..Asked::default() };
     let paging = Paging { before, ..Paging::first(ROWS) };
-    let page = console.dead_letters.list(caller, &asked.selection()?, paging).await?;
+    let page = operator.dead_letters.list(caller, &asked.selection()?, paging).await?;
     let here = format!("/dead-letters/groups/{id}");
     let may_see = caller.may(Scope::PayloadRead);
     let shown = page.letters.len();
@@ -154,11 +154,11 @@ pub(in crate::http::console) async fn group(
 
 /// The jobs, the newest first.
 pub(in crate::http::console) async fn jobs(
-    console: &Console,
+    operator: &Operator,
     caller: &Caller,
     before: Option<i64>,
 ) -> Result<jobs::View, OperatorError> {
-    let mut listed = console.jobs.list(caller, before, ROWS + 1).await?;
+    let mut listed = operator.jobs.list(caller, before, ROWS + 1).await?;
     let more = listed.len() > ROWS as usize;
     listed.truncate(ROWS as usize);
     let next = listed.last().filter(|_| more).map(|job| format!("/jobs?before={}", job.id));
@@ -191,11 +191,11 @@ fn shown_job(job: Job) -> jobs::Job {
 
 /// One job.
 pub(in crate::http::console) async fn job(
-    console: &Console,
+    operator: &Operator,
     caller: &Caller,
     id: i64,
 ) -> Result<jobs::One, OperatorError> {
-    let detail = console.jobs.show(caller, id).await?;
+    let detail = operator.jobs.show(caller, id).await?;
     let may_see = caller.may(Scope::PayloadRead);
     Ok(jobs::One {
         until: detail.job.expires_at,
@@ -223,14 +223,14 @@ fn outcomes(job: &Job, fates: JobFates) -> Vec<(&'static str, u64)> {
 
 /// What a job could be about, before it is planned.
 pub(in crate::http::console) async fn new_job(
-    console: &Console,
+    operator: &Operator,
     caller: &Caller,
     asked: &Asked,
 ) -> Result<jobs::New, OperatorError> {
     caller.needs(Scope::EventsReplay)?;
     let selection = asked.selection()?;
     let action = asked.action()?.as_str();
-    let matched = console.dead_letters.count(caller, &selection).await?;
+    let matched = operator.dead_letters.count(caller, &selection).await?;
     let fields = [
         ("group", &asked.group),
         ("class", &asked.class),
@@ -245,10 +245,10 @@ pub(in crate::http::console) async fn new_job(
 
 /// What can be paused.
 pub(in crate::http::console) async fn holds(
-    console: &Console,
+    operator: &Operator,
     caller: &Caller,
 ) -> Result<holds::View, OperatorError> {
-    let all = console.holds.everything(caller).await?;
+    let all = operator.holds.everything(caller).await?;
     Ok(holds::View { rows: all.into_iter().map(standing).collect() })
 }
 

@@ -1,15 +1,15 @@
 //! One delivery and what happened to its event.
 
-use super::super::Console;
 use super::super::pages::delivery;
 use super::super::pages::parts_of_event::{Event, Payload, Proof};
 use super::super::parts::{Bytes, Tab};
+use crate::http::operator::Operator;
 use crate::operator::{Caller, Dossier, MOST_EDITED, OperatorError, Scope};
 use crate::store::{DeadLetter, EventPreview};
 
 /// One delivery.
 pub(in crate::http::console) async fn delivery(
-    console: &Console,
+    operator: &Operator,
     caller: &Caller,
     id: &str,
     tab: Tab,
@@ -17,7 +17,7 @@ pub(in crate::http::console) async fn delivery(
     caller.needs(Scope::EventsRead)?;
     let none = || OperatorError::NotFound(format!("delivery {id}"));
     let number: i64 = id.parse().map_err(|_| none())?;
-    let dossier = console.dead_letters.show(caller, number).await?;
+    let dossier = operator.dead_letters.show(caller, number).await?;
     Ok(view(dossier, caller, tab))
 }
 

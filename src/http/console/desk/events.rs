@@ -4,7 +4,6 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::super::Console;
 use super::super::pages::events::{Asked, Row, View};
 use super::super::pages::parts_of_event::{Event, Payload, Proof};
 use super::super::pages::{event, transfers};
@@ -12,6 +11,7 @@ use super::super::parts::{Bytes, Facet, FacetValue, Pager, Tab, count, link_path
 use super::super::stage::sentence;
 use super::ROWS;
 use super::transfers::map;
+use crate::http::operator::Operator;
 use crate::operator::{Caller, EventPage, OperatorError, PREVIEW, Scope, Search};
 use crate::store::{EventId, EventRow};
 
@@ -37,11 +37,11 @@ pub(in crate::http::console) struct Query {
 
 /// The list.
 pub(in crate::http::console) async fn events(
-    console: &Console,
+    operator: &Operator,
     caller: &Caller,
     query: &Query,
 ) -> Result<View, OperatorError> {
-    let insight = &console.insight;
+    let insight = &operator.insight;
     let before = given(&query.before).map(|text| id(&text)).transpose()?;
     let found = async { insight.events(caller, &query.search()?, before, ROWS).await };
     let (page, wrong) = match found.await {
@@ -107,16 +107,16 @@ pub(in crate::http::console) async fn events(
 
 /// One event.
 pub(in crate::http::console) async fn event(
-    console: &Console,
+    operator: &Operator,
     caller: &Caller,
     text: &str,
     tab: Tab,
 ) -> Result<event::View, OperatorError> {
     let id = id(text).map_err(|_| OperatorError::NotFound(format!("event {text}")))?;
-    let detail = console.insight.event(caller, id).await?;
+    let detail = operator.insight.event(caller, id).await?;
     let most = PREVIEW.unsigned_abs();
     let shown = match detail.payload {
-        Some(_) => Some(console.insight.body(caller, id, 0, most).await?),
+        Some(_) => Some(operator.insight.body(caller, id, 0, most).await?),
         None => None,
     };
     let here = format!("/events/{id}");

@@ -2,21 +2,21 @@
 
 use uuid::Uuid;
 
-use super::super::Console;
 use super::super::pages::held::{One, Row, View};
 use super::super::parts::{Bytes, Pager, Tab, Tone, count};
 use super::ROWS;
+use crate::http::operator::Operator;
 use crate::operator::{Caller, OperatorError, PREVIEW};
 use crate::store::HeldRequest;
 
 /// The list.
 pub(in crate::http::console) async fn held(
-    console: &Console,
+    operator: &Operator,
     caller: &Caller,
     before: &str,
 ) -> Result<View, OperatorError> {
     let before = Some(before).filter(|text| !text.is_empty()).map(id).transpose()?;
-    let mut listed = console.held.list(caller, None, before, ROWS + 1).await?;
+    let mut listed = operator.held.list(caller, None, before, ROWS + 1).await?;
     let more = listed.len() > ROWS as usize;
     listed.truncate(ROWS as usize);
     let next = listed.last().filter(|_| more).map(|last| last.id);
@@ -32,12 +32,12 @@ pub(in crate::http::console) async fn held(
 
 /// One of them.
 pub(in crate::http::console) async fn one(
-    console: &Console,
+    operator: &Operator,
     caller: &Caller,
     text: &str,
     tab: Tab,
 ) -> Result<One, OperatorError> {
-    let dossier = console.held.show(caller, id(text)?).await?;
+    let dossier = operator.held.show(caller, id(text)?).await?;
     let (verdict, advice, findings) = match dossier.explained {
         Some(explained) => {
             let secret = explained

@@ -20,10 +20,10 @@ pub(super) use overview::overview;
 pub(super) use sources::{settings, source, sources};
 pub(super) use transfers::{transfer, transfers};
 
-use super::Console;
 use super::answer::ListQuery;
 use super::pages::{alerts, dead_letters, destinations};
 use super::parts::{Pager, count, link_path};
+use crate::http::operator::Operator;
 use crate::operator::{Caller, Destination, Filter, OperatorError, Paging, Scope, Selection};
 use crate::store::{DeadLetter, DeathReason, KeptAlert};
 
@@ -34,7 +34,7 @@ const ALERTS: u32 = 200;
 
 /// The list of dead letters.
 pub(super) async fn dead_letters(
-    console: &Console,
+    operator: &Operator,
     caller: &Caller,
     query: &ListQuery,
 ) -> Result<dead_letters::View, OperatorError> {
@@ -52,7 +52,7 @@ pub(super) async fn dead_letters(
         ..Filter::default()
     };
     let selection = Selection::Matching(filter);
-    let desk = &console.dead_letters;
+    let desk = &operator.dead_letters;
     let total = desk.count(caller, &selection).await?;
     let before = Some(query.before).filter(|before| *before != 0);
     let page = desk.list(caller, &selection, Paging { before, after: None, limit: ROWS }).await?;
@@ -116,10 +116,10 @@ pub(super) fn row(letter: DeadLetter, may_see: bool) -> dead_letters::Row {
 
 /// The list of destinations.
 pub(super) async fn destinations(
-    console: &Console,
+    operator: &Operator,
     caller: &Caller,
 ) -> Result<destinations::View, OperatorError> {
-    let listed = console.destinations.list(caller).await?;
+    let listed = operator.destinations.list(caller).await?;
     let may_see = caller.may(Scope::PayloadRead);
     let rows = listed.into_iter().map(|one| destination(one, may_see)).collect();
     Ok(destinations::View { rows })
@@ -153,11 +153,11 @@ fn destination(one: Destination, may_see: bool) -> destinations::Row {
 
 /// The list of alerts.
 pub(super) async fn alerts(
-    console: &Console,
+    operator: &Operator,
     caller: &Caller,
     all: bool,
 ) -> Result<alerts::View, OperatorError> {
-    let kept = console.alerts.list(caller, all, None, ALERTS).await?;
+    let kept = operator.alerts.list(caller, all, None, ALERTS).await?;
     let may_see = caller.may(Scope::PayloadRead);
     let number = count(kept.len() as u64, "alert", "alerts");
     let shown = if kept.len() < ALERTS as usize {

@@ -1,9 +1,9 @@
 //! The overview: whether anything is wrong.
 
-use super::super::Console;
 use super::super::pages::overview::{Banner, Group, HourDay, Source, View};
 use super::super::parts::{Bar, Tone, link_path};
 use super::super::stage::sentence;
+use crate::http::operator::Operator;
 use crate::operator::{
     Alarm, AlarmKind, Caller, Group as Kept, GroupSelection, Link, OperatorError, Point, SourceRow,
 };
@@ -14,12 +14,12 @@ const GROUPS: u32 = 8;
 
 /// The overview.
 pub(in crate::http::console) async fn overview(
-    console: &Console,
+    operator: &Operator,
     caller: &Caller,
 ) -> Result<View, OperatorError> {
-    let overview = console.insight.overview(caller).await?;
-    let groups = console.groups.list(caller, &GroupSelection::default(), None, GROUPS).await?;
-    let by_class = console.groups.by_class(caller).await?;
+    let overview = operator.insight.overview(caller).await?;
+    let groups = operator.groups.list(caller, &GroupSelection::default(), None, GROUPS).await?;
+    let by_class = operator.groups.by_class(caller).await?;
     let day = &overview.day.points;
     let milliseconds = |time: Option<time::Duration>| time.map(|time| time.as_seconds_f64() * 1e3);
     Ok(View {

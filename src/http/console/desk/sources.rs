@@ -1,26 +1,26 @@
 //! Sources, and the settings.
 
-use super::super::Console;
 use super::super::pages::settings;
 use super::super::pages::sources::{One, Row, Secret, View};
+use crate::http::operator::Operator;
 use crate::operator::{Caller, OperatorError, SecretView, Setup, SourceView};
 
 /// The list.
 pub(in crate::http::console) async fn sources(
-    console: &Console,
+    operator: &Operator,
     caller: &Caller,
 ) -> Result<View, OperatorError> {
-    let sources = console.insight.sources(caller).await?;
+    let sources = operator.insight.sources(caller).await?;
     Ok(View { rows: sources.iter().map(row).collect() })
 }
 
 /// One source.
 pub(in crate::http::console) async fn source(
-    console: &Console,
+    operator: &Operator,
     caller: &Caller,
     name: &str,
 ) -> Result<One, OperatorError> {
-    let view = console.insight.source(caller, name).await?;
+    let view = operator.insight.source(caller, name).await?;
     let facts = &view.facts;
     let own = view.urls.first().zip(facts.paths.first());
     let base = own.and_then(|(url, path)| url.strip_suffix(path.as_str())).unwrap_or_default();
@@ -50,11 +50,11 @@ pub(in crate::http::console) async fn source(
 
 /// The settings, by section.
 pub(in crate::http::console) fn settings(
-    console: &Console,
+    operator: &Operator,
     caller: &Caller,
 ) -> Result<settings::View, OperatorError> {
     let mut sections: Vec<(String, Vec<(String, String)>)> = Vec::new();
-    for setting in console.insight.settings(caller)? {
+    for setting in operator.insight.settings(caller)? {
         let (section, key) = setting.key.split_once('.').unwrap_or(("", &setting.key));
         let pair = (key.to_owned(), setting.value.clone());
         match sections.last_mut() {

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::super::Console;
 use super::super::pages::transfers::{Map, One, Row, View};
 use super::super::parts::{Pager, count};
 use super::ROWS;
+use crate::http::operator::Operator;
 use crate::operator::{Caller, OperatorError, TransferView, pretty};
 
 /// The most of an envelope that is shown, in bytes.
@@ -13,13 +13,13 @@ const SHOWN: usize = 64 * 1024;
 
 /// The list.
 pub(in crate::http::console) async fn transfers(
-    console: &Console,
+    operator: &Operator,
     caller: &Caller,
     before: i64,
 ) -> Result<View, OperatorError> {
     let before = Some(before).filter(|before| *before != 0);
-    let page = console.insight.transfers(caller, before, ROWS).await?;
-    let now = console.clock.now();
+    let page = operator.insight.transfers(caller, before, ROWS).await?;
+    let now = operator.clock.now();
     let row = |view: TransferView| Row {
         id: view.transfer.id,
         name: view.transfer.transfer_id.clone(),
@@ -49,13 +49,13 @@ pub(in crate::http::console) async fn transfers(
 
 /// One of them.
 pub(in crate::http::console) async fn transfer(
-    console: &Console,
+    operator: &Operator,
     caller: &Caller,
     text: &str,
 ) -> Result<One, OperatorError> {
     let none = |_| OperatorError::NotFound(format!("transfer {text}"));
-    let detail = console.insight.transfer(caller, text.parse().map_err(none)?).await?;
-    let now = console.clock.now();
+    let detail = operator.insight.transfer(caller, text.parse().map_err(none)?).await?;
+    let now = operator.clock.now();
     let map = Map { have: map(&detail.view) };
     let until = detail.view.time_left().zip(detail.view.total_left);
     let envelope = detail.envelope.as_deref().map(String::from_utf8_lossy);

@@ -1,0 +1,56 @@
+//! What the operator listener works with.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use bytes::Bytes;
+
+use super::api::{Apis, Limits};
+use crate::clock::SharedClock;
+use crate::operator::{
+    Access, Alerts, DeadLetters, Destinations, Gates, Groups, HeldRequests, Holds, Insight, Jobs,
+    Requests,
+};
+use crate::store::Store;
+use crate::telemetry::Metrics;
+
+/// What the operator listener needs.
+#[derive(Clone)]
+pub struct Operator {
+    /// The database.
+    pub store: Store,
+    /// Whether the gateway is stopping.
+    pub stopping: Arc<AtomicBool>,
+    /// The metrics.
+    pub metrics: Metrics,
+    /// What applications may ask for.
+    pub apis: Arc<Apis>,
+    /// How often callers may ask.
+    pub limits: Arc<Limits>,
+    /// The API's description.
+    pub document: Bytes,
+    /// The requests that name themselves.
+    pub requests: Requests,
+    /// The dead letters.
+    pub dead_letters: DeadLetters,
+    /// The destinations.
+    pub destinations: Destinations,
+    /// What people are told.
+    pub alerts: Alerts,
+    /// What came in and what became of it.
+    pub insight: Insight,
+    /// The groups of dead letters.
+    pub groups: Groups,
+    /// What is done about many.
+    pub jobs: Jobs,
+    /// What is paused.
+    pub holds: Holds,
+    /// The refused requests that are held.
+    pub held: HeldRequests,
+    /// How sources let requests in.
+    pub gates: Gates,
+    /// Who may.
+    pub access: Arc<Access>,
+    /// The time.
+    pub clock: SharedClock,
+}
