@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::dossier::embedded;
 use super::output::{line, rfc3339, table, time};
-use super::{dossier, search, transfers};
+use super::{dossier, event_table, transfers};
 use crate::operator::{EventDetail, Moment};
 
 /// For machines.
@@ -24,7 +24,7 @@ pub(super) fn document(detail: &EventDetail) -> Value {
         })
     });
     json!({
-        "event": search::row(&detail.event),
+        "event": event_table::row(&detail.event),
         "action": detail.action,
         "occurred_at": detail.occurred_at.map(rfc3339),
         "proof": {
@@ -51,7 +51,7 @@ pub(super) fn document(detail: &EventDetail) -> Value {
         "timeline": detail.timeline.iter().map(moment).collect::<Vec<Value>>(),
         "related": {
             "lanes": detail.related.lanes,
-            "events": detail.related.events.iter().map(search::row).collect::<Vec<Value>>(),
+            "events": detail.related.events.iter().map(event_table::row).collect::<Vec<Value>>(),
             "reach": detail.related.reach,
         },
         "older": detail.older.map(|event| event.to_string()),
@@ -142,7 +142,7 @@ pub(super) fn text(detail: &EventDetail) -> String {
     text.push_str(&table(&head, &rows));
     if !detail.related.events.is_empty() {
         text.push_str("\nOthers of its lane\n");
-        text.push_str(&search::table(&detail.related.events));
+        text.push_str(&event_table::table(&detail.related.events));
     }
     text
 }

@@ -14,6 +14,7 @@ mod destinations;
 mod docora;
 mod dossier;
 mod event_page;
+mod event_table;
 mod events;
 mod explain;
 mod fixtures;

@@ -137,8 +137,11 @@ impl Command {
 
 impl Act {
     async fn switch(&self, access: &Access, caller: &Caller, able: bool) -> anyhow::Result<()> {
-        let person = access.disable_person(caller, &self.name, able, &self.reason).await?;
-        let did = if able { "enabled" } else { "disabled" };
+        let (person, did) = if able {
+            (access.enable_person(caller, &self.name, &self.reason).await?, "enabled")
+        } else {
+            (access.disable_person(caller, &self.name, &self.reason).await?, "disabled")
+        };
         let text = format!("{did} {}\n", output::line(&person.name));
         output::print_as(self.format, &text, &describe(&person))?;
         Ok(())

@@ -1,18 +1,18 @@
 //! `sealpost events list`, `show` and `body`: look for events, and at one of them.
 
+use std::io::Write as _;
+
 use anyhow::Context as _;
 use futures_util::TryStreamExt as _;
-use serde_json::{Value, json};
-use std::io::Write as _;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use super::output::{self, Format};
-use super::{Exit, event_page, insight, talk};
+use super::{Exit, event_page, event_table, insight, talk};
 use crate::config::Config;
 use crate::operator::Search;
-use crate::store::{EventId, EventRow};
+use crate::store::EventId;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
@@ -89,10 +89,13 @@ impl List {
             let page = insight.events(caller, &search, before, self.limit).await?;
             match self.format {
                 Format::Text if page.events.is_empty() => {}
-                Format::Text => output::print(&table(&page.events))?,
+                Format::Text => output::print(&event_table::table(&page.events))?,
                 Format::Json => {
-                    let lines: String =
-                        page.events.iter().map(|event| output::json(&row(event))).collect();
+                    let lines: String = page
+                        .events
+                        .iter()
+                        .map(|event| output::json(&event_table::row(event)))
+                        .collect();
                     output::print(&lines)?;
                 }
             }
@@ -143,57 +146,4 @@ impl Body {
 
 fn moment(text: &str) -> anyhow::Result<OffsetDateTime> {
     OffsetDateTime::parse(text, &Rfc3339).context("a time is written as 2026-11-20T12:00:00Z")
-}
-
-/// An event in a list, for machines.
-pub(super) fn row(event: &EventRow) -> Value {
-    let counts = event.deliveries;
-    json!({
-        "id": event.id.to_string(),
-        "tenant": event.tenant,
-        "source": event.source,
-        "provider": event.provider,
-        "kind": event.kind,
-        "strength": event.strength.as_str(),
-        "late": event.late,
-        "received_at": output::rfc3339(event.received_at),
-        "size_bytes": event.size,
-        "deliveries": {
-            "ready": counts.ready,
-            "leased": counts.leased,
-            "done": counts.done,
-            "dead": counts.dead,
-            "resolved": counts.resolved,
-        },
-    })
-}
-
-/// Events, for people.
-pub(super) fn table(events: &[EventRow]) -> String {
-    let head = ["ID", "RECEIVED", "SOURCE", "KIND", "BYTES", "DELIVERIES"];
-    let rows: Vec<Vec<String>> = events
-        .iter()
-        .map(|event| {
-            let counts = event.deliveries;
-            let states = [
-                (counts.ready, "ready"),
-                (counts.leased, "leased"),
-                (counts.done, "done"),
-                (counts.dead, "dead"),
-                (counts.resolved, "resolved"),
-            ];
-            let states = states.iter().filter(|(count, _)| *count > 0);
-            let states: Vec<String> =
-                states.map(|(count, state)| format!("{count} {state}")).collect();
-            vec![
-                event.id.to_string(),
-                output::time(event.received_at),
-                event.source.clone(),
-                event.kind.clone(),
-                event.size.to_string(),
-                states.join(", "),
-            ]
-        })
-        .collect();
-    output::table(&head, &rows)
 }

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use time::OffsetDateTime;
 
-use super::receive::Ingest;
 use crate::gate::{Refusal, RequestHead};
 use crate::intake::Source;
 use crate::operator::{Holding, RefusedRequest};
 
 /// A request that was refused.
 pub(super) struct Refused<'a> {
-    pub(super) ingest: &'a Ingest,
+    pub(super) holding: Option<&'a Holding>,
     pub(super) source: Arc<Source>,
     pub(super) head: RequestHead,
     pub(super) peer: Option<IpAddr>,
@@ -23,7 +22,7 @@ pub(super) struct Refused<'a> {
 impl Refused<'_> {
     /// Holds it, if its source is told to and it is one of those that are held.
     pub(super) fn hold(self, body: Bytes, refusal: &Refusal) {
-        let (Some(keep), Some(holding)) = (self.source.hold, &self.ingest.holding) else { return };
+        let (Some(keep), Some(holding)) = (self.source.hold, self.holding) else { return };
         let most = self.source.max_body;
         if !Holding::takes(refusal) || body.len() > most {
             return;

@@ -49,7 +49,7 @@ pub struct Operator {
     pub held: HeldRequests,
     /// How sources let requests in.
     pub gates: Gates,
-    /// Who may.
+    /// Who is let in, and what they may do.
     pub access: Arc<Access>,
     /// The time.
     pub clock: SharedClock,

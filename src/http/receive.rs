@@ -135,6 +135,7 @@ async fn answer_to(
     report: &mut Report<'_>,
 ) -> Result<crate::store::Committed<crate::intake::Receipt>, Stop> {
     let address = peer::address(request, &ingest.trusted_proxies);
+    let holding = ingest.holding.as_ref();
     report.peer = address;
     let found = ingest.routes.find(request.uri().path());
     if matches!(found, Found::Nothing) {
@@ -162,7 +163,7 @@ async fn answer_to(
             let name = first.map_or(&ingest.decoy.name, |source| &source.name);
             let body = read_in_vain(request, payload, ingest, peer, name).await?;
             if let (Some((source, head)), Some(body)) = (by, body) {
-                Refused { ingest, source, head, peer: address, now }.hold(body, &refusal);
+                Refused { holding, source, head, peer: address, now }.hold(body, &refusal);
             }
             return Err((Problem::Unauthorized, refusal.reason()));
         }
@@ -196,7 +197,7 @@ async fn answer_to(
                 ingest.peers.failed(peer, &source.name);
             }
             if let (Some((head, body)), Rejection::Refused(refusal)) = (copy, &rejection) {
-                Refused { ingest, source, head, peer: address, now }.hold(body, refusal);
+                Refused { holding, source, head, peer: address, now }.hold(body, refusal);
             }
             Err((problem, reason))
         }

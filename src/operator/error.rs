@@ -26,7 +26,7 @@ pub enum OperatorError {
     #[error(transparent)]
     Vault(#[from] VaultError),
     /// The database.
-    #[error("the database does not do it now")]
+    #[error("the database is unavailable: try again")]
     Store(#[from] StoreError),
 }
 

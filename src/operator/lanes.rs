@@ -25,7 +25,9 @@ impl DeadLetters {
             return Err(OperatorError::NotFound(format!("delivery {delivery}")));
         }
         if !tx.free_lane(delivery).await? {
-            return Err(OperatorError::Conflict("it holds no lane".to_owned()));
+            return Err(OperatorError::Conflict(format!(
+                "delivery {delivery} holds no lane: nothing waits for it"
+            )));
         }
         let (at, actor) = (self.clock.now(), caller.actor());
         tx.note(Deed { at, actor, action: "free", job: None }, &[delivery], &[]).await?;

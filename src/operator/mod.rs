@@ -1,8 +1,8 @@
 //! What operators do about dead letters, and what they see of the rest; the command line, the
 //! console and the API share it.
 //!
-//! - [`Access`] tells who may, and says who else does. A [`Caller`] is somebody who was recognised,
-//!   with what they may do.
+//! - [`Access`] recognises callers, and manages people, sessions and API keys. A [`Caller`] is
+//!   somebody who was recognised, with what they may do.
 //! - [`audit`] is the log of what was done.
 //! - [`Feed`] is the stream of changes.
 //! - [`Insight`] is what is seen: whether anything is wrong, events, transfers, sources, settings.

@@ -23,7 +23,7 @@ pub struct Moment {
     pub attempt: Option<i32>,
     /// How long the attempt took.
     pub took: Option<time::Duration>,
-    /// What went wrong, for who may see payloads.
+    /// What went wrong, for callers with `payload:read`.
     pub error: Option<String>,
 }
 

@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use super::{Store, StoreError, Tx};
 
-/// How long it is known how many of a group died in an hour.
+/// How long the counts of each hour are kept.
 const HOURS_KEPT: time::Duration = time::Duration::days(7);
 
 /// A group of dead letters.

@@ -250,7 +250,7 @@ impl Tx<'_> {
         held.collect()
     }
 
-    /// Keeps what a held request is sealed as anew.
+    /// Replaces what is sealed of a held request.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

@@ -169,7 +169,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn is_first_link(&mut self, now: OffsetDateTime) -> Result<bool, StoreError> {
+    pub async fn has_first_link(&mut self, now: OffsetDateTime) -> Result<bool, StoreError> {
         let there = sqlx::query_scalar!(
             r#"SELECT EXISTS (SELECT 1 FROM setup_links
                                WHERE person_id IS NULL AND used_at IS NULL AND expires_at > $1)
@@ -258,11 +258,11 @@ impl Tx<'_> {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Says since when somebody cannot sign in; `None` for that they can.
+    /// Sets since when somebody may not sign in; `None` lets them.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn disable_person(
+    pub async fn set_disabled_at(
         &mut self,
         person: i64,
         since: Option<OffsetDateTime>,
@@ -278,7 +278,7 @@ impl Tx<'_> {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn insert_link(&mut self, new: &NewLink<'_>) -> Result<(), StoreError> {
-        self.use_links(new.person, new.at).await?;
+        self.expire_links(new.person, new.at).await?;
         sqlx::query!(
             "INSERT INTO setup_links (digest, person_id, created_at, created_by, expires_at)
              VALUES ($1, $2, $3, $4, $5)",
@@ -314,11 +314,11 @@ impl Tx<'_> {
         Ok(link.map(|link| KeptLink { person: link.person_id }))
     }
 
-    /// Lets no link for a person, or none for the first one, be good any longer.
+    /// Expires the unused links for a person, or those for the first person.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn use_links(
+    pub async fn expire_links(
         &mut self,
         person: Option<i64>,
         now: OffsetDateTime,

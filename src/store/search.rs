@@ -331,7 +331,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn kinds_of_late(
+    pub async fn recent_kinds(
         &self,
         tenant: Option<&str>,
     ) -> Result<Vec<(String, u64)>, StoreError> {

@@ -109,6 +109,7 @@ async fn a_refused_request_is_held_sealed_and_becomes_an_event_once_the_secret_i
     assert_eq!(
         audit,
         [
+            json!({ "action": "verify held", "actor": "grace" }),
             json!({ "action": "verify held, refused again", "actor": "grace" }),
             json!({ "action": "verify held", "actor": "grace" }),
         ]

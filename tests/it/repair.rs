@@ -235,7 +235,7 @@ async fn a_job_ends_with_the_rights_of_who_began_it() {
         let plan = jobs.plan(&theirs, &wish(Action::Discard, &open(), false)).await.unwrap();
         jobs.start(&theirs, plan.job.id).await.unwrap();
         match actor {
-            "bob" => drop(access.disable_person(&ada(), "bob", false, "left").await.unwrap()),
+            "bob" => drop(access.disable_person(&ada(), "bob", "left").await.unwrap()),
             _ => drop(access.revoke_key(&ada(), &key, "leaked").await.unwrap()),
         }
         assert!(matches!(jobs.worker().step().await.unwrap(), Step::Idle), "{actor}");

@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::done::Done;
 use super::table::table;
 use super::{FilterArgs, progress};
 use crate::cli::output::{self, Format};
 use crate::cli::{self, Exit, dossier};
-use crate::operator::{Action, Batch, Caller, DeadLetters, Jobs, OperatorError, Selection, Wish};
+use crate::operator::{Action, Caller, DeadLetters, Jobs, OperatorError, Selection, Wish};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Replay {
@@ -112,63 +113,5 @@ impl Act {
             cli::talk(&format!("there is no delivery {id}"));
         }
         Ok(done.exit())
-    }
-}
-
-/// What was done.
-#[derive(Default)]
-pub(super) struct Done {
-    resolved: Vec<i64>,
-    created: Vec<i64>,
-    refused: Vec<(i64, String)>,
-}
-
-impl Done {
-    pub(super) fn with(mut self, batch: Batch) -> Self {
-        self.resolved.extend(batch.resolved);
-        self.created.extend(batch.created);
-        self.refused.extend(batch.refused.into_iter().map(|(id, why)| (id, why.to_string())));
-        self
-    }
-
-    /// How many were looked at.
-    pub(super) fn seen(&self) -> usize {
-        self.resolved.len() + self.refused.len()
-    }
-
-    fn knows(&self, id: i64) -> bool {
-        self.resolved.contains(&id) || self.refused.iter().any(|(refused, _)| *refused == id)
-    }
-
-    fn exit(&self) -> Exit {
-        if self.refused.is_empty() { Exit::Ok } else { Exit::Failed }
-    }
-    fn print(&self, action: Action, format: Format) -> std::io::Result<()> {
-        match format {
-            Format::Text => {
-                let (did, count) = (action.resolution().as_str(), self.resolved.len());
-                let mut text = match &self.created[..] {
-                    [] => format!("{did} {count}\n"),
-                    [first, .., last] => format!("{did} {count}; new: {first} to {last}\n"),
-                    [new] => format!("{did} {count}; new: {new}\n"),
-                };
-                for (id, why) in &self.refused {
-                    let refused = format!("refused {id}: {}\n", output::line(why));
-                    text.push_str(&refused);
-                }
-                output::print(&text)
-            }
-            Format::Json => {
-                let refused: Vec<Value> =
-                    self.refused.iter().map(|(id, why)| json!({ "id": id, "why": why })).collect();
-                output::print(&output::json(&json!({
-                    "action": action.as_str(),
-                    "dry_run": false,
-                    "resolved": self.resolved,
-                    "created": self.created,
-                    "refused": refused,
-                })))
-            }
-        }
     }
 }

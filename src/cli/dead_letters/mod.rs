@@ -1,6 +1,7 @@
 //! `sealpost dead-letters`: look at dead letters, and deal with them.
 
 mod act;
+mod done;
 mod one;
 mod progress;
 mod table;

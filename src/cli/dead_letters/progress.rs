@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 
 use time::OffsetDateTime;
 
-use super::act::Done;
+use super::done::Done;
 use crate::cli::interrupt::a_signal;
 use crate::cli::{self, output};
 use crate::clock::{Clock, SystemClock};

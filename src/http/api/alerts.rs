@@ -57,7 +57,7 @@ pub(super) struct Alert {
     source: String,
     /// What happened: a word of the program, such as `dead_letter`.
     kind: String,
-    /// What it happened to; null for who may not see payloads.
+    /// What it happened to; null for callers without `payload:read`.
     key: Option<String>,
     /// How often it was raised.
     count: i64,
@@ -73,7 +73,7 @@ pub(super) struct Alert {
     /// When it was told last.
     #[serde(with = "time::serde::rfc3339::option")]
     sent_at: Option<OffsetDateTime>,
-    /// The newest text; null for who may not see payloads. It may quote what strangers sent.
+    /// The newest text; null for callers without `payload:read`. It may quote what strangers sent.
     text: Option<String>,
 }
 

@@ -46,7 +46,7 @@ pub(super) struct Delivery {
     /// Attempts begun.
     attempts: i32,
     death_reason: Option<DeathReason>,
-    /// Its last error; in lists the first line. Null for who may not see payloads.
+    /// Its last error; in lists the first line. Null for callers without `payload:read`.
     error: Option<String>,
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
@@ -203,7 +203,7 @@ pub(super) struct Attempt {
     finished_at: OffsetDateTime,
     seconds: f64,
     result: Outcome,
-    /// What went wrong; null for who may not see payloads.
+    /// What went wrong; null for callers without `payload:read`.
     error: Option<String>,
 }
 

@@ -60,7 +60,7 @@ pub(super) struct Destination {
     dead: i64,
     #[serde(with = "time::serde::rfc3339::option")]
     last_failed_at: Option<OffsetDateTime>,
-    /// How it last failed; null for who may not see payloads.
+    /// How it last failed; null for callers without `payload:read`.
     last_error: Option<String>,
 }
 

@@ -70,7 +70,7 @@ struct Group {
     class: Class,
     death_reason: DeathReason,
     /// What their errors have in common; empty where they are too various to be told apart, null
-    /// for who may not see payloads.
+    /// for callers without `payload:read`.
     message: Option<String>,
     /// How many are neither replayed nor discarded.
     open: u64,

@@ -85,7 +85,7 @@ struct HeldRequest {
 #[schema(as = HeldDetail)]
 struct Detail {
     request: HeldRequest,
-    /// Its head and body; null for who may not see payloads, and once it is an event.
+    /// Its head and body; null for callers without `payload:read`, and once it is an event.
     payload: Option<Opened>,
     /// Why it is refused now; null once it is an event.
     explanation: Option<Explanation>,

@@ -190,7 +190,7 @@ async fn disable(
     Body(because): Body<Because>,
     operator: web::Data<Operator>,
 ) -> Result<Done<Person>, Denial> {
-    let person = operator.access.disable_person(&caller, &person, false, because.reason()).await?;
+    let person = operator.access.disable_person(&caller, &person, because.reason()).await?;
     Ok(Done(Person::new(person)?))
 }
 
@@ -209,7 +209,7 @@ async fn enable(
     Body(because): Body<Because>,
     operator: web::Data<Operator>,
 ) -> Result<Done<Person>, Denial> {
-    let person = operator.access.disable_person(&caller, &person, true, because.reason()).await?;
+    let person = operator.access.enable_person(&caller, &person, because.reason()).await?;
     Ok(Done(Person::new(person)?))
 }
 

@@ -93,13 +93,13 @@ pub(super) async fn on_person(
         return stage.answer(reset.await.map(|view| people::page(&stage, &view)));
     }
     let done = async {
-        let able = match &*verb {
-            "disable" => false,
-            "enable" => true,
+        let access = session::access(&request)?;
+        match &*verb {
+            "disable" => access.disable_person(caller, &name, form.reason()?).await?,
+            "enable" => access.enable_person(caller, &name, form.reason()?).await?,
             _ => return Err(OperatorError::NotFound("page at this address".into())),
         };
-        session::access(&request)?.disable_person(caller, &name, able, form.reason()?).await?;
-        Ok(format!("/people?did={}", if able { "enabled" } else { "disabled" }))
+        Ok(format!("/people?did={verb}d"))
     };
     stage.go_on(done.await)
 }

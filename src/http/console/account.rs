@@ -127,7 +127,7 @@ fn refuse(
     };
     let refusal = Refusal::of(error);
     let text = match error {
-        SignInError::Wrong => "The password of now is wrong.".to_owned(),
+        SignInError::Wrong => "The current password is wrong.".to_owned(),
         _ => refusal.text,
     };
     let view = View { wrong: Some(text), ..view(own, codes) };

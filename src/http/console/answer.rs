@@ -67,7 +67,7 @@ pub(super) async fn alerts(
     stage.show(desk::alerts(&operator, &stage.viewer.caller, all), alerts::page).await
 }
 
-/// What is said where there is nothing: a page to who reads pages.
+/// The answer where there is nothing: a page for browsers, a problem document for others.
 pub(super) async fn nothing(request: HttpRequest, stage: Stage) -> HttpResponse {
     let accepts = request.headers().get(header::ACCEPT);
     let reads_pages = accepts

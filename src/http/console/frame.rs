@@ -94,7 +94,7 @@ impl Section {
         }
     }
 
-    /// What one must be allowed to see there.
+    /// The scope that somebody needs to be shown this section.
     fn needs(self) -> Option<Scope> {
         match self {
             Self::Held | Self::Explain => Some(Scope::SecretsWrite),

@@ -30,7 +30,7 @@ pub(super) const SECTIONS: &[&[Section]] = &[
     &[Section::Sources, Section::Holds, Section::Destinations, Section::Alerts, Section::Settings],
     WHO,
 ];
-/// Those that are about who may.
+/// The sections about who may do what.
 const WHO: &[Section] = &[Section::Audit, Section::Keys, Section::People, Section::Account];
 
 /// What the address of a page says was just done: a word of ours and a number, so that a link from
@@ -112,7 +112,7 @@ impl Stage {
         }
     }
 
-    /// The page on why there is none.
+    /// The page that says why nothing else is shown.
     pub(super) fn trouble(&self, error: &OperatorError) -> HttpResponse {
         let Words { status, title, text, again } = Words::of(error);
         let scope = error.missing().map(crate::operator::Scope::as_str);

@@ -162,7 +162,9 @@ impl Access {
             Expiry::Never => None,
             Expiry::After(span) if span.is_positive() => Some(now.saturating_add(span)),
             Expiry::After(_) => {
-                return Err(OperatorError::Invalid("a key is good for some time".to_owned()));
+                return Err(OperatorError::Invalid(
+                    "a key has to last for some time, such as 90 days".to_owned(),
+                ));
             }
         };
         let (id, key) = make();

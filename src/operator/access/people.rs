@@ -148,8 +148,7 @@ impl Access {
         Ok(invitation)
     }
 
-    /// Lets somebody sign in no more, and ends their sessions and their jobs; or, with `able`, lets
-    /// them again.
+    /// Lets somebody sign in no more, and ends their sessions and their jobs.
     ///
     /// # Errors
     /// [`OperatorError::Denied`] without [`Scope::Admin`]; [`OperatorError::NotFound`];
@@ -158,24 +157,40 @@ impl Access {
         &self,
         caller: &Caller,
         name: &str,
-        able: bool,
         reason: &str,
     ) -> Result<Person, OperatorError> {
         caller.needs(Scope::Admin)?;
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
         let person = tx.lock_person(name, caller.tenant()).await?.ok_or_else(|| nobody(name))?;
-        let since = (!able).then(|| person.disabled_at.unwrap_or(now));
-        tx.disable_person(person.id, since).await?;
-        if !able {
-            tx.end_sessions_of(person.id).await?;
-            tx.use_links(Some(person.id), now).await?;
-            tx.cancel_jobs_of(&person.name, caller.actor(), now).await?;
-        }
-        let action = if able { "enable person" } else { "disable person" };
-        audit(&mut tx, caller, now, action, &person.name, reason).await?;
+        let since = Some(person.disabled_at.unwrap_or(now));
+        tx.set_disabled_at(person.id, since).await?;
+        tx.end_sessions_of(person.id).await?;
+        tx.expire_links(Some(person.id), now).await?;
+        tx.cancel_jobs_of(&person.name, caller.actor(), now).await?;
+        audit(&mut tx, caller, now, "disable person", &person.name, reason).await?;
         tx.commit(()).await?;
         Ok(Person::of(KeptPerson { disabled_at: since, ..person })?)
+    }
+
+    /// Lets somebody sign in again.
+    ///
+    /// # Errors
+    /// As [`Access::disable_person`].
+    pub async fn enable_person(
+        &self,
+        caller: &Caller,
+        name: &str,
+        reason: &str,
+    ) -> Result<Person, OperatorError> {
+        caller.needs(Scope::Admin)?;
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        let person = tx.lock_person(name, caller.tenant()).await?.ok_or_else(|| nobody(name))?;
+        tx.set_disabled_at(person.id, None).await?;
+        audit(&mut tx, caller, now, "enable person", &person.name, reason).await?;
+        tx.commit(()).await?;
+        Ok(Person::of(KeptPerson { disabled_at: None, ..person })?)
     }
 
     /// Changes one's own password: every session of theirs ends, and a new one begins.

@@ -41,7 +41,7 @@ impl Access {
     pub async fn first_invitation(&self) -> Result<Option<Invitation>, StoreError> {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
-        if tx.lock_whether_anybody().await? || tx.is_first_link(now).await? {
+        if tx.lock_whether_anybody().await? || tx.has_first_link(now).await? {
             return Ok(None);
         }
         let invitation = Self::invite(&mut tx, None, now, FIRST).await?;

@@ -12,13 +12,13 @@ use crate::store::{Growth, StoreError, Tx, Ungrouped};
 
 /// The most dead letters of one transaction.
 const BATCH: i64 = 1000;
-/// How often it is looked for what died.
+/// How often dead letters that are in no group are looked for.
 const EVERY: Duration = Duration::from_secs(1);
 /// The most groups of one tenant, source, handler and reason. What would be one more joins the
 /// group with no message: a handler that puts into its errors what cannot be told from words would
 /// otherwise make a group of each.
 const MOST_ALIKE: i64 = 500;
-/// How many batches who looks at the groups waits for.
+/// How many batches a look at the groups waits for.
 const WAITED_FOR: usize = 3;
 
 impl Groups {
@@ -101,7 +101,7 @@ fn add(growths: &mut BTreeMap<[u8; 32], Growth>, new: Growth) {
     }
 }
 
-/// The same, where what would be one group too many joins the one with no message.
+/// Beyond [`MOST_ALIKE`] groups that are alike, the rest joins the one without a message.
 async fn bounded(
     tx: &mut Tx<'_>,
     growths: BTreeMap<[u8; 32], Growth>,

@@ -52,7 +52,7 @@ pub struct Group {
     /// Why they are dead: a word of the closed list.
     pub death_reason: String,
     /// What their errors have in common; empty where they are too various to be told apart, `None`
-    /// for who may not see payloads.
+    /// for callers without `payload:read`.
     pub message: Option<String>,
     /// How many are neither replayed nor discarded.
     pub open: u64,
@@ -230,7 +230,9 @@ impl FromStr for GroupCursor {
             let last_at = OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?;
             parts.next().is_none().then_some(Self(GroupPlace { open, last_at, id }))
         };
-        read().ok_or_else(|| OperatorError::Invalid("this is no place in the list".to_owned()))
+        read().ok_or_else(|| {
+            OperatorError::Invalid("this is no place in the list: begin without one".to_owned())
+        })
     }
 }
 

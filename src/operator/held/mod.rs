@@ -171,6 +171,8 @@ impl HeldRequests {
         let payload = payload.ok_or_else(|| is_event(&request))?;
         let (source, at) = (&request.source, request.received_at);
         let head = self.gates.of(caller, source)?.head(&payload);
+        // Before it is let in: no event comes in this way without an entry in the log.
+        self.note(caller, id, "verify held", reason).await?;
         let readmitted = self.readmit.readmit(source, head, payload.body.clone(), at).await;
         let readmitted = match readmitted {
             Ok(readmitted) => readmitted,
@@ -185,8 +187,6 @@ impl HeldRequests {
         let mut tx = self.store.begin().await?;
         // Whoever was quicker has made the same event of it.
         tx.promote_held(id, readmitted.event, caller.actor(), now).await?;
-        tx.audit_with(&entry(caller, "verify held", reason, now, &target(id)), caller.audit_more())
-            .await?;
         tx.commit(()).await?;
         Ok(Verified::Admitted(readmitted))
     }
@@ -257,7 +257,7 @@ impl HeldRequests {
         explained.await.map_err(broken)?
     }
 
-    /// Writes down what was done and changed nothing.
+    /// Writes down what was asked for, or came to nothing.
     async fn note(
         &self,
         caller: &Caller,

@@ -9,7 +9,7 @@ use crate::store::{LOOKED_AT, LateTransfers, Severity, Waiting};
 
 /// How long a delivery may be due before it is stuck.
 pub(super) const STUCK_AFTER: std::time::Duration = std::time::Duration::from_mins(5);
-/// Of so few requests no rate is told.
+/// Of fewer requests no refusal rate is computed.
 const FEW: u64 = 20;
 /// By how much this machine's clock may differ from the database's.
 const CLOCK_TOLERANCE: Duration = Duration::minutes(1);

@@ -29,13 +29,13 @@ pub struct EventDetail {
     pub occurred_at: Option<OffsetDateTime>,
     /// Why it was let in.
     pub proof: ProofView,
-    /// What came beside the body; `None` for who may not see payloads.
+    /// What came beside the body; `None` for callers without `payload:read`.
     pub payload: Option<PayloadView>,
     /// How often it was received and when last; `None` once its key is forgotten.
     pub seen: Option<(u64, OffsetDateTime)>,
     /// The transfer that it came by, if it came in chunks.
     pub transfer: Option<TransferView>,
-    /// Its deliveries, oldest first. Texts of errors are left out for who may not see payloads.
+    /// Its deliveries, oldest first. Texts of errors are left out for callers without `payload:read`.
     pub deliveries: Vec<DeadLetter>,
     /// Every attempt at those.
     pub attempts: Vec<PastAttempt>,

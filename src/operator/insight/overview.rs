@@ -19,7 +19,7 @@ use crate::store::{
 const HOUR: u32 = 12;
 /// How many spans of an hour are a day.
 const DAY: u32 = 24;
-/// From how many days habits are told.
+/// From how many days a source's habits are learnt.
 const WEEK: i64 = 7;
 
 /// How everything stands. Counts are approximate: a few seconds old, and the last hour begins at a

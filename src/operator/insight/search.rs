@@ -116,7 +116,7 @@ impl Insight {
             of.map(|one| one.count).sum()
         };
         let sources = self.landscape.seen_by(caller.tenant());
-        let kinds = self.store.kinds_of_late(caller.tenant()).await?;
+        let kinds = self.store.recent_kinds(caller.tenant()).await?;
         Ok(Facets {
             sources: sources.map(|source| (source.name.clone(), events(&source.name))).collect(),
             sample: kinds.iter().map(|(_, count)| count).sum(),

@@ -16,7 +16,7 @@ use crate::store::{Advance, JobLease, JobRow, Order, Page, StoreError};
 pub const BATCH: u16 = 500;
 /// How long a worker may be silent before another takes its job over.
 pub(super) const LEASE: Duration = Duration::from_mins(1);
-/// How often it is looked for jobs without a hint.
+/// How often to look for jobs without a hint.
 const POLL: Duration = Duration::from_secs(1);
 /// How many refusals are kept with their reasons.
 const REFUSALS: usize = 100;

@@ -199,10 +199,10 @@ async fn a_new_sign_in_a_new_password_and_disabling_end_what_was_before() {
     assert!(session(&gateway, &third).await.is_some());
     assert!(matches!(try_in(&gateway, "ada", PASSWORD).await, Err(SignInError::Wrong)));
 
-    access.disable_person(&root(), "ada", false, "left").await.unwrap();
+    access.disable_person(&root(), "ada", "left").await.unwrap();
     assert!(session(&gateway, &third).await.is_none());
     assert!(matches!(try_in(&gateway, "ada", new).await, Err(SignInError::Wrong)));
-    access.disable_person(&root(), "ada", true, "is back").await.unwrap();
+    access.enable_person(&root(), "ada", "is back").await.unwrap();
     try_in(&gateway, "ada", new).await.expect("enabled again");
 }
 
@@ -284,7 +284,7 @@ async fn administrators_of_one_tenant_deal_with_its_people_only() {
         Caller::new("bob", Some("others".to_owned()), [Scope::Admin].into_iter().collect());
     let people = access.people(&theirs).await.unwrap();
     assert_eq!(people.iter().map(|person| &*person.name).collect::<Vec<_>>(), ["bob"]);
-    let refused = access.disable_person(&theirs, "ada", false, "").await;
+    let refused = access.disable_person(&theirs, "ada", "").await;
     assert!(matches!(refused, Err(OperatorError::NotFound(_))), "{refused:?}");
     let refused = access.reset_person(&theirs, "ada", true, "").await;
     assert!(matches!(refused, Err(OperatorError::NotFound(_))), "{refused:?}");
@@ -292,6 +292,6 @@ async fn administrators_of_one_tenant_deal_with_its_people_only() {
     assert_eq!(access.people(&reader).await.unwrap_err().missing(), Some(Scope::Admin));
     let refused = access.reset_person(&reader, "ada", true, "").await;
     assert_eq!(refused.unwrap_err().missing(), Some(Scope::Admin));
-    let refused = access.disable_person(&reader, "ada", false, "").await;
+    let refused = access.disable_person(&reader, "ada", "").await;
     assert_eq!(refused.unwrap_err().missing(), Some(Scope::Admin));
 }

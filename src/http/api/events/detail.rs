@@ -57,7 +57,7 @@ pub(super) struct Detail {
     #[serde(with = "time::serde::rfc3339::option")]
     occurred_at: Option<OffsetDateTime>,
     proof: Proof,
-    /// What came beside the body; null for who may not see payloads.
+    /// What came beside the body; null for callers without `payload:read`.
     payload: Option<Beside>,
     /// How often it was received; null once its key is forgotten.
     seen_count: Option<u64>,
@@ -150,7 +150,7 @@ struct Moment {
     attempt: Option<i32>,
     /// How long the attempt took.
     took_seconds: Option<f64>,
-    /// What went wrong; null for who may not see payloads.
+    /// What went wrong; null for callers without `payload:read`.
     error: Option<String>,
 }
 

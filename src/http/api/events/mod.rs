@@ -70,7 +70,7 @@ struct Asked {
     /// Of this strength.
     #[param(inline)]
     strength: Option<Strength>,
-    /// With this text in the first 64 KiB of the body, byte for byte; for who may see payloads.
+    /// With this text in the first 64 KiB of the body, byte for byte; for callers with `payload:read`.
     #[param(value_type = Option<String>, pattern = r"^[^\x00-\x1f\x7f-\x9f]{1,256}$")]
     text: Option<Text>,
     /// Where to go on: `next` of the page before.

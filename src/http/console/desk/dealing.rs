@@ -92,7 +92,7 @@ fn asks(class: Class) -> &'static str {
             "A handler failed, or said that no attempt can help: mend it, then replay."
         }
         Class::Destination => {
-            "An application did not take the event: see it up again, then replay."
+            "An application did not take the event: bring it back up, then replay."
         }
         Class::Content => "Authentic, and of no use as it is: edit it, or ask the sender.",
         Class::Transfer => {

@@ -246,7 +246,7 @@ async fn link(
         )));
     }
     tx.link_person(person.id, issuer, &who.subject).await?;
-    tx.use_links(Some(person.id), now).await?;
+    tx.expire_links(Some(person.id), now).await?;
     let own = own_caller(&person)?;
     audit(tx, &own, now, "link person", &person.name, &format!("to {issuer}")).await?;
     info!(person = person.name, issuer, "a person was linked to an issuer");

@@ -228,11 +228,11 @@ async fn who_was_not_invited_does_not_come_in_and_is_told_as_little_as_anybody()
     wait(&gateway);
     let grace = Caller::local("grace");
     let access = gateway.access();
-    access.disable_person(&grace, "ada@example.org", false, "left").await.unwrap();
+    access.disable_person(&grace, "ada@example.org", "left").await.unwrap();
     told.push(come_in(&gateway, &stub).await.text);
-    access.disable_person(&grace, "ada@example.org", true, "back").await.unwrap();
+    access.enable_person(&grace, "ada@example.org", "back").await.unwrap();
     let cookie = session(&come_in(&gateway, &stub).await).expect("a session");
-    access.disable_person(&grace, "ada@example.org", false, "left").await.unwrap();
+    access.disable_person(&grace, "ada@example.org", "left").await.unwrap();
     assert_eq!(get(&gateway, "/account", &cookie).await.status, 303, "it ends at once");
     let answer = come_in(&gateway, &stub).await;
     assert_refused(&answer, "disabled");

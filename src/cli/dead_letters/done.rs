@@ -1,0 +1,70 @@
+//! What was done about dead letters, counted and printed.
+
+use serde_json::{Value, json};
+
+use crate::cli::Exit;
+use crate::cli::output::{self, Format};
+use crate::operator::{Action, Batch};
+
+/// What was done.
+#[derive(Default)]
+pub(super) struct Done {
+    resolved: Vec<i64>,
+    created: Vec<i64>,
+    refused: Vec<(i64, String)>,
+}
+
+impl Done {
+    /// With what one batch came to.
+    pub(super) fn with(mut self, batch: Batch) -> Self {
+        self.resolved.extend(batch.resolved);
+        self.created.extend(batch.created);
+        self.refused.extend(batch.refused.into_iter().map(|(id, why)| (id, why.to_string())));
+        self
+    }
+
+    /// How many were looked at.
+    pub(super) fn seen(&self) -> usize {
+        self.resolved.len() + self.refused.len()
+    }
+
+    /// Whether it was one of them.
+    pub(super) fn knows(&self, id: i64) -> bool {
+        self.resolved.contains(&id) || self.refused.iter().any(|(refused, _)| *refused == id)
+    }
+
+    /// What the command ends with.
+    pub(super) fn exit(&self) -> Exit {
+        if self.refused.is_empty() { Exit::Ok } else { Exit::Failed }
+    }
+
+    /// Prints it.
+    pub(super) fn print(&self, action: Action, format: Format) -> std::io::Result<()> {
+        match format {
+            Format::Text => {
+                let (did, count) = (action.resolution().as_str(), self.resolved.len());
+                let mut text = match &self.created[..] {
+                    [] => format!("{did} {count}\n"),
+                    [first, .., last] => format!("{did} {count}; new: {first} to {last}\n"),
+                    [new] => format!("{did} {count}; new: {new}\n"),
+                };
+                for (id, why) in &self.refused {
+                    let refused = format!("refused {id}: {}\n", output::line(why));
+                    text.push_str(&refused);
+                }
+                output::print(&text)
+            }
+            Format::Json => {
+                let refused: Vec<Value> =
+                    self.refused.iter().map(|(id, why)| json!({ "id": id, "why": why })).collect();
+                output::print(&output::json(&json!({
+                    "action": action.as_str(),
+                    "dry_run": false,
+                    "resolved": self.resolved,
+                    "created": self.created,
+                    "refused": refused,
+                })))
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Events in a list, printed.
+
+use serde_json::{Value, json};
+
+use super::output;
+use crate::store::EventRow;
+
+/// One of them, for machines.
+pub(super) fn row(event: &EventRow) -> Value {
+    let counts = event.deliveries;
+    json!({
+        "id": event.id.to_string(),
+        "tenant": event.tenant,
+        "source": event.source,
+        "provider": event.provider,
+        "kind": event.kind,
+        "strength": event.strength.as_str(),
+        "late": event.late,
+        "received_at": output::rfc3339(event.received_at),
+        "size_bytes": event.size,
+        "deliveries": {
+            "ready": counts.ready,
+            "leased": counts.leased,
+            "done": counts.done,
+            "dead": counts.dead,
+            "resolved": counts.resolved,
+        },
+    })
+}
+
+/// All of them, for people.
+pub(super) fn table(events: &[EventRow]) -> String {
+    let head = ["ID", "RECEIVED", "SOURCE", "KIND", "BYTES", "DELIVERIES"];
+    let rows: Vec<Vec<String>> = events
+        .iter()
+        .map(|event| {
+            let counts = event.deliveries;
+            let states = [
+                (counts.ready, "ready"),
+                (counts.leased, "leased"),
+                (counts.done, "done"),
+                (counts.dead, "dead"),
+                (counts.resolved, "resolved"),
+            ];
+            let states = states.iter().filter(|(count, _)| *count > 0);
+            let states: Vec<String> =
+                states.map(|(count, state)| format!("{count} {state}")).collect();
+            vec![
+                event.id.to_string(),
+                output::time(event.received_at),
+                event.source.clone(),
+                event.kind.clone(),
+                event.size.to_string(),
+                states.join(", "),
+            ]
+        })
+        .collect();
+    output::table(&head, &rows)
+}
