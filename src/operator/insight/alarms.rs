@@ -195,9 +195,11 @@ pub(super) fn of_clocks(ours: OffsetDateTime, theirs: OffsetDateTime) -> Option<
         source: None,
         severity: Severity::Critical,
         text: format!(
-            "this machine's clock differs from the database's by {} seconds: senders may be \
-             refused for it",
-            offset.whole_seconds()
+            "this machine's clock is {} {} the database's: senders may be refused for it",
+            humantime::format_duration(std::time::Duration::from_secs(
+                offset.whole_seconds().unsigned_abs()
+            )),
+            if offset.is_positive() { "ahead of" } else { "behind" },
         ),
         since: None,
         link: Link::Settings,
@@ -328,6 +330,7 @@ mod tests {
     #[test]
     fn clocks_may_differ_by_a_minute() {
         assert!(of_clocks(NOW, NOW - Duration::minutes(1)).is_none());
-        assert!(of_clocks(NOW, NOW + Duration::seconds(61)).is_some());
+        let slow = of_clocks(NOW, NOW + Duration::seconds(61)).unwrap();
+        assert!(slow.text.starts_with("this machine's clock is 1m 1s behind"), "{}", slow.text);
     }
 }
