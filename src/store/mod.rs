@@ -136,7 +136,8 @@ impl Store {
             ingest: target.pool(settings.ingest, "ingest", settings),
             dispatch: target.pool(settings.dispatch, "dispatch", settings),
             operator: target.pool(settings.operator, "operator", settings),
-            health: target.pool(1, "health", settings),
+            // Two: one that will never answer keeps its place until it is given up.
+            health: target.pool(2, "health", settings),
             target,
             pools: settings,
             commit_deadline: settings.statement + Duration::from_millis(500),

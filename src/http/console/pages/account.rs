@@ -107,7 +107,7 @@ fn password(stage: &Stage) -> Markup {
 fn password_now(id: &str) -> Markup {
     field(
         id,
-        "Password now",
+        "Current password",
         "",
         &html! {
             input id=(id) name=(id) type="password" required autocomplete="current-password";
