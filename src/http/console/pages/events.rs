@@ -40,6 +40,14 @@ pub(in crate::http::console) struct Asked {
     pub(in crate::http::console) kept: Vec<(String, String)>,
 }
 
+impl Asked {
+    /// Whether nothing narrows the list.
+    fn is_everything(&self) -> bool {
+        [&self.q, &self.since, &self.until].into_iter().all(String::is_empty)
+            && self.kept.is_empty()
+    }
+}
+
 /// An event.
 pub(in crate::http::console) struct Row {
     /// Its id.
@@ -76,7 +84,11 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
                     @if let Some(wrong) = &view.wrong {
                         (empty("That cannot be looked for", &said(wrong)))
                     } @else if view.rows.is_empty() {
-                        (empty("No events", "Nothing matches: take away what narrows the list."))
+                        @if view.asked.is_everything() {
+                            (empty("No events yet", "What comes in and is verified stands here."))
+                        } @else {
+                            (empty("No events", "Nothing matches: take away what narrows the list."))
+                        }
                     } @else {
                         (list(stage, &view.rows))
                         (pager(&view.pager))
