@@ -24,6 +24,8 @@ async fn who_fails_a_thousand_times_is_slowed_down_and_still_heard() {
         let answer = gateway.send_raw("billing", None, &bad, &body).await;
         assert_eq!((answer.status, &answer.text), (401, &bench.unauthorized));
     }
+    // The last of them has left its place a moment after its answer.
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     // Two at a time are let through: these two do not come to an end.
     let mut slow = Vec::new();
     for _ in 0..2 {
@@ -35,7 +37,10 @@ async fn who_fails_a_thousand_times_is_slowed_down_and_still_heard() {
     }
     let full = Fate::Refused(429, "rate_unauth");
     let mut answer = gateway.send_raw("billing", None, &bad, &body).await;
-    while answer.status == 401 {
+    for _ in 0..2_000 {
+        if answer.status != 401 {
+            break;
+        }
         answer = gateway.send_raw("billing", None, &bad, &body).await;
     }
     let again = gateway.send_raw("billing", None, &bad, &body);
