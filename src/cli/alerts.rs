@@ -48,14 +48,8 @@ pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
 impl List {
     fn run(&self, config: &Config) -> anyhow::Result<Exit> {
         let caller = caller(None)?;
-        let database = database::share(config)?;
-        let alerts = block_on(async {
-            database.target.check_migrated().await?;
-            let store = app::open_store(config, database.target.clone());
-            let alerts =
-                app::alerts(config, &store).list(&caller, self.all, None, self.limit).await;
-            store.close().await;
-            Ok(alerts?)
+        let alerts = database::with_store(config, async |store| {
+            Ok(app::alerts(config, store).list(&caller, self.all, None, self.limit).await?)
         })?;
         if alerts.is_empty() {
             return Ok(Exit::NothingMatched);

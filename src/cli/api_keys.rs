@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::output::{self, Format};
-use super::{Exit, actor, block_on, database};
-use crate::app;
+use super::{Exit, actor, database};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Environment};
 use crate::operator::{Access, ApiKey, Caller, Expiry, NewApiKey, Scope};
@@ -80,18 +79,13 @@ pub(super) fn run(path: &Path, command: &Command) -> anyhow::Result<Exit> {
         Command::List(_) => Caller::local(""),
     };
     let config = Config::load_without_sources(path, &Environment::of_process())?;
-    let database = database::share(&config)?;
-    block_on(async {
-        database.target.check_migrated().await?;
-        let store = app::open_store(&config, database.target.clone());
+    database::with_store(&config, async |store| {
         let access = Access::new(store.clone(), Arc::new(SystemClock), config.vault.clone());
-        let exit = match command {
+        match command {
             Command::Create(create) => create.run(&access, &caller).await,
             Command::List(list) => list.run(&access, &caller).await,
             Command::Revoke(revoke) => revoke.run(&access, &caller).await,
-        };
-        store.close().await;
-        exit
+        }
     })
 }
 

@@ -2,8 +2,8 @@
 
 use uuid::Uuid;
 
-use super::{Exit, UsageError, block_on, database, output};
-use crate::app::{self, BuildError};
+use super::{Exit, UsageError, database, output};
+use crate::app::BuildError;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, SourceConfig};
 use crate::providers::apify::Platform;
@@ -70,11 +70,8 @@ pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
         handle: args.handle.clone(),
         code: args.code.clone(),
     };
-    let database = database::share(config)?;
-    let started = block_on(async {
-        database.target.check_migrated().await?;
-        let store = app::open_store(config, database.target.clone());
-        let with = With { store: &store, secret, now: SystemClock.now(), key: None };
+    let started = database::with_store(config, async |store| {
+        let with = With { store, secret, now: SystemClock.now(), key: None };
         // The errors that have an exit code of their own are told by their type.
         starter.start(with, &request).await.map_err(|error| match error {
             StartError::Invalid(why) => UsageError(why).into(),

@@ -7,8 +7,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::output::{self, Format};
-use super::{Exit, block_on, database};
-use crate::app;
+use super::{Exit, database};
 use crate::config::{Config, Environment};
 use crate::operator::{Caller, audit};
 use crate::store::{AuditFilter, Hash, KeptEntry, Store};
@@ -63,17 +62,12 @@ pub(super) struct Verify {
 
 pub(super) fn run(path: &Path, command: &Command) -> anyhow::Result<Exit> {
     let config = Config::load_without_sources(path, &Environment::of_process())?;
-    let database = database::share(&config)?;
-    block_on(async {
-        database.target.check_migrated().await?;
-        let store = app::open_store(&config, database.target.clone());
+    database::with_store(&config, async |store| {
         let caller = Caller::local("");
-        let done = match command {
-            Command::List(list) => list.run(&store, &caller).await,
-            Command::Verify(verify) => verify.run(&store, &caller).await,
-        };
-        store.close().await;
-        done
+        match command {
+            Command::List(list) => list.run(store, &caller).await,
+            Command::Verify(verify) => verify.run(store, &caller).await,
+        }
     })
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use uuid::Uuid;
 
-use super::{Exit, actor, block_on, database, output};
+use super::{Exit, actor, database, output};
 use crate::app;
 use crate::config::Config;
 use crate::operator::{Caller, capture};
@@ -27,12 +27,9 @@ pub(super) struct Args {
 pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
     let caller = Caller::local(actor(None)?);
     let gates = app::gates(config)?;
-    let database = database::share(config)?;
-    block_on(async {
-        database.target.check_migrated().await?;
-        let store = app::open_store(config, database.target.clone());
+    database::with_store(config, async |store| {
         for id in &args.events {
-            let captured = capture(&caller, &store, &gates, EventId(*id), &args.keep).await?;
+            let captured = capture(&caller, store, &gates, EventId(*id), &args.keep).await?;
             let folder = args.to.join(&captured.provider);
             let path = folder.join(format!("{}.json", captured.name));
             let text = serde_json::to_string_pretty(&captured.document)? + "\n";
@@ -45,7 +42,6 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
             }
         }
         super::talk("read it before you share it: rules cannot know everything");
-        store.close().await;
         Ok(Exit::Ok)
     })
 }

@@ -3,9 +3,11 @@
 
 use tracing::info;
 
+use super::block_on;
+use crate::app;
 use crate::config::Config;
 use crate::postgres::{self, Cluster};
-use crate::store::{OpenError, Target};
+use crate::store::{OpenError, Store, Target};
 
 /// A database, and the cluster that is run for it, if one is.
 pub(super) struct Database {
@@ -30,6 +32,21 @@ pub(super) fn share(config: &Config) -> anyhow::Result<Database> {
         return Ok(Database { target: Target::in_cluster(&endpoint), _cluster: None });
     }
     own(config)
+}
+
+/// Opens the database for a command, and closes it behind it.
+pub(super) fn with_store<T>(
+    config: &Config,
+    work: impl AsyncFnOnce(&Store) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let database = share(config)?;
+    block_on(async {
+        database.target.check_migrated().await?;
+        let store = app::open_store(config, database.target.clone());
+        let done = work(&store).await;
+        store.close().await;
+        done
+    })
 }
 
 /// Checks that the server can be relied on.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::output::{self, Format};
-use super::{Exit, block_on, database};
+use super::{Exit, database};
 use crate::app;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -72,15 +72,9 @@ fn with(
     config: &Config,
     work: impl AsyncFnOnce(Destinations) -> anyhow::Result<Exit>,
 ) -> anyhow::Result<Exit> {
-    let database = database::share(config)?;
-    block_on(async {
-        database.target.check_migrated().await?;
-        let store = app::open_store(config, database.target.clone());
+    database::with_store(config, async |store| {
         let configured = app::configured_destinations(config);
-        let desk = Destinations::new(store.clone(), Arc::new(SystemClock), configured);
-        let exit = work(desk).await;
-        store.close().await;
-        exit
+        work(Destinations::new(store.clone(), Arc::new(SystemClock), configured)).await
     })
 }
 

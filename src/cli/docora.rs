@@ -8,7 +8,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::output::{self, Format};
-use super::{Exit, UsageError, actor, block_on, database};
+use super::{Exit, UsageError, actor, database};
 use crate::app;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Environment, SourceConfig};
@@ -164,10 +164,7 @@ impl Place {
         let source = find(config, self.source.as_deref())?;
         let actor = actor(self.actor.as_deref())?;
         let api = api(config, source)?;
-        let database = database::share(config)?;
-        block_on(async {
-            database.target.check_migrated().await?;
-            let store = app::open_store(config, database.target.clone());
+        database::with_store(config, async |store| {
             let desk = Desk {
                 store: store.clone(),
                 vault: config.vault.clone(),
@@ -176,9 +173,7 @@ impl Place {
                 api,
                 actor,
             };
-            let exit = work(&desk).await;
-            store.close().await;
-            exit
+            work(&desk).await
         })
     }
 
@@ -233,14 +228,7 @@ impl List {
             Some(name) => vec![find(config, Some(name))?],
             None => config.sources.iter().filter(|source| is_docora(source)).collect(),
         };
-        let database = database::share(config)?;
-        let repositories = block_on(async {
-            database.target.check_migrated().await?;
-            let store = app::open_store(config, database.target.clone());
-            let repositories = all(&store, &sources).await;
-            store.close().await;
-            repositories
-        })?;
+        let repositories = database::with_store(config, async |store| all(store, &sources).await)?;
         if repositories.is_empty() {
             return Ok(Exit::NothingMatched);
         }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::output::{self, Format};
-use super::{Exit, block_on, caller, database};
-use crate::app;
+use super::{Exit, caller, database};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::operator::{Class, Group, GroupCursor, GroupSelection, Groups};
@@ -56,17 +55,12 @@ pub(super) struct Show {
 }
 
 pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
-    let database = database::share(config)?;
-    block_on(async {
-        database.target.check_migrated().await?;
-        let store = app::open_store(config, database.target.clone());
+    database::with_store(config, async |store| {
         let groups = Groups::new(store.clone(), Arc::new(SystemClock));
-        let exit = match command {
+        match command {
             Command::List(list) => list.run(&groups).await,
             Command::Show(show) => show.run(&groups).await,
-        };
-        store.close().await;
-        exit
+        }
     })
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::output::{self, Format};
-use super::{Exit, actor, block_on, database, explain};
+use super::{Exit, actor, database, explain};
 use crate::app;
 use crate::config::Config;
 use crate::operator::{Caller, HeldDossier, HeldRequests, RecordedRequest, Verified};
@@ -79,14 +79,8 @@ pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
         Command::List(_) | Command::Show(_) | Command::Explain(_) => None,
     };
     let caller = Caller::local(actor(named)?);
-    let database = database::share(config)?;
-    block_on(async {
-        database.target.check_migrated().await?;
-        let store = app::open_store(config, database.target.clone());
-        let held = app::held(config, &store)?;
-        let exit = command.run(&held, &caller).await;
-        store.close().await;
-        exit
+    database::with_store(config, async |store| {
+        command.run(&app::held(config, store)?, &caller).await
     })
 }
 

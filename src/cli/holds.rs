@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::output::{self, Format};
-use super::{Exit, block_on, caller, database};
+use super::{Exit, caller, database};
 use crate::app;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -70,13 +70,8 @@ fn with(
     work: impl AsyncFnOnce(Holds) -> anyhow::Result<Exit>,
 ) -> anyhow::Result<Exit> {
     let routing = app::routing(config)?;
-    let database = database::share(config)?;
-    block_on(async {
-        database.target.check_migrated().await?;
-        let store = app::open_store(config, database.target.clone());
-        let exit = work(Holds::new(store.clone(), Arc::new(SystemClock), routing)).await;
-        store.close().await;
-        exit
+    database::with_store(config, async |store| {
+        work(Holds::new(store.clone(), Arc::new(SystemClock), routing)).await
     })
 }
 

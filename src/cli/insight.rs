@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Exit, block_on, database};
+use super::{Exit, database};
 use crate::app;
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -15,13 +15,8 @@ pub(super) fn with(
 ) -> anyhow::Result<Exit> {
     let landscape = app::landscape(config)?;
     let caller = Caller::local(super::actor(None)?);
-    let database = database::share(config)?;
-    block_on(async {
-        database.target.check_migrated().await?;
-        let store = app::open_store(config, database.target.clone());
+    database::with_store(config, async |store| {
         let insight = Insight::new(store.clone(), Arc::new(SystemClock), landscape);
-        let exit = work(&insight, &caller).await;
-        store.close().await;
-        exit
+        work(&insight, &caller).await
     })
 }

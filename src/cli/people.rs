@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::output::{self, Format};
-use super::{Exit, actor, block_on, database};
-use crate::app;
+use super::{Exit, actor, database};
 use crate::clock::SystemClock;
 use crate::config::{Config, Environment};
 use crate::operator::{Access, Caller, Invitation, NewPerson, Person, Scope};
@@ -89,14 +88,9 @@ pub(super) fn run(path: &Path, command: &Command) -> anyhow::Result<Exit> {
         Command::List(_) => String::new(),
     });
     let config = Config::load_without_sources(path, &Environment::of_process())?;
-    let database = database::share(&config)?;
-    block_on(async {
-        database.target.check_migrated().await?;
-        let store = app::open_store(&config, database.target.clone());
+    database::with_store(&config, async |store| {
         let access = Access::new(store.clone(), Arc::new(SystemClock), config.vault.clone());
-        let done = command.run(&config, &access, &caller).await;
-        store.close().await;
-        done
+        command.run(&config, &access, &caller).await
     })
 }
 

@@ -4,8 +4,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::output::{self, Format};
-use super::{Exit, actor, block_on, database};
-use crate::app;
+use super::{Exit, actor, database};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::store::{AuditEntry, Credential, HeldSealed, Store, Tx};
@@ -64,14 +63,7 @@ impl Rotate {
         let vault = &config.vault;
         let newest = vault.newest()?;
         let actor = actor(self.actor.as_deref())?;
-        let database = database::share(config)?;
-        block_on(async {
-            database.target.check_migrated().await?;
-            let store = app::open_store(config, database.target.clone());
-            let exit = self.rotate(&store, vault, newest, &actor).await;
-            store.close().await;
-            exit
-        })
+        database::with_store(config, async |store| self.rotate(store, vault, newest, &actor).await)
     }
 
     async fn rotate(

@@ -13,7 +13,7 @@ use act::{Act, Replay};
 pub(super) use table::table;
 
 use super::output::{self, Format};
-use super::{Exit, block_on, caller, database, dossier};
+use super::{Exit, caller, database, dossier};
 use crate::app;
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -129,14 +129,8 @@ pub(super) fn with(
     work: impl AsyncFnOnce(DeadLetters) -> anyhow::Result<Exit>,
 ) -> anyhow::Result<Exit> {
     let routing = app::routing(config)?;
-    let database = database::share(config)?;
-    block_on(async {
-        database.target.check_migrated().await?;
-        let store = app::open_store(config, database.target.clone());
-        let desk = DeadLetters::new(store.clone(), Arc::new(SystemClock), routing);
-        let exit = work(desk).await;
-        store.close().await;
-        exit
+    database::with_store(config, async |store| {
+        work(DeadLetters::new(store.clone(), Arc::new(SystemClock), routing)).await
     })
 }
 
