@@ -9,9 +9,9 @@ use crate::store::{DeadLetter, EventPreview, PastAttempt};
 pub struct Moment {
     /// When.
     pub at: OffsetDateTime,
-    /// What: `received`, or `edited` where nobody sent it; `received again`, `quarantined`; of an attempt its result: `done`,
-    /// `retry`, `held`, `dead`, `lost`; of an operator: `replayed`, which made this delivery, and
-    /// `discarded`.
+    /// What: `received`, or `edited` where nobody sent it; `received again`, `quarantined`; of an
+    /// attempt its result: `done`, `retry`, `held`, `dead`, `lost`; of an operator: `replayed`,
+    /// which made this delivery, and `discarded`.
     pub what: String,
     /// How often it had been received by then, where it was again. Only the last time is kept.
     pub times: Option<u64>,

@@ -1,5 +1,7 @@
 //! Credentials, as the vault has sealed them.
 
+use std::fmt::Display;
+
 use time::OffsetDateTime;
 
 use super::{Store, StoreError, Tx};
@@ -97,7 +99,8 @@ impl Tx<'_> {
         )
         .fetch_optional(self.connection())
         .await?;
-        row.map(|row| sealed(label, row.key_id, &row.nonce, row.ciphertext)).transpose()
+        row.map(|row| sealed(("credentials", label), row.key_id, &row.nonce, row.ciphertext))
+            .transpose()
     }
 
     /// Forgets a credential; says whether there was one.
@@ -144,24 +147,25 @@ impl Tx<'_> {
         .await?;
         let credentials = rows.into_iter().map(|row| {
             let label = Label { tenant: row.tenant, source: row.source, name: row.name };
-            let sealed = sealed(&label, row.key_id, &row.nonce, row.ciphertext)?;
+            let sealed = sealed(("credentials", &label), row.key_id, &row.nonce, row.ciphertext)?;
             Ok(Credential { label, sealed })
         });
         credentials.collect()
     }
 }
 
-fn sealed(
-    label: &Label,
+/// What a row of a table keeps sealed.
+///
+/// # Errors
+/// [`StoreError::Inconsistent`].
+pub(super) fn sealed(
+    (table, row): (&'static str, &dyn Display),
     key_id: String,
     nonce: &[u8],
     ciphertext: Vec<u8>,
 ) -> Result<Sealed, StoreError> {
-    let inconsistent = |_| StoreError::Inconsistent {
-        table: "credentials",
-        column: "nonce",
-        row: label.to_string(),
-    };
+    let inconsistent =
+        |_| StoreError::Inconsistent { table, column: "nonce", row: row.to_string() };
     let nonce = nonce.try_into().map_err(inconsistent)?;
     Ok(Sealed { key_id: KeyId::stored(key_id), nonce, ciphertext })
 }

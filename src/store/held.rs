@@ -3,9 +3,12 @@
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::credentials::sealed;
 use super::{EventId, Store, StoreError, Tx, bounded};
 use crate::vault::{KeyId, Label, Sealed};
 
+/// Where they are.
+const TABLE: &str = "held_requests";
 /// How many expired ones are removed at a time.
 const STEP: i64 = 1000;
 
@@ -181,7 +184,9 @@ impl Store {
         .await?;
         let Some(row) = row else { return Ok(None) };
         let sealed = match (row.key_id, row.nonce, row.ciphertext) {
-            (Some(key), Some(nonce), Some(ciphertext)) => Some(sealed(id, key, nonce, ciphertext)?),
+            (Some(key), Some(nonce), Some(ciphertext)) => {
+                Some(sealed((TABLE, &id), key, &nonce, ciphertext)?)
+            }
             _ => None,
         };
         let request = HeldRequest {
@@ -244,7 +249,7 @@ impl Tx<'_> {
         .await?;
         let held = rows.into_iter().map(|row| {
             let label = HeldRequest::label(&row.tenant, &row.source, row.id);
-            let sealed = sealed(row.id, row.key_id, row.nonce, row.ciphertext)?;
+            let sealed = sealed((TABLE, &row.id), row.key_id, &row.nonce, row.ciphertext)?;
             Ok(HeldSealed { id: row.id, label, sealed })
         });
         held.collect()
@@ -303,18 +308,4 @@ impl Tx<'_> {
             .await?;
         Ok(done.rows_affected() > 0)
     }
-}
-
-fn sealed(
-    id: Uuid,
-    key_id: String,
-    nonce: Vec<u8>,
-    ciphertext: Vec<u8>,
-) -> Result<Sealed, StoreError> {
-    let nonce = nonce.try_into().map_err(|_| StoreError::Inconsistent {
-        table: "held_requests",
-        column: "nonce",
-        row: id.to_string(),
-    })?;
-    Ok(Sealed { key_id: KeyId::stored(key_id), nonce, ciphertext })
 }

@@ -20,7 +20,8 @@ pub struct Waiting {
     /// Since when the delivery that waits longest has been due.
     pub oldest: Option<OffsetDateTime>,
     /// How many are stuck: due before the given time, first of their lane, not paused since, and
-    /// not for a destination that is held back. At most [`LOOKED_AT`] are found for each place to go to.
+    /// not for a destination that is held back. At most [`LOOKED_AT`] are found for each place to
+    /// go to.
     pub stuck: i64,
     /// Since when the first of those has been due.
     pub stuck_since: Option<OffsetDateTime>,

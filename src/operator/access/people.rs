@@ -132,10 +132,7 @@ impl Access {
         codes: bool,
         reason: &str,
     ) -> Result<Invitation, OperatorError> {
-        caller.needs(Scope::Admin)?;
-        let now = self.clock.now();
-        let mut tx = self.store.begin().await?;
-        let person = tx.lock_person(name, caller.tenant()).await?.ok_or_else(|| nobody(name))?;
+        let (mut tx, person, now) = self.manage(caller, name).await?;
         tx.clear_proofs(person.id).await?;
         tx.end_sessions_of(person.id).await?;
         if codes {
@@ -159,10 +156,7 @@ impl Access {
         name: &str,
         reason: &str,
     ) -> Result<Person, OperatorError> {
-        caller.needs(Scope::Admin)?;
-        let now = self.clock.now();
-        let mut tx = self.store.begin().await?;
-        let person = tx.lock_person(name, caller.tenant()).await?.ok_or_else(|| nobody(name))?;
+        let (mut tx, person, now) = self.manage(caller, name).await?;
         let since = Some(person.disabled_at.unwrap_or(now));
         tx.set_disabled_at(person.id, since).await?;
         tx.end_sessions_of(person.id).await?;
@@ -183,14 +177,24 @@ impl Access {
         name: &str,
         reason: &str,
     ) -> Result<Person, OperatorError> {
-        caller.needs(Scope::Admin)?;
-        let now = self.clock.now();
-        let mut tx = self.store.begin().await?;
-        let person = tx.lock_person(name, caller.tenant()).await?.ok_or_else(|| nobody(name))?;
+        let (mut tx, person, now) = self.manage(caller, name).await?;
         tx.set_disabled_at(person.id, None).await?;
         audit(&mut tx, caller, now, "enable person", &person.name, reason).await?;
         tx.commit(()).await?;
         Ok(Person::of(KeptPerson { disabled_at: None, ..person })?)
+    }
+
+    /// Begins to change something about somebody else, whom it locks.
+    async fn manage(
+        &self,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<(Tx<'_>, KeptPerson, OffsetDateTime), OperatorError> {
+        caller.needs(Scope::Admin)?;
+        let mut tx = self.store.begin().await?;
+        let person = tx.lock_person(name, caller.tenant()).await?;
+        let person = person.ok_or_else(|| OperatorError::NotFound(format!("person `{name}`")))?;
+        Ok((tx, person, self.clock.now()))
     }
 
     /// Changes one's own password: every session of theirs ends, and a new one begins.
@@ -271,8 +275,4 @@ pub(super) async fn audit_grant(
     };
     let after = Some(digest(granted.as_bytes()));
     tx.audit_with(&entry, AuditMore { after, ..caller.audit_more() }).await
-}
-
-fn nobody(name: &str) -> OperatorError {
-    OperatorError::NotFound(format!("person `{name}`"))
 }

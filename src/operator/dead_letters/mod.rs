@@ -79,7 +79,8 @@ impl DeadLetters {
         Ok(count.unsigned_abs())
     }
 
-    /// A page of those that match, the newest first. Error texts only for callers with `payload:read`.
+    /// A page of those that match, the newest first. Error texts only for callers with
+    /// `payload:read`.
     ///
     /// # Errors
     /// [`OperatorError::Denied`] without [`Scope::EventsRead`]; [`OperatorError::Store`].

@@ -70,7 +70,7 @@ impl DeadLetters {
     ) -> Result<Rehearsal, OperatorError> {
         caller.needs(Scope::PayloadRead)?;
         caller.needs(Scope::EventsReplay)?;
-        let original = self.editable(caller, delivery, body).await?;
+        let (original, _) = self.editable(caller, delivery, body).await?;
         let mut tx = self.store.begin().await?;
         let handlers = self.decide_edit(&mut tx, caller, delivery).await?;
         // Only looked at: nothing is kept, and the row need not be held while texts are compared.
@@ -103,13 +103,11 @@ impl DeadLetters {
         caller.needs(Scope::PayloadRead)?;
         caller.needs(Scope::EventsReplay)?;
         needs_reason(reason)?;
-        let original = self.editable(caller, delivery, body).await?;
+        let (original, envelope) = self.editable(caller, delivery, body).await?;
         let (at, actor) = (self.clock.now(), caller.actor());
         let event = EventId::new(at);
         let mut tx = self.store.begin().await?;
         let handlers = self.decide_edit(&mut tx, caller, delivery).await?;
-        let envelope = original.envelope.as_ref().map(|envelope| enveloped(envelope, body));
-        let envelope = envelope.map(|made| made.ok_or_else(no_envelope)).transpose()?;
         let envelope = envelope.as_deref();
         let new = NewEdit { id: event, original: original.id, body, envelope, by: actor, at };
         if !tx.insert_edit(&new).await? {
@@ -158,30 +156,32 @@ impl DeadLetters {
         Ok(original)
     }
 
-    /// The event of a delivery, if it may be given this body.
+    /// The event of a delivery, if it may be given this body; and what goes around that, where it
+    /// came in chunks.
     async fn editable(
         &self,
         caller: &Caller,
         delivery: i64,
         body: &Bytes,
-    ) -> Result<StoredEvent, OperatorError> {
+    ) -> Result<(StoredEvent, Option<Vec<u8>>), OperatorError> {
         let original = self.original(caller, delivery).await?;
         if body.len() > MOST_EDITED {
             return Err(too_long());
         }
-        match &original.envelope {
-            // A file, which may hold anything.
-            Some(envelope) => drop(enveloped(envelope, body).ok_or_else(no_envelope)?),
-            // Every provider that sends whole bodies sends JSON.
-            None => drop(gate::parse::<IgnoredAny>(body).map_err(|(reason, detail)| {
-                OperatorError::Invalid(format!("{}: {detail}", reason.as_str()))
-            })?),
+        // A file may hold anything. Every provider that sends whole bodies sends JSON.
+        let envelope = original.envelope.as_ref();
+        let envelope = envelope.map(|envelope| enveloped(envelope, body).ok_or_else(no_envelope));
+        let envelope = envelope.transpose()?;
+        if envelope.is_none()
+            && let Err((reason, detail)) = gate::parse::<IgnoredAny>(body)
+        {
+            return Err(OperatorError::Invalid(format!("{}: {detail}", reason.as_str())));
         }
         if *body == original.body {
             let text = "nothing is changed: a replay does that";
             return Err(OperatorError::Invalid(text.to_owned()));
         }
-        Ok(original)
+        Ok((original, envelope))
     }
 
     async fn decide_edit(

@@ -35,7 +35,8 @@ pub struct EventDetail {
     pub seen: Option<(u64, OffsetDateTime)>,
     /// The transfer that it came by, if it came in chunks.
     pub transfer: Option<TransferView>,
-    /// Its deliveries, oldest first. Texts of errors are left out for callers without `payload:read`.
+    /// Its deliveries, oldest first. Texts of errors are left out for callers without
+    /// `payload:read`.
     pub deliveries: Vec<DeadLetter>,
     /// Every attempt at those.
     pub attempts: Vec<PastAttempt>,
