@@ -93,7 +93,7 @@ pub(super) fn run(
     let config = Config::load_without_sources(path, environment)?;
     let key = key(args, environment)?;
     let url = url(args, &config)?;
-    let client = reqwest::Client::builder()
+    let client = crate::tls::client()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .connect_timeout(CONNECT)

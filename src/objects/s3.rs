@@ -83,7 +83,7 @@ mod client {
     }
 
     pub(super) fn connect() -> Result<reqwest::Client, ObjectsError> {
-        reqwest::Client::builder()
+        crate::tls::client()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .connect_timeout(Duration::from_secs(5))

@@ -132,7 +132,7 @@ impl Outbound {
         let guard = Guard::new(&policy.allow);
         let client = |need| {
             let vetted = Vetted { guard: guard.clone(), need, lookup: Lookup::clone(lookup) };
-            reqwest::Client::builder()
+            crate::tls::client()
                 .user_agent(concat!("sealpost/", env!("CARGO_PKG_VERSION")))
                 .redirect(redirect::Policy::none())
                 .no_proxy()

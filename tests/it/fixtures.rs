@@ -173,7 +173,7 @@ fn the_demo_plays_every_fixture_and_leaves_nothing_behind() {
 #[tokio::test]
 async fn the_application_of_the_demo_believes_nothing_that_is_not_signed() {
     let application = Application::start(&TaskTracker::new()).unwrap();
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = sealpost::tls::client().no_proxy().build().unwrap();
     let url = format!("http://{}/", application.address);
     assert!(application.believes_everything());
     let answer = client.post(&url).body("{}").send().await.unwrap();

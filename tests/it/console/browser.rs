@@ -13,6 +13,7 @@ use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 
 use super::webdriver::{PATIENCE, WebDriver};
+use crate::harness::programs::lacks;
 use crate::harness::{API_KEY, Gateway};
 
 /// The width of a desk's screen and of a phone's.
@@ -35,6 +36,11 @@ impl Drop for Chromedriver {
         let _gone = self.0.kill();
         let _gone = self.0.wait();
     }
+}
+
+/// Leaves the current test out where there is no browser.
+pub(super) fn is_missing() -> bool {
+    lacks("the browser", &["chromium", "chromedriver"])
 }
 
 /// Starts a browser for the console of `gateway`, lets `work` use it, and ends it, whatever
@@ -98,7 +104,7 @@ fn find(program: &str) -> PathBuf {
     let path = std::env::var_os("PATH").expect("a PATH");
     let found = std::env::split_paths(&path).map(|folder| folder.join(program));
     let found = found.into_iter().find(|path| path.is_file());
-    found.unwrap_or_else(|| panic!("{program} is missing: apt install chromium chromium-driver"))
+    found.unwrap_or_else(|| panic!("{program} is not found"))
 }
 
 impl Browser {

@@ -6,7 +6,7 @@ use sealpost::gate::Secret;
 use sealpost::operator::Scope;
 use url::form_urlencoded;
 
-use super::browser::with_browser;
+use super::browser::{is_missing, with_browser};
 use super::dealing::{OURS, as_other};
 use super::headers::post;
 use crate::harness::{Answer, Gateway, RETIRED_SECRET};
@@ -119,6 +119,9 @@ async fn a_held_request_leads_to_the_form_and_is_discarded_with_a_reason() {
 
 #[tokio::test]
 async fn the_form_is_reached_by_clicks_and_takes_a_file_to_the_byte() {
+    if is_missing() {
+        return;
+    }
     let gateway = Gateway::start().await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("body");

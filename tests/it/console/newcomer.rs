@@ -13,7 +13,8 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use super::browser::with_browser_at;
+use super::browser::{is_missing, with_browser_at};
+use crate::harness::programs::lacks;
 
 const README: &str = include_str!("../../../README.md");
 
@@ -108,6 +109,9 @@ fn steps() -> (Vec<&'static str>, Vec<&'static str>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_commands_and_clicks_of_the_readme_lead_to_an_event_in_the_console() {
+    if is_missing() || lacks("the shell", &["bash", "curl", "openssl"]) {
+        return;
+    }
     let (commands, clicks) = steps();
     assert_eq!((commands.len(), clicks.len()), (6, 4), "the README counts them");
     let mut shell = Shell::open();

@@ -22,7 +22,7 @@ pub(super) struct WebDriver {
 impl WebDriver {
     /// Starts a browser with these options of Chromium's.
     pub(super) async fn begin(port: u16, options: Value) -> Self {
-        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let client = sealpost::tls::client().no_proxy().build().expect("a client");
         let all = format!("http://127.0.0.1:{port}/session");
         let driver = Self { client, session: all };
         let wanted = json!({ "capabilities": { "alwaysMatch": {

@@ -11,8 +11,8 @@ use tokio::process::{Child, Command};
 use super::REPOSITORY;
 use super::content::{png, put_bytes};
 use super::{only, put};
-use crate::external::{missing, node_package, skip};
 use crate::harness::Gateway;
+use crate::harness::programs::{missing, node_package, skip};
 
 const S3RVER: &str = "3.7.1";
 

@@ -162,7 +162,7 @@ impl Server {
         let line: Value = serde_json::from_str(&line.await).unwrap();
         let address = |name: &str| line[name].as_str().unwrap().parse().unwrap();
         let (ingest, operator) = (address("ingest"), address("operator"));
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = sealpost::tls::client().no_proxy().build().unwrap();
         Self { process, remote: Remote { ingest, operator, client } }
     }
 

@@ -1,16 +1,18 @@
 //! One managed cluster for all tests of this process, and a fresh database for each of them,
 //! cloned from a template that was migrated once.
 
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use sealpost::postgres::{self, Cluster, Settings};
+use sealpost::postgres::{self, Cluster, ClusterError, Settings};
 use sealpost::store::Target;
 use sha2::{Digest, Sha256};
 use sqlx::AssertSqlSafe;
 
+use super::programs::skip;
 use super::{API_KEY, sql};
 
 const TEMPLATE: &str = "template_of_tests";
@@ -79,7 +81,10 @@ fn start() -> (Cluster, Target) {
     std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).expect("its mode");
     let settings = settings(folder.join("postgres"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let mut cluster = Cluster::start(&settings).expect("a cluster");
+    let mut cluster = match Cluster::start(&settings) {
+        Err(error @ ClusterError::NotInstalled { .. }) => without_postgres(&error),
+        started => started.expect("a cluster"),
+    };
     let admin = Target::in_cluster(cluster.endpoint()).with_database("postgres");
     let left = "SELECT count(*) FROM pg_database WHERE datname LIKE 'te%' AND NOT datistemplate";
     if runtime.block_on(sql::number(&admin, left)) > 0 {
@@ -104,6 +109,15 @@ fn start() -> (Cluster, Target) {
         sql::execute(&template, &key).await;
     });
     (cluster, target)
+}
+
+/// Ends the run: hardly any test can do without a database.
+#[expect(clippy::exit, reason = "no test may go on, and leaving them out is no failure")]
+fn without_postgres(error: &ClusterError) -> ! {
+    skip("every test that needs PostgreSQL", "neither PostgreSQL nor npm, which brings it, found");
+    // Past the capture of what tests print.
+    drop(writeln!(std::io::stderr(), "\nno test that needs PostgreSQL was run: {error}"));
+    std::process::exit(0);
 }
 
 /// Text that the tests themselves wrote.

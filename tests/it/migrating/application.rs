@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use crate::external::{missing, node_package, python_package, skip};
+use crate::harness::programs::{missing, node_package, python_package, skip};
 
 /// Of `standardwebhooks` at npm.
 const FOR_NODE: &str = "1.1.1";

@@ -55,7 +55,7 @@ impl Process {
             child,
             lines,
             config,
-            client: reqwest::Client::builder().no_proxy().build().expect("a client"),
+            client: sealpost::tls::client().no_proxy().build().expect("a client"),
             ingest: String::new(),
             operator: String::new(),
             _folder: folder,

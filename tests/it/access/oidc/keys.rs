@@ -1,6 +1,6 @@
-//! The keys of the stub issuer, made anew for every run of the tests, and ID tokens.
+//! The keys of the stub issuer, and ID tokens. The RSA keys are files: to make one takes seconds on
+//! a busy machine, longer than the gateway waits for an issuer that shows it.
 
-use std::process::Command;
 use std::sync::LazyLock;
 
 use base64::Engine as _;
@@ -32,8 +32,9 @@ pub(super) enum Sign {
     Unsigned,
 }
 
-static RSA: LazyLock<CoreRsaPrivateSigningKey> = LazyLock::new(|| rsa("rsa"));
-static FOREIGN: LazyLock<CoreRsaPrivateSigningKey> = LazyLock::new(|| rsa("rsa"));
+static RSA: LazyLock<CoreRsaPrivateSigningKey> = LazyLock::new(|| rsa(include_str!("issuer.pem")));
+static FOREIGN: LazyLock<CoreRsaPrivateSigningKey> =
+    LazyLock::new(|| rsa(include_str!("foreign.pem")));
 static EDWARDS: LazyLock<CoreEdDsaPrivateSigningKey> = LazyLock::new(|| {
     // The frame of a key of this kind, and the key.
     let mut der = hex::decode("302e020100300506032b657004220420").unwrap();
@@ -43,10 +44,9 @@ static EDWARDS: LazyLock<CoreEdDsaPrivateSigningKey> = LazyLock::new(|| {
     CoreEdDsaPrivateSigningKey::from_ed25519_pem(&pem, Some(named("edwards"))).unwrap()
 });
 
-fn rsa(name: &str) -> CoreRsaPrivateSigningKey {
-    let made = Command::new("openssl").args(["genrsa", "-traditional", "2048"]).output();
-    let pem = String::from_utf8(made.expect("openssl is installed").stdout).unwrap();
-    CoreRsaPrivateSigningKey::from_pem(&pem, Some(named(name))).expect("a key")
+/// Both have the name of the issuer's own.
+fn rsa(pem: &str) -> CoreRsaPrivateSigningKey {
+    CoreRsaPrivateSigningKey::from_pem(pem, Some(named("rsa"))).expect("a key")
 }
 
 fn named(name: &str) -> JsonWebKeyId {
