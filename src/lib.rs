@@ -1,6 +1,7 @@
 //! Sealpost: a signed-webhook ingestion gateway.
 pub mod clock;
 pub mod telemetry;
+pub mod text;
 pub mod tls;
 
 pub mod gate;

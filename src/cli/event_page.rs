@@ -79,7 +79,7 @@ pub(super) fn text(detail: &EventDetail) -> String {
         ("kind", event.kind.clone()),
         ("source", format!("{} ({}, tenant {})", event.source, event.provider, event.tenant)),
         ("received", time(event.received_at)),
-        ("size", format!("{} bytes", event.size)),
+        ("size", crate::text::size(event.size)),
         ("proof", format!("{} by {}", proof.strength.as_str(), proof.headers.join(", "))),
         (
             "secret",

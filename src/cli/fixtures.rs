@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use url::Url;
 
 use super::interrupt::interruptible;
+use super::output::Format;
 use super::scratch::Scratch;
 use super::{Exit, block_on, capture};
 use crate::clock::SystemClock;
@@ -67,14 +68,8 @@ pub(super) struct RunArgs {
 #[derive(Debug, clap::Args)]
 struct Output {
     /// How the result is written.
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Table)]
+    #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-}
-
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Format {
-    Table,
-    Json,
 }
 
 pub(super) fn run(
@@ -147,8 +142,8 @@ fn offline(config: &Config, environment: &Environment, args: &RunArgs) -> anyhow
 fn show(played: &[Played], output: &Output, began: Instant) -> anyhow::Result<Exit> {
     match output.format {
         Format::Json => println!("{}", serde_json::to_string_pretty(played)?),
-        Format::Table if played.is_empty() => eprintln!("no fixture there"),
-        Format::Table => {
+        Format::Text if played.is_empty() => eprintln!("no fixture there"),
+        Format::Text => {
             println!("{}", fixtures::table(played));
             print!("{}", fixtures::diff(played));
             println!("{}", fixtures::summary(played, began.elapsed()));

@@ -4,11 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::CommandFactory as _;
 use clap_complete::Shell;
 
-use super::output;
-use super::{Cli, Exit};
+use super::{Exit, help, output};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Completions {
@@ -26,14 +24,14 @@ pub(super) struct Man {
 /// Prints what the shell reads.
 pub(super) fn completions(args: &Completions) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "sealpost", &mut script);
+    clap_complete::generate(args.shell, &mut help::command(), "sealpost", &mut script);
     output::print(&String::from_utf8(script)?)?;
     Ok(Exit::Ok)
 }
 
 /// Writes the pages, or prints the first.
 pub(super) fn man(args: &Man) -> anyhow::Result<Exit> {
-    let mut command = Cli::command();
+    let mut command = help::command();
     command.build();
     match &args.to {
         None => output::print(&String::from_utf8(page(&command, "sealpost")?)?)?,

@@ -20,6 +20,7 @@ mod explain;
 mod fixtures;
 mod groups;
 mod held;
+mod help;
 mod holds;
 mod insight;
 mod interrupt;
@@ -42,7 +43,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches as _, Parser, Subcommand};
 use zeroize::Zeroizing;
 
 use crate::config::{Config, ConfigError, Environment};
@@ -135,7 +136,7 @@ enum Command {
     /// Who did what, and whether the log still says what was written.
     #[command(subcommand)]
     Audit(audit::Command),
-    /// Print the description of the operator's API, as `OpenAPI` 3.1.
+    /// Print the description of the operator's API, in the form of `OpenAPI` 3.1.
     Openapi,
     /// What the application does when it starts a run at Apify.
     #[command(subcommand)]
@@ -168,7 +169,8 @@ struct UsageError(&'static str);
 
 /// Runs the command line.
 pub fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let parsed = help::command().try_get_matches();
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
             // Asking for help is not an error, and clap knows where each text goes.
@@ -178,7 +180,12 @@ pub fn run() -> ExitCode {
         }
     };
     match cli.dispatch() {
-        Ok(exit) => exit.into(),
+        Ok(exit) => {
+            if exit == Exit::NothingMatched {
+                talk("nothing matched");
+            }
+            exit.into()
+        }
         Err(error) => {
             complain(&error);
             exit_of(&error).into()
@@ -247,12 +254,12 @@ fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }
 
-/// The error and its causes, for people.
+/// The error and its causes, for people. Strangers' words may be in it.
 #[expect(clippy::print_stderr, reason = "the command line talks on standard error")]
 fn complain(error: &anyhow::Error) {
-    eprintln!("error: {error}");
+    eprintln!("error: {}", output::lines(&error.to_string()));
     for cause in error.chain().skip(1) {
-        eprintln!("  caused by: {cause}");
+        eprintln!("  caused by: {}", output::lines(&cause.to_string()));
     }
     if let Some(hint) = error.chain().find_map(hint) {
         eprintln!("hint: {hint}");
@@ -317,9 +324,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     for cause in error.chain() {
         match cause.downcast_ref() {
             Some(OperatorError::NotFound(_)) => return Exit::NothingMatched,
-            Some(OperatorError::Invalid(_) | OperatorError::Vault(VaultError::NoKey)) => {
-                return Exit::Usage;
-            }
+            Some(OperatorError::Invalid(_)) => return Exit::Usage,
             _ => {}
         }
         if cause.is::<ConfigError>()
@@ -329,11 +334,6 @@ fn exit_of(error: &anyhow::Error) -> Exit {
             || matches!(cause.downcast_ref(), Some(VaultError::NoKey))
         {
             return Exit::Usage;
-        }
-        match cause.downcast_ref() {
-            Some(OperatorError::NotFound(_)) => return Exit::NothingMatched,
-            Some(OperatorError::Invalid(_)) => return Exit::Usage,
-            _ => {}
         }
         if cause.is::<OpenError>()
             || cause.is::<StoreError>()

@@ -1,7 +1,7 @@
 //! Standard output: plain aligned tables for people, JSON for machines.
 //!
-//! Stored text was written by strangers. Before it reaches a terminal its control characters, and
-//! those that turn the direction of writing, are spelled out; in JSON they are escaped.
+//! Stored text was written by strangers. Before it reaches a terminal, what could steer that or
+//! mislead its reader is spelled out ([`line`]); in JSON it is escaped.
 
 use std::borrow::Cow;
 use std::io::{self, Write as _};
@@ -11,7 +11,13 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use time::macros::format_description;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+use crate::text::{self, is_unsafe};
+pub(super) use crate::text::{age, line, lines, size};
+
+/// What a column keeps, however narrow a terminal is.
+const NARROWEST: usize = 8;
 
 /// How data is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -63,8 +69,14 @@ pub(super) fn json(value: &Value) -> String {
     text
 }
 
-/// A table whose columns are aligned; the last one is as long as it is.
+/// A table whose columns are aligned. On a terminal it is as wide as that: long cells are cut, but
+/// those of the first column, by which things are named.
 pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    table_within(head, rows, terminal_size::terminal_size().map(|(width, _)| width.0.into()))
+}
+
+/// The same, at most so wide; `None` for as wide as it gets.
+fn table_within(head: &[&str], rows: &[Vec<String>], most: Option<usize>) -> String {
     let head: Vec<String> = head.iter().map(|&word| word.to_owned()).collect();
     let lines: Vec<Vec<Cow<'_, str>>> = std::iter::once(&head)
         .chain(rows)
@@ -73,27 +85,53 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths = vec![0; head.len()];
     for row in &lines {
         for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
+            *width = cell.width().max(*width);
         }
+    }
+    if let Some(most) = most {
+        fit(&mut widths, most);
     }
     let mut text = String::new();
     for row in &lines {
         let cells: Vec<String> =
-            row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}")).collect();
+            row.iter().zip(&widths).map(|(cell, &width)| padded(cell, width)).collect();
         text.push_str(cells.join("  ").trim_end());
         text.push('\n');
     }
     text
 }
 
-/// Stored text on one line.
-pub(super) fn line(text: &str) -> Cow<'_, str> {
-    escape(text, is_unsafe)
+/// Takes from the widest columns until all of them fit; the first one stays as it is.
+fn fit(widths: &mut [usize], most: usize) {
+    let gaps = widths.len().saturating_sub(1) * 2;
+    loop {
+        let taken: usize = widths.iter().sum::<usize>() + gaps;
+        let widest = widths.iter_mut().skip(1).max();
+        match widest {
+            Some(width) if taken > most && *width > NARROWEST => {
+                *width = width.saturating_sub(taken - most).max(NARROWEST);
+            }
+            _ => return,
+        }
+    }
 }
 
-/// Stored text that may have several lines.
-pub(super) fn lines(text: &str) -> Cow<'_, str> {
-    escape(text, |character| is_unsafe(character) && !matches!(character, '\n' | '\t'))
+/// A cell that is exactly so wide.
+fn padded(cell: &str, width: usize) -> String {
+    let own = cell.width();
+    if own <= width {
+        return format!("{cell}{}", " ".repeat(width - own));
+    }
+    let (mut cut, mut taken) = (String::new(), 0);
+    for character in cell.chars() {
+        let wide = character.width().unwrap_or(0);
+        if taken + wide + 1 > width {
+            break;
+        }
+        cut.push(character);
+        taken += wide;
+    }
+    format!("{cut}\u{2026}{}", " ".repeat(width.saturating_sub(taken + 1)))
 }
 
 /// Bytes that are no text, for machines.
@@ -101,54 +139,14 @@ pub(super) fn base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-/// A time, for people: UTC, to the second.
+/// A time, for people.
 pub(super) fn time(at: OffsetDateTime) -> String {
-    at.format(format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z"))
-        .unwrap_or_default()
+    format!("{}Z", text::time(at))
 }
 
 /// A time, for machines.
 pub(super) fn rfc3339(at: OffsetDateTime) -> Value {
     at.format(&Rfc3339).map_or(Value::Null, Value::String)
-}
-
-/// A span of time in its two largest units.
-pub(super) fn age(span: time::Duration) -> String {
-    let seconds = span.whole_seconds().max(0);
-    let parts = [(seconds / 86_400, 'd'), (seconds / 3600 % 24, 'h'), (seconds / 60 % 60, 'm')];
-    match parts {
-        [(0, _), (0, _), (0, _)] => format!("{seconds}s"),
-        [(0, _), (0, _), (minutes, _)] => format!("{minutes}m{}s", seconds % 60),
-        [(0, _), (hours, _), (minutes, _)] => format!("{hours}h{minutes}m"),
-        [(days, _), (hours, _), _] => format!("{days}d{hours}h"),
-    }
-}
-
-fn escape(text: &str, is_unsafe: impl Fn(char) -> bool) -> Cow<'_, str> {
-    if !text.contains(&is_unsafe) {
-        return Cow::Borrowed(text);
-    }
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        if is_unsafe(character) {
-            safe.extend(character.escape_default());
-        } else {
-            safe.push(character);
-        }
-    }
-    Cow::Owned(safe)
-}
-
-/// Whether it could steer a terminal or mislead its reader: controls of both sets, line and
-/// paragraph separators, marks that turn the direction of writing, and what has no width.
-fn is_unsafe(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
 }
 
 #[cfg(test)]
@@ -160,13 +158,6 @@ mod tests {
     const NASTY: &str = "a\u{1b}]0;title\u{7}\r\nb\u{9b}2J\u{202e}c\u{e0041}é";
 
     #[test]
-    fn stored_text_cannot_steer_a_terminal() {
-        assert_eq!(line(NASTY), r"a\u{1b}]0;title\u{7}\r\nb\u{9b}2J\u{202e}c\u{e0041}é");
-        assert_eq!(lines("a\tb\nc\r\u{1b}"), "a\tb\nc\\r\\u{1b}");
-        assert!(matches!(line("plain é"), Cow::Borrowed(_)));
-    }
-
-    #[test]
     fn json_holds_no_raw_control_and_reads_back_as_what_it_was() {
         let text = json(&json!({ "text": NASTY }));
         assert!(!text.trim_end().contains(is_unsafe), "{text:?}");
@@ -174,18 +165,24 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_aligned_by_characters_and_lines_do_not_break() {
-        let rows = [vec!["é".into(), "1\n2".into()], vec!["longer".into(), "x".into()]];
-        assert_eq!(table(&["A", "B"], &rows), "A       B\né       1\\n2\nlonger  x\n");
+    fn a_table_fits_the_terminal_and_names_stay_whole() {
+        let rows = [
+            vec!["01234567890123456789".into(), "x".repeat(60), "y".repeat(30), "end".into()],
+            vec!["1".into(), "\u{4e00}".repeat(40), String::new(), "z".into()],
+        ];
+        let text = table_within(&["ID", "ERROR", "TARGET", "STATE"], &rows, Some(70));
+        for line in text.lines() {
+            assert!(line.width() <= 70, "{} {line}", line.width());
+        }
+        assert!(text.contains("01234567890123456789  xxx") && text.contains('\u{2026}'), "{text}");
+        assert!(text.contains("  end\n") && text.contains("STATE\n"), "{text}");
+        let narrow = table_within(&["ID", "ERROR"], &rows[..1], Some(10));
+        assert!(narrow.contains("01234567890123456789  xxxxxxx\u{2026}\n"), "{narrow}");
     }
 
     #[test]
-    fn an_age_shows_its_two_largest_units() {
-        let age = |seconds| age(time::Duration::seconds(seconds));
-        assert_eq!(age(-5), "0s");
-        assert_eq!(age(59), "59s");
-        assert_eq!(age(61), "1m1s");
-        assert_eq!(age(3661), "1h1m");
-        assert_eq!(age(90_061), "1d1h");
+    fn columns_are_aligned_by_characters_and_lines_do_not_break() {
+        let rows = [vec!["é".into(), "1\n2".into()], vec!["longer".into(), "x".into()]];
+        assert_eq!(table(&["A", "B"], &rows), "A       B\né       1\\n2\nlonger  x\n");
     }
 }

@@ -105,7 +105,7 @@ fn page(source: &SourceView) -> String {
     fields.extend([
         ("actions", facts.actions.join(", ")),
         ("headers", facts.headers.join(", ")),
-        ("largest body", format!("{} bytes", facts.max_body)),
+        ("largest body", output::size(facts.max_body)),
         ("window", format!("{}s old to {}s ahead", facts.max_age, facts.max_future)),
         ("limit", format!("{} a second, {} at once", facts.per_second, facts.burst)),
         ("holds", facts.hold_refused.map(held).unwrap_or_default()),

@@ -68,8 +68,13 @@ impl fmt::Display for DeathReason {
 
 /// The word is not one of the closed list.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is not a death reason")]
+#[error("`{0}` is not a death reason: they are {known}", known = words())]
 pub struct UnknownReason(String);
+
+fn words() -> String {
+    let words: Vec<&str> = DeathReason::all().map(DeathReason::as_str).collect();
+    words.join(", ")
+}
 
 impl FromStr for DeathReason {
     type Err = UnknownReason;

@@ -11,6 +11,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("lifecycle", &[]),
     ("telemetry", &["clock"]),
     ("tls", &[]),
+    ("text", &[]),
     ("gate", &[]),
     ("api", &["gate", "store"]),
     ("objects", &["tls"]),
@@ -24,7 +25,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("operator", &["clock", "gate", "outbound", "store", "vault"]),
     ("providers", &["api", "gate", "dispatch", "objects", "outbound", "store", "vault"]),
     ("config", &["alerts", "gate", "objects", "postgres", "telemetry", "vault"]),
-    ("http", &["api", "clock", "gate", "intake", "operator", "store", "telemetry"]),
+    ("http", &["api", "clock", "gate", "intake", "operator", "store", "telemetry", "text"]),
     ("destinations", &["dispatch", "gate", "outbound", "providers", "store"]),
 ];
 

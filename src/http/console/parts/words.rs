@@ -3,8 +3,10 @@
 use maud::{Markup, html};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use time::format_description::well_known::Rfc3339;
-use time::macros::format_description;
 use time::{Duration, OffsetDateTime, UtcOffset};
+
+use crate::text::{self, time};
+pub(in crate::http::console) use crate::text::{age, number, size, time as utc};
 
 /// What stays as it is in a part of a path or a query.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -22,6 +24,8 @@ pub(in crate::http::console) enum Tone {
     Bad,
     /// Neither.
     Plain,
+    /// A word that this version does not know: it is marked, so that nobody takes it for harmless.
+    Unknown,
 }
 
 impl Tone {
@@ -33,6 +37,7 @@ impl Tone {
             Self::Warn => "warn",
             Self::Bad => "bad",
             Self::Plain => "",
+            Self::Unknown => "unknown",
         }
     }
 
@@ -47,37 +52,48 @@ impl Tone {
             | "invited" | "quarantined" | "unconfigured" | "stale" | "expiring" => Self::Warn,
             "dead" | "critical" | "refused" | "refusing" | "failed" | "disabled" | "expired"
             | "silent" | "revoked" => Self::Bad,
-            _ => Self::Plain,
+            "discarded"
+            | "freed"
+            | "info"
+            | "over"
+            | "recovery"
+            | "ignored"
+            | "unchanged"
+            | "handled"
+            | "held"
+            | "cancelled"
+            | "edited"
+            | "none"
+            | "unused"
+            | "retired"
+            | "current"
+            | "used"
+            | "enabled"
+            | "complete"
+            | "gone"
+            | "no longer configured"
+            | "unused: safe to remove"
+            | "whole"
+            | "superseded"
+            | "received again" => Self::Plain,
+            _ => Self::Unknown,
         }
     }
 }
 
 /// A word of status.
 pub(in crate::http::console) fn word(word: &str, tone: Tone) -> Markup {
-    html! { span class={ "word " (tone.class()) } { (said(word)) } }
+    let unknown = (tone == Tone::Unknown).then_some("This version does not know this word.");
+    html! { span class={ "word " (tone.class()) } title=[unknown] { (said(word)) } }
 }
 
-/// What a stranger wrote, on one line or many: control characters, and those that turn the
-/// direction of what follows, are made visible.
-pub(in crate::http::console) fn said(text: &str) -> String {
-    let turns = |c: char| {
-        matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}'
-                    | '\u{feff}' | '\u{061c}')
-    };
-    if !text.chars().any(|c| (c.is_control() && c != '\n' && c != '\t') || turns(c)) {
-        return text.to_owned();
+/// What a stranger wrote, on one line or many: what could mislead its reader is made visible.
+pub(in crate::http::console) fn said(written: &str) -> String {
+    // The end of a line in what Windows wrote.
+    if written.contains('\r') {
+        return text::lines(&written.replace('\r', "\u{240d}")).into_owned();
     }
-    let mut shown = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        match c {
-            '\n' | '\t' => shown.push(c),
-            // The end of a line in what Windows wrote.
-            '\r' => shown.push('\u{240d}'),
-            c if c.is_control() || turns(c) => shown.extend(c.escape_unicode()),
-            c => shown.push(c),
-        }
-    }
-    shown
+    text::lines(written).into_owned()
 }
 
 /// The beginning of a text, at most `most` characters and of one line.
@@ -95,55 +111,13 @@ pub(in crate::http::console) fn link_path(part: &str) -> String {
     utf8_percent_encode(part, PLAIN).to_string()
 }
 
-/// A number, its digits in threes.
-pub(in crate::http::console) fn number(n: impl Into<i128>) -> String {
-    let n: i128 = n.into();
-    let digits = n.unsigned_abs().to_string();
-    let mut shown = String::from(if n < 0 { "\u{2212}" } else { "" });
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            shown.push('\u{202f}');
-        }
-        shown.push(digit);
-    }
-    shown
-}
-
 /// A number of things.
 pub(in crate::http::console) fn count(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", number(n), if n == 1 { one } else { many })
 }
 
-/// A size in bytes, as people read it.
-pub(in crate::http::console) fn size(bytes: u64) -> String {
-    let scaled = |unit: u64| format!("{}.{}", bytes / unit, bytes % unit * 10 / unit);
-    match bytes {
-        0..1024 => count(bytes, "byte", "bytes"),
-        1024..1_048_576 => format!("{} KiB", scaled(1024)),
-        1_048_576..1_073_741_824 => format!("{} MiB", scaled(1_048_576)),
-        _ => format!("{} GiB", scaled(1_073_741_824)),
-    }
-}
-
-/// A time, to the second, in UTC.
-pub(in crate::http::console) fn utc(at: OffsetDateTime) -> String {
-    let form = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
-    at.to_offset(UtcOffset::UTC).format(form).unwrap_or_default()
-}
-
 fn machine(at: OffsetDateTime) -> String {
     at.to_offset(UtcOffset::UTC).format(&Rfc3339).unwrap_or_default()
-}
-
-/// How long, in its greatest unit.
-pub(in crate::http::console) fn age(span: Duration) -> String {
-    let seconds = span.whole_seconds().max(0);
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min", seconds / 60),
-        3600..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} d", seconds / 86_400),
-    }
 }
 
 /// How long something took, to the millisecond.
@@ -166,12 +140,12 @@ fn distance(at: OffsetDateTime, now: OffsetDateTime) -> String {
 
 /// A time as its distance from `now`, with the time itself on hover.
 pub(in crate::http::console) fn when(at: OffsetDateTime, now: OffsetDateTime) -> Markup {
-    html! { time .nowrap datetime=(machine(at)) title={ (utc(at)) " UTC" } { (distance(at, now)) } }
+    html! { time .nowrap datetime=(machine(at)) title={ (time(at)) " UTC" } { (distance(at, now)) } }
 }
 
 /// A time in full, with its distance from `now` on hover.
 pub(in crate::http::console) fn stamp(at: OffsetDateTime, now: OffsetDateTime) -> Markup {
-    html! { time .nowrap datetime=(machine(at)) title={ (utc(at)) " UTC, " (distance(at, now)) } { (utc(at)) } }
+    html! { time .nowrap datetime=(machine(at)) title={ (time(at)) " UTC, " (distance(at, now)) } { (time(at)) } }
 }
 
 #[cfg(test)]
@@ -190,15 +164,14 @@ mod tests {
     }
 
     #[test]
-    fn numbers_sizes_and_spans_are_said_as_people_say_them() {
-        let numbers = [0_i64, 12, 1234, -1_234_567].map(number);
-        assert_eq!(numbers, ["0", "12", "1\u{202f}234", "\u{2212}1\u{202f}234\u{202f}567"]);
-        assert_eq!(
-            [1, 1023, 1536, 5_242_880].map(size),
-            ["1 byte", "1\u{202f}023 bytes", "1.5 KiB", "5.0 MiB"]
-        );
-        let spans = [59, 60, 7200, 86_400 * 3].map(|s| age(Duration::seconds(s)));
-        assert_eq!(spans, ["59 s", "1 min", "2 h", "3 d"]);
+    fn a_word_that_is_not_known_is_marked() {
+        assert_eq!(Tone::of("a state of tomorrow"), Tone::Unknown);
+        assert!(word("new", Tone::of("new")).into_string().contains("does not know"));
+        assert!(!word("dead", Tone::of("dead")).into_string().contains("does not know"));
+    }
+
+    #[test]
+    fn what_something_took_is_said_as_people_say_it() {
         assert_eq!([12, 1_234].map(|ms| took(Duration::milliseconds(ms))), ["12 ms", "1.23 s"]);
     }
 

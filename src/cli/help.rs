@@ -1,0 +1,129 @@
+//! The help: commands stand in groups, and what only the source is marked up with is taken out.
+
+use clap::builder::StyledStr;
+use clap::{Command, CommandFactory as _};
+
+use super::Cli;
+
+/// The commands, in the order in which somebody wants them.
+const GROUPS: [(&str, &[&str]); 6] = [
+    ("Run", &["demo", "serve", "migrate", "check", "settings"]),
+    ("What came in", &["overview", "events", "transfers", "sources", "explain", "held"]),
+    (
+        "What became of it",
+        &[
+            "groups",
+            "dead-letters",
+            "deliveries",
+            "jobs",
+            "handlers",
+            "destinations",
+            "holds",
+            "alerts",
+        ],
+    ),
+    ("Who may, and who did", &["people", "api-keys", "audit", "vault"]),
+    ("Senders", &["docora", "apify"]),
+    ("Develop", &["fixtures", "openapi", "completions", "man", "help"]),
+];
+/// Where descriptions of commands begin.
+const INDENT: usize = 16;
+
+/// The command line, with help for people.
+pub(super) fn command() -> Command {
+    let command = plain(Cli::command());
+    let listed = listed(&command);
+    let template = format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{listed}Options:\n{{options}}"
+    );
+    command.help_template(template)
+}
+
+/// The commands by group, each with what it does.
+fn listed(command: &Command) -> String {
+    let mut text = String::new();
+    for (group, names) in GROUPS {
+        text.push_str(group);
+        text.push_str(":\n");
+        for name in names {
+            let found = command.find_subcommand(name).and_then(Command::get_about);
+            // Clap adds `help` itself.
+            let about = found.map_or_else(
+                || "Print this, or the help of a command".to_owned(),
+                StyledStr::to_string,
+            );
+            text.push_str("  ");
+            text.push_str(name);
+            text.push_str(&" ".repeat(INDENT.saturating_sub(name.len())));
+            text.push_str(&about);
+            text.push('\n');
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// Takes the source's markup out of every text of a command and of those below it.
+fn plain(command: Command) -> Command {
+    let (about, long) = (command.get_about().map(clean), command.get_long_about().map(clean));
+    let below: Vec<String> =
+        command.get_subcommands().map(|below| below.get_name().to_owned()).collect();
+    let mut command = command.mut_args(|arg| {
+        let (help, long) = (arg.get_help().map(clean), arg.get_long_help().map(clean));
+        let arg = match help {
+            Some(help) => arg.help(help),
+            None => arg,
+        };
+        match long {
+            Some(long) => arg.long_help(long),
+            None => arg,
+        }
+    });
+    if let Some(about) = about {
+        command = command.about(about);
+    }
+    if let Some(long) = long {
+        command = command.long_about(long);
+    }
+    below.into_iter().fold(command, |command, name| command.mut_subcommand(name, plain))
+}
+
+fn clean(text: &StyledStr) -> String {
+    let mut text = text.to_string().replace('`', "");
+    while let Some((before, rest)) = text.split_once("<http") {
+        let (address, after) = rest.split_once('>').unwrap_or((rest, ""));
+        text = format!("{before}http{address}{after}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_stands_in_one_group() {
+        let mut command = command();
+        command.build();
+        let mut commands: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
+        let mut listed: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| *names).copied().collect();
+        commands.sort_unstable();
+        listed.sort_unstable();
+        assert_eq!(listed, commands);
+    }
+
+    #[test]
+    fn no_help_shows_the_markup_of_the_source() {
+        fn walk(command: &Command, seen: &mut usize) {
+            let help = command.clone().render_long_help().to_string();
+            assert!(!help.contains('`') && !help.contains("<http"), "{help}");
+            *seen += 1;
+            command.get_subcommands().for_each(|below| walk(below, seen));
+        }
+        let mut command = command();
+        command.build();
+        let mut seen = 0;
+        walk(&command, &mut seen);
+        assert!(seen > 60, "{seen}");
+    }
+}
