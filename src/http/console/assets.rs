@@ -1,4 +1,4 @@
-//! The stylesheet and the script: in the binary, named by their content, so that a browser may keep
+//! The stylesheet, the script and the icon: in the binary, named by their content, so that a browser may keep
 //! them for good and never shows a page with the ones of yesterday.
 
 use std::sync::LazyLock;
@@ -26,6 +26,10 @@ pub(super) static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("console", "js", "text/javascript; charset=utf-8", include_str!("assets/console.js"))
 });
 
+/// The icon: the mark that stands on every page.
+pub(super) static ICON: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("icon", "svg", "image/svg+xml", include_str!("assets/icon.svg")));
+
 impl Asset {
     fn new(name: &str, end: &str, kind: &'static str, content: &'static str) -> Self {
         let digest = hex::encode(Sha256::digest(content.as_bytes()));
@@ -41,7 +45,7 @@ impl Asset {
 
 /// Serves one.
 pub(in crate::http) async fn asset(name: web::Path<String>) -> HttpResponse {
-    let mut all = [&*STYLE, &*SCRIPT].into_iter();
+    let mut all = [&*STYLE, &*SCRIPT, &*ICON].into_iter();
     let Some(asset) = all.find(|asset| asset.name == *name) else {
         return HttpResponse::NotFound()
             .insert_header((header::CACHE_CONTROL, "no-store"))

@@ -10,6 +10,7 @@ use super::desk;
 use super::frame::Stage;
 use super::pages::{edit, groups, holds, jobs};
 use super::parts::link_path;
+use super::stage::STARTED;
 use crate::http::operator::Operator;
 use crate::operator::{Action, Filter, OperatorError, Selection, Wish};
 use crate::store::{DeathReason, Pausable};
@@ -147,8 +148,12 @@ async fn new_job(
     stage.show(desk::new_job(&operator, &stage.viewer.caller, &query), jobs::new).await
 }
 
-async fn job(stage: Stage, operator: web::Data<Operator>, id: web::Path<i64>) -> HttpResponse {
-    stage.show(desk::job(&operator, &stage.viewer.caller, *id), jobs::one).await
+async fn job(mut stage: Stage, operator: web::Data<Operator>, id: web::Path<i64>) -> HttpResponse {
+    let view = desk::job(&operator, &stage.viewer.caller, *id).await;
+    // The address says for ever that it was started; the page says what became of that.
+    let runs = view.as_ref().is_ok_and(|view| view.job.is_running);
+    stage.flash = stage.flash.filter(|flash| runs || flash != STARTED);
+    stage.answer(view.map(|view| jobs::one(&stage, &view)))
 }
 
 async fn ask_to_cancel(

@@ -3,7 +3,7 @@
 use maud::{DOCTYPE, Markup, html};
 use time::OffsetDateTime;
 
-use super::assets::{SCRIPT, STYLE};
+use super::assets::{ICON, SCRIPT, STYLE};
 use super::parts::{Tone, said, word};
 use crate::operator::{Caller, Scope};
 
@@ -277,7 +277,7 @@ fn of_head(head: &Head<'_>) -> Markup {
             meta name="viewport" content="width=device-width, initial-scale=1";
             meta name="color-scheme" content="light dark";
             title { (said(head.title)) " \u{b7} Sealpost" }
-            link rel="icon" href="data:,";
+            link rel="icon" type="image/svg+xml" href=(ICON.href());
             link rel="stylesheet" href=(STYLE.href());
             script src=(SCRIPT.href()) {}
             @if let Some(seconds) = head.refresh {

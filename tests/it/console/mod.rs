@@ -11,6 +11,7 @@ mod issuer;
 mod looking;
 mod newcomer;
 mod pages;
+mod polish;
 mod webdriver;
 
 use std::sync::Arc;

@@ -247,7 +247,7 @@ fn plan(stage: &Stage, view: &One) -> Markup {
         (note("dry run", Tone::Calm, &html! {
             "Nothing is done yet. "
             strong { (count(job.matched, "dead letter matches", "dead letters match")) }
-            @if job.goal < job.matched { ", of which the oldest " (number(job.goal)) " are dealt with" }
+            @if job.goal < job.matched { ": the oldest " (number(job.goal)) " would be dealt with" }
             ". The plan can be begun until " (stamp(view.until, stage.now)) "."
         }))
         @if stage.may(Scope::EventsReplay) {

@@ -1,0 +1,39 @@
+//! Small things of pages that are wrong for long before somebody says so.
+
+use sealpost::operator::Step;
+
+use crate::api::dead_letters;
+use crate::harness::Gateway;
+
+#[tokio::test]
+async fn a_job_that_is_done_does_not_say_for_ever_that_it_has_begun() {
+    let gateway = Gateway::builder().leaves_work().start().await;
+    dead_letters(&gateway, 0..2).await;
+    let json = [("content-type", "application/json")];
+    let plan = r#"{"action":"discard","which":{"matching":{}},"cap":1,"reason":"noise"}"#;
+    let planned = gateway.call("/api/v1/jobs", &json, plan).await;
+    let id = planned.json["job"]["id"].as_i64().unwrap_or_else(|| panic!("{}", planned.text));
+    let page = gateway.operator(&format!("/jobs/{id}")).await.text;
+    assert!(page.contains("the oldest 1 would be dealt with"), "a dry run does nothing: {page}");
+    let path = format!("/jobs/{id}?did=started");
+    assert_eq!(gateway.call(&format!("/api/v1/jobs/{id}/start"), &json, "").await.status, 200);
+    assert!(gateway.operator(&path).await.text.contains("It has begun."), "while it runs");
+    let mut worker = gateway.jobs().worker();
+    while matches!(worker.step().await.unwrap(), Step::Did { .. }) {}
+    assert!(!gateway.operator(&path).await.text.contains("It has begun."), "it is done");
+}
+
+#[tokio::test]
+async fn the_icon_is_one_that_the_policy_of_pages_lets_in() {
+    let gateway = Gateway::start().await;
+    let page = gateway.operator("/").await;
+    assert!(!page.text.contains("data:,"), "{}", page.text);
+    let (_, rest) = page.text.split_once("rel=\"icon\"").expect("an icon");
+    let (_, rest) = rest.split_once("href=\"").unwrap();
+    let (path, _) = rest.split_once('"').unwrap();
+    let icon = gateway.operator(path).await;
+    assert_eq!(icon.status, 200, "{path}");
+    assert_eq!(icon.headers["content-type"], "image/svg+xml");
+    let policy = page.headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.contains("img-src 'self'"), "{policy}");
+}
