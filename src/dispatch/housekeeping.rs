@@ -10,7 +10,7 @@ use tracing::{error, info, warn};
 
 use super::{BoxError, in_time};
 use crate::clock::SharedClock;
-use crate::store::{Registry, Store, StoreError};
+use crate::store::{RefusedStatement, Registry, Store, StoreError};
 
 /// How often it looks.
 const EVERY: std::time::Duration = std::time::Duration::from_secs(30);
@@ -93,7 +93,9 @@ impl Housekeeping {
             match tokio::time::timeout(UPKEEP_WITHIN, upkeep.step(&self.store, now)).await {
                 Ok(Ok(0)) => {}
                 Ok(Ok(done)) => info!(done, "a provider kept its own things in order"),
-                Ok(Err(error)) => warn!(error = &*error, "a provider's upkeep did not finish"),
+                Ok(Err(error)) => {
+                    warn!(cause = cause_of(&*error), "a provider's upkeep did not finish")
+                }
                 Err(_) => warn!("a provider's upkeep took too long"),
             }
         }
@@ -131,4 +133,21 @@ impl Housekeeping {
         }
         agree
     }
+}
+
+/// What lies at the bottom of an error, without its text: that can name a stranger's file.
+fn cause_of(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut error = Some(error);
+    let mut cause = "another error".to_owned();
+    while let Some(this) = error {
+        if let Some(io) = this.downcast_ref::<std::io::Error>() {
+            cause = io.kind().to_string();
+        } else if let Some(store) = this.downcast_ref::<StoreError>() {
+            cause = store.to_string();
+        } else if let Some(refused) = this.downcast_ref::<RefusedStatement>() {
+            cause = refused.to_string();
+        }
+        error = this.source();
+    }
+    cause
 }

@@ -12,7 +12,8 @@ use tracing::{Instrument, error, info, info_span, warn};
 use super::{Attempt, Decision, Draw, Failure, HandlerTable, RetryPolicy, SETTLE_WITHIN, in_time};
 use crate::clock::SharedClock;
 use crate::store::{
-    DeathReason, EffectError, Effects, Lease, Outcome, Setback, Store, StoreError, Tallied, Verdict,
+    DeathReason, EffectError, Effects, Lease, Outcome, RefusedStatement, Setback, Store,
+    StoreError, Tallied, Verdict,
 };
 
 /// Runs attempts.
@@ -126,7 +127,8 @@ impl Runner {
 
     async fn fail(&self, lease: &Lease, started_at: OffsetDateTime, failure: &Failure) {
         let now = self.clock.now();
-        let text = failure_text(failure);
+        // The text can repeat what a stranger wrote: it goes to `last_error` and to no log line.
+        let (text, kind) = (failure_text(failure), kind_of(failure));
         let decision = if lease.is_to_destination() {
             match in_time(SETTLE_WITHIN, self.set_back(lease, started_at, failure, &text)).await {
                 Ok(decision) => decision,
@@ -145,17 +147,17 @@ impl Runner {
         match in_time(SETTLE_WITHIN, settling).await {
             Ok(()) => match decision {
                 Decision::Retry(delay) => {
-                    warn!(error = text, retry_in_ms = delay.as_millis(), "attempt failed");
+                    warn!(failure = kind, retry_in_ms = delay.as_millis(), "attempt failed");
                     count(lease, "retry");
                     self.tally(lease, Tallied::Retry);
                 }
                 Decision::Hold(_) => {
-                    warn!(error = text, "attempt failed, and does not count: held back");
+                    warn!(failure = kind, "attempt failed, and does not count: held back");
                     count(lease, "held");
                     self.tally(lease, Tallied::Held);
                 }
                 Decision::Bury(reason) => {
-                    error!(error = text, reason = reason.as_str(), "delivery is a dead letter");
+                    error!(failure = kind, reason = reason.as_str(), "delivery is a dead letter");
                     count(lease, "dead");
                     self.tally(lease, Tallied::Dead);
                 }
@@ -180,7 +182,7 @@ impl Runner {
             let setback = Setback { fault: *fault, retry_after, began, now, error: text };
             let standing = self.store.set_back(&lease.handler, &setback).await?;
             if standing.newly {
-                error!(error = text, "the destination is held back: its deliveries wait");
+                error!(fault = ?fault, "the destination is held back: its deliveries wait");
             }
             if standing.held {
                 return Ok(self.retry.hold(draw));
@@ -233,10 +235,23 @@ fn failure_text(failure: &Failure) -> String {
     let mut cause = error.source();
     while let Some(error) = cause {
         text.push_str("\ncaused by: ");
-        text.push_str(&error.to_string());
+        match error.downcast_ref::<RefusedStatement>() {
+            Some(refusal) => text.push_str(&refusal.in_full()),
+            None => text.push_str(&error.to_string()),
+        }
         cause = error.source();
     }
     text
+}
+
+/// What kind of failure it is, for the log.
+fn kind_of(failure: &Failure) -> &'static str {
+    match failure {
+        Failure::Transient { .. } => "transient",
+        Failure::Waiting { .. } => "waiting",
+        Failure::NotTaken { .. } => "not_taken",
+        Failure::Permanent { .. } => "permanent",
+    }
 }
 
 fn count(lease: &Lease, outcome: &'static str) {

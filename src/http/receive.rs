@@ -202,7 +202,9 @@ async fn answer_to(
             Err((problem, reason))
         }
         Err(error) => {
-            tracing::error!(error = %error, "recording did not come to an end");
+            // A panic's message can repeat what was received.
+            let panicked = error.is_panic();
+            tracing::error!(panicked, "recording did not come to an end");
             Err((Problem::Internal, "panic"))
         }
     }

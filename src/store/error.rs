@@ -1,5 +1,7 @@
 //! What can go wrong at the database.
 
+use std::fmt;
+
 /// What can go wrong at the database.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -9,7 +11,7 @@ pub enum StoreError {
     Unavailable(#[source] Option<sqlx::Error>),
     /// The database refuses the statement or the value: the same call fails again.
     #[error("the database refused the statement")]
-    Refused(#[source] sqlx::Error),
+    Refused(#[source] RefusedStatement),
     /// A row does not hold what only this gateway writes there.
     #[error("{table}.{column} of row {row} does not hold what it should")]
     Inconsistent {
@@ -26,6 +28,15 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether a text that was asked with holds what no text of the database can: a NUL, or bytes
+    /// that are no UTF-8. It is for whoever asked to mend.
+    pub fn is_about_a_text(&self) -> bool {
+        let Self::Refused(RefusedStatement(sqlx::Error::Database(error))) = self else {
+            return false;
+        };
+        error.code().is_some_and(|code| code == "22021")
+    }
+
     /// A call that ran out of its time.
     pub fn timed_out() -> Self {
         Self::Unavailable(None)
@@ -49,6 +60,42 @@ impl From<sqlx::Error> for StoreError {
             | sqlx::Error::WorkerCrashed => false,
             _ => true,
         };
-        if refused { Self::Refused(error) } else { Self::Unavailable(Some(error)) }
+        if refused {
+            Self::Refused(RefusedStatement(error))
+        } else {
+            Self::Unavailable(Some(error))
+        }
     }
 }
+
+/// Why the database refuses something. The server's own text can repeat the value that it refuses,
+/// which is a stranger's: it is shown by [`RefusedStatement::in_full`] only, where payloads may be seen. What
+/// is displayed, and so logged, is the SQLSTATE with the names of what is concerned.
+#[derive(Debug)]
+pub struct RefusedStatement(sqlx::Error);
+
+impl RefusedStatement {
+    /// The server's own text.
+    pub fn in_full(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+impl fmt::Display for RefusedStatement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sqlx::Error::Database(error) = &self.0 else {
+            return f.write_str("what came back cannot be read");
+        };
+        let code = error.code().unwrap_or_default();
+        write!(f, "SQLSTATE {code}")?;
+        for (what, name) in [("table", error.table()), ("constraint", error.constraint())] {
+            if let Some(name) = name {
+                write!(f, ", {what} {name}")?;
+            }
+        }
+        // Class 42 is about the statement, and that is ours.
+        if code.starts_with("42") { write!(f, ": {}", error.message()) } else { Ok(()) }
+    }
+}
+
+impl std::error::Error for RefusedStatement {}

@@ -20,6 +20,7 @@
 use std::time::Duration;
 
 use sqlx::postgres::{PgListener, PgPool};
+use tracing::warn;
 
 mod alerts;
 mod api_keys;
@@ -47,6 +48,7 @@ mod inspect;
 mod jobs;
 mod lost;
 mod neighbours;
+mod often;
 mod oidc;
 mod people;
 mod reason;
@@ -80,7 +82,7 @@ pub use deliveries::{Lease, Verdict};
 pub use destinations::{DestinationState, Fault, Setback, Standing, Switch, TO};
 pub use edits::{EditMade, NewEdit};
 pub use effects::{EffectError, Effects, Outcome, Write};
-pub use error::StoreError;
+pub use error::{RefusedStatement, StoreError};
 pub use events::{EventId, StoredEvent};
 pub use fate::Fate;
 pub use groups::{GroupFilter, GroupPlace, GroupRow, Growth, Ungrouped};
@@ -91,7 +93,7 @@ pub use inspect::{Edit, EventPreview, PastAttempt};
 pub use jobs::{Advance, JobFates, JobLease, JobRow, NewJob};
 pub use neighbours::{LANE_REACH, LaneMates};
 pub use oidc::{KeptFlow, NewFlow};
-pub use people::{KeptLink, KeptPerson, NewLink, NewPerson};
+pub use people::{KeptLink, KeptPerson, NewLink, NewPerson, folded};
 pub use reason::DeathReason;
 pub use record::{GATE, KeyDigest, NewEvent, Plan, Recorded};
 pub use recorder::Recorder;
@@ -124,6 +126,7 @@ pub struct Store {
     commit_deadline: Duration,
     key_retention: time::Duration,
     tallies: Tallies,
+    often: often::Often,
 }
 
 impl Store {
@@ -143,6 +146,7 @@ impl Store {
             commit_deadline: settings.statement + Duration::from_millis(500),
             key_retention: key_retention.try_into().unwrap_or(time::Duration::MAX),
             tallies: Tallies::default(),
+            often: often::Often::default(),
         }
     }
 
@@ -204,6 +208,9 @@ impl Store {
 
     /// Closes every pool and waits for the connections to end.
     pub async fn close(&self) {
+        if let Err(error) = self.end_often().await {
+            warn!(error = &error as &dyn std::error::Error, "entries of the audit log are lost");
+        }
         for pool in [&self.ingest, &self.dispatch, &self.operator, &self.health] {
             pool.close().await;
         }

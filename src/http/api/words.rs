@@ -10,11 +10,7 @@ use crate::http::denial::Denial;
 pub(super) fn word<T: DeserializeOwned>(text: &str) -> Result<T, Denial> {
     let words: StrDeserializer<'_, Error> = text.into_deserializer();
     T::deserialize(words).map_err(|error| {
-        tracing::error!(
-            error = &error as &dyn std::error::Error,
-            text,
-            "a word is not one of ours"
-        );
+        tracing::error!(error = &error as &dyn std::error::Error, "a stored word is not known");
         Denial::Internal
     })
 }

@@ -1,0 +1,177 @@
+//! No log line holds what a sender, an application or another stranger wrote.
+
+use std::sync::{Arc, Mutex, OnceLock};
+
+use async_trait::async_trait;
+use sealpost::dispatch::{Attempt, Failure, Handler};
+use sealpost::store::{DeathReason, EffectError, Effects, Outcome, StoredEvent, Tx, Write};
+use serde_json::json;
+
+use crate::destinations::receiver::{Receiver, Reply};
+use crate::harness::{Builder, Gateway};
+use crate::held::{HOLDS, PLAIN, send_refused};
+use crate::receive::{event, file_event};
+
+/// Stands in everything that strangers write here.
+const CANARY: &str = "canary-4f1d Jane Doe";
+
+/// Every line that this process has logged so far.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Listens from now on, to everything down to `debug` of ours.
+    fn listen() -> Self {
+        static LOG: OnceLock<Log> = OnceLock::new();
+        let log = LOG.get_or_init(|| {
+            let log = Log::default();
+            let writer = log.clone();
+            let started = tracing_subscriber::fmt()
+                .json()
+                .with_env_filter("info,sealpost=debug")
+                .with_writer(move || writer.clone())
+                .try_init();
+            started.expect("nobody else in this process listens");
+            log
+        });
+        log.clone()
+    }
+
+    /// The lines that hold this.
+    fn lines(&self, part: &str) -> Vec<String> {
+        let bytes = self.0.lock().unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        text.lines().filter(|line| line.contains(part)).map(str::to_owned).collect()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        std::io::Write::write(&mut *self.0.lock().unwrap(), bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Fails in every way in which a handler can, with a stranger's text.
+struct Fails;
+
+/// A write that the database refuses, repeating a value.
+struct RefusedValue;
+
+#[async_trait]
+impl Handler for Fails {
+    fn name(&self) -> &'static str {
+        "own"
+    }
+
+    async fn handle(&self, event: &StoredEvent, _: Attempt) -> Result<Effects, Failure> {
+        let body = String::from_utf8_lossy(&event.body).into_owned();
+        match &*event.kind {
+            "refused.value" => Ok(Effects::write(RefusedValue)),
+            "for.good" => Err(Failure::permanent(DeathReason::Permanent, body)),
+            "panic" => panic!("{body}"),
+            _ => Err(Failure::transient(body)),
+        }
+    }
+}
+
+#[async_trait]
+impl Write for RefusedValue {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Outcome, EffectError> {
+        sqlx::query("SELECT $1::text::int").bind(CANARY).execute(tx.connection()).await?;
+        Ok(Outcome::Handled)
+    }
+}
+
+fn stripe(kind: &str) -> Vec<u8> {
+    let mut event = event();
+    event["type"] = kind.into();
+    event["data"]["object"]["note"] = CANARY.into();
+    event.to_string().into_bytes()
+}
+
+async fn send_all(gateway: &Gateway) {
+    for kind in ["refused.value", "for.good", "panic", "for.now"] {
+        let answer = gateway.send("billing", None, &stripe(kind)).await;
+        assert_eq!(answer.what(), "accepted", "{}", answer.text);
+    }
+    let not_json = format!("{{\"{CANARY}\":");
+    let wrong_shape = json!({ "id": "evt_x", "object": "event", "type": 7, "note": CANARY });
+    for body in [not_json, wrong_shape.to_string()] {
+        let answer = gateway.send("billing", None, body.as_bytes()).await;
+        assert_eq!(answer.what(), "quarantined", "{}", answer.text);
+    }
+    let file = file_event(&format!("{CANARY}.md"), CANARY).to_string();
+    gateway.send("cards", Some("delete"), file.as_bytes()).await;
+    gateway.send("cards", Some("create"), file.as_bytes()).await;
+    send_refused(gateway, &format!("{{\"note\":\"{CANARY}\"}}")).await;
+    let headers = [
+        ("user-agent".to_owned(), CANARY.to_owned()),
+        ("x-forwarded-for".to_owned(), CANARY.to_owned()),
+        ("stripe-signature".to_owned(), CANARY.to_owned()),
+    ];
+    gateway.send_raw("billing", None, &headers, CANARY.as_bytes()).await;
+    gateway.post(&format!("/hooks/{}", CANARY.replace(' ', "%20")), &headers, b"").await;
+}
+
+/// What operators ask for, of which the answers hold the canary.
+async fn look(gateway: &Gateway) {
+    let list = gateway.operator("/api/v1/dead-letters").await;
+    assert!(list.text.contains("canary"), "whoever may see it does: {}", list.text);
+    let held = gateway.operator("/api/v1/held").await;
+    for item in held.json["items"].as_array().unwrap() {
+        let path = format!("/api/v1/held/{}", item["id"].as_str().unwrap());
+        assert_eq!(gateway.operator(&path).await.status, 200);
+        let json = [("content-type", "application/json")];
+        gateway.call(&format!("{path}/verify"), &json, r#"{"reason":"again"}"#).await;
+    }
+    let json = [("content-type", "application/json")];
+    let wrong = json!({ "reason": CANARY, CANARY: CANARY }).to_string();
+    for path in ["/api/v1/jobs", "/api/v1/explanations", "/api/v1/people", "/api/v1/apify/runs"] {
+        let answer = gateway.call(path, &json, &wrong).await;
+        assert!((400..500).contains(&answer.status), "{path}: {}", answer.text);
+    }
+    let signature = json!([{ "name": "stripe-signature", "value": CANARY }]);
+    let body = json!({ "text": CANARY });
+    let explain = json!({ "source": "billing", "headers": signature, "body": body }).to_string();
+    assert_eq!(gateway.call("/api/v1/explanations", &json, &explain).await.status, 200);
+}
+
+#[tokio::test]
+async fn what_strangers_write_is_in_the_last_error_and_in_no_log_line() {
+    let log = Log::listen();
+    let handled: Builder = Gateway::builder().config(PLAIN, HOLDS).handler(Fails).leaves_work();
+    let handled = handled.start().await;
+    send_all(&handled).await;
+    handled.run_to_the_end().await;
+    handled.tidy().await;
+    look(&handled).await;
+    let (errors, lines) = (handled.dead_letters().await, log.lines("delivery is a dead letter"));
+    let told = errors.iter().filter(|(_, error)| error.contains(CANARY)).count();
+    assert!(told >= 4, "operators see what went wrong: {errors:?}");
+    assert!(lines.len() >= 4, "each is logged: {lines:?}");
+    assert!(lines.iter().all(|line| line.contains("\"failure\":")), "{lines:?}");
+
+    // What a destination answers is its own text, and may repeat what it was sent.
+    let receiver =
+        Receiver::start(|_, _| Reply::status(500).header("x-why", CANARY).body(CANARY.as_bytes()))
+            .await;
+    let more = format!(
+        "\n[outbound]\nallow = [\"127.0.0.0/8\"]\n[[destination]]\nname = \"app\"\nurl = \"{}\"\n\
+         secret = {{ env = \"APP_SECRET\" }}\nsources = [\"billing\"]\n",
+        receiver.url(&format!("/{}", CANARY.replace(' ', "-")))
+    );
+    let sent = Gateway::builder().more_config(&more).leaves_work().start().await;
+    sent.send("billing", None, &stripe("ping")).await;
+    for _ in 0..8 {
+        sent.run_until_idle().await;
+        sent.clock().advance(std::time::Duration::from_secs(120));
+    }
+    let held_back = log.lines("the destination is held back");
+    assert!(!held_back.is_empty(), "it is logged");
+    let found = log.lines("canary");
+    assert!(found.is_empty(), "{found:#?}");
+}
