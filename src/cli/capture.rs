@@ -1,5 +1,7 @@
 //! `sealpost fixtures capture`: stored events as fixtures.
 
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -7,6 +9,7 @@ use uuid::Uuid;
 
 use super::{Exit, actor, database, output};
 use crate::app;
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
 use crate::operator::{Caller, capture};
 use crate::store::EventId;
@@ -29,12 +32,17 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
     let gates = app::gates(config)?;
     database::with_store(config, async |store| {
         for id in &args.events {
-            let captured = capture(&caller, store, &gates, EventId(*id), &args.keep).await?;
+            let asked = (EventId(*id), SystemClock.now());
+            let captured = capture(&caller, store, &gates, asked, &args.keep).await?;
             let folder = args.to.join(&captured.provider);
             let path = folder.join(format!("{}.json", captured.name));
             let text = serde_json::to_string_pretty(&captured.document)? + "\n";
+            // What the rules did not find is for nobody else.
+            let write = |mut file: std::fs::File| file.write_all(text.as_bytes());
+            let mut options = std::fs::OpenOptions::new();
+            options.write(true).create(true).truncate(true).mode(0o600);
             std::fs::create_dir_all(&folder)
-                .and_then(|()| std::fs::write(&path, text))
+                .and_then(|()| options.open(&path).and_then(write))
                 .with_context(|| format!("cannot write {}", path.display()))?;
             output::print(&format!("{}\n", path.display()))?;
             for one in &captured.scrubbed {

@@ -22,6 +22,9 @@ pub(super) fn run(config: &Config) -> anyhow::Result<Exit> {
             println!("{}\twarning\t{warning}", entry.name);
         }
     }
+    for warning in &config.warnings {
+        println!("secrets\twarning\t{warning}");
+    }
     for destination in &config.destinations {
         let entry = &destination.entry;
         println!(

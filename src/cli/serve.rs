@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use tokio_util::task::TaskTracker;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::{Exit, block_on, database};
 use crate::app::{App, Parts};
@@ -22,6 +22,9 @@ pub(super) struct Args {
 
 pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
     let _flush = telemetry::start(config.file.log.format, &config.file.log.filter)?;
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
     let database = database::own(config)?;
     let clean = block_on(async {
         database::prepare(config, &database.target).await?;

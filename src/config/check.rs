@@ -73,6 +73,15 @@ fn is_base(text: &str) -> bool {
         && url.fragment().is_none()
 }
 
+/// Notes where codes are required and nobody could have any.
+pub(super) fn second_factor(file: &File, vault: &Vault, wrong: &mut Vec<String>) {
+    if file.operator.require_second_factor
+        && let Err(error) = vault.newest()
+    {
+        wrong.push(format!("operator.require_second_factor: {error}"));
+    }
+}
+
 /// Notes where a source holds refused requests and cannot.
 pub(super) fn holding(file: &File, vault: &Vault, wrong: &mut Vec<String>) {
     for source in &file.source {

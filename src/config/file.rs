@@ -99,6 +99,8 @@ pub struct Operator {
     pub failures_per_minute: NonZeroU32,
     /// Proxies whose `X-Forwarded-For` counts.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether people who sign in with a password need codes of an authenticator app too.
+    pub require_second_factor: bool,
     /// The issuer that vouches for people.
     pub oidc: Option<OidcEntry>,
 }
@@ -114,6 +116,7 @@ impl Default for Operator {
             changes: LimitEntry::of(5, 20),
             failures_per_minute: NonZeroU32::MIN.saturating_add(19),
             trusted_proxies: Vec::new(),
+            require_second_factor: false,
             oidc: None,
         }
     }

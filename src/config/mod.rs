@@ -4,6 +4,7 @@
 mod check;
 mod destinations;
 mod env;
+mod exposed;
 mod file;
 mod objects;
 mod oidc;
@@ -27,6 +28,8 @@ pub use source::{DeadHead, LimitEntry, SecretRef, SourceEntry};
 
 use zeroize::Zeroizing;
 
+use self::reference::KEY_FILE as MASTER_KEY_FILE;
+
 use crate::alerts::Webhook;
 use crate::gate::{KeyRing, Secret, WeakSecret};
 use crate::objects::Place;
@@ -38,6 +41,8 @@ use crate::vault::Vault;
 pub struct Config {
     /// The sections as they are in the file.
     pub file: File,
+    /// What does not keep the gateway from starting, and should be mended.
+    pub warnings: Vec<String>,
     /// The sources with their secrets.
     pub sources: Vec<SourceConfig>,
     /// The destinations with their secrets.
@@ -125,6 +130,7 @@ impl Config {
         file.objects = Objects::default();
         file.alerts.discord = None;
         file.operator.oidc = None;
+        file.operator.require_second_factor = false;
         Self::resolve(file, environment)
     }
 
@@ -179,6 +185,7 @@ impl Config {
         let objects = objects::place(&file.objects, environment, &mut wrong);
         check::check(&file, &mut wrong);
         check::holding(&file, &vault, &mut wrong);
+        check::second_factor(&file, &vault, &mut wrong);
         if !wrong.is_empty() {
             return Err(ConfigError::Invalid(wrong));
         }
@@ -194,8 +201,10 @@ impl Config {
             .url
             .clone()
             .or_else(|| environment.get("DATABASE_URL").map(str::to_owned));
+        let warnings = exposed::exposed(&file, environment);
         Ok(Self {
             file,
+            warnings,
             sources,
             destinations,
             oidc,

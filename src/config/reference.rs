@@ -48,7 +48,7 @@ pub(super) fn vault(environment: &Environment, wrong: &mut Vec<String>) -> Vault
 }
 
 const KEY: &str = "SEALPOST_MASTER_KEY";
-const KEY_FILE: &str = "SEALPOST_MASTER_KEY_FILE";
+pub(super) const KEY_FILE: &str = "SEALPOST_MASTER_KEY_FILE";
 const KEY_OLD: &str = "SEALPOST_MASTER_KEY_OLD";
 
 #[cfg(test)]

@@ -10,6 +10,8 @@
 mod key;
 mod s3;
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -135,7 +137,29 @@ impl Objects {
         }
         let payload = PutPayload::from_bytes(bytes);
         let written = self.store().await?.put_opts(key.path(), payload, options).await;
-        written.map(drop).map_err(|error| failed("write", key, error))
+        written.map_err(|error| failed("write", key, error))?;
+        self.close_to_others(key).await
+    }
+
+    /// In a folder that only its owner may look into, an object is its owner's alone too. Whoever
+    /// has opened the folder to others, such as to a web server, has opened the objects.
+    async fn close_to_others(&self, key: &Key) -> Result<(), ObjectsError> {
+        let Backend::Folder { folder, opened } = &self.0 else { return Ok(()) };
+        let Some(store) = opened.get() else { return Ok(()) };
+        let closing = async {
+            if tokio::fs::metadata(folder).await?.permissions().mode() & 0o077 != 0 {
+                return Ok(());
+            }
+            let path = store.path_to_filesystem(key.path()).map_err(std::io::Error::other)?;
+            tokio::fs::set_permissions(path, Permissions::from_mode(0o600)).await
+        };
+        match closing.await {
+            // Another gateway may have removed it meanwhile.
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(ObjectsError::Folder { folder: folder.clone(), error })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The size of an object in bytes; `None` where there is none.
@@ -207,7 +231,8 @@ impl Objects {
 
 async fn open(folder: &std::path::Path) -> Result<Arc<LocalFileSystem>, ObjectsError> {
     let unusable = |error| ObjectsError::Folder { folder: folder.to_owned(), error };
-    tokio::fs::create_dir_all(folder).await.map_err(unusable)?;
+    let mut made = tokio::fs::DirBuilder::new();
+    made.recursive(true).mode(0o700).create(folder).await.map_err(unusable)?;
     let store = LocalFileSystem::new_with_prefix(folder)
         .map_err(|error| unusable(std::io::Error::other(error)))?;
     // Folders that are empty go with their last object; what was written is on disk.

@@ -29,7 +29,11 @@ impl Place {
     pub(super) fn prepared(data_dir: &Path) -> Result<Self, ClusterError> {
         let absolute = absolute(data_dir)?;
         if let Some(parent) = absolute.parent() {
-            fs::create_dir_all(parent).map_err(ClusterError::io("create", parent))?;
+            // The account that root has the server run as has to pass through it.
+            let mode = if geteuid().is_root() { 0o711 } else { 0o700 };
+            let mut made = DirBuilder::new();
+            let made = made.recursive(true).mode(mode).create(parent);
+            made.map_err(ClusterError::io("create", parent))?;
         }
         Self::existing(&absolute)
     }

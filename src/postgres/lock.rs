@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,8 +29,12 @@ impl Lock {
             .write(true)
             .create(true)
             .truncate(false)
+            // Whoever could open it could hold it, and keep the gateway from starting.
+            .mode(0o600)
             .open(path)
             .map_err(ClusterError::io("open the lock file", path))?;
+        // One of another version may be open to all. Who does not own it cannot change that.
+        let _kept = file.set_permissions(fs::Permissions::from_mode(0o600));
         let deadline = Instant::now() + PATIENCE;
         loop {
             match file.try_lock() {
@@ -110,4 +115,24 @@ fn endpoint(content: &[u8]) -> Option<Endpoint> {
 
 fn line<T: std::str::FromStr>(bytes: &[u8]) -> Option<T> {
     str::from_utf8(bytes).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod permissions {
+    use super::*;
+
+    #[test]
+    fn nobody_but_the_owner_can_open_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let new = folder.path().join("new.lock");
+        let held = Lock::acquire(&new).unwrap();
+        assert_eq!(mode(&new), 0o600);
+        drop(held);
+        let old = folder.path().join("old.lock");
+        fs::write(&old, "").unwrap();
+        fs::set_permissions(&old, fs::Permissions::from_mode(0o644)).unwrap();
+        let _held = Lock::acquire(&old).unwrap();
+        assert_eq!(mode(&old), 0o600, "also one of another version");
+    }
 }
