@@ -33,6 +33,7 @@ COMMENT ON COLUMN api_keys.revoked_by   IS 'Who revoked it.';
 CREATE TABLE people (
     id           bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name         text        NOT NULL,
+    folded       text        NOT NULL UNIQUE,
     scopes       text[]      NOT NULL,
     tenant       text,
     password     text,
@@ -48,12 +49,12 @@ CREATE TABLE people (
     CONSTRAINT who_comes_from_elsewhere_has_no_password CHECK (
         oidc_issuer IS NULL OR (password IS NULL AND totp_since IS NULL))
 );
-CREATE UNIQUE INDEX people_by_name ON people (lower(name));
 CREATE UNIQUE INDEX people_by_subject ON people (oidc_issuer, oidc_subject);
 
 COMMENT ON TABLE  people              IS 'Who signs in at the operator listener.';
 COMMENT ON COLUMN people.id           IS 'Identity.';
 COMMENT ON COLUMN people.name         IS 'Their name, in the audit log too. Two that differ only in case are the same.';
+COMMENT ON COLUMN people.folded       IS 'Their name in the one case that names are compared in; made by the gateway, so that no locale of a database folds it otherwise.';
 COMMENT ON COLUMN people.scopes       IS 'What they may do.';
 COMMENT ON COLUMN people.tenant       IS 'The only tenant whose things they see; null for all.';
 COMMENT ON COLUMN people.password     IS 'Their password as Argon2id has made it; null until they have chosen one.';
@@ -84,7 +85,10 @@ COMMENT ON COLUMN setup_links.used_at    IS 'When it was used, or replaced by an
 
 CREATE TABLE sessions (
     digest       bytea       PRIMARY KEY CHECK (octet_length(digest) = 32),
+    id           bigint      GENERATED ALWAYS AS IDENTITY UNIQUE,
     person_id    bigint      NOT NULL REFERENCES people,
+    peer         text        NOT NULL,
+    agent        text        NOT NULL CHECK (length(agent) <= 200),
     created_at   timestamptz NOT NULL,
     last_seen_at timestamptz NOT NULL,
     expires_at   timestamptz NOT NULL
@@ -93,10 +97,27 @@ CREATE INDEX sessions_by_person ON sessions (person_id);
 
 COMMENT ON TABLE  sessions              IS 'People who are signed in. A session that ends is deleted; the audit log tells of it.';
 COMMENT ON COLUMN sessions.digest       IS 'SHA-256 of the token in the cookie.';
+COMMENT ON COLUMN sessions.id           IS 'What it is called where it is shown or ended; nobody is let in by it.';
 COMMENT ON COLUMN sessions.person_id    IS 'Who.';
+COMMENT ON COLUMN sessions.peer         IS 'The address that they signed in from.';
+COMMENT ON COLUMN sessions.agent        IS 'The beginning of what their browser said of itself then.';
 COMMENT ON COLUMN sessions.created_at   IS 'When they signed in.';
 COMMENT ON COLUMN sessions.last_seen_at IS 'When they last asked for something, to the minute.';
 COMMENT ON COLUMN sessions.expires_at   IS 'When it ends whatever they do.';
+
+CREATE TABLE devices (
+    digest     bytea       PRIMARY KEY CHECK (octet_length(digest) = 32),
+    person_id  bigint      NOT NULL REFERENCES people,
+    used_at    timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL
+);
+CREATE INDEX devices_by_person ON devices (person_id, used_at);
+
+COMMENT ON TABLE  devices            IS 'Browsers in which somebody has signed in: their attempts are counted apart from those of strangers who only know the name. Nobody is let in by one.';
+COMMENT ON COLUMN devices.digest     IS 'SHA-256 of the token in its cookie.';
+COMMENT ON COLUMN devices.person_id  IS 'Who.';
+COMMENT ON COLUMN devices.used_at    IS 'When they last signed in there.';
+COMMENT ON COLUMN devices.expires_at IS 'From when on it counts no longer.';
 
 CREATE TABLE sign_in_attempts (
     id  bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -107,7 +128,7 @@ CREATE INDEX sign_in_attempts_by_key ON sign_in_attempts (key, at);
 
 COMMENT ON TABLE  sign_in_attempts     IS 'Sign-ins that were tried and did not end well: what limits further ones, at every gateway of the database.';
 COMMENT ON COLUMN sign_in_attempts.id  IS 'Identity.';
-COMMENT ON COLUMN sign_in_attempts.key IS 'SHA-256 of the name that was given, or of the peer.';
+COMMENT ON COLUMN sign_in_attempts.key IS 'SHA-256 of what it is counted under: the name that was given together with the network, either alone, or the browser.';
 COMMENT ON COLUMN sign_in_attempts.at  IS 'When.';
 
 CREATE TABLE oidc_flows (
@@ -127,6 +148,7 @@ CREATE TABLE audit_log (
     at        timestamptz NOT NULL,
     actor     text        NOT NULL,
     tenant    text,
+    address   text,
     action    text        NOT NULL,
     target    text        NOT NULL,
     reason    text        NOT NULL,
@@ -146,6 +168,7 @@ COMMENT ON COLUMN audit_log.id        IS 'Identity: 1, 2, 3 and so on, without a
 COMMENT ON COLUMN audit_log.at        IS 'When.';
 COMMENT ON COLUMN audit_log.actor     IS 'Who: a person, key:NAME, or an account of the machine.';
 COMMENT ON COLUMN audit_log.tenant    IS 'The only tenant whose things the actor sees; null for all.';
+COMMENT ON COLUMN audit_log.address   IS 'The address that the actor asked from; null on the command line, and for what goes on in the background.';
 COMMENT ON COLUMN audit_log.action    IS 'What, such as replay or discard.';
 COMMENT ON COLUMN audit_log.target    IS 'To what: the selection, in words.';
 COMMENT ON COLUMN audit_log.reason    IS 'Why, in the actor''s words.';

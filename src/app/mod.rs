@@ -143,7 +143,8 @@ impl App {
         };
         let access = Access::new(store.clone(), Arc::clone(&parts.clock), config.vault.clone());
         let issuer = desk::issuer(config, &services, &parts.clock)?;
-        let access = Arc::new(access.with_issuer(issuer));
+        let required = file.operator.require_second_factor;
+        let access = Arc::new(access.with_issuer(issuer).with_second_factor(required));
         let door = Arc::new(Door::new(
             Arc::clone(&access),
             file.operator.failures_per_minute,

@@ -114,6 +114,7 @@ fn describe(entry: &KeptEntry) -> Value {
         "at": output::rfc3339(entry.at),
         "actor": entry.actor,
         "tenant": entry.tenant,
+        "address": entry.address,
         "action": entry.action,
         "target": entry.target,
         "reason": entry.reason,
@@ -126,7 +127,7 @@ fn describe(entry: &KeptEntry) -> Value {
 }
 
 fn table(entries: &[KeptEntry]) -> String {
-    let head = ["ID", "AT", "ACTOR", "ACTION", "COUNT", "TARGET", "REASON"];
+    let head = ["ID", "AT", "ACTOR", "FROM", "ACTION", "COUNT", "TARGET", "REASON"];
     let rows: Vec<Vec<String>> = entries
         .iter()
         .map(|entry| {
@@ -134,6 +135,7 @@ fn table(entries: &[KeptEntry]) -> String {
                 entry.id.to_string(),
                 output::time(entry.at),
                 entry.actor.clone(),
+                entry.address.clone().unwrap_or_default(),
                 entry.action.clone(),
                 entry.count.to_string(),
                 entry.target.clone(),

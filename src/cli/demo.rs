@@ -16,16 +16,18 @@ use super::scratch::Scratch;
 use super::{Exit, block_on};
 use crate::config::{Config, Environment, File};
 use crate::fixtures::{self, Application, Configuration, EMBEDDED, Running, Work};
-use crate::operator::{Caller, Expiry, NewApiKey, Scopes};
+use crate::operator::{Caller, Client, Expiry, NewApiKey, Scopes};
 
 /// How long a delivery may take until it counts as unfinished.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The file, below the demo's folder, of a key of the operator listener.
 const API_KEY: &str = "secrets/api-key";
+/// Who signs in at the console.
+const PERSON: &str = "demo";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Keep the gateway running afterwards, and say how to send it more.
+    /// Keep the gateway running afterwards, and say how to look at it and send it more.
     #[arg(long)]
     stay: bool,
 }
@@ -61,7 +63,8 @@ pub(super) fn run(environment: &Environment, args: &Args) -> anyhow::Result<Exit
             write_down(scratch.folder(), &configuration)?;
             let key = running.access.create_key(&Caller::local("demo"), &key()).await?;
             write_secret(&scratch.folder().join(API_KEY), key.key.as_bytes())?;
-            println!("\n{}", how_to_go_on(&running, scratch.folder()));
+            let password = sign_up(&running).await?;
+            println!("\n{}", how_to_go_on(&running, scratch.folder(), &password));
             a_signal().await?;
         }
         running.stop().await;
@@ -99,10 +102,21 @@ fn key() -> NewApiKey {
     }
 }
 
-fn how_to_go_on(running: &Running, folder: &Path) -> String {
+/// Makes the person who can sign in at the console; gives the password.
+async fn sign_up(running: &Running) -> anyhow::Result<String> {
+    let access = &running.access;
+    let link = access.first_invitation().await?.context("somebody is there already")?;
+    let password = hex::encode(rand::random::<[u8; 10]>());
+    let here = Client::at(running.operator.ip());
+    access.set_up(&link.token, Some(PERSON), &password, &here).await?;
+    Ok(password)
+}
+
+fn how_to_go_on(running: &Running, folder: &Path, password: &str) -> String {
     let (ingest, operator, folder) = (running.ingest, running.operator, folder.display());
     format!(
         "The gateway stays until it is interrupted.\n\
+         console   http://{operator}/ \u{2013} sign in as `{PERSON}`, password `{password}`\n\
          webhooks  http://{ingest}/hooks/{{source}}\n\
          operator  curl http://{operator}/metrics -H \"Authorization: Bearer $(cat \
          {folder}/{API_KEY})\"\n\

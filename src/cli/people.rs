@@ -10,7 +10,7 @@ use super::output::{self, Format};
 use super::{Exit, actor, database};
 use crate::clock::SystemClock;
 use crate::config::{Config, Environment};
-use crate::operator::{Access, Caller, Invitation, NewPerson, Person, Scope};
+use crate::operator::{Access, Caller, Ended, Invitation, NewPerson, OwnSession, Person, Scope};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -18,12 +18,35 @@ pub(super) enum Command {
     Add(Add),
     /// List the people; with `--format json` one JSON object a line.
     List(List),
-    /// End what a person signs in with, and their sessions; print a link to choose a password.
+    /// End what a person signs in with and their sessions, and revoke the keys that they made; print
+    /// a link to choose a password.
     Reset(Reset),
-    /// Let a person sign in no more, and end their sessions.
+    /// Let a person sign in no more, end their sessions, and revoke the keys that they made.
     Disable(Act),
     /// Let a person who was disabled sign in again.
     Enable(Act),
+    /// List where a person is signed in; with `--format json` one JSON object a line.
+    Sessions(Sessions),
+    /// End one session of a person.
+    EndSession(EndSession),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Sessions {
+    /// The person.
+    name: String,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct EndSession {
+    #[command(flatten)]
+    act: Act,
+    /// The session: see `people sessions`.
+    #[arg(long, value_name = "ID")]
+    session: i64,
 }
 
 #[derive(Debug, clap::Args)]
@@ -82,10 +105,11 @@ pub(super) struct Act {
 pub(super) fn run(path: &Path, command: &Command) -> anyhow::Result<Exit> {
     let caller = Caller::local(match command {
         Command::Add(add) => actor(add.actor.as_deref())?,
-        Command::Reset(Reset { act, .. }) | Command::Disable(act) | Command::Enable(act) => {
-            actor(act.actor.as_deref())?
-        }
-        Command::List(_) => String::new(),
+        Command::Reset(Reset { act, .. })
+        | Command::EndSession(EndSession { act, .. })
+        | Command::Disable(act)
+        | Command::Enable(act) => actor(act.actor.as_deref())?,
+        Command::List(_) | Command::Sessions(_) => String::new(),
     });
     let config = Config::load_without_sources(path, &Environment::of_process())?;
     database::with_store(&config, async |store| {
@@ -108,6 +132,7 @@ impl Command {
             Self::Reset(Reset { act, codes }) => {
                 let reset = access.reset_person(caller, &act.name, *codes, &act.reason).await?;
                 show(config, act.format, &reset)?;
+                tell(&reset.ended);
             }
             Self::Disable(act) => act.switch(access, caller, false).await?,
             Self::Enable(act) => act.switch(access, caller, true).await?,
@@ -124,20 +149,86 @@ impl Command {
                 };
                 output::print(&text)?;
             }
+            Self::Sessions(list) => {
+                let sessions = access.sessions_of(caller, &list.name).await?;
+                if sessions.is_empty() {
+                    return Ok(Exit::NothingMatched);
+                }
+                output::print(&match list.format {
+                    Format::Text => of_sessions(&sessions),
+                    Format::Json => {
+                        sessions.iter().map(|one| output::json(&session(one))).collect()
+                    }
+                })?;
+            }
+            Self::EndSession(EndSession { act, session }) => {
+                access.end_session_of(caller, &act.name, *session, &act.reason).await?;
+                let text = format!("ended session {session} of {}\n", output::line(&act.name));
+                let document = json!({ "person": act.name, "session": session, "state": "ended" });
+                output::print_as(act.format, &text, &document)?;
+            }
         }
         Ok(Exit::Ok)
     }
 }
 
+fn session(session: &OwnSession) -> Value {
+    json!({
+        "id": session.id,
+        "address": session.peer,
+        "agent": session.agent,
+        "signed_in_at": output::rfc3339(session.since),
+        "last_seen_at": output::rfc3339(session.last_seen_at),
+        "expires_at": output::rfc3339(session.until),
+    })
+}
+
+fn of_sessions(sessions: &[OwnSession]) -> String {
+    let head = ["ID", "SIGNED IN", "LAST SEEN", "ENDS", "ADDRESS", "BROWSER"];
+    let rows: Vec<Vec<String>> = sessions
+        .iter()
+        .map(|session| {
+            vec![
+                session.id.to_string(),
+                output::time(session.since),
+                output::time(session.last_seen_at),
+                output::time(session.until),
+                session.peer.clone(),
+                session.agent.clone(),
+            ]
+        })
+        .collect();
+    output::table(&head, &rows)
+}
+
+/// What ended, as talk.
+fn tell(ended: &Ended) {
+    let keys: Vec<String> =
+        ended.keys.iter().map(|(name, id)| format!("{} ({id})", output::line(name))).collect();
+    let keys = if keys.is_empty() { "none".to_owned() } else { keys.join(", ") };
+    super::talk(&format!("sessions ended: {}; API keys revoked: {keys}", ended.sessions));
+}
+
+fn ended(ended: &Ended) -> Value {
+    let keys: Vec<&String> = ended.keys.iter().map(|(_, id)| id).collect();
+    json!({ "sessions": ended.sessions, "keys": keys })
+}
+
 impl Act {
     async fn switch(&self, access: &Access, caller: &Caller, able: bool) -> anyhow::Result<()> {
-        let (person, did) = if able {
-            (access.enable_person(caller, &self.name, &self.reason).await?, "enabled")
-        } else {
-            (access.disable_person(caller, &self.name, &self.reason).await?, "disabled")
-        };
-        let text = format!("{did} {}\n", output::line(&person.name));
-        output::print_as(self.format, &text, &describe(&person))?;
+        if able {
+            let person = access.enable_person(caller, &self.name, &self.reason).await?;
+            let text = format!("enabled {}\n", output::line(&person.name));
+            return Ok(output::print_as(self.format, &text, &describe(&person))?);
+        }
+        let (person, left) = access.disable_person(caller, &self.name, &self.reason).await?;
+        let mut document = describe(&person);
+        if let Some(object) = document.as_object_mut() {
+            object.insert("ended".to_owned(), ended(&left));
+        }
+        let text = format!("disabled {}\n", output::line(&person.name));
+        output::print_as(self.format, &text, &document)?;
+        tell(&left);
         Ok(())
     }
 }
@@ -146,7 +237,8 @@ impl Act {
 fn show(config: &Config, format: Format, invitation: &Invitation) -> anyhow::Result<()> {
     let link = super::setup_link(&config.file.operator.listen, invitation);
     let expires_at = output::rfc3339(invitation.expires_at);
-    let document = json!({ "link": *link, "expires_at": expires_at });
+    let ended = ended(&invitation.ended);
+    let document = json!({ "link": *link, "expires_at": expires_at, "ended": ended });
     output::print_as(format, &format!("{}\n", *link), &document)?;
     let until = output::time(invitation.expires_at);
     super::talk(&format!("this link is shown only now; it is good once, until {until}"));

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
 use governor::clock::Clock;
@@ -21,7 +21,7 @@ use governor::{DefaultKeyedRateLimiter, Quota};
 use ipnet::IpNet;
 use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::api::Rate;
 use super::denial::Denial;
@@ -29,10 +29,12 @@ use super::operator::Operator;
 use super::porch::{self, Porch};
 use super::{form, origin, peer, session};
 use crate::intake::Peer;
-use crate::operator::{Access, Caller, Session, ShownKey, ShownSession};
+use crate::operator::{Access, Caller, Denial as Refused, Session, ShownKey, ShownSession};
 
 /// What may be called without a key: a load balancer has none.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
+/// The longest path in the audit log, in characters.
+const LONGEST_PATH: usize = 200;
 /// What a key that was good lately opens while the database is away.
 const METRICS: &str = "/metrics";
 
@@ -137,21 +139,23 @@ pub(super) async fn guard(
     } else if session::is_open(request.path()) {
         enter(&door, &mut request, peer.into()).await
     } else {
-        admit(&door, &mut request, peer.into()).await.map(|()| None)
+        admit(&door, &mut request, peer).await.map(|()| None)
     };
     let denial = match admitted {
+        Ok(_) if has_to_enrol(&request) => {
+            let response = see_other("/account");
+            return Ok(request.into_response(response).map_into_right_body());
+        }
         Ok(turn) => {
-            let answered = next.call(request).await;
+            let answered = next.call(request).await?;
             drop(turn);
-            return Ok(answered?.map_into_left_body());
+            tell(&door, &answered).await;
+            return Ok(answered.map_into_left_body());
         }
         Err(denial) => denial,
     };
     if denial == Denial::NoKey && wants_a_page(&request) {
-        let response = HttpResponse::SeeOther()
-            .insert_header((header::LOCATION, session::way_in(request.uri())))
-            .insert_header((header::CACHE_CONTROL, "no-store"))
-            .finish();
+        let response = see_other(&session::way_in(request.uri()));
         return Ok(request.into_response(response).map_into_right_body());
     }
     let key = key_of(request.request());
@@ -159,6 +163,49 @@ pub(super) async fn guard(
     warn!(event = "operator.denied", reason = denial.reason(), key, %peer);
     metrics::counter!("sealpost_operator_denied_total", "reason" => denial.reason()).increment(1);
     Ok(request.into_response(denial.respond()).map_into_right_body())
+}
+
+fn see_other(to: &str) -> HttpResponse {
+    HttpResponse::SeeOther()
+        .insert_header((header::LOCATION, to))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .finish()
+}
+
+/// Whether a page is asked for by somebody who has to turn codes on first. Whatever else they ask
+/// for they have no scope for.
+fn has_to_enrol(request: &ServiceRequest) -> bool {
+    let must = request.extensions().get::<Session>().is_some_and(|session| session.must_enrol);
+    must && wants_a_page(request) && request.path() != "/account"
+}
+
+/// Says what became of a request: to the log what was asked of the console, and to the audit log
+/// what somebody did not get. Of who sees one tenant that is also what is not there: it may be
+/// another tenant's.
+async fn tell(door: &Door, answered: &ServiceResponse<impl MessageBody>) {
+    let request = answered.request();
+    let Some(caller) = request.extensions().get::<Caller>().cloned() else { return };
+    let (method, path, status) = (request.method(), request.path(), answered.status());
+    if !is_for_machines(path) {
+        let (actor, address) = (caller.actor(), caller.address().map(tracing::field::display));
+        info!(
+            event = "console.request",
+            actor,
+            peer = address,
+            method = method.as_str(),
+            path,
+            status = status.as_u16(),
+            "answered a request"
+        );
+    }
+    let why = match status {
+        StatusCode::FORBIDDEN => Refused::Scope,
+        StatusCode::NOT_FOUND if caller.tenant().is_some() => Refused::Tenant,
+        _ => return,
+    };
+    let kind = format!("{method} {}", request.match_pattern().unwrap_or_default());
+    let path: String = path.chars().take(LONGEST_PATH).collect();
+    door.access.note_denied(&caller, why, &kind, &format!("{method} {path}")).await;
 }
 
 /// Lets somebody who is nobody yet ask for what is open to them; gives their turn, where there are
@@ -182,8 +229,9 @@ async fn enter<'a>(
 /// Finds out who it is, and puts that into the request. What is to change something at the console
 /// has to come from one of our own pages, whoever sends it: a browser may hold a key, too. What
 /// comes with a session has to repeat its word besides.
-async fn admit(door: &Door, request: &mut ServiceRequest, peer: Peer) -> Result<(), Denial> {
-    let known = door.check(request, peer).await?;
+async fn admit(door: &Door, request: &mut ServiceRequest, address: IpAddr) -> Result<(), Denial> {
+    let peer = address.into();
+    let known = door.check(request, peer).await?.at(address);
     count(request, known.caller())?;
     if !origin::is_safe(request) {
         let console = is_of_console(request);
@@ -240,6 +288,17 @@ enum In {
 }
 
 impl In {
+    /// The same, as they ask from this address.
+    fn at(self, address: IpAddr) -> Self {
+        match self {
+            Self::Machine(caller) => Self::Machine(caller.at(address)),
+            Self::Person(mut session) => {
+                session.caller = session.caller.at(address);
+                Self::Person(session)
+            }
+        }
+    }
+
     fn caller(&self) -> &Caller {
         match self {
             Self::Machine(caller) => caller,
@@ -309,7 +368,11 @@ fn wants_a_page(request: &ServiceRequest) -> bool {
 
 /// Whether it is for the console: for whatever is not for machines.
 fn is_of_console(request: &ServiceRequest) -> bool {
-    !request.path().starts_with("/api/") && request.path() != METRICS
+    !is_for_machines(request.path())
+}
+
+fn is_for_machines(path: &str) -> bool {
+    path.starts_with("/api/") || path == METRICS
 }
 
 /// Whether a person asks, and not a script of a page that was left open: that keeps no session

@@ -17,18 +17,19 @@
 use std::future::{Ready, ready};
 use std::net::IpAddr;
 
+use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::Payload;
-use actix_web::http::Uri;
 use actix_web::http::uri::PathAndQuery;
+use actix_web::http::{Uri, header};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use serde::Deserialize;
 use url::{Url, form_urlencoded};
 
 use super::denial::Denial;
 use crate::operator::{
-    Access, BegunSession, CodeSecret, Credentials, OidcError, OperatorError, Return, Session,
-    ShownSession, SignInError,
+    Access, BegunSession, Client, CodeSecret, Credentials, OidcError, OperatorError, Return,
+    Session, ShownSession, SignInError,
 };
 use crate::store::StoreError;
 
@@ -36,6 +37,11 @@ use crate::store::StoreError;
 pub(super) const SIGN_IN: &str = "/sign-in";
 /// The cookie. Its prefix has browsers refuse one that is not of this host, whole and over TLS.
 pub(super) const COOKIE: &str = "__Host-sealpost";
+/// The cookie of a browser in which somebody has signed in. It lets nobody in: who shows it is
+/// counted apart from strangers when they sign in.
+const DEVICE: &str = "__Host-sealpost-device";
+/// For how long a browser keeps that.
+const DEVICE_LASTS: Duration = Duration::days(180);
 /// The cookie of a sign-in that is under way at an issuer.
 const FLOW: &str = "__Host-sealpost-oidc";
 
@@ -90,15 +96,16 @@ pub(super) fn shown(request: &HttpRequest) -> Option<ShownSession> {
     ShownSession::read(request.cookie(COOKIE)?.value())
 }
 
-/// Signs somebody in: gives the cookie. The session that the browser had before ends.
+/// Signs somebody in: gives the cookies. The session that the browser had before ends.
 pub(super) async fn sign_in(
     request: &HttpRequest,
     (name, password): (&str, &str),
     code: Option<&str>,
-) -> Result<Cookie<'static>, SignInError> {
-    let given = Credentials { name, password, code, peer: peer(request) };
+) -> Result<Vec<Cookie<'static>>, SignInError> {
+    let device = request.cookie(DEVICE);
+    let given = Credentials { name, password, code, from: client(request, device.as_ref()) };
     let begun = access(request)?.sign_in(&given, shown(request).as_ref()).await?;
-    Ok(cookie(&begun))
+    Ok(cookies(&begun))
 }
 
 /// Begins a sign-in at the issuer: where the browser goes, and the cookie that it takes along.
@@ -122,7 +129,7 @@ pub(super) async fn arrive(
         code: back.code.as_deref(),
         error: back.error.as_deref(),
         iss: back.iss.as_deref(),
-        peer: peer(request),
+        from: client(request, None),
     };
     let arrival = access(request)?.arrive(&given, shown(request).as_ref()).await?;
     Ok((arrival.next, cookie(&arrival.begun)))
@@ -146,27 +153,28 @@ pub(super) async fn sign_out(
     Ok(gone)
 }
 
-/// Uses a set-up link: gives the cookie, or `None` where the person has to sign in with a code.
+/// Uses a set-up link: gives the cookies, or `None` where the person has to sign in with a code.
 /// Only the first person of all is asked for a name.
 pub(super) async fn set_up(
     request: &HttpRequest,
     token: &str,
     name: Option<&str>,
     password: &str,
-) -> Result<Option<Cookie<'static>>, OperatorError> {
-    let begun = access(request)?.set_up(token, name, password).await?;
-    Ok(begun.as_ref().map(cookie))
+) -> Result<Option<Vec<Cookie<'static>>>, OperatorError> {
+    let from = client(request, None);
+    let begun = access(request)?.set_up(token, name, password, &from).await?;
+    Ok(begun.as_ref().map(cookies))
 }
 
-/// Changes one's own password: gives the cookie of the session that begins with it.
+/// Changes one's own password: gives the cookies of the session that begins with it.
 pub(super) async fn change_password(
     request: &HttpRequest,
     session: &Session,
     (old, new): (&str, &str),
-) -> Result<Cookie<'static>, SignInError> {
+) -> Result<Vec<Cookie<'static>>, SignInError> {
     let access = access(request)?;
-    let begun = access.change_password(session, old, new, peer(request)).await?;
-    Ok(cookie(&begun))
+    let begun = access.change_password(session, old, new, &client(request, None)).await?;
+    Ok(cookies(&begun))
 }
 
 /// Makes the secret of codes; the password has to be given once more.
@@ -175,7 +183,7 @@ pub(super) async fn begin_codes(
     session: &Session,
     password: &str,
 ) -> Result<CodeSecret, SignInError> {
-    access(request)?.begin_codes(session, password, peer(request)).await
+    access(request)?.begin_codes(session, password, &client(request, None)).await
 }
 
 /// Asks for no codes any more; the password has to be given once more.
@@ -184,7 +192,7 @@ pub(super) async fn turn_codes_off(
     session: &Session,
     password: &str,
 ) -> Result<(), SignInError> {
-    access(request)?.turn_codes_off(session, password, peer(request)).await
+    access(request)?.turn_codes_off(session, password, &client(request, None)).await
 }
 
 /// Who may, for what has no function of its own here.
@@ -198,6 +206,22 @@ pub(super) fn access(request: &HttpRequest) -> Result<&Access, OperatorError> {
 pub(super) fn peer(request: &HttpRequest) -> IpAddr {
     let from = request.extensions().get::<From>().copied();
     from.map_or(IpAddr::from([0, 0, 0, 0]), |From(peer)| peer)
+}
+
+/// Where a request comes from, with what its browser says of itself.
+fn client<'r>(request: &'r HttpRequest, device: Option<&'r Cookie<'_>>) -> Client<'r> {
+    let agent = request.headers().get(header::USER_AGENT);
+    let agent = agent.and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    Client { peer: peer(request), agent, device: device.map(Cookie::value) }
+}
+
+/// The cookies of a session that was begun.
+fn cookies(begun: &BegunSession) -> Vec<Cookie<'static>> {
+    let device = begun.device.as_ref().map(|device| {
+        let cookie = Cookie::build(DEVICE, device.to_string()).max_age(DEVICE_LASTS);
+        cookie.path("/").secure(true).http_only(true).same_site(SameSite::Strict).finish()
+    });
+    [cookie(begun)].into_iter().chain(device).collect()
 }
 
 /// The cookie of a session. It ends with the browser, at the latest.

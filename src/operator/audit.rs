@@ -150,6 +150,7 @@ mod tests {
                 at: OffsetDateTime::UNIX_EPOCH,
                 actor: "ada".to_owned(),
                 tenant: None,
+                address: None,
                 action: "replay".to_owned(),
                 target: "7".to_owned(),
                 reason: String::new(),
@@ -175,10 +176,11 @@ mod tests {
     fn a_chain_holds_and_a_change_to_any_field_breaks_it_where_it_is() {
         let good = chain(3);
         assert_eq!(walk(&good), Ok(()));
-        let changes: [fn(&mut KeptEntry); 9] = [
+        let changes: [fn(&mut KeptEntry); 10] = [
             |entry| entry.at += time::Duration::MICROSECOND,
             |entry| entry.actor.push('x'),
             |entry| entry.tenant = Some(String::new()),
+            |entry| entry.address = Some(String::new()),
             |entry| entry.action.push('x'),
             |entry| entry.target.push('x'),
             |entry| entry.reason.push('x'),

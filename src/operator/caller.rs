@@ -3,6 +3,7 @@
 //! check in the same place.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use super::OperatorError;
@@ -36,6 +37,7 @@ pub struct Caller {
     actor: String,
     tenant: Option<String>,
     scopes: Scopes,
+    address: Option<IpAddr>,
 }
 
 /// The caller may not do this.
@@ -127,7 +129,19 @@ impl Caller {
     /// Somebody who was recognised. `tenant` is the only one whose things they see; `None` for who
     /// sees all.
     pub fn new(actor: impl Into<String>, tenant: Option<String>, scopes: Scopes) -> Self {
-        Self { actor: actor.into(), tenant, scopes }
+        Self { actor: actor.into(), tenant, scopes, address: None }
+    }
+
+    /// The same, as they ask from this address.
+    #[must_use]
+    pub fn at(self, address: IpAddr) -> Self {
+        Self { address: Some(address), ..self }
+    }
+
+    /// The same, who may do nothing any more.
+    #[must_use]
+    pub fn without_scopes(self) -> Self {
+        Self { scopes: Scopes::default(), ..self }
     }
 
     /// Whoever runs the command line beside the database: they could do anything there anyway.
@@ -143,6 +157,11 @@ impl Caller {
     /// The only tenant whose things they see; `None` for all.
     pub fn tenant(&self) -> Option<&str> {
         self.tenant.as_deref()
+    }
+
+    /// The address that they ask from; `None` for the command line.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
     }
 
     /// What they may do.
@@ -174,7 +193,7 @@ impl Caller {
 
     /// What the audit log says about them beyond their name.
     pub fn audit_more(&self) -> AuditMore<'_> {
-        AuditMore { tenant: self.tenant(), ..AuditMore::default() }
+        AuditMore { tenant: self.tenant(), address: self.address, ..AuditMore::default() }
     }
 }
 

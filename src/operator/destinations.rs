@@ -6,7 +6,7 @@
 use time::OffsetDateTime;
 use tracing::info;
 
-use super::{Caller, OperatorError, Scope, wake_gateways};
+use super::{Caller, OperatorError, Reason, Scope, wake_gateways};
 use crate::clock::SharedClock;
 use crate::store::{AuditEntry, DestinationState, Store, Switch, TO};
 
@@ -100,6 +100,7 @@ impl Destinations {
         reason: &str,
     ) -> Result<bool, OperatorError> {
         caller.needs(Scope::SourcesWrite)?;
+        let reason = Reason::new(reason)?.get();
         let destination = self.find(caller, name).await?;
         let mut tx = self.store.begin().await?;
         let now = self.clock.now();
@@ -128,6 +129,7 @@ impl Destinations {
         reason: &str,
     ) -> Result<u64, OperatorError> {
         caller.needs(Scope::SourcesWrite)?;
+        let reason = Reason::new(reason)?.get();
         let destination = self.find(caller, name).await?;
         if destination.configured {
             let why = "it is configured: take it out of the configuration first";

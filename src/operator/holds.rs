@@ -5,8 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::dead_letters::needs_reason;
-use super::{Caller, OperatorError, Routing, Scope, wake_gateways};
+use super::{Caller, OperatorError, Reason, Routing, Scope, wake_gateways};
 use crate::clock::SharedClock;
 use crate::store::{AuditEntry, Hold, Pausable, Store, TO};
 
@@ -109,7 +108,7 @@ impl Holds {
         pause: bool,
     ) -> Result<bool, OperatorError> {
         caller.needs(Scope::SourcesWrite)?;
-        needs_reason(reason)?;
+        let reason = Reason::new(reason)?.get();
         if what == Pausable::Handler && name.starts_with(TO) {
             let text = "it is a destination: pause or resume that".to_owned();
             return Err(OperatorError::Invalid(text));

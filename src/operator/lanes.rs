@@ -1,7 +1,6 @@
 //! Freeing a lane: what waits behind a blocking dead head goes on, and the head stays open.
 
-use super::dead_letters::needs_reason;
-use super::{Caller, DeadLetters, OperatorError, Scope, wake_gateways};
+use super::{Caller, DeadLetters, OperatorError, Reason, Scope, wake_gateways};
 use crate::store::{AuditEntry, Deed};
 
 impl DeadLetters {
@@ -19,7 +18,7 @@ impl DeadLetters {
         reason: &str,
     ) -> Result<(), OperatorError> {
         caller.needs(Scope::EventsReplay)?;
-        needs_reason(reason)?;
+        let reason = Reason::new(reason)?.get();
         let mut tx = self.store.begin().await?;
         if tx.lock_deliveries(&[delivery], caller.tenant()).await?.is_empty() {
             return Err(OperatorError::NotFound(format!("delivery {delivery}")));

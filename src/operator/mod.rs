@@ -39,6 +39,8 @@ mod insight;
 mod jobs;
 mod lanes;
 mod pretty;
+mod reads;
+mod reason;
 mod recorded;
 mod requests;
 mod timeline;
@@ -49,9 +51,9 @@ use std::sync::Arc;
 use tracing::warn;
 
 pub use access::{
-    Access, ApiKey, Arrival, BegunSession, CodeSecret, Credentials, Departure, Expiry, Invitation,
-    Issuer, IssuerError, IssuerSettings, MadeKey, NewApiKey, NewPerson, OidcError, OwnSession,
-    Person, Return, Session, SetupLink, ShownKey, ShownSession, SignInError,
+    Access, ApiKey, Arrival, BegunSession, Client, CodeSecret, Credentials, Denial, Departure,
+    Ended, Expiry, Invitation, Issuer, IssuerError, IssuerSettings, MadeKey, NewApiKey, NewPerson,
+    OidcError, OwnSession, Person, Return, Session, SetupLink, ShownKey, ShownSession, SignInError,
 };
 pub use alerts::Alerts;
 pub use caller::{Caller, Denied, Scope, Scopes, UnknownScope};
@@ -78,8 +80,11 @@ pub use insight::{
     SecretView, Series, Setting, Setup, SourceFacts, SourceRow, SourceView, Totals, TransferDetail,
     TransferView, Transfers,
 };
-pub use jobs::{BATCH, Job, JobDetail, JobState, Jobs, PLAN_LASTS, SAMPLE, Step, Wish, Worker};
+pub use jobs::{
+    BATCH, Job, JobDetail, JobState, Jobs, PLAN_LASTS, Rehearsed, SAMPLE, Step, Wish, Worker,
+};
 pub use pretty::{Pretty, pretty};
+pub use reason::Reason;
 pub use recorded::RecordedRequest;
 pub use requests::{Act, Claimed, Request, Requests};
 pub use timeline::Moment;

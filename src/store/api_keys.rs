@@ -213,4 +213,38 @@ impl Tx<'_> {
         .await?;
         Ok(())
     }
+
+    /// Refuses from now on every key that `actor` made, and every key that was made with one of
+    /// those. Gives them.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn revoke_api_keys_made_by(
+        &mut self,
+        actor: &str,
+        by: &str,
+        now: OffsetDateTime,
+    ) -> Result<Vec<KeptKey>, StoreError> {
+        // A key's name is free again once it is revoked: what counts is whose it was at the time.
+        let rows = sqlx::query_as!(
+            Row,
+            r#"WITH RECURSIVE made AS (
+                   SELECT id, name, created_at, revoked_at FROM api_keys WHERE created_by = $1
+                   UNION
+                   SELECT k.id, k.name, k.created_at, k.revoked_at
+                     FROM api_keys k JOIN made m ON k.created_by = 'key:' || m.name
+                      AND k.created_at BETWEEN m.created_at AND COALESCE(m.revoked_at, 'infinity')
+               )
+               UPDATE api_keys SET revoked_at = $2, revoked_by = $3
+                WHERE id IN (SELECT id FROM made) AND revoked_at IS NULL
+               RETURNING id, digest, name, scopes, tenant, created_at, created_by, expires_at,
+                         last_used_at, revoked_at, revoked_by"#,
+            bounded(actor),
+            now,
+            bounded(by),
+        )
+        .fetch_all(self.connection())
+        .await?;
+        rows.into_iter().map(Row::read).collect()
+    }
 }

@@ -5,6 +5,8 @@
 //! gap. Only one transaction at a time adds to the chain, from its first entry to its commit, so
 //! that an entry is best the last thing a transaction writes.
 
+use std::net::IpAddr;
+
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
@@ -38,6 +40,8 @@ pub struct AuditEntry<'a> {
 pub struct AuditMore<'a> {
     /// The only tenant whose things the actor sees.
     pub tenant: Option<&'a str>,
+    /// The address that the actor asks from.
+    pub address: Option<IpAddr>,
     /// The SHA-256 of what was there before, where something was changed.
     pub before: Option<Hash>,
     /// The SHA-256 of what is there after it.
@@ -55,6 +59,8 @@ pub struct KeptEntry {
     pub actor: String,
     /// The only tenant whose things they see.
     pub tenant: Option<String>,
+    /// The address that they asked from.
+    pub address: Option<String>,
     /// What.
     pub action: String,
     /// To what.
@@ -105,6 +111,7 @@ impl KeptEntry {
         put(Some(&micros.unwrap_or(i64::MAX).to_be_bytes()));
         put(Some(self.actor.as_bytes()));
         put(self.tenant.as_deref().map(str::as_bytes));
+        put(self.address.as_deref().map(str::as_bytes));
         put(Some(self.action.as_bytes()));
         put(Some(self.target.as_bytes()));
         put(Some(self.reason.as_bytes()));
@@ -122,6 +129,7 @@ struct Row {
     at: OffsetDateTime,
     actor: String,
     tenant: Option<String>,
+    address: Option<String>,
     action: String,
     target: String,
     reason: String,
@@ -144,6 +152,7 @@ impl Row {
             at: self.at,
             actor: self.actor,
             tenant: self.tenant,
+            address: self.address,
             action: self.action,
             target: self.target,
             reason: self.reason,
@@ -173,7 +182,7 @@ impl Store {
     ) -> Result<Vec<KeptEntry>, StoreError> {
         let rows = sqlx::query_as!(
             Row,
-            "SELECT id, at, actor, tenant, action, target, reason, count, before, after,
+            "SELECT id, at, actor, tenant, address, action, target, reason, count, before, after,
                     prev_hash, hash
                FROM audit_log
               WHERE ($1::text IS NULL OR actor = $1) AND ($2::text IS NULL OR action = $2)
@@ -202,7 +211,7 @@ impl Store {
     pub async fn audit_chain(&self, after: i64, limit: i64) -> Result<Vec<KeptEntry>, StoreError> {
         let rows = sqlx::query_as!(
             Row,
-            "SELECT id, at, actor, tenant, action, target, reason, count, before, after,
+            "SELECT id, at, actor, tenant, address, action, target, reason, count, before, after,
                     prev_hash, hash
                FROM audit_log WHERE id > $1 ORDER BY id LIMIT $2",
             after,
@@ -250,6 +259,7 @@ impl Tx<'_> {
             at: to_micros(entry.at),
             actor: bounded(entry.actor),
             tenant: more.tenant.map(bounded),
+            address: more.address.map(|address| address.to_string()),
             action: bounded(entry.action),
             target: bounded(entry.target),
             reason: bounded(entry.reason),
@@ -265,13 +275,14 @@ impl Tx<'_> {
 
     async fn insert_audit(&mut self, entry: &KeptEntry) -> Result<(), StoreError> {
         sqlx::query!(
-            "INSERT INTO audit_log (id, at, actor, tenant, action, target, reason, count, before,
-                                    after, prev_hash, hash)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+            "INSERT INTO audit_log (id, at, actor, tenant, address, action, target, reason, count,
+                                    before, after, prev_hash, hash)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
             entry.id,
             entry.at,
             entry.actor,
             entry.tenant,
+            entry.address,
             entry.action,
             entry.target,
             entry.reason,

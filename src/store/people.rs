@@ -69,6 +69,12 @@ pub struct NewLink<'a> {
     pub expires_at: OffsetDateTime,
 }
 
+/// A name in the one case that names are compared in. It is made here and nowhere else: what a
+/// database makes of a letter depends on its locale. What cannot be stored is nobody's name.
+pub fn folded(name: &str) -> String {
+    name.trim().to_lowercase().replace('\0', "\u{fffd}")
+}
+
 impl Store {
     /// The person of this name, in whatever case.
     ///
@@ -79,8 +85,8 @@ impl Store {
             KeptPerson,
             "SELECT id, name, scopes, tenant, password, totp_since, oidc_issuer, created_at,
                     created_by, signed_in_at, disabled_at
-               FROM people WHERE lower(name) = lower($1)",
-            name,
+               FROM people WHERE folded = $1",
+            folded(name),
         )
         .fetch_optional(&self.operator)
         .await?;
@@ -96,7 +102,7 @@ impl Store {
             KeptPerson,
             "SELECT id, name, scopes, tenant, password, totp_since, oidc_issuer, created_at,
                     created_by, signed_in_at, disabled_at
-               FROM people WHERE $1::text IS NULL OR tenant = $1 ORDER BY lower(name)",
+               FROM people WHERE $1::text IS NULL OR tenant = $1 ORDER BY folded",
             tenant,
         )
         .fetch_all(&self.operator)
@@ -141,9 +147,9 @@ impl Tx<'_> {
             KeptPerson,
             "SELECT id, name, scopes, tenant, password, totp_since, oidc_issuer, created_at,
                     created_by, signed_in_at, disabled_at
-               FROM people WHERE lower(name) = lower($1) AND ($2::text IS NULL OR tenant = $2)
+               FROM people WHERE folded = $1 AND ($2::text IS NULL OR tenant = $2)
                 FOR UPDATE",
-            name,
+            folded(name),
             tenant,
         )
         .fetch_optional(self.connection())
@@ -187,11 +193,12 @@ impl Tx<'_> {
     /// [`StoreError::Unavailable`].
     pub async fn insert_person(&mut self, new: &NewPerson<'_>) -> Result<Option<i64>, StoreError> {
         let id = sqlx::query_scalar!(
-            "INSERT INTO people (name, scopes, tenant, created_at, created_by)
-             VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT (lower(name)) DO NOTHING
+            "INSERT INTO people (name, folded, scopes, tenant, created_at, created_by)
+             VALUES ($1, $2, $3, $4, $5, $6)
+             ON CONFLICT (folded) DO NOTHING
              RETURNING id",
             new.name,
+            folded(new.name),
             new.scopes,
             new.tenant,
             new.at,

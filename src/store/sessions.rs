@@ -1,5 +1,7 @@
 //! Who is signed in, and who tried to.
 
+use std::net::IpAddr;
+
 use time::OffsetDateTime;
 
 use super::token::TokenDigest;
@@ -34,6 +36,12 @@ pub struct KeptSession {
 /// One of a person's sessions.
 #[derive(Debug, Clone)]
 pub struct OwnSession {
+    /// What it is called.
+    pub id: i64,
+    /// The address that they signed in from.
+    pub peer: String,
+    /// What their browser said of itself.
+    pub agent: String,
     /// The digest of its token.
     pub digest: TokenDigest,
     /// When they signed in.
@@ -46,11 +54,15 @@ pub struct OwnSession {
 
 /// A session that is to be made.
 #[derive(Debug, Clone, Copy)]
-pub struct NewSession {
+pub struct NewSession<'a> {
     /// The digest of its token.
     pub digest: TokenDigest,
     /// Whose it is.
     pub person: i64,
+    /// The address that they sign in from.
+    pub peer: IpAddr,
+    /// What their browser says of itself: at most 200 characters.
+    pub agent: &'a str,
     /// When.
     pub at: OffsetDateTime,
     /// When it ends whatever they do.
@@ -103,7 +115,7 @@ impl Store {
         now: OffsetDateTime,
     ) -> Result<Vec<OwnSession>, StoreError> {
         let rows = sqlx::query!(
-            "SELECT digest, created_at, last_seen_at, expires_at FROM sessions
+            "SELECT id, peer, agent, digest, created_at, last_seen_at, expires_at FROM sessions
               WHERE person_id = $1 AND expires_at > $2 AND last_seen_at > $3
               ORDER BY last_seen_at DESC, created_at DESC",
             person,
@@ -114,6 +126,9 @@ impl Store {
         .await?;
         let sessions = rows.into_iter().map(|row| {
             Ok(OwnSession {
+                id: row.id,
+                peer: row.peer,
+                agent: row.agent,
                 digest: TokenDigest::stored(&row.digest, "sessions", "one's own")?,
                 created_at: row.created_at,
                 last_seen_at: row.last_seen_at,
@@ -160,19 +175,22 @@ impl Store {
         sqlx::query!("DELETE FROM oidc_flows WHERE expires_at <= $1", now)
             .execute(&self.operator)
             .await?;
+        sqlx::query!("DELETE FROM devices WHERE expires_at <= $1", now)
+            .execute(&self.operator)
+            .await?;
         Ok(())
     }
 }
 
 impl Tx<'_> {
-    /// Notes an attempt under each of these keys, where none of them has had `most` lately.
+    /// Notes an attempt under each of these keys, where none of them has had as many lately as
+    /// stands beside it.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn attempt(
         &mut self,
-        keys: &[TokenDigest],
-        most: usize,
+        keys: &[(TokenDigest, usize)],
         now: OffsetDateTime,
     ) -> Result<Attempt, StoreError> {
         // Of many at once each counts those before it.
@@ -180,7 +198,7 @@ impl Tx<'_> {
             .execute(self.connection())
             .await?;
         let mut noted = Vec::new();
-        for key in keys {
+        for (key, most) in keys {
             let times = sqlx::query_scalar!(
                 "SELECT at FROM sign_in_attempts WHERE key = $1 AND at > $2 ORDER BY at DESC",
                 key.as_bytes(),
@@ -237,12 +255,15 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn insert_session(&mut self, new: &NewSession) -> Result<(), StoreError> {
+    pub async fn insert_session(&mut self, new: &NewSession<'_>) -> Result<(), StoreError> {
         sqlx::query!(
-            "INSERT INTO sessions (digest, person_id, created_at, last_seen_at, expires_at)
-             VALUES ($1, $2, $3, $3, $4)",
+            "INSERT INTO sessions (digest, person_id, peer, agent, created_at, last_seen_at,
+                                   expires_at)
+             VALUES ($1, $2, $3, $4, $5, $5, $6)",
             new.digest.as_bytes(),
             new.person,
+            new.peer.to_string(),
+            new.agent,
             new.at,
             new.expires_at,
         )
@@ -265,6 +286,94 @@ impl Tx<'_> {
         Ok(done.rows_affected() == 1)
     }
 
+    /// Ends the session of a person that is called so; says whether there was one, and gives the
+    /// digest of its token.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn end_session_of(
+        &mut self,
+        person: i64,
+        id: i64,
+    ) -> Result<Option<TokenDigest>, StoreError> {
+        let digest = sqlx::query_scalar!(
+            "DELETE FROM sessions WHERE person_id = $1 AND id = $2 RETURNING digest",
+            person,
+            id,
+        )
+        .fetch_optional(self.connection())
+        .await?;
+        digest.map(|digest| TokenDigest::stored(&digest, "sessions", &id.to_string())).transpose()
+    }
+
+    /// Whether somebody has signed in with this browser before; it is used again then.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn knows_device(
+        &mut self,
+        person: i64,
+        device: &TokenDigest,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        let known = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT 1 FROM devices
+                               WHERE digest = $1 AND person_id = $2 AND expires_at > $3)
+                      AS "there!""#,
+            device.as_bytes(),
+            person,
+            now,
+        )
+        .fetch_one(self.connection())
+        .await?;
+        Ok(known)
+    }
+
+    /// Knows a browser from now on. Of those of a person only the `most` that were used last are
+    /// known.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn know_device(
+        &mut self,
+        person: i64,
+        device: &TokenDigest,
+        (now, until): (OffsetDateTime, OffsetDateTime),
+        most: i64,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "INSERT INTO devices (digest, person_id, used_at, expires_at) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (digest) DO UPDATE SET used_at = $3, expires_at = $4",
+            device.as_bytes(),
+            person,
+            now,
+            until,
+        )
+        .execute(self.connection())
+        .await?;
+        sqlx::query!(
+            "DELETE FROM devices WHERE person_id = $1 AND digest NOT IN
+                    (SELECT digest FROM devices WHERE person_id = $1
+                      ORDER BY used_at DESC, digest LIMIT $2)",
+            person,
+            most,
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// Knows none of a person's browsers any more.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn forget_devices(&mut self, person: i64) -> Result<(), StoreError> {
+        sqlx::query!("DELETE FROM devices WHERE person_id = $1", person)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
     /// Ends every session of a person but this one; gives how many.
     ///
     /// # Errors
@@ -284,14 +393,14 @@ impl Tx<'_> {
         Ok(done.rows_affected())
     }
 
-    /// Ends every session of a person.
+    /// Ends every session of a person; gives how many.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn end_sessions_of(&mut self, person: i64) -> Result<(), StoreError> {
-        sqlx::query!("DELETE FROM sessions WHERE person_id = $1", person)
+    pub async fn end_sessions_of(&mut self, person: i64) -> Result<u64, StoreError> {
+        let done = sqlx::query!("DELETE FROM sessions WHERE person_id = $1", person)
             .execute(self.connection())
             .await?;
-        Ok(())
+        Ok(done.rows_affected())
     }
 }

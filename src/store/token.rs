@@ -20,7 +20,7 @@ impl TokenDigest {
         self.0.ct_eq(&other.0).into()
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 

@@ -6,7 +6,7 @@ use sealpost::store::EventId;
 use serde_json::{Value, json};
 
 use crate::cli::Program;
-use crate::harness::{Gateway, database};
+use crate::harness::{Gateway, START, database};
 
 const CONFIG: &str = include_str!("harness/config.toml");
 
@@ -65,12 +65,13 @@ async fn only_who_may_see_payloads_captures_and_only_their_own() {
         Caller::new("ada", tenant.map(str::to_owned), scopes)
     };
     let blind = with(None, [Scope::EventsRead, Scope::EventsReplay].into_iter().collect());
-    let denied = capture(&blind, gateway.store(), &gates, id, &[]).await.unwrap_err();
+    let denied = capture(&blind, gateway.store(), &gates, (id, START), &[]).await.unwrap_err();
     assert_eq!(denied.missing(), Some(Scope::PayloadRead));
     let other = with(Some("other"), Scopes::all());
-    let absent = capture(&other, gateway.store(), &gates, id, &[]).await.unwrap_err();
+    let absent = capture(&other, gateway.store(), &gates, (id, START), &[]).await.unwrap_err();
     assert!(matches!(absent, OperatorError::NotFound(_)));
-    let early = capture(&with(None, Scopes::all()), gateway.store(), &gates, id, &[]).await;
+    let early =
+        capture(&with(None, Scopes::all()), gateway.store(), &gates, (id, START), &[]).await;
     assert!(early.unwrap_err().to_string().contains("not finished"));
     gateway.run_until_idle().await;
 }

@@ -52,6 +52,10 @@ impl Program {
         std::fs::write(self.folder.path().join(name), content).unwrap();
     }
 
+    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sealpost"));
         command
@@ -148,6 +152,10 @@ fn a_wrong_command_line_or_configuration_ends_with_64() {
         &["dead-letters", "replay", "1", "--reason", ""],
         &["dead-letters", "replay", "--reason", "r", "--force"],
         &["dead-letters", "replay", "1", "--source", "a", "--reason", "r"],
+        &["dead-letters", "discard", "--reason", "r"],
+        &["dead-letters", "discard", "--reason", "r", "--yes"],
+        &["dead-letters", "replay", "--all", "--source", "a", "--reason", "r"],
+        &["jobs", "plan", "discard", "--reason", "r"],
         &["dead-letters", "list", "--death-reason", "boredom"],
         &["check"],
         &["check", "--config", "absent.toml"],
@@ -257,23 +265,42 @@ async fn many_are_dealt_with_only_after_a_dry_run_and_one_at_once() {
     let many = ["dead-letters", "replay", "--source", "billing", "--reason", "mode is set"];
     let dry = program.run(&many);
     insta::assert_snapshot!(dry.redacted());
-    assert_eq!(gateway.count("SELECT count(*) FROM audit_log").await, 0);
     let dry = program.json(&[&many[..], &["--format", "json"]].concat());
     assert_eq!((&dry["dry_run"], &dry["matched"]), (&json!(true), &json!(3)));
+    // What is only shown depends on the command, and not on how many match.
+    let few = ["dead-letters", "discard", "--handler", "gate", "--reason", "noise"];
+    let dry = program.json(&[&few[..], &["--format", "json"]].concat());
+    assert_eq!((&dry["dry_run"], &dry["matched"]), (&json!(true), &json!(1)));
+    for table in ["audit_log", "jobs"] {
+        let rows = gateway.count(&format!("SELECT count(*) FROM {table}")).await;
+        assert_eq!(rows, 0, "{table}: a dry run is no act");
+    }
 
     let one = ["dead-letters", "discard", "1", "--reason", "no event", "--actor", "ada"];
     insta::assert_snapshot!(program.run(&one).redacted());
     insta::assert_snapshot!(program.run(&one).redacted());
-    let unknown = ["dead-letters", "discard", "1", "999", "--reason", "no event"];
+    let unknown = ["dead-letters", "discard", "1", "999", "--reason", "no event", "--yes"];
     let unknown = program.run(&unknown);
     assert!(unknown.stderr.contains("there is no delivery 999"), "{}", unknown.all());
 
     let done = program.json(&[&many[..], &["--yes", "--format", "json"]].concat());
     assert_eq!(done["resolved"], json!([2, 3]));
     assert_eq!(done["created"], json!([4, 5]));
-    let audit = gateway.query("SELECT actor, action, target, reason, count FROM audit_log").await;
+    let audit = "SELECT actor, action, target, reason, count FROM audit_log
+                  WHERE action NOT LIKE '% job' ORDER BY id";
+    let jobs = "SELECT action, target, count FROM audit_log
+                 WHERE action LIKE '% job' AND target LIKE '%billing' ORDER BY id";
+    let target = gateway.query(jobs).await[0]["target"].clone();
+    assert!(target.as_str().unwrap().ends_with(": replay dead letters of source billing"));
     assert_eq!(
-        audit,
+        gateway.query(jobs).await,
+        [
+            json!({ "action": "plan job", "target": target, "count": 2 }),
+            json!({ "action": "start job", "target": target, "count": 2 }),
+        ]
+    );
+    assert_eq!(
+        gateway.query(audit).await,
         [
             json!({ "actor": "ada", "action": "discard", "target": "delivery 1",
                     "reason": "no event", "count": 1 }),
@@ -301,7 +328,8 @@ async fn groups_jobs_edits_and_pauses_are_there_on_the_command_line() {
     let shown = program.json(&["groups", "show", &group, "--format", "json"]);
     assert_eq!(shown["id"].to_string(), group);
     let of_group = ["dead-letters", "discard", "--group", &group, "--reason", "known"];
-    let plan = program.json(&[&of_group[..], &["--format", "json"]].concat())["plan"].clone();
+    let planned = ["jobs", "plan", "discard", "--group", &group, "--reason", "known"];
+    let plan = program.json(&[&planned[..], &["--format", "json"]].concat())["id"].clone();
     let cancelled = program.run(&["jobs", "cancel", &plan.to_string(), "--reason", "no need"]);
     assert_eq!(cancelled.code, 0, "{}", cancelled.all());
     let done =
@@ -416,7 +444,7 @@ async fn who_does_not_say_a_name_acts_under_that_of_the_account() {
     let run = program.run(&["dead-letters", "discard", "1", "--reason", "no event"]);
     assert_eq!(run.code, 0, "{}", run.all());
     let account = nix::unistd::User::from_uid(nix::unistd::getuid()).unwrap().unwrap().name;
-    let audit = gateway.query("SELECT actor FROM audit_log").await;
+    let audit = gateway.query("SELECT actor FROM audit_log WHERE action = 'discard'").await;
     assert_eq!(audit, [json!({ "actor": account })]);
 }
 

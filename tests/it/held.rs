@@ -105,7 +105,12 @@ async fn a_refused_request_is_held_sealed_and_becomes_an_event_once_the_secret_i
     assert!(row.payload.is_none() && row.explained.is_none());
     let again = repaired.held().verify(&grace(), one.id, "again").await;
     assert!(matches!(again, Err(OperatorError::Conflict(_))));
-    let audit = repaired.query("SELECT action, actor FROM audit_log ORDER BY id").await;
+    let audit = repaired
+        .query(
+            "SELECT action, actor FROM audit_log
+                               WHERE action NOT LIKE '% payload' ORDER BY id",
+        )
+        .await;
     assert_eq!(
         audit,
         [

@@ -117,6 +117,13 @@ pub(crate) async fn act(
     all
 }
 
+/// What the audit log says of dead letters, and not of the jobs about them.
+async fn dealt(gateway: &Gateway) -> Vec<Value> {
+    let mut acts = gateway.acts().await;
+    acts.retain(|act| !act["action"].as_str().unwrap().ends_with(" job"));
+    acts
+}
+
 pub(crate) fn wish(action: Action, selection: &Selection, force: bool) -> Wish {
     let (selection, reason) = (selection.clone(), MENDED.to_owned());
     Wish { action, selection, cap: None, rate: None, reason, force }
@@ -169,7 +176,7 @@ async fn a_dead_letter_is_listed_shown_replayed_and_done() {
     assert_eq!(ids(desk, &all).await, [dead.id]);
     assert_eq!(desk.show(&ada(), new.id).await.unwrap().deliveries.len(), 2);
 
-    let [audit] = &gateway.rows("audit_log").await[..] else { panic!("one line") };
+    let [audit] = &dealt(&gateway).await[..] else { panic!("one line") };
     assert_eq!(audit["actor"], "ada");
     assert_eq!(audit["action"], "replay");
     assert_eq!(audit["target"], format!("deliveries {}", dead.id));
@@ -261,11 +268,11 @@ async fn to_discard_a_blocking_head_frees_its_lane_and_is_audited() {
     gateway.run_until_idle().await;
     assert_eq!(handler.handled(), ["evt_fine"]);
     assert_eq!(letter(desk, dead[0]).await.resolution.as_deref(), Some("discarded"));
-    assert_eq!(gateway.rows("audit_log").await[0]["action"], "discard");
+    assert_eq!(dealt(&gateway).await[0]["action"], "discard");
 
     let twice = act(desk, Action::Discard, &Selection::Ids(dead.clone()), false).await;
     assert_eq!(twice.refused, [(dead[0], Refused::Resolved("discarded".into()))]);
-    assert_eq!(gateway.rows("audit_log").await.len(), 1, "what was refused is not an act");
+    assert_eq!(dealt(&gateway).await.len(), 1, "what was refused is not an act");
 }
 
 #[tokio::test]
@@ -362,7 +369,8 @@ async fn a_job_whose_worker_dies_is_taken_over_where_it_was_and_replays_nothing_
 
     let plan = jobs.plan(&ada(), &wish(Action::Replay, &open(), false)).await.unwrap();
     assert_eq!((plan.job.matched, plan.sample.len()), (1200, 10));
-    assert_eq!(gateway.count("SELECT count(*) FROM audit_log").await, 0, "a plan does nothing");
+    let [planned] = &gateway.acts().await[..] else { panic!("one line") };
+    assert_eq!((&planned["action"], &planned["count"]), (&json!("plan job"), &json!(1200)));
     let mut worker = jobs.start_here(&ada(), plan.job.id).await.unwrap();
     assert_eq!(next(&mut worker).await, 500);
     // The second batch is broken off in the middle: it waits for a row that another holds.
@@ -385,7 +393,8 @@ async fn a_job_whose_worker_dies_is_taken_over_where_it_was_and_replays_nothing_
     let twice = "SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE replay_of IS NOT NULL
                                        GROUP BY replay_of HAVING count(*) > 1) t";
     assert_eq!(gateway.count(twice).await, 0);
-    let audited: Vec<Value> = gateway.query("SELECT count FROM audit_log ORDER BY id").await;
+    let audited: Vec<Value> =
+        gateway.query("SELECT count FROM audit_log WHERE action = 'replay' ORDER BY id").await;
     assert_eq!(audited, [json!({"count": 500}), json!({"count": 500}), json!({"count": 200})]);
     let noted = "SELECT count(*) FROM operator_actions WHERE job_id IS NOT NULL";
     assert_eq!(gateway.count(noted).await, 1200);

@@ -43,7 +43,12 @@ async fn an_edited_event_is_a_new_one_that_says_so_and_the_original_is_kept() {
     let kept = dead.event.unwrap();
     assert_eq!((&kept.event.body[..], kept.edited), (&event("evt_1")[..], None));
 
-    let audit = gateway.query("SELECT action, before <> after AS differ FROM audit_log").await;
+    let audit = gateway
+        .query(
+            "SELECT action, before <> after AS differ FROM audit_log
+                                WHERE action NOT LIKE '% payload'",
+        )
+        .await;
     assert_eq!(audit, [json!({ "action": "edit and replay", "differ": true })]);
     assert_eq!(gateway.count("SELECT count(*) FROM unsound").await, 0);
     let twice = desk.edit(&ada(), id, &Bytes::from(event("evt_fine_2")), WHY).await;
@@ -105,7 +110,12 @@ async fn a_lane_is_freed_without_its_head_being_resolved() {
     assert_eq!(ids(desk, &open()).await, head, "it is open still");
     let twice = desk.free(&ada(), head[0], "it can wait").await;
     assert!(matches!(twice, Err(OperatorError::Conflict(_))), "{twice:?}");
-    let audit = gateway.query("SELECT action, target FROM audit_log").await;
+    let audit = gateway
+        .query(
+            "SELECT action, target FROM audit_log
+                                WHERE action NOT LIKE '% payload'",
+        )
+        .await;
     assert_eq!(
         audit,
         [json!({ "action": "free lane", "target": format!("delivery {}", head[0]) })]

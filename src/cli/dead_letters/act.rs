@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::done::Done;
 use super::table::table;
-use super::{FilterArgs, progress};
+use super::{WhichArgs, progress};
 use crate::cli::output::{self, Format};
 use crate::cli::{self, Exit, dossier};
-use crate::operator::{Action, Caller, DeadLetters, Jobs, OperatorError, Selection, Wish};
+use crate::operator::{Action, Caller, DeadLetters, Jobs, OperatorError, Wish};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Replay {
@@ -20,13 +20,8 @@ pub(in crate::cli) struct Replay {
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Act {
-    /// These deliveries. Without ids and filters: every open dead letter.
-    #[arg(value_name = "ID",
-          conflicts_with_all = ["source", "handler", "death_reason", "older_than", "newer_than",
-                               "group", "class", "event"])]
-    ids: Vec<i64>,
     #[command(flatten)]
-    filter: FilterArgs,
+    which: WhichArgs,
     /// Why, for the audit log.
     #[arg(long, value_name = "TEXT",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
@@ -41,7 +36,7 @@ pub(in crate::cli) struct Act {
     /// At most so many in a second.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
-    /// Do it, where there is more than one.
+    /// Do it. Without it, all but a single delivery that is named is only shown.
     #[arg(long)]
     yes: bool,
     /// How to print.
@@ -50,14 +45,6 @@ pub(in crate::cli) struct Act {
 }
 
 impl Act {
-    fn selection(&self) -> Selection {
-        if self.ids.is_empty() {
-            Selection::Matching(self.filter.filter(false))
-        } else {
-            Selection::Ids(self.ids.clone())
-        }
-    }
-
     pub(super) async fn run(
         &self,
         desk: &DeadLetters,
@@ -65,7 +52,7 @@ impl Act {
         action: Action,
         force: bool,
     ) -> anyhow::Result<Exit> {
-        if let [id] = self.ids[..] {
+        if let [id] = self.which.ids[..] {
             let batch = desk.act(caller, action, id, &self.reason, force).await?;
             let done = Done::default().with(batch);
             done.print(action, self.format)?;
@@ -74,44 +61,52 @@ impl Act {
         let jobs = Jobs::new(desk.clone());
         let wish = Wish {
             action,
-            selection: self.selection(),
+            selection: self.which.selection(),
             cap: self.cap,
             rate: self.rate,
             reason: self.reason.clone(),
             force,
         };
+        if !self.yes {
+            return self.show(&jobs, caller, &wish).await;
+        }
         let plan = match jobs.plan(caller, &wish).await {
             Err(OperatorError::NotFound(_)) => return Ok(Exit::NothingMatched),
             plan => plan?,
         };
-        if !self.yes && plan.job.matched > 1 {
-            match self.format {
-                Format::Text => output::print(&format!(
-                    "would {} {}: {}\n{}",
-                    action.as_str(),
-                    plan.job.goal(),
-                    output::line(&plan.job.target),
-                    table(&plan.sample),
-                ))?,
-                Format::Json => output::print(&output::json(&json!({
-                    "action": action.as_str(),
-                    "dry_run": true,
-                    "plan": plan.job.id,
-                    "matched": plan.job.matched,
-                    "sample": plan.sample.iter().map(dossier::letter).collect::<Vec<Value>>(),
-                })))?,
-            }
-            cli::talk("nothing was done: --yes does it");
-            return Ok(Exit::Ok);
-        }
         let worker = jobs.start_here(caller, plan.job.id).await?;
         let (done, ended) = progress::work(&jobs, caller, &plan.job, worker).await;
         // Also when it broke off: what is done is done.
         done.print(action, self.format)?;
         ended?;
-        for id in self.ids.iter().filter(|id| !done.knows(**id)) {
+        for id in self.which.ids.iter().filter(|id| !done.knows(**id)) {
             cli::talk(&format!("there is no delivery {id}"));
         }
         Ok(done.exit())
+    }
+
+    /// What would be done. Nothing is, and nothing is written down.
+    async fn show(&self, jobs: &Jobs, caller: &Caller, wish: &Wish) -> anyhow::Result<Exit> {
+        let rehearsed = match jobs.rehearse(caller, wish).await {
+            Err(OperatorError::NotFound(_)) => return Ok(Exit::NothingMatched),
+            rehearsed => rehearsed?,
+        };
+        let (matched, action) = (rehearsed.matched, wish.action.as_str());
+        let goal = self.cap.map_or(matched, |cap| matched.min(cap.into()));
+        match self.format {
+            Format::Text => output::print(&format!(
+                "would {action} {goal}: {}\n{}",
+                output::line(&wish.selection.to_string()),
+                table(&rehearsed.sample),
+            ))?,
+            Format::Json => output::print(&output::json(&json!({
+                "action": action,
+                "dry_run": true,
+                "matched": matched,
+                "sample": rehearsed.sample.iter().map(dossier::letter).collect::<Vec<Value>>(),
+            })))?,
+        }
+        cli::talk("nothing was done: --yes does it");
+        Ok(Exit::Ok)
     }
 }

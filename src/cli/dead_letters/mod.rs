@@ -5,12 +5,14 @@ mod done;
 mod one;
 mod progress;
 mod table;
+mod which;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use act::{Act, Replay};
 pub(super) use table::table;
+pub(super) use which::WhichArgs;
 
 use super::output::{self, Format};
 use super::{Exit, caller, database, dossier};
@@ -28,13 +30,14 @@ pub(super) enum Command {
     Show(Show),
     /// Hand dead letters to their handlers again.
     ///
-    /// A replay is a new delivery of the same event; the dead letter counts as resolved. More than
-    /// one is a dry run unless --yes is given. With `--format json` it prints one JSON document.
+    /// A replay is a new delivery of the same event; the dead letter counts as resolved. Unless a
+    /// single delivery is named, --yes does it, and without it is shown what would be done. With
+    /// --format json it prints one JSON document.
     Replay(Replay),
     /// Count dead letters as dealt with, and leave them as they are.
     ///
-    /// Frees a lane that they block. More than one is a dry run unless --yes is given. With
-    /// `--format json` it prints one JSON document.
+    /// Frees a lane that they block. Unless a single delivery is named, --yes does it, and without
+    /// it is shown what would be done. With --format json it prints one JSON document.
     Discard(Act),
     /// Replay a dead letter with another body, as a new event.
     ///

@@ -1,23 +1,18 @@
 //! `sealpost jobs plan`.
 
 use super::shown;
-use crate::cli::dead_letters::FilterArgs;
+use crate::cli::dead_letters::WhichArgs;
 use crate::cli::output::{self, Format};
 use crate::cli::{self, Exit, caller};
-use crate::operator::{Action, Jobs, Selection, Wish};
+use crate::operator::{Action, Jobs, Wish};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Plan {
     /// What is to be done.
     #[arg(value_enum)]
     action: Deed,
-    /// To these deliveries. Without ids and filters: to every open dead letter.
-    #[arg(value_name = "ID",
-          conflicts_with_all = ["source", "handler", "death_reason", "older_than", "newer_than",
-                               "group", "class", "event"])]
-    ids: Vec<i64>,
     #[command(flatten)]
-    filter: FilterArgs,
+    which: WhichArgs,
     /// Why, for the audit log.
     #[arg(long, value_name = "TEXT",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
@@ -54,11 +49,7 @@ impl Plan {
                 Deed::Replay => Action::Replay,
                 Deed::Discard => Action::Discard,
             },
-            selection: if self.ids.is_empty() {
-                Selection::Matching(self.filter.filter(false))
-            } else {
-                Selection::Ids(self.ids.clone())
-            },
+            selection: self.which.selection(),
             cap: self.cap,
             rate: self.rate,
             reason: self.reason.clone(),

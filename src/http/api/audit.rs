@@ -85,6 +85,8 @@ struct Entry {
     actor: String,
     /// The only tenant whose things they see.
     tenant: Option<String>,
+    /// The address that they asked from; null for the command line.
+    address: Option<String>,
     /// What.
     action: String,
     /// To what.
@@ -205,6 +207,7 @@ impl Entry {
             at: entry.at,
             actor: entry.actor,
             tenant: entry.tenant,
+            address: entry.address,
             action: entry.action,
             target: entry.target,
             reason: entry.reason,

@@ -36,7 +36,7 @@ pub(super) async fn govern(
     let id = operator.apis.requests().next();
     // Who is let in without a token is no caller, and asks for health.
     let caller = request.extensions().get::<Caller>().cloned();
-    let admitted = caller.map_or(Ok(()), |caller| operator.limits.check(&caller, rate));
+    let admitted = caller.as_ref().map_or(Ok(()), |caller| operator.limits.check(caller, rate));
     let answered = match admitted {
         Ok(()) => answer(request, next, &http).await,
         Err(denial) => Err(denial),
@@ -49,7 +49,18 @@ pub(super) async fn govern(
     let (path, status) = (http.path(), answered.status().as_u16());
     if path.starts_with(BASE) {
         let method = http.method().as_str();
-        info!(event = "api.call", request_id = id, method, path, status, "answered a call");
+        let actor = caller.as_ref().map(Caller::actor);
+        let peer = caller.as_ref().and_then(Caller::address).map(tracing::field::display);
+        info!(
+            event = "api.call",
+            request_id = id,
+            actor,
+            peer,
+            method,
+            path,
+            status,
+            "answered a call"
+        );
         metrics::counter!("sealpost_api_calls_total", "status" => status.to_string()).increment(1);
     }
     Ok(answered)

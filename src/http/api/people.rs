@@ -16,7 +16,7 @@ use crate::http::operator::Operator;
 use crate::operator::{self, Act, Scope, Scopes};
 
 #[derive(OpenApi)]
-#[openapi(paths(list, invite, reset, disable, enable))]
+#[openapi(paths(list, invite, reset, disable, enable, sessions, end_session))]
 struct Document;
 
 /// Mounts the noun.
@@ -26,6 +26,9 @@ pub(super) fn mount(routes: &mut Routes) {
     routes.add(At::new("/api/v1/people/{person}/reset").post(Act::Secret, reset));
     routes.add(At::new("/api/v1/people/{person}/disable").post(Act::Repeatable, disable));
     routes.add(At::new("/api/v1/people/{person}/enable").post(Act::Repeatable, enable));
+    routes.add(At::new("/api/v1/people/{person}/sessions").get(sessions));
+    let end = At::new("/api/v1/people/{person}/sessions/{session}/end");
+    routes.add(end.post(Act::Repeatable, end_session));
 }
 
 /// What somebody may do; `admin` is all of it.
@@ -110,6 +113,43 @@ struct Reset {
     codes: bool,
 }
 
+/// What ended together with somebody's way in.
+#[derive(Debug, Serialize, ToSchema)]
+struct Ended {
+    /// How many of their sessions.
+    sessions: u64,
+    /// The ids of the API keys that are revoked: those that they made, and those that were made
+    /// with these.
+    keys: Vec<String>,
+}
+
+/// A person who cannot sign in any more, and what ended with that.
+#[derive(Debug, Serialize, ToSchema)]
+struct DisabledPerson {
+    #[serde(flatten)]
+    person: Person,
+    ended: Ended,
+}
+
+/// One of a person's sessions.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PersonSession)]
+struct Session {
+    id: i64,
+    /// The address that they signed in from.
+    address: String,
+    /// The beginning of what their browser said of itself.
+    agent: String,
+    #[serde(with = "time::serde::rfc3339")]
+    signed_in_at: OffsetDateTime,
+    /// When they last asked for something, to the minute.
+    #[serde(with = "time::serde::rfc3339")]
+    last_seen_at: OffsetDateTime,
+    /// When it ends whatever they do.
+    #[serde(with = "time::serde::rfc3339")]
+    expires_at: OffsetDateTime,
+}
+
 /// By what somebody chooses a password, once.
 #[derive(Debug, Serialize, ToSchema)]
 struct Invitation {
@@ -118,6 +158,8 @@ struct Invitation {
     /// From when on it is good no longer.
     #[serde(with = "time::serde::rfc3339")]
     expires_at: OffsetDateTime,
+    /// What ended with the way in that it takes the place of; null where there was none.
+    ended: Option<Ended>,
 }
 
 /// List people
@@ -157,7 +199,7 @@ async fn invite(
 
 /// End a person's password and sessions
 ///
-/// By the path in the answer, which is shown nowhere else, they choose another password.
+/// The API keys that they made are revoked. By the path in the answer, which is shown nowhere else, they choose another password.
 #[utoipa::path(
     post, path = "/api/v1/people/{person}/reset", operation_id = "resetPerson", tag = "access",
     params(("person" = String, Path, description = "Their name")),
@@ -172,26 +214,68 @@ async fn reset(
 ) -> Result<Done<Invitation>, Denial> {
     let reason = reset.reason.as_str();
     let invitation = operator.access.reset_person(&caller, &person, reset.codes, reason).await?;
-    Ok(Done(Invitation::new(&invitation)))
+    let ended = Some(Ended::new(&invitation.ended));
+    Ok(Done(Invitation { ended, ..Invitation::new(&invitation) }))
 }
 
 /// Let a person sign in no more
 ///
-/// Their sessions end.
+/// Their sessions end, and the API keys that they made are revoked.
 #[utoipa::path(
     post, path = "/api/v1/people/{person}/disable", operation_id = "disablePerson", tag = "access",
     params(("person" = String, Path, description = "Their name")),
     request_body = Because, security(("bearer" = ["admin"])),
-    responses((status = 200, description = "They cannot sign in", body = Person)),
+    responses((status = 200, description = "They cannot sign in", body = DisabledPerson)),
 )]
 async fn disable(
     By(caller): By,
     person: web::Path<String>,
     Body(because): Body<Because>,
     operator: web::Data<Operator>,
-) -> Result<Done<Person>, Denial> {
-    let person = operator.access.disable_person(&caller, &person, because.reason()).await?;
-    Ok(Done(Person::new(person)?))
+) -> Result<Done<DisabledPerson>, Denial> {
+    let done = operator.access.disable_person(&caller, &person, because.reason()).await?;
+    let (person, ended) = done;
+    Ok(Done(DisabledPerson { person: Person::new(person)?, ended: Ended::new(&ended) }))
+}
+
+/// List a person's sessions
+///
+/// The one that was used last comes first.
+#[utoipa::path(
+    get, path = "/api/v1/people/{person}/sessions", operation_id = "listSessions", tag = "access",
+    params(("person" = String, Path, description = "Their name")),
+    security(("bearer" = ["admin"])),
+    responses((status = 200, description = "Those that are good", body = Page<Session>)),
+)]
+async fn sessions(
+    By(caller): By,
+    person: web::Path<String>,
+    operator: web::Data<Operator>,
+) -> Result<Listed<Session>, Denial> {
+    let sessions = operator.access.sessions_of(&caller, &person).await?.into_iter();
+    Ok(Listed(Page::whole(sessions.map(Session::new).collect())))
+}
+
+/// End one session of a person
+#[utoipa::path(
+    post, path = "/api/v1/people/{person}/sessions/{session}/end", operation_id = "endSession",
+    tag = "access",
+    params(("person" = String, Path, description = "Their name"),
+           ("session" = i64, Path, description = "The session", minimum = 1)),
+    request_body = Because, security(("bearer" = ["admin"])),
+    responses((status = 200, description = "The sessions that are left", body = Page<Session>)),
+)]
+async fn end_session(
+    By(caller): By,
+    path: web::Path<(String, i64)>,
+    Body(because): Body<Because>,
+    operator: web::Data<Operator>,
+) -> Result<Done<Page<Session>>, Denial> {
+    let (person, session) = path.into_inner();
+    let access = &operator.access;
+    access.end_session_of(&caller, &person, session, because.reason()).await?;
+    let left = access.sessions_of(&caller, &person).await?;
+    Ok(Done(Page::whole(left.into_iter().map(Session::new).collect())))
 }
 
 /// Let a person sign in again
@@ -252,7 +336,27 @@ impl TryFrom<String> for Called {
 impl Invitation {
     fn new(invitation: &operator::Invitation) -> Self {
         let path = format!("/setup?token={}", invitation.token.as_str());
-        Self { path, expires_at: invitation.expires_at }
+        Self { path, expires_at: invitation.expires_at, ended: None }
+    }
+}
+
+impl Ended {
+    fn new(ended: &operator::Ended) -> Self {
+        let keys = ended.keys.iter().map(|(_, id)| id.clone()).collect();
+        Self { sessions: ended.sessions, keys }
+    }
+}
+
+impl Session {
+    fn new(session: operator::OwnSession) -> Self {
+        Self {
+            id: session.id,
+            address: session.peer,
+            agent: session.agent,
+            signed_in_at: session.since,
+            last_seen_at: session.last_seen_at,
+            expires_at: session.until,
+        }
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) async fn make_key(request: HttpRequest, stage: Stage, form: Fields) -
             name: field(&form, "name").to_owned(),
             scopes: scopes(&form)?,
             tenant: tenant(&stage, &form),
-            expiry: expiry(field(&form, "days"))?,
+            expiry: expiry(field(&form, "days"), field(&form, "never") == "yes")?,
         };
         let made = session::access(&request)?.create_key(&stage.viewer.caller, &new).await?;
         desk::keys(&request, &stage, Some(made.key.to_string())).await
@@ -65,7 +65,7 @@ pub(super) async fn add_person(request: HttpRequest, stage: Stage, form: Fields)
             tenant: tenant(&stage, &form),
         };
         let invitation = session::access(&request)?.add_person(&stage.viewer.caller, &new).await?;
-        let shown = (new.name, address(&request, &invitation));
+        let shown = (new.name, address(&request, &invitation), invitation.ended);
         desk::people(&request, &stage, Some(shown)).await
     };
     stage.answer(added.await.map(|view| people::page(&stage, &view)))
@@ -87,7 +87,7 @@ pub(super) async fn on_person(
         let reset = async {
             let access = session::access(&request)?;
             let invitation = access.reset_person(caller, &name, codes, form.reason()?).await?;
-            let shown = (name.clone(), address(&request, &invitation));
+            let shown = (name.clone(), address(&request, &invitation), invitation.ended);
             desk::people(&request, &stage, Some(shown)).await
         };
         return stage.answer(reset.await.map(|view| people::page(&stage, &view)));
@@ -95,8 +95,8 @@ pub(super) async fn on_person(
     let done = async {
         let access = session::access(&request)?;
         match &*verb {
-            "disable" => access.disable_person(caller, &name, form.reason()?).await?,
-            "enable" => access.enable_person(caller, &name, form.reason()?).await?,
+            "disable" => drop(access.disable_person(caller, &name, form.reason()?).await?),
+            "enable" => drop(access.enable_person(caller, &name, form.reason()?).await?),
             _ => return Err(OperatorError::NotFound("page at this address".into())),
         };
         Ok(format!("/people?did={verb}d"))
@@ -120,12 +120,19 @@ fn tenant(stage: &Stage, form: &Fields) -> Option<String> {
     named.or(stage.viewer.caller.tenant()).map(str::to_owned)
 }
 
-fn expiry(days: &str) -> Result<Expiry, OperatorError> {
-    if days.is_empty() {
-        return Ok(Expiry::Never);
+/// A key that never expires has to be asked for: an empty field is no such wish.
+fn expiry(days: &str, never: bool) -> Result<Expiry, OperatorError> {
+    let invalid = |text: &str| OperatorError::Invalid(text.to_owned());
+    match (days.is_empty(), never) {
+        (true, true) => return Ok(Expiry::Never),
+        (true, false) => {
+            return Err(invalid("say for how many days the key is good, or that it never expires"));
+        }
+        (false, true) => return Err(invalid("a key that never expires has no days")),
+        (false, false) => {}
     }
-    let days = days.parse::<u16>();
-    let days = days.map_err(|_| OperatorError::Invalid("days are a number".to_owned()))?;
+    let days = days.parse::<u16>().ok().filter(|days| (1..=3650).contains(days));
+    let days = days.ok_or_else(|| invalid("the days are a number from 1 to 3650"))?;
     Ok(Expiry::After(Duration::days(days.into())))
 }
 

@@ -44,6 +44,17 @@ pub(super) async fn show(
     stage.answer(shown.await)
 }
 
+/// Ends one of one's sessions.
+pub(super) async fn end(
+    request: HttpRequest,
+    stage: Stage,
+    SignedIn(own): SignedIn,
+    id: web::Path<i64>,
+) -> HttpResponse {
+    let ended = async { session::access(&request)?.end_own_session(&own, *id).await };
+    stage.go_on(ended.await.map(|()| "/account?did=ended".to_owned()))
+}
+
 /// Ends one's other sessions.
 pub(super) async fn elsewhere(
     request: HttpRequest,
@@ -62,7 +73,7 @@ pub(super) async fn password(
     form: web::Form<Passwords>,
 ) -> HttpResponse {
     match session::change_password(&request, &own, (&form.old, &form.new)).await {
-        Ok(cookie) => go_on("/account?did=password", Some(cookie)),
+        Ok(cookies) => go_on("/account?did=password", cookies),
         Err(error) => refuse(&request, &stage, &own, &error),
     }
 }
@@ -150,5 +161,6 @@ fn codes(request: &HttpRequest, own: &Session) -> Result<Codes, OperatorError> {
 fn view(own: &Session, codes: Codes) -> View {
     let scopes = own.caller.scopes().iter().map(Scope::as_str).map(str::to_owned).collect();
     let (since, password) = (own.since, own.password);
-    View { scopes, since, password, codes, sessions: Vec::new(), wrong: None }
+    let must_enrol = own.must_enrol;
+    View { scopes, since, password, codes, must_enrol, sessions: Vec::new(), wrong: None }
 }

@@ -6,11 +6,8 @@ use serde::Deserialize;
 use super::frame::Stage;
 use super::parts::link_path;
 use crate::http::operator::Operator;
-use crate::operator::{Action, OperatorError};
+use crate::operator::{Action, OperatorError, Reason};
 use crate::store::Switch;
-
-/// The longest reason, in characters.
-const MAX_REASON: usize = 500;
 
 /// What the forms of acts hold.
 #[derive(Debug, Default, Deserialize)]
@@ -22,17 +19,7 @@ pub(super) struct Form {
 impl Form {
     /// The reason, which there must be.
     pub(super) fn reason(&self) -> Result<&str, OperatorError> {
-        let reason = self.reason.trim();
-        if reason.is_empty() {
-            return Err(OperatorError::Invalid(
-                "a reason is needed: the audit log keeps it".into(),
-            ));
-        }
-        if reason.chars().count() > MAX_REASON {
-            let text = format!("a reason has at most {MAX_REASON} characters");
-            return Err(OperatorError::Invalid(text));
-        }
-        Ok(reason)
+        Reason::new(&self.reason).map(Reason::get)
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) async fn sign_in(request: HttpRequest, given: web::Form<Credentials>)
     let code = Some(given.code.as_str()).filter(|code| !code.trim().is_empty());
     let signed_in = session::sign_in(&request, (&given.name, &given.password), code).await;
     let error = match signed_in {
-        Ok(cookie) => return go_on(ours(&given.next), Some(cookie)),
+        Ok(cookies) => return go_on(ours(&given.next), cookies),
         Err(error) => error,
     };
     let Refusal { status, text, after } = Refusal::of(&error);
@@ -71,7 +71,7 @@ pub(super) async fn sign_in(request: HttpRequest, given: web::Form<Credentials>)
 /// Signs somebody out.
 pub(super) async fn sign_out(request: HttpRequest, SignedIn(own): SignedIn) -> HttpResponse {
     match session::sign_out(&request, &own).await {
-        Ok(cookie) => go_on(SIGN_IN, Some(cookie)),
+        Ok(cookie) => go_on(SIGN_IN, [cookie]),
         Err(error) => refused_link(&error),
     }
 }
@@ -99,7 +99,7 @@ pub(super) async fn set_up(request: HttpRequest, chosen: web::Form<Chosen>) -> H
     let name = Some(chosen.name.trim()).filter(|name| !name.is_empty());
     let begun = session::set_up(&request, &chosen.token, name, &chosen.password).await;
     let error = match begun {
-        Ok(Some(cookie)) => return go_on("/", Some(cookie)),
+        Ok(Some(cookies)) => return go_on("/", cookies),
         // A code is asked for, which the link does not stand for.
         Ok(None) => return go_on(SIGN_IN, None),
         Err(error) => error,
@@ -152,12 +152,12 @@ pub(super) fn wait(response: &mut HttpResponse, after: Option<u64>) {
     }
 }
 
-/// Sends the browser on, with a cookie.
-pub(super) fn go_on(to: &str, cookie: Option<Cookie<'_>>) -> HttpResponse {
+/// Sends the browser on, with cookies.
+pub(super) fn go_on(to: &str, cookies: impl IntoIterator<Item = Cookie<'static>>) -> HttpResponse {
     let mut response = HttpResponse::SeeOther();
     response.insert_header((header::LOCATION, to));
-    if let Some(cookie) = cookie {
-        response.cookie(cookie);
+    for cookie in cookies {
+        response.append_header((header::SET_COOKIE, cookie.to_string()));
     }
     response.finish()
 }

@@ -75,7 +75,8 @@ pub(super) async fn fixture(
 ) -> HttpResponse {
     let captured = async {
         let id = desk::event_id(&text)?;
-        capture(&stage.viewer.caller, &operator.store, &operator.gates, id, &[]).await
+        let asked = (id, stage.now);
+        capture(&stage.viewer.caller, &operator.store, &operator.gates, asked, &[]).await
     };
     match captured.await {
         Ok(captured) => attachment(&format!("{}.json", captured.name), "application/json")

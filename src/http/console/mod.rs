@@ -80,6 +80,7 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .route("/setup", web::post().to(entry::set_up))
         .route("/account", web::get().to(account::show))
         .route("/account/sessions/end", web::post().to(account::elsewhere))
+        .route("/account/sessions/{id}/end", web::post().to(account::end))
         .route("/account/password", web::post().to(account::password))
         .route("/account/codes", web::post().to(account::begin_codes))
         .route("/account/codes/confirm", web::post().to(account::confirm_codes))

@@ -19,7 +19,7 @@ pub(super) async fn start(request: HttpRequest, towards: web::Query<Towards>) ->
         return go_on(SIGN_IN, None);
     }
     match session::depart(&request, ours(&towards.next)).await {
-        Ok((to, cookie)) => go_on(to.as_str(), Some(cookie)),
+        Ok((to, cookie)) => go_on(to.as_str(), [cookie]),
         Err(error) => refuse(&error),
     }
 }

@@ -33,6 +33,9 @@ pub(super) const SECTIONS: &[&[Section]] = &[
 /// The sections about who may do what.
 const WHO: &[Section] = &[Section::Audit, Section::Keys, Section::People, Section::Account];
 
+/// What is said when a job has begun.
+pub(super) const STARTED: &str = "It has begun.";
+
 /// What the address of a page says was just done: a word of ours and a number, so that a link from
 /// elsewhere cannot put other words on our pages.
 const DONE: &[(&str, &str)] = &[
@@ -40,7 +43,7 @@ const DONE: &[(&str, &str)] = &[
     ("discarded", "Discarded: it stays as it is and counts as dealt with."),
     ("edited", "Replayed as edited: a new event is made, and this delivery counts as dealt with."),
     ("freed", "The lane is free: what waited in it goes on, and this one stays open."),
-    ("started", "It has begun."),
+    ("started", STARTED),
     ("cancelled", "Cancelled: what is done is done, and nothing more will be."),
     ("pause", "Paused: what arrives is kept, and nothing is handed on until it is resumed."),
     ("resume", "Resumed: it goes on."),
@@ -50,10 +53,15 @@ const DONE: &[(&str, &str)] = &[
     ("verified", "Verified: the request is an event now."),
     ("password", "Your password is changed, and your other sessions have ended."),
     ("elsewhere", "You are signed out everywhere else."),
+    ("ended", "That session has ended."),
     ("codes-on", "A code is asked for from now on."),
     ("codes-off", "No code is asked for any more."),
     ("revoked", "The key is revoked: it is refused from now on."),
-    ("disabled", "They cannot sign in any more, and their sessions have ended."),
+    (
+        "disabled",
+        "They cannot sign in any more: their sessions have ended, and the API keys that they made \
+         are revoked.",
+    ),
     ("enabled", "They can sign in again."),
     ("unchanged", "It was so already: nothing changed."),
 ];
@@ -145,6 +153,9 @@ impl Words {
             OperatorError::AllTenants => (StatusCode::FORBIDDEN, "You see one tenant only"),
             OperatorError::NotFound(_) => (StatusCode::NOT_FOUND, "Nothing is here"),
             OperatorError::Invalid(_) => (StatusCode::BAD_REQUEST, "That cannot be asked for"),
+            OperatorError::Store(error) if error.is_about_a_text() => {
+                (StatusCode::BAD_REQUEST, "That cannot be asked for")
+            }
             OperatorError::Conflict(_) => (StatusCode::CONFLICT, "Something is in the way"),
             OperatorError::Store(StoreError::Unavailable(_)) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "The database does not answer")
@@ -157,6 +168,9 @@ impl Words {
         let again = status == StatusCode::SERVICE_UNAVAILABLE;
         let text = match error {
             _ if again => "Nothing was changed. It may be there again in a moment.".to_owned(),
+            OperatorError::Store(error) if error.is_about_a_text() => {
+                "A text holds a NUL.".to_owned()
+            }
             OperatorError::Vault(_) | OperatorError::Store(_) => {
                 "The gateway's log says what.".to_owned()
             }

@@ -1,14 +1,12 @@
 //! Codes of an authenticator app (TOTP): the secret is sealed by the vault, and a code is taken
 //! once.
 
-use std::net::IpAddr;
-
 use totp_rs::{Builder, Totp};
 use zeroize::Zeroizing;
 
 use super::Access;
 use super::people::lock_unchanged;
-use super::sessions::{Session, SignInError, audit};
+use super::sessions::{Client, Session, SignInError, audit};
 use crate::operator::OperatorError;
 use crate::store::{StoreError, Tx};
 use crate::vault::Label;
@@ -42,7 +40,7 @@ impl Access {
         &self,
         session: &Session,
         password: &str,
-        peer: IpAddr,
+        from: &Client<'_>,
     ) -> Result<CodeSecret, SignInError> {
         if !session.password {
             let elsewhere = "your issuer asks for codes, not Sealpost";
@@ -52,7 +50,7 @@ impl Access {
             let already = "codes are asked for already: turn them off first";
             return Err(OperatorError::Conflict(already.to_owned()).into());
         }
-        let person = self.recheck(session, password, peer).await?;
+        let person = self.recheck(session, password, from).await?;
         let secret = Zeroizing::new(rand::random::<[u8; 20]>());
         let sealed = self.vault.seal(&label(session.person), &secret[..]);
         let sealed = sealed.map_err(OperatorError::from)?;
@@ -91,9 +89,13 @@ impl Access {
         &self,
         session: &Session,
         password: &str,
-        peer: IpAddr,
+        from: &Client<'_>,
     ) -> Result<(), SignInError> {
-        let person = self.recheck(session, password, peer).await?;
+        if self.second_factor {
+            let required = "codes are required here: `operator.require_second_factor` says so";
+            return Err(OperatorError::Conflict(required.to_owned()).into());
+        }
+        let person = self.recheck(session, password, from).await?;
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
         lock_unchanged(&mut tx, &person).await?;

@@ -1,23 +1,43 @@
-//! One's own sessions, and signing out everywhere else.
+//! Somebody's sessions: one's own, and those of others for administrators. Each can be ended alone.
 
 use time::OffsetDateTime;
 
 use super::Access;
-use super::sessions::Session;
-use crate::operator::OperatorError;
-use crate::store::AuditEntry;
+use super::sessions::{Session, audit};
+use crate::operator::{Caller, OperatorError, Reason};
+use crate::store::{self, AuditEntry};
 
 /// One of somebody's sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnSession {
+    /// What it is called.
+    pub id: i64,
     /// Whether it is the one that asks.
     pub is_this: bool,
+    /// The address that they signed in from.
+    pub peer: String,
+    /// What their browser said of itself: its beginning.
+    pub agent: String,
     /// When they signed in.
     pub since: OffsetDateTime,
     /// When they last asked for something, to the minute.
     pub last_seen_at: OffsetDateTime,
     /// When it ends whatever they do.
     pub until: OffsetDateTime,
+}
+
+impl OwnSession {
+    fn of(kept: store::OwnSession, own: Option<&Session>) -> Self {
+        Self {
+            is_this: own.is_some_and(|own| kept.digest.matches(&own.digest)),
+            id: kept.id,
+            peer: kept.peer,
+            agent: kept.agent,
+            since: kept.created_at,
+            last_seen_at: kept.last_seen_at,
+            until: kept.expires_at,
+        }
+    }
 }
 
 impl Access {
@@ -27,13 +47,56 @@ impl Access {
     /// [`OperatorError::Store`].
     pub async fn sessions(&self, own: &Session) -> Result<Vec<OwnSession>, OperatorError> {
         let kept = self.store.sessions_of(own.person, self.clock.now()).await?;
-        let shown = kept.into_iter().map(|session| OwnSession {
-            is_this: session.digest.matches(&own.digest),
-            since: session.created_at,
-            last_seen_at: session.last_seen_at,
-            until: session.expires_at,
-        });
-        Ok(shown.collect())
+        Ok(kept.into_iter().map(|kept| OwnSession::of(kept, Some(own))).collect())
+    }
+
+    /// The sessions of a person, the one that was used last first.
+    ///
+    /// # Errors
+    /// [`OperatorError::Denied`] without [`Scope::Admin`](crate::operator::Scope::Admin);
+    /// [`OperatorError::NotFound`]; [`OperatorError::Store`].
+    pub async fn sessions_of(
+        &self,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<Vec<OwnSession>, OperatorError> {
+        let (tx, person, now) = self.manage(caller, name).await?;
+        drop(tx);
+        let kept = self.store.sessions_of(person.id, now).await?;
+        Ok(kept.into_iter().map(|kept| OwnSession::of(kept, None)).collect())
+    }
+
+    /// Ends one session of a person.
+    ///
+    /// # Errors
+    /// As [`Access::sessions_of`]; [`OperatorError::Invalid`] without a reason.
+    pub async fn end_session_of(
+        &self,
+        caller: &Caller,
+        name: &str,
+        id: i64,
+        reason: &str,
+    ) -> Result<(), OperatorError> {
+        let (mut tx, person, now) = self.manage(caller, name).await?;
+        let reason = Reason::new(reason)?.get();
+        let digest = tx.end_session_of(person.id, id).await?.ok_or_else(|| gone(id))?;
+        audit(&mut tx, caller, now, "end session", &person.name, reason).await?;
+        tx.commit(()).await?;
+        super::lock(&self.signed_in).remove(&digest);
+        Ok(())
+    }
+
+    /// Ends one of the sessions of whoever is signed in.
+    ///
+    /// # Errors
+    /// [`OperatorError::NotFound`]; [`OperatorError::Store`].
+    pub async fn end_own_session(&self, own: &Session, id: i64) -> Result<(), OperatorError> {
+        let mut tx = self.store.begin().await?;
+        let digest = tx.end_session_of(own.person, id).await?.ok_or_else(|| gone(id))?;
+        audit(&mut tx, &own.caller, self.clock.now(), "end session", &own.name, "").await?;
+        tx.commit(()).await?;
+        super::lock(&self.signed_in).remove(&digest);
+        Ok(())
     }
 
     /// Ends every session of whoever is signed in but this one; gives how many.
@@ -55,4 +118,8 @@ impl Access {
         tx.commit(()).await?;
         Ok(count)
     }
+}
+
+fn gone(id: i64) -> OperatorError {
+    OperatorError::NotFound(format!("session {id}"))
 }

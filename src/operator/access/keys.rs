@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::{Access, check_grant, check_name, scopes, words};
 use crate::operator::audit::digest;
-use crate::operator::{Caller, OperatorError, Scope, Scopes};
+use crate::operator::{Caller, OperatorError, Reason, Scope, Scopes};
 use crate::store::{AuditEntry, AuditMore, KeptKey, StoreError, TokenDigest};
 
 /// How a key begins, so that people and scanners know one when they see it.
@@ -133,6 +133,17 @@ impl ApiKey {
         })
     }
 
+    /// What the audit log says of a key that is made: what it may do, for whom, and how long.
+    fn granted(&self) -> String {
+        let scopes = words(self.scopes).join(" ");
+        let tenant = self.tenant.as_deref().unwrap_or("all");
+        let until = match self.expires_at {
+            Some(end) => format!("until {}", end.date()),
+            None => "for ever".to_owned(),
+        };
+        format!("key {} ({}): {scopes}; tenant {tenant}; {until}", self.name, self.id)
+    }
+
     /// What the audit log has a digest of.
     fn in_words(&self) -> String {
         let scopes = words(self.scopes).join(" ");
@@ -183,11 +194,17 @@ impl Access {
         };
         let mut tx = self.store.begin().await?;
         if !tx.insert_api_key(&kept).await? {
-            let taken = format!("there is a key `{}` already: revoke it first", new.name);
-            return Err(OperatorError::Conflict(taken));
+            return Err(match caller.tenant() {
+                // They may not know which keys others have.
+                Some(_) => super::taken(&new.name),
+                None => OperatorError::Conflict(format!(
+                    "there is a key `{}` already: revoke it first",
+                    new.name
+                )),
+            });
         }
         let about = ApiKey::of(kept)?;
-        let target = format!("key {} ({})", about.name, about.id);
+        let target = about.granted();
         let entry = AuditEntry {
             at: now,
             actor: caller.actor(),
@@ -226,6 +243,7 @@ impl Access {
         reason: &str,
     ) -> Result<ApiKey, OperatorError> {
         caller.needs(Scope::Admin)?;
+        let reason = Reason::new(reason)?.get();
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
         let kept = tx.lock_api_key(id, caller.tenant()).await?;
@@ -249,9 +267,9 @@ impl Access {
             count: 1,
         };
         let more = AuditMore {
-            tenant: caller.tenant(),
             before: Some(digest(before.in_words().as_bytes())),
             after: Some(digest(about.in_words().as_bytes())),
+            ..caller.audit_more()
         };
         tx.audit_with(&entry, more).await?;
         tx.commit(()).await?;

@@ -13,7 +13,9 @@
 //!   only, for that tenant. All of it is in the audit log.
 
 mod codes;
+mod denied;
 mod elsewhere;
+mod guessable;
 mod keys;
 mod oidc;
 mod password;
@@ -30,17 +32,18 @@ use time::OffsetDateTime;
 use tracing::{error, warn};
 
 pub use codes::CodeSecret;
+pub use denied::Denial;
 pub use elsewhere::OwnSession;
 pub use keys::{ApiKey, Expiry, MadeKey, NewApiKey, ShownKey};
 pub use oidc::{Arrival, Departure, Issuer, IssuerError, IssuerSettings, OidcError, Return};
-pub use people::{NewPerson, Person};
-pub use sessions::{BegunSession, Credentials, Session, ShownSession, SignInError};
+pub use people::{Ended, NewPerson, Person};
+pub use sessions::{BegunSession, Client, Credentials, Session, ShownSession, SignInError};
 pub use setup::{Invitation, SetupLink};
 
 use self::password::Passwords;
 use super::{Caller, OperatorError, Scope, Scopes};
 use crate::clock::SharedClock;
-use crate::store::{KeptKey, Store, StoreError, TokenDigest};
+use crate::store::{KeptKey, Store, StoreError, TokenDigest, folded};
 use crate::vault::Vault;
 
 /// How long the database may take to say who it is.
@@ -51,6 +54,9 @@ const TRUSTED_FOR: time::Duration = time::Duration::hours(1);
 const REMEMBERED: time::Duration = time::Duration::minutes(10);
 /// The longest name of a person or a key, in characters.
 const LONGEST_NAME: usize = 64;
+/// What nobody may be called: the audit log calls others so.
+const RESERVED: [&str; 6] =
+    ["root", "system", "sealpost", "sealpost serve", "nobody", sessions::NOBODY];
 
 /// Tells who somebody is, and lets administrators say who may.
 pub struct Access {
@@ -60,6 +66,8 @@ pub struct Access {
     passwords: Passwords,
     /// Who vouches for people, where somebody does.
     issuer: Option<Issuer>,
+    /// Whether people who have a password need codes too.
+    second_factor: bool,
     /// Sessions that were good lately, and when.
     signed_in: Mutex<HashMap<TokenDigest, OffsetDateTime>>,
     /// The keys that were good when the database was asked last, by id.
@@ -95,6 +103,7 @@ impl Access {
             vault,
             passwords: Passwords::default(),
             issuer: None,
+            second_factor: false,
             signed_in: Mutex::default(),
             known: Mutex::default(),
             used: Mutex::default(),
@@ -105,6 +114,18 @@ impl Access {
     #[must_use]
     pub fn with_issuer(self, issuer: Option<Issuer>) -> Self {
         Self { issuer, ..self }
+    }
+
+    /// Whether people who have a password need codes of an authenticator app too: who has none may
+    /// do nothing but turn them on. Codes of an issuer are the issuer's matter.
+    #[must_use]
+    pub fn with_second_factor(self, required: bool) -> Self {
+        Self { second_factor: required, ..self }
+    }
+
+    /// Whether people who have a password need codes too.
+    pub fn needs_second_factor(&self) -> bool {
+        self.second_factor
     }
 
     /// Whether a key was good when the database was asked last. Costs nothing.
@@ -148,6 +169,9 @@ impl Access {
         lock(&self.signed_in).retain(|_, seen| now - *seen < REMEMBERED);
         if let Err(error) = self.store.forget_sessions(now).await {
             warn!(error = &error as &dyn std::error::Error, "cannot forget ended sessions");
+        }
+        if let Err(error) = self.store.flush_often(now).await {
+            warn!(error = &error as &dyn std::error::Error, "cannot add to the audit log");
         }
         if let Ok(Ok(keys)) = tokio::time::timeout(ASK_WITHIN, self.store.good_api_keys(now)).await
         {
@@ -206,6 +230,16 @@ fn check_name(what: &str, name: &str) -> Result<(), OperatorError> {
     Err(OperatorError::Invalid(format!(
         "the name of {what} is 1 to {LONGEST_NAME} letters, digits, blanks and `._@+-`"
     )))
+}
+
+/// Nobody is called as the audit log calls others.
+fn check_free(name: &str) -> Result<(), OperatorError> {
+    if RESERVED.contains(&folded(name).as_str()) { Err(taken(name)) } else { Ok(()) }
+}
+
+/// What is said of a name that cannot be had, without saying whether somebody has it.
+fn taken(name: &str) -> OperatorError {
+    OperatorError::Conflict(format!("the name `{name}` cannot be used: choose another"))
 }
 
 /// What `caller` may give somebody: a scope that they have, for the tenant that they see.

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use tracing::error;
 use zeroize::Zeroizing;
 
+use super::guessable::is_guessable;
 use crate::operator::OperatorError;
 
 /// Memory in KiB, passes, lanes.
@@ -93,9 +94,8 @@ pub(super) fn check_choice(name: &str, password: &str) -> Result<(), OperatorErr
     if password.trim().to_lowercase() == name.trim().to_lowercase() {
         return wrong("a password is not one's name");
     }
-    let first = password.chars().next();
-    if password.chars().all(|character| Some(character) == first) {
-        return wrong("a password is not one character over and over");
+    if is_guessable(password) {
+        return wrong("this password is among those that are guessed first: choose another");
     }
     Ok(())
 }

@@ -1,16 +1,15 @@
 //! People: added, listed, reset and disabled by administrators; and what they do about themselves.
 
-use std::net::IpAddr;
-
 use time::OffsetDateTime;
 use tracing::info;
 
 use super::codes::drop_codes;
+use super::keys::actor_of;
 use super::password::check_choice;
-use super::sessions::{BegunSession, Session, SignInError, audit, begin, name_key};
-use super::{Access, Invitation, check_grant, check_name, scopes, words};
+use super::sessions::{BegunSession, Client, Session, SignInError, audit, begin, remember_device};
+use super::{Access, Invitation, check_free, check_grant, check_name, scopes, taken, words};
 use crate::operator::audit::digest;
-use crate::operator::{Caller, OperatorError, Scope, Scopes};
+use crate::operator::{Caller, OperatorError, Reason, Scope, Scopes};
 use crate::store::{AuditEntry, AuditMore, KeptPerson, NewPerson as Row, StoreError, Tx};
 
 /// A person that is to be added.
@@ -22,6 +21,15 @@ pub struct NewPerson {
     pub scopes: Scopes,
     /// The only tenant whose things they see; `None` for all.
     pub tenant: Option<String>,
+}
+
+/// What ended together with somebody's way in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// How many of their sessions.
+    pub sessions: u64,
+    /// The keys that they had made, and those that were made with these: names and ids.
+    pub keys: Vec<(String, String)>,
 }
 
 /// What is known of a person.
@@ -99,6 +107,7 @@ impl Access {
     ) -> Result<Invitation, OperatorError> {
         caller.needs(Scope::Admin)?;
         check_name("a person", &new.name)?;
+        check_free(&new.name)?;
         check_grant(caller, new.scopes, new.tenant.as_deref())?;
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
@@ -110,7 +119,11 @@ impl Access {
             by: caller.actor(),
         };
         let Some(person) = tx.insert_person(&row).await? else {
-            return Err(OperatorError::Conflict(format!("there is a person `{}`", new.name)));
+            return Err(match caller.tenant() {
+                // They may not know whom others have.
+                Some(_) => taken(&new.name),
+                None => OperatorError::Conflict(format!("there is a person `{}`", new.name)),
+            });
         };
         let invitation = Self::invite(&mut tx, Some(person), now, caller.actor()).await?;
         audit_grant(&mut tx, caller, &row).await?;
@@ -119,8 +132,9 @@ impl Access {
         Ok(invitation)
     }
 
-    /// Ends somebody's password, or what links them to an issuer, and their sessions: they are
-    /// invited anew. `codes` says whether their codes end too, for who has lost what makes them.
+    /// Ends somebody's password, or what links them to an issuer, their sessions and the keys that
+    /// they made: they are invited anew. `codes` says whether their codes end too, for who has lost
+    /// what makes them.
     ///
     /// # Errors
     /// [`OperatorError::Denied`] without [`Scope::Admin`]; [`OperatorError::NotFound`];
@@ -133,8 +147,9 @@ impl Access {
         reason: &str,
     ) -> Result<Invitation, OperatorError> {
         let (mut tx, person, now) = self.manage(caller, name).await?;
+        let reason = Reason::new(reason)?.get();
         tx.clear_proofs(person.id).await?;
-        tx.end_sessions_of(person.id).await?;
+        let ended = end_all(&mut tx, caller, &person, now, reason).await?;
         if codes {
             drop_codes(&mut tx, person.id).await?;
         }
@@ -142,10 +157,12 @@ impl Access {
         let action = if codes { "reset person and codes" } else { "reset person" };
         audit(&mut tx, caller, now, action, &person.name, reason).await?;
         tx.commit(()).await?;
-        Ok(invitation)
+        self.forget(&ended);
+        Ok(Invitation { ended, ..invitation })
     }
 
-    /// Lets somebody sign in no more, and ends their sessions and their jobs.
+    /// Lets somebody sign in no more, and ends their sessions, the keys that they made, and the jobs
+    /// of either.
     ///
     /// # Errors
     /// [`OperatorError::Denied`] without [`Scope::Admin`]; [`OperatorError::NotFound`];
@@ -155,16 +172,18 @@ impl Access {
         caller: &Caller,
         name: &str,
         reason: &str,
-    ) -> Result<Person, OperatorError> {
+    ) -> Result<(Person, Ended), OperatorError> {
         let (mut tx, person, now) = self.manage(caller, name).await?;
+        let reason = Reason::new(reason)?.get();
         let since = Some(person.disabled_at.unwrap_or(now));
         tx.set_disabled_at(person.id, since).await?;
-        tx.end_sessions_of(person.id).await?;
+        let ended = end_all(&mut tx, caller, &person, now, reason).await?;
         tx.expire_links(Some(person.id), now).await?;
         tx.cancel_jobs_of(&person.name, caller.actor(), now).await?;
         audit(&mut tx, caller, now, "disable person", &person.name, reason).await?;
         tx.commit(()).await?;
-        Ok(Person::of(KeptPerson { disabled_at: since, ..person })?)
+        self.forget(&ended);
+        Ok((Person::of(KeptPerson { disabled_at: since, ..person })?, ended))
     }
 
     /// Lets somebody sign in again.
@@ -178,14 +197,23 @@ impl Access {
         reason: &str,
     ) -> Result<Person, OperatorError> {
         let (mut tx, person, now) = self.manage(caller, name).await?;
+        let reason = Reason::new(reason)?.get();
         tx.set_disabled_at(person.id, None).await?;
         audit(&mut tx, caller, now, "enable person", &person.name, reason).await?;
         tx.commit(()).await?;
         Ok(Person::of(KeptPerson { disabled_at: None, ..person })?)
     }
 
+    /// Knows keys no more that were good until now.
+    fn forget(&self, ended: &Ended) {
+        let mut known = super::lock(&self.known);
+        for (_, id) in &ended.keys {
+            known.remove(id);
+        }
+    }
+
     /// Begins to change something about somebody else, whom it locks.
-    async fn manage(
+    pub(super) async fn manage(
         &self,
         caller: &Caller,
         name: &str,
@@ -207,17 +235,19 @@ impl Access {
         session: &Session,
         old: &str,
         new: &str,
-        peer: IpAddr,
+        from: &Client<'_>,
     ) -> Result<BegunSession, SignInError> {
         check_choice(&session.name, new)?;
-        let person = self.recheck(session, old, peer).await?;
+        let person = self.recheck(session, old, from).await?;
         let hash = self.passwords.hash(new).await?;
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
         lock_unchanged(&mut tx, &person).await?;
         tx.set_password(person.id, &hash).await?;
         tx.end_sessions_of(person.id).await?;
-        let begun = begin(&mut tx, &person, now, ("change password", "")).await?;
+        tx.forget_devices(person.id).await?;
+        let mut begun = begin(&mut tx, &person, now, ("change password", ""), from).await?;
+        begun.device = Some(remember_device(&mut tx, &person, now, from).await?);
         tx.commit(()).await?;
         self.remember(&begun);
         Ok(begun)
@@ -228,18 +258,64 @@ impl Access {
         &self,
         session: &Session,
         password: &str,
-        peer: IpAddr,
+        from: &Client<'_>,
     ) -> Result<KeptPerson, SignInError> {
-        let noted = self.note_attempt(&session.name, peer).await?;
+        let key = self.note_recheck(session.person).await?;
         let person = self.store.person(&session.name).await?;
         let hash = person.as_ref().and_then(|person| person.password.as_deref());
         let right = self.passwords.check(password, hash).await;
-        let person = person.filter(|_| right).ok_or(SignInError::Wrong)?;
+        let Some(person) = person.filter(|_| right) else {
+            let target = format!("the session of person {}", session.name);
+            self.note_refusal(None, from.peer, &target, "wrong password").await;
+            return Err(SignInError::Wrong);
+        };
         let mut tx = self.store.begin().await?;
-        tx.forget_attempts(&name_key(&session.name), &noted).await?;
+        tx.forget_attempts(&key, &[]).await?;
         tx.commit(()).await?;
         Ok(person)
     }
+}
+
+/// Ends somebody's sessions, forgets their browsers, and revokes every key that they made: what they
+/// could still come in by. Each key is in the audit log.
+async fn end_all(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    person: &KeptPerson,
+    now: OffsetDateTime,
+    reason: &str,
+) -> Result<Ended, StoreError> {
+    let sessions = tx.end_sessions_of(person.id).await?;
+    tx.forget_devices(person.id).await?;
+    let revoked = tx.revoke_api_keys_made_by(&person.name, caller.actor(), now).await?;
+    let mut keys = Vec::new();
+    for key in revoked {
+        tx.cancel_jobs_of(&actor_of(&key.name), caller.actor(), now).await?;
+        let target = format!("key {} ({}), made by {}", key.name, key.id, key.created_by);
+        let entry = AuditEntry {
+            at: now,
+            actor: caller.actor(),
+            action: "revoke key",
+            target: &target,
+            reason,
+            count: 1,
+        };
+        tx.audit_with(&entry, caller.audit_more()).await?;
+        keys.push((key.name, key.id));
+    }
+    if sessions > 0 {
+        let entry = AuditEntry {
+            at: now,
+            actor: caller.actor(),
+            action: "end sessions",
+            target: &format!("person {}", person.name),
+            reason,
+            count: sessions,
+        };
+        tx.audit_with(&entry, caller.audit_more()).await?;
+    }
+    keys.sort();
+    Ok(Ended { sessions, keys })
 }
 
 /// Locks somebody who gave their password a moment ago, unless an administrator has reset or
@@ -269,7 +345,12 @@ pub(super) async fn audit_grant(
         at: new.at,
         actor: caller.actor(),
         action: "add person",
-        target: &format!("person {}", new.name),
+        target: &format!(
+            "person {}: {}; tenant {}",
+            new.name,
+            new.scopes.join(" "),
+            new.tenant.unwrap_or("all")
+        ),
         reason: "",
         count: 1,
     };

@@ -15,16 +15,31 @@ use time::{Duration, OffsetDateTime};
 use tracing::warn;
 use zeroize::Zeroizing;
 
-use super::{Access, scopes};
+use super::{Access, check_name, scopes};
 use crate::operator::{Caller, OperatorError};
-use crate::store::{Attempt, AuditEntry, KeptPerson, NewSession, StoreError, TokenDigest, Tx};
+use crate::store::{
+    Attempt, AuditEntry, AuditMore, KeptPerson, NewSession, StoreError, TokenDigest, Tx, folded,
+};
 
 /// How long a session lasts, whatever is done with it.
 const LASTS: Duration = Duration::hours(12);
 /// How often it is noted that somebody is still there.
 const NOTED_EVERY: Duration = Duration::minutes(1);
-/// Attempts in 15 minutes, of one name and of one peer.
-pub(super) const ATTEMPTS: usize = 5;
+/// Attempts in 15 minutes with one name from one network, or in one browser that is known.
+const ATTEMPTS: usize = 5;
+/// Attempts in 15 minutes with one name, from anywhere: strangers who guess from many networks at
+/// once are stopped, and few of them cannot lock anybody out.
+const OF_A_NAME: usize = 50;
+/// Attempts in 15 minutes from one network, with any name: many people may share it.
+pub(super) const OF_A_NETWORK: usize = 30;
+/// For how long a browser is known in which somebody has signed in.
+const DEVICE_LASTS: Duration = Duration::days(180);
+/// The browsers of a person that are known.
+const DEVICES: i64 = 10;
+/// The longest that is kept of what a browser says of itself, in characters.
+const LONGEST_AGENT: usize = 200;
+/// Who tries to sign in and is not let in, in the audit log.
+pub(super) const NOBODY: &str = "anonymous";
 /// The characters of a token: 32 bytes in base64.
 const TOKEN: usize = 43;
 
@@ -38,7 +53,37 @@ pub struct Credentials<'a> {
     /// A code, where one is asked for.
     pub code: Option<&'a str>,
     /// Where the request comes from.
+    pub from: Client<'a>,
+}
+
+/// Where a request of somebody comes from who signs in.
+#[derive(Clone, Copy)]
+pub struct Client<'a> {
+    /// The address.
     pub peer: IpAddr,
+    /// What the browser says of itself.
+    pub agent: &'a str,
+    /// What the browser keeps since somebody signed in there: see [`BegunSession::device`].
+    pub device: Option<&'a str>,
+}
+
+impl Client<'_> {
+    /// A request from an address, by a browser that says and keeps nothing.
+    pub fn at(peer: IpAddr) -> Self {
+        Self { peer, agent: "", device: None }
+    }
+
+    /// What is kept of what the browser says: strangers write it.
+    fn told(&self) -> String {
+        let told = self.agent.chars().map(|c| if c.is_control() { ' ' } else { c });
+        told.take(LONGEST_AGENT).collect()
+    }
+
+    /// What it keeps, if it has the shape of that.
+    fn device(&self) -> Option<TokenDigest> {
+        let shown = self.device.filter(|shown| is_token(shown));
+        shown.map(|shown| TokenDigest::of(shown.as_bytes()))
+    }
 }
 
 /// Why nobody is signed in.
@@ -82,6 +127,8 @@ pub struct Session {
     pub codes: bool,
     /// Whether they have a password here, and not an issuer that vouches for them.
     pub password: bool,
+    /// Whether they have to turn codes on before they may do anything else.
+    pub must_enrol: bool,
     /// When they signed in.
     pub since: OffsetDateTime,
     /// What every change that comes with this session has to repeat.
@@ -95,6 +142,9 @@ pub struct Session {
 pub struct BegunSession {
     /// What the cookie is to hold.
     pub token: Zeroizing<String>,
+    /// What another cookie is to hold for long: who shows it is counted apart from strangers when
+    /// they sign in. It lets nobody in.
+    pub device: Option<Zeroizing<String>>,
 }
 
 impl ShownSession {
@@ -139,11 +189,14 @@ impl Access {
         }
         super::lock(&self.signed_in).insert(shown.digest, now);
         let scopes = scopes(&kept.scopes, "people", &kept.name)?;
+        let caller = Caller::new(kept.name.clone(), kept.tenant, scopes);
+        let must_enrol = self.second_factor && kept.password && !kept.codes;
         Ok(Some(Session {
-            caller: Caller::new(kept.name.clone(), kept.tenant, scopes),
+            caller: if must_enrol { caller.without_scopes() } else { caller },
             name: kept.name,
             codes: kept.codes,
             password: kept.password,
+            must_enrol,
             since: kept.created_at,
             csrf: shown.csrf.clone(),
             person: kept.person,
@@ -166,14 +219,28 @@ impl Access {
         before: Option<&ShownSession>,
     ) -> Result<BegunSession, SignInError> {
         let now = self.clock.now();
-        let noted = self.note_attempt(given.name, given.peer).await?;
-        let person = self.store.person(given.name).await?;
-        let kept = person.as_ref().filter(|person| person.disabled_at.is_none());
-        let hash = kept.and_then(|person| person.password.as_deref());
+        // Nobody has a name that cannot be: the database is not asked for it.
+        let shaped = check_name("a person", given.name.trim()).is_ok();
+        let person = if shaped { self.store.person(given.name).await? } else { None };
+        let (noted, own) = match self.note_attempt(given, person.as_ref()).await {
+            Err(error @ SignInError::TooMany { .. }) => {
+                self.refuse(person.as_ref(), &given.from, "too many attempts").await;
+                return Err(error);
+            }
+            noted => noted?,
+        };
+        let hash = person.as_ref().and_then(|person| person.password.as_deref());
         let right = self.passwords.check(given.password, hash).await;
-        let Some(person) = person.filter(|_| right) else {
-            warn!(event = "operator.sign_in_refused", peer = %given.peer, "a sign-in was refused");
-            return Err(SignInError::Wrong);
+        let person = match person {
+            Some(person) if right && person.disabled_at.is_none() => person,
+            person => {
+                let why = match &person {
+                    Some(person) if person.disabled_at.is_some() => "disabled",
+                    Some(_) => "wrong password",
+                    None => "nobody has this name",
+                };
+                return Err(self.refuse(person.as_ref(), &given.from, why).await);
+            }
         };
         let mut tx = self.store.begin().await?;
         // What was read before the password was checked may have changed meanwhile.
@@ -185,17 +252,57 @@ impl Access {
         });
         let person = same.ok_or(SignInError::Wrong)?;
         if person.totp_since.is_some() && !self.take_code(&mut tx, person.id, given.code).await? {
-            warn!(event = "operator.sign_in_refused", peer = %given.peer, "a sign-in was refused");
-            return Err(SignInError::Wrong);
+            drop(tx);
+            return Err(self.refuse(Some(&person), &given.from, "no code, or a wrong one").await);
         }
-        tx.forget_attempts(&name_key(given.name), &noted).await?;
+        tx.forget_attempts(&own, &noted).await?;
         if let Some(before) = before {
             tx.end_session(before.digest()).await?;
         }
-        let begun = begin(&mut tx, &person, now, ("sign in", "")).await?;
+        let mut begun = begin(&mut tx, &person, now, ("sign in", ""), &given.from).await?;
+        begun.device = Some(remember_device(&mut tx, &person, now, &given.from).await?);
         tx.commit(()).await?;
         self.remember(&begun);
         Ok(begun)
+    }
+
+    /// Writes down that somebody was not let in, and says so to the log: who it was and why is only
+    /// in the audit log.
+    async fn refuse(
+        &self,
+        person: Option<&KeptPerson>,
+        from: &Client<'_>,
+        why: &str,
+    ) -> SignInError {
+        // What is given as a name that nobody has may be a password.
+        let target = person.map_or("an unknown name".to_owned(), |person| target(&person.name));
+        self.note_refusal(person, from.peer, &target, why).await;
+        warn!(event = "operator.sign_in_refused", peer = %from.peer, "a sign-in was refused");
+        SignInError::Wrong
+    }
+
+    /// Writes it down in the audit log; often as one entry.
+    pub(super) async fn note_refusal(
+        &self,
+        person: Option<&KeptPerson>,
+        peer: IpAddr,
+        target: &str,
+        why: &str,
+    ) {
+        let entry = AuditEntry {
+            at: self.clock.now(),
+            actor: NOBODY,
+            action: "refused sign-in",
+            target,
+            reason: why,
+            count: 1,
+        };
+        let tenant = person.and_then(|person| person.tenant.as_deref());
+        let more = AuditMore { tenant, address: Some(peer), ..AuditMore::default() };
+        let like = format!("{target} {} {why}", network(peer));
+        if let Err(error) = self.store.audit_often(&like, &entry, more).await {
+            warn!(error = &error as &dyn std::error::Error, "a refusal is not in the audit log");
+        }
     }
 
     /// Knows a session that was begun, so that it is good however often its peer has failed.
@@ -219,24 +326,78 @@ impl Access {
         Ok(())
     }
 
-    /// Counts an attempt; gives the rows by which it was.
-    pub(super) async fn note_attempt(
+    /// Counts an attempt; gives the rows by which it was, and the key under which it is forgotten
+    /// when it ends well. In a browser in which the person has signed in before, what strangers do
+    /// with the name does not count.
+    async fn note_attempt(
         &self,
-        name: &str,
-        peer: IpAddr,
-    ) -> Result<Vec<i64>, SignInError> {
+        given: &Credentials<'_>,
+        person: Option<&KeptPerson>,
+    ) -> Result<(Vec<i64>, TokenDigest), SignInError> {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
-        match tx.attempt(&[name_key(name), peer_key(peer)], ATTEMPTS, now).await? {
-            Attempt::Allowed(noted) => {
-                tx.commit(()).await?;
-                Ok(noted)
+        let device = match (given.from.device(), person) {
+            (Some(device), Some(person)) => {
+                let known = tx.knows_device(person.id, &device, now).await?;
+                known.then(|| device_key(person.id, &device))
             }
-            Attempt::TooMany(until) => {
-                Err(SignInError::TooMany { after: seconds_until(until, now) })
-            }
-        }
+            _ => None,
+        };
+        let (name, network) = (folded(given.name), network(given.from.peer));
+        let keys = match device {
+            Some(device) => vec![(device, ATTEMPTS)],
+            None => vec![
+                (key_of(&format!("name {name} network {network}")), ATTEMPTS),
+                (key_of(&format!("name {name}")), OF_A_NAME),
+                (peer_key(given.from.peer), OF_A_NETWORK),
+            ],
+        };
+        let noted = count(tx, &keys, now).await?;
+        let own = keys.first().map_or_else(|| peer_key(given.from.peer), |(key, _)| *key);
+        Ok((noted, own))
     }
+
+    /// Counts an attempt of somebody who is signed in to give their password once more: only they
+    /// can use it up.
+    pub(super) async fn note_recheck(&self, person: i64) -> Result<TokenDigest, SignInError> {
+        let key = key_of(&format!("person {person}"));
+        count(self.store.begin().await?, &[(key, ATTEMPTS)], self.clock.now()).await?;
+        Ok(key)
+    }
+}
+
+/// Counts an attempt under each of these keys, of which none may have had too many.
+async fn count(
+    mut tx: Tx<'_>,
+    keys: &[(TokenDigest, usize)],
+    now: OffsetDateTime,
+) -> Result<Vec<i64>, SignInError> {
+    match tx.attempt(keys, now).await? {
+        Attempt::Allowed(noted) => {
+            tx.commit(()).await?;
+            Ok(noted)
+        }
+        Attempt::TooMany(until) => Err(SignInError::TooMany { after: seconds_until(until, now) }),
+    }
+}
+
+/// Knows the browser from now on in which somebody has signed in; gives what it is to keep.
+pub(super) async fn remember_device(
+    tx: &mut Tx<'_>,
+    person: &KeptPerson,
+    now: OffsetDateTime,
+    from: &Client<'_>,
+) -> Result<Zeroizing<String>, StoreError> {
+    let shown = from.device.zip(from.device());
+    let token = match shown {
+        Some((shown, digest)) if tx.knows_device(person.id, &digest, now).await? => {
+            Zeroizing::new(shown.to_owned())
+        }
+        _ => random(),
+    };
+    let digest = TokenDigest::of(token.as_bytes());
+    tx.know_device(person.id, &digest, (now, now + DEVICE_LASTS), DEVICES).await?;
+    Ok(token)
 }
 
 /// Begins a session in a transaction, and writes it down: what it is called, and how it came.
@@ -245,13 +406,21 @@ pub(super) async fn begin(
     person: &KeptPerson,
     now: OffsetDateTime,
     (action, reason): (&str, &str),
+    from: &Client<'_>,
 ) -> Result<BegunSession, StoreError> {
     let token = random();
-    let digest = TokenDigest::of(token.as_bytes());
-    let session = NewSession { digest, person: person.id, at: now, expires_at: now + LASTS };
+    let session = NewSession {
+        digest: TokenDigest::of(token.as_bytes()),
+        person: person.id,
+        peer: from.peer,
+        agent: &from.told(),
+        at: now,
+        expires_at: now + LASTS,
+    };
     tx.insert_session(&session).await?;
-    audit(tx, &own_caller(person)?, now, action, &person.name, reason).await?;
-    Ok(BegunSession { token })
+    let own = own_caller(person)?.at(from.peer);
+    audit(tx, &own, now, action, &person.name, reason).await?;
+    Ok(BegunSession { token, device: None })
 }
 
 /// A person, as whoever acts.
@@ -269,10 +438,15 @@ pub(super) async fn audit(
     person: &str,
     reason: &str,
 ) -> Result<(), StoreError> {
-    let target = format!("person {person}");
+    let target = target(person);
     let entry =
         AuditEntry { at: now, actor: caller.actor(), action, target: &target, reason, count: 1 };
     tx.audit_with(&entry, caller.audit_more()).await
+}
+
+/// A person, as the audit log names them.
+fn target(person: &str) -> String {
+    format!("person {person}")
 }
 
 /// 32 random bytes, as a cookie and a link can hold them.
@@ -292,17 +466,24 @@ pub(super) fn seconds_until(until: OffsetDateTime, now: OffsetDateTime) -> u64 {
     u64::try_from((until - now).whole_seconds()).unwrap_or(0).max(1)
 }
 
-pub(super) fn name_key(name: &str) -> TokenDigest {
-    TokenDigest::of(format!("person {}", name.to_lowercase()).as_bytes())
+fn key_of(what: &str) -> TokenDigest {
+    TokenDigest::of(what.as_bytes())
+}
+
+fn device_key(person: i64, device: &TokenDigest) -> TokenDigest {
+    TokenDigest::of(&[format!("device of {person} ").as_bytes(), device.as_bytes()].concat())
+}
+
+pub(super) fn peer_key(peer: IpAddr) -> TokenDigest {
+    key_of(&format!("peer {}", network(peer)))
 }
 
 /// An IPv6 network counts as one: who has one address of it has all.
-pub(super) fn peer_key(peer: IpAddr) -> TokenDigest {
-    let peer = match peer.to_canonical() {
+fn network(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from(u128::from(v6) & !((1 << 72) - 1))),
         v4 @ IpAddr::V4(_) => v4,
-    };
-    TokenDigest::of(format!("peer {peer}").as_bytes())
+    }
 }
 
 fn csrf(token: &str) -> String {

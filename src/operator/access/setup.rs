@@ -5,9 +5,9 @@ use tracing::info;
 use zeroize::Zeroizing;
 
 use super::password::check_choice;
-use super::people::audit_grant;
-use super::sessions::{BegunSession, audit, begin, random};
-use super::{Access, check_name, words};
+use super::people::{Ended, audit_grant};
+use super::sessions::{BegunSession, Client, audit, begin, random, remember_device};
+use super::{Access, check_free, check_name, words};
 use crate::operator::{Caller, OperatorError, Scope, Scopes};
 use crate::store::{KeptPerson, NewLink, NewPerson, StoreError, TokenDigest, Tx};
 
@@ -23,6 +23,8 @@ pub struct Invitation {
     pub token: Zeroizing<String>,
     /// From when on it is good no longer.
     pub expires_at: OffsetDateTime,
+    /// What ended with the way in that it takes the place of.
+    pub ended: Ended,
 }
 
 /// What is known of a link that is good.
@@ -71,11 +73,15 @@ impl Access {
         token: &str,
         name: Option<&str>,
         password: &str,
+        from: &Client<'_>,
     ) -> Result<Option<BegunSession>, OperatorError> {
         let about = self.setup_link(token).await?;
         let name = about.name.as_deref().or(name).unwrap_or_default().trim().to_owned();
         check_name("a person", &name)?;
         check_choice(&name, password)?;
+        if about.name.is_none() {
+            check_free(&name)?;
+        }
         let hash = self.passwords.hash(password).await?;
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
@@ -86,7 +92,7 @@ impl Access {
             if anybody {
                 return Err(spent());
             }
-            insert_first(&mut tx, &name, now).await?;
+            insert_first(&mut tx, &name, now, from).await?;
         }
         let person = tx.lock_person(&name, None).await?;
         let person = person.filter(|person| {
@@ -95,7 +101,7 @@ impl Access {
         let person = person.ok_or_else(spent)?;
         tx.set_password(person.id, &hash).await?;
         tx.end_sessions_of(person.id).await?;
-        let begun = self.welcome(&mut tx, &person, now).await?;
+        let begun = self.welcome(&mut tx, &person, now, from).await?;
         tx.commit(()).await?;
         if let Some(begun) = &begun {
             self.remember(begun);
@@ -109,11 +115,15 @@ impl Access {
         tx: &mut Tx<'_>,
         person: &KeptPerson,
         now: OffsetDateTime,
+        from: &Client<'_>,
     ) -> Result<Option<BegunSession>, StoreError> {
         if person.totp_since.is_none() {
-            return begin(tx, person, now, ("set password", "")).await.map(Some);
+            let mut begun = begin(tx, person, now, ("set password", ""), from).await?;
+            begun.device = Some(remember_device(tx, person, now, from).await?);
+            return Ok(Some(begun));
         }
         let own = Caller::new(person.name.clone(), person.tenant.clone(), Scopes::default());
+        let own = own.at(from.peer);
         audit(tx, &own, now, "set password", &person.name, "").await?;
         Ok(None)
     }
@@ -128,7 +138,7 @@ impl Access {
         let (token, expires_at) = (random(), now + GOOD_FOR);
         let digest = TokenDigest::of(token.as_bytes());
         tx.insert_link(&NewLink { digest, person, at: now, by, expires_at }).await?;
-        Ok(Invitation { token, expires_at })
+        Ok(Invitation { token, expires_at, ended: Ended::default() })
     }
 }
 
@@ -137,12 +147,13 @@ async fn insert_first(
     tx: &mut Tx<'_>,
     name: &str,
     now: OffsetDateTime,
+    from: &Client<'_>,
 ) -> Result<(), OperatorError> {
     let scopes = words([Scope::Admin].into_iter().collect());
     let row = NewPerson { name, scopes: &scopes, tenant: None, at: now, by: FIRST };
     let taken = || OperatorError::Conflict(format!("there is a person `{name}`"));
     tx.insert_person(&row).await?.ok_or_else(taken)?;
-    audit_grant(tx, &Caller::local(FIRST), &row).await?;
+    audit_grant(tx, &Caller::local(FIRST).at(from.peer), &row).await?;
     Ok(())
 }
 

@@ -5,9 +5,11 @@ mod scrub;
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
 
 pub use scrub::Scrubbed;
 
+use super::reads::{self, Read};
 use super::{Caller, Gates, OperatorError, Scope};
 use crate::store::{EventId, Fate, Store, StoredEvent, TO};
 
@@ -27,7 +29,7 @@ pub struct Captured {
     pub scrubbed: Vec<Scrubbed>,
 }
 
-/// Captures an event as a fixture. The fields in `keep` stay as they are.
+/// Captures an event as a fixture, now. The fields in `keep` stay as they are.
 ///
 /// # Errors
 /// [`OperatorError::Denied`] without `payload:read` and `events:replay`;
@@ -37,7 +39,7 @@ pub async fn capture(
     caller: &Caller,
     store: &Store,
     gates: &Gates,
-    id: EventId,
+    (id, now): (EventId, OffsetDateTime),
     keep: &[String],
 ) -> Result<Captured, OperatorError> {
     caller.needs(Scope::PayloadRead)?;
@@ -54,7 +56,9 @@ pub async fn capture(
             whole.ok_or_else(|| invalid("its payload cannot be put together in one piece"))?
         }
     };
-    fixture(&event, &body, &store.fates(id).await?, keep)
+    let captured = fixture(&event, &body, &store.fates(id).await?, keep)?;
+    reads::note(store, caller, Read::Captured, &format!("event {id}"), now).await?;
+    Ok(captured)
 }
 
 /// The fixture of an event with this body that has come to these fates.

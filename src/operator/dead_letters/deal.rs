@@ -1,6 +1,8 @@
 //! Doing something about some dead letters, in one transaction: their new deliveries or their
 //! resolution, what the stream tells of it, and the line in the audit log.
 
+use std::net::IpAddr;
+
 use time::OffsetDateTime;
 use tracing::info;
 
@@ -26,6 +28,7 @@ pub(in crate::operator) struct Orders<'a> {
     /// They were asked for one by one: whoever did wants to know why nothing is done.
     pub(in crate::operator) named: bool,
     pub(in crate::operator) tenant: Option<&'a str>,
+    pub(in crate::operator) address: Option<IpAddr>,
     pub(in crate::operator) actor: &'a str,
     pub(in crate::operator) reason: &'a str,
     pub(in crate::operator) target: &'a str,
@@ -71,7 +74,8 @@ impl DeadLetters {
             reason: orders.reason,
             count: batch.resolved.len() as u64,
         };
-        let more = AuditMore { tenant: orders.tenant, ..AuditMore::default() };
+        let more =
+            AuditMore { tenant: orders.tenant, address: orders.address, ..AuditMore::default() };
         tx.audit_with(&entry, more).await?;
         Ok(batch)
     }

@@ -1,7 +1,9 @@
 //! Everything about one delivery.
 
 use bytes::Bytes;
+use time::OffsetDateTime;
 
+use crate::operator::reads::{self, Read};
 use crate::operator::timeline::timeline;
 use crate::operator::{Caller, Moment, OperatorError, Scope};
 use crate::store::{DeadLetter, EventPreview, PastAttempt, Store};
@@ -33,6 +35,7 @@ pub(super) async fn show(
     store: &Store,
     caller: &Caller,
     id: i64,
+    now: OffsetDateTime,
 ) -> Result<Dossier, OperatorError> {
     caller.needs(Scope::EventsRead)?;
     let mut siblings = store.sibling_ids(id).await?;
@@ -44,6 +47,10 @@ pub(super) async fn show(
     let delivery = deliveries.iter().find(|delivery| delivery.id == id).cloned();
     let delivery = delivery.ok_or_else(|| OperatorError::NotFound(format!("delivery {id}")))?;
     let payload = caller.may(Scope::PayloadRead);
+    if payload {
+        let target = format!("event {}, at delivery {id}", delivery.event);
+        reads::note(store, caller, Read::Looked, &target, now).await?;
+    }
     let mut dossier = Dossier {
         last_error: store.last_error(id).await?,
         event: store.event_preview(delivery.event, if payload { PREVIEW } else { 0 }).await?,

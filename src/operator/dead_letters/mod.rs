@@ -14,7 +14,7 @@ pub(super) use inspect::conceal;
 pub use inspect::{Dossier, PREVIEW};
 pub use selection::{Filter, Selection};
 
-use super::{Caller, Groups, OperatorError, Routing, Scope};
+use super::{Caller, Groups, OperatorError, Reason, Routing, Scope};
 use crate::clock::SharedClock;
 use crate::store::{DeadLetter, DeadLetterFilter, Order, Page, Store, StoreError};
 
@@ -122,7 +122,7 @@ impl DeadLetters {
     /// [`OperatorError::NotFound`]; [`OperatorError::Denied`] without [`Scope::EventsRead`];
     /// [`OperatorError::Store`].
     pub async fn show(&self, caller: &Caller, id: i64) -> Result<Dossier, OperatorError> {
-        inspect::show(&self.store, caller, id).await
+        inspect::show(&self.store, caller, id, self.clock.now()).await
     }
 
     /// Replays or discards one delivery. `force` replays also what is done or resolved.
@@ -140,12 +140,13 @@ impl DeadLetters {
         force: bool,
     ) -> Result<Batch, OperatorError> {
         caller.needs(Scope::EventsReplay)?;
-        needs_reason(reason)?;
+        let reason = Reason::new(reason)?.get();
         let orders = Orders {
             action,
             force,
             named: true,
             tenant: caller.tenant(),
+            address: caller.address(),
             actor: caller.actor(),
             reason,
             target: &format!("delivery {id}"),
@@ -174,12 +175,4 @@ impl DeadLetters {
         }
         Ok(selection.at(self.clock.now(), caller.tenant()))
     }
-}
-
-/// Whoever does something says why.
-pub(super) fn needs_reason(reason: &str) -> Result<(), OperatorError> {
-    if reason.trim().is_empty() {
-        return Err(OperatorError::Invalid("say why: a reason is missing".to_owned()));
-    }
-    Ok(())
 }

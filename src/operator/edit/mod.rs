@@ -12,8 +12,8 @@ use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
 
-use super::dead_letters::needs_reason;
-use super::{Action, Caller, DeadLetters, OperatorError, Scope, wake_gateways};
+use super::reads::{self, Read};
+use super::{Action, Caller, DeadLetters, OperatorError, Reason, Scope, wake_gateways};
 use crate::gate::{self, enveloped};
 use crate::store::{AuditEntry, AuditMore, Deed, EventId, NewEdit, Resolution, StoredEvent};
 
@@ -55,6 +55,8 @@ impl DeadLetters {
         caller.needs(Scope::PayloadRead)?;
         caller.needs(Scope::EventsReplay)?;
         let original = self.original(caller, delivery).await?;
+        let target = format!("event {}, at delivery {delivery}", original.id);
+        reads::note(&self.store, caller, Read::Looked, &target, self.clock.now()).await?;
         Ok(String::from_utf8_lossy(&original.body).into_owned())
     }
 
@@ -102,7 +104,7 @@ impl DeadLetters {
     ) -> Result<Edited, OperatorError> {
         caller.needs(Scope::PayloadRead)?;
         caller.needs(Scope::EventsReplay)?;
-        needs_reason(reason)?;
+        let reason = Reason::new(reason)?.get();
         let (original, envelope) = self.editable(caller, delivery, body).await?;
         let (at, actor) = (self.clock.now(), caller.actor());
         let event = EventId::new(at);
@@ -128,9 +130,9 @@ impl DeadLetters {
             count: 1,
         };
         let more = AuditMore {
-            tenant: caller.tenant(),
             before: Some(Sha256::digest(&original.body).into()),
             after: Some(Sha256::digest(body).into()),
+            ..caller.audit_more()
         };
         tx.audit_with(&entry, more).await?;
         let edited = tx.commit(Edited { event, created }).await?.into_inner();

@@ -19,7 +19,8 @@ use uuid::Uuid;
 
 pub use keep::{Holding, RefusedRequest};
 
-use super::{Caller, Explained, Gates, OperatorError, RecordedRequest, Scope};
+use super::reads::{self, Read};
+use super::{Caller, Explained, Gates, OperatorError, Reason, RecordedRequest, Scope};
 use crate::clock::SharedClock;
 use crate::gate::RequestHead;
 use crate::store::{AuditEntry, EventId, HeldFilter, HeldRequest, Store, StoreError};
@@ -144,6 +145,10 @@ impl HeldRequests {
             None => None,
         };
         let payload = payload.filter(|_| caller.may(Scope::PayloadRead));
+        if payload.is_some() {
+            let now = self.clock.now();
+            reads::note(&self.store, caller, Read::Looked, &target(id), now).await?;
+        }
         Ok(HeldDossier { request, payload, explained })
     }
 
@@ -168,6 +173,7 @@ impl HeldRequests {
         reason: &str,
     ) -> Result<Verified, OperatorError> {
         let (request, payload) = self.open(caller, id).await?;
+        let reason = Reason::new(reason)?.get();
         let payload = payload.ok_or_else(|| is_event(&request))?;
         let (source, at) = (&request.source, request.received_at);
         let head = self.gates.of(caller, source)?.head(&payload);
@@ -203,6 +209,7 @@ impl HeldRequests {
         reason: &str,
     ) -> Result<(), OperatorError> {
         self.found(caller, id).await?;
+        let reason = Reason::new(reason)?.get();
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
         if !tx.discard_held(id).await? {

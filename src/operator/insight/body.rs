@@ -4,6 +4,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 
 use super::Insight;
+use crate::operator::reads::{self, Read};
 use crate::operator::{Caller, OperatorError, Scope};
 use crate::store::EventId;
 
@@ -34,6 +35,24 @@ impl Insight {
         from: u64,
         most: u32,
     ) -> Result<BodySlice, OperatorError> {
+        let slice = self.slice(caller, event, from, most).await?;
+        self.note(caller, Read::Looked, event).await?;
+        Ok(slice)
+    }
+
+    /// Writes down that a body is read.
+    async fn note(&self, caller: &Caller, read: Read, event: EventId) -> Result<(), OperatorError> {
+        let target = format!("event {event}");
+        reads::note(&self.store, caller, read, &target, self.clock.now()).await
+    }
+
+    async fn slice(
+        &self,
+        caller: &Caller,
+        event: EventId,
+        from: u64,
+        most: u32,
+    ) -> Result<BodySlice, OperatorError> {
         caller.needs(Scope::PayloadRead)?;
         let begin = i32::try_from(from).unwrap_or(i32::MAX - 1);
         let most = i32::try_from(most.min(SLICE)).unwrap_or(i32::MAX);
@@ -53,7 +72,8 @@ impl Insight {
         event: EventId,
     ) -> Result<(u64, impl Stream<Item = Result<Bytes, OperatorError>> + use<>), OperatorError>
     {
-        let first = self.body(caller, event, 0, SLICE).await?;
+        let first = self.slice(caller, event, 0, SLICE).await?;
+        self.note(caller, Read::Downloaded, event).await?;
         let size = first.size;
         let (insight, caller) = (self.clone(), caller.clone());
         let slices = stream::try_unfold(Some(first), move |slice| {
@@ -64,7 +84,7 @@ impl Insight {
                 };
                 let end = slice.from + slice.bytes.len() as u64;
                 let next = if end < slice.size {
-                    Some(insight.body(&caller, event, end, SLICE).await?)
+                    Some(insight.slice(&caller, event, end, SLICE).await?)
                 } else {
                     None
                 };

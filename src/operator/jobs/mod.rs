@@ -7,7 +7,7 @@
 //! - What is frozen in the plan: which match by age, and the highest id. A replay that dies again
 //!   is no business of the job that made it.
 //!
-//! Each batch is one transaction: its effects, the job's progress and its line in the audit log.
+//! That a job is planned, started and cancelled is in the audit log. Each batch is one transaction: its effects, the job's progress and its line in the audit log.
 //! When the worker dies between two batches, another goes on behind the last one; when it dies
 //! within one, that batch has not happened. Either way nothing is replayed twice.
 
@@ -22,9 +22,10 @@ use tokio::sync::Notify;
 pub use job::{Job, JobDetail, JobState};
 pub use worker::{BATCH, Step, Worker};
 
-use super::dead_letters::needs_reason;
-use super::{Action, Caller, DeadLetters, OperatorError, Scope, Selection};
-use crate::store::{Alert, AuditEntry, NewJob, Order, Page, Severity};
+use super::{Action, Caller, DeadLetters, OperatorError, Reason, Scope, Selection};
+use crate::store::{
+    Alert, AuditEntry, DeadLetter, DeadLetterFilter, NewJob, Order, Page, Severity,
+};
 
 /// How long a plan can be started.
 pub const PLAN_LASTS: Duration = Duration::minutes(15);
@@ -52,6 +53,23 @@ pub struct Wish {
     pub force: bool,
 }
 
+/// What a job would be about.
+#[derive(Debug, Clone)]
+pub struct Rehearsed {
+    /// How many match.
+    pub matched: u64,
+    /// Some of them, the oldest first.
+    pub sample: Vec<DeadLetter>,
+}
+
+/// What a wish means at a moment.
+struct Meant {
+    filter: DeadLetterFilter,
+    matched: i64,
+    up_to: i64,
+    ids: Vec<i64>,
+}
+
 /// The jobs, for those who plan, start, watch and cancel them.
 #[derive(Clone)]
 pub struct Jobs {
@@ -66,27 +84,72 @@ impl Jobs {
         Self { desk, hint: Arc::default() }
     }
 
-    /// Plans a job: a dry run. Nothing is done until it is started.
+    /// What a job would be about now. Nothing is written: a dry run is no act.
+    ///
+    /// # Errors
+    /// As [`Jobs::plan`].
+    pub async fn rehearse(&self, caller: &Caller, wish: &Wish) -> Result<Rehearsed, OperatorError> {
+        let meant = self.meant(caller, wish).await?;
+        let sample = self.letters(caller, meant.ids).await?;
+        Ok(Rehearsed { matched: meant.matched.unsigned_abs(), sample })
+    }
+
+    /// Plans a job. Nothing is done until it is started; that it was planned is in the audit log.
     ///
     /// # Errors
     /// [`OperatorError::NotFound`] when nothing matches; [`OperatorError::Invalid`] without a
     /// reason, with a cap or rate of nothing, or with too many ids; [`OperatorError::Denied`]
     /// without [`Scope::EventsReplay`]; [`OperatorError::Store`].
     pub async fn plan(&self, caller: &Caller, wish: &Wish) -> Result<JobDetail, OperatorError> {
+        let Meant { filter, matched, up_to, ids } = self.meant(caller, wish).await?;
+        let reason = Reason::new(&wish.reason)?.get();
+        let (now, named) = (self.desk.clock.now(), matches!(wish.selection, Selection::Ids(_)));
+        let (action, target) = (wish.action.as_str(), wish.selection.to_string());
+        let mut tx = self.desk.store.begin().await?;
+        let id = tx
+            .plan_job(&NewJob {
+                action,
+                filter: &filter,
+                target: &target,
+                force: wish.force && named,
+                cap: wish.cap.map(i64::from),
+                rate: wish.rate.map(|rate| i32::try_from(rate).unwrap_or(i32::MAX)),
+                reason,
+                matched,
+                up_to,
+                sample: &ids,
+                by: caller.actor(),
+                at: now,
+                expires_at: now + PLAN_LASTS,
+            })
+            .await?;
+        let entry = AuditEntry {
+            at: now,
+            actor: caller.actor(),
+            action: "plan job",
+            target: &format!("job {id}: {action} {target}"),
+            reason,
+            count: matched.unsigned_abs(),
+        };
+        tx.audit_with(&entry, caller.audit_more()).await?;
+        tx.commit(()).await?;
+        self.detail(caller, id).await
+    }
+
+    /// What a wish means now, if it can be wished for.
+    async fn meant(&self, caller: &Caller, wish: &Wish) -> Result<Meant, OperatorError> {
         caller.needs(Scope::EventsReplay)?;
-        needs_reason(&wish.reason)?;
+        Reason::new(&wish.reason)?;
         if wish.cap == Some(0) || wish.rate == Some(0) {
             return Err(OperatorError::Invalid("a cap and a rate are at least 1".to_owned()));
         }
-        let named = match &wish.selection {
-            Selection::Ids(ids) if ids.len() > MOST_IDS => {
-                let text = format!("at most {MOST_IDS} can be named one by one");
-                return Err(OperatorError::Invalid(text));
-            }
-            Selection::Ids(_) => true,
-            Selection::Matching(_) => false,
-        };
-        let (store, now) = (&self.desk.store, self.desk.clock.now());
+        if let Selection::Ids(ids) = &wish.selection
+            && ids.len() > MOST_IDS
+        {
+            let text = format!("at most {MOST_IDS} can be named one by one");
+            return Err(OperatorError::Invalid(text));
+        }
+        let store = &self.desk.store;
         let mut filter = self.desk.meant(caller, &wish.selection).await?;
         filter.resolved = false;
         let (matched, up_to) = store.count_dead_letters(&filter).await?;
@@ -99,25 +162,8 @@ impl Jobs {
             order: Order::Up,
             limit: i64::from(SAMPLE),
         };
-        let sample = store.find_dead_letters(&filter, page).await?;
-        let id = store
-            .plan_job(&NewJob {
-                action: wish.action.as_str(),
-                filter: &filter,
-                target: &wish.selection.to_string(),
-                force: wish.force && named,
-                cap: wish.cap.map(i64::from),
-                rate: wish.rate.map(|rate| i32::try_from(rate).unwrap_or(i32::MAX)),
-                reason: &wish.reason,
-                matched,
-                up_to,
-                sample: &sample,
-                by: caller.actor(),
-                at: now,
-                expires_at: now + PLAN_LASTS,
-            })
-            .await?;
-        self.detail(caller, id).await
+        let ids = store.find_dead_letters(&filter, page).await?;
+        Ok(Meant { filter, matched, up_to, ids })
     }
 
     /// Starts a plan; a gateway works it off.
@@ -174,6 +220,15 @@ impl Jobs {
             })
             .await?;
         }
+        let entry = AuditEntry {
+            at: self.desk.clock.now(),
+            actor: caller.actor(),
+            action: "start job",
+            target: &format!("job {id}: {} {}", plan.action.as_str(), plan.target),
+            reason: &plan.reason,
+            count: most,
+        };
+        tx.audit_with(&entry, caller.audit_more()).await?;
         tx.commit(()).await?;
         self.job(caller, id).await
     }
@@ -192,7 +247,7 @@ impl Jobs {
         reason: &str,
     ) -> Result<Job, OperatorError> {
         caller.needs(Scope::EventsReplay)?;
-        needs_reason(reason)?;
+        let reason = Reason::new(reason)?.get();
         let job = self.job(caller, id).await?;
         let now = self.desk.clock.now();
         let mut tx = self.desk.store.begin().await?;
@@ -248,15 +303,23 @@ impl Jobs {
 
     async fn detail(&self, caller: &Caller, id: i64) -> Result<JobDetail, OperatorError> {
         let job = self.job(caller, id).await?;
-        let paging = super::Paging::first(u32::from(SAMPLE));
-        let named = Selection::Ids(job.sample.clone());
-        let mut sample = if caller.may(Scope::EventsRead) {
-            self.desk.list(caller, &named, paging).await?.letters
-        } else {
-            Vec::new()
-        };
-        sample.reverse();
+        let sample = self.letters(caller, job.sample.clone()).await?;
         let fates = self.desk.store.job_fates(id).await?;
         Ok(JobDetail { job, sample, fates })
+    }
+
+    /// These dead letters, the oldest first, as far as the caller may see them.
+    async fn letters(
+        &self,
+        caller: &Caller,
+        ids: Vec<i64>,
+    ) -> Result<Vec<DeadLetter>, OperatorError> {
+        if !caller.may(Scope::EventsRead) {
+            return Ok(Vec::new());
+        }
+        let paging = super::Paging::first(u32::from(SAMPLE));
+        let mut letters = self.desk.list(caller, &Selection::Ids(ids), paging).await?.letters;
+        letters.reverse();
+        Ok(letters)
     }
 }

@@ -163,6 +163,7 @@ impl Jobs {
             force: job.force,
             named: filter.ids.is_some(),
             tenant: job.tenant.as_deref(),
+            address: None,
             actor,
             reason: &job.reason,
             target: &job.target,

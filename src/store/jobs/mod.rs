@@ -125,38 +125,6 @@ impl JobFates {
 }
 
 impl Store {
-    /// Writes a plan down; gives its id.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn plan_job(&self, new: &NewJob<'_>) -> Result<i64, StoreError> {
-        // Numbers, texts and times cannot fail to be written.
-        let selection = serde_json::to_string(new.filter).unwrap_or_default();
-        let id = sqlx::query_scalar!(
-            "INSERT INTO jobs (tenant, action, selection, target, force, cap, rate, reason, matched,
-                               up_to, sample, state, planned_at, planned_by, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'planned', $12, $13, $14)
-             RETURNING id",
-            new.filter.tenant,
-            new.action,
-            selection,
-            bounded(new.target),
-            new.force,
-            new.cap,
-            new.rate,
-            bounded(new.reason),
-            new.matched,
-            new.up_to,
-            new.sample,
-            new.at,
-            bounded(new.by),
-            new.expires_at,
-        )
-        .fetch_one(&self.operator)
-        .await?;
-        Ok(id)
-    }
-
     /// One job; `None` when there is none, or it is not this tenant's.
     ///
     /// # Errors
@@ -244,6 +212,38 @@ impl Store {
 }
 
 impl Tx<'_> {
+    /// Writes a plan down; gives its id.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn plan_job(&mut self, new: &NewJob<'_>) -> Result<i64, StoreError> {
+        // Numbers, texts and times cannot fail to be written.
+        let selection = serde_json::to_string(new.filter).unwrap_or_default();
+        let id = sqlx::query_scalar!(
+            "INSERT INTO jobs (tenant, action, selection, target, force, cap, rate, reason, matched,
+                               up_to, sample, state, planned_at, planned_by, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'planned', $12, $13, $14)
+             RETURNING id",
+            new.filter.tenant,
+            new.action,
+            selection,
+            bounded(new.target),
+            new.force,
+            new.cap,
+            new.rate,
+            bounded(new.reason),
+            new.matched,
+            new.up_to,
+            new.sample,
+            new.at,
+            bounded(new.by),
+            new.expires_at,
+        )
+        .fetch_one(self.connection())
+        .await?;
+        Ok(id)
+    }
+
     /// Starts a plan that is not too old; gives whether there was one to start. With `lease`, whose
     /// token that is works on it from the beginning.
     ///

@@ -77,7 +77,7 @@ async fn nothing_can_be_put_before_the_first_entry() {
     let gateway = Gateway::start().await;
     write(&gateway, &["a"]).await;
     let before =
-        "INSERT INTO audit_log SELECT -1, at, 'bob', tenant, action, target, reason, count,
+        "INSERT INTO audit_log SELECT -1, at, 'bob', tenant, address, action, target, reason, count,
                          before, after, prev_hash, hash FROM audit_log";
     let why = refused(gateway.target(), before).await;
     assert!(why.contains("audit_log_id_check"), "{why}");

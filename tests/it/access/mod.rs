@@ -2,11 +2,15 @@
 
 mod audit;
 mod browser;
+mod files;
+mod guard;
 mod keys;
+mod log;
 pub(crate) mod oidc;
 mod open;
-mod people;
+pub(crate) mod people;
 mod program;
+mod recorded;
 mod stream;
 
 use reqwest::header::AUTHORIZATION;
@@ -25,4 +29,11 @@ async fn get(gateway: &Gateway, path: &str, authorization: &[&str]) -> Answer {
 
 async fn get_with(gateway: &Gateway, path: &str, key: &str) -> Answer {
     get(gateway, path, &[&format!("Bearer {key}")]).await
+}
+
+/// Posts a form as a browser would that is not signed in.
+async fn post_form(gateway: &Gateway, path: &str, form: &str) -> Answer {
+    let request = gateway.client().post(gateway.operator_url(path));
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    Answer::of(request.body(form.to_owned()).send().await.expect("an answer")).await
 }

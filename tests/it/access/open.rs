@@ -53,7 +53,7 @@ async fn a_flood_of_sign_ins_is_turned_away_before_the_database_and_readiness_go
     let gateway = Gateway::start().await;
     // Nobody gets on with an attempt: each that asks the database waits for this.
     let mut holding = gateway.store().begin().await.unwrap();
-    let attempted = holding.attempt(&[], 5, gateway.clock().now()).await;
+    let attempted = holding.attempt(&[], gateway.clock().now()).await;
     assert!(attempted.is_ok());
     let flood = (0..80).map(|_| post(&gateway, "/sign-in", "name=ada&password=x".to_owned()));
     let answers = futures_util::future::join_all(flood);

@@ -73,7 +73,16 @@ async fn people_are_added_reset_and_disabled_on_the_command_line() {
     assert_eq!(gateway.access().setup_link(token).await.unwrap().name.as_deref(), Some("ada"));
     let (_, list) = run(&gateway, &["people", "list"]).await;
     assert!(list.contains("invited"), "{list}");
-    gateway.access().set_up(token, None, "correct horse battery").await.unwrap();
+    gateway
+        .access()
+        .set_up(
+            token,
+            None,
+            "correct horse battery",
+            &sealpost::operator::Client::at([192, 0, 2, 1].into()),
+        )
+        .await
+        .unwrap();
     let (_, list) = run(&gateway, &["people", "list", "--format", "json"]).await;
     let person: Value = serde_json::from_str(&list).unwrap();
     assert_eq!((&person["state"], &person["created_by"]), (&json!("good"), &json!("grace")));
@@ -94,6 +103,7 @@ async fn people_are_added_reset_and_disabled_on_the_command_line() {
         [
             r#""grace" "add person""#,
             r#""ada" "set password""#,
+            r#""grace" "end sessions""#,
             r#""grace" "reset person""#,
             r#""grace" "disable person""#,
             r#""grace" "enable person""#,

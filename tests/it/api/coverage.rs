@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::document::operations;
 use super::{dead_letters, get, post, problem, send};
+use crate::access::people::signed_in;
 use crate::alerts::outbox;
 use crate::chunks::Transfer;
 use crate::harness::{API_KEY, Gateway};
@@ -116,6 +117,8 @@ const TABLE: &[Line] = &[
     admin("resetPerson", "/api/v1/people/{person}/reset", BECAUSE, Sees::NotFound),
     admin("disablePerson", "/api/v1/people/{person}/disable", BECAUSE, Sees::NotFound),
     admin("enablePerson", "/api/v1/people/{person}/enable", BECAUSE, Sees::NotFound),
+    admin("listSessions", "/api/v1/people/bob/sessions", None, Sees::NotFound),
+    admin("endSession", "/api/v1/people/bob/sessions/{session}/end", BECAUSE, Sees::NotFound),
     line(
         "startApifyRun",
         Some(Scope::SourcesWrite),
@@ -224,7 +227,10 @@ async fn gateway() -> (Gateway, Names) {
     let key = post(&gateway, "/api/v1/api-keys", &[], &granted("theirs")).await;
     let invited = post(&gateway, "/api/v1/people", &[], &granted("ada")).await;
     assert_eq!((job.status, key.status, invited.status), (200, 200, 200), "{}", job.text);
+    signed_in(&gateway, "bob", Scope::Admin).await;
+    let session = first("/api/v1/people/bob/sessions").await;
     let names = vec![
+        ("{session}", session["id"].to_string()),
         ("{delivery}", letter["id"].to_string()),
         ("{event}", letter["event"].as_str().unwrap().to_owned()),
         ("{group}", first("/api/v1/groups").await["id"].to_string()),

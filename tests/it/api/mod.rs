@@ -40,7 +40,7 @@ async fn post(gateway: &Gateway, path: &str, headers: &[(&str, &str)], body: &st
 }
 
 /// A dead letter of each number: authentic, and not what the provider sends.
-async fn dead_letters(gateway: &Gateway, numbers: std::ops::Range<usize>) {
+pub(crate) async fn dead_letters(gateway: &Gateway, numbers: std::ops::Range<usize>) {
     for number in numbers {
         let body = format!("{{\"nothing\":{number}}}");
         assert_eq!(gateway.send("billing", None, body.as_bytes()).await.what(), "quarantined");

@@ -110,7 +110,7 @@ async fn a_held_request_leads_to_the_form_and_is_discarded_with_a_reason() {
         (303, &"/held?did=held-discarded".parse().unwrap())
     );
     assert_eq!(post(&gateway, &path, OURS, "reason=again").await.status, 404);
-    let [entry] = &gateway.rows("audit_log").await[..] else { panic!("one line") };
+    let [entry] = &gateway.acts().await[..] else { panic!("one line") };
     assert_eq!(
         (&entry["action"], &entry["reason"]),
         (&"discard held".into(), &"a test of theirs".into())

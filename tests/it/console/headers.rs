@@ -101,7 +101,7 @@ async fn what_is_posted_sends_the_browser_on_and_only_from_a_page_of_ours() {
         let answer = post(&gateway, path, &ours, form).await;
         assert_eq!(answer.status, status, "{path} {form}: {}", answer.text);
     }
-    let [audit] = &gateway.rows("audit_log").await[..] else { panic!("one line") };
+    let [audit] = &gateway.acts().await[..] else { panic!("one line") };
     assert_eq!((&audit["action"], &audit["reason"]), (&"discard".into(), &"not worth it".into()));
 }
 

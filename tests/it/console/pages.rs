@@ -76,7 +76,7 @@ async fn a_dead_letter_is_found_read_and_replayed_by_clicking() {
         browser.comes_to_say("An operator dealt with it").await;
     })
     .await;
-    let [audit] = &gateway.rows("audit_log").await[..] else { panic!("one line") };
+    let [audit] = &gateway.acts().await[..] else { panic!("one line") };
     assert_eq!(audit["reason"], "the ledger is mended");
 }
 
@@ -139,7 +139,7 @@ async fn a_destination_is_paused_and_resumed_with_a_reason() {
         }
     })
     .await;
-    assert_eq!(gateway.rows("audit_log").await.len(), 2);
+    assert_eq!(gateway.acts().await.len(), 2);
 }
 
 const DESTINATION: &str = r#"

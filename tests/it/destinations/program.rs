@@ -57,7 +57,9 @@ async fn a_destination_is_listed_paused_resumed_and_enabled() {
     gateway.clock().advance(Duration::from_mins(1));
     gateway.run_until_idle().await;
     assert_eq!(only(&gateway).await, three("done", "handled", "held done"));
-    let audit = gateway.query("SELECT actor, action, target, reason, count FROM audit_log").await;
+    let audit = gateway
+        .query("SELECT actor, action, target, reason, count FROM audit_log ORDER BY id")
+        .await;
     let actions: Vec<&Value> = audit.iter().map(|row| &row["action"]).collect();
     assert_eq!(actions, ["pause", "pause", "resume", "enable"]);
     assert_eq!(

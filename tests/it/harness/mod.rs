@@ -480,6 +480,16 @@ impl Gateway {
         sql::rows(&self.target, &format!("SELECT * FROM {table}")).await
     }
 
+    /// The audit log without what was only read or asked for: every change, in order.
+    pub(crate) async fn acts(&self) -> Vec<Value> {
+        self.query(
+            "SELECT * FROM audit_log
+              WHERE action NOT LIKE '% payload' AND action NOT IN ('denied', 'refused sign-in')
+              ORDER BY id",
+        )
+        .await
+    }
+
     /// The rows that a query gives.
     pub(crate) async fn query(&self, query: &str) -> Vec<Value> {
         sql::rows(&self.target, query).await

@@ -81,7 +81,8 @@ pub(super) async fn fixture(
     operator: web::Data<Operator>,
 ) -> Result<Polled<Fixture>, Denial> {
     let (store, gates) = (&operator.store, &operator.gates);
-    let captured = operator::capture(&caller, store, gates, EventId(*event), &[]).await;
+    let asked = (EventId(*event), operator.clock.now());
+    let captured = operator::capture(&caller, store, gates, asked, &[]).await;
     let captured = captured.map_err(|error| match error {
         // Nothing is wrong with what was asked for: it is the event that is not of such a form.
         OperatorError::Invalid(detail) => Denial::Conflict(detail),

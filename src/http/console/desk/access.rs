@@ -5,7 +5,7 @@ use actix_web::HttpRequest;
 use super::super::frame::Stage;
 use super::super::pages::{keys, people};
 use crate::http::session;
-use crate::operator::{OperatorError, Scope, Scopes};
+use crate::operator::{Ended, OperatorError, Scope, Scopes};
 
 /// The list of keys; `made` is one that was just made.
 pub(in crate::http::console) async fn keys(
@@ -32,7 +32,7 @@ pub(in crate::http::console) async fn keys(
 pub(in crate::http::console) async fn people(
     request: &HttpRequest,
     stage: &Stage,
-    invited: Option<(String, String)>,
+    invited: Option<(String, String, Ended)>,
 ) -> Result<people::View, OperatorError> {
     let known = session::access(request)?.people(&stage.viewer.caller).await?;
     let rows = known.into_iter().map(|person| people::Row {

@@ -98,6 +98,7 @@ fn row(entry: KeptEntry) -> Row {
         id: entry.id,
         at: entry.at,
         actor: entry.actor,
+        address: entry.address,
         action: entry.action,
         target: entry.target,
         reason: entry.reason,

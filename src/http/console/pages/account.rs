@@ -19,6 +19,8 @@ pub(in crate::http::console) struct View {
     pub(in crate::http::console) password: bool,
     /// How the codes stand.
     pub(in crate::http::console) codes: Codes,
+    /// Whether nothing else can be done before codes are turned on.
+    pub(in crate::http::console) must_enrol: bool,
     /// Their sessions, the one that was used last first; none on a page that is about another form.
     pub(in crate::http::console) sessions: Vec<OwnSession>,
     /// What was wrong with what was just tried.
@@ -50,6 +52,11 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
         ("Signed in", stamp(view.since, stage.now)),
     ]);
     stage.page(&head, &html! {
+        @if view.must_enrol {
+            (note("required", Tone::Warn, &html! {
+                "A second factor is required here. Set codes up below: until then you can do nothing else."
+            }))
+        }
         @if let Some(wrong) = &view.wrong { (note("not done", Tone::Bad, &html! { (said(wrong)) })) }
         div .two {
             div .stack {
@@ -65,7 +72,8 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
 }
 
 fn sessions(stage: &Stage, sessions: &[OwnSession]) -> Markup {
-    let columns = [("Signed in", TEXT), ("Last seen", TEXT), ("Ends", TEXT)];
+    let columns =
+        [("Signed in", TEXT), ("From", TEXT), ("Last seen", TEXT), ("Ends", TEXT), ("", TEXT)];
     let rows: Vec<Vec<Markup>> = sessions
         .iter()
         .map(|session| {
@@ -74,8 +82,12 @@ fn sessions(stage: &Stage, sessions: &[OwnSession]) -> Markup {
                     (stamp(session.since, stage.now))
                     @if session.is_this { " " (word("this one", Tone::Good)) }
                 },
+                html! { (said(&session.peer)) span .under { (said(&session.agent)) } },
                 when(session.last_seen_at, stage.now),
                 when(session.until, stage.now),
+                html! { @if !session.is_this {
+                    (button(stage, &format!("/account/sessions/{}/end", session.id), "risky", "End"))
+                } },
             ]
         })
         .collect();

@@ -37,6 +37,8 @@ pub(in crate::http::console) struct Row {
     pub(in crate::http::console) at: OffsetDateTime,
     /// Who.
     pub(in crate::http::console) actor: String,
+    /// From where.
+    pub(in crate::http::console) address: Option<String>,
     /// What they did: a stored word.
     pub(in crate::http::console) action: String,
     /// To what.
@@ -117,7 +119,10 @@ fn list(stage: &Stage, rows: &[Row]) -> Markup {
     let rows: Vec<Vec<Markup>> = rows.iter().map(|row| vec![
         html! { (row.id) },
         stamp(row.at, stage.now),
-        html! { span .said { (said(&row.actor)) } },
+        html! {
+            span .said { (said(&row.actor)) }
+            @if let Some(address) = &row.address { span .under { (said(address)) } }
+        },
         html! { (said(&row.action)) },
         html! { (said(&row.target)) @if !row.reason.is_empty() { span .under { (said(&row.reason)) } } },
         html! { (number(row.count)) },

@@ -91,9 +91,13 @@ fn make(stage: &Stage) -> Markup {
                 (field("tenant", "Tenant", "Empty: all.", &html! {
                     input #tenant name="tenant" autocomplete="off" aria-describedby="tenant-hint";
                 }))
-                (field("days", "Days", "Until it expires; empty: never.", &html! {
+                (field("days", "Days", "Until it expires.", &html! {
                     input #days name="days" type="number" min="1" max="3650" value="90" aria-describedby="days-hint";
                 }))
+            }
+            div .check {
+                input #never type="checkbox" name="never" value="yes";
+                label for="never" { "It never expires " span .muted { "(leave the days empty)" } }
             }
             div .actions { button .first { "Make it" } }
         },

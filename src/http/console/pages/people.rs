@@ -5,17 +5,19 @@ use time::OffsetDateTime;
 
 use super::super::frame::{Head, Section, Stage, note};
 use super::super::parts::{
-    TEXT, Tone, WIDE, command, confirm, empty, field, link_path, panel, post, said, table, when,
-    word,
+    TEXT, Tone, WIDE, command, confirm, count, empty, field, link_path, panel, post, said, table,
+    when, word,
 };
 use super::keys::scopes;
+use crate::operator::Ended;
 
 /// The list.
 pub(in crate::http::console) struct View {
     /// People by name.
     pub(in crate::http::console) rows: Vec<Row>,
     /// The link for who was just invited: only this page ever shows it.
-    pub(in crate::http::console) invited: Option<(String, String)>,
+    /// With what ended, where it takes the place of another way in.
+    pub(in crate::http::console) invited: Option<(String, String, Ended)>,
 }
 
 /// A person.
@@ -43,7 +45,8 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
         ..Head::default()
     };
     stage.page(&head, &html! {
-        @if let Some((name, link)) = &view.invited {
+        @if let Some((name, link, ended)) = &view.invited {
+            @if *ended != Ended::default() { (note("ended", Tone::Warn, &what_ended(ended))) }
             (note("invited", Tone::Good, &html! {
                 "Give this link to " (said(name)) ": it works once, within 24 hours, and is not shown again."
             }))
@@ -85,7 +88,7 @@ fn acts(stage: &Stage, row: &Row) -> Markup {
                 "reset",
                 "",
                 "New password",
-                "Their password, or what links them to an issuer, ends with their sessions; you get a link by which they choose another password.",
+                "Their password, or what links them to an issuer, ends with their sessions, and the API keys that they made are revoked; you get a link by which they choose another password.",
             ),
             (
                 "reset-all",
@@ -97,7 +100,7 @@ fn acts(stage: &Stage, row: &Row) -> Markup {
                 "disable",
                 "risky",
                 "Disable",
-                "Their sessions end, and they cannot sign in any more.",
+                "Their sessions end, the API keys that they made are revoked, and they cannot sign in any more.",
             ),
         ]
     };
@@ -108,6 +111,20 @@ fn acts(stage: &Stage, row: &Row) -> Markup {
                 summary { (label) ": " (said(&row.name)) }
                 (confirm(stage, &format!("{verb}-{name}"), &format!("/people/{name}/{verb}"), says, (class, label)))
             }
+        }
+    }
+}
+
+fn what_ended(ended: &Ended) -> Markup {
+    html! {
+        (count(ended.sessions, "session", "sessions")) " ended"
+        @if ended.keys.is_empty() { "; they had made no API keys that were good." } @else {
+            ", and these API keys are revoked: "
+            @for (place, (name, id)) in ended.keys.iter().enumerate() {
+                @if place > 0 { ", " }
+                (said(name)) " " code { (said(id)) }
+            }
+            "."
         }
     }
 }

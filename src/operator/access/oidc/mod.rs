@@ -28,7 +28,8 @@ use self::token::Identity;
 use self::wire::short;
 use super::Access;
 use super::sessions::{
-    ATTEMPTS, BegunSession, ShownSession, audit, begin, own_caller, peer_key, seconds_until,
+    BegunSession, Client, OF_A_NETWORK, ShownSession, audit, begin, own_caller, peer_key,
+    seconds_until,
 };
 use crate::operator::OperatorError;
 use crate::store::{Attempt, KeptFlow, KeptPerson, NewFlow, StoreError, Tx};
@@ -39,6 +40,21 @@ const LASTS: Duration = Duration::minutes(10);
 const MOST: i64 = 1_000;
 /// After how many seconds to come again when there are as many.
 const CROWDED: u64 = 60;
+/// What an issuer can say instead of sending a code. Anybody can write another word into the
+/// address, and it would go to the log.
+const CODES: [&str; 11] = [
+    "access_denied",
+    "account_selection_required",
+    "consent_required",
+    "interaction_required",
+    "invalid_request",
+    "invalid_scope",
+    "login_required",
+    "server_error",
+    "temporarily_unavailable",
+    "unauthorized_client",
+    "unsupported_response_type",
+];
 /// What the audit log says beside a sign-in.
 const WAY: &str = "by OpenID Connect";
 
@@ -52,7 +68,7 @@ pub struct Departure {
 }
 
 /// What a browser comes back with.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Return<'a> {
     /// What it was to keep.
     pub token: Option<&'a str>,
@@ -65,7 +81,7 @@ pub struct Return<'a> {
     /// Which issuer sends it.
     pub iss: Option<&'a str>,
     /// Where the request comes from.
-    pub peer: IpAddr,
+    pub from: Client<'a>,
 }
 
 /// Somebody who is signed in.
@@ -125,7 +141,7 @@ impl Access {
     pub async fn depart(&self, next: &str, peer: IpAddr) -> Result<Departure, OidcError> {
         let issuer = self.issuer.as_ref().ok_or(OidcError::Off)?;
         let departure = self.begin_flow(issuer, next, peer).await;
-        departure.inspect_err(|error| tell(error, peer))
+        self.told(departure, peer).await
     }
 
     /// Signs in whoever comes back from the issuer, and ends the session that they showed before.
@@ -139,7 +155,24 @@ impl Access {
     ) -> Result<Arrival, OidcError> {
         let issuer = self.issuer.as_ref().ok_or(OidcError::Off)?;
         let arrival = self.end_flow(issuer, given, before).await;
-        arrival.inspect_err(|error| tell(error, given.peer))
+        self.told(arrival, given.from.peer).await
+    }
+
+    /// Writes down why nobody was signed in.
+    async fn told<T>(&self, result: Result<T, OidcError>, peer: IpAddr) -> Result<T, OidcError> {
+        if let Err(error) = &result {
+            warn!(
+                event = "operator.sign_in_refused",
+                way = "oidc",
+                %peer,
+                reason = %error,
+                "a sign-in was refused"
+            );
+            if matches!(error, OidcError::Refused(_) | OidcError::TooMany { .. }) {
+                self.note_refusal(None, peer, "a person of the issuer", &error.to_string()).await;
+            }
+        }
+        result
     }
 
     async fn begin_flow(
@@ -153,7 +186,7 @@ impl Access {
         let to = issuer.address(&flow).await?;
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
-        let attempt = match tx.attempt(&[peer_key(peer)], ATTEMPTS, now).await? {
+        let attempt = match tx.attempt(&[(peer_key(peer), OF_A_NETWORK)], now).await? {
             Attempt::Allowed(noted) => noted.first().copied().unwrap_or_default(),
             Attempt::TooMany(until) => {
                 return Err(OidcError::TooMany { after: seconds_until(until, now) });
@@ -187,11 +220,13 @@ impl Access {
         let kept = kept.ok_or_else(late)?;
         issuer.check_sender(given.iss).await?;
         if let Some(error) = given.error {
-            return Err(OidcError::refused(&format!("the issuer says: {error}")));
+            let known = CODES.iter().find(|code| **code == error);
+            let code = known.unwrap_or(&"an error that is not in the standard");
+            return Err(OidcError::refused(&format!("the issuer says: {code}")));
         }
         let code = given.code.ok_or_else(|| OidcError::refused("there is no code"))?;
         let who = issuer.redeem(code, &flow).await?;
-        self.admit(issuer, &who, kept, before).await
+        self.admit(issuer, &who, kept, (before, &given.from)).await
     }
 
     async fn admit(
@@ -199,13 +234,13 @@ impl Access {
         issuer: &Issuer,
         who: &Identity,
         kept: KeptFlow,
-        before: Option<&ShownSession>,
+        (before, from): (Option<&ShownSession>, &Client<'_>),
     ) -> Result<Arrival, OidcError> {
         let (now, at) = (self.clock.now(), &issuer.settings.issuer);
         let mut tx = self.store.begin().await?;
         let person = match tx.lock_subject(at, &who.subject).await? {
             Some(person) => person,
-            None => link(&mut tx, at, who, now).await?,
+            None => link(&mut tx, at, who, (now, from)).await?,
         };
         if person.disabled_at.is_some() {
             return Err(OidcError::refused(&format!("`{}` is disabled", person.name)));
@@ -214,7 +249,7 @@ impl Access {
         if let Some(before) = before {
             tx.end_session(before.digest()).await?;
         }
-        let begun = begin(&mut tx, &person, now, ("sign in", WAY)).await?;
+        let begun = begin(&mut tx, &person, now, ("sign in", WAY), from).await?;
         tx.commit(()).await?;
         self.remember(&begun);
         Ok(Arrival { begun, next: kept.next })
@@ -226,7 +261,7 @@ async fn link(
     tx: &mut Tx<'_>,
     issuer: &str,
     who: &Identity,
-    now: OffsetDateTime,
+    (now, from): (OffsetDateTime, &Client<'_>),
 ) -> Result<KeptPerson, OidcError> {
     let Some(email) = &who.email else {
         return Err(OidcError::refused(
@@ -247,19 +282,8 @@ async fn link(
     }
     tx.link_person(person.id, issuer, &who.subject).await?;
     tx.expire_links(Some(person.id), now).await?;
-    let own = own_caller(&person)?;
+    let own = own_caller(&person)?.at(from.peer);
     audit(tx, &own, now, "link person", &person.name, &format!("to {issuer}")).await?;
     info!(person = person.name, issuer, "a person was linked to an issuer");
     Ok(person)
-}
-
-/// Writes down why nobody was signed in.
-fn tell(error: &OidcError, peer: IpAddr) {
-    warn!(
-        event = "operator.sign_in_refused",
-        way = "oidc",
-        %peer,
-        reason = %error,
-        "a sign-in was refused"
-    );
 }

@@ -39,7 +39,15 @@ async fn who_was_invited_comes_in_and_is_linked_and_the_link_for_a_password_is_s
     assert!(page.text.contains("Ada@example.org"), "{}", page.text);
     assert!(!page.text.contains("New password"), "they have no password here");
 
-    let late = gateway.access().set_up(&link, None, "correct horse battery").await;
+    let late = gateway
+        .access()
+        .set_up(
+            &link,
+            None,
+            "correct horse battery",
+            &sealpost::operator::Client::at([192, 0, 2, 1].into()),
+        )
+        .await;
     assert!(late.is_err(), "the link is spent");
     let rows = gateway.query("SELECT oidc_issuer, oidc_subject FROM people").await;
     assert_eq!(rows, [json!({ "oidc_issuer": stub.url, "oidc_subject": "subject-1" })]);

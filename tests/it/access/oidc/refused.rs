@@ -36,7 +36,7 @@ fn code(gateway: &Gateway, stub: &Stub, sent: &Sent) -> String {
 
 /// What the log says of a token that is as it should be but for this.
 async fn reason(gateway: &Gateway, stub: &Stub, other: &Value, sign: Sign) -> String {
-    let peer = "192.0.2.1".parse().unwrap();
+    let peer: std::net::IpAddr = "192.0.2.1".parse().unwrap();
     let departure = gateway.access().depart("/", peer).await.unwrap();
     let claims = stub.claims(&departure.to, gateway.clock_seconds(), other);
     let code = stub.grant(&departure.to, token(&claims, sign));
@@ -47,7 +47,7 @@ async fn reason(gateway: &Gateway, stub: &Stub, other: &Value, sign: Sign) -> St
         code: Some(&code),
         error: None,
         iss: None,
-        peer,
+        from: sealpost::operator::Client::at(peer),
     };
     match gateway.access().arrive(&given, None).await {
         Err(OidcError::Refused(why)) => why,
@@ -247,7 +247,16 @@ async fn who_has_a_password_is_not_taken_over_by_their_address() {
     let stub = Stub::start().await;
     let gateway = gateway(&stub.url).start().await;
     let link = invite(&gateway, "ada@example.org").await;
-    gateway.access().set_up(&link, None, "correct horse battery").await.unwrap();
+    gateway
+        .access()
+        .set_up(
+            &link,
+            None,
+            "correct horse battery",
+            &sealpost::operator::Client::at([192, 0, 2, 1].into()),
+        )
+        .await
+        .unwrap();
     assert_refused(&come_in(&gateway, &stub).await, "they have a password");
     let said = reason(&gateway, &stub, &json!({}), Sign::Rsa).await;
     assert!(said.contains("they sign in in another way"), "{said}");
@@ -326,7 +335,7 @@ async fn a_token_endpoint_that_fails_signs_nobody_in() {
 async fn tries_are_limited_as_those_with_a_password_are() {
     let stub = Stub::start().await;
     let gateway = invited(&stub).await;
-    for _ in 0..5 {
+    for _ in 0..30 {
         leave(&gateway, "/").await;
     }
     let answer = get(&gateway, "/oidc/start", "").await;

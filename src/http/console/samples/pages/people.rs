@@ -7,11 +7,14 @@ use super::pager;
 use crate::http::console::frame::Stage;
 use crate::http::console::pages::{account, audit, keys, people, sign_in, trouble};
 use crate::http::console::samples::{NOW, Texts};
-use crate::operator::OwnSession;
+use crate::operator::{Ended, OwnSession};
 
-fn session(is_this: bool) -> OwnSession {
+fn session(t: &Texts, is_this: bool) -> OwnSession {
     let since = NOW - Duration::hours(3);
-    OwnSession { is_this, since, last_seen_at: NOW, until: since + Duration::hours(12) }
+    let (id, peer) = (i64::from(is_this), "2001:db8::7".to_owned());
+    let agent = t.of("Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/145.0");
+    let until = since + Duration::hours(12);
+    OwnSession { id, is_this, peer, agent, since, last_seen_at: NOW, until }
 }
 
 /// All of them.
@@ -32,6 +35,7 @@ pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
                         id: 77,
                         at: NOW - Duration::hours(2),
                         actor: t.of("ada"),
+                        address: Some("2001:db8::7".to_owned()),
                         action: t.of("replay"),
                         target: t.of("deliveries 1"),
                         reason: t.of("the ledger is mended"),
@@ -76,7 +80,11 @@ pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
                         codes: true,
                         last_sign_in: Some(NOW - Duration::hours(5)),
                     }],
-                    invited: Some((t.of("linus"), t.of("https://ops.example/setup?token=x"))),
+                    invited: Some((
+                        t.of("linus"),
+                        t.of("https://ops.example/setup?token=x"),
+                        Ended { sessions: 2, keys: vec![(t.of("exporter"), t.of("k3v9"))] },
+                    )),
                 },
             ),
         ),
@@ -89,7 +97,8 @@ pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
                     since: NOW - Duration::hours(3),
                     password: true,
                     codes,
-                    sessions: [true, false].map(session).into(),
+                    must_enrol: true,
+                    sessions: [true, false].map(|is_this| session(t, is_this)).into(),
                     wrong: Some(t.of("The code is not right.")),
                 },
             ),

@@ -1,0 +1,66 @@
+//! Why something is done, in the words of whoever does it: one rule for console, API and command
+//! line, held here.
+
+use super::OperatorError;
+
+/// A reason, for the audit log: 1 to [`Reason::LONGEST`] characters, not all of them blank, and no
+/// control characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reason<'a>(&'a str);
+
+impl<'a> Reason<'a> {
+    /// The most characters.
+    pub const LONGEST: usize = 500;
+
+    /// Reads a reason. Blanks around it are left out.
+    ///
+    /// # Errors
+    /// [`OperatorError::Invalid`] for a text that is no reason.
+    pub fn new(text: &'a str) -> Result<Self, OperatorError> {
+        let reason = text.trim();
+        if reason.is_empty() {
+            let missing = "a reason is needed: the audit log keeps it";
+            return Err(OperatorError::Invalid(missing.to_owned()));
+        }
+        if text.chars().count() > Self::LONGEST {
+            let long = format!("a reason has at most {} characters", Self::LONGEST);
+            return Err(OperatorError::Invalid(long));
+        }
+        if text.chars().any(char::is_control) {
+            let controls = "a reason is one line, without control characters";
+            return Err(OperatorError::Invalid(controls.to_owned()));
+        }
+        Ok(Self(reason))
+    }
+
+    /// The text.
+    pub fn get(self) -> &'a str {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_says_something_in_one_line() {
+        let long = "ä".repeat(Reason::LONGEST);
+        for good in ["a", " the secret was mistyped ", "\u{1f44d}", &long] {
+            assert_eq!(Reason::new(good).unwrap().get(), good.trim());
+        }
+        for wrong in [
+            "",
+            " ",
+            "\u{a0}\u{2003}",
+            "a\nb",
+            "a\tb",
+            "a\0",
+            "\u{1b}[31m",
+            "\u{9b}",
+            &format!("{long}x"),
+        ] {
+            assert!(matches!(Reason::new(wrong), Err(OperatorError::Invalid(_))), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! Who is kept out, and who is not: strangers that only know a name, people who have left, and
+//! people who have no second factor yet.
+
+use std::net::IpAddr;
+
+use reqwest::header::{COOKIE, LOCATION, SET_COOKIE, USER_AGENT};
+use sealpost::operator::{
+    Client, Credentials, Expiry, NewApiKey, NewPerson, OperatorError, Scope, ShownKey, SignInError,
+};
+use serde_json::json;
+
+use super::people::{PASSWORD, PEER, add, code, root, session, signed_in, try_from};
+use super::{get_with, post_form};
+use crate::harness::{Answer, Gateway};
+
+fn peer(network: u8, last: u8) -> IpAddr {
+    IpAddr::from([198, 51, network, last])
+}
+
+async fn in_browser(
+    gateway: &Gateway,
+    (peer, device): (IpAddr, Option<&str>),
+    password: &str,
+) -> Result<Option<String>, SignInError> {
+    let from = Client { peer, agent: "", device };
+    let given = Credentials { name: "ada", password, code: None, from };
+    let begun = gateway.access().sign_in(&given, None).await?;
+    Ok(begun.device.map(|device| device.to_string()))
+}
+
+#[tokio::test]
+async fn strangers_who_only_know_a_name_lock_nobody_out() {
+    let gateway = Gateway::start().await;
+    signed_in(&gateway, "ada", Scope::Admin).await;
+    let device = in_browser(&gateway, (PEER, None), PASSWORD).await.unwrap().expect("it is known");
+    for last in 0..20 {
+        let tried = in_browser(&gateway, (peer(100, last), None), "wrong horse battery").await;
+        assert!(matches!(tried, Err(SignInError::Wrong)), "{tried:?}");
+    }
+    in_browser(&gateway, (peer(101, 1), None), PASSWORD).await.expect("from a network of hers");
+
+    // Many networks at once: now the name alone is closed, but not where she has been before.
+    for last in 21..60 {
+        drop(in_browser(&gateway, (peer(100, last), None), "wrong horse battery").await);
+    }
+    let tried = in_browser(&gateway, (peer(101, 1), None), PASSWORD).await;
+    assert!(matches!(tried, Err(SignInError::TooMany { .. })), "{tried:?}");
+    let again = in_browser(&gateway, (peer(101, 1), Some(&device)), PASSWORD).await.unwrap();
+    assert_eq!(again.as_deref(), Some(&*device), "it stays known");
+
+    // Whoever has the browser has few tries too, and what somebody made up is no browser.
+    for _ in 0..5 {
+        let tried = in_browser(&gateway, (PEER, Some(&device)), "wrong horse battery").await;
+        assert!(matches!(tried, Err(SignInError::Wrong)), "{tried:?}");
+    }
+    for device in [&*device, &"A".repeat(43), "x", ""] {
+        let tried = in_browser(&gateway, (PEER, Some(device)), PASSWORD).await;
+        assert!(matches!(tried, Err(SignInError::TooMany { .. })), "{device}: {tried:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_network_guesses_so_often_whatever_the_names() {
+    let gateway = Gateway::start().await;
+    let tried = async |number: usize| {
+        let name = format!("name{number}");
+        try_from(&gateway, &name, ("wrong horse battery", None), PEER).await
+    };
+    for number in 0..30 {
+        assert!(matches!(tried(number).await, Err(SignInError::Wrong)));
+    }
+    assert!(matches!(tried(30).await, Err(SignInError::TooMany { .. })));
+}
+
+#[tokio::test]
+async fn a_name_is_folded_in_one_place_and_one_that_cannot_be_is_nobodys() {
+    let gateway = Gateway::start().await;
+    signed_in(&gateway, "\u{130}nci", Scope::Admin).await;
+    try_from(&gateway, " \u{130}NC\u{49}", (PASSWORD, None), PEER).await.expect("the same name");
+    let twice = NewPerson {
+        name: "\u{130}NCI".to_owned(),
+        scopes: [Scope::Admin].into_iter().collect(),
+        tenant: None,
+    };
+    let refused = gateway.access().add_person(&root(), &twice).await;
+    assert!(matches!(refused, Err(OperatorError::Conflict(_))), "{refused:?}");
+
+    for name in ["a%00b", "%00", "a%0Ab"] {
+        let form = format!("name={name}&password=whatever-it-is");
+        assert_eq!(post_form(&gateway, "/sign-in", &form).await.status, 403, "{name}");
+    }
+    for path in ["/api/v1/people/a%00b/sessions", "/events?source=a%00b", "/audit?actor=%00"] {
+        let answer = get_with(&gateway, path, crate::harness::API_KEY).await;
+        assert!((400..500).contains(&answer.status), "{path}: {} {}", answer.status, answer.text);
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_called_as_the_audit_log_calls_others_and_tenants_learn_no_names() {
+    let gateway = Gateway::start().await;
+    let access = gateway.access();
+    add(&gateway, "ada", Scope::Admin, None).await;
+    gateway.key("exporter", &[Scope::EventsRead], None).await;
+    let theirs = [Scope::Admin].into_iter().collect();
+    let theirs = sealpost::operator::Caller::new("bob", Some("others".to_owned()), theirs);
+    let new = |name: &str| NewPerson {
+        name: name.to_owned(),
+        scopes: [Scope::EventsRead].into_iter().collect(),
+        tenant: Some("others".to_owned()),
+    };
+    let said =
+        async |name: &str| access.add_person(&theirs, &new(name)).await.unwrap_err().to_string();
+    let reserved = said("Root").await;
+    assert_eq!(said("ada").await.replace("ada", "Root"), reserved, "both are said alike");
+    for name in ["root", "SEALPOST", "anonymous"] {
+        let refused = access.add_person(&root(), &new(name)).await;
+        assert!(matches!(refused, Err(OperatorError::Conflict(_))), "{name}: {refused:?}");
+    }
+    let key = NewApiKey {
+        name: "exporter".to_owned(),
+        scopes: [Scope::EventsRead].into_iter().collect(),
+        tenant: Some("others".to_owned()),
+        expiry: Expiry::default(),
+    };
+    let refused = access.create_key(&theirs, &key).await.unwrap_err().to_string();
+    assert_eq!(refused.replace("exporter", "Root"), reserved);
+}
+
+#[tokio::test]
+async fn whoever_is_disabled_or_reset_leaves_no_way_in_behind() {
+    let gateway = Gateway::start().await;
+    let access = gateway.access();
+    let made = async |by: &sealpost::operator::Caller, name: &str, scope: Scope| {
+        let new = NewApiKey {
+            name: name.to_owned(),
+            scopes: [scope].into_iter().collect(),
+            tenant: None,
+            expiry: Expiry::Never,
+        };
+        access.create_key(by, &new).await.unwrap().key
+    };
+    for (name, reset) in [("ada", false), ("bob", true)] {
+        let token = signed_in(&gateway, name, Scope::Admin).await;
+        let own = session(&gateway, &token).await.unwrap().caller;
+        let first = made(&own, &format!("{name}-first"), Scope::Admin).await;
+        let shown = ShownKey::read(first.as_bytes()).unwrap();
+        let by_key = access.caller_of(&shown).await.unwrap().unwrap();
+        let second = made(&by_key, &format!("{name}-second"), Scope::Admin).await;
+        let others = made(&root(), &format!("{name}-others"), Scope::EventsRead).await;
+        if !reset {
+            in_browser(&gateway, (PEER, None), PASSWORD).await.unwrap().expect("a browser");
+        }
+        assert_eq!(get_with(&gateway, "/api/v1/people", &second).await.status, 200);
+
+        let json = [("content-type", "application/json")];
+        let verb = if reset { "reset" } else { "disable" };
+        let path = format!("/api/v1/people/{name}/{verb}");
+        let answer = gateway.call(&path, &json, r#"{"reason":"has left"}"#).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        let ended = &answer.json["ended"];
+        assert_eq!(ended["keys"].as_array().unwrap().len(), 2, "{}", answer.text);
+        assert_eq!(ended["sessions"], json!(if reset { 1 } else { 2 }), "{}", answer.text);
+        for (key, status) in [(&first, 401), (&second, 401), (&others, 200)] {
+            assert_eq!(get_with(&gateway, "/api/v1/overview", key).await.status, status, "{name}");
+        }
+        assert!(session(&gateway, &token).await.is_none());
+        let written = gateway
+            .query(&format!(
+                "SELECT action, target, reason FROM audit_log
+                  WHERE reason = 'has left' AND target LIKE '%{name}%' ORDER BY id"
+            ))
+            .await;
+        let actions: Vec<&str> =
+            written.iter().map(|row| row["action"].as_str().unwrap()).collect();
+        let last = if reset { "reset person" } else { "disable person" };
+        assert_eq!(actions, ["revoke key", "revoke key", "end sessions", last], "{written:?}");
+    }
+    // No browser of either is known any more.
+    assert_eq!(gateway.count("SELECT count(*) FROM devices").await, 0);
+}
+
+#[tokio::test]
+async fn a_session_says_where_it_is_and_can_be_ended_alone() {
+    let gateway = Gateway::start().await;
+    signed_in(&gateway, "ada", Scope::Admin).await;
+    let agent = format!("Browser {}", "x".repeat(500));
+    let sign_in = async || {
+        let form = format!("name=ada&password={}", PASSWORD.replace(' ', "+"));
+        let request = gateway.client().post(gateway.operator_url("/sign-in"));
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let answer = request.header(USER_AGENT, &agent).body(form).send().await.unwrap();
+        let cookies: Vec<String> = answer
+            .headers()
+            .get_all(SET_COOKIE)
+            .iter()
+            .map(|cookie| cookie.to_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(answer.status(), 303);
+        cookies
+    };
+    let cookies = sign_in().await;
+    let [own, device] = &cookies[..] else { panic!("{cookies:?}") };
+    assert!(own.starts_with("__Host-sealpost=") && !own.contains("Max-Age"), "{own}");
+    assert!(device.starts_with("__Host-sealpost-device="), "{device}");
+    for flag in ["HttpOnly", "Secure", "SameSite=Strict", "Max-Age="] {
+        assert!(device.contains(flag), "{flag}: {device}");
+    }
+    let token = own.split(['=', ';']).nth(1).unwrap();
+    let other = sign_in().await[0].split(['=', ';']).nth(1).unwrap().to_owned();
+
+    let listed = get_with(&gateway, "/api/v1/people/ada/sessions", crate::harness::API_KEY).await;
+    let sessions = listed.json["items"].as_array().unwrap();
+    assert_eq!(sessions.len(), 3);
+    let here: Vec<_> = sessions.iter().filter(|one| one["address"] == "127.0.0.1").collect();
+    assert_eq!(here.len(), 2, "{}", listed.text);
+    let said = here[0]["agent"].as_str().unwrap();
+    assert!(said.starts_with("Browser xxx") && said.len() == 200, "{said}");
+
+    let page = page_with(&gateway, "/account", token).await;
+    assert!(page.text.contains("127.0.0.1") && page.text.contains("Browser xxx"));
+    let id = here.iter().map(|one| one["id"].as_i64().unwrap()).max().unwrap();
+    let csrf = session(&gateway, token).await.unwrap().csrf;
+    let request =
+        gateway.client().post(gateway.operator_url(&format!("/account/sessions/{id}/end")));
+    let request = request.header(COOKIE, format!("__Host-sealpost={token}"));
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    let answer = Answer::of(request.body(format!("csrf={csrf}")).send().await.unwrap()).await;
+    assert_eq!(
+        (answer.status, &answer.headers[LOCATION]),
+        (303, &"/account?did=ended".parse().unwrap())
+    );
+    assert!(session(&gateway, &other).await.is_none() && session(&gateway, token).await.is_some());
+
+    let json = [("content-type", "application/json")];
+    let id = sessions.iter().find(|one| one["address"] != "127.0.0.1").unwrap()["id"].clone();
+    let path = format!("/api/v1/people/ada/sessions/{id}/end");
+    let left = gateway.call(&path, &json, r#"{"reason":"a lost laptop"}"#).await;
+    assert_eq!(left.json["items"].as_array().unwrap().len(), 1, "{}", left.text);
+    assert_eq!(gateway.call(&path, &json, r#"{"reason":"again"}"#).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_second_factor_that_is_required_comes_before_anything_else() {
+    let required = "[operator]\nlisten = \"127.0.0.1:0\"\nrequire_second_factor = true\n";
+    let gateway =
+        Gateway::builder().config("[operator]\nlisten = \"127.0.0.1:0\"\n", required).start().await;
+    let token = signed_in(&gateway, "ada", Scope::Admin).await;
+    let asked = page_with(&gateway, "/events", &token).await;
+    assert_eq!((asked.status, &asked.headers[LOCATION]), (303, &"/account".parse().unwrap()));
+    let account = page_with(&gateway, "/account", &token).await;
+    assert!(account.text.contains("A second factor is required here"), "{}", account.text);
+    assert!(!account.text.contains("href=\"/events\""), "nothing else can be reached");
+    assert_eq!(page_with(&gateway, "/api/v1/overview", &token).await.status, 403);
+
+    let ada = session(&gateway, &token).await.unwrap();
+    let access = gateway.access();
+    let secret = access.begin_codes(&ada, PASSWORD, &Client::at(PEER)).await.unwrap();
+    access.confirm_codes(&ada, &code(&gateway, &secret.base32)).await.unwrap();
+    assert_eq!(page_with(&gateway, "/events", &token).await.status, 200);
+    assert_eq!(page_with(&gateway, "/api/v1/overview", &token).await.status, 200);
+    let ada = session(&gateway, &token).await.unwrap();
+    let off = access.turn_codes_off(&ada, PASSWORD, &Client::at(PEER)).await;
+    assert!(matches!(off, Err(SignInError::Operator(OperatorError::Conflict(_)))), "{off:?}");
+    // A key is no person.
+    assert_eq!(get_with(&gateway, "/api/v1/overview", crate::harness::API_KEY).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_key_without_an_end_has_to_be_asked_for() {
+    let gateway = Gateway::start().await;
+    let token = signed_in(&gateway, "ada", Scope::Admin).await;
+    let csrf = session(&gateway, &token).await.unwrap().csrf;
+    let make = async |name: &str, more: &str| {
+        let form = format!("csrf={csrf}&name={name}&scope=events:read&tenant=&{more}");
+        let request = gateway.client().post(gateway.operator_url("/keys"));
+        let request = request.header(COOKIE, format!("__Host-sealpost={token}"));
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        request.body(form).send().await.unwrap().status().as_u16()
+    };
+    for (name, more, status) in [
+        ("empty", "days=", 400),
+        ("none", "", 400),
+        ("both", "days=90&never=yes", 400),
+        ("long", "days=99999", 400),
+        ("good", "days=90", 200),
+        ("never", "days=&never=yes", 200),
+    ] {
+        assert_eq!(make(name, more).await, status, "{name}");
+    }
+    let made = gateway
+        .query("SELECT name, expires_at IS NULL AS endless FROM api_keys WHERE created_by = 'ada' ORDER BY name")
+        .await;
+    assert_eq!(
+        made,
+        [json!({ "name": "good", "endless": false }), json!({ "name": "never", "endless": true })]
+    );
+}
+
+async fn page_with(gateway: &Gateway, path: &str, token: &str) -> Answer {
+    let request = gateway.client().get(gateway.operator_url(path)).header("accept", "text/html");
+    let request = request.header(COOKIE, format!("__Host-sealpost={token}"));
+    Answer::of(request.send().await.expect("an answer")).await
+}
