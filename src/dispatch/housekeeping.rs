@@ -94,7 +94,7 @@ impl Housekeeping {
                 Ok(Ok(0)) => {}
                 Ok(Ok(done)) => info!(done, "a provider kept its own things in order"),
                 Ok(Err(error)) => {
-                    warn!(cause = cause_of(&*error), "a provider's upkeep did not finish")
+                    warn!(cause = cause_of(&*error), "a provider's upkeep did not finish");
                 }
                 Err(_) => warn!("a provider's upkeep took too long"),
             }

@@ -98,7 +98,7 @@ pub(super) async fn on_person(
             "disable" => drop(access.disable_person(caller, &name, form.reason()?).await?),
             "enable" => drop(access.enable_person(caller, &name, form.reason()?).await?),
             _ => return Err(OperatorError::NotFound("page at this address".into())),
-        };
+        }
         Ok(format!("/people?did={verb}d"))
     };
     stage.go_on(done.await)
