@@ -11,6 +11,10 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+/// The HTTP library logs each malformed request as an error of its own: any stranger could fill the
+/// log. They are counted, and logged at level debug, by the listeners.
+const QUIET: &str = "actix_http::h1::dispatcher=off";
+
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -30,7 +34,7 @@ pub fn start(
     format: LogFormat,
     filter: &str,
 ) -> Result<WorkerGuard, tracing_subscriber::filter::ParseError> {
-    let filter = EnvFilter::builder().parse(filter)?;
+    let filter = EnvFilter::builder().parse(format!("{QUIET},{filter}"))?;
     let (writer, guard) = NonBlocking::new(std::io::stderr());
     let layer = tracing_subscriber::fmt::layer().with_writer(writer);
     let registry = tracing_subscriber::registry().with(filter);

@@ -1,6 +1,8 @@
 //! From a configuration to a gateway that runs, and stops in order.
 
+mod connections;
 mod counting;
+mod descriptors;
 mod desk;
 mod error;
 mod landscape;
@@ -10,7 +12,7 @@ mod watching;
 mod wiring;
 mod work;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -23,7 +25,7 @@ use crate::alerts::{Alerter, Discord};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, Draw, Handler, Housekeeping, TransferAges, Wakeup};
-use crate::http::{self, Apis, Door, Ingest, Limits, RequestIds};
+use crate::http::{self, Apis, Door, HeadLimits, Ingest, Limits, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::objects::Objects;
 use crate::operator::{
@@ -132,6 +134,10 @@ impl App {
             routes: wiring.routes,
             intake,
             clock: Arc::clone(&parts.clock),
+            head: HeadLimits {
+                bytes: bytes(file.ingest.max_head),
+                lines: file.ingest.max_header_lines,
+            },
             budget: ByteBudget::new(bytes(file.ingest.in_flight)),
             peers: Arc::clone(&peers),
             trusted_proxies: file.ingest.trusted_proxies.clone(),
@@ -182,12 +188,14 @@ impl App {
         let workers = file.ingest.workers.unwrap_or_else(|| {
             std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
         });
-        let (ingest_listener, ingest_address) = bind(file.ingest.listen)?;
-        let (operator_listener, operator_address) = bind(file.operator.listen)?;
-        let ingest = http::ingest(ingest_listener, ingest_state, workers)
+        let (for_ingest, for_operator) = connections::settings(file, workers);
+        let (ingest_listener, ingest_address) = connections::bind(file.ingest.listen)?;
+        let (operator_listener, operator_address) = connections::bind(file.operator.listen)?;
+        let ingest = http::ingest(ingest_listener, for_ingest, ingest_state, workers)
             .map_err(|error| BuildError::Listen { address: file.ingest.listen, error })?;
+        let door_of = Arc::clone(&door);
         let operator =
-            http::operator(operator_listener, operator_state, feed, Arc::clone(&door))
+            http::operator(operator_listener, for_operator, operator_state, feed, door_of)
                 .map_err(|error| BuildError::Listen { address: file.operator.listen, error })?;
 
         let handlers = HandlerRuntime::start()?;
@@ -343,15 +351,6 @@ pub fn channel(config: &Config) -> Result<Option<Discord>, BuildError> {
 fn discord(config: &Config, services: &Services) -> Option<Discord> {
     let webhook = config.discord.clone()?;
     Some(Discord::new(services.outbound.clone(), webhook))
-}
-
-fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BuildError> {
-    let listen = || {
-        let listener = TcpListener::bind(address)?;
-        let bound = listener.local_addr()?;
-        Ok((listener, bound))
-    };
-    listen().map_err(|error| BuildError::Listen { address, error })
 }
 
 fn span(duration: Duration) -> time::Duration {

@@ -5,7 +5,11 @@ use std::time::Duration;
 use url::Url;
 
 use super::File;
+use super::listeners::MOST_HEADER_LINES;
 use crate::vault::Vault;
+
+/// The HTTP library reads heads of up to 128 KiB, names, values and what is between them.
+const MOST_HEAD: u64 = 120 * 1024;
 
 /// Notes what does not hold.
 pub(super) fn check(file: &File, wrong: &mut Vec<String>) {
@@ -49,6 +53,7 @@ pub(super) fn check(file: &File, wrong: &mut Vec<String>) {
         .all(|connections| *connections > 0),
         "database: every pool needs at least 1 connection",
     );
+    connections(file, &mut require);
     let longest = file
         .source
         .iter()
@@ -59,6 +64,39 @@ pub(super) fn check(file: &File, wrong: &mut Vec<String>) {
         file.keys.retention > longest.max(Duration::from_hours(1)),
         "keys.retention must be longer than any source's max_age and max_future together: what is \
          still fresh must still be known",
+    );
+}
+
+/// What holds of the connections of both listeners.
+fn connections(file: &File, require: &mut impl FnMut(bool, &str)) {
+    let (ingest, operator) = (&file.ingest, &file.operator);
+    let mut both = |holds: [bool; 2], what: &str| {
+        for (holds, name) in holds.into_iter().zip(["ingest", "operator"]) {
+            require(holds, &format!("{name}.{what}"));
+        }
+    };
+    both([ingest.connections > 0, operator.connections > 0], "connections must be at least 1");
+    both(
+        [ingest.connections_per_peer > 0, operator.connections_per_peer > 0],
+        "connections_per_peer must be at least 1",
+    );
+    both(
+        [!ingest.head_deadline.is_zero(), !operator.head_deadline.is_zero()],
+        "head_deadline must be longer than 0s",
+    );
+    both([!ingest.stall.is_zero(), !operator.stall.is_zero()], "stall must be longer than 0s");
+    both(
+        [ingest.min_rate.as_u64() > 0, operator.min_rate.as_u64() > 0],
+        "min_rate must be at least 1 B",
+    );
+    require(
+        (1..=MOST_HEADER_LINES).contains(&ingest.max_header_lines),
+        "ingest.max_header_lines must be from 1 to 96, which is the most that the HTTP library \
+         takes",
+    );
+    require(
+        (1024..=MOST_HEAD).contains(&ingest.max_head.as_u64()),
+        "ingest.max_head must be from 1 KiB to 120 KiB",
     );
 }
 

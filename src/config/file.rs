@@ -1,18 +1,15 @@
 //! The file's shape: every section and key, with its default.
 
-use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::destinations::DestinationEntry;
-use super::oidc::OidcEntry;
+use super::listeners::{Ingest, Operator};
 use super::outbound::Outbound;
-use super::source::{LimitEntry, SecretRef, SourceEntry};
+use super::source::{SecretRef, SourceEntry};
 use crate::alerts::Severity;
 use crate::telemetry::LogFormat;
 
@@ -48,78 +45,6 @@ pub struct File {
     pub source: Vec<SourceEntry>,
     /// The destinations.
     pub destination: Vec<DestinationEntry>,
-}
-
-/// The listener for webhooks.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Ingest {
-    /// Where it listens.
-    pub listen: SocketAddr,
-    /// What senders call, at the proxy in front: only shown.
-    pub public_url: Option<String>,
-    /// Threads; by default as many as the machine has cores.
-    pub workers: Option<usize>,
-    /// The most bytes of bodies that are being received, over all requests.
-    pub in_flight: ByteSize,
-    /// Proxies whose `X-Forwarded-For` counts.
-    pub trusted_proxies: Vec<IpNet>,
-}
-
-impl Default for Ingest {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            public_url: None,
-            workers: None,
-            in_flight: ByteSize::mib(128),
-            trusted_proxies: Vec::new(),
-        }
-    }
-}
-
-/// The listener for operators.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Operator {
-    /// Where it listens.
-    pub listen: SocketAddr,
-    /// Whether it may listen on an address that other machines reach.
-    pub allow_remote: bool,
-    /// How many may watch the stream at a time.
-    pub stream_clients: usize,
-    /// The longest silence of the stream.
-    #[serde(with = "humantime_serde")]
-    pub heartbeat: Duration,
-    /// How many requests a caller may send that change nothing.
-    pub reads: LimitEntry,
-    /// How many requests a caller may send that change something.
-    pub changes: LimitEntry,
-    /// How often in a minute one address may come without a good key.
-    pub failures_per_minute: NonZeroU32,
-    /// Proxies whose `X-Forwarded-For` counts.
-    pub trusted_proxies: Vec<IpNet>,
-    /// Whether people who sign in with a password need codes of an authenticator app too.
-    pub require_second_factor: bool,
-    /// The issuer that vouches for people.
-    pub oidc: Option<OidcEntry>,
-}
-
-impl Default for Operator {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
-            allow_remote: false,
-            stream_clients: 32,
-            heartbeat: Duration::from_secs(15),
-            reads: LimitEntry::of(50, 200),
-            changes: LimitEntry::of(5, 20),
-            failures_per_minute: NonZeroU32::MIN.saturating_add(19),
-            trusted_proxies: Vec::new(),
-            require_second_factor: false,
-            oidc: None,
-        }
-    }
 }
 
 /// The database.

@@ -6,6 +6,7 @@ mod destinations;
 mod env;
 mod exposed;
 mod file;
+mod listeners;
 mod objects;
 mod oidc;
 mod outbound;
@@ -19,9 +20,10 @@ use std::path::{Path, PathBuf};
 pub use destinations::{DestinationConfig, DestinationEntry, SignForm};
 pub use env::Environment;
 pub use file::{
-    Alerts, Database, Dispatch, File, Held, Ingest, Keys, Log, Managed, Objects, Operator,
-    Postgres, S3Entry, Transfers,
+    Alerts, Database, Dispatch, File, Held, Keys, Log, Managed, Objects, Postgres, S3Entry,
+    Transfers,
 };
+pub use listeners::{Ingest, Operator};
 pub use oidc::{OidcConfig, OidcEntry};
 pub use outbound::Outbound;
 pub use source::{DeadHead, LimitEntry, SecretRef, SourceEntry};

@@ -6,6 +6,7 @@ mod answer;
 mod api;
 mod application;
 mod caller;
+mod connection;
 mod console;
 mod denial;
 mod form;
@@ -24,38 +25,36 @@ mod stream;
 
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, web};
 
 pub use access::Door;
 pub use actix_web::dev::Server;
 pub use api::{Apis, Limits, Quota, document};
 pub use application::{Inbox, application};
+pub use connection::{Bounds as ConnectionBounds, Settings as ConnectionSettings};
 pub use operator::Operator;
-pub use receive::{Decoy, Ingest, RequestIds};
+pub use receive::{Decoy, HeadLimits, Ingest, RequestIds};
 pub use routes::Routes;
 
-use crate::operator::Feed;
+use connection::Head;
 
-/// How long a head may take to arrive.
-const HEAD_DEADLINE: Duration = Duration::from_secs(5);
-/// How long an idle connection is kept.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// Connections per worker.
-const MAX_CONNECTIONS: usize = 1024;
-/// Seconds that requests may take to finish when the gateway stops.
-const DRAIN_SECONDS: u64 = 15;
+use crate::operator::Feed;
 
 /// Every path of the ingest listener: one handler, which looks the path up itself, since paths
 /// come from the configuration and must not be decoded or redirected on the way.
 ///
 /// # Errors
 /// When the socket cannot be listened on.
-pub fn ingest(listener: TcpListener, ingest: Ingest, workers: usize) -> std::io::Result<Server> {
+pub fn ingest(
+    listener: TcpListener,
+    connections: ConnectionSettings,
+    ingest: Ingest,
+    workers: usize,
+) -> std::io::Result<Server> {
     let ingest = web::Data::new(ingest);
-    let server = HttpServer::new(move || {
+    connection::serve(listener, connections, workers, Head::AsItIs, move || {
         // Called on each of the listener's threads.
         let intake = web::Data::new(ingest.intake.on_this_runtime());
         App::new()
@@ -63,15 +62,6 @@ pub fn ingest(listener: TcpListener, ingest: Ingest, workers: usize) -> std::io:
             .app_data(intake)
             .default_service(web::to(receive::receive))
     })
-    .workers(workers)
-    .max_connections(MAX_CONNECTIONS)
-    .client_request_timeout(HEAD_DEADLINE)
-    .client_disconnect_timeout(Duration::from_secs(1))
-    .keep_alive(KEEP_ALIVE)
-    .shutdown_timeout(DRAIN_SECONDS)
-    .disable_signals()
-    .listen(listener)?;
-    Ok(server.run())
 }
 
 /// Every path of the operator listener; `door` says who may come in.
@@ -80,6 +70,7 @@ pub fn ingest(listener: TcpListener, ingest: Ingest, workers: usize) -> std::io:
 /// When the socket cannot be listened on.
 pub fn operator(
     listener: TcpListener,
+    connections: ConnectionSettings,
     operator: Operator,
     feed: Feed,
     door: Arc<Door>,
@@ -87,7 +78,7 @@ pub fn operator(
     let access = web::Data::from(Arc::clone(&operator.access));
     let (operator, feed, door) =
         (web::Data::new(operator), web::Data::new(feed), web::Data::from(door));
-    let server = HttpServer::new(move || {
+    connection::serve(listener, connections, 1, Head::AsGet, move || {
         App::new()
             .app_data(operator.clone())
             .app_data(feed.clone())
@@ -98,12 +89,4 @@ pub fn operator(
             .configure(console::routes)
             .configure(api::mount)
     })
-    .workers(1)
-    .max_connections(MAX_CONNECTIONS)
-    .client_request_timeout(HEAD_DEADLINE)
-    .keep_alive(KEEP_ALIVE)
-    .shutdown_timeout(DRAIN_SECONDS)
-    .disable_signals()
-    .listen(listener)?;
-    Ok(server.run())
 }

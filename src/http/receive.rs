@@ -2,10 +2,12 @@
 //! head, encoding, signature headers, the peer's lane, declared size; then the body, bounded in
 //! bytes and time; then everything behind the gate.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use actix_web::error::PayloadError;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::{Bytes, BytesMut};
@@ -26,10 +28,6 @@ use crate::intake::{ByteBudget, Intake, Pass, Peer, Peers, Rejection, Reservatio
 use crate::operator::Holding;
 use crate::store::Tallies;
 
-/// The largest head, in bytes of names and values.
-const MAX_HEAD: usize = 16 * 1024;
-/// The most header lines.
-const MAX_HEADERS: usize = 64;
 /// Bodies above this are verified and named elsewhere than on the listener's threads, where small
 /// ones wait for their turn.
 const LARGE: usize = 256 * 1024;
@@ -44,6 +42,8 @@ pub struct Ingest {
     pub intake: Intake,
     /// The clock.
     pub clock: SharedClock,
+    /// The largest head.
+    pub head: HeadLimits,
     /// Bytes of bodies in flight.
     pub budget: ByteBudget,
     /// Peers that keep failing.
@@ -77,6 +77,15 @@ pub struct Decoy {
     pub headers: Vec<&'static str>,
     /// The name under which its failures count.
     pub name: Arc<str>,
+}
+
+/// How large the head of a request may be.
+#[derive(Debug, Clone, Copy)]
+pub struct HeadLimits {
+    /// Bytes of names and values.
+    pub bytes: usize,
+    /// Header lines.
+    pub lines: usize,
 }
 
 /// Makes ids of requests.
@@ -144,7 +153,7 @@ async fn answer_to(
     if request.method() != actix_web::http::Method::POST {
         return Err((Problem::MethodNotAllowed, "method"));
     }
-    check_head(request)?;
+    check_head(request, ingest.head)?;
 
     let peer = address.map(Peer::from);
     let Found::Route(route) = found else {
@@ -210,11 +219,11 @@ async fn answer_to(
     }
 }
 
-fn check_head(request: &HttpRequest) -> Result<(), Stop> {
+fn check_head(request: &HttpRequest, most: HeadLimits) -> Result<(), Stop> {
     let headers = request.headers();
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-    if bytes > MAX_HEAD || headers.len() > MAX_HEADERS || target > MAX_TARGET {
+    if bytes > most.bytes || headers.len() > most.lines || target > MAX_TARGET {
         return Err((Problem::HeadTooLarge, "header_limit"));
     }
     let mut encodings = headers.get_all(header::CONTENT_ENCODING);
@@ -293,6 +302,16 @@ async fn read_in_vain(
     Ok(read)
 }
 
+/// Why no more of a body comes.
+fn of_broken(error: PayloadError) -> Stop {
+    match error {
+        PayloadError::Io(error) if error.kind() == ErrorKind::TimedOut => {
+            (Problem::BodyTimeout, "body_timeout")
+        }
+        _ => (Problem::BodyBroken, "http_framing"),
+    }
+}
+
 /// How large a body may be, and how long it may take.
 #[derive(Clone, Copy)]
 struct Limits {
@@ -320,7 +339,7 @@ async fn read_body(
         let mut whole = Bytes::new();
         let mut pieces = BytesMut::new();
         while let Some(piece) = payload.next().await {
-            let piece = piece.map_err(|_| (Problem::BodyBroken, "http_framing"))?;
+            let piece = piece.map_err(of_broken)?;
             if !reservation.grow(piece.len()) {
                 return Err((Problem::unavailable(), "inflight_bytes"));
             }

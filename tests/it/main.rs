@@ -37,6 +37,7 @@ mod capture;
 mod chunks;
 mod cli;
 mod config;
+mod connections;
 mod console;
 mod destinations;
 mod dispatch;

@@ -365,6 +365,10 @@ impl Gateway {
         self.ingest
     }
 
+    pub(crate) fn operator_address(&self) -> SocketAddr {
+        self.operator
+    }
+
     pub(crate) fn client(&self) -> &reqwest::Client {
         &self.client
     }

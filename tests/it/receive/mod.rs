@@ -8,7 +8,7 @@ mod bodies;
 mod framing;
 mod freshness;
 pub(crate) mod process;
-mod raw;
+pub(crate) mod raw;
 mod replay;
 mod report;
 mod routing;

@@ -28,12 +28,24 @@ pub(crate) struct Process {
 impl Process {
     /// Starts one with the tests' configuration and a database of its own.
     pub(crate) async fn start() -> Self {
+        Self::start_as(Command::new(env!("CARGO_BIN_EXE_sealpost"))).await
+    }
+
+    /// The same, with so many files that it may have open.
+    pub(crate) async fn start_with_files(limit: u32) -> Self {
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(format!("ulimit -n {limit}; exec \"$0\" \"$@\""));
+        command.arg(env!("CARGO_BIN_EXE_sealpost"));
+        Self::start_as(command).await
+    }
+
+    async fn start_as(mut command: Command) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("config.toml");
         std::fs::write(&path, include_str!("../harness/config.toml")).expect("a file");
         let environment: Environment = SECRETS.iter().copied().collect();
         let config = Config::load(&path, &environment).expect("a configuration");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sealpost"))
+        let mut child = command
             .arg("--config")
             .arg(&path)
             .arg("serve")

@@ -1,0 +1,59 @@
+//! What holds for the connections of the two listeners.
+
+use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroU64;
+
+use bytesize::ByteSize;
+
+use super::{BuildError, descriptors};
+use crate::config::File;
+use crate::http::{ConnectionBounds, ConnectionSettings};
+
+/// How many connections wait in the kernel until they are accepted.
+const BACKLOG: u32 = 1024;
+
+/// The settings of both: ingest, operator.
+pub(super) fn settings(file: &File, workers: usize) -> (ConnectionSettings, ConnectionSettings) {
+    let total = descriptors::share(file, workers, descriptors::raise());
+    let (ingest, operator) = (&file.ingest, &file.operator);
+    let of_ingest = ConnectionBounds {
+        total: total.ingest,
+        per_peer: ingest.connections_per_peer,
+        head_deadline: ingest.head_deadline,
+        keep_alive: ingest.keep_alive,
+        stall: ingest.stall,
+        min_rate: rate(ingest.min_rate),
+    };
+    let of_operator = ConnectionBounds {
+        total: total.operator,
+        per_peer: operator.connections_per_peer,
+        head_deadline: operator.head_deadline,
+        keep_alive: operator.keep_alive,
+        stall: operator.stall,
+        min_rate: rate(operator.min_rate),
+    };
+    (
+        ConnectionSettings::new("ingest", of_ingest, ingest.trusted_proxies.clone()),
+        ConnectionSettings::new("operator", of_operator, operator.trusted_proxies.clone()),
+    )
+}
+
+fn rate(size: ByteSize) -> NonZeroU64 {
+    NonZeroU64::new(size.as_u64()).unwrap_or(NonZeroU64::MIN)
+}
+
+/// Listens, with room for a crowd that comes at once; gives where.
+pub(super) fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BuildError> {
+    let listen = || {
+        let socket = match address {
+            SocketAddr::V4(_) => tokio::net::TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => tokio::net::TcpSocket::new_v6()?,
+        };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let listener = socket.listen(BACKLOG)?.into_std()?;
+        let bound = listener.local_addr()?;
+        Ok((listener, bound))
+    };
+    listen().map_err(|error| BuildError::Listen { address, error })
+}

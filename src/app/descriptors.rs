@@ -1,0 +1,103 @@
+//! The limit of open files: raised as far as it goes, and shared out so that a connection that was
+//! accepted never takes what the database, handlers and objects need.
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tracing::warn;
+
+use crate::config::File;
+
+/// What is open besides connections: the log, listeners, runtimes, the managed server's pipes, a
+/// few files.
+const BESIDES: usize = 64;
+/// The fewest connections that a listener is left with.
+const FEWEST: usize = 8;
+
+/// How many connections each listener may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Connections {
+    pub(super) ingest: usize,
+    pub(super) operator: usize,
+}
+
+/// Raises the limit of open files as far as this process may, and gives it.
+pub(super) fn raise() -> usize {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return usize::MAX };
+    let raised = soft < hard && setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok();
+    usize::try_from(if raised { hard } else { soft }).unwrap_or(usize::MAX)
+}
+
+/// As many connections as are configured, or as many as the limit leaves room for; where that is
+/// fewer, says so.
+pub(super) fn share(file: &File, workers: usize, limit: usize) -> Connections {
+    let configured =
+        Connections { ingest: file.ingest.connections, operator: file.operator.connections };
+    let others = others(file, workers);
+    let needed = configured.ingest.saturating_add(configured.operator).saturating_add(others);
+    if needed <= limit {
+        return configured;
+    }
+    let left = limit.saturating_sub(others);
+    let shared = Connections {
+        ingest: configured.ingest.min((left / 4 * 3).max(FEWEST)),
+        operator: configured.operator.min((left / 4).max(FEWEST)),
+    };
+    warn!(
+        event = "files.limited",
+        limit,
+        needed,
+        ingest = shared.ingest,
+        operator = shared.operator,
+        "the limit of open files is too low for the connections that are configured, so fewer are \
+         taken: raise it (LimitNOFILE, ulimit -n) to `needed`, or lower ingest.connections and \
+         operator.connections"
+    );
+    shared
+}
+
+/// What is open besides connections, at most.
+fn others(file: &File, workers: usize) -> usize {
+    let database = &file.database;
+    let pools =
+        database.ingest_connections + database.dispatch_connections + database.operator_connections;
+    let destinations = file.destination.iter().map(|destination| destination.concurrency);
+    // A handler may have a request and an object open; two connections only ask whether the
+    // database is there; each thread has a connection of its own and what its runtime needs.
+    let handlers = file.dispatch.concurrency * 2;
+    BESIDES
+        + usize::try_from(pools).unwrap_or(usize::MAX)
+        + 2
+        + workers * 8
+        + handlers
+        + destinations.map(|most| usize::try_from(most.get()).unwrap_or(usize::MAX)).sum::<usize>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_high_limit_changes_nothing() {
+        let file = File::default();
+        let all = Connections { ingest: 1024, operator: 256 };
+        assert_eq!(share(&file, 2, 4096), all);
+        assert_eq!(share(&file, 2, usize::MAX), all);
+    }
+
+    #[test]
+    fn a_low_limit_leaves_room_for_everything_else() {
+        let file = File::default();
+        for limit in [256, 300, 512, 1024] {
+            let shared = share(&file, 2, limit);
+            assert!(shared.ingest >= FEWEST && shared.operator >= FEWEST, "{limit}");
+            let all = shared.ingest + shared.operator + others(&file, 2);
+            assert!(all <= limit, "{limit}: {shared:?}");
+            assert!(shared.ingest > shared.operator, "{limit}");
+        }
+    }
+
+    #[test]
+    fn even_where_there_is_no_room_a_few_are_taken() {
+        let shared = share(&File::default(), 2, 32);
+        assert_eq!(shared, Connections { ingest: FEWEST, operator: FEWEST });
+    }
+}

@@ -1,0 +1,63 @@
+//! Requests, which tell their connection's progress when they begin and when they are answered.
+
+use std::rc::Rc;
+
+use actix_http::body::MessageBody;
+use actix_http::{HttpMessage as _, Method, Request, Response};
+use actix_web::Error;
+use actix_web::dev::ServiceResponse;
+use actix_web::http::header;
+
+use super::Head;
+use super::body::{AnswerBody, Answering};
+use super::progress::Progress;
+
+/// A request that has begun.
+pub(super) struct Begun {
+    is_of_head: bool,
+    answering: Option<Answering>,
+}
+
+impl Begun {
+    /// Begins with a request, and makes of it what the application is to see.
+    pub(super) fn of(request: &mut Request, head: Head) -> Self {
+        let is_of_head = request.method() == Method::HEAD;
+        if is_of_head && head == Head::AsGet {
+            request.head_mut().method = Method::GET;
+        }
+        let progress = request.conn_data::<Rc<Progress>>().cloned();
+        let answering = progress.map(|progress| {
+            let headers = request.headers();
+            if headers.contains_key(header::X_FORWARDED_FOR)
+                || headers.contains_key(header::FORWARDED)
+            {
+                progress.seat().forwards();
+            }
+            let (answering, body) = Answering::begin(&progress, request.take_payload());
+            *request.payload() = body;
+            answering
+        });
+        Self { is_of_head, answering }
+    }
+
+    /// The application's answer, watched until it is written.
+    pub(super) fn answer<B>(
+        self,
+        answered: Result<ServiceResponse<B>, Error>,
+    ) -> Response<AnswerBody>
+    where
+        B: MessageBody + 'static,
+    {
+        let response = match answered {
+            Ok(response) => Response::from(response).map_into_boxed_body(),
+            Err(error) => Response::from(error),
+        };
+        let kind = response.headers().get(header::CONTENT_TYPE);
+        let is_stream = kind.is_some_and(|kind| kind == "text/event-stream");
+        if let Some(answering) = self.answering.as_ref().filter(|_| is_stream) {
+            answering.streams();
+        }
+        let Self { is_of_head, answering } = self;
+        response.map_body(|_, body| AnswerBody { body, is_of_head, _answering: answering })
+    }
+}

@@ -1,0 +1,181 @@
+//! The watch over a connection: it ends what does not make progress.
+
+use std::future::{Future, poll_fn};
+use std::net::IpAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use actix_http::error::{DispatchError, ParseError};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, warn};
+
+use super::Settings;
+use super::progress::{LINGER, Late, Progress};
+use super::table::Refused;
+
+/// The longest silence while a connection lingers.
+const SILENCE: Duration = Duration::from_secs(1);
+
+const REQUEST_TIMEOUT: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+/// What a connection hears for which there is no room any more.
+const UNAVAILABLE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\
+    retry-after: 1\r\nconnection: close\r\n\r\n";
+
+/// How a connection ended.
+#[derive(Debug)]
+enum End {
+    /// The library is done with it.
+    Done(Result<(), DispatchError>),
+    Late(Late),
+    /// It made room for another.
+    Yielded,
+}
+
+impl End {
+    /// The closed word for why it did not end as it should.
+    fn broken(&self, progress: &Progress) -> Option<&'static str> {
+        match self {
+            Self::Done(Ok(())) | Self::Late(Late::Idle | Late::Closing) => {
+                progress.was_reset().then_some("reset")
+            }
+            Self::Done(Err(DispatchError::Parse(ParseError::TooLarge))) => Some("head_too_large"),
+            Self::Done(Err(DispatchError::Parse(_))) => Some("bad_request"),
+            Self::Done(Err(DispatchError::Io(_))) => Some("reset"),
+            Self::Done(Err(_)) => Some("error"),
+            Self::Late(Late::Head) => Some("head_timeout"),
+            Self::Late(Late::Body) => Some("body_timeout"),
+            Self::Late(Late::Answer) => Some("answer_timeout"),
+            Self::Yielded => Some("yielded"),
+        }
+    }
+}
+
+/// Runs a connection until its end.
+pub(super) async fn over(
+    dispatcher: impl Future<Output = Result<(), DispatchError>>,
+    progress: Rc<Progress>,
+    settings: &Settings,
+) {
+    let end = until_end(dispatcher, &progress).await;
+    if let End::Done(Err(DispatchError::Body(error))) = &end {
+        warn!(event = "answer.broken", listener = settings.listener, %error);
+    }
+    if let Some(why) = end.broken(&progress) {
+        metrics::counter!(
+            "sealpost_connections_broken_total",
+            "listener" => settings.listener, "reason" => why
+        )
+        .increment(1);
+        note(settings, "connection.broken", why, progress.seat().address());
+    }
+    let Some(socket) = progress.unpark() else { return };
+    match end {
+        End::Late(Late::Head) => {
+            say(&socket, REQUEST_TIMEOUT);
+            linger(socket, &progress).await;
+        }
+        End::Done(Err(DispatchError::Parse(_))) => linger(socket, &progress).await,
+        End::Done(Ok(())) if progress.is_closing() => linger(socket, &progress).await,
+        End::Yielded if progress.has_half_a_head() => say(&socket, UNAVAILABLE),
+        _ => {}
+    }
+}
+
+/// Ends a connection for which there is no room. Whether it hears why is chance: its request is not
+/// read, since that would take the room that there is not.
+pub(super) fn refuse(socket: &TcpStream, refused: Refused, peer: IpAddr, settings: &Settings) {
+    say(socket, UNAVAILABLE);
+    let why = match refused {
+        Refused::Peer => "peer",
+        Refused::Full => "full",
+    };
+    metrics::counter!(
+        "sealpost_connections_refused_total",
+        "listener" => settings.listener, "reason" => why
+    )
+    .increment(1);
+    note(settings, "connection.refused", why, peer);
+}
+
+/// Logs what became of a connection: not every one, where there are many.
+fn note(settings: &Settings, event: &'static str, reason: &'static str, peer: IpAddr) {
+    if settings.log.check().is_ok() {
+        debug!(event, listener = settings.listener, reason, %peer);
+    }
+}
+
+async fn until_end(
+    dispatcher: impl Future<Output = Result<(), DispatchError>>,
+    progress: &Progress,
+) -> End {
+    let mut dispatcher = pin!(dispatcher);
+    let mut alarm = pin!(sleep_until(Instant::now() + LINGER));
+    poll_fn(|cx| {
+        loop {
+            // First, so that a request that has just arrived is seen.
+            if let Poll::Ready(done) = dispatcher.as_mut().poll(cx) {
+                return Poll::Ready(End::Done(done));
+            }
+            if progress.seat().yields(cx.waker()) && progress.yields() {
+                return Poll::Ready(End::Yielded);
+            }
+            let Some((at, late)) = progress.deadline() else { return Poll::Pending };
+            // An alarm that comes too early is set anew, which is cheaper than to set it at every
+            // request.
+            if at < alarm.deadline() || alarm.is_elapsed() {
+                alarm.as_mut().reset(at);
+            }
+            if alarm.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if Instant::now() < at {
+                continue;
+            }
+            if late != Late::Body {
+                return Poll::Ready(End::Late(late));
+            }
+            progress.give_body_up();
+        }
+    })
+    .await
+}
+
+/// Says something, as far as there is room for it.
+fn say(socket: &TcpStream, words: &[u8]) {
+    // What cannot be said is not heard; the connection ends in any case.
+    drop(socket.try_write(words));
+}
+
+/// Ends our side, and reads what still comes until the peer has ended its own: if it were not read,
+/// the peer would see a broken connection in the place of the answer.
+async fn linger(mut socket: TcpStream, progress: &Progress) {
+    progress.lingers();
+    if tokio::io::AsyncWriteExt::shutdown(&mut socket).await.is_err() {
+        return;
+    }
+    let reading = async {
+        let mut scratch = vec![0; 16 * 1024];
+        loop {
+            let read = tokio::time::timeout(SILENCE, socket.read(&mut scratch)).await;
+            if !matches!(read, Ok(Ok(1..))) {
+                return;
+            }
+        }
+    };
+    let yielded =
+        poll_fn(
+            |cx| {
+                if progress.seat().yields(cx.waker()) { Poll::Ready(()) } else { Poll::Pending }
+            },
+        );
+    tokio::select! {
+        () = reading => {}
+        () = yielded => {}
+        () = tokio::time::sleep(LINGER) => {}
+    }
+}

@@ -1,0 +1,94 @@
+//! Answers that are given before the body has arrived.
+
+use super::{Peer, gateway, signed, statuses, unproven};
+use crate::harness::API_KEY;
+
+const EXPECT: &str = "Expect: 100-continue";
+
+#[tokio::test]
+async fn nobody_is_told_to_go_on_and_then_that_it_was_in_vain() {
+    let gateway = gateway("").start().await;
+    let (ingest, operator) = (gateway.address(), gateway.operator_address());
+    let post = |path: &str, lines: &str| {
+        format!("POST {path} HTTP/1.1\r\nHost: gateway\r\n{EXPECT}\r\n{lines}\r\n\r\n")
+    };
+    let some = "Content-Length: 100";
+    let cases = [
+        (
+            "too large",
+            ingest,
+            unproven(&gateway, &format!("{EXPECT}\r\nContent-Length: 30000000")),
+            413,
+        ),
+        ("not signed", ingest, post("/hooks/billing", some), 401),
+        (
+            "encoded",
+            ingest,
+            unproven(&gateway, &format!("{EXPECT}\r\n{some}\r\nContent-Encoding: gzip")),
+            415,
+        ),
+        ("nowhere", ingest, post("/nope", some), 404),
+        ("another method", ingest, post("/hooks/billing", some).replace("POST", "PUT"), 405),
+        ("no key", operator, post("/api/v1/jobs", some), 401),
+        (
+            "a key that is not good",
+            operator,
+            post("/api/v1/jobs", &format!("{some}\r\nAuthorization: Bearer slp_x")),
+            401,
+        ),
+    ];
+    for (what, to, head, status) in cases {
+        let mut peer = Peer::open(to).await;
+        peer.send(&head).await;
+        assert_eq!(peer.statuses().await, [status], "{what}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_asks_is_told_to_go_on_where_the_body_is_read() {
+    let gateway = gateway("").start().await;
+    let event = signed(&gateway);
+    let (head, body) = event.split_once("\r\n\r\n").unwrap();
+    let json = r#"{"action":"discard"}"#;
+    let call = format!(
+        "POST /api/v1/jobs HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {API_KEY}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}",
+        json.len()
+    );
+    let ingest = (gateway.address(), head, body);
+    for (to, head, body) in [ingest, (gateway.operator_address(), &*call, json)] {
+        let mut peer = Peer::open(to).await;
+        for _ in 0..2 {
+            peer.send(&format!("{head}\r\n{EXPECT}\r\n\r\n")).await;
+            assert_eq!(statuses(peer.heard().await.as_bytes()), [100]);
+            peer.send(body).await;
+            let answer = peer.heard().await;
+            assert_eq!(statuses(answer.as_bytes()).len(), 1, "{answer}");
+            assert!(!answer.contains("HTTP/1.1 100"), "{answer}");
+        }
+    }
+    gateway.run_until_idle().await;
+}
+
+#[tokio::test]
+async fn a_sender_that_reads_only_when_it_has_sent_everything_hears_the_early_answer() {
+    let gateway = gateway("").start().await;
+    let large = "x".repeat(20 * 1024 * 1024);
+    let length = format!("Content-Length: {}", large.len());
+    let size = format!("{:x}\r\n", large.len());
+    for (line, begin) in [(&*length, ""), ("Transfer-Encoding: chunked", &*size)] {
+        let mut peer = Peer::open(gateway.address()).await;
+        peer.send(&(unproven(&gateway, line) + begin)).await;
+        assert!(peer.try_send(large.as_bytes()).await, "{line}: everything is taken");
+        assert_eq!(peer.statuses().await, [413], "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_malformed_request_is_answered_though_more_of_it_comes() {
+    let gateway = gateway("").start().await;
+    let mut peer = Peer::open(gateway.address()).await;
+    let rest = "x".repeat(1024 * 1024);
+    peer.send(&format!("nonsense\r\n\r\n{rest}")).await;
+    assert_eq!(peer.statuses().await, [400]);
+}
