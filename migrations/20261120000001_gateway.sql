@@ -54,6 +54,7 @@ CREATE TABLE event_keys (
     event_id     uuid        NOT NULL,
     fingerprint  bytea,
     seen_count   integer     NOT NULL DEFAULT 1,
+    other_bodies integer     NOT NULL DEFAULT 0,
     last_seen_at timestamptz NOT NULL,
     expires_at   timestamptz NOT NULL
 );
@@ -63,8 +64,9 @@ CREATE INDEX event_keys_by_expiry ON event_keys USING brin (expires_at);
 COMMENT ON TABLE  event_keys              IS 'What was seen. Inserted in the transaction that inserts the event; kept apart from it so that it can expire on its own.';
 COMMENT ON COLUMN event_keys.key          IS 'SHA-256 over tenant, source, kind of key and key: long or odd ids cannot break the index.';
 COMMENT ON COLUMN event_keys.event_id     IS 'The event that was first under this key.';
-COMMENT ON COLUMN event_keys.fingerprint  IS 'For an idempotency key: the SHA-256 of the body it was first used with. Null for the key of an event.';
+COMMENT ON COLUMN event_keys.fingerprint  IS 'The SHA-256 of the body that it was first used with; null where the key is made of that digest, or of a payload in chunks.';
 COMMENT ON COLUMN event_keys.seen_count   IS 'How often it was received, the first time included.';
+COMMENT ON COLUMN event_keys.other_bodies IS 'How often it was received with another body than the first time.';
 COMMENT ON COLUMN event_keys.last_seen_at IS 'When it was last received.';
 COMMENT ON COLUMN event_keys.expires_at   IS 'When the key may be forgotten.';
 

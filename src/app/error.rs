@@ -1,6 +1,7 @@
 //! Why a gateway cannot be built.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::destinations::DestinationError;
 use crate::gate::WeakSecret;
@@ -35,6 +36,20 @@ pub enum BuildError {
         source_name: String,
         /// What is wrong.
         error: WeakSecret,
+    },
+    /// What was seen is forgotten while it could still be repeated.
+    #[error(
+        "source `{source_name}`: keys.retention is {}, and what this source lets in can be \
+         repeated for {}: raise keys.retention to at least that",
+        humantime::format_duration(*.retention), humantime::format_duration(*.needed)
+    )]
+    Retention {
+        /// The source.
+        source_name: String,
+        /// For how long it is remembered what was seen.
+        retention: Duration,
+        /// For how long it has to be.
+        needed: Duration,
     },
     /// There cannot be such a destination.
     #[error("destination `{name}` cannot be used")]

@@ -1,5 +1,6 @@
 //! From a configuration to a gateway that runs, and stops in order.
 
+mod advice;
 mod connections;
 mod counting;
 mod descriptors;
@@ -40,7 +41,7 @@ pub use desk::{alerts, configured_destinations, document};
 pub use error::BuildError;
 pub use landscape::landscape;
 use runtime::HandlerRuntime;
-use wiring::{Wiring, bytes, decoy};
+use wiring::{Wiring, bytes, decoy, oversize};
 pub use wiring::{check_sources, gates, held, routing, services};
 
 /// Gives the handlers of a source; it is passed the provider's own.
@@ -130,6 +131,7 @@ impl App {
         let peers = Arc::new(Peers::default());
         let stopping = Arc::new(AtomicBool::new(false));
         let ingest_state = Ingest {
+            oversize: oversize(&wiring.sources),
             decoy: decoy(&wiring.sources).map_err(BuildError::Decoy)?,
             routes: wiring.routes,
             intake,

@@ -57,7 +57,9 @@ impl Readmit for Readmission {
             Receipt::Accepted(event)
             | Receipt::Quarantined(event, _)
             | Receipt::Chunk { event, .. } => (event, false),
-            Receipt::Duplicate(event) | Receipt::Replayed { event, .. } => (event, true),
+            Receipt::Duplicate(event)
+            | Receipt::Differs { first: event, .. }
+            | Receipt::Replayed { event, .. } => (event, true),
         };
         Ok(Readmitted { event, duplicate })
     }

@@ -7,6 +7,7 @@ use tokio_util::task::TaskTracker;
 use tracing::warn;
 use url::Url;
 
+use super::advice;
 use super::desk::issuer;
 use super::readmit::Readmission;
 use super::{BuildError, Parts};
@@ -17,7 +18,7 @@ use crate::config::{
 use crate::destinations::{Destination, Sign, Spec};
 use crate::dispatch::{DispatchSettings, Handler, HandlerTable, RetryPolicy, Upkeep};
 use crate::gate::{Gate, KeyRing, Provider, Secret, TransferLimits, WeakSecret, Window};
-use crate::http::{Apis, Decoy, RequestIds, Routes};
+use crate::http::{Apis, Decoy, Oversize, RequestIds, Routes};
 use crate::intake::{Rate, Source, Takers};
 use crate::objects::Objects;
 use crate::operator::{Gates, HeldRequests, Holding, Routing};
@@ -55,7 +56,7 @@ impl Wiring {
         let name = &source.entry.name;
         let (entry, built) = build_source(config, source, services)?;
         let transfers = &config.file.transfers;
-        for warning in &built.warnings {
+        for warning in built.warnings.iter().chain(&advice::secrets(config, source, entry)) {
             warn!(source.name = name, "{warning}");
         }
         let mut handlers = (parts.handlers)(name, built.handlers);
@@ -123,7 +124,11 @@ pub fn check_sources(config: &Config) -> Result<Vec<Vec<String>>, BuildError> {
     destinations(config, &services)?;
     issuer(config, &services, &Parts::default().clock)?;
     let sources = config.sources.iter();
-    sources.map(|source| Ok(build_source(config, source, &services)?.1.warnings)).collect()
+    let check = |source| {
+        let (entry, built) = build_source(config, source, &services)?;
+        Ok(built.warnings.into_iter().chain(advice::secrets(config, source, entry)).collect())
+    };
+    sources.map(check).collect()
 }
 
 /// Where the replays of every enabled source go, without a gateway.
@@ -287,7 +292,27 @@ pub(super) fn build_source(
     };
     let built = (entry.build)(&spec)
         .map_err(|error| BuildError::Options { source_name: name.clone(), error })?;
+    check_memory(config, source, entry, &built)?;
     Ok((entry, built))
+}
+
+/// What is still fresh must still be known, whatever makes it fresh.
+fn check_memory(
+    config: &Config,
+    source: &SourceConfig,
+    entry: &Entry,
+    built: &Built,
+) -> Result<(), BuildError> {
+    let window = window(source, entry);
+    let fresh = Duration::from_secs(
+        window.max_age.unsigned_abs().saturating_add(window.max_future.unsigned_abs()),
+    );
+    let needed = built.memory.max(fresh);
+    let retention = config.file.keys.retention;
+    if retention >= needed {
+        return Ok(());
+    }
+    Err(BuildError::Retention { source_name: source.entry.name.clone(), retention, needed })
 }
 
 fn gate(
@@ -330,6 +355,10 @@ pub(super) fn decoy(sources: &[Arc<Source>]) -> Result<Decoy, WeakSecret> {
         sources.iter().flat_map(|source| source.gate.provider.headers()).copied().collect();
     headers.sort_unstable();
     headers.dedup();
+    let mut parameters: Vec<String> = Vec::new();
+    for source in sources {
+        parameters.extend(source.gate.provider.parameters().into_iter().map(str::to_owned));
+    }
     let max_body = sources.iter().map(|source| source.max_body).max().unwrap_or(LARGE_BODY);
     let deadline = sources.iter().map(|source| source.body_deadline).max();
     Ok(Decoy {
@@ -337,8 +366,14 @@ pub(super) fn decoy(sources: &[Arc<Source>]) -> Result<Decoy, WeakSecret> {
         max_body,
         deadline: deadline.unwrap_or_else(|| body_deadline(max_body)),
         headers,
+        parameters,
         name: Arc::from(""),
     })
+}
+
+/// Room for bodies that are larger than any of these sources keeps.
+pub(super) fn oversize(sources: &[Arc<Source>]) -> Oversize {
+    Oversize::beyond(sources.iter().map(|source| source.max_body).max().unwrap_or_default())
 }
 
 pub(super) fn bytes(size: bytesize::ByteSize) -> usize {

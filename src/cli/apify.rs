@@ -14,7 +14,9 @@ pub(super) enum Command {
     /// Enter a run into the registry and mint its token.
     ///
     /// Prints one JSON document: the run's key, the token, and `headersTemplate` as a webhook of
-    /// Apify's takes it. Do it before the run is started. It counts against the guild's budget of
+    /// Apify's takes it. Do it before the run is started. A source with mode = "token" reads no
+    /// tokens: there the run is entered by `--actor-run` once it is started, and none is printed.
+    /// It counts against the guild's budget of
     /// the day, which begins at midnight UTC; beyond that it fails and enters nothing. An
     /// application calls POST /api/v1/apify/runs on the operator listener for the same.
     Mint(Mint),
@@ -56,8 +58,6 @@ pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
     let source = find(config, &args.source)?;
     let starter = Starter::new(&args.source, &source.entry.options)
         .map_err(|error| BuildError::Options { source_name: args.source.clone(), error })?;
-    let starter =
-        starter.ok_or(UsageError("the source has mode = \"token\", which reads no tokens"))?;
     let secret = source.secrets.first().ok_or(UsageError("the source has no secret"))?;
     let request = Request {
         source: None,

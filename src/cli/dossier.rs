@@ -301,7 +301,14 @@ mod tests {
             envelope: None,
             body: Bytes::copy_from_slice(body),
         };
-        EventPreview { event, body_size, seen_count: None, last_seen_at: None, edited: None }
+        EventPreview {
+            event,
+            body_size,
+            seen_count: None,
+            last_seen_at: None,
+            other_bodies: 0,
+            edited: None,
+        }
     }
 
     #[test]

@@ -4,12 +4,20 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::File;
 use super::listeners::MOST_HEADER_LINES;
+use super::{File, SourceConfig};
+use crate::gate::Secret;
 use crate::vault::Vault;
 
 /// The HTTP library reads heads of up to 128 KiB, names, values and what is between them.
 const MOST_HEAD: u64 = 120 * 1024;
+/// The shortest and the longest time for which it is remembered what was seen.
+const MIN_RETENTION: Duration = Duration::from_hours(24);
+const MAX_RETENTION: Duration = Duration::from_hours(24 * 3653);
+/// The oldest a signature may be, whatever a source says.
+const MAX_AGE: Duration = Duration::from_hours(24);
+/// How far in the future a signature may lie, whatever a source says.
+const MAX_FUTURE: Duration = Duration::from_hours(1);
 
 /// Notes what does not hold.
 pub(super) fn check(file: &File, wrong: &mut Vec<String>) {
@@ -54,17 +62,40 @@ pub(super) fn check(file: &File, wrong: &mut Vec<String>) {
         "database: every pool needs at least 1 connection",
     );
     connections(file, &mut require);
-    let longest = file
-        .source
-        .iter()
-        .map(|source| source.max_age.unwrap_or_default() + source.max_future.unwrap_or_default())
-        .max()
-        .unwrap_or_default();
     require(
-        file.keys.retention > longest.max(Duration::from_hours(1)),
-        "keys.retention must be longer than any source's max_age and max_future together: what is \
-         still fresh must still be known",
+        (MIN_RETENTION..=MAX_RETENTION).contains(&file.keys.retention),
+        "keys.retention must be from 24h to 10 years: what is still fresh must still be known",
     );
+    for source in &file.source {
+        let name = &source.name;
+        if source.max_age.is_some_and(|age| age > MAX_AGE) {
+            wrong.push(format!(
+                "source `{name}`: max_age must be at most 24h: so long could anybody repeat what \
+                 they have recorded"
+            ));
+        }
+        if source.max_future.is_some_and(|ahead| ahead > MAX_FUTURE) {
+            wrong.push(format!("source `{name}`: max_future must be at most 1h"));
+        }
+    }
+}
+
+/// Notes where two tenants have the same secret: a request of one would be let in by the other.
+pub(super) fn sharing(sources: &[SourceConfig], wrong: &mut Vec<String>) {
+    for (place, source) in sources.iter().enumerate() {
+        for other in sources.iter().take(place) {
+            let same = |secret: &Secret| {
+                other.secrets.iter().any(|theirs| theirs.matches(secret.expose()))
+            };
+            if source.entry.tenant != other.entry.tenant && source.secrets.iter().any(same) {
+                wrong.push(format!(
+                    "source `{}` of tenant `{}` and source `{}` of tenant `{}` have the same \
+                     secret: each tenant needs its own",
+                    other.entry.name, other.entry.tenant, source.entry.name, source.entry.tenant,
+                ));
+            }
+        }
+    }
 }
 
 /// What holds of the connections of both listeners.

@@ -188,6 +188,7 @@ impl Config {
         check::check(&file, &mut wrong);
         check::holding(&file, &vault, &mut wrong);
         check::second_factor(&file, &vault, &mut wrong);
+        check::sharing(&sources, &mut wrong);
         if !wrong.is_empty() {
             return Err(ConfigError::Invalid(wrong));
         }

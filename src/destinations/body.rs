@@ -16,12 +16,12 @@ struct Whole<'a> {
     content: String,
 }
 
-/// The body: that which was received, unchanged. What came in chunks has no such body. It becomes
+/// The body: that which was received, unchanged but for credentials that it forwards. What came in chunks has no such body. It becomes
 /// the payload that its sender would have sent in one piece; where there is no such form, a JSON
 /// object with the `envelope` and the `content` in base64. Bytes that are no text would not do:
 /// the usual verifiers of signatures read the body as UTF-8.
 pub(super) fn of(event: &StoredEvent, provider: &dyn Provider) -> Bytes {
-    let Some(envelope) = &event.envelope else { return event.body.clone() };
+    let Some(envelope) = &event.envelope else { return event.shown_body() };
     let whole = provider.whole(envelope, &event.body).or_else(|| {
         let envelope = serde_json::from_slice(envelope).ok();
         serde_json::to_vec(&Whole { envelope, content: STANDARD.encode(&event.body) }).ok()

@@ -1,7 +1,7 @@
 //! Reading JSON that a sender signed: typed, and with a closed word for what is wrong.
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 
 use super::Quarantine;
@@ -36,9 +36,72 @@ pub fn classify(body: &[u8], error: &serde_json::Error) -> Quarantine {
     match error.classify() {
         Category::Data if text.starts_with("duplicate field") => Quarantine::DuplicateKey,
         Category::Data => Quarantine::Schema,
+        // A struct is also read from an array, by position: one that is too long for it counts as
+        // a syntax error there, although it is JSON.
+        Category::Syntax if is_json(body) => Quarantine::Schema,
         Category::Syntax | Category::Eof | Category::Io => Quarantine::NotJson,
     }
 }
+
+fn is_json(body: &[u8]) -> bool {
+    serde_json::from_slice::<IgnoredAny>(body).is_ok()
+}
+
+/// A text of at most so many bytes; anything else is passed over, without being built.
+struct Text<const MAX: usize>(Option<String>);
+
+impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Find<const MAX: usize>;
+
+        impl<'de, const MAX: usize> Visitor<'de> for Find<MAX> {
+            type Value = Text<MAX>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("any value")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Text((text.len() <= MAX).then(|| text.to_owned())))
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+                Ok(Text(None))
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+                Ok(Text(None))
+            }
+
+            fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+                Ok(Text(None))
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+                Ok(Text(None))
+            }
+
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(Text(None))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Text(None))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Text(None))
+            }
+        }
+
+        deserializer.deserialize_any(Find::<MAX>)
+    }
+}
+
+/// The longest text that is looked for in an unverified body, in bytes.
+const MAX_TEXT: usize = 8 * 1024;
 
 /// The text under `field` at the top level of a JSON object, if the body is one.
 pub(super) fn top_level_text(body: &[u8], field: &str) -> Option<String> {
@@ -55,7 +118,7 @@ pub(super) fn top_level_text(body: &[u8], field: &str) -> Option<String> {
             let mut found = None;
             while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
                 if key == self.0 {
-                    found = map.next_value::<serde_json::Value>()?.as_str().map(str::to_owned);
+                    found = map.next_value::<Text<MAX_TEXT>>()?.0;
                 } else {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -93,6 +156,10 @@ mod tests {
             (b"{}", Quarantine::Schema),
             (b"[]", Quarantine::Schema),
             (b"[1]", Quarantine::Schema),
+            (b"[1,2]", Quarantine::Schema),
+            (b"[1,[2],{}]", Quarantine::Schema),
+            (b"[1,2", Quarantine::NotJson),
+            (b"[1,2]]", Quarantine::NotJson),
             (b"null", Quarantine::Schema),
         ] {
             assert_eq!(parse::<Shape>(body).unwrap_err().0, reason, "{body:?}");
@@ -104,6 +171,11 @@ mod tests {
         assert_eq!(top_level_text(br#"{"a":1,"t":"x","b":{}}"#, "t").as_deref(), Some("x"));
         assert_eq!(top_level_text(br#"{"a":{"t":"x"}}"#, "t"), None);
         assert_eq!(top_level_text(br#"{"t":5}"#, "t"), None);
+        for other in ["null", "true", "-1", "1.5", "[\"x\"]", "{\"t\":\"x\"}"] {
+            assert_eq!(top_level_text(format!("{{\"t\":{other}}}").as_bytes(), "t"), None);
+        }
+        let long = format!("{{\"t\":\"{}\"}}", "x".repeat(MAX_TEXT + 1));
+        assert_eq!(top_level_text(long.as_bytes(), "t"), None);
         assert_eq!(top_level_text(b"not json", "t"), None);
     }
 }

@@ -31,6 +31,9 @@ pub enum WeakSecret {
     /// A pasted newline or blank gives other signatures than the sender's: a silent outage.
     #[error("begins or ends with white space")]
     Padded,
+    /// Some editors begin a file with one: it would be part of the key.
+    #[error("begins with a byte order mark")]
+    ByteOrderMark,
     /// HMAC pads keys with NUL: `k` and `k\0` would be the same key.
     #[error("holds a NUL byte")]
     Nul,
@@ -56,6 +59,9 @@ impl Secret {
         let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else {
             return Err(WeakSecret::Empty);
         };
+        if bytes.starts_with(b"\xef\xbb\xbf") {
+            return Err(WeakSecret::ByteOrderMark);
+        }
         if bytes.contains(&0) {
             return Err(WeakSecret::Nul);
         }
@@ -266,6 +272,33 @@ impl KeyRing {
         Ok(Self::proof(Strength::Signed, key, covered))
     }
 
+    /// The MACs of a message that comes in pieces, one for each secret, after its first pieces.
+    pub(super) fn begin(&self, first: &[&[u8]]) -> Vec<Hmac<Sha256>> {
+        let begin = |key: &Key| {
+            let mut mac = key.mac.clone();
+            for piece in first {
+                mac.update(piece);
+            }
+            mac
+        };
+        self.keys.iter().map(begin).collect()
+    }
+
+    /// Proves that one of the secrets made one of `candidates` over a message that came in pieces.
+    pub(super) fn conclude(
+        &self,
+        macs: &[Hmac<Sha256>],
+        candidates: &[[u8; 32]],
+        covered: Vec<&'static str>,
+    ) -> Result<Proof, Refusal> {
+        let mut made = self.keys.iter().zip(macs);
+        let found = made.find(|(_, mac)| {
+            candidates.iter().any(|candidate| (*mac).clone().verify_slice(candidate).is_ok())
+        });
+        let (key, _) = found.ok_or(Refusal::Mismatch)?;
+        Ok(Self::proof(Strength::Signed, key, covered))
+    }
+
     /// Proves that one of the secrets made `candidate` over `token`, which does not include the
     /// body.
     pub(super) fn vouch(&self, token: &[u8], candidate: [u8; 32]) -> Result<Proof, Refusal> {
@@ -273,11 +306,15 @@ impl KeyRing {
         Ok(Self::proof(Strength::Vouched, key, Vec::new()))
     }
 
-    /// Proves that `presented` is one of the secrets.
-    pub(super) fn recognise(&self, presented: &[u8]) -> Result<Proof, Refusal> {
+    /// Proves that `presented` is one of the secrets, and with it whatever stands in `beside`.
+    pub(super) fn recognise(
+        &self,
+        presented: &[u8],
+        beside: &[&'static str],
+    ) -> Result<Proof, Refusal> {
         let key =
             self.keys.iter().find(|key| key.secret.matches(presented)).ok_or(Refusal::Mismatch)?;
-        Ok(Self::proof(Strength::Vouched, key, Vec::new()))
+        Ok(Self::proof(Strength::Vouched, key, beside.to_vec()))
     }
 
     fn find(&self, message: &[&[u8]], candidates: &[[u8; 32]]) -> Result<&Key, Refusal> {
@@ -318,6 +355,7 @@ mod tests {
             (b"   ", WeakSecret::Padded),
             (b"fifteen-bytes!!", WeakSecret::Short),
             (b"a-good-long-secret\n", WeakSecret::Padded),
+            (b"\xef\xbb\xbfa-good-long-secret", WeakSecret::ByteOrderMark),
             (b"a-good-long\0secret", WeakSecret::Nul),
             (b"changeme-changeme-changeme", WeakSecret::Placeholder),
             (b"xxxxxxxxxxxxxxxxxxxxxxxx", WeakSecret::Placeholder),

@@ -9,6 +9,8 @@
 //!   a transcript that ends in this request's body, or over a token that vouches for the request.
 //! - A [`VerifiedRequest`] lets its reader see the body, and of the headers only those that the
 //!   proof covers: nothing unsigned can become a key.
+//! - A [`StreamedBody`] is one that is too large to be kept: it is proven piece by piece, and gives
+//!   an [`OversizeRequest`], which has no body.
 //! - A [`Named`] event, chunk or quarantined request is what the provider makes of it. Content
 //!   never leads to a refusal: what is authentic but useless is kept, with a reason.
 //!
@@ -46,6 +48,25 @@
 //!     }
 //! }
 //! ```
+//! A body that streams by is no request before it is proven:
+//! ```compile_fail,E0599
+//! fn peek(body: sealpost::gate::StreamedBody) -> [u8; 32] {
+//!     body.digest()
+//! }
+//! ```
+//! and what it gives then has no body:
+//! ```compile_fail,E0599
+//! fn peek(request: sealpost::gate::OversizeRequest) -> usize {
+//!     request.body().len()
+//! }
+//! ```
+//! nor can one be made up:
+//! ```compile_fail,E0451
+//! use sealpost::gate::{OversizeRequest, Proof, RequestHead};
+//! fn forge(head: RequestHead, proof: Proof) -> OversizeRequest {
+//!     OversizeRequest { head, proof, digest: [0; 32], size: 0 }
+//! }
+//! ```
 //! and neither can a verified request:
 //! ```compile_fail,E0451
 //! use sealpost::gate::{Proof, RequestHead, VerifiedRequest};
@@ -54,9 +75,12 @@
 //! }
 //! ```
 
+mod credentials;
 pub mod explain;
+mod headers;
 mod json;
 mod keys;
+mod oversize;
 mod provider;
 mod refusal;
 mod request;
@@ -64,12 +88,15 @@ mod signature;
 mod transfer;
 mod window;
 
+pub use credentials::{may_hold_credentials, redact, without_credentials};
+pub use headers::Headers;
 pub use json::{classify, parse};
 pub use keys::{Fingerprint, KeyRing, Proof, Secret, Strength, WeakSecret};
+pub use oversize::{OversizeRequest, StreamedBody};
 pub use provider::{Envelope, EventKey, Evidence, Lane, Named, Provider, Quarantine, Quarantined};
 pub use refusal::Refusal;
 pub use request::{
-    Examination, Gate, Headers, LateRequest, RawRequest, RequestHead, VerifiedRequest,
+    Examination, Gate, LateRequest, Provenance, RawRequest, RequestHead, VerifiedRequest,
 };
 pub use signature::{Layout, Part, Scheme, Time, Units};
 pub use transfer::{Chunk, Manifest, TransferLimits, enveloped};

@@ -29,6 +29,15 @@ pub trait Provider: Send + Sync + 'static {
         &[]
     }
 
+    /// Every parameter that it reads from the query. Others are dropped with the headers that it
+    /// does not read.
+    fn parameters(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    /// Takes secrets that were sent in the clear out of a head that is about to be kept.
+    fn redact(&self, _head: &mut RequestHead) {}
+
     /// Checks presence, shape and freshness of the headers before the body is read.
     ///
     /// # Errors
@@ -41,6 +50,12 @@ pub trait Provider: Send + Sync + 'static {
     /// # Errors
     /// A [`Refusal`] when nothing proves that it did.
     fn verify(&self, request: &Examination<'_>) -> Result<Proof, Refusal>;
+
+    /// The scheme by which the sender of this head signs the body, where it does. By it a body that
+    /// is not kept is proven.
+    fn signs_body(&self, _head: &RequestHead) -> Option<&'static Scheme> {
+        None
+    }
 
     /// What [`Provider::verify`] looks for in this request, for who explains a refusal; what the
     /// request claims comes first. It proves nothing. Where it is empty, only what is wrong with
@@ -74,8 +89,8 @@ pub enum Evidence {
         /// The MAC.
         mac: [u8; 32],
     },
-    /// A secret that is repeated in the clear, as the whole value of this header.
-    Repeated(&'static str),
+    /// A secret that is repeated in the clear.
+    Repeated(Vec<u8>),
 }
 
 /// What a provider makes of a verified request.
@@ -107,12 +122,16 @@ impl Envelope {
     pub const MAX_KIND: usize = 200;
 }
 
-/// By what an event is recognised when it comes again. There is no third way: both come from
+/// By what an event is recognised when it comes again. There is no other way: all come from
 /// bytes that were signed, or, for a vouched request, from the body itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventKey {
-    /// An id that the sender signed.
+    /// An id that the proof covers. The sender may write other things around it when it sends the
+    /// event again, such as how many deliveries are pending.
     Signed(Vec<u8>),
+    /// An id that the proof covers, and that the sender never uses for another body: where that
+    /// happens, something is wrong at the sender, or somebody attacks.
+    Once(Vec<u8>),
     /// The SHA-256 of the body.
     BodyDigest([u8; 32]),
 }
@@ -155,6 +174,10 @@ pub struct Quarantined {
 /// Why an authentic request is kept aside instead of handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Quarantine {
+    /// The body is larger than the source keeps. How large, and its digest, stand in the detail.
+    TooLarge,
+    /// An id that its sender uses once came with another body.
+    IdReused,
     /// There is no body.
     EmptyBody,
     /// The body is not UTF-8.
@@ -195,7 +218,9 @@ pub enum Quarantine {
 
 impl Quarantine {
     /// Every reason.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
+        Self::TooLarge,
+        Self::IdReused,
         Self::EmptyBody,
         Self::NotUtf8,
         Self::NotJson,
@@ -219,6 +244,8 @@ impl Quarantine {
     /// The stored word.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::TooLarge => "too_large",
+            Self::IdReused => "id_reused",
             Self::EmptyBody => "empty_body",
             Self::NotUtf8 => "not_utf8",
             Self::NotJson => "not_json",

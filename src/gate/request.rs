@@ -1,72 +1,47 @@
 //! A request before and after verification, and what a provider may look at in between.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
+use url::form_urlencoded;
 
+use super::oversize::Running;
 use super::{
-    Fingerprint, KeyRing, Proof, Provider, Refusal, Scheme, Strength, UnixSeconds, Window,
+    Fingerprint, Headers, KeyRing, Proof, Provider, Refusal, Scheme, Strength, UnixSeconds, Window,
 };
-
-/// The headers that a source's provider asked for, by lower-case name, in order of arrival.
-/// Others are not carried at all: what is not read cannot leak.
-#[derive(Debug, Clone, Default)]
-pub struct Headers(Vec<(&'static str, Bytes)>);
-
-impl Headers {
-    /// Adds one received header line.
-    pub fn push(&mut self, name: &'static str, value: Bytes) {
-        self.0.push((name, value));
-    }
-
-    /// The value of a header that may stand at most once.
-    ///
-    /// # Errors
-    /// [`Refusal::Malformed`] when it stands twice (two readers would disagree about which one
-    /// counts) or is not visible ASCII.
-    pub fn single(&self, name: &'static str) -> Result<Option<&str>, Refusal> {
-        let mut lines = self.0.iter().filter(|(header, _)| *header == name);
-        let Some((_, value)) = lines.next() else { return Ok(None) };
-        if lines.next().is_some() {
-            return Err(Refusal::Malformed(name));
-        }
-        let visible = value.iter().all(|byte| matches!(byte, b' '..=b'~'));
-        match std::str::from_utf8(value) {
-            Ok(text) if visible => Ok(Some(text)),
-            _ => Err(Refusal::Malformed(name)),
-        }
-    }
-
-    /// Every header line, in order of arrival.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Bytes)> {
-        self.0.iter().map(|(name, value)| (*name, value))
-    }
-
-    /// Every value of a header, in order of arrival.
-    pub(super) fn lines(&self, name: &str) -> impl Iterator<Item = &Bytes> {
-        self.0.iter().filter(move |(header, _)| *header == name).map(|(_, value)| value)
-    }
-
-    /// As [`Headers::single`], for a header without which there is nothing to check.
-    ///
-    /// # Errors
-    /// [`Refusal::Missing`] when it is not there, otherwise as [`Headers::single`].
-    pub fn required(&self, name: &'static str) -> Result<&str, Refusal> {
-        self.single(name)?.ok_or(Refusal::Missing(name))
-    }
-}
 
 /// Everything of a request but its body. None of it can be believed.
 #[derive(Debug, Clone, Default)]
 pub struct RequestHead {
     /// The action that the path names, such as `create`; paths are not signed.
     pub action: Option<&'static str>,
-    /// The query string, undecoded.
+    /// Of the query string, the parameters that the provider asked for, undecoded.
     pub query: Option<String>,
     /// The headers that the provider asked for.
     pub headers: Headers,
+}
+
+impl RequestHead {
+    /// Of the query, the parameters that the provider reads, as they are written.
+    pub fn reads(provider: &dyn Provider, query: Option<&str>) -> Option<String> {
+        let read = provider.parameters();
+        let is_read = |pair: &&str| {
+            let mut decoded = form_urlencoded::parse(pair.as_bytes());
+            decoded.next().is_some_and(|(name, _)| read.contains(&&*name))
+        };
+        let kept: Vec<&str> = query?.split('&').filter(is_read).collect();
+        (!kept.is_empty()).then(|| kept.join("&"))
+    }
+
+    /// Every value of a parameter of the query, decoded.
+    pub fn parameter<'h>(&'h self, name: &'h str) -> impl Iterator<Item = Cow<'h, str>> {
+        let query = self.query.as_deref().unwrap_or_default();
+        let pairs = form_urlencoded::parse(query.as_bytes());
+        pairs.filter(move |(known, _)| known == name).map(|(_, value)| value)
+    }
 }
 
 /// How one source lets requests in.
@@ -129,10 +104,19 @@ impl fmt::Debug for RawRequest {
 /// What a provider sees while it verifies: the unsigned head, and the means to prove it.
 pub struct Examination<'a> {
     head: &'a RequestHead,
-    body: &'a Bytes,
+    body: Content<'a>,
     keys: &'a KeyRing,
     window: Window,
     now: UnixSeconds,
+}
+
+/// What there is of a body.
+#[derive(Clone, Copy)]
+enum Content<'a> {
+    /// All of it.
+    Whole(&'a Bytes),
+    /// What was made of it as it came by, where its sender signs it.
+    Streamed(Option<&'a Running>),
 }
 
 impl<'a> Examination<'a> {
@@ -143,6 +127,17 @@ impl<'a> Examination<'a> {
         body: &'a Bytes,
         now: UnixSeconds,
     ) -> Self {
+        Self { head, body: Content::Whole(body), keys: &gate.keys, window: gate.window, now }
+    }
+
+    /// For a body that was not kept.
+    pub(super) fn streamed(
+        gate: &'a Gate,
+        head: &'a RequestHead,
+        running: Option<&'a Running>,
+        now: UnixSeconds,
+    ) -> Self {
+        let body = Content::Streamed(running);
         Self { head, body, keys: &gate.keys, window: gate.window, now }
     }
 
@@ -166,7 +161,14 @@ impl<'a> Examination<'a> {
     /// # Errors
     /// The [`Refusal`] that the scheme's engine comes to.
     pub fn signed(&self, scheme: &Scheme) -> Result<Proof, Refusal> {
-        scheme.prove(self.head, self.body, self.keys, self.window, self.now)
+        match self.body {
+            Content::Whole(body) => scheme.prove(self.head, body, self.keys, self.window, self.now),
+            Content::Streamed(Some(running)) if std::ptr::eq(running.scheme, scheme) => {
+                scheme.conclude(self.head, &running.macs, self.keys, self.window, self.now)
+            }
+            // Another scheme than the one that the MACs were begun for has proven nothing.
+            Content::Streamed(_) => Err(Refusal::Mismatch),
+        }
     }
 
     /// Proves that `token`, which does not cover the body, carries the MAC `candidate`.
@@ -178,18 +180,61 @@ impl<'a> Examination<'a> {
     }
 
     /// Proves that `presented` is one of the source's secrets, for senders that can only repeat
-    /// a shared secret.
+    /// a shared secret. It vouches for the headers `beside` it as it does for the body: nothing is
+    /// signed, and all of it comes from who knows the secret.
     ///
     /// # Errors
     /// [`Refusal::Mismatch`].
-    pub fn vouched_by_secret(&self, presented: &[u8]) -> Result<Proof, Refusal> {
-        self.keys.recognise(presented)
+    pub fn vouched_by_secret(
+        &self,
+        presented: &[u8],
+        beside: &[&'static str],
+    ) -> Result<Proof, Refusal> {
+        self.keys.recognise(presented, beside)
     }
 
     /// The text of a top-level field of a JSON body: the one look into an unverified body, for a
     /// token that travels inside. What is found proves nothing until its own MAC holds.
     pub fn token_in_body(&self, field: &str) -> Option<String> {
-        super::json::top_level_text(self.body, field)
+        match self.body {
+            Content::Whole(body) => super::json::top_level_text(body, field),
+            Content::Streamed(_) => None,
+        }
+    }
+}
+
+/// What is kept of where a verified request comes from, to stand beside its body.
+#[derive(Debug, Clone)]
+pub struct Provenance {
+    /// The action in the path.
+    pub action: Option<&'static str>,
+    /// How much its proof says.
+    pub strength: Strength,
+    /// Which secret it was made with.
+    pub secret: Fingerprint,
+    /// `now − signed_at` in seconds, where the sender signs a time.
+    pub skew: Option<i64>,
+    /// Whether it was let in past its token's time.
+    pub late: bool,
+    /// What its verified token says, as its decoded bytes.
+    pub claims: Option<Bytes>,
+    /// The headers to keep beside it, each as text.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+impl Provenance {
+    pub(super) fn of(head: &RequestHead, proof: &Proof, kept: &[&'static str]) -> Self {
+        let lines = head.headers.iter().filter(|(name, _)| kept.contains(name));
+        let text = |value: &Bytes| String::from_utf8_lossy(value).into_owned();
+        Self {
+            action: head.action,
+            strength: proof.strength,
+            secret: proof.secret,
+            skew: proof.skew,
+            late: proof.late,
+            claims: proof.claims.clone(),
+            headers: lines.map(|(name, value)| (name, text(value))).collect(),
+        }
     }
 }
 
@@ -217,18 +262,17 @@ impl VerifiedRequest {
         self.head.action
     }
 
-    /// A header that is part of the signed text; others cannot be read any more.
+    /// A header that the proof covers; others cannot be read any more.
     pub fn header(&self, name: &'static str) -> Option<&str> {
         if !self.proof.covered.contains(&name) {
             return None;
         }
-        self.head.headers.single(name).ok().flatten()
+        self.head.headers.token(name).ok().flatten()
     }
 
-    /// The headers to keep beside the event: of those that the provider names, each as text.
-    pub fn kept_headers(&self, names: &[&'static str]) -> Vec<(&'static str, String)> {
-        let lines = self.head.headers.0.iter().filter(|(name, _)| names.contains(name));
-        lines.map(|(name, value)| (*name, String::from_utf8_lossy(value).into_owned())).collect()
+    /// What is kept of where it comes from; of the headers those in `kept`.
+    pub fn provenance(&self, kept: &[&'static str]) -> Provenance {
+        Provenance::of(&self.head, &self.proof, kept)
     }
 
     /// What the verified token says, as its decoded bytes.

@@ -74,11 +74,10 @@ impl Manifest {
         Lane::of(&parts)
     }
 
-    /// A digest over everything that is frozen by the first chunk.
+    /// A digest over everything that is frozen by the first chunk. The kind comes from the path,
+    /// which is not signed: whoever sends a chunk to another path must not shut out the others.
     pub fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
-        hash.update(self.kind);
-        hash.update([0]);
         hash.update(self.total.to_be_bytes());
         hash.update(&self.envelope);
         hash.finalize().into()

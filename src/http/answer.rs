@@ -30,7 +30,9 @@ pub(super) fn of_receipt(receipt: Committed<Receipt>, request_id: &str) -> HttpR
     let accepted = HttpResponse::Accepted;
     let (mut response, body) = match receipt.into_inner() {
         Receipt::Accepted(id) => (accepted(), body("accepted", id)),
-        Receipt::Duplicate(id) => (HttpResponse::Ok(), body("duplicate", id)),
+        Receipt::Duplicate(id) | Receipt::Differs { first: id, .. } => {
+            (HttpResponse::Ok(), body("duplicate", id))
+        }
         Receipt::Quarantined(id, _) => (accepted(), body("quarantined", id)),
         Receipt::Chunk { event, have, total } => {
             let chunk = Some(Progress { have, total });

@@ -21,12 +21,13 @@ pub(super) struct Refused<'a> {
 
 impl Refused<'_> {
     /// Holds it, if its source is told to and it is one of those that are held.
-    pub(super) fn hold(self, body: Bytes, refusal: &Refusal) {
+    pub(super) fn hold(mut self, body: Bytes, refusal: &Refusal) {
         let (Some(keep), Some(holding)) = (self.source.hold, self.holding) else { return };
         let most = self.source.max_body;
         if !Holding::takes(refusal) || body.len() > most {
             return;
         }
+        self.source.gate.provider.redact(&mut self.head);
         holding.hold(RefusedRequest {
             source: Arc::clone(&self.source.name),
             tenant: self.source.tenant.clone(),

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix_web::error::PayloadError;
-use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::{FutureExt, StreamExt};
@@ -17,16 +16,21 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::answer;
+use super::coding;
+use super::decoy::Decoy;
 use super::hold::Refused;
+use super::oversize::{self, Oversize};
 use super::peer;
 use super::problem::{Problem, of_rejection};
 use super::report::Report;
 use super::routes::{Found, Route, Routes};
 use crate::clock::SharedClock;
-use crate::gate::{RawRequest, Refusal, RequestHead, Secret};
-use crate::intake::{ByteBudget, Intake, Pass, Peer, Peers, Rejection, Reservation, Source};
+use crate::gate::{RawRequest, Refusal, RequestHead, StreamedBody};
+use crate::intake::{
+    ByteBudget, Intake, Pass, Peer, Peers, Receipt, Rejection, Reservation, Source,
+};
 use crate::operator::Holding;
-use crate::store::Tallies;
+use crate::store::{Committed, Tallies};
 
 /// Bodies above this are verified and named elsewhere than on the listener's threads, where small
 /// ones wait for their turn.
@@ -50,6 +54,8 @@ pub struct Ingest {
     pub peers: Arc<Peers>,
     /// Proxies whose `X-Forwarded-For` counts.
     pub trusted_proxies: Vec<IpNet>,
+    /// Room for bodies that are larger than is kept.
+    pub oversize: Oversize,
     /// Where recording goes on when its connection breaks.
     pub tasks: TaskTracker,
     /// Where large bodies are worked on.
@@ -62,21 +68,6 @@ pub struct Ingest {
     pub tallies: Tallies,
     /// What holds refused requests, where a source is told to.
     pub holding: Option<Holding>,
-}
-
-/// A source that does not exist is treated as one that does, up to the answer: its body is read,
-/// up to the largest limit there is, and a MAC is run over it.
-pub struct Decoy {
-    /// A secret that nobody has.
-    pub secret: Secret,
-    /// The largest body of any source.
-    pub max_body: usize,
-    /// The longest deadline of any source.
-    pub deadline: Duration,
-    /// Every header that any source's signature stands in.
-    pub headers: Vec<&'static str>,
-    /// The name under which its failures count.
-    pub name: Arc<str>,
 }
 
 /// How large the head of a request may be.
@@ -107,7 +98,7 @@ impl RequestIds {
 }
 
 /// A request that goes no further, and the closed word for why.
-type Stop = (Problem, &'static str);
+pub(super) type Stop = (Problem, &'static str);
 
 /// Receives one request.
 pub(super) async fn receive(
@@ -142,11 +133,15 @@ async fn answer_to(
     ingest: &Ingest,
     intake: &web::Data<Intake>,
     report: &mut Report<'_>,
-) -> Result<crate::store::Committed<crate::intake::Receipt>, Stop> {
+) -> Result<Committed<Receipt>, Stop> {
     let address = peer::address(request, &ingest.trusted_proxies);
     let holding = ingest.holding.as_ref();
     report.peer = address;
     let found = ingest.routes.find(request.uri().path());
+    if !matches!(found, Found::Route(_)) && ingest.decoy.looks_sent_by_a_sender(request) {
+        // As likely as not a sender of ours that was given a wrong address.
+        metrics::counter!("sealpost_signed_to_unknown_path_total").increment(1);
+    }
     if matches!(found, Found::Nothing) {
         return Err((Problem::NotFound, "not_found"));
     }
@@ -181,7 +176,26 @@ async fn answer_to(
     let _pass = enter(ingest, peer, &source.name)?;
     let mut reservation = ingest.budget.open();
     let limits = Limits { bytes: source.max_body, deadline: source.body_deadline };
-    let body = read_body(request, payload, limits, &mut reservation).await?;
+    let mut payload = payload;
+    let body = match read_body(request, &mut payload, limits, &mut reservation).await? {
+        Read::Whole(body) => body,
+        Read::Larger(begun) => {
+            let began = StreamedBody::begin(&source.gate, head, now.unix_timestamp());
+            let mut streamed = began.map_err(|no| (Problem::Unauthorized, no.reason()))?;
+            report.size_bytes = oversize::read(
+                (request, &mut payload),
+                &ingest.oversize,
+                peer,
+                (begun, reservation),
+                |piece| streamed.update(piece),
+            )
+            .await?;
+            let (intake, taken) = (web::Data::clone(intake), Arc::clone(&source));
+            let recording = async move { intake.accept_oversize(&taken, streamed, now).await };
+            let outcome = ingest.tasks.spawn(recording).await;
+            return settle(ingest, peer, &source, outcome).map_err(|(stop, _)| stop);
+        }
+    };
     report.size_bytes = body.len();
 
     // The connection may break at any await: what is behind the gate goes on without it.
@@ -198,23 +212,38 @@ async fn answer_to(
     } else {
         ingest.tasks.spawn(recording)
     };
-    match recording.await {
+    settle(ingest, peer, &source, recording.await).map_err(|(stop, rejection)| {
+        if let (Some((head, body)), Some(Rejection::Refused(refusal))) = (copy, rejection) {
+            Refused { holding, source, head, peer: address, now }.hold(body, &refusal);
+        }
+        stop
+    })
+}
+
+/// What recording gives.
+type Outcome = Result<Committed<Receipt>, Rejection>;
+
+/// What came of recording; a peer whose request was not authentic has failed.
+fn settle(
+    ingest: &Ingest,
+    peer: Option<Peer>,
+    source: &Source,
+    outcome: Result<Outcome, tokio::task::JoinError>,
+) -> Result<Committed<Receipt>, (Stop, Option<Rejection>)> {
+    match outcome {
         Ok(Ok(receipt)) => Ok(receipt),
         Ok(Err(rejection)) => {
-            let (problem, reason) = of_rejection(&rejection);
-            if let (Problem::Unauthorized, Some(peer)) = (problem, peer) {
+            let stop = of_rejection(&rejection);
+            if let ((Problem::Unauthorized, _), Some(peer)) = (stop, peer) {
                 ingest.peers.failed(peer, &source.name);
             }
-            if let (Some((head, body)), Rejection::Refused(refusal)) = (copy, &rejection) {
-                Refused { holding, source, head, peer: address, now }.hold(body, refusal);
-            }
-            Err((problem, reason))
+            Err((stop, Some(rejection)))
         }
         Err(error) => {
             // A panic's message can repeat what was received.
             let panicked = error.is_panic();
             tracing::error!(panicked, "recording did not come to an end");
-            Err((Problem::Internal, "panic"))
+            Err(((Problem::Internal, "panic"), None))
         }
     }
 }
@@ -226,8 +255,7 @@ fn check_head(request: &HttpRequest, most: HeadLimits) -> Result<(), Stop> {
     if bytes > most.bytes || headers.len() > most.lines || target > MAX_TARGET {
         return Err((Problem::HeadTooLarge, "header_limit"));
     }
-    let mut encodings = headers.get_all(header::CONTENT_ENCODING);
-    if encodings.any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
+    if coding::is_encoded(headers) {
         return Err((Problem::Encoded, "content_encoding"));
     }
     Ok(())
@@ -258,7 +286,7 @@ fn choose(
 fn head_for(request: &HttpRequest, route: &Route, source: &Source) -> RequestHead {
     let mut head = RequestHead {
         action: route.action,
-        query: request.uri().query().map(str::to_owned),
+        query: RequestHead::reads(&*source.gate.provider, request.uri().query()),
         ..RequestHead::default()
     };
     for name in source.gate.provider.headers() {
@@ -286,15 +314,23 @@ async fn read_in_vain(
     lane: &Arc<str>,
 ) -> Result<Option<Bytes>, Stop> {
     let decoy = &ingest.decoy;
-    let signed = decoy.headers.iter().any(|name| request.headers().contains_key(*name));
     let mut read = None;
-    if signed {
+    if decoy.is_signed(request) {
         let _pass = enter(ingest, peer, lane)?;
         let mut reservation = ingest.budget.open();
         let limits = Limits { bytes: decoy.max_body, deadline: decoy.deadline };
-        let body = read_body(request, payload, limits, &mut reservation).await?;
-        std::hint::black_box(decoy.secret.sign(&[&body]));
-        read = Some(body);
+        let mut payload = payload;
+        match read_body(request, &mut payload, limits, &mut reservation).await? {
+            Read::Whole(body) => {
+                std::hint::black_box(decoy.secret.sign(&[&body]));
+                read = Some(body);
+            }
+            Read::Larger(begun) => {
+                let stream = (request, &mut payload);
+                let begun = (begun, reservation);
+                oversize::read(stream, &ingest.oversize, peer, begun, |_| ()).await?;
+            }
+        }
     }
     if let Some(peer) = peer {
         ingest.peers.failed(peer, lane);
@@ -319,21 +355,23 @@ struct Limits {
     deadline: Duration,
 }
 
+/// What was read.
+enum Read {
+    /// All of it.
+    Whole(Bytes),
+    /// The beginning of a body that is larger than is kept; the rest is still to come.
+    Larger(Bytes),
+}
+
 /// Reads the body, exactly as it is on the wire. A body that comes in one piece is not copied.
 async fn read_body(
     request: &HttpRequest,
-    mut payload: web::Payload,
+    payload: &mut web::Payload,
     limits: Limits,
     reservation: &mut Reservation,
-) -> Result<Bytes, Stop> {
-    let too_large = (Problem::TooLarge { limit: limits.bytes }, "too_large");
-    let declared = request
-        .headers()
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok())
-        .unwrap_or(0);
-    if declared > limits.bytes as u64 {
-        return Err(too_large);
+) -> Result<Read, Stop> {
+    if oversize::declared(request) > limits.bytes as u64 {
+        return Ok(Read::Larger(Bytes::new()));
     }
     let reading = async {
         let mut whole = Bytes::new();
@@ -343,17 +381,18 @@ async fn read_body(
             if !reservation.grow(piece.len()) {
                 return Err((Problem::unavailable(), "inflight_bytes"));
             }
-            if whole.len() + pieces.len() + piece.len() > limits.bytes {
-                return Err(too_large);
-            }
+            let larger = whole.len() + pieces.len() + piece.len() > limits.bytes;
             if whole.is_empty() && pieces.is_empty() {
                 whole = piece;
-                continue;
+            } else {
+                pieces.extend_from_slice(&std::mem::take(&mut whole));
+                pieces.extend_from_slice(&piece);
             }
-            pieces.extend_from_slice(&std::mem::take(&mut whole));
-            pieces.extend_from_slice(&piece);
+            if larger {
+                return Ok(Read::Larger(if pieces.is_empty() { whole } else { pieces.freeze() }));
+            }
         }
-        Ok(if pieces.is_empty() { whole } else { pieces.freeze() })
+        Ok(Read::Whole(if pieces.is_empty() { whole } else { pieces.freeze() }))
     };
     let ends = Instant::now() + limits.deadline;
     tokio::time::timeout_at(ends, reading)

@@ -37,6 +37,7 @@ impl<'a> Report<'a> {
         let (outcome, reason, event) = match receipt {
             Receipt::Accepted(event) => ("accepted", "", event),
             Receipt::Duplicate(event) => ("duplicate", "seen_before", event),
+            Receipt::Differs { first, .. } => ("duplicate", "seen_with_another_body", first),
             Receipt::Quarantined(event, reason) => {
                 ("quarantined", Quarantine::as_str(*reason), event)
             }
@@ -58,7 +59,9 @@ impl<'a> Report<'a> {
         let tally = self.tallies.of(self.source_name());
         tally.count(match receipt {
             Receipt::Accepted(_) => Tallied::Accepted,
-            Receipt::Duplicate(_) | Receipt::Replayed { .. } => Tallied::Duplicate,
+            Receipt::Duplicate(_) | Receipt::Differs { .. } | Receipt::Replayed { .. } => {
+                Tallied::Duplicate
+            }
             Receipt::Quarantined(..) => Tallied::Quarantined,
             Receipt::Chunk { .. } => Tallied::Chunk,
         });

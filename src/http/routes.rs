@@ -48,23 +48,23 @@ impl Routes {
         for base in aliases.iter().chain([&own]) {
             let base = base.strip_suffix(ACTION).unwrap_or(base);
             if actions.is_empty() {
-                self.lead(base.to_owned(), source, None);
+                self.lead(base, source, None);
             }
             for action in actions {
-                self.lead(format!("{base}/{action}"), source, Some(action));
+                self.lead(&format!("{base}/{action}"), source, Some(action));
             }
         }
     }
 
-    fn lead(&mut self, path: String, source: &Arc<Source>, action: Option<&'static str>) {
-        let route = self.paths.entry(path).or_default();
+    fn lead(&mut self, path: &str, source: &Arc<Source>, action: Option<&'static str>) {
+        let route = self.paths.entry(canonical(path).into_owned()).or_default();
         route.action = action;
         route.sources.push(Arc::clone(source));
     }
 
-    /// Looks a path up as it was sent: percent signs are not decoded, double slashes count as one.
+    /// Looks a path up as people type it: see [`canonical`].
     pub(super) fn find(&self, path: &str) -> Found<'_> {
-        let path = single_slashes(path);
+        let path = canonical(path);
         if let Some(route) = self.paths.get(&*path) {
             return Found::Route(route);
         }
@@ -77,18 +77,42 @@ impl Routes {
     }
 }
 
-/// A sender whose base URL ends in a slash posts to `//create`. A redirect would lose the body.
-fn single_slashes(path: &str) -> Cow<'_, str> {
-    if !path.contains("//") {
+/// The path by which a source is known, of one that means the same: several slashes are one, those
+/// at the end are none, and letters, digits and `-._~` may be percent-encoded, as RFC 3986 has
+/// it. A sender whose base URL ends in a slash posts to `//create`, and a redirect would lose the
+/// body. Nothing else is decoded: an encoded slash or dot segment leads nowhere.
+fn canonical(path: &str) -> Cow<'_, str> {
+    let plain = !path.contains("//") && !path.contains('%') && !path.ends_with('/');
+    if plain || path == "/" {
         return Cow::Borrowed(path);
     }
-    let mut single = String::with_capacity(path.len());
-    for character in path.chars() {
-        if character != '/' || !single.ends_with('/') {
-            single.push(character);
+    let mut canonical = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(character) = rest.chars().next() {
+        let (character, length) = match unreserved(rest) {
+            Some(decoded) => (decoded, 3),
+            None => (character, character.len_utf8()),
+        };
+        if character != '/' || !canonical.ends_with('/') {
+            canonical.push(character);
         }
+        rest = rest.get(length..).unwrap_or_default();
     }
-    Cow::Owned(single)
+    if canonical.len() > 1 && canonical.ends_with('/') {
+        canonical.pop();
+    }
+    Cow::Owned(canonical)
+}
+
+/// The character that the escape at the beginning of `text` stands for, where it needs none.
+fn unreserved(text: &str) -> Option<char> {
+    let mut byte = [0];
+    let digits = text.strip_prefix('%')?.as_bytes().get(..2)?;
+    hex::decode_to_slice(digits, &mut byte).ok()?;
+    let [byte] = byte;
+    let plain = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~');
+    // Dot segments are looked up as they are, and lead nowhere: nothing is resolved here.
+    (plain || byte == b'.').then_some(char::from(byte))
 }
 
 #[cfg(test)]
@@ -96,9 +120,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn double_slashes_count_as_one() {
-        assert_eq!(single_slashes("/hooks//cards///create"), "/hooks/cards/create");
-        assert_eq!(single_slashes("//"), "/");
-        assert_eq!(single_slashes("/hooks/cards"), "/hooks/cards");
+    fn a_path_is_known_however_it_is_typed() {
+        for (typed, known) in [
+            ("/hooks/cards", "/hooks/cards"),
+            ("/hooks//cards///create", "/hooks/cards/create"),
+            ("/hooks/cards/", "/hooks/cards"),
+            ("/hooks/cards///", "/hooks/cards"),
+            ("/hooks/%63ards", "/hooks/cards"),
+            ("/%68ooks/c%61rds%2D1%7e", "/hooks/cards-1~"),
+            ("//", "/"),
+            ("/", "/"),
+        ] {
+            assert_eq!(canonical(typed), known, "{typed}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_separates_is_decoded() {
+        for path in ["/hooks/a%2Fb", "/hooks/a%3fb", "/hooks/a%25b", "/hooks/a%00", "/a%", "/a%6"] {
+            assert_eq!(canonical(path), path);
+        }
     }
 }

@@ -11,25 +11,30 @@
 //! answer and sends again; when it dies after, the repetition is a duplicate.
 
 mod batch;
+mod event;
 mod limits;
+mod places;
 mod source;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use time::OffsetDateTime;
 
+use self::event::{quarantined, stored};
 pub use batch::{Batch, NotStored};
 pub use limits::{ByteBudget, LaneFull, Pass, Peer, Peers, Reservation};
+pub use places::{Place, Places};
 pub use source::{Rate, Source, Takers};
 
 use crate::gate::{
-    Chunk, Envelope, EventKey, Lane, LateRequest, Named, Quarantine, Quarantined, RawRequest,
-    Refusal, VerifiedRequest,
+    Chunk, Envelope, EventKey, LateRequest, Named, Quarantine, Quarantined, RawRequest, Refusal,
+    StreamedBody, VerifiedRequest,
 };
 use crate::store::{
-    Added, Committed, DeathReason, EventId, KeyDigest, Keyed, NewChunk, NewEvent, Plan, Recorded,
-    Store, StoreError, StoredEvent,
+    Added, Committed, EventId, KeyDigest, Keyed, NewChunk, NewEvent, Plan, Recorded, Store,
+    StoreError, StoredEvent,
 };
 
 /// What became of an authentic request. Only ever seen inside a [`Committed`].
@@ -39,6 +44,13 @@ pub enum Receipt {
     Accepted(EventId),
     /// Seen before, as this event.
     Duplicate(EventId),
+    /// Its id was seen before, as this event, with another body.
+    Differs {
+        /// The event.
+        first: EventId,
+        /// The SHA-256 of the body that it came with.
+        digest: [u8; 32],
+    },
     /// Stored as a dead letter, for this reason.
     Quarantined(EventId, Quarantine),
     /// A chunk of what will be this event.
@@ -128,6 +140,36 @@ impl Intake {
         }
     }
 
+    /// Records that an authentic request came whose body is larger than the source keeps: as a dead
+    /// letter without content.
+    ///
+    /// # Errors
+    /// A [`Rejection`] when it is not authentic, or not known to be stored.
+    pub async fn accept_oversize(
+        &self,
+        source: &Source,
+        body: StreamedBody,
+        now: OffsetDateTime,
+    ) -> Result<Committed<Receipt>, Rejection> {
+        let request = body.verify(&source.gate).map_err(Rejection::Refused)?;
+        source.rate.take().map_err(Rejection::RateLimited)?;
+        let provenance = request.provenance(source.gate.provider.kept_headers());
+        let detail = format!(
+            "the body has {} bytes, and the source keeps {} (`max_body`): its content was not \
+             kept. Its SHA-256 is {}",
+            request.size(),
+            source.max_body,
+            hex::encode(request.digest()),
+        );
+        let useless = Quarantined {
+            reason: Quarantine::TooLarge,
+            detail,
+            kind: provenance.action.map(str::to_owned),
+        };
+        let new = quarantined(source, provenance, Bytes::new(), request.digest(), useless, now);
+        self.record(source, None, new, Some(Quarantine::TooLarge)).await
+    }
+
     async fn admit_late(
         &self,
         source: &Source,
@@ -167,10 +209,38 @@ impl Intake {
         let key = KeyDigest::of(&source.tenant, &source.name, &envelope.key);
         let event = StoredEvent {
             occurred_at: envelope.occurred_at,
-            ..stored(source, verified, envelope.kind.into_owned(), now)
+            ..stored(
+                source,
+                verified.provenance(source.gate.provider.kept_headers()),
+                verified.body().clone(),
+                envelope.kind.into_owned(),
+                now,
+            )
         };
-        let new = NewEvent { event, key, lane: envelope.lane, plan };
-        self.record(source, verified, new, None).await
+        let digest =
+            (!matches!(envelope.key, EventKey::BodyDigest(_))).then(|| verified.body_digest());
+        let once = matches!(envelope.key, EventKey::Once(_));
+        let new = NewEvent { event, key, digest, lane: envelope.lane, plan };
+        let kind = new.event.kind.clone();
+        match self.record(source, Some(verified), new, None).await {
+            Ok(recorded) => match *recorded.get() {
+                Receipt::Differs { first, digest } if once => {
+                    let useless = Quarantined {
+                        reason: Quarantine::IdReused,
+                        detail: format!(
+                            "its id was used before, by event {first}, with another body: SHA-256 \
+                             {} then, {} now",
+                            hex::encode(digest),
+                            hex::encode(verified.body_digest()),
+                        ),
+                        kind: Some(kind),
+                    };
+                    self.quarantine(source, verified, useless, now).await
+                }
+                _ => Ok(recorded),
+            },
+            Err(rejection) => Err(rejection),
+        }
     }
 
     async fn quarantine(
@@ -180,34 +250,29 @@ impl Intake {
         useless: Quarantined,
         now: OffsetDateTime,
     ) -> Result<Committed<Receipt>, Rejection> {
-        let Quarantined { reason, detail, kind } = useless;
-        let kind = kind
-            .filter(|kind| kind.len() <= Envelope::MAX_KIND && !kind.contains('\0'))
-            .unwrap_or_else(|| "unrecognised".to_owned());
-        let key = EventKey::BodyDigest(verified.body_digest());
-        let new = NewEvent {
-            event: stored(source, verified, kind, now),
-            key: KeyDigest::of(&source.tenant, &source.name, &key),
-            lane: None::<Lane>,
-            plan: Plan::Quarantine { reason: DeathReason::Quarantined(reason), detail },
-        };
-        self.record(source, verified, new, Some(reason)).await
+        let reason = useless.reason;
+        let provenance = verified.provenance(source.gate.provider.kept_headers());
+        let (body, digest) = (verified.body().clone(), verified.body_digest());
+        let new = quarantined(source, provenance, body, digest, useless, now);
+        self.record(source, Some(verified), new, Some(reason)).await
     }
 
     async fn record(
         &self,
         source: &Source,
-        verified: &VerifiedRequest,
+        verified: Option<&VerifiedRequest>,
         new: NewEvent,
         quarantined: Option<Quarantine>,
     ) -> Result<Committed<Receipt>, Rejection> {
         let event = new.event.id;
         let receipt = |recorded| match (recorded, quarantined) {
             (Recorded::Seen(first), _) => Receipt::Duplicate(first),
+            (Recorded::Differs { first, digest }, _) => Receipt::Differs { first, digest },
             (Recorded::Fresh, Some(reason)) => Receipt::Quarantined(event, reason),
             (Recorded::Fresh, None) => Receipt::Accepted(event),
         };
-        let Some(request_key) = verified.request_key() else {
+        let named = verified.and_then(|verified| Some((verified.request_key()?, verified)));
+        let Some((request_key, verified)) = named else {
             let recorded = self.batch.record(new).await.map_err(Rejection::NotStored)?;
             return Ok(recorded.map(receipt));
         };
@@ -215,15 +280,15 @@ impl Intake {
         let _claim = InProgress::claim(&self.in_progress, request)?;
         let keyed = self.store.record_keyed(&new, request, verified.body_digest());
         let keyed = Box::pin(keyed).await.map_err(|error| not_stored(&error))?;
-        if *keyed.get() == Keyed::KeyReused {
-            return Err(Rejection::KeyReused);
-        }
+        let answer = match keyed.get() {
+            Keyed::Recorded(recorded) => receipt(*recorded),
+            Keyed::Replayed { event, quarantined } => {
+                Receipt::Replayed { event: *event, quarantined: *quarantined }
+            }
+            Keyed::KeyReused => return Err(Rejection::KeyReused),
+        };
         (self.committed)();
-        Ok(keyed.map(|keyed| match keyed {
-            Keyed::Recorded(recorded) => receipt(recorded),
-            Keyed::Replayed { event, quarantined } => Receipt::Replayed { event, quarantined },
-            Keyed::KeyReused => Receipt::Duplicate(event),
-        }))
+        Ok(keyed.map(|_| answer))
     }
 
     async fn chunk(
@@ -286,34 +351,6 @@ impl InProgress {
 impl Drop for InProgress {
     fn drop(&mut self) {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
-    }
-}
-
-fn stored(
-    source: &Source,
-    verified: &VerifiedRequest,
-    kind: String,
-    now: OffsetDateTime,
-) -> StoredEvent {
-    let provider = &source.gate.provider;
-    let headers = verified.kept_headers(provider.kept_headers());
-    StoredEvent {
-        id: EventId::new(now),
-        tenant: source.tenant.clone(),
-        source: source.name.to_string(),
-        provider: provider.name().to_owned(),
-        kind,
-        action: verified.action().map(str::to_owned),
-        strength: verified.strength(),
-        late: verified.late(),
-        secret: verified.secret().to_string(),
-        skew_seconds: verified.skew(),
-        received_at: now,
-        occurred_at: None,
-        headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-        claims: verified.claims().cloned(),
-        envelope: None,
-        body: verified.body().clone(),
     }
 }
 

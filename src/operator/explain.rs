@@ -87,7 +87,7 @@ impl SourceGate {
         let last = request.path.as_deref().and_then(|path| path.rsplit('/').next());
         let mut head = RequestHead {
             action: provider.actions().iter().find(|action| Some(**action) == last).copied(),
-            query: request.query.clone(),
+            query: RequestHead::reads(&**provider, request.query.as_deref()),
             ..RequestHead::default()
         };
         for (name, value) in &request.headers {

@@ -9,7 +9,8 @@ use crate::store::{DeadLetter, EventPreview, PastAttempt};
 pub struct Moment {
     /// When.
     pub at: OffsetDateTime,
-    /// What: `received`, or `edited` where nobody sent it; `received again`, `quarantined`; of an
+    /// What: `received`, or `edited` where nobody sent it; `received again`,
+    /// `received with another body`, `quarantined`; of an
     /// attempt its result: `done`, `retry`, `held`, `dead`, `lost`; of an operator: `replayed`,
     /// which made this delivery, and `discarded`.
     pub what: String,
@@ -53,6 +54,10 @@ pub(super) fn timeline(
     if let (Some(count @ 2..), Some(last)) = (preview.seen_count, preview.last_seen_at) {
         let times = Some(u64::from(count.unsigned_abs()));
         moments.push(Moment { times, ..moment(last, "received again") });
+    }
+    if let (count @ 1.., Some(last)) = (preview.other_bodies, preview.last_seen_at) {
+        let times = Some(u64::from(count));
+        moments.push(Moment { times, ..moment(last, "received with another body") });
     }
     for delivery in deliveries {
         if delivery.replay_of.is_some() {

@@ -47,6 +47,8 @@ pub struct Entry {
     pub max_body: usize,
     /// How old a signature may be, where the source does not say otherwise.
     pub max_age: Duration,
+    /// How every secret of the sender's begins, where they all begin alike.
+    pub secret_prefix: Option<&'static str>,
     /// What it answers to applications, where it answers anything.
     pub api: Option<fn() -> Described>,
     /// Makes it for one source.
@@ -111,6 +113,9 @@ pub struct Built {
     pub api: Option<Arc<dyn Api>>,
     /// What it does besides, now and then.
     pub upkeep: Option<Arc<dyn Upkeep>>,
+    /// For how long a request may be good that was seen before, where that is longer than a
+    /// signature is fresh: for so long at least what was seen has to be remembered.
+    pub memory: Duration,
     /// What the operator should know at start, such as a mode that proves less.
     pub warnings: Vec<String>,
 }

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Store, StoreError};
-use crate::gate::Strength;
+use crate::gate::{Strength, without_credentials};
 
 /// The id of an event: a UUID of version 7, so that it sorts by time of arrival. It is also the
 /// idempotency key of everything that is done about the event.
@@ -65,6 +65,14 @@ pub struct StoredEvent {
     pub envelope: Option<Bytes>,
     /// The exact bytes that were received; for a payload that came in chunks, the decoded file.
     pub body: Bytes,
+}
+
+impl StoredEvent {
+    /// The body as it leaves the gateway: to applications, and to people. Credentials that a sender
+    /// forwards in it are taken out, for the caller's scopes do not make them the caller's.
+    pub fn shown_body(&self) -> Bytes {
+        without_credentials(&self.kind, self.action.as_deref(), &self.body)
+    }
 }
 
 /// Bodies up to this size come with their row; larger ones are read in slices of this size, so

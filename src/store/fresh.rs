@@ -41,9 +41,9 @@ pub(super) async fn insert_fresh(
         WITH gate AS MATERIALIZED (
             SELECT NOT EXISTS (SELECT 1 FROM event_keys WHERE key = ANY($2)) AS open
         ), seen AS (
-            INSERT INTO event_keys (event_id, key, last_seen_at, expires_at)
+            INSERT INTO event_keys (event_id, key, last_seen_at, expires_at, fingerprint)
             SELECT UNNEST($1::uuid[]), UNNEST($2::bytea[]), UNNEST($3::timestamptz[]),
-                   UNNEST($3::timestamptz[]) + $4
+                   UNNEST($3::timestamptz[]) + $4, UNNEST($24::bytea[])
               FROM gate WHERE open
         ), stored AS (
             INSERT INTO events (
@@ -90,6 +90,7 @@ pub(super) async fn insert_fresh(
         &planned.lanes as &[Option<&str>],
         &planned.blocks,
         &planned.created,
+        &columns.digests as &[Option<&[u8]>],
     )
     .fetch_one(connection)
     .await;

@@ -17,6 +17,8 @@ pub struct EventPreview {
     pub seen_count: Option<i32>,
     /// When it was last received.
     pub last_seen_at: Option<OffsetDateTime>,
+    /// How often it was received with another body under the same id.
+    pub other_bodies: u32,
     /// Where its body comes from, if nobody sent it.
     pub edited: Option<Edit>,
 }
@@ -138,7 +140,7 @@ impl Store {
                       e.secret, e.skew_seconds, e.received_at, e.occurred_at, e.headers, e.claims,
                       e.envelope, octet_length(e.body) AS "size!",
                       substring(e.body FROM 1 FOR $2) AS "body!",
-                      e.edited_from, e.edited_by, k.seen_count AS "seen_count?", k.last_seen_at AS "last_seen_at?"
+                      e.edited_from, e.edited_by, k.seen_count AS "seen_count?", k.last_seen_at AS "last_seen_at?", k.other_bodies AS "other_bodies?"
                  FROM events e LEFT JOIN event_keys k ON k.key = e.key AND k.event_id = e.id
                 WHERE e.id = $1"#,
             id.0,
@@ -169,9 +171,10 @@ impl Store {
         };
         let body_size = u64::try_from(row.size).map_err(|_| inconsistent("body"))?;
         let (seen_count, last_seen_at) = (row.seen_count, row.last_seen_at);
+        let other_bodies = row.other_bodies.unwrap_or_default().unsigned_abs();
         let edited = row
             .edited_from
             .map(|from| Edit { from: EventId(from), by: row.edited_by.unwrap_or_default() });
-        Ok(Some(EventPreview { event, body_size, seen_count, last_seen_at, edited }))
+        Ok(Some(EventPreview { event, body_size, seen_count, last_seen_at, other_bodies, edited }))
     }
 }

@@ -91,7 +91,7 @@ pub use holds::{Hold, Pausable};
 pub use idempotency::Keyed;
 pub use inspect::{Edit, EventPreview, PastAttempt};
 pub use jobs::{Advance, JobFates, JobLease, JobRow, NewJob};
-pub use neighbours::{LANE_REACH, LaneMates};
+pub use neighbours::{LANE_REACH, LaneMates, Slice};
 pub use oidc::{KeptFlow, NewFlow};
 pub use people::{KeptLink, KeptPerson, NewLink, NewPerson, folded};
 pub use reason::DeathReason;

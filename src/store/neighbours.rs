@@ -4,6 +4,7 @@
 use uuid::Uuid;
 
 use super::{EventId, Store, StoreError};
+use crate::gate::may_hold_credentials;
 
 /// How many deliveries before, and how many after, are looked at for those of a lane.
 pub const LANE_REACH: i64 = 5_000;
@@ -15,6 +16,17 @@ pub struct LaneMates {
     pub lanes: Vec<String>,
     /// Other events of the same source in them, newest first.
     pub events: Vec<EventId>,
+}
+
+/// A slice of a body.
+#[derive(Debug, Clone)]
+pub struct Slice {
+    /// The size of the whole body, in bytes.
+    pub size: u64,
+    /// Its bytes, as they were received.
+    pub bytes: Vec<u8>,
+    /// Whether they may be shown so: see [`StoredEvent::shown_body`](super::StoredEvent::shown_body).
+    pub is_as_received: bool,
 }
 
 impl Store {
@@ -109,9 +121,10 @@ impl Store {
         tenant: Option<&str>,
         from: i32,
         most: i32,
-    ) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+    ) -> Result<Option<Slice>, StoreError> {
         let row = sqlx::query!(
-            r#"SELECT octet_length(body) AS "size!", substring(body FROM $3 FOR $4) AS "slice!"
+            r#"SELECT octet_length(body) AS "size!", substring(body FROM $3 FOR $4) AS "slice!",
+                      kind, action, substring(body FROM 1 FOR 64) AS "beginning!"
                  FROM events WHERE id = $1 AND ($2::text IS NULL OR tenant = $2)"#,
             event.0,
             tenant,
@@ -120,6 +133,10 @@ impl Store {
         )
         .fetch_optional(&self.operator)
         .await?;
-        Ok(row.map(|row| (u64::try_from(row.size).unwrap_or_default(), row.slice)))
+        Ok(row.map(|row| Slice {
+            size: u64::try_from(row.size).unwrap_or_default(),
+            is_as_received: !may_hold_credentials(&row.kind, row.action.as_deref(), &row.beginning),
+            bytes: row.slice,
+        }))
     }
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::events::headers_to_json;
 use super::{DeathReason, EventId, StoreError, StoredEvent, bounded};
-use crate::gate::{EventKey, Lane};
+use crate::gate::{EventKey, Lane, Quarantine};
 
 /// An event that is to be recorded, and what is to be done about it.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub struct NewEvent {
     pub event: StoredEvent,
     /// By what it is recognised when it comes again.
     pub key: KeyDigest,
+    /// The SHA-256 of its body, where the key does not stand for that already.
+    pub digest: Option<[u8; 32]>,
     /// Its lane, for every delivery.
     pub lane: Option<Lane>,
     /// What is to be done about it.
@@ -55,9 +57,20 @@ impl KeyDigest {
     /// The digest of an event's key.
     pub fn of(tenant: &str, source: &str, key: &EventKey) -> Self {
         match key {
-            EventKey::Signed(id) => Self::scoped(tenant, source, b"id", id),
+            EventKey::Signed(id) | EventKey::Once(id) => Self::scoped(tenant, source, b"id", id),
             EventKey::BodyDigest(digest) => Self::scoped(tenant, source, b"body", digest),
         }
+    }
+
+    /// The digest of a request of no use, by why it is of none and the SHA-256 of its body.
+    pub fn of_quarantined(
+        tenant: &str,
+        source: &str,
+        reason: Quarantine,
+        digest: &[u8; 32],
+    ) -> Self {
+        let key = [reason.as_str().as_bytes(), b"\0", digest].concat();
+        Self::scoped(tenant, source, b"quarantined", &key)
     }
 
     /// The digest of an idempotency key.
@@ -87,6 +100,13 @@ pub enum Recorded {
     Fresh,
     /// It was seen before, as this event.
     Seen(EventId),
+    /// Its key was seen before, with another body.
+    Differs {
+        /// As this event.
+        first: EventId,
+        /// The SHA-256 of that body.
+        digest: [u8; 32],
+    },
 }
 
 /// Inserts keys, the events that are new under them, and their deliveries.
@@ -116,13 +136,17 @@ pub(super) async fn insert(
     let rows = sqlx::query!(
         r#"
         WITH known AS (
-            INSERT INTO event_keys AS k (event_id, key, last_seen_at, seen_count, expires_at)
+            INSERT INTO event_keys AS k
+                (event_id, key, last_seen_at, seen_count, expires_at, fingerprint)
             SELECT UNNEST($1::uuid[]), UNNEST($2::bytea[]), UNNEST($3::timestamptz[]),
-                   UNNEST($4::int[]), UNNEST($5::timestamptz[])
+                   UNNEST($4::int[]), UNNEST($5::timestamptz[]), UNNEST($27::bytea[])
             ON CONFLICT (key) DO UPDATE
                SET seen_count = k.seen_count + excluded.seen_count,
-                   last_seen_at = GREATEST(k.last_seen_at, excluded.last_seen_at)
-            RETURNING k.key, k.event_id
+                   last_seen_at = GREATEST(k.last_seen_at, excluded.last_seen_at),
+                   other_bodies = k.other_bodies
+                       + CASE WHEN k.fingerprint <> excluded.fingerprint
+                              THEN excluded.seen_count ELSE 0 END
+            RETURNING k.key, k.event_id, k.fingerprint
         ), stored AS (
             INSERT INTO events (
                 id, key, received_at, tenant, source, provider, kind, action, strength, late,
@@ -152,7 +176,7 @@ pub(super) async fn insert(
                        UNNEST($25::text[]) AS death_reason, UNNEST($26::text[]) AS last_error
               ) AS d ON d.event_id = known.event_id
         )
-        SELECT key AS "key!", event_id AS "event_id!" FROM known
+        SELECT key AS "key!", event_id AS "event_id!", fingerprint FROM known
         "#,
         &columns.ids,
         &columns.keys as &[&[u8]],
@@ -180,17 +204,26 @@ pub(super) async fn insert(
         &planned.created,
         &planned.reasons as &[Option<&str>],
         &planned.errors as &[Option<String>],
+        &columns.digests as &[Option<&[u8]>],
     )
     .fetch_all(connection)
     .await?;
 
-    let known: HashMap<&[u8], Uuid> =
-        rows.iter().map(|row| (row.key.as_slice(), row.event_id)).collect();
+    let known: HashMap<&[u8], (Uuid, Option<[u8; 32]>)> = rows
+        .iter()
+        .map(|row| {
+            let digest = row.fingerprint.as_ref().and_then(|digest| digest[..].try_into().ok());
+            (row.key.as_slice(), (row.event_id, digest))
+        })
+        .collect();
     group
         .iter()
         .map(|new| match known.get(new.key.as_bytes()) {
-            Some(id) if *id == new.event.id.0 => Ok(Recorded::Fresh),
-            Some(id) => Ok(Recorded::Seen(EventId(*id))),
+            Some((id, _)) if *id == new.event.id.0 => Ok(Recorded::Fresh),
+            Some((id, Some(digest))) if new.digest.is_some_and(|own| own != *digest) => {
+                Ok(Recorded::Differs { first: EventId(*id), digest: *digest })
+            }
+            Some((id, _)) => Ok(Recorded::Seen(EventId(*id))),
             None => Err(StoreError::Inconsistent {
                 table: "event_keys",
                 column: "key",
@@ -218,6 +251,7 @@ pub(super) struct Columns<'a> {
     pub(super) headers: Vec<Vec<u8>>,
     pub(super) claims: Vec<Option<&'a [u8]>>,
     pub(super) bodies: Vec<&'a [u8]>,
+    pub(super) digests: Vec<Option<&'a [u8]>>,
 }
 
 impl<'a> Columns<'a> {
@@ -242,6 +276,7 @@ impl<'a> Columns<'a> {
             headers: column(group, |event| headers_to_json(&event.headers)),
             claims: column(group, |event| event.claims.as_deref()),
             bodies: column(group, |event| event.body.as_ref()),
+            digests: group.iter().map(|new| new.digest.as_ref().map(|d| &d[..])).collect(),
         }
     }
 }

@@ -65,7 +65,7 @@ impl Transfer {
         hex::encode(Sha256::digest(&self.bytes))
     }
 
-    fn chunk(&self, index: usize) -> Value {
+    pub(crate) fn chunk(&self, index: usize) -> Value {
         let text = STANDARD.encode(&self.bytes);
         let size = text.len().div_ceil(self.total);
         let slice = &text[index * size..text.len().min((index + 1) * size)];
@@ -268,9 +268,6 @@ async fn a_chunk_that_does_not_go_with_the_first_is_set_aside_and_the_rest_still
         bench.check(what, "docora", MIXED, post(gateway, &body)).await;
         bench.check(what, "docora", Fate::Duplicate, post(gateway, &body)).await;
     }
-    let body = transfer.chunk(1).to_string();
-    let sent = gateway.send("cards", Some("update"), body.as_bytes());
-    bench.check("another action", "docora", MIXED, sent).await;
     // The same id in another repository is another transfer.
     let elsewhere = Transfer { repository: "repo_ffffffffffffffffffffffff", ..transfer.clone() };
     for index in 0..3 {

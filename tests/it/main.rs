@@ -27,6 +27,7 @@
 )]
 #![allow(dead_code, reason = "the harness offers more than any one test takes")]
 
+mod accept;
 mod access;
 mod alerts;
 mod api;

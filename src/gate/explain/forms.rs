@@ -8,6 +8,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
 use super::json::{self, Style};
+use super::recoded;
 use super::{BodyForm, SecretForm};
 
 /// Larger bodies are not rewritten as other JSON, in bytes.
@@ -40,7 +41,9 @@ pub(super) fn of_secret(secret: &[u8]) -> Vec<(SecretForm, Zeroizing<Vec<u8>>)> 
 
 /// The body as it may have been when it was signed, the likeliest first.
 pub(super) fn of_body(body: &[u8]) -> impl Iterator<Item = (BodyForm, Cow<'_, [u8]>)> {
-    edges(body).into_iter().chain(rewritten(body))
+    let recoded = (body.len() <= MAX_REWRITTEN).then(|| recoded::forms(body));
+    let recoded = recoded.into_iter().flatten().map(|(form, body)| (form, Cow::Owned(body)));
+    edges(body).into_iter().chain(recoded).chain(rewritten(body))
 }
 
 /// Forms that differ in white space.

@@ -9,9 +9,11 @@
 //! An explanation never holds a signature that would have been right, nor anything from which one
 //! could be had: what it names of a secret is the fingerprint.
 
+mod body_words;
 mod forms;
 mod json;
 mod read;
+mod recoded;
 mod search;
 #[cfg(test)]
 mod tests;
@@ -19,6 +21,7 @@ mod words;
 
 use bytes::Bytes;
 
+pub use body_words::BodyFault;
 pub use json::{Escapes, Spacing, Style};
 
 use self::search::{Found, Search};
@@ -97,6 +100,8 @@ pub enum Finding {
     Departs,
     /// The signature holds, and something beside it that the source asks for does not.
     SomethingBeside,
+    /// No secret that is known made it, and there is something about the body.
+    Body(BodyFault),
     /// No secret that is known made it.
     Nobody,
 }
@@ -243,6 +248,16 @@ pub enum BodyForm {
     Rewritten(Style),
     /// It was written as a JSON text once more.
     EncodedTwice,
+    /// It was written as base64.
+    Base64,
+    /// It was written as a form.
+    FormEncoded,
+    /// It was read in a charset of one byte and written as UTF-8.
+    Mojibake,
+    /// It was written in a charset of one byte.
+    OneByteCharset,
+    /// Its characters were composed, or taken apart.
+    Normalised,
     /// It is not part of what was signed, or was empty then.
     Unsigned,
 }
@@ -340,7 +355,7 @@ fn find(
         Refusal::Mismatch => match made {
             Some(made) if made.is_as_asked() => Finding::SomethingBeside,
             Some(_) => Finding::Departs,
-            None => Finding::Nobody,
+            None => BodyFault::of(case.body).map_or(Finding::Nobody, Finding::Body),
         },
     }
 }

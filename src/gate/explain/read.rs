@@ -25,7 +25,7 @@ pub(super) struct Reading<'h> {
 pub(super) fn fault(head: &RequestHead, name: &str) -> Option<HeaderFault> {
     let mut lines = head.headers.lines(name);
     let Some(value) = lines.next() else { return Some(HeaderFault::Missing) };
-    if lines.next().is_some() {
+    if lines.any(|other| other != value) {
         return Some(HeaderFault::Doubled);
     }
     if !value.iter().all(|byte| matches!(byte, b' '..=b'~')) {
@@ -36,17 +36,24 @@ pub(super) fn fault(head: &RequestHead, name: &str) -> Option<HeaderFault> {
 
 /// Reads the headers of a scheme.
 pub(super) fn read<'h>(scheme: &Scheme, head: &'h RequestHead) -> Reading<'h> {
-    let Ok(Some(value)) = head.headers.single(scheme.header) else { return Reading::default() };
-    if value.len() > MAX_HEADER {
+    if head.headers.length(scheme.header) > MAX_HEADER {
         return Reading { spelling: Some(Spelling::TooLong), ..Reading::default() };
     }
     let mut reading = match &scheme.layout {
-        Layout::Prefixed(prefix) => one(value, prefix, true),
-        Layout::MaybePrefixed(prefix) => one(value, prefix, false),
-        Layout::Pairs { time, signature } => pairs(value, time, signature),
+        Layout::Pairs { time, signature } => match head.headers.elements(scheme.header) {
+            Ok(Some(elements)) => pairs(&elements, time, signature),
+            _ => return Reading::default(),
+        },
+        Layout::Prefixed(prefix) | Layout::MaybePrefixed(prefix) => {
+            let required = matches!(scheme.layout, Layout::Prefixed(_));
+            match head.headers.token(scheme.header) {
+                Ok(Some(value)) => one(value, prefix, required),
+                _ => return Reading::default(),
+            }
+        }
     };
     if let Time::Header(name, _) = scheme.time {
-        reading.timestamp = head.headers.single(name).ok().flatten();
+        reading.timestamp = head.headers.token(name).ok().flatten();
     }
     reading
 }
@@ -68,11 +75,11 @@ fn one(value: &str, prefix: &'static str, required: bool) -> Reading<'static> {
 }
 
 /// A header that holds a list.
-fn pairs<'h>(value: &'h str, time: &'static str, signature: &'static str) -> Reading<'h> {
+fn pairs<'h>(elements: &[&'h str], time: &'static str, signature: &'static str) -> Reading<'h> {
     let mut reading = Reading::default();
     let mut times = 0;
     let mut seen = 0;
-    for pair in value.split(',').take(4 * MAX_CANDIDATES) {
+    for pair in elements.iter().take(4 * MAX_CANDIDATES) {
         let Some((key, text)) = pair.split_once('=') else {
             reading.spelling = Some(Spelling::NoElement(signature));
             continue;
@@ -81,7 +88,7 @@ fn pairs<'h>(value: &'h str, time: &'static str, signature: &'static str) -> Rea
             reading.spelling = Some(Spelling::Blanks);
         }
         if key.trim() == time {
-            times += 1;
+            times += u32::from(reading.timestamp != Some(text));
             reading.timestamp = Some(text);
         } else if key.trim() == signature && seen < MAX_CANDIDATES {
             seen += 1;

@@ -6,7 +6,7 @@ use sha2::Sha256;
 use super::forms;
 use super::read::{self, Reading};
 use super::{Departure, Made, Origin, Spelling, TextForm};
-use crate::gate::{Evidence, Headers, RequestHead, Scheme, Secret};
+use crate::gate::{Evidence, RequestHead, Scheme, Secret};
 
 /// How many bytes are hashed at most, over all attempts. What is beyond it is not tried.
 const MAX_HASHED: usize = 64 * 1024 * 1024;
@@ -45,7 +45,7 @@ impl<'a> Search<'a> {
             Evidence::Signature(scheme) => self.signature(scheme, None),
             Evidence::OtherForm(scheme) => self.signature(scheme, Some(TextForm::Other)),
             Evidence::Token { signed, mac } => self.token(signed, *mac),
-            Evidence::Repeated(header) => self.repeated(&self.head.headers, header),
+            Evidence::Repeated(value) => self.repeated(value),
         }
     }
 
@@ -104,23 +104,22 @@ impl<'a> Search<'a> {
         made.map_or(Found::Nobody(None), Found::Made)
     }
 
-    fn repeated(&self, headers: &Headers, header: &'static str) -> Found {
-        let Ok(Some(value)) = headers.single(header) else { return Found::Nobody(None) };
-        let bare = value.strip_prefix("Bearer ");
+    fn repeated(&self, value: &[u8]) -> Found {
+        let bare = value.strip_prefix(b"Bearer ");
         for (origin, secret) in &self.secrets {
             let made = |departures| {
                 Found::Made(Made { origin: *origin, secret: secret.fingerprint(), departures })
             };
-            if secret.matches(value.as_bytes()) {
+            if secret.matches(value) {
                 return made(Vec::new());
             }
-            if bare.is_some_and(|bare| secret.matches(bare.as_bytes())) {
+            if bare.is_some_and(|bare| secret.matches(bare)) {
                 let found = "Bearer ".to_owned();
                 let spelling = Spelling::Prefix { expected: None, found };
                 return made(vec![Departure::Spelling(spelling)]);
             }
             for (form, other) in forms::of_secret(secret.expose()) {
-                if *other == value.as_bytes() {
+                if *other == value {
                     return made(vec![Departure::Secret(form)]);
                 }
             }

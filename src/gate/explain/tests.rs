@@ -249,7 +249,10 @@ fn a_wrong_prefix_is_recognised() {
 
 #[test]
 fn a_body_that_was_changed_on_its_way_is_recognised() {
-    use BodyForm::{GainedBlanks, GainedBom, LineEnds, LostNewline, Rewritten};
+    use BodyForm::{
+        Base64, FormEncoded, GainedBlanks, GainedBom, LineEnds, LostNewline, Mojibake, Normalised,
+        OneByteCharset, Rewritten,
+    };
     let style = |spacing, escapes, sorted| Rewritten(Style { spacing, escapes, sorted });
     let python = "{\"b\": 1.50, \"a\": [\"\\u00e8/<\", null]}";
     let php = "{\"b\":1.50,\"a\":[\"\\u00e8\\/<\",null]}";
@@ -268,7 +271,24 @@ fn a_body_that_was_changed_on_its_way_is_recognised() {
         (BODY, &bom, GainedBom),
         ("a\nb", "a\r\nb", LineEnds),
         ("a\r\nb", "a\nb", LineEnds),
+        (BODY, &STANDARD.encode(BODY), Base64),
+        (BODY, &format!("\"{}\"", STANDARD.encode(BODY)), Base64),
+        (BODY, &format!("payload={}", urlencoded(BODY)), FormEncoded),
+        (BODY, &urlencoded(BODY), FormEncoded),
+        ("{\"a\":\"M\u{fc}ller\"}", "{\"a\":\"Mu\u{308}ller\"}", Normalised),
+        ("{\"a\":\"Mu\u{308}ller\"}", "{\"a\":\"M\u{fc}ller\"}", Normalised),
+        ("{\"a\":\"Müller €\"}", "{\"a\":\"MÃ¼ller â‚¬\"}", Mojibake),
     ];
+    let latin = ("{\"a\":\"Müller\"}", &b"{\"a\":\"M\xfcller\"}"[..]);
+    let windows = ("{\"a\":\"10 €\"}", &b"{\"a\":\"10 \x80\"}"[..]);
+    for name in names() {
+        for (signed, arrived) in [latin, windows] {
+            let mut scene = Scene::with(name, SECRET, NOW, signed);
+            scene.body = arrived.to_vec();
+            let made = scene.explain().made.expect("it is undone");
+            assert_eq!(made.departures, [Departure::Body(OneByteCharset)], "{name} {signed}");
+        }
+    }
     for name in names() {
         for (signed, arrived, form) in &cases {
             let mut scene = Scene::with(name, SECRET, NOW, signed);
@@ -277,6 +297,40 @@ fn a_body_that_was_changed_on_its_way_is_recognised() {
             assert_eq!(explanation.word(), "body_changed", "{name} {form:?}: {explanation:?}");
             assert_eq!(explanation.made.unwrap().departures, [Departure::Body(*form)], "{name}");
         }
+    }
+}
+
+fn urlencoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+#[test]
+fn a_body_of_which_something_is_lost_is_seen() {
+    for name in names() {
+        for (arrived, word) in [
+            (&b""[..], "body_empty"),
+            (&BODY.as_bytes()[..BODY.len() - 4], "body_cut"),
+            (b"\x1f\x8b\x08\x00", "body_compressed"),
+            ("{\"a\":\"M\u{fffd}ller\"}".as_bytes(), "body_replaced"),
+        ] {
+            let mut scene = Scene::with(name, SECRET, NOW, BODY);
+            scene.body = arrived.to_vec();
+            let explanation = scene.explain();
+            assert_eq!(explanation.word(), word, "{name}: {explanation:?}");
+            assert!(explanation.hint().is_some());
+        }
+    }
+}
+
+#[test]
+fn what_nobody_signed_is_not_helped_by_a_longer_max_age() {
+    for name in names() {
+        let mut scene = Scene::with(name, "whsec_a_stranger_s_0123456789", NOW - 1_000, BODY);
+        scene.body = BODY.as_bytes().to_vec();
+        let explanation = scene.explain();
+        assert_eq!(explanation.word(), "stale", "{name}");
+        let hint = explanation.hint().unwrap();
+        assert!(!hint.contains("max_age") && hint.contains("fingerprints"), "{name}: {hint}");
     }
 }
 

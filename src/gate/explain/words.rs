@@ -2,11 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::json::{Escapes, Spacing, Style};
 use super::{
     BodyForm, Departure, Explanation, Finding, HeaderFault, Made, Origin, SecretForm, Spelling,
     TextForm, TimeFault,
 };
+
+/// What to do where no secret made the signature.
+const NOBODY: &str = "compare the fingerprints of `sealpost check` with the sender's secret; look for a proxy or a \
+     framework that parses the body before it is signed or sent";
 
 impl Explanation {
     /// Whether the request is let in.
@@ -31,6 +34,7 @@ impl Explanation {
             Finding::NotAllowed(_) => "not_allowed",
             Finding::Departs => self.made.as_ref().map_or("departs", Made::word),
             Finding::SomethingBeside => "something_beside",
+            Finding::Body(fault) => fault.word(),
             Finding::Nobody => "no_secret",
         }
     }
@@ -68,6 +72,9 @@ impl Explanation {
                 "the signature holds, but something beside it that the source asks for, such as a \
                  token, is not right"
                     .to_owned()
+            }
+            Finding::Body(fault) => {
+                format!("no configured secret made this signature, and the body {}", fault.text())
             }
             Finding::Nobody => {
                 "no configured secret made this signature: wrong key, or the body was changed in a \
@@ -122,6 +129,8 @@ impl Explanation {
             }
             Finding::Spelling(_, spelling) => spelling.hint(),
             Finding::Timestamp(_) => "write the time as whole seconds since 1970, digits only",
+            // However old it is: it would be refused when it is fresh, too.
+            Finding::Stale { .. } | Finding::Future { .. } if self.made.is_none() => NOBODY,
             Finding::Stale { .. } => {
                 "compare both clocks; if the sender repeats old requests without signing them \
                  afresh, raise `max_age` of the source"
@@ -131,10 +140,8 @@ impl Explanation {
             }
             Finding::NotAllowed(_) => "add it to the source's list if it belongs there",
             Finding::SomethingBeside => "compare the source's `token` with what the sender has",
-            Finding::Nobody => {
-                "compare the fingerprints of `sealpost check` with the sender's secret; look for a \
-                 proxy or a framework that parses the body before it is signed or sent"
-            }
+            Finding::Body(fault) => fault.hint(),
+            Finding::Nobody => NOBODY,
         };
         Some(fixed.to_owned())
     }
@@ -201,6 +208,13 @@ impl Departure {
             Self::Body(BodyForm::Rewritten(_) | BodyForm::EncodedTwice) => {
                 "send the very bytes that were signed: write the JSON once, sign that text, send \
                  that text"
+            }
+            Self::Body(BodyForm::Base64) => {
+                "let the gateway in front hand the body on as it is: some encode what they take for \
+                 binary"
+            }
+            Self::Body(BodyForm::FormEncoded) => {
+                "send the body as it was signed, with `Content-Type: application/json`"
             }
             Self::Body(_) => "look for what changes the body between signing and here",
         }
@@ -270,49 +284,6 @@ impl TextForm {
             Self::BodyAlone => "over the body alone, without the time",
             Self::Other => "in a form of signature that the source does not take for this request",
         }
-    }
-}
-
-impl BodyForm {
-    fn text(self) -> String {
-        match self {
-            Self::LostNewline => "and the body has lost a line break at its end since".to_owned(),
-            Self::GainedBlanks => {
-                "and the body has gained white space at its ends since".to_owned()
-            }
-            Self::LostBom => "and the body has lost a byte order mark since".to_owned(),
-            Self::GainedBom => "and the body has gained a byte order mark since".to_owned(),
-            Self::LineEnds => "and the line ends of the body were changed since".to_owned(),
-            Self::EncodedTwice => "and the body was written as a JSON text once more".to_owned(),
-            Self::Unsigned => "over an empty body".to_owned(),
-            Self::Rewritten(style) => {
-                format!(
-                    "and the body was read as JSON and written anew; signed was {}",
-                    style.text()
-                )
-            }
-        }
-    }
-}
-
-impl Style {
-    fn text(self) -> String {
-        let mut text = match self.spacing {
-            Spacing::Compact => "compact JSON".to_owned(),
-            Spacing::Blanks => {
-                "JSON with a blank after commas and colons, as Python writes it".into()
-            }
-            Spacing::Indented(width) => format!("JSON indented by {width} blanks"),
-            Spacing::Tabs => "JSON indented by tabs".to_owned(),
-        };
-        text.push_str(match self.escapes {
-            Escapes::Least => "",
-            Escapes::NonAscii => ", with characters beyond ASCII escaped",
-            Escapes::Slashes => ", with slashes and characters beyond ASCII escaped, as PHP does",
-            Escapes::Markup => ", with angle brackets and ampersands escaped, as Go does",
-        });
-        text.push_str(if self.sorted { ", its keys sorted" } else { "" });
-        text
     }
 }
 

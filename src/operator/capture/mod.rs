@@ -49,7 +49,7 @@ pub async fn capture(
         .filter(|event| caller.tenant().is_none_or(|tenant| tenant == event.tenant))
         .ok_or_else(|| OperatorError::NotFound(format!("event {id}")))?;
     let body = match &event.envelope {
-        None => event.body.to_vec(),
+        None => event.shown_body().to_vec(),
         Some(envelope) => {
             let provider = &gates.of(caller, &event.source)?.gate.provider;
             let whole = provider.whole(envelope, &event.body);

@@ -59,6 +59,9 @@ pub(super) async fn show(
         deliveries,
         payload,
     };
+    if let Some(preview) = &mut dossier.event {
+        preview.event.body = preview.event.shown_body();
+    }
     if !payload {
         dossier.conceal();
     }

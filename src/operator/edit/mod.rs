@@ -57,7 +57,7 @@ impl DeadLetters {
         let original = self.original(caller, delivery).await?;
         let target = format!("event {}, at delivery {delivery}", original.id);
         reads::note(&self.store, caller, Read::Looked, &target, self.clock.now()).await?;
-        Ok(String::from_utf8_lossy(&original.body).into_owned())
+        Ok(String::from_utf8_lossy(&original.shown_body()).into_owned())
     }
 
     /// Says what an edit would change, and does nothing.
@@ -77,7 +77,7 @@ impl DeadLetters {
         let handlers = self.decide_edit(&mut tx, caller, delivery).await?;
         // Only looked at: nothing is kept, and the row need not be held while texts are compared.
         drop(tx);
-        let (before, after) = (original.body.clone(), body.clone());
+        let (before, after) = (original.shown_body(), body.clone());
         // Long texts take a while, and the thread has others to serve.
         let compared = spawn_blocking(move || {
             diff::diff(&String::from_utf8_lossy(&before), &String::from_utf8_lossy(&after))
@@ -179,7 +179,7 @@ impl DeadLetters {
         {
             return Err(OperatorError::Invalid(format!("{}: {detail}", reason.as_str())));
         }
-        if *body == original.body {
+        if *body == original.shown_body() {
             let text = "nothing is changed: a replay does that";
             return Err(OperatorError::Invalid(text.to_owned()));
         }

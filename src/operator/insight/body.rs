@@ -57,9 +57,16 @@ impl Insight {
         let begin = i32::try_from(from).unwrap_or(i32::MAX - 1);
         let most = i32::try_from(most.min(SLICE)).unwrap_or(i32::MAX);
         let slice = self.store.body_slice(event, caller.tenant(), begin, most).await?;
-        let (size, bytes) =
-            slice.ok_or_else(|| OperatorError::NotFound(format!("event {event}")))?;
-        Ok(BodySlice { size, from, bytes: bytes.into() })
+        let not_found = || OperatorError::NotFound(format!("event {event}"));
+        let slice = slice.ok_or_else(not_found)?;
+        if slice.is_as_received {
+            return Ok(BodySlice { size: slice.size, from, bytes: slice.bytes.into() });
+        }
+        // Small, and what is taken out of it moves the rest.
+        let whole = self.store.event(event).await?.ok_or_else(not_found)?.shown_body();
+        let begin = usize::try_from(from).unwrap_or(usize::MAX).min(whole.len());
+        let end = begin.saturating_add(usize::try_from(most).unwrap_or_default()).min(whole.len());
+        Ok(BodySlice { size: whole.len() as u64, from, bytes: whole.slice(begin..end) })
     }
 
     /// A whole body, slice by slice, and its size.

@@ -33,6 +33,8 @@ pub struct EventDetail {
     pub payload: Option<PayloadView>,
     /// How often it was received and when last; `None` once its key is forgotten.
     pub seen: Option<(u64, OffsetDateTime)>,
+    /// How often it was received with another body under the same id.
+    pub other_bodies: u32,
     /// The transfer that it came by, if it came in chunks.
     pub transfer: Option<TransferView>,
     /// Its deliveries, oldest first. Texts of errors are left out for callers without
@@ -121,6 +123,7 @@ impl Insight {
             proof: self.proof(&preview),
             edits: self.store.edits_of(id, RELATED).await?,
             seen: seen.zip(preview.last_seen_at),
+            other_bodies: preview.other_bodies,
             transfer: self.view(Vec::from_iter(transfer)).await?.pop(),
             timeline: timeline(&preview, &deliveries, &attempts),
             deliveries,

@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 
 use super::Insight;
-use crate::gate::{EventKey, Strength};
+use crate::gate::{EventKey, Quarantine, Strength};
 use crate::operator::{Caller, OperatorError, Scope};
 use crate::store::{EventFilter, EventId, EventRow, IdRange, KeyDigest, Span, Tallied};
 
@@ -139,10 +139,17 @@ impl Insight {
             spaces.push(EventKey::Signed(digest.to_vec()));
         }
         let sources: Vec<_> = self.landscape.seen_by(caller.tenant()).collect();
-        let digests = sources.iter().flat_map(|source| {
-            spaces.iter().map(|space| KeyDigest::of(&source.tenant, &source.name, space))
-        });
-        let digests: Vec<KeyDigest> = digests.collect();
+        let mut digests: Vec<KeyDigest> = Vec::new();
+        for source in &sources {
+            let (tenant, name) = (&source.tenant, &source.name);
+            digests.extend(spaces.iter().map(|space| KeyDigest::of(tenant, name, space)));
+            if spaces.len() > 1 {
+                let reasons = Quarantine::ALL.into_iter();
+                digests.extend(
+                    reasons.map(|reason| KeyDigest::of_quarantined(tenant, name, reason, &digest)),
+                );
+            }
+        }
         let mut events = Vec::new();
         for event in self.store.events_under(&digests).await? {
             let only = range.and(IdRange::of(event));

@@ -8,12 +8,13 @@
 //!   what the token claims. Past its time it still counts while the register awaits the run.
 //! - a *body signature*, `x-apify-webhook-signature: t=…,v1=…`, for relays of our own. Where both
 //!   are there both must hold.
-//! - with `mode = "token"`, a shared secret in a header, which proves that the sender knows it and
-//!   nothing about this request.
+//! - with `mode = "token"`, a shared secret in a header or a parameter of the query, which proves
+//!   that the sender knows it and nothing about this request.
 //!
 //! `Origin` and `Referer`, if there, must name an allowed host: no proof, but no forged form
 //! either. The dispatch id that Apify sends is unsigned, so a webhook that comes again is told by
-//! its body.
+//! its body. Only in mode `token`, where nothing else is signed either, the dispatch id counts: a
+//! template of one's own may make the same body of two runs.
 
 mod api;
 mod handler;
@@ -32,6 +33,7 @@ pub mod tables;
 mod tests;
 pub mod token;
 
+use std::borrow::Cow;
 use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,13 +42,12 @@ use bytes::Bytes;
 use url::Url;
 
 use super::{Built, Entry, OptionsError, SMALL_BODY, SourceSpec};
-use crate::api::Api;
 use crate::gate::{
     Envelope, EventKey, Evidence, Examination, Lane, Layout, Named, Part, Proof, Provider,
     Quarantined, Refusal, RequestHead, Scheme, Time, UnixSeconds, VerifiedRequest, Window,
 };
 pub use options::Purpose;
-use options::{Mode, Options};
+use options::{Mode, Options, SharedSecret};
 pub use platform::Platform;
 use results::{Collector, Datasets};
 use start::Starter;
@@ -60,6 +61,7 @@ pub const ENTRY: Entry = Entry {
     max_body: SMALL_BODY,
     // Apify tries again for a day and more, with what was signed at first.
     max_age: Duration::from_hours(1),
+    secret_prefix: None,
     api: Some(api::described),
     build,
     sign: sign::sign,
@@ -70,6 +72,7 @@ const TOKEN_FIELD: &str = "signedPayload";
 const TOKEN_PARAMETER: &str = "signed_payload";
 const SIGNATURE: &str = "x-apify-webhook-signature";
 const DISPATCH: &str = "x-apify-webhook-dispatch-id";
+const AUTHORIZATION: &str = "authorization";
 const ORIGIN: &str = "origin";
 const REFERER: &str = "referer";
 /// How far ahead of ours the clock may be that a token was minted by, in seconds.
@@ -89,13 +92,21 @@ struct Apify {
 fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
     let options = Options::read(&spec.options)?;
     let mut warnings = Vec::new();
-    if let Mode::Token([header, ..]) = options.mode {
+    if let Mode::Token(shared) = &options.mode {
+        let header = shared.header();
         warnings.push(format!(
             "mode = \"token\" proves only that the sender knows the secret in `{header}`: \
              neither body nor time are signed, and no token ties a request to its run"
         ));
+        if let Some(parameter) = &shared.query {
+            warnings.push(format!(
+                "token_query = \"{parameter}\" takes the secret from the address: this gateway \
+                 does not log it, but proxies before it may"
+            ));
+        }
     }
     let Options { purpose, registration_grace, dispatch_ttl, max_items, .. } = options;
+    let memory = options.memory();
     if spec.token.is_some() {
         let checked = spec.services.outbound.check(&options.api_url);
         checked.map_err(|error| {
@@ -114,8 +125,9 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
     Ok(Built {
         handlers: vec![Arc::new(handler::Runs { purpose, registration_grace, collector })],
         registry: Some(Arc::new(handler::Register { source: spec.name.clone(), dispatch_ttl })),
-        api: starter.map(|starter| -> Arc<dyn Api> { Arc::new(api::Runs(starter)) }),
+        api: Some(Arc::new(api::Runs(starter))),
         upkeep: None,
+        memory,
         warnings,
         provider: Arc::new(Apify { options }),
     })
@@ -147,10 +159,8 @@ impl Apify {
     /// A token or a body signature; where both are there, both.
     fn enforce(&self, request: &Examination<'_>) -> Result<Proof, Refusal> {
         let head = request.head();
-        let signed = match head.headers.single(SIGNATURE)? {
-            Some(_) => Some(request.signed(&BODY_SIGNATURE)?),
-            None => None,
-        };
+        let signed =
+            head.headers.has(SIGNATURE).then(|| request.signed(&BODY_SIGNATURE)).transpose()?;
         // The body is looked into last: a bad token in the head costs no parsing.
         let in_head = token_in_head(head)?;
         let mut vouched = in_head.as_deref().map(|token| self.vouch(request, token)).transpose()?;
@@ -169,6 +179,28 @@ impl Apify {
                 Ok(if vouched.late { proof.past_its_time() } else { proof })
             }
         }
+    }
+
+    /// The shared secret that a request presents, in the header or in the query; in both it must be
+    /// the same.
+    fn presented<'h>(
+        shared: &'h SharedSecret,
+        head: &'h RequestHead,
+    ) -> Result<Cow<'h, str>, Refusal> {
+        let header = shared.header();
+        let in_header = head.headers.single(header)?.map(|value| {
+            // The scheme belongs to the header, not to the secret.
+            let bearer = value.split_once(' ').filter(|_| header == AUTHORIZATION);
+            let bearer = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+            Cow::Borrowed(bearer.map_or(value, |(_, secret)| secret.trim_start()))
+        });
+        let in_query = shared.query.iter().flat_map(|name| head.parameter(name));
+        let mut presented = in_header.into_iter().chain(in_query);
+        let first = presented.next().ok_or(Refusal::Missing(header))?;
+        if presented.any(|other| other != first) {
+            return Err(Refusal::Malformed(header));
+        }
+        Ok(first)
     }
 
     /// Checks a token: its MAC first, and nothing in it is looked at before that holds.
@@ -191,12 +223,9 @@ impl Apify {
 
 /// The token in the header or the query; in both it must be the same.
 fn token_in_head(head: &RequestHead) -> Result<Option<String>, Refusal> {
-    let header = head.headers.single(TOKEN)?.map(str::to_owned);
-    let query = head.query.as_deref().unwrap_or_default();
-    let parameters = url::form_urlencoded::parse(query.as_bytes());
-    let mut tokens = header.into_iter().chain(
-        parameters.filter(|(name, _)| name == TOKEN_PARAMETER).map(|(_, value)| value.into_owned()),
-    );
+    let header = head.headers.token(TOKEN)?.map(str::to_owned);
+    let in_query = head.parameter(TOKEN_PARAMETER).map(Cow::into_owned);
+    let mut tokens = header.into_iter().chain(in_query);
     let Some(token) = tokens.next() else { return Ok(None) };
     if tokens.any(|other| other != token) {
         return Err(Refusal::Malformed(TOKEN));
@@ -210,9 +239,24 @@ impl Provider for Apify {
     }
 
     fn headers(&self) -> &'static [&'static str] {
-        match self.options.mode {
+        match &self.options.mode {
             Mode::Enforce => &[TOKEN, SIGNATURE, DISPATCH, ORIGIN, REFERER],
-            Mode::Token(headers) => headers,
+            Mode::Token(shared) => shared.headers,
+        }
+    }
+
+    fn parameters(&self) -> Vec<&str> {
+        match &self.options.mode {
+            Mode::Enforce => vec![TOKEN_PARAMETER],
+            Mode::Token(shared) => shared.query.iter().map(String::as_str).collect(),
+        }
+    }
+
+    /// The shared secret in the query is not kept, whatever else is: the value may be one that was
+    /// right yesterday, or is at another source.
+    fn redact(&self, head: &mut RequestHead) {
+        if matches!(&self.options.mode, Mode::Token(_)) {
+            head.query = None;
         }
     }
 
@@ -227,10 +271,10 @@ impl Provider for Apify {
         now: UnixSeconds,
     ) -> Result<(), Refusal> {
         self.check_origin(head)?;
-        if let Mode::Token([header, ..]) = self.options.mode {
-            return head.headers.required(header).map(drop);
+        if let Mode::Token(shared) = &self.options.mode {
+            return Self::presented(shared, head).map(drop);
         }
-        if head.headers.single(SIGNATURE)?.is_some() {
+        if head.headers.has(SIGNATURE) {
             BODY_SIGNATURE.precheck(head, window, now)?;
         }
         match token_in_head(head)? {
@@ -242,18 +286,26 @@ impl Provider for Apify {
 
     fn verify(&self, request: &Examination<'_>) -> Result<Proof, Refusal> {
         self.check_origin(request.head())?;
-        match self.options.mode {
+        match &self.options.mode {
             Mode::Enforce => self.enforce(request),
-            Mode::Token([header, ..]) => {
-                let presented = request.head().headers.required(header)?;
-                request.vouched_by_secret(presented.as_bytes())
+            Mode::Token(shared) => {
+                let presented = Self::presented(shared, request.head())?;
+                request.vouched_by_secret(presented.as_bytes(), &[DISPATCH])
             }
         }
     }
 
+    fn signs_body(&self, head: &RequestHead) -> Option<&'static Scheme> {
+        head.headers.has(SIGNATURE).then_some(&BODY_SIGNATURE)
+    }
+
     fn evidence(&self, request: &Examination<'_>) -> Vec<Evidence> {
-        if let Mode::Token([header, ..]) = self.options.mode {
-            return vec![Evidence::Repeated(header)];
+        if let Mode::Token(shared) = &self.options.mode {
+            let presented = Self::presented(shared, request.head()).ok();
+            return presented
+                .map(|value| Evidence::Repeated(value.as_bytes().to_vec()))
+                .into_iter()
+                .collect();
         }
         let in_head = token_in_head(request.head()).ok().flatten();
         let token = in_head.or_else(|| request.token_in_body(TOKEN_FIELD));
@@ -262,7 +314,7 @@ impl Provider for Apify {
             signed: token.signed.as_bytes().to_vec(),
             mac: token.mac,
         });
-        let signature = !matches!(request.head().headers.single(SIGNATURE), Ok(None));
+        let signature = request.head().headers.has(SIGNATURE);
         let signature = signature.then_some(Evidence::Signature(&BODY_SIGNATURE));
         signature.into_iter().chain(token).collect()
     }
@@ -274,11 +326,16 @@ impl Provider for Apify {
         };
         let claims = request.claims().and_then(|claims| Claims::read(claims));
         let digest = request.body_digest();
-        // The token's run is a part of the key: who holds a token of one run cannot take the
-        // place of another run's webhook by sending its body first.
-        let key = claims.as_ref().map_or(EventKey::BodyDigest(digest), |claims| {
-            EventKey::Signed([&claims.run_key.as_bytes()[..], &digest].concat())
-        });
+        let dispatch = request.header(DISPATCH).filter(|id| is_dispatch(id));
+        let key = match (&claims, dispatch) {
+            // The token's run is a part of the key: who holds a token of one run cannot take the
+            // place of another run's webhook by sending its body first.
+            (Some(claims), _) => {
+                EventKey::Signed([&claims.run_key.as_bytes()[..], &digest].concat())
+            }
+            (None, Some(id)) => EventKey::Signed([b"dispatch ", id.as_bytes()].concat()),
+            (None, None) => EventKey::BodyDigest(digest),
+        };
         let lane = claims.map(|claims| claims.run_key.to_string()).or(event.subject);
         Named::Event(Envelope {
             kind: event.kind.into(),
@@ -287,4 +344,9 @@ impl Provider for Apify {
             occurred_at: event.created_at,
         })
     }
+}
+
+/// Whether a dispatch id can be one: no key is made of what a person could mistake for nothing.
+fn is_dispatch(id: &str) -> bool {
+    (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
 }

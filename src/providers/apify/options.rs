@@ -18,6 +18,9 @@ static SECRET_HEADERS: [[&str; 4]; 4] = [
 ];
 pub(super) const DEFAULT_SECRET_HEADER: &str = "x-apify-webhook-secret";
 
+/// The longest lifetime of a token, in seconds: for so long what was seen has to be remembered.
+const MAX_TTL: u32 = 30 * 86_400;
+
 /// What the runs of a source are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -53,8 +56,24 @@ pub(super) struct Options {
 pub(super) enum Mode {
     /// A token or a body signature, or both.
     Enforce,
-    /// A shared secret in the first of these headers.
-    Token(&'static [&'static str; 4]),
+    /// A shared secret.
+    Token(SharedSecret),
+}
+
+/// Where a shared secret stands.
+pub(super) struct SharedSecret {
+    /// In the first of these headers; all of them are read.
+    pub(super) headers: &'static [&'static str; 4],
+    /// Or in this parameter of the query.
+    pub(super) query: Option<String>,
+}
+
+impl SharedSecret {
+    /// The header.
+    pub(super) fn header(&self) -> &'static str {
+        let [header, ..] = self.headers;
+        header
+    }
 }
 
 /// `[source.options]`, as it is written.
@@ -65,6 +84,7 @@ struct Written {
     #[serde(default)]
     mode: ModeName,
     token_header: Option<String>,
+    token_query: Option<String>,
     #[serde(default = "default_origins")]
     allowed_origins: Vec<String>,
     /// In seconds.
@@ -123,6 +143,9 @@ impl Options {
             .clone()
             .try_into()
             .map_err(|error| OptionsError(error.to_string().trim().to_owned()))?;
+        if written.token_ttl > MAX_TTL || written.dispatch_ttl > MAX_TTL {
+            return Err(OptionsError("`token_ttl` and `dispatch_ttl` are at most 30 days".into()));
+        }
         if written.token_ttl == 0 || written.dispatch_ttl < written.token_ttl {
             return Err(OptionsError(
                 "`dispatch_ttl` must be at least `token_ttl`, above 0".into(),
@@ -154,6 +177,20 @@ impl Options {
     }
 }
 
+impl Options {
+    /// For how long a request can be good that was seen before: a token is, as long as its run is
+    /// awaited, and a shared secret is for ever, so that there memory is the only guard.
+    pub(super) fn memory(&self) -> Duration {
+        match self.mode {
+            Mode::Enforce => {
+                let awaited = self.dispatch_ttl.whole_seconds().max(self.token_ttl);
+                Duration::from_secs(awaited.unsigned_abs() + super::MAX_FUTURE.unsigned_abs())
+            }
+            Mode::Token(_) => Duration::from_hours(30 * 24),
+        }
+    }
+}
+
 impl Purpose {
     /// The word in options and tables.
     pub fn as_str(self) -> &'static str {
@@ -178,20 +215,35 @@ impl Purpose {
 }
 
 fn mode(written: &Written) -> Result<Mode, OptionsError> {
-    match (&written.mode, &written.token_header) {
-        (ModeName::Enforce, None) => Ok(Mode::Enforce),
-        (ModeName::Enforce, Some(_)) => {
-            Err(OptionsError("`token_header` goes with mode = \"token\" only".into()))
-        }
-        (ModeName::Token, name) => {
-            let name = name.as_deref().unwrap_or(DEFAULT_SECRET_HEADER);
-            let known = SECRET_HEADERS.iter().find(|[header, ..]| header == &name);
-            known.map(Mode::Token).ok_or_else(|| {
-                let names = SECRET_HEADERS.map(|[header, ..]| header).join("`, `");
-                OptionsError(format!("`token_header` must be one of `{names}`"))
-            })
-        }
+    if written.mode == ModeName::Enforce {
+        let others =
+            [("token_header", &written.token_header), ("token_query", &written.token_query)];
+        return match others.into_iter().find(|(_, value)| value.is_some()) {
+            Some((name, _)) => {
+                Err(OptionsError(format!("`{name}` goes with mode = \"token\" only")))
+            }
+            None => Ok(Mode::Enforce),
+        };
     }
+    let name = written.token_header.as_deref().unwrap_or(DEFAULT_SECRET_HEADER);
+    let known = SECRET_HEADERS.iter().find(|[header, ..]| header == &name);
+    let headers = known.ok_or_else(|| {
+        let names = SECRET_HEADERS.map(|[header, ..]| header).join("`, `");
+        OptionsError(format!("`token_header` must be one of `{names}`"))
+    })?;
+    if !written.token_query.as_deref().is_none_or(is_parameter) {
+        return Err(OptionsError(
+            "`token_query` must be the name of a parameter: 1 to 64 letters, digits, `-`, `_` and \
+             `.`"
+            .into(),
+        ));
+    }
+    Ok(Mode::Token(SharedSecret { headers, query: written.token_query.clone() }))
+}
+
+fn is_parameter(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    (1..=64).contains(&text.len()) && text.bytes().all(plain)
 }
 
 /// Where Apify is; the path may lead to a relay of one's own.

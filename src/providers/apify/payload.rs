@@ -1,5 +1,6 @@
-//! What Apify's webhooks look like: the default payload template, of which a custom one may leave
-//! out everything but the event type.
+//! What Apify's webhooks look like: the default payload template. A template of one's own may leave
+//! out anything, and look like anything: without an event type nothing can be done about it, and
+//! it is of the type [`UNKNOWN`].
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -9,8 +10,11 @@ use time::{OffsetDateTime, UtcOffset};
 
 use crate::gate::{Envelope, Quarantine, parse};
 
+/// The type of an event whose template names none. Apify's types are in capitals.
+pub(super) const UNKNOWN: &str = "unknown";
+
 /// Of a webhook, what matters here.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Event {
     /// The event type, such as `ACTOR.RUN.SUCCEEDED`.
     pub(super) kind: String,
@@ -24,6 +28,13 @@ pub(super) struct Event {
     pub(super) finished_at: Option<OffsetDateTime>,
     /// The dataset that its results stand in.
     pub(super) dataset: Option<String>,
+}
+
+/// Whether a body names an event type; `null` is how a template writes a variable that is not set.
+#[derive(Deserialize)]
+struct Typed {
+    #[serde(rename = "eventType")]
+    event_type: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -68,6 +79,9 @@ struct Resource {
 
 /// Reads a webhook's body.
 pub(super) fn read(body: &[u8]) -> Result<Event, (Quarantine, String)> {
+    if parse::<Typed>(body)?.event_type.is_none() {
+        return Ok(Event { kind: UNKNOWN.to_owned(), ..Event::default() });
+    }
     let payload: Payload = parse(body)?;
     let kind = payload.event_type;
     if kind.len() > Envelope::MAX_KIND {
@@ -192,6 +206,21 @@ mod tests {
     }
 
     #[test]
+    fn a_template_without_an_event_type_is_unknown_whatever_it_looks_like() {
+        for body in [
+            "{}",
+            r#"{"runId":"r1","runStatus":"SUCCEEDED","myProp":"hello world"}"#,
+            r#"{"resource":{"defaultDatasetId":"d1"}}"#,
+            r#"{"eventType":null,"resource":{"id":"r1"}}"#,
+            r#"{"resource":"r1","createdAt":1700000000,"eventData":[1]}"#,
+            r#"{"resource":{"id":"../x"},"items":{}}"#,
+        ] {
+            let event = read(body.as_bytes()).unwrap();
+            assert_eq!((event.kind.as_str(), event.subject), (UNKNOWN, None), "{body}");
+        }
+    }
+
+    #[test]
     fn an_id_that_could_lead_elsewhere_is_not_an_id() {
         for id in ["../../v2/users/me", "x?token=", "", "a/b", "a b", "é", "a\\u0000", "a%2e"] {
             for body in [
@@ -221,6 +250,7 @@ mod tests {
                 Quarantine::DuplicateKey,
             ),
             (r#"{"eventType":"E","createdAt":"yesterday"}"#, Quarantine::Schema),
+            ("[]", Quarantine::Schema),
             (
                 r#"{"eventType":"E","eventData":{"actorRunId":"a"},"resource":{"id":"b"}}"#,
                 Quarantine::Schema,

@@ -1,4 +1,6 @@
-//! Starting a run: what the application does before it calls Apify.
+//! Starting a run: what the application does before it calls Apify; at a source with
+//! `mode = "token"` right afterwards, since there Apify's id of the run is all that tells runs
+//! apart. Runs that a schedule has started are entered in the same way.
 //!
 //! The run is entered in the register, counted against the guild's budget of the day, and given
 //! its token, all in one transaction: a run beyond the budget leaves no trace. The budget is the
@@ -40,8 +42,8 @@ pub struct With<'w> {
 pub struct Started {
     /// The application's own id of it.
     pub run_key: Uuid,
-    /// Its token.
-    pub token: String,
+    /// Its token; `None` where the source reads none.
+    pub token: Option<String>,
     /// Of a verification: what must stand in the profile.
     pub code: Option<String>,
     /// How it came to be registered.
@@ -59,11 +61,12 @@ pub(super) struct Document<'a> {
     purpose: &'static str,
     /// False where it was registered under this run key before.
     registered: bool,
-    /// Its token.
-    token: &'a str,
-    /// What its webhook takes as `headersTemplate`: a text that is JSON.
-    #[serde(rename = "headersTemplate")]
-    template: String,
+    /// Its token; not there where the source has `mode = "token"`, which reads none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<&'a str>,
+    /// What its webhook takes as `headersTemplate`: a text that is JSON. It is there with the token.
+    #[serde(rename = "headersTemplate", skip_serializing_if = "Option::is_none")]
+    template: Option<String>,
     /// Of a verification: what must stand in the profile.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'a str>,
@@ -114,24 +117,28 @@ pub struct Starter {
     purpose: Purpose,
     daily_budget: u32,
     code_ttl: Duration,
+    /// Whether the source reads tokens. Where it does not, a webhook is matched by Apify's id of
+    /// the run alone.
+    mints: bool,
 }
 
 impl Starter {
-    /// For a source with these options; `None` where the source reads no tokens.
+    /// For a source with these options.
     ///
     /// # Errors
     /// [`OptionsError`].
-    pub fn new(source: &str, options: &toml::Table) -> Result<Option<Self>, OptionsError> {
+    pub fn new(source: &str, options: &toml::Table) -> Result<Self, OptionsError> {
         Ok(Self::of(source, &Options::read(options)?))
     }
 
-    pub(super) fn of(source: &str, options: &Options) -> Option<Self> {
-        matches!(options.mode, Mode::Enforce).then(|| Self {
+    pub(super) fn of(source: &str, options: &Options) -> Self {
+        Self {
             source: source.to_owned(),
             purpose: options.purpose,
             daily_budget: options.daily_budget,
             code_ttl: options.code_ttl,
-        })
+            mints: matches!(options.mode, Mode::Enforce),
+        }
     }
 
     /// What its runs are for.
@@ -144,11 +151,22 @@ impl Starter {
         &self.source
     }
 
-    /// Enters a run, counts it, and mints its token.
+    /// The token of these claims, where the source reads tokens.
+    fn token(&self, secret: &Secret, claims: &Claims) -> Option<String> {
+        self.mints.then(|| mint(secret, claims))
+    }
+
+    /// Enters a run, counts it, and mints its token where the source reads tokens.
     ///
     /// # Errors
     /// A [`StartError`]; nothing is entered or counted then, unless the commit's fate is unknown.
     pub async fn start(&self, with: With<'_>, request: &Request) -> Result<Started, StartError> {
+        if !self.mints && request.actor_run_id.is_none() {
+            return Err(StartError::Invalid(
+                "the source has mode = \"token\": its webhooks are matched by Apify's id of the \
+                 run, which is wanted as `actor_run_id`",
+            ));
+        }
         let run_key = request.run_key.unwrap_or_else(Uuid::new_v4);
         let purpose = self.purpose;
         let claims = request.claims(purpose, run_key, with.now).map_err(StartError::Invalid)?;
@@ -183,7 +201,7 @@ impl Starter {
                 }
                 let started = Started {
                     run_key,
-                    token: mint(with.secret, &claims),
+                    token: self.token(with.secret, &claims),
                     code: details.sought.map(|sought| sought.code),
                     how: How::New,
                 };
@@ -195,10 +213,12 @@ impl Starter {
                     column: "claims",
                     row: run_key.to_string(),
                 })?;
-                Ok(Started { run_key, token: mint(with.secret, &claims), code, how: How::Again })
+                let token = self.token(with.secret, &claims);
+                Ok(Started { run_key, token, code, how: How::Again })
             }
             Entered::Known { code } => {
-                Ok(Started { run_key, token: mint(with.secret, &claims), code, how: How::Known })
+                let token = self.token(with.secret, &claims);
+                Ok(Started { run_key, token, code, how: How::Known })
             }
             Entered::Taken => Err(StartError::Taken),
             Entered::KeyReused => Err(StartError::KeyReused),
@@ -214,8 +234,11 @@ impl Started {
             source: starter.source(),
             purpose: starter.purpose().as_str(),
             registered: self.how != How::Known,
-            token: &self.token,
-            template: serde_json::json!({ HEADER: self.token }).to_string(),
+            token: self.token.as_deref(),
+            template: self
+                .token
+                .as_ref()
+                .map(|token| serde_json::json!({ HEADER: token }).to_string()),
             code: self.code.as_deref(),
         };
         serde_json::to_value(document).unwrap_or_default()

@@ -24,6 +24,7 @@ mod tests;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -44,6 +45,7 @@ pub const ENTRY: Entry = Entry {
     tables: &["bot_events", "bot_health"],
     max_body: SMALL_BODY,
     max_age: FRESH,
+    secret_prefix: None,
     api: None,
     build,
     sign: sign::sign,
@@ -134,6 +136,7 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
         registry: pulse,
         api: None,
         upkeep: None,
+        memory: Duration::ZERO,
         warnings: Vec::new(),
     })
 }
@@ -143,7 +146,7 @@ impl Bot {
 
     /// Which scheme a request has to hold to.
     fn scheme(&self, head: &RequestHead) -> Result<&'static Scheme, Refusal> {
-        let signature = head.headers.required(SIGNATURE)?;
+        let signature = head.headers.required_token(SIGNATURE)?;
         Ok(match self.form {
             Form::Native => &NATIVE,
             Form::Any if signature.starts_with("v2=") => &NATIVE,
@@ -156,7 +159,7 @@ impl Bot {
         if let Some(token) = &self.token {
             check_token(head, token)?;
         }
-        let service = head.headers.required(SERVICE)?;
+        let service = head.headers.required_token(SERVICE)?;
         if !self.allowed_services.iter().any(|allowed| allowed == service) {
             return Err(Refusal::NotAllowed("the service"));
         }
@@ -240,6 +243,10 @@ impl Provider for Bot {
         })
     }
 
+    fn signs_body(&self, head: &RequestHead) -> Option<&'static Scheme> {
+        self.scheme(head).ok()
+    }
+
     fn evidence(&self, request: &Examination<'_>) -> Vec<Evidence> {
         let asked = self.scheme(request.head()).unwrap_or(&COMPAT);
         let other = if std::ptr::eq(asked, &raw const NATIVE) { &COMPAT } else { &NATIVE };
@@ -258,7 +265,7 @@ impl Provider for Bot {
         let guild = request.header(GUILD).filter(|guild| !guild.is_empty());
         Named::Event(Envelope {
             kind: kind.into(),
-            key: EventKey::Signed(nonce.as_bytes().to_vec()),
+            key: EventKey::Once(nonce.as_bytes().to_vec()),
             lane: guild.map(|guild| Lane::of(&[guild])),
             occurred_at: request.header(TIMESTAMP).and_then(signed_at),
         })

@@ -13,12 +13,12 @@ use super::images::Image;
 use super::media::{self, Classified, FileKind};
 use super::path;
 use super::payload::{self, Action, DeletedFile, Fault, File, News, Payload, SyncFailure};
-use super::redact::redact;
 use super::rules::Rules;
 use super::tables::{
     CardRow, DeckRow, DeleteFile, Detail, FileRow, ReadmeRow, RecordFailure, RepositoryRow,
     RulesRow, StoreFile,
 };
+use crate::gate::redact;
 use crate::store::StoredEvent;
 
 /// The longest kept message of a failed sync, in bytes.

@@ -104,8 +104,9 @@ fn is_fence(line: &str) -> bool {
 }
 
 fn bounded(message: &str) -> String {
+    let message = message.trim();
     let end = message.floor_char_boundary(MAX_ERROR);
-    message.get(..end).unwrap_or_default().replace('\0', "\u{fffd}")
+    message.get(..end).unwrap_or_default().trim_end().replace('\0', "\u{fffd}")
 }
 
 #[cfg(test)]

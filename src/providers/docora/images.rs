@@ -88,7 +88,9 @@ pub(super) fn guarded<T>(decode: impl FnOnce() -> Result<T, String>) -> Result<T
     let result = decoded.unwrap_or_else(|_| Err("the image broke its decoder".to_owned()));
     result.map_err(|why| {
         let why = why.replace('\0', "\u{fffd}");
-        why.get(..why.floor_char_boundary(MAX_PROBLEM)).unwrap_or_default().to_owned()
+        // Decoders end some of their messages with a line break.
+        let why = why.trim();
+        why.get(..why.floor_char_boundary(MAX_PROBLEM)).unwrap_or_default().trim_end().to_owned()
     })
 }
 
@@ -200,6 +202,12 @@ pub(super) mod tests {
             let problem = inspect(content).unwrap_err();
             assert!(!problem.is_empty() && problem.len() <= MAX_PROBLEM, "{problem}");
         }
+    }
+
+    #[test]
+    fn what_a_decoder_says_is_kept_without_a_line_break_at_its_end() {
+        let said = "no: expected 1 but found 0\n".to_owned();
+        assert_eq!(guarded(|| Err::<(), _>(said)), Err("no: expected 1 but found 0".to_owned()));
     }
 
     #[test]

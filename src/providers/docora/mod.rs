@@ -16,6 +16,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -43,7 +44,6 @@ mod images;
 mod media;
 mod path;
 mod payload;
-mod redact;
 mod references;
 pub mod registry;
 mod rendition;
@@ -70,6 +70,7 @@ pub(super) const ENTRY: Entry = Entry {
     ],
     max_body: MAX_BODY,
     max_age: super::FRESH,
+    secret_prefix: None,
     api: None,
     build,
     sign,
@@ -147,6 +148,7 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
             tenant: spec.tenant.clone(),
             objects: objects.clone(),
         })),
+        memory: Duration::ZERO,
         warnings,
     })
 }
@@ -211,6 +213,10 @@ impl Provider for Docora {
         request.signed(&SCHEME)
     }
 
+    fn signs_body(&self, _head: &RequestHead) -> Option<&'static Scheme> {
+        Some(&SCHEME)
+    }
+
     fn evidence(&self, _request: &Examination<'_>) -> Vec<Evidence> {
         vec![Evidence::Signature(&SCHEME)]
     }
@@ -230,7 +236,7 @@ impl Provider for Docora {
 impl Docora {
     /// The id is public and unsigned: it tells the applications behind one path apart, no more.
     fn check_app_id(&self, head: &RequestHead) -> Result<(), Refusal> {
-        if head.headers.required(APP_ID)? == self.app_id.0 {
+        if head.headers.required_token(APP_ID)? == self.app_id.0 {
             return Ok(());
         }
         Err(Refusal::UnknownSource)

@@ -8,8 +8,10 @@ const MAX_SEGMENT_BYTES: usize = 255;
 /// The most names in one path.
 const MAX_SEGMENTS: usize = 64;
 
-/// Checks that `path` is relative, stays inside, and holds no character that another reader could
-/// take for a separator or that a person cannot see. It is never decoded afterwards.
+/// Checks that `path` is relative and stays inside the repository, also for a reader that decodes
+/// percent escapes, takes a look-alike for a separator, or drops what cannot be seen. Anything
+/// else is a name, however unusual: the sender records a file as delivered and never sends it
+/// again, so a name is refused only where it could do harm. It is never decoded afterwards.
 ///
 /// # Errors
 /// What is wrong, without the path itself.
@@ -20,14 +22,11 @@ pub(super) fn check(path: &str) -> Result<(), &'static str> {
     if path.len() > MAX_BYTES {
         return Err("the path is longer than 1024 bytes");
     }
-    if path.chars().any(is_invisible) {
-        return Err("the path holds a control, bidirectional or zero-width character");
+    if path.chars().any(breaks_the_line) {
+        return Err("the path holds a control character or a line break");
     }
-    if path.chars().any(|c| matches!(c, '\\' | '\u{ff0f}' | '\u{ff3c}' | '\u{fe68}')) {
-        return Err("the path holds a backslash or a look-alike of a slash");
-    }
-    if hides_a_separator(path) {
-        return Err("the path holds a percent-encoded dot, slash, backslash or control character");
+    if path.chars().any(reorders) {
+        return Err("the path holds a character that reverses how its neighbours are shown");
     }
     if path.split('/').count() > MAX_SEGMENTS {
         return Err("the path has more than 64 segments");
@@ -39,12 +38,66 @@ pub(super) fn check(path: &str) -> Result<(), &'static str> {
         if segment.len() > MAX_SEGMENT_BYTES {
             return Err("a segment of the path is longer than 255 bytes");
         }
-        // Full-width and leader dots become plain dots under compatibility normalisation.
-        if segment.chars().all(|c| matches!(c, '.' | '\u{ff0e}' | '\u{2024}' | '\u{2025}')) {
-            return Err("a segment of the path is nothing but dots");
-        }
+    }
+    let worst = worst_reading(path)?;
+    if worst.starts_with('/') {
+        return Err("the path can be read as an absolute one");
+    }
+    if worst.split('/').any(|segment| segment.chars().all(|c| c == '.')) {
+        return Err("a segment of the path can be read as nothing but dots");
     }
     Ok(())
+}
+
+/// The path as the most careless reader would take it: percent escapes decoded, however often
+/// they were encoded, look-alikes of dots and slashes taken for them, and what cannot be seen
+/// left out.
+fn worst_reading(path: &str) -> Result<String, &'static str> {
+    const HIDDEN: Result<String, &str> =
+        Err("the path holds a percent-encoded control character or an over-long escape");
+    let mut worst = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(c) = rest.chars().next() {
+        let (read, length) = match c {
+            '%' => match escape(rest) {
+                Some((0..=0x1f | 0x7f | 0xc0 | 0xc1, _)) => return HIDDEN,
+                Some((byte, length)) if byte.is_ascii() => (char::from(byte), length),
+                // Beyond ASCII nothing is a separator: any letter stands for it.
+                Some((_, length)) => ('_', length),
+                None => (c, 1),
+            },
+            _ => (c, c.len_utf8()),
+        };
+        match read {
+            '/' | '\\' | '\u{2044}' | '\u{2215}' | '\u{29f8}' | '\u{fe68}' | '\u{ff0f}'
+            | '\u{ff3c}' => {
+                if !worst.ends_with('/') {
+                    worst.push('/');
+                }
+            }
+            // Under compatibility normalisation these become plain dots.
+            '.' | '\u{ff0e}' | '\u{fe52}' | '\u{2024}' => worst.push('.'),
+            '\u{2025}' => worst.push_str(".."),
+            _ if is_ignorable(read) => {}
+            _ => worst.push(read),
+        }
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    if let Some(shorter) = worst.strip_suffix('/') {
+        worst.truncate(shorter.len());
+    }
+    Ok(worst)
+}
+
+/// The byte that the escape at the beginning of `text` stands for, and the length of the escape.
+/// A percent sign may have been encoded itself, any number of times: `%25252e` is a dot, too.
+fn escape(text: &str) -> Option<(u8, usize)> {
+    let escaped = text.strip_prefix('%')?;
+    let innermost = escaped.trim_start_matches("25");
+    let mut byte = [0];
+    hex::decode_to_slice(innermost.as_bytes().get(..2)?, &mut byte).ok()?;
+    let [byte] = byte;
+    Some((byte, 1 + escaped.len() - innermost.len() + 2))
 }
 
 /// The name of the file, without its folders.
@@ -75,28 +128,24 @@ pub(super) fn is_about_the_repository(path: &str) -> bool {
         || folders.any(|folder| matches!(folder, ".git" | ".github" | "node_modules"))
 }
 
-fn is_invisible(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            // Bidirectional marks, embeddings, overrides and isolates.
-            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-            // Zero-width spaces and joiners, invisible operators, byte order mark, tags.
-            | '\u{180e}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
-            // Line and paragraph separators.
-            | '\u{2028}' | '\u{2029}')
+/// Control characters, and what ends a line or a paragraph.
+fn breaks_the_line(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// Whether decoding percent escapes, however often, would bring out a dot, a slash, a backslash
-/// or a control character; `c0` and `c1` only ever stand in over-long spellings of those.
-fn hides_a_separator(path: &str) -> bool {
-    path.split('%').skip(1).any(|escape| {
-        let innermost = escape.trim_start_matches("25");
-        let mut byte = [0];
-        let digits = innermost.as_bytes().get(..2).unwrap_or_default();
-        hex::decode_to_slice(digits, &mut byte).is_ok()
-            && matches!(byte, [0..=0x1f | b'.' | b'/' | b'\\' | 0x7f | 0xc0 | 0xc1])
-    })
+/// Bidirectional embeddings, overrides and isolates, and interlinear annotations: with them
+/// `exe.png` is shown where `gnp.exe` stands. Plain marks of direction do no such thing.
+fn reorders(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fff9}'..='\u{fffb}')
+}
+
+/// What many readers leave out: joiners and zero-width blanks, as Persian, Hindi and Khmer write
+/// them between letters, marks of direction, variation selectors and tags, as emoji are made of.
+fn is_ignorable(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
+        | '\u{2060}'..='\u{2064}' | '\u{206a}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]
@@ -118,6 +167,22 @@ mod tests {
             "CON",
             "a.png:stream",
             "trailing. /b",
+            "می\u{200c}خواهم.md",
+            "क्\u{200d}ष.md",
+            "family 👨\u{200d}👩\u{200d}👧.md",
+            "flag 🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}.md",
+            "heart ❤\u{fe0f}.md",
+            "ខ្មែរ\u{200b}អក្សរ.md",
+            "\u{200e}שלום.md",
+            "back\\slash.md",
+            "a／b.md",
+            "q%2Ea.md",
+            "a%2fb.md",
+            "a%5Cb.md",
+            "caf%C3%A9.md",
+            "...md",
+            ".hidden",
+            "soft\u{ad}hyphen.md",
         ] {
             assert_eq!(check(good), Ok(()), "{good}");
         }
@@ -139,23 +204,34 @@ mod tests {
             "．．/x",
             "‥/x",
             "a\\..\\x",
-            "a／x",
+            "a/..\u{200d}/x",
+            ".\u{200b}./x",
+            "\u{200d}",
+            "a／..／x",
+            "..∕x",
+            "\\server\\share",
+            "／etc/passwd",
+            "%2fetc/passwd",
+            "%25252fx",
             "%2e%2e%2fx",
             "%2E%2E/x",
-            "a%2fx",
-            "a%5Cx",
+            "%2e./x",
+            "a%2f..%2fx",
+            "a%5C%2e%2e%5Cx",
             "%252e%252e%252fx",
-            "%25252fx",
+            "a/%2e",
             "a%00.md",
+            "a%2500.md",
             "a%0ax",
             "%c0%afx",
             "a\0b",
             "a\nb",
+            "a\r\nb",
+            "a\tb",
             "a\u{7f}b",
             "a\u{85}b",
             "gnp.\u{202e}exe",
-            "a\u{200b}b",
-            "a\u{feff}b",
+            "a\u{2066}b",
             "a\u{2028}b",
         ] {
             assert!(check(bad).is_err(), "{bad:?}");

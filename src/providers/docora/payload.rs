@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::content::{Encoded, Slice};
+use super::path;
 use super::wire::{self, Body};
-use super::{path, redact};
-use crate::gate::{Quarantine, parse};
+use crate::gate::{Quarantine, parse, redact};
 use crate::store::StoredEvent;
 
 /// Why a payload is of no use, and the sentence for the operator.
@@ -142,7 +142,7 @@ impl Action {
 /// # Errors
 /// The [`Quarantine`] reason and a sentence without credentials.
 pub(super) fn read_body(action: Action, body: &[u8]) -> Result<Payload<'_>, Fault> {
-    let body = parse(body).map_err(|(reason, detail)| (reason, redact::redact(&detail).into()))?;
+    let body = parse(body).map_err(|(reason, detail)| (reason, redact(&detail).into()))?;
     shape(action, body, None)
 }
 

@@ -5,9 +5,10 @@
 //!   source has an API key.
 //! - The *account* is the connected account in whose name an event happened; events of the
 //!   platform's own account have none.
-//! - *Livemode* tells real money from test money. A live endpoint of a platform also receives the
-//!   test events of its connected accounts, so a source says which of the two it takes, and the
-//!   handler buries the other.
+//! - *Livemode* tells real money from test money. A source says which of the two it takes. A live
+//!   endpoint of a platform also receives the test events of its connected accounts: those are
+//!   ignored. Any other event of the wrong mode is a dead letter, since the source is wired
+//!   wrongly.
 //!
 //! The body is read once here, to name the event; what a handler needs beyond the name it reads
 //! itself, in the background: what the event says (`changes`), joined with what is known
@@ -25,6 +26,7 @@ mod values;
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use url::Url;
@@ -73,6 +75,7 @@ pub(super) const ENTRY: Entry = Entry {
     ],
     max_body: super::SMALL_BODY,
     max_age: super::FRESH,
+    secret_prefix: Some("whsec_"),
     api: None,
     build,
     sign,
@@ -107,6 +110,7 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
         registry: None,
         api: None,
         upkeep: None,
+        memory: Duration::ZERO,
         warnings: Vec::new(),
     })
 }
@@ -187,6 +191,10 @@ impl Provider for Stripe {
 
     fn verify(&self, request: &Examination<'_>) -> Result<Proof, Refusal> {
         request.signed(&SCHEME)
+    }
+
+    fn signs_body(&self, _head: &RequestHead) -> Option<&'static Scheme> {
+        Some(&SCHEME)
     }
 
     fn evidence(&self, _request: &Examination<'_>) -> Vec<Evidence> {

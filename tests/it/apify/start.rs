@@ -191,12 +191,12 @@ async fn the_source_need_not_be_named_where_only_one_has_runs() {
     let gateway = Gateway::builder()
         .config(
             r#"options = { purpose = "verify" }"#,
-            r#"options = { purpose = "verify", mode = "token" }"#,
+            "enabled = false\noptions = { purpose = \"verify\" }",
         )
         .start()
         .await;
     let started = start(&gateway, &json!({ "guild_id": GUILD })).await;
-    assert_eq!(started["source"], "apify-runs", "the other one reads no tokens");
+    assert_eq!(started["source"], "apify-runs", "the other one is disabled");
 }
 
 #[tokio::test]

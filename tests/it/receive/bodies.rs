@@ -6,7 +6,6 @@ use super::raw::{Wire, head};
 use super::{Bench, Fate, event, file_event, unique, with};
 use crate::harness::{Answer, Gateway};
 
-const TOO_LARGE: Fate = Fate::Refused(413, "too_large");
 const ENCODED: Fate = Fate::Refused(415, "content_encoding");
 const MIB: usize = 1024 * 1024;
 
@@ -48,12 +47,13 @@ async fn a_body_is_taken_up_to_its_limit_and_not_beyond() {
     bench.check("the limit", "stripe", Fate::Accepted, sent).await;
     let most = event_of(2 * MIB);
     bench.check("in chunks", "stripe", Fate::Accepted, chunked(gateway, "billing", &most)).await;
+    // Beyond it the content is not kept, and the sender goes on all the same.
     let more = event_of(2 * MIB + 1);
-    let answer =
-        bench.check("one more", "stripe", TOO_LARGE, gateway.send("billing", None, &more)).await;
-    assert_eq!(answer.json["limit_bytes"], 2 * MIB);
+    let sent = gateway.send("billing", None, &more);
+    bench.check("one more", "stripe", Fate::Quarantined("too_large"), sent).await;
+    let more = event_of(2 * MIB + 1);
     let sent = chunked(gateway, "billing", &more);
-    bench.check("one more, in chunks", "stripe", TOO_LARGE, sent).await;
+    bench.check("one more, in chunks", "stripe", Fate::Quarantined("too_large"), sent).await;
     bench.finish().await;
 }
 
@@ -72,8 +72,6 @@ async fn an_encoded_body_is_refused_and_nobody_says_why() {
         ("br", &body[..]),
         ("zstd", &body[..]),
         ("identity, gzip", &body[..]),
-        ("", &body[..]),
-        ("x", &body[..]),
     ] {
         let headers = with(&signed, "content-encoding", encoding);
         let sent = gateway.send_raw("billing", None, &headers, bytes);
@@ -272,14 +270,14 @@ async fn a_path_that_leads_elsewhere_is_kept_aside() {
         "",
         ".",
         "..",
-        "a\\b.md",
+        "a\\..\\b.md",
         "%2e%2e%2fa.md",
         "%252e%252e%252fa",
-        "a\u{ff0f}b.md",
+        "a\u{ff0f}..\u{ff0f}b.md",
         "a\0b.md",
         "a\nb.md",
         "a\u{202e}dm.exe",
-        "a\u{200b}.md",
+        ".\u{200b}./a.md",
         &deep,
         &long,
         &huge,
@@ -290,7 +288,17 @@ async fn a_path_that_leads_elsewhere_is_kept_aside() {
         let sent = gateway.send("cards", Some("create"), &body);
         bench.check(&what, "docora", Fate::Quarantined("path_invalid"), sent).await;
     }
-    for path in ["CON", "a.png:stream", "résumé and ☃.md", "a/b/c.md", ".hidden", "__proto__"] {
+    for path in [
+        "CON",
+        "a.png:stream",
+        "a\\b.md",
+        "a\u{ff0f}b.md",
+        "می\u{200c}خواهم.md",
+        "résumé and ☃.md",
+        "a/b/c.md",
+        ".hidden",
+        "__proto__",
+    ] {
         let body = file_event(path, "# A card").to_string().into_bytes();
         let sent = gateway.send("cards", Some("create"), &body);
         bench.check(path, "docora", Fate::Accepted, sent).await;

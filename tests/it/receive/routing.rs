@@ -101,17 +101,14 @@ async fn only_written_paths_lead_somewhere() {
         "/",
         "/hooks",
         "/hooks/",
-        "/hooks/billing/",
         "/hooks/billing/x",
         "/hooks/./billing/.",
         "/hook/billing",
-        "/api/stripe/webhook/",
         "/api/stripe",
         "/metrics",
         "/healthz",
         "/readyz",
         "/debug",
-        "/%68ooks/billing",
         "/HOOKS/billing",
         "/hooks/../hooks/billing",
     ] {
@@ -119,7 +116,6 @@ async fn only_written_paths_lead_somewhere() {
     }
     for path in [
         "/hooks/cards/destroy",
-        "/hooks/cards/create/",
         "/hooks/cards/create/x",
         "/hooks/cards/CREATE",
         "/functions/v1/docora-webhook",

@@ -64,6 +64,9 @@ pub(super) struct Detail {
     /// When it was received last.
     #[serde(with = "time::serde::rfc3339::option")]
     last_seen_at: Option<OffsetDateTime>,
+    /// How often it was received with another body under the same id; those bodies are not kept,
+    /// unless the sender uses an id once: then they are events of their own.
+    other_bodies: u32,
     /// The transfer that it came by, if it came in chunks.
     transfer: Option<Transfer>,
     /// Its deliveries, oldest first.
@@ -162,6 +165,8 @@ enum What {
     Received,
     #[serde(rename = "received again")]
     ReceivedAgain,
+    #[serde(rename = "received with another body")]
+    ReceivedOtherwise,
     Edited,
     Quarantined,
     Done,
@@ -223,6 +228,7 @@ impl Detail {
             payload: detail.payload.map(Beside::new),
             seen_count: detail.seen.map(|(count, _)| count),
             last_seen_at: detail.seen.map(|(_, last)| last),
+            other_bodies: detail.other_bodies,
             transfer: detail.transfer.map(Transfer::new).transpose()?,
             deliveries: deliveries.map(Delivery::new).collect::<Result<_, _>>()?,
             attempts: attempts.map(Attempt::new).collect::<Result<_, _>>()?,

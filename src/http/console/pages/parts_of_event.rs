@@ -163,6 +163,12 @@ fn step(moment: &Moment, here: Option<i64>) -> Step {
                     span .muted { "for the last time, " (count(times, "time", "times")) " in all" }
                 }
             },
+            ("received with another body", _) => {
+                strong { "Received with another body" }
+                @if let Some(times) = moment.times {
+                    span .muted { (count(times, "time", "times")) " under the same id" }
+                }
+            },
             ("edited", _) => strong { "Made by an edit" },
             (what, Some(number)) => { strong { "Attempt " (number) } (word(what, tone)) },
             (what, None) => (word(what, tone)),

@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::super::lifecycle::Place;
 use super::super::payload::{Account, Standing};
-use super::super::refusal::{read_object, wrong_account};
+use super::super::refusal::{missing, read_object, wrong_account};
 use super::super::tables::{AccountRow, Stamp};
 use crate::dispatch::Failure;
 
@@ -30,7 +30,9 @@ impl AccountState {
             account: account.to_owned(),
             standing: described.standing(),
             details_submitted: described.details_submitted,
-            payouts_enabled: described.payouts_enabled,
+            payouts_enabled: described
+                .payouts_enabled()
+                .ok_or_else(|| missing("payouts_enabled"))?,
             charges_enabled: described.charges_enabled,
             place: stamp.place(0),
         })

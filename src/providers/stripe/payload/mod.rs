@@ -135,6 +135,12 @@ impl Event<'_> {
         id(self.context.as_ref())
     }
 
+    /// Whether it happened in the name of a connected account. A context may lead over several
+    /// accounts, so it need not be an id.
+    pub(super) fn is_of_a_connected_account(&self) -> bool {
+        self.account.is_some() || self.context.as_ref().is_some_and(|context| !context.is_empty())
+    }
+
     pub(super) fn is_thin(&self) -> bool {
         self.object.as_deref() == Some(THIN)
     }

@@ -115,20 +115,32 @@ fn named(value: Option<&String>) -> Result<Option<Id>, BadId> {
     value.filter(|id| !id.is_empty()).cloned().map(Id::try_from).transpose()
 }
 
-/// A connected account.
+/// A connected account, in any version of Stripe's interface since 2015. An endpoint keeps the
+/// version that it was made with, for years.
 #[derive(Deserialize)]
 pub(crate) struct Account {
     pub(crate) id: Id,
     pub(crate) details_submitted: bool,
-    pub(crate) payouts_enabled: bool,
+    payouts_enabled: Option<bool>,
+    /// What payouts were called until the version 2017-04-06.
+    transfers_enabled: Option<bool>,
     pub(crate) charges_enabled: bool,
     requirements: Option<Requirements>,
+    /// What requirements were called until the version 2019-02-19.
+    verification: Option<Verification>,
 }
 
 #[derive(Deserialize)]
 struct Requirements {
     disabled_reason: Option<String>,
     currently_due: Option<Vec<String>>,
+    past_due: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Verification {
+    disabled_reason: Option<String>,
+    fields_needed: Option<Vec<String>>,
 }
 
 /// How a connected account stands.
@@ -141,15 +153,28 @@ pub(crate) enum Standing {
 }
 
 impl Account {
+    /// Whether money can leave it; `None` where no version's field says so.
+    pub(crate) fn payouts_enabled(&self) -> Option<bool> {
+        self.payouts_enabled.or(self.transfers_enabled)
+    }
+
+    /// How it stands. An account that takes no payments is never active, whatever else it says.
     pub(crate) fn standing(&self) -> Standing {
-        let Some(requirements) = &self.requirements else { return Standing::Active };
-        if requirements.disabled_reason.as_ref().is_some_and(|reason| !reason.is_empty()) {
+        let (new, old) = (self.requirements.as_ref(), self.verification.as_ref());
+        let reasons = [
+            new.and_then(|new| new.disabled_reason.as_ref()),
+            old.and_then(|old| old.disabled_reason.as_ref()),
+        ];
+        if reasons.into_iter().flatten().any(|reason| !reason.is_empty()) {
             return Standing::Disabled;
         }
-        match &requirements.currently_due {
-            Some(due) if !due.is_empty() => Standing::Restricted,
-            _ => Standing::Active,
-        }
+        let due = [
+            new.and_then(|new| new.currently_due.as_ref()),
+            new.and_then(|new| new.past_due.as_ref()),
+            old.and_then(|old| old.fields_needed.as_ref()),
+        ];
+        let wanted = due.into_iter().flatten().any(|fields| !fields.is_empty());
+        if wanted || !self.charges_enabled { Standing::Restricted } else { Standing::Active }
     }
 }
 
@@ -161,6 +186,78 @@ impl Standing {
             Self::Active => "active",
             Self::Restricted => "restricted",
             Self::Disabled => "disabled",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(rest: &str) -> Account {
+        let text = format!(r#"{{"id":"acct_1","details_submitted":true,{rest}}}"#);
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn an_account_stands_as_every_version_of_the_interface_describes_it() {
+        for (rest, standing) in [
+            (r#""charges_enabled":true,"payouts_enabled":true"#, Standing::Active),
+            (
+                r#""charges_enabled":true,"payouts_enabled":true,
+                   "requirements":{"currently_due":[],"past_due":[],"disabled_reason":null}"#,
+                Standing::Active,
+            ),
+            (
+                r#""charges_enabled":true,"payouts_enabled":false,
+                   "requirements":{"currently_due":["external_account"],"disabled_reason":null}"#,
+                Standing::Restricted,
+            ),
+            (
+                r#""charges_enabled":false,"payouts_enabled":false,
+                   "requirements":{"currently_due":[],"disabled_reason":"rejected.fraud"}"#,
+                Standing::Disabled,
+            ),
+            // 2019-02-18 and before.
+            (
+                r#""charges_enabled":false,"payouts_enabled":false,
+                   "verification":{"disabled_reason":"rejected.fraud","fields_needed":[]}"#,
+                Standing::Disabled,
+            ),
+            (
+                r#""charges_enabled":true,"payouts_enabled":false,
+                   "verification":{"disabled_reason":null,"fields_needed":["legal_entity.dob"]}"#,
+                Standing::Restricted,
+            ),
+            (
+                r#""charges_enabled":true,"payouts_enabled":true,
+                   "verification":{"disabled_reason":null,"fields_needed":[],"due_by":null}"#,
+                Standing::Active,
+            ),
+            // Nothing is asked for, and it takes no payments all the same.
+            (r#""charges_enabled":false,"payouts_enabled":true"#, Standing::Restricted),
+            (
+                r#""charges_enabled":false,"payouts_enabled":false,
+                   "requirements":{"currently_due":[],"disabled_reason":null}"#,
+                Standing::Restricted,
+            ),
+        ] {
+            assert_eq!(account(rest).standing(), standing, "{rest}");
+        }
+    }
+
+    #[test]
+    fn payouts_were_called_transfers_once() {
+        for (rest, payouts) in [
+            (r#""charges_enabled":true,"payouts_enabled":false"#, Some(false)),
+            (r#""charges_enabled":true,"transfers_enabled":true"#, Some(true)),
+            (
+                r#""charges_enabled":true,"transfers_enabled":true,"payouts_enabled":false"#,
+                Some(false),
+            ),
+            (r#""charges_enabled":true"#, None),
+        ] {
+            assert_eq!(account(rest).payouts_enabled(), payouts, "{rest}");
         }
     }
 }

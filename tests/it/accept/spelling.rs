@@ -1,0 +1,158 @@
+//! What senders, proxies and people write differently, and mean alike.
+
+use crate::receive::raw::{Wire, head};
+use crate::receive::{Bench, Fate, card, event, value, with};
+
+const STRIPE: &str = "stripe-signature";
+
+/// The lines that a header becomes, from its name and its value.
+type Spell = fn(&str, &str) -> Vec<String>;
+
+#[tokio::test]
+async fn a_content_encoding_that_encodes_nothing_is_passed_over() {
+    let bench = Bench::start().await;
+    let gateway = &bench.gateway;
+    for encoding in [
+        "",
+        "identity",
+        "IDENTITY",
+        "identity, identity",
+        "utf-8",
+        "UTF8",
+        "iso-8859-1",
+        "none",
+        "aws-chunked",
+        "application/json",
+        "7bit",
+    ] {
+        let body = event().to_string().into_bytes();
+        let headers = with(&gateway.sign("billing", &body, &[]), "content-encoding", encoding);
+        let sent = gateway.send_raw("billing", None, &headers, &body);
+        bench.check(encoding, "stripe", Fate::Accepted, sent).await;
+    }
+    for encoding in ["gzip", "x-gzip", "br", "deflate", "zstd", "compress", "aws-chunked, gzip"] {
+        let body = event().to_string().into_bytes();
+        let headers = with(&gateway.sign("billing", &body, &[]), "content-encoding", encoding);
+        let sent = gateway.send_raw("billing", None, &headers, &body);
+        bench.check(encoding, "none", Fate::Refused(415, "content_encoding"), sent).await;
+    }
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn a_path_leads_to_its_source_however_it_is_typed() {
+    let bench = Bench::start().await;
+    let gateway = &bench.gateway;
+    for path in [
+        "/hooks/billing/",
+        "/hooks/billing//",
+        "//hooks//billing",
+        "/hooks/billing/?x=1",
+        "/hooks/%62illing",
+        "/%68%6Foks/bil%6Cing/",
+        "/api/stripe/webhook/",
+        "/api/stripe/web%68ook",
+    ] {
+        let body = event().to_string().into_bytes();
+        let sent = gateway.post(path, &gateway.sign("billing", &body, &[]), &body).await;
+        assert_eq!((sent.status, sent.what()), (202, "accepted"), "{path}");
+    }
+    for path in [
+        "/hooks/cards/create/",
+        "/hooks/cards//create//",
+        "/functions/v1/docora-webhook/create/",
+        "/hooks/c%61rds/cre%61te",
+    ] {
+        let body = card().to_string().into_bytes();
+        let sent = gateway.post(path, &gateway.sign("cards", &body, &[]), &body).await;
+        assert_eq!((sent.status, sent.what()), (202, "accepted"), "{path}");
+    }
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn signed_requests_that_lead_nowhere_are_counted() {
+    let bench = Bench::start().await;
+    let gateway = &bench.gateway;
+    let counted = async || {
+        let page = gateway.operator("/metrics").await.text;
+        let name = "sealpost_signed_to_unknown_path_total ";
+        let line = page.lines().find_map(|line| line.strip_prefix(name));
+        line.map_or(0, |count| count.parse::<u64>().unwrap())
+    };
+    let before = counted().await;
+    let body = event().to_string().into_bytes();
+    let signed = gateway.sign("billing", &body, &[]);
+    for path in ["/hooks/biling", "/webhooks/billing", "/"] {
+        gateway.post(path, &signed, &body).await;
+    }
+    // The process counts for all tests at once.
+    assert!(counted().await >= before + 3);
+    bench.finish().await;
+}
+
+/// Sends header lines exactly as they are written.
+async fn lines(bench: &Bench, path: &str, lines: &[String], body: &[u8]) -> u16 {
+    let mut wire = Wire::open(bench.gateway.address()).await;
+    let mut bytes = head(path, &[], &format!("Content-Length: {}", body.len()));
+    bytes.truncate(bytes.len() - 2);
+    for line in lines {
+        bytes.extend_from_slice(line.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes.extend_from_slice(b"\r\n");
+    bytes.extend_from_slice(body);
+    wire.write(&bytes).await;
+    wire.answer().await.expect("an answer").status
+}
+
+#[tokio::test]
+async fn a_signature_is_read_as_proxies_write_it_for_every_provider() {
+    let bench = Bench::start().await;
+    let gateway = &bench.gateway;
+    let spellings: [(&str, Spell); 6] = [
+        ("twice", |name, value| vec![format!("{name}: {value}"); 2]),
+        ("joined", |name, value| vec![format!("{name}: {value}, {value}")]),
+        ("a trailing comma", |name, value| vec![format!("{name}: {value},")]),
+        ("quotes", |name, value| vec![format!("{name}: \"{value}\"")]),
+        ("blanks", |name, value| vec![format!("{name}:   {value}\t ")]),
+        ("blanks after commas", |name, value| {
+            vec![format!("{name}: {}", value.replace(',', ", "))]
+        }),
+    ];
+    let docora = || ("/hooks/cards/create", "cards", card().to_string());
+    let stripe = || ("/hooks/billing", "billing", event().to_string());
+    let bot = || ("/hooks/bot", "bot", r#"{"event":"post.submitted"}"#.to_owned());
+    let apify = || {
+        let body = format!(r#"{{"eventType":"TEST","n":{}}}"#, crate::receive::unique());
+        ("/hooks/apify-runs", "apify-runs", body)
+    };
+    let senders: [&dyn Fn() -> (&'static str, &'static str, String); 4] =
+        [&docora, &stripe, &bot, &apify];
+    let spelled = |name: &str| name.contains("signature") || name.contains("timestamp");
+    for (what, spell) in spellings {
+        for sender in senders {
+            let (path, source, body) = sender();
+            let headers = gateway.sign(source, body.as_bytes(), &[]);
+            let written: Vec<String> = headers
+                .iter()
+                .flat_map(|(name, value)| {
+                    if spelled(name) {
+                        spell(name, value)
+                    } else {
+                        vec![format!("{name}: {value}")]
+                    }
+                })
+                .collect();
+            let status = lines(&bench, path, &written, body.as_bytes()).await;
+            assert_eq!(status, 202, "{source}, {what}");
+        }
+    }
+    // The bytes that were signed are the same in all of them.
+    let body = event().to_string();
+    let signed = gateway.sign("billing", body.as_bytes(), &[]);
+    let twice = vec![format!("{STRIPE}: {}", value(&signed, STRIPE)); 2];
+    let changed = format!("{body} ");
+    assert_eq!(lines(&bench, "/hooks/billing", &twice, changed.as_bytes()).await, 401);
+    bench.finish().await;
+}

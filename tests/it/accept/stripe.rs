@@ -1,0 +1,129 @@
+//! Live and test events, and what connected accounts send.
+
+use serde_json::{Value, json};
+
+use crate::harness::Gateway;
+use crate::receive::unique;
+
+async fn live() -> Gateway {
+    // The first of them is `billing`.
+    let aliases = "aliases = [\"/api/stripe/webhook\"]\noptions = { livemode = false }";
+    Gateway::builder().config(aliases, &aliases.replace("false", "true")).start().await
+}
+
+fn event(kind: &str, livemode: bool, account: Option<&str>) -> Value {
+    let id = unique();
+    let mut event = json!({
+        "id": format!("evt_{id}"), "object": "event", "type": kind, "created": 1_763_600_000,
+        "livemode": livemode,
+        "data": { "object": {
+            "id": account.unwrap_or("acct_own"), "object": "account", "details_submitted": true,
+            "payouts_enabled": true, "charges_enabled": true,
+        } },
+    });
+    if let Some(account) = account {
+        event["account"] = json!(account);
+    }
+    event
+}
+
+fn thin(kind: &str, livemode: bool, context: Option<&str>) -> Value {
+    json!({
+        "id": format!("evt_{}", unique()), "object": "v2.core.event", "type": kind,
+        "livemode": livemode, "created": "2026-11-20T11:00:00Z", "context": context,
+        "related_object": { "id": "in_1", "type": "invoice", "url": "/v1/invoices/in_1" },
+    })
+}
+
+/// What became of an event, and of how many it is the fate.
+async fn fates(gateway: &Gateway, events: &[Value]) -> Vec<String> {
+    let mut fates = Vec::new();
+    for event in events {
+        let answer = gateway.send("billing", None, event.to_string().as_bytes()).await;
+        assert_eq!((answer.status, answer.what()), (202, "accepted"), "{}", answer.text);
+        gateway.run_until_idle().await;
+        let query = format!(
+            "SELECT COALESCE(outcome, death_reason) AS fate FROM deliveries WHERE event_id = '{}'",
+            answer.id()
+        );
+        fates.push(gateway.query(&query).await[0]["fate"].as_str().unwrap().to_owned());
+    }
+    fates
+}
+
+#[tokio::test]
+async fn test_events_of_connected_accounts_at_a_live_source_are_ignored() {
+    let gateway = live().await;
+    let events = [
+        event("account.updated", false, Some("acct_a")),
+        event("payment_intent.created", false, Some("acct_a")),
+        event("invoice.paid", false, Some("acct_b")),
+        thin("v1.invoice.paid", false, Some("acct_a")),
+        thin("v1.invoice.paid", false, Some("acct_a/acct_b")),
+        thin("v2.core.account.updated", false, Some("acct_a")),
+        // Of types that nothing is done about, whoever sends them.
+        event("product.created", false, None),
+        thin("v2.core.account.updated", false, None),
+    ];
+    assert_eq!(fates(&gateway, &events).await, ["ignored"; 8]);
+    assert_eq!(gateway.rows("alerts").await, Vec::<Value>::new());
+    assert_eq!(gateway.rows("stripe_accounts").await, Vec::<Value>::new());
+    let live = [event("account.updated", true, Some("acct_a"))];
+    assert_eq!(fates(&gateway, &live).await, ["handled"]);
+}
+
+#[tokio::test]
+async fn an_event_of_the_wrong_mode_that_stripe_never_sends_there_is_a_dead_letter() {
+    let gateway = live().await;
+    let events = [
+        event("account.updated", false, None),
+        event("checkout.session.completed", false, None),
+        thin("v1.invoice.paid", false, None),
+        thin("v1.invoice.paid", false, Some("")),
+    ];
+    assert_eq!(fates(&gateway, &events).await, ["livemode_mismatch"; 4]);
+    let gateway = Gateway::start().await;
+    let events = [
+        event("account.updated", true, Some("acct_a")),
+        event("account.updated", true, None),
+        thin("v1.invoice.paid", true, Some("acct_a")),
+    ];
+    assert_eq!(fates(&gateway, &events).await, ["livemode_mismatch"; 3]);
+    let events =
+        [event("product.created", true, None), event("product.created", true, Some("acct_a"))];
+    assert_eq!(fates(&gateway, &events).await, ["ignored"; 2]);
+}
+
+#[tokio::test]
+async fn accounts_are_read_in_the_versions_of_old_endpoints() {
+    let gateway = Gateway::start().await;
+    let account = |object: Value| {
+        let mut event = event("account.updated", false, Some("acct_a"));
+        event["created"] = json!(1_763_600_000 + unique());
+        let fields = event["data"]["object"].as_object_mut().unwrap();
+        fields.remove("payouts_enabled");
+        fields.remove("charges_enabled");
+        fields.extend(object.as_object().unwrap().clone());
+        event
+    };
+    for (object, status, payouts) in [
+        (
+            json!({ "charges_enabled": false, "payouts_enabled": false,
+                    "verification": { "disabled_reason": "rejected.fraud", "fields_needed": [] } }),
+            "disabled",
+            false,
+        ),
+        (
+            json!({ "charges_enabled": true, "transfers_enabled": true,
+                    "verification": { "disabled_reason": null, "fields_needed": ["legal_entity.dob"] } }),
+            "restricted",
+            true,
+        ),
+        (json!({ "charges_enabled": false, "payouts_enabled": true }), "restricted", true),
+        (json!({ "charges_enabled": true, "payouts_enabled": true }), "active", true),
+    ] {
+        assert_eq!(fates(&gateway, &[account(object.clone())]).await, ["handled"], "{object}");
+        let row = &gateway.rows("stripe_accounts").await[0];
+        assert_eq!((&row["status"], &row["payouts_enabled"]), (&json!(status), &json!(payouts)));
+    }
+}
