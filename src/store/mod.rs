@@ -34,6 +34,7 @@ mod credentials;
 mod dead_letters;
 mod deliveries;
 mod destinations;
+mod devices;
 mod edits;
 mod effects;
 mod error;

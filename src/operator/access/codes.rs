@@ -5,8 +5,9 @@ use totp_rs::{Builder, Totp};
 use zeroize::Zeroizing;
 
 use super::Access;
+use super::attempts::Client;
 use super::people::lock_unchanged;
-use super::sessions::{Client, Session, SignInError, audit};
+use super::sessions::{Session, SignInError, audit};
 use crate::operator::OperatorError;
 use crate::store::{StoreError, Tx};
 use crate::vault::Label;

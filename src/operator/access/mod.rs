@@ -12,6 +12,7 @@
 //! - Whoever has [`Scope::Admin`] adds people, makes keys and ends both; whoever sees one tenant
 //!   only, for that tenant. All of it is in the audit log.
 
+mod attempts;
 mod codes;
 mod denied;
 mod elsewhere;
@@ -31,13 +32,14 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tracing::{error, warn};
 
+pub use attempts::Client;
 pub use codes::CodeSecret;
 pub use denied::Denial;
 pub use elsewhere::OwnSession;
 pub use keys::{ApiKey, Expiry, MadeKey, NewApiKey, ShownKey};
 pub use oidc::{Arrival, Departure, Issuer, IssuerError, IssuerSettings, OidcError, Return};
 pub use people::{Ended, NewPerson, Person};
-pub use sessions::{BegunSession, Client, Credentials, Session, ShownSession, SignInError};
+pub use sessions::{BegunSession, Credentials, Session, ShownSession, SignInError};
 pub use setup::{Invitation, SetupLink};
 
 use self::password::Passwords;
@@ -56,7 +58,7 @@ const REMEMBERED: time::Duration = time::Duration::minutes(10);
 const LONGEST_NAME: usize = 64;
 /// What nobody may be called: the audit log calls others so.
 const RESERVED: [&str; 6] =
-    ["root", "system", "sealpost", "sealpost serve", "nobody", sessions::NOBODY];
+    ["root", "system", "sealpost", "sealpost serve", "nobody", attempts::NOBODY];
 
 /// Tells who somebody is, and lets administrators say who may.
 pub struct Access {

@@ -3,10 +3,11 @@
 use time::OffsetDateTime;
 use tracing::info;
 
+use super::attempts::{Client, remember_device};
 use super::codes::drop_codes;
 use super::keys::actor_of;
 use super::password::check_choice;
-use super::sessions::{BegunSession, Client, Session, SignInError, audit, begin, remember_device};
+use super::sessions::{BegunSession, Session, SignInError, audit, begin};
 use super::{Access, Invitation, check_free, check_grant, check_name, scopes, taken, words};
 use crate::operator::audit::digest;
 use crate::operator::{Caller, OperatorError, Reason, Scope, Scopes};

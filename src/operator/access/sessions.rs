@@ -5,8 +5,6 @@
 //! disabled. Of it the CSRF token is derived: whoever can read a page of the session has it, and a
 //! page elsewhere that only makes the browser send the cookie has not.
 
-use std::net::{IpAddr, Ipv6Addr};
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
@@ -15,31 +13,15 @@ use time::{Duration, OffsetDateTime};
 use tracing::warn;
 use zeroize::Zeroizing;
 
+use super::attempts::{Client, remember_device};
 use super::{Access, check_name, scopes};
 use crate::operator::{Caller, OperatorError};
-use crate::store::{
-    Attempt, AuditEntry, AuditMore, KeptPerson, NewSession, StoreError, TokenDigest, Tx, folded,
-};
+use crate::store::{AuditEntry, KeptPerson, NewSession, StoreError, TokenDigest, Tx};
 
 /// How long a session lasts, whatever is done with it.
 const LASTS: Duration = Duration::hours(12);
 /// How often it is noted that somebody is still there.
 const NOTED_EVERY: Duration = Duration::minutes(1);
-/// Attempts in 15 minutes with one name from one network, or in one browser that is known.
-const ATTEMPTS: usize = 5;
-/// Attempts in 15 minutes with one name, from anywhere: strangers who guess from many networks at
-/// once are stopped, and few of them cannot lock anybody out.
-const OF_A_NAME: usize = 50;
-/// Attempts in 15 minutes from one network, with any name: many people may share it.
-pub(super) const OF_A_NETWORK: usize = 30;
-/// For how long a browser is known in which somebody has signed in.
-const DEVICE_LASTS: Duration = Duration::days(180);
-/// The browsers of a person that are known.
-const DEVICES: i64 = 10;
-/// The longest that is kept of what a browser says of itself, in characters.
-const LONGEST_AGENT: usize = 200;
-/// Who tries to sign in and is not let in, in the audit log.
-pub(super) const NOBODY: &str = "anonymous";
 /// The characters of a token: 32 bytes in base64.
 const TOKEN: usize = 43;
 
@@ -54,36 +36,6 @@ pub struct Credentials<'a> {
     pub code: Option<&'a str>,
     /// Where the request comes from.
     pub from: Client<'a>,
-}
-
-/// Where a request of somebody comes from who signs in.
-#[derive(Clone, Copy)]
-pub struct Client<'a> {
-    /// The address.
-    pub peer: IpAddr,
-    /// What the browser says of itself.
-    pub agent: &'a str,
-    /// What the browser keeps since somebody signed in there: see [`BegunSession::device`].
-    pub device: Option<&'a str>,
-}
-
-impl Client<'_> {
-    /// A request from an address, by a browser that says and keeps nothing.
-    pub fn at(peer: IpAddr) -> Self {
-        Self { peer, agent: "", device: None }
-    }
-
-    /// What is kept of what the browser says: strangers write it.
-    fn told(&self) -> String {
-        let told = self.agent.chars().map(|c| if c.is_control() { ' ' } else { c });
-        told.take(LONGEST_AGENT).collect()
-    }
-
-    /// What it keeps, if it has the shape of that.
-    fn device(&self) -> Option<TokenDigest> {
-        let shown = self.device.filter(|shown| is_token(shown));
-        shown.map(|shown| TokenDigest::of(shown.as_bytes()))
-    }
 }
 
 /// Why nobody is signed in.
@@ -281,30 +233,6 @@ impl Access {
         SignInError::Wrong
     }
 
-    /// Writes it down in the audit log; often as one entry.
-    pub(super) async fn note_refusal(
-        &self,
-        person: Option<&KeptPerson>,
-        peer: IpAddr,
-        target: &str,
-        why: &str,
-    ) {
-        let entry = AuditEntry {
-            at: self.clock.now(),
-            actor: NOBODY,
-            action: "refused sign-in",
-            target,
-            reason: why,
-            count: 1,
-        };
-        let tenant = person.and_then(|person| person.tenant.as_deref());
-        let more = AuditMore { tenant, address: Some(peer), ..AuditMore::default() };
-        let like = format!("{target} {} {why}", network(peer));
-        if let Err(error) = self.store.audit_often(&like, &entry, more).await {
-            warn!(error = &error as &dyn std::error::Error, "a refusal is not in the audit log");
-        }
-    }
-
     /// Knows a session that was begun, so that it is good however often its peer has failed.
     pub(super) fn remember(&self, begun: &BegunSession) {
         let digest = TokenDigest::of(begun.token.as_bytes());
@@ -325,79 +253,6 @@ impl Access {
         super::lock(&self.signed_in).remove(&session.digest);
         Ok(())
     }
-
-    /// Counts an attempt; gives the rows by which it was, and the key under which it is forgotten
-    /// when it ends well. In a browser in which the person has signed in before, what strangers do
-    /// with the name does not count.
-    async fn note_attempt(
-        &self,
-        given: &Credentials<'_>,
-        person: Option<&KeptPerson>,
-    ) -> Result<(Vec<i64>, TokenDigest), SignInError> {
-        let now = self.clock.now();
-        let mut tx = self.store.begin().await?;
-        let device = match (given.from.device(), person) {
-            (Some(device), Some(person)) => {
-                let known = tx.knows_device(person.id, &device, now).await?;
-                known.then(|| device_key(person.id, &device))
-            }
-            _ => None,
-        };
-        let (name, network) = (folded(given.name), network(given.from.peer));
-        let keys = match device {
-            Some(device) => vec![(device, ATTEMPTS)],
-            None => vec![
-                (key_of(&format!("name {name} network {network}")), ATTEMPTS),
-                (key_of(&format!("name {name}")), OF_A_NAME),
-                (peer_key(given.from.peer), OF_A_NETWORK),
-            ],
-        };
-        let noted = count(tx, &keys, now).await?;
-        let own = keys.first().map_or_else(|| peer_key(given.from.peer), |(key, _)| *key);
-        Ok((noted, own))
-    }
-
-    /// Counts an attempt of somebody who is signed in to give their password once more: only they
-    /// can use it up.
-    pub(super) async fn note_recheck(&self, person: i64) -> Result<TokenDigest, SignInError> {
-        let key = key_of(&format!("person {person}"));
-        count(self.store.begin().await?, &[(key, ATTEMPTS)], self.clock.now()).await?;
-        Ok(key)
-    }
-}
-
-/// Counts an attempt under each of these keys, of which none may have had too many.
-async fn count(
-    mut tx: Tx<'_>,
-    keys: &[(TokenDigest, usize)],
-    now: OffsetDateTime,
-) -> Result<Vec<i64>, SignInError> {
-    match tx.attempt(keys, now).await? {
-        Attempt::Allowed(noted) => {
-            tx.commit(()).await?;
-            Ok(noted)
-        }
-        Attempt::TooMany(until) => Err(SignInError::TooMany { after: seconds_until(until, now) }),
-    }
-}
-
-/// Knows the browser from now on in which somebody has signed in; gives what it is to keep.
-pub(super) async fn remember_device(
-    tx: &mut Tx<'_>,
-    person: &KeptPerson,
-    now: OffsetDateTime,
-    from: &Client<'_>,
-) -> Result<Zeroizing<String>, StoreError> {
-    let shown = from.device.zip(from.device());
-    let token = match shown {
-        Some((shown, digest)) if tx.knows_device(person.id, &digest, now).await? => {
-            Zeroizing::new(shown.to_owned())
-        }
-        _ => random(),
-    };
-    let digest = TokenDigest::of(token.as_bytes());
-    tx.know_device(person.id, &digest, (now, now + DEVICE_LASTS), DEVICES).await?;
-    Ok(token)
 }
 
 /// Begins a session in a transaction, and writes it down: what it is called, and how it came.
@@ -461,31 +316,6 @@ pub(super) fn is_token(shown: &str) -> bool {
         && shown.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
 }
 
-/// For how long to stay away, at least a second.
-pub(super) fn seconds_until(until: OffsetDateTime, now: OffsetDateTime) -> u64 {
-    u64::try_from((until - now).whole_seconds()).unwrap_or(0).max(1)
-}
-
-fn key_of(what: &str) -> TokenDigest {
-    TokenDigest::of(what.as_bytes())
-}
-
-fn device_key(person: i64, device: &TokenDigest) -> TokenDigest {
-    TokenDigest::of(&[format!("device of {person} ").as_bytes(), device.as_bytes()].concat())
-}
-
-pub(super) fn peer_key(peer: IpAddr) -> TokenDigest {
-    key_of(&format!("peer {}", network(peer)))
-}
-
-/// An IPv6 network counts as one: who has one address of it has all.
-fn network(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from(u128::from(v6) & !((1 << 72) - 1))),
-        v4 @ IpAddr::V4(_) => v4,
-    }
-}
-
 fn csrf(token: &str) -> String {
     hex::encode(Sha256::digest(format!("sealpost csrf v1 {token}")))
 }
@@ -505,14 +335,5 @@ mod tests {
         for wrong in ["", "short", &cut, &format!("{cut}%"), &format!("{}x", *one)] {
             assert!(ShownSession::read(wrong).is_none(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn an_ipv6_network_is_one_peer() {
-        let key = |text: &str| peer_key(text.parse().unwrap());
-        assert!(key("2001:db8::1") == key("2001:db8::ffff:1"));
-        assert!(key("2001:db8::1") != key("2001:db9::1"));
-        assert!(key("::ffff:10.0.0.1") == key("10.0.0.1"));
-        assert!(key("10.0.0.1") != key("10.0.0.2"));
     }
 }

@@ -4,9 +4,10 @@ use time::{Duration, OffsetDateTime};
 use tracing::info;
 use zeroize::Zeroizing;
 
+use super::attempts::{Client, remember_device};
 use super::password::check_choice;
 use super::people::{Ended, audit_grant};
-use super::sessions::{BegunSession, Client, audit, begin, random, remember_device};
+use super::sessions::{BegunSession, audit, begin, random};
 use super::{Access, check_free, check_name, words};
 use crate::operator::{Caller, OperatorError, Scope, Scopes};
 use crate::store::{KeptPerson, NewLink, NewPerson, StoreError, TokenDigest, Tx};

@@ -27,10 +27,8 @@ use self::flow::Flow;
 use self::token::Identity;
 use self::wire::short;
 use super::Access;
-use super::sessions::{
-    BegunSession, Client, OF_A_NETWORK, ShownSession, audit, begin, own_caller, peer_key,
-    seconds_until,
-};
+use super::attempts::{Client, OF_A_NETWORK, peer_key, seconds_until};
+use super::sessions::{BegunSession, ShownSession, audit, begin, own_caller};
 use crate::operator::OperatorError;
 use crate::store::{Attempt, KeptFlow, KeptPerson, NewFlow, StoreError, Tx};
 

@@ -1,0 +1,199 @@
+//! How often somebody may try to sign in, and that a try that came to nothing is written down.
+//!
+//! `docs/adr/0045-attempts-are-counted-by-name-and-network.md` says why so.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use time::{Duration, OffsetDateTime};
+use tracing::warn;
+use zeroize::Zeroizing;
+
+use super::Access;
+use super::sessions::{Credentials, SignInError, is_token, random};
+use crate::store::{
+    Attempt, AuditEntry, AuditMore, KeptPerson, StoreError, TokenDigest, Tx, folded,
+};
+
+/// Attempts in 15 minutes with one name from one network, or in one browser that is known.
+const ATTEMPTS: usize = 5;
+/// Attempts in 15 minutes with one name, from anywhere: strangers who guess from many networks at
+/// once are stopped, and few of them cannot lock anybody out.
+const OF_A_NAME: usize = 50;
+/// Attempts in 15 minutes from one network, with any name: many people may share it.
+pub(super) const OF_A_NETWORK: usize = 30;
+/// For how long a browser is known in which somebody has signed in.
+const DEVICE_LASTS: Duration = Duration::days(180);
+/// The browsers of a person that are known.
+const DEVICES: i64 = 10;
+/// The longest that is kept of what a browser says of itself, in characters.
+const LONGEST_AGENT: usize = 200;
+/// Who tries to sign in and is not let in, in the audit log.
+pub(super) const NOBODY: &str = "anonymous";
+
+/// Where a request of somebody comes from who signs in.
+#[derive(Clone, Copy)]
+pub struct Client<'a> {
+    /// The address.
+    pub peer: IpAddr,
+    /// What the browser says of itself.
+    pub agent: &'a str,
+    /// What the browser keeps since somebody signed in there: see `BegunSession::device`.
+    pub device: Option<&'a str>,
+}
+
+impl Client<'_> {
+    /// A request from an address, by a browser that says and keeps nothing.
+    pub fn at(peer: IpAddr) -> Self {
+        Self { peer, agent: "", device: None }
+    }
+
+    /// What is kept of what the browser says: strangers write it.
+    pub(super) fn told(&self) -> String {
+        let told = self.agent.chars().map(|c| if c.is_control() { ' ' } else { c });
+        told.take(LONGEST_AGENT).collect()
+    }
+
+    /// What it keeps, if it has the shape of that.
+    fn device(&self) -> Option<TokenDigest> {
+        let shown = self.device.filter(|shown| is_token(shown));
+        shown.map(|shown| TokenDigest::of(shown.as_bytes()))
+    }
+}
+
+impl Access {
+    /// Writes down in the audit log that somebody was not let in; often as one entry.
+    pub(super) async fn note_refusal(
+        &self,
+        person: Option<&KeptPerson>,
+        peer: IpAddr,
+        target: &str,
+        why: &str,
+    ) {
+        let entry = AuditEntry {
+            at: self.clock.now(),
+            actor: NOBODY,
+            action: "refused sign-in",
+            target,
+            reason: why,
+            count: 1,
+        };
+        let tenant = person.and_then(|person| person.tenant.as_deref());
+        let more = AuditMore { tenant, address: Some(peer), ..AuditMore::default() };
+        let like = format!("{target} {} {why}", network(peer));
+        if let Err(error) = self.store.audit_often(&like, &entry, more).await {
+            warn!(error = &error as &dyn std::error::Error, "a refusal is not in the audit log");
+        }
+    }
+
+    /// Counts an attempt; gives the rows by which it was, and the key under which it is forgotten
+    /// when it ends well. In a browser in which the person has signed in before, what strangers do
+    /// with the name does not count.
+    pub(super) async fn note_attempt(
+        &self,
+        given: &Credentials<'_>,
+        person: Option<&KeptPerson>,
+    ) -> Result<(Vec<i64>, TokenDigest), SignInError> {
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        let device = match (given.from.device(), person) {
+            (Some(device), Some(person)) => {
+                let known = tx.knows_device(person.id, &device, now).await?;
+                known.then(|| device_key(person.id, &device))
+            }
+            _ => None,
+        };
+        let (name, network) = (folded(given.name), network(given.from.peer));
+        let keys = match device {
+            Some(device) => vec![(device, ATTEMPTS)],
+            None => vec![
+                (key_of(&format!("name {name} network {network}")), ATTEMPTS),
+                (key_of(&format!("name {name}")), OF_A_NAME),
+                (peer_key(given.from.peer), OF_A_NETWORK),
+            ],
+        };
+        let noted = count(tx, &keys, now).await?;
+        let own = keys.first().map_or_else(|| peer_key(given.from.peer), |(key, _)| *key);
+        Ok((noted, own))
+    }
+
+    /// Counts an attempt of somebody who is signed in to give their password once more: only they
+    /// can use it up.
+    pub(super) async fn note_recheck(&self, person: i64) -> Result<TokenDigest, SignInError> {
+        let key = key_of(&format!("person {person}"));
+        count(self.store.begin().await?, &[(key, ATTEMPTS)], self.clock.now()).await?;
+        Ok(key)
+    }
+}
+
+/// Counts an attempt under each of these keys, of which none may have had too many.
+async fn count(
+    mut tx: Tx<'_>,
+    keys: &[(TokenDigest, usize)],
+    now: OffsetDateTime,
+) -> Result<Vec<i64>, SignInError> {
+    match tx.attempt(keys, now).await? {
+        Attempt::Allowed(noted) => {
+            tx.commit(()).await?;
+            Ok(noted)
+        }
+        Attempt::TooMany(until) => Err(SignInError::TooMany { after: seconds_until(until, now) }),
+    }
+}
+
+/// Knows the browser from now on in which somebody has signed in; gives what it is to keep.
+pub(super) async fn remember_device(
+    tx: &mut Tx<'_>,
+    person: &KeptPerson,
+    now: OffsetDateTime,
+    from: &Client<'_>,
+) -> Result<Zeroizing<String>, StoreError> {
+    let shown = from.device.zip(from.device());
+    let token = match shown {
+        Some((shown, digest)) if tx.knows_device(person.id, &digest, now).await? => {
+            Zeroizing::new(shown.to_owned())
+        }
+        _ => random(),
+    };
+    let digest = TokenDigest::of(token.as_bytes());
+    tx.know_device(person.id, &digest, (now, now + DEVICE_LASTS), DEVICES).await?;
+    Ok(token)
+}
+
+/// For how long to stay away, at least a second.
+pub(super) fn seconds_until(until: OffsetDateTime, now: OffsetDateTime) -> u64 {
+    u64::try_from((until - now).whole_seconds()).unwrap_or(0).max(1)
+}
+
+fn key_of(what: &str) -> TokenDigest {
+    TokenDigest::of(what.as_bytes())
+}
+
+fn device_key(person: i64, device: &TokenDigest) -> TokenDigest {
+    TokenDigest::of(&[format!("device of {person} ").as_bytes(), device.as_bytes()].concat())
+}
+
+pub(super) fn peer_key(peer: IpAddr) -> TokenDigest {
+    key_of(&format!("peer {}", network(peer)))
+}
+
+/// An IPv6 network counts as one: who has one address of it has all.
+fn network(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from(u128::from(v6) & !((1 << 72) - 1))),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_network_is_one_peer() {
+        let key = |text: &str| peer_key(text.parse().unwrap());
+        assert!(key("2001:db8::1") == key("2001:db8::ffff:1"));
+        assert!(key("2001:db8::1") != key("2001:db9::1"));
+        assert!(key("::ffff:10.0.0.1") == key("10.0.0.1"));
+        assert!(key("10.0.0.1") != key("10.0.0.2"));
+    }
+}

@@ -1,0 +1,76 @@
+//! Browsers in which somebody has signed in.
+
+use time::OffsetDateTime;
+
+use super::token::TokenDigest;
+use super::{StoreError, Tx};
+
+impl Tx<'_> {
+    /// Whether somebody has signed in with this browser before; it is used again then.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn knows_device(
+        &mut self,
+        person: i64,
+        device: &TokenDigest,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        let known = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT 1 FROM devices
+                               WHERE digest = $1 AND person_id = $2 AND expires_at > $3)
+                      AS "there!""#,
+            device.as_bytes(),
+            person,
+            now,
+        )
+        .fetch_one(self.connection())
+        .await?;
+        Ok(known)
+    }
+
+    /// Knows a browser from now on. Of those of a person only the `most` that were used last are
+    /// known.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn know_device(
+        &mut self,
+        person: i64,
+        device: &TokenDigest,
+        (now, until): (OffsetDateTime, OffsetDateTime),
+        most: i64,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "INSERT INTO devices (digest, person_id, used_at, expires_at) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (digest) DO UPDATE SET used_at = $3, expires_at = $4",
+            device.as_bytes(),
+            person,
+            now,
+            until,
+        )
+        .execute(self.connection())
+        .await?;
+        sqlx::query!(
+            "DELETE FROM devices WHERE person_id = $1 AND digest NOT IN
+                    (SELECT digest FROM devices WHERE person_id = $1
+                      ORDER BY used_at DESC, digest LIMIT $2)",
+            person,
+            most,
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// Knows none of a person's browsers any more.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn forget_devices(&mut self, person: i64) -> Result<(), StoreError> {
+        sqlx::query!("DELETE FROM devices WHERE person_id = $1", person)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+}
