@@ -8,6 +8,7 @@ use super::landscape::landscape;
 use crate::clock::SharedClock;
 use crate::config::{Config, DestinationEntry, LimitEntry, OidcConfig};
 use crate::http::{self, Apis, Limits, Operator, Quota};
+use crate::lifecycle::Supervisor;
 use crate::operator::{
     Access, Alerts, Configured, DeadLetters, Destinations, Gates, Groups, HeldRequests, Holds,
     Insight, Issuer, IssuerSettings, Jobs, Requests,
@@ -40,7 +41,7 @@ impl Desk<'_> {
     pub(super) fn operator(
         &self,
         tools: &Tools<'_>,
-        (stopping, metrics): (&Arc<AtomicBool>, &Metrics),
+        (stopping, metrics, supervisor): (&Arc<AtomicBool>, &Metrics, &Supervisor),
         apis: Apis,
     ) -> Operator {
         Operator {
@@ -48,6 +49,7 @@ impl Desk<'_> {
             clock: Arc::clone(self.clock),
             stopping: Arc::clone(stopping),
             metrics: metrics.clone(),
+            supervisor: supervisor.clone(),
             apis: Arc::new(apis),
             limits: self.limits(),
             document: document().into(),

@@ -9,6 +9,7 @@ mod error;
 mod landscape;
 mod readmit;
 mod runtime;
+mod usable;
 mod watching;
 mod wiring;
 mod work;
@@ -28,6 +29,7 @@ use crate::config::Config;
 use crate::dispatch::{Dispatcher, Draw, Handler, Housekeeping, TransferAges, Wakeup};
 use crate::http::{self, Apis, Door, HeadLimits, Ingest, Limits, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
+use crate::lifecycle::Supervisor;
 use crate::objects::Objects;
 use crate::operator::{
     Access, DeadLetters, Feed, FeedSettings, Groups, HeldRequests, Holds, Insight, Jobs,
@@ -52,6 +54,8 @@ pub type ChooseHandlers =
 pub struct Parts {
     /// The clock.
     pub clock: SharedClock,
+    /// What stands in for the database's clock; `None` for the database's own.
+    pub database_clock: Option<SharedClock>,
     /// Chance numbers.
     pub draw: Draw,
     /// The handlers of each source.
@@ -62,6 +66,7 @@ impl Default for Parts {
     fn default() -> Self {
         Self {
             clock: Arc::new(SystemClock),
+            database_clock: None,
             draw: Arc::new(rand::random::<f64>),
             handlers: Arc::new(|_, own| own),
         }
@@ -95,6 +100,7 @@ pub struct App {
     metrics: Metrics,
     stopping: Arc<AtomicBool>,
     tasks: TaskTracker,
+    supervisor: Supervisor,
     handlers: HandlerRuntime,
 }
 
@@ -113,7 +119,8 @@ impl App {
             let wakeup = wakeup.clone();
             Arc::new(move || wakeup.ring())
         };
-        let batch = Batch::start(&store, &tasks, &committed);
+        let supervisor = Supervisor::new(tasks.clone());
+        let batch = Batch::start(&store, &supervisor, &committed);
 
         let services = services(config)?;
         let destinations = wiring::destinations(config, &services)?;
@@ -124,7 +131,7 @@ impl App {
             wiring.add(config, source, parts, &services, &destinations, &mut apis)?;
         }
         let gates = wiring.gates.clone();
-        let held = wiring.held(config, &store, &parts.clock, &committed);
+        let held = wiring.held(config, &store, &parts.clock, &committed, &supervisor);
         let intake = Intake::new(store.clone(), batch, committed);
         store.tallies().begin(wiring.keys());
 
@@ -185,7 +192,7 @@ impl App {
             gates: &gates,
             access: &access,
         };
-        let operator_state = desk.operator(&tools, (&stopping, &metrics), apis);
+        let operator_state = desk.operator(&tools, (&stopping, &metrics, &supervisor), apis);
         let limits = Arc::clone(&operator_state.limits);
         let workers = file.ingest.workers.unwrap_or_else(|| {
             std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
@@ -216,6 +223,7 @@ impl App {
         let housekeeping = Housekeeping {
             store: store.clone(),
             clock: Arc::clone(&parts.clock),
+            database_clock: parts.database_clock.clone(),
             ages: TransferAges {
                 idle: span(file.transfers.idle),
                 total: span(file.transfers.total),
@@ -254,6 +262,7 @@ impl App {
             metrics,
             stopping,
             tasks,
+            supervisor,
             handlers,
         })
     }

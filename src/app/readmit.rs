@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::gate::{RawRequest, RequestHead};
 use crate::intake::{Batch, Intake, Receipt, Rejection, Source};
+use crate::lifecycle::Supervisor;
 use crate::operator::{NotReadmitted, Readmit, Readmitted};
 use crate::store::Store;
 
@@ -18,8 +19,6 @@ use crate::store::Store;
 pub(super) struct Readmission {
     intake: Intake,
     sources: HashMap<String, Arc<Source>>,
-    /// Where the writers run. Nobody waits for it: what they write is waited for one by one.
-    _tasks: TaskTracker,
 }
 
 impl Readmission {
@@ -27,13 +26,15 @@ impl Readmission {
         store: &Store,
         sources: &[Arc<Source>],
         committed: &Arc<dyn Fn() + Send + Sync>,
+        supervisor: &Supervisor,
     ) -> Self {
-        let tasks = TaskTracker::new();
-        let batch = Batch::start(store, &tasks, committed);
+        // Nobody waits for these writers: what they write is waited for one by one.
+        let supervisor = supervisor.on(TaskTracker::new());
+        let batch = Batch::start(store, &supervisor, committed);
         let intake = Intake::new(store.clone(), batch, Arc::clone(committed));
         let sources =
             sources.iter().map(|source| (source.name.to_string(), Arc::clone(source))).collect();
-        Self { intake, sources, _tasks: tasks }
+        Self { intake, sources }
     }
 }
 

@@ -20,6 +20,7 @@ use crate::dispatch::{DispatchSettings, Handler, HandlerTable, RetryPolicy, Upke
 use crate::gate::{Gate, KeyRing, Provider, Secret, TransferLimits, WeakSecret, Window};
 use crate::http::{Apis, Decoy, Oversize, RequestIds, Routes};
 use crate::intake::{Rate, Source, Takers};
+use crate::lifecycle::Supervisor;
 use crate::objects::Objects;
 use crate::operator::{Gates, HeldRequests, Holding, Routing};
 use crate::outbound::{Outbound, Policy};
@@ -108,8 +109,10 @@ impl Wiring {
         store: &Store,
         clock: &SharedClock,
         committed: &Arc<dyn Fn() + Send + Sync>,
+        supervisor: &Supervisor,
     ) -> HeldRequests {
-        let readmission = Arc::new(Readmission::new(store, &self.sources, committed));
+        let readmission = Readmission::new(store, &self.sources, committed, supervisor);
+        let readmission = Arc::new(readmission);
         let (vault, gates) = (config.vault.clone(), self.gates.clone());
         HeldRequests::new(store.clone(), Arc::clone(clock), vault, gates, readmission)
     }
@@ -178,7 +181,8 @@ pub fn held(config: &Config, store: &Store) -> Result<HeldRequests, BuildError> 
     }
     // Gateways that run look at their next poll.
     let committed: Arc<dyn Fn() + Send + Sync> = Arc::new(|| ());
-    Ok(wiring.held(config, store, &parts.clock, &committed))
+    let supervisor = Supervisor::new(TaskTracker::new());
+    Ok(wiring.held(config, store, &parts.clock, &committed, &supervisor))
 }
 
 /// What holds refused requests, where a source is told to.

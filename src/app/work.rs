@@ -4,11 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use super::App;
+use super::usable::Usable;
+use crate::http::{Door, Limits};
+use crate::intake::Peers;
 use crate::lifecycle::Shutdown;
+use crate::telemetry::Metrics;
 
 /// How often limits and metrics are tidied up.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
@@ -17,37 +22,41 @@ impl App {
     /// Runs until `shutdown`, and stops in order: not ready, no new requests, no new attempts,
     /// then the pools. Gives whether everything ended as it should.
     pub async fn run(self, shutdown: Shutdown) -> bool {
-        let soft = shutdown.soft().clone();
-        if let Some(dispatcher) = self.dispatcher.clone() {
-            let stop = soft.clone();
-            self.tasks.spawn(async move { dispatcher.run(&stop).await });
-        }
-        let (wakeup, store, stop) = (self.wakeup.clone(), self.store.clone(), soft.clone());
-        self.tasks.spawn(async move { wakeup.listen(&store, &stop).await });
-        let (wakeup, store, stop) = (self.wakeup.clone(), self.store.clone(), soft.clone());
-        self.tasks.spawn(async move { wakeup.announce(&store, &stop).await });
-        let (housekeeping, stop) = (self.housekeeping.clone(), soft.clone());
-        self.tasks.spawn(async move { housekeeping.run(&stop).await });
-        let (jobs, stop) = (self.jobs.clone(), soft.clone());
-        self.tasks.spawn(async move { jobs.run(&stop).await });
-        let (groups, stop) = (self.groups.clone(), soft.clone());
-        self.tasks.spawn(async move { groups.run(&stop).await });
-        let (counting, stop) = (self.counting.clone(), soft.clone());
-        self.tasks.spawn(async move { counting.run(&stop).await });
-        let (alerter, stop) = (self.alerter.clone(), soft.clone());
-        self.tasks.spawn(async move { alerter.run(&stop).await });
-        let (peers, metrics, stop) = (self.peers.clone(), self.metrics.clone(), soft.clone());
-        let (door, limits) = (Arc::clone(&self.door), Arc::clone(&self.limits));
-        self.tasks.spawn(async move {
-            door.tidy().await;
-            while stop.run_until_cancelled(tokio::time::sleep(TIDY_EVERY)).await.is_some() {
-                peers.forget();
-                limits.tidy();
-                door.tidy().await;
-                metrics.tidy();
-            }
-        });
+        self.start_background(shutdown.soft());
         self.serve(shutdown).await
+    }
+
+    /// Starts every loop, watched.
+    fn start_background(&self, stop: &CancellationToken) {
+        let supervisor = &self.supervisor;
+        macro_rules! run {
+            ($name:literal, $it:expr, |$this:ident, $stop:ident| $work:expr) => {
+                let (it, until) = ($it, stop.clone());
+                supervisor.run($name, stop, move || {
+                    let ($this, $stop) = (it.clone(), until.clone());
+                    async move { $work.await }
+                });
+            };
+        }
+        if let Some(dispatcher) = self.dispatcher.clone() {
+            run!("dispatch", dispatcher, |it, stop| it.run(&stop));
+        }
+        let wakeup = (self.wakeup.clone(), self.store.clone());
+        run!("wake-ups from others", wakeup.clone(), |it, stop| it.0.listen(&it.1, &stop));
+        run!("wake-ups for others", wakeup, |it, stop| it.0.announce(&it.1, &stop));
+        run!("housekeeping", self.housekeeping.clone(), |it, stop| it.run(&stop));
+        run!("jobs", self.jobs.clone(), |it, stop| it.run(&stop));
+        run!("groups", self.groups.clone(), |it, stop| it.run(&stop));
+        run!("tallies", self.counting.clone(), |it, stop| it.run(&stop));
+        run!("alerts", self.alerter.clone(), |it, stop| it.run(&stop));
+        run!("the database's state", Usable(self.store.clone()), |it, stop| it.run(&stop));
+        let tidying = Tidying {
+            peers: Arc::clone(&self.peers),
+            limits: Arc::clone(&self.limits),
+            door: Arc::clone(&self.door),
+            metrics: self.metrics.clone(),
+        };
+        run!("tidying", tidying, |it, stop| it.run(&stop));
     }
 
     /// Answers requests until `shutdown`, without working on deliveries by itself.
@@ -66,6 +75,7 @@ impl App {
         }
         tokio::select! {
             () = soft.cancelled() => {}
+            () = self.supervisor.gave_up() => soft.cancel(),
             Some((name, result)) = ended.recv() => {
                 error!(listener = name, result = ?result, "a listener ended by itself");
                 ended_early = true;
@@ -95,6 +105,27 @@ impl App {
         drop(self.handlers);
         drop(tokio::time::timeout(Duration::from_secs(2), self.store.close()).await);
         shutdown.hard().cancel();
-        drained && !ended_early
+        drained && !ended_early && !self.supervisor.has_given_up()
+    }
+}
+
+/// What keeps what is in memory in order.
+#[derive(Clone)]
+struct Tidying {
+    peers: Arc<Peers>,
+    limits: Arc<Limits>,
+    door: Arc<Door>,
+    metrics: Metrics,
+}
+
+impl Tidying {
+    async fn run(&self, stop: &CancellationToken) {
+        self.door.tidy().await;
+        while stop.run_until_cancelled(tokio::time::sleep(TIDY_EVERY)).await.is_some() {
+            self.peers.forget();
+            self.limits.tidy();
+            self.door.tidy().await;
+            self.metrics.tidy();
+        }
     }
 }

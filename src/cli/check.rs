@@ -1,11 +1,49 @@
-//! `sealpost check`: say what the configuration comes to, without starting anything.
+//! `sealpost check`: say what the configuration comes to, without starting anything. What `serve`
+//! would refuse is refused here, as far as it can be told without the database: its address is
+//! read, and it is not asked.
 
-use super::Exit;
-use crate::app;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use tracing_subscriber::filter::ParseError;
+
+use super::{Exit, block_on};
+use crate::app::{self, App, BuildError, Parts};
 use crate::config::Config;
+use crate::postgres;
+use crate::store::Target;
+use crate::telemetry;
+
+/// What a start would refuse, or find out too late.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refused {
+    /// The log's filter cannot be read.
+    #[error("log.filter is not a list of `target=level`")]
+    Filter(#[from] ParseError),
+    /// Objects could not be kept.
+    #[error("objects.dir: {folder} cannot be written to")]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
+}
 
 #[expect(clippy::print_stdout, reason = "the command's data")]
 pub(super) fn run(config: &Config) -> anyhow::Result<Exit> {
+    telemetry::check(&config.file.log.filter).map_err(Refused::Filter)?;
+    let target = target(config)?;
+    build(config, target)?;
+    for (listener, address) in
+        [("ingest", config.file.ingest.listen), ("operator", config.file.operator.listen)]
+    {
+        if is_taken(address)? {
+            println!("{listener}\twarning\t{address} is in use: by a gateway that runs now?");
+        }
+    }
     let sources = app::check_sources(config)?;
     for (source, warnings) in config.sources.iter().zip(sources) {
         let entry = &source.entry;
@@ -36,4 +74,53 @@ pub(super) fn run(config: &Config) -> anyhow::Result<Exit> {
         );
     }
     Ok(Exit::Ok)
+}
+
+/// Where the database is. Of a cluster that is still to be started nobody knows; that it could be
+/// is checked.
+fn target(config: &Config) -> anyhow::Result<Target> {
+    let Some(url) = &config.database_url else {
+        postgres::check(&config.managed)?;
+        return Ok(Target::from_url("postgres://localhost/sealpost")?);
+    };
+    Ok(Target::from_url(url)?)
+}
+
+/// Builds what `serve` would, on other ports, and throws it away.
+fn build(config: &Config, target: Target) -> anyhow::Result<()> {
+    let mut elsewhere = config.clone();
+    elsewhere.file.ingest.listen.set_port(0);
+    elsewhere.file.operator.listen.set_port(0);
+    block_on(async {
+        drop(App::build(&elsewhere, target, &Parts::default())?);
+        Ok(())
+    })?;
+    if config.file.objects.s3.is_none() {
+        let folder = &config.file.objects.dir;
+        can_be_written(folder)
+            .map_err(|error| Refused::Folder { folder: folder.clone(), error })?;
+    }
+    Ok(())
+}
+
+/// Whether somebody listens there already.
+fn is_taken(address: SocketAddr) -> Result<bool, BuildError> {
+    match TcpListener::bind(address) {
+        Ok(_) => Ok(false),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => Ok(true),
+        Err(error) => Err(BuildError::Listen { address, error }),
+    }
+}
+
+/// Whether there is such a folder that takes files, or whether it could be made.
+fn can_be_written(folder: &Path) -> std::io::Result<()> {
+    let mut existing = folder;
+    while !existing.try_exists()? {
+        let Some(parent) = existing.parent() else { break };
+        existing = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    }
+    if !existing.is_dir() {
+        return Err(ErrorKind::NotADirectory.into());
+    }
+    Ok(nix::unistd::access(existing, nix::unistd::AccessFlags::W_OK)?)
 }

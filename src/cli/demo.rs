@@ -16,6 +16,7 @@ use super::scratch::Scratch;
 use super::{Exit, block_on};
 use crate::config::{Config, Environment, File};
 use crate::fixtures::{self, Application, Configuration, EMBEDDED, Running, Work};
+use crate::lifecycle::outlive_hangups;
 use crate::operator::{Caller, Client, Expiry, NewApiKey, Scopes};
 
 /// How long a delivery may take until it counts as unfinished.
@@ -40,6 +41,7 @@ pub(super) fn run(environment: &Environment, args: &Args) -> anyhow::Result<Exit
     let settings = Config::resolve(File::default(), environment)?.managed;
     let scratch = Scratch::start(environment, settings)?;
     block_on(async {
+        TaskTracker::new().spawn(outlive_hangups()?);
         let target = scratch.target("sealpost")?;
         let application = Application::start(&TaskTracker::new())?;
         let configuration = Configuration::make_up_for(&application)?;

@@ -268,6 +268,9 @@ fn complain(error: &anyhow::Error) {
 
 /// What to do about an error that does not say so itself.
 fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    if let Some(error) = cause.downcast_ref::<OpenError>() {
+        return error.trouble().advice();
+    }
     if let Some(ConfigError::Read { .. }) = cause.downcast_ref() {
         return Some("name the file with --config");
     }
@@ -328,6 +331,8 @@ fn exit_of(error: &anyhow::Error) -> Exit {
             _ => {}
         }
         if cause.is::<ConfigError>()
+            || cause.is::<check::Refused>()
+            || matches!(cause.downcast_ref(), Some(OpenError::Url(_)))
             || cause.is::<crate::app::BuildError>()
             || cause.is::<crate::fixtures::SourceError>()
             || cause.is::<UsageError>()

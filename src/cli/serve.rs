@@ -8,7 +8,7 @@ use tracing::{error, info, warn};
 use super::{Exit, block_on, database};
 use crate::app::{App, Parts};
 use crate::config::Config;
-use crate::lifecycle::Shutdown;
+use crate::lifecycle::{Shutdown, outlive_hangups};
 use crate::store::{Store, StoreError};
 use crate::telemetry;
 use crate::vault::Vault;
@@ -27,6 +27,8 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
     }
     let database = database::own(config)?;
     let clean = block_on(async {
+        let signals = TaskTracker::new();
+        signals.spawn(outlive_hangups()?);
         database::prepare(config, &database.target).await?;
         if args.no_migrate {
             database.target.check_migrated().await?;
@@ -35,13 +37,18 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
         }
         let app = App::build(config, database.target.clone(), &Parts::default())?;
         check_vault(app.store(), &config.vault).await?;
+        check_origin(app.store()).await?;
         let (ingest, operator) = app.addresses();
         invite(&app, &operator).await?;
         info!(%ingest, %operator, sources = config.sources.len(), "listening");
         let shutdown = Shutdown::default();
-        let signals = TaskTracker::new();
         let watching = shutdown.clone();
-        signals.spawn(async move { watching.watch_signals().await });
+        signals.spawn(async move {
+            if let Err(error) = watching.watch_signals().await {
+                error!(%error, "signals cannot be listened to: the gateway stops");
+                watching.soft().cancel();
+            }
+        });
         Ok(app.run(shutdown).await)
     })?;
     Ok(if clean { Exit::Ok } else { Exit::Failed })
@@ -53,6 +60,20 @@ async fn invite(app: &App, operator: &SocketAddr) -> Result<(), StoreError> {
     if let Some(invitation) = app.access().first_invitation().await? {
         let link = super::setup_link(operator, &invitation);
         super::talk(&format!("set up the first person, once, within 24 hours: {}", *link));
+    }
+    Ok(())
+}
+
+/// Says where the stream has a gap, before somebody misses something.
+async fn check_origin(store: &Store) -> Result<(), StoreError> {
+    let ahead = store.transactions_ahead().await?;
+    if ahead > 0 {
+        warn!(
+            transactions_ahead = ahead,
+            "the data were restored from a server whose transaction counter was ahead of this \
+             one's: the stream does not tell of them until this server has caught up. \
+             docs/backup-and-restore.md says how to catch up at once"
+        );
     }
     Ok(())
 }

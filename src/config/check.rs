@@ -1,5 +1,6 @@
 //! What the values must hold together.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use url::Url;
@@ -30,6 +31,10 @@ pub(super) fn check(file: &File, wrong: &mut Vec<String>) {
         file.operator.listen.ip().is_loopback() || file.operator.allow_remote,
         "operator.listen: other machines could reach it; set operator.allow_remote = true to \
          allow that",
+    );
+    require(
+        !collide(file.ingest.listen, file.operator.listen),
+        "operator.listen must be another address than ingest.listen",
     );
     require(
         file.ingest.public_url.as_deref().is_none_or(is_base),
@@ -129,6 +134,12 @@ fn connections(file: &File, require: &mut impl FnMut(bool, &str)) {
         (1024..=MOST_HEAD).contains(&ingest.max_head.as_u64()),
         "ingest.max_head must be from 1 KiB to 120 KiB",
     );
+}
+
+/// Whether only one of them can be listened on.
+fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    let everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && (everywhere || one.ip() == other.ip())
 }
 
 /// Whether paths can be put behind this.

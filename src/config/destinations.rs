@@ -108,7 +108,9 @@ pub(super) fn resolve(
             say("`service` goes with sign = \"bot\", and that with `service`");
         }
         let wait = entry.rate.map_or(0, |rate| entry.concurrency.get().div_ceil(rate.get()));
-        if entry.timeout + Duration::from_secs(wait.into()) >= file.dispatch.handler_deadline {
+        if entry.timeout.saturating_add(Duration::from_secs(wait.into()))
+            >= file.dispatch.handler_deadline
+        {
             say("timeout, with the wait for a turn that concurrency and rate come to, must be \
                  shorter than dispatch.handler_deadline");
         }

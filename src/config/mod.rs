@@ -13,6 +13,7 @@ mod outbound;
 mod reference;
 mod settings;
 mod source;
+mod spans;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -186,6 +187,7 @@ impl Config {
         let destinations = destinations::resolve(&file, environment, &mut wrong);
         let objects = objects::place(&file.objects, environment, &mut wrong);
         check::check(&file, &mut wrong);
+        spans::check(&file, &mut wrong);
         check::holding(&file, &vault, &mut wrong);
         check::second_factor(&file, &vault, &mut wrong);
         check::sharing(&sources, &mut wrong);

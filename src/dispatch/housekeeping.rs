@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use time::{Duration, OffsetDateTime};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::{BoxError, in_time};
 use crate::clock::SharedClock;
@@ -37,6 +38,8 @@ pub struct Housekeeping {
     pub store: Store,
     /// The clock.
     pub clock: SharedClock,
+    /// What stands in for the database's clock; `None` for the database's own.
+    pub database_clock: Option<SharedClock>,
     /// How long a transfer may wait.
     pub ages: TransferAges,
     /// What the providers keep of what they await.
@@ -57,12 +60,18 @@ pub trait Upkeep: Send + Sync + 'static {
 }
 
 impl Housekeeping {
-    /// Does everything that is to be done now.
+    /// Does everything that is to be done now. While this machine's clock and the database's
+    /// differ, nothing is: what one of them takes for expired may not be.
     ///
     /// # Errors
     /// [`StoreError`]; what is left is done the next time.
     pub async fn step(&self) -> Result<(), StoreError> {
-        let now = self.clock.now();
+        let clocks = self.clocks().await?;
+        if !clocks.agree() {
+            debug!("the clocks differ: nothing is forgotten");
+            return Ok(());
+        }
+        let now = clocks.earlier();
         while let Some(event) =
             self.store.expire_transfer(now, self.ages.idle, self.ages.total).await?
         {
@@ -88,7 +97,13 @@ impl Housekeeping {
 
     /// Lets providers keep their own things in order, each within a time of its own.
     pub async fn let_providers(&self) {
-        let now = self.clock.now();
+        let now = match self.clocks().await {
+            Ok(clocks) => clocks.earlier(),
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, "no time to keep things in order");
+                return;
+            }
+        };
         for upkeep in &self.upkeeps {
             match tokio::time::timeout(UPKEEP_WITHIN, upkeep.step(&self.store, now)).await {
                 Ok(Ok(0)) => {}
@@ -104,9 +119,12 @@ impl Housekeeping {
     /// Does it now and then until `stop`.
     pub async fn run(&self, stop: &CancellationToken) {
         let mut trusted = true;
+        let mut steady = Steady::new(self.clock.now());
         loop {
             trusted = self.compare_clocks(trusted).await;
-            if let Err(error) = in_time(EVERY, self.step()).await {
+            if steady.is_held(self.clock.now(), self.ages.idle) {
+                warn!("this machine's clock has jumped: for a while nothing expires");
+            } else if let Err(error) = in_time(EVERY, self.step()).await {
                 warn!(error = &error as &dyn std::error::Error, "housekeeping did not finish");
             }
             self.let_providers().await;
@@ -116,17 +134,26 @@ impl Housekeeping {
         }
     }
 
+    async fn clocks(&self) -> Result<Clocks, StoreError> {
+        let theirs = match &self.database_clock {
+            Some(clock) => clock.now(),
+            None => self.store.ping().await?,
+        };
+        Ok(Clocks { ours: self.clock.now(), theirs })
+    }
+
     /// Says once when this machine's clock and the database's part, and once when they agree
     /// again; gives whether they agree.
     async fn compare_clocks(&self, agreed: bool) -> bool {
-        let Ok(theirs) = self.store.ping().await else { return agreed };
-        let offset = self.clock.now() - theirs;
+        let Ok(clocks) = self.clocks().await else { return agreed };
+        let offset = clocks.offset();
         metrics::gauge!("sealpost_clock_offset_seconds").set(offset.as_seconds_f64());
-        let agree = offset.abs() <= CLOCK_TOLERANCE;
+        let agree = clocks.agree();
         match (agreed, agree) {
             (true, false) => error!(
                 offset_s = offset.whole_seconds(),
-                "this machine's clock differs from the database's: senders may be refused for it"
+                "this machine's clock differs from the database's: senders may be refused for \
+                 it, and nothing is forgotten until they agree"
             ),
             (false, true) => info!("this machine's clock agrees with the database's again"),
             _ => {}
@@ -150,4 +177,87 @@ fn cause_of(error: &(dyn std::error::Error + 'static)) -> String {
         error = this.source();
     }
     cause
+}
+
+/// What two clocks say at the same time.
+#[derive(Debug, Clone, Copy)]
+struct Clocks {
+    ours: OffsetDateTime,
+    theirs: OffsetDateTime,
+}
+
+impl Clocks {
+    fn offset(self) -> Duration {
+        self.ours - self.theirs
+    }
+
+    fn agree(self) -> bool {
+        self.offset().abs() <= CLOCK_TOLERANCE
+    }
+
+    fn earlier(self) -> OffsetDateTime {
+        self.ours.min(self.theirs)
+    }
+}
+
+/// Notices when the wall clock goes another way than time does: the machine was asleep, or
+/// somebody has set the clock, and the database's with it.
+struct Steady {
+    wall: OffsetDateTime,
+    at: Instant,
+    held_until: Option<Instant>,
+}
+
+impl Steady {
+    fn new(wall: OffsetDateTime) -> Self {
+        Self { wall, at: Instant::now(), held_until: None }
+    }
+
+    /// Whether nothing may expire yet: after a jump whoever is alive has `grace` to show it.
+    fn is_held(&mut self, wall: OffsetDateTime, grace: Duration) -> bool {
+        let now = Instant::now();
+        let passed = Duration::try_from(now.duration_since(self.at)).unwrap_or(Duration::MAX);
+        let jump = (wall - self.wall).saturating_sub(passed);
+        (self.wall, self.at) = (wall, now);
+        if jump > CLOCK_TOLERANCE {
+            let grace = std::time::Duration::try_from(grace).unwrap_or_default();
+            self.held_until = now.checked_add(grace);
+        }
+        self.held_until.is_some_and(|until| now < until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    const START: OffsetDateTime = datetime!(2026-11-20 12:00 UTC);
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_jump_of_the_clock_nothing_expires_for_a_while() {
+        let mut steady = Steady::new(START);
+        let grace = Duration::minutes(15);
+        let mut step = async |seconds: u64, wall: OffsetDateTime| {
+            tokio::time::advance(std::time::Duration::from_secs(seconds)).await;
+            steady.is_held(wall, grace)
+        };
+        assert!(!step(30, START + Duration::seconds(30)).await);
+        assert!(!step(30, START + Duration::seconds(90)).await, "half a minute is no jump");
+        let far = START + Duration::hours(2);
+        assert!(step(30, far).await);
+        assert!(step(14 * 60, far + Duration::minutes(14)).await);
+        assert!(!step(60, far + Duration::minutes(15)).await);
+        assert!(!step(30, START).await, "back again: nothing seems older than it is");
+    }
+
+    #[test]
+    fn of_two_clocks_the_earlier_counts_and_only_while_they_agree() {
+        let clocks = |seconds| Clocks { ours: START + Duration::seconds(seconds), theirs: START };
+        assert!(clocks(60).agree() && clocks(-60).agree());
+        assert!(!clocks(61).agree() && !clocks(-61).agree());
+        assert_eq!(clocks(60).earlier(), START);
+        assert_eq!(clocks(-60).earlier(), START - Duration::minutes(1));
+    }
 }

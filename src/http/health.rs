@@ -31,7 +31,7 @@ struct Health {
     status: &'static str,
     /// Why it is not ready.
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
+    reason: Option<String>,
 }
 
 /// Say that the process is there
@@ -45,7 +45,8 @@ async fn healthz() -> HttpResponse {
 
 /// Say whether the gateway can take requests
 ///
-/// It can while the database answers and it is not stopping.
+/// It can while the database can be written to, the last commits have succeeded, everything that
+/// runs in the background does, and it is not stopping.
 #[utoipa::path(
     get, path = "/readyz", operation_id = "showReadiness", tag = "gateway",
     responses((status = 200, description = "It can", body = Health),
@@ -55,9 +56,12 @@ async fn readyz(operator: web::Data<Operator>) -> HttpResponse {
     if operator.stopping.load(Ordering::Relaxed) {
         return not_ready("stopping");
     }
-    match operator.store.ping().await {
-        Ok(_) => HttpResponse::Ok().json(Health { status: "ready", reason: None }),
-        Err(_) => not_ready("the database does not answer"),
+    if let Some(task) = operator.supervisor.down() {
+        return not_ready(&format!("a background task is not running: {task}"));
+    }
+    match operator.store.fitness().await {
+        Ok(()) => HttpResponse::Ok().json(Health { status: "ready", reason: None }),
+        Err(unfit) => not_ready(&unfit.to_string()),
     }
 }
 
@@ -78,8 +82,8 @@ async fn metrics(By(caller): By, operator: web::Data<Operator>) -> Result<HttpRe
         .body(operator.metrics.render()))
 }
 
-fn not_ready(why: &'static str) -> HttpResponse {
+fn not_ready(why: &str) -> HttpResponse {
     HttpResponse::ServiceUnavailable()
         .insert_header((header::RETRY_AFTER, 5))
-        .json(Health { status: "not ready", reason: Some(why) })
+        .json(Health { status: "not ready", reason: Some(why.to_owned()) })
 }

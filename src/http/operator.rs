@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::api::{Apis, Limits};
 use crate::clock::SharedClock;
+use crate::lifecycle::Supervisor;
 use crate::operator::{
     Access, Alerts, DeadLetters, Destinations, Gates, Groups, HeldRequests, Holds, Insight, Jobs,
     Requests,
@@ -21,6 +22,8 @@ pub struct Operator {
     pub store: Store,
     /// Whether the gateway is stopping.
     pub stopping: Arc<AtomicBool>,
+    /// What watches over the background tasks.
+    pub supervisor: Supervisor,
     /// The metrics.
     pub metrics: Metrics,
     /// What applications may ask for.

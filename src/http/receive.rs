@@ -108,20 +108,19 @@ pub(super) async fn receive(
     intake: web::Data<Intake>,
 ) -> HttpResponse {
     let id = ingest.requests.next();
-    let mut report = Report::begin(&id, ingest.clock.now(), &ingest.tallies);
+    let mut report = Report::begin(&id, &ingest.tallies);
     let guarded =
         std::panic::AssertUnwindSafe(answer_to(&request, payload, &ingest, &intake, &mut report));
-    let answered = guarded.catch_unwind().await.unwrap_or_else(|_| {
-        metrics::counter!("sealpost_panics_total").increment(1);
-        Err((Problem::Internal, "panic"))
-    });
+    // The log has its line of every panic already.
+    let answered = guarded.catch_unwind().await;
+    let answered = answered.unwrap_or(Err((Problem::Internal, "panic")));
     match answered {
         Ok(receipt) => {
-            report.accepted(receipt.get(), ingest.clock.now());
+            report.accepted(receipt.get());
             answer::of_receipt(receipt, &id)
         }
         Err((problem, reason)) => {
-            report.rejected(problem, reason, ingest.clock.now());
+            report.rejected(problem, reason);
             problem.respond(&id)
         }
     }

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
-use time::OffsetDateTime;
 use tracing::{info, warn};
 
 use super::problem::Problem;
@@ -14,7 +14,7 @@ use crate::store::{Tallied, Tallies};
 /// What is said about a request when it is over. Never its body, signature, query or headers.
 pub(super) struct Report<'a> {
     request_id: String,
-    began: OffsetDateTime,
+    began: Instant,
     tallies: &'a Tallies,
     source: Option<(Arc<str>, &'static str)>,
     /// Whose request it is.
@@ -24,16 +24,17 @@ pub(super) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn begin(request_id: &str, began: OffsetDateTime, tallies: &'a Tallies) -> Self {
+    /// From now on. Measured by a clock that nobody sets: a span is never negative.
+    pub(super) fn begin(request_id: &str, tallies: &'a Tallies) -> Self {
         let request_id = request_id.to_owned();
-        Self { request_id, began, tallies, source: None, peer: None, size_bytes: 0 }
+        Self { request_id, began: Instant::now(), tallies, source: None, peer: None, size_bytes: 0 }
     }
 
     pub(super) fn source(&mut self, source: &Source) {
         self.source = Some((Arc::clone(&source.name), source.gate.provider.name()));
     }
 
-    pub(super) fn accepted(&self, receipt: &Receipt, now: OffsetDateTime) {
+    pub(super) fn accepted(&self, receipt: &Receipt) {
         let (outcome, reason, event) = match receipt {
             Receipt::Accepted(event) => ("accepted", "", event),
             Receipt::Duplicate(event) => ("duplicate", "seen_before", event),
@@ -53,9 +54,9 @@ impl<'a> Report<'a> {
             peer = self.peer.map(tracing::field::display),
             event.id = %event,
             size_bytes = self.size_bytes,
-            duration_ms = self.milliseconds(now),
+            duration_ms = self.milliseconds(),
         );
-        self.count(outcome, reason, now);
+        self.count(outcome, reason);
         let tally = self.tallies.of(self.source_name());
         tally.count(match receipt {
             Receipt::Accepted(_) => Tallied::Accepted,
@@ -65,10 +66,10 @@ impl<'a> Report<'a> {
             Receipt::Quarantined(..) => Tallied::Quarantined,
             Receipt::Chunk { .. } => Tallied::Chunk,
         });
-        tally.acknowledge(now - self.began);
+        tally.acknowledge(self.began.elapsed().try_into().unwrap_or_default());
     }
 
-    pub(super) fn rejected(&self, problem: Problem, reason: &'static str, now: OffsetDateTime) {
+    pub(super) fn rejected(&self, problem: Problem, reason: &'static str) {
         warn!(
             event = outcome_event("rejected"),
             reason,
@@ -78,20 +79,20 @@ impl<'a> Report<'a> {
             source.kind = self.kind(),
             peer = self.peer.map(tracing::field::display),
             size_bytes = self.size_bytes,
-            duration_ms = self.milliseconds(now),
+            duration_ms = self.milliseconds(),
         );
-        self.count("rejected", reason, now);
+        self.count("rejected", reason);
         self.tallies.of(self.source_name()).refuse(reason);
     }
 
-    fn count(&self, outcome: &'static str, reason: &'static str, now: OffsetDateTime) {
+    fn count(&self, outcome: &'static str, reason: &'static str) {
         let kind = self.kind();
         metrics::counter!(
             "sealpost_ingest_total", "kind" => kind, "outcome" => outcome, "reason" => reason
         )
         .increment(1);
         metrics::histogram!("sealpost_ingest_seconds", "outcome" => outcome)
-            .record((now - self.began).as_seconds_f64().max(0.0));
+            .record(self.began.elapsed());
     }
 
     fn source_name(&self) -> &str {
@@ -102,8 +103,8 @@ impl<'a> Report<'a> {
         self.source.as_ref().map_or("none", |(_, kind)| kind)
     }
 
-    fn milliseconds(&self, now: OffsetDateTime) -> f64 {
-        (now - self.began).as_seconds_f64() * 1_000.0
+    fn milliseconds(&self) -> f64 {
+        self.began.elapsed().as_secs_f64() * 1_000.0
     }
 }
 

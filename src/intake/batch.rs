@@ -4,15 +4,19 @@
 //! Every thread of the listener has a writer of its own, with a connection of its own: a request
 //! goes from its socket to its commit and back on one thread.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
-use tokio_util::task::TaskTracker;
 use tracing::error;
 
-use crate::store::{Committed, NewEvent, Recorded, Recorder, Store, StoreError};
+use crate::lifecycle::{Supervisor, caught};
+use crate::store::{
+    Again, Committed, NewEvent, Recorded, Recorder, Store, StoreError, Trouble, Waits,
+};
 
 /// The most events in one statement.
 const MAX_ROWS: usize = 256;
@@ -24,8 +28,14 @@ const SMALL: usize = 64 * 1024;
 const MAX_TURNS: usize = 8;
 /// How many requests may wait for a writer. Beyond it the answer is 503 at once.
 const QUEUE: usize = 4096;
+/// How long new requests are waited for before those behind a lock are tried once more.
+const LOCKED_PAUSE: Duration = Duration::from_millis(50);
+/// How many of those are tried in one turn.
+const LOCKED_TRIES: usize = 4;
+/// What a writer is called where it is watched.
+const WRITER: &str = "a writer of events";
 /// How long a request waits for its commit before the answer is 503.
-const PATIENCE: Duration = Duration::from_millis(2_500);
+pub(super) const PATIENCE: Duration = Duration::from_millis(2_500);
 
 /// Records events in groups.
 #[derive(Clone)]
@@ -38,7 +48,7 @@ pub struct Batch {
 /// What it takes to start a writer.
 struct Writers {
     store: Store,
-    tasks: TaskTracker,
+    supervisor: Supervisor,
     committed: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -62,16 +72,16 @@ struct Job {
 }
 
 impl Batch {
-    /// Starts the writers on `tasks`. They end when the last handle is dropped and everything in
+    /// Starts the writers, watched by `supervisor`. They end when the last handle is dropped and everything in
     /// their queue is answered. `committed` is called after each commit that stored something.
     pub fn start(
         store: &Store,
-        tasks: &TaskTracker,
+        supervisor: &Supervisor,
         committed: &Arc<dyn Fn() + Send + Sync>,
     ) -> Self {
         let writers = Arc::new(Writers {
             store: store.clone(),
-            tasks: tasks.clone(),
+            supervisor: supervisor.clone(),
             committed: Arc::clone(committed),
         });
         Self { small: writers.start("small"), large: writers.start("large"), writers }
@@ -97,7 +107,12 @@ impl Batch {
         let queue = if new.event.body.len() <= SMALL { &self.small } else { &self.large };
         let (reply, answer) = oneshot::channel();
         let until = Instant::now() + PATIENCE;
-        queue.try_send(Job { new, until, reply }).map_err(|_| NotStored::Unknown)?;
+        if let Err(error) = queue.try_send(Job { new, until, reply }) {
+            if matches!(error, TrySendError::Closed(_)) {
+                self.writers.supervisor.lost(WRITER);
+            }
+            return Err(NotStored::Unknown);
+        }
         match tokio::time::timeout_at(until, answer).await {
             Ok(Ok(recorded)) => recorded,
             Ok(Err(_)) | Err(_) => Err(NotStored::Unknown),
@@ -109,89 +124,168 @@ impl Writers {
     fn start(&self, name: &'static str) -> mpsc::Sender<Job> {
         let (sender, jobs) = mpsc::channel(QUEUE);
         let writing = write(name, self.store.recorder(), jobs, Arc::clone(&self.committed));
-        self.tasks.spawn(writing);
+        self.supervisor.keep(WRITER, writing);
         sender
     }
 }
 
 async fn write(
     name: &'static str,
-    mut recorder: Recorder,
-    mut jobs: mpsc::Receiver<Job>,
+    recorder: Recorder,
+    jobs: mpsc::Receiver<Job>,
     committed: Arc<dyn Fn() + Send + Sync>,
 ) {
+    let mut writer = Writer { recorder, jobs, locked: VecDeque::new() };
     let sizes = metrics::histogram!("sealpost_batch_events", "writer" => name);
     let mut group = Vec::with_capacity(MAX_ROWS);
-    while gather(&mut jobs, &mut group).await {
+    loop {
+        let open = writer.gather(&mut group).await;
         // Who waited too long was answered 503 already and will send it again.
         let now = Instant::now();
         group.retain(|job| job.until > now);
-        if group.is_empty() {
-            continue;
-        }
-        sizes.record(u32::try_from(group.len()).unwrap_or(u32::MAX));
-        commit(&mut recorder, &mut group).await;
-        committed();
-    }
-    recorder.close().await;
-}
-
-/// Takes what is there, or waits for the first to come; false when nothing will come any more.
-async fn gather(jobs: &mut mpsc::Receiver<Job>, group: &mut Vec<Job>) -> bool {
-    let Some(first) = jobs.recv().await else { return false };
-    // Requests that have arrived already, but were not read yet, come along: as long as every
-    // turn of this thread brings more. A lone request waits for one turn that brings nothing.
-    let mut waiting = 0;
-    for _ in 0..MAX_TURNS {
-        tokio::task::yield_now().await;
-        if std::mem::replace(&mut waiting, jobs.len()) == jobs.len() {
+        writer.locked.retain(|job| job.until > now);
+        if group.is_empty() && writer.locked.is_empty() {
+            if open {
+                continue;
+            }
             break;
         }
+        if !group.is_empty() {
+            sizes.record(u32::try_from(group.len()).unwrap_or(u32::MAX));
+        }
+        // Whoever waits for a reply that is dropped is told that nothing is known.
+        caught(WRITER, writer.commit(&mut group)).await;
+        caught(WRITER, writer.try_locked()).await;
+        group.clear();
+        committed();
     }
-    let mut bytes = first.new.event.body.len();
-    group.push(first);
-    while group.len() < MAX_ROWS && bytes < MAX_BYTES {
-        let Ok(next) = jobs.try_recv() else { break };
-        bytes += next.new.event.body.len();
-        group.push(next);
-    }
-    true
+    writer.recorder.close().await;
 }
 
-/// Commits a group, and tells each caller its own outcome. When the database refuses the group,
-/// each is recorded by itself: one bad row does not fail its neighbours.
-async fn commit(recorder: &mut Recorder, group: &mut Vec<Job>) {
-    let events: Vec<&NewEvent> = group.iter().map(|job| &job.new).collect();
-    match recorder.record(&events).await {
-        Ok(recorded) => {
-            for (job, recorded) in group.drain(..).zip(recorded.split()) {
-                answer(job, Ok(recorded));
+/// Records what comes in through a queue.
+struct Writer {
+    recorder: Recorder,
+    jobs: mpsc::Receiver<Job>,
+    /// Those for which somebody else holds a lock: tried now and then, behind all others.
+    locked: VecDeque<Job>,
+}
+
+impl Writer {
+    /// Takes what is there, or waits for the first to come; false when nothing will come any more.
+    async fn gather(&mut self, group: &mut Vec<Job>) -> bool {
+        let next = self.jobs.recv();
+        let first = if self.locked.is_empty() {
+            next.await
+        } else {
+            match tokio::time::timeout(LOCKED_PAUSE, next).await {
+                Ok(first) => first,
+                Err(_) => return true,
+            }
+        };
+        let Some(first) = first else { return false };
+        // Requests that have arrived already, but were not read yet, come along: as long as every
+        // turn of this thread brings more. A lone request waits for one turn that brings nothing.
+        let mut waiting = 0;
+        for _ in 0..MAX_TURNS {
+            tokio::task::yield_now().await;
+            if std::mem::replace(&mut waiting, self.jobs.len()) == self.jobs.len() {
+                break;
             }
         }
-        Err(StoreError::Refused(_)) if group.len() > 1 => {
-            for job in group.drain(..) {
-                let alone = recorder.record(&[&job.new]).await;
-                let alone = alone
-                    .map_err(|error| explain(&error))
-                    .and_then(|recorded| recorded.split().next().ok_or(NotStored::Unknown));
-                answer(job, alone);
+        let mut bytes = first.new.event.body.len();
+        group.push(first);
+        while group.len() < MAX_ROWS && bytes < MAX_BYTES {
+            let Ok(next) = self.jobs.try_recv() else { break };
+            bytes += next.new.event.body.len();
+            group.push(next);
+        }
+        true
+    }
+
+    /// Commits a group, and tells each caller its own outcome.
+    ///
+    /// When the database refuses the group, or one of it waits for a lock, the group is halved
+    /// until those are found: they do not fail their neighbours. What is refused for the moment is
+    /// tried again, as long as its sender waits.
+    async fn commit(&mut self, group: &mut Vec<Job>) {
+        let Some(until) = group.iter().map(|job| job.until).min() else { return };
+        let mut parts = VecDeque::from([std::mem::take(group)]);
+        let mut again = Again::until(until);
+        let mut waits = Waits::Usually;
+        while let Some(mut part) = parts.pop_front() {
+            let Some(error) = self.record(&mut part, waits).await else { continue };
+            let (alone, half) = (part.len() == 1, part.len() / 2);
+            let locked = error.trouble() == Trouble::Locked && Instant::now() < until;
+            if alone && locked {
+                self.locked.extend(part);
+            } else if !alone && (locked || matches!(error, StoreError::Refused(_))) {
+                // Those that do not have to wait come before those that do.
+                waits = Waits::Briefly;
+                parts.push_back(part.split_off(half));
+                parts.push_back(part);
+            } else if again.after(&error).await {
+                parts.push_back(part);
+            } else {
+                self.fail(part, &error);
+            }
+            if Instant::now() >= until {
+                let rest = parts.drain(..).flatten().collect();
+                self.fail(rest, &StoreError::timed_out());
             }
         }
-        Err(error) => {
-            let why = explain(&error);
-            for job in group.drain(..) {
-                answer(job, Err(why));
+    }
+
+    /// Tries some of those for which somebody else held a lock.
+    async fn try_locked(&mut self) {
+        for _ in 0..self.locked.len().min(LOCKED_TRIES) {
+            let Some(job) = self.locked.pop_front() else { return };
+            let mut part = vec![job];
+            let Some(error) = self.record(&mut part, Waits::Briefly).await else { continue };
+            let in_time = part.iter().all(|job| job.until > Instant::now());
+            if error.is_transient() && in_time {
+                self.locked.extend(part);
+            } else {
+                self.fail(part, &error);
             }
+        }
+    }
+
+    /// Records a part of a group and tells its callers; gives what was in the way, if something
+    /// was.
+    async fn record(&mut self, part: &mut Vec<Job>, waits: Waits) -> Option<StoreError> {
+        let events: Vec<&NewEvent> = part.iter().map(|job| &job.new).collect();
+        match self.recorder.record(&events, waits).await {
+            Ok(recorded) => {
+                for (job, recorded) in part.drain(..).zip(recorded.split()) {
+                    answer(job, Ok(recorded));
+                }
+                None
+            }
+            Err(error) => Some(error),
+        }
+    }
+
+    fn fail(&self, part: Vec<Job>, error: &StoreError) {
+        if part.is_empty() {
+            return;
+        }
+        self.recorder.has_failed(error);
+        let why = explain(error);
+        for job in part {
+            answer(job, Err(why));
         }
     }
 }
 
 /// Logs why something is not known to be stored, and says which of the two it is.
 pub(super) fn explain(error: &StoreError) -> NotStored {
-    error!(error = error as &dyn std::error::Error, "could not commit");
+    let trouble = error.trouble().as_str();
+    error!(trouble, error = error as &dyn std::error::Error, "could not commit");
     match error {
         StoreError::Refused(_) | StoreError::Inconsistent { .. } => NotStored::Refused,
-        StoreError::Unavailable(_) | StoreError::LeaseLost(_) => NotStored::Unknown,
+        StoreError::Unavailable(_) | StoreError::CommitUnknown(_) | StoreError::LeaseLost(_) => {
+            NotStored::Unknown
+        }
     }
 }
 

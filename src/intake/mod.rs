@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use time::OffsetDateTime;
+use tokio::time::Instant;
 
 use self::event::{quarantined, stored};
 pub use batch::{Batch, NotStored};
@@ -33,8 +34,8 @@ use crate::gate::{
     StreamedBody, VerifiedRequest,
 };
 use crate::store::{
-    Added, Committed, EventId, KeyDigest, Keyed, NewChunk, NewEvent, Plan, Recorded, Store,
-    StoreError, StoredEvent,
+    Again, ChunkAnswer, Committed, EventId, KeptChunk, KeyDigest, Keyed, KeyedAnswer, NewChunk,
+    NewEvent, NotKept, Plan, Recorded, Store, StoreError, StoredEvent,
 };
 
 /// What became of an authentic request. Only ever seen inside a [`Committed`].
@@ -179,14 +180,18 @@ impl Intake {
         let stale = || Rejection::Refused(Refusal::Stale { seconds: 0 });
         let claims = late.claims().cloned().ok_or_else(stale)?;
         let registry = source.registry.as_ref().ok_or_else(stale)?;
-        let asking = async {
-            let mut tx = self.store.begin_ingest().await?;
-            registry.awaits(&mut tx, &claims, now).await
-        };
-        if asking.await.map_err(|error| not_stored(&error))? {
-            Ok(late.admit())
-        } else {
-            Err(stale())
+        let mut again = Again::until(Instant::now() + batch::PATIENCE);
+        loop {
+            let asking = async {
+                let mut tx = self.store.begin_ingest().await?;
+                registry.awaits(&mut tx, &claims, now).await
+            };
+            match asking.await {
+                Ok(true) => return Ok(late.admit()),
+                Ok(false) => return Err(stale()),
+                Err(error) if again.after(&error).await => {}
+                Err(error) => return Err(not_stored(&error)),
+            }
         }
     }
 
@@ -280,15 +285,12 @@ impl Intake {
         let _claim = InProgress::claim(&self.in_progress, request)?;
         let keyed = self.store.record_keyed(&new, request, verified.body_digest());
         let keyed = Box::pin(keyed).await.map_err(|error| not_stored(&error))?;
-        let answer = match keyed.get() {
-            Keyed::Recorded(recorded) => receipt(*recorded),
-            Keyed::Replayed { event, quarantined } => {
-                Receipt::Replayed { event: *event, quarantined: *quarantined }
-            }
-            Keyed::KeyReused => return Err(Rejection::KeyReused),
-        };
+        let KeyedAnswer::Recorded(keyed) = keyed else { return Err(Rejection::KeyReused) };
         (self.committed)();
-        Ok(keyed.map(|_| answer))
+        Ok(keyed.map(|keyed| match keyed {
+            Keyed::Recorded(recorded) => receipt(recorded),
+            Keyed::Replayed { event, quarantined } => Receipt::Replayed { event, quarantined },
+        }))
     }
 
     async fn chunk(
@@ -313,22 +315,23 @@ impl Intake {
             plan: &plan,
         };
         let added = self.store.add_chunk(&new, source.chunk_quota).await;
-        let added = added.map_err(|error| not_stored(&error))?;
-        let receipt = match added.get().clone() {
-            Added::Kept { event, have, total } => Receipt::Chunk { event, have, total },
-            Added::Whole(event) => {
-                (self.committed)();
-                Receipt::Accepted(event)
-            }
-            Added::Broken(event, reason) => Receipt::Quarantined(event, reason),
-            Added::Repeated(event) => Receipt::Duplicate(event),
-            Added::Full => return Err(Rejection::ChunkQuota),
-            Added::Conflict(reason, detail) => {
+        let kept = match added.map_err(|error| not_stored(&error))? {
+            ChunkAnswer::Kept(kept) => kept,
+            ChunkAnswer::NotKept(NotKept::Full) => return Err(Rejection::ChunkQuota),
+            ChunkAnswer::NotKept(NotKept::Conflict(reason, detail)) => {
                 let useless = Quarantined { reason, detail, kind: Some(kind.to_owned()) };
                 return self.quarantine(source, verified, useless, now).await;
             }
         };
-        Ok(added.map(|_| receipt))
+        if matches!(kept.get(), KeptChunk::Whole(_)) {
+            (self.committed)();
+        }
+        Ok(kept.map(|kept| match kept {
+            KeptChunk::Kept { event, have, total } => Receipt::Chunk { event, have, total },
+            KeptChunk::Whole(event) => Receipt::Accepted(event),
+            KeptChunk::Broken(event, reason) => Receipt::Quarantined(event, reason),
+            KeptChunk::Repeated(event) => Receipt::Duplicate(event),
+        }))
     }
 }
 

@@ -62,6 +62,11 @@ impl Place {
         self.data.with_file_name(name)
     }
 
+    /// Whether the folder is there in which it is, or would be made.
+    pub(super) fn has_parent(&self) -> bool {
+        self.parent().is_dir()
+    }
+
     fn parent(&self) -> &Path {
         self.data.parent().unwrap_or(&self.data)
     }

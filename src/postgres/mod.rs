@@ -64,3 +64,19 @@ pub struct Endpoint {
 pub fn running(settings: &Settings) -> Result<Option<Endpoint>, ClusterError> {
     lock::published(&layout::Place::existing(&settings.data_dir)?.beside("lock"))
 }
+
+/// Checks, without making, bringing or starting anything, that a server could be started with these
+/// settings.
+pub fn check(settings: &Settings) -> Result<(), ClusterError> {
+    let place = layout::Place::existing(&settings.data_dir)?;
+    if lock::published(&place.beside("lock"))?.is_some() || !place.has_parent() {
+        return Ok(());
+    }
+    let layout = layout::Layout::choose(&place)?;
+    let present = layout.major()?;
+    let offline = Settings { fetch: false, ..settings.clone() };
+    match binaries::find(&offline, &layout, present) {
+        Err(ClusterError::NotInstalled { .. }) if settings.fetch => Ok(()),
+        found => found.map(drop),
+    }
+}

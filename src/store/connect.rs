@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::migrate::{Migrate, MigrateError, Migrator};
+use sqlx::Connection;
+use sqlx::migrate::{AppliedMigration, Migrate, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection};
 
-use super::StoreError;
+use super::session::Session;
+use super::{OpenError, StoreError, pooler};
 use crate::postgres::Endpoint;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -52,41 +53,16 @@ impl Default for PoolSettings {
     }
 }
 
-/// Why the database cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The URL is not one of a PostgreSQL database.
-    #[error("the database URL is not valid")]
-    Url(#[source] sqlx::Error),
-    /// No connection.
-    #[error("the database cannot be reached")]
-    Connect(#[source] sqlx::Error),
-    /// It is too old.
-    #[error("PostgreSQL {found} is too old: {OLDEST_MAJOR} or newer is needed")]
-    TooOld {
-        /// The server's version.
-        found: String,
-    },
-    /// What is answered 2xx could be lost.
-    #[error("{settings} at the database: an acknowledged event could be lost")]
-    NotDurable {
-        /// The settings, such as `fsync = off`.
-        settings: String,
-    },
-    /// The schema could not be brought up to date.
-    #[error("the migrations failed")]
-    Migrate(#[source] MigrateError),
-    /// The schema is not up to date, and must not be changed now.
-    #[error("{0} migrations are pending: run `sealpost migrate`")]
-    Pending(usize),
-}
-
 impl Target {
     /// A database by its URL.
     ///
     /// # Errors
     /// [`OpenError::Url`].
     pub fn from_url(url: &str) -> Result<Self, OpenError> {
+        if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+            let why = "it does not begin with postgres://";
+            return Err(OpenError::Url(sqlx::Error::Configuration(why.into())));
+        }
         url.parse().map(|options| Self(Arc::new(options))).map_err(OpenError::Url)
     }
 
@@ -111,24 +87,24 @@ impl Target {
     /// # Errors
     /// [`OpenError::Connect`].
     pub async fn create_if_missing(&self) -> Result<(), OpenError> {
+        match Session::patient(&self.0).connect().await {
+            // Where it is there, no other has to be: poolers and hosted servers hide them.
+            Ok(connection) => return connection.close().await.map_err(OpenError::connect),
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("3D000") => {}
+            Err(error) => return Err(OpenError::connect(error)),
+        }
         let name = self.0.get_database().unwrap_or(MANAGED_DATABASE);
         let mut connection = self.with_database("postgres").connect().await?;
-        let exists = sqlx::query_scalar!("SELECT 1 FROM pg_database WHERE datname = $1", name)
-            .fetch_optional(&mut connection)
-            .await
-            .map_err(OpenError::Connect)?;
-        if exists.is_none() {
-            let quoted = name.replace('"', "\"\"");
-            let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE \"{quoted}\""));
-            let created = sqlx::raw_sql(create).execute(&mut connection).await;
-            // Another process may have been quicker.
-            if let Err(error) = created
-                && !matches!(&error, sqlx::Error::Database(e) if matches!(e.code().as_deref(), Some("42P04" | "23505")))
-            {
-                return Err(OpenError::Connect(error));
-            }
+        let quoted = name.replace('"', "\"\"");
+        let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE \"{quoted}\""));
+        let created = sqlx::raw_sql(create).execute(&mut connection).await;
+        // Another process may have been quicker.
+        if let Err(error) = created
+            && !matches!(&error, sqlx::Error::Database(e) if matches!(e.code().as_deref(), Some("42P04" | "23505")))
+        {
+            return Err(OpenError::connect(error));
         }
-        connection.close().await.map_err(OpenError::Connect)
+        connection.close().await.map_err(OpenError::connect)
     }
 
     /// Drops the target database, whoever is still connected to it.
@@ -139,8 +115,8 @@ impl Target {
         let name = self.0.get_database().unwrap_or(MANAGED_DATABASE).replace('"', "\"\"");
         let mut connection = self.with_database("postgres").connect().await?;
         let drop = sqlx::AssertSqlSafe(format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)"));
-        sqlx::raw_sql(drop).execute(&mut connection).await.map_err(OpenError::Connect)?;
-        connection.close().await.map_err(OpenError::Connect)
+        sqlx::raw_sql(drop).execute(&mut connection).await.map_err(OpenError::connect)?;
+        connection.close().await.map_err(OpenError::connect)
     }
 
     /// Applies what is pending, under sqlx's lock: of several processes one migrates.
@@ -149,8 +125,12 @@ impl Target {
     /// [`OpenError::Connect`] or [`OpenError::Migrate`].
     pub async fn migrate(&self) -> Result<(), OpenError> {
         let mut connection = self.connect().await?;
-        MIGRATIONS.run(&mut connection).await.map_err(OpenError::Migrate)?;
-        connection.close().await.map_err(OpenError::Connect)
+        // Where nothing is pending nothing is written: a role that may make no tables, and a
+        // server that only reads, are no reason not to start.
+        if !is_current(&mut connection).await? {
+            MIGRATIONS.run(&mut connection).await.map_err(OpenError::migrate)?;
+        }
+        connection.close().await.map_err(OpenError::connect)
     }
 
     /// Checks that nothing is pending.
@@ -158,21 +138,7 @@ impl Target {
     /// # Errors
     /// [`OpenError::Pending`] says how many are.
     pub async fn check_migrated(&self) -> Result<(), OpenError> {
-        let mut connection = self.connect().await?;
-        let table = sqlx::query_scalar!(
-            r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "there!""#
-        )
-        .fetch_one(&mut connection)
-        .await
-        .map_err(OpenError::Connect)?;
-        let applied = if table {
-            connection
-                .list_applied_migrations("_sqlx_migrations")
-                .await
-                .map_err(OpenError::Migrate)?
-        } else {
-            Vec::new()
-        };
+        let applied = applied(&mut self.connect().await?).await?;
         let pending = MIGRATIONS
             .iter()
             .filter(|migration| !applied.iter().any(|done| done.version == migration.version))
@@ -180,23 +146,31 @@ impl Target {
         if pending == 0 { Ok(()) } else { Err(OpenError::Pending(pending)) }
     }
 
-    /// Checks the server's version, and that a commit there is on disk before it returns.
+    /// Checks that the server can be relied on: that sessions are ours alone and are what was
+    /// asked for, its version, its encoding, and that a commit is on disk before it returns.
     ///
     /// # Errors
-    /// [`OpenError::TooOld`] or [`OpenError::NotDurable`].
+    /// [`OpenError`] says what is not so.
     pub async fn check_server(&self) -> Result<(), OpenError> {
-        let mut connection = self.connect().await?;
+        pooler::check(&self.0).await?;
+        let recorder = self.session("recorder", PoolSettings::default());
+        let mut connection = recorder.connect().await.map_err(OpenError::connect)?;
         let row = sqlx::query!(
             r#"SELECT current_setting('server_version') AS "version!",
                       current_setting('server_version_num')::int / 10000 AS "major!",
+                      current_setting('server_encoding') AS "encoding!",
                       current_setting('fsync') AS "fsync!",
                       current_setting('full_page_writes') AS "full_page_writes!""#
         )
         .fetch_one(&mut connection)
         .await
-        .map_err(OpenError::Connect)?;
+        .map_err(OpenError::connect)?;
+        connection.close().await.map_err(OpenError::connect)?;
         if row.major < OLDEST_MAJOR {
-            return Err(OpenError::TooOld { found: row.version });
+            return Err(OpenError::TooOld { found: row.version, oldest: OLDEST_MAJOR });
+        }
+        if row.encoding != "UTF8" {
+            return Err(OpenError::Encoding(row.encoding));
         }
         let unsafe_settings: Vec<_> =
             [("fsync", row.fsync), ("full_page_writes", row.full_page_writes)]
@@ -210,48 +184,37 @@ impl Target {
         Err(OpenError::NotDurable { settings: unsafe_settings.join(", ") })
     }
 
-    /// The same, with bounds on what a session may wait for.
-    pub(super) fn bounded(&self, name: &str, settings: PoolSettings) -> PgConnectOptions {
-        PgConnectOptions::clone(&self.0).application_name(&format!("sealpost {name}")).options([
-            // The role's or the database's default may be `off`: an acknowledgement needs it.
-            ("synchronous_commit", "on".to_owned()),
-            ("statement_timeout", format!("{}ms", settings.statement.as_millis())),
-            ("lock_timeout", "1s".to_owned()),
-            ("idle_in_transaction_session_timeout", "10s".to_owned()),
-            // With a backlog the planner would compile a claim for half a second, to run it for
-            // less than a millisecond.
-            ("jit", "off".to_owned()),
-            // What people look for is a filter whose parts may all be absent: one plan for every
-            // case would be a bad one.
-            (
-                "plan_cache_mode",
-                if name == "operator" { "force_custom_plan" } else { "auto" }.to_owned(),
-            ),
-        ])
+    /// A kind of session with bounds on what it may wait for.
+    pub(super) fn session(&self, name: &str, settings: PoolSettings) -> Session {
+        Session::bounded(&self.0, name, settings)
     }
 
     pub(super) fn pool(&self, size: u32, name: &str, settings: PoolSettings) -> PgPool {
+        let session = Arc::new(self.session(name, settings));
+        let options = session.options().clone();
         PgPoolOptions::new()
             .max_connections(size)
             .acquire_timeout(settings.acquire)
+            .after_connect(move |connection, _| {
+                let session = Arc::clone(&session);
+                Box::pin(async move { session.establish(connection).await })
+            })
             // A server that is gone without a word resets nothing: its connections would each
             // cost a request its deadline. Those in steady use are not asked first: the statement
             // itself finds out, and asking would cost a round trip each time.
             .test_before_acquire(false)
             .before_acquire(|connection, known| {
                 let rested = known.idle_for > RESTED;
-                Box::pin(async move { if rested { alive(connection).await } else { Ok(true) } })
+                Box::pin(async move { if rested { is_usable(connection).await } else { Ok(true) } })
             })
             // sqlx itself asks a connection that comes back, but without a bound: it would keep
             // its place in the pool for as long as TCP waits.
-            .after_release(|connection, _| Box::pin(alive(connection)))
-            .connect_lazy_with(self.bounded(name, settings))
+            .after_release(|connection, _| Box::pin(is_usable(connection)))
+            .connect_lazy_with(options)
     }
 
     pub(super) async fn listen(&self, channel: &str) -> Result<PgListener, StoreError> {
-        let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(
-            PgConnectOptions::clone(&self.0).application_name("sealpost listen"),
-        );
+        let pool = self.pool(1, "listen", PoolSettings::default());
         let mut listener = PgListener::connect_with(&pool).await?;
         listener.listen(channel).await?;
         Ok(listener)
@@ -262,12 +225,46 @@ impl Target {
     /// # Errors
     /// [`OpenError::Connect`].
     pub async fn connect(&self) -> Result<PgConnection, OpenError> {
-        self.0.connect().await.map_err(OpenError::Connect)
+        Session::patient(&self.0).connect().await.map_err(OpenError::connect)
     }
 }
 
-/// Whether the server answers. An error makes the pool drop the connection and open another.
-pub(super) async fn alive(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    let answered = tokio::time::timeout(SIGN_OF_LIFE, connection.ping()).await;
-    answered.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| true)
+/// The migrations that were applied.
+async fn applied(connection: &mut PgConnection) -> Result<Vec<AppliedMigration>, OpenError> {
+    let there =
+        sqlx::query_scalar!(r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "there!""#)
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(OpenError::connect)?;
+    if !there {
+        return Ok(Vec::new());
+    }
+    connection.list_applied_migrations("_sqlx_migrations").await.map_err(OpenError::migrate)
+}
+
+/// Whether every migration was applied as this program knows it, and no other was.
+async fn is_current(connection: &mut PgConnection) -> Result<bool, OpenError> {
+    let applied = applied(connection).await?;
+    if applied.len() != MIGRATIONS.iter().count() {
+        return Ok(false);
+    }
+    let dirty = connection.dirty_version("_sqlx_migrations").await.map_err(OpenError::migrate)?;
+    let same = MIGRATIONS.iter().all(|migration| {
+        applied.iter().any(|applied| {
+            applied.version == migration.version && applied.checksum == migration.checksum
+        })
+    });
+    Ok(same && dirty.is_none())
+}
+
+/// Whether a connection answers, and is one to a server that writes: one that was opened before a
+/// switch-over stays with the old server. An error makes the pool drop it and open another, as
+/// `false` does.
+pub(super) async fn is_usable(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let asking = sqlx::query_scalar!(
+        r#"SELECT NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off'
+               AS "writes!""#
+    );
+    let answered = tokio::time::timeout(SIGN_OF_LIFE, asking.fetch_one(connection)).await;
+    answered.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }

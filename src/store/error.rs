@@ -2,13 +2,19 @@
 
 use std::fmt;
 
+use super::Trouble;
+
 /// What can go wrong at the database.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database cannot be reached, is too slow, is shutting down or is full: the same call
-    /// may succeed later. For a commit this means *unknown*, not *not committed*.
-    #[error("the database did not answer in time or at all")]
+    /// may succeed later. What was asked for by one statement, outside [`Tx`](super::Tx), may have
+    /// happened all the same.
+    #[error("{}", unavailable(.0.as_ref()))]
     Unavailable(#[source] Option<sqlx::Error>),
+    /// The answer to a commit did not come: whether it happened is unknown.
+    #[error("the database did not confirm the commit")]
+    CommitUnknown(#[source] Option<sqlx::Error>),
     /// The database refuses the statement or the value: the same call fails again.
     #[error("the database refused the statement")]
     Refused(#[source] RefusedStatement),
@@ -41,6 +47,19 @@ impl StoreError {
     pub fn timed_out() -> Self {
         Self::Unavailable(None)
     }
+
+    /// What an error means that comes in the place of the answer to a commit: unless the server
+    /// itself says that there was none, nobody knows.
+    pub(super) fn of_commit(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Database(_) => error.into(),
+            _ => Self::CommitUnknown(Some(error)),
+        }
+    }
+}
+
+fn unavailable(error: Option<&sqlx::Error>) -> Trouble {
+    error.map_or(Trouble::TooSlow, Trouble::of)
 }
 
 impl From<sqlx::Error> for StoreError {
@@ -49,15 +68,18 @@ impl From<sqlx::Error> for StoreError {
             // Classes 22 and 23 are about the values, 42 about the statement; the rest (08
             // connection, 40 rollback, 53 resources, 55 locks, 57 operator, 58 system, XX) is
             // about the moment.
-            sqlx::Error::Database(database) => database
-                .code()
-                .is_some_and(|code| ["22", "23", "42"].iter().any(|class| code.starts_with(class))),
+            // But a statement that a pooler has mixed up (42P05) is as good as any other.
+            sqlx::Error::Database(database) => database.code().is_some_and(|code| {
+                code != "42P05" && ["22", "23", "42"].iter().any(|class| code.starts_with(class))
+            }),
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             | sqlx::Error::Protocol(_)
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => false,
+            | sqlx::Error::WorkerCrashed
+            // A session whose settings are not what was asked for.
+            | sqlx::Error::Configuration(_) => false,
             _ => true,
         };
         if refused {
@@ -75,6 +97,10 @@ impl From<sqlx::Error> for StoreError {
 pub struct RefusedStatement(sqlx::Error);
 
 impl RefusedStatement {
+    pub(super) fn trouble(&self) -> Trouble {
+        Trouble::of(&self.0)
+    }
+
     /// The server's own text.
     pub fn in_full(&self) -> String {
         self.0.to_string()

@@ -3,9 +3,12 @@
 
 use sqlx::PgConnection;
 use time::{Duration, OffsetDateTime};
+use tokio::time::Instant;
 
 use super::record::insert;
-use super::{Committed, EventId, GATE, KeyDigest, NewEvent, Recorded, Store, StoreError, Tx};
+use super::{
+    Again, Committed, EventId, GATE, KeyDigest, NewEvent, Recorded, Store, StoreError, Tx,
+};
 
 /// How long a sender's idempotency key is remembered.
 const RETENTION: Duration = Duration::hours(24);
@@ -22,13 +25,21 @@ pub enum Keyed {
         /// Whether that was quarantined.
         quarantined: bool,
     },
-    /// Same name, another body.
+}
+
+/// The answer to a request that names itself.
+#[derive(Debug, Clone)]
+pub enum KeyedAnswer {
+    /// It is recorded, now or before.
+    Recorded(Committed<Keyed>),
+    /// Its name was used with another body: nothing was stored.
     KeyReused,
 }
 
 impl Store {
     /// Records one event under its own key and under `request`, whose first use has a body of
-    /// SHA-256 `fingerprint`.
+    /// SHA-256 `fingerprint`. What the database refuses for the moment is tried again, as long as
+    /// a commit may take.
     ///
     /// # Errors
     /// As [`Recorder::record`](super::Recorder::record).
@@ -37,32 +48,62 @@ impl Store {
         new: &NewEvent,
         request: KeyDigest,
         fingerprint: [u8; 32],
-    ) -> Result<Committed<Keyed>, StoreError> {
-        let recording = async {
-            let mut tx = Tx::begin(&self.ingest).await?;
-            let first = claim(tx.connection(), new, request, fingerprint).await?;
-            let (event, first_body) = (EventId(first.0), first.1);
-            if event == new.event.id {
-                let recorded = insert(tx.connection(), &[new], self.key_retention).await?;
-                let recorded = recorded.first().copied().unwrap_or(Recorded::Fresh);
-                if recorded != Recorded::Fresh {
-                    // A repetition of the same signed request under a new name: the name is not
-                    // kept, since it is not what was signed.
-                    tx.rollback().await?;
-                    return Ok(Committed::by_statement(Keyed::Recorded(recorded)));
-                }
-                return tx.commit(Keyed::Recorded(recorded)).await;
+    ) -> Result<KeyedAnswer, StoreError> {
+        let ends = Instant::now() + self.commit_deadline;
+        let mut again = Again::until(ends);
+        loop {
+            let recording = self.record_keyed_once(new, request, fingerprint);
+            let recorded = tokio::time::timeout_at(ends, recording).await;
+            match recorded.unwrap_or(Err(StoreError::CommitUnknown(None))) {
+                Err(error) if again.after(&error).await => {}
+                done => return self.one_by_one.note(done),
             }
-            if first_body != fingerprint {
-                return tx.commit(Keyed::KeyReused).await;
-            }
-            let quarantined = is_quarantined(tx.connection(), event).await?;
-            tx.commit(Keyed::Replayed { event, quarantined }).await
-        };
-        tokio::time::timeout(self.commit_deadline, recording)
-            .await
-            .unwrap_or_else(|_| Err(StoreError::timed_out()))
+        }
     }
+
+    async fn record_keyed_once(
+        &self,
+        new: &NewEvent,
+        request: KeyDigest,
+        fingerprint: [u8; 32],
+    ) -> Result<KeyedAnswer, StoreError> {
+        let mut tx = Tx::begin(&self.ingest).await?;
+        let first = claim(tx.connection(), new, request, fingerprint).await?;
+        let (event, first_body) = (EventId(first.0), first.1);
+        let keyed = if event == new.event.id {
+            let recorded = insert(tx.connection(), &[new], self.key_retention).await?;
+            let recorded = recorded.first().copied().unwrap_or(Recorded::Fresh);
+            if recorded != Recorded::Fresh {
+                // A repetition of the same signed request under a new name: the name is not kept,
+                // since it is not what was signed.
+                forget(tx.connection(), request, event).await?;
+            }
+            Keyed::Recorded(recorded)
+        } else if first_body == fingerprint {
+            let quarantined = is_quarantined(tx.connection(), event).await?;
+            Keyed::Replayed { event, quarantined }
+        } else {
+            tx.commit(()).await?;
+            return Ok(KeyedAnswer::KeyReused);
+        };
+        Ok(KeyedAnswer::Recorded(tx.commit(keyed).await?))
+    }
+}
+
+/// Takes a name back that was claimed in vain.
+async fn forget(
+    connection: &mut PgConnection,
+    request: KeyDigest,
+    event: EventId,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "DELETE FROM event_keys WHERE key = $1 AND event_id = $2",
+        request.as_bytes(),
+        event.0,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Takes the name, or finds whose it is.

@@ -17,11 +17,13 @@
 //! for the whole. Beyond it the call ends as [`StoreError::Unavailable`], and its connection is
 //! thrown away, since nobody knows what is still on its way.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgListener, PgPool};
 use tracing::warn;
 
+mod again;
 mod alerts;
 mod api_keys;
 mod api_requests;
@@ -40,8 +42,10 @@ mod effects;
 mod error;
 mod events;
 mod fate;
+mod fitness;
 mod fresh;
 mod groups;
+mod health;
 mod held;
 mod holds;
 mod idempotency;
@@ -51,30 +55,36 @@ mod lost;
 mod neighbours;
 mod often;
 mod oidc;
+mod open_error;
 mod people;
+mod pooler;
 mod reason;
 mod record;
 mod recorder;
 mod registry;
+mod restored;
 mod search;
+mod session;
 mod sessions;
 mod stream;
 mod sweep;
 mod tallies;
 mod token;
 mod transfers;
+mod trouble;
 mod tx;
 mod waiting;
 
+pub use again::Again;
 pub use alerts::{
     Alert, AlertBatch, AlertFilter, KeptAlert, PendingAlert, Recovery, Severity, UnknownSeverity,
 };
 pub use api_keys::KeptKey;
 pub use api_requests::{Claim, Named};
 pub use audit::{AuditEntry, AuditFilter, AuditMore, Hash, KeptEntry};
-pub use chunks::{Added, ChunkQuota, NewChunk};
+pub use chunks::{ChunkAnswer, ChunkQuota, KeptChunk, NewChunk, NotKept};
 pub use claim_to::{Claimed, Reach};
-pub use connect::{OpenError, PoolSettings, Target};
+pub use connect::{PoolSettings, Target};
 pub use credentials::Credential;
 pub use dead_letters::{
     DeadLetter, DeadLetterFilter, Locked, MANY_WAITING, Order, Page, Resolution,
@@ -86,27 +96,33 @@ pub use effects::{EffectError, Effects, Outcome, Write};
 pub use error::{RefusedStatement, StoreError};
 pub use events::{EventId, StoredEvent};
 pub use fate::Fate;
+pub use fitness::Unfit;
 pub use groups::{GroupFilter, GroupPlace, GroupRow, Growth, Ungrouped};
 pub use held::{HeldBounds, HeldFilter, HeldRequest, HeldSealed, NewHeld};
 pub use holds::{Hold, Pausable};
-pub use idempotency::Keyed;
+pub use idempotency::{Keyed, KeyedAnswer};
 pub use inspect::{Edit, EventPreview, PastAttempt};
 pub use jobs::{Advance, JobFates, JobLease, JobRow, NewJob};
 pub use neighbours::{LANE_REACH, LaneMates, Slice};
 pub use oidc::{KeptFlow, NewFlow};
+pub use open_error::OpenError;
 pub use people::{KeptLink, KeptPerson, NewLink, NewPerson, folded};
 pub use reason::DeathReason;
 pub use record::{GATE, KeyDigest, NewEvent, Plan, Recorded};
-pub use recorder::Recorder;
+pub use recorder::{Recorder, Waits};
 pub use registry::Registry;
 pub use search::{DeliveryCounts, EventFilter, EventRow, Found, IdRange, SEARCHED_BYTES};
+pub use session::SessionError;
 pub use sessions::{Attempt, KeptSession, NewSession, OwnSession};
 pub use stream::{BadPosition, Change, Changes, Deed, Horizon, Position, What};
 pub use tallies::{ACKNOWLEDGED_WITHIN, Counted, SecretUsage, Span, Tallied, Tallies, Tally};
 pub use token::TokenDigest;
 pub use transfers::{LateTransfers, TransferState};
+pub use trouble::Trouble;
 pub use tx::{Committed, Tx};
 pub use waiting::{LOOKED_AT, Waiting};
+
+use health::{Commits, LastCommit};
 
 /// The channel on which gateways tell each other that there is work.
 const CHANNEL: &str = "sealpost_deliveries";
@@ -125,6 +141,10 @@ pub struct Store {
     health: PgPool,
     pools: PoolSettings,
     commit_deadline: Duration,
+    /// What became of every writer's last commit.
+    commits: Commits,
+    /// The same for what is recorded one by one: chunks, and requests that name themselves.
+    one_by_one: Arc<LastCommit>,
     key_retention: time::Duration,
     tallies: Tallies,
     often: often::Often,
@@ -136,7 +156,10 @@ impl Store {
     ///
     /// `key_retention` is how long a key is remembered.
     pub fn open(target: Target, settings: PoolSettings, key_retention: Duration) -> Self {
+        let commits = Commits::default();
         Self {
+            one_by_one: commits.writer(),
+            commits,
             ingest: target.pool(settings.ingest, "ingest", settings),
             dispatch: target.pool(settings.dispatch, "dispatch", settings),
             operator: target.pool(settings.operator, "operator", settings),

@@ -1,30 +1,51 @@
 //! A connection that does nothing but record: kept from group to group, so that a group costs one
 //! round trip.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{ConnectOptions, Connection, PgConnection};
+use sqlx::{Connection, PgConnection};
 use tokio::time::Instant;
 
-use super::connect::{RESTED, alive};
+use super::connect::{RESTED, is_usable};
 use super::fresh::insert_fresh;
+use super::health::LastCommit;
 use super::record::insert;
-use super::{Committed, NewEvent, Recorded, Store, StoreError};
+use super::session::{BRIEF_LOCK_TIMEOUT, RECORDER_LOCK_TIMEOUT};
+use super::{Committed, NewEvent, Recorded, Store, StoreError, Trouble};
 
 /// Records groups of events, one after the other. It opens its connection when it needs one, on
-/// the runtime that it is used on, and throws it away after any error of it.
+/// the runtime that it is used on, and throws it away after any error that leaves it in doubt.
 #[derive(Debug)]
 pub struct Recorder {
     store: Store,
-    connection: Option<(PgConnection, Instant)>,
+    connection: Option<Kept>,
     /// Whether the last group held nothing that was seen before: the next is likely to be alike.
     all_new: bool,
+    last: Arc<LastCommit>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    connection: PgConnection,
+    used: Instant,
+    waits: Waits,
+}
+
+/// How long a group waits for locks that others hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waits {
+    /// As long as a session does.
+    Usually,
+    /// Hardly, to find out which of a group has to wait.
+    Briefly,
 }
 
 impl Store {
     /// A recorder, with no connection yet.
     pub fn recorder(&self) -> Recorder {
-        Recorder { store: self.clone(), connection: None, all_new: true }
+        let last = self.commits.writer();
+        Recorder { store: self.clone(), connection: None, all_new: true, last }
     }
 }
 
@@ -33,30 +54,43 @@ impl Recorder {
     /// group's order, what became of each.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] when the database refuses one of them (none is stored then);
-    /// [`StoreError::Unavailable`] leaves open whether they are stored.
+    /// [`StoreError::Refused`] when the database refuses one of them, and what is
+    /// [transient](StoreError::is_transient): none is stored then.
+    /// [`StoreError::CommitUnknown`] leaves open whether they are.
     pub async fn record(
         &mut self,
         group: &[&NewEvent],
+        waits: Waits,
     ) -> Result<Committed<Vec<Recorded>>, StoreError> {
         let ends = Instant::now() + self.store.commit_deadline;
         // Taken out: when this call is dropped or fails, nobody knows what is on its way there.
-        let mut connection = match self.connection.take() {
-            Some((connection, used)) => match rested(connection, used).await {
-                Some(connection) => connection,
-                None => self.connect().await?,
-            },
+        let kept = match self.connection.take() {
+            Some(kept) => kept.rested().await,
+            None => None,
+        };
+        let mut kept = match kept {
+            Some(kept) => kept,
             None => self.connect().await?,
         };
-        let inserting = self.insert(&mut connection, group);
-        let recorded = tokio::time::timeout_at(ends, inserting)
-            .await
-            .unwrap_or_else(|_| Err(StoreError::timed_out()));
-        // A refusal is an answer like any other: the connection is as it was.
-        if matches!(recorded, Ok(_) | Err(StoreError::Refused(_))) {
-            self.connection = Some((connection, Instant::now()));
+        kept.wait(waits).await?;
+        let inserting = self.insert(&mut kept.connection, group);
+        let inserting = async {
+            let inserted = tokio::time::timeout_at(ends, inserting).await;
+            inserted.unwrap_or(Err(StoreError::CommitUnknown(None))).map_err(in_doubt)
+        };
+        let recorded = Committed::by_statement(inserting).await;
+        if leaves_connection(&recorded) {
+            self.connection = Some(Kept { used: Instant::now(), ..kept });
         }
-        Ok(Committed::by_statement(recorded?))
+        if recorded.is_ok() {
+            self.last.succeeded();
+        }
+        recorded
+    }
+
+    /// Notes that recording failed in the end.
+    pub fn has_failed(&self, error: &StoreError) {
+        self.last.has_failed(error);
     }
 
     async fn insert(
@@ -75,26 +109,60 @@ impl Recorder {
 
     /// Ends the connection.
     pub async fn close(self) {
-        if let Some((connection, _)) = self.connection {
+        if let Some(Kept { connection, .. }) = self.connection {
             // It is idle: nothing is lost when the server does not hear of it.
             drop(tokio::time::timeout(Duration::from_secs(1), connection.close()).await);
         }
     }
 
-    async fn connect(&self) -> Result<PgConnection, StoreError> {
-        // What is looked up here is looked up by its key, however small a table seems to a planner
-        // that knew it empty: a plan that is kept would read all of it, ever more slowly.
-        let by_key = [("enable_seqscan", "off"), ("enable_bitmapscan", "off")];
-        let options = self.store.target.bounded("ingest", self.store.pools).options(by_key);
-        tokio::time::timeout(self.store.pools.acquire, options.connect())
+    async fn connect(&self) -> Result<Kept, StoreError> {
+        let session = self.store.target.session("recorder", self.store.pools);
+        let connection = tokio::time::timeout(self.store.pools.acquire, session.connect())
             .await
-            .map_err(|_| StoreError::timed_out())?
-            .map_err(StoreError::from)
+            .map_err(|_| StoreError::timed_out())??;
+        Ok(Kept { connection, used: Instant::now(), waits: Waits::Usually })
     }
 }
 
-/// The connection, if it is still good: one that was not used for a while is asked first.
-async fn rested(mut connection: PgConnection, used: Instant) -> Option<PgConnection> {
-    let good = used.elapsed() < RESTED || alive(&mut connection).await.unwrap_or(false);
-    good.then_some(connection)
+impl Kept {
+    /// The same, if it is still good: one that was not used for a while is asked first.
+    async fn rested(mut self) -> Option<Self> {
+        let good =
+            self.used.elapsed() < RESTED || is_usable(&mut self.connection).await.unwrap_or(false);
+        good.then_some(self)
+    }
+
+    async fn wait(&mut self, waits: Waits) -> Result<(), StoreError> {
+        if self.waits == waits {
+            return Ok(());
+        }
+        let timeout = match waits {
+            Waits::Usually => RECORDER_LOCK_TIMEOUT,
+            Waits::Briefly => BRIEF_LOCK_TIMEOUT,
+        };
+        sqlx::query_scalar!("SELECT set_config('lock_timeout', $1, false)", timeout)
+            .fetch_one(&mut self.connection)
+            .await?;
+        self.waits = waits;
+        Ok(())
+    }
+}
+
+/// The statement was its own commit: where the server has not answered it, nobody knows.
+fn in_doubt(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Unavailable(Some(error)) => StoreError::of_commit(error),
+        other => other,
+    }
+}
+
+/// Whether the connection is as it was: a refusal is an answer like any other.
+fn leaves_connection<T>(recorded: &Result<T, StoreError>) -> bool {
+    match recorded {
+        Ok(_) | Err(StoreError::Refused(_)) => true,
+        Err(error @ StoreError::Unavailable(_)) => {
+            matches!(error.trouble(), Trouble::Locked | Trouble::Deadlock | Trouble::Collision)
+        }
+        Err(_) => false,
+    }
 }

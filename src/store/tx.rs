@@ -22,9 +22,10 @@ impl Tx<'_> {
     /// Commits, and vouches for it: `value` is what the transaction has come to.
     ///
     /// # Errors
-    /// An error leaves open whether the commit happened.
+    /// [`StoreError::CommitUnknown`] leaves open whether the commit happened; with any other error
+    /// it did not.
     pub async fn commit<T>(self, value: T) -> Result<Committed<T>, StoreError> {
-        self.0.commit().await?;
+        self.0.commit().await.map_err(StoreError::of_commit)?;
         Ok(Committed(value))
     }
 
@@ -33,19 +34,30 @@ impl Tx<'_> {
     }
 }
 
-/// Evidence that what it holds was committed. Made only by [`Tx::commit`] and by the statement
-/// that commits a group on its own; an answer of 2xx is made from nothing else.
+/// Evidence that what it holds was committed. Made only by [`Tx::commit`] and by a statement that
+/// was a transaction of its own and has succeeded; an answer of 2xx is made from nothing else.
 ///
 /// ```compile_fail,E0423
 /// let made_up = sealpost::store::Committed("never committed");
+/// ```
+///
+/// What was rolled back, or never written, gives no such evidence:
+///
+/// ```compile_fail,E0308
+/// use sealpost::store::{Committed, KeptChunk, NotKept};
+/// fn vouch(not_kept: NotKept) -> Committed<KeptChunk> {
+///     not_kept
+/// }
 /// ```
 #[derive(Debug, Clone)]
 pub struct Committed<T>(T);
 
 impl<T> Committed<T> {
-    /// For a statement that was its own transaction and has returned.
-    pub(super) fn by_statement(value: T) -> Self {
-        Self(value)
+    /// Runs a statement that is a transaction of its own, on a connection that has none open.
+    pub(super) async fn by_statement(
+        statement: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<Self, StoreError> {
+        statement.await.map(Self)
     }
 
     /// What was committed, in other words.

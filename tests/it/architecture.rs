@@ -20,12 +20,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("postgres", &[]),
     ("store", &["gate", "postgres", "vault"]),
     ("alerts", &["gate", "outbound", "store"]),
-    ("intake", &["gate", "store"]),
+    ("intake", &["gate", "lifecycle", "store"]),
     ("dispatch", &["clock", "gate", "store"]),
-    ("operator", &["clock", "gate", "outbound", "store", "vault"]),
+    ("operator", &["clock", "gate", "lifecycle", "outbound", "store", "vault"]),
     ("providers", &["api", "gate", "dispatch", "objects", "outbound", "store", "vault"]),
     ("config", &["alerts", "gate", "objects", "postgres", "telemetry", "vault"]),
-    ("http", &["api", "clock", "gate", "intake", "operator", "store", "telemetry", "text"]),
+    (
+        "http",
+        &["api", "clock", "gate", "intake", "lifecycle", "operator", "store", "telemetry", "text"],
+    ),
     ("destinations", &["dispatch", "gate", "outbound", "providers", "store"]),
 ];
 

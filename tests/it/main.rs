@@ -59,4 +59,5 @@ mod receive;
 mod repair;
 mod stream;
 mod stripe;
+mod surroundings;
 mod vault;

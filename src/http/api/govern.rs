@@ -76,10 +76,8 @@ async fn answer(
     let Ok(worked) = tokio::time::timeout(DEADLINE, working).await else {
         return Err(Denial::Unavailable);
     };
-    let Ok(worked) = worked else {
-        metrics::counter!("sealpost_panics_total").increment(1);
-        return Err(Denial::Internal);
-    };
+    // The log has its line of every panic already.
+    let Ok(worked) = worked else { return Err(Denial::Internal) };
     let answered = worked.unwrap_or_else(|error| ServiceResponse::from_err(error, http.clone()));
     // What went wrong is written anew, with the request's id.
     match answered.response().error().map(|error| error.as_error::<Denial>().cloned()) {

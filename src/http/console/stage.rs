@@ -157,7 +157,7 @@ impl Words {
                 (StatusCode::BAD_REQUEST, "That cannot be asked for")
             }
             OperatorError::Conflict(_) => (StatusCode::CONFLICT, "Something is in the way"),
-            OperatorError::Store(StoreError::Unavailable(_)) => {
+            OperatorError::Store(StoreError::Unavailable(_) | StoreError::CommitUnknown(_)) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "The database does not answer")
             }
             OperatorError::Vault(_) | OperatorError::Store(_) => {

@@ -13,7 +13,7 @@ impl From<Denied> for Denial {
 impl From<StoreError> for Denial {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) => Self::Unavailable,
+            StoreError::Unavailable(_) | StoreError::CommitUnknown(_) => Self::Unavailable,
             error if error.is_about_a_text() => Self::Malformed("a text holds a NUL".into()),
             error => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a call failed");

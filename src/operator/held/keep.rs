@@ -14,6 +14,7 @@ use tracing::warn;
 
 use super::sealed;
 use crate::gate::{Refusal, RequestHead};
+use crate::lifecycle::caught;
 use crate::store::{EventId, HeldBounds, NewHeld, Store};
 use crate::vault::Vault;
 
@@ -104,7 +105,7 @@ impl Holding {
 impl Writer {
     async fn run(self, mut requests: mpsc::Receiver<RefusedRequest>) {
         while let Some(request) = requests.recv().await {
-            let result = self.write(&request).await;
+            let result = caught("held requests", self.write(&request)).await.unwrap_or("failed");
             self.waiting.fetch_sub(request.body.len(), Ordering::Relaxed);
             count(&request.source, result);
         }

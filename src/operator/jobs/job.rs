@@ -96,6 +96,7 @@ impl Job {
             state => state,
         };
         let action = Action::of(&row.action).ok_or_else(|| row.inconsistent("action"))?;
+        let refusals = row.refusals()?;
         Ok(Self {
             id: row.id,
             tenant: row.tenant,
@@ -118,7 +119,7 @@ impl Job {
             resolved: row.resolved.unsigned_abs(),
             created: row.created.unsigned_abs(),
             refused: row.refused.unsigned_abs(),
-            refusals: serde_json::from_str(&row.refusals).unwrap_or_default(),
+            refusals,
         })
     }
 

@@ -178,7 +178,7 @@ impl Jobs {
                 resolved: count(&batch.resolved),
                 created: count(&batch.created),
                 refused: count(&batch.refused),
-                refusals: &refusals(&job, &batch),
+                refusals: &refusals(&job, &batch)?,
                 next_at: next_at(&job, count(&batch.resolved), now),
                 lease: LEASE,
             },
@@ -204,11 +204,11 @@ fn next_at(job: &JobRow, resolved: i64, now: OffsetDateTime) -> Option<OffsetDat
     now.checked_add(taken)
 }
 
-fn refusals(job: &JobRow, batch: &Batch) -> String {
-    let mut known: Vec<(i64, String)> = serde_json::from_str(&job.refusals).unwrap_or_default();
+fn refusals(job: &JobRow, batch: &Batch) -> Result<String, StoreError> {
+    let mut known: Vec<(i64, String)> = job.refusals()?;
     let room = REFUSALS.saturating_sub(known.len());
     known.extend(batch.refused.iter().take(room).map(|(id, why)| (*id, why.to_string())));
-    serde_json::to_string(&known).unwrap_or_else(|_| "[]".to_owned())
+    serde_json::to_string(&known).map_err(|_| job.inconsistent("refusals"))
 }
 
 fn count<T>(some: &[T]) -> i64 {

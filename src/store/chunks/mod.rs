@@ -10,13 +10,14 @@ mod statements;
 use std::time::Duration;
 
 use time::OffsetDateTime;
+use tokio::time::Instant;
 
 use self::statements::{
     Transfer, close, count, digests, is_full, join, keep, keep_joined_text, lock_subject,
     objection, open, plan_whole, repeated, supersede,
 };
 use super::{
-    Committed, DeathReason, EventId, GATE, KeyDigest, Plan, Store, StoreError, Tallied, Tx,
+    Again, Committed, DeathReason, EventId, GATE, KeyDigest, Plan, Store, StoreError, Tallied, Tx,
 };
 use crate::gate::{Chunk, EventKey, Quarantine, Strength};
 
@@ -55,9 +56,9 @@ pub struct ChunkQuota {
     pub bytes: i64,
 }
 
-/// What became of a chunk.
+/// What became of a chunk that is kept, now or before.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Added {
+pub enum KeptChunk {
     /// Kept; the rest has yet to come.
     Kept {
         /// The id that the whole event will have.
@@ -73,15 +74,30 @@ pub enum Added {
     Broken(EventId, Quarantine),
     /// The same chunk was there before.
     Repeated(EventId),
-    /// It does not go with what was there before, or comes after its transfer was closed. Nothing
-    /// was written: it is for the caller to keep it aside.
+}
+
+/// Why a chunk is not kept. Nothing was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotKept {
+    /// It does not go with what was there before, or comes after its transfer was closed: it is
+    /// for the caller to keep it aside.
     Conflict(Quarantine, String),
-    /// The source has as much waiting as it may. Nothing was written.
+    /// The source has as much waiting as it may.
     Full,
 }
 
+/// The answer to a chunk.
+#[derive(Debug, Clone)]
+pub enum ChunkAnswer {
+    /// It is kept.
+    Kept(Committed<KeptChunk>),
+    /// It is not.
+    NotKept(NotKept),
+}
+
 impl Store {
-    /// Keeps a chunk; makes the event when it is the last one.
+    /// Keeps a chunk; makes the event when it is the last one. What the database refuses for the
+    /// moment is tried again, as long as a commit may take.
     ///
     /// # Errors
     /// As [`Recorder::record`](super::Recorder::record).
@@ -89,43 +105,57 @@ impl Store {
         &self,
         new: &NewChunk<'_>,
         quota: ChunkQuota,
-    ) -> Result<Committed<Added>, StoreError> {
-        let keeping = async {
-            let mut tx = Tx::begin(&self.ingest).await?;
-            lock_subject(tx.connection(), new).await?;
-            let (transfer, opened) = open(tx.connection(), new).await?;
-            if let Some(answer) = objection(&transfer, new) {
-                return finish(tx, answer).await.map(Step::Answered);
-            }
-            if opened {
-                supersede(tx.connection(), new, transfer.id).await?;
-            }
-            if is_full(tx.connection(), new, quota).await? {
-                return finish(tx, Added::Full).await.map(Step::Answered);
-            }
-            if !keep(tx.connection(), &transfer, new.chunk).await? {
-                let answer = repeated(tx.connection(), &transfer, new.chunk).await?;
-                return finish(tx, answer).await.map(Step::Answered);
-            }
-            let (have, received) = count(tx.connection(), &transfer, new).await?;
-            let total = new.chunk.manifest.total;
-            if have < total {
-                let kept = Added::Kept { event: transfer.event, have, total };
-                return tx.commit(kept).await.map(Step::Answered);
-            }
-            Ok(Step::Last { tx, transfer, received })
-        };
-        let step = tokio::time::timeout(self.commit_deadline, keeping)
-            .await
-            .unwrap_or_else(|_| Err(StoreError::timed_out()))?;
-        match step {
-            Step::Answered(answer) => Ok(answer),
-            Step::Last { tx, transfer, received } => {
-                tokio::time::timeout(WHOLE_DEADLINE, self.complete(tx, &transfer, received, new))
-                    .await
-                    .unwrap_or_else(|_| Err(StoreError::timed_out()))
+    ) -> Result<ChunkAnswer, StoreError> {
+        let ends = Instant::now() + self.commit_deadline;
+        let mut again = Again::until(ends);
+        loop {
+            match self.add_chunk_once(new, quota, ends).await {
+                Err(error) if again.after(&error).await => {}
+                done => return self.one_by_one.note(done),
             }
         }
+    }
+
+    async fn add_chunk_once(
+        &self,
+        new: &NewChunk<'_>,
+        quota: ChunkQuota,
+        ends: Instant,
+    ) -> Result<ChunkAnswer, StoreError> {
+        let keeping = tokio::time::timeout_at(ends, self.keep_chunk(new, quota));
+        match keeping.await.unwrap_or(Err(StoreError::CommitUnknown(None)))? {
+            Step::Answered(answer) => Ok(answer),
+            Step::Last { tx, transfer, received } => {
+                let completing = self.complete(tx, &transfer, received, new);
+                let completed = tokio::time::timeout(WHOLE_DEADLINE, completing).await;
+                completed.unwrap_or(Err(StoreError::CommitUnknown(None))).map(ChunkAnswer::Kept)
+            }
+        }
+    }
+
+    async fn keep_chunk(&self, new: &NewChunk<'_>, quota: ChunkQuota) -> Result<Step, StoreError> {
+        let mut tx = Tx::begin(&self.ingest).await?;
+        lock_subject(tx.connection(), new).await?;
+        let (transfer, opened) = open(tx.connection(), new).await?;
+        if let Some(answer) = objection(&transfer, new) {
+            return finish(tx, answer).await;
+        }
+        if opened {
+            supersede(tx.connection(), new, transfer.id).await?;
+        }
+        if is_full(tx.connection(), new, quota).await? {
+            return finish(tx, Err(NotKept::Full)).await;
+        }
+        if !keep(tx.connection(), &transfer, new.chunk).await? {
+            let answer = repeated(tx.connection(), &transfer, new.chunk).await?;
+            return finish(tx, answer).await;
+        }
+        let (have, received) = count(tx.connection(), &transfer, new).await?;
+        let total = new.chunk.manifest.total;
+        if have < total {
+            return finish(tx, Ok(KeptChunk::Kept { event: transfer.event, have, total })).await;
+        }
+        Ok(Step::Last { tx, transfer, received })
     }
 
     /// Closes one transfer that has waited too long: since its last chunk, or since its first.
@@ -204,7 +234,7 @@ impl Store {
         transfer: &Transfer,
         received: i64,
         new: &NewChunk<'_>,
-    ) -> Result<Committed<Added>, StoreError> {
+    ) -> Result<Committed<KeptChunk>, StoreError> {
         let manifest = &new.chunk.manifest;
         let connection = tx.connection();
         let limit = format!("{}ms", WHOLE_DEADLINE.as_millis());
@@ -229,11 +259,11 @@ impl Store {
             ))
         };
         let (plan, state, answer) = match flaw {
-            None => (new.plan.clone(), "whole", Added::Whole(transfer.event)),
+            None => (new.plan.clone(), "whole", KeptChunk::Whole(transfer.event)),
             Some((reason, detail)) => (
                 Plan::Quarantine { reason: DeathReason::Quarantined(reason), detail },
                 "quarantined",
-                Added::Broken(transfer.event, reason),
+                KeptChunk::Broken(transfer.event, reason),
             ),
         };
         plan_whole(connection, transfer, new, &plan, self.key_retention).await?;
@@ -243,12 +273,18 @@ impl Store {
 }
 
 enum Step {
-    Answered(Committed<Added>),
+    Answered(ChunkAnswer),
     Last { tx: Tx<'static>, transfer: Transfer, received: i64 },
 }
 
-/// Ends a transaction that has nothing to write; the answer speaks of what was committed before.
-async fn finish(tx: Tx<'static>, answer: Added) -> Result<Committed<Added>, StoreError> {
-    tx.rollback().await?;
-    Ok(Committed::by_statement(answer))
+/// Ends the transaction: what is kept is committed, or was found as somebody else has committed
+/// it; the rest leaves nothing behind.
+async fn finish(tx: Tx<'static>, answer: Result<KeptChunk, NotKept>) -> Result<Step, StoreError> {
+    Ok(Step::Answered(match answer {
+        Ok(kept) => ChunkAnswer::Kept(tx.commit(kept).await?),
+        Err(not_kept) => {
+            tx.rollback().await?;
+            ChunkAnswer::NotKept(not_kept)
+        }
+    }))
 }

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
-use super::{Added, ChunkQuota, NewChunk};
+use super::{ChunkQuota, KeptChunk, NewChunk, NotKept};
 use crate::gate::{Chunk, EventKey, Manifest, Quarantine};
 use crate::store::{EventId, GATE, KeyDigest, Plan, StoreError, bounded};
 
@@ -76,24 +76,29 @@ pub(super) async fn open(
     Ok((transfer, opened.rows_affected() == 1))
 }
 
-/// Why the chunk cannot be a part of the transfer, if it cannot.
-pub(super) fn objection(transfer: &Transfer, new: &NewChunk<'_>) -> Option<Added> {
+/// What is to be said of a chunk before it is kept: that it cannot be a part of the transfer, or
+/// that the whole was there before.
+pub(super) fn objection(
+    transfer: &Transfer,
+    new: &NewChunk<'_>,
+) -> Option<Result<KeptChunk, NotKept>> {
+    let conflict = |reason, what: &str| Some(Err(NotKept::Conflict(reason, what.to_owned())));
     if transfer.manifest != new.chunk.manifest.digest() {
         let what = "action, path, sha, size, total or another frozen field differs from the \
                     transfer's first chunk";
-        return Some(Added::Conflict(Quarantine::ChunkMixed, what.into()));
+        return conflict(Quarantine::ChunkMixed, what);
     }
     match transfer.state.as_str() {
         "open" => None,
         "superseded" => {
             let what = "a newer transfer of the same file came in between";
-            Some(Added::Conflict(Quarantine::ChunkSuperseded, what.into()))
+            conflict(Quarantine::ChunkSuperseded, what)
         }
         "expired" => {
             let what = "the transfer was given up before this chunk came";
-            Some(Added::Conflict(Quarantine::ChunkExpired, what.into()))
+            conflict(Quarantine::ChunkExpired, what)
         }
-        _ => Some(Added::Repeated(transfer.event)),
+        _ => Some(Ok(KeptChunk::Repeated(transfer.event))),
     }
 }
 
@@ -156,7 +161,7 @@ pub(super) async fn repeated(
     connection: &mut PgConnection,
     transfer: &Transfer,
     chunk: &Chunk,
-) -> Result<Added, StoreError> {
+) -> Result<Result<KeptChunk, NotKept>, StoreError> {
     let digest = sqlx::query_scalar!(
         "SELECT digest FROM chunk_buffer WHERE transfer = $1 AND index = $2",
         transfer.id,
@@ -165,10 +170,10 @@ pub(super) async fn repeated(
     .fetch_one(connection)
     .await?;
     if digest == chunk.digest() {
-        return Ok(Added::Repeated(transfer.event));
+        return Ok(Ok(KeptChunk::Repeated(transfer.event)));
     }
     let what = format!("chunk {} was received before with other content", chunk.index);
-    Ok(Added::Conflict(Quarantine::ChunkMixed, what))
+    Ok(Err(NotKept::Conflict(Quarantine::ChunkMixed, what)))
 }
 
 pub(super) async fn count(

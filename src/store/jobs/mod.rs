@@ -217,8 +217,12 @@ impl Tx<'_> {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn plan_job(&mut self, new: &NewJob<'_>) -> Result<i64, StoreError> {
-        // Numbers, texts and times cannot fail to be written.
-        let selection = serde_json::to_string(new.filter).unwrap_or_default();
+        let selection =
+            serde_json::to_string(new.filter).map_err(|_| StoreError::Inconsistent {
+                table: "jobs",
+                column: "selection",
+                row: "to be planned".to_owned(),
+            })?;
         let id = sqlx::query_scalar!(
             "INSERT INTO jobs (tenant, action, selection, target, force, cap, rate, reason, matched,
                                up_to, sample, state, planned_at, planned_by, expires_at)

@@ -48,6 +48,14 @@ impl JobRow {
         serde_json::from_str(&self.selection).map_err(|_| self.inconsistent("selection"))
     }
 
+    /// About which nothing was done, and why, as far as it was written down.
+    ///
+    /// # Errors
+    /// [`StoreError::Inconsistent`].
+    pub fn refusals(&self) -> Result<Vec<(i64, String)>, StoreError> {
+        serde_json::from_str(&self.refusals).map_err(|_| self.inconsistent("refusals"))
+    }
+
     /// What is to be said when a column holds what nobody can have written there.
     pub fn inconsistent(&self, column: &'static str) -> StoreError {
         StoreError::Inconsistent { table: "jobs", column, row: self.id.to_string() }

@@ -322,12 +322,16 @@ impl Store {
         let row = sqlx::query!(
             r#"
             WITH horizon AS MATERIALIZED (
-                SELECT pg_snapshot_xmin(pg_current_snapshot()) AS xmin
+                SELECT pg_snapshot_xmin(now.snapshot) AS xmin, pg_snapshot_xmax(now.snapshot) AS xmax
+                  FROM (SELECT pg_current_snapshot() AS snapshot) AS now
             )
+            -- What no transaction of this server can have written was restored from another one:
+            -- nobody holds it back.
             SELECT h.xmin::text AS "xmin!",
-                   EXISTS (SELECT 1 FROM events WHERE xact >= h.xmin)
-                   OR EXISTS (SELECT 1 FROM attempts WHERE xact >= h.xmin)
-                   OR EXISTS (SELECT 1 FROM operator_actions WHERE xact >= h.xmin) AS "holds!",
+                   EXISTS (SELECT 1 FROM events WHERE xact >= h.xmin AND xact < h.xmax)
+                   OR EXISTS (SELECT 1 FROM attempts WHERE xact >= h.xmin AND xact < h.xmax)
+                   OR EXISTS (SELECT 1 FROM operator_actions
+                               WHERE xact >= h.xmin AND xact < h.xmax) AS "holds!",
                    (SELECT format('pid %s, %s, database %s', pid, application_name, datname)
                       FROM pg_stat_activity WHERE backend_xid IS NOT NULL
                      ORDER BY age(backend_xid) DESC LIMIT 1) AS owner

@@ -35,7 +35,7 @@ pub(super) struct Proxy {
 }
 
 /// A place at which one connection, the first to get there, is held.
-pub(super) struct Hold(Arc<watch::Sender<Stage>>);
+pub(crate) struct Hold(Arc<watch::Sender<Stage>>);
 
 struct Shared {
     server: PathBuf,
@@ -139,7 +139,7 @@ impl Proxy {
 
 impl Hold {
     /// Waits until a connection is held here.
-    pub(super) async fn reached(&self) {
+    pub(crate) async fn reached(&self) {
         let mut stage = self.0.subscribe();
         let reached = stage.wait_for(|stage| *stage != Stage::Waiting);
         let reached = tokio::time::timeout(PATIENCE, reached).await;
@@ -147,7 +147,7 @@ impl Hold {
     }
 
     /// Lets the connection go on as if nothing had been.
-    pub(super) fn release(&self) {
+    pub(crate) fn release(&self) {
         self.0.send_replace(Stage::Released);
     }
 

@@ -69,8 +69,9 @@ async fn what_is_acknowledged_is_on_disk_even_where_the_database_would_not_wait(
     ] {
         sql::execute(&direct, statement).await;
     }
-    let off = sql::texts(&direct, "SELECT current_setting('synchronous_commit')").await;
-    assert_eq!(off, ["off"]);
+    let default = "SELECT unnest(setconfig) FROM pg_db_role_setting
+                    JOIN pg_database d ON d.oid = setdatabase WHERE datname = current_database()";
+    assert_eq!(sql::texts(&direct, default).await, ["synchronous_commit=off"]);
     let gateway = Gateway::builder().on(direct.clone()).start().await;
     assert_eq!(pay(&gateway, 1).await, 202);
     gateway.run_until_idle().await;

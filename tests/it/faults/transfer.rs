@@ -21,7 +21,7 @@ fn content() -> Vec<u8> {
 }
 
 /// The chunks of one file, as their sender sends them.
-pub(super) fn chunks() -> Vec<Value> {
+pub(crate) fn chunks() -> Vec<Value> {
     let content = content();
     let text = STANDARD.encode(&content);
     let slices = text.as_bytes().chunks(text.len().div_ceil(CHUNKS));

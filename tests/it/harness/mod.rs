@@ -65,6 +65,7 @@ pub(crate) struct Builder {
     unfinished: bool,
     running: bool,
     variables: Vec<(String, String)>,
+    database_clock: Option<Arc<ManualClock>>,
 }
 
 /// A gateway that answers requests.
@@ -157,6 +158,12 @@ impl Builder {
         self
     }
 
+    /// What the database takes for the time; by default what the gateway does.
+    pub(crate) fn database_clock(mut self, clock: Arc<ManualClock>) -> Self {
+        self.database_clock = Some(clock);
+        self
+    }
+
     /// The clock stands at this time, and not at [`START`].
     pub(crate) fn begin(mut self, at: OffsetDateTime) -> Self {
         self.begin = at;
@@ -181,8 +188,10 @@ impl Builder {
         config.objects = self.objects;
         let clock = Arc::new(ManualClock::at(self.begin));
         let (handler, draw) = (self.handler, self.draw);
+        let database_clock = self.database_clock.unwrap_or_else(|| clock.clone());
         let parts = Parts {
             clock: clock.clone(),
+            database_clock: Some(database_clock),
             draw: Arc::new(move || draw),
             handlers: Arc::new(move |_, own| match &handler {
                 Some(handler) => vec![Arc::clone(handler)],
@@ -255,6 +264,7 @@ impl Gateway {
             unfinished: false,
             running: false,
             variables: Vec::new(),
+            database_clock: None,
         }
     }
 

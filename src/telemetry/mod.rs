@@ -3,11 +3,15 @@
 //! Logs go to standard error, one JSON object a line (or text, for people), through a writer that
 //! never blocks: when nobody reads, lines are dropped and counted, and the intake goes on.
 
+mod json;
+
 use std::sync::OnceLock;
 
+use json::Json;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -41,12 +45,32 @@ pub fn start(
     // A second start in one process (tests) keeps the first.
     let started = match format {
         LogFormat::Json => {
-            registry.with(layer.json().flatten_event(true).with_span_list(false)).try_init()
+            registry.with(layer.fmt_fields(JsonFields::new()).event_format(Json)).try_init()
         }
         LogFormat::Text => registry.with(layer.with_target(false)).try_init(),
     };
     drop(started);
+    log_panics();
     Ok(guard)
+}
+
+/// Makes every panic one line of the log and one count. Its text is left out: it can repeat what
+/// was received.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        metrics::counter!("sealpost_panics_total").increment(1);
+        let at = panic.location().map(tracing::field::display);
+        let thread = std::thread::current();
+        tracing::error!(at, thread = thread.name(), "a panic");
+    }));
+}
+
+/// Whether a filter of the log can be read.
+///
+/// # Errors
+/// When it is not a list of `target=level`.
+pub fn check(filter: &str) -> Result<(), tracing_subscriber::filter::ParseError> {
+    EnvFilter::builder().parse(filter).map(drop)
 }
 
 /// The metrics of this process.

@@ -1,7 +1,11 @@
-//! Stopping in two steps: first finish what is held, then drop it.
+//! Stopping in two steps: first finish what is held, then drop it. And until then, watching over
+//! what runs in the background.
+
+mod supervise;
 
 use std::time::Duration;
 
+pub use supervise::{Supervisor, caught};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -50,4 +54,31 @@ impl Shutdown {
         self.hard.cancel();
         Ok(())
     }
+}
+
+/// Says what is not done about signals that other programs take as a wish to read their
+/// configuration or open their log anew, and that would end this process: SIGHUP, as terminals
+/// that are closed send it too, SIGUSR1 and SIGUSR2. Call it before anything is held; it waits for
+/// as long as it is polled.
+///
+/// # Errors
+/// When signals cannot be listened to.
+pub fn outlive_hangups() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut first = signal(SignalKind::user_defined1())?;
+    let mut second = signal(SignalKind::user_defined2())?;
+    Ok(async move {
+        loop {
+            let name = tokio::select! {
+                Some(()) = hangup.recv() => "SIGHUP",
+                Some(()) = first.recv() => "SIGUSR1",
+                Some(()) = second.recv() => "SIGUSR2",
+                else => return,
+            };
+            warn!(
+                signal = name,
+                "reload is not supported yet: restart to read the configuration again"
+            );
+        }
+    })
 }

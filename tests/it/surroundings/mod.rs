@@ -1,0 +1,45 @@
+//! What stands around the gateway, and what it makes of it: servers, databases and roles with
+//! defaults of their own, poolers in between, clocks that differ, signals, data from elsewhere.
+
+mod clocks;
+mod pooler;
+mod readiness;
+mod refusals;
+mod restored;
+mod retries;
+mod sessions;
+mod signals;
+
+use sealpost::store::Target;
+use serde_json::json;
+
+use crate::harness::{Gateway, sql};
+
+/// Sends a payment of its own; gives the answer's status.
+async fn pay(gateway: &Gateway, number: usize) -> u16 {
+    gateway.send("billing", None, payment(number).as_bytes()).await.status
+}
+
+/// An event that billing handles.
+fn payment(number: usize) -> String {
+    crate::faults::driver::payment(number).to_string()
+}
+
+/// A callback of the bot's that names itself.
+async fn call_back(gateway: &Gateway, number: usize) -> u16 {
+    let body = json!({ "event": "post.submitted", "number": number }).to_string();
+    let key = format!("2b3f6a52-0d4c-4c5c-9f0e-{number:012}");
+    let headers = gateway.sign("bot", body.as_bytes(), &[("idempotency-key".to_owned(), key)]);
+    gateway.send_raw("bot", None, &headers, body.as_bytes()).await.status
+}
+
+async fn name_of(target: &Target) -> String {
+    sql::texts(target, "SELECT current_database()::text").await.remove(0)
+}
+
+/// Ends every session but the one that asks.
+async fn cut_sessions(target: &Target) {
+    let query = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                  WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    sql::number(target, query).await;
+}

@@ -1,0 +1,174 @@
+//! Readiness says whether what is received can be recorded, and why not.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sealpost::gate::{EventKey, Quarantine, Strength};
+use sealpost::intake::{Batch, NotStored};
+use sealpost::lifecycle::Supervisor;
+use sealpost::store::{DeathReason, EventId, KeyDigest, NewEvent, Plan, Recorded, StoredEvent};
+use time::OffsetDateTime;
+use time::macros::datetime;
+use tokio_util::task::TaskTracker;
+
+use super::{cut_sessions, name_of, pay};
+use crate::faults::driver::wait_for;
+use crate::harness::{Gateway, START, database, sql};
+
+async fn readiness(gateway: &Gateway) -> (u16, String) {
+    let answer = gateway.operator("/readyz").await;
+    let reason = answer.json["reason"].as_str().unwrap_or_default().to_owned();
+    (answer.status, reason)
+}
+
+async fn becomes_ready(gateway: &Gateway) {
+    wait_for("it becomes ready", async || (readiness(gateway).await.0 == 200).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_only_reads_is_not_ready_and_its_sessions_are_left_behind() {
+    let target = database::fresh().await;
+    let gateway = Gateway::builder().on(target.clone()).start().await;
+    assert_eq!(pay(&gateway, 0).await, 202);
+    gateway.run_until_idle().await;
+    becomes_ready(&gateway).await;
+    let elsewhere = target.with_database("postgres");
+    let name = name_of(&target).await;
+    let reads = |only: &str| format!("ALTER DATABASE {name} {only}");
+    sql::execute(&elsewhere, &reads("SET default_transaction_read_only = on")).await;
+    cut_sessions(&target).await;
+    // Before anything was sent, and after.
+    for _ in 0..2 {
+        let (status, reason) = readiness(&gateway).await;
+        assert_eq!(status, 503);
+        assert!(reason.contains("read-only"), "{reason}");
+        assert_eq!(pay(&gateway, 1).await, 503);
+    }
+    drop(gateway.store().begin().await);
+    drop(gateway.dispatcher().step().await);
+    // The old sessions are still there, and read-only.
+    sql::execute(&elsewhere, &reads("RESET default_transaction_read_only")).await;
+    wait_for("recording works", async || matches!(pay(&gateway, 1).await, 200 | 202).then_some(()))
+        .await;
+    becomes_ready(&gateway).await;
+    wait_for("dispatch works", async || {
+        drop(gateway.dispatcher().step().await);
+        let left = "SELECT count(*) FROM deliveries WHERE state <> 'done'";
+        (sql::number(&target, left).await == 0).then_some(())
+    })
+    .await;
+    let lost = "SELECT count(*) FROM attempts WHERE result <> 'done'";
+    assert_eq!(sql::number(&target, lost).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_table_is_locked_it_is_not_ready_although_nothing_was_sent() {
+    let gateway = Gateway::start().await;
+    for table in ["events", "event_keys", "deliveries", "chunk_transfers"] {
+        becomes_ready(&gateway).await;
+        let mut locker = sql::connect(gateway.target()).await;
+        sql::run(&mut locker, "BEGIN").await;
+        sql::run(&mut locker, &format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")).await;
+        let (status, reason) = readiness(&gateway).await;
+        assert_eq!(status, 503, "{table}");
+        assert!(reason.contains("lock"), "{table}: {reason}");
+        sql::run(&mut locker, "ROLLBACK").await;
+    }
+    becomes_ready(&gateway).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_failed_makes_not_ready_until_one_succeeds() {
+    let gateway = Gateway::start().await;
+    for statement in [
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+         $$ BEGIN RAISE EXCEPTION 'the disk is broken' USING ERRCODE = '58030'; END $$",
+        "CREATE TRIGGER refuse BEFORE INSERT ON events
+         FOR EACH ROW EXECUTE FUNCTION refuse()",
+    ] {
+        gateway.execute(statement).await;
+    }
+    assert_eq!(readiness(&gateway).await.0, 200, "nobody has tried");
+    assert_eq!(pay(&gateway, 1).await, 503);
+    assert_eq!(readiness(&gateway).await.0, 503);
+    gateway.execute("DROP TRIGGER refuse ON events").await;
+    assert_eq!(pay(&gateway, 1).await, 202);
+    assert_eq!(readiness(&gateway).await.0, 200);
+    gateway.run_until_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_lost_its_permission_makes_not_ready() {
+    let target = database::fresh().await;
+    let name = name_of(&target).await;
+    for statement in [
+        &format!("CREATE ROLE may_{name} LOGIN"),
+        &format!("GRANT ALL ON ALL TABLES IN SCHEMA public TO may_{name}"),
+        &format!("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO may_{name}"),
+    ] {
+        sql::execute(&target, statement).await;
+    }
+    let url = database::url(&target).await;
+    let url = url.replacen("postgres://", "", 1);
+    let (_, rest) = url.split_once('@').unwrap();
+    let theirs = sealpost::store::Target::from_url(&format!("postgres://may_{name}@{rest}"));
+    let gateway = Gateway::builder().on(theirs.unwrap()).leaves_work().start().await;
+    assert_eq!((readiness(&gateway).await.0, pay(&gateway, 1).await), (200, 202));
+    sql::execute(&target, &format!("REVOKE ALL ON events FROM may_{name}")).await;
+    let (status, reason) = readiness(&gateway).await;
+    assert_eq!(status, 503);
+    assert!(reason.contains("permission"), "{reason}");
+    sql::execute(&target, &format!("GRANT ALL ON events TO may_{name}")).await;
+    becomes_ready(&gateway).await;
+}
+
+/// At the end of the calendar a key's expiry cannot be computed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_outlives_a_panic() {
+    let gateway = Gateway::builder().leaves_work().start().await;
+    let tasks = TaskTracker::new();
+    let supervisor = Supervisor::new(tasks.clone());
+    let committed: Arc<dyn Fn() + Send + Sync> = Arc::new(|| ());
+    let batch = Batch::start(gateway.store(), &supervisor, &committed);
+    let end = datetime!(9999-12-31 23:59 UTC);
+    for number in 0..3 {
+        assert_eq!(batch.record(useless(number, end)).await.unwrap_err(), NotStored::Unknown);
+        let recorded = batch.record(useless(number, START)).await.unwrap();
+        assert_eq!(*recorded.get(), Recorded::Fresh, "the writer is there");
+    }
+    assert_eq!(supervisor.down(), None);
+    drop(batch);
+    tasks.close();
+    tasks.wait().await;
+}
+
+fn useless(number: u8, received_at: OffsetDateTime) -> NewEvent {
+    let event = StoredEvent {
+        id: EventId::new(received_at),
+        tenant: "default".to_owned(),
+        source: "billing".to_owned(),
+        provider: "stripe".to_owned(),
+        kind: "unrecognised".to_owned(),
+        action: None,
+        strength: Strength::Signed,
+        late: false,
+        secret: String::new(),
+        skew_seconds: None,
+        received_at,
+        occurred_at: None,
+        headers: Vec::new(),
+        claims: None,
+        envelope: None,
+        body: Bytes::new(),
+    };
+    let key = EventKey::Signed(vec![number]);
+    NewEvent {
+        event,
+        key: KeyDigest::of("default", "billing", &key),
+        lane: None,
+        plan: Plan::Quarantine {
+            reason: DeathReason::Quarantined(Quarantine::NotJson),
+            detail: "for a test".to_owned(),
+        },
+    }
+}

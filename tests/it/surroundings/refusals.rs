@@ -1,0 +1,85 @@
+//! Why the database refuses is said: at the start, and in the log.
+
+use super::{cut_sessions, name_of};
+use crate::cli::Program;
+use crate::faults::driver::{Server, payment, wait_for};
+use crate::harness::{database, sql};
+
+/// A role that may work on the database, and the database's URL for it.
+async fn role(target: &sealpost::store::Target) -> (String, String) {
+    let role = format!("role_of_{}", name_of(target).await);
+    for statement in [
+        &format!("CREATE ROLE {role} LOGIN"),
+        // No more than that: it may make no tables.
+        &format!("GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}"),
+        &format!("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {role}"),
+    ] {
+        sql::execute(target, statement).await;
+    }
+    let url = database::url(target).await;
+    let (_, rest) = url.split_once('@').unwrap();
+    (role.clone(), format!("postgres://{role}:canary-password@{rest}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_may_not_log_in_any_more_is_told_in_the_log() {
+    let target = database::fresh().await;
+    let (role, url) = role(&target).await;
+    let server = Server::start_with(Some(&url), "").await;
+    assert_eq!(server.remote.send("billing", &payment(1)).await.unwrap().0, 202);
+    sql::execute(&target, &format!("ALTER ROLE {role} NOLOGIN")).await;
+    cut_sessions(&target).await;
+    assert_eq!(server.remote.send("billing", &payment(2)).await.unwrap().0, 503);
+    let log = wait_for("both say why", async || {
+        let log = server.process.log();
+        let said = |what: &str| {
+            log.lines().any(|line| {
+                line.contains(what)
+                    && line.contains("is not permitted to log in")
+                    && line.contains(r#""trouble":"login""#)
+            })
+        };
+        (said("could not commit") && said("events cannot be recorded")).then(|| log.clone())
+    });
+    assert!(!log.await.contains("canary"));
+    server.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_the_start_it_is_told_with_what_to_do() {
+    let target = database::fresh().await;
+    let (role, url) = role(&target).await;
+    let mut program = Program::new("");
+    sql::execute(&target, &format!("ALTER ROLE {role} NOLOGIN")).await;
+    program.set("DATABASE_URL", &url);
+    let run = program.run(&["migrate"]);
+    assert_eq!(run.code, 69);
+    for part in ["is not permitted to log in", "hint: check the role"] {
+        assert!(run.stderr.contains(part), "{part}: {}", run.stderr);
+    }
+    assert!(!run.stderr.contains("canary"), "{}", run.stderr);
+    sql::execute(&target, &format!("ALTER ROLE {role} LOGIN CONNECTION LIMIT 0")).await;
+    let run = program.run(&["migrate"]);
+    assert_eq!(run.code, 69);
+    for part in ["too many connections", "hint: lower the connections"] {
+        assert!(run.stderr.contains(part), "{part}: {}", run.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_that_is_newer_than_the_program_is_told_as_such() {
+    let target = database::fresh().await;
+    sql::execute(
+        &target,
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (20991231000001, 'of a newer version', true, '\\x00', 1)",
+    )
+    .await;
+    let mut program = Program::new("");
+    program.set("DATABASE_URL", &database::url(&target).await);
+    let run = program.run(&["migrate"]);
+    assert_eq!(run.code, 69);
+    for part in ["newer than this program", "20991231000001", "serve --no-migrate"] {
+        assert!(run.stderr.contains(part), "{part}: {}", run.stderr);
+    }
+}
