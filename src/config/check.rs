@@ -6,7 +6,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::listeners::MOST_HEADER_LINES;
-use super::{File, SourceConfig};
+use super::{File, SourceConfig, spans};
 use crate::gate::Secret;
 use crate::vault::Vault;
 
@@ -22,6 +22,7 @@ const MAX_FUTURE: Duration = Duration::from_hours(1);
 
 /// Notes what does not hold.
 pub(super) fn check(file: &File, wrong: &mut Vec<String>) {
+    spans::check(file, wrong);
     let mut require = |holds: bool, sentence: &str| {
         if !holds {
             wrong.push(sentence.to_owned());

@@ -187,7 +187,6 @@ impl Config {
         let destinations = destinations::resolve(&file, environment, &mut wrong);
         let objects = objects::place(&file.objects, environment, &mut wrong);
         check::check(&file, &mut wrong);
-        spans::check(&file, &mut wrong);
         check::holding(&file, &vault, &mut wrong);
         check::second_factor(&file, &vault, &mut wrong);
         check::sharing(&sources, &mut wrong);

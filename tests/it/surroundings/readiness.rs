@@ -165,6 +165,7 @@ fn useless(number: u8, received_at: OffsetDateTime) -> NewEvent {
     NewEvent {
         event,
         key: KeyDigest::of("default", "billing", &key),
+        digest: None,
         lane: None,
         plan: Plan::Quarantine {
             reason: DeathReason::Quarantined(Quarantine::NotJson),
