@@ -304,6 +304,7 @@ fn landscape() -> Landscape {
         base_url: "http://localhost:8080".to_owned(),
         is_public: false,
         destinations: Vec::new(),
+        alerts_are_told: false,
         transfer_idle: time::Duration::minutes(15),
         transfer_total: time::Duration::hours(1),
         settings: Vec::new(),

@@ -36,14 +36,14 @@ COMMENT ON COLUMN events.source       IS 'The name of the source in the configur
 COMMENT ON COLUMN events.provider     IS 'What kind of sender the source is.';
 COMMENT ON COLUMN events.kind         IS 'The event type, at most 200 bytes.';
 COMMENT ON COLUMN events.action       IS 'The action in the path; not signed, a hint.';
-COMMENT ON COLUMN events.strength     IS 'signed: the body is part of what was signed; vouched: a token or a shared secret vouches for the request.';
+COMMENT ON COLUMN events.strength     IS 'signed: the body is part of what was signed; vouched: a token or a shared secret vouches for the request; edited: nobody sent it, an operator wrote the body.';
 COMMENT ON COLUMN events.late         IS 'Let in past the time of its token, because the registry still awaited it.';
 COMMENT ON COLUMN events.secret       IS 'The fingerprint of the secret that verified it.';
 COMMENT ON COLUMN events.skew_seconds IS 'Our time minus the signed time at arrival; null where the sender signs no time.';
 COMMENT ON COLUMN events.received_at  IS 'When it was received, by the gateway''s clock. For a chunked payload: when it became whole.';
 COMMENT ON COLUMN events.occurred_at  IS 'When it happened, as the sender says.';
 COMMENT ON COLUMN events.key          IS 'The key under which it stands in event_keys.';
-COMMENT ON COLUMN events.headers      IS 'The headers that are kept, as a JSON object of texts. Never a signature or a secret.';
+COMMENT ON COLUMN events.headers      IS 'The headers that are kept, as a JSON object of texts. Never a signature or a secret. Names that begin with a colon are no headers: the content type, the user agent and the address that the request came with.';
 COMMENT ON COLUMN events.claims       IS 'What the verified token says, where there is one, as JSON.';
 COMMENT ON COLUMN events.envelope     IS 'For a payload that came in chunks: its JSON without content and chunk number. Null otherwise.';
 COMMENT ON COLUMN events.body         IS 'The exact bytes that were received; for a payload that came in chunks, the decoded file.';
@@ -82,6 +82,7 @@ CREATE TABLE deliveries (
     lane_position    bigint,
     lane_blocks      boolean     NOT NULL,
     state            text        NOT NULL,
+    aside            text        COLLATE "C",
     attempts         integer     NOT NULL DEFAULT 0,
     created_at       timestamptz NOT NULL,
     due_at           timestamptz NOT NULL,
@@ -91,16 +92,22 @@ CREATE TABLE deliveries (
     outcome          text,
     death_reason     text,
     last_error       text,
+    awaiting         text,
     resolution       text,
     resolved_at      timestamptz
 );
--- Exactly what the two polls look for, kept apart: what waits for a destination that is down is not
--- in the way of handlers, however much it is.
-CREATE INDEX deliveries_ready ON deliveries (source, due_at, id)
-    WHERE state = 'ready' AND handler NOT LIKE 'to:%';
-CREATE INDEX deliveries_ready_to ON deliveries (handler, due_at, id)
-    WHERE state = 'ready' AND handler LIKE 'to:%';
-CREATE INDEX deliveries_leased ON deliveries (lease_expires_at) WHERE state = 'leased';
+-- A queue for every source and handler: what waits in one is never looked at for another. What is
+-- put aside is in none of them.
+CREATE INDEX deliveries_ready ON deliveries (source, handler, due_at, id)
+    WHERE state = 'ready' AND aside IS NULL;
+CREATE INDEX deliveries_aside ON deliveries (aside, source, handler, lane, id)
+    WHERE state = 'ready' AND aside IS NOT NULL;
+CREATE INDEX deliveries_awaiting ON deliveries (source, awaiting)
+    WHERE state = 'ready' AND awaiting IS NOT NULL;
+CREATE INDEX deliveries_leased ON deliveries (source, handler, lane) WHERE state = 'leased';
+-- How many requests to a destination are under way.
+CREATE INDEX deliveries_sending ON deliveries (handler, lease_expires_at)
+    WHERE state = 'leased' AND handler LIKE 'to:%';
 -- Exactly what stands in the way of a lane's followers: what is at work in it, and what is ahead.
 CREATE INDEX deliveries_lane
     ON deliveries (lane, source, handler, (COALESCE(lane_position, id)), id)
@@ -120,6 +127,7 @@ COMMENT ON COLUMN deliveries.lane             IS 'Deliveries of one source and h
 COMMENT ON COLUMN deliveries.lane_position    IS 'Place in the lane where it is not its id: the replay of a blocking head takes the place of what it replays. The lowest unfinished goes first.';
 COMMENT ON COLUMN deliveries.lane_blocks      IS 'Whether a dead head holds its lane until it is resolved (block) or frees it (park).';
 COMMENT ON COLUMN deliveries.state            IS 'ready, leased, done or dead.';
+COMMENT ON COLUMN deliveries.aside            IS 'Why the queue leaves a ready delivery out. behind: another of its lane is before it, whose end lets it in again; suspect: its lease ran out with no result, and it is run by itself. A suspect keeps the word while it is leased.';
 COMMENT ON COLUMN deliveries.attempts         IS 'Attempts begun. Counted when the lease is taken, so that an attempt that kills the process counts too.';
 COMMENT ON COLUMN deliveries.created_at       IS 'When the delivery was created.';
 COMMENT ON COLUMN deliveries.due_at           IS 'Not before this time.';
@@ -129,6 +137,7 @@ COMMENT ON COLUMN deliveries.finished_at      IS 'When it became done or dead.';
 COMMENT ON COLUMN deliveries.outcome          IS 'For done: handled, unchanged or ignored.';
 COMMENT ON COLUMN deliveries.death_reason     IS 'For dead: a word of a closed list.';
 COMMENT ON COLUMN deliveries.last_error       IS 'The last error, at most 8 KiB.';
+COMMENT ON COLUMN deliveries.awaiting         IS 'For ready: what it waits for, where somebody will say that it has come.';
 COMMENT ON COLUMN deliveries.resolution       IS 'For dead: replayed or discarded by an operator; null while it is open.';
 COMMENT ON COLUMN deliveries.resolved_at      IS 'When it was resolved.';
 
@@ -151,6 +160,11 @@ CREATE VIEW unsound AS
                 AND (resolution IS NULL) = (resolved_at IS NULL)
                 AND COALESCE(resolution IN ('replayed', 'discarded'), true)
             END) IS NOT TRUE
+        OR (CASE aside
+            WHEN 'behind' THEN state = 'ready' AND lane IS NOT NULL
+            WHEN 'suspect' THEN state IN ('ready', 'leased')
+            ELSE aside IS NULL
+            END) IS NOT TRUE
         OR (CASE triggered_by
             WHEN 'arrival' THEN replay_of IS NULL
             WHEN 'replay' THEN replay_of IS NOT NULL
@@ -158,11 +172,27 @@ CREATE VIEW unsound AS
             END) IS NOT TRUE
     UNION ALL
     SELECT 'events', id::text FROM events
-     WHERE strength NOT IN ('signed', 'vouched') OR octet_length(key) <> 32
+     WHERE strength NOT IN ('signed', 'vouched', 'edited') OR octet_length(key) <> 32
     UNION ALL
     SELECT 'event_keys', encode(key, 'hex') FROM event_keys
      WHERE octet_length(key) <> 32 OR octet_length(fingerprint) <> 32 OR seen_count < 1;
 COMMENT ON VIEW unsound IS 'Rows that break a rule of their table. Always empty, unless there is a bug.';
+
+-- Reads one row for each queue, and not what waits in it.
+CREATE VIEW queues AS
+    WITH RECURSIVE queue AS (
+        (SELECT source, handler FROM deliveries WHERE state = 'ready' AND aside IS NULL
+          ORDER BY source, handler LIMIT 1)
+        UNION ALL
+        SELECT following.source, following.handler
+          FROM queue CROSS JOIN LATERAL (
+            SELECT d.source, d.handler FROM deliveries d
+             WHERE d.state = 'ready' AND d.aside IS NULL
+               AND (d.source, d.handler) > (queue.source, queue.handler)
+             ORDER BY d.source, d.handler LIMIT 1) AS following
+    )
+    SELECT source, handler FROM queue;
+COMMENT ON VIEW queues IS 'The sources and handlers for which something is ready.';
 
 CREATE TABLE attempts (
     delivery_id bigint      NOT NULL,
@@ -180,7 +210,7 @@ COMMENT ON COLUMN attempts.delivery_id IS 'The delivery.';
 COMMENT ON COLUMN attempts.number      IS 'From 1, without gaps.';
 COMMENT ON COLUMN attempts.started_at  IS 'When the handler was called.';
 COMMENT ON COLUMN attempts.finished_at IS 'When it came back; for a lost attempt, when the loss was noticed.';
-COMMENT ON COLUMN attempts.result      IS 'done; retry: failed, due again later; held: the same while its destination is held back, and does not count; dead: failed for good; lost: the lease ran out with no result.';
+COMMENT ON COLUMN attempts.result      IS 'done; retry: failed, due again later; held: the same while its destination is held back, and does not count; dead: failed for good; lost: the lease ran out with no result, and does not count either.';
 COMMENT ON COLUMN attempts.error       IS 'What went wrong, at most 8 KiB.';
 COMMENT ON COLUMN attempts.xact        IS 'The transaction that inserted it: its place in the stream of changes.';
 

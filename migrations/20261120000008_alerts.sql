@@ -13,10 +13,14 @@ CREATE TABLE alerts (
     first_at         timestamptz NOT NULL,
     last_at          timestamptz NOT NULL,
     count            bigint      NOT NULL DEFAULT 1 CHECK (count > 0),
+    hour_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
+    hour_count       bigint      NOT NULL DEFAULT 1,
+    hour_before      bigint      NOT NULL DEFAULT 0,
     told             bigint      NOT NULL DEFAULT 0 CHECK (told BETWEEN 0 AND count),
     pending          boolean     NOT NULL DEFAULT true,
     sent_at          timestamptz,
     over_at          timestamptz,
+    passing          boolean     NOT NULL DEFAULT false,
     attempts         integer     NOT NULL DEFAULT 0 CHECK (attempts >= 0),
     retry_at         timestamptz,
     lease_token      uuid,
@@ -42,10 +46,14 @@ COMMENT ON COLUMN alerts.text             IS 'The newest text, at most 1 KiB. Pa
 COMMENT ON COLUMN alerts.first_at         IS 'When it was raised first.';
 COMMENT ON COLUMN alerts.last_at          IS 'When it was raised last.';
 COMMENT ON COLUMN alerts.count            IS 'How often it was raised.';
+COMMENT ON COLUMN alerts.hour_at          IS 'When the hour began in which it is counted now, to notice a change of rate.';
+COMMENT ON COLUMN alerts.hour_count       IS 'How often it was raised in that hour.';
+COMMENT ON COLUMN alerts.hour_before      IS 'How often it was raised in the hour before that.';
 COMMENT ON COLUMN alerts.told             IS 'How often of that has been told.';
 COMMENT ON COLUMN alerts.pending          IS 'It is to be told. False once it was, or once it was given up as too old or one too many.';
 COMMENT ON COLUMN alerts.sent_at          IS 'When it was told last; null if it never was.';
 COMMENT ON COLUMN alerts.over_at          IS 'When it ended; null while it goes on.';
+COMMENT ON COLUMN alerts.passing          IS 'Nothing will say that it is over: it ends by itself, an hour after it was last raised.';
 COMMENT ON COLUMN alerts.attempts         IS 'How often telling it failed in a row.';
 COMMENT ON COLUMN alerts.retry_at         IS 'After a failure: nothing is told before this time, since all of it goes to one place.';
 COMMENT ON COLUMN alerts.lease_token      IS 'The fencing token of the gateway that is telling it.';

@@ -21,7 +21,7 @@ CREATE TABLE dead_letter_groups (
 CREATE INDEX dead_letter_groups_by_impact ON dead_letter_groups (open, last_at, id);
 CREATE INDEX dead_letter_groups_of ON dead_letter_groups (source, handler, death_reason, tenant);
 
-COMMENT ON TABLE  dead_letter_groups              IS 'Dead letters of one kind: same source, handler, reason and message but for its numbers and names.';
+COMMENT ON TABLE  dead_letter_groups              IS 'Dead letters of one kind: same source, handler, reason and message but for the values in it.';
 COMMENT ON COLUMN dead_letter_groups.id           IS 'Identity.';
 COMMENT ON COLUMN dead_letter_groups.fingerprint  IS 'SHA-256 over tenant, source, handler, reason and message.';
 COMMENT ON COLUMN dead_letter_groups.tenant       IS 'As in events; empty where the event was gone before it was grouped.';
@@ -29,12 +29,12 @@ COMMENT ON COLUMN dead_letter_groups.source       IS 'As in deliveries.';
 COMMENT ON COLUMN dead_letter_groups.handler      IS 'As in deliveries.';
 COMMENT ON COLUMN dead_letter_groups.class        IS 'handler: a handler failed; destination: an application did not take it; content: authentic but useless; transfer: chunks that never became whole; internal: a fault of ours.';
 COMMENT ON COLUMN dead_letter_groups.death_reason IS 'As in deliveries.';
-COMMENT ON COLUMN dead_letter_groups.message      IS 'The first line of the error, with what varies taken out; empty for those of one reason that are too various to be told apart. Partly written by strangers.';
+COMMENT ON COLUMN dead_letter_groups.message      IS 'The first line of the error without the values in it; empty for those of one reason that are too various to be told apart. Partly written by strangers.';
 COMMENT ON COLUMN dead_letter_groups.open         IS 'How many of them are neither replayed nor discarded.';
 COMMENT ON COLUMN dead_letter_groups.total        IS 'How many there have been.';
 COMMENT ON COLUMN dead_letter_groups.first_at     IS 'When the first of them died.';
 COMMENT ON COLUMN dead_letter_groups.last_at      IS 'When the last of them died.';
-COMMENT ON COLUMN dead_letter_groups.sample       IS 'The newest of them.';
+COMMENT ON COLUMN dead_letter_groups.sample       IS 'The one that died last: its error is the title.';
 
 CREATE TABLE dead_letter_hours (
     group_id bigint      NOT NULL REFERENCES dead_letter_groups ON DELETE CASCADE,
@@ -60,7 +60,8 @@ CREATE INDEX deliveries_open ON deliveries (group_id, id)
 CREATE TABLE jobs (
     id               bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     tenant           text,
-    action           text        NOT NULL CHECK (action IN ('replay', 'discard')),
+    action           text        NOT NULL
+        CHECK (action IN ('replay', 'discard', 'verify_held', 'discard_held')),
     selection        text        NOT NULL,
     target           text        NOT NULL,
     force            boolean     NOT NULL,
@@ -68,6 +69,7 @@ CREATE TABLE jobs (
     rate             integer     CHECK (rate > 0),
     reason           text        NOT NULL,
     matched          bigint      NOT NULL,
+    verifiable       bigint,
     up_to            bigint      NOT NULL,
     sample           bigint[]    NOT NULL,
     state            text        NOT NULL
@@ -98,10 +100,10 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_running ON jobs (id) WHERE state = 'running';
 CREATE INDEX jobs_planned ON jobs (expires_at) WHERE state = 'planned';
 
-COMMENT ON TABLE  jobs                  IS 'What is to be done about many dead letters. One that has not begun is a plan.';
+COMMENT ON TABLE  jobs                  IS 'What is to be done about many dead letters or held requests. One that has not begun is a plan.';
 COMMENT ON COLUMN jobs.id               IS 'Identity.';
-COMMENT ON COLUMN jobs.tenant           IS 'The only tenant whose dead letters it touches; null for all.';
-COMMENT ON COLUMN jobs.action           IS 'replay or discard.';
+COMMENT ON COLUMN jobs.tenant           IS 'The only tenant whose dead letters or held requests it touches; null for all.';
+COMMENT ON COLUMN jobs.action           IS 'replay or discard: dead letters; verify_held or discard_held: held requests.';
 COMMENT ON COLUMN jobs.selection        IS 'Which, as JSON; ages are times by now.';
 COMMENT ON COLUMN jobs.target           IS 'Which, in words.';
 COMMENT ON COLUMN jobs.force            IS 'Also what is done or resolved; only by id.';
@@ -109,8 +111,9 @@ COMMENT ON COLUMN jobs.cap              IS 'The most that it resolves; null for 
 COMMENT ON COLUMN jobs.rate             IS 'The most that it resolves in a second; null for no limit.';
 COMMENT ON COLUMN jobs.reason           IS 'Why, in the words of whoever planned it.';
 COMMENT ON COLUMN jobs.matched          IS 'How many matched when it was planned.';
+COMMENT ON COLUMN jobs.verifiable       IS 'For verify_held: how many of those that matched would have been let in when it was planned.';
 COMMENT ON COLUMN jobs.up_to            IS 'The highest id that matched then: what dies later is not its business.';
-COMMENT ON COLUMN jobs.sample           IS 'Some of those that matched.';
+COMMENT ON COLUMN jobs.sample           IS 'Some of those that matched: deliveries, or numbers of held requests.';
 COMMENT ON COLUMN jobs.state            IS 'planned; running; done; cancelled: somebody stopped it; failed: it cannot go on; expired: it was not started in time.';
 COMMENT ON COLUMN jobs.planned_at       IS 'When it was planned.';
 COMMENT ON COLUMN jobs.planned_by       IS 'Who planned it.';
@@ -136,7 +139,7 @@ COMMENT ON COLUMN operator_actions.job_id IS 'The job that did it; null where on
 ALTER TABLE events ADD COLUMN edited_from uuid;
 ALTER TABLE events ADD COLUMN edited_by text;
 CREATE INDEX events_edited ON events (edited_from) WHERE edited_from IS NOT NULL;
-COMMENT ON COLUMN events.edited_from IS 'Nobody sent this body: it is that of this event, edited. The proof is that of the original.';
+COMMENT ON COLUMN events.edited_from IS 'Nobody sent this body: it is that of this event, edited. Its strength is edited; the fingerprint of the secret and what the proof said besides are those of the original.';
 COMMENT ON COLUMN events.edited_by   IS 'Who edited it.';
 
 CREATE TABLE holds (

@@ -3,6 +3,7 @@
 
 CREATE TABLE held_requests (
     id          uuid        PRIMARY KEY,
+    number      bigint      GENERATED ALWAYS AS IDENTITY UNIQUE,
     tenant      text        NOT NULL,
     source      text        NOT NULL,
     provider    text        NOT NULL,
@@ -27,6 +28,7 @@ CREATE INDEX held_requests_by_expiry ON held_requests (expires_at);
 
 COMMENT ON TABLE  held_requests             IS 'Refused requests that carried a signature, of sources with hold_refused. Never dispatched. Bounded per source; removed when they expire.';
 COMMENT ON COLUMN held_requests.id          IS 'A UUID of version 7, by time of arrival.';
+COMMENT ON COLUMN held_requests.number      IS 'Its place in the order in which requests were held: how far a job has come.';
 COMMENT ON COLUMN held_requests.tenant      IS 'To whom the source belongs.';
 COMMENT ON COLUMN held_requests.source      IS 'The source that refused it.';
 COMMENT ON COLUMN held_requests.provider    IS 'What kind of sender the source is for.';

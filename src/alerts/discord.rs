@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
-use url::Url;
+use url::{Host, Url};
 
 use super::message;
 use crate::gate::Secret;
@@ -17,6 +17,8 @@ use crate::store::PendingAlert;
 const DEADLINE: Duration = Duration::from_secs(10);
 /// The largest answer that is read.
 const MAX_ANSWER: usize = 64 * 1024;
+/// Discord's own hosts; `ptb.` and `canary.` of them too.
+const DISCORD: [&str; 2] = ["discord.com", "discordapp.com"];
 /// No previews of addresses: what strangers wrote is fetched by nobody.
 const SUPPRESS_EMBEDS: u32 = 1 << 2;
 
@@ -32,7 +34,7 @@ pub struct Discord {
 }
 
 /// The address cannot be used. It is not part of the message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WebhookError {
     /// It is none.
     #[error("is not an address")]
@@ -40,6 +42,15 @@ pub enum WebhookError {
     /// It would be sent in a way that cannot be meant.
     #[error("does not begin with https://")]
     Scheme,
+    /// A host that is not Discord's, or a path that is none of its webhooks.
+    #[error(
+        "is not one of Discord's webhooks: https://discord.com/api/webhooks/…; another host must be \
+         in a network that `outbound.allow` lists, and be reached by http or its address"
+    )]
+    NotDiscord,
+    /// No request may go there.
+    #[error("cannot be used: {0}")]
+    Guarded(String),
 }
 
 /// Why a message did not arrive.
@@ -77,6 +88,24 @@ impl Webhook {
         }
         Ok(Self(url))
     }
+
+    /// Whether it is a webhook at Discord itself.
+    fn is_discord(&self) -> bool {
+        let host = self.0.host_str().unwrap_or_default();
+        let host = host.strip_suffix('.').unwrap_or(host);
+        let known = DISCORD.iter().any(|known| {
+            host.strip_suffix(known).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        });
+        known && self.0.scheme() == "https" && self.0.path().starts_with("/api/") && {
+            self.0.path().contains("/webhooks/")
+        }
+    }
+
+    /// Whether it leads to a network that the configuration lists, since nothing else lets it out:
+    /// what stands there is the operator's own.
+    fn is_relay(&self) -> bool {
+        self.0.scheme() == "http" || !matches!(self.0.host(), Some(Host::Domain(_)))
+    }
 }
 
 impl fmt::Debug for Webhook {
@@ -86,9 +115,21 @@ impl fmt::Debug for Webhook {
 }
 
 impl Discord {
-    /// A channel.
-    pub fn new(outbound: Outbound, webhook: Webhook) -> Self {
-        Self { outbound, webhook }
+    /// A channel. Judged as every message will be: an address that no message may go to is refused
+    /// now, and not when there is something to tell.
+    ///
+    /// # Errors
+    /// [`WebhookError`], without the address.
+    pub fn new(outbound: Outbound, webhook: Webhook) -> Result<Self, WebhookError> {
+        let guarded = |error: OutboundError| {
+            let why = std::error::Error::source(&error).map(|why| format!(": {why}"));
+            WebhookError::Guarded(format!("{error}{}", why.unwrap_or_default()))
+        };
+        outbound.check(&webhook.0).map_err(guarded)?;
+        if !webhook.is_discord() && !webhook.is_relay() {
+            return Err(WebhookError::NotDiscord);
+        }
+        Ok(Self { outbound, webhook })
     }
 
     /// Tells these alerts, in one message. If Discord takes offence at it, their number alone is
@@ -109,6 +150,14 @@ impl Discord {
     /// [`NotTold`].
     pub async fn test(&self, text: &str) -> Result<(), NotTold> {
         self.post(&message::of_test(text)).await
+    }
+
+    /// Says something that is no alert of the database.
+    ///
+    /// # Errors
+    /// [`NotTold`].
+    pub(super) async fn say(&self, text: &'static str) -> Result<(), NotTold> {
+        self.post(text).await
     }
 
     async fn post(&self, content: &str) -> Result<(), NotTold> {
@@ -178,6 +227,42 @@ mod tests {
     fn what_is_no_address_is_refused_without_being_repeated() {
         assert_eq!(webhook("0123456789abcdef").unwrap_err(), WebhookError::NotAnAddress);
         assert_eq!(webhook("ftp://discord.test/0123").unwrap_err(), WebhookError::Scheme);
+    }
+
+    #[test]
+    fn a_channel_is_at_discord_or_in_a_listed_network() {
+        let made = |allow: &[&str], text: &str| {
+            let allow = allow.iter().map(|net| net.parse().unwrap()).collect();
+            let outbound = Outbound::new(&crate::outbound::Policy { allow }).unwrap();
+            Discord::new(outbound, webhook(text).unwrap()).map(|_| ())
+        };
+        for good in [
+            "https://discord.com/api/webhooks/1/token-0123456789",
+            "https://ptb.discord.com/api/webhooks/1/token-0123456789",
+            "https://discordapp.com/api/v10/webhooks/1/token-0123456789",
+        ] {
+            assert_eq!(made(&[], good), Ok(()), "{good}");
+        }
+        for bad in [
+            "https://me:secret@discord.com/api/webhooks/1/token-0123456789",
+            "http://discord.com/api/webhooks/1/token-0123456789",
+            "https://discord.com.evil.example/api/webhooks/1/token-0123456789",
+            "https://evildiscord.com/api/webhooks/1/token-0123456789",
+            "https://disc\u{f6}rd.com/api/webhooks/1/token-0123456789",
+            "https://discord.com:444/api/webhooks/1/token-0123456789",
+            "https://discord.com/channels/1/2-0123456789",
+            "https://127.0.0.1/api/webhooks/1/token-0123456789",
+            "https://localhost/api/webhooks/1/token-0123456789",
+            "https://relay.internal/api/webhooks/1/token-0123456789",
+            "https://[::1]/api/webhooks/1/token-0123456789",
+        ] {
+            let error = made(&[], bad).unwrap_err().to_string();
+            assert!(!error.contains("token"), "{error}");
+        }
+        assert_eq!(
+            made(&["127.0.0.0/8"], "http://127.0.0.1:9/api/webhooks/1/token-0123456"),
+            Ok(())
+        );
     }
 
     #[test]

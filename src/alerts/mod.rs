@@ -29,8 +29,19 @@ const WITHIN: Duration = Duration::from_secs(10);
 const BACKOFF: Duration = Duration::from_secs(5);
 /// The bound of every wait after a failure.
 const MAX_BACKOFF: Duration = Duration::from_mins(15);
+/// How soon it looks again after a failure, so that an outage is told within a minute.
+const AGAIN: Duration = Duration::from_secs(10);
+/// What the channel is told when the database cannot be used.
+const AWAY: &str = "critical: the gateway cannot read or write its database; events are refused \
+                    with 503, and no other alert can be told";
+/// What it is told when that is over.
+const BACK: &str = "the gateway can use its database again";
 /// The bound of what Discord may ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
+
+/// After so many failures in a row the channel is told that the database is away: the alerts
+/// themselves are in there.
+const AWAY_AFTER: u32 = 2;
 
 /// Tells people.
 #[derive(Debug, Clone)]
@@ -94,11 +105,52 @@ impl Alerter {
 
     /// Steps until `stop`. What is pending then waits for the next gateway.
     pub async fn run(&self, stop: &CancellationToken) {
-        while stop.run_until_cancelled(tokio::time::sleep(self.every)).await.is_some() {
-            if let Err(error) = self.step().await {
+        let mut outage = Outage::default();
+        let mut pause = self.every;
+        while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+            self.step_or_tell(&mut outage).await;
+            pause = if outage.failures > 0 { self.every.min(AGAIN) } else { self.every };
+        }
+    }
+
+    /// Steps once. A database that cannot be used keeps no alert that says so: the channel is told
+    /// directly, once when that has lasted for a while and once when it is over.
+    pub async fn step_or_tell(&self, outage: &mut Outage) {
+        let text = match self.step().await {
+            Ok(_) => outage.over(),
+            Err(error) => {
                 warn!(error = &error as &dyn std::error::Error, "cannot look for alerts");
+                outage.goes_on()
+            }
+        };
+        let (Some(text), Some(discord)) = (text, &self.discord) else { return };
+        match discord.say(text).await {
+            Ok(()) => outage.told = !outage.told,
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, "the channel was not told: {text}");
             }
         }
+    }
+}
+
+/// How long the database could not be used, counted in steps.
+#[derive(Debug, Default)]
+pub struct Outage {
+    failures: u32,
+    told: bool,
+}
+
+impl Outage {
+    /// What to tell after another failure.
+    fn goes_on(&mut self) -> Option<&'static str> {
+        self.failures = self.failures.saturating_add(1);
+        (self.failures >= AWAY_AFTER && !self.told).then_some(AWAY)
+    }
+
+    /// What to tell after a success.
+    fn over(&mut self) -> Option<&'static str> {
+        self.failures = 0;
+        self.told.then_some(BACK)
     }
 }
 

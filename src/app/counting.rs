@@ -32,6 +32,15 @@ impl Counting {
             }
             Err(_) => warn!("adding to the tallies took too long: some may be lost"),
         }
+        let flushing = self.store.flush_answers(self.clock.now());
+        match tokio::time::timeout(WITHIN, flushing).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                let error = &error as &dyn std::error::Error;
+                warn!(error, "cannot write what destinations answered: it is kept");
+            }
+            Err(_) => warn!("writing what destinations answered took too long: some may be lost"),
+        }
     }
 
     /// Does it until `stop`.

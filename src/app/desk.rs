@@ -11,7 +11,7 @@ use crate::http::{self, Apis, Limits, Operator, Quota};
 use crate::lifecycle::Supervisor;
 use crate::operator::{
     Access, Alerts, Configured, DeadLetters, Destinations, Gates, Groups, HeldRequests, Holds,
-    Insight, Issuer, IssuerSettings, Jobs, Requests,
+    Insight, Issuer, IssuerSettings, Jobs, Requests, SendTest,
 };
 use crate::providers::{self, Services};
 use crate::store::Store;
@@ -32,6 +32,7 @@ pub(super) struct Tools<'t> {
     pub(super) jobs: &'t Jobs,
     pub(super) holds: &'t Holds,
     pub(super) held: &'t HeldRequests,
+    pub(super) tests: &'t Arc<dyn SendTest>,
     pub(super) gates: &'t Gates,
     pub(super) access: &'t Arc<Access>,
 }
@@ -44,6 +45,7 @@ impl Desk<'_> {
         (stopping, metrics, supervisor): (&Arc<AtomicBool>, &Metrics, &Supervisor),
         apis: Apis,
     ) -> Operator {
+        let base = self.config.operator_base(self.config.file.operator.listen);
         Operator {
             store: self.store.clone(),
             clock: Arc::clone(self.clock),
@@ -55,7 +57,7 @@ impl Desk<'_> {
             document: document().into(),
             requests: self.requests(),
             dead_letters: tools.dead_letters.clone(),
-            destinations: self.destinations(),
+            destinations: self.destinations().with_tests(Arc::clone(tools.tests)),
             alerts: self.alerts(),
             insight: tools.insight.clone(),
             groups: tools.groups.clone(),
@@ -64,6 +66,8 @@ impl Desk<'_> {
             held: tools.held.clone(),
             gates: tools.gates.clone(),
             access: Arc::clone(tools.access),
+            public_url: self.config.operator_url.as_ref().map(|_| base.clone()),
+            base,
         }
     }
 
@@ -119,7 +123,8 @@ pub(super) fn issuer(
 pub fn alerts(config: &Config, store: &Store) -> Alerts {
     let sources = config.sources.iter().map(|source| &source.entry);
     let tenants = sources.map(|source| (source.name.clone(), source.tenant.clone()));
-    Alerts::new(store.clone(), tenants.collect())
+    let destinations = configured_destinations(config);
+    Alerts::new(store.clone(), tenants.collect(), destinations, config.discord.is_some())
 }
 
 /// The destinations, each with the only tenant whose events it takes.
@@ -131,7 +136,23 @@ pub fn configured_destinations(config: &Config) -> Vec<Configured> {
         tenants.all(|tenant| tenant == first).then(|| first.clone())
     };
     let entries = config.destinations.iter().map(|destination| &destination.entry);
-    entries.map(|entry| Configured { name: entry.name.clone(), tenant: tenant(entry) }).collect()
+    let configured = |entry: &DestinationEntry| Configured {
+        name: entry.name.clone(),
+        tenant: tenant(entry),
+        url: shown(&entry.url),
+    };
+    entries.map(configured).collect()
+}
+
+/// An address without what may be secret in it: a user, and a query.
+fn shown(text: &str) -> String {
+    let Ok(mut url) = url::Url::parse(text) else { return String::new() };
+    // Only an address that can have no user refuses to have none.
+    let _cannot = url.set_username("").and_then(|()| url.set_password(None));
+    if url.query().is_some() {
+        url.set_query(Some("\u{2026}"));
+    }
+    url.to_string().replace("%E2%80%A6", "\u{2026}")
 }
 
 /// The description of the API, as it is served and committed.

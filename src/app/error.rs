@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::alerts::WebhookError;
 use crate::destinations::DestinationError;
 use crate::gate::WeakSecret;
 use crate::operator::IssuerError;
@@ -72,6 +73,9 @@ pub enum BuildError {
     /// There cannot be such an issuer.
     #[error("operator.oidc: the issuer cannot be used")]
     Issuer(#[from] IssuerError),
+    /// There cannot be such a channel for alerts.
+    #[error("alerts.discord: the address {0}")]
+    Channel(#[from] WebhookError),
     /// What is lent to providers cannot be made.
     #[error(transparent)]
     Services(#[from] ServicesError),

@@ -1,11 +1,10 @@
 //! What is configured, as operators see it.
 
 use super::wiring::{self, Destined};
-use super::{BuildError, services, span};
+use super::{BuildError, configured_destinations, services, span};
 use crate::config::{Config, DeadHead, SourceConfig};
 use crate::operator::{Landscape, Setting, SourceFacts};
 use crate::providers::Services;
-use crate::store::TO;
 
 /// What the configuration comes to, without its secrets.
 ///
@@ -20,7 +19,8 @@ pub fn landscape(config: &Config) -> Result<Landscape, BuildError> {
         sources: config.sources.iter().map(facts).collect::<Result<_, _>>()?,
         base_url: base_url(config),
         is_public: config.file.ingest.public_url.is_some(),
-        destinations: destinations.iter().map(|(entry, _)| format!("{TO}{}", entry.name)).collect(),
+        destinations: configured_destinations(config),
+        alerts_are_told: config.discord.is_some(),
         transfer_idle: span(transfers.idle),
         transfer_total: span(transfers.total),
         settings: config

@@ -44,7 +44,7 @@ pub use error::BuildError;
 pub use landscape::landscape;
 use runtime::HandlerRuntime;
 use wiring::{Wiring, bytes, decoy, oversize};
-pub use wiring::{check_sources, gates, held, routing, services};
+pub use wiring::{check_sources, gates, held, routing, services, testers};
 
 /// Gives the handlers of a source; it is passed the provider's own.
 pub type ChooseHandlers =
@@ -122,8 +122,10 @@ impl App {
         let supervisor = Supervisor::new(tasks.clone());
         let batch = Batch::start(&store, &supervisor, &committed);
 
-        let services = services(config)?;
+        let mut services = services(config)?;
+        services.answers = store.answers().clone();
         let destinations = wiring::destinations(config, &services)?;
+        let tests = wiring::Testers::new(&destinations, &parts.clock);
         let requests = || RequestIds::new(rand::random());
         let mut wiring = Wiring::default();
         let mut apis = Apis::new(Arc::clone(&parts.clock), requests());
@@ -181,7 +183,8 @@ impl App {
         let holds = Holds::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
         let desk = desk::Desk { config, store: &store, clock: &parts.clock };
         let insight = desk.insight()?;
-        let (jobs, groups) = (Jobs::new(dead_letters.clone()), desk.groups());
+        let groups = desk.groups();
+        let jobs = Jobs::new(dead_letters.clone()).with_held(held.clone());
         let tools = desk::Tools {
             dead_letters: &dead_letters,
             insight: &insight,
@@ -189,6 +192,7 @@ impl App {
             jobs: &jobs,
             holds: &holds,
             held: &held,
+            tests: &tests,
             gates: &gates,
             access: &access,
         };
@@ -219,7 +223,6 @@ impl App {
                 handlers.handle(),
             )
         });
-        wiring.upkeeps.push(Arc::new(watching::Watching(insight.clone())));
         let housekeeping = Housekeeping {
             store: store.clone(),
             clock: Arc::clone(&parts.clock),
@@ -233,7 +236,7 @@ impl App {
         };
         let alerter = Alerter {
             store: store.clone(),
-            discord: discord(config, &services),
+            discord: discord(config, &services)?,
             every: file.alerts.every,
             least: file.alerts.min_severity,
         };
@@ -356,12 +359,12 @@ pub fn open_store(config: &Config, target: Target) -> Store {
 /// # Errors
 /// [`BuildError`], as [`App::build`] would give it.
 pub fn channel(config: &Config) -> Result<Option<Discord>, BuildError> {
-    Ok(discord(config, &services(config)?))
+    discord(config, &services(config)?)
 }
 
-fn discord(config: &Config, services: &Services) -> Option<Discord> {
-    let webhook = config.discord.clone()?;
-    Some(Discord::new(services.outbound.clone(), webhook))
+fn discord(config: &Config, services: &Services) -> Result<Option<Discord>, BuildError> {
+    let Some(webhook) = config.discord.clone() else { return Ok(None) };
+    Ok(Some(Discord::new(services.outbound.clone(), webhook)?))
 }
 
 fn span(duration: Duration) -> time::Duration {

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use tokio_util::task::TaskTracker;
 
 use crate::gate::{RawRequest, RequestHead};
-use crate::intake::{Batch, Intake, Receipt, Rejection, Source};
+use crate::intake::{Batch, Intake, NotStored, Receipt, Rejection, Source};
 use crate::lifecycle::Supervisor;
 use crate::operator::{NotReadmitted, Readmit, Readmitted};
 use crate::store::Store;
@@ -52,7 +52,10 @@ impl Readmit for Readmission {
         let receipt = match self.intake.accept(source, raw, received_at).await {
             Ok(receipt) => receipt.into_inner(),
             Err(Rejection::Refused(_)) => return Err(NotReadmitted::Refused),
-            Err(other) => return Err(NotReadmitted::NotRecorded(other.to_string())),
+            Err(never @ (Rejection::KeyReused | Rejection::NotStored(NotStored::Refused))) => {
+                return Err(NotReadmitted::NotRecorded(never.to_string()));
+            }
+            Err(other) => return Err(NotReadmitted::Busy(other.to_string())),
         };
         let (event, duplicate) = match receipt {
             Receipt::Accepted(event)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 use url::Url;
@@ -22,10 +23,10 @@ use crate::http::{Apis, Decoy, Oversize, RequestIds, Routes};
 use crate::intake::{Rate, Source, Takers};
 use crate::lifecycle::Supervisor;
 use crate::objects::Objects;
-use crate::operator::{Gates, HeldRequests, Holding, Routing};
+use crate::operator::{Gates, HeldRequests, Holding, Routing, SendTest};
 use crate::outbound::{Outbound, Policy};
 use crate::providers::{self, Built, Entry, Services, ServicesError, SourceSpec};
-use crate::store::{ChunkQuota, HeldBounds, Registry, Store};
+use crate::store::{Answers, ChunkQuota, GivenAnswer, HeldBounds, Registry, Store};
 
 /// A body larger than this may take longer to arrive.
 const LARGE_BODY: usize = 2 * 1024 * 1024;
@@ -126,6 +127,7 @@ pub fn check_sources(config: &Config) -> Result<Vec<Vec<String>>, BuildError> {
     let services = services(config)?;
     destinations(config, &services)?;
     issuer(config, &services, &Parts::default().clock)?;
+    super::discord(config, &services)?;
     let sources = config.sources.iter();
     let check = |source| {
         let (entry, built) = build_source(config, source, &services)?;
@@ -221,7 +223,7 @@ pub fn services(config: &Config) -> Result<Services, BuildError> {
     let policy = Policy { allow: config.file.outbound.allow.clone() };
     let outbound = Outbound::new(&policy).map_err(ServicesError::from)?;
     let objects = Objects::at(&config.objects).map_err(ServicesError::from)?;
-    Ok(Services { outbound, objects })
+    Ok(Services { outbound, objects, answers: Answers::default() })
 }
 
 /// A destination, and its entry in the file.
@@ -252,12 +254,44 @@ pub(super) fn destinations<'c>(
             rate: entry.rate,
             headers: entry.headers.clone().into_iter().collect(),
             provider_headers: entry.provider_headers,
+            answers: services.answers.clone(),
         };
         let destination = Destination::new(spec, &services.outbound)
             .map_err(|error| BuildError::Destination { name: name(), error })?;
         Ok((entry, destination))
     };
     config.destinations.iter().map(build).collect()
+}
+
+/// Sends test events to the configured destinations.
+pub(super) struct Testers {
+    destinations: Vec<(String, Destination)>,
+    clock: SharedClock,
+}
+
+impl Testers {
+    pub(super) fn new(destinations: &[Destined<'_>], clock: &SharedClock) -> Arc<dyn SendTest> {
+        let named = |(entry, one): &Destined<'_>| (entry.name.clone(), one.clone());
+        let destinations = destinations.iter().map(named).collect();
+        Arc::new(Self { destinations, clock: Arc::clone(clock) })
+    }
+}
+
+#[async_trait]
+impl SendTest for Testers {
+    async fn send_test(&self, name: &str) -> Option<GivenAnswer> {
+        let (_, destination) = self.destinations.iter().find(|(known, _)| known == name)?;
+        Some(destination.send_test(self.clock.now()).await)
+    }
+}
+
+/// What sends test events, without a gateway.
+///
+/// # Errors
+/// [`BuildError`], as [`super::App::build`] would give it.
+pub fn testers(config: &Config) -> Result<Arc<dyn SendTest>, BuildError> {
+    let services = services(config)?;
+    Ok(Testers::new(&destinations(config, &services)?, &Parts::default().clock))
 }
 
 /// The destinations of a source, as its handlers.

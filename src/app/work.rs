@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use super::App;
 use super::usable::Usable;
+use super::{App, watching};
 use crate::http::{Door, Limits};
 use crate::intake::Peers;
 use crate::lifecycle::Shutdown;
@@ -45,6 +45,7 @@ impl App {
         run!("wake-ups from others", wakeup.clone(), |it, stop| it.0.listen(&it.1, &stop));
         run!("wake-ups for others", wakeup, |it, stop| it.0.announce(&it.1, &stop));
         run!("housekeeping", self.housekeeping.clone(), |it, stop| it.run(&stop));
+        run!("alarms", self.insight.clone(), |it, stop| watching::watch(&it, &stop));
         run!("jobs", self.jobs.clone(), |it, stop| it.run(&stop));
         run!("groups", self.groups.clone(), |it, stop| it.run(&stop));
         run!("tallies", self.counting.clone(), |it, stop| it.run(&stop));

@@ -26,8 +26,8 @@ pub(super) enum Command {
 pub(super) struct Create {
     /// What to call it. The audit log calls whoever shows it key:NAME.
     name: String,
-    /// What it may do: events:read, payload:read, events:replay, sources:write, secrets:write,
-    /// admin.
+    /// What it may do: events:read, payload:read, events:replay, events:edit, sources:write,
+    /// secrets:write, admin.
     #[arg(long, value_name = "SCOPE", value_delimiter = ',', required = true)]
     scopes: Vec<Scope>,
     /// The only tenant whose things it sees; by default all.

@@ -16,9 +16,9 @@ pub(super) enum Command {
     /// Prints one JSON document: the run's key, the token, and `headersTemplate` as a webhook of
     /// Apify's takes it. Do it before the run is started. A source with mode = "token" reads no
     /// tokens: there the run is entered by `--actor-run` once it is started, and none is printed.
-    /// It counts against the guild's budget of
-    /// the day, which begins at midnight UTC; beyond that it fails and enters nothing. An
-    /// application calls POST /api/v1/apify/runs on the operator listener for the same.
+    /// It counts against the guild's budget of the day, which begins at midnight UTC; beyond that
+    /// it fails and enters nothing. An application calls POST /api/v1/apify/runs on the operator
+    /// listener for the same.
     Mint(Mint),
 }
 

@@ -11,12 +11,19 @@ use crate::app;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::operator::{Caller, Destination, Destinations};
-use crate::store::{DestinationState, Switch};
+use crate::store::{DestinationState, GivenAnswer, Switch};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// List the destinations, with what waits for them; with `--format json` one JSON object a line.
     List(List),
+    /// Show a destination: where it is, how it did in the last day, what it answered last.
+    Show(Show),
+    /// Try now what waits for a destination.
+    Try(Act),
+    /// Send a destination a test event, which says that it is one, and print what it answers. Ends
+    /// with 0 where it took it.
+    Test(Test),
     /// Let a disabled destination go on, such as one that answered 410.
     Enable(Act),
     /// Send nothing to a destination any more; what arrives for it is kept.
@@ -34,6 +41,36 @@ pub(super) struct List {
     /// How to print.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Show {
+    /// The destination.
+    name: String,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Test {
+    /// The destination.
+    name: String,
+    /// Who, for the audit log; by default the user.
+    #[arg(long, value_name = "NAME",
+          value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    actor: Option<String>,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// What is done to a destination.
+#[derive(Clone, Copy)]
+enum Deed {
+    Switch(Switch),
+    Try,
+    Forget,
 }
 
 #[derive(Debug, clap::Args)]
@@ -55,16 +92,19 @@ pub(super) struct Act {
 
 pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
     // Before the database: this is about the command line.
-    let (act, switch) = match command {
+    let (act, deed) = match command {
         Command::List(list) => return with(config, async |desk| list.run(&desk).await),
-        Command::Enable(act) => (act, Some(Switch::Enable)),
-        Command::Disable(act) => (act, Some(Switch::Disable)),
-        Command::Pause(act) => (act, Some(Switch::Pause)),
-        Command::Resume(act) => (act, Some(Switch::Resume)),
-        Command::Forget(act) => (act, None),
+        Command::Show(show) => return with(config, async |desk| show.run(&desk).await),
+        Command::Test(test) => return test.run(config),
+        Command::Enable(act) => (act, Deed::Switch(Switch::Enable)),
+        Command::Disable(act) => (act, Deed::Switch(Switch::Disable)),
+        Command::Pause(act) => (act, Deed::Switch(Switch::Pause)),
+        Command::Resume(act) => (act, Deed::Switch(Switch::Resume)),
+        Command::Try(act) => (act, Deed::Try),
+        Command::Forget(act) => (act, Deed::Forget),
     };
     let caller = Caller::local(super::actor(act.actor.as_deref())?);
-    with(config, async |desk| act.run(&desk, switch, &caller).await)
+    with(config, async |desk| act.run(&desk, deed, &caller).await)
 }
 
 /// Opens the database for a command.
@@ -79,26 +119,106 @@ fn with(
 }
 
 impl Act {
-    async fn run(
-        &self,
-        desk: &Destinations,
-        switch: Option<Switch>,
-        caller: &Caller,
-    ) -> anyhow::Result<Exit> {
+    async fn run(&self, desk: &Destinations, deed: Deed, caller: &Caller) -> anyhow::Result<Exit> {
         let (name, reason) = (&self.name, &self.reason);
-        let (text, document) = if let Some(switch) = switch {
-            let changed = desk.switch(caller, name, switch, reason).await?;
-            let did = if changed { "done" } else { "it was so already" };
-            let text = format!("{} {}: {did}\n", switch.as_str(), output::line(name));
-            (text, json!({ "what": "destination", "name": name, "changed": changed }))
-        } else {
-            let dead = desk.forget(caller, name, reason).await?;
-            let text = format!("forget {}: {dead} became dead letters\n", output::line(name));
-            (text, json!({ "name": name, "dead": dead }))
+        let (text, document) = match deed {
+            Deed::Switch(switch) => {
+                let changed = desk.switch(caller, name, switch, reason).await?;
+                let did = if changed { "done" } else { "it was so already" };
+                let text = format!("{} {}: {did}\n", switch.as_str(), output::line(name));
+                (text, json!({ "what": "destination", "name": name, "changed": changed }))
+            }
+            Deed::Try => {
+                let due = desk.try_now(caller, name, reason).await?;
+                let text = format!("try {}: {due} deliveries are due now\n", output::line(name));
+                (text, json!({ "name": name, "due": due }))
+            }
+            Deed::Forget => {
+                let dead = desk.forget(caller, name, reason).await?;
+                let text = format!("forget {}: {dead} became dead letters\n", output::line(name));
+                (text, json!({ "name": name, "dead": dead }))
+            }
         };
         output::print_as(self.format, &text, &document)?;
         Ok(Exit::Ok)
     }
+}
+
+impl Show {
+    async fn run(&self, desk: &Destinations) -> anyhow::Result<Exit> {
+        let detail = desk.show(&super::caller(None)?, &self.name).await?;
+        let now = SystemClock.now();
+        let mut text = table(std::slice::from_ref(&detail.destination), now);
+        let mut field = |name: &str, value: String| {
+            let line = format!("  {name:<10} {}\n", output::line(&value));
+            text.push_str(&line);
+        };
+        field("address", detail.destination.url.clone().unwrap_or_default());
+        field("next try", detail.next_try.map_or_else(|| "-".to_owned(), output::time));
+        let percent = |percent: f64| format!("{percent} % of the last day's requests");
+        field("delivered", detail.success_percent.map_or_else(|| "-".to_owned(), percent));
+        let within =
+            |bound: Option<u32>| bound.map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms"));
+        field("p50, p95", format!("{}, {}", within(detail.p50_ms), within(detail.p95_ms)));
+        text.push('\n');
+        text.push_str(&answers(&detail.answers));
+        let document = json!({
+            "destination": json(&detail.destination),
+            "next_try_at": detail.next_try.map(output::rfc3339),
+            "success_percent": detail.success_percent,
+            "p50_ms": detail.p50_ms,
+            "p95_ms": detail.p95_ms,
+            "answers": detail.answers.iter().map(answer).collect::<Vec<Value>>(),
+        });
+        output::print_as(self.format, &text, &document)?;
+        Ok(Exit::Ok)
+    }
+}
+
+impl Test {
+    fn run(&self, config: &Config) -> anyhow::Result<Exit> {
+        let caller = Caller::local(super::actor(self.actor.as_deref())?);
+        let tests = app::testers(config)?;
+        with(config, async |desk| {
+            let given = desk.with_tests(tests).send_test(&caller, &self.name).await?;
+            output::print_as(self.format, &answers(std::slice::from_ref(&given)), &answer(&given))?;
+            Ok(if given.error.is_none() { Exit::Ok } else { Exit::Failed })
+        })
+    }
+}
+
+fn answer(given: &GivenAnswer) -> Value {
+    json!({
+        "at": output::rfc3339(given.at),
+        "took_ms": i64::try_from(given.took.whole_milliseconds()).unwrap_or(i64::MAX),
+        "test": given.delivery.is_none(),
+        "delivery": given.delivery,
+        "event": given.event.to_string(),
+        "status": given.status,
+        "headers": given.headers.iter()
+            .map(|(name, value)| json!({ "name": name, "value": value }))
+            .collect::<Vec<Value>>(),
+        "body": given.body,
+        "error": given.error,
+    })
+}
+
+fn answers(given: &[GivenAnswer]) -> String {
+    let head = ["AT", "STATUS", "TOOK", "DELIVERY", "ANSWER"];
+    let rows: Vec<Vec<String>> = given
+        .iter()
+        .map(|one| {
+            let said = one.error.as_deref().unwrap_or(&one.body);
+            vec![
+                output::time(one.at),
+                one.status.map_or_else(|| "none".to_owned(), |status| status.to_string()),
+                format!("{} ms", one.took.whole_milliseconds()),
+                one.delivery.map_or_else(|| "test".to_owned(), |id| id.to_string()),
+                said.chars().take(200).collect(),
+            ]
+        })
+        .collect();
+    output::table(&head, &rows)
 }
 
 impl List {
@@ -124,6 +244,7 @@ fn json(listed: &Destination) -> Value {
     let time = |at: Option<OffsetDateTime>| at.map_or(Value::Null, output::rfc3339);
     json!({
         "name": listed.name,
+        "url": listed.url,
         "configured": listed.configured,
         "state": listed.standing.as_str(),
         "since": time(listed.since),
@@ -151,7 +272,7 @@ fn table(listed: &[Destination], now: OffsetDateTime) -> String {
             let state = listed.state.as_ref();
             let count = |count: fn(&DestinationState) -> i64| state.map_or(0, count).to_string();
             let error = state.and_then(|state| state.last_error.as_deref()).unwrap_or_default();
-            let error = error.lines().last().unwrap_or_default();
+            let error = error.replace('\n', ", ");
             vec![
                 listed.name.clone(),
                 listed.standing.as_str().to_owned(),

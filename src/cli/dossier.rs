@@ -229,7 +229,7 @@ impl Page {
         if let Some(edit) = &preview.edited {
             let text = format!("by {}, from event {}: nobody sent this body", edit.by, edit.from);
             self.field("edited", &text);
-            self.field("proof", &format!("{}, of the original", event.strength.as_str()));
+            self.field("proof", &format!("{}: nothing proves this body", event.strength.as_str()));
         } else {
             self.field("proof", event.strength.as_str());
         }

@@ -80,7 +80,13 @@ pub(super) fn text(detail: &EventDetail) -> String {
         ("source", format!("{} ({}, tenant {})", event.source, event.provider, event.tenant)),
         ("received", time(event.received_at)),
         ("size", crate::text::size(event.size)),
-        ("proof", format!("{} by {}", proof.strength.as_str(), proof.headers.join(", "))),
+        (
+            "proof",
+            match &detail.edited {
+                Some(_) => format!("{}: nothing proves this body", proof.strength.as_str()),
+                None => format!("{} by {}", proof.strength.as_str(), proof.headers.join(", ")),
+            },
+        ),
         (
             "secret",
             match proof.secret_place {

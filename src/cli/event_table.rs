@@ -15,6 +15,10 @@ pub(super) fn row(event: &EventRow) -> Value {
         "provider": event.provider,
         "kind": event.kind,
         "strength": event.strength.as_str(),
+        "edited": event.edited.as_ref().map(|edit| json!({
+            "from": edit.from.to_string(),
+            "by": edit.by,
+        })),
         "late": event.late,
         "received_at": output::rfc3339(event.received_at),
         "size_bytes": event.size,
@@ -30,7 +34,7 @@ pub(super) fn row(event: &EventRow) -> Value {
 
 /// All of them, for people.
 pub(super) fn table(events: &[EventRow]) -> String {
-    let head = ["ID", "RECEIVED", "SOURCE", "KIND", "BYTES", "DELIVERIES"];
+    let head = ["ID", "RECEIVED", "SOURCE", "KIND", "PROOF", "BYTES", "DELIVERIES"];
     let rows: Vec<Vec<String>> = events
         .iter()
         .map(|event| {
@@ -50,6 +54,7 @@ pub(super) fn table(events: &[EventRow]) -> String {
                 output::time(event.received_at),
                 event.source.clone(),
                 event.kind.clone(),
+                event.strength.as_str().to_owned(),
                 event.size.to_string(),
                 states.join(", "),
             ]

@@ -232,7 +232,13 @@ fn line(value: &Value) -> String {
     if let Some(replay) = number("replay") {
         more.push(format!("as {replay}"));
     }
-    for (before, name) in [("", "handler"), ("", "outcome"), ("", "reason"), ("by ", "actor")] {
+    for (before, name) in [
+        ("from ", "edited_from"),
+        ("", "handler"),
+        ("", "outcome"),
+        ("", "reason"),
+        ("by ", "actor"),
+    ] {
         if !text(name).is_empty() {
             more.push(format!("{before}{}", text(name)));
         }

@@ -106,7 +106,9 @@ fn json(group: &Group) -> Value {
         "handler": group.handler,
         "class": group.class.as_str(),
         "death_reason": group.death_reason,
+        "title": group.title,
         "message": group.message,
+        "is_various": group.is_various,
         "open": group.open,
         "total": group.total,
         "first_at": output::rfc3339(group.first_at),
@@ -120,7 +122,7 @@ fn table(groups: &[Group]) -> String {
     let now = SystemClock.now();
     let head = [
         "ID", "OPEN", "TOTAL", "CLASS", "SOURCE", "HANDLER", "REASON", "FIRST", "LAST", "SAMPLE",
-        "MESSAGE",
+        "TITLE",
     ];
     let rows: Vec<Vec<String>> = groups
         .iter()
@@ -136,7 +138,7 @@ fn table(groups: &[Group]) -> String {
                 output::age(now - group.first_at),
                 output::age(now - group.last_at),
                 group.sample.to_string(),
-                group.message.as_deref().unwrap_or_default().chars().take(100).collect(),
+                group.title.chars().take(100).collect(),
             ]
         })
         .collect();

@@ -1,15 +1,22 @@
 //! `sealpost held`: refused requests that are held.
 
+mod many;
+
 use std::io::IsTerminal as _;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use self::many::Many;
 use super::output::{self, Format};
 use super::{Exit, actor, database, explain};
 use crate::app;
+use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::operator::{Caller, HeldDossier, HeldRequests, RecordedRequest, Verified};
+use crate::operator::{
+    Caller, DeadLetters, HeldAction, HeldDossier, HeldRequests, Jobs, RecordedRequest, Verified,
+};
 use crate::store::HeldRequest;
 
 #[derive(Debug, clap::Subcommand)]
@@ -21,12 +28,13 @@ pub(super) enum Command {
     Show(One),
     /// Say why a held request is refused by the present secrets. Ends with 0 where it holds by now.
     Explain(One),
-    /// Verify a held request again, as of its time of arrival, and let it in where it holds.
+    /// Verify held requests again, as of their time of arrival, and let in what holds.
     ///
-    /// Do it once the source's secrets are right. It becomes an event like any other: one that came
+    /// One, by its id, or with --all many, of one source or of all: that is a job, which first says
+    /// how many match and how many of those would be let in now. Do it once the source's secrets are right. They become events like any other: one that came
     /// in the meantime by another way is recognised as the same.
     Verify(Act),
-    /// Remove a held request before its time.
+    /// Remove held requests before their time: one, or with --all many.
     Discard(Act),
 }
 
@@ -57,9 +65,15 @@ pub(super) struct One {
 }
 
 #[derive(Debug, clap::Args)]
+#[group(id = "which", required = true, multiple = false, args = ["id", "all"])]
 pub(super) struct Act {
     /// The held request's id.
-    id: Uuid,
+    id: Option<Uuid>,
+    /// All of them, or all of a source: says what it would do; with --yes it does it.
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    many: Many,
     /// Why, for the audit log.
     #[arg(long, value_name = "TEXT",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
@@ -80,12 +94,16 @@ pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
     };
     let caller = Caller::local(actor(named)?);
     database::with_store(config, async |store| {
-        command.run(&app::held(config, store)?, &caller).await
+        let held = app::held(config, store)?;
+        let routing = app::routing(config)?;
+        let desk = DeadLetters::new(store.clone(), Arc::new(SystemClock), routing);
+        let jobs = Jobs::new(desk).with_held(held.clone());
+        command.run(&held, &jobs, &caller).await
     })
 }
 
 impl Command {
-    async fn run(&self, held: &HeldRequests, caller: &Caller) -> anyhow::Result<Exit> {
+    async fn run(&self, held: &HeldRequests, jobs: &Jobs, caller: &Caller) -> anyhow::Result<Exit> {
         match self {
             Self::List(list) => list.run(held, caller).await,
             Self::Show(one) => one.show(held, caller).await,
@@ -94,12 +112,18 @@ impl Command {
                 output::print_as(one.format, &explain::text(&explained), &json!(explained))?;
                 Ok(if explained.holds { Exit::Ok } else { Exit::Failed })
             }
-            Self::Verify(act) => act.verify(held, caller).await,
-            Self::Discard(act) => {
-                held.discard(caller, act.id, &act.reason).await?;
-                output::print_as(act.format, "discarded 1\n", &json!({ "discarded": act.id }))?;
-                Ok(Exit::Ok)
-            }
+            Self::Verify(act) => match act.id {
+                Some(id) => act.verify(held, caller, id).await,
+                None => act.many(HeldAction::Verify, jobs, caller).await,
+            },
+            Self::Discard(act) => match act.id {
+                Some(id) => {
+                    held.discard(caller, id, &act.reason).await?;
+                    output::print_as(act.format, "discarded 1\n", &json!({ "discarded": id }))?;
+                    Ok(Exit::Ok)
+                }
+                None => act.many(HeldAction::Discard, jobs, caller).await,
+            },
         }
     }
 }
@@ -151,8 +175,12 @@ impl One {
 }
 
 impl Act {
-    async fn verify(&self, held: &HeldRequests, caller: &Caller) -> anyhow::Result<Exit> {
-        match held.verify(caller, self.id, &self.reason).await? {
+    async fn many(&self, action: HeldAction, jobs: &Jobs, caller: &Caller) -> anyhow::Result<Exit> {
+        self.many.run(action, &self.reason, self.format, (jobs, caller)).await
+    }
+
+    async fn verify(&self, held: &HeldRequests, caller: &Caller, id: Uuid) -> anyhow::Result<Exit> {
+        match held.verify(caller, id, &self.reason).await? {
             Verified::Admitted(readmitted) => {
                 let was = if readmitted.duplicate { "was there already as" } else { "is now" };
                 let text = format!("it {was} event {}\n", readmitted.event);
@@ -183,7 +211,7 @@ fn shown(name: &str, value: &str) -> String {
     value.to_owned()
 }
 
-fn about(request: &HeldRequest) -> Value {
+pub(super) fn about(request: &HeldRequest) -> Value {
     json!({
         "id": request.id,
         "tenant": request.tenant,
@@ -227,7 +255,7 @@ fn recording(payload: &RecordedRequest) -> Value {
     json
 }
 
-fn table(requests: &[HeldRequest]) -> String {
+pub(super) fn table(requests: &[HeldRequest]) -> String {
     let head = ["ID", "SOURCE", "REASON", "PEER", "BYTES", "RECEIVED", "EXPIRES", "EVENT"];
     let rows: Vec<Vec<String>> = requests
         .iter()

@@ -36,10 +36,10 @@ mod serve;
 mod settings;
 mod sources;
 mod sse;
+mod start;
 mod transfers;
 mod vault;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -69,7 +69,10 @@ enum Command {
     /// Bring the database's schema up to date.
     Migrate,
     /// Check the configuration and say what it comes to.
-    Check,
+    ///
+    /// Ends with 64 where `serve` would refuse it, and with 1 where the database or a destination
+    /// that it asked cannot be used.
+    Check(check::Args),
     /// Say why a recorded request is refused.
     ///
     /// Tells a wrong key from a body that was changed on its way, a signature that is too old or
@@ -198,7 +201,7 @@ impl Cli {
         match &self.command {
             Command::Serve(args) => serve::run(&self.config()?, args),
             Command::Migrate => migrate::run(&self.config()?),
-            Command::Check => check::run(&self.config()?),
+            Command::Check(args) => check::run(&self.config()?, args),
             Command::Fixtures(command) => {
                 fixtures::run(&self.config, &Environment::of_process(), command)
             }
@@ -295,16 +298,9 @@ fn talk_over(text: &str) {
     eprint!("\r{text}\u{1b}[K");
 }
 
-/// The address by which somebody chooses a password, at a gateway that listens here.
-fn setup_link(listen: &SocketAddr, invitation: &Invitation) -> Zeroizing<String> {
-    let mut listen = *listen;
-    // Listening everywhere is listening here too.
-    match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => listen.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => listen.set_ip(Ipv6Addr::LOCALHOST.into()),
-        _ => {}
-    }
-    Zeroizing::new(format!("http://{listen}/setup?token={}", *invitation.token))
+/// The address by which somebody chooses a password; `base` is where browsers reach us.
+fn setup_link(base: &str, invitation: &Invitation) -> Zeroizing<String> {
+    Zeroizing::new(format!("{base}/setup?token={}", *invitation.token))
 }
 
 /// Who acts, for the audit log: as they say, else as the environment or the account says.
@@ -331,7 +327,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
             _ => {}
         }
         if cause.is::<ConfigError>()
-            || cause.is::<check::Refused>()
+            || cause.is::<start::Refused>()
             || matches!(cause.downcast_ref(), Some(OpenError::Url(_)))
             || cause.is::<crate::app::BuildError>()
             || cause.is::<crate::fixtures::SourceError>()

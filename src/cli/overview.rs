@@ -6,12 +6,16 @@ use super::output::{self, Format};
 use super::{Exit, insight};
 use crate::config::Config;
 use crate::operator::{Alarm, Overview, Point, SourceRow, Totals};
+use crate::store::Severity;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// How to print.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// End with 1 where a warning or something worse goes on.
+    #[arg(long)]
+    exit_code: bool,
 }
 
 pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
@@ -21,7 +25,8 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
             Format::Text => text(&overview),
             Format::Json => output::json(&document(&overview)),
         })?;
-        Ok(Exit::Ok)
+        let is_bad = overview.severity().is_some_and(|severity| severity >= Severity::Warning);
+        Ok(if args.exit_code && is_bad { Exit::Failed } else { Exit::Ok })
     })
 }
 
@@ -33,6 +38,9 @@ fn text(overview: &Overview) -> String {
     }
     if overview.alarms.is_empty() {
         text.push_str("nothing is wrong\n");
+    }
+    if !overview.alerts_are_told {
+        text.push_str("nobody is told of alerts: no [alerts] discord is configured\n");
     }
     text.push('\n');
     let head = [
@@ -86,6 +94,8 @@ fn milliseconds(span: time::Duration) -> String {
 fn document(overview: &Overview) -> Value {
     json!({
         "at": output::rfc3339(overview.at),
+        "severity": overview.severity().map(Severity::as_str),
+        "alerts_are_told": overview.alerts_are_told,
         "alarms": overview.alarms.iter().map(alarm).collect::<Vec<Value>>(),
         "sources": overview.sources.iter().map(row).collect::<Vec<Value>>(),
         "elsewhere": overview.elsewhere.as_ref().map(totals),
@@ -98,6 +108,8 @@ fn alarm(alarm: &Alarm) -> Value {
     json!({
         "kind": alarm.kind.as_str(),
         "source": alarm.source,
+        "name": alarm.name,
+        "count": alarm.count,
         "severity": alarm.severity.as_str(),
         "text": alarm.text,
         "since": alarm.since.map(output::rfc3339),

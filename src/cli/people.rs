@@ -53,8 +53,8 @@ pub(super) struct EndSession {
 pub(super) struct Add {
     /// Their name: what they sign in with, and what the audit log calls them.
     name: String,
-    /// What they may do: events:read, payload:read, events:replay, sources:write, secrets:write,
-    /// admin.
+    /// What they may do: events:read, payload:read, events:replay, events:edit, sources:write,
+    /// secrets:write, admin.
     #[arg(long, value_name = "SCOPE", value_delimiter = ',', required = true)]
     scopes: Vec<Scope>,
     /// The only tenant whose things they see; by default all.
@@ -235,7 +235,8 @@ impl Act {
 
 /// The link, as data; and how long it is good, as talk.
 fn show(config: &Config, format: Format, invitation: &Invitation) -> anyhow::Result<()> {
-    let link = super::setup_link(&config.file.operator.listen, invitation);
+    let base = config.operator_base(config.file.operator.listen);
+    let link = super::setup_link(&base, invitation);
     let expires_at = output::rfc3339(invitation.expires_at);
     let ended = ended(&invitation.ended);
     let document = json!({ "link": *link, "expires_at": expires_at, "ended": ended });

@@ -1,6 +1,10 @@
 //! `sealpost serve`: run the gateway.
 
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
 
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
@@ -39,7 +43,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
         check_vault(app.store(), &config.vault).await?;
         check_origin(app.store()).await?;
         let (ingest, operator) = app.addresses();
-        invite(&app, &operator).await?;
+        invite(config, &app, operator).await?;
         info!(%ingest, %operator, sources = config.sources.len(), "listening");
         let shutdown = Shutdown::default();
         let watching = shutdown.clone();
@@ -54,12 +58,26 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
     Ok(if clean { Exit::Ok } else { Exit::Failed })
 }
 
-/// At the first start, with nobody there who could sign in, shows the link by which the first
-/// person comes in: not by way of the log, which is kept.
-async fn invite(app: &App, operator: &SocketAddr) -> Result<(), StoreError> {
-    if let Some(invitation) = app.access().first_invitation().await? {
-        let link = super::setup_link(operator, &invitation);
+/// At the first start, with nobody there who could sign in, hands over the link by which the first
+/// person comes in. Standard error is often kept as a log: the link is shown on a terminal only, and
+/// stands in a file of its owner's otherwise.
+async fn invite(config: &Config, app: &App, operator: SocketAddr) -> Result<(), StoreError> {
+    let Some(invitation) = app.access().first_invitation().await? else { return Ok(()) };
+    let link = super::setup_link(&config.operator_base(operator), &invitation);
+    if std::io::stderr().is_terminal() {
         super::talk(&format!("set up the first person, once, within 24 hours: {}", *link));
+        return Ok(());
+    }
+    match keep(&config.managed.data_dir, &link) {
+        Ok(path) => info!(
+            path = %path.display(),
+            "the link to set up the first person is in this file; it is good once, within 24 hours"
+        ),
+        Err(error) => error!(
+            error = &error as &dyn std::error::Error,
+            "cannot write the file with the link to set up the first person: \
+             `sealpost people add NAME --scopes admin` prints another"
+        ),
     }
     Ok(())
 }
@@ -78,6 +96,31 @@ async fn check_origin(store: &Store) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Writes the link to a file that only its owner reads, beside the folder of the managed cluster, or
+/// where files for a while are.
+fn keep(data: &Path, link: &str) -> std::io::Result<PathBuf> {
+    let beside = data.parent().map(Path::to_owned).unwrap_or_default();
+    let written = DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&beside)
+        .and_then(|()| write_private(&beside, link));
+    let path = written.or_else(|_| write_private(&std::env::temp_dir(), link))?;
+    std::path::absolute(path)
+}
+
+fn write_private(folder: &Path, link: &str) -> std::io::Result<PathBuf> {
+    let path = folder.join("sealpost-setup-link");
+    // Made under a name of chance, that nobody can have made before, and put in place whole.
+    let new = folder.join(format!(".sealpost-setup-link-{:016x}", rand::random::<u64>()));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    let written = writeln!(file, "{link}").and_then(|()| std::fs::rename(&new, &path));
+    if written.is_err() {
+        drop(std::fs::remove_file(&new));
+    }
+    written.map(|()| path)
+}
+
 /// Says what nobody can open, before somebody wants to.
 async fn check_vault(store: &Store, vault: &Vault) -> Result<(), StoreError> {
     for (key, sealed) in store.sealed_by_key().await? {
@@ -90,4 +133,25 @@ async fn check_vault(store: &Store, vault: &Vault) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn the_link_stands_in_a_file_that_only_its_owner_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data/postgres");
+        for link in ["https://one", "https://two"] {
+            let path = keep(&data, link).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{link}\n"));
+            let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+        }
+        let left = std::fs::read_dir(folder.path().join("data")).unwrap().count();
+        assert_eq!(left, 1, "nothing else is left behind");
+    }
 }

@@ -1,12 +1,18 @@
 //! `sealpost sources`: how sources are set up, and which of their secrets are used.
 
+use std::io::Read as _;
+
 use serde_json::{Value, json};
 use time::Duration;
+use zeroize::Zeroizing;
 
 use super::output::{self, Format};
 use super::{Exit, holds, insight, overview};
+use crate::app;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::fixtures::{self, Sender};
+use crate::gate::Secret;
 use crate::operator::{SecretView, SourceView};
 use crate::store::Pausable;
 
@@ -16,6 +22,11 @@ pub(super) enum Command {
     List(List),
     /// Show a source: its paths, its secrets, and why requests to it are refused.
     Show(Show),
+    /// Send a source one harmless event, signed with its secret and marked as a test. It is recorded
+    /// and handed to nobody. Ends with 0 where it was accepted.
+    Test(Test),
+    /// Print the fingerprint of the secret on standard input, to be compared with a source's.
+    Fingerprint,
     /// Hand nothing of a source on until it is resumed; what arrives is recorded, and waits.
     Pause(holds::Act),
     /// Let a paused source go on.
@@ -38,8 +49,22 @@ pub(super) struct Show {
     format: Format,
 }
 
+#[derive(Debug, clap::Args)]
+pub(super) struct Test {
+    /// Its name.
+    name: String,
+    /// Where the ingest listener is; by default ingest.public_url, or where it listens.
+    #[arg(long, value_name = "URL")]
+    to: Option<String>,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
 pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
     match command {
+        Command::Test(test) => return test.run(config),
+        Command::Fingerprint => return fingerprint(),
         Command::Pause(act) => return act.run(config, Pausable::Source, true),
         Command::Resume(act) => return act.run(config, Pausable::Source, false),
         Command::List(_) | Command::Show(_) => {}
@@ -62,11 +87,43 @@ pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
                     Format::Json => output::json(&document(&source)),
                 }
             }
-            Command::Pause(_) | Command::Resume(_) => String::new(),
+            Command::Pause(_) | Command::Resume(_) | Command::Test(_) | Command::Fingerprint => {
+                String::new()
+            }
         };
         output::print(&text)?;
         Ok(Exit::Ok)
     })
+}
+
+impl Test {
+    fn run(&self, config: &Config) -> anyhow::Result<Exit> {
+        let landscape = app::landscape(config)?;
+        let facts = landscape.sources.iter().find(|source| source.name == self.name);
+        let found = config.sources.iter().find(|source| source.entry.name == self.name);
+        let (Some(facts), Some(source)) = (facts, found) else {
+            anyhow::bail!("there is no source `{}`", self.name)
+        };
+        let action = facts.actions.first().map(String::as_str);
+        let to = self.to.as_deref().unwrap_or(&landscape.base_url);
+        let sender = Sender::new(to)?;
+        let sent =
+            async { Ok(fixtures::send_test(source, action, &sender, SystemClock.now()).await?) };
+        let answer = super::block_on(sent)?;
+        let event = answer.body.get("id").and_then(Value::as_str).unwrap_or_default();
+        let text = format!("{} {} {}\n", answer.status, answer.word(), output::line(event));
+        let document = json!({ "status": answer.status, "answer": answer.body });
+        output::print_as(self.format, &text, &document)?;
+        Ok(if answer.word() == "accepted" { Exit::Ok } else { Exit::Failed })
+    }
+}
+
+fn fingerprint() -> anyhow::Result<Exit> {
+    let mut secret = Zeroizing::new(String::new());
+    std::io::stdin().read_to_string(&mut secret)?;
+    let secret = Secret::new(secret.trim_end_matches(['\r', '\n']))?;
+    output::print(&format!("{}\n", secret.fingerprint()))?;
+    Ok(Exit::Ok)
 }
 
 fn table(sources: &[SourceView]) -> String {

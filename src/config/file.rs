@@ -128,7 +128,7 @@ pub struct Dispatch {
     pub poll: Duration,
     /// The most attempts, the first included.
     pub max_attempts: u32,
-    /// The longest time from arrival to the beginning of an attempt.
+    /// The longest time from the first attempt to the beginning of another, while the gateway works.
     #[serde(with = "humantime_serde")]
     pub max_age: Duration,
     /// The bound of the first delay; it doubles with every attempt.
@@ -147,7 +147,7 @@ impl Default for Dispatch {
             handler_deadline: Duration::from_secs(30),
             lease: Duration::from_mins(1),
             poll: Duration::from_secs(1),
-            max_attempts: 8,
+            max_attempts: 20,
             max_age: Duration::from_hours(24),
             backoff: Duration::from_secs(5),
             max_backoff: Duration::from_hours(1),
@@ -279,7 +279,7 @@ impl Default for Alerts {
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
-    /// JSON for machines, text for people.
+    /// JSON for machines, text for people; by itself text on a terminal.
     pub format: LogFormat,
     /// Which lines: a level, or `target=level` pairs.
     pub filter: String,
@@ -287,6 +287,6 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { format: LogFormat::Json, filter: "info".to_owned() }
+        Self { format: LogFormat::Auto, filter: "info".to_owned() }
     }
 }

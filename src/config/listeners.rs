@@ -81,6 +81,8 @@ impl Default for Ingest {
 pub struct Operator {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// Where browsers reach it: what links and examples begin with.
+    pub public_url: Option<String>,
     /// Whether it may listen on an address that other machines reach.
     pub allow_remote: bool,
     /// How many may watch the stream at a time.
@@ -121,6 +123,7 @@ impl Default for Operator {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
+            public_url: None,
             allow_remote: false,
             stream_clients: 32,
             heartbeat: Duration::from_secs(15),

@@ -16,6 +16,7 @@ mod source;
 mod spans;
 
 use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 pub use destinations::{DestinationConfig, DestinationEntry, SignForm};
@@ -29,6 +30,7 @@ pub use oidc::{OidcConfig, OidcEntry};
 pub use outbound::Outbound;
 pub use source::{DeadHead, LimitEntry, SecretRef, SourceEntry};
 
+use url::Url;
 use zeroize::Zeroizing;
 
 use self::reference::KEY_FILE as MASTER_KEY_FILE;
@@ -52,6 +54,8 @@ pub struct Config {
     pub destinations: Vec<DestinationConfig>,
     /// The issuer that vouches for people.
     pub oidc: Option<OidcConfig>,
+    /// Where browsers reach the operator listener, where that is said.
+    pub operator_url: Option<Url>,
     /// The Discord channel for alerts.
     pub discord: Option<Webhook>,
     /// The master keys for what is sealed in the database.
@@ -137,6 +141,22 @@ impl Config {
         Self::resolve(file, environment)
     }
 
+    /// What addresses of the operator listener begin with: as it is configured, else where it
+    /// listens.
+    pub fn operator_base(&self, listen: SocketAddr) -> String {
+        if let Some(url) = &self.operator_url {
+            return url.as_str().trim_end_matches('/').to_owned();
+        }
+        let mut listen = listen;
+        // Listening everywhere is listening here too.
+        match listen.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => listen.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(ip) if ip.is_unspecified() => listen.set_ip(Ipv6Addr::LOCALHOST.into()),
+            _ => {}
+        }
+        format!("http://{listen}")
+    }
+
     /// Checks a configuration and resolves its references.
     ///
     /// # Errors
@@ -182,7 +202,12 @@ impl Config {
             reference::discord(discord, environment).map_err(|why| wrong.push(why)).ok()
         });
         let issuer = file.operator.oidc.as_ref();
-        let oidc = issuer.and_then(|entry| oidc::resolve(entry, environment, &mut wrong));
+        let public = file.operator.public_url.as_deref();
+        let oidc = issuer.and_then(|entry| oidc::resolve(entry, public, environment, &mut wrong));
+        let operator_url = public.and_then(|text| {
+            let wrong = |why| wrong.push(format!("operator.public_url {why}"));
+            oidc::public(text).map_err(wrong).ok()
+        });
         let vault = reference::vault(environment, &mut wrong);
         let destinations = destinations::resolve(&file, environment, &mut wrong);
         let objects = objects::place(&file.objects, environment, &mut wrong);
@@ -212,6 +237,7 @@ impl Config {
             sources,
             destinations,
             oidc,
+            operator_url,
             discord,
             vault,
             database_url,

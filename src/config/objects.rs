@@ -1,5 +1,6 @@
 //! Where objects go.
 
+use url::Url;
 use zeroize::Zeroizing;
 
 use super::{Environment, Objects, SecretRef};
@@ -24,10 +25,8 @@ pub(super) fn place(
     if s3.bucket.is_empty() {
         wrong.push("objects.s3: bucket must not be empty".to_owned());
     }
-    if let Some(url) = &s3.endpoint
-        && !["https://", "http://"].iter().any(|scheme| url.starts_with(scheme))
-    {
-        wrong.push("objects.s3: endpoint must begin with https:// or http://".to_owned());
+    if let Some(Err(why)) = s3.endpoint.as_deref().map(endpoint) {
+        wrong.push(format!("objects.s3: endpoint {why}"));
     }
     Place::S3(S3 {
         bucket: s3.bucket.clone(),
@@ -38,9 +37,34 @@ pub(super) fn place(
     })
 }
 
+/// Whether buckets can be behind this. Where they are is the operator's to say: a private network
+/// needs no entry in `outbound.allow`.
+fn endpoint(text: &str) -> Result<(), &'static str> {
+    let url = Url::parse(text).map_err(|_| "must be a URL")?;
+    if !matches!(url.scheme(), "https" | "http") {
+        return Err("must begin with https:// or http://");
+    }
+    if !url.has_host() {
+        return Err("names no host");
+    }
+    let plain = url.username().is_empty() && url.password().is_none();
+    if !plain || url.query().is_some() || url.fragment().is_some() {
+        return Err("must have no user, password, query or fragment");
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_endpoint_holds_no_credentials() {
+        assert_eq!(endpoint("http://127.0.0.1:9000/"), Ok(()));
+        for bad in ["http://", "ftp://x", "s3.example", "https://me:x@s3.example", "https://a/?b"] {
+            assert!(endpoint(bad).is_err(), "{bad}");
+        }
+    }
 
     fn resolve(text: &str) -> (Place, Vec<String>) {
         let environment = [("ACCESS", "id"), ("SECRET", " key\n"), ("EMPTY", " ")];

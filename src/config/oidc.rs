@@ -19,8 +19,8 @@ pub struct OidcEntry {
     pub client_id: String,
     /// What proves it; public clients have none.
     pub client_secret: Option<SecretRef>,
-    /// Where browsers reach the operator listener.
-    pub public_url: String,
+    /// Where browsers reach the operator listener; by default `operator.public_url`.
+    pub public_url: Option<String>,
     /// What people call the issuer: it stands on the button.
     #[serde(default = "label")]
     pub label: String,
@@ -40,6 +40,7 @@ pub struct OidcConfig {
 /// Checks the issuer and resolves its reference; what cannot be is added to `wrong`.
 pub(super) fn resolve(
     entry: &OidcEntry,
+    operator: Option<&str>,
     environment: &Environment,
     wrong: &mut Vec<String>,
 ) -> Option<OidcConfig> {
@@ -48,14 +49,10 @@ pub(super) fn resolve(
     if let Err(why) = place(&entry.issuer) {
         say(format!("issuer {why}"));
     }
-    let public_url = match place(&entry.public_url) {
-        Ok(url) if url.path() == "/" => Some(url),
-        Ok(_) => {
-            say("public_url must have no path: the console stands at the root of its host".into());
-            None
-        }
-        Err(why) => {
-            say(format!("public_url {why}"));
+    let public_url = match entry.public_url.as_deref().or(operator) {
+        Some(text) => public(text).map_err(|why| say(format!("public_url {why}"))).ok(),
+        None => {
+            say("public_url is missing, here and in [operator]".into());
             None
         }
     };
@@ -71,6 +68,14 @@ pub(super) fn resolve(
     let entry = entry.clone();
     let config = OidcConfig { entry, client_secret, public_url: public_url? };
     (wrong.len() == before).then_some(config)
+}
+
+/// A URL where browsers reach the operator listener.
+pub(super) fn public(text: &str) -> Result<Url, &'static str> {
+    match place(text)? {
+        url if url.path() == "/" => Ok(url),
+        _ => Err("must have no path: the console stands at the root of its host"),
+    }
 }
 
 /// A URL where people may be sent to: with TLS, but for this machine.
@@ -103,7 +108,7 @@ mod tests {
     fn read(text: &str) -> (Option<OidcConfig>, String) {
         let environment = [("CLIENT_SECRET", "s3cret\n")].into_iter().collect();
         let mut wrong = Vec::new();
-        let resolved = resolve(&toml::from_str(text).unwrap(), &environment, &mut wrong);
+        let resolved = resolve(&toml::from_str(text).unwrap(), None, &environment, &mut wrong);
         (resolved, wrong.join("\n"))
     }
 

@@ -15,8 +15,12 @@ use crate::dispatch::Failure;
 use crate::outbound::{Answer, OutboundError};
 use crate::store::Fault;
 
-/// How much of an answer's body is shown to operators, in characters.
+/// How much of an answer's body stands in an error, in characters.
 const EXCERPT: usize = 200;
+/// How much of an answer's body is kept to be looked at, in characters.
+const SHOWN: usize = 2000;
+/// How many of its headers, and how much of each value, in characters.
+const HEADERS: (usize, usize) = (30, 200);
 
 /// The destination did not take the event.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +72,47 @@ pub(super) fn judge(
         NotTaken::Status { status, excerpt }
     };
     Err(Failure::NotTaken { fault, retry_after, error: error.into() })
+}
+
+/// What operators see of an answer: its status, its headers but for what is secret, and the
+/// beginning of its body.
+pub(super) fn shown(
+    result: &Result<Answer, OutboundError>,
+) -> (Option<u16>, Vec<(String, String)>, String) {
+    let answer = match result {
+        Ok(answer) => answer,
+        Err(OutboundError::AnswerTooLarge { status, .. }) => {
+            return (Some(*status), Vec::new(), String::new());
+        }
+        Err(_) => return (None, Vec::new(), String::new()),
+    };
+    let secret = |name: &str| matches!(name, "set-cookie" | "authorization" | "www-authenticate");
+    let (most, longest) = HEADERS;
+    let headers = answer.headers.iter().filter(|(name, _)| !secret(name)).take(most);
+    let headers = headers.map(|(name, value)| {
+        let cut = |text: &str| text.chars().take(longest).collect::<String>();
+        (cut(name), cut(value))
+    });
+    let start = answer.body.get(..answer.body.len().min(4 * SHOWN)).unwrap_or_default();
+    let body = String::from_utf8_lossy(start).chars().take(SHOWN).collect();
+    (Some(answer.status), headers.collect(), body)
+}
+
+/// A failure and its causes, in one line.
+pub(super) fn said(failure: &Failure) -> String {
+    let (Failure::Transient { error, .. }
+    | Failure::Waiting { error, .. }
+    | Failure::NotTaken { error, .. }
+    | Failure::Panicked { error, .. }
+    | Failure::Permanent { error, .. }) = failure;
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 /// The beginning of a text, on one line.

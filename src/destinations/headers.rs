@@ -1,6 +1,8 @@
 //! Which headers a request has, and who may set them.
 
 use super::sign::{Form, GUILD};
+use crate::dispatch::Attempt;
+use crate::gate::Along;
 use crate::outbound::Outbound;
 use crate::store::StoredEvent;
 
@@ -17,7 +19,7 @@ pub(super) fn may_be_set(name: &str, value: &str, form: &Form) -> bool {
 /// The headers of a request about `event`, but those of its signature.
 pub(super) fn of(
     event: &StoredEvent,
-    attempt: u32,
+    attempt: &Attempt,
     fixed: &[(String, String)],
     provider_headers: bool,
     form: &Form,
@@ -28,13 +30,24 @@ pub(super) fn of(
         ("content-type".to_owned(), content_type.to_owned()),
         ("sealpost-source".to_owned(), event.source.clone()),
         ("sealpost-type".to_owned(), visible(&event.kind)),
-        ("sealpost-attempt".to_owned(), attempt.to_string()),
+        ("sealpost-attempt".to_owned(), attempt.number.to_string()),
     ];
+    // Who receives it is told what its sender has not sent, or not sent now.
+    if let Some(original) = attempt.origin.edited_from {
+        headers.push(("sealpost-edited".to_owned(), original.to_string()));
+    }
+    if attempt.origin.replay {
+        headers.push(("sealpost-replay".to_owned(), "true".to_owned()));
+    }
     headers.extend(fixed.iter().filter(|(name, _)| !is_guild(name, form)).cloned());
     if provider_headers {
         let kept = event.headers.iter().filter(|(name, value)| {
             let is_fixed = fixed.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
-            !is_fixed && !is_guild(name, form) && may_be_set(name, value, form)
+            // What came along is for people.
+            !Along::is_name(name)
+                && !is_fixed
+                && !is_guild(name, form)
+                && may_be_set(name, value, form)
         });
         headers.extend(kept.cloned());
     }

@@ -19,18 +19,20 @@ mod filter;
 mod headers;
 mod send;
 mod sign;
+mod test;
 mod types;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use time::OffsetDateTime;
 use url::Url;
 
 use crate::dispatch::Handler;
 use crate::gate::{Provider, Secret};
 use crate::outbound::{Outbound, OutboundError};
-use crate::store::TO;
+use crate::store::{Answers, GivenAnswer, TO};
 
 use filter::{Filter, FilterError};
 use send::{Rate, Sender};
@@ -64,6 +66,8 @@ pub struct Spec {
     pub headers: Vec<(String, String)>,
     /// Whether the headers that are kept of the sender's request are sent on.
     pub provider_headers: bool,
+    /// Where its answers are noted.
+    pub answers: Answers,
 }
 
 /// How requests are signed.
@@ -133,10 +137,16 @@ impl Destination {
             rate: spec.rate.map(Rate::new),
             headers: spec.headers,
             provider_headers: spec.provider_headers,
+            answers: spec.answers,
             outbound: outbound.clone(),
         };
         let types = Types::new(&spec.types).map_err(DestinationError::Types)?;
         Ok(Self { sender: Arc::new(sender), types: Arc::new(types) })
+    }
+
+    /// Sends it a test event, which says that it is one, and gives what came of it.
+    pub async fn send_test(&self, now: OffsetDateTime) -> GivenAnswer {
+        test::send(&self.sender, now).await
     }
 
     /// It as a handler of a source of this provider.

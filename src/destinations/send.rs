@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::info;
 use url::Url;
@@ -18,7 +20,9 @@ use super::{answer, body, headers};
 use crate::dispatch::{Attempt, Failure, Handler};
 use crate::gate::Provider;
 use crate::outbound::{Call, Outbound};
-use crate::store::{EffectError, Effects, Outcome, StoredEvent, Tx, Write};
+use crate::store::{
+    Answers, EffectError, Effects, EventId, GivenAnswer, Outcome, StoredEvent, Tx, Write,
+};
 
 /// How much of an answer is read, in bytes.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -35,7 +39,17 @@ pub(super) struct Sender {
     pub(super) rate: Option<Rate>,
     pub(super) headers: Vec<(String, String)>,
     pub(super) provider_headers: bool,
+    pub(super) answers: Answers,
     pub(super) outbound: Outbound,
+}
+
+/// What a request is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) event: EventId,
+    pub(super) at: OffsetDateTime,
+    /// `None` for a test.
+    pub(super) delivery: Option<i64>,
 }
 
 /// How many requests this gateway begins a second.
@@ -89,8 +103,7 @@ impl Handler for To {
         }
         let fixed = &self.sender.headers;
         let body = body::of(event, &*self.provider);
-        let mut headers =
-            headers::of(event, attempt.number, fixed, self.sender.provider_headers, form);
+        let mut headers = headers::of(event, &attempt, fixed, self.sender.provider_headers, form);
         let guild = headers::guild(event, fixed);
         for (name, value) in form.sign(event.id, attempt.started_at, guild, &body) {
             // The bot's signer suggests a type of content too.
@@ -98,27 +111,57 @@ impl Handler for To {
                 headers.push((name, value));
             }
         }
+        let (at, delivery) = (attempt.started_at, attempt.origin.delivery);
+        let asked = Asked { event: event.id, at, delivery };
+        let (judged, given) = self.sender.ask(asked, headers, body).await;
+        self.sender.answers.note(handler, given);
+        judged?;
+        Ok(Effects::write(Taken(handler)))
+    }
+}
+
+impl Sender {
+    /// Sends one request, and says what came of it: judged, and to be shown.
+    pub(super) async fn ask(
+        &self,
+        asked: Asked,
+        headers: Vec<(String, String)>,
+        body: Bytes,
+    ) -> (Result<(), Failure>, GivenAnswer) {
         let call = Call {
             method: "POST",
-            url: self.sender.url.clone(),
+            url: self.url.clone(),
             headers,
             body,
-            deadline: self.sender.timeout,
+            deadline: self.timeout,
             max_answer: MAX_ANSWER,
         };
         let began = Instant::now();
-        let result = self.sender.outbound.send(call).await;
+        // With the same id as ever: whoever gets it twice can tell.
+        let result = self.outbound.send_repeatable(call).await;
+        let took = began.elapsed();
         let class = match &result {
             Ok(answer) => class(answer.status),
             Err(_) => "none",
         };
         metrics::counter!("sealpost_destination_requests_total",
-            "handler" => *handler, "answer" => class)
+            "handler" => self.handler, "answer" => class)
         .increment(1);
-        metrics::histogram!("sealpost_destination_request_seconds", "handler" => *handler)
-            .record(began.elapsed());
-        answer::judge(result, attempt.started_at)?;
-        Ok(Effects::write(Taken(handler)))
+        metrics::histogram!("sealpost_destination_request_seconds", "handler" => self.handler)
+            .record(took);
+        let (status, headers, body) = answer::shown(&result);
+        let judged = answer::judge(result, asked.at);
+        let given = GivenAnswer {
+            at: asked.at,
+            took: time::Duration::try_from(took).unwrap_or(time::Duration::MAX),
+            delivery: asked.delivery,
+            event: asked.event,
+            status,
+            headers,
+            body,
+            error: judged.as_ref().err().map(answer::said),
+        };
+        (judged, given)
     }
 }
 

@@ -1,20 +1,27 @@
-//! The loop: claim, run, settle.
+//! The loop: look, claim, run, settle.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, warn};
+use tracing::{info, warn};
 
+use super::held::Held;
+use super::places::{Connections, Places};
+use super::queues::{Queues, is_to_destination};
 use super::run::Runner;
-use super::{CLAIM_WITHIN, Draw, HandlerTable, RetryPolicy, Wakeup, in_time};
+use super::suspects::Suspects;
+use super::turn::Turn;
+use super::{CLAIM_WITHIN, Draw, HandlerTable, RetryPolicy, Trouble, Wakeup, in_time};
 use crate::clock::SharedClock;
-use crate::store::{Lease, Reach, Store, StoreError};
+use crate::store::{LanePlace, Lease, Paused, Store, StoreError};
+
+/// How often leases that ran out are looked for, at most.
+const RECOVER_EVERY: Duration = Duration::from_secs(5);
 
 /// How much dispatch does at a time, and how long it waits.
 #[derive(Debug, Clone, Copy)]
@@ -46,21 +53,22 @@ impl Default for DispatchSettings {
 /// Works on deliveries.
 #[derive(Clone)]
 pub struct Dispatcher {
-    store: Store,
-    sources: Arc<Vec<String>>,
+    pub(super) store: Store,
+    pub(super) sources: Arc<Vec<String>>,
     /// The destinations, each with how many of its deliveries may be at work at a time.
-    destinations: Arc<Vec<(String, i32)>>,
-    settings: DispatchSettings,
-    clock: SharedClock,
-    wakeup: Wakeup,
-    runner: Arc<Runner>,
-    permits: Arc<Semaphore>,
-    /// Which source is asked first the next time.
-    turn: Arc<AtomicUsize>,
-    began: Instant,
-    /// When it may look at all that waits for destinations, in milliseconds since it began.
-    look_far_from: Arc<AtomicU64>,
-    tasks: TaskTracker,
+    pub(super) destinations: Arc<BTreeMap<String, i32>>,
+    pub(super) settings: DispatchSettings,
+    pub(super) clock: SharedClock,
+    pub(super) wakeup: Wakeup,
+    pub(super) runner: Arc<Runner>,
+    pub(super) queues: Arc<Queues>,
+    pub(super) places: Places,
+    pub(super) held: Held,
+    /// What was paused when it was last possible to ask.
+    pub(super) paused: Arc<Mutex<Paused>>,
+    pub(super) suspects: Arc<Suspects>,
+    pub(super) lanes: Arc<Mutex<LanePlace>>,
+    pub(super) tasks: TaskTracker,
 }
 
 impl Dispatcher {
@@ -75,46 +83,63 @@ impl Dispatcher {
         draw: Draw,
         handlers: Handle,
     ) -> Self {
-        let sources = Arc::new(table.sources());
-        let destinations = Arc::new(table.destinations());
-        let runner = Arc::new(Runner {
+        let queues = Queues::new(&table);
+        let own = table.queues().into_iter().filter(|queue| !is_to_destination(queue)).collect();
+        let places = Places::new(settings.concurrency, own);
+        let (sources, destinations) = (Arc::new(table.sources()), table.destinations());
+        let runner = Runner {
+            connections: Connections::new(store.settling()),
             store: store.clone(),
             table,
             retry: settings.retry,
             handler_deadline: settings.handler_deadline,
+            lease: settings.lease,
             clock: Arc::clone(&clock),
             draw,
             handlers,
-        });
-        let permits = Arc::new(Semaphore::new(settings.concurrency));
-        let turn = Arc::default();
-        let tasks = TaskTracker::new();
+        };
         Self {
             store,
             sources,
-            destinations,
+            destinations: Arc::new(destinations.into_iter().collect()),
             settings,
             clock,
             wakeup,
-            runner,
-            permits,
-            turn,
-            began: Instant::now(),
-            look_far_from: Arc::default(),
-            tasks,
+            runner: Arc::new(runner),
+            queues: Arc::new(queues),
+            places,
+            held: Held::default(),
+            paused: Arc::default(),
+            suspects: Arc::default(),
+            lanes: Arc::default(),
+            tasks: TaskTracker::new(),
         }
     }
 
-    /// Claims a batch, runs it, and waits until it is settled. Gives how many deliveries were
-    /// worked on.
+    /// Claims a batch, runs it, and waits until it is settled; then one of those whose lease ran
+    /// out, alone. Gives how many deliveries were worked on.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the claim failed; a failure to settle is logged, and the
-    /// lease runs out.
+    /// [`StoreError::Unavailable`] when the queues cannot be looked at.
     pub async fn step(&self) -> Result<usize, StoreError> {
-        let started = self.claim_and_start().await?;
+        let mut turn = self.turn(false).await?;
+        if turn.started == 0 {
+            self.discover().await?;
+            self.let_in_heads().await?;
+            turn = self.turn(true).await?;
+            while turn.started == 0 && turn.more {
+                turn = self.turn(true).await?;
+            }
+        }
         self.wait_for_all().await;
-        Ok(started + self.run_suspect().await?)
+        let buried = self.take_lost().await?;
+        let suspect = self.claim_suspect().await?;
+        let alone = usize::from(suspect.is_some());
+        if let Some((lease, done)) = suspect {
+            self.runner.run(lease).await;
+            drop(done);
+        }
+        Ok(turn.started + buried + alone)
     }
 
     /// Steps until there is nothing due.
@@ -131,173 +156,119 @@ impl Dispatcher {
         }
     }
 
+    /// What is in trouble now: queues that cannot be claimed from, handlers whose results cannot
+    /// be written.
+    pub fn troubles(&self) -> Vec<Trouble> {
+        let mut troubles = self.queues.troubles();
+        troubles.extend(self.runner.troubles());
+        troubles
+    }
+
     /// Works until `stop`, then finishes what it holds.
     pub async fn run(&self, stop: &CancellationToken) {
-        let mut looked = Instant::now();
+        let working = async {
+            self.work(stop).await;
+            self.wait_for_all().await;
+        };
+        tokio::select! {
+            () = working => {}
+            () = self.held.renew(&self.store, self.settings.lease) => {}
+        }
+    }
+
+    async fn work(&self, stop: &CancellationToken) {
+        let (mut recover_at, mut measure_at) = (Instant::now(), Instant::now());
         while !stop.is_cancelled() {
-            let turn = async {
-                if looked.elapsed() >= self.settings.poll {
-                    looked = Instant::now();
-                    self.recover().await?;
-                    self.measure_destinations().await?;
-                }
-                self.claim_and_start().await
-            };
-            match turn.await {
-                Ok(0) => {
+            let now = Instant::now();
+            if now >= recover_at {
+                self.recover().await;
+                // It reads what was leased of late: no more than a small part of the time.
+                let often = RECOVER_EVERY.min(self.settings.lease / 4).max(self.settings.poll);
+                recover_at = now + often + now.elapsed() * 20;
+            }
+            if now >= measure_at {
+                self.measure().await;
+                measure_at = now + self.settings.poll;
+            }
+            self.start_suspect().await;
+            match self.turn(false).await {
+                Ok(Turn { started: 0, more: false }) => {
                     stop.run_until_cancelled(self.wakeup.wait(self.settings.poll)).await;
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    warn!(error = &error as &dyn std::error::Error, "cannot claim deliveries");
+                    warn!(error = &error as &dyn std::error::Error, "cannot look for deliveries");
                     let pause = tokio::time::sleep(self.settings.poll);
                     stop.run_until_cancelled(pause).await;
                 }
             }
         }
-        self.wait_for_all().await;
     }
 
-    /// Runs deliveries whose lease ran out, one by one in an otherwise empty room.
-    async fn recover(&self) -> Result<(), StoreError> {
-        let put_back = self.store.put_back_lost(
-            &self.sources,
-            self.clock.now(),
-            self.settings.retry.max_attempts,
-        );
-        let put_back = in_time(CLAIM_WITHIN, put_back).await?;
-        if put_back > 0 {
-            warn!(count = put_back, "leases of destinations ran out with no result; sending again");
+    /// Does what keeps the queues in order. Whatever fails is done the next time, and keeps
+    /// nothing else from being done.
+    async fn recover(&self) {
+        for (what, done) in [
+            ("find leases that ran out", self.take_lost().await.map(|_| ())),
+            ("find queues of handlers that are gone", self.discover().await),
+            ("look for heads of lanes", self.let_in_heads().await),
+        ] {
+            if let Err(error) = done {
+                warn!(error = &error as &dyn std::error::Error, "cannot {what}");
+            }
         }
-        if !in_time(CLAIM_WITHIN, self.store.any_lost(&self.sources)).await? {
-            return Ok(());
-        }
-        self.wait_for_all().await;
-        while self.run_suspect().await? > 0 {}
-        Ok(())
     }
 
-    /// Shows which destinations are held back.
-    async fn measure_destinations(&self) -> Result<(), StoreError> {
+    /// Shows which destinations are held back, and what is in trouble.
+    async fn measure(&self) {
+        for queue in self.runner.table.queues() {
+            let failing = self.queues.troubles().iter().any(|trouble| {
+                trouble.source.as_ref() == Some(&queue.source) && trouble.handler == queue.handler
+            });
+            metrics::gauge!("sealpost_claims_failing",
+                "source" => queue.source, "handler" => queue.handler)
+            .set(if failing { 1.0 } else { 0.0 });
+        }
+        self.runner.measure();
         if self.destinations.is_empty() {
-            return Ok(());
+            return;
         }
         let held = self.store.held_destinations(self.clock.now());
-        let held = in_time(CLAIM_WITHIN, held).await?;
-        for (handler, _) in self.destinations.iter() {
-            let is_held = if held.contains(handler) { 1.0 } else { 0.0 };
-            metrics::gauge!("sealpost_destination_held", "handler" => handler.clone()).set(is_held);
+        let Ok(held) = in_time(CLAIM_WITHIN, held).await else { return };
+        for handler in self.destinations.keys() {
+            let is_held = held.iter().any(|gate| gate.handler == *handler);
+            metrics::gauge!("sealpost_destination_held", "handler" => handler.clone())
+                .set(if is_held { 1.0 } else { 0.0 });
+        }
+    }
+
+    async fn discover(&self) -> Result<(), StoreError> {
+        self.queues.learn(in_time(CLAIM_WITHIN, self.store.queues(&self.sources)).await?);
+        Ok(())
+    }
+
+    async fn let_in_heads(&self) -> Result<(), StoreError> {
+        let lanes = || self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut place = lanes().clone();
+        let let_in = self.store.let_in_heads(&mut place, self.clock.now());
+        let let_in = in_time(CLAIM_WITHIN, let_in).await?;
+        *lanes() = place;
+        if let_in > 0 {
+            info!(count = let_in, "let heads of lanes in that were left aside");
         }
         Ok(())
     }
 
-    async fn claim_and_start(&self) -> Result<usize, StoreError> {
-        Ok(self.start_to_destinations().await? + self.start_for_handlers().await?)
-    }
-
-    async fn start_for_handlers(&self) -> Result<usize, StoreError> {
-        let free = self.permits.available_permits();
-        if free == 0 || self.sources.is_empty() {
-            return Ok(0);
-        }
-        // No more is claimed than there is room for: a lease that waits for room runs out. Where
-        // there is less room than sources, they take turns.
-        let mut sources = self.sources.to_vec();
-        let mut turn = self.turn.load(Ordering::Relaxed) % sources.len();
-        sources.rotate_left(turn);
-        for asked in sources.chunks(free) {
-            turn += asked.len();
-            let share = i64::try_from(free / asked.len()).unwrap_or(1);
-            let now = self.clock.now();
-            let claim = self.store.claim_ready(asked, now, share, self.settings.lease);
-            let leases = in_time(CLAIM_WITHIN, claim).await?;
-            if leases.is_empty() {
-                continue;
-            }
-            self.turn.store(turn, Ordering::Relaxed);
-            let count = leases.len();
-            for lease in leases {
-                let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { break };
-                self.start(lease, Some(permit));
-            }
-            return Ok(count);
-        }
-        Ok(0)
-    }
-
-    /// Destinations have room of their own: one that is slow takes none from the handlers, and
-    /// none from another.
-    async fn start_to_destinations(&self) -> Result<usize, StoreError> {
-        if self.destinations.is_empty() {
-            return Ok(0);
-        }
-        let (near, partly) = self.claim_to_destinations(Reach::Near).await?;
-        let leases = if near.is_empty() && partly && self.may_look_far() {
-            let (far, _) = self.claim_to_destinations(Reach::Far).await?;
-            // As long as there is something far off, it is worth looking there again.
-            if far.is_empty() {
-                let again = self.began.elapsed() + self.settings.poll;
-                self.look_far_from.store(millis(again), Ordering::Relaxed);
-            }
-            far
-        } else {
-            near
-        };
-        let count = leases.len();
-        for lease in leases {
-            self.start(lease, None);
-        }
-        Ok(count)
-    }
-
-    async fn claim_to_destinations(&self, reach: Reach) -> Result<(Vec<Lease>, bool), StoreError> {
-        let (now, lease) = (self.clock.now(), self.settings.lease);
-        let claim = self.store.claim_to(&self.destinations, &self.sources, now, lease, reach);
-        let claimed = in_time(CLAIM_WITHIN, claim).await?;
-        Ok((claimed.leases, claimed.partly))
-    }
-
-    /// To look at all that waits for destinations takes a while where that is much: where it was
-    /// in vain, not again before the next poll.
-    fn may_look_far(&self) -> bool {
-        millis(self.began.elapsed()) >= self.look_far_from.load(Ordering::Relaxed)
-    }
-
-    fn start(&self, lease: Lease, permit: Option<OwnedSemaphorePermit>) {
+    pub(super) fn start<P: Send + 'static>(&self, lease: Lease, place: P) {
         let runner = Arc::clone(&self.runner);
         let wakeup = self.wakeup.clone();
+        let holding = self.held.hold(&lease);
         self.tasks.spawn(async move {
             runner.run(lease).await;
-            drop(permit);
-            // Its lane is free, and so is its permit.
+            drop((holding, place));
+            // Its lane is free, and so is its place.
             wakeup.ring_here();
         });
-    }
-
-    /// Runs one delivery whose lease ran out, with nothing else in flight. Those that were buried
-    /// instead count too: they have freed their lanes.
-    async fn run_suspect(&self) -> Result<usize, StoreError> {
-        let claim = self.store.claim_lost(
-            &self.sources,
-            self.clock.now(),
-            self.settings.retry.max_attempts,
-            self.settings.lease,
-        );
-        let (suspect, buried) = in_time(CLAIM_WITHIN, claim).await?;
-        if buried > 0 {
-            error!(count = buried, "deliveries became dead letters: every attempt was lost");
-            metrics::counter!("sealpost_deliveries_total", "outcome" => "lost").increment(buried);
-        }
-        let buried = usize::try_from(buried).unwrap_or(usize::MAX);
-        let Some(lease) = suspect else { return Ok(buried) };
-        warn!(
-            delivery.id = lease.delivery,
-            event.id = %lease.event,
-            attempt = lease.attempt,
-            "a lease ran out with no result; trying again, alone"
-        );
-        self.runner.run(lease).await;
-        Ok(buried.saturating_add(1))
     }
 
     async fn wait_for_all(&self) {
@@ -305,8 +276,4 @@ impl Dispatcher {
         self.tasks.wait().await;
         self.tasks.reopen();
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

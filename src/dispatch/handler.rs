@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use crate::store::{DeathReason, Effects, Fault, StoredEvent};
+use crate::store::{DeathReason, Effects, Fault, Origin, StoredEvent};
 
 /// An error of any type.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -67,6 +67,8 @@ pub struct Attempt {
     pub number: u32,
     /// When it began.
     pub started_at: OffsetDateTime,
+    /// How its delivery came about.
+    pub origin: Origin,
 }
 
 /// Why a handler did not succeed.
@@ -84,6 +86,13 @@ pub enum Failure {
         /// Not before this time has passed.
         retry_after: Duration,
         /// What is awaited.
+        error: BoxError,
+        /// How whoever brings it will name it.
+        awaits: Option<String>,
+    },
+    /// The handler, or one of its effects, panicked. Another attempt may help.
+    Panicked {
+        /// With what message.
         error: BoxError,
     },
     /// A destination did not take the event. Another attempt may help; where the destination is

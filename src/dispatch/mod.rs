@@ -11,17 +11,27 @@
 //! repeat it until there is nothing left.
 //!
 //! When a process dies here: before the claim commits, nothing has happened. After it, the lease
-//! runs out, the lost attempt is noted, and another gateway takes the delivery over. A delivery
-//! whose lease ran out is run *alone*, with nothing else in flight, so that an event which kills
-//! the process takes no other's attempts with it.
+//! runs out, the lost attempt is noted, and another gateway takes the delivery over. Deliveries
+//! whose lease ran out are run one at a time, beside the others, and only what was lost then
+//! counts: an event which kills the process takes no other's attempts with it.
+//!
+//! Trouble in one place stays there. Every queue (a source and a handler) is looked at and claimed
+//! from by itself, and has places of its own; a handler has only a part of the connections; and a
+//! lock or a deadlock at the settlement is waited out while the lease holds.
 
 mod dispatcher;
+mod floor;
 mod handler;
+mod held;
 mod housekeeping;
-
+mod places;
+mod queues;
 mod retry;
 mod run;
+mod settle;
+mod suspects;
 mod table;
+mod turn;
 mod wakeup;
 
 pub use dispatcher::{DispatchSettings, Dispatcher};
@@ -29,6 +39,7 @@ pub use handler::{Attempt, BoxError, Failure, Handler, Kinds};
 pub use housekeeping::{Housekeeping, TransferAges, Upkeep};
 
 pub use retry::{Decision, Draw, RetryPolicy};
+pub use settle::Trouble;
 pub use table::HandlerTable;
 pub use wakeup::Wakeup;
 

@@ -14,7 +14,8 @@ pub type Draw = Arc<dyn Fn() -> f64 + Send + Sync>;
 pub struct RetryPolicy {
     /// The most attempts, the first included.
     pub max_attempts: u32,
-    /// The longest time from the delivery's creation to the beginning of an attempt.
+    /// The longest time for which it is tried: from the first attempt on, without the time in
+    /// which nobody was there to try.
     pub max_age: Duration,
     /// The bound of the first delay; it doubles with every attempt.
     pub base: Duration,
@@ -25,7 +26,8 @@ pub struct RetryPolicy {
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
-            max_attempts: 8,
+            // With the delays below: hours. An outage of an hour or two costs nothing.
+            max_attempts: 20,
             max_age: Duration::from_hours(24),
             base: Duration::from_secs(5),
             cap: Duration::from_hours(1),
@@ -38,15 +40,15 @@ impl Default for RetryPolicy {
 pub enum Decision {
     /// Try again after this time.
     Retry(Duration),
-    /// Try again after this time, and do not count the attempt: the destination is held back, and
-    /// when it is tried again is settled there.
-    Hold(Duration),
+    /// Try again after this time, and do not count the attempt. `None`: the destination is held
+    /// back, and when it is tried again is settled there.
+    Hold(Option<Duration>),
     /// Stop.
     Bury(DeathReason),
 }
 
 impl RetryPolicy {
-    /// Decides after attempt `attempt` (from 1) of a delivery that is `age` old. `draw`, from 0
+    /// Decides after attempt `attempt` (from 1) of a delivery that was tried for `age`. `draw`, from 0
     /// up to 1, is the chance: full jitter, so that deliveries that failed together do not come
     /// back together.
     ///
@@ -55,11 +57,15 @@ impl RetryPolicy {
     pub fn decide(&self, attempt: u32, age: Duration, failure: &Failure, draw: f64) -> Decision {
         let (retry_after, too_old) = match failure {
             Failure::Permanent { reason, .. } => return Decision::Bury(*reason),
+            Failure::Panicked { .. } if attempt >= self.max_attempts => {
+                return Decision::Bury(DeathReason::Panicked);
+            }
             Failure::Transient { .. } | Failure::NotTaken { .. }
                 if attempt >= self.max_attempts =>
             {
                 return Decision::Bury(DeathReason::Exhausted);
             }
+            Failure::Panicked { .. } => (Duration::ZERO, DeathReason::TooOld),
             Failure::Transient { retry_after, .. } | Failure::NotTaken { retry_after, .. } => {
                 (retry_after.unwrap_or_default(), DeathReason::TooOld)
             }
@@ -74,9 +80,9 @@ impl RetryPolicy {
         Decision::Retry(delay)
     }
 
-    /// As [`RetryPolicy::decide`], for a destination that is held back.
-    pub fn hold(&self, draw: f64) -> Decision {
-        Decision::Hold(self.base.mul_f64(draw.clamp(0.0, 1.0)))
+    /// When to try again what was given back: nothing is wrong with it, so it is soon.
+    pub fn soon(&self, draw: f64) -> Duration {
+        self.base.mul_f64(draw.clamp(0.0, 1.0))
     }
 }
 
@@ -122,6 +128,31 @@ mod tests {
     }
 
     #[test]
+    fn an_outage_of_two_hours_leaves_attempts_over_however_small_the_draws() {
+        let policy = RetryPolicy::default();
+        let failure = transient(None);
+        // A third of the greatest delay, each time: with so many attempts that is far out.
+        let mut age = Duration::ZERO;
+        for attempt in 1.. {
+            match policy.decide(attempt, age, &failure, 0.33) {
+                Decision::Retry(delay) => age += delay,
+                _ => break,
+            }
+        }
+        assert!(age > Duration::from_hours(3), "{age:?}");
+        assert!(age < policy.max_age, "{age:?}");
+    }
+
+    #[test]
+    fn what_panicked_to_the_end_says_so() {
+        let failure = Failure::Panicked { error: "a bug".into() };
+        let last = POLICY.decide(8, Duration::ZERO, &failure, 0.5);
+        assert_eq!(last, Decision::Bury(DeathReason::Panicked));
+        let first = POLICY.decide(1, Duration::ZERO, &failure, 0.5);
+        assert_eq!(first, POLICY.decide(1, Duration::ZERO, &transient(None), 0.5));
+    }
+
+    #[test]
     fn a_permanent_failure_is_not_tried_again() {
         let failure = Failure::permanent(DeathReason::WrongAccount, "not yours");
         let decision = POLICY.decide(1, Duration::ZERO, &failure, 0.5);
@@ -131,7 +162,7 @@ mod tests {
     #[test]
     fn what_waits_is_tried_until_it_is_too_old_however_often_that_is() {
         let retry_after = Duration::from_secs(10);
-        let failure = Failure::Waiting { retry_after, error: "not there".into() };
+        let failure = Failure::Waiting { retry_after, error: "not there".into(), awaits: None };
         let first = POLICY.decide(1, Duration::ZERO, &failure, 0.0);
         assert_eq!(first, Decision::Retry(retry_after));
         let hundredth = POLICY.decide(100, Duration::from_hours(20), &failure, 1.0);

@@ -7,14 +7,20 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use time::OffsetDateTime;
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 use tracing::{Instrument, error, info, info_span, warn};
 
+use super::places::Connections;
+use super::settle::Tries;
 use super::{Attempt, Decision, Draw, Failure, HandlerTable, RetryPolicy, SETTLE_WITHIN, in_time};
 use crate::clock::SharedClock;
 use crate::store::{
-    DeathReason, EffectError, Effects, Lease, Outcome, RefusedStatement, Setback, Store,
-    StoreError, Tallied, Verdict,
+    DeathReason, EffectError, Effects, Failed, Lease, Origin, Outcome, RefusedStatement, Setback,
+    Store, StoreError, StoredEvent, Tallied, Verdict,
 };
+
+/// How long it is tried to load an event, before the delivery is given back.
+const LOAD_WITHIN: Duration = Duration::from_secs(5);
 
 /// Runs attempts.
 pub(super) struct Runner {
@@ -22,9 +28,12 @@ pub(super) struct Runner {
     pub(super) table: HandlerTable,
     pub(super) retry: RetryPolicy,
     pub(super) handler_deadline: Duration,
+    /// How long a lease lasts, and how long it is tried to settle what was done under it.
+    pub(super) lease: Duration,
     pub(super) clock: SharedClock,
     pub(super) draw: Draw,
     pub(super) handlers: Handle,
+    pub(super) connections: Connections,
 }
 
 /// The handler did not come back in time.
@@ -56,126 +65,189 @@ impl Runner {
     }
 
     async fn attempt(&self, lease: Lease) {
-        let started_at = self.clock.now();
-        let failure = match self.handle(&lease, started_at).await {
+        let (started_at, began) = (self.clock.now(), Instant::now());
+        let at = (started_at, began + self.lease);
+        match self.try_to_settle(&lease, at, began).await {
+            Ok(()) => {}
+            Err(StoreError::LeaseLost(_)) => self.late(&lease),
+            Err(error) => self.give_back(&lease, &error).await,
+        }
+    }
+
+    /// Settles the delivery one way or another. What comes back as an error has nothing to do with
+    /// the delivery.
+    async fn try_to_settle(
+        &self,
+        lease: &Lease,
+        at: (OffsetDateTime, Instant),
+        began: Instant,
+    ) -> Result<(), StoreError> {
+        let failure = match self.handle(lease, at.0).await? {
             Ok(effects) => {
-                let now = self.clock.now();
-                let settling = self.store.settle_done(&lease, started_at, now, &effects);
                 // A panic here would end whoever waits for this attempt: in the end, dispatch.
-                let settling = AssertUnwindSafe(in_time(SETTLE_WITHIN, settling)).catch_unwind();
-                match settling.await {
-                    Err(panic) => Failure::transient(panicked("an effect", &*panic)),
-                    Ok(Ok(outcome)) => return self.done(&lease, outcome, started_at),
+                let settling = AssertUnwindSafe(self.settle_done(lease, at, &effects));
+                match settling.catch_unwind().await {
+                    Err(panic) => panicked("an effect", &*panic),
+                    Ok(Ok(outcome)) => {
+                        self.done(lease, outcome, began.elapsed());
+                        return Ok(());
+                    }
                     Ok(Err(EffectError::Store(error))) => match error {
-                        // The delivery is another's now, or the database is away: the lease
-                        // decides. A refusal is about these writes, and will be one again.
+                        // A refusal is about these writes, and will be one again; so is it where
+                        // they take too long. Anything else is not their fault.
                         StoreError::Refused(_) => Failure::transient(error),
-                        error => return self.not_settled(&lease, &error),
+                        error if error.is_slow() => Failure::transient(error),
+                        error => return Err(error),
                     },
-                    Ok(Err(EffectError::NotYet { detail, retry_after })) => {
-                        Failure::Waiting { retry_after, error: NotApplied(detail).into() }
+                    Ok(Err(EffectError::NotYet { detail, retry_after, awaits })) => {
+                        Failure::Waiting { retry_after, error: NotApplied(detail).into(), awaits }
                     }
                     Ok(Err(EffectError::Rejected { reason, detail })) => {
                         Failure::permanent(reason, NotApplied(detail))
                     }
                 }
             }
-            Err(failure) => failure,
+            Err(failure) => match of_the_moment(failure) {
+                Ok(error) => return Err(error),
+                Err(failure) => failure,
+            },
         };
-        self.fail(&lease, started_at, &failure).await;
+        self.fail(lease, at, &failure).await
     }
 
-    async fn handle(&self, lease: &Lease, started_at: OffsetDateTime) -> Result<Effects, Failure> {
+    async fn handle(
+        &self,
+        lease: &Lease,
+        started_at: OffsetDateTime,
+    ) -> Result<Result<Effects, Failure>, StoreError> {
         let Some(handler) = self.table.find(&lease.source, &lease.handler) else {
             let what = format!("source `{}` has no handler `{}`", lease.source, lease.handler);
-            return Err(Failure::permanent(DeathReason::HandlerMissing, what));
+            return Ok(Err(Failure::permanent(DeathReason::HandlerMissing, what)));
         };
-        let event = match in_time(SETTLE_WITHIN, self.store.event(lease.event)).await {
-            Ok(Some(event)) => event,
-            Ok(None) => {
-                return Err(Failure::permanent(DeathReason::Permanent, "the event is gone"));
-            }
-            Err(error) => return Err(Failure::transient(error)),
+        let Some((event, origin)) = self.load(lease).await? else {
+            return Ok(Err(Failure::permanent(DeathReason::Permanent, "the event is gone")));
         };
-        let attempt = Attempt { number: lease.attempt, started_at };
+        let attempt = Attempt { number: lease.attempt, started_at, origin };
         let mut task = self.handlers.spawn(
             async move { handler.handle(&event, attempt).await }
                 .instrument(tracing::Span::current()),
         );
-        match tokio::time::timeout(self.handler_deadline, &mut task).await {
+        Ok(match tokio::time::timeout(self.handler_deadline, &mut task).await {
             Ok(Ok(result)) => result,
             Ok(Err(error)) if error.is_panic() => {
-                Err(Failure::transient(panicked("the handler", &*error.into_panic())))
+                Err(panicked("the handler", &*error.into_panic()))
             }
             Ok(Err(error)) => Err(Failure::transient(error)),
             Err(_) => {
                 task.abort();
                 Err(Failure::transient(Overdue(self.handler_deadline)))
             }
+        })
+    }
+
+    async fn load(&self, lease: &Lease) -> Result<Option<(StoredEvent, Origin)>, StoreError> {
+        let mut tries = Tries::until(Instant::now() + LOAD_WITHIN);
+        loop {
+            let turn = self.connections.turn(&lease.handler).await;
+            let loading = self.store.event_to_deliver(lease.event, Some(lease.delivery));
+            let loaded = in_time(SETTLE_WITHIN, loading).await;
+            drop(turn);
+            match loaded {
+                Err(error) if tries.again(&error).await => {}
+                loaded => return loaded,
+            }
         }
     }
 
-    fn done(&self, lease: &Lease, outcome: Outcome, started_at: OffsetDateTime) {
-        let duration_ms = (self.clock.now() - started_at).whole_milliseconds();
-        info!(outcome = outcome.as_str(), duration_ms, "delivery done");
-        count(lease, outcome.as_str());
-        self.tally(
-            lease,
-            if outcome == Outcome::Ignored { Tallied::Ignored } else { Tallied::Handled },
-        );
+    fn done(&self, lease: &Lease, outcome: Outcome, took: Duration) {
+        info!(outcome = outcome.as_str(), duration_ms = took.as_millis(), "delivery done");
+        let ignored = outcome == Outcome::Ignored;
+        let tallied = if ignored { Tallied::Ignored } else { Tallied::Handled };
+        self.count(lease, outcome.as_str(), Some(tallied));
     }
 
-    async fn fail(&self, lease: &Lease, started_at: OffsetDateTime, failure: &Failure) {
-        let now = self.clock.now();
+    async fn fail(
+        &self,
+        lease: &Lease,
+        (started_at, until): (OffsetDateTime, Instant),
+        failure: &Failure,
+    ) -> Result<(), StoreError> {
         // The text can repeat what a stranger wrote: it goes to `last_error` and to no log line.
         let (text, kind) = (failure_text(failure), kind_of(failure));
-        let decision = if lease.is_to_destination() {
-            match in_time(SETTLE_WITHIN, self.set_back(lease, started_at, failure, &text)).await {
-                Ok(decision) => decision,
-                Err(error) => return self.not_settled(lease, &error),
+        let mut tries = Tries::until(until);
+        let decision = loop {
+            let turn = self.connections.turn(&lease.handler).await;
+            let deciding = self.decide(lease, started_at, failure, &text);
+            let decided = in_time(SETTLE_WITHIN, deciding).await;
+            self.note(lease, decided.as_ref().err());
+            drop(turn);
+            match decided {
+                Err(error) if tries.again(&error).await => {}
+                decided => break decided?,
             }
-        } else {
-            let age = Duration::try_from(now - lease.aged_from).unwrap_or_default();
-            self.retry.decide(lease.attempt, age, failure, (self.draw)())
         };
-        let verdict = match decision {
-            Decision::Retry(delay) => Verdict::Retry(now + delay),
-            Decision::Hold(delay) => Verdict::Hold(now + delay),
-            Decision::Bury(reason) => Verdict::Bury(reason),
+        let awaiting = match failure {
+            Failure::Waiting { awaits, .. } => awaits.as_deref(),
+            _ => None,
         };
-        let settling = self.store.settle_failed(lease, started_at, now, verdict, &text);
-        match in_time(SETTLE_WITHIN, settling).await {
-            Ok(()) => match decision {
-                Decision::Retry(delay) => {
-                    warn!(failure = kind, retry_in_ms = delay.as_millis(), "attempt failed");
-                    count(lease, "retry");
-                    self.tally(lease, Tallied::Retry);
+        let failed = Failed { error: &text, awaiting };
+        let mut tries = Tries::until(until);
+        loop {
+            let turn = self.connections.turn(&lease.handler).await;
+            let now = self.clock.now();
+            let verdict = match decision {
+                Decision::Retry(delay) => Verdict::Retry(now + delay),
+                Decision::Hold(delay) => Verdict::Hold(delay.map(|delay| now + delay)),
+                Decision::Bury(reason) => Verdict::Bury(reason),
+            };
+            let settling = self.store.settle_failed(lease, started_at, now, verdict, failed);
+            let settled = in_time(SETTLE_WITHIN, settling).await;
+            self.note(lease, settled.as_ref().err());
+            drop(turn);
+            match settled {
+                Ok(()) => break,
+                Err(StoreError::LeaseLost(_))
+                    if tries.made() > 0
+                        && in_time(SETTLE_WITHIN, self.store.is_settled(lease)).await? =>
+                {
+                    break;
                 }
-                Decision::Hold(_) => {
-                    warn!(failure = kind, "attempt failed, and does not count: held back");
-                    count(lease, "held");
-                    self.tally(lease, Tallied::Held);
-                }
-                Decision::Bury(reason) => {
-                    error!(failure = kind, reason = reason.as_str(), "delivery is a dead letter");
-                    count(lease, "dead");
-                    self.tally(lease, Tallied::Dead);
-                }
-            },
-            Err(error) => self.not_settled(lease, &error),
+                Err(error) if tries.again(&error).await => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.failed(lease, decision, kind);
+        Ok(())
+    }
+
+    fn failed(&self, lease: &Lease, decision: Decision, kind: &str) {
+        match decision {
+            Decision::Retry(delay) => {
+                warn!(failure = kind, retry_in_ms = delay.as_millis(), "attempt failed");
+                self.count(lease, "retry", Some(Tallied::Retry));
+            }
+            Decision::Hold(_) => {
+                warn!(failure = kind, "attempt failed, and does not count: held back");
+                self.count(lease, "held", Some(Tallied::Held));
+            }
+            Decision::Bury(reason) => {
+                error!(failure = kind, reason = reason.as_str(), "delivery is a dead letter");
+                self.count(lease, "dead", Some(Tallied::Dead));
+            }
         }
     }
 
-    /// Decides about a delivery to a destination. Attempts that failed while it was held back do
-    /// not count, and neither does its age: it may have waited for days, and for good reason.
-    async fn set_back(
+    /// Decides what becomes of a delivery. Attempts at a destination that failed while it was held
+    /// back do not count, and neither does its age: it may have waited for days, and for good
+    /// reason.
+    async fn decide(
         &self,
         lease: &Lease,
         began: OffsetDateTime,
         failure: &Failure,
         text: &str,
     ) -> Result<Decision, StoreError> {
-        let draw = (self.draw)();
+        let to_destination = lease.is_to_destination();
         if let Failure::NotTaken { fault, retry_after, .. } = failure {
             let retry_after = retry_after.map(|wait| wait.min(self.retry.cap));
             let now = self.clock.now();
@@ -185,44 +257,74 @@ impl Runner {
                 error!(fault = ?fault, "the destination is held back: its deliveries wait");
             }
             if standing.held {
-                return Ok(self.retry.hold(draw));
+                return Ok(Decision::Hold(None));
             }
-        } else if self.table.find(&lease.source, &lease.handler).is_none() {
+        } else if to_destination && self.table.find(&lease.source, &lease.handler).is_none() {
             // Perhaps another gateway knows it.
-            return Ok(Decision::Hold(self.retry.cap));
+            return Ok(Decision::Hold(Some(self.retry.cap)));
         }
-        let held = self.store.held_attempts(lease).await?;
-        let attempt = lease.attempt.saturating_sub(held);
-        Ok(self.retry.decide(attempt, Duration::ZERO, failure, draw))
+        let past = self.store.past(lease, began, self.retry.cap).await?;
+        let attempt = lease.attempt.saturating_sub(past.uncounted);
+        let age = if to_destination { Duration::ZERO } else { past.age };
+        Ok(self.retry.decide(attempt, age, failure, (self.draw)()))
     }
 
-    fn tally(&self, lease: &Lease, what: Tallied) {
-        self.store.tallies().of(&lease.source).count(what);
-    }
-
-    #[expect(clippy::unused_self, reason = "reads as the other ends of an attempt do")]
-    fn not_settled(&self, lease: &Lease, error: &StoreError) {
-        if matches!(error, StoreError::LeaseLost(_)) {
-            warn!("came too late: the lease was lost, and the result is not recorded");
-            count(lease, "late");
-        } else {
-            error!(
-                error = error as &dyn std::error::Error,
-                "could not settle; the lease will run out and the delivery will be tried again"
-            );
-            count(lease, "unsettled");
+    /// Counts what an attempt has come to: here alone, and after the commit.
+    pub(super) fn count(&self, lease: &Lease, outcome: &'static str, tallied: Option<Tallied>) {
+        let (source, handler) = (&lease.source, &lease.handler);
+        match tallied {
+            Some(tallied) => count_ended(&self.store, source, handler, outcome, tallied),
+            None => count_outcome(handler, outcome),
         }
     }
 }
 
-fn panicked(who: &'static str, payload: &(dyn Any + Send)) -> Panicked {
+/// Counts what was committed about a delivery.
+pub(super) fn count_ended(
+    store: &Store,
+    source: &str,
+    handler: &str,
+    outcome: &'static str,
+    tallied: Tallied,
+) {
+    count_outcome(handler, outcome);
+    store.tallies().of(source).count(tallied);
+}
+
+fn count_outcome(handler: &str, outcome: &'static str) {
+    let handler = handler.to_owned();
+    metrics::counter!("sealpost_deliveries_total", "handler" => handler, "outcome" => outcome)
+        .increment(1);
+}
+
+/// The database's part in a failure, where that is all that there was: a handler that could not ask
+/// the database at this moment has not failed at its event.
+fn of_the_moment(failure: Failure) -> Result<StoreError, Failure> {
+    let Failure::Transient { retry_after: None, error } = failure else { return Err(failure) };
+    let is_passing = |error: &StoreError| error.is_passing() && !error.is_slow();
+    let error = match error.downcast::<StoreError>() {
+        Ok(error) if is_passing(&error) => return Ok(*error),
+        Ok(error) => return Err(Failure::transient(*error)),
+        Err(error) => error,
+    };
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if inner.downcast_ref::<StoreError>().is_some_and(is_passing) {
+            return Ok(StoreError::timed_out());
+        }
+        cause = inner.source();
+    }
+    Err(Failure::Transient { retry_after: None, error })
+}
+
+fn panicked(who: &'static str, payload: &(dyn Any + Send)) -> Failure {
     metrics::counter!("sealpost_handler_panics_total").increment(1);
     let text = payload
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
         .or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no message".to_owned());
-    Panicked(who, text)
+    Failure::Panicked { error: Panicked(who, text).into() }
 }
 
 /// The failure and its causes, in one line each.
@@ -230,6 +332,7 @@ fn failure_text(failure: &Failure) -> String {
     let (Failure::Transient { error, .. }
     | Failure::Waiting { error, .. }
     | Failure::NotTaken { error, .. }
+    | Failure::Panicked { error }
     | Failure::Permanent { error, .. }) = failure;
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -250,12 +353,7 @@ fn kind_of(failure: &Failure) -> &'static str {
         Failure::Transient { .. } => "transient",
         Failure::Waiting { .. } => "waiting",
         Failure::NotTaken { .. } => "not_taken",
+        Failure::Panicked { .. } => "panicked",
         Failure::Permanent { .. } => "permanent",
     }
-}
-
-fn count(lease: &Lease, outcome: &'static str) {
-    let handler = lease.handler.clone();
-    metrics::counter!("sealpost_deliveries_total", "handler" => handler, "outcome" => outcome)
-        .increment(1);
 }

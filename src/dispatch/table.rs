@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::Handler;
+use crate::store::Queue;
 
 /// The handlers of every source.
 #[derive(Clone, Default)]
@@ -31,6 +32,19 @@ impl HandlerTable {
             Some((handler.name().to_owned(), i32::try_from(limit).unwrap_or(i32::MAX)))
         });
         to.collect::<BTreeMap<_, _>>().into_iter().collect()
+    }
+
+    /// The queue of every handler, in a stable order.
+    pub fn queues(&self) -> Vec<Queue> {
+        let queues = self.sources.iter().flat_map(|(source, handlers)| {
+            handlers
+                .iter()
+                .map(|handler| Queue { source: source.clone(), handler: handler.name().to_owned() })
+        });
+        let mut queues: Vec<Queue> = queues.collect();
+        queues.sort_unstable();
+        queues.dedup();
+        queues
     }
 
     /// The sources, in a stable order.

@@ -1,5 +1,7 @@
 //! Reading JSON that a sender signed: typed, and with a closed word for what is wrong.
 
+mod fault;
+
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
@@ -9,14 +11,26 @@ use super::Quarantine;
 /// Reads a body, a JSON object, as `T`.
 ///
 /// # Errors
-/// The [`Quarantine`] reason and what the parser said: never a refusal, since what is authentic
+/// The [`Quarantine`] reason and what is wrong, for people: never a refusal, since what is authentic
 /// is kept whatever its content.
 pub fn parse<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, (Quarantine, String)> {
-    let read = serde_json::from_slice(body)
-        .map_err(|error| (classify(body, &error), error.to_string()))?;
+    parse_at(body, "")
+}
+
+/// As [`parse`], for an object that stands within a body: at this path, a JSON pointer.
+///
+/// # Errors
+/// As [`parse`]; places are those of the whole body.
+pub fn parse_at<'de, T: Deserialize<'de>>(
+    json: &'de [u8],
+    at: &str,
+) -> Result<T, (Quarantine, String)> {
+    let wrong = |error| (classify(json, &error), fault::describe::<T>(json, &error, at));
+    let read = serde_json::from_slice(json).map_err(wrong)?;
     // A struct is also read from an array, by position; no sender writes one so.
-    if body.trim_ascii_start().first() != Some(&b'{') {
-        return Err((Quarantine::Schema, "the body is not an object".to_owned()));
+    if json.trim_ascii_start().first() != Some(&b'{') {
+        let what = if at.is_empty() { "the body".to_owned() } else { format!("`{at}`") };
+        return Err((Quarantine::Schema, format!("{what} is not an object")));
     }
     Ok(read)
 }
@@ -38,13 +52,14 @@ pub fn classify(body: &[u8], error: &serde_json::Error) -> Quarantine {
         Category::Data => Quarantine::Schema,
         // A struct is also read from an array, by position: one that is too long for it counts as
         // a syntax error there, although it is JSON.
-        Category::Syntax if is_json(body) => Quarantine::Schema,
+        Category::Syntax if is_array(body) => Quarantine::Schema,
         Category::Syntax | Category::Eof | Category::Io => Quarantine::NotJson,
     }
 }
 
-fn is_json(body: &[u8]) -> bool {
-    serde_json::from_slice::<IgnoredAny>(body).is_ok()
+fn is_array(body: &[u8]) -> bool {
+    body.trim_ascii_start().first() == Some(&b'[')
+        && serde_json::from_slice::<IgnoredAny>(body).is_ok()
 }
 
 /// A text of at most so many bytes; anything else is passed over, without being built.

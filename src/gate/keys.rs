@@ -147,6 +147,8 @@ pub enum Strength {
     Signed,
     /// A signed token or a shared secret vouches for the request; the body itself is unsigned.
     Vouched,
+    /// Nothing: an operator wrote the body. No check gives this; it is what an edited event has.
+    Edited,
 }
 
 impl Strength {
@@ -155,6 +157,7 @@ impl Strength {
         match self {
             Self::Signed => "signed",
             Self::Vouched => "vouched",
+            Self::Edited => "edited",
         }
     }
 }

@@ -85,19 +85,21 @@ mod provider;
 mod refusal;
 mod request;
 mod signature;
+mod test_event;
 mod transfer;
 mod window;
 
 pub use credentials::{may_hold_credentials, redact, without_credentials};
 pub use headers::Headers;
-pub use json::{classify, parse};
+pub use json::{classify, parse, parse_at};
 pub use keys::{Fingerprint, KeyRing, Proof, Secret, Strength, WeakSecret};
 pub use oversize::{OversizeRequest, StreamedBody};
 pub use provider::{Envelope, EventKey, Evidence, Lane, Named, Provider, Quarantine, Quarantined};
 pub use refusal::Refusal;
 pub use request::{
-    Examination, Gate, LateRequest, Provenance, RawRequest, RequestHead, VerifiedRequest,
+    Along, Examination, Gate, LateRequest, Provenance, RawRequest, RequestHead, VerifiedRequest,
 };
 pub use signature::{Layout, Part, Scheme, Time, Units};
+pub use test_event::{TEST_KIND, test_body};
 pub use transfer::{Chunk, Manifest, TransferLimits, enveloped};
 pub use window::{UnixSeconds, Window, parse_timestamp};

@@ -112,3 +112,114 @@ impl fmt::Debug for OversizeRequest {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::gate::{
+        KeyRing, Layout, Named, Part, Provider, Quarantine, Secret, Time, VerifiedRequest, Window,
+    };
+
+    static SCHEME: Scheme = Scheme {
+        header: "x-signature",
+        layout: Layout::Pairs { time: "t", signature: "v1" },
+        time: Time::InSignature,
+        transcript: &[Part::Timestamp, Part::Text(".")],
+    };
+    static OTHER: Scheme = Scheme {
+        header: "x-signature",
+        layout: Layout::Pairs { time: "t", signature: "v1" },
+        time: Time::InSignature,
+        transcript: &[Part::Timestamp, Part::Text(".")],
+    };
+    const NOW: UnixSeconds = 1_700_000_000;
+
+    /// A sender of which `streams` is proven as it comes by; it is always asked for `SCHEME`.
+    struct Sender {
+        streams: Option<&'static Scheme>,
+    }
+
+    impl Provider for Sender {
+        fn name(&self) -> &'static str {
+            "sender"
+        }
+
+        fn headers(&self) -> &'static [&'static str] {
+            &["x-signature"]
+        }
+
+        fn precheck(&self, _: &RequestHead, _: Window, _: UnixSeconds) -> Result<(), Refusal> {
+            Ok(())
+        }
+
+        fn verify(&self, request: &Examination<'_>) -> Result<Proof, Refusal> {
+            request.signed(&SCHEME)
+        }
+
+        fn signs_body(&self, _: &RequestHead) -> Option<&'static Scheme> {
+            self.streams
+        }
+
+        fn name_event(&self, _: &VerifiedRequest) -> Named {
+            Named::Quarantined((Quarantine::Schema, String::new()).into())
+        }
+    }
+
+    fn secret(text: &str) -> Secret {
+        Secret::new(text).unwrap()
+    }
+
+    fn verify(
+        streams: Option<&'static Scheme>,
+        at: UnixSeconds,
+        pieces: &[&[u8]],
+    ) -> Result<OversizeRequest, Refusal> {
+        let keys =
+            KeyRing::new(vec![secret("the-first-secret-0123"), secret("the-second-secret-012")]);
+        let window = Window { max_age: 300, max_future: 300 };
+        let gate = Gate { provider: Arc::new(Sender { streams }), keys: keys.unwrap(), window };
+        let mac = secret("the-second-secret-012").sign(&[b"1700000000.", b"one two three"]);
+        let mut head = RequestHead::default();
+        let value = format!("t=1700000000,v1={}", hex::encode(mac));
+        head.headers.push("x-signature", Bytes::from(value));
+        let mut body = StreamedBody::begin(&gate, head, at)?;
+        for piece in pieces {
+            body.update(piece);
+        }
+        body.verify(&gate)
+    }
+
+    #[test]
+    fn a_body_is_proven_however_it_comes_in_pieces() {
+        for pieces in [
+            &[&b"one two three"[..]][..],
+            &[b"one ", b"", b"two ", b"three"],
+            &[b"o", b"ne two thre", b"e"],
+        ] {
+            let request = verify(Some(&SCHEME), NOW, pieces).unwrap();
+            assert_eq!(request.size(), 13);
+            assert_eq!(request.digest(), <[u8; 32]>::from(Sha256::digest("one two three")));
+            assert_eq!(request.provenance(&[]).skew, Some(0));
+        }
+    }
+
+    #[test]
+    fn another_body_or_time_is_refused() {
+        for pieces in [&[&b"one two thre"[..]][..], &[b"one two three", b" "], &[]] {
+            assert!(matches!(verify(Some(&SCHEME), NOW, pieces), Err(Refusal::Mismatch)));
+        }
+        let stale = verify(Some(&SCHEME), NOW + 301, &[b"one two three"]);
+        assert!(matches!(stale, Err(Refusal::Stale { .. })));
+    }
+
+    #[test]
+    fn what_was_not_begun_for_the_scheme_that_is_asked_for_proves_nothing() {
+        for streams in [None, Some(&OTHER)] {
+            assert!(matches!(verify(streams, NOW, &[b"one two three"]), Err(Refusal::Mismatch)));
+        }
+    }
+}

@@ -142,12 +142,14 @@ pub struct Lane(String);
 
 impl Lane {
     const MAX_BYTES: usize = 200;
+    /// What stands between two parts.
+    const SEPARATOR: &str = " \u{1f} ";
 
     /// A lane by its parts, such as repository and path. Parts cannot run into each other.
     pub fn of(parts: &[&str]) -> Self {
         let joined =
             parts.iter().map(|part| part.replace('\u{1f}', "\u{1f}\u{1f}")).collect::<Vec<_>>();
-        let key = joined.join(" \u{1f} ");
+        let key = joined.join(Self::SEPARATOR);
         if key.len() <= Self::MAX_BYTES && !key.contains('\0') {
             return Self(key);
         }
@@ -157,6 +159,15 @@ impl Lane {
     /// The stored text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// A stored lane for people: its parts, such as `owner/name / decks/intro.md`, without the
+    /// separator that is nobody else's business. Parts that are empty are left out.
+    pub fn shown(stored: &str) -> String {
+        let parts = stored.split(Self::SEPARATOR).filter(|part| !part.trim().is_empty());
+        // A separator within a part stands twice.
+        let parts = parts.map(|part| part.replace("\u{1f}\u{1f}", "\u{241f}"));
+        parts.collect::<Vec<_>>().join(" / ")
     }
 }
 
@@ -271,5 +282,27 @@ impl Quarantine {
 impl From<(Quarantine, String)> for Quarantined {
     fn from((reason, detail): (Quarantine, String)) -> Self {
         Self { reason, detail, kind: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Lane;
+
+    #[test]
+    fn a_lane_is_shown_without_its_separator() {
+        for (parts, shown) in [
+            (&["owner/name", "decks/intro.md"][..], "owner/name / decks/intro.md"),
+            (&["", "acct_1"], "acct_1"),
+            (&["guild"], "guild"),
+            (&["a\u{1f}b", "c"], "a\u{241f}b / c"),
+            (&["a \u{1f} b"], "a \u{241f} b"),
+        ] {
+            let lane = Lane::of(parts);
+            assert_eq!(Lane::shown(lane.as_str()), shown);
+            assert!(!Lane::shown(lane.as_str()).contains('\u{1f}'));
+        }
+        let long = "x".repeat(300);
+        assert!(Lane::shown(Lane::of(&[&long]).as_str()).starts_with("sha256:"));
     }
 }

@@ -22,6 +22,45 @@ pub struct RequestHead {
     pub query: Option<String>,
     /// The headers that the provider asked for.
     pub headers: Headers,
+    /// What came along, for people.
+    pub along: Along,
+}
+
+/// What a request says about itself besides, and where it came from. Nothing of it is signed: it is
+/// kept for people, under names that no header has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Along(Vec<(&'static str, String)>);
+
+impl Along {
+    /// The longest value that is kept, in characters.
+    const LONGEST: usize = 200;
+
+    /// Of a content type and a user agent, where there are such.
+    pub fn new(content_type: Option<&[u8]>, user_agent: Option<&[u8]>) -> Self {
+        let text = |value: &[u8]| {
+            let text = String::from_utf8_lossy(value);
+            let visible = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+            text.chars().take(Self::LONGEST).map(visible).collect::<String>()
+        };
+        let all =
+            [(":content-type", content_type.map(text)), (":user-agent", user_agent.map(text))];
+        Self(all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
+    }
+
+    /// Notes the address that it came from, where that is known.
+    pub fn came_from(&mut self, peer: Option<std::net::IpAddr>) {
+        self.0.extend(peer.map(|peer| (":peer", peer.to_string())));
+    }
+
+    /// Name and value of each.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().map(|(name, value)| (*name, value.as_str()))
+    }
+
+    /// Whether a kept name is one of these, and no header's.
+    pub fn is_name(name: &str) -> bool {
+        name.starts_with(':')
+    }
 }
 
 impl RequestHead {
@@ -233,7 +272,10 @@ impl Provenance {
             skew: proof.skew,
             late: proof.late,
             claims: proof.claims.clone(),
-            headers: lines.map(|(name, value)| (name, text(value))).collect(),
+            headers: lines
+                .map(|(name, value)| (name, text(value)))
+                .chain(head.along.iter().map(|(name, value)| (name, value.to_owned())))
+                .collect(),
         }
     }
 }
@@ -255,6 +297,11 @@ impl VerifiedRequest {
     /// The SHA-256 of the body.
     pub fn body_digest(&self) -> [u8; 32] {
         Sha256::digest(&self.body).into()
+    }
+
+    /// Whether it is a test event, which is recorded and handed to nobody.
+    pub fn is_test(&self) -> bool {
+        super::test_event::is_test(&self.body)
     }
 
     /// The action in the path. It is not signed: a hint, to be held against the body's shape.

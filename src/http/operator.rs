@@ -54,6 +54,10 @@ pub struct Operator {
     pub gates: Gates,
     /// Who is let in, and what they may do.
     pub access: Arc<Access>,
+    /// What addresses of this listener begin with, where that is configured.
+    pub public_url: Option<String>,
+    /// What examples begin with: the same, or where we listen.
+    pub base: String,
     /// The time.
     pub clock: SharedClock,
 }

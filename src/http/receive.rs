@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix_web::error::PayloadError;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::{FutureExt, StreamExt};
@@ -25,7 +26,7 @@ use super::problem::{Problem, of_rejection};
 use super::report::Report;
 use super::routes::{Found, Route, Routes};
 use crate::clock::SharedClock;
-use crate::gate::{RawRequest, Refusal, RequestHead, StreamedBody};
+use crate::gate::{Along, RawRequest, Refusal, RequestHead, StreamedBody};
 use crate::intake::{
     ByteBudget, Intake, Pass, Peer, Peers, Receipt, Rejection, Reservation, Source,
 };
@@ -108,7 +109,7 @@ pub(super) async fn receive(
     intake: web::Data<Intake>,
 ) -> HttpResponse {
     let id = ingest.requests.next();
-    let mut report = Report::begin(&id, &ingest.tallies);
+    let mut report = Report::begin(&id, ingest.clock.now(), &ingest.tallies);
     let guarded =
         std::panic::AssertUnwindSafe(answer_to(&request, payload, &ingest, &intake, &mut report));
     // The log has its line of every panic already.
@@ -142,6 +143,7 @@ async fn answer_to(
         metrics::counter!("sealpost_signed_to_unknown_path_total").increment(1);
     }
     if matches!(found, Found::Nothing) {
+        report.has_wrong_path = is_signed(request, &ingest.decoy);
         return Err((Problem::NotFound, "not_found"));
     }
     if request.method() != actix_web::http::Method::POST {
@@ -151,12 +153,13 @@ async fn answer_to(
 
     let peer = address.map(Peer::from);
     let Found::Route(route) = found else {
+        report.has_wrong_path = is_signed(request, &ingest.decoy);
         let refused = (Problem::Unauthorized, Refusal::UnknownSource.reason());
         let read = read_in_vain(request, payload, ingest, peer, &ingest.decoy.name).await;
         return Err(read.err().unwrap_or(refused));
     };
     let now = ingest.clock.now();
-    let (source, head) = match choose(request, route, now.unix_timestamp()) {
+    let (source, mut head) = match choose(request, route, now.unix_timestamp()) {
         Ok(chosen) => chosen,
         Err((refusal, by)) => {
             let first = route.sources.first();
@@ -171,6 +174,7 @@ async fn answer_to(
             return Err((Problem::Unauthorized, refusal.reason()));
         }
     };
+    head.along.came_from(address);
     report.source(&source);
     let _pass = enter(ingest, peer, &source.name)?;
     let mut reservation = ingest.budget.open();
@@ -282,10 +286,17 @@ fn choose(
     Err(refused)
 }
 
+/// What the sender sent along, for people.
+fn along(request: &HttpRequest) -> Along {
+    let value = |name| request.headers().get(name).map(HeaderValue::as_bytes);
+    Along::new(value(header::CONTENT_TYPE), value(header::USER_AGENT))
+}
+
 fn head_for(request: &HttpRequest, route: &Route, source: &Source) -> RequestHead {
     let mut head = RequestHead {
         action: route.action,
         query: RequestHead::reads(&*source.gate.provider, request.uri().query()),
+        along: along(request),
         ..RequestHead::default()
     };
     for name in source.gate.provider.headers() {
@@ -300,6 +311,12 @@ fn enter(ingest: &Ingest, peer: Option<Peer>, source: &Arc<str>) -> Result<Optio
     let Some(peer) = peer else { return Ok(None) };
     let pass = ingest.peers.enter(peer, source);
     pass.map(Some).map_err(|_| (Problem::TooMany { after: 1 }, "rate_unauth"))
+}
+
+/// Whether it carries a signature of the kind that some source's sender makes.
+fn is_signed(request: &HttpRequest, decoy: &Decoy) -> bool {
+    let mut names = decoy.headers.iter().filter(|name| name.contains("signature"));
+    names.any(|name| request.headers().contains_key(*name))
 }
 
 /// Does for a source that does not exist, and for a request that its head alone has refused, what

@@ -4,30 +4,44 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use time::OffsetDateTime;
 use tracing::{info, warn};
 
 use super::problem::Problem;
 use crate::gate::Quarantine;
 use crate::intake::{Receipt, Source};
-use crate::store::{Tallied, Tallies};
+use crate::store::{Tallied, Tallies, WRONG_PATH};
 
 /// What is said about a request when it is over. Never its body, signature, query or headers.
 pub(super) struct Report<'a> {
     request_id: String,
-    began: Instant,
+    began: OffsetDateTime,
+    /// The same by a clock that nobody sets: a span is never negative.
+    started: Instant,
     tallies: &'a Tallies,
     source: Option<(Arc<str>, &'static str)>,
     /// Whose request it is.
     pub(super) peer: Option<IpAddr>,
     /// The size of its body, when that was read.
     pub(super) size_bytes: usize,
+    /// Whether it is signed, and came to a path that is no source's: a sender may have a wrong
+    /// address.
+    pub(super) has_wrong_path: bool,
 }
 
 impl<'a> Report<'a> {
-    /// From now on. Measured by a clock that nobody sets: a span is never negative.
-    pub(super) fn begin(request_id: &str, tallies: &'a Tallies) -> Self {
+    pub(super) fn begin(request_id: &str, began: OffsetDateTime, tallies: &'a Tallies) -> Self {
         let request_id = request_id.to_owned();
-        Self { request_id, began: Instant::now(), tallies, source: None, peer: None, size_bytes: 0 }
+        Self {
+            request_id,
+            began,
+            started: Instant::now(),
+            tallies,
+            source: None,
+            peer: None,
+            size_bytes: 0,
+            has_wrong_path: false,
+        }
     }
 
     pub(super) fn source(&mut self, source: &Source) {
@@ -66,7 +80,8 @@ impl<'a> Report<'a> {
             Receipt::Quarantined(..) => Tallied::Quarantined,
             Receipt::Chunk { .. } => Tallied::Chunk,
         });
-        tally.acknowledge(self.began.elapsed().try_into().unwrap_or_default());
+        tally.came(self.began);
+        tally.acknowledge(self.started.elapsed().try_into().unwrap_or_default());
     }
 
     pub(super) fn rejected(&self, problem: Problem, reason: &'static str) {
@@ -82,17 +97,23 @@ impl<'a> Report<'a> {
             duration_ms = self.milliseconds(),
         );
         self.count("rejected", reason);
+        let reason = if self.has_wrong_path { WRONG_PATH } else { reason };
         self.tallies.of(self.source_name()).refuse(reason);
     }
 
     fn count(&self, outcome: &'static str, reason: &'static str) {
-        let kind = self.kind();
+        // Only configured sources have a name here, so that strangers make no new series.
+        let source = self.source.as_ref().map_or("none", |(name, _)| name).to_owned();
         metrics::counter!(
-            "sealpost_ingest_total", "kind" => kind, "outcome" => outcome, "reason" => reason
+            "sealpost_ingest_total",
+            "source" => source,
+            "kind" => self.kind(),
+            "outcome" => outcome,
+            "reason" => reason
         )
         .increment(1);
         metrics::histogram!("sealpost_ingest_seconds", "outcome" => outcome)
-            .record(self.began.elapsed());
+            .record(self.started.elapsed());
     }
 
     fn source_name(&self) -> &str {
@@ -104,7 +125,7 @@ impl<'a> Report<'a> {
     }
 
     fn milliseconds(&self) -> f64 {
-        self.began.elapsed().as_secs_f64() * 1_000.0
+        self.started.elapsed().as_secs_f64() * 1_000.0
     }
 }
 

@@ -75,6 +75,9 @@ struct Line<'a> {
     source: &'a str,
     r#type: Option<&'a str>,
     event: String,
+    /// The event that this one was made of: an operator edited that, and nobody sent this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edited_from: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     delivery: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -194,11 +197,10 @@ impl Filter {
             .iter()
             .map(|word| What::ALL.into_iter().find(|what| what.as_str() == word))
             .collect::<Option<_>>()
-            .ok_or(Denial::Malformed(
-                "change may be: arrived, quarantined, done, retry, held, lost, dead, replayed, \
-                 discarded"
-                    .into(),
-            ))?;
+            .ok_or_else(|| {
+                let words: Vec<&str> = What::ALL.iter().map(|what| what.as_str()).collect();
+                Denial::Malformed(format!("change may be: {}", words.join(", ")).into())
+            })?;
         Ok(Self { sources: list(&query.source), types: list(&query.r#type), changes })
     }
 
@@ -317,6 +319,7 @@ impl Client {
                 source: &change.source,
                 r#type: change.kind.as_deref(),
                 event: change.event.to_string(),
+                edited_from: change.edited_from.map(|from| from.to_string()),
                 delivery: change.delivery,
                 handler: change.handler.as_deref(),
                 attempt: change.attempt,

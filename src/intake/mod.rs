@@ -31,7 +31,7 @@ pub use source::{Rate, Source, Takers};
 
 use crate::gate::{
     Chunk, Envelope, EventKey, LateRequest, Named, Quarantine, Quarantined, RawRequest, Refusal,
-    StreamedBody, VerifiedRequest,
+    StreamedBody, TEST_KIND, VerifiedRequest,
 };
 use crate::store::{
     Again, ChunkAnswer, Committed, EventId, KeptChunk, KeyDigest, Keyed, KeyedAnswer, NewChunk,
@@ -134,6 +134,9 @@ impl Intake {
         };
         source.rate.take().map_err(Rejection::RateLimited)?;
         // What is rare is boxed: the future of every request is as large as its largest part.
+        if verified.is_test() {
+            return Box::pin(self.test(source, &verified, now)).await;
+        }
         match source.gate.provider.name_event(&verified) {
             Named::Event(envelope) => self.event(source, &verified, envelope, now).await,
             Named::Chunk(chunk) => Box::pin(self.chunk(source, &verified, &chunk, now)).await,
@@ -246,6 +249,31 @@ impl Intake {
             },
             Err(rejection) => Err(rejection),
         }
+    }
+
+    /// Records a test event. Nobody is handed it: neither a handler nor an application has any use
+    /// for it.
+    async fn test(
+        &self,
+        source: &Source,
+        verified: &VerifiedRequest,
+        now: OffsetDateTime,
+    ) -> Result<Committed<Receipt>, Rejection> {
+        let key = EventKey::BodyDigest(verified.body_digest());
+        let new = NewEvent {
+            event: stored(
+                source,
+                verified.provenance(&[]),
+                verified.body().clone(),
+                TEST_KIND.to_owned(),
+                now,
+            ),
+            key: KeyDigest::of(&source.tenant, &source.name, &key),
+            digest: None,
+            lane: None,
+            plan: Plan::Deliver { handlers: Vec::new(), lane_blocks: source.lane_blocks },
+        };
+        self.record(source, Some(verified), new, None).await
     }
 
     async fn quarantine(

@@ -2,20 +2,33 @@
 
 use time::OffsetDateTime;
 
-use super::{Caller, OperatorError, Scope};
-use crate::store::{AlertFilter, KeptAlert, Store};
+use super::{Caller, Configured, OperatorError, Scope};
+use crate::store::{AlertFilter, KeptAlert, Store, TO};
 
 /// The alerts, for those who look at them.
 #[derive(Clone)]
 pub struct Alerts {
     store: Store,
     sources: Vec<(String, String)>,
+    destinations: Vec<Configured>,
+    are_told: bool,
 }
 
 impl Alerts {
-    /// The alerts of `store`; `sources` are the configured ones, each with its tenant.
-    pub fn new(store: Store, sources: Vec<(String, String)>) -> Self {
-        Self { store, sources }
+    /// The alerts of `store`. `sources` are the configured ones, each with its tenant; `are_told`
+    /// says whether there is a channel that they go to.
+    pub fn new(
+        store: Store,
+        sources: Vec<(String, String)>,
+        destinations: Vec<Configured>,
+        are_told: bool,
+    ) -> Self {
+        Self { store, sources, destinations, are_told }
+    }
+
+    /// Whether anybody is told: without a channel, alerts are only kept.
+    pub fn are_told(&self) -> bool {
+        self.are_told
     }
 
     /// Up to `limit` of them, those that were raised last first, from the first after `after`;
@@ -36,7 +49,10 @@ impl Alerts {
             let own = self.sources.iter().filter(|(_, owner)| owner == tenant);
             own.map(|(source, _)| source.clone()).collect()
         });
-        let filter = AlertFilter { all, sources, after, limit };
+        let handlers = self.destinations.iter();
+        let handlers = handlers.filter(|one| one.tenant.as_deref() == caller.tenant());
+        let handlers = handlers.map(|one| format!("{TO}{}", one.name)).collect();
+        let filter = AlertFilter { all, sources, handlers, after, limit };
         let mut alerts = self.store.alerts(&filter).await?;
         if !caller.may(Scope::PayloadRead) {
             for alert in &mut alerts {

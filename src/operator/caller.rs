@@ -16,8 +16,10 @@ pub enum Scope {
     EventsRead,
     /// See payloads: bodies, kept headers, error texts of handlers.
     PayloadRead,
-    /// Replay, edit and replay, discard, free lanes, save as fixtures.
+    /// Replay, discard, free lanes, save as fixtures.
     EventsReplay,
+    /// Edit a body that a sender sent, and have it delivered: with [`Scope::PayloadRead`].
+    EventsEdit,
     /// Pause and resume sources, handlers and destinations.
     SourcesWrite,
     /// See refused requests that are held, and verify them again.
@@ -52,10 +54,11 @@ pub struct UnknownScope(String);
 
 impl Scope {
     /// Every one, the least first.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::EventsRead,
         Self::PayloadRead,
         Self::EventsReplay,
+        Self::EventsEdit,
         Self::SourcesWrite,
         Self::SecretsWrite,
         Self::Admin,
@@ -67,6 +70,7 @@ impl Scope {
             Self::EventsRead => "events:read",
             Self::PayloadRead => "payload:read",
             Self::EventsReplay => "events:replay",
+            Self::EventsEdit => "events:edit",
             Self::SourcesWrite => "sources:write",
             Self::SecretsWrite => "secrets:write",
             Self::Admin => "admin",

@@ -6,9 +6,15 @@
 use time::OffsetDateTime;
 use tracing::info;
 
+mod detail;
+
+use std::sync::Arc;
+
+pub use detail::{DestinationDetail, SendTest};
+
 use super::{Caller, OperatorError, Reason, Scope, wake_gateways};
 use crate::clock::SharedClock;
-use crate::store::{AuditEntry, DestinationState, Store, Switch, TO};
+use crate::store::{AuditEntry, Deed, DestinationState, Store, Switch, TO};
 
 /// A destination of the configuration.
 #[derive(Debug, Clone)]
@@ -17,6 +23,8 @@ pub struct Configured {
     pub name: String,
     /// The only tenant whose events it takes; `None` where there are several.
     pub tenant: Option<String>,
+    /// Where it is.
+    pub url: String,
 }
 
 /// The destinations, for those who do something about them.
@@ -25,6 +33,7 @@ pub struct Destinations {
     store: Store,
     clock: SharedClock,
     configured: Vec<Configured>,
+    tests: Option<Arc<dyn SendTest>>,
 }
 
 /// A destination of the configuration, or one of which only the database knows.
@@ -34,6 +43,8 @@ pub struct Destination {
     pub name: String,
     /// Whether it is configured.
     pub configured: bool,
+    /// Where it is; `None` where it is not configured.
+    pub url: Option<String>,
     /// What the database knows of it.
     pub state: Option<DestinationState>,
     /// How it stands.
@@ -57,6 +68,8 @@ pub enum Stands {
     Failing,
     /// It asked us to wait.
     ToldToWait,
+    /// It rejects more than a third of the events.
+    Rejecting,
 }
 
 impl Stands {
@@ -69,6 +82,7 @@ impl Stands {
             Self::Paused => "paused",
             Self::Failing => "failing",
             Self::ToldToWait => "told to wait",
+            Self::Rejecting => "rejecting",
         }
     }
 }
@@ -76,16 +90,27 @@ impl Stands {
 impl Destinations {
     /// Those that are configured, and those that `store` knows besides.
     pub fn new(store: Store, clock: SharedClock, configured: Vec<Configured>) -> Self {
-        Self { store, clock, configured }
+        Self { store, clock, configured, tests: None }
     }
 
-    /// All that the caller sees: those of the configuration in its order, then the others.
+    /// The same, with what sends test events.
+    #[must_use]
+    pub fn with_tests(self, tests: Arc<dyn SendTest>) -> Self {
+        Self { tests: Some(tests), ..self }
+    }
+
+    /// All that the caller sees: those of the configuration in its order, then the others. How
+    /// each last failed only for callers with `payload:read`.
     ///
     /// # Errors
     /// [`OperatorError`].
     pub async fn list(&self, caller: &Caller) -> Result<Vec<Destination>, OperatorError> {
         caller.needs(Scope::EventsRead)?;
-        self.seen_by(caller.tenant()).await
+        let mut listed = self.seen_by(caller.tenant()).await?;
+        if !caller.may(Scope::PayloadRead) {
+            listed.iter_mut().for_each(Destination::conceal);
+        }
+        Ok(listed)
     }
 
     /// Holds a destination back, or lets it go on; gives whether that changed anything.
@@ -137,8 +162,9 @@ impl Destinations {
         }
         let mut tx = self.store.begin().await?;
         let now = self.clock.now();
-        let count = tx.forget_destination(&destination.handler(), now).await?;
         let (actor, target) = (caller.actor(), format!("destination {name}"));
+        let deed = Deed { at: now, actor, action: "bury", reason, job: None };
+        let count = tx.forget_destination(&destination.handler(), deed).await?;
         let action = "forget";
         let entry = AuditEntry { at: now, actor, action, target: &target, reason, count };
         tx.audit_with(&entry, caller.audit_more()).await?;
@@ -152,19 +178,19 @@ impl Destinations {
         let now = self.clock.now();
         let mut states = self.store.destinations().await?;
         let mut listed = Vec::new();
-        for Configured { name, tenant: own } in &self.configured {
+        for Configured { name, tenant: own, url } in &self.configured {
             let is_it = |state: &DestinationState| state.handler.strip_prefix(TO) == Some(name);
             let place = states.iter().position(is_it);
             let state = place.map(|place| states.swap_remove(place));
             if tenant.is_none() || tenant == own.as_deref() {
-                listed.push(Destination::new(name.clone(), true, state, now));
+                listed.push(Destination::new(name.clone(), Some(url.clone()), state, now));
             }
         }
         if tenant.is_none() {
             states.sort_unstable_by(|a, b| a.handler.cmp(&b.handler));
             for state in states {
                 let name = state.handler.strip_prefix(TO).unwrap_or_default().to_owned();
-                listed.push(Destination::new(name, false, Some(state), now));
+                listed.push(Destination::new(name, None, Some(state), now));
             }
         }
         Ok(listed)
@@ -180,12 +206,20 @@ impl Destinations {
 impl Destination {
     fn new(
         name: String,
-        configured: bool,
+        url: Option<String>,
         state: Option<DestinationState>,
         now: OffsetDateTime,
     ) -> Self {
+        let configured = url.is_some();
         let (standing, since) = stands(configured, state.as_ref(), now);
-        Self { name, configured, state, standing, since }
+        Self { name, configured, url, state, standing, since }
+    }
+
+    /// Takes out what an application has answered.
+    fn conceal(&mut self) {
+        if let Some(state) = &mut self.state {
+            state.last_error = None;
+        }
     }
 
     fn handler(&self) -> String {
@@ -213,6 +247,7 @@ fn stands(
     }
     match state.not_before {
         Some(until) if until > now => (Stands::ToldToWait, state.last_failed_at),
+        _ if state.rejecting_since.is_some() => (Stands::Rejecting, state.rejecting_since),
         _ => (Stands::Ok, None),
     }
 }

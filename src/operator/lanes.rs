@@ -23,13 +23,14 @@ impl DeadLetters {
         if tx.lock_deliveries(&[delivery], caller.tenant()).await?.is_empty() {
             return Err(OperatorError::NotFound(format!("delivery {delivery}")));
         }
-        if !tx.free_lane(delivery).await? {
+        if !tx.free_lane(delivery, self.clock.now()).await? {
             return Err(OperatorError::Conflict(format!(
                 "delivery {delivery} holds no lane: nothing waits for it"
             )));
         }
         let (at, actor) = (self.clock.now(), caller.actor());
-        tx.note(Deed { at, actor, action: "free", job: None }, &[delivery], &[]).await?;
+        let deed = Deed { at, actor, action: "free", reason, job: None };
+        tx.note(deed, &[delivery], &[]).await?;
         let entry = AuditEntry {
             at,
             actor,

@@ -61,7 +61,9 @@ pub use capture::{Captured, Scrubbed, capture};
 pub use dead_letters::{
     Action, Batch, DeadLetters, Dossier, Filter, LetterPage, PREVIEW, Paging, Refused, Selection,
 };
-pub use destinations::{Configured, Destination, Destinations, Stands};
+pub use destinations::{
+    Configured, Destination, DestinationDetail, Destinations, SendTest, Stands,
+};
 pub use edit::{Edited, MOST_EDITED, Rehearsal};
 pub use error::OperatorError;
 pub use explain::{Explained, Gates, explain};
@@ -81,7 +83,8 @@ pub use insight::{
     TransferView, Transfers,
 };
 pub use jobs::{
-    BATCH, Job, JobDetail, JobState, Jobs, PLAN_LASTS, Rehearsed, SAMPLE, Step, Wish, Worker,
+    BATCH, HeldAction, HeldWish, Job, JobAction, JobDetail, JobState, Jobs, PLAN_LASTS, Rehearsed,
+    SAMPLE, Step, Wish, Worker,
 };
 pub use pretty::{Pretty, pretty};
 pub use reason::Reason;

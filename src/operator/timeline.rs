@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use crate::store::{DeadLetter, EventPreview, PastAttempt};
+use crate::store::{DeadLetter, EventId, EventPreview, GATE, PastAttempt, PastDeed};
 
 /// Something that happened to an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +12,8 @@ pub struct Moment {
     /// What: `received`, or `edited` where nobody sent it; `received again`,
     /// `received with another body`, `quarantined`; of an
     /// attempt its result: `done`, `retry`, `held`, `dead`, `lost`; of an operator: `replayed`,
-    /// which made this delivery, and `discarded`.
+    /// which made this delivery, `discarded`, `freed`, `dead` where its destination was forgotten,
+    /// and `edited`, which made another event of this one.
     pub what: String,
     /// How often it had been received by then, where it was again. Only the last time is kept.
     pub times: Option<u64>,
@@ -26,6 +27,12 @@ pub struct Moment {
     pub took: Option<time::Duration>,
     /// What went wrong, for callers with `payload:read`.
     pub error: Option<String>,
+    /// Who, where an operator did it.
+    pub by: Option<String>,
+    /// Why, in their words.
+    pub reason: Option<String>,
+    /// The event that was made, where one was edited.
+    pub made: Option<EventId>,
 }
 
 /// What happened to an event, in the order in which it happened.
@@ -33,22 +40,8 @@ pub(super) fn timeline(
     preview: &EventPreview,
     deliveries: &[DeadLetter],
     attempts: &[PastAttempt],
+    deeds: &[PastDeed],
 ) -> Vec<Moment> {
-    let moment = |at, what: &str| Moment {
-        at,
-        what: what.to_owned(),
-        times: None,
-        delivery: None,
-        handler: None,
-        attempt: None,
-        took: None,
-        error: None,
-    };
-    let of = |delivery: &DeadLetter, at, what: &str| Moment {
-        delivery: Some(delivery.id),
-        handler: Some(delivery.handler.clone()),
-        ..moment(at, what)
-    };
     let begin = if preview.edited.is_some() { "edited" } else { "received" };
     let mut moments = vec![moment(preview.event.received_at, begin)];
     if let (Some(count @ 2..), Some(last)) = (preview.seen_count, preview.last_seen_at) {
@@ -60,8 +53,9 @@ pub(super) fn timeline(
         moments.push(Moment { times, ..moment(last, "received with another body") });
     }
     for delivery in deliveries {
+        let made = deeds.iter().find(|deed| deed.replay == Some(delivery.id));
         if delivery.replay_of.is_some() {
-            moments.push(of(delivery, delivery.created_at, "replayed"));
+            moments.push(by(made, of(delivery, delivery.created_at, "replayed")));
         }
         let own = attempts.iter().filter(|attempt| attempt.delivery == delivery.id);
         moments.extend(own.map(|attempt| Moment {
@@ -70,20 +64,70 @@ pub(super) fn timeline(
             error: attempt.error.clone(),
             ..of(delivery, attempt.finished_at, &attempt.result)
         }));
-        // What no handler has seen died without an attempt.
-        if let (Some(died), 0, "dead") =
-            (delivery.finished_at, delivery.attempts, delivery.state.as_str())
-        {
+        let done: Vec<&PastDeed> =
+            deeds.iter().filter(|deed| deed.delivery == delivery.id).collect();
+        let with = |action: &str| done.iter().find(|deed| deed.action == action).copied();
+        if let (Some(died), "dead") = (delivery.finished_at, delivery.state.as_str()) {
+            let what = if delivery.handler == GATE { "quarantined" } else { "dead" };
             let error = delivery.error.clone();
-            moments.push(Moment { error, ..of(delivery, died, "quarantined") });
+            if let Some(buried) = with("bury") {
+                moments.push(by(Some(buried), Moment { error, ..of(delivery, died, "dead") }));
+            } else if delivery.attempts == 0 {
+                // What no handler has seen died without an attempt.
+                moments.push(Moment { error, ..of(delivery, died, what) });
+            }
+        }
+        if let Some(freed) = with("free") {
+            moments.push(by(Some(freed), of(delivery, freed.at, "freed")));
         }
         if let (Some("discarded"), Some(at)) =
             (delivery.resolution.as_deref(), delivery.resolved_at)
         {
-            moments.push(of(delivery, at, "discarded"));
+            moments.push(by(with("discard"), of(delivery, at, "discarded")));
+        }
+        let edited = done.iter().find_map(|deed| {
+            let event = EventId(deed.replay_event?);
+            (event != preview.event.id).then_some((deed, event))
+        });
+        if let Some((deed, event)) = edited {
+            let edited = Moment { made: Some(event), ..of(delivery, deed.at, "edited") };
+            moments.push(by(Some(deed), edited));
         }
     }
     // What happened at one instant stays in the order in which it was put here.
     moments.sort_by_key(|moment| moment.at);
     moments
+}
+
+fn moment(at: OffsetDateTime, what: &str) -> Moment {
+    Moment {
+        at,
+        what: what.to_owned(),
+        times: None,
+        delivery: None,
+        handler: None,
+        attempt: None,
+        took: None,
+        error: None,
+        by: None,
+        reason: None,
+        made: None,
+    }
+}
+
+fn of(delivery: &DeadLetter, at: OffsetDateTime, what: &str) -> Moment {
+    Moment {
+        delivery: Some(delivery.id),
+        handler: Some(delivery.handler.clone()),
+        ..moment(at, what)
+    }
+}
+
+/// The same, with who did it and why.
+fn by(deed: Option<&PastDeed>, moment: Moment) -> Moment {
+    Moment {
+        by: deed.map(|deed| deed.actor.clone()),
+        reason: deed.map(|deed| deed.reason.clone()).filter(|reason| !reason.is_empty()),
+        ..moment
+    }
 }

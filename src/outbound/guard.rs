@@ -33,6 +33,11 @@ pub enum Refusal {
          `outbound.allow` must list the network"
     )]
     Unlisted,
+    /// A name that is known in private networks only.
+    #[error(
+        "`{0}` is a name that only a private network knows, and `outbound.allow` lists no network"
+    )]
+    PrivateName(String),
     /// An address that is not public.
     #[error("{0} is neither public nor in a network that `outbound.allow` lists")]
     Address(IpAddr),
@@ -87,12 +92,17 @@ impl Guard {
         }
         if let Some(address) = literal {
             self.judge(address, need)?;
+        } else if let Some(name) = url.host_str()
+            && self.allow.is_empty()
+            && is_private(name)
+        {
+            return Err(Refusal::PrivateName(name.to_owned()));
         }
         Ok(need)
     }
 
     /// Judges an address, in whichever spelling.
-    fn judge(&self, address: IpAddr, need: Need) -> Result<(), Refusal> {
+    pub(super) fn judge(&self, address: IpAddr, need: Need) -> Result<(), Refusal> {
         let real = real(address);
         let listed = self.allow.iter().any(|net| net.contains(&address) || net.contains(&real));
         match need {
@@ -150,6 +160,16 @@ impl Resolve for Vetted {
 fn is_localhost(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     name == "localhost" || name.ends_with(".localhost")
+}
+
+/// Endings of names that no public name server answers for.
+const PRIVATE: [&str; 7] =
+    [".local", ".internal", ".intranet", ".lan", ".home", ".corp", ".home.arpa"];
+
+/// Whether a name leads nowhere in public: one word, or one of those endings.
+fn is_private(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    !name.contains('.') || PRIVATE.iter().any(|ending| name.ends_with(ending))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 mod address;
 mod guard;
+mod reach;
 mod retry_after;
 
 use std::error::Error;
@@ -14,6 +15,7 @@ use ipnet::IpNet;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::redirect;
 use time::OffsetDateTime;
+use tokio::time::Instant;
 use url::Url;
 
 pub use guard::Refusal;
@@ -35,14 +37,26 @@ const RESERVED: &[&str] = &[
     "upgrade",
 ];
 
+/// How long a connection is kept without a request on it. Many servers close theirs after five
+/// seconds; a request that is on its way just then is lost.
+const KEPT_IDLE: Duration = Duration::from_secs(4);
+
 /// The client. Cheap to clone; every clone shares its connections.
 #[derive(Debug, Clone)]
 pub struct Outbound {
     guard: Guard,
     /// For https on a usual port: its addresses are public or listed.
-    public: reqwest::Client,
+    public: Clients,
     /// For everything else: its addresses are listed.
-    listed: reqwest::Client,
+    listed: Clients,
+}
+
+#[derive(Debug, Clone)]
+struct Clients {
+    /// Keeps its connections.
+    keeping: reqwest::Client,
+    /// Opens a connection for each request.
+    fresh: reqwest::Client,
 }
 
 /// Where requests may go.
@@ -107,6 +121,15 @@ pub enum OutboundError {
         #[source]
         error: reqwest::Error,
     },
+    /// No connection could be made.
+    #[error("{host} cannot be reached")]
+    Unreachable {
+        /// The host and port.
+        host: String,
+        /// The cause.
+        #[source]
+        error: std::io::Error,
+    },
     /// The answer is larger than what is read.
     #[error("the answer of {host} is larger than {limit} bytes")]
     AnswerTooLarge {
@@ -130,7 +153,7 @@ impl Outbound {
 
     fn with_lookup(policy: &Policy, lookup: &Lookup) -> Result<Self, OutboundError> {
         let guard = Guard::new(&policy.allow);
-        let client = |need| {
+        let client = |need, idle: usize| {
             let vetted = Vetted { guard: guard.clone(), need, lookup: Lookup::clone(lookup) };
             crate::tls::client()
                 .user_agent(concat!("sealpost/", env!("CARGO_PKG_VERSION")))
@@ -142,11 +165,16 @@ impl Outbound {
                 .no_zstd()
                 .http1_only()
                 .https_only(need == Need::Public)
+                .pool_idle_timeout(KEPT_IDLE)
+                .pool_max_idle_per_host(idle)
                 .dns_resolver(vetted)
                 .build()
                 .map_err(OutboundError::Client)
         };
-        Ok(Self { public: client(Need::Public)?, listed: client(Need::Listed)?, guard })
+        let clients = |need| -> Result<Clients, OutboundError> {
+            Ok(Clients { keeping: client(need, usize::MAX)?, fresh: client(need, 0)? })
+        };
+        Ok(Self { public: clients(Need::Public)?, listed: clients(Need::Listed)?, guard })
     }
 
     /// Judges what can be told from the URL alone, for configurations: scheme, port, and the
@@ -155,7 +183,7 @@ impl Outbound {
     /// # Errors
     /// [`OutboundError::Refused`].
     pub fn check(&self, url: &Url) -> Result<(), OutboundError> {
-        self.client(url).map(|_| ())
+        self.clients(url).map(|_| ())
     }
 
     /// Judges a header, for configurations.
@@ -171,7 +199,32 @@ impl Outbound {
     /// # Errors
     /// [`OutboundError`], where there is no answer; every answer is `Ok`, whatever its status.
     pub async fn send(&self, call: Call) -> Result<Answer, OutboundError> {
-        let client = self.client(&call.url)?;
+        if call.method == "GET" {
+            return self.send_repeatable(call).await;
+        }
+        Self::send_by(&self.clients(&call.url)?.keeping, call).await
+    }
+
+    /// As [`Outbound::send`], for a request that does no harm when it arrives twice. Where its
+    /// connection ends before the answer has begun, it is sent once more at once, on a connection
+    /// of its own: a server may close one that is kept at any time between two requests, and that
+    /// is no failure.
+    ///
+    /// # Errors
+    /// As [`Outbound::send`].
+    pub async fn send_repeatable(&self, call: Call) -> Result<Answer, OutboundError> {
+        let clients = self.clients(&call.url)?;
+        let began = Instant::now();
+        match Self::send_by(&clients.keeping, call.clone()).await {
+            Err(OutboundError::NoAnswer { error, .. }) if is_cut_off(&error) => {
+                let deadline = call.deadline.saturating_sub(began.elapsed());
+                Self::send_by(&clients.fresh, Call { deadline, ..call }).await
+            }
+            result => result,
+        }
+    }
+
+    async fn send_by(client: &reqwest::Client, call: Call) -> Result<Answer, OutboundError> {
         let host = host(&call.url);
         let method = reqwest::Method::from_bytes(call.method.as_bytes())
             .map_err(|_| OutboundError::Header(":method".to_owned()))?;
@@ -203,7 +256,7 @@ impl Outbound {
         Ok(Answer { status, headers, body: body.freeze() })
     }
 
-    fn client(&self, url: &Url) -> Result<&reqwest::Client, OutboundError> {
+    fn clients(&self, url: &Url) -> Result<&Clients, OutboundError> {
         match self.guard.check(url) {
             Ok(Need::Public) => Ok(&self.public),
             Ok(Need::Listed) => Ok(&self.listed),
@@ -230,6 +283,11 @@ fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Outbound
         (Ok(known), Ok(value)) if !RESERVED.contains(&known.as_str()) => Ok((known, value)),
         _ => Err(OutboundError::Header(name.to_owned())),
     }
+}
+
+/// Whether a connection that was there ended before the answer had begun.
+fn is_cut_off(error: &reqwest::Error) -> bool {
+    error.is_request() && !error.is_connect() && !error.is_timeout()
 }
 
 /// The judge's word, where it was the cause.

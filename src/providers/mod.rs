@@ -10,7 +10,7 @@ use crate::dispatch::{Handler, Upkeep};
 use crate::gate::{Provider, Secret, TransferLimits, UnixSeconds};
 use crate::objects::{Objects, ObjectsError, Place};
 use crate::outbound::{Outbound, OutboundError, Policy};
-use crate::store::Registry;
+use crate::store::{Answers, Registry};
 
 pub mod apify;
 pub mod bot;
@@ -98,6 +98,8 @@ pub struct Services {
     pub outbound: Outbound,
     /// Where to keep what is too large for a row.
     pub objects: Objects,
+    /// Where what destinations answer is noted.
+    pub answers: Answers,
 }
 
 /// A provider made for one source.
@@ -144,7 +146,8 @@ impl Services {
     /// [`ServicesError`].
     pub fn bare() -> Result<Self, ServicesError> {
         let outbound = Outbound::new(&Policy::default())?;
-        Ok(Self { outbound, objects: Objects::at(&Place::Memory)? })
+        let (objects, answers) = (Objects::at(&Place::Memory)?, Answers::default());
+        Ok(Self { outbound, objects, answers })
     }
 }
 

@@ -31,7 +31,7 @@ pub struct Target(Arc<PgConnectOptions>);
 pub struct PoolSettings {
     /// Connections that record what comes in.
     pub ingest: u32,
-    /// Connections that claim and settle.
+    /// Connections that settle, besides two that claim.
     pub dispatch: u32,
     /// Connections for operators and health.
     pub operator: u32,
@@ -50,6 +50,13 @@ impl Default for PoolSettings {
             acquire: Duration::from_secs(1),
             statement: Duration::from_secs(2),
         }
+    }
+}
+
+impl PoolSettings {
+    /// For what is done again soon: a statement that takes long is given up sooner.
+    pub(super) fn briefly(self) -> Self {
+        Self { statement: self.statement.min(Duration::from_secs(1)), ..self }
     }
 }
 

@@ -1,5 +1,5 @@
-//! Deliveries: claimed under a lease that is committed before work begins, settled by consuming
-//! the lease.
+//! Deliveries: held under a lease that is committed before work begins, settled by consuming the
+//! lease. How they are claimed is in `claim`, `claim_to` and `lost`.
 
 use std::time::Duration;
 
@@ -23,9 +23,6 @@ pub struct Lease {
     pub handler: String,
     /// Which attempt this is, from 1; counted already.
     pub attempt: u32,
-    /// Since when its age counts: when it was created, or when its source or handler was last
-    /// resumed, if that is later.
-    pub aged_from: OffsetDateTime,
     /// Whether an earlier lease ran out with no result: the event may have killed its gateway.
     pub suspect: bool,
     /// The fencing token: only its holder may settle.
@@ -37,10 +34,30 @@ pub struct Lease {
 pub enum Verdict {
     /// Due again at this time.
     Retry(OffsetDateTime),
-    /// Due again at this time, and the attempt does not count: its destination is held back.
-    Hold(OffsetDateTime),
+    /// Due again at this time, or when it was due before, and the attempt does not count: its
+    /// destination is held back.
+    Hold(Option<OffsetDateTime>),
     /// A dead letter.
     Bury(DeathReason),
+}
+
+/// How an attempt failed.
+#[derive(Debug, Clone, Copy)]
+pub struct Failed<'a> {
+    /// What went wrong, for people.
+    pub error: &'a str,
+    /// What it waits for, as whoever will bring it names it: see [`Tx::release`].
+    pub awaiting: Option<&'a str>,
+}
+
+/// What earlier attempts of a delivery come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Past {
+    /// How many do not count: its destination was held back, or its gateway was gone.
+    pub uncounted: u32,
+    /// How long it has been tried. A pause between two attempts counts for no more than the
+    /// longest that a policy asks for: beyond that nobody was there to try.
+    pub age: Duration,
 }
 
 impl Lease {
@@ -57,7 +74,6 @@ pub(super) struct Leased {
     pub(super) source: String,
     pub(super) handler: String,
     pub(super) attempts: i32,
-    pub(super) aged_from: OffsetDateTime,
     pub(super) token: Uuid,
 }
 
@@ -69,7 +85,6 @@ impl Leased {
             source: self.source,
             handler: self.handler,
             attempt: self.attempts.unsigned_abs(),
-            aged_from: self.aged_from,
             suspect,
             token: self.token,
         }
@@ -77,79 +92,6 @@ impl Leased {
 }
 
 impl Store {
-    /// Takes up to `per_source` due deliveries of each source, heads of their lanes only, and
-    /// counts the attempt. Those to destinations are claimed by [`Store::claim_to`]. A head waits
-    /// while another of its lane is at work: a replay, or what was committed late, may come to
-    /// stand before it. Committed when it returns: a crash after this is a lost attempt, not a
-    /// lost delivery. What is paused is left where it is. Lease deadlines are by the database's clock, which all gateways share.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn claim_ready(
-        &self,
-        sources: &[String],
-        now: OffsetDateTime,
-        per_source: i64,
-        lease: Duration,
-    ) -> Result<Vec<Lease>, StoreError> {
-        let rows = sqlx::query_as!(
-            Leased,
-            r#"
-            WITH due AS MATERIALIZED (
-                SELECT picked.id
-                  FROM (SELECT source FROM UNNEST($1::text[]) AS u (source)
-                         WHERE source <> ALL (ARRAY(SELECT name FROM holds
-                                               WHERE what = 'source' AND paused_at IS NOT NULL))
-                        OFFSET 0) AS s
-                 CROSS JOIN LATERAL (
-                    SELECT d.id FROM deliveries d
-                     WHERE d.source = s.source AND d.state = 'ready' AND d.due_at <= $2
-                       AND d.handler NOT LIKE 'to:%'
-                       AND d.handler <> ALL (ARRAY(
-                            SELECT name FROM holds
-                             WHERE what = 'handler' AND paused_at IS NOT NULL))
-                       AND (d.lane IS NULL OR NOT EXISTS (
-                            SELECT 1 FROM deliveries running
-                             WHERE running.source = d.source AND running.handler = d.handler
-                               AND running.lane = d.lane AND running.state = 'leased'))
-                       AND (d.lane IS NULL OR NOT EXISTS (
-                            SELECT 1 FROM deliveries ahead
-                             WHERE ahead.source = d.source AND ahead.handler = d.handler
-                               AND ahead.lane = d.lane
-                               AND (COALESCE(ahead.lane_position, ahead.id), ahead.id)
-                                   < (COALESCE(d.lane_position, d.id), d.id)
-                               AND (ahead.state IN ('ready', 'leased')
-                                    OR (ahead.state = 'dead' AND ahead.lane_blocks
-                                        AND ahead.resolution IS NULL))))
-                     ORDER BY d.due_at, d.id
-                     LIMIT $3
-                       FOR UPDATE SKIP LOCKED
-                 ) AS picked
-            )
-            UPDATE deliveries
-               SET state = 'leased', attempts = attempts + 1, lease_token = gen_random_uuid(),
-                   lease_expires_at = clock_timestamp() + $4
-             WHERE id IN (SELECT id FROM due)
-            RETURNING id, event_id, source, handler, attempts,
-                      GREATEST(created_at, (
-                        SELECT max(h.resumed_at) FROM holds h
-                         WHERE (h.what = 'source' AND h.name = deliveries.source)
-                            OR (h.what = 'handler' AND h.name = deliveries.handler)))
-                      AS "aged_from!",
-                      lease_token AS "token!"
-            "#,
-            sources,
-            now,
-            per_source,
-            interval(lease),
-        )
-        .fetch_all(&self.dispatch)
-        .await?;
-        let mut leases: Vec<Lease> = rows.into_iter().map(|row| row.lease(false)).collect();
-        leases.sort_unstable_by_key(|lease| lease.delivery);
-        Ok(leases)
-    }
-
     /// Settles a delivery as done: applies the effects, records the attempt and consumes the
     /// lease, in one transaction.
     ///
@@ -171,9 +113,25 @@ impl Store {
             WITH settled AS (
                 UPDATE deliveries
                    SET state = 'done', outcome = $3, finished_at = $4, lease_token = NULL,
-                       lease_expires_at = NULL
+                       lease_expires_at = NULL, aside = NULL, awaiting = NULL
                  WHERE id = $1 AND state = 'leased' AND lease_token = $2
-                RETURNING id, attempts
+                RETURNING id, attempts, source, handler, lane,
+                          COALESCE(lane_position, id) AS position
+            ), following AS (
+                SELECT next.id
+                  FROM settled CROSS JOIN LATERAL (
+                    SELECT d.id FROM deliveries d
+                     WHERE d.lane = settled.lane AND d.source = settled.source
+                       AND d.handler = settled.handler AND d.lane IS NOT NULL
+                       AND (d.state IN ('ready', 'leased')
+                            OR (d.state = 'dead' AND d.lane_blocks AND d.resolution IS NULL))
+                       AND (COALESCE(d.lane_position, d.id), d.id)
+                           > (settled.position, settled.id)
+                     ORDER BY COALESCE(d.lane_position, d.id), d.id LIMIT 1) AS next
+            ), let_in AS (
+                UPDATE deliveries SET aside = NULL, due_at = GREATEST(due_at, $4)
+                 WHERE id = ANY (ARRAY(SELECT id FROM following)) AND state = 'ready'
+                   AND COALESCE(aside, '') = 'behind'
             )
             INSERT INTO attempts (delivery_id, number, started_at, finished_at, result)
             SELECT id, attempts, $5, $4, 'done' FROM settled
@@ -203,12 +161,12 @@ impl Store {
         started_at: OffsetDateTime,
         now: OffsetDateTime,
         verdict: Verdict,
-        error: &str,
+        failed: Failed<'_>,
     ) -> Result<(), StoreError> {
-        let error = bounded(error);
+        let error = bounded(failed.error);
         let (state, result, due_at, reason) = match verdict {
             Verdict::Retry(at) => ("ready", "retry", Some(at), None),
-            Verdict::Hold(at) => ("ready", "held", Some(at), None),
+            Verdict::Hold(at) => ("ready", "held", at, None),
             Verdict::Bury(reason) => ("dead", "dead", None, Some(reason.as_str())),
         };
         let mut tx = Tx::begin(&self.dispatch).await?;
@@ -218,9 +176,27 @@ impl Store {
                 UPDATE deliveries
                    SET state = $3, due_at = COALESCE($4, due_at), death_reason = $5,
                        finished_at = CASE WHEN $3 = 'dead' THEN $6::timestamptz END,
-                       last_error = $7, lease_token = NULL, lease_expires_at = NULL
+                       last_error = $7, lease_token = NULL, lease_expires_at = NULL, aside = NULL,
+                       awaiting = $10
                  WHERE id = $1 AND state = 'leased' AND lease_token = $2
-                RETURNING id, attempts
+                RETURNING id, attempts, source, handler, lane,
+                          COALESCE(lane_position, id) AS position, lane_blocks
+            ), following AS (
+                SELECT next.id
+                  FROM settled CROSS JOIN LATERAL (
+                    SELECT d.id FROM deliveries d
+                     WHERE d.lane = settled.lane AND d.source = settled.source
+                       AND d.handler = settled.handler AND d.lane IS NOT NULL
+                       AND (d.state IN ('ready', 'leased')
+                            OR (d.state = 'dead' AND d.lane_blocks AND d.resolution IS NULL))
+                       AND (COALESCE(d.lane_position, d.id), d.id)
+                           > (settled.position, settled.id)
+                     ORDER BY COALESCE(d.lane_position, d.id), d.id LIMIT 1) AS next
+                 WHERE $3 = 'dead' AND NOT settled.lane_blocks
+            ), let_in AS (
+                UPDATE deliveries SET aside = NULL, due_at = GREATEST(due_at, $6)
+                 WHERE id = ANY (ARRAY(SELECT id FROM following)) AND state = 'ready'
+                   AND COALESCE(aside, '') = 'behind'
             )
             INSERT INTO attempts (delivery_id, number, started_at, finished_at, result, error)
             SELECT id, attempts, $8, $6, $9, $7 FROM settled
@@ -234,6 +210,7 @@ impl Store {
             error,
             started_at,
             result,
+            failed.awaiting,
         )
         .execute(tx.connection())
         .await?;
@@ -249,9 +226,111 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Gives a delivery back as if it had not been claimed: nothing was tried, or what was tried
+    /// could not be written, and neither is the delivery's fault. It is due again at `due_at`.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`]; [`StoreError::Unavailable`].
+    pub async fn give_back(
+        &self,
+        lease: &Lease,
+        due_at: OffsetDateTime,
+        why: &str,
+    ) -> Result<(), StoreError> {
+        let done = sqlx::query!(
+            "UPDATE deliveries
+                SET state = 'ready', attempts = attempts - 1, due_at = $3, last_error = $4,
+                    lease_token = NULL, lease_expires_at = NULL, aside = NULL
+              WHERE id = $1 AND state = 'leased' AND lease_token = $2",
+            lease.delivery,
+            lease.token,
+            due_at,
+            bounded(why),
+        )
+        .execute(&self.dispatch)
+        .await?;
+        if done.rows_affected() == 1 { Ok(()) } else { Err(StoreError::LeaseLost(lease.delivery)) }
+    }
+
+    /// Makes leases last for `lease` from now, by the database's clock. Those that are lost, or
+    /// whose rows are locked at the moment, are left as they are.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<(), StoreError> {
+        let ids: Vec<i64> = leases.iter().map(|held| held.delivery).collect();
+        let tokens: Vec<Uuid> = leases.iter().map(|held| held.token).collect();
+        sqlx::query!(
+            "UPDATE deliveries SET lease_expires_at = clock_timestamp() + $3
+              WHERE id IN (
+                SELECT d.id FROM deliveries d
+                  JOIN UNNEST($1::bigint[], $2::uuid[]) AS held (id, token)
+                    ON d.id = held.id AND d.lease_token = held.token
+                 WHERE d.state = 'leased'
+                   FOR UPDATE OF d SKIP LOCKED)",
+            &ids,
+            &tokens,
+            interval(lease),
+        )
+        .execute(&self.claim)
+        .await?;
+        Ok(())
+    }
+
+    /// Whether this lease was consumed by its own holder: for who cannot know whether a commit has
+    /// happened.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn is_settled(&self, lease: &Lease) -> Result<bool, StoreError> {
+        let settled = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT 1 FROM attempts
+                               WHERE delivery_id = $1 AND number = $2 AND result <> 'lost')
+                      AS "settled!""#,
+            lease.delivery,
+            i32::try_from(lease.attempt).unwrap_or(i32::MAX),
+        )
+        .fetch_one(&self.dispatch)
+        .await?;
+        Ok(settled)
+    }
+
+    /// What the attempts before this one, which began at `started_at`, come to. No more than
+    /// `longest` is counted of the time between two attempts.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn past(
+        &self,
+        lease: &Lease,
+        started_at: OffsetDateTime,
+        longest: Duration,
+    ) -> Result<Past, StoreError> {
+        let row = sqlx::query!(
+            r#"
+            SELECT count(*) FILTER (WHERE result IN ('held', 'lost')) AS "uncounted!",
+                   COALESCE(sum(LEAST(GREATEST(pause, 0), $3)), 0)::float8 AS "age!"
+              FROM (SELECT result,
+                           extract(epoch FROM COALESCE(lead(started_at) OVER (ORDER BY number), $2)
+                                              - started_at)::float8 AS pause
+                      FROM attempts WHERE delivery_id = $1) AS a
+            "#,
+            lease.delivery,
+            started_at,
+            longest.as_secs_f64(),
+        )
+        .fetch_one(&self.dispatch)
+        .await?;
+        Ok(Past {
+            uncounted: u32::try_from(row.uncounted).unwrap_or(u32::MAX),
+            age: Duration::try_from_secs_f64(row.age).unwrap_or(Duration::MAX),
+        })
+    }
+}
+
 impl Tx<'_> {
-    /// Makes due now what waits at a source because of `awaited`, in the very words of the
-    /// [`EffectError::NotYet`]; gives how many.
+    /// Makes due now what waits at a source for `awaited`; gives how many.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -263,7 +342,7 @@ impl Tx<'_> {
     ) -> Result<u64, StoreError> {
         let done = sqlx::query!(
             "UPDATE deliveries SET due_at = $3
-              WHERE source = $1 AND state = 'ready' AND due_at > $3 AND last_error = $2",
+              WHERE source = $1 AND state = 'ready' AND due_at > $3 AND awaiting = $2",
             source,
             awaited,
             now,

@@ -1,14 +1,19 @@
 //! What holds destinations back: a table that all gateways share.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
 use super::breaker::Breaker;
-use super::{DeathReason, Lease, Store, StoreError, Tx, bounded};
+use super::rejections::Rejections;
+use super::{DeathReason, Deed, Store, StoreError, Tallied, Tx, bounded};
 
 /// What the stored handler names of destinations begin with.
 pub const TO: &str = "to:";
+
+/// Why what waited for a forgotten destination is dead.
+const FORGOTTEN: &str = "its destination is not configured any more, and was forgotten";
 
 /// What a failure to hand an event over is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +50,15 @@ pub struct Standing {
     pub newly: bool,
 }
 
+/// What holds a destination back now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DestinationGate {
+    /// The stored handler name.
+    pub handler: String,
+    /// Whether nothing at all may be sent now; otherwise one probe may.
+    pub shut: bool,
+}
+
 /// A destination, as it stands in the database.
 #[derive(Debug, Clone)]
 pub struct DestinationState {
@@ -58,10 +72,14 @@ pub struct DestinationState {
     pub disabled_why: Option<String>,
     /// Failures in a row.
     pub failures: i32,
+    /// Since when it fails.
+    pub failing_since: Option<OffsetDateTime>,
     /// Since when its breaker is open.
     pub opened_at: Option<OffsetDateTime>,
     /// Nothing is sent before.
     pub not_before: Option<OffsetDateTime>,
+    /// Since when it rejects more than a third of the events.
+    pub rejecting_since: Option<OffsetDateTime>,
     /// When it last failed.
     pub last_failed_at: Option<OffsetDateTime>,
     /// How it last failed.
@@ -119,7 +137,8 @@ impl Store {
         .execute(tx.connection())
         .await?;
         let row = sqlx::query!(
-            "SELECT disabled_at, failures, opened_at, openings, not_before
+            "SELECT disabled_at, failures, failing_since, opened_at, openings, not_before,
+                    rejections, rejecting_since
                FROM destinations WHERE handler = $1 FOR UPDATE",
             handler,
         )
@@ -136,12 +155,19 @@ impl Store {
             Fault::Destination => before.failed(setback.began, setback.now, setback.retry_after),
             Fault::Gone => before,
         };
+        let before_it = Rejections { score: row.rejections, since: row.rejecting_since };
+        let rejections = match setback.fault {
+            Fault::Event => before_it.rejected(setback.now),
+            Fault::Destination | Fault::Gone => before_it,
+        };
+        let failing_since = (after.failures > 0).then(|| row.failing_since.unwrap_or(setback.now));
         let error = bounded(setback.error);
         let gone = (setback.fault == Fault::Gone).then_some("it answered 410 (Gone)");
         sqlx::query!(
             "UPDATE destinations
                 SET failures = $2, opened_at = $3, openings = $4, not_before = $5,
-                    last_failed_at = $6, last_error = $7,
+                    last_failed_at = $6, last_error = $7, failing_since = $9, rejections = $10,
+                    rejecting_since = $11,
                     disabled_at = CASE WHEN $8::text IS NULL THEN disabled_at
                                        ELSE COALESCE(disabled_at, $6) END,
                     disabled_why = COALESCE(disabled_why, $8)
@@ -154,6 +180,9 @@ impl Store {
             setback.now,
             error,
             gone,
+            failing_since,
+            rejections.score,
+            rejections.since,
         )
         .execute(tx.connection())
         .await?;
@@ -164,32 +193,25 @@ impl Store {
         Ok(tx.commit(Standing { held, newly: held && !was }).await?.into_inner())
     }
 
-    /// How many attempts of a delivery do not count, because its destination was held back.
+    /// The destinations that are held back now.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn held_attempts(&self, lease: &Lease) -> Result<u32, StoreError> {
-        let held = sqlx::query_scalar!(
-            r#"SELECT count(*) AS "held!" FROM attempts WHERE delivery_id = $1 AND result = 'held'"#,
-            lease.delivery,
-        )
-        .fetch_one(&self.dispatch)
-        .await?;
-        Ok(u32::try_from(held).unwrap_or(u32::MAX))
-    }
-
-    /// The destinations to which nothing is sent now, by handler name.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn held_destinations(&self, now: OffsetDateTime) -> Result<Vec<String>, StoreError> {
-        let held = sqlx::query_scalar!(
-            "SELECT handler FROM destinations
-              WHERE paused_at IS NOT NULL OR disabled_at IS NOT NULL OR opened_at IS NOT NULL
-                 OR not_before > $1",
+    pub async fn held_destinations(
+        &self,
+        now: OffsetDateTime,
+    ) -> Result<Vec<DestinationGate>, StoreError> {
+        let held = sqlx::query_as!(
+            DestinationGate,
+            r#"SELECT handler,
+                      (paused_at IS NOT NULL OR disabled_at IS NOT NULL
+                       OR COALESCE(not_before > $1, false)) AS "shut!"
+                 FROM destinations
+                WHERE paused_at IS NOT NULL OR disabled_at IS NOT NULL OR opened_at IS NOT NULL
+                   OR not_before > $1"#,
             now,
         )
-        .fetch_all(&self.dispatch)
+        .fetch_all(&self.claim)
         .await?;
         Ok(held)
     }
@@ -203,19 +225,31 @@ impl Store {
             DestinationState,
             r#"
             WITH work AS (
+                -- One part for each index.
                 SELECT handler, count(*) FILTER (WHERE state = 'ready') AS ready,
                        min(created_at) FILTER (WHERE state = 'ready') AS oldest,
                        count(*) FILTER (WHERE state = 'leased') AS leased,
                        count(*) FILTER (WHERE state = 'dead') AS dead
-                  FROM deliveries
-                 WHERE handler LIKE 'to:%'
-                   AND (state IN ('ready', 'leased') OR (state = 'dead' AND resolution IS NULL))
+                  FROM (SELECT d.handler, d.state, d.created_at
+                          FROM queues q JOIN deliveries d
+                               ON d.source = q.source AND d.handler = q.handler
+                         WHERE q.handler LIKE 'to:%' AND d.state = 'ready' AND d.aside IS NULL
+                         UNION ALL
+                        SELECT handler, state, created_at FROM deliveries
+                         WHERE state = 'ready' AND aside IS NOT NULL AND handler LIKE 'to:%'
+                         UNION ALL
+                        SELECT handler, state, created_at FROM deliveries
+                         WHERE state = 'leased' AND handler LIKE 'to:%'
+                         UNION ALL
+                        SELECT handler, state, created_at FROM deliveries
+                         WHERE state = 'dead' AND resolution IS NULL AND handler LIKE 'to:%') AS d
                  GROUP BY handler
             )
             SELECT COALESCE(x.handler, w.handler) AS "handler!", x.paused_at AS "paused_at?",
                    x.disabled_at AS "disabled_at?", x.disabled_why AS "disabled_why?",
-                   COALESCE(x.failures, 0) AS "failures!", x.opened_at AS "opened_at?",
-                   x.not_before AS "not_before?", x.last_failed_at AS "last_failed_at?",
+                   COALESCE(x.failures, 0) AS "failures!", x.failing_since AS "failing_since?",
+                   x.opened_at AS "opened_at?", x.not_before AS "not_before?",
+                   x.rejecting_since AS "rejecting_since?", x.last_failed_at AS "last_failed_at?",
                    x.last_error AS "last_error?", COALESCE(w.ready, 0) AS "ready!",
                    w.oldest AS "oldest?", COALESCE(w.leased, 0) AS "leased!",
                    COALESCE(w.dead, 0) AS "dead!"
@@ -243,11 +277,13 @@ impl Tx<'_> {
             r#"
             WITH before AS (
                 SELECT handler, opened_at FROM destinations
-                 WHERE handler = $1 AND failures > 0
+                 WHERE handler = $1 AND (failures > 0 OR rejections > 0)
                    FOR UPDATE
             )
             UPDATE destinations x
-               SET failures = 0, opened_at = NULL, openings = 0,
+               SET failures = 0, failing_since = NULL, opened_at = NULL, openings = 0,
+                   rejections = GREATEST(x.rejections - 1, 0),
+                   rejecting_since = CASE WHEN x.rejections > 1 THEN x.rejecting_since END,
                    not_before = CASE WHEN before.opened_at IS NULL THEN x.not_before END
               FROM before WHERE x.handler = before.handler
             RETURNING before.opened_at AS "opened_at?"
@@ -285,6 +321,12 @@ impl Tx<'_> {
                     disabled_why = CASE $2 WHEN 'disable' THEN $4 WHEN 'enable' THEN NULL
                                    ELSE disabled_why END,
                     failures = CASE WHEN $2 IN ('resume', 'enable') THEN 0 ELSE failures END,
+                    failing_since = CASE WHEN $2 IN ('resume', 'enable') THEN NULL
+                                    ELSE failing_since END,
+                    rejections = CASE WHEN $2 IN ('resume', 'enable') THEN 0
+                                 ELSE rejections END,
+                    rejecting_since = CASE WHEN $2 IN ('resume', 'enable') THEN NULL
+                                      ELSE rejecting_since END,
                     openings = CASE WHEN $2 IN ('resume', 'enable') THEN 0 ELSE openings END,
                     opened_at = CASE WHEN $2 IN ('resume', 'enable') THEN NULL
                                 ELSE opened_at END,
@@ -294,9 +336,9 @@ impl Tx<'_> {
                 AND CASE $2 WHEN 'pause' THEN paused_at IS NULL
                             WHEN 'disable' THEN disabled_at IS NULL
                             WHEN 'resume' THEN paused_at IS NOT NULL OR failures > 0
-                                               OR not_before IS NOT NULL
+                                               OR not_before IS NOT NULL OR rejections > 0
                             ELSE disabled_at IS NOT NULL OR failures > 0
-                                 OR not_before IS NOT NULL END",
+                                 OR not_before IS NOT NULL OR rejections > 0 END",
             handler,
             switch.as_str(),
             now,
@@ -308,29 +350,41 @@ impl Tx<'_> {
     }
 
     /// Forgets a destination that is not configured any more: what waits for it becomes dead
-    /// letters. Gives how many those are.
+    /// letters, which are counted, told of and noted as the deed of who forgets it. Gives how many
+    /// those are.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn forget_destination(
         &mut self,
         handler: &str,
-        now: OffsetDateTime,
+        deed: Deed<'_>,
     ) -> Result<u64, StoreError> {
         let buried = sqlx::query!(
             "UPDATE deliveries
-                SET state = 'dead', finished_at = $2, death_reason = $3,
-                    last_error = COALESCE(last_error, 'its destination is not configured any more')
-              WHERE handler = $1 AND state = 'ready'",
+                SET state = 'dead', finished_at = $2, death_reason = $3, aside = NULL,
+                    awaiting = NULL, last_error = $4
+              WHERE handler = $1 AND state = 'ready'
+             RETURNING id, source",
             handler,
-            now,
+            deed.at,
             DeathReason::HandlerMissing.as_str(),
+            FORGOTTEN,
         )
-        .execute(self.connection())
+        .fetch_all(self.connection())
         .await?;
+        let ids: Vec<i64> = buried.iter().map(|row| row.id).collect();
+        self.note(deed, &ids, &[]).await?;
+        let mut sources: BTreeMap<&str, u64> = BTreeMap::new();
+        for row in &buried {
+            *sources.entry(&row.source).or_default() += 1;
+        }
+        for (source, count) in sources {
+            self.tally(source, Tallied::Dead, count, deed.at).await?;
+        }
         sqlx::query!("DELETE FROM destinations WHERE handler = $1", handler)
             .execute(self.connection())
             .await?;
-        Ok(buried.rows_affected())
+        Ok(buried.len() as u64)
     }
 }

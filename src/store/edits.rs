@@ -1,4 +1,5 @@
-//! Edited events: the body is an operator's, everything else is the original's.
+//! Edited events: the body is an operator's, everything else is the original's. Nothing proves them:
+//! their strength is `edited`.
 
 use time::OffsetDateTime;
 
@@ -70,7 +71,7 @@ impl Tx<'_> {
             "INSERT INTO events (id, tenant, source, provider, kind, action, strength, late, secret,
                                  skew_seconds, received_at, occurred_at, key, headers, claims,
                                  envelope, body, edited_from, edited_by)
-             SELECT $2, tenant, source, provider, kind, action, strength, late, secret,
+             SELECT $2, tenant, source, provider, kind, action, 'edited', late, secret,
                     skew_seconds, $3, occurred_at, $4, headers, claims, COALESCE($7, envelope),
                     $5, id, $6
                FROM events WHERE id = $1",

@@ -54,6 +54,8 @@ pub enum EffectError {
         detail: String,
         /// Not before this time has passed.
         retry_after: Duration,
+        /// How whoever brings it will name it: see [`Tx::release`]. `None` where nobody will say.
+        awaits: Option<String>,
     },
     /// The database failed.
     #[error(transparent)]

@@ -4,6 +4,9 @@ use std::fmt;
 
 use super::Trouble;
 
+/// What PostgreSQL says when a statement has run into its timeout.
+const QUERY_CANCELED: &str = "57014";
+
 /// What can go wrong at the database.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -41,6 +44,19 @@ impl StoreError {
             return false;
         };
         error.code().is_some_and(|code| code == "22021")
+    }
+
+    /// Whether the moment is to blame, and not what was to be written: a lock that was held too
+    /// long, a deadlock, a conflict with another transaction, no free connection, a server that is
+    /// away. The same call is worth another try.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::CommitUnknown(_))
+    }
+
+    /// Whether the statement itself took too long.
+    pub fn is_slow(&self) -> bool {
+        matches!(self, Self::Unavailable(Some(sqlx::Error::Database(error)))
+                 if error.code().as_deref() == Some(QUERY_CANCELED))
     }
 
     /// A call that ran out of its time.

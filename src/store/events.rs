@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use serde::Serializer;
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -75,6 +76,17 @@ impl StoredEvent {
     }
 }
 
+/// How a delivery came about, for who receives it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The delivery; `None` where an event is only read.
+    pub delivery: Option<i64>,
+    /// An operator had the event delivered again.
+    pub replay: bool,
+    /// The event that its sender sent, where an operator edited that.
+    pub edited_from: Option<EventId>,
+}
+
 /// Bodies up to this size come with their row; larger ones are read in slices of this size, so
 /// that reading costs the body once and not three times.
 const SLICE: i32 = 4 * 1024 * 1024;
@@ -85,14 +97,29 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`] when the row is not one of ours.
     pub async fn event(&self, id: EventId) -> Result<Option<StoredEvent>, StoreError> {
+        Ok(self.event_to_deliver(id, None).await?.map(|(event, _)| event))
+    }
+
+    /// Reads an event, and how its delivery came about; `None` when there is none of this id.
+    ///
+    /// # Errors
+    /// As [`Store::event`].
+    pub async fn event_to_deliver(
+        &self,
+        id: EventId,
+        delivery: Option<i64>,
+    ) -> Result<Option<(StoredEvent, Origin)>, StoreError> {
         let mut connection = self.dispatch.acquire().await?;
         let row = sqlx::query!(
             r#"SELECT tenant, source, provider, kind, action, strength, late, secret, skew_seconds,
                       received_at, occurred_at, headers, claims, envelope,
-                      octet_length(body) AS "size!", substring(body FROM 1 FOR $2) AS "body!"
+                      octet_length(body) AS "size!", substring(body FROM 1 FOR $2) AS "body!",
+                      edited_from, (SELECT triggered_by = 'replay' FROM deliveries
+                                     WHERE id = $3) AS replay
                  FROM events WHERE id = $1"#,
             id.0,
             SLICE,
+            delivery,
         )
         .fetch_optional(&mut *connection)
         .await?;
@@ -118,7 +145,12 @@ impl Store {
             }
             body.extend_from_slice(&slice);
         }
-        Ok(Some(StoredEvent {
+        let edited_from = match row.edited_from {
+            Some(from) => Some(sent(&mut connection, from).await?),
+            None => None,
+        };
+        let origin = Origin { delivery, replay: row.replay.unwrap_or_default(), edited_from };
+        let event = StoredEvent {
             id,
             tenant: row.tenant,
             source: row.source,
@@ -135,8 +167,27 @@ impl Store {
             claims: row.claims.map(Bytes::from),
             envelope: row.envelope.map(Bytes::from),
             body: Bytes::from(body),
-        }))
+        };
+        Ok(Some((event, origin)))
     }
+}
+
+/// The event that its sender sent, of one that was edited perhaps more than once.
+async fn sent(connection: &mut PgConnection, edited: Uuid) -> Result<EventId, StoreError> {
+    let first = sqlx::query_scalar!(
+        r#"WITH RECURSIVE chain (id, edited_from, depth) AS (
+                SELECT id, edited_from, 0 FROM events WHERE id = $1
+                 UNION ALL
+                SELECT e.id, e.edited_from, c.depth + 1
+                  FROM chain c JOIN events e ON e.id = c.edited_from
+                 WHERE c.depth < 1000
+           )
+           SELECT COALESCE(edited_from, id) AS "id!" FROM chain ORDER BY depth DESC LIMIT 1"#,
+        edited,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(EventId(first.unwrap_or(edited)))
 }
 
 pub(super) fn headers_to_json(headers: &[(String, String)]) -> Vec<u8> {
@@ -149,7 +200,8 @@ pub(super) fn headers_to_json(headers: &[(String, String)]) -> Vec<u8> {
 }
 
 pub(super) fn strength_from_word(word: &str) -> Option<Strength> {
-    [Strength::Signed, Strength::Vouched].into_iter().find(|strength| strength.as_str() == word)
+    let all = [Strength::Signed, Strength::Vouched, Strength::Edited];
+    all.into_iter().find(|strength| strength.as_str() == word)
 }
 
 pub(super) fn headers_from_json(json: &[u8]) -> Option<Vec<(String, String)>> {

@@ -22,7 +22,8 @@ pub struct GroupRow {
     pub class: String,
     /// Why they are dead: a word of the closed list.
     pub death_reason: String,
-    /// What their errors have in common; empty where they are too various to be told apart.
+    /// The key of their errors: the text without values; empty where they are too various to be
+    /// told apart.
     pub message: String,
     /// How many are neither replayed nor discarded.
     pub open: i64,
@@ -34,6 +35,8 @@ pub struct GroupRow {
     pub last_at: OffsetDateTime,
     /// The newest of them.
     pub sample: i64,
+    /// The first line of the newest one's error, at most 300 characters.
+    pub newest: Option<String>,
 }
 
 /// Which groups. Every part that is there must hold.
@@ -182,8 +185,9 @@ impl Tx<'_> {
             growths.iter().map(|new| times(new).into_iter().min()).collect();
         let last: Vec<Option<OffsetDateTime>> =
             growths.iter().map(|new| times(new).into_iter().max()).collect();
+        let newest = |new: &Growth| new.members.iter().map(|(id, died)| (*died, *id)).max();
         let sample: Vec<Option<i64>> =
-            growths.iter().map(|new| new.members.iter().map(|(id, _)| *id).max()).collect();
+            growths.iter().map(|new| newest(new).map(|(_, id)| id)).collect();
         let rows = sqlx::query!(
             r#"
             INSERT INTO dead_letter_groups AS g
@@ -195,8 +199,9 @@ impl Tx<'_> {
             ON CONFLICT (fingerprint) DO UPDATE
                SET open = g.open + excluded.open, total = g.total + excluded.total,
                    first_at = LEAST(g.first_at, excluded.first_at),
-                   last_at = GREATEST(g.last_at, excluded.last_at),
-                   sample = GREATEST(g.sample, excluded.sample)
+                   sample = CASE WHEN excluded.last_at >= g.last_at THEN excluded.sample
+                                 ELSE g.sample END,
+                   last_at = GREATEST(g.last_at, excluded.last_at)
             RETURNING id, fingerprint
             "#,
             &fingerprints as &[&[u8]],
@@ -286,8 +291,10 @@ impl Store {
         let rows = sqlx::query_as!(
             GroupRow,
             r#"SELECT id, tenant, source, handler, class, death_reason, message, open, total,
-                      first_at, last_at, sample
-                 FROM dead_letter_groups
+                      first_at, last_at, sample,
+                      (SELECT left(split_part(d.last_error, E'\n', 1), 300)
+                         FROM deliveries d WHERE d.id = g.sample) AS newest
+                 FROM dead_letter_groups g
                 WHERE ($1::text IS NULL OR tenant = $1) AND ($2::text IS NULL OR source = $2)
                   AND ($3::text IS NULL OR handler = $3) AND ($4::text IS NULL OR class = $4)
                   AND ($5 OR open > 0)
@@ -320,10 +327,12 @@ impl Store {
     ) -> Result<Option<GroupRow>, StoreError> {
         let row = sqlx::query_as!(
             GroupRow,
-            "SELECT id, tenant, source, handler, class, death_reason, message, open, total,
-                    first_at, last_at, sample
-               FROM dead_letter_groups
-              WHERE id = $1 AND ($2::text IS NULL OR tenant = $2)",
+            r"SELECT id, tenant, source, handler, class, death_reason, message, open, total,
+                     first_at, last_at, sample,
+                     (SELECT left(split_part(d.last_error, E'\n', 1), 300)
+                        FROM deliveries d WHERE d.id = g.sample) AS newest
+                FROM dead_letter_groups g
+               WHERE id = $1 AND ($2::text IS NULL OR tenant = $2)",
             id,
             tenant,
         )

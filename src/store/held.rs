@@ -1,5 +1,6 @@
 //! Refused requests that are held, as the vault has sealed them.
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -97,6 +98,15 @@ pub struct HeldFilter {
     pub before: Option<Uuid>,
 }
 
+/// Which held requests a job is about: those that are no events yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldSelection {
+    /// Of this tenant.
+    pub tenant: Option<String>,
+    /// Of this source.
+    pub source: Option<String>,
+}
+
 impl HeldRequest {
     /// Under what a held request is sealed: nobody else's row opens in its place.
     pub fn label(tenant: &str, source: &str, id: Uuid) -> Label {
@@ -159,6 +169,68 @@ impl Store {
             filter.source.as_deref(),
             filter.before,
             limit,
+        )
+        .fetch_all(&self.operator)
+        .await?;
+        Ok(rows)
+    }
+
+    /// How many match that are no events yet, and the highest number among them.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn count_held(&self, selection: &HeldSelection) -> Result<(i64, i64), StoreError> {
+        let row = sqlx::query!(
+            r#"SELECT count(*) AS "matched!", COALESCE(max(number), 0) AS "up_to!"
+                 FROM held_requests
+                WHERE event_id IS NULL AND ($1::text IS NULL OR tenant = $1)
+                  AND ($2::text IS NULL OR source = $2)"#,
+            selection.tenant,
+            selection.source,
+        )
+        .fetch_one(&self.operator)
+        .await?;
+        Ok((row.matched, row.up_to))
+    }
+
+    /// Up to `limit` that match and are no events yet, with a number after `after` and up to
+    /// `up_to`, in order: number and id.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn find_held(
+        &self,
+        selection: &HeldSelection,
+        (after, up_to): (i64, i64),
+        limit: i64,
+    ) -> Result<Vec<(i64, Uuid)>, StoreError> {
+        let rows = sqlx::query!(
+            "SELECT number, id FROM held_requests
+              WHERE event_id IS NULL AND number > $3 AND number <= $4
+                AND ($1::text IS NULL OR tenant = $1) AND ($2::text IS NULL OR source = $2)
+              ORDER BY number LIMIT $5",
+            selection.tenant,
+            selection.source,
+            after,
+            up_to,
+            limit,
+        )
+        .fetch_all(&self.operator)
+        .await?;
+        Ok(rows.into_iter().map(|row| (row.number, row.id)).collect())
+    }
+
+    /// The held requests of these numbers, as far as they are there still, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn held_by_number(&self, numbers: &[i64]) -> Result<Vec<HeldRequest>, StoreError> {
+        let rows = sqlx::query_as!(
+            HeldRequest,
+            "SELECT id, tenant, source, provider, reason, peer, size_bytes, received_at,
+                    expires_at, event_id, verified_at, verified_by
+               FROM held_requests WHERE number = ANY($1) ORDER BY number",
+            numbers,
         )
         .fetch_all(&self.operator)
         .await?;
@@ -295,6 +367,18 @@ impl Tx<'_> {
         )
         .execute(self.connection())
         .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Removes a held request that is no event; says whether there was one.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn discard_open_held(&mut self, id: Uuid) -> Result<bool, StoreError> {
+        let done =
+            sqlx::query!("DELETE FROM held_requests WHERE id = $1 AND event_id IS NULL", id,)
+                .execute(self.connection())
+                .await?;
         Ok(done.rows_affected() > 0)
     }
 

@@ -49,6 +49,25 @@ pub struct PastAttempt {
     pub error: Option<String>,
 }
 
+/// What an operator did to a delivery, or what made it.
+#[derive(Debug, Clone)]
+pub struct PastDeed {
+    /// The delivery to which it was done.
+    pub delivery: i64,
+    /// When.
+    pub at: OffsetDateTime,
+    /// Who.
+    pub actor: String,
+    /// `replay`, `discard`, `free` or `bury`.
+    pub action: String,
+    /// Why, in their words; empty where none was kept.
+    pub reason: String,
+    /// The new delivery, for a replay.
+    pub replay: Option<i64>,
+    /// The event of the new delivery: another one where it was edited.
+    pub replay_event: Option<uuid::Uuid>,
+}
+
 impl EventPreview {
     /// The beginning of the body as text, if it is one; a character that the cut has halved is left
     /// out.
@@ -112,6 +131,25 @@ impl Store {
         .fetch_all(&self.operator)
         .await?;
         Ok(attempts)
+    }
+
+    /// What operators did to these deliveries, and what made them, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn deeds(&self, deliveries: &[i64]) -> Result<Vec<PastDeed>, StoreError> {
+        let deeds = sqlx::query_as!(
+            PastDeed,
+            r#"SELECT o.delivery_id AS "delivery", o.at, o.actor, o.action, o.reason,
+                      o.replay_id AS "replay", d.event_id AS "replay_event?"
+                 FROM operator_actions o LEFT JOIN deliveries d ON d.id = o.replay_id
+                WHERE o.delivery_id = ANY($1) OR o.replay_id = ANY($1)
+                ORDER BY o.id"#,
+            deliveries,
+        )
+        .fetch_all(&self.operator)
+        .await?;
+        Ok(deeds)
     }
 
     /// The whole text of a delivery's last error.

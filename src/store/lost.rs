@@ -1,95 +1,123 @@
-//! Deliveries whose lease ran out with no result.
+//! Deliveries whose lease ran out with no result. They become suspects: their event may have ended
+//! the process, and so they are run one at a time.
+//!
+//! Of what was at work when a process ended nobody knows which did it. So the loss costs a delivery
+//! nothing, unless it was run as a suspect: then it was the only one.
 
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
 use super::deliveries::{Leased, interval};
-use super::{DeathReason, Lease, Store, StoreError, Tallied, Tx};
+use super::{DeathReason, Lease, Queue, Store, StoreError, Tx};
 
-pub(super) const LOST: &str = "the lease ran out with no result: the gateway that held it stopped, or the \
+const LOST: &str = "the lease ran out with no result: the gateway that held it stopped, or the \
                     handler outlived its deadline";
+/// How many leases are taken from their holders at a time.
+const AT_A_TIME: i64 = 500;
+
+/// What became of deliveries whose lease ran out.
+#[derive(Debug, Default)]
+pub struct Lost {
+    /// How many are to be run again, one at a time.
+    pub suspects: u64,
+    /// Those that became dead letters: every time that they were run alone, the lease ran out.
+    pub buried: Vec<Queue>,
+}
 
 impl Store {
-    /// Whether a lease has run out on a delivery that is not held back or paused.
+    /// Ends leases that ran out, and notes the lost attempts: their deliveries are suspects. One
+    /// that was lost `most` times, and the last time as a suspect, becomes a dead letter: a
+    /// delivery that ends its process every time must come to an end. What this process holds,
+    /// `held`, is left alone: it is here.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn any_lost(&self, sources: &[String]) -> Result<bool, StoreError> {
-        let any = sqlx::query_scalar!(
-            r#"SELECT EXISTS (
-                SELECT 1 FROM deliveries d
-                 WHERE state = 'leased' AND lease_expires_at < clock_timestamp()
-                   AND source = ANY($1)
-                   AND d.source <> ALL (ARRAY(SELECT name FROM holds
-                                               WHERE what = 'source' AND paused_at IS NOT NULL))
-                   AND d.handler <> ALL (ARRAY(SELECT name FROM holds
-                                                WHERE what = 'handler' AND paused_at IS NOT NULL))
-                   AND NOT EXISTS (
-                        SELECT 1 FROM destinations x
-                         WHERE x.handler = d.handler
-                           AND (x.paused_at IS NOT NULL OR x.disabled_at IS NOT NULL
-                                OR x.not_before > clock_timestamp()))) AS "any!""#,
-            sources,
-        )
-        .fetch_one(&self.dispatch)
-        .await?;
-        Ok(any)
-    }
-
-    /// Takes one delivery whose lease ran out, if there is one, and notes the lost attempt.
-    /// Those that have used up `max_attempts` become dead letters instead: a delivery that kills
-    /// its gateway every time must come to an end. Gives also how many were buried. What is to a
-    /// destination that is held back, or of a source or handler that is paused, is left where it is.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn claim_lost(
+    pub async fn take_lost(
         &self,
         sources: &[String],
+        held: &[i64],
         now: OffsetDateTime,
-        max_attempts: u32,
-        lease: Duration,
-    ) -> Result<(Option<Lease>, u64), StoreError> {
-        let max_attempts = i64::from(max_attempts);
-        let mut tx = Tx::begin(&self.dispatch).await?;
-        let mut buried = sqlx::query!(
-            "
-            WITH lost AS (
-                SELECT id, attempts FROM deliveries d
-                 WHERE state = 'leased' AND lease_expires_at < clock_timestamp()
-                   AND source = ANY($1)
-                   AND d.source <> ALL (ARRAY(SELECT name FROM holds
-                                               WHERE what = 'source' AND paused_at IS NOT NULL))
-                   AND d.handler <> ALL (ARRAY(SELECT name FROM holds
-                                                WHERE what = 'handler' AND paused_at IS NOT NULL))
-                   AND attempts - (SELECT count(*) FROM attempts held
-                                    WHERE held.delivery_id = d.id AND held.result = 'held') >= $3
-                   FOR UPDATE SKIP LOCKED
+        most: u32,
+    ) -> Result<Lost, StoreError> {
+        let mut tx = Tx::begin(&self.claim).await?;
+        let rows = sqlx::query!(
+            r#"
+            WITH lost AS MATERIALIZED (
+                SELECT d.id, d.attempts, d.aside FROM deliveries d
+                 WHERE d.state = 'leased' AND d.lease_expires_at < clock_timestamp()
+                   AND d.source = ANY($1) AND d.id <> ALL ($2)
+                 LIMIT $6 FOR UPDATE SKIP LOCKED
+            ), judged AS MATERIALIZED (
+                SELECT lost.*,
+                       COALESCE(aside = 'suspect', false)
+                       AND 1 + (SELECT count(*) FROM attempts before
+                                 WHERE before.delivery_id = lost.id
+                                   AND before.result = 'lost') >= $4 AS is_dead
+                  FROM lost
             ), noted AS (
                 INSERT INTO attempts (delivery_id, number, started_at, finished_at, result, error)
-                SELECT id, attempts, $2, $2, 'lost', $4 FROM lost
+                SELECT id, attempts, $3, $3, 'lost', $5 FROM judged
             )
             UPDATE deliveries d
-               SET state = 'dead', lease_token = NULL, lease_expires_at = NULL, finished_at = $2,
-                   death_reason = 'exhausted', last_error = $4
-              FROM lost WHERE d.id = lost.id
-            RETURNING d.source, d.handler
-            ",
+               SET state = CASE WHEN is_dead THEN 'dead' ELSE 'ready' END,
+                   aside = CASE WHEN is_dead THEN NULL ELSE 'suspect' END,
+                   due_at = CASE WHEN is_dead THEN d.due_at ELSE $3 END,
+                   finished_at = CASE WHEN is_dead THEN $3 END,
+                   death_reason = CASE WHEN is_dead THEN $7 END,
+                   lease_token = NULL, lease_expires_at = NULL, last_error = $5
+              FROM judged WHERE d.id = judged.id
+            RETURNING d.id, d.source, d.handler, judged.is_dead AS "is_dead!"
+            "#,
             sources,
+            held,
             now,
-            max_attempts,
+            i64::from(most),
             LOST,
+            AT_A_TIME,
+            DeathReason::LeaseLost.as_str(),
         )
         .fetch_all(tx.connection())
         .await?;
+        let all = rows.len() as u64;
+        let mut dead: Vec<(i64, Queue)> = rows
+            .into_iter()
+            .filter(|row| row.is_dead)
+            .map(|row| (row.id, Queue { source: row.source, handler: row.handler }))
+            .collect();
+        // In one order, whoever buries: each locks the row of its alert.
+        dead.sort_unstable_by(|a, b| a.1.cmp(&b.1));
+        for (_, queue) in &dead {
+            tx.alert_of_death(&queue.source, &queue.handler, DeathReason::LeaseLost, LOST).await?;
+        }
+        let (ids, buried): (Vec<i64>, Vec<Queue>) = dead.into_iter().unzip();
+        if !ids.is_empty() {
+            tx.let_in_next(&ids, now).await?;
+        }
+        let suspects = all - buried.len() as u64;
+        Ok(tx.commit(Lost { suspects, buried }).await?.into_inner())
+    }
+
+    /// Takes one suspect, if there is one, and counts the attempt; those of another handler than
+    /// `last` first. What is to a destination that is held back, or of a source or handler that is
+    /// paused, is left where it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn claim_suspect(
+        &self,
+        sources: &[String],
+        last: &str,
+        now: OffsetDateTime,
+        lease: Duration,
+    ) -> Result<Option<Lease>, StoreError> {
         let row = sqlx::query_as!(
             Leased,
             r#"
-            WITH lost AS (
-                SELECT id, attempts FROM deliveries d
-                 WHERE state = 'leased' AND lease_expires_at < clock_timestamp()
-                   AND source = ANY($1)
+            WITH suspect AS MATERIALIZED (
+                SELECT d.id FROM deliveries d
+                 WHERE d.state = 'ready' AND d.aside = 'suspect' AND d.due_at <= $3
+                   AND d.source = ANY($1)
                    AND d.source <> ALL (ARRAY(SELECT name FROM holds
                                                WHERE what = 'source' AND paused_at IS NOT NULL))
                    AND d.handler <> ALL (ARRAY(SELECT name FROM holds
@@ -98,39 +126,28 @@ impl Store {
                         SELECT 1 FROM destinations x
                          WHERE x.handler = d.handler
                            AND (x.paused_at IS NOT NULL OR x.disabled_at IS NOT NULL
-                                OR x.not_before > $2))
-                 ORDER BY lease_expires_at LIMIT 1
+                                OR x.not_before > $3))
+                   AND NOT EXISTS (
+                        SELECT 1 FROM deliveries running
+                         WHERE running.source = d.source AND running.handler = d.handler
+                           AND running.lane = d.lane AND running.state = 'leased')
+                 ORDER BY d.handler = $2, d.id LIMIT 1
                    FOR UPDATE SKIP LOCKED
-            ), noted AS (
-                INSERT INTO attempts (delivery_id, number, started_at, finished_at, result, error)
-                SELECT id, attempts, $2, $2, 'lost', $4 FROM lost
             )
             UPDATE deliveries d
-               SET attempts = d.attempts + 1, lease_token = gen_random_uuid(),
-                   lease_expires_at = clock_timestamp() + $3, last_error = $4
-              FROM lost WHERE d.id = lost.id
+               SET state = 'leased', attempts = d.attempts + 1, lease_token = gen_random_uuid(),
+                   lease_expires_at = clock_timestamp() + $4
+              FROM suspect WHERE d.id = suspect.id
             RETURNING d.id, d.event_id, d.source, d.handler, d.attempts,
-                      GREATEST(d.created_at, (
-                        SELECT max(h.resumed_at) FROM holds h
-                         WHERE (h.what = 'source' AND h.name = d.source)
-                            OR (h.what = 'handler' AND h.name = d.handler)))
-                      AS "aged_from!",
                       d.lease_token AS "token!"
             "#,
             sources,
+            last,
             now,
             interval(lease),
-            LOST,
         )
-        .fetch_optional(tx.connection())
+        .fetch_optional(&self.claim)
         .await?;
-        let lease = row.map(|row| row.lease(true));
-        // In one order, whoever buries: each locks the row of its alert.
-        buried.sort_unstable_by(|a, b| (&a.source, &a.handler).cmp(&(&b.source, &b.handler)));
-        for dead in &buried {
-            tx.alert_of_death(&dead.source, &dead.handler, DeathReason::Exhausted, LOST).await?;
-            self.tallies.of(&dead.source).count(Tallied::Dead);
-        }
-        Ok(tx.commit((lease, buried.len() as u64)).await?.into_inner())
+        Ok(row.map(|row| row.lease(true)))
     }
 }

@@ -25,11 +25,13 @@ use tracing::warn;
 
 mod again;
 mod alerts;
+mod answers;
 mod api_keys;
 mod api_requests;
 mod audit;
 mod breaker;
 mod chunks;
+mod claim;
 mod claim_to;
 mod connect;
 mod credentials;
@@ -51,6 +53,8 @@ mod holds;
 mod idempotency;
 mod inspect;
 mod jobs;
+mod kind_of_trouble;
+mod lanes;
 mod lost;
 mod neighbours;
 mod often;
@@ -58,10 +62,12 @@ mod oidc;
 mod open_error;
 mod people;
 mod pooler;
+mod queues;
 mod reason;
 mod record;
 mod recorder;
 mod registry;
+mod rejections;
 mod restored;
 mod search;
 mod session;
@@ -77,36 +83,42 @@ mod waiting;
 
 pub use again::Again;
 pub use alerts::{
-    Alert, AlertBatch, AlertFilter, KeptAlert, PendingAlert, Recovery, Severity, UnknownSeverity,
+    Alert, AlertBatch, AlertFilter, DEAD_LETTER, GoingOn, KeptAlert, PendingAlert, Recovery,
+    Severity, UnknownSeverity,
 };
+pub use answers::{AnswerHour, Answers, GivenAnswer};
 pub use api_keys::KeptKey;
 pub use api_requests::{Claim, Named};
 pub use audit::{AuditEntry, AuditFilter, AuditMore, Hash, KeptEntry};
 pub use chunks::{ChunkAnswer, ChunkQuota, KeptChunk, NewChunk, NotKept};
-pub use claim_to::{Claimed, Reach};
+pub use claim::Claimed;
 pub use connect::{PoolSettings, Target};
 pub use credentials::Credential;
 pub use dead_letters::{
     DeadLetter, DeadLetterFilter, Locked, MANY_WAITING, Order, Page, Resolution,
 };
-pub use deliveries::{Lease, Verdict};
-pub use destinations::{DestinationState, Fault, Setback, Standing, Switch, TO};
+pub use deliveries::{Failed, Lease, Past, Verdict};
+pub use destinations::{DestinationGate, DestinationState, Fault, Setback, Standing, Switch, TO};
 pub use edits::{EditMade, NewEdit};
 pub use effects::{EffectError, Effects, Outcome, Write};
 pub use error::{RefusedStatement, StoreError};
-pub use events::{EventId, StoredEvent};
+pub use events::{EventId, Origin, StoredEvent};
 pub use fate::Fate;
 pub use fitness::Unfit;
 pub use groups::{GroupFilter, GroupPlace, GroupRow, Growth, Ungrouped};
-pub use held::{HeldBounds, HeldFilter, HeldRequest, HeldSealed, NewHeld};
+pub use held::{HeldBounds, HeldFilter, HeldRequest, HeldSealed, HeldSelection, NewHeld};
 pub use holds::{Hold, Pausable};
 pub use idempotency::{Keyed, KeyedAnswer};
-pub use inspect::{Edit, EventPreview, PastAttempt};
+pub use inspect::{Edit, EventPreview, PastAttempt, PastDeed};
 pub use jobs::{Advance, JobFates, JobLease, JobRow, NewJob};
+pub use kind_of_trouble::Trouble;
+pub use lanes::LanePlace;
+pub use lost::Lost;
 pub use neighbours::{LANE_REACH, LaneMates, Slice};
 pub use oidc::{KeptFlow, NewFlow};
 pub use open_error::OpenError;
 pub use people::{KeptLink, KeptPerson, NewLink, NewPerson, folded};
+pub use queues::{Paused, Queue};
 pub use reason::DeathReason;
 pub use record::{GATE, KeyDigest, NewEvent, Plan, Recorded};
 pub use recorder::{Recorder, Waits};
@@ -115,10 +127,12 @@ pub use search::{DeliveryCounts, EventFilter, EventRow, Found, IdRange, SEARCHED
 pub use session::SessionError;
 pub use sessions::{Attempt, KeptSession, NewSession, OwnSession};
 pub use stream::{BadPosition, Change, Changes, Deed, Horizon, Position, What};
-pub use tallies::{ACKNOWLEDGED_WITHIN, Counted, SecretUsage, Span, Tallied, Tallies, Tally};
+pub use tallies::{
+    ACKNOWLEDGED_WITHIN, Counted, SecretUsage, Span, Tallied, Tallies, Tally, WRONG_PATH,
+};
 pub use token::TokenDigest;
 pub use transfers::{LateTransfers, TransferState};
-pub use trouble::Trouble;
+pub use trouble::{DatabaseState, OpenDeaths, OpenTransaction, TroubledDestination};
 pub use tx::{Committed, Tx};
 pub use waiting::{LOOKED_AT, Waiting};
 
@@ -126,6 +140,8 @@ use health::{Commits, LastCommit};
 
 /// The channel on which gateways tell each other that there is work.
 const CHANNEL: &str = "sealpost_deliveries";
+/// Connections that claim.
+const CLAIMING: u32 = 2;
 /// The longest error text that is stored, in bytes.
 const MAX_ERROR: usize = 8 * 1024;
 
@@ -136,6 +152,8 @@ pub struct Store {
     target: Target,
     ingest: PgPool,
     dispatch: PgPool,
+    /// What claims is not kept waiting by what settles.
+    claim: PgPool,
     operator: PgPool,
     /// One connection, for the sign of life alone.
     health: PgPool,
@@ -148,6 +166,7 @@ pub struct Store {
     key_retention: time::Duration,
     tallies: Tallies,
     often: often::Often,
+    answers: Answers,
 }
 
 impl Store {
@@ -162,6 +181,7 @@ impl Store {
             commits,
             ingest: target.pool(settings.ingest, "ingest", settings),
             dispatch: target.pool(settings.dispatch, "dispatch", settings),
+            claim: target.pool(CLAIMING, "claim", settings.briefly()),
             operator: target.pool(settings.operator, "operator", settings),
             // Two: one that will never answer keeps its place until it is given up.
             health: target.pool(2, "health", settings),
@@ -171,6 +191,7 @@ impl Store {
             key_retention: key_retention.try_into().unwrap_or(time::Duration::MAX),
             tallies: Tallies::default(),
             often: often::Often::default(),
+            answers: Answers::default(),
         }
     }
 
@@ -226,8 +247,13 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn announce(&self) -> Result<(), StoreError> {
-        sqlx::query!("SELECT pg_notify($1, '')", CHANNEL).execute(&self.dispatch).await?;
+        sqlx::query!("SELECT pg_notify($1, '')", CHANNEL).execute(&self.claim).await?;
         Ok(())
+    }
+
+    /// How many connections there are for settling.
+    pub fn settling(&self) -> u32 {
+        self.pools.dispatch
     }
 
     /// Closes every pool and waits for the connections to end.
@@ -235,7 +261,7 @@ impl Store {
         if let Err(error) = self.end_often().await {
             warn!(error = &error as &dyn std::error::Error, "entries of the audit log are lost");
         }
-        for pool in [&self.ingest, &self.dispatch, &self.operator, &self.health] {
+        for pool in [&self.ingest, &self.dispatch, &self.claim, &self.operator, &self.health] {
             pool.close().await;
         }
     }

@@ -4,7 +4,7 @@
 use uuid::Uuid;
 
 use super::{EventId, Store, StoreError};
-use crate::gate::may_hold_credentials;
+use crate::gate::{Lane, may_hold_credentials};
 
 /// How many deliveries before, and how many after, are looked at for those of a lane.
 pub const LANE_REACH: i64 = 5_000;
@@ -101,7 +101,7 @@ impl Store {
             .fetch_all(&self.operator)
             .await?;
             found.extend(events);
-            mates.lanes.push(lane.lane);
+            mates.lanes.push(Lane::shown(&lane.lane));
         }
         found.sort_unstable_by(|a, b| b.cmp(a));
         found.dedup();

@@ -12,6 +12,10 @@ pub enum DeathReason {
     Quarantined(Quarantine),
     /// Every attempt that the policy allows has failed.
     Exhausted,
+    /// As exhausted, and the last time the handler panicked.
+    Panicked,
+    /// Its lease ran out with no result, time and again: it may be what ends the process.
+    LeaseLost,
     /// It kept failing for longer than the policy allows.
     TooOld,
     /// What it waited for did not come for longer than the policy allows.
@@ -33,6 +37,8 @@ impl DeathReason {
     pub fn all() -> impl Iterator<Item = Self> {
         let own = [
             Self::Exhausted,
+            Self::Panicked,
+            Self::LeaseLost,
             Self::TooOld,
             Self::AwaitedInVain,
             Self::Permanent,
@@ -49,6 +55,8 @@ impl DeathReason {
         match self {
             Self::Quarantined(reason) => reason.as_str(),
             Self::Exhausted => "exhausted",
+            Self::Panicked => "panicked",
+            Self::LeaseLost => "lease_lost",
             Self::TooOld => "too_old",
             Self::AwaitedInVain => "awaited_in_vain",
             Self::Permanent => "permanent",
@@ -57,6 +65,48 @@ impl DeathReason {
             Self::UnknownRun => "unknown_run",
             Self::HandlerMissing => "handler_missing",
         }
+    }
+
+    /// What it means, as a title for people.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Quarantined(reason) => quarantined(reason),
+            Self::Exhausted => "Every attempt failed",
+            Self::Panicked => "Every attempt failed, and the handler panicked in the last",
+            Self::LeaseLost => "Attempts ended without a result: it may be what ends the process",
+            Self::TooOld => "It kept failing until it was too old",
+            Self::AwaitedInVain => "What it waited for never came",
+            Self::Permanent => "The handler said that no further attempt can help",
+            Self::WrongAccount => "The account in the event does not own what it would change",
+            Self::LivemodeMismatch => "A test event at a live source, or the other way round",
+            Self::UnknownRun => "This application did not start the run",
+            Self::HandlerMissing => "The source no longer has this handler",
+        }
+    }
+}
+
+fn quarantined(reason: Quarantine) -> &'static str {
+    match reason {
+        Quarantine::EmptyBody => "The body is empty",
+        Quarantine::NotUtf8 => "The body is not UTF-8",
+        Quarantine::NotJson => "The body is not JSON",
+        Quarantine::DuplicateKey => "A field stands twice",
+        Quarantine::NumberRange => "A number is too large to be read",
+        Quarantine::Schema => "A field is missing or has the wrong type",
+        Quarantine::FieldLength => "A name is too long",
+        Quarantine::ActionMismatch => "The path says one action, the body another",
+        Quarantine::PathInvalid => "The path of the file is not valid",
+        Quarantine::DigestMismatch => "The content does not have the digest that the sender names",
+        Quarantine::SizeMismatch => "The content does not have the size that the sender names",
+        Quarantine::TooLarge => "The body is larger than the source takes",
+        Quarantine::IdReused => "Its id was used before, with another body",
+        Quarantine::Base64 => "The content is not valid base64",
+        Quarantine::ChunkId => "The id of the transfer is not valid",
+        Quarantine::ChunkRange => "The number of the chunk is not below the total",
+        Quarantine::ChunkLimit => "The transfer has too many chunks or bytes",
+        Quarantine::ChunkMixed => "The chunk does not agree with those before it",
+        Quarantine::ChunkSuperseded => "A newer transfer replaced this one",
+        Quarantine::ChunkExpired => "The rest of the transfer did not come in time",
     }
 }
 

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::events::strength_from_word;
-use super::{EventId, KeyDigest, Store, StoreError};
+use super::{Edit, EventId, KeyDigest, Store, StoreError};
 use crate::gate::Strength;
 
 /// How much of a body is looked through for a text, in bytes.
@@ -56,6 +56,8 @@ pub struct EventRow {
     pub kind: String,
     /// How much its proof says.
     pub strength: Strength,
+    /// Where its body comes from, if nobody sent it.
+    pub edited: Option<Edit>,
     /// Let in past the time of its token.
     pub late: bool,
     /// When it was received.
@@ -209,7 +211,7 @@ impl Store {
         let ids: Vec<Uuid> = events.iter().map(|event| event.0).collect();
         let rows = sqlx::query!(
             r#"SELECT id, tenant, source, provider, kind, strength, late, received_at,
-                      octet_length(body) AS "size!"
+                      edited_from, edited_by, octet_length(body) AS "size!"
                  FROM events WHERE id = ANY($1) AND ($2::text IS NULL OR tenant = $2)
                 ORDER BY id DESC"#,
             &ids,
@@ -228,6 +230,10 @@ impl Store {
                 id: EventId(row.id),
                 strength: strength_from_word(&row.strength)
                     .ok_or_else(|| inconsistent("strength"))?,
+                edited: row.edited_from.map(|from| Edit {
+                    from: EventId(from),
+                    by: row.edited_by.unwrap_or_default(),
+                }),
                 size: u64::try_from(row.size).map_err(|_| inconsistent("body"))?,
                 tenant: row.tenant,
                 source: row.source,

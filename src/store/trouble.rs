@@ -1,242 +1,217 @@
-//! What kind of trouble the database is in, as far as its errors tell: a closed list of words for
-//! the log, for readiness and for metrics.
+//! What is wrong that rows can tell: open dead letters, destinations that do not get their events,
+//! a database that only reads, a transaction that stays open. Every query reads a bounded number of
+//! rows, or one row per group of dead letters.
 
-use std::fmt;
+use time::OffsetDateTime;
 
-use super::StoreError;
+use super::{Store, StoreError};
 
-/// A kind of trouble.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Trouble {
-    /// The server only reads: a standby, or read-only by a setting.
-    ReadOnly,
-    /// The server's access rules (`pg_hba.conf`) do not let this machine or role in.
-    AccessRules,
-    /// The password is wrong or missing.
-    Password,
-    /// The role does not exist or may not log in.
-    Login,
-    /// The role may log in, and may not do this.
-    Permission,
-    /// There is no such database.
-    NoDatabase,
-    /// The server or the role has no connection left.
-    TooManyConnections,
-    /// The server is out of disk space, memory or another resource.
-    Resources,
-    /// Encryption could not be agreed on.
-    Tls,
-    /// A connection pooler in between does not pass on what is needed.
-    Pooler,
-    /// A session does not have the settings that were asked for.
-    Settings,
-    /// The statement waited too long for a lock.
-    Locked,
-    /// The statement was the victim of a deadlock.
-    Deadlock,
-    /// The transaction collided with another.
-    Collision,
-    /// The server is starting or stopping.
-    Restarting,
-    /// The statement took too long.
-    TooSlow,
-    /// No connection could be made, or none became free in time.
-    Unreachable,
-    /// Anything else.
-    Other,
+/// How many waiting deliveries of a destination, and how many dead letters that are in no group
+/// yet, are counted at most.
+const COUNTED: i64 = 1_000;
+
+/// Open dead letters of one source, handler and reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenDeaths {
+    /// The source.
+    pub source: String,
+    /// The handler's stored name.
+    pub handler: String,
+    /// Why they are dead: a word of the closed list.
+    pub death_reason: String,
+    /// How many are neither replayed nor discarded.
+    pub open: i64,
+    /// When the last of them died.
+    pub last_at: OffsetDateTime,
 }
 
-impl Trouble {
-    /// What an error tells.
-    pub fn of(error: &sqlx::Error) -> Self {
-        match error {
-            sqlx::Error::Database(database) => {
-                Self::of_code(&database.code().unwrap_or_default(), database.message())
-            }
-            sqlx::Error::Configuration(_) => Self::Settings,
-            sqlx::Error::Tls(_) => Self::Tls,
-            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
-                Self::Unreachable
-            }
-            _ => Self::Other,
-        }
-    }
-
-    fn of_code(code: &str, message: &str) -> Self {
-        match code {
-            "25006" => Self::ReadOnly,
-            // The name of the file stands in the message in every language.
-            "28000" if message.contains("pg_hba") => Self::AccessRules,
-            "28000" => Self::Login,
-            "28P01" => Self::Password,
-            "3D000" => Self::NoDatabase,
-            "42501" => Self::Permission,
-            // A named statement that is not there, or is there already: the session is not ours
-            // alone.
-            "42P05" | "26000" => Self::Pooler,
-            "08P01" if message.contains("startup parameter") => Self::Pooler,
-            "08P01" if message.contains("no such database") => Self::NoDatabase,
-            "40P01" => Self::Deadlock,
-            "55P03" => Self::Locked,
-            "53300" => Self::TooManyConnections,
-            "57P01" | "57P02" | "57P03" => Self::Restarting,
-            "57014" => Self::TooSlow,
-            _ => match code.get(..2) {
-                Some("40") => Self::Collision,
-                Some("53") => Self::Resources,
-                Some("08") => Self::Unreachable,
-                _ => Self::Other,
-            },
-        }
-    }
-
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ReadOnly => "read-only",
-            Self::AccessRules => "access_rules",
-            Self::Password => "password",
-            Self::Login => "login",
-            Self::Permission => "permission",
-            Self::NoDatabase => "no_database",
-            Self::TooManyConnections => "too_many_connections",
-            Self::Resources => "resources",
-            Self::Tls => "tls",
-            Self::Pooler => "pooler",
-            Self::Settings => "settings",
-            Self::Locked => "locked",
-            Self::Deadlock => "deadlock",
-            Self::Collision => "collision",
-            Self::Restarting => "restarting",
-            Self::TooSlow => "too_slow",
-            Self::Unreachable => "unreachable",
-            Self::Other => "other",
-        }
-    }
-
-    /// What to do about it, where there is something to say.
-    pub fn advice(self) -> Option<&'static str> {
-        match self {
-            Self::ReadOnly => Some(
-                "point the database URL at the primary server, or end its read-only mode \
-                 (default_transaction_read_only, or a full disk at a hosted database)",
-            ),
-            Self::AccessRules => {
-                Some("add a line for this machine, role and database to the server's pg_hba.conf")
-            }
-            Self::Password => Some("check the password in the database URL"),
-            Self::Login => Some("check the role in the database URL, and that it may log in"),
-            Self::Permission => Some("grant the role what it needs, or let it own the database"),
-            Self::NoDatabase => Some("create the database, or check its name in the URL"),
-            Self::TooManyConnections => Some(
-                "lower the connections in the section [database], or raise max_connections or the \
-                 role's limit at the server",
-            ),
-            Self::Resources => Some("free disk space or memory at the database server"),
-            Self::Tls => Some("check sslmode and the certificates in the database URL"),
-            Self::Pooler => Some(
-                "use the pooler in session mode, or give the server's own address: prepared \
-                 statements and session settings must reach one session. Parameters in the \
-                 database URL's `options` must be ones that the pooler passes on",
-            ),
-            Self::Settings => Some(
-                "a connection pooler in between or a setting at the server keeps sessions from \
-                 being what was asked for: use session mode, or give the server's own address",
-            ),
-            _ => None,
-        }
-    }
+/// A destination that is held back, fails or rejects; or one that deliveries wait for although it
+/// is not configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TroubledDestination {
+    /// The stored handler name.
+    pub handler: String,
+    /// Since when an operator has paused it.
+    pub paused_at: Option<OffsetDateTime>,
+    /// Since when it is disabled.
+    pub disabled_at: Option<OffsetDateTime>,
+    /// Failures in a row.
+    pub failures: i32,
+    /// Since when it fails.
+    pub failing_since: Option<OffsetDateTime>,
+    /// Nothing is sent before.
+    pub not_before: Option<OffsetDateTime>,
+    /// Since when it rejects more than a third of the events.
+    pub rejecting_since: Option<OffsetDateTime>,
+    /// When it last failed or rejected an event.
+    pub last_failed_at: Option<OffsetDateTime>,
+    /// How many of its deliveries wait; at most 1,000 are counted.
+    pub waiting: i64,
 }
 
-impl fmt::Display for Trouble {
-    /// A sentence, with no full stop.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ReadOnly => "the database is read-only",
-            Self::AccessRules => "the database's access rules (pg_hba.conf) refuse the connection",
-            Self::Password => "the database refuses the password",
-            Self::Login => "the database does not let the role log in",
-            Self::Permission => "the role lacks a permission in the database",
-            Self::NoDatabase => "there is no such database",
-            Self::TooManyConnections => "the database has no connection left",
-            Self::Resources => "the database is out of disk space, memory or another resource",
-            Self::Tls => "the database and this program do not agree on encryption (TLS)",
-            Self::Pooler => "a connection pooler in front of the database does not keep sessions",
-            Self::Settings => "the database session does not have the settings that were asked for",
-            Self::Locked => "a lock in the database is held for too long",
-            Self::Deadlock => "the database ended a deadlock",
-            Self::Collision => "the database ended a transaction that collided with another",
-            Self::Restarting => "the database is starting or stopping",
-            Self::TooSlow => "the database took too long",
-            Self::Unreachable => "the database cannot be reached, or has no free connection",
-            Self::Other => "the database did not do what it was asked",
-        })
-    }
+/// How the database itself stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DatabaseState {
+    /// What time it is by its clock.
+    pub now: OffsetDateTime,
+    /// Nothing can be written: a standby, or a server that was told to refuse writes.
+    pub only_reads: bool,
 }
 
-impl StoreError {
-    /// What kind of trouble it is.
-    pub fn trouble(&self) -> Trouble {
-        match self {
-            Self::Unavailable(Some(error)) | Self::CommitUnknown(Some(error)) => Trouble::of(error),
-            Self::Refused(refused) => refused.trouble(),
-            Self::Unavailable(None) | Self::CommitUnknown(None) => Trouble::TooSlow,
-            Self::Inconsistent { .. } | Self::LeaseLost(_) => Trouble::Other,
-        }
-    }
+/// The transaction that has been open the longest and holds something back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenTransaction {
+    /// For how long, in seconds, at least.
+    pub seconds: f64,
+    /// The server process that has it; `None` where we are not allowed to see it.
+    pub pid: Option<i32>,
+}
 
-    /// Whether nothing was stored, and another try in a moment may succeed. Only for work that
-    /// ends with a commit of its own: its errors after that are [`StoreError::CommitUnknown`].
-    pub fn is_transient(&self) -> bool {
-        let Self::Unavailable(Some(error)) = self else { return false };
-        // A lost connection carries no commit that was not sent.
-        let lost = matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut);
-        lost || matches!(
-            Trouble::of(error),
-            Trouble::Locked
-                | Trouble::Deadlock
-                | Trouble::Collision
-                | Trouble::Restarting
-                | Trouble::TooManyConnections
-                | Trouble::Resources
-                | Trouble::ReadOnly
+impl Store {
+    /// Open dead letters by source, handler and reason. Those that are in no group yet are counted
+    /// too, up to a bound.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn open_deaths(&self) -> Result<Vec<OpenDeaths>, StoreError> {
+        let deaths = sqlx::query_as!(
+            OpenDeaths,
+            r#"
+            SELECT source AS "source!", handler AS "handler!", death_reason AS "death_reason!",
+                   sum(open)::bigint AS "open!", max(last_at) AS "last_at!"
+              FROM (
+                SELECT source, handler, death_reason, open, last_at FROM dead_letter_groups
+                 WHERE open > 0
+                 UNION ALL
+                SELECT source, handler, death_reason, count(*), max(finished_at)
+                  FROM (SELECT source, handler, death_reason, finished_at FROM deliveries
+                         WHERE state = 'dead' AND group_id IS NULL AND resolution IS NULL
+                         ORDER BY id LIMIT $1) AS fresh
+                 GROUP BY source, handler, death_reason
+              ) AS deaths
+             GROUP BY source, handler, death_reason ORDER BY source, handler, death_reason
+            "#,
+            COUNTED,
         )
+        .fetch_all(&self.operator)
+        .await?;
+        Ok(deaths)
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// Every destination that does not get its events as it should, and every one that deliveries
+    /// wait for although it is not among the `configured`, by stored handler name.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn troubled_destinations(
+        &self,
+        configured: &[String],
+        now: OffsetDateTime,
+    ) -> Result<Vec<TroubledDestination>, StoreError> {
+        // Which handlers have deliveries that wait is read from the index, one step a handler.
+        let troubled = sqlx::query_as!(
+            TroubledDestination,
+            r#"
+            WITH RECURSIVE waiting AS (
+                (SELECT handler FROM deliveries WHERE state = 'ready' AND handler LIKE 'to:%'
+                  ORDER BY handler LIMIT 1)
+                UNION ALL
+                SELECT (SELECT d.handler FROM deliveries d
+                         WHERE d.state = 'ready' AND d.handler LIKE 'to:%'
+                           AND d.handler > waiting.handler
+                         ORDER BY d.handler LIMIT 1)
+                  FROM waiting WHERE waiting.handler IS NOT NULL
+            ), troubled AS (
+                SELECT handler FROM destinations
+                 WHERE handler = ANY($1)
+                   AND (paused_at IS NOT NULL OR disabled_at IS NOT NULL OR failures > 0
+                        OR rejections > 0 OR not_before > $2)
+                 UNION
+                SELECT handler FROM waiting
+                 WHERE handler IS NOT NULL AND handler <> ALL($1)
+            )
+            SELECT t.handler AS "handler!", x.paused_at AS "paused_at?",
+                   x.disabled_at AS "disabled_at?", COALESCE(x.failures, 0) AS "failures!",
+                   x.failing_since AS "failing_since?", x.not_before AS "not_before?",
+                   x.rejecting_since AS "rejecting_since?",
+                   x.last_failed_at AS "last_failed_at?",
+                   (SELECT count(*) FROM (SELECT FROM deliveries d
+                                           WHERE d.handler = t.handler AND d.state = 'ready'
+                                             AND d.handler LIKE 'to:%' LIMIT $3) AS counted)
+                   AS "waiting!"
+              FROM troubled t LEFT JOIN destinations x ON x.handler = t.handler
+             ORDER BY t.handler
+            "#,
+            configured,
+            now,
+            COUNTED,
+        )
+        .fetch_all(&self.operator)
+        .await?;
+        Ok(troubled)
+    }
 
-    #[test]
-    fn every_code_has_its_kind() {
-        for (code, message, kind) in [
-            ("25006", "cannot execute INSERT in a read-only transaction", Trouble::ReadOnly),
-            ("28000", "no pg_hba.conf entry for host \"10.0.0.1\"", Trouble::AccessRules),
-            ("28000", "kein pg_hba.conf-Eintrag für Host \"10.0.0.1\"", Trouble::AccessRules),
-            ("28000", "role \"x\" is not permitted to log in", Trouble::Login),
-            ("28P01", "password authentication failed for user \"x\"", Trouble::Password),
-            ("08P01", "unsupported startup parameter: options", Trouble::Pooler),
-            ("42P05", "prepared statement \"sqlx_s_1\" already exists", Trouble::Pooler),
-            ("53300", "sorry, too many clients already", Trouble::TooManyConnections),
-            ("53100", "could not extend file: No space left on device", Trouble::Resources),
-            ("40001", "could not serialize access", Trouble::Collision),
-            ("40P01", "deadlock detected", Trouble::Deadlock),
-            ("55P03", "canceling statement due to lock timeout", Trouble::Locked),
-            ("57P01", "terminating connection due to administrator command", Trouble::Restarting),
-            ("57014", "canceling statement due to statement timeout", Trouble::TooSlow),
-            ("XX000", "anything", Trouble::Other),
-            ("", "", Trouble::Other),
-        ] {
-            assert_eq!(Trouble::of_code(code, message), kind, "{code} {message}");
+    /// What time it is at the database, and whether it can be written to.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn database_state(&self) -> Result<DatabaseState, StoreError> {
+        // By both pools: sessions can be left over from before a server became a standby, or was
+        // told to refuse writes.
+        let mut state = None;
+        for pool in [&self.operator, &self.dispatch] {
+            let row = sqlx::query!(
+                r#"SELECT clock_timestamp() AS "now!",
+                          pg_is_in_recovery()
+                          OR current_setting('transaction_read_only')::boolean AS "only_reads!""#,
+            )
+            .fetch_one(pool)
+            .await?;
+            let before = state.is_some_and(|state: DatabaseState| state.only_reads);
+            state = Some(DatabaseState { now: row.now, only_reads: before || row.only_reads });
         }
+        state.ok_or_else(StoreError::timed_out)
     }
 
-    #[test]
-    fn a_commit_that_may_have_happened_is_never_tried_again() {
-        let io = || sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
-        assert!(StoreError::Unavailable(Some(io())).is_transient());
-        assert!(!StoreError::CommitUnknown(Some(io())).is_transient());
-        assert!(!StoreError::timed_out().is_transient(), "the time is used up");
+    /// The transaction that has been open the longest, where it holds something back: rows that
+    /// nobody needs stay, and the stream does not go on. Other users' sessions are only seen by a
+    /// role with `pg_read_all_stats`; without it, one that has written is noticed by what of ours
+    /// has to wait for it. `now` is this gateway's time, by which rows of ours are dated.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn oldest_transaction(
+        &self,
+        now: OffsetDateTime,
+    ) -> Result<Option<OpenTransaction>, StoreError> {
+        let row = sqlx::query_as!(
+            OpenTransaction,
+            r#"
+            WITH bounds AS MATERIALIZED (
+                SELECT pg_snapshot_xmin(pg_current_snapshot()) AS low,
+                       pg_snapshot_xmax(pg_current_snapshot()) AS high
+            ), held AS (
+                SELECT pid, clock_timestamp() - xact_start AS age FROM pg_stat_activity
+                 WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'
+                   AND (backend_xid IS NOT NULL
+                        OR (backend_xmin IS NOT NULL AND datname = current_database()))
+                 UNION ALL
+                SELECT NULL, clock_timestamp() - prepared FROM pg_prepared_xacts
+                 UNION ALL
+                SELECT NULL, $1 - (SELECT received_at FROM events, bounds
+                                    WHERE xact >= low AND xact < high ORDER BY xact LIMIT 1)
+                 UNION ALL
+                SELECT NULL, $1 - (SELECT finished_at FROM attempts, bounds
+                                    WHERE xact >= low AND xact < high ORDER BY xact LIMIT 1)
+            )
+            SELECT extract(epoch FROM age)::float8 AS "seconds!", pid AS "pid?"
+              FROM held WHERE age IS NOT NULL
+             ORDER BY age DESC, pid LIMIT 1
+            "#,
+            now,
+        )
+        .fetch_optional(&self.operator)
+        .await?;
+        Ok(row)
     }
 }

@@ -1,5 +1,5 @@
-//! What waits: deliveries that are due and not worked on, per source. Read from the indexes of the
-//! polls, a bounded number of rows for each source and destination.
+//! What waits: deliveries that are due and not worked on, per source. Read from the queues, a
+//! bounded number of rows of each; what is put aside there is not next in its lane.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use time::OffsetDateTime;
 use super::deliveries::interval;
 use super::{Store, StoreError};
 
-/// How many of a source's, and of a destination's, deliveries are looked at: those that have been
-/// due the longest.
+/// How many deliveries of each source and handler are looked at: those that have been due the
+/// longest.
 pub const LOOKED_AT: i64 = 200;
 
 /// What waits of one source.
@@ -45,25 +45,25 @@ impl Store {
             Waiting,
             r#"
             WITH due AS MATERIALIZED (
-                SELECT d.source, d.handler, d.lane, d.lane_position, d.id, d.due_at, false AS held
-                  FROM UNNEST($1::text[]) AS s (source)
-                 CROSS JOIN LATERAL (
-                    SELECT * FROM deliveries d
-                     WHERE d.source = s.source AND d.state = 'ready' AND d.handler NOT LIKE 'to:%'
-                       AND d.due_at <= $3
-                     ORDER BY d.due_at, d.id LIMIT $5) AS d
-                 UNION ALL
                 SELECT d.source, d.handler, d.lane, d.lane_position, d.id, d.due_at,
                        EXISTS (SELECT 1 FROM destinations x
                                 WHERE x.handler = d.handler
                                   AND (x.paused_at IS NOT NULL OR x.disabled_at IS NOT NULL
-                                       OR x.not_before > $3))
-                  FROM UNNEST($2::text[]) AS h (handler)
+                                       OR x.opened_at IS NOT NULL OR x.not_before > $3)) AS held
+                  FROM queues AS q
                  CROSS JOIN LATERAL (
                     SELECT * FROM deliveries d
-                     WHERE d.handler = h.handler AND d.state = 'ready' AND d.handler LIKE 'to:%'
-                       AND d.due_at <= $3
+                     WHERE d.source = q.source AND d.handler = q.handler
+                       AND d.state = 'ready' AND d.aside IS NULL AND d.due_at <= $3
                      ORDER BY d.due_at, d.id LIMIT $5) AS d
+                 WHERE q.handler = ANY($2)
+                    OR (q.handler NOT LIKE 'to:%' AND q.source = ANY($1))
+                 UNION ALL
+                (SELECT d.source, d.handler, d.lane, d.lane_position, d.id, d.due_at, false
+                   FROM deliveries d
+                  WHERE d.state = 'ready' AND d.aside = 'suspect' AND d.source = ANY($1)
+                    AND d.due_at <= $3
+                  LIMIT $5)
             ), judged AS (
                 SELECT source, due_at,
                        NOT held AND due_at <= $3 - $4::interval
@@ -92,7 +92,7 @@ impl Store {
                         SELECT 1 FROM destinations x
                          WHERE x.handler = d.handler
                            AND (x.paused_at IS NOT NULL OR x.disabled_at IS NOT NULL
-                                OR x.not_before > $3))
+                                OR x.opened_at IS NOT NULL OR x.not_before > $3))
             )
             SELECT source AS "source!", min(due_at) AS oldest,
                    count(*) FILTER (WHERE stuck) AS "stuck!",

@@ -1,196 +1,206 @@
-//! Log lines as JSON: one object a line, with an error and everything that caused it.
+//! Log lines for machines: one flat JSON object a line. A field of a span stands beside those of
+//! the line, under its own name, and a number is a number wherever it comes from.
 
-use std::error::Error;
-use std::fmt;
+use std::fmt::{self, Debug};
 
-use serde::ser::{SerializeMap, Serializer as _};
-use serde_json::Serializer;
-use serde_json::value::RawValue;
-use time::format_description::BorrowedFormatItem;
-use time::macros::format_description;
+use serde_json::{Map, Number, Value};
+use time::format_description::well_known::Rfc3339;
 use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::fmt::format::{JsonFields, Writer};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
+use tracing_subscriber::Layer;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::clock::{Clock as _, SystemClock};
+use crate::clock::{Clock, SystemClock};
 
-const TIMESTAMP: &[BorrowedFormatItem<'_>] =
-    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
+/// Fields and their values, in the order in which they were recorded.
+#[derive(Debug, Default)]
+struct Fields(Vec<(&'static str, Value)>);
 
-/// Writes one object a line.
-pub(super) struct Json;
-
-impl<S: Subscriber + for<'s> LookupSpan<'s>> FormatEvent<S, JsonFields> for Json {
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, JsonFields>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let timestamp = SystemClock.now().format(TIMESTAMP).map_err(|_| fmt::Error)?;
-        let mut line = Vec::with_capacity(256);
-        let mut serializer = Serializer::new(&mut line);
-        let mut write = || {
-            let mut map = serializer.serialize_map(None)?;
-            map.serialize_entry("timestamp", &timestamp)?;
-            map.serialize_entry("level", event.metadata().level().as_str())?;
-            let mut fields = Fields { map: &mut map, failed: None };
-            event.record(&mut fields);
-            fields.failed.map_or(Ok(()), Err)?;
-            map.serialize_entry("target", event.metadata().target())?;
-            if let Some(span) = context.lookup_current() {
-                let extensions = span.extensions();
-                let fields = extensions.get::<FormattedFields<JsonFields>>();
-                let fields = fields.map(|fields| fields.fields.clone()).unwrap_or_default();
-                if let Ok(fields) = RawValue::from_string(fields) {
-                    map.serialize_entry("span", &fields)?;
-                }
-            }
-            map.end()
-        };
-        write().map_err(|_: serde_json::Error| fmt::Error)?;
-        writer.write_str(std::str::from_utf8(&line).map_err(|_| fmt::Error)?)?;
-        writer.write_char('\n')
+impl Fields {
+    fn put(&mut self, field: &Field, value: Value) {
+        self.0.push((field.name(), value));
     }
 }
 
-/// Writes the fields of an event into the object.
-struct Fields<'m, M: SerializeMap> {
-    map: &'m mut M,
-    failed: Option<M::Error>,
-}
-
-impl<M: SerializeMap> Fields<'_, M> {
-    fn put<T: serde::Serialize + ?Sized>(&mut self, field: &Field, value: &T) {
-        if self.failed.is_none() {
-            let name = field.name().strip_prefix("r#").unwrap_or(field.name());
-            self.failed = self.map.serialize_entry(name, value).err();
-        }
-    }
-}
-
-impl<M: SerializeMap> Visit for Fields<'_, M> {
+impl Visit for Fields {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, &value);
+        self.put(field, Number::from_f64(value).map_or(Value::Null, Value::Number));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, &value);
+        self.put(field, value.into());
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, &value);
+        self.put(field, value.into());
+    }
+
+    fn record_i128(&mut self, field: &Field, value: i128) {
+        let number = i64::try_from(value).map_or_else(|_| value.to_string().into(), Value::from);
+        self.put(field, number);
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        let number = u64::try_from(value).map_or_else(|_| value.to_string().into(), Value::from);
+        self.put(field, number);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, &value);
+        self.put(field, value.into());
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value);
+        self.put(field, value.into());
     }
 
-    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.put(field, &chain(value));
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        let mut text = value.to_string();
+        let mut cause = value.source();
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        self.put(field, text.into());
     }
 
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, &format!("{value:?}"));
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.put(field, format!("{value:?}").into());
     }
 }
 
-/// An error and what caused it, on one line. What a cause says that was said already is left out.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.ends_with(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
+/// Keeps the fields of spans, to be put into the lines that are written within them.
+#[derive(Debug)]
+pub(super) struct KeepFields;
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for KeepFields {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        if let Some(span) = context.span(id) {
+            span.extensions_mut().insert(fields);
         }
-        cause = error.source();
     }
-    text
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        if let Some(fields) = span.extensions_mut().get_mut::<Fields>() {
+            values.record(fields);
+        }
+    }
+}
+
+/// Writes a line.
+#[derive(Debug)]
+pub(super) struct Flat;
+
+impl<S, N> FormatEvent<S, N> for Flat
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let metadata = event.metadata();
+        let mut own = Fields::default();
+        event.record(&mut own);
+        let mut line = Map::new();
+        for span in context.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
+            if let Some(Fields(fields)) = span.extensions().get::<Fields>() {
+                line.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+            }
+        }
+        line.extend(own.0.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        // What comes by way of the crate `log` says so itself.
+        let target = line.remove("log.target").unwrap_or_else(|| metadata.target().into());
+        line.retain(|name, _| !name.starts_with("log."));
+        let now = SystemClock.now().format(&Rfc3339).map_err(|_| fmt::Error)?;
+        // What a reader looks at first stands first; the rest is in the order of the map.
+        let mut first = vec![("timestamp", Value::from(now))];
+        first.push(("level", metadata.level().as_str().into()));
+        first.extend(line.remove("event").map(|event| ("event", event)));
+        first.extend(line.remove("message").map(|message| ("message", message)));
+        line.insert("target".to_owned(), target);
+        let rest = line.iter().map(|(name, value)| (name.as_str(), value));
+        let first = first.iter().map(|(name, value)| (*name, value));
+        for (place, (name, value)) in first.chain(rest).enumerate() {
+            let before = if place == 0 { '{' } else { ',' };
+            write!(writer, "{before}{}:{value}", Value::from(name))?;
+        }
+        writeln!(writer, "}}")
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::io;
     use std::sync::{Arc, Mutex};
 
-    use serde_json::Value;
-    use tracing_subscriber::fmt::MakeWriter;
-    use tracing_subscriber::layer::SubscriberExt as _;
+    use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
+    struct Written(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
         }
 
-        fn flush(&mut self) -> std::io::Result<()> {
+        fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
     }
 
-    impl<'w> MakeWriter<'w> for Lines {
-        type Writer = Self;
-
-        fn make_writer(&'w self) -> Self {
-            self.clone()
-        }
-    }
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("the outer")]
-    struct Outer(#[source] Inner);
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("the \"inner\"\nreason")]
-    struct Inner;
-
-    fn logged(log: impl FnOnce()) -> Vec<Value> {
-        let lines = Lines::default();
-        let layer = tracing_subscriber::fmt::layer()
-            .fmt_fields(JsonFields::new())
-            .event_format(Json)
-            .with_writer(lines.clone());
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
-        let written = lines.0.lock().unwrap().clone();
-        let text = String::from_utf8(written).unwrap();
+    fn lines(log: impl FnOnce()) -> Vec<Value> {
+        let written = Written::default();
+        let writer = written.clone();
+        let layer = tracing_subscriber::fmt::layer().with_writer(move || writer.clone());
+        let subscriber =
+            tracing_subscriber::registry().with(KeepFields).with(layer.event_format(Flat));
+        tracing::subscriber::with_default(subscriber, log);
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     #[test]
-    fn a_line_says_what_caused_an_error() {
-        let lines = logged(|| {
-            let error: &dyn Error = &Outer(Inner);
-            tracing::warn!(error, number = 7, none = None::<&str>, "it\nfailed");
+    fn numbers_are_numbers_and_fields_of_spans_stand_beside_those_of_the_line() {
+        let span = || tracing::info_span!("delivery", delivery.id = 7_i64, attempt = 2_u32);
+        let lines = lines(|| {
+            span().in_scope(|| {
+                tracing::info!(duration_ms = 46_i128, wait_ms = 5_u128, "done\nwith it");
+                tracing::warn!(event = "ingest.rejected", share = 0.5, late = true, who = %"ada");
+            });
         });
-        assert_eq!(lines.len(), 1);
-        assert_eq!(lines[0]["error"], "the outer: the \"inner\"\nreason");
-        assert_eq!(
-            (&lines[0]["message"], &lines[0]["level"]),
-            (&"it\nfailed".into(), &"WARN".into())
-        );
-        assert_eq!(lines[0]["number"], 7);
-        assert!(lines[0].get("none").is_none());
-        assert!(lines[0]["timestamp"].as_str().unwrap().ends_with('Z'));
+        let done = &lines[0];
+        for (name, value) in
+            [("duration_ms", 46), ("wait_ms", 5), ("delivery.id", 7), ("attempt", 2)]
+        {
+            assert_eq!(done[name], value, "{done}");
+        }
+        assert_eq!((&done["message"], &done["level"]), (&"done\nwith it".into(), &"INFO".into()));
+        assert!(done.get("span").is_none() && done["target"].is_string(), "{done}");
+        assert_eq!(lines[1]["late"], true);
+        assert_eq!((&lines[1]["share"], &lines[1]["who"]), (&0.5.into(), &"ada".into()));
     }
 
     #[test]
-    fn a_line_inside_a_span_has_the_spans_fields() {
-        let lines = logged(|| {
-            let _inside = tracing::info_span!("attempt", delivery.id = 3).entered();
-            tracing::info!("begun");
+    fn an_error_is_written_with_its_causes() {
+        let error = io::Error::other(fmt::Error);
+        let lines = lines(|| {
+            tracing::warn!(error = &error as &(dyn std::error::Error + 'static), "it failed");
         });
-        assert_eq!(lines[0]["span"]["delivery.id"], 3);
+        let text = lines[0]["error"].as_str().unwrap();
+        assert!(text.starts_with("an error occurred when formatting"), "{text}");
     }
 }

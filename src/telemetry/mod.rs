@@ -5,26 +5,28 @@
 
 mod json;
 
+use std::io::IsTerminal;
 use std::sync::OnceLock;
 
-use json::Json;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// The HTTP library logs each malformed request as an error of its own: any stranger could fill the
-/// log. They are counted, and logged at level debug, by the listeners.
-const QUIET: &str = "actix_http::h1::dispatcher=off";
+/// log. They are counted, and logged at level debug, by the listeners. The server says at each
+/// listener what it starts, which is said here already.
+const QUIET: &str = "actix_http::h1::dispatcher=off,actix_server=warn";
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// One JSON object a line.
+    /// Text on a terminal, JSON elsewhere.
     #[default]
+    Auto,
+    /// One JSON object a line.
     Json,
     /// For people.
     Text,
@@ -38,16 +40,22 @@ pub fn start(
     format: LogFormat,
     filter: &str,
 ) -> Result<WorkerGuard, tracing_subscriber::filter::ParseError> {
+    // What the configuration says counts more.
     let filter = EnvFilter::builder().parse(format!("{QUIET},{filter}"))?;
     let (writer, guard) = NonBlocking::new(std::io::stderr());
-    let layer = tracing_subscriber::fmt::layer().with_writer(writer);
     let registry = tracing_subscriber::registry().with(filter);
     // A second start in one process (tests) keeps the first.
-    let started = match format {
-        LogFormat::Json => {
-            registry.with(layer.fmt_fields(JsonFields::new()).event_format(Json)).try_init()
-        }
-        LogFormat::Text => registry.with(layer.with_target(false)).try_init(),
+    let is_text = match format {
+        LogFormat::Auto => std::io::stderr().is_terminal(),
+        LogFormat::Json => false,
+        LogFormat::Text => true,
+    };
+    let started = if is_text {
+        let layer = tracing_subscriber::fmt::layer().with_writer(writer);
+        registry.with(layer.with_target(false)).try_init()
+    } else {
+        let layer = tracing_subscriber::fmt::layer().with_writer(writer).event_format(json::Flat);
+        registry.with(json::KeepFields).with(layer).try_init()
     };
     drop(started);
     log_panics();

@@ -29,6 +29,7 @@
 
 mod accept;
 mod access;
+mod alarms;
 mod alerts;
 mod api;
 mod apify;
@@ -40,6 +41,7 @@ mod cli;
 mod config;
 mod connections;
 mod console;
+mod desk;
 mod destinations;
 mod dispatch;
 mod docora;
@@ -51,6 +53,7 @@ mod fixtures;
 mod harness;
 mod held;
 mod insight;
+mod isolation;
 mod managed_postgres;
 mod migrating;
 mod operator;

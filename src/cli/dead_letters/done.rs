@@ -8,7 +8,7 @@ use crate::operator::{Action, Batch};
 
 /// What was done.
 #[derive(Default)]
-pub(super) struct Done {
+pub(in crate::cli) struct Done {
     resolved: Vec<i64>,
     created: Vec<i64>,
     refused: Vec<(i64, String)>,
@@ -24,7 +24,7 @@ impl Done {
     }
 
     /// How many were looked at.
-    pub(super) fn seen(&self) -> usize {
+    pub(in crate::cli) fn seen(&self) -> usize {
         self.resolved.len() + self.refused.len()
     }
 

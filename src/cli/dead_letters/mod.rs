@@ -1,9 +1,9 @@
 //! `sealpost dead-letters`: look at dead letters, and deal with them.
 
 mod act;
-mod done;
+pub(super) mod done;
 mod one;
-mod progress;
+pub(super) mod progress;
 mod table;
 mod which;
 

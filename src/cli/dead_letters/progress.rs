@@ -12,7 +12,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::operator::{Caller, Job, Jobs, Step, Worker};
 
 /// Works it off; gives also what was done where it broke off.
-pub(super) async fn work(
+pub(in crate::cli) async fn work(
     jobs: &Jobs,
     caller: &Caller,
     job: &Job,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::{dead_letters, dossier, output};
+use crate::cli::{dead_letters, dossier, held, output};
 use crate::clock::{Clock, SystemClock};
 use crate::operator::{Job, JobDetail};
 
@@ -17,6 +17,7 @@ pub(super) fn as_json(job: &Job) -> Value {
         "rate": job.rate,
         "reason": job.reason,
         "matched": job.matched,
+        "verifiable": job.verifiable,
         "goal": job.goal(),
         "state": job.state.as_str(),
         "planned_at": output::rfc3339(job.planned_at),
@@ -31,7 +32,7 @@ pub(super) fn as_json(job: &Job) -> Value {
         "created": job.created,
         "refused": job.refused,
         "refusals": job.refusals.iter()
-            .map(|(id, why)| json!({ "delivery": id, "why": why }))
+            .map(|(id, why)| json!({ (subject(job)): id, "why": why }))
             .collect::<Vec<Value>>(),
     })
 }
@@ -41,6 +42,7 @@ pub(super) fn detail_as_json(detail: &JobDetail) -> Value {
     json!({
         "job": as_json(&detail.job),
         "sample": detail.sample.iter().map(dossier::letter).collect::<Vec<Value>>(),
+        "held": detail.held.iter().map(held::about).collect::<Vec<Value>>(),
         "fates": { "done": fates.done, "dead": fates.dead, "waiting": fates.waiting },
     })
 }
@@ -78,9 +80,12 @@ pub(super) fn text(detail: &JobDetail) -> String {
     };
     let by = |at: time::OffsetDateTime, who: &str| format!("{}, by {who}", output::time(at));
     field("state", job.state.as_str());
-    field("does", &format!("{} {}", job.action.as_str(), job.target));
+    field("does", &format!("{} {}", job.action.verb(), job.target));
     field("because", &job.reason);
     field("matched", &job.matched.to_string());
+    if let Some(count) = job.verifiable {
+        field("would hold", &count.to_string());
+    }
     field("planned", &by(job.planned_at, &job.planned_by));
     if let (Some(at), Some(who)) = (job.started_at, &job.started_by) {
         field("started", &by(at, who));
@@ -105,6 +110,15 @@ pub(super) fn text(detail: &JobDetail) -> String {
         field("", &format!("{id}: {why}"));
     }
     text.push_str("\nSome of what it is about\n");
-    text.push_str(&dead_letters::table(&detail.sample));
+    if job.action.is_about_held() {
+        text.push_str(&held::table(&detail.held));
+    } else {
+        text.push_str(&dead_letters::table(&detail.sample));
+    }
     text
+}
+
+/// What a refusal's number is of.
+fn subject(job: &Job) -> &'static str {
+    if job.action.is_about_held() { "held" } else { "delivery" }
 }

@@ -18,7 +18,7 @@ use crate::http::caller::By;
 use crate::http::denial::Denial;
 use crate::http::operator::Operator;
 use crate::operator::Dossier;
-use crate::store::{self, DeadLetter, EventPreview, PastAttempt};
+use crate::store::{self, DeadLetter, Edit, EventPreview, PastAttempt};
 
 #[derive(OpenApi)]
 #[openapi(paths(show))]
@@ -135,19 +135,21 @@ struct Proof {
     late: bool,
 }
 
-/// How much is proven: the body is part of what was signed, or it is only vouched for.
+/// How much is proven: the body is part of what was signed, or it is only vouched for; or nothing,
+/// where an operator edited it.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = ProofStrength)]
 pub(super) enum Strength {
     Signed,
     Vouched,
+    Edited,
 }
 
 /// Of what event another was made, and by whom.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = EventEdited)]
-struct Edited {
+pub(super) struct Edited {
     /// The event.
     from: String,
     by: String,
@@ -276,11 +278,16 @@ impl Delivery {
     }
 }
 
+impl Edited {
+    pub(super) fn new(edit: Edit) -> Self {
+        Self { from: edit.from.to_string(), by: edit.by }
+    }
+}
+
 impl Event {
     fn new(preview: EventPreview, payloads: bool) -> Result<Self, Denial> {
         let payload = payloads.then(|| Payload::of(&preview));
-        let edited = preview.edited.as_ref();
-        let edited = edited.map(|edit| Edited { from: edit.from.to_string(), by: edit.by.clone() });
+        let edited = preview.edited.clone().map(Edited::new);
         let event = preview.event;
         Ok(Self {
             id: event.id.to_string(),

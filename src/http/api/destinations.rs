@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::{OpenApi, ToSchema};
 
-use super::answer::{Done, Listed, Page};
+use super::answer::{Done, Listed, Page, Polled};
 use super::body::{Because, Body};
 use super::routes::{At, Routes};
 use super::switch::{Asked, Switched, What};
@@ -13,18 +13,21 @@ use super::words::word;
 use crate::http::caller::By;
 use crate::http::denial::Denial;
 use crate::http::operator::Operator;
-use crate::operator::{self, Act, Scope};
-use crate::store::Switch;
+use crate::operator::{self, Act, DestinationDetail};
+use crate::store::{AnswerHour, GivenAnswer, Switch};
 
 #[derive(OpenApi)]
-#[openapi(paths(list, pause, resume, disable, enable, forget))]
+#[openapi(paths(list, show, pause, resume, try_now, send_test, disable, enable, forget))]
 struct Document;
 
 /// Mounts the noun.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(At::new("/api/v1/destinations").get(list));
+    routes.add(At::new("/api/v1/destinations/{destination}").get(show));
     let same = Act::Repeatable;
+    routes.add(At::new("/api/v1/destinations/{destination}/try").post(same, try_now));
+    routes.add(At::new("/api/v1/destinations/{destination}/test").post(Act::Single, send_test));
     routes.add(At::new("/api/v1/destinations/{destination}/pause").post(same, pause));
     routes.add(At::new("/api/v1/destinations/{destination}/resume").post(same, resume));
     routes.add(At::new("/api/v1/destinations/{destination}/disable").post(same, disable));
@@ -36,6 +39,8 @@ pub(super) fn mount(routes: &mut Routes) {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Destination {
     name: String,
+    /// Where it is, without a user or a query; null where it is not in the configuration.
+    url: Option<String>,
     /// Whether it is in the configuration.
     configured: bool,
     state: State,
@@ -64,6 +69,76 @@ pub(super) struct Destination {
     last_error: Option<String>,
 }
 
+/// Everything about a destination.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DestinationDetail)]
+struct Detail {
+    destination: Destination,
+    /// When something is sent to it next; null where nothing waits, or an operator holds it back.
+    #[serde(with = "time::serde::rfc3339::option")]
+    next_try_at: Option<OffsetDateTime>,
+    /// Of a hundred requests of the last day, how many ended with the event being taken; null where
+    /// there were none.
+    success_percent: Option<f64>,
+    /// Half of the answers of the last day came within so many milliseconds; null where there were
+    /// none, or it was longer than is told apart.
+    p50_ms: Option<u32>,
+    /// As `p50_ms`, of 95 in a hundred.
+    p95_ms: Option<u32>,
+    /// The last 24 hours, the oldest first, the present one last.
+    hours: Vec<Hour>,
+    /// Its last answers, newest first, at most twenty; of those that took the event, one a second.
+    answers: Vec<Answer>,
+}
+
+/// How a destination did in an hour.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DestinationHour)]
+struct Hour {
+    #[serde(with = "time::serde::rfc3339")]
+    begins_at: OffsetDateTime,
+    delivered: u64,
+    failed: u64,
+}
+
+/// What a destination answered. What it wrote is data of strangers, never to be rendered.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DestinationAnswer)]
+struct Answer {
+    #[serde(with = "time::serde::rfc3339")]
+    at: OffsetDateTime,
+    took_ms: i64,
+    /// Whether it was a test event.
+    test: bool,
+    delivery: Option<i64>,
+    event: String,
+    /// Null where nothing came back.
+    status: Option<u16>,
+    /// Within bounds; none for callers without `payload:read`.
+    headers: Vec<AnswerHeader>,
+    /// Its beginning; empty for callers without `payload:read`.
+    body: String,
+    /// Why the event was not taken; null where it was.
+    error: Option<String>,
+}
+
+/// A header of an answer.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DestinationAnswerHeader)]
+struct AnswerHeader {
+    name: String,
+    value: String,
+}
+
+/// What waits for a destination is tried.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DestinationTried)]
+struct Tried {
+    name: String,
+    /// How many deliveries are due by that.
+    due: u64,
+}
+
 /// How a destination stands.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -76,6 +151,7 @@ enum State {
     Failing,
     #[serde(rename = "told to wait")]
     ToldToWait,
+    Rejecting,
 }
 
 /// A destination for which nothing waits any more.
@@ -100,9 +176,64 @@ async fn list(
     operator: web::Data<Operator>,
 ) -> Result<Listed<Destination>, Denial> {
     let listed = operator.destinations.list(&caller).await?.into_iter();
-    let may = caller.may(Scope::PayloadRead);
-    let items = listed.map(|one| Destination::new(one, may)).collect::<Result<_, _>>()?;
+    let items = listed.map(Destination::new).collect::<Result<_, _>>()?;
     Ok(Listed(Page::whole(items)))
+}
+
+/// Show a destination
+///
+/// Where it is, how it did in the last day, and what it answered last.
+#[utoipa::path(
+    get, path = "/api/v1/destinations/{destination}", operation_id = "showDestination",
+    tag = "destinations", params(("destination" = String, Path, description = "Its name",
+                                  pattern = "^[a-z0-9_-]{1,64}$")),
+    security(("bearer" = ["events:read"])),
+    responses((status = 200, description = "The destination", body = Detail)),
+)]
+async fn show(
+    By(caller): By,
+    name: web::Path<String>,
+    operator: web::Data<Operator>,
+) -> Result<Polled<Detail>, Denial> {
+    Ok(Polled(Detail::new(operator.destinations.show(&caller, &name).await?)?))
+}
+
+/// Try now what waits for a destination
+///
+/// An open breaker sends its probe at once, and what waits for its time is due.
+#[utoipa::path(
+    post, path = "/api/v1/destinations/{destination}/try", operation_id = "tryDestination",
+    tag = "destinations", params(("destination" = String, Path, description = "Its name",
+                                  pattern = "^[a-z0-9_-]{1,64}$")),
+    request_body = Because, security(("bearer" = ["sources:write"])),
+    responses((status = 200, description = "It is tried", body = Tried),
+              (status = 409, description = "An operator holds it back")),
+)]
+async fn try_now(
+    (By(caller), name, Body(because), operator): Asked,
+) -> Result<Done<Tried>, Denial> {
+    let (name, reason) = (name.into_inner(), because.reason());
+    let due = operator.destinations.try_now(&caller, &name, reason).await?;
+    Ok(Done(Tried { name, due }))
+}
+
+/// Send a destination a test event
+///
+/// It says that it is one: its type is `sealpost.test`, and it has the header `sealpost-test`. It is
+/// signed as every event is, sent once, and is no event of any list.
+#[utoipa::path(
+    post, path = "/api/v1/destinations/{destination}/test", operation_id = "testDestination",
+    tag = "destinations", params(("destination" = String, Path, description = "Its name",
+                                  pattern = "^[a-z0-9_-]{1,64}$")),
+    security(("bearer" = ["sources:write"])),
+    responses((status = 200, description = "What it answered", body = Answer)),
+)]
+async fn send_test(
+    By(caller): By,
+    name: web::Path<String>,
+    operator: web::Data<Operator>,
+) -> Result<Done<Answer>, Denial> {
+    Ok(Done(Answer::new(operator.destinations.send_test(&caller, &name).await?)))
 }
 
 /// Hold a destination back
@@ -188,8 +319,44 @@ async fn switch(
     Ok(Done(Switched { what: What::Destination, name, changed }))
 }
 
+impl Detail {
+    fn new(detail: DestinationDetail) -> Result<Self, Denial> {
+        let hour = |(begins_at, did): (OffsetDateTime, AnswerHour)| Hour {
+            begins_at,
+            delivered: did.delivered,
+            failed: did.failed,
+        };
+        Ok(Self {
+            destination: Destination::new(detail.destination)?,
+            next_try_at: detail.next_try,
+            success_percent: detail.success_percent,
+            p50_ms: detail.p50_ms,
+            p95_ms: detail.p95_ms,
+            hours: detail.hours.into_iter().map(hour).collect(),
+            answers: detail.answers.into_iter().map(Answer::new).collect(),
+        })
+    }
+}
+
+impl Answer {
+    fn new(answer: GivenAnswer) -> Self {
+        let header = |(name, value)| AnswerHeader { name, value };
+        Self {
+            at: answer.at,
+            took_ms: i64::try_from(answer.took.whole_milliseconds()).unwrap_or(i64::MAX),
+            test: answer.delivery.is_none(),
+            delivery: answer.delivery,
+            event: answer.event.to_string(),
+            status: answer.status,
+            headers: answer.headers.into_iter().map(header).collect(),
+            body: answer.body,
+            error: answer.error,
+        }
+    }
+}
+
 impl Destination {
-    fn new(listed: operator::Destination, errors: bool) -> Result<Self, Denial> {
+    fn new(listed: operator::Destination) -> Result<Self, Denial> {
         let state = listed.state.as_ref();
         Ok(Self {
             configured: listed.configured,
@@ -203,7 +370,8 @@ impl Destination {
             at_work: state.map_or(0, |state| state.leased),
             dead: state.map_or(0, |state| state.dead),
             last_failed_at: state.and_then(|state| state.last_failed_at),
-            last_error: state.and_then(|state| state.last_error.clone()).filter(|_| errors),
+            last_error: state.and_then(|state| state.last_error.clone()),
+            url: listed.url.clone(),
             name: listed.name,
         })
     }

@@ -78,7 +78,7 @@ struct Rehearsal {
     post, path = "/api/v1/dead-letters/{delivery}/edit", operation_id = "editDeadLetter",
     tag = "dead letters",
     params(("delivery" = i64, Path, description = "The delivery", minimum = 1)),
-    request_body = Edit, security(("bearer" = ["payload:read", "events:replay"])),
+    request_body = Edit, security(("bearer" = ["payload:read", "events:edit"])),
     responses((status = 200, description = "It is delivered", body = Edited)),
 )]
 async fn edit(
@@ -100,7 +100,7 @@ async fn edit(
     post, path = "/api/v1/dead-letters/{delivery}/edit/rehearsal",
     operation_id = "rehearseDeadLetterEdit", tag = "dead letters",
     params(("delivery" = i64, Path, description = "The delivery", minimum = 1)),
-    request_body = Draft, security(("bearer" = ["payload:read", "events:replay"])),
+    request_body = Draft, security(("bearer" = ["payload:read", "events:edit"])),
     responses((status = 200, description = "What it would change", body = Rehearsal)),
 )]
 async fn rehearse(

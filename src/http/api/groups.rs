@@ -69,9 +69,14 @@ struct Group {
     handler: String,
     class: Class,
     death_reason: DeathReason,
-    /// What their errors have in common; empty where they are too various to be told apart, null
-    /// for callers without `payload:read`.
+    /// What it is called: the newest message, or what the reason means where there is none, or the
+    /// caller lacks `payload:read`.
+    title: String,
+    /// The first line of the newest one's error; null where it has none, and for callers without
+    /// `payload:read`.
     message: Option<String>,
+    /// Whether its messages are too various to be told apart.
+    is_various: bool,
     /// How many are neither replayed nor discarded.
     open: u64,
     /// How many there have been.
@@ -172,7 +177,9 @@ impl Group {
             handler: group.handler,
             class: word(group.class.as_str())?,
             death_reason: word(&group.death_reason)?,
+            title: group.title,
             message: group.message,
+            is_various: group.is_various,
             open: group.open,
             total: group.total,
             first_at: group.first_at,

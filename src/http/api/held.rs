@@ -7,29 +7,32 @@ use utoipa::{OpenApi, ToSchema};
 use uuid::Uuid;
 
 use super::answer::{Done, Listed, Page, Polled};
-use super::body::{Because, Body};
+use super::body::{Because, Body, Count, Reason};
 use super::cursor::{self, List};
 use super::deliveries::Encoding;
 use super::explain::Explanation;
+use super::jobs::shown::Detail as JobDetail;
 use super::query::{Limit, Name, Query};
 use super::routes::{At, Routes};
 use crate::http::caller::By;
 use crate::http::denial::Denial;
 use crate::http::operator::Operator;
-use crate::operator::{Act, HeldDossier, RecordedRequest, Verified};
+use crate::operator::{Act, HeldAction, HeldDossier, HeldWish, RecordedRequest, Verified};
 use crate::store;
 
 /// The list that cursors belong to.
 const LIST: List = *b"he";
 
 #[derive(OpenApi)]
-#[openapi(paths(list, show, explanation, verify, discard))]
+#[openapi(paths(list, plan, show, explanation, verify, discard))]
 struct Document;
 
 /// Mounts the noun.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(At::new("/api/v1/held").ask(list));
+    // Whoever plans twice has two plans.
+    routes.add(At::new("/api/v1/held/jobs").post(Act::Single, plan));
     routes.add(At::new("/api/v1/held/{request}").get(show));
     routes.add(At::new("/api/v1/held/{request}/explanation").get(explanation));
     // What is an event is refused the second time, and what is gone is not there.
@@ -55,9 +58,34 @@ struct Asked {
     limit: Limit,
 }
 
+/// What is to be done about many held requests.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewHeldJob)]
+struct Wish {
+    action: Dealing,
+    /// Those of this source; without it, all that the caller sees.
+    #[schema(value_type = Option<String>, pattern = "^[!-~]{1,100}$")]
+    source: Option<Name>,
+    /// The most that are dealt with, the oldest first; without it all are.
+    cap: Option<Count>,
+    /// The most that are dealt with in a second; without it there is no limit.
+    rate: Option<Count>,
+    reason: Reason,
+}
+
+/// What is done about held requests.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = HeldDealing)]
+enum Dealing {
+    Verify,
+    Discard,
+}
+
 /// A refused request that is held, sealed.
 #[derive(Debug, Serialize, ToSchema)]
-struct HeldRequest {
+pub(super) struct HeldRequest {
     id: String,
     tenant: String,
     source: String,
@@ -151,6 +179,35 @@ async fn list(
     Ok(Listed(Page::of((rows, limit), LIST, place, |row| Ok(HeldRequest::new(row)))?))
 }
 
+/// Plan a job about held requests
+///
+/// A dry run: it says how many match and, where they are to be verified, how many of those would be
+/// let in now. Nothing is done until the plan is started like any other, with
+/// `POST /api/v1/jobs/{job}/start`, which it can be for fifteen minutes.
+#[utoipa::path(
+    post, path = "/api/v1/held/jobs", operation_id = "planHeldJob", tag = "refusals",
+    request_body = Wish, security(("bearer" = ["secrets:write"])),
+    responses((status = 200, description = "The plan", body = JobDetail),
+              (status = 404, description = "Nothing matches")),
+)]
+async fn plan(
+    By(caller): By,
+    Body(wish): Body<Wish>,
+    operator: web::Data<Operator>,
+) -> Result<Done<JobDetail>, Denial> {
+    let wish = HeldWish {
+        action: match wish.action {
+            Dealing::Verify => HeldAction::Verify,
+            Dealing::Discard => HeldAction::Discard,
+        },
+        source: wish.source.map(|Name(name)| name),
+        cap: wish.cap.map(Count::get),
+        rate: wish.rate.map(Count::get),
+        reason: wish.reason.as_str().to_owned(),
+    };
+    Ok(Done(JobDetail::new(operator.jobs.plan_held(&caller, &wish).await?)?))
+}
+
 /// Show a held request
 ///
 /// What it is, and why it is refused by the present secrets.
@@ -229,7 +286,7 @@ async fn discard(
 }
 
 impl HeldRequest {
-    fn new(row: store::HeldRequest) -> Self {
+    pub(super) fn new(row: store::HeldRequest) -> Self {
         Self {
             id: row.id.to_string(),
             tenant: row.tenant,

@@ -32,8 +32,12 @@ struct Overview {
     /// When it was asked.
     #[serde(with = "time::serde::rfc3339")]
     at: OffsetDateTime,
+    /// How much what is wrong matters, at most; null where nothing is wrong.
+    severity: Option<Severity>,
     /// What is wrong, what matters most first.
     alarms: Vec<Alarm>,
+    /// Whether alerts are told to anybody: false where no channel is configured.
+    alerts_are_told: bool,
     /// Every source, in configured order.
     sources: Vec<SourceRow>,
     /// Requests to paths that are no source's, in the last day; null for a key of one tenant.
@@ -48,11 +52,15 @@ struct Overview {
 #[derive(Debug, Serialize, ToSchema)]
 struct Alarm {
     kind: AlarmKind,
-    /// The source that it is about; null for the gateway itself.
+    /// The source that it is about; null where it is not about one.
     source: Option<String>,
+    /// The stored name of the destination or handler that it is about; for an alert its kind.
+    name: Option<String>,
     severity: Severity,
     /// What it is, in a sentence.
     text: String,
+    /// How much there is of it: deliveries, dead letters, requests.
+    count: u64,
     /// Since when, where that is known.
     #[serde(with = "time::serde::rfc3339::option")]
     since: Option<OffsetDateTime>,
@@ -63,12 +71,34 @@ struct Alarm {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum AlarmKind {
+    /// The database cannot be written to.
+    Database,
+    /// This machine's clock and the database's differ.
+    Clock,
+    /// A transaction stays open in the database server.
+    Transaction,
+    /// Deliveries are overdue.
+    Stuck,
+    DestinationFailing,
+    DestinationDisabled,
+    /// It answers more than a third of the events with 4xx.
+    DestinationRejecting,
+    /// Deliveries wait for a destination that is not configured any more.
+    DestinationUnconfigured,
+    /// Dead letters are open.
+    DeadLetters,
+    /// A source, handler or destination is paused.
+    Paused,
     Silence,
     Refusals,
-    Stuck,
+    /// Requests are larger than their source may send.
+    Oversize,
+    /// Signed requests came to paths that are no source's.
+    WrongPath,
     TransfersExpired,
     TransfersLate,
-    Clock,
+    /// An alert goes on that a provider or an operator has raised.
+    Alert,
 }
 
 /// Where to look.
@@ -84,11 +114,16 @@ struct Place {
 
 /// What to look at.
 #[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 #[schema(as = AlarmPlaceWhat)]
 enum Looked {
     Source,
     Events,
+    DeadLetters,
+    Destinations,
+    Holds,
+    Alerts,
+    Sources,
     Transfers,
     Settings,
 }
@@ -209,9 +244,12 @@ async fn show(By(caller): By, operator: web::Data<Operator>) -> Result<Timed<Ove
 
 impl Overview {
     fn new(overview: operator::Overview) -> Result<Self, Denial> {
+        let severity = overview.severity().map(|severity| word(severity.as_str())).transpose()?;
         let alarms = overview.alarms.into_iter();
         Ok(Self {
             at: overview.at,
+            severity,
+            alerts_are_told: overview.alerts_are_told,
             alarms: alarms.map(Alarm::new).collect::<Result<_, _>>()?,
             sources: overview.sources.into_iter().map(SourceRow::new).collect(),
             elsewhere: overview.elsewhere.as_ref().map(Counts::new),
@@ -226,6 +264,8 @@ impl Alarm {
         Ok(Self {
             kind: word(alarm.kind.as_str())?,
             source: alarm.source,
+            name: alarm.name,
+            count: alarm.count,
             severity: word(alarm.severity.as_str())?,
             text: alarm.text,
             since: alarm.since,
@@ -241,6 +281,11 @@ impl Place {
             operator::Link::Events { source, state } => {
                 (Looked::Events, Some(source), Some(word(state)?))
             }
+            operator::Link::DeadLetters => (Looked::DeadLetters, None, None),
+            operator::Link::Destinations => (Looked::Destinations, None, None),
+            operator::Link::Holds => (Looked::Holds, None, None),
+            operator::Link::Alerts => (Looked::Alerts, None, None),
+            operator::Link::Sources => (Looked::Sources, None, None),
             operator::Link::Transfers => (Looked::Transfers, None, None),
             operator::Link::Settings => (Looked::Settings, None, None),
         };

@@ -41,6 +41,8 @@ pub(super) enum Grant {
     PayloadRead,
     #[serde(rename = "events:replay")]
     EventsReplay,
+    #[serde(rename = "events:edit")]
+    EventsEdit,
     #[serde(rename = "sources:write")]
     SourcesWrite,
     #[serde(rename = "secrets:write")]
@@ -308,6 +310,7 @@ pub(super) fn granted(grants: &[Grant]) -> Scopes {
         Grant::EventsRead => Scope::EventsRead,
         Grant::PayloadRead => Scope::PayloadRead,
         Grant::EventsReplay => Scope::EventsReplay,
+        Grant::EventsEdit => Scope::EventsEdit,
         Grant::SourcesWrite => Scope::SourcesWrite,
         Grant::SecretsWrite => Scope::SecretsWrite,
         Grant::Admin => Scope::Admin,

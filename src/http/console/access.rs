@@ -1,13 +1,16 @@
 //! API keys and people, asked for and changed. What is shown once stands on the page that answers
 //! the form: sending it again finds the name taken, and makes nothing.
 
+use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use time::Duration;
+use url::{Host, Url};
 
 use super::acts::Form;
 use super::desk;
 use super::frame::Stage;
 use super::pages::{keys, people};
+use crate::http::operator::Operator;
 use crate::http::session;
 use crate::operator::{Expiry, Invitation, NewApiKey, NewPerson, OperatorError, Scope, Scopes};
 
@@ -57,7 +60,12 @@ pub(super) async fn people(request: HttpRequest, stage: Stage) -> HttpResponse {
 }
 
 /// Adds somebody.
-pub(super) async fn add_person(request: HttpRequest, stage: Stage, form: Fields) -> HttpResponse {
+pub(super) async fn add_person(
+    request: HttpRequest,
+    stage: Stage,
+    operator: web::Data<Operator>,
+    form: Fields,
+) -> HttpResponse {
     let added = async {
         let new = NewPerson {
             name: field(&form, "name").to_owned(),
@@ -65,7 +73,7 @@ pub(super) async fn add_person(request: HttpRequest, stage: Stage, form: Fields)
             tenant: tenant(&stage, &form),
         };
         let invitation = session::access(&request)?.add_person(&stage.viewer.caller, &new).await?;
-        let shown = (new.name, address(&request, &invitation), invitation.ended);
+        let shown = (new.name, address(&request, &operator, &invitation), invitation.ended);
         desk::people(&request, &stage, Some(shown)).await
     };
     stage.answer(added.await.map(|view| people::page(&stage, &view)))
@@ -75,6 +83,7 @@ pub(super) async fn add_person(request: HttpRequest, stage: Stage, form: Fields)
 pub(super) async fn on_person(
     request: HttpRequest,
     stage: Stage,
+    operator: web::Data<Operator>,
     path: web::Path<(String, String)>,
     form: web::Form<Form>,
 ) -> HttpResponse {
@@ -87,7 +96,7 @@ pub(super) async fn on_person(
         let reset = async {
             let access = session::access(&request)?;
             let invitation = access.reset_person(caller, &name, codes, form.reason()?).await?;
-            let shown = (name.clone(), address(&request, &invitation), invitation.ended);
+            let shown = (name.clone(), address(&request, &operator, &invitation), invitation.ended);
             desk::people(&request, &stage, Some(shown)).await
         };
         return stage.answer(reset.await.map(|view| people::page(&stage, &view)));
@@ -136,8 +145,20 @@ fn expiry(days: &str, never: bool) -> Result<Expiry, OperatorError> {
     Ok(Expiry::After(Duration::days(days.into())))
 }
 
-/// A link's whole address, at the name by which the browser knows us.
-fn address(request: &HttpRequest, invitation: &Invitation) -> String {
-    let info = request.connection_info();
-    format!("{}://{}/setup?token={}", info.scheme(), info.host(), *invitation.token)
+/// A link's whole address: at the configured name, else at the one by which the browser knows us.
+/// What a request says that a proxy has been asked for proves nothing.
+fn address(request: &HttpRequest, operator: &Operator, invitation: &Invitation) -> String {
+    let base = operator.public_url.clone().or_else(|| {
+        let host = request.headers().get(header::HOST)?.to_str().ok()?;
+        // Browsers take the session's cookie over plain HTTP on the machine itself only.
+        let url = Url::parse(&format!("http://{host}")).ok()?;
+        let is_here = match url.host()? {
+            Host::Domain(name) => name == "localhost",
+            Host::Ipv4(address) => address.is_loopback(),
+            Host::Ipv6(address) => address.is_loopback(),
+        };
+        Some(format!("{}://{host}", if is_here { "http" } else { "https" }))
+    });
+    let base = base.unwrap_or_else(|| operator.base.clone());
+    format!("{base}/setup?token={}", *invitation.token)
 }

@@ -51,7 +51,8 @@ pub(super) async fn on_delivery(
         if let Some((_, refused)) = batch.refused.first() {
             return Err(OperatorError::Conflict(refused.to_string()));
         }
-        Ok(format!("/deliveries/{id}?did={did}"))
+        let made = batch.created.first().map(|made| format!("&made={made}")).unwrap_or_default();
+        Ok(format!("/deliveries/{id}?did={did}{made}"))
     };
     stage.go_on(done.await)
 }
@@ -65,14 +66,26 @@ pub(super) async fn on_destination(
 ) -> HttpResponse {
     let (name, verb) = path.into_inner();
     let done = async {
+        let (desk, caller) = (&operator.destinations, &stage.viewer.caller);
+        let page = format!("/destinations/{}", link_path(&name));
+        match &*verb {
+            "test" => {
+                desk.send_test(caller, &name).await?;
+                return Ok(format!("{page}?did=tested"));
+            }
+            "try" => {
+                desk.try_now(caller, &name, form.reason()?).await?;
+                return Ok(format!("{page}?did=tried"));
+            }
+            _ => {}
+        }
         let all = [Switch::Pause, Switch::Resume, Switch::Disable, Switch::Enable];
         let switch = all.into_iter().find(|switch| switch.as_str() == verb);
         let switch =
             switch.ok_or_else(|| OperatorError::NotFound("page at this address".into()))?;
-        let (desk, caller) = (&operator.destinations, &stage.viewer.caller);
         let changed = desk.switch(caller, &name, switch, form.reason()?).await?;
         let did = if changed { switch.as_str() } else { "unchanged" };
-        Ok(format!("/destinations?did={did}#{}", link_path(&name)))
+        Ok(format!("{page}?did={did}"))
     };
     stage.go_on(done.await)
 }

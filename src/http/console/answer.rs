@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::desk;
 use super::frame::Stage;
-use super::pages::{alerts, dead_letters, delivery, destinations};
+use super::pages::{alerts, dead_letters, delivery, destination, destinations};
 use super::parts::Tab;
 use crate::http::operator::Operator;
 use crate::http::problem::Problem;
@@ -55,6 +55,15 @@ pub(super) async fn delivery(
 /// The list of destinations.
 pub(super) async fn destinations(stage: Stage, operator: web::Data<Operator>) -> HttpResponse {
     stage.show(desk::destinations(&operator, &stage.viewer.caller), destinations::page).await
+}
+
+/// One destination.
+pub(super) async fn destination(
+    stage: Stage,
+    operator: web::Data<Operator>,
+    name: web::Path<String>,
+) -> HttpResponse {
+    stage.show(desk::destination(&operator, &stage.viewer.caller, &name), destination::page).await
 }
 
 /// The list of alerts.

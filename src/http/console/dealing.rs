@@ -73,7 +73,10 @@ struct EditForm {
     reason: String,
 }
 
-fn given<T: std::str::FromStr>(what: &str, text: &str) -> Result<Option<T>, OperatorError> {
+pub(super) fn given<T: std::str::FromStr>(
+    what: &str,
+    text: &str,
+) -> Result<Option<T>, OperatorError> {
     let text = text.trim();
     if text.is_empty() {
         return Ok(None);
@@ -152,7 +155,7 @@ async fn job(mut stage: Stage, operator: web::Data<Operator>, id: web::Path<i64>
     let view = desk::job(&operator, &stage.viewer.caller, *id).await;
     // The address says for ever that it was started; the page says what became of that.
     let runs = view.as_ref().is_ok_and(|view| view.job.is_running);
-    stage.flash = stage.flash.filter(|flash| runs || flash != STARTED);
+    stage.flash = stage.flash.filter(|flash| runs || flash.text != STARTED);
     stage.answer(view.map(|view| jobs::one(&stage, &view)))
 }
 
@@ -253,8 +256,8 @@ async fn replay_edit(
         let desk = &operator.dead_letters;
         let why = Form { reason: form.reason.clone() };
         let body = Bytes::from(plain_lines(&form.body));
-        desk.edit(&stage.viewer.caller, *id, &body, why.reason()?).await?;
-        Ok(format!("/deliveries/{}?did=edited", *id))
+        let edited = desk.edit(&stage.viewer.caller, *id, &body, why.reason()?).await?;
+        Ok(format!("/deliveries/{}?did=edited&made={}", *id, edited.event))
     };
     stage.go_on(done.await)
 }

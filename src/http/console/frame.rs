@@ -26,7 +26,16 @@ pub(super) struct Stage {
     /// Where one can go.
     pub(super) sections: &'static [&'static [Section]],
     /// What was just done.
-    pub(super) flash: Option<String>,
+    pub(super) flash: Option<Flash>,
+}
+
+/// What was just done, and where that is which was made by it.
+#[derive(Debug, Clone)]
+pub(super) struct Flash {
+    /// In a sentence.
+    pub(super) text: String,
+    /// An address and what stands on it.
+    pub(super) link: Option<(String, String)>,
 }
 
 /// What a page says of itself.
@@ -143,7 +152,12 @@ impl Stage {
                         main #content .main tabindex="-1" {
                             (crumbs(head))
                             @if let Some(flash) = &self.flash {
-                                div .note.good role="status" { p { (said(flash)) } }
+                                div .note.good role="status" { p {
+                                    (said(&flash.text))
+                                    @if let Some((href, label)) = &flash.link {
+                                        " " a href=(href) { (said(label)) }
+                                    }
+                                } }
                             }
                             div .head {
                                 div {

@@ -5,14 +5,13 @@ use actix_web::{HttpResponse, web};
 use futures_util::TryStreamExt;
 use serde::Deserialize;
 
-use super::acts::Form;
 use super::answer::BodyQuery;
 use super::desk;
 use super::frame::Stage;
 use super::pages::{event, events, held, overview, settings, sources, transfers};
 use super::parts::Tab;
 use crate::http::operator::Operator;
-use crate::operator::{OperatorError, Verified, capture};
+use crate::operator::capture;
 
 /// Where a list goes on.
 #[derive(Debug, Default, Deserialize)]
@@ -127,6 +126,14 @@ pub(super) async fn set_up(
     stage.show(desk::source(&operator, &stage.viewer.caller, &name), sources::set_up).await
 }
 
+/// What the address of the held requests can say.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct HeldQuery {
+    source: String,
+    before: String,
+}
+
 /// The settings.
 pub(super) async fn settings(stage: Stage, operator: web::Data<Operator>) -> HttpResponse {
     let view = desk::settings(&operator, &stage.viewer.caller);
@@ -137,9 +144,10 @@ pub(super) async fn settings(stage: Stage, operator: web::Data<Operator>) -> Htt
 pub(super) async fn held(
     stage: Stage,
     operator: web::Data<Operator>,
-    query: web::Query<Before>,
+    query: web::Query<HeldQuery>,
 ) -> HttpResponse {
-    stage.show(desk::held(&operator, &stage.viewer.caller, &query.before), held::page).await
+    let asked = (&*query.source, &*query.before);
+    stage.show(desk::held(&operator, &stage.viewer.caller, asked), held::page).await
 }
 
 /// One held request.
@@ -151,39 +159,6 @@ pub(super) async fn held_one(
 ) -> HttpResponse {
     let tab = Tab::read(query.view.as_deref());
     stage.show(desk::held_one(&operator, &stage.viewer.caller, &id, tab), held::one).await
-}
-
-/// Verifies a held request again.
-pub(super) async fn verify_held(
-    stage: Stage,
-    operator: web::Data<Operator>,
-    text: web::Path<String>,
-    form: web::Form<Form>,
-) -> HttpResponse {
-    let done = async {
-        let id = desk::held_id(&text)?;
-        let held = &operator.held;
-        match held.verify(&stage.viewer.caller, id, form.reason()?).await? {
-            Verified::Admitted(event) => Ok(format!("/events/{}?did=verified", event.event)),
-            Verified::Refused(explained) => Err(OperatorError::Conflict(explained.text)),
-        }
-    };
-    stage.go_on(done.await)
-}
-
-/// Removes a held request before its time.
-pub(super) async fn discard_held(
-    stage: Stage,
-    operator: web::Data<Operator>,
-    text: web::Path<String>,
-    form: web::Form<Form>,
-) -> HttpResponse {
-    let done = async {
-        let (held, id) = (&operator.held, desk::held_id(&text)?);
-        held.discard(&stage.viewer.caller, id, form.reason()?).await?;
-        Ok("/held?did=held-discarded".to_owned())
-    };
-    stage.go_on(done.await)
 }
 
 /// What is kept and not shown, whatever is in it.

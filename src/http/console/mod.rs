@@ -24,6 +24,7 @@ mod entry;
 mod explain;
 mod frame;
 mod headers;
+mod held;
 mod look;
 mod oidc;
 mod pages;
@@ -47,6 +48,7 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .app_data(path.error_handler(|_, request| stage::malformed(request)))
         .app_data(form.error_handler(|_, request| stage::malformed(request)));
     dealing::routes(app);
+    held::routes(app);
     app.route(assets::PATH, web::get().to(assets::asset))
         .route("/", web::get().to(look::overview))
         .route("/events", web::get().to(look::events))
@@ -61,14 +63,13 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .route("/settings", web::get().to(look::settings))
         .route("/held", web::get().to(look::held))
         .route("/held/{id}", web::get().to(look::held_one))
-        .route("/held/{id}/verify", web::post().to(look::verify_held))
-        .route("/held/{id}/discard", web::post().to(look::discard_held))
         .route("/explain", web::get().to(explain::form))
         .route("/explain", web::post().to(explain::explain))
         .route("/dead-letters/all", web::get().to(answer::dead_letters))
         .route("/deliveries/{id}", web::get().to(answer::delivery))
         .route("/deliveries/{id}/{verb}", web::post().to(acts::on_delivery))
         .route("/destinations", web::get().to(answer::destinations))
+        .route("/destinations/{name}", web::get().to(answer::destination))
         .route("/destinations/{name}/{verb}", web::post().to(acts::on_destination))
         .route("/alerts", web::get().to(answer::alerts))
         .route("/sign-in", web::get().to(entry::form))

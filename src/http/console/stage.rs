@@ -8,8 +8,9 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
 use maud::Markup;
 use tracing::error;
+use uuid::Uuid;
 
-use super::frame::{Section, Stage, Viewer};
+use super::frame::{Flash, Section, Stage, Viewer};
 use super::pages::trouble;
 use crate::http::denial::Denial;
 use crate::http::operator::Operator;
@@ -49,6 +50,8 @@ const DONE: &[(&str, &str)] = &[
     ("resume", "Resumed: it goes on."),
     ("enable", "Enabled: it is sent to again."),
     ("disable", "Disabled: nothing is sent until it is enabled."),
+    ("tested", "The test event was sent: what came back stands first among the last answers."),
+    ("tried", "What waits is tried now."),
     ("held-discarded", "Discarded: the request is removed, and was never let in."),
     ("verified", "Verified: the request is an event now."),
     ("password", "Your password is changed, and your other sessions have ended."),
@@ -80,13 +83,25 @@ fn of_request(request: &HttpRequest) -> Option<Stage> {
     let csrf = request.extensions().get::<Session>().map(|session| session.csrf.clone());
     let clock = &request.app_data::<web::Data<Operator>>()?.clock;
     let did = request.query_string().split('&').find_map(|part| part.strip_prefix("did="));
+    let parts = || request.query_string().split('&');
+    let made = parts().find_map(|part| part.strip_prefix("made="));
     let flash = DONE.iter().find(|(word, _)| Some(*word) == did);
     Some(Stage {
         viewer: Viewer { caller, csrf },
         now: clock.now(),
         sections: SECTIONS,
-        flash: flash.map(|(_, says)| (*says).to_owned()),
+        flash: flash
+            .map(|(_, says)| Flash { text: (*says).to_owned(), link: made.and_then(made_link) }),
     })
+}
+
+/// Where that is which was just made: a delivery by its number, or an event by its id.
+fn made_link(made: &str) -> Option<(String, String)> {
+    if let Ok(id) = made.parse::<i64>() {
+        return Some((format!("/deliveries/{id}"), format!("Delivery {id}")));
+    }
+    let event: Uuid = made.parse().ok()?;
+    Some((format!("/events/{event}"), "The new event".to_owned()))
 }
 
 impl Stage {

@@ -11,7 +11,8 @@ pub use scrub::Scrubbed;
 
 use super::reads::{self, Read};
 use super::{Caller, Gates, OperatorError, Scope};
-use crate::store::{EventId, Fate, Store, StoredEvent, TO};
+use crate::gate::Along;
+use crate::store::{EventId, Fate, Origin, Store, StoredEvent, TO};
 
 /// Headers that are made anew whenever a fixture is signed, by a part of their name.
 const MADE_ANEW: [&str; 4] = ["timestamp", "app-id", "signature", "service"];
@@ -44,9 +45,9 @@ pub async fn capture(
 ) -> Result<Captured, OperatorError> {
     caller.needs(Scope::PayloadRead)?;
     caller.needs(Scope::EventsReplay)?;
-    let event = store.event(id).await?;
-    let event = event
-        .filter(|event| caller.tenant().is_none_or(|tenant| tenant == event.tenant))
+    let loaded = store.event_to_deliver(id, None).await?;
+    let (event, origin) = loaded
+        .filter(|(event, _)| caller.tenant().is_none_or(|tenant| tenant == event.tenant))
         .ok_or_else(|| OperatorError::NotFound(format!("event {id}")))?;
     let body = match &event.envelope {
         None => event.shown_body().to_vec(),
@@ -56,14 +57,14 @@ pub async fn capture(
             whole.ok_or_else(|| invalid("its payload cannot be put together in one piece"))?
         }
     };
-    let captured = fixture(&event, &body, &store.fates(id).await?, keep)?;
+    let captured = fixture((&event, origin), &body, &store.fates(id).await?, keep)?;
     reads::note(store, caller, Read::Captured, &format!("event {id}"), now).await?;
     Ok(captured)
 }
 
 /// The fixture of an event with this body that has come to these fates.
 fn fixture(
-    event: &StoredEvent,
+    (event, origin): (&StoredEvent, Origin),
     body: &[u8],
     fates: &[Fate],
     keep: &[String],
@@ -83,7 +84,7 @@ fn fixture(
 
     let mut headers = Map::new();
     for (name, value) in &event.headers {
-        if !MADE_ANEW.iter().any(|part| name.contains(part)) {
+        if !Along::is_name(name) && !MADE_ANEW.iter().any(|part| name.contains(part)) {
             headers.insert(name.clone(), value.as_str().into());
         }
     }
@@ -96,9 +97,13 @@ fn fixture(
             then.insert(key.into(), value.as_str().into());
         }
     }
+    let edited = origin.edited_from.map_or(String::new(), |original| {
+        format!(" Its body was edited by an operator, from event {original}: nobody sent it so.")
+    });
+    let (kind, state) = (&event.kind, &fate.state);
     let mut document = json!({
         "name": name,
-        "about": format!("Captured: an event of type {} that came to {}.", event.kind, fate.state),
+        "about": format!("Captured: an event of type {kind} that came to {state}.{edited}"),
         "provider": event.provider,
         "source": event.source,
         "body": value,

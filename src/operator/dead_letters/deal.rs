@@ -13,9 +13,10 @@ use crate::store::{AuditEntry, AuditMore, Deed, StoreError, Tx};
 /// What was done.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
-    /// The deliveries that were replayed or discarded.
+    /// The deliveries that were replayed or discarded; of held requests, the numbers of those that
+    /// were let in or removed.
     pub resolved: Vec<i64>,
-    /// The new deliveries.
+    /// The new deliveries; of held requests, the numbers of those that became new events.
     pub created: Vec<i64>,
     /// Those about which nothing was done, and why.
     pub refused: Vec<(i64, Refused)>,
@@ -60,12 +61,12 @@ impl DeadLetters {
         if batch.resolved.is_empty() {
             return Ok(batch);
         }
-        let Orders { at, actor, job, .. } = *orders;
+        let Orders { at, actor, job, reason, .. } = *orders;
         let action = orders.action.as_str();
         batch.created = tx.insert_replays(&pairs, None, at).await?;
         tx.resolve(&batch.resolved, orders.action.resolution(), at).await?;
         let discarded = if orders.action == Action::Discard { &batch.resolved[..] } else { &[] };
-        tx.note(Deed { at, actor, action, job }, discarded, &batch.created).await?;
+        tx.note(Deed { at, actor, action, reason, job }, discarded, &batch.created).await?;
         let entry = AuditEntry {
             at,
             actor,

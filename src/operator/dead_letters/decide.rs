@@ -39,6 +39,9 @@ pub enum Refused {
     /// Its event was removed.
     #[error("its event is gone")]
     EventGone,
+    /// It is a held request that stays one.
+    #[error("{0}")]
+    Held(String),
 }
 
 impl Action {

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use crate::operator::reads::{self, Read};
 use crate::operator::timeline::timeline;
 use crate::operator::{Caller, Moment, OperatorError, Scope};
-use crate::store::{DeadLetter, EventPreview, PastAttempt, Store};
+use crate::store::{DeadLetter, EventPreview, PastAttempt, PastDeed, Store};
 
 /// How many bytes of a body are shown.
 pub const PREVIEW: i32 = 64 * 1024;
@@ -26,6 +26,8 @@ pub struct Dossier {
     pub deliveries: Vec<DeadLetter>,
     /// Every attempt at those.
     pub attempts: Vec<PastAttempt>,
+    /// What operators did to those, and what made them.
+    pub deeds: Vec<PastDeed>,
     /// Whether what the sender and the handlers wrote is in it: without it there are no bodies, no
     /// kept headers, no claims and no error texts.
     pub payload: bool,
@@ -55,6 +57,7 @@ pub(super) async fn show(
         last_error: store.last_error(id).await?,
         event: store.event_preview(delivery.event, if payload { PREVIEW } else { 0 }).await?,
         attempts: store.attempts(&siblings).await?,
+        deeds: store.deeds(&siblings).await?,
         delivery,
         deliveries,
         payload,
@@ -71,7 +74,7 @@ pub(super) async fn show(
 impl Dossier {
     /// What happened to its event, in the order in which it happened; nothing once it is gone.
     pub fn timeline(&self) -> Vec<Moment> {
-        let told = |event| timeline(event, &self.deliveries, &self.attempts);
+        let told = |event| timeline(event, &self.deliveries, &self.attempts, &self.deeds);
         self.event.as_ref().map(told).unwrap_or_default()
     }
 

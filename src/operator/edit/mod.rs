@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
 
 use super::reads::{self, Read};
-use super::{Action, Caller, DeadLetters, OperatorError, Reason, Scope, wake_gateways};
+use super::{Action, Caller, DeadLetters, OperatorError, Reason, Scope, pretty, wake_gateways};
 use crate::gate::{self, enveloped};
 use crate::store::{AuditEntry, AuditMore, Deed, EventId, NewEdit, Resolution, StoredEvent};
 
@@ -45,19 +45,28 @@ pub struct Edited {
 }
 
 impl DeadLetters {
-    /// The body of a dead letter's event as it came in, to be edited.
+    /// The body of a dead letter's event, to be edited: JSON is written out in lines, which changes
+    /// neither its numbers nor its texts.
     ///
     /// # Errors
     /// [`OperatorError::NotFound`]; [`OperatorError::Conflict`] when the event is gone;
     /// [`OperatorError::Invalid`] when it cannot be edited; [`OperatorError::Denied`] without
-    /// [`Scope::PayloadRead`] and [`Scope::EventsReplay`]; [`OperatorError::Store`].
+    /// [`Scope::PayloadRead`] and [`Scope::EventsEdit`]; [`OperatorError::Store`].
     pub async fn to_edit(&self, caller: &Caller, delivery: i64) -> Result<String, OperatorError> {
         caller.needs(Scope::PayloadRead)?;
-        caller.needs(Scope::EventsReplay)?;
+        caller.needs(Scope::EventsEdit)?;
         let original = self.original(caller, delivery).await?;
         let target = format!("event {}, at delivery {delivery}", original.id);
         reads::note(&self.store, caller, Read::Looked, &target, self.clock.now()).await?;
-        Ok(String::from_utf8_lossy(&original.shown_body()).into_owned())
+        let text = String::from_utf8_lossy(&original.shown_body()).into_owned();
+        // A file is edited as it is.
+        if original.envelope.is_some() {
+            return Ok(text);
+        }
+        Ok(match pretty(&text, MOST_EDITED) {
+            Ok(lines) if !lines.is_cut && lines.text.len() <= MOST_EDITED => lines.text,
+            _ => text,
+        })
     }
 
     /// Says what an edit would change, and does nothing.
@@ -71,7 +80,7 @@ impl DeadLetters {
         body: &Bytes,
     ) -> Result<Rehearsal, OperatorError> {
         caller.needs(Scope::PayloadRead)?;
-        caller.needs(Scope::EventsReplay)?;
+        caller.needs(Scope::EventsEdit)?;
         let (original, _) = self.editable(caller, delivery, body).await?;
         let mut tx = self.store.begin().await?;
         let handlers = self.decide_edit(&mut tx, caller, delivery).await?;
@@ -94,7 +103,7 @@ impl DeadLetters {
     /// [`OperatorError::NotFound`]; [`OperatorError::Conflict`] when the delivery cannot be
     /// replayed; [`OperatorError::Invalid`] when the body is not what its provider sends, or the
     /// original cannot be edited, or without a reason; [`OperatorError::Denied`] without
-    /// [`Scope::PayloadRead`] and [`Scope::EventsReplay`]; [`OperatorError::Store`].
+    /// [`Scope::PayloadRead`] and [`Scope::EventsEdit`]; [`OperatorError::Store`].
     pub async fn edit(
         &self,
         caller: &Caller,
@@ -103,7 +112,7 @@ impl DeadLetters {
         reason: &str,
     ) -> Result<Edited, OperatorError> {
         caller.needs(Scope::PayloadRead)?;
-        caller.needs(Scope::EventsReplay)?;
+        caller.needs(Scope::EventsEdit)?;
         let reason = Reason::new(reason)?.get();
         let (original, envelope) = self.editable(caller, delivery, body).await?;
         let (at, actor) = (self.clock.now(), caller.actor());
@@ -120,7 +129,7 @@ impl DeadLetters {
         let created = tx.insert_replays(&pairs, Some(event), at).await?;
         tx.resolve(&[delivery], Resolution::Replayed, at).await?;
         let action = Action::Replay.as_str();
-        tx.note(Deed { at, actor, action, job: None }, &[], &created).await?;
+        tx.note(Deed { at, actor, action, reason, job: None }, &[], &created).await?;
         let entry = AuditEntry {
             at,
             actor,
@@ -179,7 +188,9 @@ impl DeadLetters {
         {
             return Err(OperatorError::Invalid(format!("{}: {detail}", reason.as_str())));
         }
-        if *body == original.shown_body() {
+        let shown = original.shown_body();
+        let same = *body == shown || (envelope.is_none() && are_alike(body, &shown));
+        if same {
             let text = "nothing is changed: a replay does that";
             return Err(OperatorError::Invalid(text.to_owned()));
         }
@@ -198,6 +209,15 @@ impl DeadLetters {
         let decided = Action::Replay.decide(&locked, &self.routing, false);
         decided.map_err(|refused| OperatorError::Conflict(refused.to_string()))
     }
+}
+
+/// Whether they are the same JSON but for blanks between its parts: the form writes it out in lines.
+fn are_alike(one: &[u8], other: &[u8]) -> bool {
+    let lines = |bytes: &[u8]| {
+        let text = std::str::from_utf8(bytes).ok()?;
+        pretty(text, usize::MAX).ok().map(|lines| lines.text)
+    };
+    lines(one).is_some_and(|one| Some(one) == lines(other))
 }
 
 fn too_long() -> OperatorError {

@@ -41,18 +41,12 @@ impl Class {
         }
     }
 
-    /// The class of a dead letter with this handler, death reason and error text.
-    pub(super) fn of(handler: &str, reason: &str, error: &str) -> Self {
+    /// The class of a dead letter with this handler and death reason.
+    pub(super) fn of(handler: &str, reason: &str) -> Self {
         match (handler, reason) {
             (_, "chunk_expired" | "chunk_superseded") => Self::Transfer,
             (GATE, _) => Self::Content,
-            (_, "handler_missing") => Self::Internal,
-            _ if error.starts_with("the lease ran out with no result")
-                || error.starts_with("the handler panicked: ")
-                || error.starts_with("an effect panicked: ") =>
-            {
-                Self::Internal
-            }
+            (_, "handler_missing" | "panicked" | "lease_lost") => Self::Internal,
             (handler, _) if handler.starts_with(TO) => Self::Destination,
             _ => Self::Handler,
         }
@@ -80,19 +74,18 @@ mod tests {
 
     #[test]
     fn each_dead_letter_is_of_one_class_and_each_class_is_read_from_its_word() {
-        let lost = "the lease ran out with no result: the gateway that held it stopped";
-        for (handler, reason, error, class) in [
-            ("cards", "permanent", "no front matter", Class::Handler),
-            ("cards", "exhausted", "timed out", Class::Handler),
-            ("cards", "exhausted", lost, Class::Internal),
-            ("cards", "exhausted", "the handler panicked: index", Class::Internal),
-            ("cards", "handler_missing", "", Class::Internal),
-            ("to:app", "exhausted", "it answered 500", Class::Destination),
-            ("to:app", "exhausted", lost, Class::Internal),
-            ("gate", "not_json", "expected value", Class::Content),
-            ("gate", "chunk_expired", "", Class::Transfer),
+        for (handler, reason, class) in [
+            ("cards", "permanent", Class::Handler),
+            ("cards", "exhausted", Class::Handler),
+            ("cards", "lease_lost", Class::Internal),
+            ("cards", "panicked", Class::Internal),
+            ("cards", "handler_missing", Class::Internal),
+            ("to:app", "exhausted", Class::Destination),
+            ("to:app", "lease_lost", Class::Internal),
+            ("gate", "not_json", Class::Content),
+            ("gate", "chunk_expired", Class::Transfer),
         ] {
-            assert_eq!(Class::of(handler, reason, error), class, "{handler} {reason} {error}");
+            assert_eq!(Class::of(handler, reason), class, "{handler} {reason}");
         }
         for class in Class::ALL {
             assert_eq!(class.as_str().parse::<Class>().unwrap(), class);

@@ -77,7 +77,7 @@ fn merged<'a>(letters: impl Iterator<Item = &'a Ungrouped>) -> BTreeMap<[u8; 32]
             tenant: letter.tenant.clone().unwrap_or_default(),
             source: letter.source.clone(),
             handler: letter.handler.clone(),
-            class: Class::of(&letter.handler, &letter.death_reason, error).as_str(),
+            class: Class::of(&letter.handler, &letter.death_reason).as_str(),
             death_reason: letter.death_reason.clone(),
             message: normalise(error),
             open: i64::from(letter.open),

@@ -1,7 +1,7 @@
 //! Groups: dead letters that look alike, by how much they matter.
 //!
-//! - A [`Group`] has the same source, handler, reason and message, but for what varies in it
-//!   ([`normalise`]).
+//! - A [`Group`] has the same source, handler, reason and message, but for the values in that
+//!   ([`normalise`]). It is called by the newest of its messages, values and all.
 //! - Its [`Class`] says what kind of failure it is.
 //! - They are made in the background, by [`Groups::run`], and counted down in the transaction that
 //!   resolves one of them.
@@ -22,7 +22,7 @@ pub use normal::normalise;
 
 use super::{Caller, OperatorError, Scope};
 use crate::clock::SharedClock;
-use crate::store::{GroupFilter, GroupPlace, GroupRow, Store};
+use crate::store::{DeathReason, GroupFilter, GroupPlace, GroupRow, Store};
 
 /// How many hours a trend has.
 const TREND: usize = 24;
@@ -51,9 +51,14 @@ pub struct Group {
     pub class: Class,
     /// Why they are dead: a word of the closed list.
     pub death_reason: String,
-    /// What their errors have in common; empty where they are too various to be told apart, `None`
-    /// for callers without `payload:read`.
+    /// What it is called: the newest message, or what the reason means where there is none, or it
+    /// may not be seen.
+    pub title: String,
+    /// The first line of the newest one's error; `None` where it has none, and for callers without
+    /// `payload:read`.
     pub message: Option<String>,
+    /// Whether its messages are too various to be told apart.
+    pub is_various: bool,
     /// How many are neither replayed nor discarded.
     pub open: u64,
     /// How many there have been.
@@ -178,14 +183,21 @@ impl Groups {
                     *bar = count.unsigned_abs();
                 }
             }
+            let meaning = row.death_reason.parse::<DeathReason>().map(DeathReason::text);
+            let message = row.newest.filter(|text| payload && !text.trim().is_empty());
             Group {
                 id: row.id,
+                title: message
+                    .clone()
+                    .or_else(|| meaning.ok().map(str::to_owned))
+                    .unwrap_or_else(|| row.death_reason.clone()),
+                message,
+                is_various: row.message.is_empty(),
                 tenant: row.tenant,
                 source: row.source,
                 handler: row.handler,
                 class: row.class.parse().unwrap_or(Class::Internal),
                 death_reason: row.death_reason,
-                message: Some(row.message).filter(|_| payload),
                 open: row.open.unsigned_abs(),
                 total: row.total.unsigned_abs(),
                 first_at: row.first_at,

@@ -4,8 +4,10 @@
 //! - [`Holding`] takes them from the listener.
 //! - [`HeldRequests`] is what operators do with them. Nothing of a held request reaches a handler
 //!   before it was *verified again*: by the source's present gate, as of its time of arrival, and
-//!   on from there by the way that every request takes ([`Readmit`]).
+//!   on from there by the way that every request takes ([`Readmit`]). Many at once are a
+//!   [`Job`](super::Job).
 
+mod bulk;
 mod keep;
 mod sealed;
 
@@ -63,9 +65,12 @@ pub enum NotReadmitted {
     /// Its source is not enabled.
     #[error("its source is not enabled")]
     NoSource,
-    /// It is authentic, and could not be recorded now.
-    #[error("it is authentic, and could not be recorded: {0}")]
+    /// It is authentic, and can never be recorded.
+    #[error("it is authentic, and cannot be recorded: {0}")]
     NotRecorded(String),
+    /// It is authentic, and could not be recorded now: another try may do it.
+    #[error("it is authentic, and could not be recorded now: {0}")]
+    Busy(String),
 }
 
 /// The held requests, for those who do something about them.
@@ -175,26 +180,37 @@ impl HeldRequests {
         let (request, payload) = self.open(caller, id).await?;
         let reason = Reason::new(reason)?.get();
         let payload = payload.ok_or_else(|| is_event(&request))?;
-        let (source, at) = (&request.source, request.received_at);
-        let head = self.gates.of(caller, source)?.head(&payload);
+        self.gates.of(caller, &request.source)?;
         // Before it is let in: no event comes in this way without an entry in the log.
         self.note(caller, id, "verify held", reason).await?;
-        let readmitted = self.readmit.readmit(source, head, payload.body.clone(), at).await;
-        let readmitted = match readmitted {
-            Ok(readmitted) => readmitted,
+        match self.let_in(caller, &request, &payload).await? {
+            Ok(readmitted) => Ok(Verified::Admitted(readmitted)),
             Err(NotReadmitted::Refused) => {
                 self.note(caller, id, "verify held, refused again", reason).await?;
                 let explained = self.explained(caller, &request, &payload).await?;
-                return Ok(Verified::Refused(Box::new(explained)));
+                Ok(Verified::Refused(Box::new(explained)))
             }
-            Err(error) => return Err(OperatorError::Conflict(error.to_string())),
-        };
-        let now = self.clock.now();
-        let mut tx = self.store.begin().await?;
-        // Whoever was quicker has made the same event of it.
-        tx.promote_held(id, readmitted.event, caller.actor(), now).await?;
-        tx.commit(()).await?;
-        Ok(Verified::Admitted(readmitted))
+            Err(error) => Err(OperatorError::Conflict(error.to_string())),
+        }
+    }
+
+    /// Lets it in where it holds, and notes which event it is.
+    async fn let_in(
+        &self,
+        caller: &Caller,
+        request: &HeldRequest,
+        payload: &RecordedRequest,
+    ) -> Result<Result<Readmitted, NotReadmitted>, OperatorError> {
+        let (source, at) = (&request.source, request.received_at);
+        let head = self.gates.of(caller, source)?.head(payload);
+        let readmitted = self.readmit.readmit(source, head, payload.body.clone(), at).await;
+        if let Ok(readmitted) = &readmitted {
+            let mut tx = self.store.begin().await?;
+            // Whoever was quicker has made the same event of it.
+            tx.promote_held(request.id, readmitted.event, caller.actor(), self.clock.now()).await?;
+            tx.commit(()).await?;
+        }
+        Ok(readmitted)
     }
 
     /// Removes it before its time.

@@ -10,7 +10,7 @@ use crate::operator::dead_letters::conceal;
 use crate::operator::timeline::timeline;
 use crate::operator::{Caller, Moment, OperatorError, Scope};
 use crate::store::{
-    DeadLetter, Edit, EditMade, EventId, EventPreview, EventRow, LANE_REACH, PastAttempt,
+    DeadLetter, Edit, EditMade, EventId, EventPreview, EventRow, LANE_REACH, PastAttempt, PastDeed,
 };
 
 /// The most deliveries of one event that are shown.
@@ -108,7 +108,7 @@ impl Insight {
         let row = self.store.event_rows(&[id], caller.tenant()).await?.pop();
         let row = row.ok_or_else(not_found)?;
         let preview = self.store.event_preview(id, 0).await?.ok_or_else(not_found)?;
-        let (deliveries, attempts) = self.work_on(caller, id).await?;
+        let (deliveries, attempts, deeds) = self.work_on(caller, id).await?;
         let transfer = self.store.transfer(None, Some(id)).await?;
         let mates = self.store.lane_mates(id, RELATED).await?;
         let payload = caller.may(Scope::PayloadRead);
@@ -125,7 +125,7 @@ impl Insight {
             seen: seen.zip(preview.last_seen_at),
             other_bodies: preview.other_bodies,
             transfer: self.view(Vec::from_iter(transfer)).await?.pop(),
-            timeline: timeline(&preview, &deliveries, &attempts),
+            timeline: timeline(&preview, &deliveries, &attempts, &deeds),
             deliveries,
             attempts,
             related,
@@ -143,23 +143,25 @@ impl Insight {
         })
     }
 
-    /// The deliveries of an event and the attempts at them, as this caller may see them.
+    /// The deliveries of an event, the attempts at them and what operators did to them, as this
+    /// caller may see them.
     async fn work_on(
         &self,
         caller: &Caller,
         event: EventId,
-    ) -> Result<(Vec<DeadLetter>, Vec<PastAttempt>), OperatorError> {
+    ) -> Result<(Vec<DeadLetter>, Vec<PastAttempt>, Vec<PastDeed>), OperatorError> {
         let ids = self.store.deliveries_of(event).await?;
         let shown: Vec<i64> = ids.iter().copied().take(DELIVERIES).collect();
         let mut deliveries = self.store.dead_letters(&shown, caller.tenant()).await?;
         let mut attempts = self.store.attempts(&shown).await?;
+        let deeds = self.store.deeds(&shown).await?;
         if !caller.may(Scope::PayloadRead) {
             deliveries.iter_mut().for_each(conceal);
             for attempt in &mut attempts {
                 attempt.error = None;
             }
         }
-        Ok((deliveries, attempts))
+        Ok((deliveries, attempts, deeds))
     }
 
     fn proof(&self, preview: &EventPreview) -> ProofView {

@@ -2,6 +2,9 @@
 
 use time::Duration;
 
+use crate::operator::Configured;
+use crate::store::TO;
+
 /// What is configured, as far as operators see it. It holds no secret.
 #[derive(Debug, Clone, Default)]
 pub struct Landscape {
@@ -11,8 +14,10 @@ pub struct Landscape {
     pub base_url: String,
     /// Whether that is what senders call.
     pub is_public: bool,
-    /// The destinations, by their stored handler names.
-    pub destinations: Vec<String>,
+    /// The destinations, each with the only tenant whose events it takes.
+    pub destinations: Vec<Configured>,
+    /// Whether alerts are told to anybody: a channel is configured.
+    pub alerts_are_told: bool,
     /// How long a transfer waits for its next chunk.
     pub transfer_idle: Duration,
     /// How long a transfer may take in all.
@@ -76,6 +81,17 @@ impl Landscape {
         self.sources
             .iter()
             .filter(move |source| tenant.is_none_or(|tenant| source.tenant == tenant))
+    }
+
+    /// The stored handler names of the destinations.
+    pub(super) fn handlers_to(&self) -> Vec<String> {
+        self.destinations.iter().map(|destination| format!("{TO}{}", destination.name)).collect()
+    }
+
+    /// The destination of this stored handler name.
+    pub(super) fn destination(&self, handler: &str) -> Option<&Configured> {
+        let name = handler.strip_prefix(TO)?;
+        self.destinations.iter().find(|destination| destination.name == name)
     }
 
     /// The source of this name, if they see it.

@@ -14,11 +14,13 @@ mod body;
 mod detail;
 mod landscape;
 mod overview;
+mod reading;
 mod search;
 mod silence;
 mod sources;
 mod totals;
 mod transfers;
+mod watch;
 
 use std::sync::Arc;
 

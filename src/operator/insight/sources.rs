@@ -114,7 +114,7 @@ impl Insight {
     }
 
     /// The sources that are paused.
-    pub(super) async fn paused_sources(&self) -> Result<Vec<Hold>, StoreError> {
+    async fn paused_sources(&self) -> Result<Vec<Hold>, StoreError> {
         let mut holds = self.store.holds().await?;
         holds.retain(|hold| hold.what == Pausable::Source);
         Ok(holds)

@@ -25,7 +25,7 @@ pub struct Totals {
     pub ignored: u64,
     /// Attempts that failed; there will be another.
     pub retries: u64,
-    /// Deliveries that became dead letters; not those that were quarantined before.
+    /// Dead letters: deliveries that died, requests that were quarantined, transfers given up.
     pub dead: u64,
     /// Deliveries that operators made of others.
     pub replayed: u64,
@@ -105,6 +105,10 @@ impl Totals {
             }
         };
         *place += count;
+        // No handler has seen them, and dead letters they are all the same.
+        if matches!(counted.what, Tallied::Quarantined | Tallied::Expired) {
+            self.dead += count;
+        }
     }
 
     /// Requests that were authentic.

@@ -4,19 +4,19 @@ use std::fmt;
 
 use time::OffsetDateTime;
 
-use crate::operator::Action;
-use crate::store::{DeadLetter, JobFates, JobRow, StoreError};
+use super::JobAction;
+use crate::store::{DeadLetter, HeldRequest, JobFates, JobRow, StoreError};
 
 /// A job. One that has not begun is a plan.
 #[derive(Debug, Clone)]
 pub struct Job {
     /// Its id.
     pub id: i64,
-    /// The only tenant whose dead letters it touches; `None` for all.
+    /// The only tenant whose things it touches; `None` for all.
     pub tenant: Option<String>,
     /// What it does.
-    pub action: Action,
-    /// To which dead letters, in words.
+    pub action: JobAction,
+    /// To which dead letters or held requests, in words.
     pub target: String,
     /// The most that it deals with; `None` for all.
     pub cap: Option<u64>,
@@ -26,6 +26,8 @@ pub struct Job {
     pub reason: String,
     /// How many matched when it was planned.
     pub matched: u64,
+    /// Where held requests are to be verified: how many of those would have been let in then.
+    pub verifiable: Option<u64>,
     /// Some of those.
     pub sample: Vec<i64>,
     /// How it stands.
@@ -46,9 +48,9 @@ pub struct Job {
     pub cancelled_by: Option<String>,
     /// Why it cannot go on.
     pub failure: Option<String>,
-    /// How many it has replayed or discarded.
+    /// How many it has replayed, let in or discarded.
     pub resolved: u64,
-    /// How many new deliveries it has made.
+    /// How many new deliveries it has made, or new events.
     pub created: u64,
     /// About how many nothing was done.
     pub refused: u64,
@@ -63,6 +65,8 @@ pub struct JobDetail {
     pub job: Job,
     /// Some of what matched when it was planned, as it stands now, the oldest first.
     pub sample: Vec<DeadLetter>,
+    /// The same, where it is about held requests; none for who may not see those.
+    pub held: Vec<HeldRequest>,
     /// What became of its new deliveries: of the first ten thousand.
     pub fates: JobFates,
 }
@@ -95,7 +99,7 @@ impl Job {
             JobState::Planned if row.expires_at <= now => JobState::Expired,
             state => state,
         };
-        let action = Action::of(&row.action).ok_or_else(|| row.inconsistent("action"))?;
+        let action = JobAction::of(&row.action).ok_or_else(|| row.inconsistent("action"))?;
         let refusals = row.refusals()?;
         Ok(Self {
             id: row.id,
@@ -106,6 +110,7 @@ impl Job {
             rate: row.rate.map(i32::unsigned_abs),
             reason: row.reason,
             matched: row.matched.unsigned_abs(),
+            verifiable: row.verifiable.map(i64::unsigned_abs),
             sample: row.sample,
             state,
             planned_at: row.planned_at,

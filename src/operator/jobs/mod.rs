@@ -1,4 +1,4 @@
-//! Jobs: replaying or discarding many.
+//! Jobs: replaying or discarding many dead letters, verifying or discarding many held requests.
 //!
 //! - A *plan* says what would be done: how many match, and some of them. It is a [`Job`] that has
 //!   not begun, and cannot be started any more after [`PLAN_LASTS`].
@@ -7,10 +7,13 @@
 //! - What is frozen in the plan: which match by age, and the highest id. A replay that dies again
 //!   is no business of the job that made it.
 //!
-//! That a job is planned, started and cancelled is in the audit log. Each batch is one transaction: its effects, the job's progress and its line in the audit log.
-//! When the worker dies between two batches, another goes on behind the last one; when it dies
+//! That a job is planned, started and cancelled is in the audit log. Each batch about dead letters is
+//! one transaction: its effects, the job's progress and its line in the audit log; for held requests
+//! see `held`. When the worker dies between two batches, another goes on behind the last one; when it dies
 //! within one, that batch has not happened. Either way nothing is replayed twice.
 
+mod action;
+mod held;
 mod job;
 mod worker;
 
@@ -19,12 +22,14 @@ use std::sync::Arc;
 use time::Duration;
 use tokio::sync::Notify;
 
+pub use action::{HeldAction, JobAction};
+pub use held::HeldWish;
 pub use job::{Job, JobDetail, JobState};
 pub use worker::{BATCH, Step, Worker};
 
-use super::{Action, Caller, DeadLetters, OperatorError, Reason, Scope, Selection};
+use super::{Action, Caller, DeadLetters, HeldRequests, OperatorError, Reason, Scope, Selection};
 use crate::store::{
-    Alert, AuditEntry, DeadLetter, DeadLetterFilter, NewJob, Order, Page, Severity,
+    Alert, AuditEntry, DeadLetter, DeadLetterFilter, JobFates, NewJob, Order, Page, Severity,
 };
 
 /// How long a plan can be started.
@@ -74,14 +79,39 @@ struct Meant {
 #[derive(Clone)]
 pub struct Jobs {
     desk: DeadLetters,
+    /// What deals with held requests; jobs about those wait for somebody who has it.
+    held: Option<HeldRequests>,
     /// Rings when a job was started here.
     hint: Arc<Notify>,
+}
+
+/// How much a job may do, and how fast, as it is stored.
+#[derive(Debug, Clone, Copy)]
+struct Terms {
+    cap: Option<i64>,
+    rate: Option<i32>,
+}
+
+impl Terms {
+    fn new(cap: Option<u32>, rate: Option<u32>) -> Result<Self, OperatorError> {
+        if cap == Some(0) || rate == Some(0) {
+            return Err(OperatorError::Invalid("a cap and a rate are at least 1".to_owned()));
+        }
+        let rate = rate.map(|rate| i32::try_from(rate).unwrap_or(i32::MAX));
+        Ok(Self { cap: cap.map(i64::from), rate })
+    }
 }
 
 impl Jobs {
     /// The jobs that are about `desk`.
     pub fn new(desk: DeadLetters) -> Self {
-        Self { desk, hint: Arc::default() }
+        Self { desk, held: None, hint: Arc::default() }
+    }
+
+    /// The same, for held requests too.
+    #[must_use]
+    pub fn with_held(self, held: HeldRequests) -> Self {
+        Self { held: Some(held), ..self }
     }
 
     /// What a job would be about now. Nothing is written: a dry run is no act.
@@ -105,17 +135,21 @@ impl Jobs {
         let reason = Reason::new(&wish.reason)?.get();
         let (now, named) = (self.desk.clock.now(), matches!(wish.selection, Selection::Ids(_)));
         let (action, target) = (wish.action.as_str(), wish.selection.to_string());
+        let terms = Terms::new(wish.cap, wish.rate)?;
         let mut tx = self.desk.store.begin().await?;
         let id = tx
             .plan_job(&NewJob {
+                tenant: filter.tenant.as_deref(),
                 action,
-                filter: &filter,
+                // Numbers, texts and times cannot fail to be written.
+                selection: &serde_json::to_string(&filter).unwrap_or_default(),
                 target: &target,
                 force: wish.force && named,
-                cap: wish.cap.map(i64::from),
-                rate: wish.rate.map(|rate| i32::try_from(rate).unwrap_or(i32::MAX)),
+                cap: terms.cap,
+                rate: terms.rate,
                 reason,
                 matched,
+                verifiable: None,
                 up_to,
                 sample: &ids,
                 by: caller.actor(),
@@ -140,9 +174,7 @@ impl Jobs {
     async fn meant(&self, caller: &Caller, wish: &Wish) -> Result<Meant, OperatorError> {
         caller.needs(Scope::EventsReplay)?;
         Reason::new(&wish.reason)?;
-        if wish.cap == Some(0) || wish.rate == Some(0) {
-            return Err(OperatorError::Invalid("a cap and a rate are at least 1".to_owned()));
-        }
+        Terms::new(wish.cap, wish.rate)?;
         if let Selection::Ids(ids) = &wish.selection
             && ids.len() > MOST_IDS
         {
@@ -194,8 +226,7 @@ impl Jobs {
         id: i64,
         here: Option<uuid::Uuid>,
     ) -> Result<Job, OperatorError> {
-        caller.needs(Scope::EventsReplay)?;
-        let plan = self.job(caller, id).await?;
+        let plan = self.of(caller, id).await?;
         let mut tx = self.desk.store.begin().await?;
         let lease = here.map(|token| (token, worker::LEASE));
         if !tx.start_job(id, caller.actor(), self.desk.clock.now(), lease).await? {
@@ -205,9 +236,9 @@ impl Jobs {
         }
         let most = plan.cap.map_or(plan.matched, |cap| plan.matched.min(cap));
         if most > TOLD_BEYOND {
-            let action = plan.action.as_str();
+            let action = plan.action.verb();
             tx.alert(&Alert {
-                kind: if plan.action == Action::Replay { "bulk_replay" } else { "bulk_discard" },
+                kind: plan.action.alert(),
                 key: &id.to_string(),
                 severity: Severity::Warning,
                 source: "",
@@ -217,6 +248,7 @@ impl Jobs {
                     plan.target,
                     plan.reason
                 ),
+                passing: true,
             })
             .await?;
         }
@@ -246,9 +278,8 @@ impl Jobs {
         id: i64,
         reason: &str,
     ) -> Result<Job, OperatorError> {
-        caller.needs(Scope::EventsReplay)?;
+        let job = self.of(caller, id).await?;
         let reason = Reason::new(reason)?.get();
-        let job = self.job(caller, id).await?;
         let now = self.desk.clock.now();
         let mut tx = self.desk.store.begin().await?;
         if !tx.cancel_job(id, caller.actor(), now).await? {
@@ -259,7 +290,7 @@ impl Jobs {
             at: now,
             actor: caller.actor(),
             action: "cancel job",
-            target: &format!("job {id}: {} {}", job.action.as_str(), job.target),
+            target: &format!("job {id}: {} {}", job.action.verb(), job.target),
             reason,
             count: 1,
         };
@@ -295,6 +326,25 @@ impl Jobs {
         Ok(rows.into_iter().map(|row| Job::of(row, now)).collect::<Result<_, _>>()?)
     }
 
+    /// A job that the caller may start and cancel.
+    async fn of(&self, caller: &Caller, id: i64) -> Result<Job, OperatorError> {
+        if !caller.may(Scope::SecretsWrite) {
+            caller.needs(Scope::EventsReplay)?;
+        }
+        match self.job(caller, id).await {
+            Ok(job) => {
+                caller.needs(job.action.scope())?;
+                Ok(job)
+            }
+            // Who may start no other job is not told which there are.
+            Err(OperatorError::NotFound(what)) => {
+                caller.needs(Scope::EventsReplay)?;
+                Err(OperatorError::NotFound(what))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     async fn job(&self, caller: &Caller, id: i64) -> Result<Job, OperatorError> {
         let row = self.desk.store.job(id, caller.tenant()).await?;
         let row = row.ok_or_else(|| OperatorError::NotFound(format!("job {id}")))?;
@@ -303,9 +353,18 @@ impl Jobs {
 
     async fn detail(&self, caller: &Caller, id: i64) -> Result<JobDetail, OperatorError> {
         let job = self.job(caller, id).await?;
+        if job.action.is_about_held() {
+            let held = if caller.may(Scope::SecretsWrite) {
+                self.desk.store.held_by_number(&job.sample).await?
+            } else {
+                Vec::new()
+            };
+            let fates = JobFates::default();
+            return Ok(JobDetail { job, sample: Vec::new(), held, fates });
+        }
         let sample = self.letters(caller, job.sample.clone()).await?;
         let fates = self.desk.store.job_fates(id).await?;
-        Ok(JobDetail { job, sample, fates })
+        Ok(JobDetail { job, sample, held: Vec::new(), fates })
     }
 
     /// These dead letters, the oldest first, as far as the caller may see them.

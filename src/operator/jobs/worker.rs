@@ -7,10 +7,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 use uuid::Uuid;
 
-use super::Jobs;
+use super::{JobAction, Jobs};
+use crate::operator::Batch;
 use crate::operator::dead_letters::Orders;
-use crate::operator::{Action, Batch};
-use crate::store::{Advance, JobLease, JobRow, Order, Page, StoreError};
+use crate::store::{Advance, DeadLetterFilter, JobLease, JobRow, Order, Page, StoreError};
 
 /// The most deliveries of one batch, which is one transaction.
 pub const BATCH: u16 = 500;
@@ -99,7 +99,8 @@ impl Worker {
             lease
         } else {
             store.expire_plans(now).await?;
-            let Some(lease) = store.claim_job(self.only, now, LEASE).await? else {
+            let held = self.jobs.held.is_some();
+            let Some(lease) = store.claim_job(self.only, held, now, LEASE).await? else {
                 return Ok(Step::Idle);
             };
             self.held = Some(lease);
@@ -137,13 +138,18 @@ impl Jobs {
         if let Some(until) = job.next_at.filter(|until| *until > now) {
             return Ok(Step::Paced(until));
         }
-        let filter = job.filter()?;
+        let action = JobAction::of(&job.action).ok_or_else(|| job.inconsistent("action"))?;
+        let action = match action {
+            JobAction::Letters(action) => action,
+            JobAction::Held(action) => return self.work_on_held((lease, &job), action, now).await,
+        };
+        let filter: DeadLetterFilter = job.selected()?;
         // Found before the transaction begins: it holds locks, and one connection is enough.
         let page = Page {
             after: job.after,
             before: job.up_to.saturating_add(1),
             order: Order::Up,
-            limit: room(&job),
+            limit: room(&job, i64::from(BATCH)),
         };
         let ids =
             if page.limit > 0 { store.find_dead_letters(&filter, page).await? } else { Vec::new() };
@@ -157,7 +163,6 @@ impl Jobs {
             return Ok(Step::Ended);
         };
         let actor = job.started_by.as_deref().unwrap_or(&job.planned_by);
-        let action = Action::of(&job.action).ok_or_else(|| job.inconsistent("action"))?;
         let orders = Orders {
             action,
             force: job.force,
@@ -191,26 +196,26 @@ impl Jobs {
 }
 
 /// How many the next batch may have: no more than a second's worth, and none beyond the cap.
-fn room(job: &JobRow) -> i64 {
+pub(super) fn room(job: &JobRow, batch: i64) -> i64 {
     let rate = job.rate.map_or(i64::MAX, i64::from);
     let cap = job.cap.map_or(i64::MAX, |cap| cap - job.resolved);
-    i64::from(BATCH).min(rate).min(cap)
+    batch.min(rate).min(cap)
 }
 
 /// When so many have used up what the rate allows.
-fn next_at(job: &JobRow, resolved: i64, now: OffsetDateTime) -> Option<OffsetDateTime> {
+pub(super) fn next_at(job: &JobRow, resolved: i64, now: OffsetDateTime) -> Option<OffsetDateTime> {
     let rate = i64::from(job.rate?);
     let taken = time::Duration::microseconds(resolved.saturating_mul(1_000_000) / rate.max(1));
     now.checked_add(taken)
 }
 
-fn refusals(job: &JobRow, batch: &Batch) -> Result<String, StoreError> {
+pub(super) fn refusals(job: &JobRow, batch: &Batch) -> Result<String, StoreError> {
     let mut known: Vec<(i64, String)> = job.refusals()?;
     let room = REFUSALS.saturating_sub(known.len());
     known.extend(batch.refused.iter().take(room).map(|(id, why)| (*id, why.to_string())));
     serde_json::to_string(&known).map_err(|_| job.inconsistent("refusals"))
 }
 
-fn count<T>(some: &[T]) -> i64 {
+pub(super) fn count<T>(some: &[T]) -> i64 {
     i64::try_from(some.len()).unwrap_or(i64::MAX)
 }

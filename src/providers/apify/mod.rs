@@ -107,13 +107,10 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
     }
     let Options { purpose, registration_grace, dispatch_ttl, max_items, .. } = options;
     let memory = options.memory();
-    if spec.token.is_some() {
-        let checked = spec.services.outbound.check(&options.api_url);
-        checked.map_err(|error| {
-            let why = error.source().map(|why| format!(": {why}")).unwrap_or_default();
-            OptionsError(format!("`api_url`: {error}{why}"))
-        })?;
-    }
+    spec.services.outbound.check(&options.api_url).map_err(|error| {
+        let why = error.source().map(|why| format!(": {why}")).unwrap_or_default();
+        OptionsError(format!("`api_url`: {error}{why}"))
+    })?;
     let datasets = spec.token.clone().map(|token| Datasets {
         outbound: spec.services.outbound.clone(),
         base: options.api_url.clone(),

@@ -25,7 +25,8 @@ pub(super) async fn failed(
     );
     let key = key(run);
     let severity = Severity::Warning;
-    tx.alert(&Alert { kind: FAILED, key: &key, severity, source, text: &text }).await
+    tx.alert(&Alert { kind: FAILED, key: &key, severity, source, text: &text, passing: false })
+        .await
 }
 
 /// Tells, where runs have failed, that they succeed again.
@@ -40,7 +41,7 @@ pub(super) async fn succeeded(tx: &mut Tx<'_>, source: &str, run: &Run) -> Resul
 pub(super) async fn expired(tx: &mut Tx<'_>, source: &str, runs: u64) -> Result<(), StoreError> {
     let text = format!("nothing was heard in time of {runs} runs: they are given up");
     let severity = Severity::Warning;
-    tx.alert(&Alert { kind: EXPIRED, key: "", severity, source, text: &text }).await
+    tx.alert(&Alert { kind: EXPIRED, key: "", severity, source, text: &text, passing: true }).await
 }
 
 fn actor(run: &Run) -> &str {

@@ -37,7 +37,7 @@ impl Write for Settle {
         let Some(mut run) = self.find(tx).await? else {
             let detail = "no such run is registered".to_owned();
             return Err(match self.wait {
-                Some(retry_after) => EffectError::NotYet { detail, retry_after },
+                Some(retry_after) => EffectError::NotYet { detail, retry_after, awaits: None },
                 None => unknown(detail),
             });
         };

@@ -96,7 +96,8 @@ impl Registry for Pulse {
         let silent = (now - last).whole_seconds();
         let text = format!("the bot is silent: its last heartbeat was {silent} seconds ago");
         let (source, severity) = (self.source.as_str(), Severity::Critical);
-        tx.alert(&Alert { kind: SILENT, key: "", severity, source, text: &text }).await?;
+        let passing = false;
+        tx.alert(&Alert { kind: SILENT, key: "", severity, source, text: &text, passing }).await?;
         Ok(1)
     }
 }

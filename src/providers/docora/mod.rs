@@ -15,6 +15,7 @@
 //!   go from A to B and back to A.
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -109,6 +110,9 @@ struct Options {
     rendition_width: Option<u32>,
 }
 
+/// The `app_id` of the example configuration.
+const PLACEHOLDER: &str = "app_0123456789abcdef01234567";
+
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "String")]
 struct AppId(String);
@@ -131,9 +135,21 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
     if rendition_width.is_some_and(|width| !RENDITION_WIDTHS.contains(&width)) {
         return Err(OptionsError("`rendition_width` must be from 16 to 8192".to_owned()));
     }
+    if let Some(url) = &api_url {
+        spec.services.outbound.check(url.as_url()).map_err(|error| {
+            let why = error.source().map(|why| format!(": {why}")).unwrap_or_default();
+            OptionsError(format!("`api_url`: {error}{why}"))
+        })?;
+    }
+    let mut warnings = Vec::new();
+    if app_id.0 == PLACEHOLDER {
+        let text = "`app_id` is the placeholder of the example: every request of your application \
+                    is refused until it is your own";
+        warnings.push(text.to_owned());
+    }
     let unreachable = registration == Registration::Required && api_url.is_none();
     let warning = "no repository can be registered, and so none is let in: there is no `api_url`";
-    let warnings = unreachable.then(|| warning.to_owned()).into_iter().collect();
+    warnings.extend(unreachable.then(|| warning.to_owned()));
     let objects = &spec.services.objects;
     Ok(Built {
         provider: Arc::new(Docora { app_id, transfer_limits: spec.transfer_limits }),

@@ -4,12 +4,16 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::dispatch::{BoxError, Failure};
-use crate::gate::{Quarantine, parse};
+use crate::gate::{Quarantine, parse_at};
 use crate::store::DeathReason;
 
 /// Reads a body as what the handler needs of it.
 pub(super) fn read<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Failure> {
-    parse(body)
+    read_at(body, "")
+}
+
+fn read_at<'de, T: Deserialize<'de>>(json: &'de [u8], at: &str) -> Result<T, Failure> {
+    parse_at(json, at)
         .map_err(|(reason, detail)| Failure::permanent(DeathReason::Quarantined(reason), detail))
 }
 
@@ -17,11 +21,11 @@ pub(super) fn read<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Failu
 pub(super) fn read_object<'de, T: Deserialize<'de>>(
     object: Option<&'de RawValue>,
 ) -> Result<T, Failure> {
-    read(object.ok_or_else(|| missing("data.object"))?.get().as_bytes())
+    read_at(object.ok_or_else(|| missing("data.object"))?.get().as_bytes(), "/data/object")
 }
 
 pub(super) fn missing(field: &str) -> Failure {
-    schema(format!("missing field `{field}`"))
+    schema(format!("`{field}` is missing"))
 }
 
 pub(super) fn schema(error: impl Into<BoxError>) -> Failure {

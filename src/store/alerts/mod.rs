@@ -2,8 +2,9 @@
 //!
 //! - An alert *goes on* until it is said to be over. Raised again while it goes on, it is folded:
 //!   counted in the same row.
-//! - It is *pending* while there is something to tell. What has been told is told again only
-//!   after a pause without it, or once a day while it keeps coming.
+//! - It is *pending* while there is something to tell. What has been told is told again when it
+//!   matters more than before, when it has come ten times as often, when it comes at a much higher
+//!   rate than in the hour before, after a pause without it, and once a day while it keeps coming.
 //! - A *recovery* ends what goes on, and is told itself.
 
 use std::fmt;
@@ -17,8 +18,10 @@ use super::{DeathReason, StoreError, Tx, bounded};
 
 mod outbox;
 
-pub use outbox::{AlertBatch, AlertFilter, PendingAlert};
+pub use outbox::{AlertBatch, AlertFilter, GoingOn, PendingAlert};
 
+/// The kind of the alerts about dead letters: their key is the handler and the reason.
+pub const DEAD_LETTER: &str = "dead_letter";
 /// The longest text that is kept, in bytes.
 const MAX_TEXT: usize = 1024;
 /// The longest key that is shown, in bytes; folding goes by the whole.
@@ -37,6 +40,8 @@ pub struct Alert<'a> {
     pub source: &'a str,
     /// What to tell, in a sentence or two. It may hold what strangers wrote, but no secret.
     pub text: &'a str,
+    /// Whether it happens and is over: no recovery will follow. It ends by itself an hour later.
+    pub passing: bool,
 }
 
 /// Something that people were told about is over.
@@ -128,18 +133,34 @@ impl Tx<'_> {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn alert(&mut self, alert: &Alert<'_>) -> Result<(), StoreError> {
+        // Told again at 10, 100, 1,000 … since it was raised first, and at 10, 100, 1,000 … within
+        // an hour where that is much more than in the hour before: what trickles in for days does
+        // not hide an outage.
         sqlx::query!(
-            "INSERT INTO alerts AS known
-                 (source, kind, key, fold, severity, text, first_at, last_at)
-             SELECT $1, $2, $3, $4, $5, $6, t.now, t.now FROM clock_timestamp() AS t (now)
+            r"
+            INSERT INTO alerts AS known
+                 (source, kind, key, fold, severity, text, passing, first_at, last_at, hour_at)
+             SELECT $1, $2, $3, $4, $5, $6, $7, t.now, t.now, t.now FROM clock_timestamp() AS t (now)
              ON CONFLICT (fold) WHERE over_at IS NULL DO UPDATE SET
-                 text     = excluded.text,
-                 severity = greatest(known.severity, excluded.severity),
-                 last_at  = excluded.last_at,
-                 count    = known.count + 1,
-                 pending  = known.pending
+                 text        = excluded.text,
+                 severity    = greatest(known.severity, excluded.severity),
+                 last_at     = excluded.last_at,
+                 count       = known.count + 1,
+                 hour_at     = CASE WHEN excluded.last_at < known.hour_at + interval '1 hour'
+                                    THEN known.hour_at ELSE excluded.last_at END,
+                 hour_count  = CASE WHEN excluded.last_at < known.hour_at + interval '1 hour'
+                                    THEN known.hour_count + 1 ELSE 1 END,
+                 hour_before = CASE WHEN excluded.last_at < known.hour_at + interval '1 hour'
+                                    THEN known.hour_before
+                                    WHEN excluded.last_at < known.hour_at + interval '2 hours'
+                                    THEN known.hour_count ELSE 0 END,
+                 pending     = known.pending
                          OR known.sent_at IS NULL
                          OR excluded.severity > known.severity
+                         OR known.count + 1 >= power(10, char_length(known.told::text))
+                         OR (excluded.last_at < known.hour_at + interval '1 hour'
+                             AND (known.hour_count + 1)::text ~ '^10+$'
+                             AND known.hour_count + 1 >= 5 * known.hour_before)
                          OR excluded.last_at >= known.last_at + interval '1 hour'
                          OR excluded.last_at >= known.sent_at + interval '1 day'",
             alert.source,
@@ -148,6 +169,47 @@ impl Tx<'_> {
             &fold(alert.source, alert.kind, alert.key)[..],
             alert.severity.rank(),
             cut(alert.text, MAX_TEXT),
+            alert.passing,
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// Says how something stands that goes on, `count` times over: begins an alert, or updates the
+    /// one there is. It is told again when it matters more than before, when there is ten times as
+    /// much of it as was told, and once a day. Where there is less of it, only the new number
+    /// counts: what is mended in part and grows again is told again.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn alert_stands(&mut self, alert: &Alert<'_>, count: i64) -> Result<(), StoreError> {
+        sqlx::query!(
+            "INSERT INTO alerts AS known
+                 (source, kind, key, fold, severity, text, passing, first_at, last_at, hour_at,
+                  count)
+             SELECT $1, $2, $3, $4, $5, $6, $7, t.now, t.now, t.now, $8
+               FROM clock_timestamp() AS t (now)
+             ON CONFLICT (fold) WHERE over_at IS NULL DO UPDATE SET
+                 text     = excluded.text,
+                 severity = greatest(known.severity, excluded.severity),
+                 last_at  = excluded.last_at,
+                 count    = excluded.count,
+                 told     = least(known.told, excluded.count),
+                 pending  = known.pending
+                         OR known.sent_at IS NULL
+                         OR excluded.severity > known.severity
+                         OR excluded.count
+                            >= power(10, char_length(least(known.told, excluded.count)::text))
+                         OR excluded.last_at >= known.sent_at + interval '1 day'",
+            alert.source,
+            alert.kind,
+            cut(alert.key, MAX_KEY),
+            &fold(alert.source, alert.kind, alert.key)[..],
+            alert.severity.rank(),
+            cut(alert.text, MAX_TEXT),
+            alert.passing,
+            count.max(1),
         )
         .execute(self.connection())
         .await?;
@@ -164,11 +226,12 @@ impl Tx<'_> {
     ) -> Result<(), StoreError> {
         let error = error.lines().next().unwrap_or_default();
         self.alert(&Alert {
-            kind: "dead_letter",
+            kind: DEAD_LETTER,
             key: &format!("{handler} {reason}"),
             severity: Severity::Warning,
             source,
             text: &format!("{handler}, {reason}: {error}"),
+            passing: false,
         })
         .await
     }

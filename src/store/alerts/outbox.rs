@@ -48,13 +48,36 @@ pub struct PendingAlert {
     pub told: i64,
 }
 
+/// An alert that goes on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GoingOn {
+    /// The source that it is about; empty for the gateway itself.
+    pub source: String,
+    /// What happened.
+    pub kind: String,
+    /// What it happened to.
+    pub key: String,
+    /// How much it matters.
+    pub severity: Severity,
+    /// The newest text.
+    pub text: String,
+    /// When it was raised first.
+    pub since: OffsetDateTime,
+    /// How often it was raised, or how much of it there is.
+    pub count: i64,
+    /// How many seconds ago it was raised last, by the database's clock.
+    pub quiet_seconds: f64,
+}
+
 /// Which alerts.
 #[derive(Debug, Clone, Default)]
 pub struct AlertFilter {
     /// Those that are over and told, too.
     pub all: bool,
-    /// Only of these sources.
+    /// Only of these sources, and of these `handlers`.
     pub sources: Option<Vec<String>>,
+    /// With `sources`: the stored names of destinations whose alerts are wanted too.
+    pub handlers: Vec<String>,
     /// Only those that come after this one: when it was raised last, and its id.
     pub after: Option<(OffsetDateTime, i64)>,
     /// The most.
@@ -157,26 +180,36 @@ impl Store {
         Ok(())
     }
 
-    /// What goes on of these kinds: source and kind.
+    /// Everything that goes on, what matters most and was raised last first; at most `limit`.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn alerts_going_on(
-        &self,
-        kinds: &[&str],
-    ) -> Result<Vec<(String, String)>, StoreError> {
+    pub async fn alerts_going_on(&self, limit: i64) -> Result<Vec<GoingOn>, StoreError> {
         let rows = sqlx::query!(
-            "SELECT source, kind FROM alerts WHERE over_at IS NULL AND kind = ANY($1)
-              ORDER BY source, kind",
-            kinds as &[&str],
+            r#"SELECT source, kind, key, severity, text, first_at, count,
+                    extract(epoch FROM clock_timestamp() - last_at)::float8 AS "quiet!"
+               FROM alerts
+              WHERE over_at IS NULL
+              ORDER BY severity DESC, last_at DESC, id DESC LIMIT $1"#,
+            limit,
         )
         .fetch_all(&self.operator)
         .await?;
-        Ok(rows.into_iter().map(|row| (row.source, row.kind)).collect())
+        let going_on = rows.into_iter().map(|row| GoingOn {
+            source: row.source,
+            kind: row.kind,
+            key: row.key,
+            severity: Severity::ranked(row.severity),
+            text: row.text,
+            since: row.first_at,
+            count: row.count,
+            quiet_seconds: row.quiet,
+        });
+        Ok(going_on.collect())
     }
 
-    /// Gives up what is too old to be news, or one too many; gives how many. Forgets what is
-    /// long over.
+    /// Gives up what is too old to be news, or one too many; gives how many. Ends what only
+    /// happened, and forgets what is long over.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -189,6 +222,13 @@ impl Store {
                      OR id IN (SELECT id FROM alerts WHERE pending
                                 ORDER BY severity DESC, id DESC OFFSET $1))",
             MAX_PENDING,
+        )
+        .execute(&self.dispatch)
+        .await?;
+        sqlx::query!(
+            "UPDATE alerts SET over_at = clock_timestamp()
+              WHERE passing AND over_at IS NULL AND NOT pending
+                AND last_at < clock_timestamp() - interval '1 hour'",
         )
         .execute(&self.dispatch)
         .await?;
@@ -218,7 +258,8 @@ impl Store {
                     sent_at, over_at, pending
                FROM alerts
               WHERE ($1 OR pending OR over_at IS NULL)
-                AND ($2::text[] IS NULL OR source = ANY($2))
+                AND ($2::text[] IS NULL OR source = ANY($2)
+                     OR (source = '' AND key = ANY($6)))
                 AND ($3::timestamptz IS NULL OR (last_at, id) < ($3, $4::bigint))
               ORDER BY last_at DESC, id DESC LIMIT $5",
             wanted.all,
@@ -226,6 +267,7 @@ impl Store {
             last_at,
             id,
             i64::from(wanted.limit),
+            &wanted.handlers,
         )
         .fetch_all(&self.operator)
         .await?;

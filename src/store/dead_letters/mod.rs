@@ -10,6 +10,7 @@ pub use find::{DeadLetterFilter, Order, Page};
 pub use resolve::{Locked, Resolution};
 
 use super::{EventId, Store, StoreError};
+use crate::gate::Lane;
 
 /// As many followers of a blocking head are counted; where there are more, one more is said.
 pub const MANY_WAITING: i64 = 1000;
@@ -47,7 +48,7 @@ pub struct DeadLetter {
     pub resolution: Option<String>,
     /// When it was resolved.
     pub resolved_at: Option<OffsetDateTime>,
-    /// Its lane.
+    /// Its lane, as it is shown to people.
     pub lane: Option<String>,
     /// How many deliveries in its lane wait for it to be resolved; above [`MANY_WAITING`] it says
     /// only that there are more.
@@ -112,7 +113,7 @@ impl Store {
             finished_at: row.finished_at,
             resolution: row.resolution,
             resolved_at: row.resolved_at,
-            lane: row.lane,
+            lane: row.lane.map(|lane| Lane::shown(&lane)),
             waiting: row.waiting,
             group: row.group_id,
             class: row.class,

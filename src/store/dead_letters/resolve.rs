@@ -111,7 +111,11 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn free_lane(&mut self, delivery: i64) -> Result<bool, StoreError> {
+    pub async fn free_lane(
+        &mut self,
+        delivery: i64,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
         let done = sqlx::query!(
             "UPDATE deliveries SET lane_blocks = false
               WHERE id = $1 AND state = 'dead' AND resolution IS NULL AND lane_blocks
@@ -120,6 +124,7 @@ impl Tx<'_> {
         )
         .execute(self.connection())
         .await?;
+        self.let_in_next(&[delivery], now).await?;
         Ok(done.rows_affected() == 1)
     }
 
@@ -164,6 +169,7 @@ impl Tx<'_> {
         )
         .fetch_one(self.connection())
         .await?;
+        self.let_in_next(ids, now).await?;
         Ok(done.unsigned_abs())
     }
 }

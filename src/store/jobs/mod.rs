@@ -1,4 +1,4 @@
-//! Jobs: what is to be done about many dead letters. Here they are planned, looked at, started and
+//! Jobs: what is to be done about many dead letters or held requests. Here they are planned, looked at, started and
 //! cancelled; in `work` they are worked off.
 
 mod work;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 pub use work::{Advance, JobLease};
 
 use super::deliveries::interval;
-use super::{DeadLetterFilter, Store, StoreError, Tx, bounded};
+use super::{Store, StoreError, Tx, bounded};
 
 /// The most new deliveries of a job that are looked at for what became of them.
 const FOLLOWED: i64 = 10_000;
@@ -21,11 +21,12 @@ const FOLLOWED: i64 = 10_000;
 pub struct JobRow {
     /// Its id.
     pub id: i64,
-    /// The only tenant whose dead letters it touches; `None` for all.
+    /// The only tenant whose things it touches; `None` for all.
     pub tenant: Option<String>,
-    /// `replay` or `discard`.
+    /// `replay`, `discard`, `verify_held` or `discard_held`.
     pub action: String,
-    /// Which dead letters: a [`DeadLetterFilter`] as JSON.
+    /// Which: a [`DeadLetterFilter`](super::DeadLetterFilter) or a
+    /// [`HeldSelection`](super::HeldSelection) as JSON.
     pub selection: String,
     /// Which, in words.
     pub target: String,
@@ -39,7 +40,9 @@ pub struct JobRow {
     pub reason: String,
     /// How many matched when it was planned.
     pub matched: i64,
-    /// The highest id that matched then.
+    /// For `verify_held`: how many of those would have been let in then.
+    pub verifiable: Option<i64>,
+    /// The highest id that matched then; of held requests, the highest number.
     pub up_to: i64,
     /// Some of those that matched.
     pub sample: Vec<i64>,
@@ -78,10 +81,12 @@ pub struct JobRow {
 /// A job that is to be planned.
 #[derive(Debug)]
 pub struct NewJob<'a> {
-    /// `replay` or `discard`.
+    /// As in [`JobRow`].
+    pub tenant: Option<&'a str>,
+    /// As in [`JobRow`].
     pub action: &'a str,
-    /// Which dead letters, and of which tenant.
-    pub filter: &'a DeadLetterFilter,
+    /// As in [`JobRow`].
+    pub selection: &'a str,
     /// As in [`JobRow`].
     pub target: &'a str,
     /// As in [`JobRow`].
@@ -94,6 +99,8 @@ pub struct NewJob<'a> {
     pub reason: &'a str,
     /// As in [`JobRow`].
     pub matched: i64,
+    /// As in [`JobRow`].
+    pub verifiable: Option<i64>,
     /// As in [`JobRow`].
     pub up_to: i64,
     /// As in [`JobRow`].
@@ -132,8 +139,8 @@ impl Store {
     pub async fn job(&self, id: i64, tenant: Option<&str>) -> Result<Option<JobRow>, StoreError> {
         let row = sqlx::query_as!(
             JobRow,
-            "SELECT id, tenant, action, selection, target, force, cap, rate, reason, matched, up_to,
-                    sample, state, planned_at, planned_by, expires_at, started_at, started_by,
+            "SELECT id, tenant, action, selection, target, force, cap, rate, reason, matched,
+                    verifiable, up_to, sample, state, planned_at, planned_by, expires_at, started_at, started_by,
                     finished_at, cancelled_by, failure, after, next_at, resolved, created,
                     refused, refusals
                FROM jobs WHERE id = $1 AND ($2::text IS NULL OR tenant = $2)",
@@ -157,8 +164,8 @@ impl Store {
     ) -> Result<Vec<JobRow>, StoreError> {
         let rows = sqlx::query_as!(
             JobRow,
-            "SELECT id, tenant, action, selection, target, force, cap, rate, reason, matched, up_to,
-                    sample, state, planned_at, planned_by, expires_at, started_at, started_by,
+            "SELECT id, tenant, action, selection, target, force, cap, rate, reason, matched,
+                    verifiable, up_to, sample, state, planned_at, planned_by, expires_at, started_at, started_by,
                     finished_at, cancelled_by, failure, after, next_at, resolved, created,
                     refused, refusals
                FROM jobs WHERE id < $2 AND ($1::text IS NULL OR tenant = $1)
@@ -217,20 +224,15 @@ impl Tx<'_> {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn plan_job(&mut self, new: &NewJob<'_>) -> Result<i64, StoreError> {
-        let selection =
-            serde_json::to_string(new.filter).map_err(|_| StoreError::Inconsistent {
-                table: "jobs",
-                column: "selection",
-                row: "to be planned".to_owned(),
-            })?;
         let id = sqlx::query_scalar!(
             "INSERT INTO jobs (tenant, action, selection, target, force, cap, rate, reason, matched,
-                               up_to, sample, state, planned_at, planned_by, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'planned', $12, $13, $14)
+                               up_to, sample, state, planned_at, planned_by, expires_at,
+                               verifiable)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'planned', $12, $13, $14, $15)
              RETURNING id",
-            new.filter.tenant,
+            new.tenant,
             new.action,
-            selection,
+            new.selection,
             bounded(new.target),
             new.force,
             new.cap,
@@ -242,6 +244,7 @@ impl Tx<'_> {
             new.at,
             bounded(new.by),
             new.expires_at,
+            new.verifiable,
         )
         .fetch_one(self.connection())
         .await?;

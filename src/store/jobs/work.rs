@@ -4,12 +4,13 @@
 
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::JobRow;
 use crate::store::deliveries::interval;
-use crate::store::{DeadLetterFilter, Store, StoreError, Tx, bounded};
+use crate::store::{Store, StoreError, Tx, bounded};
 
 /// The right to work on a job, for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,11 +41,11 @@ pub struct Advance<'a> {
 }
 
 impl JobRow {
-    /// Which dead letters.
+    /// What its selection says.
     ///
     /// # Errors
     /// [`StoreError::Inconsistent`].
-    pub fn filter(&self) -> Result<DeadLetterFilter, StoreError> {
+    pub fn selected<T: DeserializeOwned>(&self) -> Result<T, StoreError> {
         serde_json::from_str(&self.selection).map_err(|_| self.inconsistent("selection"))
     }
 
@@ -64,13 +65,14 @@ impl JobRow {
 
 impl Store {
     /// Takes a running job that nobody works on, or whose worker is gone, and that is due; with
-    /// `only`, this one or none.
+    /// `only`, this one or none. Jobs about held requests only where `held` is true.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn claim_job(
         &self,
         only: Option<i64>,
+        held: bool,
         now: OffsetDateTime,
         lease: Duration,
     ) -> Result<Option<JobLease>, StoreError> {
@@ -84,6 +86,7 @@ impl Store {
                  WHERE state = 'running' AND ($1::bigint IS NULL OR id = $1)
                    AND (lease_expires_at IS NULL OR lease_expires_at < clock_timestamp())
                    AND (next_at IS NULL OR next_at <= $2)
+                   AND ($4 OR action IN ('replay', 'discard'))
                  ORDER BY next_at NULLS FIRST, id LIMIT 1
                    FOR UPDATE SKIP LOCKED)
             RETURNING id AS job, lease_token AS "token!"
@@ -91,6 +94,7 @@ impl Store {
             only,
             now,
             interval(lease),
+            held,
         )
         .fetch_optional(&self.operator)
         .await?;

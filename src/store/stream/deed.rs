@@ -11,15 +11,17 @@ pub struct Deed<'a> {
     pub at: OffsetDateTime,
     /// Who.
     pub actor: &'a str,
-    /// `replay`, `discard` or `free`.
+    /// `replay`, `discard`, `free` or `bury`.
     pub action: &'a str,
+    /// Why, in their words.
+    pub reason: &'a str,
     /// The job that does it; `None` where it is done directly.
     pub job: Option<i64>,
 }
 
 impl Tx<'_> {
-    /// Writes down that an operator replayed (these are the new deliveries), discarded or freed the
-    /// lanes of (these are the old ones).
+    /// Writes down that an operator replayed (these are the new deliveries), discarded, freed the
+    /// lanes of or buried (these are the old ones).
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -30,8 +32,9 @@ impl Tx<'_> {
         replays: &[i64],
     ) -> Result<(), StoreError> {
         sqlx::query!(
-            "INSERT INTO operator_actions (at, actor, action, delivery_id, replay_id, job_id)
-             SELECT $1::timestamptz, $2::text, $3::text, d.id, d.replay_id, $6::bigint
+            "INSERT INTO operator_actions
+                 (at, actor, action, delivery_id, replay_id, job_id, reason)
+             SELECT $1::timestamptz, $2::text, $3::text, d.id, d.replay_id, $6::bigint, $7::text
                FROM (SELECT id, NULL::bigint FROM UNNEST($4::bigint[]) AS u (id)
                       UNION ALL
                      SELECT replay_of, id FROM deliveries
@@ -43,6 +46,7 @@ impl Tx<'_> {
             old,
             replays,
             deed.job,
+            bounded(deed.reason),
         )
         .execute(self.connection())
         .await?;

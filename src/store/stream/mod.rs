@@ -28,6 +28,8 @@ use super::{EventId, GATE, Store, StoreError};
 pub enum What {
     /// An event came in.
     Arrived,
+    /// An operator made an event of another one, by editing that.
+    Edited,
     /// A request came in that is authentic, and no use.
     Quarantined,
     /// A delivery ended well.
@@ -50,8 +52,9 @@ pub enum What {
 
 impl What {
     /// Every one.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Arrived,
+        Self::Edited,
         Self::Quarantined,
         Self::Done,
         Self::Retry,
@@ -67,6 +70,7 @@ impl What {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Arrived => "arrived",
+            Self::Edited => "edited",
             Self::Quarantined => "quarantined",
             Self::Done => "done",
             Self::Retry => "retry",
@@ -97,6 +101,8 @@ pub struct Change {
     pub kind: Option<String>,
     /// The event.
     pub event: EventId,
+    /// The event that this one was made of, where an operator edited that.
+    pub edited_from: Option<EventId>,
     /// The delivery; `None` for an arrival.
     pub delivery: Option<i64>,
     /// Its handler's stored name.
@@ -151,7 +157,7 @@ impl Store {
             WITH horizon AS MATERIALIZED (
                 SELECT pg_snapshot_xmin(pg_current_snapshot()) AS xmin
             ), arrivals AS MATERIALIZED (
-                SELECT xact, id, received_at, tenant, source, kind FROM events
+                SELECT xact, id, received_at, tenant, source, kind, edited_from FROM events
                  WHERE (xact, id) > ($1::text::xid8, $2::uuid)
                    AND xact < (SELECT xmin FROM horizon)
                  ORDER BY xact, id LIMIT $6
@@ -187,20 +193,26 @@ impl Store {
                    CASE WHEN m.place = 0 THEN g.death_reason
                         WHEN t.result = 'dead' OR (t.result = 'lost' AND t.number = d.attempts
                                                    AND d.state = 'dead')
+                             OR o.action = 'bury'
                         THEN d.death_reason END AS reason,
-                   left(split_part(COALESCE(t.error, g.last_error), E'\n', 1), 300) AS error,
+                   left(split_part(COALESCE(t.error, g.last_error,
+                                            CASE WHEN o.action = 'bury' THEN d.last_error END),
+                                   E'\n', 1), 300) AS error,
+                   COALESCE(v.edited_from, e.edited_from) AS edited_from,
                    o.replay_id AS "replay_id?", o.actor AS "actor?"
               FROM merged m
               LEFT JOIN arrivals v ON m.place = 0 AND v.id = m.uuid
               LEFT JOIN tries t ON m.place = 1 AND t.delivery_id = m.a AND t.number = m.b
               LEFT JOIN deeds o ON m.place = 2 AND o.id = m.a
               LEFT JOIN LATERAL (
-                    SELECT id, event_id, source, handler, outcome, state, attempts, death_reason
+                    SELECT id, event_id, source, handler, outcome, state, attempts, death_reason,
+                           last_error
                       FROM deliveries WHERE id = COALESCE(t.delivery_id, o.delivery_id)) d ON true
               LEFT JOIN LATERAL (
                     SELECT id, handler, death_reason, last_error FROM deliveries
                      WHERE event_id = v.id AND handler = $7 AND triggered_by = 'arrival') g ON true
-              LEFT JOIN LATERAL (SELECT tenant, kind FROM events WHERE id = d.event_id) e ON true
+              LEFT JOIN LATERAL (SELECT tenant, kind, edited_from FROM events
+                                  WHERE id = d.event_id) e ON true
              ORDER BY m.xact, m.place, m.uuid, m.a, m.b
             "#,
             after.xact.to_string(),
@@ -222,7 +234,10 @@ impl Store {
             last = Some(position);
             // A delivery that was removed meanwhile: there is nothing left to tell of it.
             let (Some(event), Some(source)) = (row.event_id, row.source) else { continue };
-            let what = what(position.place, row.word.as_deref(), row.reason.is_some());
+            let what = match what(position.place, row.word.as_deref(), row.reason.is_some()) {
+                Some(What::Arrived) if row.edited_from.is_some() => Some(What::Edited),
+                what => what,
+            };
             changes.push(Change {
                 position,
                 at: row.at,
@@ -231,6 +246,7 @@ impl Store {
                 source,
                 kind: row.kind,
                 event: EventId(event),
+                edited_from: row.edited_from.map(EventId),
                 delivery: row.delivery_id,
                 handler: row.handler,
                 attempt: matches!(position.place, Place::Attempt(..)).then_some(row.b),
@@ -357,6 +373,8 @@ fn what(place: Place, word: Option<&str>, has_reason: bool) -> Option<What> {
         (Place::Action(_), Some("replay")) => What::Replayed,
         (Place::Action(_), Some("discard")) => What::Discarded,
         (Place::Action(_), Some("free")) => What::Freed,
+        // Its destination was forgotten.
+        (Place::Action(_), Some("bury")) => What::Dead,
         _ => return None,
     };
     Some(what)

@@ -21,7 +21,17 @@ const STEP: i64 = 20_000;
 #[derive(Default)]
 struct Taken<'a> {
     rows: Vec<Row<'a>>,
-    secrets: Vec<(&'a str, &'a Counting, Fingerprint, u64)>,
+    secrets: Vec<Used<'a>>,
+}
+
+/// How a secret was used since the last flush.
+struct Used<'a> {
+    source: &'a str,
+    counting: &'a Counting,
+    secret: Fingerprint,
+    requests: u64,
+    /// When its source's first and last authentic request came, where that is known.
+    came: Option<(OffsetDateTime, OffsetDateTime)>,
 }
 
 struct Row<'a> {
@@ -57,10 +67,12 @@ impl Store {
         let whats: Vec<&str> = taken.rows.iter().map(|row| row.what.as_str()).collect();
         let details: Vec<&str> = taken.rows.iter().map(|row| row.detail.as_str()).collect();
         let counts: Vec<i64> = taken.rows.iter().map(|row| signed(row.count)).collect();
-        let users: Vec<&str> = taken.secrets.iter().map(|(source, ..)| *source).collect();
+        let users: Vec<&str> = taken.secrets.iter().map(|used| used.source).collect();
         let secrets: Vec<String> =
-            taken.secrets.iter().map(|(_, _, secret, _)| secret.to_string()).collect();
-        let requests: Vec<i64> = taken.secrets.iter().map(|(.., count)| signed(*count)).collect();
+            taken.secrets.iter().map(|used| used.secret.to_string()).collect();
+        let requests: Vec<i64> = taken.secrets.iter().map(|used| signed(used.requests)).collect();
+        let times = taken.secrets.iter().map(|used| used.came.unwrap_or((now, now)));
+        let (first, last): (Vec<OffsetDateTime>, Vec<OffsetDateTime>) = times.unzip();
         sqlx::query!(
             "WITH counted AS (
                  INSERT INTO tallies AS t (minutes, bucket, source, what, detail, count)
@@ -74,8 +86,10 @@ impl Store {
                  DO UPDATE SET count = t.count + excluded.count
              )
              INSERT INTO secret_usage AS u (source, secret, requests, first_at, last_at)
-             SELECT s.source, s.secret, s.requests, $10, $10
-               FROM UNNEST($7::text[], $8::text[], $9::bigint[]) AS s (source, secret, requests)
+             SELECT s.source, s.secret, s.requests, s.first_at, s.last_at
+               FROM UNNEST($7::text[], $8::text[], $9::bigint[], $10::timestamptz[],
+                           $11::timestamptz[])
+                    AS s (source, secret, requests, first_at, last_at)
               ORDER BY s.source COLLATE \"C\", s.secret COLLATE \"C\"
              ON CONFLICT (source, secret) DO UPDATE SET
                  requests = u.requests + excluded.requests,
@@ -89,7 +103,8 @@ impl Store {
             &users as &[&str],
             &secrets,
             &requests,
-            now,
+            &first,
+            &last,
         )
         .execute(&self.dispatch)
         .await?;
@@ -210,11 +225,12 @@ impl<'a> Taken<'a> {
 
     fn secrets(&mut self, source: &'a str, counting: &'a Counting) {
         let flushed = counting.flushed.lock().unwrap_or_else(PoisonError::into_inner);
+        let came = counting.tally.take_times();
         for (secret, total) in counting.keys.uses() {
             let before = flushed.iter().find(|(known, _)| *known == secret);
-            let more = total - before.map_or(0, |(_, count)| *count);
-            if more > 0 {
-                self.secrets.push((source, counting, secret, more));
+            let requests = total - before.map_or(0, |(_, count)| *count);
+            if requests > 0 {
+                self.secrets.push(Used { source, counting, secret, requests, came });
             }
         }
     }
@@ -223,10 +239,15 @@ impl<'a> Taken<'a> {
         for row in &self.rows {
             row.counter.fetch_add(row.count, Ordering::Relaxed);
         }
+        for used in &self.secrets {
+            if let Some((first, _)) = used.came {
+                used.counting.tally.came(first);
+            }
+        }
     }
 
     fn settle(&self) {
-        for (_, counting, secret, more) in &self.secrets {
+        for Used { counting, secret, requests: more, .. } in &self.secrets {
             let mut flushed = counting.flushed.lock().unwrap_or_else(PoisonError::into_inner);
             match flushed.iter_mut().find(|(known, _)| known == secret) {
                 Some((_, count)) => *count += more,

@@ -13,8 +13,10 @@ mod flush;
 mod read;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+
+use time::OffsetDateTime;
 
 use crate::gate::{Fingerprint, KeyRing};
 
@@ -22,6 +24,8 @@ pub use read::{Counted, SecretUsage, Span};
 
 /// More reasons for a refusal than there are; beyond it they share a word.
 const REASONS: usize = 40;
+/// The word under which refusals of signed requests to unknown paths are counted.
+pub const WRONG_PATH: &str = "wrong_path";
 /// The word of reasons that found no place.
 const OTHER: &str = "other";
 /// Up to how many milliseconds an acknowledgement took: the bounds of the histogram.
@@ -65,6 +69,10 @@ pub struct Tally {
     counts: [AtomicU64; Tallied::ALL.len()],
     acknowledged: [AtomicU64; ACKNOWLEDGED_WITHIN.len() + 1],
     refused: Refused,
+    /// When an authentic request last came, in microseconds since 1970; 0 where none has.
+    last_at: AtomicI64,
+    /// When the first one came after the last flush; 0 where none has.
+    first_at: AtomicI64,
 }
 
 /// Counts by reason. A reason takes the first free place and keeps it.
@@ -152,6 +160,25 @@ impl Tally {
     /// Counts a refusal, by a word of a closed list.
     pub fn refuse(&self, reason: &'static str) {
         self.refused.place(reason).1.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes when an authentic request came.
+    pub fn came(&self, at: OffsetDateTime) {
+        let micros = i64::try_from(at.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX);
+        self.last_at.fetch_max(micros, Ordering::Relaxed);
+        // Of several at once any is the first.
+        let _known =
+            self.first_at.compare_exchange(0, micros, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// When authentic requests came since the last flush: the first and the last of them.
+    fn take_times(&self) -> Option<(OffsetDateTime, OffsetDateTime)> {
+        let time = |micros: i64| {
+            OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).ok()
+        };
+        let first = self.first_at.swap(0, Ordering::Relaxed);
+        let last = self.last_at.load(Ordering::Relaxed);
+        (first != 0).then(|| Some((time(first)?, time(last)?))).flatten()
     }
 
     /// Counts an answer to an authentic request, by how long it took.

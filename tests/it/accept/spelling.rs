@@ -122,7 +122,10 @@ async fn a_signature_is_read_as_proxies_write_it_for_every_provider() {
     ];
     let docora = || ("/hooks/cards/create", "cards", card().to_string());
     let stripe = || ("/hooks/billing", "billing", event().to_string());
-    let bot = || ("/hooks/bot", "bot", r#"{"event":"post.submitted"}"#.to_owned());
+    let bot = || {
+        let body = format!(r#"{{"event":"post.submitted","n":{}}}"#, crate::receive::unique());
+        ("/hooks/bot", "bot", body)
+    };
     let apify = || {
         let body = format!(r#"{{"eventType":"TEST","n":{}}}"#, crate::receive::unique());
         ("/hooks/apify-runs", "apify-runs", body)

@@ -27,7 +27,7 @@ impl Log {
             let log = Log::default();
             let writer = log.clone();
             let started = tracing_subscriber::fmt()
-                .json()
+                .with_ansi(false)
                 .with_env_filter("info,sealpost=debug")
                 .with_writer(move || writer.clone())
                 .try_init();

@@ -11,7 +11,8 @@ const LEASE: Duration = Duration::from_secs(60);
 
 /// Something that people are to be told.
 pub(crate) fn alert<'a>(key: &'a str, text: &'a str) -> Alert<'a> {
-    Alert { kind: "sync_failed", key, severity: Severity::Warning, source: "cards", text }
+    let severity = Severity::Warning;
+    Alert { kind: "sync_failed", key, severity, source: "cards", text, passing: false }
 }
 
 /// Raises it.
@@ -33,16 +34,17 @@ async fn claim(store: &Store) -> Option<AlertBatch> {
 }
 
 /// Claims what is pending and calls it told: text, how often it was raised, and told before.
-async fn told(store: &Store) -> Vec<(String, i64, i64)> {
+pub(crate) async fn told(store: &Store) -> Vec<(String, i64, i64)> {
     let Some(batch) = claim(store).await else { return Vec::new() };
     store.alerts_told(&batch).await.unwrap();
     batch.alerts.iter().map(|alert| (alert.text.clone(), alert.count, alert.told)).collect()
 }
 
 /// Lets time pass for what is kept.
-pub(super) async fn pass(gateway: &Gateway, interval: &str) {
-    let earlier = ["first_at", "last_at", "sent_at", "over_at", "retry_at", "lease_expires_at"]
-        .map(|column| format!("{column} = {column} - interval '{interval}'"));
+pub(crate) async fn pass(gateway: &Gateway, interval: &str) {
+    let columns =
+        ["first_at", "last_at", "hour_at", "sent_at", "over_at", "retry_at", "lease_expires_at"];
+    let earlier = columns.map(|column| format!("{column} = {column} - interval '{interval}'"));
     gateway.execute(&format!("UPDATE alerts SET {}", earlier.join(", "))).await;
 }
 

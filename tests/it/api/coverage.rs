@@ -50,6 +50,7 @@ enum Sees {
 }
 
 const BECAUSE: Option<&str> = Some(r#"{"reason":"a test"}"#);
+const HELD_PLAN: Option<&str> = Some(r#"{"action":"verify","reason":"a reason"}"#);
 const GRANT: Option<&str> = Some(r#"{"name":"new","scopes":["events:read"],"tenant":"default"}"#);
 const RECORDED: Option<&str> = Some(r#"{"source":"billing","headers":[],"body":{"text":"{}"}}"#);
 const EDIT: Option<&str> = Some(r#"{"body":"{}","reason":"a test"}"#);
@@ -75,6 +76,15 @@ const TABLE: &[Line] = &[
     payload("rehearseDeadLetterEdit", "/api/v1/dead-letters/{delivery}/edit/rehearsal", DRAFT),
     read("showDelivery", "/api/v1/deliveries/{delivery}", Sees::NotFound),
     read("listDestinations", "/api/v1/destinations", Sees::Empty),
+    read("showDestination", "/api/v1/destinations/app", Sees::NotFound),
+    switch("tryDestination", "/api/v1/destinations/app/try"),
+    line(
+        "testDestination",
+        Some(Scope::SourcesWrite),
+        "/api/v1/destinations/app/test",
+        None,
+        Sees::NotFound,
+    ),
     switch("pauseDestination", "/api/v1/destinations/app/pause"),
     switch("resumeDestination", "/api/v1/destinations/app/resume"),
     switch("disableDestination", "/api/v1/destinations/app/disable"),
@@ -102,6 +112,7 @@ const TABLE: &[Line] = &[
     switch("resumeHandler", "/api/v1/handlers/cards/resume"),
     admin("listSettings", "/api/v1/settings", None, Sees::Refused),
     refusal("listHeldRequests", "/api/v1/held", None, Sees::Empty),
+    refusal("planHeldJob", "/api/v1/held/jobs", HELD_PLAN, Sees::NotFound),
     refusal("showHeldRequest", "/api/v1/held/{held}", None, Sees::NotFound),
     refusal("explainHeldRequest", "/api/v1/held/{held}/explanation", None, Sees::NotFound),
     refusal("verifyHeldRequest", "/api/v1/held/{held}/verify", BECAUSE, Sees::NotFound),

@@ -52,7 +52,7 @@ async fn who_lacks_a_scope_is_told_which() {
     let reader = [Scope::EventsRead];
     for (scopes, path, missing) in [
         (&reader[..], "/deliveries/1/edit", "payload:read"),
-        (&[Scope::EventsRead, Scope::PayloadRead], "/deliveries/1/edit", "events:replay"),
+        (&[Scope::EventsRead, Scope::PayloadRead], "/deliveries/1/edit", "events:edit"),
         (&reader, "/jobs/new?class=handler", "events:replay"),
         (&[Scope::SourcesWrite], "/dead-letters", "events:read"),
         (&[Scope::SourcesWrite], "/jobs", "events:read"),

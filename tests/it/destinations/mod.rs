@@ -55,7 +55,7 @@ fn destination(name: &str, url: &str, more: &str) -> String {
 }
 
 /// A gateway that sends what arrives at `billing` to `receiver`.
-fn sending_to(receiver: &Receiver, more: &str) -> Builder {
+pub(crate) fn sending_to(receiver: &Receiver, more: &str) -> Builder {
     let more = format!("sources = [\"billing\"]\n{more}");
     builder().more_config(&destination("app", &receiver.url("/hooks"), &more))
 }
@@ -68,7 +68,7 @@ fn builder() -> Builder {
 }
 
 /// Sends an event to a source of Stripe's kind, whose lane is its object; gives its id and body.
-async fn send(gateway: &Gateway, kind: &str, lane: &str) -> (String, Vec<u8>) {
+pub(crate) async fn send(gateway: &Gateway, kind: &str, lane: &str) -> (String, Vec<u8>) {
     let number = unique();
     let event = json!({
         "id": format!("evt_{number}"), "object": "event", "type": kind, "created": 1_763_600_000,
@@ -81,7 +81,7 @@ async fn send(gateway: &Gateway, kind: &str, lane: &str) -> (String, Vec<u8>) {
 }
 
 /// Verifies a request as Standard Webhooks says, and gives its time of signing.
-fn verified(seen: &Seen, id: &str) -> i64 {
+pub(crate) fn verified(seen: &Seen, id: &str) -> i64 {
     let secret = SECRETS.iter().find(|(name, _)| *name == "APP_SECRET").unwrap().1;
     let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
     let header = |name: &str| seen.header(name).unwrap_or_else(|| panic!("no {name}: {seen:?}"));

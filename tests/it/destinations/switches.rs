@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sealpost::clock::Clock;
 use sealpost::operator::Selection;
-use sealpost::store::{Reach, Switch};
+use sealpost::store::Switch;
 use tokio::sync::Semaphore;
 
 use super::receiver::{Receiver, Reply};
@@ -140,11 +140,11 @@ async fn a_lost_request_is_sent_again_but_not_while_its_destination_is_paused() 
     let lost = gateway
         .store()
         .claim_to(
-            &[("to:app".to_owned(), 4)],
-            &["billing".to_owned()],
+            "to:app",
+            4,
+            &[("billing", crate::harness::START)],
             gateway.clock().now(),
             Duration::ZERO,
-            Reach::Near,
         )
         .await
         .unwrap()
@@ -161,7 +161,7 @@ async fn a_lost_request_is_sent_again_but_not_while_its_destination_is_paused() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_letter_is_replayed_to_the_destination_that_it_was_for() {
     let receiver =
-        Receiver::start(|_, number| Reply::status(if number < 8 { 422 } else { 204 })).await;
+        Receiver::start(|_, number| Reply::status(if number < 20 { 422 } else { 204 })).await;
     let other = Receiver::content().await;
     let gateway = sending_to(&receiver, "")
         .more_config(&destination("other", &other.url("/"), "sources = [\"billing\"]"))
@@ -173,5 +173,5 @@ async fn a_dead_letter_is_replayed_to_the_destination_that_it_was_for() {
     let id = dead[0]["id"].as_i64().unwrap();
     replay(gateway.desk(), &Selection::Ids(vec![id])).await;
     gateway.run_until_idle().await;
-    assert_eq!((receiver.seen().len(), other.seen().len()), (9, 1));
+    assert_eq!((receiver.seen().len(), other.seen().len()), (21, 1));
 }

@@ -119,10 +119,10 @@ async fn busy(handler: &Misbehaving) -> Gateway {
 }
 
 /// Payment 0 is a dead letter after three attempts that each ended like this; the others are done.
-async fn assert_dead_after_three(gateway: &Gateway, ended: &str) {
+async fn assert_dead_after_three(gateway: &Gateway, reason: DeathReason, ended: &str) {
     gateway.run_to_the_end().await;
-    let [(reason, error)] = gateway.dead_letters().await.try_into().unwrap();
-    assert_eq!(reason, DeathReason::Exhausted.as_str());
+    let [(died_of, error)] = gateway.dead_letters().await.try_into().unwrap();
+    assert_eq!(died_of, reason.as_str());
     assert!(error.contains(ended), "{error}");
     let attempts =
         gateway.query("SELECT result, error FROM attempts WHERE error IS NOT NULL").await;
@@ -143,19 +143,29 @@ async fn assert_others_unharmed(gateway: &Gateway) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handler_that_panics_fails_its_attempt_and_no_other() {
     let gateway = busy(&Misbehaving::that(How::Panics)).await;
-    assert_dead_after_three(&gateway, "the handler panicked: this handler panics").await;
+    assert_dead_after_three(
+        &gateway,
+        DeathReason::Panicked,
+        "the handler panicked: this handler panics",
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handler_that_hangs_fails_its_attempt_at_the_deadline() {
     let gateway = busy(&Misbehaving::that(How::Hangs)).await;
-    assert_dead_after_three(&gateway, "the handler did not come back within 300ms").await;
+    assert_dead_after_three(
+        &gateway,
+        DeathReason::Exhausted,
+        "the handler did not come back within 300ms",
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_text_of_many_megabytes_with_nuls_is_cut_and_stored() {
     let gateway = busy(&Misbehaving::that(How::SaysTooMuch)).await;
-    assert_dead_after_three(&gateway, "\u{fffd}é\u{fffd}é").await;
+    assert_dead_after_three(&gateway, DeathReason::Exhausted, "\u{fffd}é\u{fffd}é").await;
     let longest = "SELECT max(octet_length(error))::bigint FROM attempts";
     assert!(gateway.count(longest).await <= 8 * 1024);
     let longest = "SELECT max(octet_length(last_error))::bigint FROM deliveries";
@@ -190,23 +200,32 @@ async fn an_event_that_kills_its_gateway_every_time_becomes_a_dead_letter_alone(
     let sources = ["billing".to_owned()];
     let (now, lease) = (sealpost::clock::Clock::now(gateway.clock()), Duration::from_mins(1));
     // Each gateway that claims it dies with it, as does whatever else it holds at the time.
-    let claimed = gateway.store().claim_ready(&sources, now, 1, lease).await.unwrap();
-    assert_eq!(claimed.len(), 1);
-    for attempt in 2..=3 {
+    let claimed = gateway.claim("billing", 3, lease).await;
+    assert_eq!(claimed.len(), 3);
+    let mut lost = Vec::new();
+    for _ in 0..3 {
         expire_leases(gateway.target()).await;
-        let (lost, buried) = gateway.store().claim_lost(&sources, now, 3, lease).await.unwrap();
-        let lost = lost.expect("it is taken over");
-        assert_eq!((lost.delivery, lost.attempt, buried), (claimed[0].delivery, attempt, 0));
-        assert!(lost.suspect);
+        lost.push(gateway.store().take_lost(&sources, &[], now, 3).await.unwrap());
+        let suspect = gateway.store().claim_suspect(&sources, "", now, lease).await.unwrap();
+        let suspect = suspect.expect("one is run alone");
+        if lost.len() < 3 {
+            assert!(suspect.suspect && suspect.delivery == claimed[0].delivery, "{suspect:?}");
+        }
     }
+    let counts: Vec<_> = lost.iter().map(|lost| (lost.suspects, lost.buried.len())).collect();
+    assert_eq!(counts, [(3, 0), (1, 0), (0, 1)]);
     expire_leases(gateway.target()).await;
     gateway.run_to_the_end().await;
     let [(reason, error)] = gateway.dead_letters().await.try_into().unwrap();
-    assert_eq!(reason, DeathReason::Exhausted.as_str());
+    assert_eq!(reason, DeathReason::LeaseLost.as_str());
     assert!(error.contains("the lease ran out with no result"), "{error}");
+    // The two others were lost with it, and are done all the same.
     let lost = "SELECT count(*) FROM attempts WHERE result = 'lost'";
-    assert_eq!(gateway.count(lost).await, 3);
-    assert_others_unharmed(&gateway).await;
+    assert_eq!(gateway.count(lost).await, 6);
+    let done = "SELECT count(*) FROM deliveries WHERE state = 'done'";
+    assert_eq!(gateway.count(done).await, 2);
+    assert_eq!(gateway.count("SELECT count(*) FROM noted").await, 2);
+    assert_attempts(gateway.target()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

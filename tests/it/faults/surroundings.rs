@@ -43,10 +43,7 @@ async fn a_gateway_that_is_cut_off_leaves_its_work_to_another_and_settles_nothin
 async fn leases_go_by_the_clock_of_the_database_whatever_a_gateway_believes() {
     let gateway = Gateway::start().await;
     assert_eq!(pay(&gateway, 1).await, 202);
-    let sources = ["billing".to_owned()];
-    let now = sealpost::clock::Clock::now(gateway.clock());
-    let lease = Duration::from_mins(1);
-    assert_eq!(gateway.store().claim_ready(&sources, now, 1, lease).await.unwrap().len(), 1);
+    assert_eq!(gateway.claim("billing", 1, Duration::from_mins(1)).await.len(), 1);
     gateway.clock().advance(Duration::from_hours(2));
     assert_eq!(gateway.run_until_idle().await, 0);
     expire_leases(gateway.target()).await;

@@ -24,7 +24,7 @@ use sealpost::operator::{
     Scope,
 };
 use sealpost::providers::{self, Draft};
-use sealpost::store::{Store, Target};
+use sealpost::store::{Lease, Store, Target};
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -456,6 +456,21 @@ impl Gateway {
         made.expect("a key").key.to_string()
     }
 
+    /// Claims up to so many deliveries of each of a source's handlers, as a gateway would that is
+    /// about to die.
+    pub(crate) async fn claim(&self, source: &str, most: i64, lease: Duration) -> Vec<Lease> {
+        let now = self.clock.now();
+        let mut leases = Vec::new();
+        for queue in self.store.queues(&[source.to_owned()]).await.expect("the queues") {
+            let oldest = self.store.look(&[(&queue, None)], now).await.expect("a look");
+            if let [Some(oldest)] = oldest[..] {
+                let claimed = self.store.claim(&queue, oldest, now, (most, 1000), lease).await;
+                leases.extend(claimed.expect("a claim").leases);
+            }
+        }
+        leases
+    }
+
     /// Works until nothing is due.
     pub(crate) async fn run_until_idle(&self) -> usize {
         self.dispatcher.run_until_idle().await.expect("the database is there")
@@ -482,6 +497,11 @@ impl Gateway {
     pub(crate) async fn tidy(&self) {
         self.housekeeping.step().await.expect("the database is there");
         self.housekeeping.let_providers().await;
+    }
+
+    /// Looks for what is wrong, and raises alerts.
+    pub(crate) async fn watch(&self) {
+        self.insight.raise_alarms().await.expect("the database is there");
     }
 
     /// Adds what was counted to the tallies.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sealpost::operator::{AlarmKind, Caller, Link, Overview, Scope, Scopes, SourceRow};
-use sealpost::store::Pausable;
+use sealpost::store::{Pausable, Severity};
 
 use super::{event, event_of, gateway, send};
 use crate::chunks::Transfer;
@@ -29,7 +29,7 @@ async fn told(gateway: &Gateway) -> Vec<String> {
     let rows = gateway
         .query(
             "SELECT concat_ws(' ', source, kind, CASE WHEN recovery THEN 'over' END) AS line
-               FROM alerts WHERE kind <> 'dead_letter' ORDER BY id",
+               FROM alerts WHERE kind NOT IN ('dead_letter', 'clock') ORDER BY id",
         )
         .await;
     rows.iter().map(|row| row["line"].as_str().unwrap().to_owned()).collect()
@@ -92,15 +92,19 @@ async fn most_requests_refused_is_told_once_and_so_is_that_it_is_over() {
     }
     assert_eq!(wrong(&overview(&gateway).await), [(AlarmKind::Refusals, "billing")]);
     for _ in 0..3 {
-        gateway.tidy().await;
+        gateway.watch().await;
     }
     assert_eq!(told(&gateway).await, ["billing refusals"]);
-    assert_eq!(gateway.count("SELECT count FROM alerts").await, 1, "raised once");
+    assert_eq!(
+        gateway.count("SELECT count FROM alerts WHERE kind = 'refusals'").await,
+        1,
+        "raised once"
+    );
 
     gateway.clock().advance(Duration::from_hours(2));
     assert_eq!(wrong(&overview(&gateway).await), []);
-    gateway.tidy().await;
-    gateway.tidy().await;
+    gateway.watch().await;
+    gateway.watch().await;
     assert_eq!(told(&gateway).await, ["billing refusals", "billing refusals over"]);
 }
 
@@ -111,18 +115,23 @@ async fn what_is_due_and_not_worked_on_is_stuck_and_what_waits_its_turn_is_not()
         let answer = gateway.send("billing", None, &event_of(account, id)).await;
         assert_eq!(answer.what(), "accepted");
     }
-    gateway.clock().advance(Duration::from_mins(4));
+    gateway.clock().advance(Duration::from_secs(40));
     assert_eq!(wrong(&overview(&gateway).await), []);
-    gateway.clock().advance(Duration::from_mins(2));
+    gateway.clock().advance(Duration::from_secs(20));
     let seen = overview(&gateway).await;
     assert_eq!(wrong(&seen), [(AlarmKind::Stuck, "billing")]);
     let alarm = seen.alarms.iter().find(|alarm| alarm.kind == AlarmKind::Stuck).unwrap();
     assert!(alarm.text.starts_with("2 deliveries of billing"), "heads only: {}", alarm.text);
     assert_eq!(alarm.link, Link::Events { source: "billing".into(), state: "ready" });
-    assert_eq!(row(&seen, "billing").waiting, Some(time::Duration::minutes(6)));
-    gateway.tidy().await;
+    assert_eq!(alarm.severity, Severity::Warning);
+    assert_eq!(row(&seen, "billing").waiting, Some(time::Duration::minutes(1)));
+    gateway.clock().advance(Duration::from_mins(4));
+    let worse = overview(&gateway).await;
+    let stuck = worse.alarms.iter().find(|alarm| alarm.kind == AlarmKind::Stuck);
+    assert_eq!(stuck.map(|alarm| alarm.severity), Some(Severity::Critical));
+    gateway.watch().await;
     gateway.run_until_idle().await;
-    gateway.tidy().await;
+    gateway.watch().await;
     assert_eq!(told(&gateway).await, ["billing stuck", "billing stuck over"]);
     assert_eq!(row(&overview(&gateway).await, "billing").waiting, None);
 }
@@ -145,7 +154,7 @@ async fn what_waits_for_a_destination_that_is_held_back_is_not_stuck() {
         .execute("INSERT INTO destinations (handler, paused_at) VALUES ('to:shop', now())")
         .await;
     let seen = overview(&gateway).await;
-    assert_eq!(wrong(&seen), []);
+    assert_eq!(wrong(&seen), [(AlarmKind::Paused, "")], "it is not stuck: it is paused");
     assert_eq!(row(&seen, "billing").waiting, Some(time::Duration::minutes(6)), "it does wait");
 }
 
@@ -157,7 +166,8 @@ async fn what_is_paused_is_not_stuck_nor_what_was_resumed_a_moment_ago() {
         gateway.holds().pause(&ada, what, name, "they are migrating").await.unwrap();
         send(&gateway, &format!("evt_{name}")).await;
         gateway.clock().advance(Duration::from_mins(6));
-        assert_eq!(wrong(&overview(&gateway).await), [], "{name}");
+        let source = if what == Pausable::Source { name } else { "" };
+        assert_eq!(wrong(&overview(&gateway).await), [(AlarmKind::Paused, source)], "{name}");
         gateway.holds().resume(&ada, what, name, "they are done").await.unwrap();
         assert_eq!(wrong(&overview(&gateway).await), [], "{name}");
     }
@@ -185,12 +195,12 @@ async fn a_source_that_falls_silent_is_missed() {
     gateway.clock().advance(Duration::from_mins(2));
     let seen = overview(&gateway).await;
     assert_eq!(wrong(&seen), [(AlarmKind::Silence, "billing")]);
-    gateway.tidy().await;
+    gateway.watch().await;
     let answer = gateway.send("billing", None, &event("evt_2")).await;
     assert_eq!(answer.what(), "accepted");
     gateway.run_until_idle().await;
     gateway.count_up().await;
-    gateway.tidy().await;
+    gateway.watch().await;
     assert_eq!(told(&gateway).await, ["billing silence", "billing silence over"]);
 }
 
@@ -203,6 +213,10 @@ async fn a_transfer_that_is_not_whole_is_seen_before_and_after_it_is_given_up() 
     assert_eq!(wrong(&overview(&gateway).await), [(AlarmKind::TransfersLate, "cards")]);
     gateway.clock().advance(Duration::from_mins(8));
     gateway.tidy().await;
-    assert_eq!(wrong(&overview(&gateway).await), [(AlarmKind::TransfersExpired, "cards")]);
+    gateway.watch().await;
+    assert_eq!(
+        wrong(&overview(&gateway).await),
+        [(AlarmKind::DeadLetters, "cards"), (AlarmKind::TransfersExpired, "cards")]
+    );
     assert_eq!(told(&gateway).await, ["cards transfers_expired"]);
 }

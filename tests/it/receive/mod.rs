@@ -185,11 +185,12 @@ impl Bench {
             format!("outcome=\"{outcome}\""),
             format!("reason=\"{reason}\""),
         ];
-        let line = page
+        let lines = page
             .lines()
             .filter(|line| line.starts_with("sealpost_ingest_total{"))
-            .find(|line| labels.iter().all(|label| line.contains(label)));
-        line.map_or(0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
+            .filter(|line| labels.iter().all(|label| line.contains(label)));
+        // One for each source of this kind.
+        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
     }
 }
 

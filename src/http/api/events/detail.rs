@@ -7,7 +7,7 @@ use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
-use crate::http::api::deliveries::{Attempt, Delivery, Strength, embedded};
+use crate::http::api::deliveries::{Attempt, Delivery, Edited, Strength, embedded};
 use crate::http::api::transfers::Transfer;
 use crate::http::api::words::word;
 use crate::http::denial::Denial;
@@ -24,6 +24,8 @@ pub(super) struct Summary {
     provider: String,
     kind: String,
     strength: Strength,
+    /// Where its body comes from, if an operator edited it: nobody sent this event.
+    edited: Option<Edited>,
     /// Whether it came past its time and was awaited.
     late: bool,
     #[serde(with = "time::serde::rfc3339")]
@@ -73,7 +75,7 @@ pub(super) struct Detail {
     deliveries: Vec<Delivery>,
     /// Every attempt at those.
     attempts: Vec<Attempt>,
-    /// Where its body comes from, if nobody sent it; the proof is about the other event.
+    /// Where its body comes from, if nobody sent it; the secret is that of the other event.
     edited: Option<Edited>,
     /// The events that operators made of it, oldest first, at most twenty.
     edits: Vec<EditMade>,
@@ -84,16 +86,6 @@ pub(super) struct Detail {
     older: Option<String>,
     /// The event that was received after it, if one is near.
     newer: Option<String>,
-}
-
-/// Where the body of an event comes from that nobody sent.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = EventEditedFrom)]
-struct Edited {
-    /// The event that was edited.
-    from: String,
-    /// Who edited it.
-    by: String,
 }
 
 /// An event that an operator made of another one.
@@ -129,7 +121,8 @@ struct Proof {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = EventPayload)]
 struct Beside {
-    /// The headers that are kept.
+    /// The headers that are kept; under names that begin with a colon, what came along and is not
+    /// signed: `:content-type`, `:user-agent`, `:peer`.
     headers: BTreeMap<String, String>,
     /// What the sender's token says: any JSON.
     claims: Option<Value>,
@@ -155,6 +148,12 @@ struct Moment {
     took_seconds: Option<f64>,
     /// What went wrong; null for callers without `payload:read`.
     error: Option<String>,
+    /// Who, where an operator did it.
+    by: Option<String>,
+    /// Why, in the operator's words.
+    reason: Option<String>,
+    /// The event that was made, where this one was edited.
+    made: Option<String>,
 }
 
 /// What happened to an event: to itself, to an attempt, or by an operator.
@@ -176,6 +175,7 @@ enum What {
     Lost,
     Replayed,
     Discarded,
+    Freed,
 }
 
 /// Other events in the lanes of an event's deliveries.
@@ -199,6 +199,7 @@ impl Summary {
             provider: row.provider,
             kind: row.kind,
             strength: word(row.strength.as_str())?,
+            edited: row.edited.map(Edited::new),
             late: row.late,
             received_at: row.received_at,
             size_bytes: row.size,
@@ -232,7 +233,7 @@ impl Detail {
             transfer: detail.transfer.map(Transfer::new).transpose()?,
             deliveries: deliveries.map(Delivery::new).collect::<Result<_, _>>()?,
             attempts: attempts.map(Attempt::new).collect::<Result<_, _>>()?,
-            edited: detail.edited.map(|edit| Edited { from: edit.from.to_string(), by: edit.by }),
+            edited: detail.edited.map(Edited::new),
             edits: edits.collect(),
             timeline: detail.timeline.into_iter().map(Moment::new).collect::<Result<_, _>>()?,
             related: Related {
@@ -280,6 +281,9 @@ impl Moment {
             attempt: moment.attempt,
             took_seconds: moment.took.map(Duration::as_seconds_f64),
             error: moment.error,
+            by: moment.by,
+            reason: moment.reason,
+            made: moment.made.map(|event| event.to_string()),
         })
     }
 }

@@ -159,6 +159,7 @@ impl Asked {
         let strength = |strength| match strength {
             Strength::Signed => gate::Strength::Signed,
             Strength::Vouched => gate::Strength::Vouched,
+            Strength::Edited => gate::Strength::Edited,
         };
         Search {
             source: self.source.map(name),

@@ -1,6 +1,6 @@
-//! Jobs: replaying or discarding many, planned first.
+//! Jobs: dealing with many dead letters or held requests, planned first.
 
-mod shown;
+pub(super) mod shown;
 mod wish;
 
 use actix_web::web;
@@ -72,7 +72,8 @@ async fn plan(
 
 /// Start a planned job
 ///
-/// A gateway works it off in batches; each is one transaction.
+/// A gateway works it off in batches. A job about held requests needs `secrets:write` in the place
+/// of `events:replay`.
 #[utoipa::path(
     post, path = "/api/v1/jobs/{job}/start", operation_id = "startJob", tag = "jobs",
     params(("job" = i64, Path, description = "The job", minimum = 1)),
@@ -89,7 +90,8 @@ async fn start(
 
 /// Cancel a job or a plan
 ///
-/// What it has done is done; after the present batch nothing more is.
+/// What it has done is done; after the present batch nothing more is. A job about held requests
+/// needs `secrets:write` in the place of `events:replay`.
 #[utoipa::path(
     post, path = "/api/v1/jobs/{job}/cancel", operation_id = "cancelJob", tag = "jobs",
     params(("job" = i64, Path, description = "The job", minimum = 1)),

@@ -4,24 +4,27 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use crate::http::api::dead_letters::Dealing;
 use crate::http::api::deliveries::Delivery;
+use crate::http::api::held::HeldRequest;
 use crate::http::api::words::word;
 use crate::http::denial::Denial;
 use crate::operator::{self, JobDetail};
 
 /// A job. One that has not begun is a plan.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Job {
+pub(in crate::http::api) struct Job {
     id: i64,
-    /// The only tenant whose dead letters it touches; null for all.
+    /// The only tenant whose things it touches; null for all.
     tenant: Option<String>,
-    action: Dealing,
-    /// To which dead letters, in words.
+    action: Action,
+    /// To which dead letters or held requests, in words.
     target: String,
     state: State,
     /// How many matched when it was planned.
     matched: u64,
+    /// Where held requests are to be verified: how many of those would have been let in then; null
+    /// for other jobs.
+    verifiable: Option<u64>,
     /// How many it will have dealt with when it has done everything.
     goal: u64,
     /// The most that it deals with; null for all.
@@ -45,14 +48,25 @@ pub(super) struct Job {
     cancelled_by: Option<String>,
     /// Why it cannot go on.
     failure: Option<String>,
-    /// How many it has replayed or discarded.
+    /// How many it has replayed, let in or discarded.
     resolved: u64,
-    /// How many new deliveries it has made.
+    /// How many new deliveries it has made; where it lets held requests in, how many new events.
     created: u64,
     /// About how many nothing was done.
     refused: u64,
     /// Why, for the first hundred of those.
     refusals: Vec<Refusal>,
+}
+
+/// What a job does: to dead letters, or to held requests.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = JobAction)]
+enum Action {
+    Replay,
+    Discard,
+    VerifyHeld,
+    DiscardHeld,
 }
 
 /// How a job stands.
@@ -68,22 +82,27 @@ enum State {
     Expired,
 }
 
-/// Why nothing was done about a delivery.
+/// Why nothing was done about a delivery or a held request.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = JobRefusal)]
 struct Refusal {
-    delivery: i64,
+    /// The delivery; null where it is about held requests.
+    delivery: Option<i64>,
+    /// The number of the held request; null where it is about deliveries.
+    held: Option<i64>,
     why: String,
 }
 
 /// A job, with what it is about and what came of it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = JobDetail)]
-pub(super) struct Detail {
+pub(in crate::http::api) struct Detail {
     job: Job,
     /// Some of what matched when it was planned, as it stands now, the oldest first; none for who
     /// may not see events.
     sample: Vec<Delivery>,
+    /// The same, where it is about held requests; none for callers without `secrets:write`.
+    held: Vec<HeldRequest>,
     fates: Fates,
 }
 
@@ -102,8 +121,12 @@ struct Fates {
 impl Job {
     pub(super) fn new(job: operator::Job) -> Result<Self, Denial> {
         let refusals = job.refusals.iter();
-        let refusal =
-            |(delivery, why): &(i64, String)| Refusal { delivery: *delivery, why: why.clone() };
+        let held = job.action.is_about_held();
+        let refusal = |(id, why): &(i64, String)| Refusal {
+            delivery: Some(*id).filter(|_| !held),
+            held: Some(*id).filter(|_| held),
+            why: why.clone(),
+        };
         Ok(Self {
             id: job.id,
             action: word(job.action.as_str())?,
@@ -113,6 +136,7 @@ impl Job {
             tenant: job.tenant,
             target: job.target,
             matched: job.matched,
+            verifiable: job.verifiable,
             cap: job.cap,
             rate: job.rate,
             reason: job.reason,
@@ -132,11 +156,12 @@ impl Job {
 }
 
 impl Detail {
-    pub(super) fn new(detail: JobDetail) -> Result<Self, Denial> {
+    pub(in crate::http::api) fn new(detail: JobDetail) -> Result<Self, Denial> {
         let fates = detail.fates;
         Ok(Self {
             job: Job::new(detail.job)?,
             sample: detail.sample.into_iter().map(Delivery::new).collect::<Result<_, _>>()?,
+            held: detail.held.into_iter().map(HeldRequest::new).collect(),
             fates: Fates { done: fates.done, dead: fates.dead, waiting: fates.waiting },
         })
     }

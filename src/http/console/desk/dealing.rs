@@ -6,8 +6,8 @@ use super::super::parts::{Facet, FacetValue, Pager, count};
 use super::row;
 use crate::http::operator::Operator;
 use crate::operator::{
-    Action, Caller, Class, Group, GroupSelection, Job, JobState, OperatorError, Paging, Scope,
-    Standing,
+    Action, Caller, Class, Group, GroupSelection, HeldAction, Job, JobAction, JobState,
+    OperatorError, Paging, Scope, Standing,
 };
 use crate::store::JobFates;
 
@@ -103,16 +103,14 @@ fn asks(class: Class) -> &'static str {
 }
 
 fn group_row(group: Group) -> groups::Group {
-    let message = group
-        .message
-        .map(|message| if message.is_empty() { "Various messages".to_owned() } else { message });
     groups::Group {
         id: group.id,
         class: name(group.class),
         source: group.source,
         handler: group.handler,
         reason: group.death_reason,
-        message,
+        title: group.title,
+        is_various: group.is_various,
         open: group.open,
         total: group.total,
         first_at: group.first_at,
@@ -170,7 +168,14 @@ pub(in crate::http::console) async fn jobs(
 fn shown_job(job: Job) -> jobs::Job {
     jobs::Job {
         id: job.id,
-        action: job.action.as_str(),
+        action: job.action.verb(),
+        things: if job.action.is_about_held() {
+            ("held request", "held requests")
+        } else {
+            ("dead letter", "dead letters")
+        },
+        scope: job.action.scope(),
+        verifiable: job.verifiable,
         state: job.state.as_str(),
         is_plan: job.state == JobState::Planned,
         is_running: job.state == JobState::Running,
@@ -202,6 +207,7 @@ pub(in crate::http::console) async fn job(
         outcomes: outcomes(&detail.job, detail.fates),
         refusals: detail.job.refusals.clone(),
         sample: detail.sample.into_iter().map(|letter| row(letter, may_see)).collect(),
+        held: detail.held.iter().map(|one| super::held::row(one, String::new())).collect(),
         command: format!("sealpost jobs show {id}"),
         job: shown_job(detail.job),
     })
@@ -209,13 +215,20 @@ pub(in crate::http::console) async fn job(
 
 fn outcomes(job: &Job, fates: JobFates) -> Vec<(&'static str, u64)> {
     let mut outcomes = Vec::new();
-    if job.action == Action::Discard {
-        outcomes.push(("Discarded", job.resolved));
-    } else {
-        outcomes.push(("Replayed", job.resolved));
-        outcomes.push(("Done", fates.done.unsigned_abs()));
-        outcomes.push(("Dead again", fates.dead.unsigned_abs()));
-        outcomes.push(("Still at work", fates.waiting.unsigned_abs()));
+    match job.action {
+        JobAction::Letters(Action::Replay) => {
+            outcomes.push(("Replayed", job.resolved));
+            outcomes.push(("Done", fates.done.unsigned_abs()));
+            outcomes.push(("Dead again", fates.dead.unsigned_abs()));
+            outcomes.push(("Still at work", fates.waiting.unsigned_abs()));
+        }
+        JobAction::Held(HeldAction::Verify) => {
+            outcomes.push(("New events", job.created));
+            outcomes.push(("Known before", job.resolved.saturating_sub(job.created)));
+        }
+        JobAction::Letters(Action::Discard) | JobAction::Held(HeldAction::Discard) => {
+            outcomes.push(("Discarded", job.resolved));
+        }
     }
     outcomes.push(("Refused", job.refused));
     outcomes

@@ -5,7 +5,7 @@ use super::super::pages::parts_of_event::{Event, Payload, Proof};
 use super::super::parts::{Bytes, Tab};
 use crate::http::operator::Operator;
 use crate::operator::{Caller, Dossier, MOST_EDITED, OperatorError, Scope};
-use crate::store::{DeadLetter, EventPreview};
+use crate::store::{DeadLetter, EventId, EventPreview, PastDeed};
 
 /// One delivery.
 pub(in crate::http::console) async fn delivery(
@@ -25,12 +25,20 @@ fn view(dossier: Dossier, caller: &Caller, tab: Tab) -> delivery::View {
     let may_see = caller.may(Scope::PayloadRead);
     let steps = dossier.timeline();
     let delivery = dossier.delivery;
+    let deeds = dossier.deeds.iter().filter(|deed| deed.delivery == delivery.id);
+    let deeds: Vec<&PastDeed> =
+        deeds.filter(|deed| matches!(deed.action.as_str(), "replay" | "discard")).collect();
+    let edited = deeds.iter().filter_map(|deed| deed.replay_event);
+    let edited = edited.map(EventId).find(|event| *event != delivery.event);
     delivery::View {
         id: delivery.id,
         commands: commands(&delivery),
         edit: edit(&delivery, dossier.event.as_ref(), caller),
         group: delivery.group,
         resolved: delivery.resolution.zip(delivery.resolved_at),
+        resolved_by: deeds.first().map(|deed| (deed.actor.clone(), deed.reason.clone())),
+        replays: deeds.iter().filter_map(|deed| deed.replay).collect(),
+        edited_as: edited.map(|event| event.to_string()),
         state: delivery.state,
         source: delivery.source,
         handler: delivery.handler,
@@ -40,7 +48,7 @@ fn view(dossier: Dossier, caller: &Caller, tab: Tab) -> delivery::View {
         created_at: delivery.created_at,
         finished_at: delivery.finished_at,
         // Its parts are kept apart by a character that nobody sees.
-        lane: delivery.lane.map(|lane| lane.replace('\u{1f}', " / ")),
+        lane: delivery.lane,
         waiting: delivery.waiting.unsigned_abs(),
         error: dossier.last_error.filter(|_| may_see),
         event_id: delivery.event.to_string(),
@@ -95,7 +103,7 @@ fn edit(
     caller: &Caller,
 ) -> Option<Result<String, &'static str>> {
     let is_open = delivery.state == "dead" && delivery.resolution.is_none();
-    let may = caller.may(Scope::PayloadRead) && caller.may(Scope::EventsReplay);
+    let may = caller.may(Scope::PayloadRead) && caller.may(Scope::EventsEdit);
     let event = event.filter(|_| is_open && may)?;
     Some(if event.as_text().is_none() {
         Err("Its body is no text, and cannot be edited.")

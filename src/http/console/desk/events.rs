@@ -182,7 +182,7 @@ pub(in crate::http::console) async fn event(
                 created_at: one.created_at,
             })
             .collect(),
-        lane: detail.related.lanes.first().map(|lane| lane.replace('\u{1f}', " / ")),
+        lane: detail.related.lanes.first().cloned(),
         related: detail.related.events.into_iter().map(row).collect(),
         more,
         commands: vec![
@@ -191,7 +191,8 @@ pub(in crate::http::console) async fn event(
             (
                 "By HTTP",
                 format!(
-                    "curl localhost:8081/api/v1/events/{id} -H \"Authorization: Bearer $SEALPOST_API_KEY\""
+                    "curl {}/api/v1/events/{id} -H \"Authorization: Bearer $SEALPOST_API_KEY\"",
+                    operator.base
                 ),
             ),
         ],

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::super::pages::held::{One, Row, View};
-use super::super::parts::{Bytes, Pager, Tab, Tone, count};
+use super::super::parts::{Bytes, Facet, FacetValue, Pager, Tab, Tone, count, link_path};
 use super::ROWS;
 use crate::http::operator::Operator;
 use crate::operator::{Caller, OperatorError, PREVIEW};
@@ -13,18 +13,30 @@ use crate::store::HeldRequest;
 pub(in crate::http::console) async fn held(
     operator: &Operator,
     caller: &Caller,
-    before: &str,
+    (source, before): (&str, &str),
 ) -> Result<View, OperatorError> {
+    let source = Some(source).filter(|name| !name.is_empty());
     let before = Some(before).filter(|text| !text.is_empty()).map(id).transpose()?;
-    let mut listed = operator.held.list(caller, None, before, ROWS + 1).await?;
+    let mut listed = operator.held.list(caller, source, before, ROWS + 1).await?;
     let more = listed.len() > ROWS as usize;
     listed.truncate(ROWS as usize);
     let next = listed.last().filter(|_| more).map(|last| last.id);
+    let here = |name: &str| format!("/held?source={}", link_path(name));
+    let of_source = |name: String| FacetValue {
+        href: here(if source == Some(&*name) { "" } else { &name }),
+        chosen: source == Some(&*name),
+        label: name,
+        count: None,
+    };
+    let sources = operator.gates.names(caller)?.into_iter().map(of_source).collect();
+    let here = here(source.unwrap_or_default());
     Ok(View {
+        facets: vec![Facet { label: "Source", values: sources }],
+        source: source.map(str::to_owned),
         pager: Pager {
             shown: count(listed.len() as u64, "request on this page", "requests on this page"),
-            first: before.map(|_| "/held".to_owned()),
-            next: next.map(|id| format!("/held?before={id}")),
+            first: before.map(|_| here.clone()),
+            next: next.map(|id| format!("{here}&before={id}")),
         },
         rows: listed.iter().map(|one| row(one, String::new())).collect(),
     })
@@ -50,7 +62,7 @@ pub(in crate::http::console) async fn one(
                 [Some(finding), secret].into_iter().flatten().collect(),
             )
         }
-        None => ("it is an event by now".to_owned(), None, Vec::new()),
+        None => ("It is an event by now".to_owned(), None, Vec::new()),
     };
     let (headers, body) = match dossier.payload {
         Some(payload) => {
@@ -75,7 +87,7 @@ pub(in crate::http::console) fn id(text: &str) -> Result<Uuid, OperatorError> {
     text.parse().map_err(|_| OperatorError::NotFound(format!("held request {text}")))
 }
 
-fn row(held: &HeldRequest, verdict: String) -> Row {
+pub(super) fn row(held: &HeldRequest, verdict: String) -> Row {
     Row {
         id: held.id.to_string(),
         source: held.source.clone(),
@@ -84,5 +96,8 @@ fn row(held: &HeldRequest, verdict: String) -> Row {
         size: held.size_bytes.unsigned_abs(),
         received_at: held.received_at,
         until: held.expires_at,
+        event: held
+            .event_id
+            .map(|event| (event.to_string(), held.verified_by.clone().unwrap_or_default())),
     }
 }

@@ -21,7 +21,7 @@ pub(super) use sources::{settings, source, sources};
 pub(super) use transfers::{transfer, transfers};
 
 use super::answer::ListQuery;
-use super::pages::{alerts, dead_letters, destinations};
+use super::pages::{alerts, dead_letters, destination, destinations};
 use super::parts::{Pager, count, link_path};
 use crate::http::operator::Operator;
 use crate::operator::{Caller, Destination, Filter, OperatorError, Paging, Scope, Selection};
@@ -120,24 +120,51 @@ pub(super) async fn destinations(
     caller: &Caller,
 ) -> Result<destinations::View, OperatorError> {
     let listed = operator.destinations.list(caller).await?;
-    let may_see = caller.may(Scope::PayloadRead);
-    let rows = listed.into_iter().map(|one| destination(one, may_see)).collect();
-    Ok(destinations::View { rows })
+    Ok(destinations::View { rows: listed.into_iter().map(row_of_destination).collect() })
 }
 
-fn destination(one: Destination, may_see: bool) -> destinations::Row {
+/// One destination.
+pub(super) async fn destination(
+    operator: &Operator,
+    caller: &Caller,
+    name: &str,
+) -> Result<destination::View, OperatorError> {
+    let detail = operator.destinations.show(caller, name).await?;
+    let hours = detail.hours.iter();
+    let answers = detail.answers.into_iter().map(|one| destination::Answer {
+        at: one.at,
+        took: one.took,
+        delivery: one.delivery,
+        status: one.status,
+        headers: one.headers,
+        body: one.body,
+        error: one.error,
+    });
+    Ok(destination::View {
+        hours: hours.map(|(_, did)| (did.delivered, did.failed)).unzip(),
+        row: row_of_destination(detail.destination),
+        next: detail.next_try,
+        success: detail.success_percent,
+        within: (detail.p50_ms, detail.p95_ms),
+        answers: answers.collect(),
+        payload: caller.may(Scope::PayloadRead),
+    })
+}
+
+fn row_of_destination(one: Destination) -> destinations::Row {
     let (state, since) = (one.standing.as_str(), one.since);
     let verbs = match state {
         "unconfigured" => vec![],
         "paused" => vec!["resume", "disable"],
         "disabled" => vec!["enable"],
-        "failing" | "told to wait" => vec!["resume", "pause", "disable"],
-        _ => vec!["pause", "disable"],
+        "failing" | "told to wait" | "rejecting" => vec!["try", "resume", "pause", "disable"],
+        _ => vec!["try", "pause", "disable"],
     };
     let known = one.state;
     let number = |n: Option<i64>| n.unwrap_or(0).unsigned_abs();
     destinations::Row {
         name: one.name,
+        url: one.url,
         state,
         since,
         why: known.as_ref().and_then(|known| known.disabled_why.clone()),
@@ -145,8 +172,7 @@ fn destination(one: Destination, may_see: bool) -> destinations::Row {
         oldest: known.as_ref().and_then(|known| known.oldest),
         at_work: number(known.as_ref().map(|known| known.leased)),
         dead: number(known.as_ref().map(|known| known.dead)),
-        failed: known
-            .and_then(|known| Some((known.last_failed_at?, known.last_error.filter(|_| may_see)))),
+        failed: known.and_then(|known| Some((known.last_failed_at?, known.last_error))),
         verbs,
     }
 }
@@ -166,7 +192,8 @@ pub(super) async fn alerts(
         format!("The newest {ALERTS}: there may be more")
     };
     let rows = kept.into_iter().map(|one| alert(one, may_see)).collect();
-    Ok(alerts::View { all, rows, pager: Pager { shown, ..Pager::default() } })
+    let are_told = operator.alerts.are_told();
+    Ok(alerts::View { all, are_told, rows, pager: Pager { shown, ..Pager::default() } })
 }
 
 fn alert(alert: KeptAlert, may_see: bool) -> alerts::Row {

@@ -23,6 +23,8 @@ pub(in crate::http::console) async fn overview(
     let day = &overview.day.points;
     let milliseconds = |time: Option<time::Duration>| time.map(|time| time.as_seconds_f64() * 1e3);
     Ok(View {
+        worst: overview.severity().map(|severity| (severity.as_str(), tone(severity))),
+        alerts_are_told: overview.alerts_are_told,
         banners: overview.alarms.into_iter().map(banner).collect(),
         sources: overview.sources.into_iter().map(|row| source(row, overview.at)).collect(),
         groups: groups.groups.into_iter().map(group).collect(),
@@ -35,27 +37,47 @@ pub(in crate::http::console) async fn overview(
 
 fn banner(alarm: Alarm) -> Banner {
     let word = match alarm.kind {
+        AlarmKind::Database => "database",
+        AlarmKind::Clock => "clock",
+        AlarmKind::Transaction => "open transaction",
+        AlarmKind::Stuck => "overdue",
+        AlarmKind::DestinationFailing => "failing",
+        AlarmKind::DestinationDisabled => "disabled",
+        AlarmKind::DestinationRejecting => "rejecting",
+        AlarmKind::DestinationUnconfigured => "unconfigured",
+        AlarmKind::DeadLetters => "dead",
+        AlarmKind::Paused => "paused",
         AlarmKind::Silence => "silent",
         AlarmKind::Refusals => "refused",
-        AlarmKind::Stuck => "stuck",
+        AlarmKind::Oversize => "oversize",
+        AlarmKind::WrongPath => "wrong path",
         AlarmKind::TransfersExpired => "given up",
         AlarmKind::TransfersLate => "late",
-        AlarmKind::Clock => "clock",
+        AlarmKind::Alert => "alert",
     };
     let href = match alarm.link {
         Link::Source(name) => format!("/sources/{}", link_path(&name)),
         Link::Events { source, state } => {
             format!("/events?source={}&state={}", link_path(&source), state)
         }
+        Link::DeadLetters => "/dead-letters".to_owned(),
+        Link::Destinations => "/destinations".to_owned(),
+        Link::Holds => "/holds".to_owned(),
+        Link::Alerts => "/alerts".to_owned(),
+        Link::Sources => "/sources".to_owned(),
         Link::Transfers => "/transfers".to_owned(),
         Link::Settings => "/settings".to_owned(),
     };
-    let tone = match alarm.severity {
+    let tone = tone(alarm.severity);
+    Banner { word: word.to_owned(), tone, text: sentence(&alarm.text), href }
+}
+
+fn tone(severity: Severity) -> Tone {
+    match severity {
         Severity::Critical => Tone::Bad,
         Severity::Warning => Tone::Warn,
         Severity::Info => Tone::Calm,
-    };
-    Banner { word: word.to_owned(), tone, text: sentence(&alarm.text), href }
+    }
 }
 
 fn source(row: SourceRow, now: time::OffsetDateTime) -> Source {
@@ -86,7 +108,7 @@ fn source(row: SourceRow, now: time::OffsetDateTime) -> Source {
 fn group(group: Kept) -> Group {
     Group {
         id: group.id.to_string(),
-        message: group.message,
+        message: Some(group.title),
         source: group.source,
         handler: group.handler,
         reason: group.death_reason,

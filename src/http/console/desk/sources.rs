@@ -41,10 +41,7 @@ pub(in crate::http::console) async fn source(
             .hold
             .as_ref()
             .map(|hold| (hold.paused_at, hold.paused_by.clone(), hold.why.clone())),
-        test: Some(format!(
-            "sealpost fixtures send fixtures/{} --to {base} --source {}",
-            facts.provider, facts.name
-        )),
+        test: Some(format!("sealpost sources test {} --to {base}", facts.name)),
     })
 }
 

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use time::OffsetDateTime;
 
-use super::super::frame::{Head, Section, Stage};
+use super::super::frame::{Head, Section, Stage, note};
 use super::super::parts::{
     Facet, FacetValue, NUMBER, Pager, TEXT, Tone, WIDE, empty, facets, number, pager, said, table,
     when, word,
@@ -13,6 +13,8 @@ use super::super::parts::{
 pub(in crate::http::console) struct View {
     /// Whether those that are over and told are shown too.
     pub(in crate::http::console) all: bool,
+    /// Whether anybody is told: there is a channel.
+    pub(in crate::http::console) are_told: bool,
     /// Alerts, newest first.
     pub(in crate::http::console) rows: Vec<Row>,
     /// Where this page is.
@@ -62,6 +64,7 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
     stage.page(
         &head,
         &html! {
+            @if !view.are_told { (nobody_is_told()) }
             section .panel aria-label="Alerts" {
                 (facets(&[Facet { label: "Which", values }]))
                 div #list data-live="15" {
@@ -73,6 +76,18 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
                     }
                 }
             }
+        },
+    )
+}
+
+/// Says that alerts reach nobody who does not look here.
+pub(in crate::http::console) fn nobody_is_told() -> Markup {
+    note(
+        "nobody is told",
+        Tone::Calm,
+        &html! {
+            "No channel is configured, so alerts are only shown here. Set " code { "discord" }
+            " in the section " code { "[alerts]" } " of the configuration."
         },
     )
 }

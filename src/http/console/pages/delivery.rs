@@ -24,6 +24,12 @@ pub(in crate::http::console) struct View {
     pub(in crate::http::console) death_reason: Option<String>,
     /// How it was resolved, and when.
     pub(in crate::http::console) resolved: Option<(String, OffsetDateTime)>,
+    /// Who did that and why, as far as it is kept.
+    pub(in crate::http::console) resolved_by: Option<(String, String)>,
+    /// The deliveries that were made of it.
+    pub(in crate::http::console) replays: Vec<i64>,
+    /// The event that was made of its own by an edit.
+    pub(in crate::http::console) edited_as: Option<String>,
     /// The delivery that it replays.
     pub(in crate::http::console) replay_of: Option<i64>,
     /// Attempts begun.
@@ -105,7 +111,7 @@ fn verdict(stage: &Stage, view: &View) -> Markup {
                 }))
             }
             @if let Some((how, at)) = &view.resolved {
-                (note(how, Tone::of(how), &html! { "An operator dealt with it, " (stamp(*at, stage.now)) "." }))
+                (note(how, Tone::of(how), &resolution(stage, view, *at)))
             }
             @if view.waiting > 0 {
                 (note("lane held", Tone::Warn, &html! {
@@ -113,6 +119,24 @@ fn verdict(stage: &Stage, view: &View) -> Markup {
                     " in its lane until it is replayed or discarded, or the lane is freed."
                 }))
             }
+        }
+    }
+}
+
+/// Who dealt with it, when and why, and what came of it.
+fn resolution(stage: &Stage, view: &View, at: OffsetDateTime) -> Markup {
+    html! {
+        @match &view.resolved_by {
+            Some((who, why)) => {
+                strong { (said(who)) } " dealt with it, " (stamp(at, stage.now))
+                @if !why.is_empty() { ": " span .said { (said(why)) } }
+            },
+            None => { "An operator dealt with it, " (stamp(at, stage.now)) },
+        }
+        "."
+        @for id in &view.replays { " " a href={ "/deliveries/" (id) } { "Delivery " (id) } }
+        @if let Some(event) = &view.edited_as {
+            " of " a href={ "/events/" (link_path(event)) } { "the edited event" }
         }
     }
 }
@@ -148,12 +172,14 @@ fn delivery(stage: &Stage, view: &View) -> Markup {
 }
 
 fn actions(stage: &Stage, view: &View) -> Markup {
-    if !stage.may(Scope::EventsReplay) {
+    let replays = stage.may(Scope::EventsReplay);
+    if !replays && view.edit.is_none() {
         return html! {};
     }
     let act = |verb: &str| format!("/deliveries/{}/{verb}", view.id);
     let body = html! {
-        @if view.is_open() {
+        @if view.is_open() && !replays {}
+        @else if view.is_open() {
             details .act open {
                 summary { "Replay" }
                 (confirm(stage, "replay", &act("replay"),

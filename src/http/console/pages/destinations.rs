@@ -5,9 +5,8 @@ use time::OffsetDateTime;
 
 use super::super::frame::{Head, Section, Stage};
 use super::super::parts::{
-    NUMBER, TEXT, Tone, WIDE, confirm, empty, link_path, number, said, short, table, when, word,
+    NUMBER, TEXT, Tone, WIDE, empty, link_path, number, said, short, table, when, word,
 };
-use crate::operator::Scope;
 
 /// The list.
 pub(in crate::http::console) struct View {
@@ -19,6 +18,8 @@ pub(in crate::http::console) struct View {
 pub(in crate::http::console) struct Row {
     /// Its name.
     pub(in crate::http::console) name: String,
+    /// Where it is.
+    pub(in crate::http::console) url: Option<String>,
     /// How it stands, in one word.
     pub(in crate::http::console) state: &'static str,
     /// Since when it stands so.
@@ -47,19 +48,18 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
         section: Some(Section::Destinations),
         ..Head::default()
     };
-    let may = stage.may(Scope::SourcesWrite);
-    stage.page(&head, &html! {
-        section .panel aria-label="Destinations" #list data-live="15" {
-            @if view.rows.is_empty() {
-                (empty("No destinations", "The configuration names none."))
-            } @else {
-                (list(stage, &view.rows))
+    stage.page(
+        &head,
+        &html! {
+            section .panel aria-label="Destinations" #list data-live="15" {
+                @if view.rows.is_empty() {
+                    (empty("No destinations", "The configuration names none."))
+                } @else {
+                    (list(stage, &view.rows))
+                }
             }
-        }
-        @if may {
-            @for row in view.rows.iter().filter(|row| !row.verbs.is_empty()) { (acts(stage, row)) }
-        }
-    })
+        },
+    )
 }
 
 fn list(stage: &Stage, rows: &[Row]) -> Markup {
@@ -73,7 +73,10 @@ fn list(stage: &Stage, rows: &[Row]) -> Markup {
         ("Last failure", WIDE),
     ];
     let rows: Vec<Vec<Markup>> = rows.iter().map(|row| vec![
-        html! { span .said { (said(&row.name)) } },
+        html! {
+            a #(link_path(&row.name)) href={ "/destinations/" (link_path(&row.name)) } { (said(&row.name)) }
+            @if let Some(url) = &row.url { span .under { (short(url, 80)) } }
+        },
         html! {
             (word(row.state, Tone::of(row.state)))
             @if let Some(since) = row.since { " " span .muted { "since " (when(since, stage.now)) } }
@@ -91,36 +94,4 @@ fn list(stage: &Stage, rows: &[Row]) -> Markup {
         },
     ]).collect();
     table("Destinations", &columns, &rows)
-}
-
-fn acts(stage: &Stage, row: &Row) -> Markup {
-    html! {
-        section .panel aria-label={ "What to do about " (said(&row.name)) } {
-            @for verb in &row.verbs {
-                @let (label, says, class) = says(verb);
-                details .act {
-                    summary { (label) " " (said(&row.name)) }
-                    (confirm(stage, &format!("{verb}-{}", link_path(&row.name)),
-                        &format!("/destinations/{}/{verb}", link_path(&row.name)), says, (class, label)))
-                }
-            }
-        }
-    }
-}
-
-fn says(verb: &str) -> (&'static str, &'static str, &'static str) {
-    match verb {
-        "pause" => ("Pause", "Nothing is sent until it is resumed; what arrives is kept.", "first"),
-        "resume" => {
-            ("Resume", "It is sent to again, and one that failed is tried at once.", "first")
-        }
-        "enable" => {
-            ("Enable", "It is sent to again, and one that failed is tried at once.", "first")
-        }
-        _ => (
-            "Disable",
-            "Nothing is sent any more until it is enabled; what arrives is kept.",
-            "risky",
-        ),
-    }
 }

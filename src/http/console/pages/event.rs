@@ -111,7 +111,8 @@ fn edits(stage: &Stage, view: &View) -> Markup {
         @if let Some((original, by)) = &view.edited {
             p {
                 "Nobody sent this body: " (said(by)) " made it of " (event(original))
-                ", which is kept as it was. The proof is about that one."
+                ", which is kept as it was. Destinations are told so by a header, "
+                code { "sealpost-edited" } "."
             }
         }
         @for (id, by, at) in &view.edits {

@@ -144,7 +144,9 @@ pub(in crate::http::console) fn list(stage: &Stage, rows: &[Row]) -> Markup {
                 (word(&if *number == 1 { state.clone() } else { format!("{number} {state}") }, Tone::of(state))) " "
             }
         },
-        html! { (said(&row.strength)) },
+        html! {
+            @if row.strength == "edited" { (word("edited", Tone::Warn)) } @else { (said(&row.strength)) }
+        },
         html! { (size(row.size)) },
         when(row.received_at, stage.now),
     ]).collect();

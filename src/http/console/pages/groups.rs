@@ -45,8 +45,10 @@ pub(in crate::http::console) struct Group {
     pub(in crate::http::console) handler: String,
     /// The reason: a stored word.
     pub(in crate::http::console) reason: String,
-    /// The message, what differs left out; `None` where it may not be seen.
-    pub(in crate::http::console) message: Option<String>,
+    /// What it is called.
+    pub(in crate::http::console) title: String,
+    /// Whether its messages are too various to be told apart.
+    pub(in crate::http::console) is_various: bool,
     /// How many are open.
     pub(in crate::http::console) open: u64,
     /// How many there ever were.
@@ -120,7 +122,7 @@ fn of_class(stage: &Stage, class: &OfClass) -> Markup {
 
 fn list(stage: &Stage, caption: &str, rows: &[Group]) -> Markup {
     let columns = [
-        ("What they have in common", WIDE),
+        ("Newest message", WIDE),
         ("Source", TEXT),
         ("Open", NUMBER),
         ("Day", TEXT),
@@ -130,9 +132,12 @@ fn list(stage: &Stage, caption: &str, rows: &[Group]) -> Markup {
     let rows: Vec<Vec<Markup>> = rows.iter().map(|row| vec![
         html! {
             a href={ "/dead-letters/groups/" (row.id) } {
-                (short(row.message.as_deref().unwrap_or(&row.reason), 160))
+                (short(&row.title, 160))
             }
-            span .under { (word(&row.reason, Tone::Bad)) }
+            span .under {
+                (word(&row.reason, Tone::Bad))
+                @if row.is_various { " various messages" }
+            }
         },
         html! { span .said { (said(&row.source)) } span .under { (said(&row.handler)) } },
         html! { (number(row.open)) @if row.total > row.open { span .under { "of " (number(row.total)) } } },
@@ -146,7 +151,7 @@ fn list(stage: &Stage, caption: &str, rows: &[Group]) -> Markup {
 /// The page with one.
 pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
     let group = &view.group;
-    let title = short(group.message.as_deref().unwrap_or(&group.reason), 100);
+    let title = short(&group.title, 100);
     let plan = |action: &str| format!("/jobs/new?action={action}&group={}", group.id);
     let acts = stage.may(Scope::EventsReplay) && group.open > 0;
     let head = Head {
@@ -168,7 +173,10 @@ pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
                 ("Reason", word(&group.reason, Tone::Bad)),
                 ("Source", html! { (said(&group.source)) }),
                 ("Handler", html! { (said(&group.handler)) }),
-                ("Message", html! { @if let Some(message) = &group.message { code { (said(message)) } } }),
+                ("Newest message", html! {
+                    code { (said(&group.title)) }
+                    @if group.is_various { " and others: they are too various to be told apart" }
+                }),
                 ("Open", html! { (number(group.open)) " of " (number(group.total)) }),
                 ("First", stamp(group.first_at, stage.now)),
                 ("Last", stamp(group.last_at, stage.now)),

@@ -6,12 +6,16 @@ use time::OffsetDateTime;
 
 use super::super::frame::{Head, Section, Stage, note};
 use super::super::parts::{
-    Bytes, NUMBER, Pager, TEXT, Tone, WIDE, bytes, confirm, empty, link_path, pager, panel, said,
-    size, stamp, table, terms, when, word,
+    Bytes, Facet, NUMBER, Pager, TEXT, Tone, WIDE, bytes, confirm, empty, facets, field, link_path,
+    pager, panel, post, said, size, stamp, table, terms, when, word,
 };
 
 /// The list.
 pub(in crate::http::console) struct View {
+    /// The sources, which the list can be narrowed to.
+    pub(in crate::http::console) facets: Vec<Facet>,
+    /// The source that it is narrowed to.
+    pub(in crate::http::console) source: Option<String>,
     /// Held requests, the newest first.
     pub(in crate::http::console) rows: Vec<Row>,
     /// Where this page is.
@@ -34,6 +38,16 @@ pub(in crate::http::console) struct Row {
     pub(in crate::http::console) received_at: OffsetDateTime,
     /// When it is removed.
     pub(in crate::http::console) until: OffsetDateTime,
+    /// The event that it is now, and who had it verified.
+    pub(in crate::http::console) event: Option<(String, String)>,
+}
+
+/// A job about held requests that is to be planned.
+pub(in crate::http::console) struct New {
+    /// `verify` or `discard`.
+    pub(in crate::http::console) action: &'static str,
+    /// The source; `None` for all.
+    pub(in crate::http::console) source: Option<String>,
 }
 
 /// One held request.
@@ -56,9 +70,16 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
         title: "Held requests",
         lead: "Requests that were refused, of sources that are told to hold them. Never delivered.",
         section: Some(Section::Held),
+        actions: (!view.rows.is_empty()).then(|| {
+            html! {
+                a .button.risky href=(plan(view.source.as_deref(), "discard")) { "Discard all" }
+                a .button.first href=(plan(view.source.as_deref(), "verify")) { "Verify all" }
+            }
+        }),
         ..Head::default()
     };
     stage.page(&head, &html! {
+        section .panel aria-label="Sources" { (facets(&view.facets)) }
         section .panel aria-label="Held requests" #list data-live="15" {
             @if view.rows.is_empty() {
                 (empty("Nothing is held", "A source holds what it refuses where hold_refused is set."))
@@ -70,7 +91,57 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
     })
 }
 
-fn list(stage: &Stage, rows: &[Row]) -> Markup {
+fn plan(source: Option<&str>, action: &str) -> String {
+    format!("/held/new?action={action}&source={}", link_path(source.unwrap_or_default()))
+}
+
+/// The page on which a job about many is planned.
+pub(in crate::http::console) fn new(stage: &Stage, view: &New) -> Markup {
+    let target = match &view.source {
+        Some(source) => format!("Held requests of source {source}"),
+        None => "All held requests".to_owned(),
+    };
+    let head = Head {
+        title: if view.action == "discard" {
+            "Discard held requests"
+        } else {
+            "Verify held requests"
+        },
+        lead: &target,
+        section: Some(Section::Held),
+        below: true,
+        ..Head::default()
+    };
+    stage.page(&head, &html! {
+        (panel("Plan a job", &html! { (said(&target)) }, &post(stage, "/held/jobs", "form", &html! {
+            input type="hidden" name="action" value=(view.action);
+            input type="hidden" name="source" value=(view.source.as_deref().unwrap_or_default());
+            div .grid {
+                (field("cap", "At most", "The oldest first; empty for all", &html! {
+                    input #cap name="cap" type="number" min="1" max="4000000000"
+                          aria-describedby="cap-hint";
+                }))
+                (field("rate", "Per second", "Empty for no limit", &html! {
+                    input #rate name="rate" type="number" min="1" max="100000"
+                          aria-describedby="rate-hint";
+                }))
+            }
+            (field("reason", "Reason", "It is written to the audit log.", &html! {
+                input #reason name="reason" required maxlength="500" autocomplete="off"
+                      aria-describedby="reason-hint";
+            }))
+            p .muted {
+                "The next page is a dry run: it says how many match"
+                @if view.action == "verify" { ", and how many of those verify by now" }
+                ". Nothing is done before you start it."
+            }
+            div .actions { button .first { "Plan it" } }
+        })))
+    })
+}
+
+/// A table of them.
+pub(in crate::http::console) fn list(stage: &Stage, rows: &[Row]) -> Markup {
     let columns = [
         ("Request", TEXT),
         ("Source", TEXT),
@@ -85,7 +156,16 @@ fn list(stage: &Stage, rows: &[Row]) -> Markup {
             vec![
                 html! { a .mono href={ "/held/" (link_path(&row.id)) } { (said(&row.id)) } },
                 html! { span .said { (said(&row.source)) } },
-                html! { (word(&row.reason, Tone::Bad)) span .under { (said(&row.verdict)) } },
+                html! {
+                    @if let Some((event, by)) = &row.event {
+                        (word("verified", Tone::Good))
+                        span .under {
+                            "by " (said(by)) ": now " a href={ "/events/" (link_path(event)) } { "event " (said(event)) }
+                        }
+                    } @else {
+                        (word(&row.reason, Tone::Bad)) span .under { (said(&row.verdict)) }
+                    }
+                },
                 html! { (size(row.size)) },
                 when(row.received_at, stage.now),
                 when(row.until, stage.now),
@@ -102,10 +182,17 @@ pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
     let act = |verb: &str| format!("/held/{}/{verb}", link_path(&row.id));
     let head = Head { title: &title, section: Some(Section::Held), below: true, ..Head::default() };
     stage.page(&head, &html! {
-        (note("refused", Tone::Bad, &html! {
-            strong { (said(&row.verdict)) }
-            @if let Some(advice) = &view.advice { " " (said(advice)) }
-        }))
+        @if let Some((event, by)) = &row.event {
+            (note("verified", Tone::Good, &html! {
+                strong { "Let in by " (said(by)) } ": it is now "
+                a href={ "/events/" (link_path(event)) } { "event " (said(event)) } "."
+            }))
+        } @else {
+            (note("refused", Tone::Bad, &html! {
+                strong { (said(&row.verdict)) }
+                @if let Some(advice) = &view.advice { " " (said(advice)) }
+            }))
+        }
         div .beside {
             div .stack {
                 (panel("Explanation", &html! { "What was looked at, in order" }, &html! {
@@ -126,7 +213,7 @@ pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
                 }
             }
             div .stack {
-                section .panel aria-label="What to do" {
+                @if row.event.is_none() { section .panel aria-label="What to do" {
                     details .act open {
                         summary { "Verify again" }
                         (confirm(stage, "verify", &act("verify"),
@@ -139,14 +226,14 @@ pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
                             "It is removed now, and not only when its time is over. Nothing brings it back.",
                             ("risky", "Discard")))
                     }
-                }
+                } }
                 (panel("Another request", &html! {}, &html! { p .pad {
                     a href={ "/explain?source=" (link_path(&row.source)) } { "Explain one that was recorded" }
                     ", of this source."
                 } }))
                 (panel("Request", &html! {}, &terms(&[
                     ("Source", html! { (said(&row.source)) }),
-                    ("Reason", word(&row.reason, Tone::Bad)),
+                    ("Refused for", word(&row.reason, if row.event.is_some() { Tone::Plain } else { Tone::Bad })),
                     ("Received", stamp(row.received_at, stage.now)),
                     ("Removed", stamp(row.until, stage.now)),
                     ("Size", html! { (size(row.size)) }),

@@ -9,7 +9,7 @@ use super::super::parts::{
     Choice, NUMBER, Pager, TEXT, Tone, WIDE, button, command, confirm, count, empty, field, number,
     pager, panel, post, said, select, stamp, table, terms, when, word,
 };
-use super::dead_letters;
+use super::{dead_letters, held};
 use crate::operator::Scope;
 
 /// The list.
@@ -24,8 +24,12 @@ pub(in crate::http::console) struct View {
 pub(in crate::http::console) struct Job {
     /// Its id.
     pub(in crate::http::console) id: i64,
-    /// `replay` or `discard`.
+    /// `replay`, `verify` or `discard`.
     pub(in crate::http::console) action: &'static str,
+    /// What one of them is called, and several.
+    pub(in crate::http::console) things: (&'static str, &'static str),
+    /// What its starting needs.
+    pub(in crate::http::console) scope: Scope,
     /// What it acts on, in words.
     pub(in crate::http::console) target: String,
     /// The state's stored word.
@@ -36,6 +40,8 @@ pub(in crate::http::console) struct Job {
     pub(in crate::http::console) is_running: bool,
     /// How many matched when it was planned.
     pub(in crate::http::console) matched: u64,
+    /// How many of those would have been let in then, where that is what it does.
+    pub(in crate::http::console) verifiable: Option<u64>,
     /// How many of those it deals with.
     pub(in crate::http::console) goal: u64,
     /// How many are dealt with.
@@ -66,9 +72,11 @@ pub(in crate::http::console) struct One {
     pub(in crate::http::console) until: OffsetDateTime,
     /// Some of what it is about.
     pub(in crate::http::console) sample: Vec<dead_letters::Row>,
+    /// The same, where it is about held requests.
+    pub(in crate::http::console) held: Vec<held::Row>,
     /// What became of how many.
     pub(in crate::http::console) outcomes: Vec<(&'static str, u64)>,
-    /// About which deliveries nothing was done, and why: the first hundred.
+    /// About which nothing was done, and why: the first hundred.
     pub(in crate::http::console) refusals: Vec<(i64, String)>,
     /// The same on the command line.
     pub(in crate::http::console) command: String,
@@ -90,7 +98,7 @@ pub(in crate::http::console) struct New {
 pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
     let head = Head {
         title: "Jobs",
-        lead: "Replays and discards of many dead letters at once.",
+        lead: "What is done about many dead letters or held requests at once.",
         section: Some(Section::Jobs),
         refresh: Some(10),
         ..Head::default()
@@ -100,7 +108,7 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
         &html! {
             section .panel aria-label="Jobs" #list data-live="5" {
                 @if view.rows.is_empty() {
-                    (empty("No jobs", "Plan one from a group or a filter of dead letters."))
+                    (empty("No jobs", "Plan one from a group of dead letters, or from the held requests."))
                 } @else {
                     (list(stage, &view.rows))
                     (pager(&view.pager))
@@ -202,7 +210,7 @@ pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
             } @else {
                 div #live .stack data-live=[live] {
                     (progress(stage, view))
-                    (refusals(&view.refusals))
+                    (refusals(job, &view.refusals))
                     (facts(stage, job))
                 }
             }
@@ -234,31 +242,48 @@ pub(in crate::http::console) fn cancel(stage: &Stage, job: &Job) -> Markup {
 }
 
 fn title(job: &Job) -> String {
-    format!("{} {}", if job.action == "discard" { "Discard" } else { "Replay" }, job.id)
+    let verb = match job.action {
+        "discard" => "Discard",
+        "verify" => "Verify",
+        _ => "Replay",
+    };
+    format!("{verb} {}", job.id)
 }
 
 /// The dry run, and what begins it.
 fn plan(stage: &Stage, view: &One) -> Markup {
     let job = &view.job;
     let act = format!("/jobs/{}", job.id);
-    let (class, label) =
-        if job.action == "discard" { ("risky", "Discard them") } else { ("first", "Replay them") };
+    let (class, label) = match job.action {
+        "discard" => ("risky", "Discard them"),
+        "verify" => ("first", "Verify them"),
+        _ => ("first", "Replay them"),
+    };
+    let (one, several) = job.things;
+    let shown = view.sample.len() + view.held.len();
     html! {
         (note("dry run", Tone::Calm, &html! {
             "Nothing is done yet. "
-            strong { (count(job.matched, "dead letter matches", "dead letters match")) }
+            strong {
+                (count(job.matched, one, several)) @if job.matched == 1 { " matches" } @else { " match" }
+            }
+            @if let Some(verifiable) = job.verifiable { ", and " strong { (number(verifiable)) " would be let in now" } }
             @if job.goal < job.matched { ": the oldest " (number(job.goal)) " would be dealt with" }
             ". The plan can be begun until " (stamp(view.until, stage.now)) "."
         }))
-        @if stage.may(Scope::EventsReplay) {
+        @if stage.may(job.scope) {
             div .actions {
                 (button(stage, &format!("{act}/start"), class, label))
                 a .button href={ (act) "/cancel" } { "Drop the plan" }
             }
         }
         section .panel aria-labelledby="sample" {
-            header { h2 #sample { "Sample" } p { (view.sample.len()) " of " (number(job.matched)) ", the oldest first" } }
-            (dead_letters::list(stage, &view.sample))
+            header { h2 #sample { "Sample" } p { (shown) " of " (number(job.matched)) ", the oldest first" } }
+            @if job.scope == Scope::SecretsWrite {
+                (held::list(stage, &view.held))
+            } @else {
+                (dead_letters::list(stage, &view.sample))
+            }
         }
         (facts(stage, job))
     }
@@ -276,7 +301,7 @@ fn progress(stage: &Stage, view: &One) -> Markup {
                     @if let Some(why) = &job.failure { span .said { (said(why)) } }
                 }
                 progress max=(job.goal.max(1)) value=(job.done) aria-label="Progress" {}
-                @if job.is_running && stage.may(Scope::EventsReplay) {
+                @if job.is_running && stage.may(job.scope) {
                     div .actions { a .button.risky href={ "/jobs/" (job.id) "/cancel" } { "Cancel" } }
                 }
             } }
@@ -289,17 +314,21 @@ fn progress(stage: &Stage, view: &One) -> Markup {
     )
 }
 
-fn refusals(refusals: &[(i64, String)]) -> Markup {
+fn refusals(job: &Job, refusals: &[(i64, String)]) -> Markup {
     if refusals.is_empty() {
         return html! {};
     }
     let rows: Vec<Vec<Markup>> = refusals
         .iter()
         .map(|(id, why)| {
-            vec![html! { a href={ "/deliveries/" (id) } { (id) } }, html! { (said(why)) }]
+            let id = html! {
+                @if job.scope == Scope::SecretsWrite { (id) }
+                @else { a href={ "/deliveries/" (id) } { (id) } }
+            };
+            vec![id, html! { (said(why)) }]
         })
         .collect();
-    let columns = [("Delivery", TEXT), ("Why nothing was done", WIDE)];
+    let columns = [(job.things.0, TEXT), ("Why nothing was done", WIDE)];
     panel("Refused", &html! { "The first hundred at most" }, &table("Refused", &columns, &rows))
 }
 

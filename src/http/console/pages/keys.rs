@@ -125,7 +125,8 @@ fn lets(scope: Scope) -> &'static str {
     match scope {
         Scope::EventsRead => "see what came in and what became of it",
         Scope::PayloadRead => "see bodies, headers and error texts",
-        Scope::EventsReplay => "replay, edit, discard, free lanes",
+        Scope::EventsReplay => "replay, discard, free lanes",
+        Scope::EventsEdit => "edit a body and have it delivered, with payload:read",
         Scope::SourcesWrite => "pause and resume",
         Scope::SecretsWrite => "see and verify held requests",
         Scope::Admin => "everything, and who else may",

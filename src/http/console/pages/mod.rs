@@ -6,6 +6,7 @@ pub(super) mod alerts;
 pub(super) mod audit;
 pub(super) mod dead_letters;
 pub(super) mod delivery;
+pub(super) mod destination;
 pub(super) mod destinations;
 pub(super) mod edit;
 pub(super) mod event;

@@ -8,9 +8,14 @@ use super::super::parts::{
     Bar, Curve, NUMBER, TEXT, Tone, WIDE, age, bars, count, curves, empty, link_path, number,
     panel, said, short, sparkline, table, took, when, word,
 };
+use super::alerts::nobody_is_told;
 
 /// The overview.
 pub(in crate::http::console) struct View {
+    /// How much what is wrong matters, at most: a word and its tone. None where nothing is wrong.
+    pub(in crate::http::console) worst: Option<(&'static str, Tone)>,
+    /// Whether anybody is told of alerts: there is a channel.
+    pub(in crate::http::console) alerts_are_told: bool,
     /// What is wrong, the worst first.
     pub(in crate::http::console) banners: Vec<Banner>,
     /// A row for each source.
@@ -109,16 +114,21 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
     stage.page(&head, &html! {
         div #now .stack data-live="10" {
             div .notes {
-                @if view.banners.is_empty() {
-                    (note("all well", Tone::Good, &html! {
-                        "No source is silent, nothing is stuck, and no alarm goes on."
-                    }))
+                @match view.worst {
+                    None => (note("all well", Tone::Good, &html! {
+                        "No alarm goes on: nothing is overdue, paused, failing or dead."
+                    })),
+                    Some((word, tone)) => (note(word, tone, &html! {
+                        (count(view.banners.len() as u64, "thing needs", "things need"))
+                        " attention."
+                    })),
                 }
                 @for banner in &view.banners {
                     (note(&banner.word, banner.tone, &html! {
                         (said(&banner.text)) " " a href=(banner.href) { "Look at it" }
                     }))
                 }
+                @if !view.alerts_are_told { (nobody_is_told()) }
             }
             (figures(stage, view))
             (panel("Sources", &html! { "The last hour, and below it the last day" }, &sources(stage, &view.sources)))
@@ -157,7 +167,7 @@ fn figures(stage: &Stage, view: &View) -> Markup {
                 div {
                     dt { "Open dead letters" }
                     dd class=(if view.open_in_all > 0 { "bad" } else { "good" }) {
-                        (number(view.open_in_all))
+                        a href="/dead-letters" { (number(view.open_in_all)) }
                         span .under { (count(view.groups.len() as u64, "group", "groups")) " below" }
                     }
                 }
@@ -166,7 +176,7 @@ fn figures(stage: &Stage, view: &View) -> Markup {
                     dd {
                         @match oldest {
                             Some((at, source)) => {
-                                (age(stage.now - at))
+                                a href=(events_of(source, "ready")) { (age(stage.now - at)) }
                                 span .under.said { "of " (said(source)) }
                             },
                             None => { "none" span .under { "no delivery waits" } },
@@ -190,18 +200,31 @@ fn latency(view: &View) -> Markup {
         "ms",
         &times,
         &[
-            Curve { label: "half are faster than", values: view.median.clone() },
-            Curve { label: "95 of 100 are faster than", values: view.slow.clone() },
+            Curve { label: "p50", values: view.median.clone() },
+            Curve { label: "p95", values: view.slow.clone() },
         ],
     )
 }
 
-fn both(numbers: HourDay, alarming: bool) -> Markup {
+/// The numbers of the hour and the day, as links to what was counted.
+fn both(numbers: HourDay, alarming: bool, href: &str) -> Markup {
     html! {
         @if numbers.hour == 0 { span .muted { "0" } }
-        @else if alarming { strong .bad { (number(numbers.hour)) } }
-        @else { (number(numbers.hour)) }
-        span .under { (number(numbers.day)) }
+        @else if alarming { a href=(href) { strong .bad { (number(numbers.hour)) } } }
+        @else { a href=(href) { (number(numbers.hour)) } }
+        span .under {
+            @if numbers.day == 0 { "0" } @else { a href=(href) { (number(numbers.day)) } }
+        }
+    }
+}
+
+/// The events of a source; with `state`, those that have such a delivery.
+fn events_of(source: &str, state: &str) -> String {
+    let source = link_path(source);
+    if state.is_empty() {
+        format!("/events?source={source}")
+    } else {
+        format!("/events?source={source}&state={state}")
     }
 }
 
@@ -228,14 +251,14 @@ fn sources(stage: &Stage, sources: &[Source]) -> Markup {
             @if source.state != "ok" { " " (word(&source.state, Tone::Plain)) }
             span .under { (said(&source.provider)) }
         },
-        both(source.received, false),
-        both(source.verified, false),
-        both(source.refused, true),
-        both(source.handled, false),
-        both(source.dead, true),
+        both(source.received, false, &of_source(&source.name)),
+        both(source.verified, false, &events_of(&source.name, "")),
+        both(source.refused, true, &of_source(&source.name)),
+        both(source.handled, false, &events_of(&source.name, "done")),
+        both(source.dead, true, &events_of(&source.name, "dead")),
         sparkline("Verified in a day", &source.course),
         html! { @match source.oldest_waiting {
-            Some(at) => (age(stage.now - at)),
+            Some(at) => a href=(events_of(&source.name, "ready")) { (age(stage.now - at)) },
             None => span .muted { "none" },
         } },
         html! { @if let Some(slow) = source.slow { (took(slow)) } @else { span .muted { "none" } } },
@@ -246,6 +269,10 @@ fn sources(stage: &Stage, sources: &[Source]) -> Markup {
         html! { @if let Some(secret) = &source.secret { code { (short(secret, 12)) } } },
     ]).collect();
     table("Sources", &columns, &rows)
+}
+
+fn of_source(name: &str) -> String {
+    format!("/sources/{}", link_path(name))
 }
 
 fn groups(stage: &Stage, groups: &[Group]) -> Markup {
@@ -267,7 +294,9 @@ fn groups(stage: &Stage, groups: &[Group]) -> Markup {
             span .under { (word(&group.reason, Tone::Bad)) }
         },
         html! { span .said { (said(&group.source)) } span .under { (said(&group.handler)) } },
-        html! { (number(group.open)) },
+        html! {
+            a href={ "/dead-letters/groups/" (link_path(&group.id)) } { (number(group.open)) }
+        },
         sparkline("Died in a day", &group.course),
         when(group.last_at, stage.now),
     ]).collect();

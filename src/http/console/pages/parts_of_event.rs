@@ -95,6 +95,22 @@ pub(in crate::http::console) fn facts(stage: &Stage, event: &Event) -> Markup {
 
 /// Why it was believed.
 pub(in crate::http::console) fn proof(proof: &Proof) -> Markup {
+    if proof.strength == "edited" {
+        return panel(
+            "Proof",
+            &html! {},
+            &terms(&[
+                (
+                    "Verdict",
+                    html! { (word("edited", Tone::Warn)) " nothing proves this body: an operator wrote it" },
+                ),
+                (
+                    "Original",
+                    html! { "signed or vouched for with secret " code { (said(&proof.secret)) } },
+                ),
+            ]),
+        );
+    }
     let tone = if proof.late { Tone::Warn } else { Tone::Good };
     panel(
         "Proof",
@@ -169,7 +185,15 @@ fn step(moment: &Moment, here: Option<i64>) -> Step {
                     span .muted { (count(times, "time", "times")) " under the same id" }
                 }
             },
-            ("edited", _) => strong { "Made by an edit" },
+            ("edited", _) => {
+                @match &moment.made {
+                    None => strong { "Made by an edit" },
+                    Some(event) => {
+                        strong { "Edited and replayed" }
+                        a href={ "/events/" (event) } { "as another event" }
+                    },
+                }
+            },
             (what, Some(number)) => { strong { "Attempt " (number) } (word(what, tone)) },
             (what, None) => (word(what, tone)),
         }
@@ -183,6 +207,8 @@ fn step(moment: &Moment, here: Option<i64>) -> Step {
                 @if let Some(lasted) = moment.took { ", " (took(lasted)) }
             }
         }
+        @if let Some(by) = &moment.by { span .muted { "by " (said(by)) } }
     };
-    Step { at: moment.at, what, detail: moment.error.clone(), tone }
+    let detail = moment.error.clone().or_else(|| moment.reason.clone());
+    Step { at: moment.at, what, detail, tone }
 }

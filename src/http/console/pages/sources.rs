@@ -251,10 +251,15 @@ pub(in crate::http::console) fn set_up(stage: &Stage, view: &One) -> Markup {
             @else { "What the sender signs with must have this fingerprint:" }
         }
         @for secret in &view.secrets { p { code { (said(&secret.fingerprint)) } } }
-        p .muted { (said(&view.scheme)) } } }))
+        p .muted { (said(&view.scheme)) }
+        (command("fingerprint", "Computes the fingerprint of a secret in a file", "sealpost sources fingerprint < secret.txt")) } }))
         @if let Some(test) = &view.test {
             (panel("A test", &html! {}, &html! { div .pad {
-                (command("test", "Sends a signed event, as the sender would", test))
+                p .muted {
+                    "One event, signed with the source's secret and marked as a test (type "
+                    code { "sealpost.test" } "): it is recorded, and handed to nobody."
+                }
+                (command("test", "Sends one harmless test event", test))
             } }))
         }
     })

@@ -11,12 +11,12 @@ const MOST_DECODED: usize = 512 * 1024;
 /// How a payload is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http::console) enum Tab {
-    /// As text.
-    Text,
+    /// As JSON, indented; where it is none, as it came.
+    Decoded,
+    /// As it came, as text.
+    Raw,
     /// Byte by byte.
     Hex,
-    /// As JSON, indented.
-    Decoded,
 }
 
 /// A payload.
@@ -34,27 +34,27 @@ pub(in crate::http::console) struct Bytes {
 }
 
 impl Tab {
-    const ALL: [Self; 3] = [Self::Text, Self::Hex, Self::Decoded];
+    const ALL: [Self; 3] = [Self::Decoded, Self::Raw, Self::Hex];
 
     /// The word in the address.
     pub(in crate::http::console) fn as_str(self) -> &'static str {
         match self {
-            Self::Text => "text",
-            Self::Hex => "hex",
             Self::Decoded => "decoded",
+            Self::Raw => "raw",
+            Self::Hex => "hex",
         }
     }
 
-    /// Reads it; text where it is none.
+    /// Reads it; decoded where it is none.
     pub(in crate::http::console) fn read(word: Option<&str>) -> Self {
-        Self::ALL.into_iter().find(|tab| Some(tab.as_str()) == word).unwrap_or(Self::Text)
+        Self::ALL.into_iter().find(|tab| Some(tab.as_str()) == word).unwrap_or(Self::Decoded)
     }
 
     fn label(self) -> &'static str {
         match self {
-            Self::Text => "Text",
-            Self::Hex => "Hex",
             Self::Decoded => "Decoded",
+            Self::Raw => "Raw",
+            Self::Hex => "Hex",
         }
     }
 }
@@ -80,11 +80,11 @@ impl Bytes {
 pub(in crate::http::console) fn bytes(bytes: &Bytes) -> Markup {
     let (class, content) = match bytes.tab {
         Tab::Hex => ("bytes hex", hex_rows(&bytes.shown)),
-        Tab::Text => match bytes.text() {
-            Some(text) => ("bytes", said(text)),
-            None => ("bytes hex", hex_rows(&bytes.shown)),
+        Tab::Raw => raw(bytes),
+        Tab::Decoded => match decoded(bytes) {
+            Some(text) => ("bytes", text),
+            None => raw(bytes),
         },
-        Tab::Decoded => ("bytes", decoded(bytes)),
     };
     html! {
         section .panel aria-labelledby="body" {
@@ -115,18 +115,21 @@ pub(in crate::http::console) fn bytes(bytes: &Bytes) -> Markup {
     }
 }
 
-fn decoded(bytes: &Bytes) -> String {
+fn raw(bytes: &Bytes) -> (&'static str, String) {
+    match bytes.text() {
+        Some(text) => ("bytes", said(text)),
+        None => ("bytes hex", hex_rows(&bytes.shown)),
+    }
+}
+
+/// As JSON in lines; none where it is none, or where only the beginning of it is here.
+fn decoded(bytes: &Bytes) -> Option<String> {
     if bytes.is_cut() {
-        return "Only the beginning is here: download the whole to decode it.".to_owned();
+        return None;
     }
-    let Some(text) = bytes.text() else { return "It is no text.".to_owned() };
-    match pretty(text, MOST_DECODED) {
-        Ok(lines) if lines.is_cut => {
-            format!("{}\n… and more: download it to see the whole.", said(&lines.text))
-        }
-        Ok(lines) => said(&lines.text),
-        Err(error) => format!("It is no JSON: {error}."),
-    }
+    let lines = pretty(bytes.text()?, MOST_DECODED).ok()?;
+    let more = if lines.is_cut { "\n… and more: download it to see the whole." } else { "" };
+    Some(format!("{}{more}", said(&lines.text)))
 }
 
 fn hex_rows(shown: &[u8]) -> String {
@@ -169,19 +172,23 @@ mod tests {
 
     #[test]
     fn a_body_that_is_markup_is_shown_and_not_rendered() {
-        let page = of(b"<script>alert(1)</script>", 25, Tab::Text);
+        let page = of(b"<script>alert(1)</script>", 25, Tab::Raw);
         assert!(
             page.contains("&lt;script&gt;alert(1)&lt;/script&gt;") && !page.contains("<script")
         );
         let page = of(br#"{"a":"<img onerror=x>"}"#, 23, Tab::Decoded);
         assert!(page.contains("&lt;img onerror=x&gt;") && !page.contains("<img"));
+        assert_eq!(Tab::read(None), Tab::Decoded, "what people can read comes first");
+        assert!(of(br#"{"a":1}"#, 7, Tab::Decoded).contains("{\n  \"a\": 1\n}"));
+        assert!(of(br#"{"a":1}"#, 7, Tab::Raw).contains(">{\"a\":1}<"));
+        assert!(of(b"no JSON", 7, Tab::Decoded).contains(">no JSON<"));
     }
 
     #[test]
     fn a_body_that_is_no_text_is_shown_in_hexadecimal() {
-        let page = of(b"\x89PNG\r\n\x1a\n", 8, Tab::Text);
+        let page = of(b"\x89PNG\r\n\x1a\n", 8, Tab::Raw);
         assert!(page.contains("00000000  89 50 4e 47 0d 0a 1a 0a"), "{page}");
-        assert!(of(b"abc", 9, Tab::Text).contains("of which the first 3 bytes"));
-        assert!(of("n\u{e9}".as_bytes().get(..2).unwrap(), 3, Tab::Text).contains(">n</pre>"));
+        assert!(of(b"abc", 9, Tab::Raw).contains("of which the first 3 bytes"));
+        assert!(of("n\u{e9}".as_bytes().get(..2).unwrap(), 3, Tab::Raw).contains(">n</pre>"));
     }
 }

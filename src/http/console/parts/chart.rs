@@ -13,6 +13,9 @@ const HEIGHT: f64 = 150.0;
 const LEFT: f64 = 44.0;
 const BELOW: f64 = 20.0;
 
+/// Half the width of a value that stands alone in a curve.
+const DASH: f64 = 4.0;
+
 /// One bar.
 pub(in crate::http::console) struct Bar {
     /// What it stands for, such as an hour.
@@ -40,6 +43,9 @@ pub(in crate::http::console) fn sparkline(what: &str, values: &[u64]) -> Markup 
         let command = if place == 0 { 'M' } else { 'L' };
         // Writing to a string does not fail.
         let _written = write!(path, "{command}{x:.1} {y:.1}");
+        if values.len() == 1 {
+            let _written = write!(path, "L100.0 {y:.1}");
+        }
     }
     let says = format!("{what}: {} in all, at most {}", number(sum), number(top));
     html! {
@@ -54,8 +60,7 @@ pub(in crate::http::console) fn sparkline(what: &str, values: &[u64]) -> Markup 
 
 /// Bars over time.
 pub(in crate::http::console) fn bars(what: &str, unit: &str, bars: &[Bar]) -> Markup {
-    // Half of one is nothing that can be counted.
-    let top = nice(bars.iter().map(|bar| as_f64(bar.value)).fold(2.0, f64::max));
+    let top = nice(bars.iter().map(|bar| as_f64(bar.value)).fold(0.0, f64::max));
     let step = (WIDTH - LEFT) / as_f64(bars.len().max(1) as u64);
     html! {
         figure .chart {
@@ -138,22 +143,25 @@ pub(in crate::http::console) fn curves(
     }
 }
 
-/// The path of a curve; it is broken where nothing was measured.
+/// The path of a curve; it is broken where nothing was measured. A value with none beside it is a
+/// dash, since a line needs two.
 fn course(values: &[Option<f64>], top: f64) -> String {
     let last = as_f64(values.len().saturating_sub(1).max(1) as u64);
+    let at = |place: usize| values.get(place).copied().flatten();
     let mut path = String::new();
-    let mut pen_is_down = false;
-    for (place, value) in values.iter().enumerate() {
-        let Some(value) = value else {
-            pen_is_down = false;
-            continue;
-        };
+    for place in 0..values.len() {
+        let Some(value) = at(place) else { continue };
         let x = LEFT + (WIDTH - LEFT) * as_f64(place as u64) / last;
         let y = (HEIGHT - BELOW) * (1.0 - value / top);
-        let command = if pen_is_down { 'L' } else { 'M' };
+        let follows = place.checked_sub(1).and_then(at).is_some();
+        let is_alone = !follows && at(place + 1).is_none();
         // Writing to a string does not fail.
-        let _written = write!(path, "{command}{x:.1} {y:.1}");
-        pen_is_down = true;
+        let _written = if is_alone {
+            let (from, to) = ((x - DASH).max(LEFT), (x + DASH).min(WIDTH));
+            write!(path, "M{from:.1} {y:.1}L{to:.1} {y:.1}")
+        } else {
+            write!(path, "{}{x:.1} {y:.1}", if follows { 'L' } else { 'M' })
+        };
     }
     path
 }
@@ -177,17 +185,16 @@ fn ends(first: Option<&str>, last: Option<&str>) -> Markup {
     }
 }
 
-/// The next number above that reads well: 1, 2 or 5 and zeros.
+/// The next number above that reads well and whose half is whole: 2, 4 or 10 and zeros.
 fn nice(top: f64) -> f64 {
     let mut step = 1.0;
-    while step < top {
-        let next = [2.0, 5.0, 10.0].map(|factor| step * factor);
+    loop {
+        let next = [2.0, 4.0, 10.0].map(|factor| step * factor);
         match next.into_iter().find(|next| *next >= top) {
             Some(found) => return found,
             None => step *= 10.0,
         }
     }
-    step
 }
 
 fn scale(value: f64) -> String {
@@ -221,7 +228,7 @@ mod tests {
     #[test]
     fn a_scale_ends_at_a_number_that_reads_well() {
         let tops = [0.0, 1.0, 3.0, 17.0, 501.0].map(nice).map(|top| format!("{top}"));
-        assert_eq!(tops, ["1", "1", "5", "20", "1000"]);
+        assert_eq!(tops, ["2", "2", "4", "20", "1000"]);
     }
 
     #[test]
@@ -230,6 +237,13 @@ mod tests {
         assert!(sparkline("Received", &[0, 0]).into_string().contains("M0.0 25.0L100.0 25.0"));
         assert!(!bars("Received", "", &[]).into_string().contains("NaN"));
         let gap = [Some(1.0), None, Some(1.0)];
-        assert_eq!(course(&gap, 1.0), "M44.0 0.0M560.0 0.0");
+        assert_eq!(course(&gap, 1.0), "M44.0 0.0L48.0 0.0M556.0 0.0L560.0 0.0");
+    }
+
+    #[test]
+    fn one_value_is_drawn() {
+        assert!(sparkline("Received", &[3]).into_string().contains("M0.0 2.0L100.0 2.0"));
+        assert_eq!(course(&[Some(1.0)], 2.0), "M44.0 65.0L48.0 65.0");
+        assert_eq!(course(&[None, Some(2.0), Some(0.0)], 2.0), "M302.0 0.0L560.0 130.0");
     }
 }

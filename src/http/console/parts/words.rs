@@ -49,7 +49,8 @@ impl Tone {
                 Self::Calm
             }
             "retry" | "failing" | "paused" | "lost" | "warning" | "told to wait" | "pending"
-            | "invited" | "quarantined" | "unconfigured" | "stale" | "expiring" => Self::Warn,
+            | "invited" | "quarantined" | "unconfigured" | "stale" | "expiring" | "rejecting"
+            | "oversize" | "wrong path" | "given up" => Self::Warn,
             "dead" | "critical" | "refused" | "refusing" | "failed" | "disabled" | "expired"
             | "silent" | "revoked" => Self::Bad,
             "discarded"

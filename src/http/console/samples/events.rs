@@ -55,6 +55,9 @@ fn steps(t: &Texts) -> Vec<Moment> {
         attempt: None,
         took: None,
         error: None,
+        by: None,
+        reason: None,
+        made: None,
     };
     let attempted = |minutes, number, result: &str, error: Option<&str>| Moment {
         delivery: Some(1),
@@ -69,7 +72,12 @@ fn steps(t: &Texts) -> Vec<Moment> {
         attempted(9, 1, "retry", Some("connection refused")),
         attempted(8, 2, "dead", Some("account 7 is not known\ntwice")),
         Moment { times: Some(3), ..moment(7, "received again") },
-        Moment { delivery: Some(2), ..moment(5, "replayed") },
+        Moment {
+            delivery: Some(2),
+            by: Some(t.of("ada")),
+            reason: Some(t.of("the table is there again")),
+            ..moment(5, "replayed")
+        },
         attempted(5, 1, "done", None),
     ]
 }
@@ -95,6 +103,9 @@ fn delivery(t: &Texts) -> delivery::View {
         handler: t.of("ledger"),
         death_reason: Some(t.of("permanent")),
         resolved: None,
+        resolved_by: None,
+        replays: Vec::new(),
+        edited_as: None,
         replay_of: Some(7),
         attempts: 2,
         created_at: NOW - Duration::minutes(9),
@@ -103,7 +114,7 @@ fn delivery(t: &Texts) -> delivery::View {
         waiting: 4,
         error: Some(t.of("account 7 is not known\nasked twice")),
         event_id: t.of("01a1f8d3-ea00-76e7-8aa4-9d3367bd1df2"),
-        event: Some(one(t, Tab::Text)),
+        event: Some(one(t, Tab::Raw)),
         steps: steps(t),
         edit: Some(Ok("/deliveries/1/edit".into())),
         commands: vec![("Show it", t.of("sealpost dead-letters show 1"))],
@@ -158,6 +169,9 @@ pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
     };
     let resolved = delivery::View {
         resolved: Some((t.of("replayed"), NOW - Duration::minutes(5))),
+        resolved_by: Some((t.of("ada"), t.of("the table is there again"))),
+        replays: vec![8],
+        edited_as: Some(t.of("01a1f8d3-ea00-76e7-8aa4-9d3367bd1df3")),
         event: None,
         edit: Some(Err("Its body is no text, and cannot be edited.")),
         ..delivery(t)

@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 use time::macros::datetime;
 
-use super::frame::{Section, Stage, Viewer};
+use super::frame::{Flash, Section, Stage, Viewer};
 use crate::operator::{Caller, Scopes};
 
 mod events;
@@ -38,7 +38,12 @@ const SECTIONS: &[&[Section]] = &[
 fn stage(texts: &Texts) -> Stage {
     let caller = Caller::new(texts.of("ada"), Some(texts.of("acme")), Scopes::all());
     let viewer = Viewer { caller, csrf: Some(texts.of("csrf-word")) };
-    Stage { viewer, now: NOW, sections: SECTIONS, flash: Some(texts.of("It is done.")) }
+    Stage {
+        viewer,
+        now: NOW,
+        sections: SECTIONS,
+        flash: Some(Flash { text: texts.of("It is done."), link: None }),
+    }
 }
 
 /// The markup of every page.

@@ -63,6 +63,13 @@ pub struct Repository {
     pub error_message: Option<String>,
 }
 
+impl ApiUrl {
+    /// The address itself.
+    pub(super) fn as_url(&self) -> &Url {
+        &self.0
+    }
+}
+
 impl TryFrom<String> for ApiUrl {
     type Error = &'static str;
 
@@ -105,6 +112,7 @@ pub(super) async fn failed(
         severity: Severity::Warning,
         source,
         text: &format!("{owner}/{name} cannot be read: {message}"),
+        passing: false,
     })
     .await
 }

@@ -49,6 +49,7 @@ impl RepositoryRow {
             return Err(EffectError::NotYet {
                 detail: "an object of the image is being removed".to_owned(),
                 retry_after: AFTER_REMOVAL,
+                awaits: None,
             });
         }
         let before = self.image_keys(connection, &file.path).await?;

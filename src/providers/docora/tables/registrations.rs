@@ -45,7 +45,8 @@ impl RepositoryRow {
             return Ok(());
         }
         let detail = awaiting(&self.repository_id);
-        Err(EffectError::NotYet { detail, retry_after: LOOK_AGAIN })
+        let awaits = Some(detail.clone());
+        Err(EffectError::NotYet { detail, retry_after: LOOK_AGAIN, awaits })
     }
 }
 

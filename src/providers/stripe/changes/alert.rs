@@ -34,5 +34,6 @@ pub(super) async fn tell(
         until.unwrap_or_default(),
     );
     let severity = if joined.is_inquiry() { Severity::Warning } else { Severity::Critical };
-    tx.alert(&Alert { kind: DISPUTED, key, severity, source, text: &text }).await
+    let passing = false;
+    tx.alert(&Alert { kind: DISPUTED, key, severity, source, text: &text, passing }).await
 }

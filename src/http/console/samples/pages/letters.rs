@@ -7,6 +7,7 @@ use super::{course, pager};
 use crate::http::console::frame::Stage;
 use crate::http::console::pages::{dead_letters, edit, groups, holds, jobs};
 use crate::http::console::samples::{NOW, Texts};
+use crate::operator::Scope;
 
 fn letter(t: &Texts) -> dead_letters::Row {
     dead_letters::Row {
@@ -30,7 +31,8 @@ fn group(t: &Texts) -> groups::Group {
         source: t.of("billing"),
         handler: t.of("ledger"),
         reason: t.of("permanent"),
-        message: Some(t.of("account # is not known")),
+        title: t.of("account # is not known"),
+        is_various: false,
         open: 1_204,
         total: 2_012,
         first_at: NOW - Duration::hours(30),
@@ -44,6 +46,9 @@ fn job(t: &Texts, begun: bool) -> jobs::Job {
     jobs::Job {
         id: 42,
         action: "replay",
+        things: ("dead letter", "dead letters"),
+        scope: Scope::EventsReplay,
+        verifiable: None,
         target: t.of("dead letters of source billing"),
         state: if begun { "running" } else { "planned" },
         is_plan: !begun,
@@ -67,6 +72,7 @@ fn one_job(t: &Texts, begun: bool) -> jobs::One {
         job: job(t, begun),
         until: NOW + Duration::minutes(15),
         sample: vec![letter(t), letter(t)],
+        held: Vec::new(),
         outcomes: vec![("Done", 470), ("Dead again", 10)],
         refusals: vec![(7, t.of("its event is gone"))],
         command: t.of("sealpost jobs show 42"),

@@ -6,7 +6,7 @@ use time::Duration;
 use super::{course, pager};
 use crate::http::console::frame::Stage;
 use crate::http::console::pages::{
-    alerts, destinations, explain, held, overview, settings, sources, transfers,
+    alerts, destination, destinations, explain, held, overview, settings, sources, transfers,
 };
 use crate::http::console::parts::{Bar, Bytes, Tab, Tone};
 use crate::http::console::samples::{NOW, Texts};
@@ -43,6 +43,8 @@ fn source(t: &Texts) -> sources::One {
 fn overview(t: &Texts) -> overview::View {
     let numbers = |hour, day| overview::HourDay { hour, day };
     overview::View {
+        worst: Some(("critical", Tone::Bad)),
+        alerts_are_told: false,
         banners: vec![overview::Banner {
             word: t.of("silent"),
             tone: Tone::Bad,
@@ -99,6 +101,7 @@ fn held(t: &Texts) -> held::One {
             size: 2_048,
             received_at: NOW - Duration::minutes(4),
             until: NOW + Duration::minutes(56),
+            event: None,
         },
         findings: vec![
             (t.of("Signature header"), Tone::Good, t.of("one, well formed")),
@@ -109,10 +112,60 @@ fn held(t: &Texts) -> held::One {
         body: Some(Bytes {
             shown: t.of("{\"id\":1}").into_bytes(),
             size: 9_000,
-            tab: Tab::Text,
+            tab: Tab::Raw,
             href: "/held/9".into(),
             download: Some("/held/9/body".into()),
         }),
+    }
+}
+
+fn destination_row(t: &Texts) -> destinations::Row {
+    destinations::Row {
+        name: t.of("app"),
+        url: Some(t.of("https://app.example.com/hooks")),
+        state: "failing",
+        since: Some(NOW - Duration::minutes(9)),
+        why: Some(t.of("it answered 410")),
+        ready: 12,
+        oldest: Some(NOW - Duration::minutes(9)),
+        at_work: 1,
+        dead: 4,
+        failed: Some((NOW - Duration::minutes(1), Some(t.of("503")))),
+        verbs: vec!["try", "resume", "pause", "disable"],
+    }
+}
+
+fn destination(t: &Texts) -> destination::View {
+    let answer = |delivery, status, error: Option<String>| destination::Answer {
+        at: NOW - Duration::minutes(1),
+        took: Duration::milliseconds(120),
+        delivery,
+        status,
+        headers: vec![(t.of("content-type"), t.of("text/plain"))],
+        body: t.of("the card table is locked"),
+        error,
+    };
+    destination::View {
+        row: destination_row(t),
+        next: Some(NOW + Duration::minutes(7)),
+        success: Some(66.7),
+        within: (Some(50), None),
+        hours: (vec![3; 24], vec![1; 24]),
+        answers: vec![
+            answer(None, Some(200), None),
+            answer(Some(7), None, Some(t.of("it could not be asked"))),
+        ],
+        payload: true,
+    }
+}
+
+fn held_list(t: &Texts) -> held::View {
+    let verified = held::Row { event: Some((t.of("019a"), t.of("ada"))), ..held(t).row };
+    held::View {
+        facets: Vec::new(),
+        source: Some(t.of("billing")),
+        rows: vec![held(t).row, verified],
+        pager: pager(),
     }
 }
 
@@ -161,7 +214,6 @@ fn explained(t: &Texts) -> explain::View {
 
 /// All of them.
 pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
-    let held_row = |t| held(t).row;
     vec![
         ("overview", overview::page(stage, &overview(t))),
         (
@@ -190,7 +242,11 @@ pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
         ("source", sources::one(stage, &source(t))),
         ("source-set-up", sources::set_up(stage, &source(t))),
         ("explain", explain::page(stage, &explained(t))),
-        ("held", held::page(stage, &held::View { rows: vec![held_row(t)], pager: pager() })),
+        ("held", held::page(stage, &held_list(t))),
+        (
+            "held-new",
+            held::new(stage, &held::New { action: "verify", source: Some(t.of("billing")) }),
+        ),
         ("held-one", held::one(stage, &held(t))),
         (
             "settings",
@@ -203,30 +259,16 @@ pub(super) fn all(stage: &Stage, t: &Texts) -> Vec<(&'static str, Markup)> {
         ),
         (
             "destinations-sample",
-            destinations::page(
-                stage,
-                &destinations::View {
-                    rows: vec![destinations::Row {
-                        name: t.of("app"),
-                        state: "failing",
-                        since: Some(NOW - Duration::minutes(9)),
-                        why: Some(t.of("it answered 410")),
-                        ready: 12,
-                        oldest: Some(NOW - Duration::minutes(9)),
-                        at_work: 1,
-                        dead: 4,
-                        failed: Some((NOW - Duration::minutes(1), Some(t.of("503")))),
-                        verbs: vec!["resume", "pause", "disable"],
-                    }],
-                },
-            ),
+            destinations::page(stage, &destinations::View { rows: vec![destination_row(t)] }),
         ),
+        ("destination-sample", destination::page(stage, &destination(t))),
         (
             "alerts-sample",
             alerts::page(
                 stage,
                 &alerts::View {
                     all: false,
+                    are_told: false,
                     pager: pager(),
                     rows: vec![alerts::Row {
                         id: 3,

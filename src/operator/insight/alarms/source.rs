@@ -1,124 +1,40 @@
-//! What is wrong now, told from what was counted and from what waits. Pure.
+//! What is wrong with a source, told from what was counted and from what waits.
 
 use time::{Duration, OffsetDateTime};
 
-use super::landscape::{Landscape, SourceFacts};
-use super::silence::Habit;
-use super::totals::Totals;
-use crate::store::{LOOKED_AT, LateTransfers, Severity, Waiting};
+use super::{Alarm, AlarmKind, CRITICAL_AFTER, Link, lasting, plural};
+use crate::operator::insight::landscape::SourceFacts;
+use crate::operator::insight::silence::Habit;
+use crate::operator::insight::totals::Totals;
+use crate::store::{LOOKED_AT, LateTransfers, OpenDeaths, Severity, Waiting};
 
-/// How long a delivery may be due before it is stuck.
-pub(super) const STUCK_AFTER: std::time::Duration = std::time::Duration::from_mins(5);
 /// Of fewer requests no refusal rate is computed.
 const FEW: u64 = 20;
-/// By how much this machine's clock may differ from the database's.
-const CLOCK_TOLERANCE: Duration = Duration::minutes(1);
-
-/// Something that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Alarm {
-    /// What kind of thing.
-    pub kind: AlarmKind,
-    /// The source that it is about; `None` for the gateway itself.
-    pub source: Option<String>,
-    /// How much it matters.
-    pub severity: Severity,
-    /// What it is, in a sentence. Names of sources, but nothing that strangers wrote.
-    pub text: String,
-    /// Since when, where that is known.
-    pub since: Option<OffsetDateTime>,
-    /// Where to look.
-    pub link: Link,
-}
-
-/// What can be wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum AlarmKind {
-    /// A source sends nothing, though at this time it always did.
-    Silence,
-    /// Most requests of a source are refused.
-    Refusals,
-    /// Deliveries are due and nobody works on them.
-    Stuck,
-    /// Transfers were given up in the last hour.
-    TransfersExpired,
-    /// Open transfers have used up more than half of their time.
-    TransfersLate,
-    /// This machine's clock and the database's differ.
-    Clock,
-}
-
-/// Where to look.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Link {
-    /// At the source of this name.
-    Source(String),
-    /// At the events of this source that have deliveries in this state.
-    Events {
-        /// The source.
-        source: String,
-        /// The state's word.
-        state: &'static str,
-    },
-    /// At the transfers.
-    Transfers,
-    /// At the settings.
-    Settings,
-}
+/// The word of requests that were larger than their source may send.
+const TOO_LARGE: &str = "too_large";
 
 /// What is known of one source.
-pub(super) struct Facts<'a> {
-    pub(super) source: &'a SourceFacts,
+pub(in crate::operator::insight) struct Facts<'a> {
+    pub(in crate::operator::insight) source: &'a SourceFacts,
     /// What was counted in the last hour.
-    pub(super) hour: &'a Totals,
-    pub(super) habit: Habit,
-    pub(super) last_event: Option<OffsetDateTime>,
-    pub(super) waiting: Option<&'a Waiting>,
-    pub(super) late: Option<&'a LateTransfers>,
-}
-
-impl AlarmKind {
-    /// Those that people are told of: once when it begins, once when it is over.
-    pub const TOLD: [Self; 4] =
-        [Self::Silence, Self::Refusals, Self::Stuck, Self::TransfersExpired];
-
-    /// The word for it, also that of its alert.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Silence => "silence",
-            Self::Refusals => "refusals",
-            Self::Stuck => "stuck",
-            Self::TransfersExpired => "transfers_expired",
-            Self::TransfersLate => "transfers_late",
-            Self::Clock => "clock",
-        }
-    }
-
-    /// What is told when it is over.
-    pub(super) fn over(self, source: &str) -> String {
-        match self {
-            Self::Silence => format!("{source} sends again, or was not expected to any longer"),
-            Self::Refusals => format!("most requests of {source} are no longer refused"),
-            Self::Stuck => format!("no delivery of {source} is stuck any longer"),
-            Self::TransfersExpired => {
-                format!("no transfer of {source} was given up in the last hour")
-            }
-            Self::TransfersLate => format!("no transfer of {source} is late any longer"),
-            Self::Clock => "the clocks agree again".to_owned(),
-        }
-    }
+    pub(in crate::operator::insight) hour: &'a Totals,
+    pub(in crate::operator::insight) habit: Habit,
+    pub(in crate::operator::insight) last_event: Option<OffsetDateTime>,
+    pub(in crate::operator::insight) waiting: Option<&'a Waiting>,
+    pub(in crate::operator::insight) late: Option<&'a LateTransfers>,
+    /// Its open dead letters, by handler and reason.
+    pub(in crate::operator::insight) deaths: &'a [&'a OpenDeaths],
 }
 
 /// Everything that is wrong about one source.
-pub(super) fn of_source(facts: &Facts<'_>, now: OffsetDateTime) -> Vec<Alarm> {
+pub(in crate::operator::insight) fn of_source(
+    facts: &Facts<'_>,
+    now: OffsetDateTime,
+) -> Vec<Alarm> {
     let name = &facts.source.name;
     let alarm = |kind, severity, text, since, link| Alarm {
-        kind,
         source: Some(name.clone()),
-        severity,
-        text,
-        since,
-        link,
+        ..Alarm::new(kind, severity, text, link).since(since)
     };
     let mut alarms = Vec::new();
     if let Some(last) = facts.last_event.filter(|_| facts.source.enabled)
@@ -147,19 +63,26 @@ pub(super) fn of_source(facts: &Facts<'_>, now: OffsetDateTime) -> Vec<Alarm> {
             Link::Source(name.clone()),
         ));
     }
+    alarms.extend(oversize(facts).map(|text| {
+        let count = too_large(facts.hour);
+        let link = Link::Source(name.clone());
+        Alarm { count, ..alarm(AlarmKind::Oversize, Severity::Warning, text, None, link) }
+    }));
     if let Some(waiting) = facts.waiting.filter(|waiting| waiting.stuck > 0) {
         let least = if waiting.stuck >= LOOKED_AT { "at least " } else { "" };
-        alarms.push(alarm(
-            AlarmKind::Stuck,
-            Severity::Critical,
-            format!(
-                "{least}{} of {name} for more than 5 minutes due and not worked on",
-                plural(waiting.stuck.unsigned_abs(), "delivery", "deliveries"),
-            ),
-            waiting.stuck_since,
-            Link::Events { source: name.clone(), state: "ready" },
-        ));
+        let age = waiting.stuck_since.map_or(Duration::ZERO, |since| now - since);
+        let severity = if age >= CRITICAL_AFTER { Severity::Critical } else { Severity::Warning };
+        let stuck = waiting.stuck.unsigned_abs();
+        let text = format!(
+            "{least}{} of {name} overdue, the oldest by {}",
+            plural(stuck, "delivery", "deliveries"),
+            lasting(age),
+        );
+        let link = Link::Events { source: name.clone(), state: "ready" };
+        let since = waiting.stuck_since;
+        alarms.push(Alarm { count: stuck, ..alarm(AlarmKind::Stuck, severity, text, since, link) });
     }
+    alarms.extend(of_deaths(name, facts.deaths));
     if facts.hour.expired > 0 {
         alarms.push(alarm(
             AlarmKind::TransfersExpired,
@@ -187,36 +110,42 @@ pub(super) fn of_source(facts: &Facts<'_>, now: OffsetDateTime) -> Vec<Alarm> {
     alarms
 }
 
-/// Whether the clocks differ by more than senders are likely to bear.
-pub(super) fn of_clocks(ours: OffsetDateTime, theirs: OffsetDateTime) -> Option<Alarm> {
-    let offset = ours - theirs;
-    (offset.abs() > CLOCK_TOLERANCE).then(|| Alarm {
-        kind: AlarmKind::Clock,
-        source: None,
-        severity: Severity::Critical,
-        text: format!(
-            "this machine's clock is {} {} the database's: senders may be refused for it",
-            humantime::format_duration(std::time::Duration::from_secs(
-                offset.whole_seconds().unsigned_abs()
-            )),
-            if offset.is_positive() { "ahead of" } else { "behind" },
-        ),
-        since: None,
-        link: Link::Settings,
+fn too_large(hour: &Totals) -> u64 {
+    hour.reasons.iter().find(|(reason, _)| reason == TOO_LARGE).map_or(0, |(_, count)| *count)
+}
+
+/// Whether requests were larger than the source may send: a sender that repeats them for ever comes
+/// to a standstill.
+fn oversize(facts: &Facts<'_>) -> Option<String> {
+    let count = too_large(facts.hour);
+    (count > 0).then(|| {
+        format!(
+            "{} to {} in the last hour {} larger than its max_body of {}: its sender may be stuck",
+            plural(count, "request", "requests"),
+            facts.source.name,
+            if count == 1 { "was" } else { "were" },
+            bytesize::ByteSize(facts.source.max_body),
+        )
     })
 }
 
-/// What somebody should know first stands first.
-pub(super) fn in_order(mut alarms: Vec<Alarm>, landscape: &Landscape) -> Vec<Alarm> {
-    let place = |alarm: &Alarm| {
-        landscape.sources.iter().position(|source| Some(&source.name) == alarm.source.as_ref())
-    };
-    alarms.sort_by_key(|alarm| (std::cmp::Reverse(alarm.severity), alarm.kind, place(alarm)));
-    alarms
-}
-
-fn plural(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
+/// The open dead letters of a source: how many, and why most of them are dead.
+pub(in crate::operator::insight) fn of_deaths(
+    source: &str,
+    deaths: &[&OpenDeaths],
+) -> Option<Alarm> {
+    let most = deaths.iter().max_by_key(|deaths| deaths.open)?;
+    let count: u64 = deaths.iter().map(|deaths| deaths.open.unsigned_abs()).sum();
+    let mostly = if deaths.len() > 1 { "most of them " } else { "" };
+    let text = format!(
+        "{} of {source} open, {mostly}{} ({})",
+        plural(count, "dead letter", "dead letters"),
+        most.death_reason,
+        most.handler,
+    );
+    let source = Some(source.to_owned());
+    let alarm = Alarm::new(AlarmKind::DeadLetters, Severity::Warning, text, Link::DeadLetters);
+    Some(Alarm { source, count, ..alarm })
 }
 
 fn whole_minutes(span: Duration) -> std::time::Duration {
@@ -261,6 +190,7 @@ mod tests {
             last_event: None,
             waiting: None,
             late: None,
+            deaths: &[],
         };
         change(&mut facts);
         of_source(&facts, NOW).iter().map(|alarm| alarm.kind).collect()
@@ -306,6 +236,13 @@ mod tests {
             stuck_since: Some(NOW - Duration::HOUR),
         };
         let hour = Totals { expired: 2, ..Totals::default() };
+        let deaths = OpenDeaths {
+            source: "billing".into(),
+            handler: "gate".into(),
+            death_reason: "not_json".into(),
+            open: 3,
+            last_at: NOW,
+        };
         let source = source();
         let facts = Facts {
             source: &source,
@@ -314,6 +251,7 @@ mod tests {
             last_event: Some(NOW - Duration::HOUR),
             waiting: Some(&waiting),
             late: None,
+            deaths: &[&deaths],
         };
         let texts: Vec<String> =
             of_source(&facts, NOW).into_iter().map(|alarm| alarm.text).collect();
@@ -321,16 +259,10 @@ mod tests {
             texts,
             [
                 "nothing from billing for 1h: about 700 requests would be usual",
-                "1 delivery of billing for more than 5 minutes due and not worked on",
+                "1 delivery of billing overdue, the oldest by 1h",
+                "3 dead letters of billing open, not_json (gate)",
                 "2 transfers of billing given up in the last hour: the rest never came",
             ]
         );
-    }
-
-    #[test]
-    fn clocks_may_differ_by_a_minute() {
-        assert!(of_clocks(NOW, NOW - Duration::minutes(1)).is_none());
-        let slow = of_clocks(NOW, NOW + Duration::seconds(61)).unwrap();
-        assert!(slow.text.starts_with("this machine's clock is 1m 1s behind"), "{}", slow.text);
     }
 }

@@ -1,0 +1,113 @@
+//! Claiming what is ready: the lease is committed before work begins.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::deliveries::{Leased, interval};
+use super::{Lease, Queue, Store, StoreError};
+
+/// What was claimed.
+#[derive(Debug)]
+pub struct Claimed {
+    /// The deliveries.
+    pub leases: Vec<Lease>,
+    /// Whether there may be more behind what was looked at.
+    pub partly: bool,
+}
+
+impl Store {
+    /// Takes up to `most` due deliveries of a queue, heads of their lanes only, and counts the
+    /// attempt. It looks at `window` deliveries, from the one that has been due since `oldest` on.
+    /// Queues of destinations are claimed by [`Store::claim_to`]. A head waits while another of
+    /// its lane is at work: a replay, or what was committed late, may come to stand before it.
+    /// Committed when it returns: a crash after this is a lost attempt, not a lost delivery. Lease
+    /// deadlines are by the database's clock, which all gateways share.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn claim(
+        &self,
+        queue: &Queue,
+        oldest: OffsetDateTime,
+        now: OffsetDateTime,
+        (most, window): (i64, i64),
+        lease: Duration,
+    ) -> Result<Claimed, StoreError> {
+        // Row by row, and no further than there is room: left to itself the planner would join,
+        // and read whole lanes or the whole table where many wait. `COALESCE` keeps it from taking
+        // the queue's index for a row that is known by its id.
+        let rows = sqlx::query!(
+            r#"
+            WITH looked AS MATERIALIZED (
+                SELECT d.id, d.lane, COALESCE(d.lane_position, d.id) AS position
+                  FROM deliveries d
+                 WHERE d.source = $1 AND d.handler = $2 AND d.state = 'ready' AND d.aside IS NULL
+                   AND d.due_at >= $3 AND d.due_at <= $4
+                 ORDER BY d.due_at, d.id LIMIT $6
+            ), picked AS MATERIALIZED (
+                SELECT d.id
+                  FROM looked
+                  LEFT JOIN LATERAL (
+                    SELECT 1 AS there FROM deliveries running
+                     WHERE running.source = $1 AND running.handler = $2
+                       AND running.lane = looked.lane AND running.state = 'leased'
+                     LIMIT 1) AS running ON true
+                  LEFT JOIN LATERAL (
+                    SELECT 1 AS there FROM deliveries ahead
+                     WHERE ahead.lane = looked.lane AND ahead.source = $1 AND ahead.handler = $2
+                       AND ahead.lane IS NOT NULL
+                       AND (ahead.state IN ('ready', 'leased')
+                            OR (ahead.state = 'dead' AND ahead.lane_blocks
+                                AND ahead.resolution IS NULL))
+                       AND (COALESCE(ahead.lane_position, ahead.id), ahead.id)
+                           < (looked.position, looked.id)
+                     ORDER BY COALESCE(ahead.lane_position, ahead.id) DESC, ahead.id DESC
+                     LIMIT 1) AS ahead ON true
+                 CROSS JOIN LATERAL (
+                    SELECT d.id FROM deliveries d
+                     WHERE d.id = looked.id AND d.state = 'ready' AND COALESCE(d.aside, '') = ''
+                       AND running.there IS NULL AND ahead.there IS NULL
+                       FOR UPDATE SKIP LOCKED) AS d
+                 LIMIT $5
+            ), leased AS (
+                UPDATE deliveries
+                   SET state = 'leased', attempts = attempts + 1, lease_token = gen_random_uuid(),
+                       lease_expires_at = clock_timestamp() + $7
+                 WHERE id = ANY (ARRAY(SELECT id FROM picked))
+                RETURNING id, event_id, attempts, lease_token
+            )
+            SELECT (SELECT count(*) FROM looked) AS "looked!", leased.id AS "id?",
+                   leased.event_id AS "event_id?", leased.attempts AS "attempts?",
+                   leased.lease_token AS "token?"
+              FROM (SELECT) AS one LEFT JOIN leased ON true
+             ORDER BY leased.id
+            "#,
+            queue.source,
+            queue.handler,
+            oldest,
+            now,
+            most,
+            window,
+            interval(lease),
+        )
+        .fetch_all(&self.claim)
+        .await?;
+        let looked = rows.first().map_or(0, |row| row.looked);
+        let leases: Vec<Lease> = rows
+            .into_iter()
+            .filter_map(|row| {
+                let leased = Leased {
+                    id: row.id?,
+                    event_id: row.event_id?,
+                    source: queue.source.clone(),
+                    handler: queue.handler.clone(),
+                    attempts: row.attempts?,
+                    token: row.token?,
+                };
+                Some(leased.lease(false))
+            })
+            .collect();
+        Ok(Claimed { leases, partly: looked >= window })
+    }
+}

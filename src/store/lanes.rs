@@ -1,0 +1,182 @@
+//! Lanes: deliveries of one source, handler and lane are done one after the other.
+//!
+//! Whether a delivery is the head of its lane is judged when it is claimed, by what is before it.
+//! Where many wait behind each other they would be judged again and again; so those that fill a
+//! queue are put aside as `behind`. Whatever ends the one before lets the next in again, in its own
+//! transaction. That is a help and not the rule: what is let in is judged like any other, and what
+//! was put aside at the very moment when the one before it ended is found by
+//! [`Store::let_in_heads`].
+
+use time::OffsetDateTime;
+
+use super::{Queue, Store, StoreError, Tx};
+
+/// How many deliveries of a queue are put aside at a time.
+const AT_A_TIME: i64 = 1000;
+/// How many lanes are looked at for a head that was left aside.
+const LANES: i64 = 200;
+
+/// Up to which lane heads were looked for.
+#[derive(Debug, Clone, Default)]
+pub struct LanePlace {
+    source: String,
+    handler: String,
+    lane: String,
+}
+
+impl Store {
+    /// Puts followers of a queue aside, those first that have been due longest; gives how many. One
+    /// that is next after what is at work is not: it is about to be let in.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn put_aside(
+        &self,
+        queue: &Queue,
+        oldest: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Result<u64, StoreError> {
+        let done = sqlx::query!(
+            "
+            WITH looked AS MATERIALIZED (
+                SELECT d.id, d.lane, COALESCE(d.lane_position, d.id) AS position
+                  FROM deliveries d
+                 WHERE d.source = $1 AND d.handler = $2 AND d.state = 'ready' AND d.aside IS NULL
+                   AND d.due_at >= $3 AND d.due_at <= $4
+                 ORDER BY d.due_at, d.id LIMIT $5
+            ), behind AS MATERIALIZED (
+                SELECT d.id
+                  FROM looked
+                 CROSS JOIN LATERAL (
+                    SELECT ahead.state FROM deliveries ahead
+                     WHERE ahead.lane = looked.lane AND ahead.source = $1 AND ahead.handler = $2
+                       AND ahead.lane IS NOT NULL
+                       AND (ahead.state IN ('ready', 'leased')
+                            OR (ahead.state = 'dead' AND ahead.lane_blocks
+                                AND ahead.resolution IS NULL))
+                       AND (COALESCE(ahead.lane_position, ahead.id), ahead.id)
+                           < (looked.position, looked.id)
+                     ORDER BY COALESCE(ahead.lane_position, ahead.id) DESC, ahead.id DESC
+                     LIMIT 1) AS before
+                 CROSS JOIN LATERAL (
+                    SELECT d.id FROM deliveries d
+                     WHERE d.id = looked.id AND d.state = 'ready' AND COALESCE(d.aside, '') = ''
+                       AND before.state <> 'leased'
+                       FOR UPDATE SKIP LOCKED) AS d
+            )
+            UPDATE deliveries SET aside = 'behind' WHERE id = ANY (ARRAY(SELECT id FROM behind))
+            ",
+            queue.source,
+            queue.handler,
+            oldest,
+            now,
+            AT_A_TIME,
+        )
+        .execute(&self.claim)
+        .await?;
+        Ok(done.rows_affected())
+    }
+
+    /// Lets in heads that were left aside, in the lanes that come after `place`; moves it on, and
+    /// back to the beginning at the end. Gives how many were let in.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn let_in_heads(
+        &self,
+        place: &mut LanePlace,
+        now: OffsetDateTime,
+    ) -> Result<u64, StoreError> {
+        let row = sqlx::query!(
+            r#"
+            WITH RECURSIVE lane AS (
+                (SELECT d.source, d.handler, d.lane FROM deliveries d
+                  WHERE d.state = 'ready' AND d.aside = 'behind'
+                    AND (d.source, d.handler, d.lane) > ($1, $2, $3)
+                  ORDER BY d.source, d.handler, d.lane LIMIT 1)
+                UNION ALL
+                SELECT following.source, following.handler, following.lane
+                  FROM lane CROSS JOIN LATERAL (
+                    SELECT d.source, d.handler, d.lane FROM deliveries d
+                     WHERE d.state = 'ready' AND d.aside = 'behind'
+                       AND (d.source, d.handler, d.lane) > (lane.source, lane.handler, lane.lane)
+                     ORDER BY d.source, d.handler, d.lane LIMIT 1) AS following
+            ), looked AS MATERIALIZED (
+                SELECT * FROM lane LIMIT $5
+            ), head AS MATERIALIZED (
+                SELECT first.id
+                  FROM looked CROSS JOIN LATERAL (
+                    SELECT d.id, d.aside FROM deliveries d
+                     WHERE d.lane = looked.lane AND d.source = looked.source
+                       AND d.handler = looked.handler AND d.lane IS NOT NULL
+                       AND (d.state IN ('ready', 'leased')
+                            OR (d.state = 'dead' AND d.lane_blocks AND d.resolution IS NULL))
+                     ORDER BY COALESCE(d.lane_position, d.id), d.id LIMIT 1) AS first
+                 WHERE first.aside = 'behind'
+            ), let_in AS (
+                UPDATE deliveries SET aside = NULL, due_at = GREATEST(due_at, $4)
+                 WHERE id = ANY (ARRAY(SELECT id FROM head)) AND state = 'ready'
+                   AND COALESCE(aside, '') = 'behind'
+                RETURNING 1
+            )
+            SELECT (SELECT count(*) FROM looked) AS "looked!",
+                   (SELECT count(*) FROM let_in) AS "let_in!",
+                   last.source AS "source?", last.handler AS "handler?", last.lane AS "lane?"
+              FROM (SELECT) AS one
+              LEFT JOIN LATERAL (
+                SELECT source, handler, lane FROM looked
+                 ORDER BY source DESC, handler DESC, lane DESC LIMIT 1) AS last ON true
+            "#,
+            place.source,
+            place.handler,
+            place.lane,
+            now,
+            LANES,
+        )
+        .fetch_one(&self.claim)
+        .await?;
+        *place = match (row.source, row.handler, row.lane) {
+            (Some(source), Some(handler), Some(lane)) if row.looked >= LANES => {
+                LanePlace { source, handler, lane }
+            }
+            _ => LanePlace::default(),
+        };
+        Ok(row.let_in.unsigned_abs())
+    }
+}
+
+impl Tx<'_> {
+    /// Lets in the heads of the lanes of these deliveries, after something about them has changed.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub(super) async fn let_in_next(
+        &mut self,
+        deliveries: &[i64],
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "
+            WITH head AS MATERIALIZED (
+                SELECT DISTINCT first.id
+                  FROM deliveries changed CROSS JOIN LATERAL (
+                    SELECT d.id FROM deliveries d
+                     WHERE d.lane = changed.lane AND d.source = changed.source
+                       AND d.handler = changed.handler AND d.lane IS NOT NULL
+                       AND (d.state IN ('ready', 'leased')
+                            OR (d.state = 'dead' AND d.lane_blocks AND d.resolution IS NULL))
+                     ORDER BY COALESCE(d.lane_position, d.id), d.id LIMIT 1) AS first
+                 WHERE changed.id = ANY($1) AND changed.lane IS NOT NULL
+            )
+            UPDATE deliveries SET aside = NULL, due_at = GREATEST(due_at, $2)
+             WHERE id = ANY (ARRAY(SELECT id FROM head)) AND state = 'ready'
+               AND COALESCE(aside, '') = 'behind'
+            ",
+            deliveries,
+            now,
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,149 @@
+//! What is seen of a destination, and what can be done about it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use reqwest::Method;
+use sealpost::clock::{Clock as _, ManualClock};
+use sealpost::operator::{Action, Caller, Destinations, Scope, Scopes};
+use serde_json::{Value, json};
+
+use crate::destinations::receiver::{Receiver, Reply};
+use crate::destinations::{send, sending_to};
+use crate::harness::{API_KEY, Answer, Gateway};
+use crate::operator::{ada, ids, open};
+
+async fn call(gateway: &Gateway, method: Method, path: &str, body: Option<Value>) -> Answer {
+    let request = gateway.client().request(method, gateway.operator_url(path));
+    let mut request = request.bearer_auth(API_KEY);
+    if let Some(body) = body {
+        request = request.header("content-type", "application/json").body(body.to_string());
+    }
+    Answer::of(request.send().await.unwrap()).await
+}
+
+async fn shown(gateway: &Gateway) -> Value {
+    gateway.count_up().await;
+    let answer = call(gateway, Method::GET, "/api/v1/destinations/app", None).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    answer.json
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_says_where_it_is_how_it_did_and_what_it_answered() {
+    let receiver = Receiver::start(|_, number| match number {
+        0 => Reply::status(200).body(b"thanks"),
+        _ => Reply::status(503).header("x-why", "locked").body(b"the table is locked"),
+    })
+    .await;
+    let gateway = sending_to(&receiver, "").leaves_work().start().await;
+    send(&gateway, "invoice.paid", "in_1").await;
+    gateway.run_until_idle().await;
+    send(&gateway, "invoice.paid", "in_2").await;
+    gateway.run_until_idle().await;
+    let seen = shown(&gateway).await;
+    assert_eq!(seen["destination"]["url"], receiver.url("/hooks"));
+    assert_eq!(seen["success_percent"], 50.0);
+    assert!(seen["p50_ms"].is_u64(), "{seen}");
+    assert_eq!(seen["hours"][23]["delivered"], 1);
+    assert_eq!(seen["hours"][23]["failed"], 1);
+    assert!(seen["next_try_at"].is_string(), "the second waits: {seen}");
+    let answers = seen["answers"].as_array().unwrap();
+    assert_eq!(answers.len(), 2);
+    assert_eq!(
+        (&answers[0]["status"], &answers[0]["body"]),
+        (&json!(503), &json!("the table is locked"))
+    );
+    let headers = answers[0]["headers"].as_array().unwrap();
+    assert!(headers.contains(&json!({ "name": "x-why", "value": "locked" })), "{headers:?}");
+    assert_eq!((&answers[1]["status"], &answers[1]["error"]), (&json!(200), &Value::Null));
+
+    // Who may not see payloads sees that it failed, and no word of what it said.
+    let reader = Caller::new("rita", None, Scopes::from_iter([Scope::EventsRead]));
+    let configured = sealpost::app::configured_destinations(gateway.config());
+    let clock = Arc::new(ManualClock::at(gateway.clock().now()));
+    let desk = Destinations::new(gateway.store().clone(), clock, configured);
+    let detail = desk.show(&reader, "app").await.unwrap();
+    let text = format!("{detail:?}");
+    assert!(text.contains("it answered 503"), "{text}");
+    assert!(!text.contains("locked") && !text.contains("thanks"), "{text}");
+    let listed = desk.list(&reader).await.unwrap();
+    assert!(listed[0].state.as_ref().is_none_or(|state| state.last_error.is_none()));
+
+    let page = call(&gateway, Method::GET, "/destinations/app", None).await.text;
+    for part in ["Success rate", "50 %", "the table is locked", "Send a test event", "Try now"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let list = call(&gateway, Method::GET, "/destinations", None).await.text;
+    assert!(list.contains("href=\"/destinations/app\""), "{list}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_event_says_that_it_is_one_and_is_none_of_the_events() {
+    let receiver = Receiver::start(|_, _| Reply::status(200).body(b"seen")).await;
+    let gateway = sending_to(&receiver, "").start().await;
+    let answer = call(&gateway, Method::POST, "/api/v1/destinations/app/test", None).await;
+    assert_eq!((answer.status, &answer.json["status"]), (200, &json!(200)), "{}", answer.text);
+    assert_eq!((&answer.json["test"], &answer.json["body"]), (&json!(true), &json!("seen")));
+    let seen = receiver.seen();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[0].header("sealpost-test"), Some("true"));
+    assert_eq!(seen[0].header("sealpost-type"), Some("sealpost.test"));
+    let body: Value = serde_json::from_slice(&seen[0].body).unwrap();
+    assert_eq!((&body["type"], &body["data"]["test"]), (&json!("sealpost.test"), &json!(true)));
+    crate::destinations::verified(&seen[0], answer.json["event"].as_str().unwrap());
+    assert_eq!(gateway.count("SELECT count(*) FROM events").await, 0);
+    let after = shown(&gateway).await;
+    assert_eq!(
+        (&after["success_percent"], &after["answers"][0]["test"]),
+        (&Value::Null, &json!(true))
+    );
+    let audit = gateway.query("SELECT action FROM audit_log").await;
+    assert_eq!(audit, [json!({ "action": "test destination" })]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_is_tried_at_once_when_somebody_says_so() {
+    let receiver =
+        Receiver::start(|_, number| Reply::status(if number == 0 { 422 } else { 204 })).await;
+    let gateway = sending_to(&receiver, "").start().await;
+    send(&gateway, "invoice.paid", "in_1").await;
+    gateway.run_until_idle().await;
+    assert_eq!(receiver.seen().len(), 1, "it waits for its time");
+    let because = json!({ "reason": "they say that it is mended" });
+    let path = "/api/v1/destinations/app/try";
+    let tried = call(&gateway, Method::POST, path, Some(because.clone())).await;
+    assert_eq!((tried.status, &tried.json["due"]), (200, &json!(1)), "{}", tried.text);
+    gateway.run_until_idle().await;
+    assert_eq!(receiver.seen().len(), 2, "without the clock being moved");
+    let pause =
+        call(&gateway, Method::POST, "/api/v1/destinations/app/pause", Some(because.clone()));
+    assert_eq!(pause.await.status, 200);
+    assert_eq!(call(&gateway, Method::POST, path, Some(because)).await.status, 409);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replays_and_edits_say_what_they_are() {
+    let receiver =
+        Receiver::start(|_, number| Reply::status(if number < 2 { 422 } else { 204 })).await;
+    let gateway =
+        sending_to(&receiver, "").more_config("\n[dispatch]\nmax_attempts = 1\n").start().await;
+    let (original, body) = send(&gateway, "invoice.paid", "in_1").await;
+    gateway.run_until_idle().await;
+    let desk = gateway.desk();
+    let dead = ids(desk, &open()).await;
+    desk.act(&ada(), Action::Replay, dead[0], "again", false).await.unwrap();
+    gateway.run_until_idle().await;
+    let replayed = receiver.seen().pop().unwrap();
+    assert_eq!(replayed.header("sealpost-replay"), Some("true"));
+    assert_eq!(replayed.header("sealpost-edited"), None);
+
+    let dead = ids(desk, &open()).await;
+    let edited = String::from_utf8(body).unwrap().replace("in_1", "in_2");
+    desk.edit(&ada(), dead[0], &Bytes::from(edited), "a wrong id").await.unwrap();
+    gateway.run_until_idle().await;
+    let sent = receiver.seen().pop().unwrap();
+    assert_eq!(sent.header("sealpost-edited"), Some(&*original));
+    assert_eq!(sent.header("sealpost-replay"), None);
+    assert_eq!(receiver.seen()[0].header("sealpost-edited"), None);
+}

@@ -1,0 +1,109 @@
+//! What a group is called, and which faults share one.
+
+use async_trait::async_trait;
+use sealpost::dispatch::{Attempt, Failure, Handler};
+use sealpost::operator::{Caller, GroupSelection, Scope, Scopes};
+use sealpost::store::{DeathReason, Effects, StoredEvent};
+use serde_json::{Value, json};
+
+use crate::harness::Gateway;
+use crate::operator::ada;
+
+/// Fails as the event says.
+struct Says;
+
+#[async_trait]
+impl Handler for Says {
+    fn name(&self) -> &'static str {
+        "says"
+    }
+
+    async fn handle(&self, event: &StoredEvent, _: Attempt) -> Result<Effects, Failure> {
+        let body: Value = serde_json::from_slice(&event.body).unwrap();
+        let text = body["says"].as_str().unwrap().to_owned();
+        Err(Failure::permanent(DeathReason::Permanent, text))
+    }
+}
+
+async fn fail(gateway: &Gateway, id: &str, says: &str) {
+    let event = json!({
+        "id": id, "object": "event", "type": "account.updated", "created": 1_763_600_000,
+        "livemode": false, "says": says, "data": { "object": { "id": id } },
+    });
+    let answer = gateway.send("billing", None, event.to_string().as_bytes()).await;
+    assert_eq!(answer.what(), "accepted", "{}", answer.text);
+    gateway.run_until_idle().await;
+}
+
+#[tokio::test]
+async fn a_group_is_called_by_its_newest_message_and_only_values_are_left_out_of_its_key() {
+    let gateway = Gateway::builder().handler(Says).start().await;
+    for (number, says) in [
+        "it answered 422: card 17 is locked (SQLSTATE 55P03)",
+        "it answered 422: card 99 is locked (SQLSTATE 55P03)",
+        "it answered 404: card 17 is locked (SQLSTATE 55P03)",
+        "it answered 422: card 17 is locked (SQLSTATE 40001)",
+        "missing field `details_submitted`",
+        "missing field `payouts_enabled`",
+        "invalid type: string \"x\", expected i64 at line 1 column 64",
+        "invalid type: string \"a \\\"b\\\" c\", expected i64 at line 2 column 7",
+        "invalid type: string \"x\", expected u64 at line 1 column 64",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        fail(&gateway, &format!("evt_{number}"), says).await;
+    }
+    let selection = GroupSelection::default();
+    let page = gateway.groups().list(&ada(), &selection, None, 100).await.unwrap();
+    let mut groups: Vec<(&str, u64)> =
+        page.groups.iter().map(|group| (&*group.title, group.open)).collect();
+    groups.sort_unstable();
+    assert_eq!(
+        groups,
+        [
+            ("invalid type: string \"a \\\"b\\\" c\", expected i64 at line 2 column 7", 2),
+            ("invalid type: string \"x\", expected u64 at line 1 column 64", 1),
+            ("it answered 404: card 17 is locked (SQLSTATE 55P03)", 1),
+            ("it answered 422: card 17 is locked (SQLSTATE 40001)", 1),
+            ("it answered 422: card 99 is locked (SQLSTATE 55P03)", 2),
+            ("missing field `details_submitted`", 1),
+            ("missing field `payouts_enabled`", 1),
+        ]
+    );
+    assert!(page.groups.iter().all(|group| group.message.as_ref() == Some(&group.title)));
+
+    let reader = Caller::new("rita", None, Scopes::from_iter([Scope::EventsRead]));
+    let page = gateway.groups().list(&reader, &selection, None, 100).await.unwrap();
+    for group in &page.groups {
+        assert_eq!(group.title, "The handler said that no further attempt can help");
+        assert_eq!(group.message, None);
+    }
+}
+
+#[tokio::test]
+async fn the_newest_is_the_one_that_died_last_and_not_the_one_that_arrived_last() {
+    let gateway = Gateway::builder().handler(Says).start().await;
+    fail(&gateway, "evt_1", "card 1 is gone").await;
+    fail(&gateway, "evt_2", "card 2 is gone").await;
+    let list = async || {
+        let selection = GroupSelection::default();
+        gateway.groups().list(&ada(), &selection, None, 10).await.unwrap().groups.remove(0)
+    };
+    assert_eq!(list().await.title, "card 2 is gone");
+    let first = gateway.query("SELECT min(id) AS id FROM deliveries").await[0]["id"].clone();
+    // It was retried for long, and died after the other had been put into its group.
+    gateway
+        .execute(&format!(
+            "INSERT INTO deliveries (event_id, source, handler, triggered_by, lane_blocks, state,
+                                     attempts, created_at, due_at, finished_at, death_reason,
+                                     last_error)
+             OVERRIDING SYSTEM VALUE
+             SELECT event_id, source, handler, 'replay', false, 'dead', 1, created_at, due_at,
+                    finished_at - interval '1 hour', death_reason, 'card 3 is gone'
+               FROM deliveries WHERE id = {first}"
+        ))
+        .await;
+    let group = list().await;
+    assert_eq!((&*group.title, group.open), ("card 2 is gone", 3));
+}
