@@ -224,6 +224,7 @@ CREATE TABLE chunk_transfers (
     secret        text        NOT NULL,
     key           bytea       NOT NULL CHECK (octet_length(key) = 32),
     subject       bytea       NOT NULL CHECK (octet_length(subject) = 32),
+    owner         bytea       NOT NULL CHECK (octet_length(owner) = 32),
     transfer_id   text        NOT NULL,
     manifest      bytea       NOT NULL CHECK (octet_length(manifest) = 32),
     kind          text        NOT NULL,
@@ -251,6 +252,7 @@ COMMENT ON COLUMN chunk_transfers.strength      IS 'As in events, of the first c
 COMMENT ON COLUMN chunk_transfers.secret        IS 'As in events, of the first chunk.';
 COMMENT ON COLUMN chunk_transfers.key           IS 'SHA-256 over the sender''s transfer id and the first part of the subject (the repository).';
 COMMENT ON COLUMN chunk_transfers.subject       IS 'SHA-256 over what is transferred: a newer transfer of the same supersedes an older one.';
+COMMENT ON COLUMN chunk_transfers.owner         IS 'SHA-256 over the first part of the subject (the repository): each has a share of what its source may have open.';
 COMMENT ON COLUMN chunk_transfers.transfer_id   IS 'The sender''s id of the transfer.';
 COMMENT ON COLUMN chunk_transfers.manifest      IS 'Digest over everything that the first chunk froze.';
 COMMENT ON COLUMN chunk_transfers.kind          IS 'The event type of the whole.';

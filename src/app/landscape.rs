@@ -54,7 +54,8 @@ fn source_facts(
     let own = format!("/hooks/{name}");
     let bases =
         std::iter::once(own.as_str()).chain(source_entry.aliases.iter().map(String::as_str));
-    let max_body = source_entry.max_body.map_or(entry.max_body, wiring::bytes);
+    let max_body = wiring::max_body(config, source, entry);
+    let pace = wiring::pace(source, entry);
     Ok(SourceFacts {
         name: name.clone(),
         provider: entry.name.to_owned(),
@@ -68,8 +69,8 @@ fn source_facts(
         max_body: max_body as u64,
         max_age: window.max_age,
         max_future: window.max_future,
-        per_second: source_entry.limit.per_second.get(),
-        burst: source_entry.limit.burst.get(),
+        per_second: pace.per_second.get(),
+        burst: pace.burst.get(),
         hold_refused: source_entry.hold_refused.map(span),
         lane_blocks: source_entry.dead_head == DeadHead::Block,
         secrets: source.secrets.iter().map(|secret| secret.fingerprint().to_string()).collect(),

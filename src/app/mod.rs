@@ -19,20 +19,23 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use bytesize::ByteSize;
+use ipnet::IpNet;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
 
 use crate::alerts::{Alerter, Discord};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, Draw, Handler, Housekeeping, TransferAges, Wakeup};
-use crate::http::{self, Apis, Door, HeadLimits, Ingest, Limits, RequestIds};
+use crate::http::{self, Apis, Door, HeadLimits, Ingest, Limits, Proxies, RequestIds};
 use crate::intake::{Batch, ByteBudget, Intake, Peers};
 use crate::lifecycle::Supervisor;
 use crate::objects::Objects;
 use crate::operator::{
-    Access, DeadLetters, Feed, FeedSettings, Groups, HeldRequests, Holds, Insight, Jobs,
+    Access, DeadLetters, Feed, FeedSettings, Groups, HeldRequests, Holds, Insight, Jobs, Listener,
 };
 use crate::providers::Services;
 use crate::store::{PoolSettings, Store, Target};
@@ -111,6 +114,7 @@ impl App {
     /// [`BuildError`].
     pub fn build(config: &Config, target: Target, parts: &Parts) -> Result<Self, BuildError> {
         let file = &config.file;
+        say_memory(config);
         let store = open_store(config, target);
         let metrics = Metrics::of_process();
         let wakeup = Wakeup::default();
@@ -137,6 +141,11 @@ impl App {
         let intake = Intake::new(store.clone(), batch, committed);
         store.tallies().begin(wiring.keys());
 
+        let desk = desk::Desk { config, store: &store, clock: &parts.clock };
+        let insight = desk.insight()?;
+        let proxies = |listener, trusted: &[IpNet]| {
+            Proxies::new(listener, trusted.to_vec(), insight.proxies().clone())
+        };
         let peers = Arc::new(Peers::default());
         let stopping = Arc::new(AtomicBool::new(false));
         let ingest_state = Ingest {
@@ -149,9 +158,9 @@ impl App {
                 bytes: bytes(file.ingest.max_head),
                 lines: file.ingest.max_header_lines,
             },
-            budget: ByteBudget::new(bytes(file.ingest.in_flight)),
+            budget: ByteBudget::new(bytes(config.in_flight)),
             peers: Arc::clone(&peers),
-            trusted_proxies: file.ingest.trusted_proxies.clone(),
+            proxies: proxies(Listener::Ingest, &file.ingest.trusted_proxies),
             tasks: tasks.clone(),
             runtime: Handle::current(),
             requests: requests(),
@@ -165,7 +174,7 @@ impl App {
         let door = Arc::new(Door::new(
             Arc::clone(&access),
             file.operator.failures_per_minute,
-            file.operator.trusted_proxies.clone(),
+            proxies(Listener::Operator, &file.operator.trusted_proxies),
         ));
         let unwatch = CancellationToken::new();
         let feed = Feed::new(
@@ -181,8 +190,6 @@ impl App {
         let dead_letters =
             DeadLetters::new(store.clone(), Arc::clone(&parts.clock), wiring.routing.clone());
         let holds = Holds::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
-        let desk = desk::Desk { config, store: &store, clock: &parts.clock };
-        let insight = desk.insight()?;
         let groups = desk.groups();
         let jobs = Jobs::new(dead_letters.clone()).with_held(held.clone());
         let tools = desk::Tools {
@@ -365,6 +372,26 @@ pub fn channel(config: &Config) -> Result<Option<Discord>, BuildError> {
 fn discord(config: &Config, services: &Services) -> Result<Option<Discord>, BuildError> {
     let Some(webhook) = config.discord.clone() else { return Ok(None) };
     Ok(Some(Discord::new(services.outbound.clone(), webhook)?))
+}
+
+/// Says what bodies may hold, and warns where there is not that much memory.
+fn say_memory(config: &Config) {
+    let in_flight = config.in_flight;
+    let largest = ByteSize(ByteBudget::largest(bytes(in_flight)) as u64);
+    let display = |size: ByteSize| size.display().iec().to_string();
+    let memory = config.memory.map(|memory| display(ByteSize(memory)));
+    info!(
+        memory,
+        in_flight = display(in_flight),
+        largest_body = display(largest),
+        "what bodies in flight may hold"
+    );
+    if config.memory.is_some_and(|memory| in_flight.as_u64() > memory / 2) {
+        warn!(
+            "ingest.in_flight is more than half of the memory that there is: the kernel may end \
+             the gateway when much arrives at once"
+        );
+    }
 }
 
 fn span(duration: Duration) -> time::Duration {

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use tokio_util::task::TaskTracker;
 
 use crate::gate::{RawRequest, RequestHead};
-use crate::intake::{Batch, Intake, NotStored, Receipt, Rejection, Source};
+use crate::intake::{Batch, Intake, NotStored, Receipt, Rejection, SlowLane, Source};
 use crate::lifecycle::Supervisor;
 use crate::operator::{NotReadmitted, Readmit, Readmitted};
 use crate::store::Store;
@@ -49,7 +49,8 @@ impl Readmit for Readmission {
     ) -> Result<Readmitted, NotReadmitted> {
         let source = self.sources.get(source).ok_or(NotReadmitted::NoSource)?;
         let raw = RawRequest::new(head, body);
-        let receipt = match self.intake.accept(source, raw, received_at).await {
+        let accepted = self.intake.accept(source, raw, received_at, SlowLane::default());
+        let receipt = match accepted.await {
             Ok(receipt) => receipt.into_inner(),
             Err(Rejection::Refused(_)) => return Err(NotReadmitted::Refused),
             Err(never @ (Rejection::KeyReused | Rejection::NotStored(NotStored::Refused))) => {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytesize::ByteSize;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 use url::Url;
@@ -14,19 +15,19 @@ use super::readmit::Readmission;
 use super::{BuildError, Parts};
 use crate::clock::SharedClock;
 use crate::config::{
-    Config, DeadHead, DestinationConfig, DestinationEntry, SignForm, SourceConfig,
+    Config, DeadHead, DestinationConfig, DestinationEntry, SignForm, SourceConfig, Transfers,
 };
 use crate::destinations::{Destination, Sign, Spec};
 use crate::dispatch::{DispatchSettings, Handler, HandlerTable, RetryPolicy, Upkeep};
 use crate::gate::{Gate, KeyRing, Provider, Secret, TransferLimits, WeakSecret, Window};
 use crate::http::{Apis, Decoy, Oversize, RequestIds, Routes};
-use crate::intake::{Rate, Source, Takers};
+use crate::intake::{ByteBudget, Rate, Source, Takers};
 use crate::lifecycle::Supervisor;
 use crate::objects::Objects;
 use crate::operator::{Gates, HeldRequests, Holding, Routing, SendTest};
 use crate::outbound::{Outbound, Policy};
-use crate::providers::{self, Built, Entry, Services, ServicesError, SourceSpec};
-use crate::store::{Answers, ChunkQuota, GivenAnswer, HeldBounds, Registry, Store};
+use crate::providers::{self, Built, Entry, Pace, Services, ServicesError, SourceSpec};
+use crate::store::{Answers, ChunkQuota, GivenAnswer, HeldBounds, Open, Registry, Store};
 
 /// A body larger than this may take longer to arrive.
 const LARGE_BODY: usize = 2 * 1024 * 1024;
@@ -43,6 +44,8 @@ pub(super) struct Wiring {
     pub(super) gates: Gates,
     pub(super) registries: Vec<Arc<dyn Registry>>,
     pub(super) upkeeps: Vec<Arc<dyn Upkeep>>,
+    /// Decides what stands in for which name that is no source's.
+    seed: Option<u64>,
 }
 
 impl Wiring {
@@ -57,7 +60,6 @@ impl Wiring {
     ) -> Result<(), BuildError> {
         let name = &source.entry.name;
         let (entry, built) = build_source(config, source, services)?;
-        let transfers = &config.file.transfers;
         for warning in built.warnings.iter().chain(&advice::secrets(config, source, entry)) {
             warn!(source.name = name, "{warning}");
         }
@@ -67,11 +69,15 @@ impl Wiring {
         self.routing.add(name, &source.entry.tenant, names(&handlers), takers.clone());
         self.table.add(name, handlers);
         self.registries.extend(built.registry.clone());
+        let seed = source.secrets.first().map_or(0, seed);
+        let seed = *self.seed.get_or_insert(seed);
         if let (Some(api), Some(secret)) = (built.api, source.secrets.first()) {
             apis.add(entry.name, (&source.entry.tenant, name), secret.clone(), api);
         }
         self.upkeeps.extend(built.upkeep);
-        let max_body = source.entry.max_body.map_or(entry.max_body, bytes);
+        let max_body = max_body(config, source, entry);
+        let pace = pace(source, entry);
+        let rate = || Rate::new(pace.per_second, pace.burst, pace.patience);
         let gate = gate(source, entry, built.provider)?;
         self.gates.add(name, &source.entry.tenant, gate.clone(), source.retired.clone());
         let aliases = &source.entry.aliases;
@@ -84,14 +90,13 @@ impl Wiring {
             max_body,
             body_deadline: source.entry.body_deadline.unwrap_or_else(|| body_deadline(max_body)),
             lane_blocks: source.entry.dead_head == DeadHead::Block,
-            chunk_quota: ChunkQuota {
-                transfers: i64::from(transfers.max_open),
-                bytes: i64::try_from(transfers.max_waiting.as_u64()).unwrap_or(i64::MAX),
-            },
-            rate: Rate::new(source.entry.limit.per_second, source.entry.limit.burst),
+            chunk_quota: chunk_quota(&config.file.transfers),
+            rate: rate(),
             hold: source.entry.hold_refused,
         });
         self.routes.add(&source, aliases);
+        let stand_in = stand_in(&source, rate()).map_err(BuildError::Decoy)?;
+        self.routes.add_decoy(&Arc::new(stand_in), seed);
         self.sources.push(source);
         Ok(())
     }
@@ -328,9 +333,10 @@ pub(super) fn build_source(
         },
         services: services.clone(),
     };
-    let built = (entry.build)(&spec)
+    let mut built = (entry.build)(&spec)
         .map_err(|error| BuildError::Options { source_name: name.clone(), error })?;
     check_memory(config, source, entry, &built)?;
+    built.warnings.extend(warnings(config, source, entry));
     Ok((entry, built))
 }
 
@@ -363,6 +369,65 @@ fn gate(
     Ok(Gate { provider, keys, window: window(source, entry) })
 }
 
+/// What a source may have open, and one repository of it: a quarter of that, but a few transfers
+/// and any one of them in every case.
+fn chunk_quota(transfers: &Transfers) -> ChunkQuota {
+    const FEW: i64 = 8;
+    let count = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+    let source = Open {
+        transfers: i64::from(transfers.max_open),
+        bytes: count(transfers.max_waiting.as_u64()),
+    };
+    // As base64 text.
+    let one = count(transfers.max_bytes.as_u64().div_ceil(3).saturating_mul(4));
+    let owner = Open {
+        transfers: (source.transfers / 4).max(FEW).min(source.transfers),
+        bytes: (source.bytes / 4).max(one).min(source.bytes),
+    };
+    ChunkQuota { source, owner }
+}
+
+/// The largest body that is taken: what is configured, as far as it can be held.
+pub(super) fn max_body(config: &Config, source: &SourceConfig, entry: &Entry) -> usize {
+    let wanted = source.entry.max_body.map_or(entry.max_body, bytes);
+    wanted.min(ByteBudget::largest(bytes(config.in_flight)))
+}
+
+/// How many requests a source may send.
+pub(super) fn pace(source: &SourceConfig, entry: &Entry) -> Pace {
+    let Some(limit) = source.entry.limit else { return entry.pace };
+    Pace { per_second: limit.per_second, burst: limit.burst, ..entry.pace }
+}
+
+/// What an operator should know of a source's limits.
+fn warnings(config: &Config, source: &SourceConfig, entry: &Entry) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let wanted = source.entry.max_body.map_or(entry.max_body, bytes);
+    let taken = max_body(config, source, entry);
+    if taken < wanted {
+        let display = |bytes: usize| ByteSize(bytes as u64).display().iec().to_string();
+        warnings.push(format!(
+            "bodies above {} are not kept, although max_body is {}: ingest.in_flight is {}, and \
+             half of it is for large bodies",
+            display(taken),
+            display(wanted),
+            config.in_flight.display().iec(),
+        ));
+    }
+    let pace = pace(source, entry);
+    let most = config.file.transfers.max_bytes.as_u64();
+    if let Some(chunk) = entry.chunk.map(|chunk| most.div_ceil(chunk))
+        && chunk > u64::from(pace.burst.get())
+    {
+        warnings.push(format!(
+            "limit.burst is {}, and a payload of transfers.max_bytes comes in {chunk} chunks: the \
+             rest of them wait, {} go on in a second",
+            pace.burst, pace.per_second,
+        ));
+    }
+    warnings
+}
+
 fn takers(handlers: &[Arc<dyn Handler>]) -> Takers {
     let handlers = handlers.to_vec();
     Arc::new(move |kind| {
@@ -387,26 +452,15 @@ fn body_deadline(max_body: usize) -> Duration {
     Duration::from_secs(if max_body > LARGE_BODY { 30 } else { 10 })
 }
 
-/// The stand-in for every source that does not exist.
+/// What requests are put through that are refused for their heads.
 pub(super) fn decoy(sources: &[Arc<Source>]) -> Result<Decoy, WeakSecret> {
     let mut headers: Vec<&'static str> =
         sources.iter().flat_map(|source| source.gate.provider.headers()).copied().collect();
     headers.sort_unstable();
     headers.dedup();
-    let mut parameters: Vec<String> = Vec::new();
-    for source in sources {
-        parameters.extend(source.gate.provider.parameters().into_iter().map(str::to_owned));
-    }
-    let max_body = sources.iter().map(|source| source.max_body).max().unwrap_or(LARGE_BODY);
-    let deadline = sources.iter().map(|source| source.body_deadline).max();
-    Ok(Decoy {
-        secret: Secret::new(rand::random::<[u8; 32]>().map(|byte| byte | 0x80).to_vec())?,
-        max_body,
-        deadline: deadline.unwrap_or_else(|| body_deadline(max_body)),
-        headers,
-        parameters,
-        name: Arc::from(""),
-    })
+    let parameters =
+        sources.iter().flat_map(|source| source.gate.provider.parameters()).map(str::to_owned);
+    Ok(Decoy { secret: unknown_secret(32)?, headers, parameters: parameters.collect() })
 }
 
 /// Room for bodies that are larger than any of these sources keeps.
@@ -414,6 +468,38 @@ pub(super) fn oversize(sources: &[Arc<Source>]) -> Oversize {
     Oversize::beyond(sources.iter().map(|source| source.max_body).max().unwrap_or_default())
 }
 
-pub(super) fn bytes(size: bytesize::ByteSize) -> usize {
+/// A source that is like `source` in everything that can be seen from outside, and lets nothing in:
+/// nobody has its secrets. It stands in for a part of those that do not exist.
+fn stand_in(source: &Source, rate: Rate) -> Result<Source, WeakSecret> {
+    let lengths = source.gate.keys.lengths();
+    let secrets = lengths.map(unknown_secret).collect::<Result<_, _>>()?;
+    Ok(Source {
+        name: Arc::from(format!("none, like {}", source.name)),
+        tenant: source.tenant.clone(),
+        gate: Gate { keys: KeyRing::new(secrets)?, ..source.gate.clone() },
+        takers: Arc::clone(&source.takers),
+        registry: None,
+        max_body: source.max_body,
+        body_deadline: source.body_deadline,
+        lane_blocks: source.lane_blocks,
+        chunk_quota: source.chunk_quota,
+        rate,
+        hold: None,
+    })
+}
+
+/// A secret that nobody has.
+fn unknown_secret(bytes: usize) -> Result<Secret, WeakSecret> {
+    let random = std::iter::repeat_with(|| rand::random::<u8>() | 0x80);
+    Secret::new(random.take(bytes).collect::<Vec<_>>())
+}
+
+/// What strangers cannot know, and what stays the same while the secret does.
+fn seed(secret: &Secret) -> u64 {
+    let digest = secret.sign(&[b"sealpost stand-ins v1"]);
+    digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
+}
+
+pub(super) fn bytes(size: ByteSize) -> usize {
     usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
 }

@@ -30,9 +30,10 @@ pub struct Ingest {
     pub public_url: Option<String>,
     /// Threads; by default as many as the machine has cores.
     pub workers: Option<usize>,
-    /// The most bytes of bodies that are being received, over all requests.
-    pub in_flight: ByteSize,
-    /// Proxies whose `X-Forwarded-For` counts.
+    /// The most bytes that bodies in flight may hold, over all requests; by default a part of the
+    /// memory that there is.
+    pub in_flight: Option<ByteSize>,
+    /// Proxies whose `X-Forwarded-For` or `Forwarded` counts.
     pub trusted_proxies: Vec<IpNet>,
     /// The most connections, over all threads.
     pub connections: usize,
@@ -61,7 +62,7 @@ impl Default for Ingest {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: None,
             workers: None,
-            in_flight: ByteSize::mib(128),
+            in_flight: None,
             trusted_proxies: Vec::new(),
             connections: 1024,
             connections_per_peer: 128,
@@ -96,7 +97,7 @@ pub struct Operator {
     pub changes: LimitEntry,
     /// How often in a minute one address may come without a good key.
     pub failures_per_minute: NonZeroU32,
-    /// Proxies whose `X-Forwarded-For` counts.
+    /// Proxies whose `X-Forwarded-For` or `Forwarded` counts.
     pub trusted_proxies: Vec<IpNet>,
     /// The most connections, over all threads.
     pub connections: usize,

@@ -7,6 +7,7 @@ mod env;
 mod exposed;
 mod file;
 mod listeners;
+mod memory;
 mod objects;
 mod oidc;
 mod outbound;
@@ -30,6 +31,7 @@ pub use oidc::{OidcConfig, OidcEntry};
 pub use outbound::Outbound;
 pub use source::{DeadHead, LimitEntry, SecretRef, SourceEntry};
 
+use bytesize::ByteSize;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -66,6 +68,10 @@ pub struct Config {
     pub managed: postgres::Settings,
     /// Where handlers keep what is too large for a row.
     pub objects: Place,
+    /// The most bytes of bodies in flight: as the file says, or as the memory allows.
+    pub in_flight: ByteSize,
+    /// The memory that this process may use, where that can be found out.
+    pub memory: Option<u64>,
 }
 
 /// One source with its secrets.
@@ -231,6 +237,8 @@ impl Config {
             .clone()
             .or_else(|| environment.get("DATABASE_URL").map(str::to_owned));
         let warnings = exposed::exposed(&file, environment);
+        let memory = memory::memory();
+        let in_flight = file.ingest.in_flight.unwrap_or_else(|| memory::in_flight(memory));
         Ok(Self {
             file,
             warnings,
@@ -243,6 +251,8 @@ impl Config {
             database_url,
             managed,
             objects,
+            in_flight,
+            memory,
         })
     }
 }

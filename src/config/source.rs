@@ -46,9 +46,8 @@ pub struct SourceEntry {
     /// How far in the future a signature may lie.
     #[serde(default, with = "humantime_serde")]
     pub max_future: Option<Duration>,
-    /// How many authentic requests it may send.
-    #[serde(default)]
-    pub limit: LimitEntry,
+    /// How many authentic requests it may send; by default the provider's.
+    pub limit: Option<LimitEntry>,
     /// What a dead letter does to the deliveries behind it in its lane.
     #[serde(default)]
     pub dead_head: DeadHead,
@@ -67,7 +66,7 @@ pub struct SecretRef {
     pub file: Option<PathBuf>,
 }
 
-/// How many authentic requests a source may send.
+/// How many requests may be sent.
 #[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitEntry {
@@ -82,12 +81,6 @@ impl LimitEntry {
     pub(super) fn of(per_second: u32, burst: u32) -> Self {
         let count = |count: u32| NonZeroU32::MIN.saturating_add(count.saturating_sub(1));
         Self { per_second: count(per_second), burst: count(burst) }
-    }
-}
-
-impl Default for LimitEntry {
-    fn default() -> Self {
-        Self::of(100, 1_000)
     }
 }
 

@@ -256,6 +256,11 @@ impl KeyRing {
         self.keys.iter().map(|key| (key.fingerprint, key.uses.load(Ordering::Relaxed)))
     }
 
+    /// How long each secret is, in bytes.
+    pub fn lengths(&self) -> impl Iterator<Item = usize> {
+        self.keys.iter().map(|key| key.secret.0.len())
+    }
+
     /// The secrets, in configured order.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &Secret> {
         self.keys.iter().map(|key| &key.secret)

@@ -16,9 +16,6 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{StatusCode, header};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
-use governor::clock::Clock;
-use governor::{DefaultKeyedRateLimiter, Quota};
-use ipnet::IpNet;
 use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -26,8 +23,10 @@ use tracing::{info, warn};
 use super::api::Rate;
 use super::denial::Denial;
 use super::operator::Operator;
+use super::peer::{Proxies, Sender};
 use super::porch::{self, Porch};
-use super::{form, origin, peer, session};
+use super::shares::Shares;
+use super::{form, origin, session};
 use crate::intake::Peer;
 use crate::operator::{Access, Caller, Denial as Refused, Session, ShownKey, ShownSession};
 
@@ -37,37 +36,34 @@ const OPEN: [&str; 2] = ["/healthz", "/readyz"];
 const LONGEST_PATH: usize = 200;
 /// What a key that was good lately opens while the database is away.
 const METRICS: &str = "/metrics";
+/// The most peers of which it is remembered how long they have to wait. Others are only counted.
+const MAX_WAITING: usize = 10_000;
 
 /// The door.
 #[derive(Debug)]
 pub struct Door {
     access: Arc<Access>,
-    failures: DefaultKeyedRateLimiter<Peer>,
+    failures: Shares,
     /// Peers that have failed too often, and until when they have to wait.
     waiting: Mutex<HashMap<Peer, Instant>>,
     porch: Porch,
-    /// Proxies whose `X-Forwarded-For` counts.
-    trusted_proxies: Vec<IpNet>,
+    /// The proxies in front.
+    proxies: Proxies,
 }
 
 impl Door {
     /// A door that lets in who `access` knows. A good key is not limited by the failures that a peer
-    /// may have: addresses are shared. Of `trusted_proxies` the `X-Forwarded-For` counts.
-    pub fn new(
-        access: Arc<Access>,
-        failures_per_minute: NonZeroU32,
-        trusted_proxies: Vec<IpNet>,
-    ) -> Self {
-        let failures = DefaultKeyedRateLimiter::keyed(Quota::per_minute(failures_per_minute));
+    /// may have: addresses are shared. `proxies` say whose request it is.
+    pub fn new(access: Arc<Access>, failures_per_minute: NonZeroU32, proxies: Proxies) -> Self {
+        let failures = Shares::per_minute(failures_per_minute);
         let (waiting, porch) = (Mutex::default(), Porch::new());
-        Self { access, failures, waiting, porch, trusted_proxies }
+        Self { access, failures, waiting, porch, proxies }
     }
 
     /// Forgets peers that have behaved for a while, and learns which keys are good: one that is
     /// known gets in however often its peer has failed. To be called now and then.
     pub async fn tidy(&self) {
-        self.failures.retain_recent();
-        self.failures.shrink_to_fit();
+        self.failures.tidy();
         self.porch.tidy();
         self.waiting().retain(|_, until| *until > Instant::now());
         self.access.tidy().await;
@@ -108,9 +104,11 @@ impl Door {
                 }
             }
         }
-        let Err(until) = self.failures.check_key(&peer) else { return Err(denial) };
-        let wait = until.wait_time_from(self.failures.clock().now());
-        self.waiting().insert(peer, Instant::now() + wait);
+        let Err(wait) = self.failures.check(peer) else { return Err(denial) };
+        let mut waiting = self.waiting();
+        if waiting.len() < MAX_WAITING {
+            waiting.insert(peer, Instant::now() + wait);
+        }
         Err(too_many(wait))
     }
 
@@ -131,15 +129,15 @@ pub(super) async fn guard(
     let Some(door) = request.app_data::<web::Data<Door>>().cloned() else {
         return Ok(request.into_response(Denial::Internal.respond()).map_into_right_body());
     };
-    let peer = peer::address(request.request(), &door.trusted_proxies);
-    let peer = peer.unwrap_or(IpAddr::from([0, 0, 0, 0]));
-    request.extensions_mut().insert(session::From(peer));
+    let sender = door.proxies.sender(request.request());
+    let sender = sender.unwrap_or_else(|| IpAddr::from([0, 0, 0, 0]).into());
+    request.extensions_mut().insert(sender);
     let admitted = if OPEN.contains(&request.path()) {
         Ok(None)
     } else if session::is_open(request.path()) {
-        enter(&door, &mut request, peer.into()).await
+        enter(&door, &mut request, sender.peer).await
     } else {
-        admit(&door, &mut request, peer).await.map(|()| None)
+        admit(&door, &mut request, sender).await.map(|()| None)
     };
     let denial = match admitted {
         Ok(_) if has_to_enrol(&request) => {
@@ -160,7 +158,7 @@ pub(super) async fn guard(
     }
     let key = key_of(request.request());
     let key = key.as_ref().map(ShownKey::id);
-    warn!(event = "operator.denied", reason = denial.reason(), key, %peer);
+    warn!(event = "operator.denied", reason = denial.reason(), key, peer = %sender.address);
     metrics::counter!("sealpost_operator_denied_total", "reason" => denial.reason()).increment(1);
     Ok(request.into_response(denial.respond()).map_into_right_body())
 }
@@ -229,9 +227,8 @@ async fn enter<'a>(
 /// Finds out who it is, and puts that into the request. What is to change something at the console
 /// has to come from one of our own pages, whoever sends it: a browser may hold a key, too. What
 /// comes with a session has to repeat its word besides.
-async fn admit(door: &Door, request: &mut ServiceRequest, address: IpAddr) -> Result<(), Denial> {
-    let peer = address.into();
-    let known = door.check(request, peer).await?.at(address);
+async fn admit(door: &Door, request: &mut ServiceRequest, sender: Sender) -> Result<(), Denial> {
+    let known = door.check(request, sender.peer).await?.at(sender.address);
     count(request, known.caller())?;
     if !origin::is_safe(request) {
         let console = is_of_console(request);

@@ -1,28 +1,19 @@
-//! What stands in for a source that does not exist.
-
-use std::sync::Arc;
-use std::time::Duration;
+//! What requests are put through that their heads alone have refused.
 
 use actix_web::HttpRequest;
 use url::form_urlencoded;
 
 use crate::gate::Secret;
 
-/// A source that does not exist is treated as one that does, up to the answer: its body is read,
-/// up to the largest limit there is, and a MAC is run over it.
+/// A request that is refused for its head is treated as others are, up to the answer: its body is
+/// read, and a MAC is run over it.
 pub struct Decoy {
     /// A secret that nobody has.
     pub secret: Secret,
-    /// The largest body of any source.
-    pub max_body: usize,
-    /// The longest deadline of any source.
-    pub deadline: Duration,
     /// Every header that any source's signature stands in.
     pub headers: Vec<&'static str>,
     /// Every parameter of the query that some source's proof stands in.
     pub parameters: Vec<String>,
-    /// The name under which its failures count.
-    pub name: Arc<str>,
 }
 
 impl Decoy {

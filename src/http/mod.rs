@@ -5,6 +5,7 @@ mod access;
 mod answer;
 mod api;
 mod application;
+mod body;
 mod caller;
 mod coding;
 mod connection;
@@ -12,6 +13,7 @@ mod console;
 mod decoy;
 mod denial;
 mod form;
+mod forwarded;
 mod health;
 mod hold;
 mod operator;
@@ -24,6 +26,7 @@ mod receive;
 mod report;
 mod routes;
 mod session;
+mod shares;
 mod stream;
 
 use std::net::TcpListener;
@@ -40,6 +43,7 @@ pub use connection::{Bounds as ConnectionBounds, Settings as ConnectionSettings}
 pub use decoy::Decoy;
 pub use operator::Operator;
 pub use oversize::Oversize;
+pub use peer::Proxies;
 pub use receive::{HeadLimits, Ingest, RequestIds};
 pub use routes::Routes;
 

@@ -6,12 +6,11 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use actix_web::dev::ServiceRequest;
-use governor::clock::Clock;
-use governor::{DefaultKeyedRateLimiter, Quota};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::denial::Denial;
 use super::session::SIGN_IN;
+use super::shares::Shares;
 use crate::intake::Peer;
 
 /// Requests of one peer in a minute, all of which may come at once.
@@ -26,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Bounds what costs something and is open to anybody.
 #[derive(Debug)]
 pub(super) struct Porch {
-    peers: DefaultKeyedRateLimiter<Peer>,
+    peers: Shares,
     seats: Semaphore,
     issuer: Semaphore,
 }
@@ -34,7 +33,7 @@ pub(super) struct Porch {
 impl Porch {
     pub(super) fn new() -> Self {
         Self {
-            peers: DefaultKeyedRateLimiter::keyed(Quota::per_minute(PER_MINUTE)),
+            peers: Shares::per_minute(PER_MINUTE),
             seats: Semaphore::new(SEATS),
             issuer: Semaphore::new(ISSUER_SEATS),
         }
@@ -42,11 +41,8 @@ impl Porch {
 
     /// Counts a request of a peer.
     pub(super) fn count(&self, peer: Peer) -> Result<(), Denial> {
-        self.peers.check_key(&peer).map_err(|until| {
-            let wait = until.wait_time_from(self.peers.clock().now());
-            // Rounded up: whoever waits so long is let in.
-            Denial::TooMany { after: wait.as_secs() + 1 }
-        })
+        // Rounded up: whoever waits so long is let in.
+        self.peers.check(peer).map_err(|wait| Denial::TooMany { after: wait.as_secs() + 1 })
     }
 
     /// Waits for a turn, which lasts as long as what is given.
@@ -58,8 +54,7 @@ impl Porch {
 
     /// Forgets peers that have behaved for a while.
     pub(super) fn tidy(&self) {
-        self.peers.retain_recent();
-        self.peers.shrink_to_fit();
+        self.peers.tidy();
     }
 }
 

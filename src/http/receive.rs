@@ -1,34 +1,31 @@
 //! The ingest listener's one handler. Cheap refusals come first, in this order: path, method,
-//! head, encoding, signature headers, the peer's lane, declared size; then the body, bounded in
-//! bytes and time; then everything behind the gate.
+//! head, encoding, signature headers; then the body, bounded in bytes and time; then everything
+//! behind the gate, in the lane of the peer.
 
-use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use actix_web::error::PayloadError;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
-use bytes::{Bytes, BytesMut};
-use futures_util::{FutureExt, StreamExt};
-use ipnet::IpNet;
-use tokio::time::Instant;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use time::OffsetDateTime;
 use tokio_util::task::TaskTracker;
 
 use super::answer;
+use super::body::{Limits, Read, no_room, read_body};
 use super::coding;
 use super::decoy::Decoy;
 use super::hold::Refused;
 use super::oversize::{self, Oversize};
-use super::peer;
+use super::peer::{Proxies, Sender};
 use super::problem::{Problem, of_rejection};
 use super::report::Report;
 use super::routes::{Found, Route, Routes};
 use crate::clock::SharedClock;
 use crate::gate::{Along, RawRequest, Refusal, RequestHead, StreamedBody};
 use crate::intake::{
-    ByteBudget, Intake, Pass, Peer, Peers, Receipt, Rejection, Reservation, Source,
+    ByteBudget, Intake, Peer, Peers, Receipt, Rejection, Reservation, SlowLane, Source,
 };
 use crate::operator::Holding;
 use crate::store::{Committed, Tallies};
@@ -53,15 +50,15 @@ pub struct Ingest {
     pub budget: ByteBudget,
     /// Peers that keep failing.
     pub peers: Arc<Peers>,
-    /// Proxies whose `X-Forwarded-For` counts.
-    pub trusted_proxies: Vec<IpNet>,
+    /// The proxies in front.
+    pub proxies: Proxies,
     /// Room for bodies that are larger than is kept.
     pub oversize: Oversize,
     /// Where recording goes on when its connection breaks.
     pub tasks: TaskTracker,
     /// Where large bodies are worked on.
     pub runtime: tokio::runtime::Handle,
-    /// What stands in for the secret of a source that does not exist.
+    /// What is done for requests that are refused for their heads.
     pub decoy: Decoy,
     /// Tells requests of this process apart.
     pub requests: RequestIds,
@@ -134,9 +131,8 @@ async fn answer_to(
     intake: &web::Data<Intake>,
     report: &mut Report<'_>,
 ) -> Result<Committed<Receipt>, Stop> {
-    let address = peer::address(request, &ingest.trusted_proxies);
-    let holding = ingest.holding.as_ref();
-    report.peer = address;
+    let sender = ingest.proxies.sender(request);
+    report.peer = sender.map(|sender| sender.address);
     let found = ingest.routes.find(request.uri().path());
     if !matches!(found, Found::Route(_)) && ingest.decoy.looks_sent_by_a_sender(request) {
         // As likely as not a sender of ours that was given a wrong address.
@@ -150,103 +146,225 @@ async fn answer_to(
         return Err((Problem::MethodNotAllowed, "method"));
     }
     check_head(request, ingest.head)?;
-
-    let peer = address.map(Peer::from);
-    let Found::Route(route) = found else {
-        report.has_wrong_path = is_signed(request, &ingest.decoy);
-        let refused = (Problem::Unauthorized, Refusal::UnknownSource.reason());
-        let read = read_in_vain(request, payload, ingest, peer, &ingest.decoy.name).await;
-        return Err(read.err().unwrap_or(refused));
+    let unknown = (Problem::Unauthorized, Refusal::UnknownSource.reason());
+    let (route, known) = match found {
+        Found::Route(route) => (route, true),
+        // Everything is done that is done for a source, by one that lets nothing in: whether there
+        // is such a source can be told neither from the answer nor from when it comes.
+        Found::UnknownSource(Some(decoy)) => (decoy, false),
+        Found::UnknownSource(None) | Found::Nothing => return Err(unknown),
     };
-    let now = ingest.clock.now();
-    let (source, mut head) = match choose(request, route, now.unix_timestamp()) {
-        Ok(chosen) => chosen,
-        Err((refusal, by)) => {
-            let first = route.sources.first();
-            if let Some(source) = first {
-                report.source(source);
-            }
-            let name = first.map_or(&ingest.decoy.name, |source| &source.name);
-            let body = read_in_vain(request, payload, ingest, peer, name).await?;
-            if let (Some((source, head)), Some(body)) = (by, body) {
-                Refused { holding, source, head, peer: address, now }.hold(body, &refusal);
-            }
-            return Err((Problem::Unauthorized, refusal.reason()));
-        }
-    };
-    head.along.came_from(address);
-    report.source(&source);
-    let _pass = enter(ingest, peer, &source.name)?;
-    let mut reservation = ingest.budget.open();
-    let limits = Limits { bytes: source.max_body, deadline: source.body_deadline };
-    let mut payload = payload;
-    let body = match read_body(request, &mut payload, limits, &mut reservation).await? {
-        Read::Whole(body) => body,
-        Read::Larger(begun) => {
-            let began = StreamedBody::begin(&source.gate, head, now.unix_timestamp());
-            let mut streamed = began.map_err(|no| (Problem::Unauthorized, no.reason()))?;
-            report.size_bytes = oversize::read(
-                (request, &mut payload),
-                &ingest.oversize,
-                peer,
-                (begun, reservation),
-                |piece| streamed.update(piece),
-            )
-            .await?;
-            let (intake, taken) = (web::Data::clone(intake), Arc::clone(&source));
-            let recording = async move { intake.accept_oversize(&taken, streamed, now).await };
-            let outcome = ingest.tasks.spawn(recording).await;
-            return settle(ingest, peer, &source, outcome).map_err(|(stop, _)| stop);
-        }
-    };
-    report.size_bytes = body.len();
-
-    // The connection may break at any await: what is behind the gate goes on without it.
-    let (intake, taken) = (web::Data::clone(intake), Arc::clone(&source));
-    let copy = source.hold.map(|_| (head.clone(), body.clone()));
-    let large = body.len() > LARGE;
-    let recording = async move {
-        let accepted = intake.accept(&taken, RawRequest::new(head, body), now).await;
-        drop(reservation);
-        accepted
-    };
-    let recording = if large {
-        ingest.tasks.spawn_on(recording, &ingest.runtime)
-    } else {
-        ingest.tasks.spawn(recording)
-    };
-    settle(ingest, peer, &source, recording.await).map_err(|(stop, rejection)| {
-        if let (Some((head, body)), Some(Rejection::Refused(refusal))) = (copy, rejection) {
-            Refused { holding, source, head, peer: address, now }.hold(body, &refusal);
-        }
-        stop
-    })
+    report.has_wrong_path = !known && is_signed(request, &ingest.decoy);
+    let arrival = Arrival { request, ingest, route, known, sender, now: ingest.clock.now() };
+    match arrival.take(payload, intake, report).await {
+        Err((Problem::Unauthorized, _)) if !known => Err(unknown),
+        taken => taken,
+    }
 }
 
 /// What recording gives.
 type Outcome = Result<Committed<Receipt>, Rejection>;
 
-/// What came of recording; a peer whose request was not authentic has failed.
-fn settle(
-    ingest: &Ingest,
-    peer: Option<Peer>,
-    source: &Source,
-    outcome: Result<Outcome, tokio::task::JoinError>,
-) -> Result<Committed<Receipt>, (Stop, Option<Rejection>)> {
-    match outcome {
-        Ok(Ok(receipt)) => Ok(receipt),
-        Ok(Err(rejection)) => {
-            let stop = of_rejection(&rejection);
-            if let ((Problem::Unauthorized, _), Some(peer)) = (stop, peer) {
-                ingest.peers.failed(peer, &source.name);
+/// A request that may be a source's.
+struct Arrival<'a> {
+    request: &'a HttpRequest,
+    ingest: &'a Ingest,
+    route: &'a Route,
+    /// Whether there is such a source.
+    known: bool,
+    sender: Option<Sender>,
+    now: OffsetDateTime,
+}
+
+impl Arrival<'_> {
+    async fn take(
+        &self,
+        mut payload: web::Payload,
+        intake: &web::Data<Intake>,
+        report: &mut Report<'_>,
+    ) -> Result<Committed<Receipt>, Stop> {
+        let Self { request, ingest, now, .. } = *self;
+        let (source, mut head) = match choose(request, self.route, now.unix_timestamp()) {
+            Ok(chosen) => chosen,
+            Err((refusal, by)) => {
+                let first = self.route.sources.first();
+                if let Some(source) = first.filter(|_| self.known) {
+                    report.source(source);
+                }
+                if let Some(source) = by.as_ref().map(|(source, _)| source).or(first) {
+                    let body = self.read_in_vain(&mut payload, source).await?;
+                    if let (Some((source, head)), Some(body)) = (by, body) {
+                        self.hold(source, head, body, &refusal);
+                    }
+                }
+                return Err((Problem::Unauthorized, refusal.reason()));
             }
-            Err((stop, Some(rejection)))
+        };
+        head.along.came_from(self.sender.map(|sender| sender.address));
+        if self.known {
+            report.source(&source);
         }
-        Err(error) => {
-            // A panic's message can repeat what was received.
-            let panicked = error.is_panic();
-            tracing::error!(panicked, "recording did not come to an end");
-            Err(((Problem::Internal, "panic"), None))
+        let mut reservation = ingest.budget.open(self.peer());
+        let (intake, taken) = (web::Data::clone(intake), Arc::clone(&source));
+        let lane = self.lane(&source);
+        let body = match self.read(&mut payload, &source, &mut reservation).await? {
+            Read::Whole(body) => body,
+            Read::Larger(begun) => {
+                let streamed = StreamedBody::begin(&source.gate, head, now.unix_timestamp());
+                let mut streamed = streamed.map_err(|no| (Problem::Unauthorized, no.reason()))?;
+                let begun = (begun, reservation);
+                let update = |piece: &[u8]| streamed.update(piece);
+                report.size_bytes = self.read_larger(&mut payload, &source, begun, update).await?;
+                let recording =
+                    async move { intake.accept_oversize(&taken, streamed, now, lane).await };
+                let outcome = ingest.tasks.spawn(recording).await;
+                return self.settle(&source, outcome).map_err(|(stop, _)| stop);
+            }
+        };
+        report.size_bytes = body.len();
+        let large = body.len() > LARGE;
+        let copies =
+            if large { Some(reservation.work(body.len()).await.map_err(no_room)?) } else { None };
+
+        // The connection may break at any await: what is behind the gate goes on without it.
+        let copy = source.hold.map(|_| (head.clone(), body.clone()));
+        let recording = async move {
+            let accepted = intake.accept(&taken, RawRequest::new(head, body), now, lane).await;
+            drop((reservation, copies));
+            accepted
+        };
+        let recording = if large {
+            ingest.tasks.spawn_on(recording, &ingest.runtime)
+        } else {
+            ingest.tasks.spawn(recording)
+        };
+        self.settle(&source, recording.await).map_err(|(stop, rejection)| {
+            if let (Some((head, body)), Some(Rejection::Refused(refusal))) = (copy, rejection) {
+                self.hold(source, head, body, &refusal);
+            }
+            stop
+        })
+    }
+
+    /// What came of recording; a peer whose request was not authentic has failed.
+    fn settle(
+        &self,
+        source: &Source,
+        outcome: Result<Outcome, tokio::task::JoinError>,
+    ) -> Result<Committed<Receipt>, (Stop, Option<Rejection>)> {
+        match outcome {
+            Ok(Ok(receipt)) => Ok(receipt),
+            Ok(Err(rejection)) => {
+                let stop = of_rejection(&rejection);
+                if stop.0 == Problem::Unauthorized {
+                    self.failed(source);
+                }
+                Err((stop, Some(rejection)))
+            }
+            Err(error) => {
+                // A panic's message can repeat what was received.
+                let panicked = error.is_panic();
+                tracing::error!(panicked, "recording did not come to an end");
+                Err(((Problem::Internal, "panic"), None))
+            }
+        }
+    }
+
+    /// Does for a request that its head alone has refused what would be done for others; gives the
+    /// body, where there is a signature that it could be for. Which of them it was can be seen
+    /// neither in the answer nor in when it comes.
+    async fn read_in_vain(
+        &self,
+        payload: &mut web::Payload,
+        source: &Source,
+    ) -> Result<Option<Bytes>, Stop> {
+        let decoy = &self.ingest.decoy;
+        let mut read = None;
+        if decoy.is_signed(self.request) {
+            let mut reservation = self.ingest.budget.open(self.peer());
+            match self.read(payload, source, &mut reservation).await? {
+                Read::Whole(body) => {
+                    let _place = self.lane(source).place().await;
+                    std::hint::black_box(decoy.secret.sign(&[&body]));
+                    read = Some(body);
+                }
+                Read::Larger(begun) => {
+                    self.read_larger(payload, source, (begun, reservation), |_| ()).await?;
+                }
+            }
+        }
+        self.failed(source);
+        Ok(read)
+    }
+
+    /// Reads the body, as far as it is kept.
+    async fn read(
+        &self,
+        payload: &mut web::Payload,
+        source: &Source,
+        reservation: &mut Reservation,
+    ) -> Result<Read, Stop> {
+        let limits = Limits { bytes: source.max_body, deadline: source.body_deadline };
+        self.to_its_end(source, read_body(self.request, payload, limits, reservation)).await
+    }
+
+    /// Reads the rest of a body that is not kept; gives how large it was.
+    async fn read_larger(
+        &self,
+        payload: &mut web::Payload,
+        source: &Source,
+        begun: (Bytes, Reservation),
+        see: impl FnMut(&[u8]),
+    ) -> Result<usize, Stop> {
+        let stream = (self.request, payload);
+        let reading = oversize::read(stream, &self.ingest.oversize, self.peer(), begun, see);
+        self.to_its_end(source, reading).await
+    }
+
+    /// A body that does not come to its end is a failure of its peer, also where the connection
+    /// ends and nobody waits for it any more.
+    async fn to_its_end<T>(
+        &self,
+        source: &Source,
+        reading: impl Future<Output = Result<T, Stop>>,
+    ) -> Result<T, Stop> {
+        let mut failure = OnDrop { act: || self.failed(source), on: true };
+        let read = reading.await;
+        failure.on = matches!(read, Err((Problem::BodyTimeout | Problem::BodyBroken, _)));
+        read
+    }
+
+    fn peer(&self) -> Option<Peer> {
+        self.sender.map(|sender| sender.peer)
+    }
+
+    fn lane(&self, source: &Source) -> SlowLane {
+        let lane = self.peer().map(|peer| self.ingest.peers.lane(peer, &source.name));
+        lane.unwrap_or_default()
+    }
+
+    fn failed(&self, source: &Source) {
+        if let Some(peer) = self.peer() {
+            self.ingest.peers.failed(peer, &source.name);
+        }
+    }
+
+    fn hold(&self, source: Arc<Source>, head: RequestHead, body: Bytes, refusal: &Refusal) {
+        let (holding, peer) = (self.ingest.holding.as_ref(), self.sender.map(|from| from.address));
+        Refused { holding, source, head, peer, now: self.now }.hold(body, refusal);
+    }
+}
+
+/// Does something when it is dropped, unless that was called off.
+struct OnDrop<F: Fn()> {
+    act: F,
+    on: bool,
+}
+
+impl<F: Fn()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        if self.on {
+            (self.act)();
         }
     }
 }
@@ -307,111 +425,8 @@ fn head_for(request: &HttpRequest, route: &Route, source: &Source) -> RequestHea
     head
 }
 
-fn enter(ingest: &Ingest, peer: Option<Peer>, source: &Arc<str>) -> Result<Option<Pass>, Stop> {
-    let Some(peer) = peer else { return Ok(None) };
-    let pass = ingest.peers.enter(peer, source);
-    pass.map(Some).map_err(|_| (Problem::TooMany { after: 1 }, "rate_unauth"))
-}
-
 /// Whether it carries a signature of the kind that some source's sender makes.
 fn is_signed(request: &HttpRequest, decoy: &Decoy) -> bool {
     let mut names = decoy.headers.iter().filter(|name| name.contains("signature"));
     names.any(|name| request.headers().contains_key(*name))
-}
-
-/// Does for a source that does not exist, and for a request that its head alone has refused, what
-/// would be done for others; gives the body, where there is a signature that it could be for. Which
-/// of them it was can be seen neither in the answer nor in when it comes.
-async fn read_in_vain(
-    request: &HttpRequest,
-    payload: web::Payload,
-    ingest: &Ingest,
-    peer: Option<Peer>,
-    lane: &Arc<str>,
-) -> Result<Option<Bytes>, Stop> {
-    let decoy = &ingest.decoy;
-    let mut read = None;
-    if decoy.is_signed(request) {
-        let _pass = enter(ingest, peer, lane)?;
-        let mut reservation = ingest.budget.open();
-        let limits = Limits { bytes: decoy.max_body, deadline: decoy.deadline };
-        let mut payload = payload;
-        match read_body(request, &mut payload, limits, &mut reservation).await? {
-            Read::Whole(body) => {
-                std::hint::black_box(decoy.secret.sign(&[&body]));
-                read = Some(body);
-            }
-            Read::Larger(begun) => {
-                let stream = (request, &mut payload);
-                let begun = (begun, reservation);
-                oversize::read(stream, &ingest.oversize, peer, begun, |_| ()).await?;
-            }
-        }
-    }
-    if let Some(peer) = peer {
-        ingest.peers.failed(peer, lane);
-    }
-    Ok(read)
-}
-
-/// Why no more of a body comes.
-fn of_broken(error: PayloadError) -> Stop {
-    match error {
-        PayloadError::Io(error) if error.kind() == ErrorKind::TimedOut => {
-            (Problem::BodyTimeout, "body_timeout")
-        }
-        _ => (Problem::BodyBroken, "http_framing"),
-    }
-}
-
-/// How large a body may be, and how long it may take.
-#[derive(Clone, Copy)]
-struct Limits {
-    bytes: usize,
-    deadline: Duration,
-}
-
-/// What was read.
-enum Read {
-    /// All of it.
-    Whole(Bytes),
-    /// The beginning of a body that is larger than is kept; the rest is still to come.
-    Larger(Bytes),
-}
-
-/// Reads the body, exactly as it is on the wire. A body that comes in one piece is not copied.
-async fn read_body(
-    request: &HttpRequest,
-    payload: &mut web::Payload,
-    limits: Limits,
-    reservation: &mut Reservation,
-) -> Result<Read, Stop> {
-    if oversize::declared(request) > limits.bytes as u64 {
-        return Ok(Read::Larger(Bytes::new()));
-    }
-    let reading = async {
-        let mut whole = Bytes::new();
-        let mut pieces = BytesMut::new();
-        while let Some(piece) = payload.next().await {
-            let piece = piece.map_err(of_broken)?;
-            if !reservation.grow(piece.len()) {
-                return Err((Problem::unavailable(), "inflight_bytes"));
-            }
-            let larger = whole.len() + pieces.len() + piece.len() > limits.bytes;
-            if whole.is_empty() && pieces.is_empty() {
-                whole = piece;
-            } else {
-                pieces.extend_from_slice(&std::mem::take(&mut whole));
-                pieces.extend_from_slice(&piece);
-            }
-            if larger {
-                return Ok(Read::Larger(if pieces.is_empty() { whole } else { pieces.freeze() }));
-            }
-        }
-        Ok(Read::Whole(if pieces.is_empty() { whole } else { pieces.freeze() }))
-    };
-    let ends = Instant::now() + limits.deadline;
-    tokio::time::timeout_at(ends, reading)
-        .await
-        .unwrap_or(Err((Problem::BodyTimeout, "body_timeout")))
 }

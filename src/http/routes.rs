@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use crate::intake::Source;
@@ -16,6 +17,10 @@ const ACTION: &str = "/{action}";
 pub struct Routes {
     paths: HashMap<String, Route>,
     actions: Vec<&'static str>,
+    /// What stands in for sources that do not exist, by the action in their path.
+    decoys: HashMap<Option<&'static str>, Vec<Route>>,
+    /// Keeps strangers from telling which decoy stands in for a name.
+    seed: u64,
 }
 
 /// Where a path leads.
@@ -32,8 +37,9 @@ pub(super) struct Route {
 pub(super) enum Found<'a> {
     /// A known one.
     Route(&'a Route),
-    /// It could be a source's, but is not: answered as a bad signature is.
-    UnknownSource,
+    /// It could be a source's, but is not: answered as a bad signature is, by a source that lets
+    /// nothing in. Without one where no source is configured at all.
+    UnknownSource(Option<&'a Route>),
     /// None of ours.
     Nothing,
 }
@@ -56,6 +62,27 @@ impl Routes {
         }
     }
 
+    /// Adds what stands in for a part of the sources that do not exist: as `decoy` says, which lets
+    /// nothing in. `seed` is to be kept from strangers, and to stay the same from start to start.
+    pub fn add_decoy(&mut self, decoy: &Arc<Source>, seed: u64) {
+        self.seed = seed;
+        let actions = decoy.gate.provider.actions().iter().map(|action| Some(*action));
+        let bare = decoy.gate.provider.actions().is_empty().then_some(None);
+        for action in actions.chain(bare) {
+            let route = Route { sources: vec![Arc::clone(decoy)], action };
+            self.decoys.entry(action).or_default().push(route);
+        }
+    }
+
+    /// The decoy of a name: always the same, so that it looks like one source.
+    fn decoy(&self, name: &str, action: Option<&'static str>) -> Option<&Route> {
+        let decoys = self.decoys.get(&action).or_else(|| self.decoys.values().next())?;
+        let mut hasher = DefaultHasher::new();
+        (self.seed, name).hash(&mut hasher);
+        let place = hasher.finish() % decoys.len().max(1) as u64;
+        decoys.get(usize::try_from(place).unwrap_or_default())
+    }
+
     fn lead(&mut self, path: &str, source: &Arc<Source>, action: Option<&'static str>) {
         let route = self.paths.entry(canonical(path).into_owned()).or_default();
         route.action = action;
@@ -70,8 +97,11 @@ impl Routes {
         }
         let Some(rest) = path.strip_prefix(HOOKS) else { return Found::Nothing };
         match rest.split_once('/') {
-            None if !rest.is_empty() => Found::UnknownSource,
-            Some((_, action)) if self.actions.contains(&action) => Found::UnknownSource,
+            None if !rest.is_empty() => Found::UnknownSource(self.decoy(rest, None)),
+            Some((name, action)) => match self.actions.iter().find(|known| **known == action) {
+                Some(action) => Found::UnknownSource(self.decoy(name, Some(action))),
+                None => Found::Nothing,
+            },
             _ => Found::Nothing,
         }
     }

@@ -27,6 +27,7 @@ use serde::Deserialize;
 use url::{Url, form_urlencoded};
 
 use super::denial::Denial;
+use super::peer::Sender;
 use crate::operator::{
     Access, BegunSession, Client, CodeSecret, Credentials, OidcError, OperatorError, Return,
     Session, ShownSession, SignInError,
@@ -54,11 +55,6 @@ pub(super) struct Back {
     error: Option<String>,
     iss: Option<String>,
 }
-
-/// Where a request comes from, as the door has found out: the nearest address that is not one of a
-/// proxy that is trusted.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct From(pub(super) IpAddr);
 
 /// The session of a request, for a handler that is only for people who are signed in.
 pub(super) struct SignedIn(pub(super) Session);
@@ -113,7 +109,7 @@ pub(super) async fn depart(
     request: &HttpRequest,
     next: &str,
 ) -> Result<(Url, Cookie<'static>), OidcError> {
-    let departure = access(request)?.depart(next, peer(request)).await?;
+    let departure = access(request)?.depart(next, &client(request, None)).await?;
     Ok((departure.to, of_flow(departure.token.to_string())))
 }
 
@@ -202,17 +198,14 @@ pub(super) fn access(request: &HttpRequest) -> Result<&Access, OperatorError> {
     access.map(|access| &***access).ok_or(OperatorError::Store(StoreError::Unavailable(None)))
 }
 
-/// Where a request comes from.
-pub(super) fn peer(request: &HttpRequest) -> IpAddr {
-    let from = request.extensions().get::<From>().copied();
-    from.map_or(IpAddr::from([0, 0, 0, 0]), |From(peer)| peer)
-}
-
 /// Where a request comes from, with what its browser says of itself.
 fn client<'r>(request: &'r HttpRequest, device: Option<&'r Cookie<'_>>) -> Client<'r> {
     let agent = request.headers().get(header::USER_AGENT);
     let agent = agent.and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-    Client { peer: peer(request), agent, device: device.map(Cookie::value) }
+    // As the door has found out.
+    let sender = request.extensions().get::<Sender>().copied();
+    let Sender { address, peer } = sender.unwrap_or_else(|| IpAddr::from([0, 0, 0, 0]).into());
+    Client { peer: address, behind: peer.client(), agent, device: device.map(Cookie::value) }
 }
 
 /// The cookies of a session that was begun.

@@ -1,85 +1,31 @@
-//! Limits on what a stranger can make us spend. They throttle cost, never authentication: senders
-//! share addresses, and anybody can make a large sender's servers send junk. A peer that fails
-//! too often therefore goes to a slow lane, in which a good signature is still accepted.
+//! A limit on the work that a peer can have done for signatures that do not hold. It throttles
+//! cost, never authentication: senders share addresses, and anybody can make a large sender's
+//! servers send junk. A peer that fails too often therefore has few of its requests verified at a
+//! time. The others wait, for a moment, and none is refused for it.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use governor::{DefaultKeyedRateLimiter, Quota};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use super::Peer;
 
 /// Failures that one peer may have at one source in a minute.
 const FAILURES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(20).unwrap();
 /// How long a peer stays in the slow lane after its last failure.
 const PENALTY: Duration = Duration::from_mins(1);
-/// How many requests of one peer the slow lane lets through at a time.
+/// How many requests of one peer in the slow lane are verified at a time.
 const SLOW_LANE: usize = 2;
+/// How long a request waits for its place in the slow lane; then it goes on without.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// The most peers that are remembered. Beyond it, newcomers share one slow lane.
 const MAX_PEERS: usize = 10_000;
-
-/// Bytes of bodies that are being received, over all requests.
-#[derive(Debug, Clone)]
-pub struct ByteBudget {
-    used: Arc<AtomicUsize>,
-    limit: usize,
-}
-
-/// Bytes taken from the budget; given back when dropped.
-#[derive(Debug)]
-pub struct Reservation {
-    budget: ByteBudget,
-    bytes: usize,
-}
-
-impl ByteBudget {
-    /// A budget of `limit` bytes.
-    pub fn new(limit: usize) -> Self {
-        Self { used: Arc::default(), limit }
-    }
-
-    /// An empty reservation, which grows as bytes really arrive: a request that only announces a
-    /// large body costs nothing yet.
-    pub fn open(&self) -> Reservation {
-        Reservation { budget: self.clone(), bytes: 0 }
-    }
-}
-
-impl Reservation {
-    /// Takes `bytes` more; false when the budget does not have them.
-    #[must_use]
-    pub fn grow(&mut self, bytes: usize) -> bool {
-        let used = self.budget.used.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-        self.bytes += bytes;
-        used <= self.budget.limit
-    }
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
-/// A peer as limits see it: one IPv4 address, or one IPv6 network of 56 bits, within which
-/// addresses cost nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Peer(IpAddr);
-
-impl From<IpAddr> for Peer {
-    fn from(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(v4) => Self(IpAddr::V4(v4)),
-            IpAddr::V6(v6) => {
-                let network = u128::from(v6) & !((1 << 72) - 1);
-                Self(IpAddr::V6(Ipv6Addr::from(network)))
-            }
-        }
-    }
-}
+/// The most peers whose failures are counted.
+const MAX_COUNTED: usize = 50_000;
 
 /// A peer at a source: a wrong secret at one source does not slow down another.
 type Key = (Peer, Arc<str>);
@@ -98,19 +44,25 @@ struct Slow {
     lane: Arc<Semaphore>,
 }
 
-/// Leave to go on.
+/// Where a request's signature is verified: in the slow lane of its peer, if it has one.
+#[derive(Debug, Clone, Default)]
+pub struct SlowLane(Option<Arc<Semaphore>>);
+
+/// A place in a slow lane, where one is needed; held while a signature is verified.
 #[derive(Debug)]
-pub enum Pass {
-    /// Not limited.
-    Free,
-    /// In the slow lane, while this is held.
-    Slow(OwnedSemaphorePermit),
+pub struct SlowPlace {
+    _place: Option<OwnedSemaphorePermit>,
 }
 
-/// The slow lane is full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("too many failures from this peer, and its slow lane is full")]
-pub struct LaneFull;
+impl SlowLane {
+    /// Waits for a place, for a moment. Whoever has waited for so long goes on without: the good
+    /// signature among many bad ones is late, and not lost.
+    pub async fn place(self) -> SlowPlace {
+        let Some(lane) = self.0 else { return SlowPlace { _place: None } };
+        let place = tokio::time::timeout(PATIENCE, lane.acquire_owned()).await;
+        SlowPlace { _place: place.ok().and_then(Result::ok) }
+    }
+}
 
 impl Default for Peers {
     fn default() -> Self {
@@ -123,35 +75,36 @@ impl Default for Peers {
 }
 
 impl Peers {
-    /// Asks for leave to spend work on a request.
-    ///
-    /// # Errors
-    /// [`LaneFull`].
-    pub fn enter(&self, peer: Peer, source: &Arc<str>) -> Result<Pass, LaneFull> {
-        let slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Where to verify a request of this peer.
+    pub fn lane(&self, peer: Peer, source: &Arc<str>) -> SlowLane {
+        let slow = self.slow();
         if slow.is_empty() {
-            return Ok(Pass::Free);
+            return SlowLane(None);
         }
-        let lane = match slow.get(&(peer, Arc::clone(source))) {
-            Some(slow) if slow.until > Instant::now() => Arc::clone(&slow.lane),
-            None if slow.len() >= MAX_PEERS => Arc::clone(&self.overflow),
-            Some(_) | None => return Ok(Pass::Free),
-        };
-        drop(slow);
-        lane.try_acquire_owned().map(Pass::Slow).map_err(|_| LaneFull)
+        match slow.get(&(peer, Arc::clone(source))) {
+            Some(slow) if slow.until > Instant::now() => SlowLane(Some(Arc::clone(&slow.lane))),
+            None if slow.len() >= MAX_PEERS => SlowLane(Some(Arc::clone(&self.overflow))),
+            Some(_) | None => SlowLane(None),
+        }
     }
 
-    /// Notes that a request of this peer was not authentic.
+    /// Notes that a request of this peer was not authentic, or that its body did not come to an
+    /// end.
     pub fn failed(&self, peer: Peer, source: &Arc<str>) {
         let key = (peer, Arc::clone(source));
+        // A peer that was only named costs nothing to make up: such are not counted without end.
+        if peer.shared().is_some() && self.failures.len() >= MAX_COUNTED {
+            return;
+        }
         if self.failures.check_key(&key).is_ok() {
             return;
         }
         let until = Instant::now() + PENALTY;
-        let mut slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slow = self.slow();
         if let Some(known) = slow.get_mut(&key) {
             known.until = until;
         } else if slow.len() < MAX_PEERS {
+            metrics::counter!("sealpost_peers_slowed_total").increment(1);
             slow.insert(key, Slow { until, lane: Arc::new(Semaphore::new(SLOW_LANE)) });
         }
     }
@@ -159,9 +112,13 @@ impl Peers {
     /// Forgets peers that have behaved for a while. To be called now and then.
     pub fn forget(&self) {
         let now = Instant::now();
-        self.slow.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, slow| slow.until > now);
+        self.slow().retain(|_, slow| slow.until > now);
         self.failures.retain_recent();
         self.failures.shrink_to_fit();
+    }
+
+    fn slow(&self) -> MutexGuard<'_, HashMap<Key, Slow>> {
+        self.slow.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -173,44 +130,54 @@ mod tests {
         Arc::from("cards")
     }
 
-    fn peer(text: &str) -> Peer {
-        text.parse::<IpAddr>().unwrap().into()
+    fn peer(last: u8) -> Peer {
+        std::net::IpAddr::from([192, 0, 2, last]).into()
     }
 
-    #[test]
-    fn a_peer_that_keeps_failing_is_let_through_two_at_a_time() {
-        let peers = Peers::default();
-        let (bad, good) = (peer("192.0.2.1"), peer("192.0.2.2"));
+    fn failing(peers: &Peers, peer: Peer) {
         for _ in 0..25 {
-            peers.failed(bad, &source());
+            peers.failed(peer, &source());
         }
-        let first = peers.enter(bad, &source()).unwrap();
-        assert!(matches!(first, Pass::Slow(_)));
-        let _second = peers.enter(bad, &source()).unwrap();
-        assert!(matches!(peers.enter(bad, &source()), Err(LaneFull)));
-        assert!(matches!(peers.enter(good, &source()), Ok(Pass::Free)));
-        assert!(matches!(peers.enter(bad, &Arc::from("billing")), Ok(Pass::Free)));
-        drop(first);
-        assert!(peers.enter(bad, &source()).is_ok(), "a place in the lane is given back");
     }
 
-    #[test]
-    fn addresses_within_one_ipv6_site_are_one_peer() {
-        assert_eq!(peer("2001:db8:0:12::1"), peer("2001:db8:0:ff::2"));
-        assert_ne!(peer("2001:db8:0:100::1"), peer("2001:db8:0:200::1"));
-        assert_eq!(peer("::ffff:192.0.2.1"), peer("192.0.2.1"));
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_keeps_failing_is_verified_two_at_a_time_and_others_at_once() {
+        let peers = Peers::default();
+        failing(&peers, peer(1));
+        let began = Instant::now();
+        let first = peers.lane(peer(1), &source()).place().await;
+        let _second = peers.lane(peer(1), &source()).place().await;
+        for (peer, source) in [(peer(2), source()), (peer(1), Arc::from("billing"))] {
+            peers.lane(peer, &source).place().await;
+        }
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        let third = tokio::spawn(peers.lane(peer(1), &source()).place());
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        drop(first);
+        third.await.unwrap();
+        assert_eq!(began.elapsed(), Duration::from_millis(500), "as soon as a place is free");
     }
 
-    #[test]
-    fn the_budget_gives_back_what_was_taken_even_beyond_its_limit() {
-        let budget = ByteBudget::new(100);
-        let mut first = budget.open();
-        assert!(first.grow(60));
-        let mut second = budget.open();
-        assert!(!second.grow(60));
-        drop(second);
-        assert!(first.grow(40));
-        drop(first);
-        assert!(budget.open().grow(100));
+    #[tokio::test(start_paused = true)]
+    async fn whoever_has_waited_for_a_moment_goes_on_without_a_place() {
+        let peers = Peers::default();
+        failing(&peers, peer(1));
+        let lane = || peers.lane(peer(1), &source());
+        let _held = (lane().place().await, lane().place().await);
+        let began = Instant::now();
+        lane().place().await;
+        assert_eq!(began.elapsed(), PATIENCE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stranger_behind_a_proxy_slows_down_nobody_else_behind_it() {
+        let peers = Peers::default();
+        let proxy = std::net::IpAddr::from([127, 0, 0, 1]);
+        let (stranger, sender) =
+            (Peer::behind(proxy, "203.0.113.66"), Peer::behind(proxy, "203.0.113.1"));
+        failing(&peers, stranger);
+        assert!(peers.lane(stranger, &source()).0.is_some());
+        assert!(peers.lane(sender, &source()).0.is_none());
+        assert!(peers.lane(proxy.into(), &source()).0.is_none());
     }
 }

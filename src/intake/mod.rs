@@ -11,9 +11,12 @@
 //! answer and sends again; when it dies after, the repetition is a duplicate.
 
 mod batch;
+mod budget;
 mod event;
 mod limits;
+mod peer;
 mod places;
+mod rate;
 mod source;
 
 use std::collections::HashSet;
@@ -25,9 +28,12 @@ use tokio::time::Instant;
 
 use self::event::{quarantined, stored};
 pub use batch::{Batch, NotStored};
-pub use limits::{ByteBudget, LaneFull, Pass, Peer, Peers, Reservation};
+pub use budget::{ByteBudget, NoRoom, Reservation};
+pub use limits::{Peers, SlowLane, SlowPlace};
+pub use peer::Peer;
 pub use places::{Place, Places};
-pub use source::{Rate, Source, Takers};
+pub use rate::Rate;
+pub use source::{Source, Takers};
 
 use crate::gate::{
     Chunk, Envelope, EventKey, LateRequest, Named, Quarantine, Quarantined, RawRequest, Refusal,
@@ -117,7 +123,7 @@ impl Intake {
         Self { batch: self.batch.on_this_runtime(), ..self.clone() }
     }
 
-    /// Verifies, names and records a request.
+    /// Verifies a request in the lane of its peer, names it and records it.
     ///
     /// # Errors
     /// A [`Rejection`] when it is not authentic, or not known to be stored.
@@ -126,13 +132,16 @@ impl Intake {
         source: &Source,
         raw: RawRequest,
         now: OffsetDateTime,
+        lane: SlowLane,
     ) -> Result<Committed<Receipt>, Rejection> {
+        let place = lane.place().await;
         let verified = match raw.verify(&source.gate, now.unix_timestamp()) {
             Ok(verified) => verified,
             Err(Refusal::Late(late)) => Box::pin(self.admit_late(source, *late, now)).await?,
             Err(refusal) => return Err(Rejection::Refused(refusal)),
         };
-        source.rate.take().map_err(Rejection::RateLimited)?;
+        drop(place);
+        Self::turn(source).await?;
         // What is rare is boxed: the future of every request is as large as its largest part.
         if verified.is_test() {
             return Box::pin(self.test(source, &verified, now)).await;
@@ -154,9 +163,12 @@ impl Intake {
         source: &Source,
         body: StreamedBody,
         now: OffsetDateTime,
+        lane: SlowLane,
     ) -> Result<Committed<Receipt>, Rejection> {
+        let place = lane.place().await;
         let request = body.verify(&source.gate).map_err(Rejection::Refused)?;
-        source.rate.take().map_err(Rejection::RateLimited)?;
+        drop(place);
+        Self::turn(source).await?;
         let provenance = request.provenance(source.gate.provider.kept_headers());
         let detail = format!(
             "the body has {} bytes, and the source keeps {} (`max_body`): its content was not \
@@ -172,6 +184,15 @@ impl Intake {
         };
         let new = quarantined(source, provenance, Bytes::new(), request.digest(), useless, now);
         self.record(source, None, new, Some(Quarantine::TooLarge)).await
+    }
+
+    /// Waits for the request's turn.
+    async fn turn(source: &Source) -> Result<(), Rejection> {
+        let wait = source.rate.turn().map_err(Rejection::RateLimited)?;
+        if !wait.is_zero() {
+            Box::pin(tokio::time::sleep(wait)).await;
+        }
+        Ok(())
     }
 
     async fn admit_late(

@@ -1,13 +1,10 @@
 //! A source: one sender's way in, as configured.
 
 use std::fmt;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-
+use super::Rate;
 use crate::gate::Gate;
 use crate::store::{ChunkQuota, Registry};
 
@@ -38,24 +35,6 @@ pub struct Source {
     pub rate: Rate,
     /// For how long refused requests are held; `None` where they are not.
     pub hold: Option<Duration>,
-}
-
-/// How many authentic requests a source may send.
-pub struct Rate(DefaultDirectRateLimiter);
-
-impl Rate {
-    /// `per_second` on average, `burst` at once.
-    pub fn new(per_second: NonZeroU32, burst: NonZeroU32) -> Self {
-        Self(RateLimiter::direct(Quota::per_second(per_second).allow_burst(burst)))
-    }
-
-    /// Takes one request from the quota.
-    ///
-    /// # Errors
-    /// How long to wait for the next.
-    pub fn take(&self) -> Result<(), Duration> {
-        self.0.check().map_err(|denied| denied.wait_time_from(DefaultClock::default().now()))
-    }
 }
 
 impl fmt::Debug for Source {

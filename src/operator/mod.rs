@@ -78,9 +78,9 @@ pub use held::{
 pub use holds::{Holds, Standing};
 pub use insight::{
     Alarm, AlarmKind, BodySlice, EventDetail, EventPage, Facets, Habit, Insight, Landscape, Link,
-    MOST_EVENTS, MOST_TRANSFERS, Overview, PayloadView, Point, ProofView, Related, SLICE, Search,
-    SecretView, Series, Setting, Setup, SourceFacts, SourceRow, SourceView, Totals, TransferDetail,
-    TransferView, Transfers,
+    Listener, MOST_EVENTS, MOST_TRANSFERS, Overview, PayloadView, Point, ProofView, Related, SLICE,
+    Search, SecretView, Series, Setting, Setup, SourceFacts, SourceRow, SourceView, Totals,
+    TransferDetail, TransferView, Transfers, UnlistedProxies, is_internal,
 };
 pub use jobs::{
     BATCH, HeldAction, HeldWish, Job, JobAction, JobDetail, JobState, Jobs, PLAN_LASTS, Rehearsed,

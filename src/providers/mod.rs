@@ -2,6 +2,7 @@
 //! payloads look like (`payload`), what is done about them (`handler`), and what is written
 //! (`tables`).
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,32 @@ const SMALL_BODY: usize = 2 * 1024 * 1024;
 /// How old a signature may be for senders that sign when they send.
 const FRESH: Duration = Duration::from_mins(5);
 
+/// How many requests a sender may send, and how long those beyond it wait for their turn.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// On average.
+    pub per_second: NonZeroU32,
+    /// At once.
+    pub burst: NonZeroU32,
+    /// The longest wait. Well within the time after which the sender gives up, where a refusal is
+    /// a failure to it; short where it just comes again.
+    pub patience: Duration,
+}
+
+impl Pace {
+    /// For senders that come again after a refusal, for hours and longer.
+    const PATIENT_SENDER: Self = Self::of(100, 1_000, Duration::from_secs(2));
+
+    const fn of(per_second: u32, burst: u32, patience: Duration) -> Self {
+        let one = NonZeroU32::MIN;
+        Self {
+            per_second: one.saturating_add(per_second.saturating_sub(1)),
+            burst: one.saturating_add(burst.saturating_sub(1)),
+            patience,
+        }
+    }
+}
+
 /// One provider.
 pub struct Entry {
     /// Its name in the configuration.
@@ -49,6 +76,10 @@ pub struct Entry {
     pub max_age: Duration,
     /// How every secret of the sender's begins, where they all begin alike.
     pub secret_prefix: Option<&'static str>,
+    /// How many requests a source may send, where it does not say otherwise.
+    pub pace: Pace,
+    /// How many bytes of a payload one chunk brings, where large payloads come in chunks.
+    pub chunk: Option<u64>,
     /// What it answers to applications, where it answers anything.
     pub api: Option<fn() -> Described>,
     /// Makes it for one source.

@@ -90,7 +90,7 @@ pub use answers::{AnswerHour, Answers, GivenAnswer};
 pub use api_keys::KeptKey;
 pub use api_requests::{Claim, Named};
 pub use audit::{AuditEntry, AuditFilter, AuditMore, Hash, KeptEntry};
-pub use chunks::{ChunkAnswer, ChunkQuota, KeptChunk, NewChunk, NotKept};
+pub use chunks::{ChunkAnswer, ChunkQuota, KeptChunk, NewChunk, NotKept, Open};
 pub use claim::Claimed;
 pub use connect::{PoolSettings, Target};
 pub use credentials::Credential;

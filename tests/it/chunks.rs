@@ -61,6 +61,11 @@ impl Transfer {
         Self { id, built_at: "2026-11-20T11:59:30.000Z", ..self.clone() }
     }
 
+    /// The same in another repository.
+    pub(crate) fn of_repository(self, repository: &'static str) -> Self {
+        Self { repository, ..self }
+    }
+
     fn sha(&self) -> String {
         hex::encode(Sha256::digest(&self.bytes))
     }

@@ -48,6 +48,7 @@ mod docora;
 mod docora_registry;
 mod explain;
 mod external;
+mod fairness;
 mod faults;
 mod fixtures;
 mod harness;

@@ -97,6 +97,8 @@ enum AlarmKind {
     WrongPath,
     TransfersExpired,
     TransfersLate,
+    /// A proxy is in front of a gateway that is not trusted.
+    Proxy,
     /// An alert goes on that a provider or an operator has raised.
     Alert,
 }

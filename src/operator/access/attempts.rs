@@ -20,7 +20,9 @@ const ATTEMPTS: usize = 5;
 /// once are stopped, and few of them cannot lock anybody out.
 const OF_A_NAME: usize = 50;
 /// Attempts in 15 minutes from one network, with any name: many people may share it.
-pub(super) const OF_A_NETWORK: usize = 30;
+const OF_A_NETWORK: usize = 30;
+/// Attempts in 15 minutes of all clients together that a proxy names whose word is not trusted.
+const OF_A_PROXY: usize = 10 * OF_A_NETWORK;
 /// For how long a browser is known in which somebody has signed in.
 const DEVICE_LASTS: Duration = Duration::days(180);
 /// The browsers of a person that are known.
@@ -35,6 +37,9 @@ pub(super) const NOBODY: &str = "anonymous";
 pub struct Client<'a> {
     /// The address.
     pub peer: IpAddr,
+    /// Which client of that address it is, where the address is a proxy's whose word is not trusted
+    /// and that names its clients.
+    pub behind: Option<u64>,
     /// What the browser says of itself.
     pub agent: &'a str,
     /// What the browser keeps since somebody signed in there: see `BegunSession::device`.
@@ -44,7 +49,24 @@ pub struct Client<'a> {
 impl Client<'_> {
     /// A request from an address, by a browser that says and keeps nothing.
     pub fn at(peer: IpAddr) -> Self {
-        Self { peer, agent: "", device: None }
+        Self { peer, behind: None, agent: "", device: None }
+    }
+
+    /// What attempts with any name count against, and how many may: clients that a proxy names are
+    /// counted each by themselves, so that none uses up what others have, and all together.
+    pub(super) fn places(&self) -> Vec<(TokenDigest, usize)> {
+        let mut places = vec![(key_of(&format!("peer {}", self.place())), OF_A_NETWORK)];
+        if self.behind.is_some() {
+            places.push((key_of(&format!("clients of {}", network(self.peer))), OF_A_PROXY));
+        }
+        places
+    }
+
+    /// Where it is, as attempts count.
+    fn place(&self) -> String {
+        let network = network(self.peer);
+        let behind = self.behind.map(|client| format!(" client {client:x}"));
+        format!("{network}{}", behind.unwrap_or_default())
     }
 
     /// What is kept of what the browser says: strangers write it.
@@ -102,17 +124,17 @@ impl Access {
             }
             _ => None,
         };
-        let (name, network) = (folded(given.name), network(given.from.peer));
-        let keys = match device {
-            Some(device) => vec![(device, ATTEMPTS)],
-            None => vec![
-                (key_of(&format!("name {name} network {network}")), ATTEMPTS),
-                (key_of(&format!("name {name}")), OF_A_NAME),
-                (peer_key(given.from.peer), OF_A_NETWORK),
-            ],
+        let (name, place) = (folded(given.name), given.from.place());
+        let (own, keys) = match device {
+            Some(device) => (device, vec![(device, ATTEMPTS)]),
+            None => {
+                let own = key_of(&format!("name {name} network {place}"));
+                let mut keys = vec![(own, ATTEMPTS), (key_of(&format!("name {name}")), OF_A_NAME)];
+                keys.extend(given.from.places());
+                (own, keys)
+            }
         };
         let noted = count(tx, &keys, now).await?;
-        let own = keys.first().map_or_else(|| peer_key(given.from.peer), |(key, _)| *key);
         Ok((noted, own))
     }
 
@@ -172,10 +194,6 @@ fn device_key(person: i64, device: &TokenDigest) -> TokenDigest {
     TokenDigest::of(&[format!("device of {person} ").as_bytes(), device.as_bytes()].concat())
 }
 
-pub(super) fn peer_key(peer: IpAddr) -> TokenDigest {
-    key_of(&format!("peer {}", network(peer)))
-}
-
 /// An IPv6 network counts as one: who has one address of it has all.
 fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
@@ -190,10 +208,19 @@ mod tests {
 
     #[test]
     fn an_ipv6_network_is_one_peer() {
-        let key = |text: &str| peer_key(text.parse().unwrap());
+        let key = |text: &str| Client::at(text.parse().unwrap()).places();
         assert!(key("2001:db8::1") == key("2001:db8::ffff:1"));
         assert!(key("2001:db8::1") != key("2001:db9::1"));
         assert!(key("::ffff:10.0.0.1") == key("10.0.0.1"));
         assert!(key("10.0.0.1") != key("10.0.0.2"));
+    }
+
+    #[test]
+    fn clients_behind_a_proxy_are_counted_apart_and_together() {
+        let key =
+            |client| Client { behind: Some(client), ..Client::at([10, 0, 0, 1].into()) }.places();
+        let (one, other) = (key(1), key(2));
+        assert!(one[0].0 != other[0].0 && one[1] == other[1]);
+        assert_eq!((one[0].1, one[1].1), (OF_A_NETWORK, OF_A_PROXY));
     }
 }

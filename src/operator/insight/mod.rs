@@ -14,6 +14,7 @@ mod body;
 mod detail;
 mod landscape;
 mod overview;
+mod proxies;
 mod reading;
 mod search;
 mod silence;
@@ -29,6 +30,7 @@ pub use body::{BodySlice, SLICE};
 pub use detail::{EventDetail, PayloadView, ProofView, Related};
 pub use landscape::{Landscape, Setting, SourceFacts};
 pub use overview::{Overview, SourceRow};
+pub use proxies::{Listener, UnlistedProxies, is_internal};
 pub use search::{EventPage, Facets, MOST_EVENTS, Search};
 pub use silence::Habit;
 pub use sources::{SecretView, Setup, SourceView};
@@ -44,11 +46,18 @@ pub struct Insight {
     store: Store,
     clock: SharedClock,
     landscape: Arc<Landscape>,
+    proxies: UnlistedProxies,
 }
 
 impl Insight {
     /// What is in `store`, of the sources that are configured.
     pub fn new(store: Store, clock: SharedClock, landscape: Landscape) -> Self {
-        Self { store, clock, landscape: Arc::new(landscape) }
+        let proxies = UnlistedProxies::default();
+        Self { store, clock, landscape: Arc::new(landscape), proxies }
+    }
+
+    /// The proxies that this gateway's listeners have met and do not trust.
+    pub fn proxies(&self) -> &UnlistedProxies {
+        &self.proxies
     }
 }

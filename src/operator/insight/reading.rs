@@ -47,6 +47,8 @@ pub(super) struct Read {
     /// How the database stands.
     pub(super) database: DatabaseState,
     transaction: Option<OpenTransaction>,
+    /// The proxies that this gateway does not trust.
+    proxies: Vec<Alarm>,
 }
 
 impl Insight {
@@ -74,6 +76,7 @@ impl Insight {
             alerts: store.alerts_going_on(MOST_ALERTS).await?,
             database: store.database_state().await?,
             transaction: store.oldest_transaction(now).await?,
+            proxies: self.proxies.alarms(),
         })
     }
 }
@@ -119,11 +122,26 @@ impl Read {
         }
         alarms.extend(alarms::of_database(self.database));
         if tenant.is_none() {
+            alarms.extend(self.of_proxies());
             alarms.extend(alarms::of_transaction(self.transaction.as_ref(), self.now));
             alarms.extend(alarms::of_wrong_paths(&self.totals("").0));
             alarms.extend(self.of_strays(landscape));
         }
         alarms
+    }
+
+    /// Proxies that are not trusted: those that this gateway has met, and those of others.
+    fn of_proxies(&self) -> Vec<Alarm> {
+        let own = |alert: &GoingOn| {
+            self.proxies.iter().any(|alarm| alarm.name.as_ref() == Some(&alert.key))
+        };
+        let others = self.alerts.iter().filter(|alert| {
+            AlarmKind::of(&alert.kind) == Some(AlarmKind::Proxy)
+                && !is_forgotten(alert)
+                && !own(alert)
+        });
+        let others = others.map(|alert| alarms::of_alert(alert, true));
+        self.proxies.iter().cloned().chain(others).collect()
     }
 
     /// Dead letters of sources that are not configured any more.

@@ -41,7 +41,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use url::Url;
 
-use super::{Built, Entry, OptionsError, SMALL_BODY, SourceSpec};
+use super::{Built, Entry, OptionsError, Pace, SMALL_BODY, SourceSpec};
 use crate::gate::{
     Envelope, EventKey, Evidence, Examination, Lane, Layout, Named, Part, Proof, Provider,
     Quarantined, Refusal, RequestHead, Scheme, Time, UnixSeconds, VerifiedRequest, Window,
@@ -62,6 +62,8 @@ pub const ENTRY: Entry = Entry {
     // Apify tries again for a day and more, with what was signed at first.
     max_age: Duration::from_hours(1),
     secret_prefix: None,
+    pace: Pace::PATIENT_SENDER,
+    chunk: None,
     api: Some(api::described),
     build,
     sign: sign::sign,

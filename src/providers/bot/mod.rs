@@ -30,7 +30,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-use super::{Built, Entry, FRESH, OptionsError, SMALL_BODY, SourceSpec};
+use super::{Built, Entry, FRESH, OptionsError, Pace, SMALL_BODY, SourceSpec};
 use crate::gate::{
     Envelope, EventKey, Evidence, Examination, Lane, Layout, Named, Part, Proof, Provider,
     Quarantine, Quarantined, Refusal, RequestHead, Scheme, Secret, Time, Units, UnixSeconds,
@@ -46,6 +46,8 @@ pub const ENTRY: Entry = Entry {
     max_body: SMALL_BODY,
     max_age: FRESH,
     secret_prefix: None,
+    pace: Pace::PATIENT_SENDER,
+    chunk: None,
     api: None,
     build,
     sign: sign::sign,

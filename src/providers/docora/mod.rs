@@ -28,7 +28,7 @@ use self::payload::{Action, Fault, File, News, Payload};
 use self::registry::{ApiUrl, Registration};
 use self::store_image::Keeper;
 use self::upkeep::ObjectUpkeep;
-use super::{Built, Draft, Entry, OptionsError, SourceSpec};
+use super::{Built, Draft, Entry, OptionsError, Pace, SourceSpec};
 use crate::gate::{
     Chunk, Envelope, EventKey, Evidence, Examination, Lane, Layout, Manifest, Named, Part, Proof,
     Provider, Quarantine, Quarantined, Refusal, RequestHead, Scheme, Time, TransferLimits, Units,
@@ -72,6 +72,10 @@ pub(super) const ENTRY: Entry = Entry {
     max_body: MAX_BODY,
     max_age: super::FRESH,
     secret_prefix: None,
+    // To its workers, five and more at a time, any refusal is a failed synchronisation. They wait
+    // for 30 seconds.
+    pace: Pace::of(1_000, 10_000, Duration::from_secs(15)),
+    chunk: Some(CHUNK),
     api: None,
     build,
     sign,
@@ -79,6 +83,9 @@ pub(super) const ENTRY: Entry = Entry {
 
 /// A text file comes in one request whatever its size: 25 MiB of text, and what JSON adds to it.
 const MAX_BODY: usize = 32 * 1024 * 1024;
+
+/// What a chunk brings: 524,288 characters of base64.
+const CHUNK: u64 = 524_288 / 4 * 3;
 
 /// What a rendition's width may be.
 const RENDITION_WIDTHS: std::ops::RangeInclusive<u32> = 16..=8192;

@@ -35,7 +35,7 @@ use self::changes::KINDS;
 use self::handler::Stripe as StripeHandler;
 use self::payload::Head;
 use self::thin::{Api, DEFAULT_BASE, DEFAULT_VERSION};
-use super::{Built, Draft, Entry, OptionsError, SourceSpec};
+use super::{Built, Draft, Entry, OptionsError, Pace, SourceSpec};
 use crate::gate::{
     Envelope, EventKey, Evidence, Examination, Lane, Layout, Named, Part, Proof, Provider,
     Quarantine, Quarantined, Refusal, RequestHead, Scheme, Secret, Time, UnixSeconds,
@@ -76,6 +76,8 @@ pub(super) const ENTRY: Entry = Entry {
     max_body: super::SMALL_BODY,
     max_age: super::FRESH,
     secret_prefix: Some("whsec_"),
+    pace: Pace::PATIENT_SENDER,
+    chunk: None,
     api: None,
     build,
     sign,

@@ -1,7 +1,7 @@
 //! Chunks: kept until their transfer is whole, then one event; or closed with a reason.
 //!
 //! Everything about one subject (repository and path) happens one after the other, under an
-//! advisory lock that the transaction holds: two gateways that receive the two last chunks at the
+//! advisory lock of its source that the transaction holds: two gateways that receive the two last chunks at the
 //! same instant make one event. The database joins and decodes the whole: a transfer of 64 MiB
 //! never passes through the gateway's memory.
 
@@ -47,9 +47,18 @@ pub struct NewChunk<'a> {
     pub plan: &'a Plan,
 }
 
-/// How much one source may have waiting.
+/// How much may wait.
 #[derive(Debug, Clone, Copy)]
 pub struct ChunkQuota {
+    /// Of one source.
+    pub source: Open,
+    /// Of one repository of it: less, so that none uses up what all of them have.
+    pub owner: Open,
+}
+
+/// The most that may be open.
+#[derive(Debug, Clone, Copy)]
+pub struct Open {
     /// The most open transfers.
     pub transfers: i64,
     /// The most bytes of base64 text in open transfers.
@@ -82,7 +91,7 @@ pub enum NotKept {
     /// It does not go with what was there before, or comes after its transfer was closed: it is
     /// for the caller to keep it aside.
     Conflict(Quarantine, String),
-    /// The source has as much waiting as it may.
+    /// The source has as much waiting as it may, or the repository its share.
     Full,
 }
 

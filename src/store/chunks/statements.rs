@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
-use super::{ChunkQuota, KeptChunk, NewChunk, NotKept};
+use super::{ChunkQuota, KeptChunk, NewChunk, NotKept, Open};
 use crate::gate::{Chunk, EventKey, Manifest, Quarantine};
 use crate::store::{EventId, GATE, KeyDigest, Plan, StoreError, bounded};
 
@@ -19,10 +19,21 @@ pub(super) async fn lock_subject(
     connection: &mut PgConnection,
     new: &NewChunk<'_>,
 ) -> Result<(), StoreError> {
-    let digest = subject_digest(&new.chunk.manifest);
-    let number = digest.first_chunk::<8>().map_or(0, |bytes| i64::from_be_bytes(*bytes));
+    let number = lock_number(new.tenant, new.source, &new.chunk.manifest);
     sqlx::query!("SELECT pg_advisory_xact_lock($1)", number).execute(connection).await?;
     Ok(())
+}
+
+/// Of a subject at one source: another may have one of the same name, and need not wait for it.
+fn lock_number(tenant: &str, source: &str, manifest: &Manifest) -> i64 {
+    let mut hash = Sha256::new();
+    for part in [tenant, source] {
+        hash.update(part);
+        hash.update([0]);
+    }
+    hash.update(subject_digest(manifest));
+    let digest: [u8; 32] = hash.finalize().into();
+    digest.first_chunk().map_or(0, |bytes| i64::from_be_bytes(*bytes))
 }
 
 /// Finds the transfer, or opens it; gives also whether this chunk opened it.
@@ -35,9 +46,10 @@ pub(super) async fn open(
     let opened = sqlx::query!(
         r#"
         INSERT INTO chunk_transfers (
-            tenant, source, provider, action, strength, secret, key, subject, transfer_id,
+            tenant, source, provider, action, strength, secret, key, subject, owner, transfer_id,
             manifest, kind, envelope, total, sent_at, opened_at, last_chunk_at, state, event_id)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15, 'open', $16)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $17, $9, $10, $11, $12, $13, $14, $15, $15, 'open',
+                $16)
         ON CONFLICT (source, key) DO NOTHING
         "#,
         new.tenant,
@@ -56,6 +68,7 @@ pub(super) async fn open(
         manifest.sent_at,
         new.now,
         EventId::new(new.now).0,
+        &owner_digest(manifest)[..],
     )
     .execute(&mut *connection)
     .await?;
@@ -122,20 +135,28 @@ pub(super) async fn supersede(
     close(connection, &older, "superseded").await
 }
 
+/// Whether the source has as much open as it may, or the repository its share of that.
 pub(super) async fn is_full(
     connection: &mut PgConnection,
     new: &NewChunk<'_>,
     quota: ChunkQuota,
 ) -> Result<bool, StoreError> {
     let waiting = sqlx::query!(
-        r#"SELECT count(*) AS "transfers!", COALESCE(sum(received), 0)::bigint AS "bytes!"
+        r#"SELECT count(*) AS "transfers!", COALESCE(sum(received), 0)::bigint AS "bytes!",
+                  count(*) FILTER (WHERE owner = $2) AS "own_transfers!",
+                  COALESCE(sum(received) FILTER (WHERE owner = $2), 0)::bigint AS "own_bytes!"
              FROM chunk_transfers WHERE source = $1 AND state = 'open'"#,
         new.source,
+        &owner_digest(&new.chunk.manifest)[..],
     )
     .fetch_one(connection)
     .await?;
     let size = i64::try_from(new.chunk.content.len()).unwrap_or(i64::MAX);
-    Ok(waiting.transfers > quota.transfers || waiting.bytes.saturating_add(size) > quota.bytes)
+    let beyond = |open: i64, bytes: i64, most: Open| {
+        open > most.transfers || bytes.saturating_add(size) > most.bytes
+    };
+    Ok(beyond(waiting.transfers, waiting.bytes, quota.source)
+        || beyond(waiting.own_transfers, waiting.own_bytes, quota.owner))
 }
 
 /// Whether the chunk was new.
@@ -327,6 +348,11 @@ fn transfer_key(manifest: &Manifest) -> [u8; 32] {
     hash.update([0]);
     hash.update(&manifest.transfer_id);
     hash.finalize().into()
+}
+
+/// Of the first part of the subject: the repository.
+fn owner_digest(manifest: &Manifest) -> [u8; 32] {
+    Sha256::digest(manifest.subject.first().map_or("", String::as_str)).into()
 }
 
 fn subject_digest(manifest: &Manifest) -> [u8; 32] {

@@ -22,7 +22,7 @@ async fn in_browser(
     (peer, device): (IpAddr, Option<&str>),
     password: &str,
 ) -> Result<Option<String>, SignInError> {
-    let from = Client { peer, agent: "", device };
+    let from = Client { peer, behind: None, agent: "", device };
     let given = Credentials { name: "ada", password, code: None, from };
     let begun = gateway.access().sign_in(&given, None).await?;
     Ok(begun.device.map(|device| device.to_string()))

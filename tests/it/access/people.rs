@@ -13,7 +13,7 @@ use totp_rs::Builder;
 
 use crate::harness::Gateway;
 
-pub(super) const PASSWORD: &str = "correct horse battery";
+pub(crate) const PASSWORD: &str = "correct horse battery";
 pub(super) const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
 pub(super) fn root() -> Caller {

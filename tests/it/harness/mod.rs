@@ -608,7 +608,7 @@ pub(crate) async fn gateway_on_the_wall_clock() -> (String, Shutdown) {
 }
 
 /// A configuration with the secrets of [`SECRETS`].
-fn load(text: &str) -> Config {
+pub(crate) fn load(text: &str) -> Config {
     load_with(text, &[])
 }
 

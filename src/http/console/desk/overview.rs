@@ -53,6 +53,7 @@ fn banner(alarm: Alarm) -> Banner {
         AlarmKind::WrongPath => "wrong path",
         AlarmKind::TransfersExpired => "given up",
         AlarmKind::TransfersLate => "late",
+        AlarmKind::Proxy => "proxy",
         AlarmKind::Alert => "alert",
     };
     let href = match alarm.link {

@@ -27,7 +27,7 @@ use self::flow::Flow;
 use self::token::Identity;
 use self::wire::short;
 use super::Access;
-use super::attempts::{Client, OF_A_NETWORK, peer_key, seconds_until};
+use super::attempts::{Client, seconds_until};
 use super::sessions::{BegunSession, ShownSession, audit, begin, own_caller};
 use crate::operator::OperatorError;
 use crate::store::{Attempt, KeptFlow, KeptPerson, NewFlow, StoreError, Tx};
@@ -136,10 +136,10 @@ impl Access {
     ///
     /// # Errors
     /// [`OidcError`].
-    pub async fn depart(&self, next: &str, peer: IpAddr) -> Result<Departure, OidcError> {
+    pub async fn depart(&self, next: &str, from: &Client<'_>) -> Result<Departure, OidcError> {
         let issuer = self.issuer.as_ref().ok_or(OidcError::Off)?;
-        let departure = self.begin_flow(issuer, next, peer).await;
-        self.told(departure, peer).await
+        let departure = self.begin_flow(issuer, next, from).await;
+        self.told(departure, from.peer).await
     }
 
     /// Signs in whoever comes back from the issuer, and ends the session that they showed before.
@@ -177,14 +177,14 @@ impl Access {
         &self,
         issuer: &Issuer,
         next: &str,
-        peer: IpAddr,
+        from: &Client<'_>,
     ) -> Result<Departure, OidcError> {
         let flow = Flow::begin();
         // First, so that an issuer that is away costs nobody an attempt.
         let to = issuer.address(&flow).await?;
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
-        let attempt = match tx.attempt(&[(peer_key(peer), OF_A_NETWORK)], now).await? {
+        let attempt = match tx.attempt(&from.places(), now).await? {
             Attempt::Allowed(noted) => noted.first().copied().unwrap_or_default(),
             Attempt::TooMany(until) => {
                 return Err(OidcError::TooMany { after: seconds_until(until, now) });

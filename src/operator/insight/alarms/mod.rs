@@ -74,6 +74,8 @@ pub enum AlarmKind {
     Oversize,
     /// Signed requests come to paths that are no source's.
     WrongPath,
+    /// A proxy is in front of a gateway that is not trusted.
+    Proxy,
     /// Transfers were given up in the last hour.
     TransfersExpired,
     /// Open transfers have used up more than half of their time.
@@ -112,7 +114,7 @@ pub enum Link {
 
 impl AlarmKind {
     /// Every one, those that matter most first.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Database,
         Self::Clock,
         Self::Transaction,
@@ -127,6 +129,7 @@ impl AlarmKind {
         Self::Refusals,
         Self::Oversize,
         Self::WrongPath,
+        Self::Proxy,
         Self::TransfersExpired,
         Self::TransfersLate,
         Self::Alert,
@@ -149,6 +152,7 @@ impl AlarmKind {
             Self::Refusals => "refusals",
             Self::Oversize => "oversize",
             Self::WrongPath => "wrong_path",
+            Self::Proxy => "proxy",
             Self::TransfersExpired => "transfers_expired",
             Self::TransfersLate => "transfers_late",
             Self::Alert => "alert",
@@ -165,7 +169,7 @@ impl AlarmKind {
     /// Whether it is about one gateway and not about what all of them share: the others do not see
     /// it, and must not say that it is over.
     pub(super) fn is_local(self) -> bool {
-        self == Self::Clock
+        matches!(self, Self::Clock | Self::Proxy)
     }
 
     pub(super) fn of(word: &str) -> Option<Self> {
@@ -193,6 +197,7 @@ impl AlarmKind {
             Self::WrongPath => {
                 "no signed request came to an unknown path in the last hour".to_owned()
             }
+            Self::Proxy => format!("{who} is trusted, or sends nothing any longer"),
             Self::TransfersExpired => {
                 format!("no transfer of {who} was given up in the last hour")
             }

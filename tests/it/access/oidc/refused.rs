@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, LOCATION, SET_COOKIE};
-use sealpost::operator::{Caller, OidcError, Return};
+use sealpost::operator::{Caller, Client, OidcError, Return};
 use serde_json::{Value, json};
 
 use super::{
@@ -37,7 +37,7 @@ fn code(gateway: &Gateway, stub: &Stub, sent: &Sent) -> String {
 /// What the log says of a token that is as it should be but for this.
 async fn reason(gateway: &Gateway, stub: &Stub, other: &Value, sign: Sign) -> String {
     let peer: std::net::IpAddr = "192.0.2.1".parse().unwrap();
-    let departure = gateway.access().depart("/", peer).await.unwrap();
+    let departure = gateway.access().depart("/", &Client::at(peer)).await.unwrap();
     let claims = stub.claims(&departure.to, gateway.clock_seconds(), other);
     let code = stub.grant(&departure.to, token(&claims, sign));
     let state = param(&departure.to, "state");
@@ -47,7 +47,7 @@ async fn reason(gateway: &Gateway, stub: &Stub, other: &Value, sign: Sign) -> St
         code: Some(&code),
         error: None,
         iss: None,
-        from: sealpost::operator::Client::at(peer),
+        from: Client::at(peer),
     };
     match gateway.access().arrive(&given, None).await {
         Err(OidcError::Refused(why)) => why,
@@ -249,12 +249,7 @@ async fn who_has_a_password_is_not_taken_over_by_their_address() {
     let link = invite(&gateway, "ada@example.org").await;
     gateway
         .access()
-        .set_up(
-            &link,
-            None,
-            "correct horse battery",
-            &sealpost::operator::Client::at([192, 0, 2, 1].into()),
-        )
+        .set_up(&link, None, "correct horse battery", &Client::at([192, 0, 2, 1].into()))
         .await
         .unwrap();
     assert_refused(&come_in(&gateway, &stub).await, "they have a password");

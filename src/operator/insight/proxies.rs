@@ -1,0 +1,160 @@
+//! Proxies that are in front of a listener and not listed: their clients look like one, so that the
+//! operator has to know.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::alarms::{Alarm, AlarmKind, Link};
+use crate::store::Severity;
+
+/// The most proxies that are remembered and told of.
+const MOST: usize = 16;
+/// How long after its last request a proxy is still an alarm.
+const LASTS: Duration = Duration::from_hours(1);
+
+/// One of the two listeners.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Listener {
+    /// That for webhooks.
+    Ingest,
+    /// That for operators.
+    Operator,
+}
+
+impl Listener {
+    /// Its section in the configuration.
+    pub fn section(self) -> &'static str {
+        match self {
+            Self::Ingest => "ingest",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// The proxies that are not listed, since the gateway was started.
+#[derive(Debug, Clone, Default)]
+pub struct UnlistedProxies(Arc<Mutex<Known>>);
+
+type Known = BTreeMap<(Listener, IpAddr), Met>;
+
+/// What is known of one proxy.
+#[derive(Debug)]
+struct Met {
+    /// The line that the configuration lacks.
+    line: String,
+    last: Instant,
+}
+
+impl UnlistedProxies {
+    /// Notes that requests come from an address that speaks as a proxy does. Told once for each.
+    pub fn note(&self, listener: Listener, address: IpAddr, trusted: &[IpNet]) {
+        let mut known = self.known();
+        if let Some(met) = known.get_mut(&(listener, address)) {
+            met.last = Instant::now();
+            return;
+        }
+        if known.len() >= MOST {
+            return;
+        }
+        let line = line(address, trusted);
+        let section = listener.section();
+        let advice =
+            format!("if it is your proxy, write into config.toml, below [{section}]: {line}");
+        warn!(
+            event = "proxy.not_trusted",
+            listener = section,
+            peer = %address,
+            "requests come through a proxy that is not trusted, so that its clients look like \
+             one; {advice}"
+        );
+        known.insert((listener, address), Met { line, last: Instant::now() });
+    }
+
+    /// An alarm for each that is likely to be the operator's own: in the machine or its network.
+    /// Anybody else can write what a proxy writes.
+    pub(super) fn alarms(&self) -> Vec<Alarm> {
+        let known = self.known();
+        let own = known
+            .iter()
+            .filter(|((_, address), met)| is_internal(*address) && met.last.elapsed() < LASTS);
+        own.map(|((listener, address), Met { line, .. })| {
+            let section = listener.section();
+            Alarm {
+                kind: AlarmKind::Proxy,
+                source: None,
+                name: Some(format!("{address} before [{section}]")),
+                severity: Severity::Warning,
+                text: format!(
+                    "requests come through {address}, a proxy that is not trusted, so that its \
+                     clients look like one: write {line} below [{section}] in config.toml"
+                ),
+                since: None,
+                count: 1,
+                link: Link::Settings,
+            }
+        })
+        .collect()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The line that has to stand in the listener's section.
+fn line(address: IpAddr, trusted: &[IpNet]) -> String {
+    let networks = trusted.iter().copied().chain([IpNet::from(address)]);
+    let networks: Vec<String> = networks.map(|network| format!("\"{network}\"")).collect();
+    format!("trusted_proxies = [{}]", networks.join(", "))
+}
+
+/// Whether an address is one that only a network of one's own has.
+pub fn is_internal(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let shared = matches!(v4.octets(), [100, 64..=127, ..]);
+            v4.is_loopback() || v4.is_private() || v4.is_link_local() || shared
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_line_keeps_what_is_trusted_already_and_can_be_read_again() {
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        let line = line(address("127.0.0.1"), &trusted);
+        assert_eq!(line, "trusted_proxies = [\"10.0.0.0/8\", \"127.0.0.1/32\"]");
+        let table: toml::Table = toml::from_str(&line).unwrap();
+        let networks: Vec<IpNet> = table["trusted_proxies"].clone().try_into().unwrap();
+        assert_eq!(networks.len(), 2);
+    }
+
+    #[test]
+    fn only_what_is_likely_to_be_a_proxy_of_ones_own_is_an_alarm() {
+        let proxies = UnlistedProxies::default();
+        for (place, own) in [("127.0.0.1", 1), ("203.0.113.9", 1), ("::1", 2), ("10.2.3.4", 3)] {
+            for _ in 0..3 {
+                proxies.note(Listener::Ingest, address(place), &[]);
+            }
+            assert_eq!(proxies.alarms().len(), own, "{place}");
+        }
+        for last in 0..100 {
+            proxies.note(Listener::Operator, IpAddr::from([10, 0, 0, last]), &[]);
+        }
+        assert!(proxies.alarms().len() <= MOST);
+    }
+}
