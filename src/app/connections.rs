@@ -7,10 +7,16 @@ use bytesize::ByteSize;
 
 use super::{BuildError, descriptors};
 use crate::config::File;
-use crate::http::{ConnectionBounds, ConnectionSettings};
+use crate::http::{ConnectionBounds, ConnectionSettings, QUIET_LIBRARY};
 
 /// How many connections wait in the kernel until they are accepted.
 const BACKLOG: u32 = 1024;
+
+/// The filter of the log that is configured, with what strangers could fill it with left out.
+pub fn log_filter(configured: &str) -> String {
+    // What comes later counts more: whoever wants these lines can have them.
+    format!("{QUIET_LIBRARY},{configured}")
+}
 
 /// The settings of both: ingest, operator.
 pub(super) fn settings(file: &File, workers: usize) -> (ConnectionSettings, ConnectionSettings) {

@@ -41,6 +41,7 @@ use crate::providers::Services;
 use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
 
+pub use connections::log_filter;
 pub use counting::Counting;
 pub use desk::{alerts, configured_destinations, document};
 pub use error::BuildError;

@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use super::{Exit, block_on, database};
-use crate::app::{App, Parts};
+use crate::app::{self, App, Parts};
 use crate::config::Config;
 use crate::lifecycle::{Shutdown, outlive_hangups};
 use crate::store::{Store, StoreError};
@@ -25,7 +25,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
-    let _flush = telemetry::start(config.file.log.format, &config.file.log.filter)?;
+    let _flush =
+        telemetry::start(config.file.log.format, &app::log_filter(&config.file.log.filter))?;
     for warning in &config.warnings {
         warn!("{warning}");
     }

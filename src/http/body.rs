@@ -1,16 +1,14 @@
 //! Reading a body: bounded in bytes and time, and only as fast as there is room for it.
 
-use std::io::ErrorKind;
 use std::time::Duration;
 
-use actix_web::error::PayloadError;
 use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use tokio::time::Instant;
 
 use super::oversize;
-use super::problem::Problem;
+use super::problem::{Problem, of_broken_body};
 use super::receive::Stop;
 use crate::intake::{NoRoom, Reservation};
 
@@ -50,7 +48,7 @@ pub(super) async fn read_body(
                 () = reservation.give_way() => return Err((Problem::BodyTimeout, "body_stalled")),
             };
             let Some(piece) = piece else { break };
-            let piece = piece.map_err(of_broken)?;
+            let piece = piece.map_err(|error| of_broken_body(&error))?;
             let length = whole.len() + pieces.len() + piece.len();
             let larger = length > limits.bytes;
             if !larger {
@@ -78,16 +76,6 @@ pub(super) async fn read_body(
     tokio::time::timeout_at(ends, reading)
         .await
         .unwrap_or(Err((Problem::BodyTimeout, "body_timeout")))
-}
-
-/// Why no more of a body comes.
-fn of_broken(error: PayloadError) -> Stop {
-    match error {
-        PayloadError::Io(error) if error.kind() == ErrorKind::TimedOut => {
-            (Problem::BodyTimeout, "body_timeout")
-        }
-        _ => (Problem::BodyBroken, "http_framing"),
-    }
 }
 
 /// What is told where there was no room for a body.

@@ -46,7 +46,7 @@ pub(super) async fn take(request: &mut ServiceRequest, limit: usize) -> Result<B
 async fn read(mut payload: Payload, limit: usize) -> Result<Bytes, Denial> {
     let mut form = BytesMut::new();
     while let Some(piece) = payload.next().await {
-        let piece = piece.map_err(|_| Denial::BodyBroken)?;
+        let piece = piece?;
         if form.len() + piece.len() > limit {
             return Err(Denial::TooLarge { limit });
         }

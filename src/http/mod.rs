@@ -39,7 +39,7 @@ pub use access::Door;
 pub use actix_web::dev::Server;
 pub use api::{Apis, Limits, Quota, document};
 pub use application::{Inbox, application};
-pub use connection::{Bounds as ConnectionBounds, Settings as ConnectionSettings};
+pub use connection::{Bounds as ConnectionBounds, QUIET_LIBRARY, Settings as ConnectionSettings};
 pub use decoy::Decoy;
 pub use operator::Operator;
 pub use oversize::Oversize;

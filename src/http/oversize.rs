@@ -11,7 +11,7 @@ use actix_web::{HttpRequest, web};
 use bytes::Bytes;
 use futures_util::StreamExt;
 
-use super::problem::Problem;
+use super::problem::{Problem, of_broken_body};
 use super::receive::Stop;
 use crate::intake::{Peer, Places, Reservation};
 
@@ -61,7 +61,7 @@ pub(super) async fn read(
         drop((begun, reservation));
         let _place = oversize.places.take(peer).await;
         while let Some(piece) = payload.next().await {
-            let piece = piece.map_err(|_| (Problem::BodyBroken, "http_framing"))?;
+            let piece = piece.map_err(|error| of_broken_body(&error))?;
             size = size.saturating_add(piece.len());
             if size > oversize.most {
                 return Err(too_large);

@@ -1,10 +1,12 @@
 //! The ingest listener's one table from what went wrong to what the sender is told. Below it nobody
 //! knows a status.
 
+use actix_web::error::PayloadError;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 
+use super::connection;
 use crate::intake::{NotStored, Rejection};
 
 /// Seconds that a sender is asked to wait when the database is away.
@@ -176,6 +178,15 @@ impl Problem {
     /// The database, or we, cannot take it now.
     pub(super) const fn unavailable() -> Self {
         Self::Unavailable { after: RETRY_AFTER }
+    }
+}
+
+/// The answer where no more of a body comes, and the closed word for the log.
+pub(super) fn of_broken_body(error: &PayloadError) -> (Problem, &'static str) {
+    if connection::is_too_slow(error) {
+        (Problem::BodyTimeout, "body_timeout")
+    } else {
+        (Problem::BodyBroken, "http_framing")
     }
 }
 

@@ -14,11 +14,6 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// The HTTP library logs each malformed request as an error of its own: any stranger could fill the
-/// log. They are counted, and logged at level debug, by the listeners. The server says at each
-/// listener what it starts, which is said here already.
-const QUIET: &str = "actix_http::h1::dispatcher=off,actix_server=warn";
-
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -40,8 +35,7 @@ pub fn start(
     format: LogFormat,
     filter: &str,
 ) -> Result<WorkerGuard, tracing_subscriber::filter::ParseError> {
-    // What the configuration says counts more.
-    let filter = EnvFilter::builder().parse(format!("{QUIET},{filter}"))?;
+    let filter = EnvFilter::builder().parse(filter)?;
     let (writer, guard) = NonBlocking::new(std::io::stderr());
     let registry = tracing_subscriber::registry().with(filter);
     // A second start in one process (tests) keeps the first.

@@ -195,7 +195,7 @@ pub(super) async fn read(
     let reading = async {
         let mut body = BytesMut::new();
         while let Some(piece) = payload.next().await {
-            let piece = piece.map_err(|_| Denial::BodyBroken)?;
+            let piece = piece?;
             if body.len() + piece.len() > limit {
                 return Err(Denial::TooLarge { limit });
             }

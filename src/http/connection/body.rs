@@ -48,6 +48,11 @@ impl Drop for RequestBody {
     }
 }
 
+/// Whether a body was given up because it arrives too slowly.
+pub(in crate::http) fn is_too_slow(error: &PayloadError) -> bool {
+    matches!(error, PayloadError::Io(error) if error.kind() == io::ErrorKind::TimedOut)
+}
+
 fn error_of(fault: Fault) -> PayloadError {
     PayloadError::Io(match fault {
         Fault::Slow => io::Error::new(io::ErrorKind::TimedOut, "the body arrives too slowly"),

@@ -31,12 +31,17 @@ use actix_web::Error;
 use actix_web::dev::{AppConfig, ServiceResponse};
 use tokio::net::TcpStream;
 
+pub(super) use body::is_too_slow;
 use progress::Progress;
 use request::Begun;
 pub use settings::{Bounds, Settings};
 use socket::Socket;
 use table::Connections;
 
+/// What keeps the HTTP library from logging each malformed request as an error: any stranger could
+/// fill the log. The listeners count them, and log them at level debug. The server says at each
+/// listener what it starts, which is said elsewhere already.
+pub const QUIET_LIBRARY: &str = "actix_http::h1::dispatcher=off,actix_server=warn";
 /// Seconds that requests may take to finish when the gateway stops.
 const DRAIN_SECONDS: u64 = 15;
 /// How many connections a thread may have beyond its share: those that are about to yield or to be

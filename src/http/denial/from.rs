@@ -1,8 +1,17 @@
 //! From what operators are told to what is answered over HTTP.
 
+use actix_web::error::PayloadError;
+
 use super::Denial;
+use crate::http::connection::is_too_slow;
 use crate::operator::{Denied, OperatorError};
 use crate::store::StoreError;
+
+impl From<PayloadError> for Denial {
+    fn from(error: PayloadError) -> Self {
+        if is_too_slow(&error) { Self::BodyTimeout } else { Self::BodyBroken }
+    }
+}
 
 impl From<Denied> for Denial {
     fn from(denied: Denied) -> Self {

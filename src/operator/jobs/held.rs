@@ -157,7 +157,7 @@ impl Jobs {
             resolved: dealt_with,
             created: count(&batch_done.created),
             refused: count(&batch_done.refused),
-            refusals: &refusals(job, &batch_done),
+            refusals: &refusals(job, &batch_done)?,
             next_at: waits.max(next_at(job, dealt_with, now)),
             lease: super::worker::LEASE,
         };

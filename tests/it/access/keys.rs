@@ -184,7 +184,7 @@ async fn while_the_database_is_away_a_key_that_was_good_gets_metrics_for_an_hour
     for key in [&key, &revoked] {
         assert_eq!(get_with(&gateway, "/metrics", key).await.status, 200);
     }
-    gateway.access().revoke_key(&root(), &revoked[4..20], "").await.unwrap();
+    gateway.access().revoke_key(&root(), &revoked[4..20], "leaked").await.unwrap();
     gateway.store().close().await;
     assert_eq!(get(&gateway, "/readyz", &[]).await.status, 503);
     assert_eq!(get_with(&gateway, "/metrics", &key).await.status, 200);
@@ -244,7 +244,7 @@ async fn a_key_of_one_tenant_does_not_see_what_is_about_all_or_another() {
     let theirs = Caller::new("theirs", Some("others".to_owned()), Scopes::all());
     let listed = gateway.access().keys(&theirs).await.unwrap();
     assert_eq!(listed.iter().map(|key| &*key.name).collect::<Vec<_>>(), ["theirs"]);
-    let refused = gateway.access().revoke_key(&theirs, &API_KEY[4..20], "").await;
+    let refused = gateway.access().revoke_key(&theirs, &API_KEY[4..20], "x").await;
     assert!(matches!(refused, Err(OperatorError::NotFound(_))), "{refused:?}");
     for tenant in [None, Some("default")] {
         let refused =
@@ -265,13 +265,13 @@ async fn only_administrators_deal_with_keys_and_no_two_have_one_name() {
     let made = access.create_key(&caller, &new("x", Scope::EventsRead, None)).await;
     assert_eq!(made.unwrap_err().missing(), Some(Scope::Admin));
     assert_eq!(access.keys(&caller).await.unwrap_err().missing(), Some(Scope::Admin));
-    let refused = access.revoke_key(&caller, &API_KEY[4..20], "").await;
+    let refused = access.revoke_key(&caller, &API_KEY[4..20], "x").await;
     assert_eq!(refused.unwrap_err().missing(), Some(Scope::Admin));
 
     let first = access.create_key(&root(), &new("x", Scope::EventsRead, None)).await.unwrap();
     let again = access.create_key(&root(), &new("x", Scope::EventsRead, None)).await;
     assert!(matches!(again, Err(OperatorError::Conflict(_))), "{again:?}");
-    access.revoke_key(&root(), &first.about.id, "").await.unwrap();
+    access.revoke_key(&root(), &first.about.id, "leaked").await.unwrap();
     access.create_key(&root(), &new("x", Scope::EventsRead, None)).await.unwrap();
     for name in ["", " x", "a\nb", &"x".repeat(65)] {
         let refused = access.create_key(&root(), &new(name, Scope::EventsRead, None)).await;

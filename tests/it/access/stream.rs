@@ -85,7 +85,7 @@ async fn a_stream_ends_when_its_key_is_revoked() {
     let key = gateway.key("watcher", &[Scope::EventsRead], None).await;
     let mut response = watch(&gateway, &key).await;
     told(&mut response, "id: ").await;
-    gateway.access().revoke_key(&Caller::local("grace"), &key[4..20], "").await.unwrap();
+    gateway.access().revoke_key(&Caller::local("grace"), &key[4..20], "leaked").await.unwrap();
     let text = told(&mut response, "never told").await;
     assert!(text.contains(": the key is good no longer"), "{text}");
 }

@@ -17,7 +17,7 @@ async fn nobody_is_told_to_go_on_and_then_that_it_was_in_vain() {
         (
             "too large",
             ingest,
-            unproven(&gateway, &format!("{EXPECT}\r\nContent-Length: 30000000")),
+            unproven(&gateway, &format!("{EXPECT}\r\nContent-Length: 900000000")),
             413,
         ),
         ("not signed", ingest, post("/hooks/billing", some), 401),
@@ -80,7 +80,8 @@ async fn a_sender_that_reads_only_when_it_has_sent_everything_hears_the_early_an
         let mut peer = Peer::open(gateway.address()).await;
         peer.send(&(unproven(&gateway, line) + begin)).await;
         assert!(peer.try_send(large.as_bytes()).await, "{line}: everything is taken");
-        assert_eq!(peer.statuses().await, [413], "{line}");
+        let statuses = peer.statuses().await;
+        assert!(matches!(statuses[..], [401 | 413]), "{line}: {statuses:?}");
     }
 }
 

@@ -134,7 +134,8 @@ async fn keys_people_and_the_log_are_kept_from_their_pages_and_secrets_shown_onc
     let cookie = first(&gateway).await;
     let page = get(&gateway, "/keys", &cookie).await.text;
     let word = ("csrf", csrf(&page));
-    let form = [word, ("name", "exporter"), ("scope", "events:read"), ("scope", "payload:read")];
+    let scopes = [("scope", "events:read"), ("scope", "payload:read")];
+    let form = [&[word, ("name", "exporter"), ("days", "90")][..], &scopes].concat();
     let made = post(&gateway, "/keys", &cookie, &form).await;
     assert!(made.status == 200 && made.text.contains("slp_"), "{}", made.text);
     assert_eq!(post(&gateway, "/keys", &cookie, &form).await.status, 409, "sent again");

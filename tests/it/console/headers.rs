@@ -109,13 +109,15 @@ async fn what_is_posted_sends_the_browser_on_and_only_from_a_page_of_ours() {
 async fn assets_are_kept_for_good_by_the_name_that_their_content_gives_them() {
     let gateway = Gateway::start().await;
     let page = page(&gateway, "/dead-letters").await.text;
-    for (before, end, kind) in
-        [("href=\"/assets/", ".css\"", "text/css"), ("src=\"/assets/", ".js\"", "text/javascript")]
-    {
-        let (_, rest) = page.split_once(before).expect("the asset is named");
-        let (name, _) = rest.split_once(end).expect("its end");
-        let path = format!("/assets/{name}{}", end.trim_end_matches('"'));
-        let answer = gateway.operator(&path).await;
+    for (begin, end, kind) in [
+        ("console.", ".css", "text/css"),
+        ("console.", ".js", "text/javascript"),
+        ("icon.", ".svg", "image/svg+xml"),
+    ] {
+        let mut named = page.split('"').filter(|text| text.ends_with(end));
+        let path = named.next().expect("the asset is named");
+        assert!(path.starts_with(&format!("/assets/{begin}")), "{path}");
+        let answer = gateway.operator(path).await;
         assert_eq!(answer.status, 200, "{path}");
         assert!(answer.headers["content-type"].to_str().unwrap().starts_with(kind));
         assert_eq!(answer.headers["cache-control"], "public, max-age=31536000, immutable");

@@ -76,7 +76,8 @@ impl Tone {
             | "unused: safe to remove"
             | "whole"
             | "superseded"
-            | "received again" => Self::Plain,
+            | "received again"
+            | "received with another body" => Self::Plain,
             _ => Self::Unknown,
         }
     }
@@ -84,8 +85,9 @@ impl Tone {
 
 /// A word of status.
 pub(in crate::http::console) fn word(word: &str, tone: Tone) -> Markup {
-    let unknown = (tone == Tone::Unknown).then_some("This version does not know this word.");
-    html! { span class={ "word " (tone.class()) } title=[unknown] { (said(word)) } }
+    html! { span class={ "word " (tone.class()) } {
+        (said(word)) @if tone == Tone::Unknown { " (unknown)" }
+    } }
 }
 
 /// What a stranger wrote, on one line or many: what could mislead its reader is made visible.
@@ -167,8 +169,8 @@ mod tests {
     #[test]
     fn a_word_that_is_not_known_is_marked() {
         assert_eq!(Tone::of("a state of tomorrow"), Tone::Unknown);
-        assert!(word("new", Tone::of("new")).into_string().contains("does not know"));
-        assert!(!word("dead", Tone::of("dead")).into_string().contains("does not know"));
+        assert!(word("new", Tone::of("new")).into_string().contains("new (unknown)"));
+        assert!(!word("dead", Tone::of("dead")).into_string().contains("unknown"));
     }
 
     #[test]
