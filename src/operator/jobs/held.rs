@@ -6,7 +6,7 @@
 use time::Duration;
 
 use super::worker::{count, next_at, refusals, room};
-use super::{HeldAction, JobAction, JobDetail, Jobs, PLAN_LASTS, SAMPLE, Step, Terms};
+use super::{HeldAction, JobAction, JobDetail, Jobs, PLAN_LASTS, SAMPLE, Step, Terms, written};
 use crate::operator::{Batch, Caller, HeldRequests, OperatorError, Reason, Refused, Scope, Scopes};
 use crate::store::{Advance, AuditEntry, HeldSelection, JobLease, JobRow, NewJob, StoreError};
 
@@ -67,8 +67,7 @@ impl Jobs {
         let new = NewJob {
             tenant: caller.tenant(),
             action: JobAction::Held(wish.action).as_str(),
-            // Two texts cannot fail to be written.
-            selection: &serde_json::to_string(&selection).unwrap_or_default(),
+            selection: &written(&selection)?,
             target: &target,
             force: false,
             cap: terms.cap,

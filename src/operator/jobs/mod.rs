@@ -30,6 +30,7 @@ pub use worker::{BATCH, Step, Worker};
 use super::{Action, Caller, DeadLetters, HeldRequests, OperatorError, Reason, Scope, Selection};
 use crate::store::{
     Alert, AuditEntry, DeadLetter, DeadLetterFilter, JobFates, NewJob, Order, Page, Severity,
+    StoreError,
 };
 
 /// How long a plan can be started.
@@ -141,8 +142,7 @@ impl Jobs {
             .plan_job(&NewJob {
                 tenant: filter.tenant.as_deref(),
                 action,
-                // Numbers, texts and times cannot fail to be written.
-                selection: &serde_json::to_string(&filter).unwrap_or_default(),
+                selection: &written(&filter)?,
                 target: &target,
                 force: wish.force && named,
                 cap: terms.cap,
@@ -381,4 +381,14 @@ impl Jobs {
         letters.reverse();
         Ok(letters)
     }
+}
+
+/// What a job is about, as it is stored. Empty it would be about everything, or fail only when the
+/// job runs.
+fn written(selection: &impl serde::Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(selection).map_err(|_| StoreError::Inconsistent {
+        table: "jobs",
+        column: "selection",
+        row: "to be planned".to_owned(),
+    })
 }

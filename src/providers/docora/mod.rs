@@ -32,7 +32,7 @@ use super::{Built, Draft, Entry, OptionsError, Pace, SourceSpec};
 use crate::gate::{
     Chunk, Envelope, EventKey, Evidence, Examination, Lane, Layout, Manifest, Named, Part, Proof,
     Provider, Quarantine, Quarantined, Refusal, RequestHead, Scheme, Time, TransferLimits, Units,
-    UnixSeconds, VerifiedRequest, Window,
+    UnixSeconds, VerifiedRequest, Window, parse,
 };
 
 mod card;
@@ -247,13 +247,23 @@ impl Provider for Docora {
     fn name_event(&self, request: &VerifiedRequest) -> Named {
         let action = request.action();
         self.name(action, request).unwrap_or_else(|(reason, detail)| {
-            Named::Quarantined(Quarantined { reason, detail, kind: action.map(str::to_owned) })
+            let kind = kind(action, request.body()).map(str::to_owned);
+            Named::Quarantined(Quarantined { reason, detail, kind })
         })
     }
 
     fn whole(&self, envelope: &[u8], content: &[u8]) -> Option<Vec<u8>> {
         wire::whole(envelope, content)
     }
+}
+
+/// The type of a request that is of no use: a failure says by itself that it is one, whatever its
+/// path says, and is then treated with the same care.
+fn kind<'a>(action: Option<&'a str>, body: &[u8]) -> Option<&'a str> {
+    let failed = Action::SyncFailed.name();
+    let body = parse::<wire::Body<'_>>(body).ok();
+    let says_so = body.and_then(|body| body.event).is_some_and(|event| event.0 == failed);
+    if says_so { Some(failed) } else { action }
 }
 
 impl Docora {

@@ -283,6 +283,9 @@ impl Scene {
 
     async fn mend(&mut self, what: &str) {
         let gateway = &self.gateway;
+        // What was resumed a moment ago is not overdue.
+        let resumed = "UPDATE holds SET resumed_at = resumed_at - interval '1 hour'";
+        gateway.execute(resumed).await;
         match what {
             "a handler's dead letter" | "a quarantined request" => self.discard_all().await,
             "a source is paused" => {
@@ -328,6 +331,9 @@ impl Scene {
             | "most requests are refused" => self.an_hour_passes().await,
             "a transaction stays open" => {
                 self.open.take().unwrap().close().await.unwrap();
+                self.gateway
+                    .execute("UPDATE events SET received_at = received_at + interval '1 minute'")
+                    .await;
             }
             "an alert of a provider" => {
                 let mut tx = gateway.store().begin().await.unwrap();

@@ -226,7 +226,7 @@ async fn a_replay_links_what_it_made_and_says_who_did_it_and_why() {
     let made = place.rsplit_once("made=").expect("what was made").1.to_owned();
     let page = scene.gateway.operator(&place).await.text;
     assert!(page.contains(&format!("href=\"/deliveries/{made}\"")), "{place}: {page}");
-    for part in ["key test", "the table is there", "dealt with it"] {
+    for part in ["key:test", "the table is there", "dealt with it"] {
         assert!(page.contains(part), "{part}: {page}");
     }
     // A link from elsewhere puts nothing else there.

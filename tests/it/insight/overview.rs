@@ -20,7 +20,9 @@ fn row<'a>(overview: &'a Overview, name: &str) -> &'a SourceRow {
 
 /// What is wrong. That the clock of a test stands still is not.
 fn wrong(overview: &Overview) -> Vec<(AlarmKind, &str)> {
-    let alarms = overview.alarms.iter().filter(|alarm| alarm.kind != AlarmKind::Clock);
+    // What waits for the transactions of other tests seems old, as the clock is moved.
+    let not_ours = [AlarmKind::Clock, AlarmKind::Transaction];
+    let alarms = overview.alarms.iter().filter(|alarm| !not_ours.contains(&alarm.kind));
     alarms.map(|alarm| (alarm.kind, alarm.source.as_deref().unwrap_or_default())).collect()
 }
 
