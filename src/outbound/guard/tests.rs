@@ -128,9 +128,13 @@ fn only_https_on_a_usual_port_leaves_for_the_public() {
         "https://8.8.8.8/",
         "https://[2606:4700:4700::1111]/",
         "https://localhost.example.com/",
-        "https://notlocalhost/",
+        "https://notlocalhost.example/",
     ] {
         assert_eq!(judged(&nothing_listed, url), Some(Ok(Need::Public)), "{url}");
+    }
+    for name in ["notlocalhost", "relay.internal", "printer.local."] {
+        let judged = judged(&nothing_listed, &format!("https://{name}/"));
+        assert_eq!(judged, Some(Err(Refusal::PrivateName(name.to_owned()))));
     }
     for url in ["http://example.com/", "http://example.com:443/", "http://8.8.8.8/"] {
         assert_eq!(judged(&nothing_listed, url), Some(Err(Refusal::Unlisted)), "{url}");

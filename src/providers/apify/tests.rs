@@ -183,7 +183,8 @@ fn an_origin_is_asked_for_nothing_but_must_be_listed() {
         (vec![("origin", "https://api.apify.com@evil.example")], false),
         (vec![("origin", "https://api.apify.com.evil.example")], false),
         (vec![("referer", "https://evil.example/?api.apify.com")], false),
-        (vec![("origin", "https://api.apify.com"), ("origin", "https://api.apify.com")], false),
+        (vec![("origin", "https://api.apify.com"), ("origin", "https://api.apify.com")], true),
+        (vec![("origin", "https://api.apify.com"), ("origin", "https://evil.example")], false),
     ] {
         let headers = headers.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
         let case = Case { headers, ..Case::default() };

@@ -125,7 +125,7 @@ fn a_separator_cannot_be_smuggled_into_a_signed_value() {
         let result = send(&source, &[(name, value)]);
         assert_eq!(reason(result), "id_charset", "{name}: {value}");
     }
-    for time in ["170000000", "17000000000", "1700000000 ", "+170000000", "170000000x"] {
+    for time in ["170000000", "17000000000", "17000 0000", "+170000000", "170000000x"] {
         assert_eq!(reason(send_with(&source, &[], set(TIMESTAMP, time))), "ts_malformed", "{time}");
     }
 }

@@ -179,8 +179,8 @@ mod tests {
         let page = of(br#"{"a":"<img onerror=x>"}"#, 23, Tab::Decoded);
         assert!(page.contains("&lt;img onerror=x&gt;") && !page.contains("<img"));
         assert_eq!(Tab::read(None), Tab::Decoded, "what people can read comes first");
-        assert!(of(br#"{"a":1}"#, 7, Tab::Decoded).contains("{\n  \"a\": 1\n}"));
-        assert!(of(br#"{"a":1}"#, 7, Tab::Raw).contains(">{\"a\":1}<"));
+        assert!(of(br#"{"a":1}"#, 7, Tab::Decoded).contains("{\n  &quot;a&quot;: 1\n}"));
+        assert!(of(br#"{"a":1}"#, 7, Tab::Raw).contains(">{&quot;a&quot;:1}<"));
         assert!(of(b"no JSON", 7, Tab::Decoded).contains(">no JSON<"));
     }
 
