@@ -1,6 +1,7 @@
 //! What is configured, as operators see it.
 
-use super::wiring::{self, Destined};
+use super::destinations::{Destined, handlers_to};
+use super::wiring;
 use super::{BuildError, configured_destinations, services, span};
 use crate::config::{Config, DeadHead, SourceConfig};
 use crate::operator::{Landscape, Setting, SourceFacts};
@@ -12,7 +13,7 @@ use crate::providers::Services;
 /// [`BuildError`], as [`super::App::build`] would give it.
 pub fn landscape(config: &Config) -> Result<Landscape, BuildError> {
     let services = services(config)?;
-    let destinations = wiring::destinations(config, &services)?;
+    let destinations = super::destinations::destinations(config, &services)?;
     let facts = |source| source_facts(config, source, &services, &destinations);
     let transfers = &config.file.transfers;
     Ok(Landscape {
@@ -48,7 +49,7 @@ fn source_facts(
     let (entry, built) = wiring::build_source(config, source, services)?;
     let window = wiring::window(source, entry);
     let mut handlers = built.handlers;
-    handlers.extend(wiring::handlers_to(destinations, name, &built.provider));
+    handlers.extend(handlers_to(destinations, name, &built.provider));
     let actions = built.provider.actions();
     let ending = if actions.is_empty() { "" } else { "/{action}" };
     let own = format!("/hooks/{name}");

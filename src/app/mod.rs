@@ -5,10 +5,12 @@ mod connections;
 mod counting;
 mod descriptors;
 mod desk;
+mod destinations;
 mod error;
 mod landscape;
 mod readmit;
 mod runtime;
+mod stand_ins;
 mod usable;
 mod watching;
 mod wiring;
@@ -44,11 +46,13 @@ use crate::telemetry::Metrics;
 pub use connections::log_filter;
 pub use counting::Counting;
 pub use desk::{alerts, configured_destinations, document};
+pub use destinations::testers;
 pub use error::BuildError;
 pub use landscape::landscape;
 use runtime::HandlerRuntime;
-use wiring::{Wiring, bytes, decoy, oversize};
-pub use wiring::{check_sources, gates, held, routing, services, testers};
+use stand_ins::{decoy, oversize};
+use wiring::{Wiring, bytes};
+pub use wiring::{check_sources, gates, held, routing, services};
 
 /// Gives the handlers of a source; it is passed the provider's own.
 pub type ChooseHandlers =
@@ -129,8 +133,8 @@ impl App {
 
         let mut services = services(config)?;
         services.answers = store.answers().clone();
-        let destinations = wiring::destinations(config, &services)?;
-        let tests = wiring::Testers::new(&destinations, &parts.clock);
+        let destinations = destinations::destinations(config, &services)?;
+        let tests = destinations::Testers::over(&destinations, &parts.clock);
         let requests = || RequestIds::new(rand::random());
         let mut wiring = Wiring::default();
         let mut apis = Apis::new(Arc::clone(&parts.clock), requests());

@@ -3,31 +3,28 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytesize::ByteSize;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
-use url::Url;
 
 use super::advice;
 use super::desk::issuer;
+use super::destinations::{Destined, destinations, handlers_to};
 use super::readmit::Readmission;
+use super::stand_ins::{seed, stand_in};
 use super::{BuildError, Parts};
 use crate::clock::SharedClock;
-use crate::config::{
-    Config, DeadHead, DestinationConfig, DestinationEntry, SignForm, SourceConfig, Transfers,
-};
-use crate::destinations::{Destination, Sign, Spec};
+use crate::config::{Config, DeadHead, SourceConfig, Transfers};
 use crate::dispatch::{DispatchSettings, Handler, HandlerTable, RetryPolicy, Upkeep};
-use crate::gate::{Gate, KeyRing, Provider, Secret, TransferLimits, WeakSecret, Window};
-use crate::http::{Apis, Decoy, Oversize, RequestIds, Routes};
+use crate::gate::{Gate, KeyRing, Provider, TransferLimits, Window};
+use crate::http::{Apis, RequestIds, Routes};
 use crate::intake::{ByteBudget, Rate, Source, Takers};
 use crate::lifecycle::Supervisor;
 use crate::objects::Objects;
-use crate::operator::{Gates, HeldRequests, Holding, Routing, SendTest};
+use crate::operator::{Gates, HeldRequests, Holding, Routing};
 use crate::outbound::{Outbound, Policy};
 use crate::providers::{self, Built, Entry, Pace, Services, ServicesError, SourceSpec};
-use crate::store::{Answers, ChunkQuota, GivenAnswer, HeldBounds, Open, Registry, Store};
+use crate::store::{Answers, ChunkQuota, HeldBounds, Open, Registry, Store};
 
 /// A body larger than this may take longer to arrive.
 const LARGE_BODY: usize = 2 * 1024 * 1024;
@@ -231,84 +228,6 @@ pub fn services(config: &Config) -> Result<Services, BuildError> {
     Ok(Services { outbound, objects, answers: Answers::default() })
 }
 
-/// A destination, and its entry in the file.
-pub(super) type Destined<'c> = (&'c DestinationEntry, Destination);
-
-/// Every destination.
-pub(super) fn destinations<'c>(
-    config: &'c Config,
-    services: &Services,
-) -> Result<Vec<Destined<'c>>, BuildError> {
-    let build = |DestinationConfig { entry, secret, token }: &'c DestinationConfig| {
-        let name = || entry.name.clone();
-        let sign = match (entry.sign, &entry.service) {
-            (SignForm::Bot, Some(service)) => Sign::Bot { service: service.clone() },
-            _ => Sign::Standard,
-        };
-        let spec = Spec {
-            name: name(),
-            url: Url::parse(&entry.url)
-                .map_err(|error| BuildError::DestinationUrl { name: name(), error })?,
-            types: entry.types.clone(),
-            filter: entry.filter.clone(),
-            sign,
-            secret: secret.clone(),
-            token: token.clone(),
-            timeout: entry.timeout,
-            concurrency: entry.concurrency,
-            rate: entry.rate,
-            headers: entry.headers.clone().into_iter().collect(),
-            provider_headers: entry.provider_headers,
-            answers: services.answers.clone(),
-        };
-        let destination = Destination::new(spec, &services.outbound)
-            .map_err(|error| BuildError::Destination { name: name(), error })?;
-        Ok((entry, destination))
-    };
-    config.destinations.iter().map(build).collect()
-}
-
-/// Sends test events to the configured destinations.
-pub(super) struct Testers {
-    destinations: Vec<(String, Destination)>,
-    clock: SharedClock,
-}
-
-impl Testers {
-    pub(super) fn new(destinations: &[Destined<'_>], clock: &SharedClock) -> Arc<dyn SendTest> {
-        let named = |(entry, one): &Destined<'_>| (entry.name.clone(), one.clone());
-        let destinations = destinations.iter().map(named).collect();
-        Arc::new(Self { destinations, clock: Arc::clone(clock) })
-    }
-}
-
-#[async_trait]
-impl SendTest for Testers {
-    async fn send_test(&self, name: &str) -> Option<GivenAnswer> {
-        let (_, destination) = self.destinations.iter().find(|(known, _)| known == name)?;
-        Some(destination.send_test(self.clock.now()).await)
-    }
-}
-
-/// What sends test events, without a gateway.
-///
-/// # Errors
-/// [`BuildError`], as [`super::App::build`] would give it.
-pub fn testers(config: &Config) -> Result<Arc<dyn SendTest>, BuildError> {
-    let services = services(config)?;
-    Ok(Testers::new(&destinations(config, &services)?, &Parts::default().clock))
-}
-
-/// The destinations of a source, as its handlers.
-pub(super) fn handlers_to(
-    destinations: &[Destined<'_>],
-    source: &str,
-    provider: &Arc<dyn Provider>,
-) -> Vec<Arc<dyn Handler>> {
-    let from = destinations.iter().filter(|(entry, _)| entry.takes_from(source));
-    from.map(|(_, destination)| destination.handler(Arc::clone(provider))).collect()
-}
-
 pub(super) fn build_source(
     config: &Config,
     source: &SourceConfig,
@@ -450,54 +369,6 @@ pub(super) fn window(source: &SourceConfig, entry: &Entry) -> Window {
 
 fn body_deadline(max_body: usize) -> Duration {
     Duration::from_secs(if max_body > LARGE_BODY { 30 } else { 10 })
-}
-
-/// What requests are put through that are refused for their heads.
-pub(super) fn decoy(sources: &[Arc<Source>]) -> Result<Decoy, WeakSecret> {
-    let mut headers: Vec<&'static str> =
-        sources.iter().flat_map(|source| source.gate.provider.headers()).copied().collect();
-    headers.sort_unstable();
-    headers.dedup();
-    let parameters =
-        sources.iter().flat_map(|source| source.gate.provider.parameters()).map(str::to_owned);
-    Ok(Decoy { secret: unknown_secret(32)?, headers, parameters: parameters.collect() })
-}
-
-/// Room for bodies that are larger than any of these sources keeps.
-pub(super) fn oversize(sources: &[Arc<Source>]) -> Oversize {
-    Oversize::beyond(sources.iter().map(|source| source.max_body).max().unwrap_or_default())
-}
-
-/// A source that is like `source` in everything that can be seen from outside, and lets nothing in:
-/// nobody has its secrets. It stands in for a part of those that do not exist.
-fn stand_in(source: &Source, rate: Rate) -> Result<Source, WeakSecret> {
-    let lengths = source.gate.keys.lengths();
-    let secrets = lengths.map(unknown_secret).collect::<Result<_, _>>()?;
-    Ok(Source {
-        name: Arc::from(format!("none, like {}", source.name)),
-        tenant: source.tenant.clone(),
-        gate: Gate { keys: KeyRing::new(secrets)?, ..source.gate.clone() },
-        takers: Arc::clone(&source.takers),
-        registry: None,
-        max_body: source.max_body,
-        body_deadline: source.body_deadline,
-        lane_blocks: source.lane_blocks,
-        chunk_quota: source.chunk_quota,
-        rate,
-        hold: None,
-    })
-}
-
-/// A secret that nobody has.
-fn unknown_secret(bytes: usize) -> Result<Secret, WeakSecret> {
-    let random = std::iter::repeat_with(|| rand::random::<u8>() | 0x80);
-    Secret::new(random.take(bytes).collect::<Vec<_>>())
-}
-
-/// What strangers cannot know, and what stays the same while the secret does.
-fn seed(secret: &Secret) -> u64 {
-    let digest = secret.sign(&[b"sealpost stand-ins v1"]);
-    digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
 }
 
 pub(super) fn bytes(size: ByteSize) -> usize {

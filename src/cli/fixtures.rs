@@ -125,7 +125,7 @@ fn offline(config: &Config, environment: &Environment, args: &RunArgs) -> anyhow
         target.create_if_missing().await?;
         let mut progress = Progress::over(fixtures.len());
         let running = fixtures::run(target.clone(), &fixtures, |fixture| progress.next(fixture));
-        let played = Box::pin(interruptible(async { Ok(running.await?) })).await;
+        let played = Box::pin(interruptible(async { Ok(Box::pin(running).await?) })).await;
         // Whatever happened: nobody needs it any more.
         target.drop_if_there().await?;
         played

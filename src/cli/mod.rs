@@ -199,7 +199,7 @@ pub fn run() -> ExitCode {
 impl Cli {
     fn dispatch(self) -> anyhow::Result<Exit> {
         match &self.command {
-            Command::Serve(args) => serve::run(&self.config()?, args),
+            Command::Serve(args) => serve::run(&self.config()?, &Environment::of_process(), args),
             Command::Migrate => migrate::run(&self.config()?),
             Command::Check(args) => check::run(&self.config()?, args),
             Command::Fixtures(command) => {

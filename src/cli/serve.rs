@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 
 use super::{Exit, block_on, database};
 use crate::app::{self, App, Parts};
-use crate::config::Config;
+use crate::config::{Config, Environment};
 use crate::lifecycle::{Shutdown, outlive_hangups};
 use crate::store::{Store, StoreError};
 use crate::telemetry;
@@ -24,7 +24,7 @@ pub(super) struct Args {
     no_migrate: bool,
 }
 
-pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
+pub(super) fn run(config: &Config, environment: &Environment, args: &Args) -> anyhow::Result<Exit> {
     let _flush =
         telemetry::start(config.file.log.format, &app::log_filter(&config.file.log.filter))?;
     for warning in &config.warnings {
@@ -44,7 +44,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
         check_vault(app.store(), &config.vault).await?;
         check_origin(app.store()).await?;
         let (ingest, operator) = app.addresses();
-        invite(config, &app, operator).await?;
+        invite(config, environment, &app, operator).await?;
         info!(%ingest, %operator, sources = config.sources.len(), "listening");
         let shutdown = Shutdown::default();
         let watching = shutdown.clone();
@@ -54,7 +54,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
                 watching.soft().cancel();
             }
         });
-        Ok(app.run(shutdown).await)
+        Ok(Box::pin(app.run(shutdown)).await)
     })?;
     Ok(if clean { Exit::Ok } else { Exit::Failed })
 }
@@ -62,14 +62,19 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
 /// At the first start, with nobody there who could sign in, hands over the link by which the first
 /// person comes in. Standard error is often kept as a log: the link is shown on a terminal only, and
 /// stands in a file of its owner's otherwise.
-async fn invite(config: &Config, app: &App, operator: SocketAddr) -> Result<(), StoreError> {
+async fn invite(
+    config: &Config,
+    environment: &Environment,
+    app: &App,
+    operator: SocketAddr,
+) -> Result<(), StoreError> {
     let Some(invitation) = app.access().first_invitation().await? else { return Ok(()) };
     let link = super::setup_link(&config.operator_base(operator), &invitation);
     if std::io::stderr().is_terminal() {
         super::talk(&format!("set up the first person, once, within 24 hours: {}", *link));
         return Ok(());
     }
-    match keep(&config.managed.data_dir, &link) {
+    match keep(&config.managed.data_dir, &environment.temp_dir(), &link) {
         Ok(path) => info!(
             path = %path.display(),
             "the link to set up the first person is in this file; it is good once, within 24 hours"
@@ -99,14 +104,14 @@ async fn check_origin(store: &Store) -> Result<(), StoreError> {
 
 /// Writes the link to a file that only its owner reads, beside the folder of the managed cluster, or
 /// where files for a while are.
-fn keep(data: &Path, link: &str) -> std::io::Result<PathBuf> {
+fn keep(data: &Path, temporary: &Path, link: &str) -> std::io::Result<PathBuf> {
     let beside = data.parent().map(Path::to_owned).unwrap_or_default();
     let written = DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(&beside)
         .and_then(|()| write_private(&beside, link));
-    let path = written.or_else(|_| write_private(&std::env::temp_dir(), link))?;
+    let path = written.or_else(|_| write_private(temporary, link))?;
     std::path::absolute(path)
 }
 
@@ -147,7 +152,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data/postgres");
         for link in ["https://one", "https://two"] {
-            let path = keep(&data, link).unwrap();
+            let path = keep(&data, folder.path(), link).unwrap();
             assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{link}\n"));
             let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
             assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));

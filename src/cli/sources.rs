@@ -53,7 +53,7 @@ pub(super) struct Show {
 pub(super) struct Test {
     /// Its name.
     name: String,
-    /// Where the ingest listener is; by default ingest.public_url, or where it listens.
+    /// Where the ingest listener is; by default `ingest.public_url`, or where it listens.
     #[arg(long, value_name = "URL")]
     to: Option<String>,
     /// How to print.

@@ -49,12 +49,11 @@ pub(super) fn resolve(
     if let Err(why) = place(&entry.issuer) {
         say(format!("issuer {why}"));
     }
-    let public_url = match entry.public_url.as_deref().or(operator) {
-        Some(text) => public(text).map_err(|why| say(format!("public_url {why}"))).ok(),
-        None => {
-            say("public_url is missing, here and in [operator]".into());
-            None
-        }
+    let public_url = if let Some(text) = entry.public_url.as_deref().or(operator) {
+        public(text).map_err(|why| say(format!("public_url {why}"))).ok()
+    } else {
+        say("public_url is missing, here and in [operator]".into());
+        None
     };
     if entry.client_id.trim().is_empty() {
         say("client_id must not be empty".into());

@@ -14,6 +14,7 @@ mod decoy;
 mod denial;
 mod form;
 mod forwarded;
+mod head;
 mod health;
 mod hold;
 mod operator;

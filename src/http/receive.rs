@@ -5,7 +5,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -14,8 +13,8 @@ use tokio_util::task::TaskTracker;
 
 use super::answer;
 use super::body::{Limits, Read, no_room, read_body};
-use super::coding;
 use super::decoy::Decoy;
+use super::head::{check_head, choose, is_signed};
 use super::hold::Refused;
 use super::oversize::{self, Oversize};
 use super::peer::{Proxies, Sender};
@@ -23,7 +22,7 @@ use super::problem::{Problem, of_rejection};
 use super::report::Report;
 use super::routes::{Found, Route, Routes};
 use crate::clock::SharedClock;
-use crate::gate::{Along, RawRequest, Refusal, RequestHead, StreamedBody};
+use crate::gate::{RawRequest, Refusal, RequestHead, StreamedBody};
 use crate::intake::{
     ByteBudget, Intake, Peer, Peers, Receipt, Rejection, Reservation, SlowLane, Source,
 };
@@ -33,8 +32,6 @@ use crate::store::{Committed, Tallies};
 /// Bodies above this are verified and named elsewhere than on the listener's threads, where small
 /// ones wait for their turn.
 const LARGE: usize = 256 * 1024;
-/// The longest request target.
-const MAX_TARGET: usize = 2 * 1024;
 
 /// What the ingest listener needs.
 pub struct Ingest {
@@ -367,66 +364,4 @@ impl<F: Fn()> Drop for OnDrop<F> {
             (self.act)();
         }
     }
-}
-
-fn check_head(request: &HttpRequest, most: HeadLimits) -> Result<(), Stop> {
-    let headers = request.headers();
-    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-    if bytes > most.bytes || headers.len() > most.lines || target > MAX_TARGET {
-        return Err((Problem::HeadTooLarge, "header_limit"));
-    }
-    if coding::is_encoded(headers) {
-        return Err((Problem::Encoded, "content_encoding"));
-    }
-    Ok(())
-}
-
-/// A source, and what its provider may see of a request's head.
-type Chosen = (Arc<Source>, RequestHead);
-
-/// The source that the request's headers are for. Where several sources share a path, the first
-/// that does not disown the request is it. A refusal comes with the source that it is of.
-fn choose(
-    request: &HttpRequest,
-    route: &Route,
-    now: i64,
-) -> Result<Chosen, (Refusal, Option<Chosen>)> {
-    let mut refused = (Refusal::UnknownSource, None);
-    for source in &route.sources {
-        let head = head_for(request, route, source);
-        match source.gate.precheck(&head, now) {
-            Ok(()) => return Ok((Arc::clone(source), head)),
-            Err(Refusal::UnknownSource) => {}
-            Err(other) => refused = (other, Some((Arc::clone(source), head))),
-        }
-    }
-    Err(refused)
-}
-
-/// What the sender sent along, for people.
-fn along(request: &HttpRequest) -> Along {
-    let value = |name| request.headers().get(name).map(HeaderValue::as_bytes);
-    Along::new(value(header::CONTENT_TYPE), value(header::USER_AGENT))
-}
-
-fn head_for(request: &HttpRequest, route: &Route, source: &Source) -> RequestHead {
-    let mut head = RequestHead {
-        action: route.action,
-        query: RequestHead::reads(&*source.gate.provider, request.uri().query()),
-        along: along(request),
-        ..RequestHead::default()
-    };
-    for name in source.gate.provider.headers() {
-        for value in request.headers().get_all(*name) {
-            head.headers.push(name, Bytes::copy_from_slice(value.as_bytes()));
-        }
-    }
-    head
-}
-
-/// Whether it carries a signature of the kind that some source's sender makes.
-fn is_signed(request: &HttpRequest, decoy: &Decoy) -> bool {
-    let mut names = decoy.headers.iter().filter(|name| name.contains("signature"));
-    names.any(|name| request.headers().contains_key(*name))
 }

@@ -72,14 +72,15 @@ impl<'a> Report<'a> {
         );
         self.count(outcome, reason);
         let tally = self.tallies.of(self.source_name());
-        tally.count(match receipt {
-            Receipt::Accepted(_) => Tallied::Accepted,
+        match receipt {
+            Receipt::Accepted(_) => tally.count(Tallied::Accepted),
             Receipt::Duplicate(_) | Receipt::Differs { .. } | Receipt::Replayed { .. } => {
-                Tallied::Duplicate
+                tally.count(Tallied::Duplicate);
             }
-            Receipt::Quarantined(..) => Tallied::Quarantined,
-            Receipt::Chunk { .. } => Tallied::Chunk,
-        });
+            Receipt::Quarantined(_, Quarantine::TooLarge) => tally.quarantine_too_large(),
+            Receipt::Quarantined(..) => tally.count(Tallied::Quarantined),
+            Receipt::Chunk { .. } => tally.count(Tallied::Chunk),
+        }
         tally.came(self.began);
         tally.acknowledge(self.started.elapsed().try_into().unwrap_or_default());
     }

@@ -285,7 +285,7 @@ impl Client {
     async fn check(&self) -> Option<Option<&'static str>> {
         loop {
             match self.shown.caller(&self.access).await {
-                Ok(caller) if caller.as_ref() == Some(&self.caller) => return None,
+                Ok(Some(caller)) if caller.may_as(&self.caller) => return None,
                 // Whose rights have changed begins anew, with those they have now.
                 Ok(_) => return Some(Some("the key is good no longer")),
                 Err(_) => {}

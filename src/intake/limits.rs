@@ -151,7 +151,7 @@ mod tests {
             peers.lane(peer, &source).place().await;
         }
         assert_eq!(began.elapsed(), Duration::ZERO);
-        let third = tokio::spawn(peers.lane(peer(1), &source()).place());
+        let third = tokio::task::spawn(peers.lane(peer(1), &source()).place());
         tokio::time::sleep(Duration::from_millis(500)).await;
         drop(first);
         third.await.unwrap();

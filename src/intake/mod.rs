@@ -13,6 +13,7 @@
 mod batch;
 mod budget;
 mod event;
+mod in_progress;
 mod limits;
 mod peer;
 mod places;
@@ -20,13 +21,14 @@ mod rate;
 mod source;
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use self::event::{quarantined, stored};
+use self::in_progress::InProgress;
 pub use batch::{Batch, NotStored};
 pub use budget::{ByteBudget, NoRoom, Reservation};
 pub use limits::{Peers, SlowLane, SlowPlace};
@@ -381,28 +383,6 @@ impl Intake {
             KeptChunk::Broken(event, reason) => Receipt::Quarantined(event, reason),
             KeptChunk::Repeated(event) => Receipt::Duplicate(event),
         }))
-    }
-}
-
-/// Holds an idempotency key while its request is being recorded.
-struct InProgress {
-    keys: Arc<Mutex<HashSet<KeyDigest>>>,
-    key: KeyDigest,
-}
-
-impl InProgress {
-    fn claim(keys: &Arc<Mutex<HashSet<KeyDigest>>>, key: KeyDigest) -> Result<Self, Rejection> {
-        let mut held = keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if !held.insert(key) {
-            return Err(Rejection::InProgress);
-        }
-        Ok(Self { keys: Arc::clone(keys), key })
-    }
-}
-
-impl Drop for InProgress {
-    fn drop(&mut self) {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
     }
 }
 

@@ -61,6 +61,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "as the places take it")]
     fn peer(last: u8) -> Option<Peer> {
         Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)).into())
     }

@@ -173,6 +173,11 @@ impl Caller {
         self.scopes
     }
 
+    /// Whether it is the same somebody, with the same rights, wherever they ask from.
+    pub fn may_as(&self, other: &Self) -> bool {
+        (&self.actor, &self.tenant, self.scopes) == (&other.actor, &other.tenant, other.scopes)
+    }
+
     /// Whether they may do this.
     pub fn may(&self, scope: Scope) -> bool {
         self.scopes.has(scope)

@@ -128,7 +128,7 @@ pub use session::SessionError;
 pub use sessions::{Attempt, KeptSession, NewSession, OwnSession};
 pub use stream::{BadPosition, Change, Changes, Deed, Horizon, Position, What};
 pub use tallies::{
-    ACKNOWLEDGED_WITHIN, Counted, SecretUsage, Span, Tallied, Tallies, Tally, WRONG_PATH,
+    ACKNOWLEDGED_WITHIN, Counted, SecretUsage, Span, TOO_LARGE, Tallied, Tallies, Tally, WRONG_PATH,
 };
 pub use token::TokenDigest;
 pub use transfers::{LateTransfers, TransferState};

@@ -88,6 +88,6 @@ fn completions_and_manual_pages_name_every_command() {
     let run = program.run(&["man", "--to", folder.path().to_str().unwrap()]);
     assert_eq!(run.code, 0, "{}", run.all());
     let page = std::fs::read_to_string(folder.path().join("sealpost-held-verify.1")).unwrap();
-    assert!(page.contains("reason") && page.contains("Verify a held request again"), "{page}");
+    assert!(page.contains("reason") && page.contains("Verify held requests again"), "{page}");
     assert!(folder.path().join("sealpost.1").exists());
 }

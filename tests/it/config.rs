@@ -39,12 +39,10 @@ fn fields(debug: &str) -> impl Iterator<Item = &str> {
 /// Every variable that a text names, set.
 fn environment(text: &str) -> Environment {
     let names = text.split("env = \"").skip(1).filter_map(|rest| rest.split('"').next());
-    let value = |name: &str| {
-        if name.ends_with("_URL") {
-            "https://example.test/0123456789"
-        } else {
-            "0123456789abcdef0123"
-        }
+    let value = |name: &str| match name {
+        "DISCORD_WEBHOOK_URL" => "https://discord.com/api/webhooks/1234567890/a-token",
+        _ if name.ends_with("_URL") => "https://example.test/0123456789",
+        _ => "0123456789abcdef0123",
     };
     let key = ("SEALPOST_MASTER_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=");
     names.map(|name| (name, value(name))).chain([key]).collect()

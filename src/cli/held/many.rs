@@ -57,7 +57,7 @@ impl Many {
         let mut text = format!("{verb} {} of {}", job.resolved, job.goal());
         if action == HeldAction::Verify {
             let known = job.resolved.saturating_sub(job.created);
-            text.push_str(&format!("; new events: {}, known before: {known}", job.created));
+            text = format!("{text}; new events: {}, known before: {known}", job.created);
         }
         text.push('\n');
         for (number, why) in &job.refusals {

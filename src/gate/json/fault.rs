@@ -118,7 +118,8 @@ fn mismatch(told: &str) -> Option<String> {
     Some(format!("expected {}, found {}{fits}", wanted(expected), found.unwrap_or("another value")))
 }
 
-/// `unknown variant `x`, expected `a` or `b``: what was found is a value, and stands in quotes.
+/// What serde says of a word that it does not know: that was found as a value, and stands in
+/// quotes.
 fn variant(told: &str) -> Option<String> {
     let rest = told.strip_prefix("unknown variant `")?;
     let (found, expected) = rest.split_once("`, expected ")?;
@@ -207,7 +208,7 @@ mod tests {
     #[test]
     fn a_fault_says_which_field_and_where_and_in_words_of_json() {
         for (json, says) in [
-            (r#"{}"#, "`id` is missing"),
+            ("{}", "`id` is missing"),
             (
                 r#"{"id":"x","data":{"object":{"amount":1}}}"#,
                 "`details_submitted` is missing at `/data/object`",

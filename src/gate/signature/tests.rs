@@ -167,7 +167,7 @@ fn a_list_without_its_parts_is_refused() {
         (format!("t=Infinity,v1={good}"), "ts_malformed"),
         (format!("t=NaN,v1={good}"), "ts_malformed"),
         (
-            format!("t=1700000000{}", (0..17).map(|n| format!(",v1={n:064x}")).collect::<String>()),
+            (0..17).fold("t=1700000000".to_owned(), |value, n| format!("{value},v1={n:064x}")),
             "sig_malformed",
         ),
     ] {

@@ -12,6 +12,8 @@ pub(super) struct Interim {
     expected: bool,
     /// Somebody reads the body.
     wanted: bool,
+    /// The request was answered, and nobody had read the body: what is expected is never sent.
+    in_vain: bool,
     /// What is kept back of it.
     kept: &'static [u8],
 }
@@ -32,16 +34,19 @@ impl Interim {
         self.wanted = true;
     }
 
-    /// It is answered.
+    /// It is answered. The library may not have written what is expected yet: it writes that
+    /// together with an answer that is given at once.
     pub(super) fn forget(&mut self) {
-        *self = Self::default();
+        let in_vain = self.expected && (self.in_vain || !self.wanted);
+        *self = Self { expected: in_vain, in_vain, ..Self::default() };
     }
 
     /// How many of the bytes that are about to be written are kept back.
     pub(super) fn keep_back(&mut self, bytes: &[u8]) -> Option<usize> {
         let expected = std::mem::take(&mut self.expected);
-        let keeps = expected && !self.wanted && bytes.starts_with(CONTINUE);
-        if keeps {
+        let in_vain = std::mem::take(&mut self.in_vain);
+        let keeps = expected && (in_vain || !self.wanted) && bytes.starts_with(CONTINUE);
+        if keeps && !in_vain {
             self.kept = CONTINUE;
         }
         keeps.then_some(CONTINUE.len())
@@ -92,5 +97,19 @@ mod tests {
         interim.forget();
         interim.want();
         assert_eq!(interim.due(), None);
+    }
+
+    #[test]
+    fn it_is_dropped_where_the_answer_is_given_before_the_library_has_written_it() {
+        let mut interim = Interim::default();
+        interim.expect();
+        interim.begin();
+        interim.forget();
+        let both = [CONTINUE, b"HTTP/1.1 413".as_slice()].concat();
+        assert_eq!(interim.keep_back(&both), Some(25));
+        assert_eq!(interim.keep_back(&both[25..]), None);
+        interim.begin();
+        interim.want();
+        assert_eq!(interim.due(), None, "it was another request's");
     }
 }

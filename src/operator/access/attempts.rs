@@ -125,14 +125,13 @@ impl Access {
             _ => None,
         };
         let (name, place) = (folded(given.name), given.from.place());
-        let (own, keys) = match device {
-            Some(device) => (device, vec![(device, ATTEMPTS)]),
-            None => {
-                let own = key_of(&format!("name {name} network {place}"));
-                let mut keys = vec![(own, ATTEMPTS), (key_of(&format!("name {name}")), OF_A_NAME)];
-                keys.extend(given.from.places());
-                (own, keys)
-            }
+        let (own, keys) = if let Some(device) = device {
+            (device, vec![(device, ATTEMPTS)])
+        } else {
+            let own = key_of(&format!("name {name} network {place}"));
+            let mut keys = vec![(own, ATTEMPTS), (key_of(&format!("name {name}")), OF_A_NAME)];
+            keys.extend(given.from.places());
+            (own, keys)
         };
         let noted = count(tx, &keys, now).await?;
         Ok((noted, own))

@@ -111,14 +111,12 @@ impl Read {
         });
         alarms.extend(pauses.map(|hold| alarms::of_pause(hold, self.now)));
         // All tenants share the gateway: everybody is told what is wrong with it.
-        match alarms::of_clocks(self.now, self.database.now) {
-            Some(alarm) => alarms.push(alarm),
-            None => {
-                let of_clocks =
-                    |alert: &&GoingOn| AlarmKind::of(&alert.kind) == Some(AlarmKind::Clock);
-                let other = self.alerts.iter().find(of_clocks).filter(|one| !is_forgotten(one));
-                alarms.extend(other.map(|alert| alarms::of_alert(alert, true)));
-            }
+        if let Some(alarm) = alarms::of_clocks(self.now, self.database.now) {
+            alarms.push(alarm);
+        } else {
+            let of_clocks = |alert: &&GoingOn| AlarmKind::of(&alert.kind) == Some(AlarmKind::Clock);
+            let other = self.alerts.iter().find(of_clocks).filter(|one| !is_forgotten(one));
+            alarms.extend(other.map(|alert| alarms::of_alert(alert, true)));
         }
         alarms.extend(alarms::of_database(self.database));
         if tenant.is_none() {

@@ -2,7 +2,7 @@
 
 use time::{Duration, OffsetDateTime};
 
-use crate::store::{ACKNOWLEDGED_WITHIN, Counted, Span, Tallied};
+use crate::store::{ACKNOWLEDGED_WITHIN, Counted, Span, TOO_LARGE, Tallied};
 
 /// What came in and what became of it, in some time. Approximate, as tallies are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Totals {
     pub refused: u64,
     /// The same by reason, the most frequent first.
     pub reasons: Vec<(String, u64)>,
+    /// Of those quarantined and those refused, the ones that were larger than their source keeps.
+    pub oversize: u64,
     /// Deliveries that ended well.
     pub handled: u64,
     /// Deliveries that their handler had no use for.
@@ -109,6 +111,10 @@ impl Totals {
         if matches!(counted.what, Tallied::Quarantined | Tallied::Expired) {
             self.dead += count;
         }
+        let may_be_large = matches!(counted.what, Tallied::Quarantined | Tallied::Refused);
+        if may_be_large && counted.detail == TOO_LARGE {
+            self.oversize += count;
+        }
     }
 
     /// Requests that were authentic.
@@ -190,6 +196,20 @@ mod tests {
         let totals = Totals::of(&all);
         assert_eq!((totals.verified(), totals.refused, totals.received()), (5, 6, 11));
         assert_eq!(totals.reasons, [("sig_mismatch".to_owned(), 4), ("ts_stale".to_owned(), 2)]);
+    }
+
+    #[test]
+    fn what_was_too_large_is_counted_whether_it_was_authentic_or_not() {
+        let all = [
+            counted(Tallied::Quarantined, "", 7),
+            counted(Tallied::Quarantined, TOO_LARGE, 2),
+            counted(Tallied::Refused, TOO_LARGE, 3),
+            counted(Tallied::Refused, "ts_stale", 1),
+        ];
+        let totals = Totals::of(&all);
+        assert_eq!((totals.quarantined, totals.dead), (9, 9));
+        assert_eq!((totals.refused, totals.oversize), (4, 5));
+        assert_eq!(totals.reasons, [(TOO_LARGE.to_owned(), 3), ("ts_stale".to_owned(), 1)]);
     }
 
     #[test]

@@ -367,14 +367,13 @@ fn what(place: Place, word: Option<&str>, has_reason: bool) -> Option<What> {
         (Place::Attempt(..), Some("done")) => What::Done,
         (Place::Attempt(..), Some("retry")) => What::Retry,
         (Place::Attempt(..), Some("held")) => What::Held,
-        (Place::Attempt(..), Some("dead")) => What::Dead,
+        // The last: the destination was forgotten.
+        (Place::Attempt(..), Some("dead")) | (Place::Action(_), Some("bury")) => What::Dead,
         (Place::Attempt(..), Some("lost")) if has_reason => What::Dead,
         (Place::Attempt(..), Some("lost")) => What::Lost,
         (Place::Action(_), Some("replay")) => What::Replayed,
         (Place::Action(_), Some("discard")) => What::Discarded,
         (Place::Action(_), Some("free")) => What::Freed,
-        // Its destination was forgotten.
-        (Place::Action(_), Some("bury")) => What::Dead,
         _ => return None,
     };
     Some(what)

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use time::{Duration, OffsetDateTime};
 
-use super::{ACKNOWLEDGED_WITHIN, Counting, Tallied, Tallies, Tally};
+use super::{ACKNOWLEDGED_WITHIN, Counting, TOO_LARGE, Tallied, Tallies, Tally};
 use crate::gate::Fingerprint;
 use crate::store::{Store, StoreError, Tx};
 
@@ -211,6 +211,7 @@ impl<'a> Taken<'a> {
         for (bound, counter) in bounds.zip(&tally.acknowledged) {
             self.row(source, Tallied::Acknowledged, bound, counter);
         }
+        self.row(source, Tallied::Quarantined, TOO_LARGE.to_owned(), &tally.too_large);
         for (reason, counter) in tally.refused.each() {
             self.row(source, Tallied::Refused, reason.to_owned(), counter);
         }

@@ -26,6 +26,8 @@ pub use read::{Counted, SecretUsage, Span};
 const REASONS: usize = 40;
 /// The word under which refusals of signed requests to unknown paths are counted.
 pub const WRONG_PATH: &str = "wrong_path";
+/// The word of requests that were larger than their source keeps, refused or not.
+pub const TOO_LARGE: &str = "too_large";
 /// The word of reasons that found no place.
 const OTHER: &str = "other";
 /// Up to how many milliseconds an acknowledgement took: the bounds of the histogram.
@@ -69,6 +71,8 @@ pub struct Tally {
     counts: [AtomicU64; Tallied::ALL.len()],
     acknowledged: [AtomicU64; ACKNOWLEDGED_WITHIN.len() + 1],
     refused: Refused,
+    /// Of what was quarantined, what was too large: counted here and nowhere else.
+    too_large: AtomicU64,
     /// When an authentic request last came, in microseconds since 1970; 0 where none has.
     last_at: AtomicI64,
     /// When the first one came after the last flush; 0 where none has.
@@ -160,6 +164,11 @@ impl Tally {
     /// Counts a refusal, by a word of a closed list.
     pub fn refuse(&self, reason: &'static str) {
         self.refused.place(reason).1.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an authentic request whose body was larger than its source keeps.
+    pub fn quarantine_too_large(&self) {
+        self.too_large.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Notes when an authentic request came.

@@ -24,8 +24,8 @@ pub struct Counted {
     pub source: String,
     /// What was counted.
     pub what: Tallied,
-    /// For a refusal its reason; for an acknowledgement the most milliseconds that it took, or
-    /// `more`.
+    /// For a refusal its reason; for what was quarantined [`TOO_LARGE`](super::TOO_LARGE) where it
+    /// was that; for an acknowledgement the most milliseconds that it took, or `more`.
     pub detail: String,
     /// How many.
     pub count: u64,

@@ -54,7 +54,7 @@ fn check_names_every_secret_file_that_others_can_read() {
                   options = { livemode = false }\n";
     let program = Program::new(config);
     program.file("billing", "whsec_billing_0123456789abcdef");
-    program.file("channel", "https://discord.example/api/webhooks/1/a-secret-token");
+    program.file("channel", "https://discord.com/api/webhooks/1234567890/a-secret-token");
     let modes = |mode: u32| {
         for name in ["billing", "channel"] {
             let path = program.path(name);

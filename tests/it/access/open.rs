@@ -50,7 +50,9 @@ async fn a_form_has_its_limit_by_who_may_send_it_and_has_to_come_in_time() {
 
 #[tokio::test]
 async fn a_flood_of_sign_ins_is_turned_away_before_the_database_and_readiness_goes_on() {
-    let gateway = Gateway::start().await;
+    // All of them at once, each on a connection of its own.
+    let connections = "[operator]\nconnections_per_peer = 128\n";
+    let gateway = Gateway::builder().config("[operator]\n", connections).start().await;
     // Nobody gets on with an attempt: each that asks the database waits for this.
     let mut holding = gateway.store().begin().await.unwrap();
     let attempted = holding.attempt(&[], gateway.clock().now()).await;

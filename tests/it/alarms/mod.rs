@@ -20,6 +20,7 @@ use sqlx::Connection;
 use crate::cli::Program;
 use crate::harness::Gateway;
 use crate::insight::event_of;
+use crate::receive::raw::{Wire, head};
 
 /// A destination that nothing is ever sent to in these tests: dispatch runs only where a handler is
 /// to die, and then it is paused.
@@ -91,7 +92,8 @@ const MATRIX: &[Broken] = &[
     ),
     broken("deliveries are overdue", "stuck", "stuck", "warning"),
     broken("deliveries are overdue for long", "stuck", "stuck", "critical"),
-    broken("a request is too large", "oversize", "oversize", "warning"),
+    broken("an authentic request is too large", "oversize", "oversize", "warning"),
+    broken("a request is too large to be heard out", "oversize", "oversize", "warning"),
     broken("a signed request to no path", "wrong_path", "wrong_path", "warning"),
     broken("a signed request to no source", "wrong_path", "wrong_path", "warning"),
     broken("most requests are refused", "refusals", "refusals", "warning"),
@@ -224,10 +226,16 @@ impl Scene {
                 );
                 gateway.execute(&due).await;
             }
-            "a request is too large" => {
+            "an authentic request is too large" => {
                 let body = vec![b' '; 3 * 1024 * 1024];
                 let answer = gateway.send("billing", None, &body).await;
-                assert_eq!(answer.status, 413, "{}", answer.text);
+                assert_eq!((answer.status, answer.what()), (202, "quarantined"), "{}", answer.text);
+            }
+            "a request is too large to be heard out" => {
+                let headers = gateway.sign("billing", b"{}", &[]);
+                let mut wire = Wire::open(gateway.address()).await;
+                wire.write(&head("/hooks/billing", &headers, "Content-Length: 536870913")).await;
+                assert_eq!(wire.answer().await.expect("an answer").status, 413);
             }
             "a signed request to no path" | "a signed request to no source" => {
                 let body = event_of("acct_a", "evt_lost");
@@ -325,7 +333,11 @@ impl Scene {
             "deliveries are overdue" | "deliveries are overdue for long" => {
                 gateway.run_until_idle().await;
             }
-            "a request is too large"
+            "an authentic request is too large" => {
+                self.discard_all().await;
+                self.an_hour_passes().await;
+            }
+            "a request is too large to be heard out"
             | "a signed request to no path"
             | "a signed request to no source"
             | "most requests are refused" => self.an_hour_passes().await,

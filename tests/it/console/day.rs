@@ -84,8 +84,10 @@ impl Day<'_> {
         self.send("/deliveries/1/edit", "/deliveries/1/edit").await;
         self.sees("09-difference", "Nothing is done yet").await;
         self.browser.write("#reason", "the sender said so").await;
-        self.send("/deliveries/1/edit/replay", "/deliveries/1?did=edited").await;
+        self.browser.click("form[action='/deliveries/1/edit/replay'] button:not(.plain)").await;
         self.sees("10-edited", "Replayed as edited").await;
+        let here = self.browser.path().await;
+        assert!(here.starts_with("/deliveries/1?did=edited&made="), "{here}");
         self.handler.mend();
         self.gateway.run_until_idle().await;
         let done = self.gateway.query("SELECT id FROM deliveries WHERE state = 'done'").await;

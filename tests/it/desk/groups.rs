@@ -95,11 +95,11 @@ async fn the_newest_is_the_one_that_died_last_and_not_the_one_that_arrived_last(
     // It was retried for long, and died after the other had been put into its group.
     gateway
         .execute(&format!(
-            "INSERT INTO deliveries (event_id, source, handler, triggered_by, lane_blocks, state,
-                                     attempts, created_at, due_at, finished_at, death_reason,
-                                     last_error)
+            "INSERT INTO deliveries (event_id, source, handler, triggered_by, replay_of,
+                                     lane_blocks, state, attempts, created_at, due_at,
+                                     finished_at, death_reason, last_error)
              OVERRIDING SYSTEM VALUE
-             SELECT event_id, source, handler, 'replay', false, 'dead', 1, created_at, due_at,
+             SELECT event_id, source, handler, 'replay', id, false, 'dead', 1, created_at, due_at,
                     finished_at - interval '1 hour', death_reason, 'card 3 is gone'
                FROM deliveries WHERE id = {first}"
         ))

@@ -21,11 +21,13 @@ use tokio::task::JoinHandle;
 use super::proxy::PATIENCE;
 use crate::harness::SECRETS;
 
-/// Short leases, so that a lost one is taken over while the test watches.
+/// Short leases, so that a lost one is taken over while the test watches. All senders have one
+/// address.
 const CONFIG: &str = r#"
     [ingest]
     listen = "127.0.0.1:0"
     workers = 1
+    connections_per_peer = 1024
     [operator]
     listen = "127.0.0.1:0"
     [database]

@@ -17,7 +17,11 @@ async fn sessions(gateway: &Gateway) -> (Vec<String>, i64) {
     let here = "FROM pg_stat_activity WHERE datname = current_database()
                  AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
     let of_gateways = format!("SELECT pid::text {here} AND application_name LIKE 'sealpost%'");
-    let others = format!("SELECT count(*) {here} AND application_name NOT LIKE 'sealpost%'");
+    // But for the one that a test leaves open on purpose.
+    let others = format!(
+        "SELECT count(*) {here} AND application_name NOT LIKE 'sealpost%'
+            AND state IS DISTINCT FROM 'idle in transaction'"
+    );
     (sql::texts(gateway.target(), &of_gateways).await, gateway.count(&others).await)
 }
 
@@ -57,8 +61,9 @@ async fn follow(gateway: &Gateway, followers: u64) {
     let insert = format!(
         "INSERT INTO deliveries (event_id, source, handler, triggered_by, lane, lane_blocks, state,
                                  created_at, due_at)
-         SELECT event_id, source, handler, 'arrival', lane, lane_blocks, 'ready', created_at, due_at
-           FROM deliveries, generate_series(1, {followers}) WHERE source = 'billing'"
+         SELECT event_id, source, handler, 'arrival', lane, lane_blocks, 'ready', created_at,
+                due_at - ({followers} - n) * interval '1 microsecond'
+           FROM deliveries, generate_series(1, {followers}) AS n WHERE source = 'billing'"
     );
     assert_eq!(gateway.execute(&insert).await, followers);
     gateway.execute("ANALYZE deliveries").await;
@@ -90,11 +95,12 @@ async fn a_hundred_thousand_that_wait_behind_one_are_looked_at_once() {
         while_another(&gateway, &told, async |another| another.dispatcher().step().await).await;
     assert_eq!((worked.unwrap(), gateway.count(innocent).await), (1, 1));
     assert!(looked < 20_000, "{looked} for one claim");
-    // All of them are put aside, each looked at a few times.
+    // All of them are put aside. The entries of those that are aside already are read again on the
+    // way to the next, until they are vacuumed.
     let (worked, looked) =
         while_another(&gateway, &told, async |another| another.run_until_idle().await).await;
     assert_eq!(worked, 0);
-    assert!(looked < 20 * i64::try_from(FOLLOWERS).unwrap(), "{looked} for all of them");
+    assert!(looked < 100 * i64::try_from(FOLLOWERS).unwrap(), "{looked} for all of them");
     let aside = "SELECT count(*) FROM deliveries WHERE aside = 'behind'";
     assert_eq!(gateway.count(aside).await, i64::try_from(FOLLOWERS).unwrap());
     // From then on they cost nothing, however often it is looked.

@@ -4,6 +4,7 @@ use sealpost::clock::Clock;
 use serde_json::json;
 
 use super::{Bench, card, unique, value, with};
+use crate::harness::Gateway;
 
 /// Headers that prove nothing, and may be missing or odd.
 const PLAIN: &[&str] = &["content-type", "accept", "accept-encoding", "user-agent"];
@@ -45,16 +46,27 @@ async fn whatever_is_wrong_with_a_proof_the_answer_is_the_same_and_nothing_is_le
             let mut flipped = text.to_owned();
             let last = if flipped.pop() == Some('0') { '1' } else { '0' };
             flipped.push(last);
-            let without = signed.iter().filter(|(header, _)| header != name).cloned().collect();
-            let again = (name.clone(), text.to_owned());
-            let twice: Vec<_> = signed.iter().cloned().chain([again]).collect();
+            let without: Vec<_> =
+                signed.iter().filter(|(header, _)| header != name).cloned().collect();
+            // Of a list of signatures one may be right; of its times there is but one.
+            let differs = if text.starts_with("t=") {
+                text.replacen("t=", "t=1", 1)
+            } else {
+                flipped.clone()
+            };
+            assert_ne!(differs, text, "{source}: {name}");
+            let line = |value: &str| (name.clone(), value.to_owned());
+            let twice: Vec<_> = signed.iter().cloned().chain([line(&differs)]).collect();
+            let in_vain = [line(&flipped), line(&flipped)];
+            let in_vain: Vec<_> = without.iter().cloned().chain(in_vain).collect();
             wrong.push((format!("{name} missing"), without));
-            wrong.push((format!("{name} twice"), twice));
+            wrong.push((format!("{name} twice, and not alike"), twice));
+            wrong.push((format!("{name} twice, and wrong"), in_vain));
             for (what, other) in [
                 ("another", flipped),
                 ("empty", String::new()),
                 ("no text", format!("{text}\u{e9}")),
-                ("longer", format!("{text},{text}")),
+                ("longer", format!("{text},{differs}")),
                 ("shorter", text[..text.len() / 2].to_owned()),
                 ("huge", format!("{text}{}", "a".repeat(8_000))),
             ] {
@@ -87,4 +99,49 @@ async fn whatever_is_wrong_with_a_proof_the_answer_is_the_same_and_nothing_is_le
     }
     bench.still_takes_good_events("every refusal", "none").await;
     bench.finish().await;
+}
+
+#[tokio::test]
+async fn a_line_of_a_proof_that_was_repeated_or_joined_with_itself_on_its_way_counts_once() {
+    let gateway = Gateway::builder().leaves_work().start().await;
+    let guild = ("x-guild-id".to_owned(), "123456789012345678".to_owned());
+    let native = ("fixture-form".to_owned(), "native".to_owned());
+    let run = ("fixture-run-key".to_owned(), "5f0c6a3e-6f3e-4b52-9c39-0a8f3a8f3f10".to_owned());
+    for (source, action, extra) in [
+        ("billing", None, vec![]),
+        ("cards", Some("create"), vec![]),
+        ("apify-runs", None, vec![]),
+        ("apify-runs", None, vec![run]),
+        ("bot", None, vec![guild.clone()]),
+        ("bot", None, vec![guild, native]),
+    ] {
+        let sign = || {
+            let body = match source {
+                "cards" => card().to_string(),
+                _ => json!({ "id": unique(), "object": "event", "type": "x" }).to_string(),
+            };
+            (gateway.sign(source, body.as_bytes(), &extra), body)
+        };
+        let (signed, body) = sign();
+        let plain = gateway.send_raw(source, action, &signed, body.as_bytes()).await;
+        assert_eq!(plain.status, 202, "{source}: {}", plain.text);
+        let proving = signed.iter().filter(|(name, _)| !PLAIN.contains(&name.as_str()));
+        for (name, _) in proving {
+            let (signed, body) = sign();
+            let text = value(&signed, name);
+            let again = (name.clone(), text.to_owned());
+            let repeated: Vec<_> = signed.iter().cloned().chain([again]).collect();
+            let mut ways = vec![("repeated", repeated)];
+            // A comma may stand in what authorizes: nothing is a list there.
+            if name != "authorization" {
+                ways.push(("joined", with(&signed, name, format!("{text}, {text}"))));
+            }
+            for (place, (way, headers)) in ways.into_iter().enumerate() {
+                let answer = gateway.send_raw(source, action, &headers, body.as_bytes()).await;
+                // The second way brings what the first has brought.
+                let taken = if place == 0 { answer.status == 202 } else { answer.status < 300 };
+                assert!(taken, "{source}: {name} {way}: {} {}", answer.status, answer.text);
+            }
+        }
+    }
 }

@@ -38,6 +38,8 @@ pub(crate) enum Fate {
     Accepted,
     /// 200, and nothing new.
     Duplicate,
+    /// 200, and nothing new: its id was seen, with another body.
+    Differs,
     /// 202, one event, one dead letter with this reason.
     Quarantined(&'static str),
     /// 401, for this reason, and no row.
@@ -95,6 +97,7 @@ impl Bench {
         let (outcome, reason) = match fate {
             Fate::Accepted => ("accepted", ""),
             Fate::Duplicate => ("duplicate", "seen_before"),
+            Fate::Differs => ("duplicate", "seen_with_another_body"),
             Fate::Quarantined(reason) => ("quarantined", reason),
             Fate::Unauthorized(reason) | Fate::Refused(_, reason) => ("rejected", reason),
         };
@@ -109,7 +112,7 @@ impl Bench {
                 (expected.seen, expected.deliveries) = (before.seen + 1, before.deliveries + 1);
                 (202, "accepted")
             }
-            Fate::Duplicate => {
+            Fate::Duplicate | Fate::Differs => {
                 expected.seen += 1;
                 (200, "duplicate")
             }

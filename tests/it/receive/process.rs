@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -22,7 +23,7 @@ pub(crate) struct Process {
     client: reqwest::Client,
     pub(crate) ingest: String,
     pub(crate) operator: String,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Process {
@@ -49,6 +50,8 @@ impl Process {
             .arg("--config")
             .arg(&path)
             .arg("serve")
+            // What it writes beside its data is its own.
+            .current_dir(folder.path())
             .env("DATABASE_URL", database::fresh_url().await)
             .envs(SECRETS.iter().copied())
             .stdin(Stdio::null())
@@ -70,7 +73,7 @@ impl Process {
             client: sealpost::tls::client().no_proxy().build().expect("a client"),
             ingest: String::new(),
             operator: String::new(),
-            _folder: folder,
+            folder,
         };
         let line = process.wait_for("listening", |line| line["message"] == "listening").await;
         process.ingest = format!("http://{}", line["ingest"].as_str().expect("an address"));
@@ -81,6 +84,11 @@ impl Process {
     /// The log so far, line by line.
     pub(crate) fn log(&self) -> Vec<String> {
         self.lines.lock().unwrap().clone()
+    }
+
+    /// Where it was started.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Waits for a line of the log.

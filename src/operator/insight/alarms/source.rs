@@ -10,8 +10,6 @@ use crate::store::{LOOKED_AT, LateTransfers, OpenDeaths, Severity, Waiting};
 
 /// Of fewer requests no refusal rate is computed.
 const FEW: u64 = 20;
-/// The word of requests that were larger than their source may send.
-const TOO_LARGE: &str = "too_large";
 
 /// What is known of one source.
 pub(in crate::operator::insight) struct Facts<'a> {
@@ -64,7 +62,7 @@ pub(in crate::operator::insight) fn of_source(
         ));
     }
     alarms.extend(oversize(facts).map(|text| {
-        let count = too_large(facts.hour);
+        let count = facts.hour.oversize;
         let link = Link::Source(name.clone());
         Alarm { count, ..alarm(AlarmKind::Oversize, Severity::Warning, text, None, link) }
     }));
@@ -110,21 +108,18 @@ pub(in crate::operator::insight) fn of_source(
     alarms
 }
 
-fn too_large(hour: &Totals) -> u64 {
-    hour.reasons.iter().find(|(reason, _)| reason == TOO_LARGE).map_or(0, |(_, count)| *count)
-}
-
-/// Whether requests were larger than the source may send: a sender that repeats them for ever comes
-/// to a standstill.
+/// Whether requests were larger than the source keeps: of those that were authentic there is a dead
+/// letter without content, and a sender that repeats what was refused comes to a standstill.
 fn oversize(facts: &Facts<'_>) -> Option<String> {
-    let count = too_large(facts.hour);
+    let count = facts.hour.oversize;
     (count > 0).then(|| {
         format!(
-            "{} to {} in the last hour {} larger than its max_body of {}: its sender may be stuck",
+            "{} to {} in the last hour {} larger than its max_body of {}: {} content was not kept",
             plural(count, "request", "requests"),
             facts.source.name,
             if count == 1 { "was" } else { "were" },
             bytesize::ByteSize(facts.source.max_body),
+            if count == 1 { "its" } else { "their" },
         )
     })
 }
@@ -235,7 +230,7 @@ mod tests {
             stuck: 1,
             stuck_since: Some(NOW - Duration::HOUR),
         };
-        let hour = Totals { expired: 2, ..Totals::default() };
+        let hour = Totals { expired: 2, oversize: 1, ..Totals::default() };
         let deaths = OpenDeaths {
             source: "billing".into(),
             handler: "gate".into(),
@@ -259,6 +254,8 @@ mod tests {
             texts,
             [
                 "nothing from billing for 1h: about 700 requests would be usual",
+                "1 request to billing in the last hour was larger than its max_body of 1 B: its \
+                 content was not kept",
                 "1 delivery of billing overdue, the oldest by 1h",
                 "3 dead letters of billing open, not_json (gate)",
                 "2 transfers of billing given up in the last hour: the rest never came",

@@ -1,0 +1,95 @@
+//! The configured destinations, as handlers and as what test events are sent to.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use url::Url;
+
+use super::wiring::services;
+use super::{BuildError, Parts};
+use crate::clock::SharedClock;
+use crate::config::{Config, DestinationConfig, DestinationEntry, SignForm};
+use crate::destinations::{Destination, Sign, Spec};
+use crate::dispatch::Handler;
+use crate::gate::Provider;
+use crate::operator::SendTest;
+use crate::providers::Services;
+use crate::store::GivenAnswer;
+
+/// A destination, and its entry in the file.
+pub(super) type Destined<'c> = (&'c DestinationEntry, Destination);
+
+/// Every destination.
+pub(super) fn destinations<'c>(
+    config: &'c Config,
+    services: &Services,
+) -> Result<Vec<Destined<'c>>, BuildError> {
+    let build = |DestinationConfig { entry, secret, token }: &'c DestinationConfig| {
+        let name = || entry.name.clone();
+        let sign = match (entry.sign, &entry.service) {
+            (SignForm::Bot, Some(service)) => Sign::Bot { service: service.clone() },
+            _ => Sign::Standard,
+        };
+        let spec = Spec {
+            name: name(),
+            url: Url::parse(&entry.url)
+                .map_err(|error| BuildError::DestinationUrl { name: name(), error })?,
+            types: entry.types.clone(),
+            filter: entry.filter.clone(),
+            sign,
+            secret: secret.clone(),
+            token: token.clone(),
+            timeout: entry.timeout,
+            concurrency: entry.concurrency,
+            rate: entry.rate,
+            headers: entry.headers.clone().into_iter().collect(),
+            provider_headers: entry.provider_headers,
+            answers: services.answers.clone(),
+        };
+        let destination = Destination::new(spec, &services.outbound)
+            .map_err(|error| BuildError::Destination { name: name(), error })?;
+        Ok((entry, destination))
+    };
+    config.destinations.iter().map(build).collect()
+}
+
+/// Sends test events to the configured destinations.
+pub(super) struct Testers {
+    destinations: Vec<(String, Destination)>,
+    clock: SharedClock,
+}
+
+impl Testers {
+    pub(super) fn over(destinations: &[Destined<'_>], clock: &SharedClock) -> Arc<dyn SendTest> {
+        let named = |(entry, one): &Destined<'_>| (entry.name.clone(), one.clone());
+        let destinations = destinations.iter().map(named).collect();
+        Arc::new(Self { destinations, clock: Arc::clone(clock) })
+    }
+}
+
+#[async_trait]
+impl SendTest for Testers {
+    async fn send_test(&self, name: &str) -> Option<GivenAnswer> {
+        let (_, destination) = self.destinations.iter().find(|(known, _)| known == name)?;
+        Some(destination.send_test(self.clock.now()).await)
+    }
+}
+
+/// What sends test events, without a gateway.
+///
+/// # Errors
+/// [`BuildError`], as [`super::App::build`] would give it.
+pub fn testers(config: &Config) -> Result<Arc<dyn SendTest>, BuildError> {
+    let services = services(config)?;
+    Ok(Testers::over(&destinations(config, &services)?, &Parts::default().clock))
+}
+
+/// The destinations of a source, as its handlers.
+pub(super) fn handlers_to(
+    destinations: &[Destined<'_>],
+    source: &str,
+    provider: &Arc<dyn Provider>,
+) -> Vec<Arc<dyn Handler>> {
+    let from = destinations.iter().filter(|(entry, _)| entry.takes_from(source));
+    from.map(|(_, destination)| destination.handler(Arc::clone(provider))).collect()
+}
