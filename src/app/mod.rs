@@ -8,6 +8,7 @@ mod desk;
 mod destinations;
 mod error;
 mod landscape;
+mod memory;
 mod readmit;
 mod runtime;
 mod stand_ins;
@@ -21,12 +22,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use bytesize::ByteSize;
 use ipnet::IpNet;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
 
 use crate::alerts::{Alerter, Discord};
 use crate::clock::{SharedClock, SystemClock};
@@ -119,7 +118,7 @@ impl App {
     /// [`BuildError`].
     pub fn build(config: &Config, target: Target, parts: &Parts) -> Result<Self, BuildError> {
         let file = &config.file;
-        say_memory(config);
+        memory::say(config);
         let store = open_store(config, target);
         let metrics = Metrics::of_process();
         let wakeup = Wakeup::default();
@@ -377,26 +376,6 @@ pub fn channel(config: &Config) -> Result<Option<Discord>, BuildError> {
 fn discord(config: &Config, services: &Services) -> Result<Option<Discord>, BuildError> {
     let Some(webhook) = config.discord.clone() else { return Ok(None) };
     Ok(Some(Discord::new(services.outbound.clone(), webhook)?))
-}
-
-/// Says what bodies may hold, and warns where there is not that much memory.
-fn say_memory(config: &Config) {
-    let in_flight = config.in_flight;
-    let largest = ByteSize(ByteBudget::largest(bytes(in_flight)) as u64);
-    let display = |size: ByteSize| size.display().iec().to_string();
-    let memory = config.memory.map(|memory| display(ByteSize(memory)));
-    info!(
-        memory,
-        in_flight = display(in_flight),
-        largest_body = display(largest),
-        "what bodies in flight may hold"
-    );
-    if config.memory.is_some_and(|memory| in_flight.as_u64() > memory / 2) {
-        warn!(
-            "ingest.in_flight is more than half of the memory that there is: the kernel may end \
-             the gateway when much arrives at once"
-        );
-    }
 }
 
 fn span(duration: Duration) -> time::Duration {

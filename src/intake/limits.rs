@@ -151,10 +151,11 @@ mod tests {
             peers.lane(peer, &source).place().await;
         }
         assert_eq!(began.elapsed(), Duration::ZERO);
-        let third = tokio::task::spawn(peers.lane(peer(1), &source()).place());
+        let mut third = tokio::task::JoinSet::new();
+        third.spawn(peers.lane(peer(1), &source()).place());
         tokio::time::sleep(Duration::from_millis(500)).await;
         drop(first);
-        third.await.unwrap();
+        third.join_next().await.unwrap().unwrap();
         assert_eq!(began.elapsed(), Duration::from_millis(500), "as soon as a place is free");
     }
 

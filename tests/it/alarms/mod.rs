@@ -263,7 +263,7 @@ impl Scene {
             }
             "an alert of a provider" => {
                 let mut tx = gateway.store().begin().await.unwrap();
-                tx.alert(&self.alert("repository 1")).await.unwrap();
+                tx.alert(&Self::alert("repository 1")).await.unwrap();
                 tx.commit(()).await.unwrap();
             }
             "another gateway's clock" => {
@@ -283,7 +283,7 @@ impl Scene {
         }
     }
 
-    fn alert<'a>(&self, key: &'a str) -> Alert<'a> {
+    fn alert(key: &str) -> Alert<'_> {
         let text = "ada/cards cannot be read";
         let severity = Severity::Warning;
         Alert { kind: "sync_failed", key, severity, source: "cards", text, passing: false }

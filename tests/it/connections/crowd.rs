@@ -145,7 +145,7 @@ async fn connections_are_counted() {
 #[tokio::test]
 async fn a_reset_in_the_middle_of_a_body_is_counted_and_logged_as_a_refused_request() {
     let gateway = gateway("").start().await;
-    let refused = r#"sealpost_ingest_total{"#;
+    let refused = "sealpost_ingest_total{";
     let count = async || {
         let page = gateway.operator("/metrics").await.text;
         let lines = page
