@@ -8,6 +8,8 @@ mod application;
 mod helix;
 mod libraries;
 
+use std::collections::BTreeSet;
+
 use clap::Parser as _;
 use clap::error::ErrorKind;
 use serde_json::{Value, json};
@@ -77,8 +79,12 @@ fn the_configuration_of_every_page_passes_the_check() {
     for page in PAGES {
         let text = configuration(page);
         let mut program = Program::new(&text);
-        for name in text.split("env = \"").skip(1).filter_map(|rest| rest.split('"').next()) {
-            program.set(name, SECRET);
+        let names: Vec<&str> =
+            text.split("env = \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let different: BTreeSet<&str> = names.iter().copied().collect();
+        for (name, letter) in different.iter().zip('A'..) {
+            // Each has a value of its own, as `check` advises.
+            program.set(name, &SECRET.replacen("_M", &format!("_{letter}"), 1));
         }
         let run = program.run(&["check"]);
         assert_eq!(run.code, 0, "{text}\n{}", run.all());
@@ -90,8 +96,11 @@ fn the_configuration_of_every_page_passes_the_check() {
             assert!(rows.any(|first| first == Some(name.as_str())), "{name}: {}", run.stdout);
         }
         // The pages leave it to their reader whom to tell; nothing else is to be said of them.
+        let shares = different.len() < names.len();
+        let warnings = run.stdout.lines().filter(|line| line.contains("warning"));
+        // Where a page gives two sources one secret, that is said, and meant.
         let warnings: Vec<&str> =
-            run.stdout.lines().filter(|line| line.contains("warning")).collect();
+            warnings.filter(|line| !(shares && line.contains("is also the secret of"))).collect();
         let nobody = "warning: nobody is told of alerts: no [alerts] discord is configured, so \
                       they are only listed";
         assert_eq!(warnings, [nobody], "{}", run.stdout);
