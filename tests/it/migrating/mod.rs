@@ -82,6 +82,7 @@ fn the_configuration_of_every_page_passes_the_check() {
         let names: Vec<&str> =
             text.split("env = \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         let different: BTreeSet<&str> = names.iter().copied().collect();
+        let shares = different.len() < names.len();
         for (name, letter) in different.iter().zip('A'..) {
             // Each has a value of its own, as `check` advises.
             program.set(name, &SECRET.replacen("_M", &format!("_{letter}"), 1));
@@ -96,7 +97,6 @@ fn the_configuration_of_every_page_passes_the_check() {
             assert!(rows.any(|first| first == Some(name.as_str())), "{name}: {}", run.stdout);
         }
         // The pages leave it to their reader whom to tell; nothing else is to be said of them.
-        let shares = different.len() < names.len();
         let warnings = run.stdout.lines().filter(|line| line.contains("warning"));
         // Where a page gives two sources one secret, that is said, and meant.
         let warnings: Vec<&str> =
