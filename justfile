@@ -50,3 +50,7 @@ demo:
 # What CI does
 ci:
     .ci/run
+
+# How long a clean release build takes, unit by unit: target/timings/cargo-timings
+timings:
+    cargo build --release --timings --target-dir target/timings
