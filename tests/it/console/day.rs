@@ -108,7 +108,7 @@ impl Day<'_> {
         let here = format!("/jobs/{job}");
         self.send("/jobs", &here).await;
         self.sees(&format!("13-dry-run-{job}"), "4 dead letters match").await;
-        self.browser.comes_to_say("the oldest 3 are dealt with").await;
+        self.browser.comes_to_say("the oldest 3 would be dealt with").await;
         self.browser.comes_to_say("account acct_1 is not known").await;
         here
     }

@@ -120,7 +120,7 @@ async fn a_source_that_is_set_up_shows_its_address_and_turns_green_by_itself() {
         let text = browser.text().await;
         assert!(
             text.contains("No verified event yet")
-                && text.contains("--to https://hooks.example/in "),
+                && text.contains("--to https://hooks.example/in"),
             "{text}"
         );
         browser.keep("set-up", "/sources/billing/set-up").await;

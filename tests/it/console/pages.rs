@@ -74,7 +74,7 @@ async fn a_dead_letter_is_found_read_and_replayed_by_clicking() {
         handler.mend();
         gateway.run_until_idle().await;
         browser.open("/deliveries/1").await;
-        browser.comes_to_say("An operator dealt with it").await;
+        browser.comes_to_say("key:test dealt with it").await;
     })
     .await;
     let [audit] = &gateway.acts().await[..] else { panic!("one line") };
@@ -129,14 +129,15 @@ async fn a_destination_is_paused_and_resumed_with_a_reason() {
         browser.open("/destinations").await;
         browser.keep("destinations-some", "/destinations").await;
         browser.open("/destinations").await;
+        browser.click("a[href='/destinations/app']").await;
         for (verb, state) in [("pause", "paused"), ("resume", "ok")] {
             browser
                 .click(&format!("details:has(form[action='/destinations/app/{verb}']) summary"))
                 .await;
-            browser.write(&format!("#{verb}-app-reason"), "a release").await;
+            browser.write(&format!("#{verb}-reason"), "a release").await;
             browser.click(&format!("form[action='/destinations/app/{verb}'] button")).await;
-            browser.arrives_at(&format!("/destinations?did={verb}#app")).await;
-            assert_eq!(browser.driver.text("table .word").await, state);
+            browser.arrives_at(&format!("/destinations/app?did={verb}")).await;
+            assert_eq!(browser.driver.text("main .word").await, state);
         }
     })
     .await;
