@@ -156,9 +156,8 @@ async fn what_a_forgotten_destination_buries_is_noted_counted_and_told() {
     scene.break_it("a destination is not configured").await;
     scene.mend("a destination is not configured").await;
     let gateway = &scene.gateway;
-    let changes = gateway.store().changes(sealpost::store::Position::START, 100).await.unwrap();
-    let dead: Vec<_> =
-        changes.changes.iter().filter(|change| change.what.as_str() == "dead").collect();
+    let changes = gateway.changes().await;
+    let dead: Vec<_> = changes.iter().filter(|change| change.what.as_str() == "dead").collect();
     assert_eq!(dead.len(), 1, "the stream says so once");
     assert_eq!(dead[0].reason.as_deref(), Some("handler_missing"));
     assert!(dead[0].error.as_deref().is_some_and(|error| error.contains("not configured")));

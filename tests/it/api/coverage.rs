@@ -307,18 +307,29 @@ async fn what_is_read_is_there_for_whom_it_belongs_to() {
 #[tokio::test]
 async fn what_has_not_changed_is_not_sent_again() {
     let (gateway, names) = gateway().await;
-    let mut count = 0;
+    let (mut count, mut all) = (0, 0);
     for (method, line, operation) in covered() {
         if method != Method::GET || operation["responses"]["304"].is_null() {
             continue;
         }
-        let first = get(&gateway, &names.path(line), &[]).await;
-        let tag = first.headers["etag"].to_str().unwrap();
-        let again = get(&gateway, &names.path(line), &[("if-none-match", tag)]).await;
-        assert_eq!((again.status, &*again.text), (304, ""), "{}", line.id);
-        count += 1;
+        let mut known = get(&gateway, &names.path(line), &[]).await;
+        // What other tests do in the same server may show, such as a transaction that stays open.
+        for _ in 0..10 {
+            let tag = known.headers["etag"].to_str().unwrap();
+            let again = get(&gateway, &names.path(line), &[("if-none-match", tag)]).await;
+            if again.status == 304 {
+                assert_eq!(again.text, "", "{}", line.id);
+                count += 1;
+                break;
+            }
+            assert_eq!(again.status, 200, "{}", line.id);
+            assert_ne!(again.text, known.text, "{}", line.id);
+            known = again;
+        }
+        all += 1;
     }
-    assert!(count > 20, "the document says what may be asked for again");
+    assert!(all > 20, "the document says what may be asked for again");
+    assert_eq!(count, all, "something never stays as it is");
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ use sealpost::operator::{
     Scope,
 };
 use sealpost::providers::{self, Draft};
-use sealpost::store::{Lease, Store, Target};
+use sealpost::store::{Change, Lease, Position, Store, Target};
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -532,6 +532,21 @@ impl Gateway {
     /// The number that a query gives.
     pub(crate) async fn count(&self, query: &str) -> i64 {
         sql::number(&self.target, query).await
+    }
+
+    /// Every change in the stream so far. Transactions of other tests, in other databases of the
+    /// same server, hold the stream back for as long as they are open: it waits for their end.
+    pub(crate) async fn changes(&self) -> Vec<Change> {
+        let next = self.count("SELECT pg_current_xact_id()::text::bigint").await;
+        let open = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
+        let caught_up = async {
+            while self.count(open).await <= next {
+                tokio::task::yield_now().await;
+            }
+        };
+        let patience = Duration::from_secs(60);
+        tokio::time::timeout(patience, caught_up).await.expect("an open transaction ends");
+        self.store.changes(Position::START, 1000).await.unwrap().changes
     }
 
     /// Runs a statement.
