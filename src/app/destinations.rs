@@ -8,8 +8,8 @@ use url::Url;
 use super::wiring::services;
 use super::{BuildError, Parts};
 use crate::clock::SharedClock;
-use crate::config::{Config, DestinationConfig, DestinationEntry, SignForm};
-use crate::destinations::{Destination, Sign, Spec};
+use crate::config::{Config, DestinationConfig, DestinationEntry, HeaderPrefix, SignForm};
+use crate::destinations::{Destination, Prefix, Sign, Spec};
 use crate::dispatch::Handler;
 use crate::gate::Provider;
 use crate::operator::SendTest;
@@ -28,7 +28,7 @@ pub(super) fn destinations<'c>(
         let name = || entry.name.clone();
         let sign = match (entry.sign, &entry.service) {
             (SignForm::Bot, Some(service)) => Sign::Bot { service: service.clone() },
-            _ => Sign::Standard,
+            _ => Sign::Standard { prefix: prefix(entry.header_prefix) },
         };
         let spec = Spec {
             name: name(),
@@ -51,6 +51,13 @@ pub(super) fn destinations<'c>(
         Ok((entry, destination))
     };
     config.destinations.iter().map(build).collect()
+}
+
+fn prefix(configured: HeaderPrefix) -> Prefix {
+    match configured {
+        HeaderPrefix::Webhook => Prefix::Webhook,
+        HeaderPrefix::Svix => Prefix::Svix,
+    }
 }
 
 /// Sends test events to the configured destinations.

@@ -28,6 +28,9 @@ pub struct DestinationEntry {
     /// How requests are signed.
     #[serde(default)]
     pub sign: SignForm,
+    /// For `sign = "standard"`: what the names of the headers of the signature begin with.
+    #[serde(default)]
+    pub header_prefix: HeaderPrefix,
     /// With what they are signed.
     pub secret: SecretRef,
     /// For `sign = "bot"`: the name of the service that calls.
@@ -59,6 +62,17 @@ pub enum SignForm {
     Standard,
     /// As the bot's API signs when it calls the bot.
     Bot,
+}
+
+/// What the names of the headers of Standard Webhooks begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeaderPrefix {
+    /// `webhook-id` and so on, as the standard says.
+    #[default]
+    Webhook,
+    /// `svix-id` and so on.
+    Svix,
 }
 
 /// One destination with its secrets.
@@ -106,6 +120,9 @@ pub(super) fn resolve(
         }
         if (entry.sign == SignForm::Bot) != entry.service.is_some() {
             say("`service` goes with sign = \"bot\", and that with `service`");
+        }
+        if entry.sign == SignForm::Bot && entry.header_prefix != HeaderPrefix::default() {
+            say("`header_prefix` goes with sign = \"standard\"");
         }
         let wait = entry.rate.map_or(0, |rate| entry.concurrency.get().div_ceil(rate.get()));
         if entry.timeout.saturating_add(Duration::from_secs(wait.into()))

@@ -74,12 +74,25 @@ pub struct Spec {
 #[derive(Debug, Clone)]
 pub enum Sign {
     /// As Standard Webhooks says.
-    Standard,
+    Standard {
+        /// What the names of its headers begin with.
+        prefix: Prefix,
+    },
     /// As the bot's API signs when it calls the bot.
     Bot {
         /// The name of the service that calls.
         service: String,
     },
+}
+
+/// What the names of the headers of Standard Webhooks begin with. Receivers that are older than the
+/// standard know only the names of the service that it comes from; what the headers hold is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prefix {
+    /// `webhook-id`, `webhook-timestamp`, `webhook-signature`.
+    Webhook,
+    /// `svix-id`, `svix-timestamp`, `svix-signature`.
+    Svix,
 }
 
 /// Why there cannot be such a destination.

@@ -9,7 +9,7 @@ use sha2::Sha256;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use super::Sign;
+use super::{Prefix, Sign};
 use crate::gate::Secret;
 use crate::providers::{Draft, bot};
 use crate::store::EventId;
@@ -25,7 +25,7 @@ pub(super) const GUILD: &str = "x-guild-id";
 #[derive(Debug)]
 pub(super) enum Form {
     /// Standard Webhooks.
-    Standard { key: Key, token: Option<Secret> },
+    Standard { key: Key, prefix: Prefix, token: Option<Secret> },
     /// The bot's native form.
     Bot { service: String, secret: Secret, token: Option<Secret>, options: toml::Table },
 }
@@ -57,7 +57,9 @@ impl Form {
             return Err(KeyError::Token);
         }
         match sign {
-            Sign::Standard => Ok(Self::Standard { key: Key::new(secret)?, token }),
+            Sign::Standard { prefix } => {
+                Ok(Self::Standard { key: Key::new(secret)?, prefix: *prefix, token })
+            }
             Sign::Bot { service } => {
                 let is_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
                 if !(1..=64).contains(&service.len()) || !service.bytes().all(is_name) {
@@ -81,12 +83,12 @@ impl Form {
     ) -> Vec<(String, String)> {
         let (id, at) = (id.to_string(), now.unix_timestamp());
         match self {
-            Self::Standard { key, token } => {
+            Self::Standard { key, prefix, token } => {
                 let signature = key.sign(&[format!("{id}.{at}.").as_bytes(), body]);
                 let mut headers = vec![
-                    ("webhook-id".to_owned(), id),
-                    ("webhook-timestamp".to_owned(), at.to_string()),
-                    ("webhook-signature".to_owned(), format!("v1,{signature}")),
+                    (prefix.header("id"), id),
+                    (prefix.header("timestamp"), at.to_string()),
+                    (prefix.header("signature"), format!("v1,{signature}")),
                 ];
                 if let Some(token) = token {
                     let bearer = format!("Bearer {}", String::from_utf8_lossy(token.expose()));
@@ -109,10 +111,13 @@ impl Form {
         }
     }
 
-    /// Whether a header of this lower-case name is its own.
+    /// Whether a header of this lower-case name is its own. Those of either prefix are: a receiver
+    /// that knows both must not be shown one that is not signed.
     pub(super) fn owns(&self, name: &str) -> bool {
         match self {
-            Self::Standard { .. } => name.starts_with("webhook-"),
+            Self::Standard { .. } => {
+                Prefix::ALL.iter().any(|prefix| name.starts_with(&prefix.header("")))
+            }
             Self::Bot { .. } => matches!(
                 name,
                 "x-signature"
@@ -123,6 +128,19 @@ impl Form {
                     | "idempotency-key"
             ),
         }
+    }
+}
+
+impl Prefix {
+    const ALL: [Self; 2] = [Self::Webhook, Self::Svix];
+
+    /// The name of the header for this part of the signature.
+    fn header(self, part: &str) -> String {
+        let prefix = match self {
+            Self::Webhook => "webhook",
+            Self::Svix => "svix",
+        };
+        format!("{prefix}-{part}")
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use super::receiver::{Receiver, Reply};
 use super::{
     Own, builder, deliveries, destination, only, send, sending_to, three, until, verified,
+    verified_under,
 };
 use crate::harness::{Gateway, SECRETS};
 
@@ -43,6 +44,20 @@ async fn an_event_arrives_byte_for_byte_and_signed_beside_its_own_handler() {
     ] {
         assert_eq!(seen[0].header(name), value, "{name}");
     }
+    assert_eq!(only(&gateway).await, three("done", "handled", "done"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_knows_only_the_older_names_gets_the_signature_under_these() {
+    let receiver = Receiver::content().await;
+    let gateway = sending_to(&receiver, "header_prefix = \"svix\"").start().await;
+    let (id, body) = send(&gateway, "invoice.paid", "in_1").await;
+    gateway.run_until_idle().await;
+    let seen = receiver.seen();
+    assert_eq!((seen.len(), &seen[0].body), (1, &body));
+    let at = verified_under("svix", &seen[0], &id);
+    assert_eq!(at, gateway.clock().now().unix_timestamp());
+    assert!(!seen[0].headers.iter().any(|(name, _)| name.starts_with("webhook-")), "{seen:?}");
     assert_eq!(only(&gateway).await, three("done", "handled", "done"));
 }
 

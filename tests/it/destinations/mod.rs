@@ -82,11 +82,18 @@ pub(crate) async fn send(gateway: &Gateway, kind: &str, lane: &str) -> (String, 
 
 /// Verifies a request as Standard Webhooks says, and gives its time of signing.
 pub(crate) fn verified(seen: &Seen, id: &str) -> i64 {
+    verified_under("webhook", seen, id)
+}
+
+/// The same, where the names of the headers begin with this.
+fn verified_under(prefix: &str, seen: &Seen, id: &str) -> i64 {
     let secret = SECRETS.iter().find(|(name, _)| *name == "APP_SECRET").unwrap().1;
     let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
-    let header = |name: &str| seen.header(name).unwrap_or_else(|| panic!("no {name}: {seen:?}"));
-    assert_eq!(header("webhook-id"), id);
-    let at = header("webhook-timestamp");
+    let header = |part: &str| {
+        seen.header(&format!("{prefix}-{part}")).unwrap_or_else(|| panic!("no {part}: {seen:?}"))
+    };
+    assert_eq!(header("id"), id);
+    let at = header("timestamp");
     let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
     mac.update(id.as_bytes());
     mac.update(b".");
@@ -94,7 +101,7 @@ pub(crate) fn verified(seen: &Seen, id: &str) -> i64 {
     mac.update(b".");
     mac.update(&seen.body);
     let expected = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
-    assert_eq!(header("webhook-signature"), expected);
+    assert_eq!(header("signature"), expected);
     at.parse().unwrap()
 }
 

@@ -107,6 +107,12 @@ fn what_is_wrong_with_a_destination_is_said_without_a_database() {
         ("filter = \"type ==\"", "no JSONPath query"),
         ("headers = { Webhook-Id = \"x\" }", "the header `Webhook-Id` cannot be set"),
         ("headers = { \"webhook-signature\" = \"x\" }", "cannot be set"),
+        ("headers = { Svix-Id = \"x\" }", "the header `Svix-Id` cannot be set"),
+        ("header_prefix = \"svix\"\nheaders = { webhook-id = \"x\" }", "cannot be set"),
+        (
+            "sign = \"bot\"\nservice = \"api\"\nheader_prefix = \"svix\"",
+            "`header_prefix` goes with",
+        ),
         ("headers = { Authorization = \"x\" }", "cannot be set"),
         ("headers = { Host = \"x\" }", "cannot be set"),
         ("headers = { X = \"a\\r\\nHost: b\" }", "cannot be set"),
