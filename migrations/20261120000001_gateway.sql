@@ -178,6 +178,15 @@ CREATE VIEW unsound AS
      WHERE octet_length(key) <> 32 OR octet_length(fingerprint) <> 32 OR seen_count < 1;
 COMMENT ON VIEW unsound IS 'Rows that break a rule of their table. Always empty, unless there is a bug.';
 
+-- What `deliveries_lane` has, so that the condition stands once.
+CREATE VIEW lane_members AS
+    SELECT id, event_id, source, handler, lane, COALESCE(lane_position, id) AS position, state,
+           aside
+      FROM deliveries
+     WHERE lane IS NOT NULL
+       AND (state IN ('ready', 'leased') OR (state = 'dead' AND lane_blocks AND resolution IS NULL));
+COMMENT ON VIEW lane_members IS 'The deliveries that hold up those behind them in their lane: what is to be done, what is being done, and a dead letter that blocks.';
+
 -- Reads one row for each queue, and not what waits in it.
 CREATE VIEW queues AS
     WITH RECURSIVE queue AS (
@@ -222,6 +231,7 @@ CREATE TABLE chunk_transfers (
     action        text,
     strength      text        NOT NULL,
     secret        text        NOT NULL,
+    headers       bytea       NOT NULL,
     key           bytea       NOT NULL CHECK (octet_length(key) = 32),
     subject       bytea       NOT NULL CHECK (octet_length(subject) = 32),
     owner         bytea       NOT NULL CHECK (octet_length(owner) = 32),
@@ -250,6 +260,7 @@ COMMENT ON COLUMN chunk_transfers.provider      IS 'As in events.';
 COMMENT ON COLUMN chunk_transfers.action        IS 'As in events, of the first chunk.';
 COMMENT ON COLUMN chunk_transfers.strength      IS 'As in events, of the first chunk.';
 COMMENT ON COLUMN chunk_transfers.secret        IS 'As in events, of the first chunk.';
+COMMENT ON COLUMN chunk_transfers.headers       IS 'As in events, of the first chunk.';
 COMMENT ON COLUMN chunk_transfers.key           IS 'SHA-256 over the sender''s transfer id and the first part of the subject (the repository).';
 COMMENT ON COLUMN chunk_transfers.subject       IS 'SHA-256 over what is transferred: a newer transfer of the same supersedes an older one.';
 COMMENT ON COLUMN chunk_transfers.owner         IS 'SHA-256 over the first part of the subject (the repository): each has a share of what its source may have open.';

@@ -10,12 +10,14 @@ use tracing::warn;
 
 use super::queues::{Look, is_to_destination};
 use super::{CLAIM_WITHIN, Dispatcher, in_time};
-use crate::store::{Claimed, Lease, Paused, Queue, StoreError};
+use crate::store::{Claimed, Lease, Paused, Queue, QueuePlace, StoreError};
 
 /// How many claims are made at a time: as many as there are connections for them.
 const CLAIMS: usize = 2;
 /// How many deliveries of a queue are looked at in order to claim some of them, at most.
 const WIDE: i64 = 2000;
+/// How many times followers of a queue are put aside before others have their turn again.
+const ASIDE: usize = 5;
 
 /// What a turn has come to.
 #[derive(Debug, Clone, Copy, Default)]
@@ -136,7 +138,7 @@ impl Dispatcher {
         if !is_short(&claimed, room) {
             return Ok((claimed.leases, false));
         }
-        if self.store.put_aside(queue, oldest, now).await? > 0 {
+        if self.put_aside(queue, oldest, now).await? {
             return Ok((claimed.leases, true));
         }
         if claimed.leases.is_empty() {
@@ -195,13 +197,34 @@ impl Dispatcher {
         let sources: Vec<(&str, OffsetDateTime)> =
             queues.iter().map(|(queue, oldest)| (queue.source.as_str(), *oldest)).collect();
         let claimed = self.store.claim_to(destination, room, &sources, now, lease).await?;
-        let mut aside = 0;
+        let mut aside = false;
         if claimed.partly {
             for (queue, oldest) in queues {
-                aside += self.store.put_aside(queue, *oldest, now).await?;
+                aside |= self.put_aside(queue, *oldest, now).await?;
             }
         }
-        Ok((claimed.leases, aside > 0))
+        Ok((claimed.leases, aside))
+    }
+
+    /// Puts aside what fills a queue without being a head; gives whether there was any. It goes on
+    /// from where it was: beginning at the oldest again, the index still has an entry for each that
+    /// was put aside.
+    async fn put_aside(
+        &self,
+        queue: &Queue,
+        oldest: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        let (mut any, mut place) = (false, QueuePlace::before(oldest));
+        for _ in 0..ASIDE {
+            let (count, next) = self.store.put_aside(queue, place, now).await?;
+            any |= count > 0;
+            match next {
+                Some(next) if count > 0 => place = next,
+                _ => break,
+            }
+        }
+        Ok(any)
     }
 
     /// Notes how a claim went: trouble at one queue is that queue's alone.

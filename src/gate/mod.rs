@@ -75,6 +75,7 @@
 //! }
 //! ```
 
+mod along;
 mod credentials;
 pub mod explain;
 mod headers;
@@ -89,6 +90,7 @@ mod test_event;
 mod transfer;
 mod window;
 
+pub use along::Along;
 pub use credentials::{may_hold_credentials, redact, without_credentials};
 pub use headers::Headers;
 pub use json::{classify, parse, parse_at};
@@ -97,7 +99,7 @@ pub use oversize::{OversizeRequest, StreamedBody};
 pub use provider::{Envelope, EventKey, Evidence, Lane, Named, Provider, Quarantine, Quarantined};
 pub use refusal::Refusal;
 pub use request::{
-    Along, Examination, Gate, LateRequest, Provenance, RawRequest, RequestHead, VerifiedRequest,
+    Examination, Gate, LateRequest, Provenance, RawRequest, RequestHead, VerifiedRequest,
 };
 pub use signature::{Layout, Part, Scheme, Time, Units};
 pub use test_event::{TEST_KIND, test_body};

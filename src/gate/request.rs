@@ -10,7 +10,8 @@ use url::form_urlencoded;
 
 use super::oversize::Running;
 use super::{
-    Fingerprint, Headers, KeyRing, Proof, Provider, Refusal, Scheme, Strength, UnixSeconds, Window,
+    Along, Fingerprint, Headers, KeyRing, Proof, Provider, Refusal, Scheme, Strength, UnixSeconds,
+    Window,
 };
 
 /// Everything of a request but its body. None of it can be believed.
@@ -24,43 +25,6 @@ pub struct RequestHead {
     pub headers: Headers,
     /// What came along, for people.
     pub along: Along,
-}
-
-/// What a request says about itself besides, and where it came from. Nothing of it is signed: it is
-/// kept for people, under names that no header has.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Along(Vec<(&'static str, String)>);
-
-impl Along {
-    /// The longest value that is kept, in characters.
-    const LONGEST: usize = 200;
-
-    /// Of a content type and a user agent, where there are such.
-    pub fn new(content_type: Option<&[u8]>, user_agent: Option<&[u8]>) -> Self {
-        let text = |value: &[u8]| {
-            let text = String::from_utf8_lossy(value);
-            let visible = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-            text.chars().take(Self::LONGEST).map(visible).collect::<String>()
-        };
-        let all =
-            [(":content-type", content_type.map(text)), (":user-agent", user_agent.map(text))];
-        Self(all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
-    }
-
-    /// Notes the address that it came from, where that is known.
-    pub fn came_from(&mut self, peer: Option<std::net::IpAddr>) {
-        self.0.extend(peer.map(|peer| (":peer", peer.to_string())));
-    }
-
-    /// Name and value of each.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.0.iter().map(|(name, value)| (*name, value.as_str()))
-    }
-
-    /// Whether a kept name is one of these, and no header's.
-    pub fn is_name(name: &str) -> bool {
-        name.starts_with(':')
-    }
 }
 
 impl RequestHead {
@@ -127,8 +91,8 @@ impl RawRequest {
         let proof = gate.provider.verify(&examination)?;
         let late = proof.late;
         let verified = VerifiedRequest { head: self.head, body: self.body, proof };
-        if late {
-            return Err(Refusal::Late(Box::new(LateRequest(verified))));
+        if let Some(seconds) = late {
+            return Err(Refusal::Late(Box::new(LateRequest { verified, seconds })));
         }
         Ok(verified)
     }
@@ -270,7 +234,7 @@ impl Provenance {
             strength: proof.strength,
             secret: proof.secret,
             skew: proof.skew,
-            late: proof.late,
+            late: proof.late.is_some(),
             claims: proof.claims.clone(),
             headers: lines
                 .map(|(name, value)| (name, text(value)))
@@ -349,7 +313,7 @@ impl VerifiedRequest {
 
     /// Whether it was let in past its token's time.
     pub fn late(&self) -> bool {
-        self.proof.late
+        self.proof.late.is_some()
     }
 }
 
@@ -365,16 +329,25 @@ impl fmt::Debug for VerifiedRequest {
 /// A request whose token holds but is past its time. Only its claims can be read, to ask the
 /// registry of runs whether the run is still awaited.
 #[derive(Debug)]
-pub struct LateRequest(VerifiedRequest);
+pub struct LateRequest {
+    verified: VerifiedRequest,
+    seconds: i64,
+}
 
 impl LateRequest {
     /// What the verified token says.
     pub fn claims(&self) -> Option<&Bytes> {
-        self.0.claims()
+        self.verified.claims()
     }
 
     /// Lets it in after all: the registry still awaits it. The event stays marked as late.
     pub fn admit(self) -> VerifiedRequest {
-        self.0
+        self.verified
+    }
+
+    /// Refuses it as what it is without a registry that awaits it: too old, by as much as its token
+    /// is past its time.
+    pub fn refuse(&self) -> Refusal {
+        Refusal::Stale { seconds: self.seconds }
     }
 }

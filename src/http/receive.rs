@@ -190,7 +190,8 @@ impl Arrival<'_> {
                 }
                 if let Some(source) = by.as_ref().map(|(source, _)| source).or(first) {
                     let body = self.read_in_vain(&mut payload, source).await?;
-                    if let (Some((source, head)), Some(body)) = (by, body) {
+                    if let (Some((source, mut head)), Some(body)) = (by, body) {
+                        head.along.came_from(self.sender.map(|sender| sender.address));
                         self.hold(source, head, body, &refusal);
                     }
                 }

@@ -203,7 +203,7 @@ impl Intake {
         late: LateRequest,
         now: OffsetDateTime,
     ) -> Result<VerifiedRequest, Rejection> {
-        let stale = || Rejection::Refused(Refusal::Stale { seconds: 0 });
+        let stale = || Rejection::Refused(late.refuse());
         let claims = late.claims().cloned().ok_or_else(stale)?;
         let registry = source.registry.as_ref().ok_or_else(stale)?;
         let mut again = Again::until(Instant::now() + batch::PATIENCE);
@@ -354,6 +354,7 @@ impl Intake {
         let kind = chunk.manifest.kind;
         let plan =
             Plan::Deliver { handlers: (source.takers)(kind), lane_blocks: source.lane_blocks };
+        let kept = verified.provenance(source.gate.provider.kept_headers()).headers.into_iter();
         let new = NewChunk {
             chunk,
             tenant: &source.tenant,
@@ -362,6 +363,7 @@ impl Intake {
             action: verified.action(),
             strength: verified.strength(),
             secret: verified.secret().to_string(),
+            headers: kept.map(|(name, value)| (name.to_owned(), value)).collect(),
             now,
             plan: &plan,
         };

@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 use super::{Caller, OperatorError, RecordedRequest, Scope};
 use crate::gate::explain::{Case, Explanation, explain as explain_case};
-use crate::gate::{Gate, RequestHead, Secret};
+use crate::gate::{Along, Gate, RequestHead, Secret};
 
 /// How each source lets requests in.
 #[derive(Clone, Default)]
@@ -96,6 +96,9 @@ impl SourceGate {
                 head.headers.push(known, Bytes::copy_from_slice(value));
             }
         }
+        // A held request has it; it is kept with the event that the request becomes.
+        let all = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
+        head.along = Along::kept(all);
         head
     }
 

@@ -54,16 +54,10 @@ impl Store {
                        AND running.lane = looked.lane AND running.state = 'leased'
                      LIMIT 1) AS running ON true
                   LEFT JOIN LATERAL (
-                    SELECT 1 AS there FROM deliveries ahead
+                    SELECT 1 AS there FROM lane_members ahead
                      WHERE ahead.lane = looked.lane AND ahead.source = $1 AND ahead.handler = $2
-                       AND ahead.lane IS NOT NULL
-                       AND (ahead.state IN ('ready', 'leased')
-                            OR (ahead.state = 'dead' AND ahead.lane_blocks
-                                AND ahead.resolution IS NULL))
-                       AND (COALESCE(ahead.lane_position, ahead.id), ahead.id)
-                           < (looked.position, looked.id)
-                     ORDER BY COALESCE(ahead.lane_position, ahead.id) DESC, ahead.id DESC
-                     LIMIT 1) AS ahead ON true
+                       AND (ahead.position, ahead.id) < (looked.position, looked.id)
+                     ORDER BY ahead.position DESC, ahead.id DESC LIMIT 1) AS ahead ON true
                  CROSS JOIN LATERAL (
                     SELECT d.id FROM deliveries d
                      WHERE d.id = looked.id AND d.state = 'ready' AND COALESCE(d.aside, '') = ''

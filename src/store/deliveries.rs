@@ -106,6 +106,8 @@ impl Store {
         now: OffsetDateTime,
         effects: &Effects,
     ) -> Result<Outcome, EffectError> {
+        // A clock that was set back meanwhile makes no attempt end before it began.
+        let now = now.max(started_at);
         let mut tx = Tx::begin(&self.dispatch).await?;
         let outcome = effects.apply(&mut tx).await?;
         let settled = sqlx::query!(
@@ -120,14 +122,11 @@ impl Store {
             ), following AS (
                 SELECT next.id
                   FROM settled CROSS JOIN LATERAL (
-                    SELECT d.id FROM deliveries d
-                     WHERE d.lane = settled.lane AND d.source = settled.source
-                       AND d.handler = settled.handler AND d.lane IS NOT NULL
-                       AND (d.state IN ('ready', 'leased')
-                            OR (d.state = 'dead' AND d.lane_blocks AND d.resolution IS NULL))
-                       AND (COALESCE(d.lane_position, d.id), d.id)
-                           > (settled.position, settled.id)
-                     ORDER BY COALESCE(d.lane_position, d.id), d.id LIMIT 1) AS next
+                    SELECT m.id FROM lane_members m
+                     WHERE m.lane = settled.lane AND m.source = settled.source
+                       AND m.handler = settled.handler
+                       AND (m.position, m.id) > (settled.position, settled.id)
+                     ORDER BY m.position, m.id LIMIT 1) AS next
             ), let_in AS (
                 UPDATE deliveries SET aside = NULL, due_at = GREATEST(due_at, $4)
                  WHERE id = ANY (ARRAY(SELECT id FROM following)) AND state = 'ready'
@@ -163,7 +162,7 @@ impl Store {
         verdict: Verdict,
         failed: Failed<'_>,
     ) -> Result<(), StoreError> {
-        let error = bounded(failed.error);
+        let (now, error) = (now.max(started_at), bounded(failed.error));
         let (state, result, due_at, reason) = match verdict {
             Verdict::Retry(at) => ("ready", "retry", Some(at), None),
             Verdict::Hold(at) => ("ready", "held", at, None),
@@ -184,14 +183,11 @@ impl Store {
             ), following AS (
                 SELECT next.id
                   FROM settled CROSS JOIN LATERAL (
-                    SELECT d.id FROM deliveries d
-                     WHERE d.lane = settled.lane AND d.source = settled.source
-                       AND d.handler = settled.handler AND d.lane IS NOT NULL
-                       AND (d.state IN ('ready', 'leased')
-                            OR (d.state = 'dead' AND d.lane_blocks AND d.resolution IS NULL))
-                       AND (COALESCE(d.lane_position, d.id), d.id)
-                           > (settled.position, settled.id)
-                     ORDER BY COALESCE(d.lane_position, d.id), d.id LIMIT 1) AS next
+                    SELECT m.id FROM lane_members m
+                     WHERE m.lane = settled.lane AND m.source = settled.source
+                       AND m.handler = settled.handler
+                       AND (m.position, m.id) > (settled.position, settled.id)
+                     ORDER BY m.position, m.id LIMIT 1) AS next
                  WHERE $3 = 'dead' AND NOT settled.lane_blocks
             ), let_in AS (
                 UPDATE deliveries SET aside = NULL, due_at = GREATEST(due_at, $6)

@@ -24,57 +24,76 @@ pub struct LanePlace {
     lane: String,
 }
 
+/// Up to which delivery followers of a queue were put aside.
+#[derive(Debug, Clone, Copy)]
+pub struct QueuePlace {
+    due_at: OffsetDateTime,
+    id: i64,
+}
+
+impl QueuePlace {
+    /// Before everything that is due from then on.
+    pub fn before(due_at: OffsetDateTime) -> Self {
+        Self { due_at, id: i64::MIN }
+    }
+}
+
 impl Store {
-    /// Puts followers of a queue aside, those first that have been due longest; gives how many. One
-    /// that is next after what is at work is not: it is about to be let in.
+    /// Puts followers of a queue aside, of those that come after `place` in the order in which they
+    /// are due. Gives how many, and where to go on, which is `None` at the end of the queue.
+    /// One that is next after what is at work is not put aside: it is about to be let in.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn put_aside(
         &self,
         queue: &Queue,
-        oldest: OffsetDateTime,
+        place: QueuePlace,
         now: OffsetDateTime,
-    ) -> Result<u64, StoreError> {
-        let done = sqlx::query!(
-            "
+    ) -> Result<(u64, Option<QueuePlace>), StoreError> {
+        let row = sqlx::query!(
+            r#"
             WITH looked AS MATERIALIZED (
-                SELECT d.id, d.lane, COALESCE(d.lane_position, d.id) AS position
+                SELECT d.id, d.due_at, d.lane, COALESCE(d.lane_position, d.id) AS position
                   FROM deliveries d
                  WHERE d.source = $1 AND d.handler = $2 AND d.state = 'ready' AND d.aside IS NULL
-                   AND d.due_at >= $3 AND d.due_at <= $4
-                 ORDER BY d.due_at, d.id LIMIT $5
+                   AND (d.due_at, d.id) > ($3, $4) AND d.due_at <= $5
+                 ORDER BY d.due_at, d.id LIMIT $6
             ), behind AS MATERIALIZED (
                 SELECT d.id
                   FROM looked
                  CROSS JOIN LATERAL (
-                    SELECT ahead.state FROM deliveries ahead
+                    SELECT ahead.state FROM lane_members ahead
                      WHERE ahead.lane = looked.lane AND ahead.source = $1 AND ahead.handler = $2
-                       AND ahead.lane IS NOT NULL
-                       AND (ahead.state IN ('ready', 'leased')
-                            OR (ahead.state = 'dead' AND ahead.lane_blocks
-                                AND ahead.resolution IS NULL))
-                       AND (COALESCE(ahead.lane_position, ahead.id), ahead.id)
-                           < (looked.position, looked.id)
-                     ORDER BY COALESCE(ahead.lane_position, ahead.id) DESC, ahead.id DESC
-                     LIMIT 1) AS before
+                       AND (ahead.position, ahead.id) < (looked.position, looked.id)
+                     ORDER BY ahead.position DESC, ahead.id DESC LIMIT 1) AS before
                  CROSS JOIN LATERAL (
                     SELECT d.id FROM deliveries d
                      WHERE d.id = looked.id AND d.state = 'ready' AND COALESCE(d.aside, '') = ''
                        AND before.state <> 'leased'
                        FOR UPDATE SKIP LOCKED) AS d
+            ), aside AS (
+                UPDATE deliveries SET aside = 'behind'
+                 WHERE id = ANY (ARRAY(SELECT id FROM behind))
+                RETURNING 1
             )
-            UPDATE deliveries SET aside = 'behind' WHERE id = ANY (ARRAY(SELECT id FROM behind))
-            ",
+            SELECT (SELECT count(*) FROM aside) AS "aside!", last.due_at AS "due_at?",
+                   last.id AS "id?"
+              FROM (SELECT) AS one
+              LEFT JOIN LATERAL (
+                SELECT due_at, id FROM looked ORDER BY due_at, id OFFSET $6 - 1) AS last ON true
+            "#,
             queue.source,
             queue.handler,
-            oldest,
+            place.due_at,
+            place.id,
             now,
             AT_A_TIME,
         )
-        .execute(&self.claim)
+        .fetch_one(&self.claim)
         .await?;
-        Ok(done.rows_affected())
+        let next = row.due_at.zip(row.id).map(|(due_at, id)| QueuePlace { due_at, id });
+        Ok((row.aside.unsigned_abs(), next))
     }
 
     /// Lets in heads that were left aside, in the lanes that come after `place`; moves it on, and
@@ -106,12 +125,10 @@ impl Store {
             ), head AS MATERIALIZED (
                 SELECT first.id
                   FROM looked CROSS JOIN LATERAL (
-                    SELECT d.id, d.aside FROM deliveries d
-                     WHERE d.lane = looked.lane AND d.source = looked.source
-                       AND d.handler = looked.handler AND d.lane IS NOT NULL
-                       AND (d.state IN ('ready', 'leased')
-                            OR (d.state = 'dead' AND d.lane_blocks AND d.resolution IS NULL))
-                     ORDER BY COALESCE(d.lane_position, d.id), d.id LIMIT 1) AS first
+                    SELECT m.id, m.aside FROM lane_members m
+                     WHERE m.lane = looked.lane AND m.source = looked.source
+                       AND m.handler = looked.handler
+                     ORDER BY m.position, m.id LIMIT 1) AS first
                  WHERE first.aside = 'behind'
             ), let_in AS (
                 UPDATE deliveries SET aside = NULL, due_at = GREATEST(due_at, $4)
@@ -160,12 +177,10 @@ impl Tx<'_> {
             WITH head AS MATERIALIZED (
                 SELECT DISTINCT first.id
                   FROM deliveries changed CROSS JOIN LATERAL (
-                    SELECT d.id FROM deliveries d
-                     WHERE d.lane = changed.lane AND d.source = changed.source
-                       AND d.handler = changed.handler AND d.lane IS NOT NULL
-                       AND (d.state IN ('ready', 'leased')
-                            OR (d.state = 'dead' AND d.lane_blocks AND d.resolution IS NULL))
-                     ORDER BY COALESCE(d.lane_position, d.id), d.id LIMIT 1) AS first
+                    SELECT m.id FROM lane_members m
+                     WHERE m.lane = changed.lane AND m.source = changed.source
+                       AND m.handler = changed.handler
+                     ORDER BY m.position, m.id LIMIT 1) AS first
                  WHERE changed.id = ANY($1) AND changed.lane IS NOT NULL
             )
             UPDATE deliveries SET aside = NULL, due_at = GREATEST(due_at, $2)

@@ -112,7 +112,7 @@ pub use idempotency::{Keyed, KeyedAnswer};
 pub use inspect::{Edit, EventPreview, PastAttempt, PastDeed};
 pub use jobs::{Advance, JobFates, JobLease, JobRow, NewJob};
 pub use kind_of_trouble::Trouble;
-pub use lanes::LanePlace;
+pub use lanes::{LanePlace, QueuePlace};
 pub use lost::Lost;
 pub use neighbours::{LANE_REACH, LaneMates, Slice};
 pub use oidc::{KeptFlow, NewFlow};

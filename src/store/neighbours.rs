@@ -80,12 +80,8 @@ impl Store {
                     (SELECT event_id, source, lane FROM deliveries WHERE id >= $1
                       ORDER BY id LIMIT $5)
                     UNION ALL
-                    (SELECT event_id, source, lane FROM deliveries
-                      WHERE lane = $3 AND source = $2
-                        AND lane IS NOT NULL
-                        AND (state IN ('ready', 'leased')
-                             OR (state = 'dead' AND lane_blocks AND resolution IS NULL))
-                      LIMIT 1000)
+                    (SELECT event_id, source, lane FROM lane_members
+                      WHERE lane = $3 AND source = $2 LIMIT 1000)
                 )
                 SELECT DISTINCT event_id AS "event!" FROM near
                  WHERE source = $2 AND lane = $3 AND event_id <> $4

@@ -74,14 +74,11 @@ impl Store {
                                AND (h.paused_at IS NOT NULL
                                     OR h.resumed_at > $3 - $4::interval))
                        AND (lane IS NULL OR NOT EXISTS (
-                            SELECT 1 FROM deliveries ahead
+                            SELECT 1 FROM lane_members ahead
                              WHERE ahead.lane = due.lane AND ahead.source = due.source
                                AND ahead.handler = due.handler
-                               AND (COALESCE(ahead.lane_position, ahead.id), ahead.id)
-                                   < (COALESCE(due.lane_position, due.id), due.id)
-                               AND (ahead.state IN ('ready', 'leased')
-                                    OR (ahead.state = 'dead' AND ahead.lane_blocks
-                                        AND ahead.resolution IS NULL)))) AS stuck
+                               AND (ahead.position, ahead.id)
+                                   < (COALESCE(due.lane_position, due.id), due.id))) AS stuck
                   FROM due
                  UNION ALL
                 SELECT d.source, d.lease_expires_at, true

@@ -1,4 +1,4 @@
-//! What is sealed of a held request: the head that its provider saw, and the body.
+//! What is sealed of a held request: the head that its provider saw, what came along, and the body.
 
 use std::io::Write as _;
 
@@ -27,11 +27,12 @@ pub(super) fn seal(
     head: &RequestHead,
     body: &[u8],
 ) -> Result<Sealed, VaultError> {
+    let along = head.along.iter().map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
     let headers = head.headers.iter().map(|(name, value)| (name.to_owned(), value.to_vec()));
     let head = Head {
         action: head.action.map(str::to_owned),
         query: head.query.clone(),
-        headers: headers.collect(),
+        headers: headers.chain(along).collect(),
     };
     // Texts and bytes have a JSON form, and a vector takes whatever is written.
     let head = serde_json::to_vec(&head).unwrap_or_default();

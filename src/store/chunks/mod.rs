@@ -41,6 +41,8 @@ pub struct NewChunk<'a> {
     pub strength: Strength,
     /// The fingerprint of the secret that verified it.
     pub secret: String,
+    /// The headers that are kept, and what came along.
+    pub headers: Vec<(String, String)>,
     /// The time.
     pub now: OffsetDateTime,
     /// What is to be done about the whole event.
@@ -210,7 +212,7 @@ impl Store {
                     id, key, tenant, source, provider, kind, action, strength, late, secret,
                     received_at, occurred_at, headers, envelope, body)
                 SELECT event_id, $2, tenant, source, provider, kind, action, strength, false,
-                       secret, $4, sent_at, '{}', envelope, ''
+                       secret, $4, sent_at, headers, envelope, ''
                   FROM chunk_transfers WHERE id = $1
             )
             INSERT INTO deliveries (

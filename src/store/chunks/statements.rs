@@ -5,6 +5,7 @@ use sqlx::PgConnection;
 
 use super::{ChunkQuota, KeptChunk, NewChunk, NotKept, Open};
 use crate::gate::{Chunk, EventKey, Manifest, Quarantine};
+use crate::store::events::headers_to_json;
 use crate::store::{EventId, GATE, KeyDigest, Plan, StoreError, bounded};
 
 /// A transfer's row, locked.
@@ -47,9 +48,10 @@ pub(super) async fn open(
         r#"
         INSERT INTO chunk_transfers (
             tenant, source, provider, action, strength, secret, key, subject, owner, transfer_id,
-            manifest, kind, envelope, total, sent_at, opened_at, last_chunk_at, state, event_id)
+            manifest, kind, envelope, total, sent_at, opened_at, last_chunk_at, state, event_id,
+            headers)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $17, $9, $10, $11, $12, $13, $14, $15, $15, 'open',
-                $16)
+                $16, $18)
         ON CONFLICT (source, key) DO NOTHING
         "#,
         new.tenant,
@@ -69,6 +71,7 @@ pub(super) async fn open(
         new.now,
         EventId::new(new.now).0,
         &owner_digest(manifest)[..],
+        &headers_to_json(&new.headers)[..],
     )
     .execute(&mut *connection)
     .await?;
@@ -228,7 +231,7 @@ pub(super) async fn join(
             id, key, tenant, source, provider, kind, action, strength, late, secret,
             received_at, occurred_at, headers, envelope, body)
         SELECT t.event_id, $2, t.tenant, t.source, t.provider, t.kind, t.action, t.strength, false,
-               t.secret, $3, t.sent_at, '{}', t.envelope,
+               t.secret, $3, t.sent_at, t.headers, t.envelope,
                (SELECT decode(convert_from(string_agg(content, ''::bytea ORDER BY index), 'UTF8'),
                               'base64')
                   FROM chunk_buffer WHERE transfer = t.id)
@@ -257,7 +260,7 @@ pub(super) async fn keep_joined_text(
             id, key, tenant, source, provider, kind, action, strength, late, secret,
             received_at, occurred_at, headers, envelope, body)
         SELECT t.event_id, $2, t.tenant, t.source, t.provider, t.kind, t.action, t.strength, false,
-               t.secret, $3, t.sent_at, '{}', t.envelope,
+               t.secret, $3, t.sent_at, t.headers, t.envelope,
                (SELECT string_agg(content, ''::bytea ORDER BY index)
                   FROM chunk_buffer WHERE transfer = t.id)
           FROM chunk_transfers t WHERE t.id = $1

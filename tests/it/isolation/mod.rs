@@ -1,10 +1,12 @@
 //! Trouble in one place stays there: a long lane, a transaction that somebody left open, a lock, a
 //! handler that hangs or an application that closes connections.
 
+mod burials;
 mod connections;
 mod locks;
 mod queues;
 mod settlement;
+mod takeover;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

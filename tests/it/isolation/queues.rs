@@ -94,23 +94,28 @@ async fn a_hundred_thousand_that_wait_behind_one_are_looked_at_once() {
     let (worked, looked) =
         while_another(&gateway, &told, async |another| another.dispatcher().step().await).await;
     assert_eq!((worked.unwrap(), gateway.count(innocent).await), (1, 1));
-    assert!(looked < 20_000, "{looked} for one claim");
-    // All of them are put aside. The entries of those that are aside already are read again on the
-    // way to the next, until they are vacuumed.
+    assert!(looked < 30_000, "{looked} for one claim");
+    // All of them are put aside, for a handful of entries each.
     let (worked, looked) =
         while_another(&gateway, &told, async |another| another.run_until_idle().await).await;
     assert_eq!(worked, 0);
-    assert!(looked < 100 * i64::try_from(FOLLOWERS).unwrap(), "{looked} for all of them");
+    assert!(looked < 20 * i64::try_from(FOLLOWERS).unwrap(), "{looked} for all of them");
     let aside = "SELECT count(*) FROM deliveries WHERE aside = 'behind'";
     assert_eq!(gateway.count(aside).await, i64::try_from(FOLLOWERS).unwrap());
-    // From then on they cost nothing, however often it is looked.
-    let (worked, looked) = while_another(&gateway, &told, async |another| {
-        assert_eq!(another.run_until_idle().await, 0);
-        another.run_until_idle().await
-    })
-    .await;
-    assert_eq!(worked, 0);
-    assert!(looked < 500, "{looked} where there is nothing to do");
+    // From then on they cost nothing, however often it is looked: once no snapshot in the server
+    // can see the old rows, such as one of autovacuum, their entries are skipped.
+    for tries in 1.. {
+        let (worked, looked) = while_another(&gateway, &told, async |another| {
+            assert_eq!(another.run_until_idle().await, 0);
+            another.run_until_idle().await
+        })
+        .await;
+        assert_eq!(worked, 0);
+        if looked < 500 {
+            break;
+        }
+        assert!(tries < 30, "{looked} where there is nothing to do");
+    }
     // When the head is resolved, the next is let in, and the one after it when that is done.
     let first = gateway.query("SELECT min(id) AS id FROM deliveries").await;
     let desk = gateway.desk();

@@ -1,0 +1,83 @@
+//! An event that ends the process on its way to a destination: what was on its way beside it loses
+//! no attempt by that.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use sealpost::clock::Clock;
+use sealpost::store::Queue;
+use serde_json::json;
+
+use crate::destinations::receiver::{Receiver, Reply};
+use crate::destinations::{send, sending_to};
+use crate::faults::ledger::expire_leases;
+use crate::harness::Gateway;
+
+const SOURCE: &str = "billing";
+const TO_APP: &str = "to:app";
+const LEASE: Duration = Duration::from_mins(1);
+
+/// Takes what is due for the destination, and what is to be run alone, as a gateway does that dies
+/// of it: nothing is settled, and the leases run out. Gives how much it took.
+async fn take_and_die(gateway: &Gateway) -> usize {
+    let (store, now) = (gateway.store(), gateway.clock().now());
+    let queue = Queue { source: SOURCE.to_owned(), handler: TO_APP.to_owned() };
+    let mut taken = 0;
+    if let [Some(oldest)] = store.look(&[(&queue, None)], now).await.unwrap()[..] {
+        let claimed = store.claim_to(TO_APP, 16, &[(SOURCE, oldest)], now, LEASE).await;
+        taken += claimed.unwrap().leases.len();
+    }
+    let alone = store.claim_suspect(&[SOURCE.to_owned()], "", now, LEASE).await.unwrap();
+    expire_leases(gateway.target()).await;
+    taken + usize::from(alone.is_some())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_ends_the_process_takes_no_attempts_of_others_with_it() {
+    // What arrives is refused the first time: of two attempts, one has to be left after the deaths.
+    let known = Mutex::new(HashSet::new());
+    let receiver = Receiver::start(move |seen, _| {
+        let id = seen.header("webhook-id").unwrap().to_owned();
+        Reply::status(if known.lock().unwrap().insert(id) { 422 } else { 204 })
+    })
+    .await;
+    let twice = "\n[dispatch]\nmax_attempts = 2\n";
+    let gateway = sending_to(&receiver, "").more_config(twice).start().await;
+    let (deadly, _) = send(&gateway, "invoice.paid", "in_deadly").await;
+    for number in 0..3 {
+        send(&gateway, "invoice.paid", &format!("in_{number}")).await;
+    }
+    assert_eq!(take_and_die(&gateway).await, 4);
+    assert_eq!(gateway.dispatcher().take_lost().await.unwrap(), 0);
+    // Nobody knows yet which of them it was: the next gateway runs one of them alone, beside what
+    // is new, and dies again.
+    for number in 3..5 {
+        send(&gateway, "invoice.paid", &format!("in_{number}")).await;
+    }
+    assert_eq!(take_and_die(&gateway).await, 3);
+    assert_eq!(gateway.dispatcher().take_lost().await.unwrap(), 1, "it was run alone every time");
+
+    gateway.run_to_the_end().await;
+    let deliveries = gateway
+        .query(
+            "SELECT event_id, state, death_reason,
+                    ARRAY(SELECT result FROM attempts
+                           WHERE delivery_id = d.id ORDER BY number) AS results
+               FROM deliveries d WHERE handler = 'to:app' ORDER BY id",
+        )
+        .await;
+    assert_eq!(deliveries.len(), 6);
+    for delivery in &deliveries {
+        let (state, reason, results) = if delivery["event_id"] == deadly {
+            ("dead", json!("lease_lost"), json!(["lost", "lost"]))
+        } else {
+            ("done", json!(null), json!(["lost", "retry", "done"]))
+        };
+        assert_eq!(delivery["state"], state, "{delivery}");
+        assert_eq!((&delivery["death_reason"], &delivery["results"]), (&reason, &results));
+    }
+    let seen = receiver.seen();
+    assert!(seen.iter().all(|seen| seen.header("webhook-id") != Some(deadly.as_str())), "{seen:?}");
+    assert_eq!(seen.len(), 10);
+}
