@@ -10,6 +10,7 @@ mod headers;
 mod issuer;
 mod looking;
 mod newcomer;
+mod numbers;
 mod pages;
 mod polish;
 mod webdriver;

@@ -29,6 +29,25 @@ for (const image of document.querySelectorAll("svg:not([aria-hidden])")) {
   if (!image.ariaLabel) say("no words", image);
 }
 for (const link of document.querySelectorAll("a:not([href]), a[href='']")) say("leads nowhere", link);
+// Everything that a table holds is seen without scrolling, and no name is torn within a word.
+for (const box of document.querySelectorAll(".scroll")) {
+  const hidden = box.scrollWidth - box.clientWidth;
+  if (hidden > 1) say(`${hidden} px are hidden`, box);
+}
+for (const name of document.querySelectorAll(".name")) {
+  if (!name.checkVisibility()) continue;
+  const parts = document.createTreeWalker(name, NodeFilter.SHOW_TEXT);
+  for (let part = parts.nextNode(); part; part = parts.nextNode()) {
+    if (part.data.length > 24 || /[-/\s]/.test(part.data)) continue;
+    const range = document.createRange();
+    range.selectNodeContents(part);
+    const lines = new Set([...range.getClientRects()].map((line) => Math.round(line.top)));
+    if (lines.size > 1) say(`${part.data} is torn`, name);
+  }
+}
+for (const field of document.querySelectorAll("input[type=datetime-local]")) {
+  if (field.offsetWidth < 210) say("a time is cut", field);
+}
 // Text stands out from what is behind it as WCAG asks for (AA, 1.4.3).
 const channels = (color) => {
   const [red, green, blue, alpha = 1] = color.match(/[\d.]+/g).map(Number);

@@ -1,13 +1,13 @@
 //! The overview: whether anything is wrong.
 
-use super::super::pages::overview::{Banner, Group, HourDay, Source, View};
+use super::super::pages::overview::{Banner, Began, Group, HourDay, Source, View};
 use super::super::parts::{Bar, Tone, link_path};
 use super::super::stage::sentence;
 use crate::http::operator::Operator;
 use crate::operator::{
     Alarm, AlarmKind, Caller, Group as Kept, GroupSelection, Link, OperatorError, Point, SourceRow,
 };
-use crate::store::Severity;
+use crate::store::{Severity, TO};
 
 /// Groups that are shown: those that matter most.
 const GROUPS: u32 = 8;
@@ -22,7 +22,9 @@ pub(in crate::http::console) async fn overview(
     let by_class = operator.groups.by_class(caller).await?;
     let day = &overview.day.points;
     let milliseconds = |time: Option<time::Duration>| time.map(|time| time.as_seconds_f64() * 1e3);
+    let began = |points: &[Point]| points.first().map_or(overview.at, |point| point.begin);
     Ok(View {
+        began: Began { hour: began(&overview.hour.points), day: began(day) },
         worst: overview.severity().map(|severity| (severity.as_str(), tone(severity))),
         alerts_are_told: overview.alerts_are_told,
         banners: overview.alarms.into_iter().map(banner).collect(),
@@ -57,12 +59,18 @@ fn banner(alarm: Alarm) -> Banner {
         AlarmKind::Alert => "alert",
     };
     let href = match alarm.link {
-        Link::Source(name) => format!("/sources/{}", link_path(&name)),
+        Link::Source(name) => format!("/sources/{}#panel-traffic", link_path(&name)),
         Link::Events { source, state } => {
             format!("/events?source={}&state={}", link_path(&source), state)
         }
-        Link::DeadLetters => "/dead-letters".to_owned(),
-        Link::Destinations => "/destinations".to_owned(),
+        Link::DeadLetters => match alarm.source {
+            Some(source) => format!("/dead-letters/all?source={}", link_path(&source)),
+            None => "/dead-letters".to_owned(),
+        },
+        Link::Destinations => match alarm.name.as_deref().and_then(|name| name.strip_prefix(TO)) {
+            Some(name) => format!("/destinations/{}", link_path(name)),
+            None => "/destinations".to_owned(),
+        },
         Link::Holds => "/holds".to_owned(),
         Link::Alerts => "/alerts".to_owned(),
         Link::Sources => "/sources".to_owned(),

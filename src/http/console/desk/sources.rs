@@ -1,9 +1,10 @@
 //! Sources, and the settings.
 
 use super::super::pages::settings;
-use super::super::pages::sources::{One, Row, Secret, View};
+use super::super::pages::sources::{Count, One, Row, Secret, View};
+use super::super::parts::link_path;
 use crate::http::operator::Operator;
-use crate::operator::{Caller, OperatorError, SecretView, Setup, SourceView};
+use crate::operator::{Caller, OperatorError, Scope, SecretView, Setup, SourceView, Totals};
 
 /// The list.
 pub(in crate::http::console) async fn sources(
@@ -36,6 +37,7 @@ pub(in crate::http::console) async fn source(
             facts.max_future
         ),
         handlers: facts.handlers.clone(),
+        traffic: traffic(&view, caller),
         secrets: view.secrets.iter().map(secret).collect(),
         held: view
             .hold
@@ -79,6 +81,42 @@ fn row(view: &SourceView) -> Row {
         holds_refused: view.facts.hold_refused,
         secrets: view.facts.secrets.len() as u64,
     }
+}
+
+/// What came and what became of it; why requests were refused is below how many were.
+fn traffic(view: &SourceView, caller: &Caller) -> Vec<Count> {
+    let name = link_path(&view.facts.name);
+    let events = format!("/events?source={name}");
+    let dead = format!("/dead-letters/all?source={name}&which=all");
+    let held = view.facts.hold_refused.filter(|_| caller.may(Scope::SecretsWrite));
+    let held = held.map(|_| format!("/held?source={name}"));
+    let count = |what: &str, of: &dyn Fn(&Totals) -> u64, href: Option<String>| Count {
+        what: what.to_owned(),
+        hour: of(&view.hour),
+        day: of(&view.day),
+        href,
+    };
+    let mut counts = vec![
+        count("Requests", &Totals::received, None),
+        count("New events", &|totals| totals.accepted, Some(events.clone())),
+        count("Received again", &|totals| totals.duplicates, None),
+        count("Chunks", &|totals| totals.chunks, Some("/transfers".to_owned())),
+        count("Quarantined", &|totals| totals.quarantined, Some(dead.clone())),
+        count("Refused", &|totals| totals.refused, held.clone()),
+    ];
+    counts.extend(view.day.reasons.iter().map(|(reason, _)| {
+        let of = |totals: &Totals| {
+            let known = totals.reasons.iter().find(|(known, _)| known == reason);
+            known.map_or(0, |(_, count)| *count)
+        };
+        count(&format!("Refused: {reason}"), &of, held.clone())
+    }));
+    counts.extend([
+        count("Handled", &|totals| totals.handled, Some(format!("{events}&state=done"))),
+        count("Failed attempts", &|totals| totals.retries, None),
+        count("Dead letters", &|totals| totals.dead, Some(dead)),
+    ]);
+    counts
 }
 
 fn secret(secret: &SecretView) -> Secret {

@@ -5,8 +5,8 @@ use time::OffsetDateTime;
 
 use super::super::frame::{Head, Section, Stage, note};
 use super::super::parts::{
-    Facet, FacetValue, NUMBER, Pager, TEXT, Tone, WIDE, empty, facets, number, pager, said, table,
-    when, word,
+    Facet, FacetValue, NUMBER, Pager, TEXT, Tone, WIDE, empty, facets, name, number, pager, said,
+    table, when, word,
 };
 
 /// The list.
@@ -106,9 +106,9 @@ fn list(stage: &Stage, rows: &[Row]) -> Markup {
         .iter()
         .map(|row| {
             vec![
-                html! { (said(&row.kind)) span .under { "alert " (row.id) } },
+                html! { (name(&row.kind)) span .under { "alert " (row.id) } },
                 word(&row.severity, Tone::of(&row.severity)),
-                html! { span .said { (said(&row.source)) } },
+                name(&row.source),
                 html! {
                     @match &row.text {
                         Some(text) => { (said(text)) }

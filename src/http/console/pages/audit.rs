@@ -126,7 +126,7 @@ fn list(stage: &Stage, rows: &[Row]) -> Markup {
         html! { (said(&row.action)) },
         html! { (said(&row.target)) @if !row.reason.is_empty() { span .under { (said(&row.reason)) } } },
         html! { (number(row.count)) },
-        html! { code title=(row.hash) { (short(&row.hash, 10)) } },
+        html! { code .nowrap title=(row.hash) { (short(&row.hash, 10)) } },
     ]).collect();
     table("Entries of the audit log", &columns, &rows)
 }

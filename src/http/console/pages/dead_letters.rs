@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use super::super::frame::{Head, Section, Stage};
 use super::super::parts::{
-    Choice, NUMBER, Pager, TEXT, Tone, WIDE, empty, field, number, pager, said, select, short,
+    Choice, NUMBER, Pager, TEXT, Tone, WIDE, empty, field, name, number, pager, select, short,
     table, when, word,
 };
 use crate::operator::Scope;
@@ -129,8 +129,8 @@ pub(in crate::http::console) fn list(stage: &Stage, rows: &[Row]) -> Markup {
         .map(|row| {
             vec![
                 html! { a href={ "/deliveries/" (row.id) } { (row.id) } },
-                html! { span .said { (said(row.kind.as_deref().unwrap_or("gone"))) } },
-                html! { span .said { (said(&row.source)) } span .under { (said(&row.handler)) } },
+                name(row.kind.as_deref().unwrap_or("gone")),
+                html! { (name(&row.source)) span .under { (name(&row.handler)) } },
                 html! {
                     (word(&row.reason, Tone::Bad))
                     @if let Some(how) = &row.resolution { " " (word(how, Tone::of(how))) }

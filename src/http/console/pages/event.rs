@@ -5,7 +5,8 @@ use time::OffsetDateTime;
 
 use super::super::frame::{Head, Section, Stage};
 use super::super::parts::{
-    NUMBER, TEXT, Tone, command, empty, link_path, number, panel, said, stamp, table, when, word,
+    NUMBER, TEXT, Tone, command, empty, link_path, name, number, panel, said, stamp, table, when,
+    word,
 };
 use super::events;
 use super::parts_of_event::{Event, facts, life, payload, proof};
@@ -137,7 +138,7 @@ fn deliveries(stage: &Stage, deliveries: &[Delivery]) -> Markup {
         .map(|one| {
             vec![
                 html! { a href={ "/deliveries/" (one.id) } { (one.id) } },
-                html! { span .said { (said(&one.handler)) } },
+                name(&one.handler),
                 html! {
                     (word(&one.state, Tone::of(&one.state)))
                     @if let Some(how) = &one.resolution { " " (word(how, Tone::of(how))) }

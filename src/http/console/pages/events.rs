@@ -5,8 +5,8 @@ use time::OffsetDateTime;
 
 use super::super::frame::{Head, Section, Stage};
 use super::super::parts::{
-    Choice, Facet, NUMBER, Pager, TEXT, Tone, WIDE, empty, facets, field, link_path, pager, said,
-    search, select, size, table, when, word,
+    Choice, Facet, NUMBER, Pager, TEXT, Tone, empty, facets, field, id, link_path, name, pager,
+    said, search, select, size, table, when, word,
 };
 
 /// The list.
@@ -113,10 +113,10 @@ fn looks(view: &View) -> Markup {
         &asked.q,
         &html! {
             div .field .narrow { (select("within", "within", "In", &within, &asked.within)) }
-            div .field .narrow { (field("since", "Since (UTC)", "", &html! {
+            div .field .moment { (field("since", "Since (UTC)", "", &html! {
                 input #since type="datetime-local" name="since" value=(asked.since);
             })) }
-            div .field .narrow { (field("until", "Until (UTC)", "", &html! {
+            div .field .moment { (field("until", "Until (UTC)", "", &html! {
                 input #until type="datetime-local" name="until" value=(asked.until);
             })) }
             @for (name, value) in &asked.kept { input type="hidden" name=(name) value=(value); }
@@ -127,18 +127,18 @@ fn looks(view: &View) -> Markup {
 /// The rows, wherever a list of events is shown.
 pub(in crate::http::console) fn list(stage: &Stage, rows: &[Row]) -> Markup {
     let columns = [
-        ("Event", TEXT),
-        ("Type", TEXT),
+        ("Received", TEXT),
         ("Source", TEXT),
-        ("Deliveries", WIDE),
+        ("Type", TEXT),
+        ("Deliveries", TEXT),
         ("Proof", TEXT),
         ("Size", NUMBER),
-        ("Received", NUMBER),
+        ("Id", TEXT),
     ];
     let rows: Vec<Vec<Markup>> = rows.iter().map(|row| vec![
-        html! { a .mono href={ "/events/" (link_path(&row.id)) } { (said(&row.id)) } },
-        html! { span .said { (said(&row.kind)) } },
-        html! { span .said { (said(&row.source)) } },
+        html! { a href={ "/events/" (link_path(&row.id)) } { (when(row.received_at, stage.now)) } },
+        name(&row.source),
+        name(&row.kind),
         html! {
             @for (state, number) in &row.states {
                 (word(&if *number == 1 { state.clone() } else { format!("{number} {state}") }, Tone::of(state))) " "
@@ -148,7 +148,7 @@ pub(in crate::http::console) fn list(stage: &Stage, rows: &[Row]) -> Markup {
             @if row.strength == "edited" { (word("edited", Tone::Warn)) } @else { (said(&row.strength)) }
         },
         html! { (size(row.size)) },
-        when(row.received_at, stage.now),
+        id(&row.id),
     ]).collect();
     table("Events", &columns, &rows)
 }

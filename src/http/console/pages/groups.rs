@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use super::super::frame::{Head, Section, Stage};
 use super::super::parts::{
-    Facet, NUMBER, Pager, TEXT, Tone, WIDE, empty, facets, number, pager, panel, said, short,
+    Facet, NUMBER, Pager, TEXT, Tone, WIDE, empty, facets, name, number, pager, panel, said, short,
     sparkline, stamp, table, terms, when, word,
 };
 use super::dead_letters;
@@ -139,7 +139,7 @@ fn list(stage: &Stage, caption: &str, rows: &[Group]) -> Markup {
                 @if row.is_various { " various messages" }
             }
         },
-        html! { span .said { (said(&row.source)) } span .under { (said(&row.handler)) } },
+        html! { (name(&row.source)) span .under { (name(&row.handler)) } },
         html! { (number(row.open)) @if row.total > row.open { span .under { "of " (number(row.total)) } } },
         sparkline("Died in a day", &row.course),
         when(row.first_at, stage.now),

@@ -6,8 +6,8 @@ use time::OffsetDateTime;
 
 use super::super::frame::{Head, Section, Stage, note};
 use super::super::parts::{
-    Bytes, Facet, NUMBER, Pager, TEXT, Tone, WIDE, bytes, confirm, empty, facets, field, link_path,
-    pager, panel, post, said, size, stamp, table, terms, when, word,
+    Bytes, Facet, NUMBER, Pager, TEXT, Tone, WIDE, bytes, confirm, empty, facets, field, id,
+    link_path, name, pager, panel, post, said, size, stamp, table, terms, when, word,
 };
 
 /// The list.
@@ -143,32 +143,32 @@ pub(in crate::http::console) fn new(stage: &Stage, view: &New) -> Markup {
 /// A table of them.
 pub(in crate::http::console) fn list(stage: &Stage, rows: &[Row]) -> Markup {
     let columns = [
-        ("Request", TEXT),
+        ("Received", TEXT),
         ("Source", TEXT),
         ("Why", WIDE),
         ("Size", NUMBER),
-        ("Received", NUMBER),
         ("Removed", NUMBER),
+        ("Id", TEXT),
     ];
     let rows: Vec<Vec<Markup>> = rows
         .iter()
         .map(|row| {
             vec![
-                html! { a .mono href={ "/held/" (link_path(&row.id)) } { (said(&row.id)) } },
-                html! { span .said { (said(&row.source)) } },
+                html! { a href={ "/held/" (link_path(&row.id)) } { (when(row.received_at, stage.now)) } },
+                name(&row.source),
                 html! {
                     @if let Some((event, by)) = &row.event {
                         (word("verified", Tone::Good))
                         span .under {
-                            "by " (said(by)) ": now " a href={ "/events/" (link_path(event)) } { "event " (said(event)) }
+                            "by " (said(by)) ": now " a href={ "/events/" (link_path(event)) } { "event " (id(event)) }
                         }
                     } @else {
                         (word(&row.reason, Tone::Bad)) span .under { (said(&row.verdict)) }
                     }
                 },
                 html! { (size(row.size)) },
-                when(row.received_at, stage.now),
                 when(row.until, stage.now),
+                id(&row.id),
             ]
         })
         .collect();

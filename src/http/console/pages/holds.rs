@@ -4,7 +4,9 @@ use maud::{Markup, html};
 use time::OffsetDateTime;
 
 use super::super::frame::{Head, Section, Stage};
-use super::super::parts::{TEXT, Tone, WIDE, confirm, empty, link_path, said, table, when, word};
+use super::super::parts::{
+    TEXT, Tone, WIDE, confirm, empty, link_path, name, said, table, when, word,
+};
 use crate::operator::Scope;
 
 /// The list.
@@ -58,7 +60,7 @@ fn list(stage: &Stage, rows: &[Row]) -> Markup {
         .map(|row| {
             let state = if row.hold.is_some() { "paused" } else { "ok" };
             vec![
-                html! { span .said { (said(&row.name)) } },
+                name(&row.name),
                 html! { (row.what) },
                 word(state, Tone::of(state)),
                 html! { @if let Some((_, by, why)) = &row.hold {

@@ -5,8 +5,8 @@ use time::{Duration, OffsetDateTime};
 
 use super::super::frame::{Head, Section, Stage, note};
 use super::super::parts::{
-    Bar, Curve, NUMBER, TEXT, Tone, WIDE, age, bars, count, curves, empty, link_path, number,
-    panel, said, short, sparkline, table, took, when, word,
+    Bar, Curve, NUMBER, TEXT, Tone, WIDE, age, bars, count, curves, empty, link_path, name, number,
+    panel, said, short, sparkline, table, took, typed, when, word,
 };
 use super::alerts::nobody_is_told;
 
@@ -24,12 +24,23 @@ pub(in crate::http::console) struct View {
     pub(in crate::http::console) groups: Vec<Group>,
     /// How many dead letters are open.
     pub(in crate::http::console) open_in_all: u64,
+    /// When the last hour and the last day begin, as they are counted.
+    pub(in crate::http::console) began: Began,
     /// Events received, hour by hour.
     pub(in crate::http::console) received: Vec<Bar>,
     /// Time to acknowledge hour by hour, in milliseconds: the median and the 95th of a hundred.
     pub(in crate::http::console) median: Vec<Option<f64>>,
     /// The slowest but five of a hundred.
     pub(in crate::http::console) slow: Vec<Option<f64>>,
+}
+
+/// When what is counted begins: at a multiple of five minutes, and at a full hour.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::http::console) struct Began {
+    /// The last hour.
+    pub(in crate::http::console) hour: OffsetDateTime,
+    /// The last day.
+    pub(in crate::http::console) day: OffsetDateTime,
 }
 
 /// Something that is wrong.
@@ -131,7 +142,7 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
                 @if !view.alerts_are_told { (nobody_is_told()) }
             }
             (figures(stage, view))
-            (panel("Sources", &html! { "The last hour, and below it the last day" }, &sources(stage, &view.sources)))
+            (panel("Sources", &html! { "The last hour, and below it the last day" }, &sources(stage, view)))
             (panel("Dead letters by impact", &html! {
                 a href="/dead-letters" { "All " (number(view.open_in_all)) " that are open" }
             }, &groups(stage, &view.groups)))
@@ -152,10 +163,10 @@ fn figures(stage: &Stage, view: &View) -> Markup {
             day: sum.day + one.day,
         })
     };
-    let both = |numbers: HourDay| {
+    let both = |numbers: HourDay, places: &Places| {
         html! {
-            (number(numbers.hour))
-            span .under { (number(numbers.day)) " in the last day" }
+            a href=(places.hour) { (number(numbers.hour)) }
+            span .under { a href=(places.day) { (number(numbers.day)) " in the last day" } }
         }
     };
     let (received, refused) = (sum(|source| source.received), sum(|source| source.refused));
@@ -168,7 +179,11 @@ fn figures(stage: &Stage, view: &View) -> Markup {
                     dt { "Open dead letters" }
                     dd class=(if view.open_in_all > 0 { "bad" } else { "good" }) {
                         a href="/dead-letters" { (number(view.open_in_all)) }
-                        span .under { (count(view.groups.len() as u64, "group", "groups")) " below" }
+                        span .under {
+                            a href="#panel-deadlettersbyimpact" {
+                                (count(view.groups.len() as u64, "group", "groups")) " below"
+                            }
+                        }
                     }
                 }
                 div {
@@ -183,10 +198,16 @@ fn figures(stage: &Stage, view: &View) -> Markup {
                         }
                     }
                 }
-                div { dt { "Received in the last hour" } dd { (both(received)) } }
+                div {
+                    dt { "Received in the last hour" }
+                    dd { (both(received, &Places::of_events(view.began, None, ""))) }
+                }
                 div {
                     dt { "Refused in the last hour" }
-                    dd class=(if refused.hour > 0 { "warn" } else { "" }) { (both(refused)) }
+                    dd class=(if refused.hour > 0 { "warn" } else { "" }) {
+                        // What was refused is kept by few sources: it is counted in the table.
+                        (both(refused, &Places::one("#panel-sources")))
+                    }
                 }
             }
         }
@@ -206,29 +227,50 @@ fn latency(view: &View) -> Markup {
     )
 }
 
+/// Where that is listed which was counted in the last hour, and in the last day.
+struct Places {
+    hour: String,
+    day: String,
+}
+
+impl Places {
+    fn one(place: &str) -> Self {
+        Self { hour: place.to_owned(), day: place.to_owned() }
+    }
+
+    /// The events since then; of one source, and with such a delivery, where these are given.
+    fn of_events(began: Began, source: Option<&str>, state: &str) -> Self {
+        let since = |at| {
+            let at = typed(at);
+            let parts = [("source", source.unwrap_or_default()), ("state", state), ("since", &at)];
+            let parts = parts.into_iter().filter(|(_, value)| !value.is_empty());
+            let parts: Vec<String> =
+                parts.map(|(name, value)| format!("{name}={}", link_path(value))).collect();
+            format!("/events?{}", parts.join("&"))
+        };
+        Self { hour: since(began.hour), day: since(began.day) }
+    }
+}
+
 /// The numbers of the hour and the day, as links to what was counted.
-fn both(numbers: HourDay, alarming: bool, href: &str) -> Markup {
+fn both(numbers: HourDay, alarming: bool, places: &Places) -> Markup {
     html! {
         @if numbers.hour == 0 { span .muted { "0" } }
-        @else if alarming { a href=(href) { strong .bad { (number(numbers.hour)) } } }
-        @else { a href=(href) { (number(numbers.hour)) } }
+        @else if alarming { a href=(places.hour) { strong .bad { (number(numbers.hour)) } } }
+        @else { a href=(places.hour) { (number(numbers.hour)) } }
         span .under {
-            @if numbers.day == 0 { "0" } @else { a href=(href) { (number(numbers.day)) } }
+            @if numbers.day == 0 { "0" } @else { a href=(places.day) { (number(numbers.day)) } }
         }
     }
 }
 
-/// The events of a source; with `state`, those that have such a delivery.
+/// The events of a source that have a delivery in this state.
 fn events_of(source: &str, state: &str) -> String {
-    let source = link_path(source);
-    if state.is_empty() {
-        format!("/events?source={source}")
-    } else {
-        format!("/events?source={source}&state={state}")
-    }
+    format!("/events?source={}&state={state}", link_path(source))
 }
 
-fn sources(stage: &Stage, sources: &[Source]) -> Markup {
+fn sources(stage: &Stage, view: &View) -> Markup {
+    let (sources, began) = (&view.sources, view.began);
     if sources.is_empty() {
         return empty("No sources", "The configuration names none.");
     }
@@ -252,10 +294,10 @@ fn sources(stage: &Stage, sources: &[Source]) -> Markup {
             span .under { (said(&source.provider)) }
         },
         both(source.received, false, &of_source(&source.name)),
-        both(source.verified, false, &events_of(&source.name, "")),
+        both(source.verified, false, &Places::of_events(began, Some(&source.name), "")),
         both(source.refused, true, &of_source(&source.name)),
-        both(source.handled, false, &events_of(&source.name, "done")),
-        both(source.dead, true, &events_of(&source.name, "dead")),
+        both(source.handled, false, &Places::of_events(began, Some(&source.name), "done")),
+        both(source.dead, true, &dead_of(&source.name)),
         sparkline("Verified in a day", &source.course),
         html! { @match source.oldest_waiting {
             Some(at) => a href=(events_of(&source.name, "ready")) { (age(stage.now - at)) },
@@ -263,16 +305,26 @@ fn sources(stage: &Stage, sources: &[Source]) -> Markup {
         } },
         html! { @if let Some(slow) = source.slow { (took(slow)) } @else { span .muted { "none" } } },
         html! { @match source.last_event {
-            Some(at) => (when(at, stage.now)),
+            Some(at) => a href=(format!("/events?source={}", link_path(&source.name))) {
+                (when(at, stage.now))
+            },
             None => span .muted { "never" },
         } },
-        html! { @if let Some(secret) = &source.secret { code { (short(secret, 12)) } } },
+        html! { @if let Some(secret) = &source.secret {
+            code .nowrap title=(said(secret)) { (short(secret, 12)) }
+        } },
     ]).collect();
     table("Sources", &columns, &rows)
 }
 
-fn of_source(name: &str) -> String {
-    format!("/sources/{}", link_path(name))
+/// Requests by what became of them, and why they were refused.
+fn of_source(name: &str) -> Places {
+    Places::one(&format!("/sources/{}#panel-traffic", link_path(name)))
+}
+
+/// Dead letters, those that were dealt with too: they are counted when they die.
+fn dead_of(name: &str) -> Places {
+    Places::one(&format!("/dead-letters/all?source={}&which=all", link_path(name)))
 }
 
 fn groups(stage: &Stage, groups: &[Group]) -> Markup {
@@ -293,7 +345,7 @@ fn groups(stage: &Stage, groups: &[Group]) -> Markup {
             }
             span .under { (word(&group.reason, Tone::Bad)) }
         },
-        html! { span .said { (said(&group.source)) } span .under { (said(&group.handler)) } },
+        html! { (name(&group.source)) span .under { (name(&group.handler)) } },
         html! {
             a href={ "/dead-letters/groups/" (link_path(&group.id)) } { (number(group.open)) }
         },

@@ -51,12 +51,26 @@ pub(in crate::http::console) struct One {
     pub(in crate::http::console) scheme: String,
     /// Its handlers.
     pub(in crate::http::console) handlers: Vec<String>,
+    /// What came and what became of it.
+    pub(in crate::http::console) traffic: Vec<Count>,
     /// Its secrets.
     pub(in crate::http::console) secrets: Vec<Secret>,
     /// Since when an operator holds it back, who and why.
     pub(in crate::http::console) held: Option<(OffsetDateTime, String, String)>,
     /// A command that sends a test event, signed.
     pub(in crate::http::console) test: Option<String>,
+}
+
+/// How much there was of something.
+pub(in crate::http::console) struct Count {
+    /// Of what.
+    pub(in crate::http::console) what: String,
+    /// In the last hour.
+    pub(in crate::http::console) hour: u64,
+    /// In the last day.
+    pub(in crate::http::console) day: u64,
+    /// Where it is listed, if it is.
+    pub(in crate::http::console) href: Option<String>,
 }
 
 /// A secret, of which only the fingerprint is known.
@@ -164,6 +178,7 @@ pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
                     ("Addresses", html! { @for url in &view.urls { code .said { (said(url)) } br; } }),
                     ("Last verified", html! { @if let Some(at) = row.verified_at { (stamp(at, stage.now)) } }),
                 ])))
+                (panel("Traffic", &html! { "What came, and what became of it" }, &traffic(&view.traffic)))
                 (panel("Secrets", &html! { "Known by their fingerprints only" }, &secrets(stage, &view.secrets)))
             }
             @if stage.may(Scope::SourcesWrite) && row.state != "disabled" {
@@ -173,6 +188,21 @@ pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
             }
         }
     })
+}
+
+fn traffic(counts: &[Count]) -> Markup {
+    let columns = [("What", TEXT), ("Last hour", NUMBER), ("Last day", NUMBER)];
+    let shown = |count: &Count, of: u64| {
+        html! { @match count.href.as_ref().filter(|_| of > 0) {
+            Some(href) => a href=(href) { (number(of)) },
+            None => (number(of)),
+        } }
+    };
+    let rows: Vec<Vec<Markup>> = counts
+        .iter()
+        .map(|one| vec![html! { (said(&one.what)) }, shown(one, one.hour), shown(one, one.day)])
+        .collect();
+    table("Traffic", &columns, &rows)
 }
 
 fn secrets(stage: &Stage, secrets: &[Secret]) -> Markup {
@@ -196,7 +226,7 @@ fn secrets(stage: &Stage, secrets: &[Secret]) -> Markup {
         .iter()
         .map(|secret| {
             vec![
-                html! { code { (said(&secret.fingerprint)) } },
+                html! { code .nowrap { (said(&secret.fingerprint)) } },
                 word(&secret.state, Tone::of(&secret.state)),
                 html! { (number(secret.uses)) },
                 at(secret.first_used),

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use super::super::frame::{Head, Section, Stage};
 use super::super::parts::{
-    NUMBER, Pager, TEXT, Tone, WIDE, age, empty, link_path, number, pager, panel, said, size,
+    NUMBER, Pager, TEXT, Tone, WIDE, age, empty, link_path, name, number, pager, panel, said, size,
     stamp, table, terms, when, word,
 };
 
@@ -131,7 +131,7 @@ fn list(stage: &Stage, rows: &[Row]) -> Markup {
         .map(|row| {
             vec![
                 html! { a .said href={ "/transfers/" (row.id) } { (said(&row.name)) } },
-                html! { span .said { (said(&row.source)) } },
+                name(&row.source),
                 map(&row.map),
                 html! {
                     (size(row.bytes))

@@ -42,7 +42,10 @@ pub(in crate::http::console) struct FacetValue {
     pub(in crate::http::console) chosen: bool,
 }
 
-/// Facets.
+/// How many values of a facet are shown at once, beside the one that takes it away.
+const SHOWN: usize = 8;
+
+/// Facets. A long one shows its first values and what is chosen; a click shows the rest.
 pub(in crate::http::console) fn facets(facets: &[Facet]) -> Markup {
     if facets.iter().all(|facet| facet.values.is_empty()) {
         return html! {};
@@ -52,16 +55,34 @@ pub(in crate::http::console) fn facets(facets: &[Facet]) -> Markup {
             @for facet in facets.iter().filter(|facet| !facet.values.is_empty()) {
                 div {
                     h3 { (facet.label) }
-                    @for value in &facet.values {
-                        a href=(value.href) aria-current=[value.chosen.then_some("true")] {
-                            (said(&value.label))
-                            @if let Some(count) = value.count {
-                                " " span .count { (number(count)) }
-                            }
+                    @let (shown, rest) = split(&facet.values);
+                    @for value in shown { (facet_value(value)) }
+                    @if !rest.is_empty() {
+                        details .more {
+                            summary { (number(rest.len() as u64)) " more" }
+                            div { @for value in rest { (facet_value(value)) } }
                         }
                     }
                 }
             }
+        }
+    }
+}
+
+/// The values that are shown at once, and the others.
+fn split(values: &[FacetValue]) -> (Vec<&FacetValue>, Vec<&FacetValue>) {
+    let placed = values.iter().enumerate();
+    let (shown, rest): (Vec<_>, Vec<_>) =
+        placed.partition(|(place, value)| *place <= SHOWN || value.chosen);
+    let bare = |placed: Vec<(usize, _)>| placed.into_iter().map(|(_, value)| value).collect();
+    (bare(shown), bare(rest))
+}
+
+fn facet_value(value: &FacetValue) -> Markup {
+    html! {
+        a href=(value.href) aria-current=[value.chosen.then_some("true")] {
+            (said(&value.label))
+            @if let Some(count) = value.count { " " span .count { (number(count)) } }
         }
     }
 }
@@ -129,5 +150,27 @@ pub(in crate::http::console) fn timeline(steps: &[Step], now: OffsetDateTime) ->
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_facet_shows_its_first_values_and_what_is_chosen() {
+        let values = (0..40).map(|number| FacetValue {
+            label: format!("type-{number}"),
+            count: None,
+            href: "/events".to_owned(),
+            chosen: number == 30,
+        });
+        let page = facets(&[Facet { label: "Type", values: values.collect() }]).into_string();
+        let (shown, rest) = page.split_once("<details").expect("the rest is behind a click");
+        let count = |part: &str| part.matches("<a ").count();
+        assert_eq!((count(shown), count(rest)), (10, 30));
+        assert!(shown.contains(">type-30<") && rest.contains(">30 more<"), "{page}");
+        let few = Facet { label: "Type", values: Vec::new() };
+        assert!(!facets(&[few]).into_string().contains("<details"));
     }
 }

@@ -20,5 +20,6 @@ pub(super) use list::{
 pub(super) use qr::qr;
 pub(super) use table::{NUMBER, TEXT, WIDE, table};
 pub(super) use words::{
-    Tone, age, count, link_path, number, said, short, size, stamp, took, utc, when, word,
+    Tone, age, count, id, link_path, name, number, said, short, size, stamp, took, typed, utc,
+    when, word,
 };

@@ -11,6 +11,9 @@ pub(in crate::http::console) use crate::text::{age, number, size, time as utc};
 /// What stays as it is in a part of a path or a query.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
+/// How many characters of an id a list shows: the last group of a UUID.
+const TAIL: usize = 12;
+
 /// How a word of status is meant. The colour says it too, never alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http::console) enum Tone {
@@ -109,6 +112,27 @@ pub(in crate::http::console) fn short(text: &str, most: usize) -> String {
     said(&shown)
 }
 
+/// A name of parts, such as `customer.subscription.updated` or `to:app`. It goes on in another line
+/// only behind one of them, never within a word.
+pub(in crate::http::console) fn name(written: &str) -> Markup {
+    html! {
+        span .said.name {
+            @for (place, part) in said(written).split_inclusive(['.', ':', '_']).enumerate() {
+                @if place > 0 { wbr; }
+                (part)
+            }
+        }
+    }
+}
+
+/// An id, of which a list shows the end: those that were made together differ there. All of it is
+/// shown on hover, and is what is copied.
+pub(in crate::http::console) fn id(full: &str) -> Markup {
+    let from = full.char_indices().rev().nth(TAIL - 1).map_or(0, |(at, _)| at);
+    let (head, tail) = full.split_at_checked(from).unwrap_or(("", full));
+    html! { span .id title=(said(full)) { span .head { (said(head)) } (said(tail)) } }
+}
+
 /// A part of a path or a query, encoded.
 pub(in crate::http::console) fn link_path(part: &str) -> String {
     utf8_percent_encode(part, PLAIN).to_string()
@@ -117,6 +141,12 @@ pub(in crate::http::console) fn link_path(part: &str) -> String {
 /// A number of things.
 pub(in crate::http::console) fn count(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", number(n), if n == 1 { one } else { many })
+}
+
+/// A time as a browser's field for one gives it, to the minute and in UTC.
+pub(in crate::http::console) fn typed(at: OffsetDateTime) -> String {
+    let at = at.to_offset(UtcOffset::UTC);
+    format!("{}T{:02}:{:02}", at.date(), at.hour(), at.minute())
 }
 
 fn machine(at: OffsetDateTime) -> String {
@@ -167,6 +197,19 @@ mod tests {
     }
 
     #[test]
+    fn a_name_breaks_behind_its_parts_only_and_an_id_is_all_there() {
+        let shown = name("to:legacy.app_one-two").into_string();
+        assert!(shown.contains(">to:<wbr>legacy.<wbr>app_<wbr>one-two<"), "{shown}");
+        assert!(name("ledger").into_string().contains(">ledger<"));
+        assert!(!name("<b>").into_string().contains("<b>"));
+        let whole = "01a1f8d3-ea00-76e7-8aa4-9d3367bd1df2";
+        let shown = id(whole).into_string();
+        assert!(shown.contains(&format!("title=\"{whole}\"")), "{shown}");
+        assert!(shown.contains(">01a1f8d3-ea00-76e7-8aa4-</span>9d3367bd1df2</span>"), "{shown}");
+        assert!(id("7").into_string().contains("></span>7</span>"));
+    }
+
+    #[test]
     fn a_word_that_is_not_known_is_marked() {
         assert_eq!(Tone::of("a state of tomorrow"), Tone::Unknown);
         assert!(word("new", Tone::of("new")).into_string().contains("new (unknown)"));
@@ -186,5 +229,6 @@ mod tests {
         assert!(shown.contains(r#"title="2026-11-20 12:00:00 UTC">5 min ago<"#), "{shown}");
         assert!(when(now, at).into_string().contains(">in 5 min<"));
         assert!(when(now, now).into_string().contains(">now<"));
+        assert_eq!(typed(now), "2026-11-20T12:05");
     }
 }

@@ -28,6 +28,12 @@ fn source(t: &Texts) -> sources::One {
         actions: vec![t.of("create")],
         scheme: t.of("HMAC-SHA256 of the time, a dot and the body"),
         handlers: vec![t.of("ledger")],
+        traffic: vec![sources::Count {
+            what: t.of("Refused: sig_mismatch"),
+            hour: 4,
+            day: 10,
+            href: Some("/held?source=billing".into()),
+        }],
         secrets: vec![sources::Secret {
             fingerprint: t.of("122a3baadcaf"),
             state: t.of("active"),
@@ -81,6 +87,7 @@ fn overview(t: &Texts) -> overview::View {
             course: course(),
         }],
         open_in_all: 12,
+        began: overview::Began { hour: NOW - Duration::hours(1), day: NOW - Duration::days(1) },
         received: course()
             .into_iter()
             .enumerate()
