@@ -10,6 +10,7 @@ mod error;
 mod landscape;
 mod memory;
 mod readmit;
+mod repositories;
 mod runtime;
 mod stand_ins;
 mod usable;
@@ -48,6 +49,7 @@ pub use desk::{alerts, configured_destinations, document};
 pub use destinations::testers;
 pub use error::BuildError;
 pub use landscape::landscape;
+pub use repositories::{Repositories, repositories};
 use runtime::HandlerRuntime;
 use stand_ins::{decoy, oversize};
 use wiring::{Wiring, bytes};
@@ -234,6 +236,9 @@ impl App {
                 handlers.handle(),
             )
         });
+        if let Some(dispatcher) = &dispatcher {
+            watching::ask(&insight, dispatcher);
+        }
         let housekeeping = Housekeeping {
             store: store.clone(),
             clock: Arc::clone(&parts.clock),

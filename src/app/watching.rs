@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::operator::Insight;
+use crate::dispatch::{Dispatcher, Trouble};
+use crate::operator::{DispatchTrouble, Insight};
 
 /// How often it looks. With the patience that some trouble is given, an alarm begins within a
 /// minute.
@@ -14,6 +15,14 @@ const EVERY: Duration = Duration::from_secs(10);
 const BLIND_AFTER: u32 = 3;
 /// The longest look. The next one is not made to wait behind a table that is locked.
 const WITHIN: Duration = Duration::from_secs(15);
+
+/// Lets alarms know what this dispatcher cannot do.
+pub(super) fn ask(insight: &Insight, dispatcher: &Dispatcher) {
+    let dispatcher = dispatcher.clone();
+    let known =
+        |Trouble { source, handler, since }: Trouble| DispatchTrouble { source, handler, since };
+    insight.troubles().ask(move || dispatcher.troubles().into_iter().map(known).collect());
+}
 
 /// Raises alerts for what is wrong until `stop`. A task of its own: nothing else that is slow or
 /// stuck keeps an alarm back.

@@ -8,8 +8,8 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::output::{self, Format};
-use super::{Exit, UsageError, actor, database};
-use crate::app;
+use super::{Exit, UsageError, caller, database};
+use crate::app::{self, Repositories};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Environment, SourceConfig};
 use crate::providers::docora::registry::{
@@ -46,6 +46,10 @@ pub(super) struct Place {
     /// The source at which its events arrive; it may be left out where there is only one.
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
+    /// Why, for the audit log.
+    #[arg(long, value_name = "TEXT",
+          value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    reason: String,
     /// Who, for the audit log; by default the user.
     #[arg(long, value_name = "NAME",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
@@ -162,18 +166,17 @@ impl Place {
         work: impl AsyncFnOnce(&Desk) -> anyhow::Result<Exit>,
     ) -> anyhow::Result<Exit> {
         let source = find(config, self.source.as_deref())?;
-        let actor = actor(self.actor.as_deref())?;
+        let caller = caller(self.actor.as_deref())?;
         let api = api(config, source)?;
         database::with_store(config, async |store| {
-            let desk = Desk {
+            let repositories = Repositories {
                 store: store.clone(),
                 vault: config.vault.clone(),
                 tenant: source.entry.tenant.clone(),
                 source: source.entry.name.clone(),
                 api,
-                actor,
             };
-            work(&desk).await
+            work(&repositories.desk(&caller, &self.reason)?).await
         })
     }
 
@@ -244,10 +247,11 @@ impl List {
 }
 
 async fn all(store: &Store, sources: &[&SourceConfig]) -> anyhow::Result<Vec<(Repository, bool)>> {
+    let caller = caller(None)?;
     let mut repositories = Vec::new();
     for source in sources {
         let entry = &source.entry;
-        repositories.extend(Desk::list(store, &entry.tenant, &entry.name).await?);
+        repositories.extend(app::repositories(&caller, store, &entry.tenant, &entry.name).await?);
     }
     Ok(repositories)
 }

@@ -159,7 +159,7 @@ impl Dispatcher {
     /// What is in trouble now: queues that cannot be claimed from, handlers whose results cannot
     /// be written.
     pub fn troubles(&self) -> Vec<Trouble> {
-        let mut troubles = self.queues.troubles();
+        let mut troubles = self.queues.troubles(self.clock.now());
         troubles.extend(self.runner.troubles());
         troubles
     }
@@ -221,8 +221,9 @@ impl Dispatcher {
 
     /// Shows which destinations are held back, and what is in trouble.
     async fn measure(&self) {
+        let troubles = self.queues.troubles(self.clock.now());
         for queue in self.runner.table.queues() {
-            let failing = self.queues.troubles().iter().any(|trouble| {
+            let failing = troubles.iter().any(|trouble| {
                 trouble.source.as_ref() == Some(&queue.source) && trouble.handler == queue.handler
             });
             metrics::gauge!("sealpost_claims_failing",

@@ -31,6 +31,7 @@ mod run;
 mod settle;
 mod suspects;
 mod table;
+mod trouble;
 mod turn;
 mod wakeup;
 
@@ -39,8 +40,8 @@ pub use handler::{Attempt, BoxError, Failure, Handler, Kinds};
 pub use housekeeping::{Housekeeping, TransferAges, Upkeep};
 
 pub use retry::{Decision, Draw, RetryPolicy};
-pub use settle::Trouble;
 pub use table::HandlerTable;
+pub use trouble::Trouble;
 pub use wakeup::Wakeup;
 
 use std::time::Duration;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use time::OffsetDateTime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::trouble::Failing;
 use crate::store::Queue;
 
 /// The places of handlers. A few are kept for each queue, so that a handler that hangs leaves the
@@ -107,8 +108,8 @@ pub(super) struct Connections {
 #[derive(Debug, Clone)]
 struct Share {
     permits: Arc<Semaphore>,
-    /// Since when nothing that its handler comes to can be written.
-    troubled: Option<OffsetDateTime>,
+    /// Where nothing that its handler comes to can be written.
+    failing: Option<Failing>,
 }
 
 impl Connections {
@@ -122,7 +123,7 @@ impl Connections {
     }
 
     fn new_share(&self) -> Share {
-        Share { permits: Arc::new(Semaphore::new(self.each as usize)), troubled: None }
+        Share { permits: Arc::new(Semaphore::new(self.each as usize)), failing: None }
     }
 
     /// Waits until this handler may use a connection.
@@ -131,7 +132,7 @@ impl Connections {
             let mut handlers = self.handlers();
             handlers.entry(handler.to_owned()).or_insert_with(|| self.new_share()).clone()
         };
-        let permits = if share.troubled.is_some() { self.each } else { 1 };
+        let permits = if share.failing.is_some() { self.each } else { 1 };
         share.permits.acquire_many_owned(permits).await.ok()
     }
 
@@ -139,16 +140,17 @@ impl Connections {
     pub(super) fn note(&self, handler: &str, troubled: bool, now: OffsetDateTime) -> bool {
         let mut handlers = self.handlers();
         let Some(share) = handlers.get_mut(handler) else { return false };
-        let before = share.troubled;
-        share.troubled = troubled.then(|| before.unwrap_or(now));
+        let before = share.failing;
+        share.failing = troubled.then(|| Failing::noted(before, now));
         before.is_some() != troubled
     }
 
     /// The handlers that are in trouble, and since when.
-    pub(super) fn troubled(&self) -> Vec<(String, OffsetDateTime)> {
+    pub(super) fn troubled(&self, now: OffsetDateTime) -> Vec<(String, OffsetDateTime)> {
         let handlers = self.handlers();
-        let troubled =
-            handlers.iter().filter_map(|(name, share)| Some((name.clone(), share.troubled?)));
+        let troubled = handlers
+            .iter()
+            .filter_map(|(name, share)| Some((name.clone(), share.failing?.since(now)?)));
         let mut troubled: Vec<_> = troubled.collect();
         troubled.sort_unstable();
         troubled
@@ -194,7 +196,7 @@ mod tests {
         let now = OffsetDateTime::UNIX_EPOCH;
         assert!(connections.note("stuck", true, now));
         assert!(!connections.note("stuck", true, now + std::time::Duration::from_secs(1)));
-        assert_eq!(connections.troubled(), [("stuck".to_owned(), now)]);
+        assert_eq!(connections.troubled(now), [("stuck".to_owned(), now)]);
         drop(held);
         let one = connections.turn("stuck").await;
         let mut second = Box::pin(connections.turn("stuck"));

@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::floor::Floor;
+use super::trouble::Failing;
 use super::{HandlerTable, Trouble};
 use crate::store::{Queue, TO};
 
@@ -34,7 +35,7 @@ struct Known {
     /// When it last had its turn.
     turn: u64,
     failures: u32,
-    failing_since: Option<OffsetDateTime>,
+    failing: Option<Failing>,
     not_before: Option<Instant>,
 }
 
@@ -64,7 +65,7 @@ impl Queues {
                     floor: Floor::new(at),
                     turn: 0,
                     failures: 0,
-                    failing_since: None,
+                    failing: None,
                     not_before: None,
                 });
             }
@@ -128,7 +129,7 @@ impl Queues {
         let at = Instant::now();
         if let Some(known) = self.state().find(queue) {
             if well {
-                (known.failures, known.failing_since, known.not_before) = (0, None, None);
+                (known.failures, known.failing, known.not_before) = (0, None, None);
             } else {
                 known.failed(now, at);
             }
@@ -153,14 +154,14 @@ impl Queues {
     }
 
     /// Those that cannot be claimed from.
-    pub(super) fn troubles(&self) -> Vec<Trouble> {
+    pub(super) fn troubles(&self, now: OffsetDateTime) -> Vec<Trouble> {
         let state = self.state();
         let failing = state.known.iter().filter_map(|known| {
             let queue = known.queue.clone();
             Some(Trouble {
                 source: Some(queue.source),
                 handler: queue.handler,
-                since: known.failing_since?,
+                since: known.failing?.since(now)?,
             })
         });
         failing.collect()
@@ -177,7 +178,7 @@ impl Known {
     fn failed(&mut self, now: OffsetDateTime, at: Instant) {
         let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(16)).min(LONGEST_PAUSE);
         self.failures = self.failures.saturating_add(1);
-        self.failing_since = self.failing_since.or(Some(now));
+        self.failing = Some(Failing::noted(self.failing, now));
         self.not_before = Some(at + pause);
     }
 }

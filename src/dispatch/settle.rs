@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::run::Runner;
-use super::{SETTLE_WITHIN, in_time};
+use super::{SETTLE_WITHIN, Trouble, in_time};
 use crate::store::{EffectError, Effects, Lease, Outcome, StoreError};
 
 /// The first wait before something is tried again; it doubles.
@@ -17,18 +17,6 @@ const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// How many leases long it is tried to give a delivery back.
 const GIVE_UP_AFTER: u32 = 10;
-
-/// Something that cannot be done at the moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
-    /// The source whose deliveries cannot be claimed; `None` where what its handler comes to
-    /// cannot be written.
-    pub source: Option<String>,
-    /// The handler's stored name.
-    pub handler: String,
-    /// Since when.
-    pub since: OffsetDateTime,
-}
 
 /// Tries at something that the database refuses for the moment.
 pub(super) struct Tries {
@@ -157,13 +145,13 @@ impl Runner {
 
     /// The handlers for which nothing can be written.
     pub(super) fn troubles(&self) -> Vec<Trouble> {
-        let troubled = self.connections.troubled().into_iter();
+        let troubled = self.connections.troubled(self.clock.now()).into_iter();
         troubled.map(|(handler, since)| Trouble { source: None, handler, since }).collect()
     }
 
     /// Shows which those are.
     pub(super) fn measure(&self) {
-        let troubled = self.connections.troubled();
+        let troubled = self.connections.troubled(self.clock.now());
         for queue in self.table.queues() {
             let failing = troubled.iter().any(|(handler, _)| *handler == queue.handler);
             metrics::gauge!("sealpost_settlements_failing", "handler" => queue.handler)

@@ -20,11 +20,12 @@ pub enum Scope {
     EventsReplay,
     /// Edit a body that a sender sent, and have it delivered: with [`Scope::PayloadRead`].
     EventsEdit,
-    /// Pause and resume sources, handlers and destinations.
+    /// Pause and resume sources, handlers and destinations; say which repositories a source is
+    /// sent.
     SourcesWrite,
     /// See refused requests that are held, and verify them again.
     SecretsWrite,
-    /// Everything, and who else may: people, keys, the audit log.
+    /// Everything, and who else may: people, keys, the audit log; the master keys.
     Admin,
 }
 

@@ -20,6 +20,7 @@
 //! - An *edit* is a new event with another body; see [`DeadLetters::edit`].
 //! - [`Holds`] are sources and handlers that are paused.
 //! - [`explain`] says why a request is refused; [`HeldRequests`] are those that were kept for it.
+//! - [`MasterKeys`] seal what is secret, and are changed.
 
 mod access;
 mod alerts;
@@ -38,6 +39,7 @@ mod holds;
 mod insight;
 mod jobs;
 mod lanes;
+mod master_keys;
 mod pretty;
 mod reads;
 mod reason;
@@ -77,15 +79,17 @@ pub use held::{
 };
 pub use holds::{Holds, Standing};
 pub use insight::{
-    Alarm, AlarmKind, BodySlice, EventDetail, EventPage, Facets, Habit, Insight, Landscape, Link,
-    Listener, MOST_EVENTS, MOST_TRANSFERS, Overview, PayloadView, Point, ProofView, Related, SLICE,
-    Search, SecretView, Series, Setting, Setup, SourceFacts, SourceRow, SourceView, Totals,
-    TransferDetail, TransferView, Transfers, UnlistedProxies, is_internal,
+    Alarm, AlarmKind, BodySlice, DispatchTrouble, DispatchTroubles, EventDetail, EventPage, Facets,
+    Habit, Insight, Landscape, Link, Listener, MOST_EVENTS, MOST_TRANSFERS, Overview, PayloadView,
+    Point, ProofView, Related, SLICE, Search, SecretView, Series, Setting, Setup, SourceFacts,
+    SourceRow, SourceView, Totals, TransferDetail, TransferView, Transfers, UnlistedProxies,
+    is_internal,
 };
 pub use jobs::{
     BATCH, HeldAction, HeldWish, Job, JobAction, JobDetail, JobState, Jobs, PLAN_LASTS, Rehearsed,
     SAMPLE, Step, Wish, Worker,
 };
+pub use master_keys::{MasterKeys, Rotated, Seals};
 pub use pretty::{Pretty, pretty};
 pub use reason::Reason;
 pub use recorded::RecordedRequest;

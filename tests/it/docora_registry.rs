@@ -6,8 +6,9 @@ use std::io::Write as _;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
+use sealpost::app::{Repositories, repositories as listed};
 use sealpost::gate::Secret;
-use sealpost::operator::{Filter, Selection};
+use sealpost::operator::{Caller, Filter, OperatorError, Scope, Scopes, Selection};
 use sealpost::outbound::{Outbound, Policy};
 use sealpost::providers::docora::registry::{
     Address, Api, ApiError, ApiUrl, Changed, Desk, DeskError, GithubToken, Registering,
@@ -116,17 +117,23 @@ fn vault() -> Vault {
     Vault::new(vec![MasterKey::read(KEY).unwrap()])
 }
 
+/// Why a repository is registered, in the words of whoever does it.
+const WHY: &str = "the team has moved its cards";
+
 fn desk(gateway: &Gateway, web: &Web) -> Desk {
+    repositories(gateway, web).desk(&Caller::local("grace"), WHY).unwrap()
+}
+
+fn repositories(gateway: &Gateway, web: &Web) -> Repositories {
     let policy = Policy { allow: vec!["127.0.0.0/8".parse().unwrap()] };
     let url = ApiUrl::try_from(web.url("/base")).unwrap();
     let token = Secret::new(API_TOKEN).unwrap();
-    Desk {
+    Repositories {
         store: gateway.store().clone(),
         vault: vault(),
         tenant: "default".into(),
         source: "cards".into(),
         api: Api::new(Outbound::new(&policy).unwrap(), url, token),
-        actor: "grace".into(),
     }
 }
 
@@ -226,9 +233,41 @@ async fn a_repository_is_registered_once_and_its_token_is_kept_sealed() {
     let otherwise = desk.register(&otherwise, None, false, START).await;
     assert_eq!(otherwise.unwrap(), Registering::Known(id(1)));
     assert_eq!(web.received().len(), 1, "it was not asked again");
-    let audit = gateway.query("SELECT actor, action, target FROM audit_log").await;
+    let audit = gateway.query("SELECT actor, action, target, reason FROM audit_log").await;
     let target = format!("repository {URL} of source cards");
-    assert_eq!(audit, [json!({ "actor": "grace", "action": "register", "target": target })]);
+    let expected =
+        json!({ "actor": "grace", "action": "register", "target": target, "reason": WHY });
+    assert_eq!(audit, [expected]);
+}
+
+#[tokio::test]
+async fn only_who_may_change_a_source_registers_at_it_and_only_for_a_reason() {
+    let gateway = Gateway::start().await;
+    let (_docora, web) = start().await;
+    let repositories = repositories(&gateway, &web);
+    let with = |scope: Scope, tenant: Option<&str>| {
+        Caller::new("rita", tenant.map(str::to_owned), Scopes::from_iter([scope]))
+    };
+    let denied = repositories.desk(&with(Scope::SecretsWrite, None), WHY).unwrap_err();
+    assert_eq!(denied.missing(), Some(Scope::SourcesWrite));
+    let elsewhere = repositories.desk(&with(Scope::SourcesWrite, Some("other")), WHY).unwrap_err();
+    assert!(matches!(elsewhere, OperatorError::NotFound(_)), "{elsewhere:?}");
+    let own = with(Scope::SourcesWrite, Some("default"));
+    for reason in ["", " \t", "one\nand another"] {
+        let error = repositories.desk(&own, reason).unwrap_err();
+        assert!(matches!(error, OperatorError::Invalid(_)), "{reason:?}: {error:?}");
+    }
+    let list = async |caller: &Caller| listed(caller, gateway.store(), "default", "cards").await;
+    assert_eq!(list(&own).await.unwrap_err().missing(), Some(Scope::EventsRead));
+    assert!(list(&with(Scope::EventsRead, Some("other"))).await.is_err());
+    assert_eq!(web.received().len(), 0, "Docora was asked for nothing");
+
+    let desk = repositories.desk(&own, WHY).unwrap();
+    assert_eq!(register(&desk, None, false).await, anew(1, None));
+    let audit = gateway.query("SELECT actor, tenant, reason FROM audit_log").await;
+    assert_eq!(audit, [json!({ "actor": "rita", "tenant": "default", "reason": WHY })]);
+    let shown = list(&with(Scope::EventsRead, Some("default"))).await.unwrap();
+    assert_eq!(shown.len(), 1);
 }
 
 #[tokio::test]
@@ -426,7 +465,8 @@ async fn every_refusal_is_told_and_leaves_nothing_behind() {
 async fn no_token_leaves_for_docora_that_could_not_be_kept() {
     let gateway = Gateway::start().await;
     let (_docora, web) = start().await;
-    let desk = Desk { vault: Vault::default(), ..desk(&gateway, &web) };
+    let repositories = Repositories { vault: Vault::default(), ..repositories(&gateway, &web) };
+    let desk = repositories.desk(&Caller::local("grace"), WHY).unwrap();
     let secret = token("ghp_0123456789abcdef");
     let error = desk.register(&address(URL), Some(&secret), false, START).await.unwrap_err();
     assert!(matches!(error, DeskError::Vault(VaultError::NoKey)), "{error:?}");
@@ -487,7 +527,9 @@ async fn the_commands_register_list_and_unregister_and_show_no_token() {
     let gateway = Gateway::start().await;
     let (docora, web) = start().await;
     let mut program = program(&gateway, &web).await;
-    let of = |words: &[&'static str]| [&["docora"], words, &["--source", "cards"]].concat();
+    let of = |words: &[&'static str]| {
+        [&["docora"], words, &["--source", "cards", "--reason", WHY]].concat()
+    };
 
     program.set("TOKEN", "ghp_0123456789abcdef");
     let register = of(&["register", URL, "--token-env", "TOKEN"]);
@@ -539,8 +581,8 @@ async fn the_commands_register_list_and_unregister_and_show_no_token() {
         let run = program.run(&of(words));
         assert_eq!((run.code, run.stdout.as_str()), (code, ""), "{words:?}: {}", run.stderr);
     }
-    let run = program.run(&["docora", "register", URL]);
+    let run = program.run(&["docora", "register", URL, "--reason", WHY]);
     assert!(run.stderr.contains("say which with --source"), "{}", run.stderr);
-    let run = program.run(&["docora", "register", URL, "--source", "cards-too"]);
+    let run = program.run(&["docora", "register", URL, "--reason", WHY, "--source", "cards-too"]);
     assert!(run.stderr.contains("name no `api_url`"), "{}", run.stderr);
 }

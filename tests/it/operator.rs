@@ -70,12 +70,22 @@ pub(crate) async fn send(gateway: &Gateway, id: &str) -> String {
     answer.id().to_owned()
 }
 
+/// Sends an event that the handler gives up; gives its id, and that of its dead letter.
+pub(crate) async fn bury(gateway: &Gateway, id: &str) -> (String, i64) {
+    let event = send(gateway, id).await;
+    gateway.run_until_idle().await;
+    let newest = ids(gateway.desk(), &open()).await.pop();
+    (event, newest.expect("a dead letter"))
+}
+
 /// Who may do everything.
 pub(crate) fn ada() -> Caller {
     Caller::local("ada")
 }
 
 const MENDED: &str = "the handler is mended";
+/// Why somebody edits.
+pub(crate) const WHY: &str = "the sender wrote it wrong";
 
 pub(crate) fn open() -> Selection {
     Selection::Matching(Filter::default())

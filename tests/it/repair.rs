@@ -10,18 +10,14 @@ use sealpost::store::Pausable;
 use serde_json::{Value, json};
 
 use crate::harness::{Gateway, sql};
-use crate::operator::{Fragile, ada, event, gateway, ids, open, replay, send, wish};
-
-const WHY: &str = "the sender wrote it wrong";
+use crate::operator::{Fragile, WHY, ada, bury, event, gateway, ids, open, replay, send, wish};
 
 #[tokio::test]
 async fn an_edited_event_is_a_new_one_that_says_so_and_the_original_is_kept() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
     let desk = gateway.desk();
-    let original = send(&gateway, "evt_1").await;
-    gateway.run_until_idle().await;
-    let id = ids(desk, &open()).await[0];
+    let (original, id) = bury(&gateway, "evt_1").await;
     let body = Bytes::from(event("evt_fine"));
 
     let rehearsal = desk.rehearse_edit(&ada(), id, &body).await.unwrap();
@@ -60,9 +56,7 @@ async fn what_no_provider_would_take_or_nobody_may_see_is_not_edited() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
     let desk = gateway.desk();
-    send(&gateway, "evt_1").await;
-    gateway.run_until_idle().await;
-    let id = ids(desk, &open()).await[0];
+    let (_, id) = bury(&gateway, "evt_1").await;
     for (body, why) in [
         (b"{".to_vec(), "not_json"),
         (b"[]".to_vec(), "not an object"),
@@ -229,8 +223,7 @@ async fn a_job_ends_with_the_rights_of_who_began_it() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
     let (access, jobs) = (gateway.access(), gateway.jobs());
-    send(&gateway, "evt_1").await;
-    gateway.run_until_idle().await;
+    bury(&gateway, "evt_1").await;
     let scopes: Scopes = [Scope::EventsReplay].into_iter().collect();
     let key = NewApiKey { name: "ci".to_owned(), scopes, tenant: None, expiry: Expiry::default() };
     let key = access.create_key(&ada(), &key).await.unwrap().about.id;

@@ -1,5 +1,9 @@
 //! The vault on the command line: making a key, and taking another.
 
+use std::sync::Arc;
+
+use sealpost::clock::SystemClock;
+use sealpost::operator::{Caller, MasterKeys, OperatorError, Rotated, Scope, Scopes};
 use sealpost::store::{HeldRequest, Store};
 use sealpost::vault::{Label, MasterKey, Vault};
 use serde_json::{Value, json};
@@ -9,6 +13,15 @@ use crate::harness::{Gateway, MASTER_KEY, START};
 use crate::held;
 
 const CONFIG: &str = "";
+/// Why the key is changed, in the words of whoever does it.
+const WHY: &str = "the old key was on a laptop";
+/// The command, up to what differs.
+const ROTATE: [&str; 4] = ["vault", "rotate", "--reason", WHY];
+
+/// The command, with more words.
+fn rotate(more: &[&'static str]) -> Vec<&'static str> {
+    [&ROTATE[..], more].concat()
+}
 
 fn label(name: &str) -> Label {
     Label { tenant: "default".into(), source: "cards".into(), name: name.into() }
@@ -43,13 +56,13 @@ fn a_key_is_made_without_any_configuration_and_is_another_every_time() {
 #[test]
 fn without_a_key_or_with_one_that_is_none_the_command_says_what_to_do() {
     let mut program = Program::new(CONFIG);
-    let run = program.run(&["vault", "rotate"]);
+    let run = program.run(&ROTATE);
     assert_eq!(run.code, 64, "{}", run.all());
     let missing = "error: there is no master key: set SEALPOST_MASTER_KEY (`sealpost vault key` \
                    makes one)\n";
     assert_eq!(run.stderr, missing);
     program.set("SEALPOST_MASTER_KEY", "hunter2hunter2");
-    let run = program.run(&["vault", "rotate"]);
+    let run = program.run(&ROTATE);
     assert_eq!(run.code, 64, "{}", run.all());
     assert!(run.stderr.contains("SEALPOST_MASTER_KEY: a master key is not 32 bytes"));
     assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
@@ -69,25 +82,27 @@ async fn every_credential_is_sealed_with_the_newest_key_after_a_dry_run() {
     let mut program = Program::beside_with(&gateway, CONFIG).await;
     program.set("SEALPOST_MASTER_KEY", &new_key);
     program.set("SEALPOST_MASTER_KEY_OLD", &old_key);
-    let dry = program.json(&["vault", "rotate", "--format", "json"]);
+    let dry = program.json(&rotate(&["--format", "json"]));
     assert_eq!((&dry["dry_run"], &dry["matched"]), (&json!(true), &json!(250)));
-    let dry = program.run(&["vault", "rotate"]);
+    let dry = program.run(&ROTATE);
     let newest = new.newest().unwrap();
     assert!(dry.stdout.starts_with(&format!("would seal 250 with master key {newest}\n")));
     let not_sealed = "SELECT count(*) FROM credentials WHERE sealed_at = '2026-11-20 12:00Z'";
     assert_eq!(gateway.count(not_sealed).await, 251, "nothing was done");
 
-    let done = program.run(&["vault", "rotate", "--yes"]);
+    let done = program.run(&rotate(&["--yes"]));
     assert_eq!((done.code, done.stdout), (0, format!("sealed 250 with master key {newest}\n")));
     for n in [0, 99, 100, 249] {
         let name = format!("old {n:03}");
         assert_eq!(open(gateway.store(), &new, &name).await, format!("secret of {name}"));
     }
     assert_eq!(gateway.query("SELECT * FROM credentials WHERE name = 'new'").await, untouched);
-    let audit =
-        gateway.query("SELECT actor, action, sum(count) AS count FROM audit_log GROUP BY 1, 2");
-    assert_eq!(audit.await, [json!({ "actor": "grace", "action": "rotate", "count": 250 })]);
-    let again = program.run(&["vault", "rotate", "--yes"]);
+    let audit = gateway
+        .query("SELECT actor, action, reason, sum(count) AS count FROM audit_log GROUP BY 1, 2, 3")
+        .await;
+    let expected = json!({ "actor": "grace", "action": "rotate", "reason": WHY, "count": 250 });
+    assert_eq!(audit, [expected]);
+    let again = program.run(&rotate(&["--yes"]));
     assert_eq!((again.code, again.stdout.as_str()), (2, ""), "{}", again.stderr);
 }
 
@@ -103,7 +118,7 @@ async fn held_requests_are_sealed_anew_too() {
     let mut program = Program::beside_with(&gateway, CONFIG).await;
     program.set("SEALPOST_MASTER_KEY", &new_key);
     program.set("SEALPOST_MASTER_KEY_OLD", MASTER_KEY);
-    let done = program.json(&["vault", "rotate", "--yes", "--format", "json"]);
+    let done = program.json(&rotate(&["--yes", "--format", "json"]));
     assert_eq!((&done["sealed"], &done["refused"]), (&json!(REQUESTS), &json!([])), "{done}");
     for request in held {
         let (_, sealed) = gateway.store().held_request(request.id).await.unwrap().unwrap();
@@ -111,7 +126,7 @@ async fn held_requests_are_sealed_anew_too() {
         let opened = vault(&[&new_key]).open(&label, &sealed.unwrap()).unwrap();
         assert!(opened.ends_with(b"}"), "its body is there");
     }
-    let again = program.run(&["vault", "rotate", "--yes"]);
+    let again = program.run(&rotate(&["--yes"]));
     assert_eq!(again.code, 2, "{}", again.all());
 }
 
@@ -127,7 +142,7 @@ async fn what_no_configured_key_opens_is_named_and_stays_as_it_is() {
     gateway.execute(changed).await;
     let mut program = Program::beside_with(&gateway, CONFIG).await;
     program.set("SEALPOST_MASTER_KEY", &format!("{},{}", *keys[2], *keys[1]));
-    let run = program.run(&["vault", "rotate", "--yes"]);
+    let run = program.run(&rotate(&["--yes"]));
     let (lost_id, old_id, new_id) =
         (lost.newest().unwrap(), old.newest().unwrap(), new.newest().unwrap());
     assert_eq!(run.code, 1, "{}", run.all());
@@ -142,7 +157,38 @@ async fn what_no_configured_key_opens_is_named_and_stays_as_it_is() {
         )
     );
     assert_eq!(open(gateway.store(), &lost, "a of a lost key").await, "secret of a of a lost key");
-    let run = program.json(&["vault", "rotate", "--yes", "--format", "json"]);
+    let run = program.json(&rotate(&["--yes", "--format", "json"]));
     assert_eq!(run["refused"].as_array().map(Vec::len), Some(2), "{run}");
     assert_eq!(run["sealed"], Value::from(0));
+}
+
+#[tokio::test]
+async fn only_who_may_everything_over_all_tenants_rotates_and_only_for_a_reason() {
+    let gateway = Gateway::start().await;
+    let keys = [(); 2].map(|()| MasterKey::generate());
+    keep(gateway.store(), &vault(&[&keys[0]]), "a secret").await;
+    let both = vault(&[&keys[1], &keys[0]]);
+    let sealing = MasterKeys::new(gateway.store().clone(), Arc::new(SystemClock), both);
+    let mut done = Rotated::default();
+
+    let less = Scope::ALL.into_iter().filter(|scope| *scope != Scope::Admin);
+    let less = Caller::new("rita", None, less.collect());
+    let denied = sealing.seals(&less).await.unwrap_err();
+    assert_eq!(denied.missing(), Some(Scope::Admin));
+    let denied = sealing.rotate(&less, WHY, &mut done).await.unwrap_err();
+    assert_eq!(denied.missing(), Some(Scope::Admin));
+    let one = Caller::new("tim", Some("default".to_owned()), Scopes::all());
+    let denied = sealing.rotate(&one, WHY, &mut done).await.unwrap_err();
+    assert!(matches!(denied, OperatorError::AllTenants), "{denied:?}");
+    let ada = Caller::local("ada");
+    let silent = sealing.rotate(&ada, " ", &mut done).await.unwrap_err();
+    assert!(matches!(silent, OperatorError::Invalid(_)), "{silent:?}");
+    assert_eq!((done.sealed, gateway.rows("audit_log").await.len()), (0, 0), "nothing was done");
+
+    assert_eq!(sealing.seals(&ada).await.unwrap().others(), 1);
+    sealing.rotate(&ada, WHY, &mut done).await.unwrap();
+    assert_eq!((done.sealed, done.refused.len()), (1, 0));
+    assert_eq!(sealing.seals(&ada).await.unwrap().others(), 0);
+    let [entry] = &gateway.acts().await[..] else { panic!("one entry") };
+    assert_eq!((&entry["actor"], &entry["reason"]), (&json!("ada"), &json!(WHY)));
 }

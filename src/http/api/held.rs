@@ -11,7 +11,9 @@ use super::body::{Because, Body, Count, Reason};
 use super::cursor::{self, List};
 use super::deliveries::Encoding;
 use super::explain::Explanation;
+use super::jobs::planned;
 use super::jobs::shown::Detail as JobDetail;
+use super::jobs::wish::Terms;
 use super::query::{Limit, Name, Query};
 use super::routes::{At, Routes};
 use crate::http::caller::By;
@@ -125,7 +127,7 @@ struct Detail {
 struct Opened {
     path: Option<String>,
     query: Option<String>,
-    /// Its headers, in order.
+    /// Its headers, in order. What begins with a colon came along and is no header.
     headers: Vec<Header>,
     encoding: Encoding,
     /// Its whole body.
@@ -195,17 +197,7 @@ async fn plan(
     Body(wish): Body<Wish>,
     operator: web::Data<Operator>,
 ) -> Result<Done<JobDetail>, Denial> {
-    let wish = HeldWish {
-        action: match wish.action {
-            Dealing::Verify => HeldAction::Verify,
-            Dealing::Discard => HeldAction::Discard,
-        },
-        source: wish.source.map(|Name(name)| name),
-        cap: wish.cap.map(Count::get),
-        rate: wish.rate.map(Count::get),
-        reason: wish.reason.as_str().to_owned(),
-    };
-    Ok(Done(JobDetail::new(operator.jobs.plan_held(&caller, &wish).await?)?))
+    planned(operator.jobs.plan_held(&caller, &wish.meant())).await
 }
 
 /// Show a held request
@@ -283,6 +275,18 @@ async fn discard(
 ) -> Result<Done<Discarded>, Denial> {
     operator.held.discard(&caller, *request, because.reason()).await?;
     Ok(Done(Discarded { id: request.to_string() }))
+}
+
+impl Wish {
+    /// As it is asked for.
+    fn meant(self) -> HeldWish {
+        let Terms { cap, rate, reason } = Terms::of(self.cap, self.rate, &self.reason);
+        let action = match self.action {
+            Dealing::Verify => HeldAction::Verify,
+            Dealing::Discard => HeldAction::Discard,
+        };
+        HeldWish { action, source: self.source.map(|Name(name)| name), cap, rate, reason }
+    }
 }
 
 impl HeldRequest {

@@ -77,7 +77,8 @@ enum AlarmKind {
     Clock,
     /// A transaction stays open in the database server.
     Transaction,
-    /// Deliveries are overdue.
+    /// Deliveries are overdue; or, where it has a name, a gateway cannot claim those of a handler,
+    /// or write what it comes to.
     Stuck,
     DestinationFailing,
     DestinationDisabled,

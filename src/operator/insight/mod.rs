@@ -21,6 +21,7 @@ mod silence;
 mod sources;
 mod totals;
 mod transfers;
+mod troubles;
 mod watch;
 
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub use silence::Habit;
 pub use sources::{SecretView, Setup, SourceView};
 pub use totals::{Point, Series, Totals};
 pub use transfers::{MOST_TRANSFERS, TransferDetail, TransferView, Transfers};
+pub use troubles::{DispatchTrouble, DispatchTroubles};
 
 use crate::clock::SharedClock;
 use crate::store::Store;
@@ -47,13 +49,19 @@ pub struct Insight {
     clock: SharedClock,
     landscape: Arc<Landscape>,
     proxies: UnlistedProxies,
+    troubles: DispatchTroubles,
 }
 
 impl Insight {
     /// What is in `store`, of the sources that are configured.
     pub fn new(store: Store, clock: SharedClock, landscape: Landscape) -> Self {
-        let proxies = UnlistedProxies::default();
-        Self { store, clock, landscape: Arc::new(landscape), proxies }
+        let (proxies, troubles) = (UnlistedProxies::default(), DispatchTroubles::default());
+        Self { store, clock, landscape: Arc::new(landscape), proxies, troubles }
+    }
+
+    /// What dispatch in this process cannot do.
+    pub fn troubles(&self) -> &DispatchTroubles {
+        &self.troubles
     }
 
     /// The proxies that this gateway's listeners have met and do not trust.

@@ -10,6 +10,7 @@ use super::landscape::{Landscape, SourceFacts};
 use super::overview::SourceRow;
 use super::silence::Habit;
 use super::totals::Totals;
+use super::troubles::DispatchTrouble;
 use crate::store::{
     Counted, DEAD_LETTER, DatabaseState, GoingOn, Hold, LateTransfers, OpenDeaths, OpenTransaction,
     Pausable, SecretUsage, Span, StoreError, TroubledDestination, Waiting,
@@ -49,6 +50,8 @@ pub(super) struct Read {
     transaction: Option<OpenTransaction>,
     /// The proxies that this gateway does not trust.
     proxies: Vec<Alarm>,
+    /// What dispatch in this gateway cannot do.
+    troubles: Vec<DispatchTrouble>,
 }
 
 impl Insight {
@@ -77,6 +80,7 @@ impl Insight {
             database: store.database_state().await?,
             transaction: store.oldest_transaction(now).await?,
             proxies: self.proxies.alarms(),
+            troubles: self.troubles.now(),
         })
     }
 }
@@ -119,6 +123,8 @@ impl Read {
             alarms.extend(other.map(|alert| alarms::of_alert(alert, true)));
         }
         alarms.extend(alarms::of_database(self.database));
+        let seen = |alarm: &Alarm| tenant.is_none() || alarm.source.as_deref().is_some_and(own);
+        alarms.extend(self.of_dispatch().into_iter().filter(seen));
         if tenant.is_none() {
             alarms.extend(self.of_proxies());
             alarms.extend(alarms::of_transaction(self.transaction.as_ref(), self.now));
@@ -130,16 +136,33 @@ impl Read {
 
     /// Proxies that are not trusted: those that this gateway has met, and those of others.
     fn of_proxies(&self) -> Vec<Alarm> {
-        let own = |alert: &GoingOn| {
-            self.proxies.iter().any(|alarm| alarm.name.as_ref() == Some(&alert.key))
+        self.with_others(AlarmKind::Proxy, self.proxies.clone())
+    }
+
+    /// What dispatch cannot do, in this gateway and in others.
+    fn of_dispatch(&self) -> Vec<Alarm> {
+        let own = self.troubles.iter();
+        let own = own.filter_map(|trouble| alarms::of_trouble(trouble, self.now));
+        self.with_others(AlarmKind::Stuck, own.collect())
+    }
+
+    /// What this gateway says of itself, and after it what others say of themselves: they have
+    /// raised alerts.
+    fn with_others(&self, kind: AlarmKind, own: Vec<Alarm>) -> Vec<Alarm> {
+        let is_own = |alert: &GoingOn| {
+            let source = Some(&alert.source).filter(|source| !source.is_empty());
+            own.iter().any(|alarm| {
+                alarm.name.as_ref() == Some(&alert.key) && alarm.source.as_ref() == source
+            })
         };
         let others = self.alerts.iter().filter(|alert| {
-            AlarmKind::of(&alert.kind) == Some(AlarmKind::Proxy)
+            AlarmKind::of(&alert.kind) == Some(kind)
+                && kind.is_local(&alert.key)
                 && !is_forgotten(alert)
-                && !own(alert)
+                && !is_own(alert)
         });
-        let others = others.map(|alert| alarms::of_alert(alert, true));
-        self.proxies.iter().cloned().chain(others).collect()
+        let others: Vec<Alarm> = others.map(|alert| alarms::of_alert(alert, true)).collect();
+        own.into_iter().chain(others).collect()
     }
 
     /// Dead letters of sources that are not configured any more.

@@ -94,18 +94,18 @@ async fn tell_alarms(tx: &mut Tx<'_>, read: &Read, alarms: &[Alarm]) -> Result<u
         if told.iter().any(|alarm| identity(alarm) == identity_of(known)) {
             continue;
         }
-        if kind.is_local() && !is_forgotten(known) {
+        if kind.is_local(&known.key) && !is_forgotten(known) {
             continue;
         }
-        let who = if known.key.is_empty() { &known.source } else { &known.key };
-        changed += end(tx, known, kind.as_str(), &kind.over(who)).await?;
+        let over = kind.over(&known.source, &known.key);
+        changed += end(tx, known, kind.as_str(), &over).await?;
     }
     for alarm in told {
         let (source, kind, key) = identity(alarm);
         let known = read.alerts.iter().find(|known| identity_of(known) == (source, kind, key));
         let is_told =
             known.is_some_and(|known| known.text == alarm.text && known.severity >= alarm.severity);
-        if is_told && !alarm.kind.is_local() {
+        if is_told && !alarm.kind.is_local(key) {
             continue;
         }
         let kind = alarm.kind.as_str();

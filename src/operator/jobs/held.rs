@@ -8,7 +8,7 @@ use time::Duration;
 use super::worker::{count, next_at, refusals, room};
 use super::{HeldAction, JobAction, JobDetail, Jobs, PLAN_LASTS, SAMPLE, Step, Terms, written};
 use crate::operator::{Batch, Caller, HeldRequests, OperatorError, Reason, Refused, Scope, Scopes};
-use crate::store::{Advance, AuditEntry, HeldSelection, JobLease, JobRow, NewJob, StoreError};
+use crate::store::{Advance, HeldSelection, JobLease, JobRow, NewJob, StoreError};
 
 /// The most held requests of one batch.
 const BATCH: i64 = 25;
@@ -81,19 +81,7 @@ impl Jobs {
             at: now,
             expires_at: now + PLAN_LASTS,
         };
-        let mut tx = store.begin().await?;
-        let id = tx.plan_job(&new).await?;
-        let entry = AuditEntry {
-            at: now,
-            actor: caller.actor(),
-            action: "plan job",
-            target: &format!("job {id}: {} {target}", new.action),
-            reason,
-            count: matched.unsigned_abs(),
-        };
-        tx.audit_with(&entry, caller.audit_more()).await?;
-        tx.commit(()).await?;
-        self.detail(caller, id).await
+        self.planned(caller, &new).await
     }
 
     /// What deals with held requests.

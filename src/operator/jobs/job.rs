@@ -168,9 +168,43 @@ impl fmt::Display for JobState {
     }
 }
 
+/// What a job is about, as it is stored. Empty it would be about everything, or fail only when the
+/// job runs.
+pub(super) fn written(selection: &impl serde::Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(selection).map_err(|_| StoreError::Inconsistent {
+        table: "jobs",
+        column: "selection",
+        row: "to be planned".to_owned(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use serde::ser::{Error as _, Serialize, Serializer};
+
     use super::*;
+    use crate::store::DeadLetterFilter;
+
+    /// Cannot be written down.
+    struct Unwritable;
+
+    impl Serialize for Unwritable {
+        fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(S::Error::custom("not this"))
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_down_is_no_job_about_everything() {
+        let error = written(&Unwritable).unwrap_err();
+        assert!(
+            matches!(error, StoreError::Inconsistent { table: "jobs", column: "selection", .. }),
+            "{error:?}"
+        );
+        let source = Some("billing".to_owned());
+        let filter = DeadLetterFilter { source, ..DeadLetterFilter::default() };
+        assert!(written(&filter).unwrap().contains("billing"));
+    }
 
     #[test]
     fn every_state_is_read_back_from_its_word() {

@@ -24,13 +24,13 @@ use tokio::sync::Notify;
 
 pub use action::{HeldAction, JobAction};
 pub use held::HeldWish;
+use job::written;
 pub use job::{Job, JobDetail, JobState};
 pub use worker::{BATCH, Step, Worker};
 
 use super::{Action, Caller, DeadLetters, HeldRequests, OperatorError, Reason, Scope, Selection};
 use crate::store::{
     Alert, AuditEntry, DeadLetter, DeadLetterFilter, JobFates, NewJob, Order, Page, Severity,
-    StoreError,
 };
 
 /// How long a plan can be started.
@@ -137,33 +137,37 @@ impl Jobs {
         let (now, named) = (self.desk.clock.now(), matches!(wish.selection, Selection::Ids(_)));
         let (action, target) = (wish.action.as_str(), wish.selection.to_string());
         let terms = Terms::new(wish.cap, wish.rate)?;
-        let mut tx = self.desk.store.begin().await?;
-        let id = tx
-            .plan_job(&NewJob {
-                tenant: filter.tenant.as_deref(),
-                action,
-                selection: &written(&filter)?,
-                target: &target,
-                force: wish.force && named,
-                cap: terms.cap,
-                rate: terms.rate,
-                reason,
-                matched,
-                verifiable: None,
-                up_to,
-                sample: &ids,
-                by: caller.actor(),
-                at: now,
-                expires_at: now + PLAN_LASTS,
-            })
-            .await?;
-        let entry = AuditEntry {
+        let new = NewJob {
+            tenant: filter.tenant.as_deref(),
+            action,
+            selection: &written(&filter)?,
+            target: &target,
+            force: wish.force && named,
+            cap: terms.cap,
+            rate: terms.rate,
+            reason,
+            matched,
+            verifiable: None,
+            up_to,
+            sample: &ids,
+            by: caller.actor(),
             at: now,
+            expires_at: now + PLAN_LASTS,
+        };
+        self.planned(caller, &new).await
+    }
+
+    /// Writes a plan down, with its line in the audit log, and shows it.
+    async fn planned(&self, caller: &Caller, new: &NewJob<'_>) -> Result<JobDetail, OperatorError> {
+        let mut tx = self.desk.store.begin().await?;
+        let id = tx.plan_job(new).await?;
+        let entry = AuditEntry {
+            at: new.at,
             actor: caller.actor(),
             action: "plan job",
-            target: &format!("job {id}: {action} {target}"),
-            reason,
-            count: matched.unsigned_abs(),
+            target: &format!("job {id}: {} {}", new.action, new.target),
+            reason: new.reason,
+            count: new.matched.unsigned_abs(),
         };
         tx.audit_with(&entry, caller.audit_more()).await?;
         tx.commit(()).await?;
@@ -381,14 +385,4 @@ impl Jobs {
         letters.reverse();
         Ok(letters)
     }
-}
-
-/// What a job is about, as it is stored. Empty it would be about everything, or fail only when the
-/// job runs.
-fn written(selection: &impl serde::Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(selection).map_err(|_| StoreError::Inconsistent {
-        table: "jobs",
-        column: "selection",
-        row: "to be planned".to_owned(),
-    })
 }

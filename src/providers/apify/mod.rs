@@ -136,7 +136,7 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
 struct Vouched {
     proof: Proof,
     claims: Bytes,
-    late: bool,
+    late: Option<i64>,
 }
 
 impl Apify {
@@ -175,7 +175,10 @@ impl Apify {
             (Some(proof), None) => Ok(proof),
             (signed, Some(vouched)) => {
                 let proof = signed.unwrap_or(vouched.proof).with_claims(vouched.claims);
-                Ok(if vouched.late { proof.past_its_time() } else { proof })
+                Ok(match vouched.late {
+                    Some(seconds) => proof.past_its_time(seconds),
+                    None => proof,
+                })
             }
         }
     }
@@ -215,7 +218,7 @@ impl Apify {
         Ok(Vouched {
             proof: proof.with_skew(age),
             claims: json,
-            late: age > self.options.token_ttl,
+            late: Some(age - self.options.token_ttl).filter(|beyond| *beyond > 0),
         })
     }
 }

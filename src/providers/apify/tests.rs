@@ -131,9 +131,14 @@ fn a_token_counts_from_just_before_its_time_to_its_end_and_is_late_after() {
     assert!(send_at(case(), NOW - 300).is_ok());
     assert!(matches!(send_at(case(), NOW - 301), Err(Refusal::Future { seconds: 1 })));
     assert!(send_at(case(), NOW + 3600).is_ok());
-    let Err(Refusal::Late(late)) = send_at(case(), NOW + 3601) else { panic!("late") };
-    assert!(late.claims().is_some());
-    assert!(late.admit().late());
+    for beyond in [1, 86_400] {
+        let late = send_at(case(), NOW + 3600 + beyond);
+        let Err(Refusal::Late(late)) = late else { panic!("late") };
+        assert!(late.claims().is_some());
+        let refused = late.refuse();
+        assert!(matches!(refused, Refusal::Stale { seconds } if seconds == beyond), "{refused}");
+        assert!(late.admit().late());
+    }
 }
 
 #[test]

@@ -6,55 +6,44 @@ use sealpost::operator::{Caller, Scope, Scopes};
 use sealpost::store::EventId;
 use serde_json::json;
 
-use crate::harness::{API_KEY, Answer, Gateway};
-use crate::operator::{Fragile, ada, event, gateway, ids, open, send};
-
-const WHY: &str = "the sender wrote it wrong";
-
-async fn get(gateway: &Gateway, path: &str) -> Answer {
-    let request = gateway.client().get(gateway.operator_url(path)).bearer_auth(API_KEY);
-    Answer::of(request.send().await.unwrap()).await
-}
+use crate::operator::{Fragile, WHY, ada, bury, event, gateway, ids, open};
 
 #[tokio::test]
 async fn an_edited_event_is_edited_in_lists_filters_pages_and_the_stream() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
     let desk = gateway.desk();
-    let original = send(&gateway, "evt_1").await;
-    gateway.run_until_idle().await;
-    let id = ids(desk, &open()).await[0];
+    let (original, id) = bury(&gateway, "evt_1").await;
     let made = desk.edit(&ada(), id, &Bytes::from(event("evt_fine")), WHY).await.unwrap();
     gateway.run_until_idle().await;
 
-    let list = get(&gateway, "/api/v1/events?strength=edited").await;
+    let list = gateway.operator("/api/v1/events?strength=edited").await;
     let items = list.json["items"].as_array().unwrap();
     assert_eq!(items.len(), 1, "{}", list.text);
     assert_eq!(items[0]["id"], made.event.to_string());
     assert_eq!(items[0]["strength"], "edited");
     assert_eq!(items[0]["edited"], json!({ "from": original, "by": "ada" }));
-    let signed = get(&gateway, "/api/v1/events?strength=signed").await;
+    let signed = gateway.operator("/api/v1/events?strength=signed").await;
     assert_eq!(signed.json["items"].as_array().unwrap().len(), 1);
     assert_eq!(signed.json["items"][0]["edited"], json!(null));
 
-    let detail = get(&gateway, &format!("/api/v1/events/{}", made.event)).await;
+    let detail = gateway.operator(&format!("/api/v1/events/{}", made.event)).await;
     assert_eq!(detail.json["proof"]["strength"], "edited");
     assert_eq!(detail.json["edited"]["from"], original);
-    let delivery = get(&gateway, &format!("/api/v1/deliveries/{}", made.created[0])).await;
+    let delivery = gateway.operator(&format!("/api/v1/deliveries/{}", made.created[0])).await;
     assert_eq!(delivery.json["event"]["proof"]["strength"], "edited", "{}", delivery.text);
-    let page = get(&gateway, &format!("/events/{}", made.event)).await.text;
+    let page = gateway.operator(&format!("/events/{}", made.event)).await.text;
     assert!(page.contains("nothing proves this body") && !page.contains(">verified<"), "{page}");
 
-    let end = gateway.store().changes(sealpost::store::Position::START, 100).await.unwrap();
-    let told: Vec<(&str, Option<String>)> = end
-        .changes
+    let changes = gateway.changes().await;
+    let told: Vec<(&str, Option<String>)> = changes
         .iter()
         .filter(|change| change.event == made.event)
         .map(|change| (change.what.as_str(), change.edited_from.map(|from| from.to_string())))
         .collect();
     let from = Some(original.clone());
     assert_eq!(told, [("edited", from.clone()), ("done", from)]);
-    let arrived = end.changes.iter().filter(|change| change.what.as_str() == "arrived").count();
+    let arrived = changes.iter().filter(|change| change.what.as_str() == "arrived").count();
     assert_eq!(arrived, 1, "what an operator wrote has not arrived");
     let stored = gateway.store().event(made.event).await.unwrap().unwrap();
     assert_eq!(stored.strength, Strength::Edited);
@@ -66,9 +55,7 @@ async fn editing_needs_a_scope_of_its_own() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
     let desk = gateway.desk();
-    send(&gateway, "evt_1").await;
-    gateway.run_until_idle().await;
-    let id = ids(desk, &open()).await[0];
+    let (_, id) = bury(&gateway, "evt_1").await;
     let body = Bytes::from(event("evt_fine"));
     let with = |scopes: &[Scope]| Caller::new("rita", None, scopes.iter().copied().collect());
     let all_but = |missing: Scope| {
@@ -97,8 +84,7 @@ async fn an_edit_of_an_edit_names_the_event_that_its_sender_sent() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
     let desk = gateway.desk();
-    let original = send(&gateway, "evt_1").await;
-    gateway.run_until_idle().await;
+    let (original, _) = bury(&gateway, "evt_1").await;
     let mut last = None;
     for (number, name) in ["evt_2", "evt_3", "evt_fine"].into_iter().enumerate() {
         let id = ids(desk, &open()).await[0];

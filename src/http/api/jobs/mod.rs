@@ -1,7 +1,7 @@
 //! Jobs: dealing with many dead letters or held requests, planned first.
 
 pub(super) mod shown;
-mod wish;
+pub(super) mod wish;
 
 use actix_web::web;
 use serde::Deserialize;
@@ -17,7 +17,7 @@ use super::routes::{At, Routes};
 use crate::http::caller::By;
 use crate::http::denial::Denial;
 use crate::http::operator::Operator;
-use crate::operator::{self, Act};
+use crate::operator::{self, Act, JobDetail, OperatorError};
 
 /// The list that cursors belong to.
 const LIST: List = *b"jo";
@@ -66,8 +66,14 @@ async fn plan(
     Body(wish): Body<Wish>,
     operator: web::Data<Operator>,
 ) -> Result<Done<Detail>, Denial> {
-    let detail = operator.jobs.plan(&caller, &wish.meant()).await?;
-    Ok(Done(Detail::new(detail)?))
+    planned(operator.jobs.plan(&caller, &wish.meant())).await
+}
+
+/// Answers with what was planned, whatever it is about.
+pub(super) async fn planned(
+    planning: impl Future<Output = Result<JobDetail, OperatorError>>,
+) -> Result<Done<Detail>, Denial> {
+    Ok(Done(Detail::new(planning.await?)?))
 }
 
 /// Start a planned job

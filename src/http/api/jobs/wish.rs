@@ -66,9 +66,29 @@ struct Matching {
     newer_than_seconds: Option<Age>,
 }
 
+/// How much a job may do, how fast, and why, whatever it is about.
+pub(in crate::http::api) struct Terms {
+    pub(in crate::http::api) cap: Option<u32>,
+    pub(in crate::http::api) rate: Option<u32>,
+    pub(in crate::http::api) reason: String,
+}
+
+impl Terms {
+    /// As they are asked for.
+    pub(in crate::http::api) fn of(
+        cap: Option<Count>,
+        rate: Option<Count>,
+        reason: &Reason,
+    ) -> Self {
+        let reason = reason.as_str().to_owned();
+        Self { cap: cap.map(Count::get), rate: rate.map(Count::get), reason }
+    }
+}
+
 impl Wish {
     /// As it is asked for.
     pub(super) fn meant(self) -> operator::Wish {
+        let Terms { cap, rate, reason } = Terms::of(self.cap, self.rate, &self.reason);
         operator::Wish {
             action: match self.action {
                 Dealing::Replay => operator::Action::Replay,
@@ -78,9 +98,9 @@ impl Wish {
                 Which::Deliveries(ids) => Selection::Ids(ids.into_iter().map(Id::get).collect()),
                 Which::Matching(matching) => Selection::Matching(matching.filter()),
             },
-            cap: self.cap.map(Count::get),
-            rate: self.rate.map(Count::get),
-            reason: self.reason.as_str().to_owned(),
+            cap,
+            rate,
+            reason,
             force: self.force,
         }
     }

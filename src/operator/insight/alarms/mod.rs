@@ -2,12 +2,14 @@
 //! Pure: the reading is done in [`super::reading`].
 
 mod destination;
+mod dispatch;
 mod gateway;
 mod source;
 
 use time::{Duration, OffsetDateTime};
 
 pub(super) use destination::of_destination;
+pub(super) use dispatch::of_trouble;
 pub(super) use gateway::{
     of_alert, of_clocks, of_database, of_pause, of_transaction, of_wrong_paths,
 };
@@ -52,7 +54,8 @@ pub enum AlarmKind {
     Clock,
     /// A transaction stays open in the database server.
     Transaction,
-    /// Deliveries are due and nobody works on them, or not fast enough.
+    /// Deliveries are due and nobody works on them, or not fast enough; or a gateway cannot claim
+    /// them, or write what a handler comes to.
     Stuck,
     /// A destination does not answer, or answers with errors of its own.
     DestinationFailing,
@@ -167,22 +170,28 @@ impl AlarmKind {
     }
 
     /// Whether it is about one gateway and not about what all of them share: the others do not see
-    /// it, and must not say that it is over.
-    pub(super) fn is_local(self) -> bool {
-        matches!(self, Self::Clock | Self::Proxy)
+    /// it, and must not say that it is over. What is stuck is so where it has a key, the handler
+    /// that dispatch has trouble with.
+    pub(super) fn is_local(self, key: &str) -> bool {
+        matches!(self, Self::Clock | Self::Proxy) || (self == Self::Stuck && !key.is_empty())
     }
 
     pub(super) fn of(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 
-    /// What is told when it is over; `who` is the source, destination or handler.
-    pub(super) fn over(self, who: &str) -> String {
+    /// What is told when it is over; `key` is the destination or handler, where there is one.
+    pub(super) fn over(self, source: &str, key: &str) -> String {
+        let who = if key.is_empty() { source } else { key };
         match self {
             Self::Database => "the database can be read and written again".to_owned(),
             Self::Clock => "the clocks agree again".to_owned(),
             Self::Transaction => "no transaction stays open any longer".to_owned(),
-            Self::Stuck => format!("no delivery of {who} is overdue any longer"),
+            Self::Stuck if key.is_empty() => format!("no delivery of {who} is overdue any longer"),
+            Self::Stuck if source.is_empty() => {
+                format!("what {who} comes to can be written again")
+            }
+            Self::Stuck => format!("deliveries of {source} for {who} can be claimed again"),
             Self::DestinationFailing => format!("{who} does not fail any longer"),
             Self::DestinationDisabled => format!("{who} is enabled again, or was taken out"),
             Self::DestinationRejecting => format!("{who} does not reject events any longer"),

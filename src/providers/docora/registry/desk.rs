@@ -1,31 +1,47 @@
 //! What an operator does about repositories: at Docora, and then here.
 //!
 //! First the call, then one transaction for everything that follows from it. Whoever dies between
-//! the two does it again: every one of these may be repeated.
+//! the two does it again: every one of these may be repeated. Whether somebody may is decided
+//! before they come to the desk, where it is known who they are: see [`By`].
+
+use std::net::IpAddr;
 
 use time::OffsetDateTime;
 
 use super::api::is_repository_id;
 use super::{Address, Api, ApiError, BadToken, GithubToken, Repository, awaiting};
 use crate::providers::docora::tables::registrations;
-use crate::store::{AuditEntry, Store, StoreError, Tx};
+use crate::store::{AuditEntry, AuditMore, Store, StoreError, Tx};
 use crate::vault::{Label, Sealed, Vault, VaultError};
 
-/// The repositories of one source.
+/// The repositories of one source, for somebody who may change them.
 #[derive(Debug, Clone)]
 pub struct Desk {
     /// The database.
-    pub store: Store,
+    pub(crate) store: Store,
     /// For the repositories' tokens.
-    pub vault: Vault,
+    pub(crate) vault: Vault,
     /// The source's tenant.
-    pub tenant: String,
+    pub(crate) tenant: String,
     /// The source.
-    pub source: String,
+    pub(crate) source: String,
     /// Docora.
-    pub api: Api,
-    /// Who acts, for the audit log.
-    pub actor: String,
+    pub(crate) api: Api,
+    /// Who acts.
+    pub(crate) by: By,
+}
+
+/// Who acts and why, for the audit log. It is made where it was found that they may.
+#[derive(Debug, Clone)]
+pub struct By {
+    /// Their name.
+    pub(crate) actor: String,
+    /// The only tenant whose things they see.
+    pub(crate) tenant: Option<String>,
+    /// The address that they ask from.
+    pub(crate) address: Option<IpAddr>,
+    /// Why, in their words.
+    pub(crate) reason: String,
 }
 
 /// What a registration came to.
@@ -221,15 +237,17 @@ impl Desk {
         address: &Address,
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
-        tx.audit(&AuditEntry {
+        let By { actor, tenant, address: from, reason } = &self.by;
+        let entry = AuditEntry {
             at: now,
-            actor: &self.actor,
+            actor,
             action,
             target: &format!("repository {} of source {}", address.url(), self.source),
-            reason: "asked for on the command line",
+            reason,
             count: 1,
-        })
-        .await
+        };
+        let more = AuditMore { tenant: tenant.as_deref(), address: *from, ..AuditMore::default() };
+        tx.audit_with(&entry, more).await
     }
 
     fn seal(

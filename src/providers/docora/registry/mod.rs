@@ -17,7 +17,7 @@ mod desk;
 
 pub use address::{Address, BadAddress, BadToken, GithubToken};
 pub use api::{Api, ApiError, Registered};
-pub use desk::{Changed, Desk, DeskError, Registering, Unregistered};
+pub use desk::{By, Changed, Desk, DeskError, Registering, Unregistered};
 
 use super::tables::RepositoryRow;
 use crate::store::{Alert, Recovery, Severity, StoreError, Tx};

@@ -1,0 +1,66 @@
+//! What operators do about the repositories that Docora watches. Whether they may, and why they do
+//! it, is asked for here, as it is for everything else that operators do; what is done is the
+//! provider's, which knows no operators.
+
+use crate::operator::{Caller, OperatorError, Reason, Scope};
+use crate::providers::docora::registry::{Api, By, Desk, Repository};
+use crate::store::Store;
+use crate::vault::Vault;
+
+/// The repositories of one source.
+#[derive(Debug, Clone)]
+pub struct Repositories {
+    /// The database.
+    pub store: Store,
+    /// For the repositories' tokens.
+    pub vault: Vault,
+    /// The source's tenant.
+    pub tenant: String,
+    /// The source.
+    pub source: String,
+    /// Docora.
+    pub api: Api,
+}
+
+impl Repositories {
+    /// Lets somebody change them, for this reason.
+    ///
+    /// # Errors
+    /// [`OperatorError::Denied`] without [`Scope::SourcesWrite`]; [`OperatorError::NotFound`] where
+    /// the source is another tenant's; [`OperatorError::Invalid`] without a reason.
+    pub fn desk(&self, caller: &Caller, reason: &str) -> Result<Desk, OperatorError> {
+        caller.needs(Scope::SourcesWrite)?;
+        sees(caller, &self.tenant, &self.source)?;
+        let by = By {
+            actor: caller.actor().to_owned(),
+            tenant: caller.tenant().map(str::to_owned),
+            address: caller.address(),
+            reason: Reason::new(reason)?.get().to_owned(),
+        };
+        let Self { store, vault, tenant, source, api } = self.clone();
+        Ok(Desk { store, vault, tenant, source, api, by })
+    }
+}
+
+/// Every repository of a source, each with whether a token of it is kept.
+///
+/// # Errors
+/// [`OperatorError::Denied`] without [`Scope::EventsRead`]; [`OperatorError::NotFound`] where the
+/// source is another tenant's; [`OperatorError::Store`].
+pub async fn repositories(
+    caller: &Caller,
+    store: &Store,
+    tenant: &str,
+    source: &str,
+) -> Result<Vec<(Repository, bool)>, OperatorError> {
+    caller.needs(Scope::EventsRead)?;
+    sees(caller, tenant, source)?;
+    Ok(Desk::list(store, tenant, source).await?)
+}
+
+fn sees(caller: &Caller, tenant: &str, source: &str) -> Result<(), OperatorError> {
+    if caller.tenant().is_some_and(|own| own != tenant) {
+        return Err(OperatorError::NotFound(format!("source `{source}`")));
+    }
+    Ok(())
+}
