@@ -3,10 +3,8 @@
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroU64;
 
-use bytesize::ByteSize;
-
 use super::{BuildError, descriptors};
-use crate::config::File;
+use crate::config::{ConnectionLimits, File};
 use crate::http::{ConnectionBounds, ConnectionSettings, QUIET_LIBRARY};
 
 /// How many connections wait in the kernel until they are accepted.
@@ -22,30 +20,19 @@ pub fn log_filter(configured: &str) -> String {
 pub(super) fn settings(file: &File, workers: usize) -> (ConnectionSettings, ConnectionSettings) {
     let total = descriptors::share(file, workers, descriptors::raise());
     let (ingest, operator) = (&file.ingest, &file.operator);
-    let of_ingest = ConnectionBounds {
-        total: total.ingest,
-        per_peer: ingest.connections_per_peer,
-        head_deadline: ingest.head_deadline,
-        keep_alive: ingest.keep_alive,
-        stall: ingest.stall,
-        min_rate: rate(ingest.min_rate),
-    };
-    let of_operator = ConnectionBounds {
-        total: total.operator,
-        per_peer: operator.connections_per_peer,
-        head_deadline: operator.head_deadline,
-        keep_alive: operator.keep_alive,
-        stall: operator.stall,
-        min_rate: rate(operator.min_rate),
-    };
+    let of_ingest = bounds(total.ingest, ingest.limits());
+    let of_operator = bounds(total.operator, operator.limits());
     (
         ConnectionSettings::new("ingest", of_ingest, ingest.trusted_proxies.clone()),
         ConnectionSettings::new("operator", of_operator, operator.trusted_proxies.clone()),
     )
 }
 
-fn rate(size: ByteSize) -> NonZeroU64 {
-    NonZeroU64::new(size.as_u64()).unwrap_or(NonZeroU64::MIN)
+/// What is configured, but for how many connections there is room for.
+fn bounds(total: usize, limits: ConnectionLimits) -> ConnectionBounds {
+    let ConnectionLimits { per_peer, head_deadline, keep_alive, stall, min_rate, .. } = limits;
+    let min_rate = NonZeroU64::new(min_rate.as_u64()).unwrap_or(NonZeroU64::MIN);
+    ConnectionBounds { total, per_peer, head_deadline, keep_alive, stall, min_rate }
 }
 
 /// Listens, with room for a crowd that comes at once; gives where.

@@ -107,25 +107,8 @@ pub(super) fn sharing(sources: &[SourceConfig], wrong: &mut Vec<String>) {
 /// What holds of the connections of both listeners.
 fn connections(file: &File, require: &mut impl FnMut(bool, &str)) {
     let (ingest, operator) = (&file.ingest, &file.operator);
-    let mut both = |holds: [bool; 2], what: &str| {
-        for (holds, name) in holds.into_iter().zip(["ingest", "operator"]) {
-            require(holds, &format!("{name}.{what}"));
-        }
-    };
-    both([ingest.connections > 0, operator.connections > 0], "connections must be at least 1");
-    both(
-        [ingest.connections_per_peer > 0, operator.connections_per_peer > 0],
-        "connections_per_peer must be at least 1",
-    );
-    both(
-        [!ingest.head_deadline.is_zero(), !operator.head_deadline.is_zero()],
-        "head_deadline must be longer than 0s",
-    );
-    both([!ingest.stall.is_zero(), !operator.stall.is_zero()], "stall must be longer than 0s");
-    both(
-        [ingest.min_rate.as_u64() > 0, operator.min_rate.as_u64() > 0],
-        "min_rate must be at least 1 B",
-    );
+    ingest.limits().check("ingest", require);
+    operator.limits().check("operator", require);
     require(
         (1..=MOST_HEADER_LINES).contains(&ingest.max_header_lines),
         "ingest.max_header_lines must be from 1 to 96, which is the most that the HTTP library \

@@ -20,13 +20,13 @@ use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-pub use destinations::{DestinationConfig, DestinationEntry, SignForm};
+pub use destinations::{DestinationConfig, DestinationEntry, HeaderPrefix, SignForm};
 pub use env::Environment;
 pub use file::{
     Alerts, Database, Dispatch, File, Held, Keys, Log, Managed, Objects, Postgres, S3Entry,
     Transfers,
 };
-pub use listeners::{Ingest, Operator};
+pub use listeners::{ConnectionLimits, Ingest, Operator};
 pub use oidc::{OidcConfig, OidcEntry};
 pub use outbound::Outbound;
 pub use source::{DeadHead, LimitEntry, SecretRef, SourceEntry};
