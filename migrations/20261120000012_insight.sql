@@ -17,7 +17,7 @@ COMMENT ON COLUMN tallies.minutes IS 'How long the span is. Everything is counte
 COMMENT ON COLUMN tallies.bucket  IS 'When the span begins; a multiple of its length in UTC.';
 COMMENT ON COLUMN tallies.source  IS 'The source; empty for requests to paths that are no source''s.';
 COMMENT ON COLUMN tallies.what    IS 'accepted, duplicate, quarantined, chunk, refused; acknowledged; handled, ignored, retry, held, dead, replayed, expired.';
-COMMENT ON COLUMN tallies.detail  IS 'For refused: the reason''s word. For acknowledged: the most milliseconds that it took, or `more`. Empty otherwise.';
+COMMENT ON COLUMN tallies.detail  IS 'For refused: the reason''s word. For quarantined: `too_large` where the body was larger than the source keeps. For acknowledged: the most milliseconds that it took, or `more`. Empty otherwise.';
 COMMENT ON COLUMN tallies.count   IS 'How many.';
 
 CREATE TABLE secret_usage (

@@ -173,7 +173,8 @@ pub struct Proof {
     pub(super) covered: Vec<&'static str>,
     pub(super) claims: Option<Bytes>,
     pub(super) request_key: Option<[u8; 32]>,
-    pub(super) late: bool,
+    /// By how many seconds its token is past its time, where it is.
+    pub(super) late: Option<i64>,
 }
 
 impl Proof {
@@ -199,11 +200,11 @@ impl Proof {
         self
     }
 
-    /// Marks a proof that holds although its token is past its time: the request then goes no
-    /// further than a [`LateRequest`](super::LateRequest).
+    /// Marks a proof that holds although its token is past its time, by so many seconds: the
+    /// request then goes no further than a [`LateRequest`](super::LateRequest).
     #[must_use]
-    pub fn past_its_time(mut self) -> Self {
-        self.late = true;
+    pub fn past_its_time(mut self, seconds: i64) -> Self {
+        self.late = Some(seconds);
         self
     }
 }
@@ -347,7 +348,7 @@ impl KeyRing {
             covered,
             claims: None,
             request_key: None,
-            late: false,
+            late: None,
         }
     }
 }

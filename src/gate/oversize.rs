@@ -69,8 +69,8 @@ impl StreamedBody {
         let streamed = self.signed.as_ref();
         let examination = Examination::streamed(gate, &self.head, streamed, self.now);
         let proof = gate.provider.verify(&examination)?;
-        if proof.late {
-            return Err(Refusal::Stale { seconds: 0 });
+        if let Some(seconds) = proof.late {
+            return Err(Refusal::Stale { seconds });
         }
         Ok(OversizeRequest {
             head: self.head,

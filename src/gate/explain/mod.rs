@@ -267,9 +267,10 @@ pub fn explain(gate: &Gate, case: &Case<'_>) -> Explanation {
     let request = Examination::new(gate, case.head, case.body, case.at);
     let refusal = match gate.provider.verify(&request) {
         Ok(proof) => {
-            let finding =
-                if proof.late { Finding::PastItsTime } else { Finding::Holds { skew: proof.skew } };
-            let reason = proof.late.then_some("ts_stale");
+            let (finding, reason) = match proof.late {
+                Some(_) => (Finding::PastItsTime, Some("ts_stale")),
+                None => (Finding::Holds { skew: proof.skew }, None),
+            };
             let (origin, secret) = (Origin::Configured, proof.secret);
             let made = Some(Made { origin, secret, departures: Vec::new() });
             return Explanation { reason, finding, made, cut: false };

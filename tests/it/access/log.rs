@@ -17,11 +17,11 @@ const CANARY: &str = "canary-4f1d Jane Doe";
 
 /// Every line that this process has logged so far.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     /// Listens from now on, to everything down to `debug` of ours.
-    fn listen() -> Self {
+    pub(crate) fn listen() -> Self {
         static LOG: OnceLock<Log> = OnceLock::new();
         let log = LOG.get_or_init(|| {
             let log = Log::default();
@@ -38,7 +38,7 @@ impl Log {
     }
 
     /// The lines that hold this.
-    fn lines(&self, part: &str) -> Vec<String> {
+    pub(crate) fn lines(&self, part: &str) -> Vec<String> {
         let bytes = self.0.lock().unwrap();
         let text = String::from_utf8_lossy(&bytes);
         text.lines().filter(|line| line.contains(part)).map(str::to_owned).collect()

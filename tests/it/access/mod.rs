@@ -5,7 +5,7 @@ mod browser;
 mod files;
 mod guard;
 mod keys;
-mod log;
+pub(crate) mod log;
 pub(crate) mod oidc;
 mod open;
 pub(crate) mod people;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sealpost::operator::{Action, Caller};
+use sealpost::store::What;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
@@ -274,6 +275,20 @@ async fn a_position_that_is_none_is_400_and_one_that_is_gone_is_410() {
     // Another database's.
     let other = Gateway::start().await;
     assert_eq!(refused(&other, "", Some(&position(&kept))).await.0, 410);
+}
+
+#[tokio::test]
+async fn a_change_that_is_none_is_answered_with_every_one_that_there_is() {
+    let gateway = Gateway::start().await;
+    let (status, _, problem) = refused(&gateway, "?change=dead,dying", None).await;
+    assert_eq!(status, 400);
+    let detail = problem["detail"].as_str().unwrap();
+    let (_, words) = detail.split_once("change may be: ").expect("what it may be");
+    let words: Vec<&str> = words.split(", ").collect();
+    assert_eq!(words, What::ALL.map(What::as_str));
+    assert!(words.contains(&"freed"), "{detail}");
+    let all = format!("?change={}", words.join(","));
+    assert_eq!(ask(&gateway, &all, None).await.status(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
