@@ -30,9 +30,9 @@ use std::time::{Duration, Instant};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use sealpost::app::{App as Gateway, Parts};
+use sealpost::app::{App as Gateway, TestOverrides};
 use sealpost::config::{Config, Environment};
-use sealpost::gate::{Gate, KeyRing, RawRequest, RequestHead, Secret, Window};
+use sealpost::gate::{KeyRing, RawRequest, RequestHead, Secret, Verifier, Window};
 use sealpost::lifecycle::Shutdown;
 use sealpost::postgres::{self, Cluster, Settings};
 use sealpost::providers::{self, Draft};
@@ -108,11 +108,11 @@ async fn warm(
 }
 
 /// A server that reads the body and answers, with or without verification.
-fn serve_reading(gate: Option<Gate>) -> SocketAddr {
+fn serve_reading(gate: Option<Verifier>) -> SocketAddr {
     async fn answer(
         request: HttpRequest,
         mut payload: web::Payload,
-        gate: web::Data<Option<Gate>>,
+        gate: web::Data<Option<Verifier>>,
     ) -> HttpResponse {
         let mut body = BytesMut::new();
         while let Some(piece) = payload.next().await {
@@ -139,7 +139,7 @@ fn serve_reading(gate: Option<Gate>) -> SocketAddr {
     address
 }
 
-fn gate() -> Gate {
+fn gate() -> Verifier {
     let entry = providers::find("stripe").unwrap();
     let options = toml::from_str("livemode = false").unwrap();
     let spec = providers::SourceSpec {
@@ -150,7 +150,7 @@ fn gate() -> Gate {
         transfer_limits: sealpost::gate::TransferLimits { chunks: 1, bytes: 1 },
         services: providers::Services::bare().unwrap(),
     };
-    Gate {
+    Verifier {
         provider: (entry.build)(&spec).unwrap().provider,
         keys: KeyRing::new(vec![Secret::new(SECRET).unwrap()]).unwrap(),
         window: Window { max_age: 3_600, max_future: 3_600 },
@@ -166,7 +166,7 @@ async fn start_gateway(cluster: &Cluster) -> (SocketAddr, Shutdown) {
     let target = Target::in_cluster(cluster.endpoint());
     target.create_if_missing().await.unwrap();
     target.migrate().await.unwrap();
-    let app = Gateway::build(&config, target, &Parts::default()).unwrap();
+    let app = Gateway::build(&config, target, &TestOverrides::default()).unwrap();
     let address = app.addresses().0;
     let shutdown = Shutdown::default();
     tokio::spawn(app.serve(shutdown.clone()));

@@ -25,8 +25,8 @@ use std::time::{Duration, Instant};
 
 use sealpost::clock::SystemClock;
 use sealpost::operator::{
-    Action, Caller, DeadLetters, Filter, GroupSelection, Groups, Insight, Jobs, Landscape, Paging,
-    Routing, Search, Selection, SourceFacts, Wish,
+    Action, BulkRequest, Caller, DeadLetters, Filter, GroupSelection, Groups, Jobs, Monitoring,
+    Paging, Routing, Search, Selection, SourceFacts, Topology,
 };
 use sealpost::postgres::{self, Cluster, Settings};
 use sealpost::store::{EventId, PoolSettings, Store, Target};
@@ -122,7 +122,7 @@ async fn fill(target: &Target, events: u64) {
         "INSERT INTO attempts (delivery_id, number, started_at, finished_at, result, error)
          SELECT id, 1, created_at, created_at, 'dead', last_error
            FROM deliveries WHERE state = 'dead';
-         INSERT INTO tallies (minutes, bucket, source, what, detail, count)
+         INSERT INTO counters (minutes, bucket, source, what, detail, count)
          SELECT s.minutes, b, 'source-' || lpad(n::text, 2, '0'), w.what, w.detail, 100
            FROM (VALUES (5, interval '3 days'), (60, interval '40 days')) AS s (minutes, kept),
                 generate_series(1, {SOURCES}) AS n,
@@ -162,7 +162,7 @@ async fn group(store: &Store) {
 }
 
 async fn measure(store: &Store, events: u64) -> Vec<&'static str> {
-    let insight = Insight::new(store.clone(), Arc::new(SystemClock), landscape());
+    let monitoring = Monitoring::new(store.clone(), Arc::new(SystemClock), topology());
     let desk = DeadLetters::new(store.clone(), Arc::new(SystemClock), Routing::default());
     let caller = Caller::local("benchmark");
     let search = |change: fn(&mut Search)| {
@@ -171,10 +171,10 @@ async fn measure(store: &Store, events: u64) -> Vec<&'static str> {
         search
     };
     let all = Search::default();
-    let first = insight.events(&caller, &all, None, 50).await.unwrap();
+    let first = monitoring.events(&caller, &all, None, 50).await.unwrap();
     let some: Vec<EventId> = first.events.iter().map(|event| event.id).collect();
     // From the middle, where nothing is warm by chance.
-    let middle = insight
+    let middle = monitoring
         .events(
             &caller,
             &Search {
@@ -198,31 +198,31 @@ async fn measure(store: &Store, events: u64) -> Vec<&'static str> {
                 .await
         };
     }
-    ask!("overview", |_| insight.overview(&caller));
-    ask!("raise alarms", |_| insight.raise_alarms());
-    ask!("sources", |_| insight.sources(&caller));
-    ask!("events, first page", |_| insight.events(&caller, &all, None, 50));
-    ask!("events, next page", |_| insight.events(&caller, &all, first.next, 50));
-    ask!("events, a page far back", |_| insight.events(&caller, &all, middle.next, 50));
+    ask!("overview", |_| monitoring.overview(&caller));
+    ask!("raise alarms", |_| monitoring.raise_alarms());
+    ask!("sources", |_| monitoring.sources(&caller));
+    ask!("events, first page", |_| monitoring.events(&caller, &all, None, 50));
+    ask!("events, next page", |_| monitoring.events(&caller, &all, first.next, 50));
+    ask!("events, a page far back", |_| monitoring.events(&caller, &all, middle.next, 50));
     let by = search(|search| search.source = Some("source-07".to_owned()));
-    ask!("events of a source", |_| insight.events(&caller, &by, None, 50));
+    ask!("events of a source", |_| monitoring.events(&caller, &by, None, 50));
     let by = search(|search| search.kind = Some("kind.7".to_owned()));
-    ask!("events of a type", |_| insight.events(&caller, &by, None, 50));
+    ask!("events of a type", |_| monitoring.events(&caller, &by, None, 50));
     let by = search(|search| search.kind = Some("absent".to_owned()));
-    ask!("events of a type that is none", |_| insight.events(&caller, &by, None, 50));
+    ask!("events of a type that is none", |_| monitoring.events(&caller, &by, None, 50));
     let by = search(|search| search.state = Some("dead".to_owned()));
-    ask!("events with a dead letter", |_| insight.events(&caller, &by, None, 50));
+    ask!("events with a dead letter", |_| monitoring.events(&caller, &by, None, 50));
     let by = search(|search| search.state = Some("leased".to_owned()));
-    ask!("events in a state that none is", |_| insight.events(&caller, &by, None, 50));
+    ask!("events in a state that none is", |_| monitoring.events(&caller, &by, None, 50));
     let by = search(|search| search.text = Some("absent".to_owned()));
-    ask!("events with an absent text", |_| insight.events(&caller, &by, None, 50));
+    ask!("events with an absent text", |_| monitoring.events(&caller, &by, None, 50));
     let key = Search { key: Some("evt_1".to_owned()), ..all.clone() };
-    ask!("events by key", |_| insight.events(&caller, &key, None, 50));
-    ask!("facets", |_| insight.facets(&caller));
-    ask!("event detail", |run| insight.event(&caller, some[run % some.len()]));
+    ask!("events by key", |_| monitoring.events(&caller, &key, None, 50));
+    ask!("facets", |_| monitoring.facets(&caller));
+    ask!("event detail", |run| monitoring.event(&caller, some[run % some.len()]));
     let far: Vec<EventId> = middle.events.iter().map(|event| event.id).collect();
-    ask!("event detail far back", |run| insight.event(&caller, far[run % far.len()]));
-    ask!("transfers", |_| insight.transfers(&caller, None, 50));
+    ask!("event detail far back", |run| monitoring.event(&caller, far[run % far.len()]));
+    ask!("transfers", |_| monitoring.transfers(&caller, None, 50));
     ask!("dead letters, first page", |_| desk.list(&caller, &open, Paging::first(50)));
     let half = i64::try_from(events / 2).unwrap();
     ask!("dead letters, next page", |_| desk.list(
@@ -243,7 +243,7 @@ async fn measure(store: &Store, events: u64) -> Vec<&'static str> {
     let letters = desk.list(&caller, &of(group), Paging::first(50)).await.unwrap().letters;
     ask!("dead letter detail", |run| desk.show(&caller, letters[run % letters.len()].id));
     let jobs = Jobs::new(desk.clone());
-    let wish = Wish {
+    let wish = BulkRequest {
         action: Action::Discard,
         selection: open.clone(),
         force: false,
@@ -280,7 +280,7 @@ impl Stopwatch {
     }
 }
 
-fn landscape() -> Landscape {
+fn topology() -> Topology {
     let source = |number| SourceFacts {
         name: format!("source-{number:02}"),
         provider: "stripe".to_owned(),
@@ -299,7 +299,7 @@ fn landscape() -> Landscape {
         secrets: vec!["0123456789ab".to_owned()],
         handlers: vec!["handler".to_owned()],
     };
-    Landscape {
+    Topology {
         sources: (0..SOURCES).map(source).collect(),
         base_url: "http://localhost:8080".to_owned(),
         is_public: false,

@@ -2,7 +2,7 @@
 --
 -- The three tables that every request writes to have no CHECK: the server parses and plans each
 -- one anew for every statement, which together cost as much as the rows of a small group. What
--- they would say, the view `unsound` says; the tests ask it after every run.
+-- they would say, the view `invalid_rows` says; the tests ask it after every run.
 
 CREATE TABLE events (
     id           uuid        PRIMARY KEY,
@@ -82,7 +82,7 @@ CREATE TABLE deliveries (
     lane_position    bigint,
     lane_blocks      boolean     NOT NULL,
     state            text        NOT NULL,
-    aside            text        COLLATE "C",
+    parked            text        COLLATE "C",
     attempts         integer     NOT NULL DEFAULT 0,
     created_at       timestamptz NOT NULL,
     due_at           timestamptz NOT NULL,
@@ -99,9 +99,9 @@ CREATE TABLE deliveries (
 -- A queue for every source and handler: what waits in one is never looked at for another. What is
 -- put aside is in none of them.
 CREATE INDEX deliveries_ready ON deliveries (source, handler, due_at, id)
-    WHERE state = 'ready' AND aside IS NULL;
-CREATE INDEX deliveries_aside ON deliveries (aside, source, handler, lane, id)
-    WHERE state = 'ready' AND aside IS NOT NULL;
+    WHERE state = 'ready' AND parked IS NULL;
+CREATE INDEX deliveries_aside ON deliveries (parked, source, handler, lane, id)
+    WHERE state = 'ready' AND parked IS NOT NULL;
 CREATE INDEX deliveries_awaiting ON deliveries (source, awaiting)
     WHERE state = 'ready' AND awaiting IS NOT NULL;
 CREATE INDEX deliveries_leased ON deliveries (source, handler, lane) WHERE state = 'leased';
@@ -127,7 +127,7 @@ COMMENT ON COLUMN deliveries.lane             IS 'Deliveries of one source and h
 COMMENT ON COLUMN deliveries.lane_position    IS 'Place in the lane where it is not its id: the replay of a blocking head takes the place of what it replays. The lowest unfinished goes first.';
 COMMENT ON COLUMN deliveries.lane_blocks      IS 'Whether a dead head holds its lane until it is resolved (block) or frees it (park).';
 COMMENT ON COLUMN deliveries.state            IS 'ready, leased, done or dead.';
-COMMENT ON COLUMN deliveries.aside            IS 'Why the queue leaves a ready delivery out. behind: another of its lane is before it, whose end lets it in again; suspect: its lease ran out with no result, and it is run by itself. A suspect keeps the word while it is leased.';
+COMMENT ON COLUMN deliveries.parked            IS 'Why the queue leaves a ready delivery out. behind: another of its lane is before it, whose end lets it in again; suspect: its lease ran out with no result, and it is run by itself. A suspect keeps the word while it is leased.';
 COMMENT ON COLUMN deliveries.attempts         IS 'Attempts begun. Counted when the lease is taken, so that an attempt that kills the process counts too.';
 COMMENT ON COLUMN deliveries.created_at       IS 'When the delivery was created.';
 COMMENT ON COLUMN deliveries.due_at           IS 'Not before this time.';
@@ -141,7 +141,7 @@ COMMENT ON COLUMN deliveries.awaiting         IS 'For ready: what it waits for, 
 COMMENT ON COLUMN deliveries.resolution       IS 'For dead: replayed or discarded by an operator; null while it is open.';
 COMMENT ON COLUMN deliveries.resolved_at      IS 'When it was resolved.';
 
-CREATE VIEW unsound AS
+CREATE VIEW invalid_rows AS
     SELECT 'deliveries' AS "table", id::text AS row FROM deliveries
      WHERE (CASE state
             WHEN 'ready' THEN
@@ -160,10 +160,10 @@ CREATE VIEW unsound AS
                 AND (resolution IS NULL) = (resolved_at IS NULL)
                 AND COALESCE(resolution IN ('replayed', 'discarded'), true)
             END) IS NOT TRUE
-        OR (CASE aside
+        OR (CASE parked
             WHEN 'behind' THEN state = 'ready' AND lane IS NOT NULL
-            WHEN 'suspect' THEN state IN ('ready', 'leased')
-            ELSE aside IS NULL
+            WHEN 'isolated' THEN state IN ('ready', 'leased')
+            ELSE parked IS NULL
             END) IS NOT TRUE
         OR (CASE triggered_by
             WHEN 'arrival' THEN replay_of IS NULL
@@ -176,12 +176,12 @@ CREATE VIEW unsound AS
     UNION ALL
     SELECT 'event_keys', encode(key, 'hex') FROM event_keys
      WHERE octet_length(key) <> 32 OR octet_length(fingerprint) <> 32 OR seen_count < 1;
-COMMENT ON VIEW unsound IS 'Rows that break a rule of their table. Always empty, unless there is a bug.';
+COMMENT ON VIEW invalid_rows IS 'Rows that break a rule of their table. Always empty, unless there is a bug.';
 
 -- What `deliveries_lane` has, so that the condition stands once.
 CREATE VIEW lane_members AS
     SELECT id, event_id, source, handler, lane, COALESCE(lane_position, id) AS position, state,
-           aside
+           parked
       FROM deliveries
      WHERE lane IS NOT NULL
        AND (state IN ('ready', 'leased') OR (state = 'dead' AND lane_blocks AND resolution IS NULL));
@@ -190,13 +190,13 @@ COMMENT ON VIEW lane_members IS 'The deliveries that hold up those behind them i
 -- Reads one row for each queue, and not what waits in it.
 CREATE VIEW queues AS
     WITH RECURSIVE queue AS (
-        (SELECT source, handler FROM deliveries WHERE state = 'ready' AND aside IS NULL
+        (SELECT source, handler FROM deliveries WHERE state = 'ready' AND parked IS NULL
           ORDER BY source, handler LIMIT 1)
         UNION ALL
         SELECT following.source, following.handler
           FROM queue CROSS JOIN LATERAL (
             SELECT d.source, d.handler FROM deliveries d
-             WHERE d.state = 'ready' AND d.aside IS NULL
+             WHERE d.state = 'ready' AND d.parked IS NULL
                AND (d.source, d.handler) > (queue.source, queue.handler)
              ORDER BY d.source, d.handler LIMIT 1) AS following
     )

@@ -56,7 +56,7 @@ COMMENT ON COLUMN destination_hours.delivered IS 'How many events were taken.';
 COMMENT ON COLUMN destination_hours.failed    IS 'How many requests did not end with the event being taken.';
 COMMENT ON COLUMN destination_hours.within    IS 'How many answers came within 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000 and 5000 ms, and later.';
 
-CREATE TABLE destination_answers (
+CREATE TABLE destination_responses (
     id          bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     handler     text        COLLATE "C" NOT NULL,
     at          timestamptz NOT NULL,
@@ -68,16 +68,16 @@ CREATE TABLE destination_answers (
     body        text        NOT NULL,
     error       text
 );
-CREATE INDEX destination_answers_of ON destination_answers (handler, id);
+CREATE INDEX destination_responses_of ON destination_responses (handler, id);
 
-COMMENT ON TABLE  destination_answers             IS 'The last answers of each destination, at most twenty; of those that took the event, one a second.';
-COMMENT ON COLUMN destination_answers.id          IS 'Identity.';
-COMMENT ON COLUMN destination_answers.handler     IS 'As in deliveries.';
-COMMENT ON COLUMN destination_answers.at          IS 'When the request began.';
-COMMENT ON COLUMN destination_answers.took_ms     IS 'How long it took, in milliseconds.';
-COMMENT ON COLUMN destination_answers.delivery_id IS 'The delivery; null for a test.';
-COMMENT ON COLUMN destination_answers.event_id    IS 'The event that was sent.';
-COMMENT ON COLUMN destination_answers.status      IS 'The status; null where nothing came back.';
-COMMENT ON COLUMN destination_answers.headers     IS 'The headers as JSON, within bounds. Written by strangers.';
-COMMENT ON COLUMN destination_answers.body        IS 'The beginning of the body. Written by strangers.';
-COMMENT ON COLUMN destination_answers.error       IS 'Why the event was not taken; null where it was.';
+COMMENT ON TABLE  destination_responses             IS 'The last answers of each destination, at most twenty; of those that took the event, one a second.';
+COMMENT ON COLUMN destination_responses.id          IS 'Identity.';
+COMMENT ON COLUMN destination_responses.handler     IS 'As in deliveries.';
+COMMENT ON COLUMN destination_responses.at          IS 'When the request began.';
+COMMENT ON COLUMN destination_responses.took_ms     IS 'How long it took, in milliseconds.';
+COMMENT ON COLUMN destination_responses.delivery_id IS 'The delivery; null for a test.';
+COMMENT ON COLUMN destination_responses.event_id    IS 'The event that was sent.';
+COMMENT ON COLUMN destination_responses.status      IS 'The status; null where nothing came back.';
+COMMENT ON COLUMN destination_responses.headers     IS 'The headers as JSON, within bounds. Written by strangers.';
+COMMENT ON COLUMN destination_responses.body        IS 'The beginning of the body. Written by strangers.';
+COMMENT ON COLUMN destination_responses.error       IS 'Why the event was not taken; null where it was.';

@@ -6,7 +6,7 @@ CREATE TABLE alerts (
     source           text        NOT NULL,
     kind             text        NOT NULL,
     key              text        NOT NULL,
-    fold             bytea       NOT NULL CHECK (octet_length(fold) = 32),
+    dedup_key             bytea       NOT NULL CHECK (octet_length(dedup_key) = 32),
     severity         smallint    NOT NULL CHECK (severity BETWEEN 1 AND 3),
     recovery         boolean     NOT NULL DEFAULT false,
     text             text        NOT NULL,
@@ -30,7 +30,7 @@ CREATE TABLE alerts (
     CONSTRAINT a_recovery_is_over
         CHECK (NOT recovery OR over_at IS NOT NULL)
 );
-CREATE UNIQUE INDEX alerts_going_on ON alerts (fold) WHERE over_at IS NULL;
+CREATE UNIQUE INDEX alerts_going_on ON alerts (dedup_key) WHERE over_at IS NULL;
 CREATE INDEX alerts_pending ON alerts (severity, id) WHERE pending;
 CREATE INDEX alerts_by_age ON alerts (last_at);
 
@@ -39,7 +39,7 @@ COMMENT ON COLUMN alerts.id               IS 'Identity.';
 COMMENT ON COLUMN alerts.source           IS 'The source that it is about.';
 COMMENT ON COLUMN alerts.kind             IS 'What happened: a word of whoever raises it, such as dead_letter.';
 COMMENT ON COLUMN alerts.key              IS 'What of this kind it happened to, at most 200 bytes.';
-COMMENT ON COLUMN alerts.fold             IS 'SHA-256 over source, kind and the whole key: what has the same one is the same thing again.';
+COMMENT ON COLUMN alerts.dedup_key             IS 'SHA-256 over source, kind and the whole key: what has the same one is the same thing again.';
 COMMENT ON COLUMN alerts.severity         IS '1: information, 2: warning, 3: critical. The highest that it was raised with.';
 COMMENT ON COLUMN alerts.recovery         IS 'It says that something is over.';
 COMMENT ON COLUMN alerts.text             IS 'The newest text, at most 1 KiB. Partly written by strangers.';

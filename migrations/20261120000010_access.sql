@@ -30,7 +30,7 @@ COMMENT ON COLUMN api_keys.last_used_at IS 'When it was shown last, to the minut
 COMMENT ON COLUMN api_keys.revoked_at   IS 'Since when it is refused.';
 COMMENT ON COLUMN api_keys.revoked_by   IS 'Who revoked it.';
 
-CREATE TABLE people (
+CREATE TABLE users (
     id           bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name         text        NOT NULL,
     folded       text        NOT NULL UNIQUE,
@@ -49,27 +49,27 @@ CREATE TABLE people (
     CONSTRAINT who_comes_from_elsewhere_has_no_password CHECK (
         oidc_issuer IS NULL OR (password IS NULL AND totp_since IS NULL))
 );
-CREATE UNIQUE INDEX people_by_subject ON people (oidc_issuer, oidc_subject);
+CREATE UNIQUE INDEX users_by_subject ON users (oidc_issuer, oidc_subject);
 
-COMMENT ON TABLE  people              IS 'Who signs in at the operator listener.';
-COMMENT ON COLUMN people.id           IS 'Identity.';
-COMMENT ON COLUMN people.name         IS 'Their name, in the audit log too. Two that differ only in case are the same.';
-COMMENT ON COLUMN people.folded       IS 'Their name in the one case that names are compared in; made by the gateway, so that no locale of a database folds it otherwise.';
-COMMENT ON COLUMN people.scopes       IS 'What they may do.';
-COMMENT ON COLUMN people.tenant       IS 'The only tenant whose things they see; null for all.';
-COMMENT ON COLUMN people.password     IS 'Their password as Argon2id has made it; null until they have chosen one.';
-COMMENT ON COLUMN people.totp_since   IS 'Since when a code is asked for; null until they have shown one. The secret of the codes is among the credentials.';
-COMMENT ON COLUMN people.totp_step    IS 'The time step of the last code that was accepted: none is accepted twice.';
-COMMENT ON COLUMN people.oidc_issuer  IS 'The OpenID Connect issuer that vouches for them, since they first came from there; null until then.';
-COMMENT ON COLUMN people.oidc_subject IS 'Who they are at that issuer.';
-COMMENT ON COLUMN people.created_at   IS 'When they were added.';
-COMMENT ON COLUMN people.created_by   IS 'Who added them.';
-COMMENT ON COLUMN people.signed_in_at IS 'When they signed in last.';
-COMMENT ON COLUMN people.disabled_at  IS 'Since when they cannot sign in.';
+COMMENT ON TABLE  users              IS 'Who signs in at the operator listener.';
+COMMENT ON COLUMN users.id           IS 'Identity.';
+COMMENT ON COLUMN users.name         IS 'Their name, in the audit log too. Two that differ only in case are the same.';
+COMMENT ON COLUMN users.folded       IS 'Their name in the one case that names are compared in; made by the gateway, so that no locale of a database folds it otherwise.';
+COMMENT ON COLUMN users.scopes       IS 'What they may do.';
+COMMENT ON COLUMN users.tenant       IS 'The only tenant whose things they see; null for all.';
+COMMENT ON COLUMN users.password     IS 'Their password as Argon2id has made it; null until they have chosen one.';
+COMMENT ON COLUMN users.totp_since   IS 'Since when a code is asked for; null until they have shown one. The secret of the codes is among the credentials.';
+COMMENT ON COLUMN users.totp_step    IS 'The time step of the last code that was accepted: none is accepted twice.';
+COMMENT ON COLUMN users.oidc_issuer  IS 'The OpenID Connect issuer that vouches for them, since they first came from there; null until then.';
+COMMENT ON COLUMN users.oidc_subject IS 'Who they are at that issuer.';
+COMMENT ON COLUMN users.created_at   IS 'When they were added.';
+COMMENT ON COLUMN users.created_by   IS 'Who added them.';
+COMMENT ON COLUMN users.signed_in_at IS 'When they signed in last.';
+COMMENT ON COLUMN users.disabled_at  IS 'Since when they cannot sign in.';
 
 CREATE TABLE setup_links (
     digest     bytea       PRIMARY KEY CHECK (octet_length(digest) = 32),
-    person_id  bigint      REFERENCES people,
+    user_id  bigint      REFERENCES users,
     created_at timestamptz NOT NULL,
     created_by text        NOT NULL,
     expires_at timestamptz NOT NULL,
@@ -77,7 +77,7 @@ CREATE TABLE setup_links (
 );
 COMMENT ON TABLE  setup_links            IS 'Links by which somebody chooses a password, once.';
 COMMENT ON COLUMN setup_links.digest     IS 'SHA-256 of the token in the link.';
-COMMENT ON COLUMN setup_links.person_id  IS 'For whom; null for the first person of all, who also chooses a name.';
+COMMENT ON COLUMN setup_links.user_id  IS 'For whom; null for the first person of all, who also chooses a name.';
 COMMENT ON COLUMN setup_links.created_at IS 'When it was made.';
 COMMENT ON COLUMN setup_links.created_by IS 'Who made it.';
 COMMENT ON COLUMN setup_links.expires_at IS 'From when on it is good no longer.';
@@ -86,19 +86,19 @@ COMMENT ON COLUMN setup_links.used_at    IS 'When it was used, or replaced by an
 CREATE TABLE sessions (
     digest       bytea       PRIMARY KEY CHECK (octet_length(digest) = 32),
     id           bigint      GENERATED ALWAYS AS IDENTITY UNIQUE,
-    person_id    bigint      NOT NULL REFERENCES people,
+    user_id    bigint      NOT NULL REFERENCES users,
     peer         text        NOT NULL,
     agent        text        NOT NULL CHECK (length(agent) <= 200),
     created_at   timestamptz NOT NULL,
     last_seen_at timestamptz NOT NULL,
     expires_at   timestamptz NOT NULL
 );
-CREATE INDEX sessions_by_person ON sessions (person_id);
+CREATE INDEX sessions_by_person ON sessions (user_id);
 
 COMMENT ON TABLE  sessions              IS 'People who are signed in. A session that ends is deleted; the audit log tells of it.';
 COMMENT ON COLUMN sessions.digest       IS 'SHA-256 of the token in the cookie.';
 COMMENT ON COLUMN sessions.id           IS 'What it is called where it is shown or ended; nobody is let in by it.';
-COMMENT ON COLUMN sessions.person_id    IS 'Who.';
+COMMENT ON COLUMN sessions.user_id    IS 'Who.';
 COMMENT ON COLUMN sessions.peer         IS 'The address that they signed in from.';
 COMMENT ON COLUMN sessions.agent        IS 'The beginning of what their browser said of itself then.';
 COMMENT ON COLUMN sessions.created_at   IS 'When they signed in.';
@@ -107,15 +107,15 @@ COMMENT ON COLUMN sessions.expires_at   IS 'When it ends whatever they do.';
 
 CREATE TABLE devices (
     digest     bytea       PRIMARY KEY CHECK (octet_length(digest) = 32),
-    person_id  bigint      NOT NULL REFERENCES people,
+    user_id  bigint      NOT NULL REFERENCES users,
     used_at    timestamptz NOT NULL,
     expires_at timestamptz NOT NULL
 );
-CREATE INDEX devices_by_person ON devices (person_id, used_at);
+CREATE INDEX devices_by_person ON devices (user_id, used_at);
 
 COMMENT ON TABLE  devices            IS 'Browsers in which somebody has signed in: their attempts are counted apart from those of strangers who only know the name. Nobody is let in by one.';
 COMMENT ON COLUMN devices.digest     IS 'SHA-256 of the token in its cookie.';
-COMMENT ON COLUMN devices.person_id  IS 'Who.';
+COMMENT ON COLUMN devices.user_id  IS 'Who.';
 COMMENT ON COLUMN devices.used_at    IS 'When they last signed in there.';
 COMMENT ON COLUMN devices.expires_at IS 'From when on it counts no longer.';
 

@@ -142,7 +142,7 @@ CREATE INDEX events_edited ON events (edited_from) WHERE edited_from IS NOT NULL
 COMMENT ON COLUMN events.edited_from IS 'Nobody sent this body: it is that of this event, edited. Its strength is edited; the fingerprint of the secret and what the proof said besides are those of the original.';
 COMMENT ON COLUMN events.edited_by   IS 'Who edited it.';
 
-CREATE TABLE holds (
+CREATE TABLE pauses (
     what       text        NOT NULL CHECK (what IN ('source', 'handler')),
     name       text        COLLATE "C" NOT NULL,
     paused_at  timestamptz,
@@ -152,10 +152,10 @@ CREATE TABLE holds (
     PRIMARY KEY (what, name),
     CONSTRAINT paused_or_resumed CHECK (num_nonnulls(paused_at, resumed_at) >= 1)
 );
-COMMENT ON TABLE  holds            IS 'Sources and handlers that are or were paused: what arrives is recorded, and waits.';
-COMMENT ON COLUMN holds.what       IS 'source or handler.';
-COMMENT ON COLUMN holds.name       IS 'Its name, as in deliveries.';
-COMMENT ON COLUMN holds.paused_at  IS 'Since when it is paused; null where it is not.';
-COMMENT ON COLUMN holds.paused_by  IS 'Who paused it last.';
-COMMENT ON COLUMN holds.why        IS 'Why, in their words.';
-COMMENT ON COLUMN holds.resumed_at IS 'When it was resumed last: what is older counts its age from then.';
+COMMENT ON TABLE  pauses            IS 'Sources and handlers that are or were paused: what arrives is recorded, and waits.';
+COMMENT ON COLUMN pauses.what       IS 'source or handler.';
+COMMENT ON COLUMN pauses.name       IS 'Its name, as in deliveries.';
+COMMENT ON COLUMN pauses.paused_at  IS 'Since when it is paused; null where it is not.';
+COMMENT ON COLUMN pauses.paused_by  IS 'Who paused it last.';
+COMMENT ON COLUMN pauses.why        IS 'Why, in their words.';
+COMMENT ON COLUMN pauses.resumed_at IS 'When it was resumed last: what is older counts its age from then.';

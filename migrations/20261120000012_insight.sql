@@ -2,7 +2,7 @@
 -- none of them looks through events or deliveries. Counted in each gateway and added every few
 -- seconds: close to the truth, not the truth.
 
-CREATE TABLE tallies (
+CREATE TABLE counters (
     minutes smallint    NOT NULL CHECK (minutes IN (5, 60)),
     bucket  timestamptz NOT NULL,
     source  text        COLLATE "C" NOT NULL,
@@ -12,13 +12,13 @@ CREATE TABLE tallies (
     PRIMARY KEY (minutes, bucket, source, what, detail)
 ) WITH (fillfactor = 70);
 
-COMMENT ON TABLE  tallies         IS 'Counts per source and span of time. Approximate: what a gateway has counted and not yet added is lost when it is killed.';
-COMMENT ON COLUMN tallies.minutes IS 'How long the span is. Everything is counted twice: in spans of five minutes, kept for days, and of an hour, kept for weeks.';
-COMMENT ON COLUMN tallies.bucket  IS 'When the span begins; a multiple of its length in UTC.';
-COMMENT ON COLUMN tallies.source  IS 'The source; empty for requests to paths that are no source''s.';
-COMMENT ON COLUMN tallies.what    IS 'accepted, duplicate, quarantined, chunk, refused; acknowledged; handled, ignored, retry, held, dead, replayed, expired.';
-COMMENT ON COLUMN tallies.detail  IS 'For refused: the reason''s word. For quarantined: `too_large` where the body was larger than the source keeps. For acknowledged: the most milliseconds that it took, or `more`. Empty otherwise.';
-COMMENT ON COLUMN tallies.count   IS 'How many.';
+COMMENT ON TABLE  counters         IS 'Counts per source and span of time. Approximate: what a gateway has counted and not yet added is lost when it is killed.';
+COMMENT ON COLUMN counters.minutes IS 'How long the span is. Everything is counted twice: in spans of five minutes, kept for days, and of an hour, kept for weeks.';
+COMMENT ON COLUMN counters.bucket  IS 'When the span begins; a multiple of its length in UTC.';
+COMMENT ON COLUMN counters.source  IS 'The source; empty for requests to paths that are no source''s.';
+COMMENT ON COLUMN counters.what    IS 'accepted, duplicate, quarantined, chunk, refused; acknowledged; handled, ignored, retry, held, dead, replayed, expired.';
+COMMENT ON COLUMN counters.detail  IS 'For refused: the reason''s word. For quarantined: `too_large` where the body was larger than the source keeps. For acknowledged: the most milliseconds that it took, or `more`. Empty otherwise.';
+COMMENT ON COLUMN counters.count   IS 'How many.';
 
 CREATE TABLE secret_usage (
     source   text        COLLATE "C" NOT NULL,

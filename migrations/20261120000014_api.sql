@@ -1,6 +1,6 @@
 -- Requests to the operator's API that name themselves with an Idempotency-Key.
 
-CREATE TABLE api_requests (
+CREATE TABLE idempotency_keys (
     key         bytea       PRIMARY KEY CHECK (octet_length(key) = 32),
     request     bytea       NOT NULL CHECK (octet_length(request) = 32),
     claim       uuid        NOT NULL,
@@ -12,14 +12,14 @@ CREATE TABLE api_requests (
     CONSTRAINT answered_with_a_status CHECK ((answered_at IS NULL) = (status IS NULL)),
     CONSTRAINT no_body_before_the_answer CHECK (answered_at IS NOT NULL OR body IS NULL)
 );
-CREATE INDEX api_requests_expired ON api_requests (expires_at);
+CREATE INDEX idempotency_keys_expired ON idempotency_keys (expires_at);
 
-COMMENT ON TABLE  api_requests             IS 'Requests to the operator''s API that name themselves with an Idempotency-Key: claimed before anything is done, answered afterwards, forgotten after a day. What was refused leaves no row.';
-COMMENT ON COLUMN api_requests.key         IS 'SHA-256 of the caller and their key.';
-COMMENT ON COLUMN api_requests.request     IS 'SHA-256 of the method, the path and the body: another request must not use the same key.';
-COMMENT ON COLUMN api_requests.claim       IS 'Which request holds it; whoever lost the claim settles nothing.';
-COMMENT ON COLUMN api_requests.claimed_at  IS 'When that request began.';
-COMMENT ON COLUMN api_requests.answered_at IS 'When it was carried out; null while it is at work, or was broken off.';
-COMMENT ON COLUMN api_requests.status      IS 'The status of the answer.';
-COMMENT ON COLUMN api_requests.body        IS 'The body of the answer; null where it held a secret or was too large to keep.';
-COMMENT ON COLUMN api_requests.expires_at  IS 'When it is forgotten.';
+COMMENT ON TABLE  idempotency_keys             IS 'Requests to the operator''s API that name themselves with an Idempotency-Key: claimed before anything is done, answered afterwards, forgotten after a day. What was refused leaves no row.';
+COMMENT ON COLUMN idempotency_keys.key         IS 'SHA-256 of the caller and their key.';
+COMMENT ON COLUMN idempotency_keys.request     IS 'SHA-256 of the method, the path and the body: another request must not use the same key.';
+COMMENT ON COLUMN idempotency_keys.claim       IS 'Which request holds it; whoever lost the claim settles nothing.';
+COMMENT ON COLUMN idempotency_keys.claimed_at  IS 'When that request began.';
+COMMENT ON COLUMN idempotency_keys.answered_at IS 'When it was carried out; null while it is at work, or was broken off.';
+COMMENT ON COLUMN idempotency_keys.status      IS 'The status of the answer.';
+COMMENT ON COLUMN idempotency_keys.body        IS 'The body of the answer; null where it held a secret or was too large to keep.';
+COMMENT ON COLUMN idempotency_keys.expires_at  IS 'When it is forgotten.';

@@ -44,7 +44,7 @@ impl ManualClock {
     }
 
     /// Moves it back, as somebody does who puts a clock right.
-    pub fn set_back(&self, by: Duration) {
+    pub fn record_failure(&self, by: Duration) {
         self.micros.fetch_sub(micros(by.as_micros()), Ordering::SeqCst);
     }
 }

@@ -13,11 +13,11 @@ pub mod postgres;
 pub mod store;
 
 pub mod alerts;
-pub mod api;
 pub mod destinations;
 pub mod dispatch;
 pub mod intake;
 pub mod operator;
+pub mod provider_endpoint;
 pub mod providers;
 
 pub mod config;

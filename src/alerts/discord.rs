@@ -55,7 +55,7 @@ pub enum WebhookError {
 
 /// Why a message did not arrive.
 #[derive(Debug, thiserror::Error)]
-pub enum NotTold {
+pub enum NotifyError {
     /// There was no answer.
     #[error("discord was not reached")]
     NoAnswer(#[from] OutboundError),
@@ -136,10 +136,12 @@ impl Discord {
     /// told: one text must not keep all others from being told.
     ///
     /// # Errors
-    /// [`NotTold`].
-    pub async fn tell(&self, alerts: &[PendingAlert]) -> Result<(), NotTold> {
+    /// [`NotifyError`].
+    pub async fn tell(&self, alerts: &[PendingAlert]) -> Result<(), NotifyError> {
         match self.post(&message::of_alerts(alerts)).await {
-            Err(NotTold::Refused(400..=499)) => self.post(&message::of_number(alerts.len())).await,
+            Err(NotifyError::Refused(400..=499)) => {
+                self.post(&message::of_number(alerts.len())).await
+            }
             told => told,
         }
     }
@@ -147,20 +149,20 @@ impl Discord {
     /// Sends a message of the operator's own.
     ///
     /// # Errors
-    /// [`NotTold`].
-    pub async fn test(&self, text: &str) -> Result<(), NotTold> {
+    /// [`NotifyError`].
+    pub async fn test(&self, text: &str) -> Result<(), NotifyError> {
         self.post(&message::of_test(text)).await
     }
 
     /// Says something that is no alert of the database.
     ///
     /// # Errors
-    /// [`NotTold`].
-    pub(super) async fn say(&self, text: &'static str) -> Result<(), NotTold> {
+    /// [`NotifyError`].
+    pub(super) async fn say(&self, text: &'static str) -> Result<(), NotifyError> {
         self.post(text).await
     }
 
-    async fn post(&self, content: &str) -> Result<(), NotTold> {
+    async fn post(&self, content: &str) -> Result<(), NotifyError> {
         let body = json!({
             "content": content,
             "allowed_mentions": { "parse": [] },
@@ -179,14 +181,14 @@ impl Discord {
             .await?;
         match answer.status {
             200..=299 => Ok(()),
-            429 => Err(NotTold::TooMany(retry_after(&answer))),
-            status @ (401 | 403 | 404 | 410) => Err(NotTold::Gone(status)),
-            status => Err(NotTold::Refused(status)),
+            429 => Err(NotifyError::TooMany(retry_after(&answer))),
+            status @ (401 | 403 | 404 | 410) => Err(NotifyError::Gone(status)),
+            status => Err(NotifyError::Refused(status)),
         }
     }
 }
 
-impl NotTold {
+impl NotifyError {
     /// How long Discord asked to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

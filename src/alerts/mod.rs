@@ -16,7 +16,7 @@ use tracing::{info, warn};
 mod discord;
 mod message;
 
-pub use discord::{Discord, NotTold, Webhook, WebhookError};
+pub use discord::{Discord, NotifyError, Webhook, WebhookError};
 
 pub use crate::store::Severity;
 use crate::store::{AlertBatch, Store, StoreError};
@@ -45,7 +45,7 @@ const AWAY_AFTER: u32 = 2;
 
 /// Tells people.
 #[derive(Debug, Clone)]
-pub struct Alerter {
+pub struct Notifier {
     /// The database.
     pub store: Store,
     /// The channel; without one, alerts are kept and can be listed.
@@ -64,10 +64,10 @@ pub enum Step {
     /// So many alerts were told.
     Told(usize),
     /// The channel did not take them: not before this time has passed.
-    Waiting(Duration),
+    Backlog(Duration),
 }
 
-impl Alerter {
+impl Notifier {
     /// Tells what is pending, once.
     ///
     /// # Errors
@@ -98,7 +98,7 @@ impl Alerter {
                 );
                 count("failed", 1);
                 in_time(self.store.alerts_not_told(&batch, wait)).await?;
-                Ok(Step::Waiting(wait))
+                Ok(Step::Backlog(wait))
             }
         }
     }
@@ -155,7 +155,7 @@ impl Outage {
 }
 
 /// How long nothing is told after a failure.
-fn wait(batch: &AlertBatch, error: &NotTold) -> Duration {
+fn wait(batch: &AlertBatch, error: &NotifyError) -> Duration {
     let backoff = BACKOFF.saturating_mul(1 << batch.attempts.min(16)).min(MAX_BACKOFF);
     match error.retry_after() {
         Some(asked) => asked.clamp(Duration::from_secs(1), MAX_RETRY_AFTER),

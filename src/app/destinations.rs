@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use url::Url;
 
 use super::wiring::services;
-use super::{BuildError, Parts};
+use super::{BuildError, TestOverrides};
 use crate::clock::SharedClock;
 use crate::config::{Config, DestinationConfig, DestinationEntry, HeaderPrefix, SignForm};
 use crate::destinations::{Destination, Prefix, Sign, Spec};
@@ -14,7 +14,7 @@ use crate::dispatch::Handler;
 use crate::gate::Provider;
 use crate::operator::SendTest;
 use crate::providers::Services;
-use crate::store::GivenAnswer;
+use crate::store::DestinationResponse;
 
 /// A destination, and its entry in the file.
 pub(super) type Destined<'c> = (&'c DestinationEntry, Destination);
@@ -76,7 +76,7 @@ impl Testers {
 
 #[async_trait]
 impl SendTest for Testers {
-    async fn send_test(&self, name: &str) -> Option<GivenAnswer> {
+    async fn send_test(&self, name: &str) -> Option<DestinationResponse> {
         let (_, destination) = self.destinations.iter().find(|(known, _)| known == name)?;
         Some(destination.send_test(self.clock.now()).await)
     }
@@ -88,7 +88,7 @@ impl SendTest for Testers {
 /// [`BuildError`], as [`super::App::build`] would give it.
 pub fn testers(config: &Config) -> Result<Arc<dyn SendTest>, BuildError> {
     let services = services(config)?;
-    Ok(Testers::over(&destinations(config, &services)?, &Parts::default().clock))
+    Ok(Testers::over(&destinations(config, &services)?, &TestOverrides::default().clock))
 }
 
 /// The destinations of a source, as its handlers.

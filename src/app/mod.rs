@@ -1,20 +1,20 @@
 //! From a configuration to a gateway that runs, and stops in order.
 
+mod admin_parts;
 mod advice;
+mod alarms;
 mod connections;
-mod counting;
+mod database_watch;
+mod decoys;
 mod descriptors;
-mod desk;
 mod destinations;
 mod error;
-mod landscape;
 mod memory;
-mod readmit;
 mod repositories;
+mod reprocess;
 mod runtime;
-mod stand_ins;
-mod usable;
-mod watching;
+mod stats_flusher;
+mod topology;
 mod wiring;
 mod work;
 
@@ -28,30 +28,31 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::alerts::{Alerter, Discord};
+use crate::alerts::{Discord, Notifier};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
-use crate::dispatch::{Dispatcher, Draw, Handler, Housekeeping, TransferAges, Wakeup};
-use crate::http::{self, Apis, Door, HeadLimits, Ingest, Limits, Proxies, RequestIds};
-use crate::intake::{Batch, ByteBudget, Intake, Peers};
+use crate::dispatch::{Dispatcher, Handler, Jitter, Maintenance, TransferAges, Wakeup};
+use crate::http::{self, Apis, AuthState, HeadLimits, Ingest, Limits, Proxies, RequestIds};
+use crate::intake::{ByteBudget, GroupCommit, Intake, Peers};
 use crate::lifecycle::Supervisor;
 use crate::objects::Objects;
 use crate::operator::{
-    Access, DeadLetters, Feed, FeedSettings, Groups, HeldRequests, Holds, Insight, Jobs, Listener,
+    Access, ChangeStream, ChangeStreamSettings, DeadLetters, Groups, Jobs, Listener, Monitoring,
+    Pauses, RejectedRequests,
 };
 use crate::providers::Services;
 use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
 
+pub use admin_parts::{alerts, configured_destinations, document};
 pub use connections::log_filter;
-pub use counting::Counting;
-pub use desk::{alerts, configured_destinations, document};
+use decoys::{decoy, oversize};
 pub use destinations::testers;
 pub use error::BuildError;
-pub use landscape::landscape;
 pub use repositories::{Repositories, repositories};
 use runtime::HandlerRuntime;
-use stand_ins::{decoy, oversize};
+pub use stats_flusher::StatsFlusher;
+pub use topology::topology;
 use wiring::{Wiring, bytes};
 pub use wiring::{check_sources, gates, held, routing, services};
 
@@ -60,23 +61,23 @@ pub type ChooseHandlers =
     dyn Fn(&str, Vec<Arc<dyn Handler>>) -> Vec<Arc<dyn Handler>> + Send + Sync;
 
 /// What a test puts in the place of chance, time and handlers.
-pub struct Parts {
+pub struct TestOverrides {
     /// The clock.
     pub clock: SharedClock,
     /// What stands in for the database's clock; `None` for the database's own.
     pub database_clock: Option<SharedClock>,
     /// Chance numbers.
-    pub draw: Draw,
+    pub jitter: Jitter,
     /// The handlers of each source.
     pub handlers: Arc<ChooseHandlers>,
 }
 
-impl Default for Parts {
+impl Default for TestOverrides {
     fn default() -> Self {
         Self {
             clock: Arc::new(SystemClock),
             database_clock: None,
-            draw: Arc::new(rand::random::<f64>),
+            jitter: Arc::new(rand::random::<f64>),
             handlers: Arc::new(|_, own| own),
         }
     }
@@ -88,21 +89,21 @@ pub struct App {
     operator: http::Server,
     addresses: (SocketAddr, SocketAddr),
     dispatcher: Option<Dispatcher>,
-    housekeeping: Housekeeping,
-    counting: Counting,
-    alerter: Alerter,
+    maintenance: Maintenance,
+    counting: StatsFlusher,
+    notifier: Notifier,
     dead_letters: DeadLetters,
     groups: Groups,
     jobs: Jobs,
-    insight: Insight,
-    held: HeldRequests,
-    holds: Holds,
+    monitoring: Monitoring,
+    held: RejectedRequests,
+    pauses: Pauses,
     wakeup: Wakeup,
     store: Store,
     objects: Objects,
     peers: Arc<Peers>,
     limits: Arc<Limits>,
-    door: Arc<Door>,
+    door: Arc<AuthState>,
     access: Arc<Access>,
     /// Ends what watches the stream.
     unwatch: CancellationToken,
@@ -118,7 +119,11 @@ impl App {
     ///
     /// # Errors
     /// [`BuildError`].
-    pub fn build(config: &Config, target: Target, parts: &Parts) -> Result<Self, BuildError> {
+    pub fn build(
+        config: &Config,
+        target: Target,
+        parts: &TestOverrides,
+    ) -> Result<Self, BuildError> {
         let file = &config.file;
         memory::say(config);
         let store = open_store(config, target);
@@ -130,7 +135,7 @@ impl App {
             Arc::new(move || wakeup.ring())
         };
         let supervisor = Supervisor::new(tasks.clone());
-        let batch = Batch::start(&store, &supervisor, &committed);
+        let batch = GroupCommit::start(&store, &supervisor, &committed);
 
         let mut services = services(config)?;
         services.answers = store.answers().clone();
@@ -147,10 +152,10 @@ impl App {
         let intake = Intake::new(store.clone(), batch, committed);
         store.tallies().begin(wiring.keys());
 
-        let desk = desk::Desk { config, store: &store, clock: &parts.clock };
-        let insight = desk.insight()?;
+        let desk = admin_parts::AdminParts { config, store: &store, clock: &parts.clock };
+        let monitoring = desk.monitoring()?;
         let proxies = |listener, trusted: &[IpNet]| {
-            Proxies::new(listener, trusted.to_vec(), insight.proxies().clone())
+            Proxies::new(listener, trusted.to_vec(), monitoring.proxies().clone())
         };
         let peers = Arc::new(Peers::default());
         let stopping = Arc::new(AtomicBool::new(false));
@@ -174,18 +179,18 @@ impl App {
             holding: wiring::holding(config, &store, &tasks),
         };
         let access = Access::new(store.clone(), Arc::clone(&parts.clock), config.vault.clone());
-        let issuer = desk::issuer(config, &services, &parts.clock)?;
+        let issuer = admin_parts::issuer(config, &services, &parts.clock)?;
         let required = file.operator.require_second_factor;
         let access = Arc::new(access.with_issuer(issuer).with_second_factor(required));
-        let door = Arc::new(Door::new(
+        let door = Arc::new(AuthState::new(
             Arc::clone(&access),
             file.operator.failures_per_minute,
             proxies(Listener::Operator, &file.operator.trusted_proxies),
         ));
         let unwatch = CancellationToken::new();
-        let feed = Feed::new(
+        let feed = ChangeStream::new(
             store.clone(),
-            FeedSettings {
+            ChangeStreamSettings {
                 clients: file.operator.stream_clients,
                 heartbeat: file.operator.heartbeat,
             },
@@ -195,15 +200,15 @@ impl App {
         );
         let dead_letters =
             DeadLetters::new(store.clone(), Arc::clone(&parts.clock), wiring.routing.clone());
-        let holds = Holds::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
+        let pauses = Pauses::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
         let groups = desk.groups();
-        let jobs = Jobs::new(dead_letters.clone()).with_held(held.clone());
-        let tools = desk::Tools {
+        let jobs = Jobs::new(dead_letters.clone()).with_rejected_requests(held.clone());
+        let tools = admin_parts::Tools {
             dead_letters: &dead_letters,
-            insight: &insight,
+            monitoring: &monitoring,
             groups: &groups,
             jobs: &jobs,
-            holds: &holds,
+            pauses: &pauses,
             held: &held,
             tests: &tests,
             gates: &gates,
@@ -232,14 +237,14 @@ impl App {
                 wiring::dispatch_settings(config),
                 Arc::clone(&parts.clock),
                 wakeup.clone(),
-                Arc::clone(&parts.draw),
+                Arc::clone(&parts.jitter),
                 handlers.handle(),
             )
         });
         if let Some(dispatcher) = &dispatcher {
-            watching::ask(&insight, dispatcher);
+            alarms::ask(&monitoring, dispatcher);
         }
-        let housekeeping = Housekeeping {
+        let maintenance = Maintenance {
             store: store.clone(),
             clock: Arc::clone(&parts.clock),
             database_clock: parts.database_clock.clone(),
@@ -248,9 +253,9 @@ impl App {
                 total: span(file.transfers.total),
             },
             registries: wiring.registries,
-            upkeeps: wiring.upkeeps,
+            maintenance_tasks: wiring.maintenance_tasks,
         };
-        let alerter = Alerter {
+        let notifier = Notifier {
             store: store.clone(),
             discord: discord(config, &services)?,
             every: file.alerts.every,
@@ -261,15 +266,15 @@ impl App {
             operator,
             addresses: (ingest_address, operator_address),
             dispatcher,
-            housekeeping,
-            counting: Counting { store: store.clone(), clock: Arc::clone(&parts.clock) },
-            alerter,
+            maintenance,
+            counting: StatsFlusher { store: store.clone(), clock: Arc::clone(&parts.clock) },
+            notifier,
             jobs,
             dead_letters,
             groups,
-            insight,
+            monitoring,
             held,
-            holds,
+            pauses,
             wakeup,
             store,
             objects: services.objects,
@@ -312,8 +317,8 @@ impl App {
     }
 
     /// What is paused.
-    pub fn holds(&self) -> &Holds {
-        &self.holds
+    pub fn pauses(&self) -> &Pauses {
+        &self.pauses
     }
 
     /// The jobs of operators.
@@ -322,7 +327,7 @@ impl App {
     }
 
     /// The refused requests that are held.
-    pub fn held(&self) -> &HeldRequests {
+    pub fn held(&self) -> &RejectedRequests {
         &self.held
     }
 
@@ -332,8 +337,8 @@ impl App {
     }
 
     /// What is seen of everything.
-    pub fn insight(&self) -> &Insight {
-        &self.insight
+    pub fn monitoring(&self) -> &Monitoring {
+        &self.monitoring
     }
 
     /// What works on deliveries, for who wants to step it; `None` where dispatch is off.
@@ -342,18 +347,18 @@ impl App {
     }
 
     /// What keeps the tables in order, for who wants to step it.
-    pub fn housekeeping(&self) -> &Housekeeping {
-        &self.housekeeping
+    pub fn maintenance(&self) -> &Maintenance {
+        &self.maintenance
     }
 
     /// What adds to the tallies, for who wants to step it.
-    pub fn counting(&self) -> &Counting {
+    pub fn counting(&self) -> &StatsFlusher {
         &self.counting
     }
 
     /// What tells people, for who wants to step it.
-    pub fn alerter(&self) -> &Alerter {
-        &self.alerter
+    pub fn notifier(&self) -> &Notifier {
+        &self.notifier
     }
 }
 

@@ -2,8 +2,8 @@
 //! it, is asked for here, as it is for everything else that operators do; what is done is the
 //! provider's, which knows no operators.
 
-use crate::operator::{Caller, OperatorError, Reason, Scope};
-use crate::providers::docora::registry::{Api, By, Desk, Repository};
+use crate::operator::{AdminError, Caller, Reason, Scope};
+use crate::providers::docora::registry::{By, DocoraClient, Repository, RepositoryRegistrar};
 use crate::store::Store;
 use crate::vault::Vault;
 
@@ -19,16 +19,16 @@ pub struct Repositories {
     /// The source.
     pub source: String,
     /// Docora.
-    pub api: Api,
+    pub api: DocoraClient,
 }
 
 impl Repositories {
     /// Lets somebody change them, for this reason.
     ///
     /// # Errors
-    /// [`OperatorError::Denied`] without [`Scope::SourcesWrite`]; [`OperatorError::NotFound`] where
-    /// the source is another tenant's; [`OperatorError::Invalid`] without a reason.
-    pub fn desk(&self, caller: &Caller, reason: &str) -> Result<Desk, OperatorError> {
+    /// [`AdminError::Denied`] without [`Scope::SourcesWrite`]; [`AdminError::NotFound`] where
+    /// the source is another tenant's; [`AdminError::Invalid`] without a reason.
+    pub fn desk(&self, caller: &Caller, reason: &str) -> Result<RepositoryRegistrar, AdminError> {
         caller.needs(Scope::SourcesWrite)?;
         sees(caller, &self.tenant, &self.source)?;
         let by = By {
@@ -38,29 +38,29 @@ impl Repositories {
             reason: Reason::new(reason)?.get().to_owned(),
         };
         let Self { store, vault, tenant, source, api } = self.clone();
-        Ok(Desk { store, vault, tenant, source, api, by })
+        Ok(RepositoryRegistrar { store, vault, tenant, source, api, by })
     }
 }
 
 /// Every repository of a source, each with whether a token of it is kept.
 ///
 /// # Errors
-/// [`OperatorError::Denied`] without [`Scope::EventsRead`]; [`OperatorError::NotFound`] where the
-/// source is another tenant's; [`OperatorError::Store`].
+/// [`AdminError::Denied`] without [`Scope::EventsRead`]; [`AdminError::NotFound`] where the
+/// source is another tenant's; [`AdminError::Store`].
 pub async fn repositories(
     caller: &Caller,
     store: &Store,
     tenant: &str,
     source: &str,
-) -> Result<Vec<(Repository, bool)>, OperatorError> {
+) -> Result<Vec<(Repository, bool)>, AdminError> {
     caller.needs(Scope::EventsRead)?;
     sees(caller, tenant, source)?;
-    Ok(Desk::list(store, tenant, source).await?)
+    Ok(RepositoryRegistrar::list(store, tenant, source).await?)
 }
 
-fn sees(caller: &Caller, tenant: &str, source: &str) -> Result<(), OperatorError> {
+fn sees(caller: &Caller, tenant: &str, source: &str) -> Result<(), AdminError> {
     if caller.tenant().is_some_and(|own| own != tenant) {
-        return Err(OperatorError::NotFound(format!("source `{source}`")));
+        return Err(AdminError::NotFound(format!("source `{source}`")));
     }
     Ok(())
 }

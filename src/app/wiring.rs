@@ -7,24 +7,24 @@ use bytesize::ByteSize;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
+use super::admin_parts::issuer;
 use super::advice;
-use super::desk::issuer;
+use super::decoys::{seed, stand_in};
 use super::destinations::{Destined, destinations, handlers_to};
-use super::readmit::Readmission;
-use super::stand_ins::{seed, stand_in};
-use super::{BuildError, Parts};
+use super::reprocess::Reprocessor;
+use super::{BuildError, TestOverrides};
 use crate::clock::SharedClock;
 use crate::config::{Config, DeadHead, SourceConfig, Transfers};
-use crate::dispatch::{DispatchSettings, Handler, HandlerTable, RetryPolicy, Upkeep};
-use crate::gate::{Gate, KeyRing, Provider, TransferLimits, Window};
+use crate::dispatch::{DispatchSettings, Handler, HandlerTable, ProviderMaintenance, RetryPolicy};
+use crate::gate::{KeyRing, Provider, TransferLimits, Verifier, Window};
 use crate::http::{Apis, RequestIds, Routes};
-use crate::intake::{ByteBudget, Rate, Source, Takers};
+use crate::intake::{ByteBudget, HandlersFor, Rate, Source};
 use crate::lifecycle::Supervisor;
 use crate::objects::Objects;
-use crate::operator::{Gates, HeldRequests, Holding, Routing};
+use crate::operator::{RejectedRequestWriter, RejectedRequests, Routing, Verifiers};
 use crate::outbound::{Outbound, Policy};
 use crate::providers::{self, Built, Entry, Pace, Services, ServicesError, SourceSpec};
-use crate::store::{Answers, ChunkQuota, HeldBounds, Open, Registry, Store};
+use crate::store::{ChunkQuota, ExpectedTokens, Open, RejectedRequestLimits, ResponseLog, Store};
 
 /// A body larger than this may take longer to arrive.
 const LARGE_BODY: usize = 2 * 1024 * 1024;
@@ -38,9 +38,9 @@ pub(super) struct Wiring {
     pub(super) routes: Routes,
     pub(super) table: HandlerTable,
     pub(super) routing: Routing,
-    pub(super) gates: Gates,
-    pub(super) registries: Vec<Arc<dyn Registry>>,
-    pub(super) upkeeps: Vec<Arc<dyn Upkeep>>,
+    pub(super) gates: Verifiers,
+    pub(super) registries: Vec<Arc<dyn ExpectedTokens>>,
+    pub(super) maintenance_tasks: Vec<Arc<dyn ProviderMaintenance>>,
     /// Decides what stands in for which name that is no source's.
     seed: Option<u64>,
 }
@@ -50,7 +50,7 @@ impl Wiring {
         &mut self,
         config: &Config,
         source: &SourceConfig,
-        parts: &Parts,
+        parts: &TestOverrides,
         services: &Services,
         destinations: &[Destined<'_>],
         apis: &mut Apis,
@@ -71,7 +71,7 @@ impl Wiring {
         if let (Some(api), Some(secret)) = (built.api, source.secrets.first()) {
             apis.add(entry.name, (&source.entry.tenant, name), secret.clone(), api);
         }
-        self.upkeeps.extend(built.upkeep);
+        self.maintenance_tasks.extend(built.maintenance);
         let max_body = max_body(config, source, entry);
         let pace = pace(source, entry);
         let rate = || Rate::new(pace.per_second, pace.burst, pace.patience);
@@ -113,11 +113,11 @@ impl Wiring {
         clock: &SharedClock,
         committed: &Arc<dyn Fn() + Send + Sync>,
         supervisor: &Supervisor,
-    ) -> HeldRequests {
-        let readmission = Readmission::new(store, &self.sources, committed, supervisor);
+    ) -> RejectedRequests {
+        let readmission = Reprocessor::new(store, &self.sources, committed, supervisor);
         let readmission = Arc::new(readmission);
         let (vault, gates) = (config.vault.clone(), self.gates.clone());
-        HeldRequests::new(store.clone(), Arc::clone(clock), vault, gates, readmission)
+        RejectedRequests::new(store.clone(), Arc::clone(clock), vault, gates, readmission)
     }
 }
 
@@ -128,7 +128,7 @@ impl Wiring {
 pub fn check_sources(config: &Config) -> Result<Vec<Vec<String>>, BuildError> {
     let services = services(config)?;
     destinations(config, &services)?;
-    issuer(config, &services, &Parts::default().clock)?;
+    issuer(config, &services, &TestOverrides::default().clock)?;
     super::discord(config, &services)?;
     let sources = config.sources.iter();
     let check = |source| {
@@ -160,9 +160,9 @@ pub fn routing(config: &Config) -> Result<Routing, BuildError> {
 ///
 /// # Errors
 /// [`BuildError`], as [`super::App::build`] would give it.
-pub fn gates(config: &Config) -> Result<Gates, BuildError> {
+pub fn gates(config: &Config) -> Result<Verifiers, BuildError> {
     let services = services(config)?;
-    let mut gates = Gates::default();
+    let mut gates = Verifiers::default();
     for source in &config.sources {
         let (entry, built) = build_source(config, source, &services)?;
         let gate = gate(source, entry, built.provider)?;
@@ -175,8 +175,8 @@ pub fn gates(config: &Config) -> Result<Gates, BuildError> {
 ///
 /// # Errors
 /// [`BuildError`], as [`super::App::build`] would give it.
-pub fn held(config: &Config, store: &Store) -> Result<HeldRequests, BuildError> {
-    let (services, parts) = (services(config)?, Parts::default());
+pub fn held(config: &Config, store: &Store) -> Result<RejectedRequests, BuildError> {
+    let (services, parts) = (services(config)?, TestOverrides::default());
     let destinations = destinations(config, &services)?;
     let mut apis = Apis::new(Arc::clone(&parts.clock), RequestIds::new(0));
     let mut wiring = Wiring::default();
@@ -190,13 +190,17 @@ pub fn held(config: &Config, store: &Store) -> Result<HeldRequests, BuildError> 
 }
 
 /// What holds refused requests, where a source is told to.
-pub(super) fn holding(config: &Config, store: &Store, tasks: &TaskTracker) -> Option<Holding> {
+pub(super) fn holding(
+    config: &Config,
+    store: &Store,
+    tasks: &TaskTracker,
+) -> Option<RejectedRequestWriter> {
     let mut sources = config.sources.iter();
     sources.any(|source| source.entry.hold_refused.is_some()).then(|| {
         let held = config.file.held;
         let bytes = i64::try_from(held.max_bytes.as_u64()).unwrap_or(i64::MAX);
-        let bounds = HeldBounds { rows: i64::from(held.max_rows), bytes };
-        Holding::start(store.clone(), config.vault.clone(), bounds, tasks)
+        let bounds = RejectedRequestLimits { rows: i64::from(held.max_rows), bytes };
+        RejectedRequestWriter::start(store.clone(), config.vault.clone(), bounds, tasks)
     })
 }
 
@@ -225,7 +229,7 @@ pub fn services(config: &Config) -> Result<Services, BuildError> {
     let policy = Policy { allow: config.file.outbound.allow.clone() };
     let outbound = Outbound::new(&policy).map_err(ServicesError::from)?;
     let objects = Objects::at(&config.objects).map_err(ServicesError::from)?;
-    Ok(Services { outbound, objects, answers: Answers::default() })
+    Ok(Services { outbound, objects, answers: ResponseLog::default() })
 }
 
 pub(super) fn build_source(
@@ -282,10 +286,10 @@ fn gate(
     source: &SourceConfig,
     entry: &Entry,
     provider: Arc<dyn Provider>,
-) -> Result<Gate, BuildError> {
+) -> Result<Verifier, BuildError> {
     let keys = KeyRing::new(source.secrets.clone())
         .map_err(|error| BuildError::Secrets { source_name: source.entry.name.clone(), error })?;
-    Ok(Gate { provider, keys, window: window(source, entry) })
+    Ok(Verifier { provider, keys, window: window(source, entry) })
 }
 
 /// What a source may have open, and one repository of it: a quarter of that, but a few transfers
@@ -347,7 +351,7 @@ fn warnings(config: &Config, source: &SourceConfig, entry: &Entry) -> Vec<String
     warnings
 }
 
-fn takers(handlers: &[Arc<dyn Handler>]) -> Takers {
+fn takers(handlers: &[Arc<dyn Handler>]) -> HandlersFor {
     let handlers = handlers.to_vec();
     Arc::new(move |kind| {
         let takers = handlers.iter().filter(|handler| handler.takes(kind));

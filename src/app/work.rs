@@ -8,9 +8,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use super::usable::Usable;
-use super::{App, watching};
-use crate::http::{Door, Limits};
+use super::database_watch::DatabaseWatch;
+use super::{App, alarms};
+use crate::http::{AuthState, Limits};
 use crate::intake::Peers;
 use crate::lifecycle::Shutdown;
 use crate::telemetry::Metrics;
@@ -44,13 +44,13 @@ impl App {
         let wakeup = (self.wakeup.clone(), self.store.clone());
         run!("wake-ups from others", wakeup.clone(), |it, stop| it.0.listen(&it.1, &stop));
         run!("wake-ups for others", wakeup, |it, stop| it.0.announce(&it.1, &stop));
-        run!("housekeeping", self.housekeeping.clone(), |it, stop| it.run(&stop));
-        run!("alarms", self.insight.clone(), |it, stop| watching::watch(&it, &stop));
+        run!("housekeeping", self.maintenance.clone(), |it, stop| it.run(&stop));
+        run!("alarms", self.monitoring.clone(), |it, stop| alarms::watch(&it, &stop));
         run!("jobs", self.jobs.clone(), |it, stop| it.run(&stop));
         run!("groups", self.groups.clone(), |it, stop| it.run(&stop));
         run!("tallies", self.counting.clone(), |it, stop| it.run(&stop));
-        run!("alerts", self.alerter.clone(), |it, stop| it.run(&stop));
-        run!("the database's state", Usable(self.store.clone()), |it, stop| it.run(&stop));
+        run!("alerts", self.notifier.clone(), |it, stop| it.run(&stop));
+        run!("the database's state", DatabaseWatch(self.store.clone()), |it, stop| it.run(&stop));
         let tidying = Tidying {
             peers: Arc::clone(&self.peers),
             limits: Arc::clone(&self.limits),
@@ -115,7 +115,7 @@ impl App {
 struct Tidying {
     peers: Arc<Peers>,
     limits: Arc<Limits>,
-    door: Arc<Door>,
+    door: Arc<AuthState>,
     metrics: Metrics,
 }
 

@@ -7,7 +7,7 @@ use super::{Exit, UsageError, block_on, caller, database};
 use crate::app;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::store::KeptAlert;
+use crate::store::AlertRow;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -76,7 +76,7 @@ impl Test {
     }
 }
 
-fn table(alerts: &[KeptAlert]) -> String {
+fn table(alerts: &[AlertRow]) -> String {
     let now = SystemClock.now();
     let head =
         ["ID", "SEVERITY", "SOURCE", "KIND", "COUNT", "LAST", "AGE", "STATE", "TOLD", "TEXT"];
@@ -100,7 +100,7 @@ fn table(alerts: &[KeptAlert]) -> String {
     output::table(&head, &rows)
 }
 
-fn document(alert: &KeptAlert) -> Value {
+fn document(alert: &AlertRow) -> Value {
     json!({
         "id": alert.id,
         "severity": alert.severity.as_str(),

@@ -10,7 +10,7 @@ use super::output::{self, Format};
 use super::{Exit, database};
 use crate::config::{Config, Environment};
 use crate::operator::{Caller, audit};
-use crate::store::{AuditFilter, Hash, KeptEntry, Store};
+use crate::store::{AuditFilter, AuditRow, Hash, Store};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -108,7 +108,7 @@ impl Verify {
     }
 }
 
-fn describe(entry: &KeptEntry) -> Value {
+fn describe(entry: &AuditRow) -> Value {
     json!({
         "id": entry.id,
         "at": output::rfc3339(entry.at),
@@ -126,7 +126,7 @@ fn describe(entry: &KeptEntry) -> Value {
     })
 }
 
-fn table(entries: &[KeptEntry]) -> String {
+fn table(entries: &[AuditRow]) -> String {
     let head = ["ID", "AT", "ACTOR", "FROM", "ACTION", "COUNT", "TARGET", "REASON"];
     let rows: Vec<Vec<String>> = entries
         .iter()

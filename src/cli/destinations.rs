@@ -11,7 +11,7 @@ use crate::app;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::operator::{Caller, Destination, Destinations};
-use crate::store::{DestinationState, GivenAnswer, Switch};
+use crate::store::{DestinationResponse, DestinationState, DestinationSwitch};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -67,8 +67,8 @@ pub(super) struct Test {
 
 /// What is done to a destination.
 #[derive(Clone, Copy)]
-enum Deed {
-    Switch(Switch),
+enum DestinationVerb {
+    DestinationSwitch(DestinationSwitch),
     Try,
     Forget,
 }
@@ -96,12 +96,18 @@ pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
         Command::List(list) => return with(config, async |desk| list.run(&desk).await),
         Command::Show(show) => return with(config, async |desk| show.run(&desk).await),
         Command::Test(test) => return test.run(config),
-        Command::Enable(act) => (act, Deed::Switch(Switch::Enable)),
-        Command::Disable(act) => (act, Deed::Switch(Switch::Disable)),
-        Command::Pause(act) => (act, Deed::Switch(Switch::Pause)),
-        Command::Resume(act) => (act, Deed::Switch(Switch::Resume)),
-        Command::Try(act) => (act, Deed::Try),
-        Command::Forget(act) => (act, Deed::Forget),
+        Command::Enable(act) => {
+            (act, DestinationVerb::DestinationSwitch(DestinationSwitch::Enable))
+        }
+        Command::Disable(act) => {
+            (act, DestinationVerb::DestinationSwitch(DestinationSwitch::Disable))
+        }
+        Command::Pause(act) => (act, DestinationVerb::DestinationSwitch(DestinationSwitch::Pause)),
+        Command::Resume(act) => {
+            (act, DestinationVerb::DestinationSwitch(DestinationSwitch::Resume))
+        }
+        Command::Try(act) => (act, DestinationVerb::Try),
+        Command::Forget(act) => (act, DestinationVerb::Forget),
     };
     let caller = Caller::local(super::actor(act.actor.as_deref())?);
     with(config, async |desk| act.run(&desk, deed, &caller).await)
@@ -119,21 +125,26 @@ fn with(
 }
 
 impl Act {
-    async fn run(&self, desk: &Destinations, deed: Deed, caller: &Caller) -> anyhow::Result<Exit> {
+    async fn run(
+        &self,
+        desk: &Destinations,
+        deed: DestinationVerb,
+        caller: &Caller,
+    ) -> anyhow::Result<Exit> {
         let (name, reason) = (&self.name, &self.reason);
         let (text, document) = match deed {
-            Deed::Switch(switch) => {
+            DestinationVerb::DestinationSwitch(switch) => {
                 let changed = desk.switch(caller, name, switch, reason).await?;
                 let did = if changed { "done" } else { "it was so already" };
                 let text = format!("{} {}: {did}\n", switch.as_str(), output::line(name));
                 (text, json!({ "what": "destination", "name": name, "changed": changed }))
             }
-            Deed::Try => {
+            DestinationVerb::Try => {
                 let due = desk.try_now(caller, name, reason).await?;
                 let text = format!("try {}: {due} deliveries are due now\n", output::line(name));
                 (text, json!({ "name": name, "due": due }))
             }
-            Deed::Forget => {
+            DestinationVerb::Forget => {
                 let dead = desk.forget(caller, name, reason).await?;
                 let text = format!("forget {}: {dead} became dead letters\n", output::line(name));
                 (text, json!({ "name": name, "dead": dead }))
@@ -187,7 +198,7 @@ impl Test {
     }
 }
 
-fn answer(given: &GivenAnswer) -> Value {
+fn answer(given: &DestinationResponse) -> Value {
     json!({
         "at": output::rfc3339(given.at),
         "took_ms": i64::try_from(given.took.whole_milliseconds()).unwrap_or(i64::MAX),
@@ -203,7 +214,7 @@ fn answer(given: &GivenAnswer) -> Value {
     })
 }
 
-fn answers(given: &[GivenAnswer]) -> String {
+fn answers(given: &[DestinationResponse]) -> String {
     let head = ["AT", "STATUS", "TOOK", "DELIVERY", "ANSWER"];
     let rows: Vec<Vec<String>> = given
         .iter()

@@ -13,7 +13,8 @@ use crate::app::{self, Repositories};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Environment, SourceConfig};
 use crate::providers::docora::registry::{
-    Address, Api, ApiUrl, Changed, Desk, GithubToken, Registering, Repository,
+    Address, ApiUrl, Changed, DocoraClient, GithubToken, Registering, Repository,
+    RepositoryRegistrar,
 };
 use crate::store::Store;
 
@@ -163,7 +164,7 @@ impl Place {
     fn with(
         &self,
         config: &Config,
-        work: impl AsyncFnOnce(&Desk) -> anyhow::Result<Exit>,
+        work: impl AsyncFnOnce(&RepositoryRegistrar) -> anyhow::Result<Exit>,
     ) -> anyhow::Result<Exit> {
         let source = find(config, self.source.as_deref())?;
         let caller = caller(self.actor.as_deref())?;
@@ -326,11 +327,11 @@ fn find<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a SourceConfig, 
     }
 }
 
-fn api(config: &Config, source: &SourceConfig) -> anyhow::Result<Api> {
+fn api(config: &Config, source: &SourceConfig) -> anyhow::Result<DocoraClient> {
     let url = source.entry.options.get("api_url").cloned();
     let url = url.ok_or(UsageError("the source's options name no `api_url`"))?;
     let url: ApiUrl = url.try_into().context("the source's api_url")?;
     let token = source.token.clone();
     let token = token.ok_or(UsageError("the source has no `token`, which Docora asks for"))?;
-    Ok(Api::new(app::services(config)?.outbound, url, token))
+    Ok(DocoraClient::new(app::services(config)?.outbound, url, token))
 }

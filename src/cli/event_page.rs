@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::dossier::embedded;
+use super::delivery_detail::embedded;
 use super::output::{line, rfc3339, table, time};
-use super::{dossier, event_table, transfers};
-use crate::operator::{EventDetail, Moment};
+use super::{delivery_detail, event_table, transfers};
+use crate::operator::{EventDetail, TimelineEntry};
 
 /// For machines.
 pub(super) fn document(detail: &EventDetail) -> Value {
@@ -38,7 +38,7 @@ pub(super) fn document(detail: &EventDetail) -> Value {
         "payload": payload,
         "seen": detail.seen.map(|(count, last)| json!({ "count": count, "last_at": rfc3339(last) })),
         "transfer": detail.transfer.as_ref().map(transfers::document),
-        "deliveries": detail.deliveries.iter().map(dossier::letter).collect::<Vec<Value>>(),
+        "deliveries": detail.deliveries.iter().map(delivery_detail::letter).collect::<Vec<Value>>(),
         "edited": detail.edited.as_ref().map(|edit| json!({
             "from": edit.from.to_string(),
             "by": edit.by,
@@ -59,7 +59,7 @@ pub(super) fn document(detail: &EventDetail) -> Value {
     })
 }
 
-fn moment(moment: &Moment) -> Value {
+fn moment(moment: &TimelineEntry) -> Value {
     json!({
         "at": rfc3339(moment.at),
         "what": moment.what,

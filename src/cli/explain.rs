@@ -55,7 +55,7 @@ pub(super) fn run(config: &Config, environment: &Environment, args: &Args) -> an
         Format::Text => output::print(&text(&explained))?,
         Format::Json => output::print(&output::json(&json!(explained)))?,
     }
-    Ok(if explained.holds { Exit::Ok } else { Exit::Failed })
+    Ok(if explained.verifies { Exit::Ok } else { Exit::Failed })
 }
 
 /// For people: the verdict, why, and what to do.

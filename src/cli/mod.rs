@@ -9,27 +9,26 @@ mod capture;
 mod check;
 mod database;
 mod dead_letters;
+mod delivery_detail;
 mod demo;
 mod destinations;
 mod docora;
-mod dossier;
 mod event_page;
 mod event_table;
 mod events;
 mod explain;
 mod fixtures;
 mod groups;
-mod held;
 mod help;
-mod holds;
-mod insight;
 mod interrupt;
 mod jobs;
 mod manual;
 mod migrate;
+mod monitoring;
 mod output;
 mod overview;
-mod people;
+mod pauses;
+mod rejected_requests;
 mod scratch;
 mod search;
 mod serve;
@@ -38,6 +37,7 @@ mod sources;
 mod sse;
 mod start;
 mod transfers;
+mod users;
 mod vault;
 
 use std::path::PathBuf;
@@ -47,7 +47,7 @@ use clap::{FromArgMatches as _, Parser, Subcommand};
 use zeroize::Zeroizing;
 
 use crate::config::{Config, ConfigError, Environment};
-use crate::operator::{Caller, Invitation, OperatorError};
+use crate::operator::{AdminError, Caller, Invitation};
 use crate::store::{OpenError, StoreError};
 use crate::vault::VaultError;
 
@@ -81,7 +81,7 @@ enum Command {
     Explain(explain::Args),
     /// Look at refused requests that are held, and verify them again.
     #[command(subcommand)]
-    Held(held::Command),
+    Held(rejected_requests::Command),
     /// Play stored webhooks.
     #[command(subcommand)]
     Fixtures(fixtures::Command),
@@ -98,10 +98,10 @@ enum Command {
     Deliveries(dead_letters::Deliveries),
     /// Hold handlers back, or let them go on.
     #[command(subcommand)]
-    Handlers(holds::Handlers),
+    Handlers(pauses::Handlers),
     /// Look at what is paused.
     #[command(subcommand)]
-    Holds(holds::Command),
+    Pauses(pauses::Command),
     /// Replay or discard many: plan it, start it, look at it, cancel it.
     #[command(subcommand)]
     Jobs(jobs::Command),
@@ -135,7 +135,7 @@ enum Command {
     ApiKeys(api_keys::Command),
     /// Who signs in at the operator listener.
     #[command(subcommand)]
-    People(people::Command),
+    People(users::Command),
     /// Who did what, and whether the log still says what was written.
     #[command(subcommand)]
     Audit(audit::Command),
@@ -208,13 +208,13 @@ impl Cli {
             Command::Explain(args) => {
                 explain::run(&self.config()?, &Environment::of_process(), args)
             }
-            Command::Held(command) => held::run(&self.config()?, command),
+            Command::Held(command) => rejected_requests::run(&self.config()?, command),
             Command::Demo(args) => demo::run(&Environment::of_process(), args),
             Command::DeadLetters(command) => dead_letters::run(&self.config()?, command),
             Command::Groups(command) => groups::run(&self.config()?, command),
             Command::Deliveries(command) => command.run(&self.config()?),
-            Command::Handlers(command) => holds::run_on_handler(&self.config()?, command),
-            Command::Holds(command) => holds::run(&self.config()?, command),
+            Command::Handlers(command) => pauses::run_on_handler(&self.config()?, command),
+            Command::Pauses(command) => pauses::run(&self.config()?, command),
             Command::Jobs(command) => jobs::run(&self.config()?, command),
             Command::Alerts(command) => alerts::run(&self.config()?, command),
             Command::Vault(vault::Command::Key) => vault::key(),
@@ -226,7 +226,7 @@ impl Cli {
             }
             Command::Settings(args) => settings::run(&self.config()?, args),
             Command::ApiKeys(command) => api_keys::run(&self.config, command),
-            Command::People(command) => people::run(&self.config, command),
+            Command::People(command) => users::run(&self.config, command),
             Command::Audit(command) => audit::run(&self.config, command),
             Command::Overview(args) => overview::run(&self.config()?, args),
             Command::Transfers(command) => transfers::run(&self.config()?, command),
@@ -278,8 +278,8 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
         return Some("name the file with --config");
     }
     match cause.downcast_ref() {
-        Some(OperatorError::NotFound(_)) => Some("the commands named `list` show what there is"),
-        Some(OperatorError::Vault(VaultError::WrongKey { .. })) => {
+        Some(AdminError::NotFound(_)) => Some("the commands named `list` show what there is"),
+        Some(AdminError::Vault(VaultError::WrongKey { .. })) => {
             Some("put the master key that sealed it into SEALPOST_MASTER_KEY_OLD")
         }
         _ => None,
@@ -322,8 +322,8 @@ fn caller(named: Option<&str>) -> Result<Caller, UsageError> {
 fn exit_of(error: &anyhow::Error) -> Exit {
     for cause in error.chain() {
         match cause.downcast_ref() {
-            Some(OperatorError::NotFound(_)) => return Exit::NothingMatched,
-            Some(OperatorError::Invalid(_)) => return Exit::Usage,
+            Some(AdminError::NotFound(_)) => return Exit::NothingMatched,
+            Some(AdminError::Invalid(_)) => return Exit::Usage,
             _ => {}
         }
         if cause.is::<ConfigError>()

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::output::{self, Format};
-use super::{Exit, insight};
+use super::{Exit, monitoring};
 use crate::config::Config;
 use crate::operator::{Alarm, Overview, Point, SourceRow, Totals};
 use crate::store::Severity;
@@ -19,8 +19,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
-    insight::with(config, async |insight, caller| {
-        let overview = insight.overview(caller).await?;
+    monitoring::with(config, async |monitoring, caller| {
+        let overview = monitoring.overview(caller).await?;
         output::print(&match args.format {
             Format::Text => text(&overview),
             Format::Json => output::json(&document(&overview)),

@@ -9,7 +9,7 @@ use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use super::output::{self, Format};
-use super::{Exit, event_page, event_table, insight, talk};
+use super::{Exit, event_page, event_table, monitoring, talk};
 use crate::config::Config;
 use crate::operator::Search;
 use crate::store::EventId;
@@ -84,9 +84,9 @@ impl List {
             strength: None,
             text: self.text.clone(),
         };
-        insight::with(config, async |insight, caller| {
+        monitoring::with(config, async |monitoring, caller| {
             let before = self.before.map(EventId);
-            let page = insight.events(caller, &search, before, self.limit).await?;
+            let page = monitoring.events(caller, &search, before, self.limit).await?;
             match self.format {
                 Format::Text if page.events.is_empty() => {}
                 Format::Text => output::print(&event_table::table(&page.events))?,
@@ -112,8 +112,8 @@ impl List {
 
 impl Show {
     pub(super) fn run(&self, config: &Config) -> anyhow::Result<Exit> {
-        insight::with(config, async |insight, caller| {
-            let detail = insight.event(caller, EventId(self.id)).await?;
+        monitoring::with(config, async |monitoring, caller| {
+            let detail = monitoring.event(caller, EventId(self.id)).await?;
             output::print(&match self.format {
                 Format::Text => event_page::text(&detail),
                 Format::Json => output::json(&event_page::document(&detail)),
@@ -126,8 +126,8 @@ impl Show {
 impl Body {
     /// As it is: it is for a file or another program.
     pub(super) fn run(&self, config: &Config) -> anyhow::Result<Exit> {
-        insight::with(config, async |insight, caller| {
-            let (_, slices) = insight.download(caller, EventId(self.id)).await?;
+        monitoring::with(config, async |monitoring, caller| {
+            let (_, slices) = monitoring.download(caller, EventId(self.id)).await?;
             let mut slices = std::pin::pin!(slices);
             while let Some(slice) = slices.try_next().await? {
                 match std::io::stdout().lock().write_all(&slice) {

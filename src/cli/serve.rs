@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use super::{Exit, block_on, database};
-use crate::app::{self, App, Parts};
+use crate::app::{self, App, TestOverrides};
 use crate::config::{Config, Environment};
 use crate::lifecycle::{Shutdown, outlive_hangups};
 use crate::store::{Store, StoreError};
@@ -40,7 +40,7 @@ pub(super) fn run(config: &Config, environment: &Environment, args: &Args) -> an
         } else {
             database.target.migrate().await?;
         }
-        let app = App::build(config, database.target.clone(), &Parts::default())?;
+        let app = App::build(config, database.target.clone(), &TestOverrides::default())?;
         check_vault(app.store(), &config.vault).await?;
         check_origin(app.store()).await?;
         let (ingest, operator) = app.addresses();

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::output::{self, Format};
-use super::{Exit, insight};
+use super::{Exit, monitoring};
 use crate::config::Config;
 use crate::operator::Setting;
 
@@ -15,8 +15,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
-    insight::with(config, async |insight, caller| {
-        let settings = insight.settings(caller)?;
+    monitoring::with(config, async |monitoring, caller| {
+        let settings = monitoring.settings(caller)?;
         output::print(&match args.format {
             Format::Text => {
                 let row = |setting: &Setting| vec![setting.key.clone(), setting.value.clone()];

@@ -7,14 +7,14 @@ use time::Duration;
 use zeroize::Zeroizing;
 
 use super::output::{self, Format};
-use super::{Exit, holds, insight, overview};
+use super::{Exit, monitoring, overview, pauses};
 use crate::app;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::fixtures::{self, Sender};
 use crate::gate::Secret;
 use crate::operator::{SecretView, SourceView};
-use crate::store::Pausable;
+use crate::store::PauseTarget;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -28,9 +28,9 @@ pub(super) enum Command {
     /// Print the fingerprint of the secret on standard input, to be compared with a source's.
     Fingerprint,
     /// Hand nothing of a source on until it is resumed; what arrives is recorded, and waits.
-    Pause(holds::Act),
+    Pause(pauses::Act),
     /// Let a paused source go on.
-    Resume(holds::Act),
+    Resume(pauses::Act),
 }
 
 #[derive(Debug, clap::Args)]
@@ -65,14 +65,14 @@ pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::Test(test) => return test.run(config),
         Command::Fingerprint => return fingerprint(),
-        Command::Pause(act) => return act.run(config, Pausable::Source, true),
-        Command::Resume(act) => return act.run(config, Pausable::Source, false),
+        Command::Pause(act) => return act.run(config, PauseTarget::Source, true),
+        Command::Resume(act) => return act.run(config, PauseTarget::Source, false),
         Command::List(_) | Command::Show(_) => {}
     }
-    insight::with(config, async |insight, caller| {
+    monitoring::with(config, async |monitoring, caller| {
         let text = match command {
             Command::List(list) => {
-                let sources = insight.sources(caller).await?;
+                let sources = monitoring.sources(caller).await?;
                 match list.format {
                     Format::Text => table(&sources),
                     Format::Json => {
@@ -81,7 +81,7 @@ pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
                 }
             }
             Command::Show(show) => {
-                let source = insight.source(caller, &show.name).await?;
+                let source = monitoring.source(caller, &show.name).await?;
                 match show.format {
                     Format::Text => page(&source),
                     Format::Json => output::json(&document(&source)),
@@ -98,14 +98,14 @@ pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
 
 impl Test {
     fn run(&self, config: &Config) -> anyhow::Result<Exit> {
-        let landscape = app::landscape(config)?;
-        let facts = landscape.sources.iter().find(|source| source.name == self.name);
+        let topology = app::topology(config)?;
+        let facts = topology.sources.iter().find(|source| source.name == self.name);
         let found = config.sources.iter().find(|source| source.entry.name == self.name);
         let (Some(facts), Some(source)) = (facts, found) else {
             anyhow::bail!("there is no source `{}`", self.name)
         };
         let action = facts.actions.first().map(String::as_str);
-        let to = self.to.as_deref().unwrap_or(&landscape.base_url);
+        let to = self.to.as_deref().unwrap_or(&topology.base_url);
         let sender = Sender::new(to)?;
         let sent =
             async { Ok(fixtures::send_test(source, action, &sender, SystemClock.now()).await?) };
@@ -151,9 +151,9 @@ fn page(source: &SourceView) -> String {
         ("tenant", facts.tenant.clone()),
         ("state", state(source).to_owned()),
     ];
-    fields.extend(source.hold.iter().map(|hold| {
-        let since = output::time(hold.paused_at);
-        ("paused", format!("since {since} by {}: {}", hold.paused_by, hold.why))
+    fields.extend(source.pause.iter().map(|pause| {
+        let since = output::time(pause.paused_at);
+        ("paused", format!("since {since} by {}: {}", pause.paused_by, pause.why))
     }));
     fields.extend(facts.paths.iter().map(|path| ("path", path.clone())));
     if source.is_public {
@@ -198,7 +198,7 @@ fn page(source: &SourceView) -> String {
 
 /// How it stands, in a word.
 fn state(source: &SourceView) -> &'static str {
-    if source.hold.is_some() { "paused" } else { source.setup.as_str() }
+    if source.pause.is_some() { "paused" } else { source.setup.as_str() }
 }
 
 fn held(span: Duration) -> String {
@@ -234,7 +234,7 @@ fn document(source: &SourceView) -> Value {
         "tenant": facts.tenant,
         "enabled": facts.enabled,
         "setup": source.setup.as_str(),
-        "paused": source.hold.as_ref().map(holds::document),
+        "paused": source.pause.as_ref().map(pauses::document),
         "hold_refused_seconds": facts.hold_refused.map(Duration::as_seconds_f64),
         "urls": source.urls,
         "urls_are_public": source.is_public,

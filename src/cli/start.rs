@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use tracing_subscriber::filter::ParseError;
 
 use super::block_on;
-use crate::app::{App, BuildError, Parts};
+use crate::app::{App, BuildError, TestOverrides};
 use crate::config::Config;
 use crate::postgres;
 use crate::store::Target;
@@ -64,7 +64,7 @@ fn build(config: &Config, target: Target) -> anyhow::Result<()> {
     elsewhere.file.ingest.listen.set_port(0);
     elsewhere.file.operator.listen.set_port(0);
     block_on(async {
-        drop(App::build(&elsewhere, target, &Parts::default())?);
+        drop(App::build(&elsewhere, target, &TestOverrides::default())?);
         Ok(())
     })?;
     if config.file.objects.s3.is_none() {

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::dossier::embedded;
+use super::delivery_detail::embedded;
 use super::output::{self, Format};
-use super::{Exit, insight, talk};
+use super::{Exit, monitoring, talk};
 use crate::config::Config;
 use crate::operator::{TransferDetail, TransferView};
 use crate::store::TransferState;
@@ -50,8 +50,8 @@ pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
 
 impl List {
     fn run(&self, config: &Config) -> anyhow::Result<Exit> {
-        insight::with(config, async |insight, caller| {
-            let transfers = insight.transfers(caller, self.before, self.limit).await?;
+        monitoring::with(config, async |monitoring, caller| {
+            let transfers = monitoring.transfers(caller, self.before, self.limit).await?;
             if let Some(next) = transfers.next {
                 talk(&format!("there may be more that are open: --before {next}"));
             }
@@ -71,8 +71,8 @@ impl List {
 
 impl Show {
     fn run(&self, config: &Config) -> anyhow::Result<Exit> {
-        insight::with(config, async |insight, caller| {
-            let detail = insight.transfer(caller, self.id).await?;
+        monitoring::with(config, async |monitoring, caller| {
+            let detail = monitoring.transfer(caller, self.id).await?;
             output::print(&match self.format {
                 Format::Text => page(&detail),
                 Format::Json => output::json(&whole(&detail)),

@@ -71,7 +71,7 @@ impl Rotate {
             return Ok(Exit::NothingMatched);
         }
         if !self.yes {
-            self.rehearse(&seals)?;
+            self.preview(&seals)?;
             return Ok(Exit::Ok);
         }
         let mut done = Rotated::default();
@@ -83,7 +83,7 @@ impl Rotate {
     }
 
     /// Says what would be done.
-    fn rehearse(&self, seals: &Seals) -> anyhow::Result<()> {
+    fn preview(&self, seals: &Seals) -> anyhow::Result<()> {
         let Seals { newest, by_key } = seals;
         let others = seals.others();
         match self.format {

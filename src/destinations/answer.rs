@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 
 use crate::dispatch::Failure;
 use crate::outbound::{Answer, OutboundError};
-use crate::store::Fault;
+use crate::store::FailureScope;
 
 /// How much of an answer's body stands in an error, in characters.
 const EXCERPT: usize = 200;
@@ -47,8 +47,8 @@ pub(super) fn judge(
         Err(OutboundError::AnswerTooLarge { status, .. }) => (status, None),
         Err(error) => {
             let fault = match error {
-                OutboundError::Header(_) => Fault::Event,
-                _ => Fault::Destination,
+                OutboundError::Header(_) => FailureScope::Event,
+                _ => FailureScope::Destination,
             };
             let error = NotTaken::Unanswered(error).into();
             return Err(Failure::NotTaken { fault, retry_after: None, error });
@@ -56,10 +56,10 @@ pub(super) fn judge(
     };
     let fault = match status {
         200..=299 => return Ok(()),
-        410 => Fault::Gone,
-        408 | 425 | 429 => Fault::Destination,
-        400..=499 => Fault::Event,
-        _ => Fault::Destination,
+        410 => FailureScope::Gone,
+        408 | 425 | 429 => FailureScope::Destination,
+        400..=499 => FailureScope::Event,
+        _ => FailureScope::Destination,
     };
     let retry_after = match (&answer, status) {
         (Some(answer), 429 | 503) => answer.retry_after(now),
@@ -101,7 +101,7 @@ pub(super) fn shown(
 /// A failure and its causes, in one line.
 pub(super) fn said(failure: &Failure) -> String {
     let (Failure::Transient { error, .. }
-    | Failure::Waiting { error, .. }
+    | Failure::Backlog { error, .. }
     | Failure::NotTaken { error, .. }
     | Failure::Panicked { error, .. }
     | Failure::Permanent { error, .. }) = failure;
@@ -142,19 +142,19 @@ mod tests {
             (200, None),
             (202, None),
             (299, None),
-            (301, Some((Fault::Destination, None))),
-            (304, Some((Fault::Destination, None))),
-            (400, Some((Fault::Event, None))),
-            (401, Some((Fault::Event, None))),
-            (404, Some((Fault::Event, None))),
-            (408, Some((Fault::Destination, None))),
-            (410, Some((Fault::Gone, None))),
-            (422, Some((Fault::Event, None))),
-            (429, Some((Fault::Destination, Some(9)))),
-            (500, Some((Fault::Destination, None))),
-            (503, Some((Fault::Destination, Some(9)))),
-            (504, Some((Fault::Destination, None))),
-            (999, Some((Fault::Destination, None))),
+            (301, Some((FailureScope::Destination, None))),
+            (304, Some((FailureScope::Destination, None))),
+            (400, Some((FailureScope::Event, None))),
+            (401, Some((FailureScope::Event, None))),
+            (404, Some((FailureScope::Event, None))),
+            (408, Some((FailureScope::Destination, None))),
+            (410, Some((FailureScope::Gone, None))),
+            (422, Some((FailureScope::Event, None))),
+            (429, Some((FailureScope::Destination, Some(9)))),
+            (500, Some((FailureScope::Destination, None))),
+            (503, Some((FailureScope::Destination, Some(9)))),
+            (504, Some((FailureScope::Destination, None))),
+            (999, Some((FailureScope::Destination, None))),
         ] {
             let judged = judge(Ok(answer(status)), now).err().map(|failure| match failure {
                 Failure::NotTaken { fault, retry_after, error } => {

@@ -2,7 +2,7 @@
 
 use super::sign::{Form, GUILD};
 use crate::dispatch::Attempt;
-use crate::gate::Along;
+use crate::gate::SenderInfo;
 use crate::outbound::Outbound;
 use crate::store::StoredEvent;
 
@@ -44,7 +44,7 @@ pub(super) fn of(
         let kept = event.headers.iter().filter(|(name, value)| {
             let is_fixed = fixed.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
             // What came along is for people.
-            !Along::is_name(name)
+            !SenderInfo::is_name(name)
                 && !is_fixed
                 && !is_guild(name, form)
                 && may_be_set(name, value, form)

@@ -32,7 +32,7 @@ use url::Url;
 use crate::dispatch::Handler;
 use crate::gate::{Provider, Secret};
 use crate::outbound::{Outbound, OutboundError};
-use crate::store::{Answers, GivenAnswer, TO};
+use crate::store::{DestinationResponse, ResponseLog, TO};
 
 use filter::{Filter, FilterError};
 use send::{Rate, Sender};
@@ -67,7 +67,7 @@ pub struct Spec {
     /// Whether the headers that are kept of the sender's request are sent on.
     pub provider_headers: bool,
     /// Where its answers are noted.
-    pub answers: Answers,
+    pub answers: ResponseLog,
 }
 
 /// How requests are signed.
@@ -158,7 +158,7 @@ impl Destination {
     }
 
     /// Sends it a test event, which says that it is one, and gives what came of it.
-    pub async fn send_test(&self, now: OffsetDateTime) -> GivenAnswer {
+    pub async fn send_test(&self, now: OffsetDateTime) -> DestinationResponse {
         test::send(&self.sender, now).await
     }
 

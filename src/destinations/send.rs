@@ -21,7 +21,8 @@ use crate::dispatch::{Attempt, Failure, Handler};
 use crate::gate::Provider;
 use crate::outbound::{Call, Outbound};
 use crate::store::{
-    Answers, EffectError, Effects, EventId, GivenAnswer, Outcome, StoredEvent, Tx, Write,
+    DestinationResponse, EffectError, Effects, EventId, Outcome, ResponseLog, StoredEvent, Tx,
+    Write,
 };
 
 /// How much of an answer is read, in bytes.
@@ -39,7 +40,7 @@ pub(super) struct Sender {
     pub(super) rate: Option<Rate>,
     pub(super) headers: Vec<(String, String)>,
     pub(super) provider_headers: bool,
-    pub(super) answers: Answers,
+    pub(super) answers: ResponseLog,
     pub(super) outbound: Outbound,
 }
 
@@ -127,7 +128,7 @@ impl Sender {
         asked: Asked,
         headers: Vec<(String, String)>,
         body: Bytes,
-    ) -> (Result<(), Failure>, GivenAnswer) {
+    ) -> (Result<(), Failure>, DestinationResponse) {
         let call = Call {
             method: "POST",
             url: self.url.clone(),
@@ -151,7 +152,7 @@ impl Sender {
             .record(took);
         let (status, headers, body) = answer::shown(&result);
         let judged = answer::judge(result, asked.at);
-        let given = GivenAnswer {
+        let given = DestinationResponse {
             at: asked.at,
             took: time::Duration::try_from(took).unwrap_or(time::Duration::MAX),
             delivery: asked.delivery,
@@ -168,7 +169,7 @@ impl Sender {
 #[async_trait]
 impl Write for Taken {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Outcome, EffectError> {
-        if let Some(opened_at) = tx.destination_answered(self.0).await? {
+        if let Some(opened_at) = tx.record_response(self.0).await? {
             info!(since = %opened_at, "the destination answers again: its deliveries go on");
         }
         Ok(Outcome::Handled)

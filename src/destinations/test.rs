@@ -8,14 +8,14 @@ use time::format_description::well_known::Rfc3339;
 
 use super::send::{Asked, Sender};
 use super::sign::Form;
-use crate::store::{EventId, GivenAnswer};
+use crate::store::{DestinationResponse, EventId};
 
 /// The type of a test event, and the source that it says it is of.
 const KIND: &str = "sealpost.test";
 const SOURCE: &str = "sealpost";
 
 /// Sends a test event, signed as every event is.
-pub(super) async fn send(sender: &Sender, now: OffsetDateTime) -> GivenAnswer {
+pub(super) async fn send(sender: &Sender, now: OffsetDateTime) -> DestinationResponse {
     let id = EventId::new(now);
     let document = json!({
         "type": KIND,

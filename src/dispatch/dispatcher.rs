@@ -10,13 +10,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use super::held::Held;
-use super::places::{Connections, Places};
+use super::in_flight::InFlight;
+use super::isolated::Isolated;
 use super::queues::{Queues, is_to_destination};
 use super::run::Runner;
-use super::suspects::Suspects;
+use super::slots::{Connections, Places};
 use super::turn::Turn;
-use super::{CLAIM_WITHIN, Draw, HandlerTable, RetryPolicy, Trouble, Wakeup, in_time};
+use super::{CLAIM_WITHIN, HandlerTable, Jitter, RetryPolicy, Trouble, Wakeup, in_time};
 use crate::clock::SharedClock;
 use crate::store::{LanePlace, Lease, Paused, Store, StoreError};
 
@@ -63,10 +63,10 @@ pub struct Dispatcher {
     pub(super) runner: Arc<Runner>,
     pub(super) queues: Arc<Queues>,
     pub(super) places: Places,
-    pub(super) held: Held,
+    pub(super) held: InFlight,
     /// What was paused when it was last possible to ask.
     pub(super) paused: Arc<Mutex<Paused>>,
-    pub(super) suspects: Arc<Suspects>,
+    pub(super) isolated: Arc<Isolated>,
     pub(super) lanes: Arc<Mutex<LanePlace>>,
     pub(super) tasks: TaskTracker,
 }
@@ -80,7 +80,7 @@ impl Dispatcher {
         settings: DispatchSettings,
         clock: SharedClock,
         wakeup: Wakeup,
-        draw: Draw,
+        jitter: Jitter,
         handlers: Handle,
     ) -> Self {
         let queues = Queues::new(&table);
@@ -95,7 +95,7 @@ impl Dispatcher {
             handler_deadline: settings.handler_deadline,
             lease: settings.lease,
             clock: Arc::clone(&clock),
-            draw,
+            jitter,
             handlers,
         };
         Self {
@@ -108,9 +108,9 @@ impl Dispatcher {
             runner: Arc::new(runner),
             queues: Arc::new(queues),
             places,
-            held: Held::default(),
+            held: InFlight::default(),
             paused: Arc::default(),
-            suspects: Arc::default(),
+            isolated: Arc::default(),
             lanes: Arc::default(),
             tasks: TaskTracker::new(),
         }
@@ -125,17 +125,17 @@ impl Dispatcher {
         let mut turn = self.turn(false).await?;
         if turn.started == 0 {
             self.discover().await?;
-            self.let_in_heads().await?;
+            self.unpark_heads().await?;
             turn = self.turn(true).await?;
             while turn.started == 0 && turn.more {
                 turn = self.turn(true).await?;
             }
         }
         self.wait_for_all().await;
-        let buried = self.take_lost().await?;
-        let suspect = self.claim_suspect().await?;
-        let alone = usize::from(suspect.is_some());
-        if let Some((lease, done)) = suspect {
+        let buried = self.recover_expired_leases().await?;
+        let isolated = self.claim_isolated().await?;
+        let alone = usize::from(isolated.is_some());
+        if let Some((lease, done)) = isolated {
             self.runner.run(lease).await;
             drop(done);
         }
@@ -190,7 +190,7 @@ impl Dispatcher {
                 self.measure().await;
                 measure_at = now + self.settings.poll;
             }
-            self.start_suspect().await;
+            self.start_isolated().await;
             match self.turn(false).await {
                 Ok(Turn { started: 0, more: false }) => {
                     stop.run_until_cancelled(self.wakeup.wait(self.settings.poll)).await;
@@ -209,9 +209,9 @@ impl Dispatcher {
     /// nothing else from being done.
     async fn recover(&self) {
         for (what, done) in [
-            ("find leases that ran out", self.take_lost().await.map(|_| ())),
+            ("find leases that ran out", self.recover_expired_leases().await.map(|_| ())),
             ("find queues of handlers that are gone", self.discover().await),
-            ("look for heads of lanes", self.let_in_heads().await),
+            ("look for heads of lanes", self.unpark_heads().await),
         ] {
             if let Err(error) = done {
                 warn!(error = &error as &dyn std::error::Error, "cannot {what}");
@@ -234,7 +234,7 @@ impl Dispatcher {
         if self.destinations.is_empty() {
             return;
         }
-        let held = self.store.held_destinations(self.clock.now());
+        let held = self.store.blocked_destinations(self.clock.now());
         let Ok(held) = in_time(CLAIM_WITHIN, held).await else { return };
         for handler in self.destinations.keys() {
             let is_held = held.iter().any(|gate| gate.handler == *handler);
@@ -248,10 +248,10 @@ impl Dispatcher {
         Ok(())
     }
 
-    async fn let_in_heads(&self) -> Result<(), StoreError> {
+    async fn unpark_heads(&self) -> Result<(), StoreError> {
         let lanes = || self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         let mut place = lanes().clone();
-        let let_in = self.store.let_in_heads(&mut place, self.clock.now());
+        let let_in = self.store.unpark_heads(&mut place, self.clock.now());
         let let_in = in_time(CLAIM_WITHIN, let_in).await?;
         *lanes() = place;
         if let_in > 0 {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use crate::store::{DeathReason, Effects, Fault, Origin, StoredEvent};
+use crate::store::{DeathReason, Effects, FailureScope, Origin, StoredEvent};
 
 /// An error of any type.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -82,7 +82,7 @@ pub enum Failure {
         error: BoxError,
     },
     /// What it needs is not there yet: only time ends it, not the number of attempts.
-    Waiting {
+    Backlog {
         /// Not before this time has passed.
         retry_after: Duration,
         /// What is awaited.
@@ -99,7 +99,7 @@ pub enum Failure {
     /// held back then, this one does not count.
     NotTaken {
         /// What it is about.
-        fault: Fault,
+        fault: FailureScope,
         /// How long the destination asked us to wait.
         retry_after: Option<Duration>,
         /// What went wrong.

@@ -20,29 +20,29 @@
 //! lock or a deadlock at the settlement is waited out while the lease holds.
 
 mod dispatcher;
-mod floor;
 mod handler;
-mod held;
-mod housekeeping;
-mod places;
+mod in_flight;
+mod isolated;
+mod maintenance;
+mod notify;
+mod problem;
 mod queues;
 mod retry;
 mod run;
+mod scan_floor;
 mod settle;
-mod suspects;
+mod slots;
 mod table;
-mod trouble;
 mod turn;
-mod wakeup;
 
 pub use dispatcher::{DispatchSettings, Dispatcher};
 pub use handler::{Attempt, BoxError, Failure, Handler, Kinds};
-pub use housekeeping::{Housekeeping, TransferAges, Upkeep};
+pub use maintenance::{Maintenance, ProviderMaintenance, TransferAges};
 
-pub use retry::{Decision, Draw, RetryPolicy};
+pub use notify::Wakeup;
+pub use problem::Trouble;
+pub use retry::{Decision, Jitter, RetryPolicy};
 pub use table::HandlerTable;
-pub use trouble::Trouble;
-pub use wakeup::Wakeup;
 
 use std::time::Duration;
 

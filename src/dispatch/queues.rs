@@ -6,8 +6,8 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use super::floor::Floor;
-use super::trouble::Failing;
+use super::problem::Failing;
+use super::scan_floor::Floor;
 use super::{HandlerTable, Trouble};
 use crate::store::{Queue, TO};
 

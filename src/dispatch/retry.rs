@@ -7,7 +7,7 @@ use super::Failure;
 use crate::store::DeathReason;
 
 /// Gives chance numbers from 0 up to 1: an argument, so that a test can fix it.
-pub type Draw = Arc<dyn Fn() -> f64 + Send + Sync>;
+pub type Jitter = Arc<dyn Fn() -> f64 + Send + Sync>;
 
 /// How often, how far apart and for how long a delivery is tried.
 #[derive(Debug, Clone, Copy)]
@@ -42,47 +42,47 @@ pub enum Decision {
     Retry(Duration),
     /// Try again after this time, and do not count the attempt. `None`: the destination is held
     /// back, and when it is tried again is settled there.
-    Hold(Option<Duration>),
+    Pause(Option<Duration>),
     /// Stop.
-    Bury(DeathReason),
+    DeadLetter(DeathReason),
 }
 
 impl RetryPolicy {
-    /// Decides after attempt `attempt` (from 1) of a delivery that was tried for `age`. `draw`, from 0
+    /// Decides after attempt `attempt` (from 1) of a delivery that was tried for `age`. `jitter`, from 0
     /// up to 1, is the chance: full jitter, so that deliveries that failed together do not come
     /// back together.
     ///
     /// A `Retry-After` only ever delays, up to the cap, and never changes the number of attempts.
     /// What waits for something is not given up for their number: it has failed at nothing yet.
-    pub fn decide(&self, attempt: u32, age: Duration, failure: &Failure, draw: f64) -> Decision {
+    pub fn decide(&self, attempt: u32, age: Duration, failure: &Failure, jitter: f64) -> Decision {
         let (retry_after, too_old) = match failure {
-            Failure::Permanent { reason, .. } => return Decision::Bury(*reason),
+            Failure::Permanent { reason, .. } => return Decision::DeadLetter(*reason),
             Failure::Panicked { .. } if attempt >= self.max_attempts => {
-                return Decision::Bury(DeathReason::Panicked);
+                return Decision::DeadLetter(DeathReason::Panicked);
             }
             Failure::Transient { .. } | Failure::NotTaken { .. }
                 if attempt >= self.max_attempts =>
             {
-                return Decision::Bury(DeathReason::Exhausted);
+                return Decision::DeadLetter(DeathReason::Exhausted);
             }
             Failure::Panicked { .. } => (Duration::ZERO, DeathReason::TooOld),
             Failure::Transient { retry_after, .. } | Failure::NotTaken { retry_after, .. } => {
                 (retry_after.unwrap_or_default(), DeathReason::TooOld)
             }
-            Failure::Waiting { retry_after, .. } => (*retry_after, DeathReason::AwaitedInVain),
+            Failure::Backlog { retry_after, .. } => (*retry_after, DeathReason::AwaitedInVain),
         };
         let doublings = attempt.saturating_sub(1).min(31);
         let bound = self.base.saturating_mul(1 << doublings).min(self.cap);
-        let delay = bound.mul_f64(draw.clamp(0.0, 1.0)).max(retry_after.min(self.cap));
+        let delay = bound.mul_f64(jitter.clamp(0.0, 1.0)).max(retry_after.min(self.cap));
         if age.saturating_add(delay) > self.max_age {
-            return Decision::Bury(too_old);
+            return Decision::DeadLetter(too_old);
         }
         Decision::Retry(delay)
     }
 
     /// When to try again what was given back: nothing is wrong with it, so it is soon.
-    pub fn soon(&self, draw: f64) -> Duration {
-        self.base.mul_f64(draw.clamp(0.0, 1.0))
+    pub fn soon(&self, jitter: f64) -> Duration {
+        self.base.mul_f64(jitter.clamp(0.0, 1.0))
     }
 }
 
@@ -122,9 +122,9 @@ mod tests {
     fn the_last_attempt_and_the_greatest_age_end_it() {
         let failure = transient(None);
         let exhausted = POLICY.decide(8, Duration::ZERO, &failure, 0.5);
-        assert_eq!(exhausted, Decision::Bury(DeathReason::Exhausted));
+        assert_eq!(exhausted, Decision::DeadLetter(DeathReason::Exhausted));
         let old = POLICY.decide(1, POLICY.max_age, &failure, 0.5);
-        assert_eq!(old, Decision::Bury(DeathReason::TooOld));
+        assert_eq!(old, Decision::DeadLetter(DeathReason::TooOld));
     }
 
     #[test]
@@ -147,7 +147,7 @@ mod tests {
     fn what_panicked_to_the_end_says_so() {
         let failure = Failure::Panicked { error: "a bug".into() };
         let last = POLICY.decide(8, Duration::ZERO, &failure, 0.5);
-        assert_eq!(last, Decision::Bury(DeathReason::Panicked));
+        assert_eq!(last, Decision::DeadLetter(DeathReason::Panicked));
         let first = POLICY.decide(1, Duration::ZERO, &failure, 0.5);
         assert_eq!(first, POLICY.decide(1, Duration::ZERO, &transient(None), 0.5));
     }
@@ -156,19 +156,19 @@ mod tests {
     fn a_permanent_failure_is_not_tried_again() {
         let failure = Failure::permanent(DeathReason::WrongAccount, "not yours");
         let decision = POLICY.decide(1, Duration::ZERO, &failure, 0.5);
-        assert_eq!(decision, Decision::Bury(DeathReason::WrongAccount));
+        assert_eq!(decision, Decision::DeadLetter(DeathReason::WrongAccount));
     }
 
     #[test]
     fn what_waits_is_tried_until_it_is_too_old_however_often_that_is() {
         let retry_after = Duration::from_secs(10);
-        let failure = Failure::Waiting { retry_after, error: "not there".into(), awaits: None };
+        let failure = Failure::Backlog { retry_after, error: "not there".into(), awaits: None };
         let first = POLICY.decide(1, Duration::ZERO, &failure, 0.0);
         assert_eq!(first, Decision::Retry(retry_after));
         let hundredth = POLICY.decide(100, Duration::from_hours(20), &failure, 1.0);
         assert_eq!(hundredth, Decision::Retry(POLICY.cap));
         let last = POLICY.decide(3, POLICY.max_age, &failure, 0.5);
-        assert_eq!(last, Decision::Bury(DeathReason::AwaitedInVain));
+        assert_eq!(last, Decision::DeadLetter(DeathReason::AwaitedInVain));
     }
 
     proptest! {
@@ -177,17 +177,17 @@ mod tests {
             attempt in 1_u32..12,
             age in 0_u64..40_000,
             asked in 0_u64..2_000_000_000,
-            draw in 0.0_f64..1.0,
+            jitter in 0.0_f64..1.0,
         ) {
             let age = Duration::from_secs(age);
-            let plain = POLICY.decide(attempt, age, &transient(None), draw);
-            let asked = POLICY.decide(attempt, age, &transient(Some(asked)), draw);
+            let plain = POLICY.decide(attempt, age, &transient(None), jitter);
+            let asked = POLICY.decide(attempt, age, &transient(Some(asked)), jitter);
             match (plain, asked) {
                 (Decision::Retry(plain), Decision::Retry(asked)) => {
                     prop_assert!(asked >= plain && asked <= POLICY.cap);
                 }
-                (Decision::Bury(plain), Decision::Bury(asked)) => prop_assert_eq!(plain, asked),
-                (Decision::Retry(_), Decision::Bury(reason)) => {
+                (Decision::DeadLetter(plain), Decision::DeadLetter(asked)) => prop_assert_eq!(plain, asked),
+                (Decision::Retry(_), Decision::DeadLetter(reason)) => {
                     prop_assert_eq!(reason, DeathReason::TooOld);
                 }
                 (plain, asked) => prop_assert!(false, "{plain:?} became {asked:?}"),

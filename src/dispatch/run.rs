@@ -10,13 +10,15 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tracing::{Instrument, error, info, info_span, warn};
 
-use super::places::Connections;
 use super::settle::Tries;
-use super::{Attempt, Decision, Draw, Failure, HandlerTable, RetryPolicy, SETTLE_WITHIN, in_time};
+use super::slots::Connections;
+use super::{
+    Attempt, Decision, Failure, HandlerTable, Jitter, RetryPolicy, SETTLE_WITHIN, in_time,
+};
 use crate::clock::SharedClock;
 use crate::store::{
-    DeathReason, EffectError, Effects, Failed, Lease, Origin, Outcome, RefusedStatement, Setback,
-    Store, StoreError, StoredEvent, Tallied, Verdict,
+    Counter, DeathReason, DestinationFailure, EffectError, Effects, Failed, FailureOutcome, Lease,
+    Origin, Outcome, RefusedStatement, Store, StoreError, StoredEvent,
 };
 
 /// How long it is tried to load an event, before the delivery is given back.
@@ -31,7 +33,7 @@ pub(super) struct Runner {
     /// How long a lease lasts, and how long it is tried to settle what was done under it.
     pub(super) lease: Duration,
     pub(super) clock: SharedClock,
-    pub(super) draw: Draw,
+    pub(super) jitter: Jitter,
     pub(super) handlers: Handle,
     pub(super) connections: Connections,
 }
@@ -100,7 +102,7 @@ impl Runner {
                         error => return Err(error),
                     },
                     Ok(Err(EffectError::NotYet { detail, retry_after, awaits })) => {
-                        Failure::Waiting { retry_after, error: NotApplied(detail).into(), awaits }
+                        Failure::Backlog { retry_after, error: NotApplied(detail).into(), awaits }
                     }
                     Ok(Err(EffectError::Rejected { reason, detail })) => {
                         Failure::permanent(reason, NotApplied(detail))
@@ -162,7 +164,7 @@ impl Runner {
     fn done(&self, lease: &Lease, outcome: Outcome, took: Duration) {
         info!(outcome = outcome.as_str(), duration_ms = took.as_millis(), "delivery done");
         let ignored = outcome == Outcome::Ignored;
-        let tallied = if ignored { Tallied::Ignored } else { Tallied::Handled };
+        let tallied = if ignored { Counter::Ignored } else { Counter::Handled };
         self.count(lease, outcome.as_str(), Some(tallied));
     }
 
@@ -187,7 +189,7 @@ impl Runner {
             }
         };
         let awaiting = match failure {
-            Failure::Waiting { awaits, .. } => awaits.as_deref(),
+            Failure::Backlog { awaits, .. } => awaits.as_deref(),
             _ => None,
         };
         let failed = Failed { error: &text, awaiting };
@@ -196,9 +198,9 @@ impl Runner {
             let turn = self.connections.turn(&lease.handler).await;
             let now = self.clock.now();
             let verdict = match decision {
-                Decision::Retry(delay) => Verdict::Retry(now + delay),
-                Decision::Hold(delay) => Verdict::Hold(delay.map(|delay| now + delay)),
-                Decision::Bury(reason) => Verdict::Bury(reason),
+                Decision::Retry(delay) => FailureOutcome::Retry(now + delay),
+                Decision::Pause(delay) => FailureOutcome::Pause(delay.map(|delay| now + delay)),
+                Decision::DeadLetter(reason) => FailureOutcome::DeadLetter(reason),
             };
             let settling = self.store.settle_failed(lease, started_at, now, verdict, failed);
             let settled = in_time(SETTLE_WITHIN, settling).await;
@@ -224,15 +226,15 @@ impl Runner {
         match decision {
             Decision::Retry(delay) => {
                 warn!(failure = kind, retry_in_ms = delay.as_millis(), "attempt failed");
-                self.count(lease, "retry", Some(Tallied::Retry));
+                self.count(lease, "retry", Some(Counter::Retry));
             }
-            Decision::Hold(_) => {
+            Decision::Pause(_) => {
                 warn!(failure = kind, "attempt failed, and does not count: held back");
-                self.count(lease, "held", Some(Tallied::Held));
+                self.count(lease, "held", Some(Counter::Deferred));
             }
-            Decision::Bury(reason) => {
+            Decision::DeadLetter(reason) => {
                 error!(failure = kind, reason = reason.as_str(), "delivery is a dead letter");
-                self.count(lease, "dead", Some(Tallied::Dead));
+                self.count(lease, "dead", Some(Counter::Dead));
             }
         }
     }
@@ -251,26 +253,27 @@ impl Runner {
         if let Failure::NotTaken { fault, retry_after, .. } = failure {
             let retry_after = retry_after.map(|wait| wait.min(self.retry.cap));
             let now = self.clock.now();
-            let setback = Setback { fault: *fault, retry_after, began, now, error: text };
-            let standing = self.store.set_back(&lease.handler, &setback).await?;
+            let setback =
+                DestinationFailure { fault: *fault, retry_after, began, now, error: text };
+            let standing = self.store.record_failure(&lease.handler, &setback).await?;
             if standing.newly {
                 error!(fault = ?fault, "the destination is held back: its deliveries wait");
             }
             if standing.held {
-                return Ok(Decision::Hold(None));
+                return Ok(Decision::Pause(None));
             }
         } else if to_destination && self.table.find(&lease.source, &lease.handler).is_none() {
             // Perhaps another gateway knows it.
-            return Ok(Decision::Hold(Some(self.retry.cap)));
+            return Ok(Decision::Pause(Some(self.retry.cap)));
         }
         let past = self.store.past(lease, began, self.retry.cap).await?;
         let attempt = lease.attempt.saturating_sub(past.uncounted);
         let age = if to_destination { Duration::ZERO } else { past.age };
-        Ok(self.retry.decide(attempt, age, failure, (self.draw)()))
+        Ok(self.retry.decide(attempt, age, failure, (self.jitter)()))
     }
 
     /// Counts what an attempt has come to: here alone, and after the commit.
-    pub(super) fn count(&self, lease: &Lease, outcome: &'static str, tallied: Option<Tallied>) {
+    pub(super) fn count(&self, lease: &Lease, outcome: &'static str, tallied: Option<Counter>) {
         let (source, handler) = (&lease.source, &lease.handler);
         match tallied {
             Some(tallied) => count_ended(&self.store, source, handler, outcome, tallied),
@@ -285,7 +288,7 @@ pub(super) fn count_ended(
     source: &str,
     handler: &str,
     outcome: &'static str,
-    tallied: Tallied,
+    tallied: Counter,
 ) {
     count_outcome(handler, outcome);
     store.tallies().of(source).count(tallied);
@@ -330,7 +333,7 @@ fn panicked(who: &'static str, payload: &(dyn Any + Send)) -> Failure {
 /// The failure and its causes, in one line each.
 fn failure_text(failure: &Failure) -> String {
     let (Failure::Transient { error, .. }
-    | Failure::Waiting { error, .. }
+    | Failure::Backlog { error, .. }
     | Failure::NotTaken { error, .. }
     | Failure::Panicked { error }
     | Failure::Permanent { error, .. }) = failure;
@@ -351,7 +354,7 @@ fn failure_text(failure: &Failure) -> String {
 fn kind_of(failure: &Failure) -> &'static str {
     match failure {
         Failure::Transient { .. } => "transient",
-        Failure::Waiting { .. } => "waiting",
+        Failure::Backlog { .. } => "waiting",
         Failure::NotTaken { .. } => "not_taken",
         Failure::Panicked { .. } => "panicked",
         Failure::Permanent { .. } => "permanent",

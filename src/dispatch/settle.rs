@@ -110,7 +110,7 @@ impl Runner {
         let mut tries = Tries::until(Instant::now() + self.lease * GIVE_UP_AFTER);
         loop {
             let turn = self.connections.turn(&lease.handler).await;
-            let due_at = self.clock.now() + self.retry.soon((self.draw)());
+            let due_at = self.clock.now() + self.retry.soon((self.jitter)());
             let giving = self.store.give_back(lease, due_at, &text);
             let result = in_time(SETTLE_WITHIN, giving).await;
             drop(turn);

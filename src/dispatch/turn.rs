@@ -41,7 +41,7 @@ impl Dispatcher {
             return Ok(Turn::default());
         }
         let paused = self.ask_paused().await;
-        let wanted = wanted.into_iter().filter(|(queue, _)| !paused.holds(queue)).collect();
+        let wanted = wanted.into_iter().filter(|(queue, _)| !paused.is_paused(queue)).collect();
         let wanted = self.queues.in_turn(wanted);
         let (to, own): (Vec<_>, Vec<_>) =
             wanted.into_iter().partition(|(queue, _)| is_to_destination(queue));
@@ -138,7 +138,7 @@ impl Dispatcher {
         if !is_short(&claimed, room) {
             return Ok((claimed.leases, false));
         }
-        if self.put_aside(queue, oldest, now).await? {
+        if self.park_followers(queue, oldest, now).await? {
             return Ok((claimed.leases, true));
         }
         if claimed.leases.is_empty() {
@@ -155,7 +155,7 @@ impl Dispatcher {
             return Turn::default();
         }
         let now = self.clock.now();
-        let shut = match in_time(CLAIM_WITHIN, self.store.held_destinations(now)).await {
+        let shut = match in_time(CLAIM_WITHIN, self.store.blocked_destinations(now)).await {
             Ok(gates) => gates,
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
@@ -197,19 +197,19 @@ impl Dispatcher {
         let sources: Vec<(&str, OffsetDateTime)> =
             queues.iter().map(|(queue, oldest)| (queue.source.as_str(), *oldest)).collect();
         let claimed = self.store.claim_to(destination, room, &sources, now, lease).await?;
-        let mut aside = false;
-        if claimed.partly {
+        let mut parked = false;
+        if claimed.truncated {
             for (queue, oldest) in queues {
-                aside |= self.put_aside(queue, *oldest, now).await?;
+                parked |= self.park_followers(queue, *oldest, now).await?;
             }
         }
-        Ok((claimed.leases, aside))
+        Ok((claimed.leases, parked))
     }
 
     /// Puts aside what fills a queue without being a head; gives whether there was any. It goes on
     /// from where it was: beginning at the oldest again, the index still has an entry for each that
     /// was put aside.
-    async fn put_aside(
+    async fn park_followers(
         &self,
         queue: &Queue,
         oldest: OffsetDateTime,
@@ -217,7 +217,7 @@ impl Dispatcher {
     ) -> Result<bool, StoreError> {
         let (mut any, mut place) = (false, QueuePlace::before(oldest));
         for _ in 0..ASIDE {
-            let (count, next) = self.store.put_aside(queue, place, now).await?;
+            let (count, next) = self.store.park_followers(queue, place, now).await?;
             any |= count > 0;
             match next {
                 Some(next) if count > 0 => place = next,
@@ -254,7 +254,7 @@ impl Dispatcher {
 
 /// Whether less was claimed than there is room for, although there may be more.
 fn is_short(claimed: &Claimed, room: i64) -> bool {
-    claimed.partly && i64::try_from(claimed.leases.len()).unwrap_or(i64::MAX) < room
+    claimed.truncated && i64::try_from(claimed.leases.len()).unwrap_or(i64::MAX) < room
 }
 
 fn count_failed_claim(queue: &Queue) {

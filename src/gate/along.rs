@@ -5,9 +5,9 @@ use std::net::IpAddr;
 /// What a request says about itself besides, and where it came from. Nothing of it is signed: it is
 /// kept for people, under names that no header has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Along(Vec<(&'static str, String)>);
+pub struct SenderInfo(Vec<(&'static str, String)>);
 
-impl Along {
+impl SenderInfo {
     /// The longest value that is kept, in characters.
     const LONGEST: usize = 200;
     const CONTENT_TYPE: &'static str = ":content-type";
@@ -20,7 +20,7 @@ impl Along {
         Self(all.into_iter().filter_map(|(name, value)| Some((name, text(value?)))).collect())
     }
 
-    /// What was kept of it, under the names that [`Along::iter`] gives; the rest is left out.
+    /// What was kept of it, under the names that [`SenderInfo::iter`] gives; the rest is left out.
     pub fn kept<'k>(all: impl IntoIterator<Item = (&'k str, &'k [u8])>) -> Self {
         let names = [Self::CONTENT_TYPE, Self::USER_AGENT, Self::PEER];
         let known = |(name, value): (&str, &[u8])| {
@@ -48,7 +48,7 @@ impl Along {
 /// What people are shown of a value.
 fn text(value: &[u8]) -> String {
     let visible = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    String::from_utf8_lossy(value).chars().take(Along::LONGEST).map(visible).collect()
+    String::from_utf8_lossy(value).chars().take(SenderInfo::LONGEST).map(visible).collect()
 }
 
 #[cfg(test)]
@@ -57,13 +57,13 @@ mod tests {
 
     #[test]
     fn what_was_kept_is_read_back_and_no_header_with_it() {
-        let mut along = Along::new(Some(b"text/plain"), Some(&[b'x'; 300]));
+        let mut along = SenderInfo::new(Some(b"text/plain"), Some(&[b'x'; 300]));
         along.came_from(Some(IpAddr::from([127, 0, 0, 1])));
         let kept: Vec<(String, Vec<u8>)> =
             along.iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
         assert_eq!(kept[1].1.len(), 200);
         let others: [(&str, &[u8]); 2] = [("user-agent", b"y"), (":other", b"z")];
         let all = kept.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
-        assert_eq!(Along::kept(all.chain(others)), along);
+        assert_eq!(SenderInfo::kept(all.chain(others)), along);
     }
 }

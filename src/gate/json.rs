@@ -25,7 +25,7 @@ pub fn parse_at<'de, T: Deserialize<'de>>(
     json: &'de [u8],
     at: &str,
 ) -> Result<T, (Quarantine, String)> {
-    let wrong = |error| (classify(json, &error), fault::describe::<T>(json, &error, at));
+    let wrong = |error| (quarantine_reason(json, &error), fault::describe::<T>(json, &error, at));
     let read = serde_json::from_slice(json).map_err(wrong)?;
     // A struct is also read from an array, by position; no sender writes one so.
     if json.trim_ascii_start().first() != Some(&b'{') {
@@ -36,7 +36,7 @@ pub fn parse_at<'de, T: Deserialize<'de>>(
 }
 
 /// Which of the closed reasons a parser's error is.
-pub fn classify(body: &[u8], error: &serde_json::Error) -> Quarantine {
+pub fn quarantine_reason(body: &[u8], error: &serde_json::Error) -> Quarantine {
     if body.is_empty() {
         return Quarantine::EmptyBody;
     }

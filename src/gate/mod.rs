@@ -11,7 +11,7 @@
 //!   proof covers: nothing unsigned can become a key.
 //! - A [`StreamedBody`] is one that is too large to be kept: it is proven piece by piece, and gives
 //!   an [`OversizeRequest`], which has no body.
-//! - A [`Named`] event, chunk or quarantined request is what the provider makes of it. Content
+//! - A [`Classified`] event, chunk or quarantined request is what the provider makes of it. Content
 //!   never leads to a refusal: what is authentic but useless is kept, with a reason.
 //!
 //! Everything here is pure: no clock, no socket, no database. The time is an argument.
@@ -77,7 +77,7 @@
 
 mod along;
 mod credentials;
-pub mod explain;
+pub mod diagnose;
 mod headers;
 mod json;
 mod keys;
@@ -90,16 +90,18 @@ mod test_event;
 mod transfer;
 mod window;
 
-pub use along::Along;
+pub use along::SenderInfo;
 pub use credentials::{may_hold_credentials, redact, without_credentials};
 pub use headers::Headers;
-pub use json::{classify, parse, parse_at};
+pub use json::{parse, parse_at, quarantine_reason};
 pub use keys::{Fingerprint, KeyRing, Proof, Secret, Strength, WeakSecret};
 pub use oversize::{OversizeRequest, StreamedBody};
-pub use provider::{Envelope, EventKey, Evidence, Lane, Named, Provider, Quarantine, Quarantined};
+pub use provider::{
+    Classified, EventKey, EventMeta, Lane, ProofMethod, Provider, Quarantine, Quarantined,
+};
 pub use refusal::Refusal;
 pub use request::{
-    Examination, Gate, LateRequest, Provenance, RawRequest, RequestHead, VerifiedRequest,
+    ExpiredToken, Provenance, RawRequest, RequestHead, VerifiedRequest, Verifier, VerifyContext,
 };
 pub use signature::{Layout, Part, Scheme, Time, Units};
 pub use test_event::{TEST_KIND, test_body};

@@ -13,7 +13,7 @@ use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
 use super::request::Provenance;
-use super::{Examination, Gate, Proof, Refusal, RequestHead, Scheme, UnixSeconds};
+use super::{Proof, Refusal, RequestHead, Scheme, UnixSeconds, Verifier, VerifyContext};
 
 /// A body that is read and not kept. Nothing about it is believed before [`StreamedBody::verify`].
 pub struct StreamedBody {
@@ -43,7 +43,7 @@ impl StreamedBody {
     ///
     /// # Errors
     /// The [`Refusal`] that the head deserves.
-    pub fn begin(gate: &Gate, head: RequestHead, now: UnixSeconds) -> Result<Self, Refusal> {
+    pub fn begin(gate: &Verifier, head: RequestHead, now: UnixSeconds) -> Result<Self, Refusal> {
         let signed = match gate.provider.signs_body(&head) {
             Some(scheme) => Some(Running { scheme, macs: scheme.begin(&head, &gate.keys)? }),
             None => None,
@@ -65,9 +65,9 @@ impl StreamedBody {
     /// # Errors
     /// A [`Refusal`] when it did not. A token that is past its time counts as stale: there is no
     /// body for who would still await it.
-    pub fn verify(self, gate: &Gate) -> Result<OversizeRequest, Refusal> {
+    pub fn verify(self, gate: &Verifier) -> Result<OversizeRequest, Refusal> {
         let streamed = self.signed.as_ref();
-        let examination = Examination::streamed(gate, &self.head, streamed, self.now);
+        let examination = VerifyContext::streamed(gate, &self.head, streamed, self.now);
         let proof = gate.provider.verify(&examination)?;
         if let Some(seconds) = proof.late {
             return Err(Refusal::Stale { seconds });
@@ -121,7 +121,8 @@ mod tests {
 
     use super::*;
     use crate::gate::{
-        KeyRing, Layout, Named, Part, Provider, Quarantine, Secret, Time, VerifiedRequest, Window,
+        Classified, KeyRing, Layout, Part, Provider, Quarantine, Secret, Time, VerifiedRequest,
+        Window,
     };
 
     static SCHEME: Scheme = Scheme {
@@ -156,7 +157,7 @@ mod tests {
             Ok(())
         }
 
-        fn verify(&self, request: &Examination<'_>) -> Result<Proof, Refusal> {
+        fn verify(&self, request: &VerifyContext<'_>) -> Result<Proof, Refusal> {
             request.signed(&SCHEME)
         }
 
@@ -164,8 +165,8 @@ mod tests {
             self.streams
         }
 
-        fn name_event(&self, _: &VerifiedRequest) -> Named {
-            Named::Quarantined((Quarantine::Schema, String::new()).into())
+        fn classify(&self, _: &VerifiedRequest) -> Classified {
+            Classified::Quarantined((Quarantine::Schema, String::new()).into())
         }
     }
 
@@ -181,7 +182,7 @@ mod tests {
         let keys =
             KeyRing::new(vec![secret("the-first-secret-0123"), secret("the-second-secret-012")]);
         let window = Window { max_age: 300, max_future: 300 };
-        let gate = Gate { provider: Arc::new(Sender { streams }), keys: keys.unwrap(), window };
+        let gate = Verifier { provider: Arc::new(Sender { streams }), keys: keys.unwrap(), window };
         let mac = secret("the-second-secret-012").sign(&[b"1700000000.", b"one two three"]);
         let mut head = RequestHead::default();
         let value = format!("t=1700000000,v1={}", hex::encode(mac));

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use super::{
-    Chunk, Examination, Proof, Refusal, RequestHead, Scheme, UnixSeconds, VerifiedRequest, Window,
+    Chunk, Proof, Refusal, RequestHead, Scheme, UnixSeconds, VerifiedRequest, VerifyContext, Window,
 };
 
 /// One kind of sender, as configured for one source.
@@ -49,7 +49,7 @@ pub trait Provider: Send + Sync + 'static {
     ///
     /// # Errors
     /// A [`Refusal`] when nothing proves that it did.
-    fn verify(&self, request: &Examination<'_>) -> Result<Proof, Refusal>;
+    fn verify(&self, request: &VerifyContext<'_>) -> Result<Proof, Refusal>;
 
     /// The scheme by which the sender of this head signs the body, where it does. By it a body that
     /// is not kept is proven.
@@ -60,12 +60,12 @@ pub trait Provider: Send + Sync + 'static {
     /// What [`Provider::verify`] looks for in this request, for who explains a refusal; what the
     /// request claims comes first. It proves nothing. Where it is empty, only what is wrong with
     /// the headers can be explained.
-    fn evidence(&self, _request: &Examination<'_>) -> Vec<Evidence> {
+    fn evidence(&self, _request: &VerifyContext<'_>) -> Vec<ProofMethod> {
         Vec::new()
     }
 
     /// Says what the verified request is.
-    fn name_event(&self, request: &VerifiedRequest) -> Named;
+    fn classify(&self, request: &VerifiedRequest) -> Classified;
 
     /// The payload that the sender would have sent in one piece, of what came in chunks: from the
     /// transfer's envelope and its decoded content. `None` where it has no such form.
@@ -76,7 +76,7 @@ pub trait Provider: Send + Sync + 'static {
 
 /// What a request may be proven by.
 #[derive(Debug)]
-pub enum Evidence {
+pub enum ProofMethod {
     /// A signature over the body.
     Signature(&'static Scheme),
     /// A signature in a form that the sender knows too, and the source does not take for this
@@ -95,9 +95,9 @@ pub enum Evidence {
 
 /// What a provider makes of a verified request.
 #[derive(Debug)]
-pub enum Named {
+pub enum Classified {
     /// One whole event.
-    Event(Envelope),
+    Event(EventMeta),
     /// A piece of a payload that comes in several requests.
     Chunk(Box<Chunk>),
     /// Authentic but useless: kept, with a reason, as a dead letter.
@@ -106,8 +106,8 @@ pub enum Named {
 
 /// The name of an event.
 #[derive(Debug, Clone)]
-pub struct Envelope {
-    /// Its type, such as `checkout.session.completed`; at most [`Envelope::MAX_KIND`] bytes.
+pub struct EventMeta {
+    /// Its type, such as `checkout.session.completed`; at most [`EventMeta::MAX_KIND`] bytes.
     pub kind: Cow<'static, str>,
     /// By what it is recognised when it comes again.
     pub key: EventKey,
@@ -117,7 +117,7 @@ pub struct Envelope {
     pub occurred_at: Option<OffsetDateTime>,
 }
 
-impl Envelope {
+impl EventMeta {
     /// The longest kind, in bytes; a longer one is quarantined as [`Quarantine::FieldLength`].
     pub const MAX_KIND: usize = 200;
 }

@@ -1,6 +1,6 @@
 //! Why a request was not let in.
 
-use super::request::LateRequest;
+use super::request::ExpiredToken;
 
 /// Why a request was not let in.
 ///
@@ -44,7 +44,7 @@ pub enum Refusal {
     NotAllowed(&'static str),
     /// Authentic, but its token is past its time: only the registry of runs can still let it in.
     #[error("the token is past its time")]
-    Late(Box<LateRequest>),
+    Late(Box<ExpiredToken>),
 }
 
 impl Refusal {

@@ -10,8 +10,8 @@ use url::form_urlencoded;
 
 use super::oversize::Running;
 use super::{
-    Along, Fingerprint, Headers, KeyRing, Proof, Provider, Refusal, Scheme, Strength, UnixSeconds,
-    Window,
+    Fingerprint, Headers, KeyRing, Proof, Provider, Refusal, Scheme, SenderInfo, Strength,
+    UnixSeconds, Window,
 };
 
 /// Everything of a request but its body. None of it can be believed.
@@ -24,7 +24,7 @@ pub struct RequestHead {
     /// The headers that the provider asked for.
     pub headers: Headers,
     /// What came along, for people.
-    pub along: Along,
+    pub along: SenderInfo,
 }
 
 impl RequestHead {
@@ -49,7 +49,7 @@ impl RequestHead {
 
 /// How one source lets requests in.
 #[derive(Clone)]
-pub struct Gate {
+pub struct Verifier {
     /// What kind of sender it is.
     pub provider: Arc<dyn Provider>,
     /// Its secrets.
@@ -58,7 +58,7 @@ pub struct Gate {
     pub window: Window,
 }
 
-impl Gate {
+impl Verifier {
     /// Checks what can be checked before the body is read: that the headers are there, have
     /// their shape, and are fresh. Saves reading what would be refused anyway.
     ///
@@ -86,13 +86,13 @@ impl RawRequest {
     /// # Errors
     /// A [`Refusal`] when it did not; [`Refusal::Late`] when it did, but its token is past its
     /// time.
-    pub fn verify(self, gate: &Gate, now: UnixSeconds) -> Result<VerifiedRequest, Refusal> {
-        let examination = Examination::new(gate, &self.head, &self.body, now);
+    pub fn verify(self, gate: &Verifier, now: UnixSeconds) -> Result<VerifiedRequest, Refusal> {
+        let examination = VerifyContext::new(gate, &self.head, &self.body, now);
         let proof = gate.provider.verify(&examination)?;
         let late = proof.late;
         let verified = VerifiedRequest { head: self.head, body: self.body, proof };
         if let Some(seconds) = late {
-            return Err(Refusal::Late(Box::new(LateRequest { verified, seconds })));
+            return Err(Refusal::Late(Box::new(ExpiredToken { verified, seconds })));
         }
         Ok(verified)
     }
@@ -105,7 +105,7 @@ impl fmt::Debug for RawRequest {
 }
 
 /// What a provider sees while it verifies: the unsigned head, and the means to prove it.
-pub struct Examination<'a> {
+pub struct VerifyContext<'a> {
     head: &'a RequestHead,
     body: Content<'a>,
     keys: &'a KeyRing,
@@ -122,10 +122,10 @@ enum Content<'a> {
     Streamed(Option<&'a Running>),
 }
 
-impl<'a> Examination<'a> {
+impl<'a> VerifyContext<'a> {
     /// For who explains what came of it.
     pub(super) fn new(
-        gate: &'a Gate,
+        gate: &'a Verifier,
         head: &'a RequestHead,
         body: &'a Bytes,
         now: UnixSeconds,
@@ -135,7 +135,7 @@ impl<'a> Examination<'a> {
 
     /// For a body that was not kept.
     pub(super) fn streamed(
-        gate: &'a Gate,
+        gate: &'a Verifier,
         head: &'a RequestHead,
         running: Option<&'a Running>,
         now: UnixSeconds,
@@ -329,12 +329,12 @@ impl fmt::Debug for VerifiedRequest {
 /// A request whose token holds but is past its time. Only its claims can be read, to ask the
 /// registry of runs whether the run is still awaited.
 #[derive(Debug)]
-pub struct LateRequest {
+pub struct ExpiredToken {
     verified: VerifiedRequest,
     seconds: i64,
 }
 
-impl LateRequest {
+impl ExpiredToken {
     /// What the verified token says.
     pub fn claims(&self) -> Option<&Bytes> {
         self.verified.claims()

@@ -2,7 +2,7 @@
 //! cookie of somebody who is signed in. What there is, and what there is not, is answered alike to
 //! whoever has neither; a browser that asks for a page is sent to where people sign in.
 //!
-//! Whoever is let in is in the request's extensions, as a [`Caller`], for `By` in `caller.rs`; a
+//! Whoever is let in is in the request's extensions, as a [`Caller`], for `AuthenticatedCaller` in `caller.rs`; a
 //! person as a [`Session`] too, for `SignedIn` in `session.rs`.
 
 use std::collections::HashMap;
@@ -24,7 +24,7 @@ use super::api::Rate;
 use super::denial::Denial;
 use super::operator::Operator;
 use super::peer::{Proxies, Sender};
-use super::porch::{self, Porch};
+use super::porch::{self, PreAuthThrottle};
 use super::shares::Shares;
 use super::{form, origin, session};
 use crate::intake::Peer;
@@ -41,22 +41,22 @@ const MAX_WAITING: usize = 10_000;
 
 /// The door.
 #[derive(Debug)]
-pub struct Door {
+pub struct AuthState {
     access: Arc<Access>,
     failures: Shares,
     /// Peers that have failed too often, and until when they have to wait.
     waiting: Mutex<HashMap<Peer, Instant>>,
-    porch: Porch,
+    porch: PreAuthThrottle,
     /// The proxies in front.
     proxies: Proxies,
 }
 
-impl Door {
+impl AuthState {
     /// A door that lets in who `access` knows. A good key is not limited by the failures that a peer
     /// may have: addresses are shared. `proxies` say whose request it is.
     pub fn new(access: Arc<Access>, failures_per_minute: NonZeroU32, proxies: Proxies) -> Self {
         let failures = Shares::per_minute(failures_per_minute);
-        let (waiting, porch) = (Mutex::default(), Porch::new());
+        let (waiting, porch) = (Mutex::default(), PreAuthThrottle::new());
         Self { access, failures, waiting, porch, proxies }
     }
 
@@ -74,7 +74,7 @@ impl Door {
     /// what anybody's browser can be made to send: a request that shows nothing, or that another
     /// site has asked for. Of those nothing is asked.
     async fn check(&self, request: &ServiceRequest, peer: Peer) -> Result<In, Denial> {
-        let shown = Shown::of(request.request());
+        let shown = PresentedCredential::of(request.request());
         let seems_good = shown.as_ref().is_some_and(|shown| shown.seems_good(&self.access));
         if !seems_good {
             if !shows_something(request) || origin::is_cross_site(request) {
@@ -126,7 +126,7 @@ pub(super) async fn guard(
     mut request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, Error> {
-    let Some(door) = request.app_data::<web::Data<Door>>().cloned() else {
+    let Some(door) = request.app_data::<web::Data<AuthState>>().cloned() else {
         return Ok(request.into_response(Denial::Internal.respond()).map_into_right_body());
     };
     let sender = door.proxies.sender(request.request());
@@ -180,7 +180,7 @@ fn has_to_enrol(request: &ServiceRequest) -> bool {
 /// Says what became of a request: to the log what was asked of the console, and to the audit log
 /// what somebody did not get. Of who sees one tenant that is also what is not there: it may be
 /// another tenant's.
-async fn tell(door: &Door, answered: &ServiceResponse<impl MessageBody>) {
+async fn tell(door: &AuthState, answered: &ServiceResponse<impl MessageBody>) {
     let request = answered.request();
     let Some(caller) = request.extensions().get::<Caller>().cloned() else { return };
     let (method, path, status) = (request.method(), request.path(), answered.status());
@@ -209,7 +209,7 @@ async fn tell(door: &Door, answered: &ServiceResponse<impl MessageBody>) {
 /// Lets somebody who is nobody yet ask for what is open to them; gives their turn, where there are
 /// turns. A form is there before its turn begins.
 async fn enter<'a>(
-    door: &'a Door,
+    door: &'a AuthState,
     request: &mut ServiceRequest,
     peer: Peer,
 ) -> Result<Option<SemaphorePermit<'a>>, Denial> {
@@ -227,12 +227,16 @@ async fn enter<'a>(
 /// Finds out who it is, and puts that into the request. What is to change something at the console
 /// has to come from one of our own pages, whoever sends it: a browser may hold a key, too. What
 /// comes with a session has to repeat its word besides.
-async fn admit(door: &Door, request: &mut ServiceRequest, sender: Sender) -> Result<(), Denial> {
+async fn admit(
+    door: &AuthState,
+    request: &mut ServiceRequest,
+    sender: Sender,
+) -> Result<(), Denial> {
     let known = door.check(request, sender.peer).await?.at(sender.address);
     count(request, known.caller())?;
     if !origin::is_safe(request) {
         let console = is_of_console(request);
-        if console || matches!(known, In::Person(_)) {
+        if console || matches!(known, In::User(_)) {
             origin::check_origin(request)?;
         }
         // Calls of the API read their bodies themselves.
@@ -241,7 +245,7 @@ async fn admit(door: &Door, request: &mut ServiceRequest, sender: Sender) -> Res
         } else {
             None
         };
-        if let In::Person(session) = &known {
+        if let In::User(session) = &known {
             origin::check_token(request, form, session).await?;
         }
     }
@@ -250,7 +254,7 @@ async fn admit(door: &Door, request: &mut ServiceRequest, sender: Sender) -> Res
         In::Machine(caller) => {
             extensions.insert(caller);
         }
-        In::Person(session) => {
+        In::User(session) => {
             extensions.insert(session.caller.clone());
             extensions.insert(*session);
         }
@@ -271,7 +275,7 @@ fn count(request: &ServiceRequest, caller: &Caller) -> Result<(), Denial> {
 
 /// What a request shows of whoever sends it.
 #[derive(Debug, Clone)]
-pub(super) enum Shown {
+pub(super) enum PresentedCredential {
     /// A key.
     Key(ShownKey),
     /// A session.
@@ -281,7 +285,7 @@ pub(super) enum Shown {
 /// Who is in.
 enum In {
     Machine(Caller),
-    Person(Box<Session>),
+    User(Box<Session>),
 }
 
 impl In {
@@ -289,9 +293,9 @@ impl In {
     fn at(self, address: IpAddr) -> Self {
         match self {
             Self::Machine(caller) => Self::Machine(caller.at(address)),
-            Self::Person(mut session) => {
+            Self::User(mut session) => {
                 session.caller = session.caller.at(address);
-                Self::Person(session)
+                Self::User(session)
             }
         }
     }
@@ -299,12 +303,12 @@ impl In {
     fn caller(&self) -> &Caller {
         match self {
             Self::Machine(caller) => caller,
-            Self::Person(session) => &session.caller,
+            Self::User(session) => &session.caller,
         }
     }
 }
 
-impl Shown {
+impl PresentedCredential {
     /// A key, if there is an `Authorization` header at all; else the cookie.
     pub(super) fn of(request: &HttpRequest) -> Option<Self> {
         if request.headers().contains_key(header::AUTHORIZATION) {
@@ -329,7 +333,7 @@ impl Shown {
             Self::Session(shown) => {
                 let session = access.session(shown, asks).await;
                 let session = session.map_err(|_| Denial::Unavailable)?;
-                Ok(session.map(|session| In::Person(Box::new(session))))
+                Ok(session.map(|session| In::User(Box::new(session))))
             }
         }
     }

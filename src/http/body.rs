@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::oversize;
 use super::problem::{Problem, of_broken_body};
-use super::receive::Stop;
+use super::receive::ProblemResponse;
 use crate::intake::{NoRoom, Reservation};
 
 /// How large a body may be, and how long it may take.
@@ -33,7 +33,7 @@ pub(super) async fn read_body(
     payload: &mut web::Payload,
     limits: Limits,
     reservation: &mut Reservation,
-) -> Result<Read, Stop> {
+) -> Result<Read, ProblemResponse> {
     let declared = oversize::declared(request);
     if declared > limits.bytes as u64 {
         return Ok(Read::Larger(Bytes::new()));
@@ -79,6 +79,6 @@ pub(super) async fn read_body(
 }
 
 /// What is told where there was no room for a body.
-pub(super) fn no_room(_: NoRoom) -> Stop {
+pub(super) fn no_room(_: NoRoom) -> ProblemResponse {
     (Problem::unavailable(), "inflight_bytes")
 }

@@ -10,9 +10,9 @@ use crate::operator::Caller;
 
 /// The caller, for a handler of the operator listener. Where nobody was recognised the handler is
 /// not reached.
-pub(super) struct By(pub(super) Caller);
+pub(super) struct AuthenticatedCaller(pub(super) Caller);
 
-impl FromRequest for By {
+impl FromRequest for AuthenticatedCaller {
     type Error = Denial;
     type Future = Ready<Result<Self, Denial>>;
 

@@ -9,16 +9,16 @@ use bytes::Bytes;
 use super::coding;
 use super::decoy::Decoy;
 use super::problem::Problem;
-use super::receive::{HeadLimits, Stop};
+use super::receive::{HeadLimits, ProblemResponse};
 use super::routes::Route;
-use crate::gate::{Along, Refusal, RequestHead};
+use crate::gate::{Refusal, RequestHead, SenderInfo};
 use crate::intake::Source;
 
 /// The longest request target.
 const MAX_TARGET: usize = 2 * 1024;
 
 /// Refuses a head that is too large, and a body that is encoded.
-pub(super) fn check_head(request: &HttpRequest, most: HeadLimits) -> Result<(), Stop> {
+pub(super) fn check_head(request: &HttpRequest, most: HeadLimits) -> Result<(), ProblemResponse> {
     let headers = request.headers();
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
@@ -54,9 +54,9 @@ pub(super) fn choose(
 }
 
 /// What the sender sent along, for people.
-fn along(request: &HttpRequest) -> Along {
+fn along(request: &HttpRequest) -> SenderInfo {
     let value = |name| request.headers().get(name).map(HeaderValue::as_bytes);
-    Along::new(value(header::CONTENT_TYPE), value(header::USER_AGENT))
+    SenderInfo::new(value(header::CONTENT_TYPE), value(header::USER_AGENT))
 }
 
 fn head_for(request: &HttpRequest, route: &Route, source: &Source) -> RequestHead {

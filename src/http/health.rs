@@ -7,8 +7,8 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
-use super::api::{At, Routes};
-use super::caller::By;
+use super::api::{Endpoint, Routes};
+use super::caller::AuthenticatedCaller;
 use super::denial::Denial;
 use super::operator::Operator;
 use crate::operator::Scope;
@@ -20,9 +20,9 @@ struct Document;
 /// Mounts health, readiness and metrics.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(At::new("/healthz").ask(healthz));
-    routes.add(At::new("/readyz").ask(readyz));
-    routes.add(At::new("/metrics").get(metrics));
+    routes.add(Endpoint::new("/healthz").ask(healthz));
+    routes.add(Endpoint::new("/readyz").ask(readyz));
+    routes.add(Endpoint::new("/metrics").get(metrics));
 }
 
 /// Whether the process is there, or can take requests.
@@ -75,7 +75,10 @@ async fn readyz(operator: web::Data<Operator>) -> HttpResponse {
     responses((status = 200, description = "The metrics", body = String,
                content_type = "text/plain")),
 )]
-async fn metrics(By(caller): By, operator: web::Data<Operator>) -> Result<HttpResponse, Denial> {
+async fn metrics(
+    AuthenticatedCaller(caller): AuthenticatedCaller,
+    operator: web::Data<Operator>,
+) -> Result<HttpResponse, Denial> {
     caller.needs_over_all(Scope::EventsRead)?;
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "text/plain; version=0.0.4"))

@@ -8,11 +8,11 @@ use time::OffsetDateTime;
 
 use crate::gate::{Refusal, RequestHead};
 use crate::intake::Source;
-use crate::operator::{Holding, RefusedRequest};
+use crate::operator::{NewlyRejected, RejectedRequestWriter};
 
 /// A request that was refused.
 pub(super) struct Refused<'a> {
-    pub(super) holding: Option<&'a Holding>,
+    pub(super) holding: Option<&'a RejectedRequestWriter>,
     pub(super) source: Arc<Source>,
     pub(super) head: RequestHead,
     pub(super) peer: Option<IpAddr>,
@@ -24,11 +24,11 @@ impl Refused<'_> {
     pub(super) fn hold(mut self, body: Bytes, refusal: &Refusal) {
         let (Some(keep), Some(holding)) = (self.source.hold, self.holding) else { return };
         let most = self.source.max_body;
-        if !Holding::takes(refusal) || body.len() > most {
+        if !RejectedRequestWriter::takes(refusal) || body.len() > most {
             return;
         }
         self.source.gate.provider.redact(&mut self.head);
-        holding.hold(RefusedRequest {
+        holding.hold(NewlyRejected {
             source: Arc::clone(&self.source.name),
             tenant: self.source.tenant.clone(),
             provider: self.source.gate.provider.name(),

@@ -36,7 +36,7 @@ use std::sync::Arc;
 use actix_web::middleware::from_fn;
 use actix_web::{App, web};
 
-pub use access::Door;
+pub use access::AuthState;
 pub use actix_web::dev::Server;
 pub use api::{Apis, Limits, Quota, document};
 pub use application::{Inbox, application};
@@ -50,7 +50,7 @@ pub use routes::Routes;
 
 use connection::Head;
 
-use crate::operator::Feed;
+use crate::operator::ChangeStream;
 
 /// Every path of the ingest listener: one handler, which looks the path up itself, since paths
 /// come from the configuration and must not be decoded or redirected on the way.
@@ -82,8 +82,8 @@ pub fn operator(
     listener: TcpListener,
     connections: ConnectionSettings,
     operator: Operator,
-    feed: Feed,
-    door: Arc<Door>,
+    feed: ChangeStream,
+    door: Arc<AuthState>,
 ) -> std::io::Result<Server> {
     let access = web::Data::from(Arc::clone(&operator.access));
     let (operator, feed, door) =

@@ -9,8 +9,8 @@ use super::api::{Apis, Limits};
 use crate::clock::SharedClock;
 use crate::lifecycle::Supervisor;
 use crate::operator::{
-    Access, Alerts, DeadLetters, Destinations, Gates, Groups, HeldRequests, Holds, Insight, Jobs,
-    Requests,
+    Access, Alerts, DeadLetters, Destinations, Groups, IdempotencyKeys, Jobs, Monitoring, Pauses,
+    RejectedRequests, Verifiers,
 };
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -33,7 +33,7 @@ pub struct Operator {
     /// The API's description.
     pub document: Bytes,
     /// The requests that name themselves.
-    pub requests: Requests,
+    pub requests: IdempotencyKeys,
     /// The dead letters.
     pub dead_letters: DeadLetters,
     /// The destinations.
@@ -41,17 +41,17 @@ pub struct Operator {
     /// What people are told.
     pub alerts: Alerts,
     /// What came in and what became of it.
-    pub insight: Insight,
+    pub monitoring: Monitoring,
     /// The groups of dead letters.
     pub groups: Groups,
     /// What is done about many.
     pub jobs: Jobs,
     /// What is paused.
-    pub holds: Holds,
+    pub pauses: Pauses,
     /// The refused requests that are held.
-    pub held: HeldRequests,
+    pub held: RejectedRequests,
     /// How sources let requests in.
-    pub gates: Gates,
+    pub gates: Verifiers,
     /// Who is let in, and what they may do.
     pub access: Arc<Access>,
     /// What addresses of this listener begin with, where that is configured.

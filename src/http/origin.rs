@@ -36,7 +36,7 @@ pub(super) fn check_origin(request: &ServiceRequest) -> Result<(), Denial> {
     };
     let site = text("sec-fetch-site");
     if site.is_some_and(|site| site != "same-origin") {
-        return Err(Denial::Forged);
+        return Err(Denial::CsrfFailed);
     }
     let Some(origin) = text("origin") else { return Ok(()) };
     let own = text("host").unwrap_or_default();
@@ -44,7 +44,7 @@ pub(super) fn check_origin(request: &ServiceRequest) -> Result<(), Denial> {
     if authority == Some(own) || (origin == "null" && site == Some("same-origin")) {
         Ok(())
     } else {
-        Err(Denial::Forged)
+        Err(Denial::CsrfFailed)
     }
 }
 
@@ -57,12 +57,12 @@ pub(super) async fn check_token(
 ) -> Result<(), Denial> {
     if let Some(value) = request.headers().get(HEADER) {
         let value = value.to_str().unwrap_or_default();
-        return if session.repeats(value) { Ok(()) } else { Err(Denial::Forged) };
+        return if session.repeats(value) { Ok(()) } else { Err(Denial::CsrfFailed) };
     }
     let kind = request.headers().get(header::CONTENT_TYPE);
     let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if !kind.starts_with("application/x-www-form-urlencoded") {
-        return Err(Denial::Forged);
+        return Err(Denial::CsrfFailed);
     }
     let limit = form::limit(request.path(), false);
     let form = match form {
@@ -71,5 +71,9 @@ pub(super) async fn check_token(
     };
     let mut fields = form_urlencoded::parse(&form);
     let token = fields.find(|(name, _)| name == FIELD).map(|(_, token)| token.into_owned());
-    if token.is_some_and(|token| session.repeats(&token)) { Ok(()) } else { Err(Denial::Forged) }
+    if token.is_some_and(|token| session.repeats(&token)) {
+        Ok(())
+    } else {
+        Err(Denial::CsrfFailed)
+    }
 }

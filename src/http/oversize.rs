@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 
 use super::problem::{Problem, of_broken_body};
-use super::receive::Stop;
+use super::receive::ProblemResponse;
 use crate::intake::{Peer, Places, Reservation};
 
 /// No body is read beyond this, whoever sends it: several times the largest file that GitHub takes,
@@ -49,7 +49,7 @@ pub(super) async fn read(
     peer: Option<Peer>,
     (begun, reservation): (Bytes, Reservation),
     mut see: impl FnMut(&[u8]),
-) -> Result<usize, Stop> {
+) -> Result<usize, ProblemResponse> {
     let too_large = (Problem::TooLarge { limit: oversize.most }, "too_large");
     if declared(request) > oversize.most as u64 {
         return Err(too_large);

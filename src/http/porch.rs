@@ -24,13 +24,13 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Bounds what costs something and is open to anybody.
 #[derive(Debug)]
-pub(super) struct Porch {
+pub(super) struct PreAuthThrottle {
     peers: Shares,
     seats: Semaphore,
     issuer: Semaphore,
 }
 
-impl Porch {
+impl PreAuthThrottle {
     pub(super) fn new() -> Self {
         Self {
             peers: Shares::per_minute(PER_MINUTE),
@@ -72,7 +72,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn few_are_at_work_at_a_time_and_whoever_waits_for_an_issuer_is_in_nobodys_way() {
-        let porch = Porch::new();
+        let porch = PreAuthThrottle::new();
         let (first, _second) = (porch.turn(SIGN_IN).await.unwrap(), porch.turn("/setup").await);
         assert_eq!(porch.turn(SIGN_IN).await.err(), Some(Denial::TooMany { after: 1 }));
         assert!(porch.turn("/oidc/start").await.is_ok());
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn one_peer_may_ask_so_often_and_another_is_not_held_up_by_it() {
-        let porch = Porch::new();
+        let porch = PreAuthThrottle::new();
         let peer = |last| Peer::from(std::net::IpAddr::from([192, 0, 2, last]));
         let counted = (0..100).filter(|_| porch.count(peer(1)).is_ok()).count();
         assert!((60..=62).contains(&counted), "{counted}");

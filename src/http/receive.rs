@@ -26,8 +26,8 @@ use crate::gate::{RawRequest, Refusal, RequestHead, StreamedBody};
 use crate::intake::{
     ByteBudget, Intake, Peer, Peers, Receipt, Rejection, Reservation, SlowLane, Source,
 };
-use crate::operator::Holding;
-use crate::store::{Committed, Tallies};
+use crate::operator::RejectedRequestWriter;
+use crate::store::{Committed, Counters};
 
 /// Bodies above this are verified and named elsewhere than on the listener's threads, where small
 /// ones wait for their turn.
@@ -60,9 +60,9 @@ pub struct Ingest {
     /// Tells requests of this process apart.
     pub requests: RequestIds,
     /// Where requests are counted.
-    pub tallies: Tallies,
+    pub tallies: Counters,
     /// What holds refused requests, where a source is told to.
-    pub holding: Option<Holding>,
+    pub holding: Option<RejectedRequestWriter>,
 }
 
 /// How large the head of a request may be.
@@ -93,7 +93,7 @@ impl RequestIds {
 }
 
 /// A request that goes no further, and the closed word for why.
-pub(super) type Stop = (Problem, &'static str);
+pub(super) type ProblemResponse = (Problem, &'static str);
 
 /// Receives one request.
 pub(super) async fn receive(
@@ -127,7 +127,7 @@ async fn answer_to(
     ingest: &Ingest,
     intake: &web::Data<Intake>,
     report: &mut Report<'_>,
-) -> Result<Committed<Receipt>, Stop> {
+) -> Result<Committed<Receipt>, ProblemResponse> {
     let sender = ingest.proxies.sender(request);
     report.peer = sender.map(|sender| sender.address);
     let found = ingest.routes.find(request.uri().path());
@@ -179,7 +179,7 @@ impl Arrival<'_> {
         mut payload: web::Payload,
         intake: &web::Data<Intake>,
         report: &mut Report<'_>,
-    ) -> Result<Committed<Receipt>, Stop> {
+    ) -> Result<Committed<Receipt>, ProblemResponse> {
         let Self { request, ingest, now, .. } = *self;
         let (source, mut head) = match choose(request, self.route, now.unix_timestamp()) {
             Ok(chosen) => chosen,
@@ -249,7 +249,7 @@ impl Arrival<'_> {
         &self,
         source: &Source,
         outcome: Result<Outcome, tokio::task::JoinError>,
-    ) -> Result<Committed<Receipt>, (Stop, Option<Rejection>)> {
+    ) -> Result<Committed<Receipt>, (ProblemResponse, Option<Rejection>)> {
         match outcome {
             Ok(Ok(receipt)) => Ok(receipt),
             Ok(Err(rejection)) => {
@@ -275,7 +275,7 @@ impl Arrival<'_> {
         &self,
         payload: &mut web::Payload,
         source: &Source,
-    ) -> Result<Option<Bytes>, Stop> {
+    ) -> Result<Option<Bytes>, ProblemResponse> {
         let decoy = &self.ingest.decoy;
         let mut read = None;
         if decoy.is_signed(self.request) {
@@ -301,7 +301,7 @@ impl Arrival<'_> {
         payload: &mut web::Payload,
         source: &Source,
         reservation: &mut Reservation,
-    ) -> Result<Read, Stop> {
+    ) -> Result<Read, ProblemResponse> {
         let limits = Limits { bytes: source.max_body, deadline: source.body_deadline };
         self.to_its_end(source, read_body(self.request, payload, limits, reservation)).await
     }
@@ -313,7 +313,7 @@ impl Arrival<'_> {
         source: &Source,
         begun: (Bytes, Reservation),
         see: impl FnMut(&[u8]),
-    ) -> Result<usize, Stop> {
+    ) -> Result<usize, ProblemResponse> {
         let stream = (self.request, payload);
         let reading = oversize::read(stream, &self.ingest.oversize, self.peer(), begun, see);
         self.to_its_end(source, reading).await
@@ -324,8 +324,8 @@ impl Arrival<'_> {
     async fn to_its_end<T>(
         &self,
         source: &Source,
-        reading: impl Future<Output = Result<T, Stop>>,
-    ) -> Result<T, Stop> {
+        reading: impl Future<Output = Result<T, ProblemResponse>>,
+    ) -> Result<T, ProblemResponse> {
         let mut failure = OnDrop { act: || self.failed(source), on: true };
         let read = reading.await;
         failure.on = matches!(read, Err((Problem::BodyTimeout | Problem::BodyBroken, _)));

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use super::problem::Problem;
 use crate::gate::Quarantine;
 use crate::intake::{Receipt, Source};
-use crate::store::{Tallied, Tallies, WRONG_PATH};
+use crate::store::{Counter, Counters, WRONG_PATH};
 
 /// What is said about a request when it is over. Never its body, signature, query or headers.
 pub(super) struct Report<'a> {
@@ -18,7 +18,7 @@ pub(super) struct Report<'a> {
     began: OffsetDateTime,
     /// The same by a clock that nobody sets: a span is never negative.
     started: Instant,
-    tallies: &'a Tallies,
+    tallies: &'a Counters,
     source: Option<(Arc<str>, &'static str)>,
     /// Whose request it is.
     pub(super) peer: Option<IpAddr>,
@@ -30,7 +30,7 @@ pub(super) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn begin(request_id: &str, began: OffsetDateTime, tallies: &'a Tallies) -> Self {
+    pub(super) fn begin(request_id: &str, began: OffsetDateTime, tallies: &'a Counters) -> Self {
         let request_id = request_id.to_owned();
         Self {
             request_id,
@@ -73,13 +73,13 @@ impl<'a> Report<'a> {
         self.count(outcome, reason);
         let tally = self.tallies.of(self.source_name());
         match receipt {
-            Receipt::Accepted(_) => tally.count(Tallied::Accepted),
+            Receipt::Accepted(_) => tally.count(Counter::Accepted),
             Receipt::Duplicate(_) | Receipt::Differs { .. } | Receipt::Replayed { .. } => {
-                tally.count(Tallied::Duplicate);
+                tally.count(Counter::Duplicate);
             }
             Receipt::Quarantined(_, Quarantine::TooLarge) => tally.quarantine_too_large(),
-            Receipt::Quarantined(..) => tally.count(Tallied::Quarantined),
-            Receipt::Chunk { .. } => tally.count(Tallied::Chunk),
+            Receipt::Quarantined(..) => tally.count(Counter::Quarantined),
+            Receipt::Chunk { .. } => tally.count(Counter::Chunk),
         }
         tally.came(self.began);
         tally.acknowledge(self.started.elapsed().try_into().unwrap_or_default());

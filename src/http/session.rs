@@ -10,7 +10,7 @@
 //! - `POST /sign-in`: [`sign_in`]; then send the browser to `/` with the cookie.
 //! - `POST /sign-out`: [`sign_out`]; then to `/sign-in` with the cookie, which takes the old one back.
 //! - `GET /setup?token=`: [`Access::setup_link`]; `POST /setup`: [`set_up`].
-//! - `GET /oidc/start`: [`depart`]; then send the browser there. `GET /oidc/callback`: [`arrive`].
+//! - `GET /oidc/start`: [`redirect_to_issuer`]; then send the browser there. `GET /oidc/callback`: [`complete_sign_in`].
 //! - `/account`: [`Access::why_no_codes`], [`begin_codes`], [`Access::confirm_codes`],
 //!   [`turn_codes_off`], [`change_password`].
 
@@ -29,7 +29,7 @@ use url::{Url, form_urlencoded};
 use super::denial::Denial;
 use super::peer::Sender;
 use crate::operator::{
-    Access, BegunSession, Client, CodeSecret, Credentials, OidcError, OperatorError, Return,
+    Access, AdminError, BegunSession, Client, CodeSecret, Credentials, OidcCallback, OidcError,
     Session, ShownSession, SignInError,
 };
 use crate::store::StoreError;
@@ -105,21 +105,21 @@ pub(super) async fn sign_in(
 }
 
 /// Begins a sign-in at the issuer: where the browser goes, and the cookie that it takes along.
-pub(super) async fn depart(
+pub(super) async fn redirect_to_issuer(
     request: &HttpRequest,
     next: &str,
 ) -> Result<(Url, Cookie<'static>), OidcError> {
-    let departure = access(request)?.depart(next, &client(request, None)).await?;
+    let departure = access(request)?.redirect_to_issuer(next, &client(request, None)).await?;
     Ok((departure.to, of_flow(departure.token.to_string())))
 }
 
 /// Signs in whoever comes back from the issuer: where they wanted to go, and the cookie.
-pub(super) async fn arrive(
+pub(super) async fn complete_sign_in(
     request: &HttpRequest,
     back: &Back,
 ) -> Result<(String, Cookie<'static>), OidcError> {
     let flow = request.cookie(FLOW);
-    let given = Return {
+    let given = OidcCallback {
         token: flow.as_ref().map(Cookie::value),
         state: &back.state,
         code: back.code.as_deref(),
@@ -127,7 +127,7 @@ pub(super) async fn arrive(
         iss: back.iss.as_deref(),
         from: client(request, None),
     };
-    let arrival = access(request)?.arrive(&given, shown(request).as_ref()).await?;
+    let arrival = access(request)?.complete_sign_in(&given, shown(request).as_ref()).await?;
     Ok((arrival.next, cookie(&arrival.begun)))
 }
 
@@ -142,7 +142,7 @@ pub(super) fn no_flow() -> Cookie<'static> {
 pub(super) async fn sign_out(
     request: &HttpRequest,
     session: &Session,
-) -> Result<Cookie<'static>, OperatorError> {
+) -> Result<Cookie<'static>, AdminError> {
     access(request)?.sign_out(session).await?;
     let mut gone = of_value(String::new());
     gone.make_removal();
@@ -156,7 +156,7 @@ pub(super) async fn set_up(
     token: &str,
     name: Option<&str>,
     password: &str,
-) -> Result<Option<Vec<Cookie<'static>>>, OperatorError> {
+) -> Result<Option<Vec<Cookie<'static>>>, AdminError> {
     let from = client(request, None);
     let begun = access(request)?.set_up(token, name, password, &from).await?;
     Ok(begun.as_ref().map(cookies))
@@ -192,10 +192,10 @@ pub(super) async fn turn_codes_off(
 }
 
 /// Who may, for what has no function of its own here.
-pub(super) fn access(request: &HttpRequest) -> Result<&Access, OperatorError> {
+pub(super) fn access(request: &HttpRequest) -> Result<&Access, AdminError> {
     let access = request.app_data::<web::Data<Access>>();
     // Every application of the operator listener has it.
-    access.map(|access| &***access).ok_or(OperatorError::Store(StoreError::Unavailable(None)))
+    access.map(|access| &***access).ok_or(AdminError::Store(StoreError::Unavailable(None)))
 }
 
 /// Where a request comes from, with what its browser says of itself.

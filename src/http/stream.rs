@@ -14,12 +14,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use utoipa::{OpenApi, ToSchema};
 
-use super::access::Shown;
-use super::api::{At, Query, Routes};
-use super::caller::By;
+use super::access::PresentedCredential;
+use super::api::{Endpoint, Query, Routes};
+use super::caller::AuthenticatedCaller;
 use super::denial::Denial;
-use crate::operator::{Access, Caller, Feed, NoSeat, Scope, Subscription, Told};
-use crate::store::{Change, Position, What};
+use crate::operator::{
+    Access, Caller, ChangeStream, Scope, StreamItem, Subscription, TooManySubscribers,
+};
+use crate::store::{Change, ChangeKind, Position};
 
 /// Pieces of text that wait for a client to take them.
 const WAITING: usize = 2;
@@ -37,7 +39,7 @@ struct Document;
 /// Mounts the stream.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(At::new("/api/v1/stream").ask(stream));
+    routes.add(Endpoint::new("/api/v1/stream").ask(stream));
 }
 
 /// What a client asks for. Lists are separated by commas.
@@ -62,7 +64,7 @@ struct Filter {
     sources: Vec<String>,
     /// A `*` at the end stands for anything.
     types: Vec<String>,
-    changes: Vec<What>,
+    changes: Vec<ChangeKind>,
 }
 
 /// A change, as clients read it.
@@ -112,10 +114,10 @@ struct Line<'a> {
     ),
 )]
 async fn stream(
-    By(caller): By,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     request: HttpRequest,
     Query(asked): Query<Asked>,
-    feed: web::Data<Feed>,
+    feed: web::Data<ChangeStream>,
     access: web::Data<Access>,
 ) -> Result<HttpResponse, Denial> {
     begin(&request, &asked, (&feed, access), caller).await
@@ -124,7 +126,7 @@ async fn stream(
 async fn begin(
     request: &HttpRequest,
     asked: &Asked,
-    (feed, access): (&Feed, web::Data<Access>),
+    (feed, access): (&ChangeStream, web::Data<Access>),
     caller: Caller,
 ) -> Result<HttpResponse, Denial> {
     caller.needs(Scope::EventsRead)?;
@@ -137,8 +139,10 @@ async fn begin(
         None => feed.end().await.map_err(|_| Denial::Unavailable)?,
     };
     let subscription = feed.subscribe(after, &caller).map_err(|none| match none {
-        NoSeat::Full => Denial::Full,
-        NoSeat::Share => Denial::TooMany { after: feed.settings().heartbeat.as_secs().max(1) },
+        TooManySubscribers::Full => Denial::Full,
+        TooManySubscribers::Share => {
+            Denial::TooMany { after: feed.settings().heartbeat.as_secs().max(1) }
+        }
     })?;
     let (sender, receiver) = mpsc::channel(WAITING);
     let last_words = Arc::new(Mutex::new(None));
@@ -149,7 +153,7 @@ async fn begin(
         heartbeat: feed.settings().heartbeat,
         stop: feed.stop().clone(),
         access: access.into_inner(),
-        shown: Shown::of(request).ok_or(Denial::NoKey)?,
+        shown: PresentedCredential::of(request).ok_or(Denial::NoKey)?,
         caller,
     };
     feed.spawn(client.serve(subscription));
@@ -195,10 +199,10 @@ impl Filter {
         let changes = list(&query.change);
         let changes = changes
             .iter()
-            .map(|word| What::ALL.into_iter().find(|what| what.as_str() == word))
+            .map(|word| ChangeKind::ALL.into_iter().find(|what| what.as_str() == word))
             .collect::<Option<_>>()
             .ok_or_else(|| {
-                let words: Vec<&str> = What::ALL.iter().map(|what| what.as_str()).collect();
+                let words: Vec<&str> = ChangeKind::ALL.iter().map(|what| what.as_str()).collect();
                 Denial::Malformed(format!("change may be: {}", words.join(", ")).into())
             })?;
         Ok(Self { sources: list(&query.source), types: list(&query.r#type), changes })
@@ -225,7 +229,7 @@ struct Client {
     heartbeat: Duration,
     stop: CancellationToken,
     access: Arc<Access>,
-    shown: Shown,
+    shown: PresentedCredential,
     caller: Caller,
 }
 
@@ -264,15 +268,15 @@ impl Client {
                 checked = Instant::now();
             }
             let text = match told {
-                Told::Changes(changes) => self.render(&changes),
-                Told::Lag(lag) => {
+                StreamItem::Changes(changes) => self.render(&changes),
+                StreamItem::Lag(lag) => {
                     let seconds = lag.as_secs();
                     format!(
                         ": lag {seconds}s, a transaction that is still open holds this back\n\n"
                     )
                 }
                 // With the position, which may have moved over what this client does not want.
-                Told::Nothing => format!(": alive\nid: {}\n\n", subscription.position()),
+                StreamItem::Nothing => format!(": alive\nid: {}\n\n", subscription.position()),
             };
             if !text.is_empty() && !self.send(text).await {
                 return Some(TOO_SLOW);

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use time::OffsetDateTime;
 
 use super::Source;
-use crate::gate::{Envelope, Provenance, Quarantined};
+use crate::gate::{EventMeta, Provenance, Quarantined};
 use crate::store::{DeathReason, EventId, KeyDigest, NewEvent, Plan, StoredEvent};
 
 /// What is recorded of a request that is of no use. Its key has a space of its own: what was sent to
@@ -19,7 +19,7 @@ pub(super) fn quarantined(
 ) -> NewEvent {
     let Quarantined { reason, detail, kind } = useless;
     let kind = kind
-        .filter(|kind| kind.len() <= Envelope::MAX_KIND && !kind.contains('\0'))
+        .filter(|kind| kind.len() <= EventMeta::MAX_KIND && !kind.contains('\0'))
         .unwrap_or_else(|| "unrecognised".to_owned());
     NewEvent {
         key: KeyDigest::of_quarantined(&source.tenant, &source.name, reason, &digest),

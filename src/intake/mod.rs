@@ -1,7 +1,7 @@
 //! Intake: takes a request from the listener to its commit.
 //!
 //! - A [`Source`] is one sender's way in.
-//! - [`Intake::accept`] verifies a request, names it, and records it: by the [`Batch`] for whole
+//! - [`Intake::accept`] verifies a request, names it, and records it: by the [`GroupCommit`] for whole
 //!   events, by the store's buffer for chunks. It gives a [`Receipt`], but only inside a
 //!   [`Committed`]: the listener can answer 2xx with nothing else.
 //! - A late request is let in only if its provider's registry still awaits it, which is asked
@@ -10,14 +10,14 @@
 //! Nothing here calls a handler. When the process dies before the commit, the sender gets no
 //! answer and sends again; when it dies after, the repetition is a duplicate.
 
-mod batch;
 mod budget;
 mod event;
+mod group_commit;
 mod in_progress;
 mod limits;
 mod peer;
-mod places;
 mod rate;
+mod slots;
 mod source;
 
 use std::collections::HashSet;
@@ -29,21 +29,21 @@ use tokio::time::Instant;
 
 use self::event::{quarantined, stored};
 use self::in_progress::InProgress;
-pub use batch::{Batch, NotStored};
 pub use budget::{ByteBudget, NoRoom, Reservation};
+pub use group_commit::{GroupCommit, NotStored};
 pub use limits::{Peers, SlowLane, SlowPlace};
 pub use peer::Peer;
-pub use places::{Place, Places};
 pub use rate::Rate;
-pub use source::{Source, Takers};
+pub use slots::{Place, Places};
+pub use source::{HandlersFor, Source};
 
 use crate::gate::{
-    Chunk, Envelope, EventKey, LateRequest, Named, Quarantine, Quarantined, RawRequest, Refusal,
-    StreamedBody, TEST_KIND, VerifiedRequest,
+    Chunk, Classified, EventKey, EventMeta, ExpiredToken, Quarantine, Quarantined, RawRequest,
+    Refusal, StreamedBody, TEST_KIND, VerifiedRequest,
 };
 use crate::store::{
-    Again, ChunkAnswer, Committed, EventId, KeptChunk, KeyDigest, Keyed, KeyedAnswer, NewChunk,
-    NewEvent, NotKept, Plan, Recorded, Store, StoreError, StoredEvent,
+    ChunkAnswer, ChunkOutcome, ChunkRejected, Committed, EventId, Inserted, KeyDigest, NewChunk,
+    NewEvent, Plan, RequestKeyAnswer, RequestKeyClaim, RetryUntil, Store, StoreError, StoredEvent,
 };
 
 /// What became of an authentic request. Only ever seen inside a [`Committed`].
@@ -107,7 +107,7 @@ pub enum Rejection {
 #[derive(Clone)]
 pub struct Intake {
     store: Store,
-    batch: Batch,
+    batch: GroupCommit,
     committed: Arc<dyn Fn() + Send + Sync>,
     in_progress: Arc<Mutex<HashSet<KeyDigest>>>,
 }
@@ -115,11 +115,11 @@ pub struct Intake {
 impl Intake {
     /// An intake that records by `batch` and `store`. `committed` is called when a chunk or a
     /// request that names itself made an event; the batch calls its own.
-    pub fn new(store: Store, batch: Batch, committed: Arc<dyn Fn() + Send + Sync>) -> Self {
+    pub fn new(store: Store, batch: GroupCommit, committed: Arc<dyn Fn() + Send + Sync>) -> Self {
         Self { store, batch, committed, in_progress: Arc::default() }
     }
 
-    /// The same with a writer on the present runtime: see [`Batch::on_this_runtime`].
+    /// The same with a writer on the present runtime: see [`GroupCommit::on_this_runtime`].
     #[must_use]
     pub fn on_this_runtime(&self) -> Self {
         Self { batch: self.batch.on_this_runtime(), ..self.clone() }
@@ -148,10 +148,12 @@ impl Intake {
         if verified.is_test() {
             return Box::pin(self.test(source, &verified, now)).await;
         }
-        match source.gate.provider.name_event(&verified) {
-            Named::Event(envelope) => self.event(source, &verified, envelope, now).await,
-            Named::Chunk(chunk) => Box::pin(self.chunk(source, &verified, &chunk, now)).await,
-            Named::Quarantined(useless) => self.quarantine(source, &verified, useless, now).await,
+        match source.gate.provider.classify(&verified) {
+            Classified::Event(envelope) => self.event(source, &verified, envelope, now).await,
+            Classified::Chunk(chunk) => Box::pin(self.chunk(source, &verified, &chunk, now)).await,
+            Classified::Quarantined(useless) => {
+                self.quarantine(source, &verified, useless, now).await
+            }
         }
     }
 
@@ -200,13 +202,13 @@ impl Intake {
     async fn admit_late(
         &self,
         source: &Source,
-        late: LateRequest,
+        late: ExpiredToken,
         now: OffsetDateTime,
     ) -> Result<VerifiedRequest, Rejection> {
         let stale = || Rejection::Refused(late.refuse());
         let claims = late.claims().cloned().ok_or_else(stale)?;
         let registry = source.registry.as_ref().ok_or_else(stale)?;
-        let mut again = Again::until(Instant::now() + batch::PATIENCE);
+        let mut again = RetryUntil::until(Instant::now() + group_commit::PATIENCE);
         loop {
             let asking = async {
                 let mut tx = self.store.begin_ingest().await?;
@@ -225,10 +227,10 @@ impl Intake {
         &self,
         source: &Source,
         verified: &VerifiedRequest,
-        envelope: Envelope,
+        envelope: EventMeta,
         now: OffsetDateTime,
     ) -> Result<Committed<Receipt>, Rejection> {
-        if envelope.kind.len() > Envelope::MAX_KIND || envelope.kind.contains('\0') {
+        if envelope.kind.len() > EventMeta::MAX_KIND || envelope.kind.contains('\0') {
             let detail = format!("the event type has {} bytes", envelope.kind.len());
             let useless = Quarantined { reason: Quarantine::FieldLength, detail, kind: None };
             return self.quarantine(source, verified, useless, now).await;
@@ -322,10 +324,10 @@ impl Intake {
     ) -> Result<Committed<Receipt>, Rejection> {
         let event = new.event.id;
         let receipt = |recorded| match (recorded, quarantined) {
-            (Recorded::Seen(first), _) => Receipt::Duplicate(first),
-            (Recorded::Differs { first, digest }, _) => Receipt::Differs { first, digest },
-            (Recorded::Fresh, Some(reason)) => Receipt::Quarantined(event, reason),
-            (Recorded::Fresh, None) => Receipt::Accepted(event),
+            (Inserted::Seen(first), _) => Receipt::Duplicate(first),
+            (Inserted::Differs { first, digest }, _) => Receipt::Differs { first, digest },
+            (Inserted::Fresh, Some(reason)) => Receipt::Quarantined(event, reason),
+            (Inserted::Fresh, None) => Receipt::Accepted(event),
         };
         let named = verified.and_then(|verified| Some((verified.request_key()?, verified)));
         let Some((request_key, verified)) = named else {
@@ -336,11 +338,13 @@ impl Intake {
         let _claim = InProgress::claim(&self.in_progress, request)?;
         let keyed = self.store.record_keyed(&new, request, verified.body_digest());
         let keyed = Box::pin(keyed).await.map_err(|error| not_stored(&error))?;
-        let KeyedAnswer::Recorded(keyed) = keyed else { return Err(Rejection::KeyReused) };
+        let RequestKeyAnswer::Inserted(keyed) = keyed else { return Err(Rejection::KeyReused) };
         (self.committed)();
         Ok(keyed.map(|keyed| match keyed {
-            Keyed::Recorded(recorded) => receipt(recorded),
-            Keyed::Replayed { event, quarantined } => Receipt::Replayed { event, quarantined },
+            RequestKeyClaim::Inserted(recorded) => receipt(recorded),
+            RequestKeyClaim::Replayed { event, quarantined } => {
+                Receipt::Replayed { event, quarantined }
+            }
         }))
     }
 
@@ -370,24 +374,24 @@ impl Intake {
         let added = self.store.add_chunk(&new, source.chunk_quota).await;
         let kept = match added.map_err(|error| not_stored(&error))? {
             ChunkAnswer::Kept(kept) => kept,
-            ChunkAnswer::NotKept(NotKept::Full) => return Err(Rejection::ChunkQuota),
-            ChunkAnswer::NotKept(NotKept::Conflict(reason, detail)) => {
+            ChunkAnswer::ChunkRejected(ChunkRejected::Full) => return Err(Rejection::ChunkQuota),
+            ChunkAnswer::ChunkRejected(ChunkRejected::Conflict(reason, detail)) => {
                 let useless = Quarantined { reason, detail, kind: Some(kind.to_owned()) };
                 return self.quarantine(source, verified, useless, now).await;
             }
         };
-        if matches!(kept.get(), KeptChunk::Whole(_)) {
+        if matches!(kept.get(), ChunkOutcome::Whole(_)) {
             (self.committed)();
         }
         Ok(kept.map(|kept| match kept {
-            KeptChunk::Kept { event, have, total } => Receipt::Chunk { event, have, total },
-            KeptChunk::Whole(event) => Receipt::Accepted(event),
-            KeptChunk::Broken(event, reason) => Receipt::Quarantined(event, reason),
-            KeptChunk::Repeated(event) => Receipt::Duplicate(event),
+            ChunkOutcome::Kept { event, have, total } => Receipt::Chunk { event, have, total },
+            ChunkOutcome::Whole(event) => Receipt::Accepted(event),
+            ChunkOutcome::Broken(event, reason) => Receipt::Quarantined(event, reason),
+            ChunkOutcome::Repeated(event) => Receipt::Duplicate(event),
         }))
     }
 }
 
 fn not_stored(error: &StoreError) -> Rejection {
-    Rejection::NotStored(batch::explain(error))
+    Rejection::NotStored(group_commit::explain(error))
 }

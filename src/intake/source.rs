@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Rate;
-use crate::gate::Gate;
-use crate::store::{ChunkQuota, Registry};
+use crate::gate::Verifier;
+use crate::store::{ChunkQuota, ExpectedTokens};
 
 /// Tells which handlers take events of a type.
-pub type Takers = Arc<dyn Fn(&str) -> Vec<&'static str> + Send + Sync>;
+pub type HandlersFor = Arc<dyn Fn(&str) -> Vec<&'static str> + Send + Sync>;
 
 /// One sender's way in.
 pub struct Source {
@@ -18,11 +18,11 @@ pub struct Source {
     /// To whom it belongs.
     pub tenant: String,
     /// How it lets requests in.
-    pub gate: Gate,
+    pub gate: Verifier,
     /// Which handlers take its events.
-    pub takers: Takers,
+    pub takers: HandlersFor,
     /// What its provider still awaits: asked about requests whose token is past its time.
-    pub registry: Option<Arc<dyn Registry>>,
+    pub registry: Option<Arc<dyn ExpectedTokens>>,
     /// The largest body, in bytes.
     pub max_body: usize,
     /// How long a body may take to arrive.

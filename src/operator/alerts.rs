@@ -2,15 +2,15 @@
 
 use time::OffsetDateTime;
 
-use super::{Caller, Configured, OperatorError, Scope};
-use crate::store::{AlertFilter, KeptAlert, Store, TO};
+use super::{AdminError, Caller, ConfiguredDestination, Scope};
+use crate::store::{AlertFilter, AlertRow, Store, TO};
 
 /// The alerts, for those who look at them.
 #[derive(Clone)]
 pub struct Alerts {
     store: Store,
     sources: Vec<(String, String)>,
-    destinations: Vec<Configured>,
+    destinations: Vec<ConfiguredDestination>,
     are_told: bool,
 }
 
@@ -20,7 +20,7 @@ impl Alerts {
     pub fn new(
         store: Store,
         sources: Vec<(String, String)>,
-        destinations: Vec<Configured>,
+        destinations: Vec<ConfiguredDestination>,
         are_told: bool,
     ) -> Self {
         Self { store, sources, destinations, are_told }
@@ -36,14 +36,14 @@ impl Alerts {
     /// not told the texts: they may quote what strangers sent.
     ///
     /// # Errors
-    /// [`OperatorError`].
+    /// [`AdminError`].
     pub async fn list(
         &self,
         caller: &Caller,
         all: bool,
         after: Option<(OffsetDateTime, i64)>,
         limit: u32,
-    ) -> Result<Vec<KeptAlert>, OperatorError> {
+    ) -> Result<Vec<AlertRow>, AdminError> {
         caller.needs(Scope::EventsRead)?;
         let sources = caller.tenant().map(|tenant| {
             let own = self.sources.iter().filter(|(_, owner)| owner == tenant);

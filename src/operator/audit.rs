@@ -7,8 +7,8 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Caller, OperatorError, Scope};
-use crate::store::{AuditFilter, Hash, KeptEntry, Store};
+use super::{AdminError, Caller, Scope};
+use crate::store::{AuditFilter, AuditRow, Hash, Store};
 
 /// The entries that are checked at a time.
 const PAGE: i64 = 1000;
@@ -52,14 +52,14 @@ pub fn digest(bytes: &[u8]) -> Hash {
 /// them. Whoever sees one tenant only sees what its people and keys did.
 ///
 /// # Errors
-/// [`OperatorError::Denied`] without [`Scope::Admin`]; [`OperatorError::Store`].
+/// [`AdminError::Denied`] without [`Scope::Admin`]; [`AdminError::Store`].
 pub async fn list(
     store: &Store,
     caller: &Caller,
     filter: &AuditFilter,
     before: Option<i64>,
     limit: u32,
-) -> Result<Vec<KeptEntry>, OperatorError> {
+) -> Result<Vec<AuditRow>, AdminError> {
     caller.needs(Scope::Admin)?;
     let mut filter = filter.clone();
     if let Some(own) = caller.tenant() {
@@ -75,14 +75,14 @@ pub async fn list(
 /// as it was noted earlier, elsewhere. `progress` is told how many entries hold so far.
 ///
 /// # Errors
-/// [`OperatorError::Denied`] without [`Scope::Admin`]; [`OperatorError::AllTenants`];
-/// [`OperatorError::Store`].
+/// [`AdminError::Denied`] without [`Scope::Admin`]; [`AdminError::AllTenants`];
+/// [`AdminError::Store`].
 pub async fn verify(
     store: &Store,
     caller: &Caller,
     expected: Option<&Hash>,
     mut progress: impl FnMut(u64),
-) -> Result<Verified, OperatorError> {
+) -> Result<Verified, AdminError> {
     // The chain is one, over all tenants.
     caller.needs_over_all(Scope::Admin)?;
     let mut walk = Walk { expected, seen: expected.is_none(), ..Walk::default() };
@@ -114,7 +114,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn step(&mut self, entry: &KeptEntry) -> Result<(), Break> {
+    fn step(&mut self, entry: &AuditRow) -> Result<(), Break> {
         if entry.id != self.last + 1 {
             return Err(Break::Missing(self.last + 1));
         }
@@ -142,10 +142,10 @@ mod tests {
 
     use super::*;
 
-    fn chain(length: i64) -> Vec<KeptEntry> {
+    fn chain(length: i64) -> Vec<AuditRow> {
         let mut prev_hash = Hash::default();
         let entries = (1..=length).map(|id| {
-            let mut entry = KeptEntry {
+            let mut entry = AuditRow {
                 id,
                 at: OffsetDateTime::UNIX_EPOCH,
                 actor: "ada".to_owned(),
@@ -167,7 +167,7 @@ mod tests {
         entries.collect()
     }
 
-    fn walk(entries: &[KeptEntry]) -> Result<(), Break> {
+    fn walk(entries: &[AuditRow]) -> Result<(), Break> {
         let mut walk = Walk::default();
         entries.iter().try_for_each(|entry| walk.step(entry))
     }
@@ -176,7 +176,7 @@ mod tests {
     fn a_chain_holds_and_a_change_to_any_field_breaks_it_where_it_is() {
         let good = chain(3);
         assert_eq!(walk(&good), Ok(()));
-        let changes: [fn(&mut KeptEntry); 10] = [
+        let changes: [fn(&mut AuditRow); 10] = [
             |entry| entry.at += time::Duration::MICROSECOND,
             |entry| entry.actor.push('x'),
             |entry| entry.tenant = Some(String::new()),

@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use super::OperatorError;
+use super::AdminError;
 use crate::store::AuditMore;
 
 /// One thing that a caller may do.
@@ -195,10 +195,10 @@ impl Caller {
     /// Lets them do this to what is of all tenants together, or not.
     ///
     /// # Errors
-    /// [`OperatorError::Denied`]; [`OperatorError::AllTenants`] for who sees one.
-    pub fn needs_over_all(&self, scope: Scope) -> Result<(), OperatorError> {
+    /// [`AdminError::Denied`]; [`AdminError::AllTenants`] for who sees one.
+    pub fn needs_over_all(&self, scope: Scope) -> Result<(), AdminError> {
         self.needs(scope)?;
-        if self.tenant.is_some() { Err(OperatorError::AllTenants) } else { Ok(()) }
+        if self.tenant.is_some() { Err(AdminError::AllTenants) } else { Ok(()) }
     }
 
     /// What the audit log says about them beyond their name.

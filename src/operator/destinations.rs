@@ -12,13 +12,13 @@ use std::sync::Arc;
 
 pub use detail::{DestinationDetail, SendTest};
 
-use super::{Caller, OperatorError, Reason, Scope, wake_gateways};
+use super::{AdminError, Caller, Reason, Scope, wake_gateways};
 use crate::clock::SharedClock;
-use crate::store::{AuditEntry, Deed, DestinationState, Store, Switch, TO};
+use crate::store::{AuditEntry, DestinationState, DestinationSwitch, OperatorAction, Store, TO};
 
 /// A destination of the configuration.
 #[derive(Debug, Clone)]
-pub struct Configured {
+pub struct ConfiguredDestination {
     /// Its name.
     pub name: String,
     /// The only tenant whose events it takes; `None` where there are several.
@@ -32,7 +32,7 @@ pub struct Configured {
 pub struct Destinations {
     store: Store,
     clock: SharedClock,
-    configured: Vec<Configured>,
+    configured: Vec<ConfiguredDestination>,
     tests: Option<Arc<dyn SendTest>>,
 }
 
@@ -48,14 +48,14 @@ pub struct Destination {
     /// What the database knows of it.
     pub state: Option<DestinationState>,
     /// How it stands.
-    pub standing: Stands,
+    pub standing: DestinationStatus,
     /// Since when.
     pub since: Option<OffsetDateTime>,
 }
 
 /// How a destination stands, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stands {
+pub enum DestinationStatus {
     /// It is sent to.
     Ok,
     /// It is not in the configuration.
@@ -72,7 +72,7 @@ pub enum Stands {
     Rejecting,
 }
 
-impl Stands {
+impl DestinationStatus {
     /// The word.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -89,7 +89,7 @@ impl Stands {
 
 impl Destinations {
     /// Those that are configured, and those that `store` knows besides.
-    pub fn new(store: Store, clock: SharedClock, configured: Vec<Configured>) -> Self {
+    pub fn new(store: Store, clock: SharedClock, configured: Vec<ConfiguredDestination>) -> Self {
         Self { store, clock, configured, tests: None }
     }
 
@@ -103,12 +103,12 @@ impl Destinations {
     /// each last failed only for callers with `payload:read`.
     ///
     /// # Errors
-    /// [`OperatorError`].
-    pub async fn list(&self, caller: &Caller) -> Result<Vec<Destination>, OperatorError> {
+    /// [`AdminError`].
+    pub async fn list(&self, caller: &Caller) -> Result<Vec<Destination>, AdminError> {
         caller.needs(Scope::EventsRead)?;
         let mut listed = self.seen_by(caller.tenant()).await?;
         if !caller.may(Scope::PayloadRead) {
-            listed.iter_mut().for_each(Destination::conceal);
+            listed.iter_mut().for_each(Destination::redact_payload);
         }
         Ok(listed)
     }
@@ -116,14 +116,14 @@ impl Destinations {
     /// Holds a destination back, or lets it go on; gives whether that changed anything.
     ///
     /// # Errors
-    /// [`OperatorError`].
+    /// [`AdminError`].
     pub async fn switch(
         &self,
         caller: &Caller,
         name: &str,
-        switch: Switch,
+        switch: DestinationSwitch,
         reason: &str,
-    ) -> Result<bool, OperatorError> {
+    ) -> Result<bool, AdminError> {
         caller.needs(Scope::SourcesWrite)?;
         let reason = Reason::new(reason)?.get();
         let destination = self.find(caller, name).await?;
@@ -146,24 +146,24 @@ impl Destinations {
     /// how many.
     ///
     /// # Errors
-    /// [`OperatorError`]; [`OperatorError::Conflict`] where it is configured.
+    /// [`AdminError`]; [`AdminError::Conflict`] where it is configured.
     pub async fn forget(
         &self,
         caller: &Caller,
         name: &str,
         reason: &str,
-    ) -> Result<u64, OperatorError> {
+    ) -> Result<u64, AdminError> {
         caller.needs(Scope::SourcesWrite)?;
         let reason = Reason::new(reason)?.get();
         let destination = self.find(caller, name).await?;
         if destination.configured {
             let why = "it is configured: take it out of the configuration first";
-            return Err(OperatorError::Conflict(why.to_owned()));
+            return Err(AdminError::Conflict(why.to_owned()));
         }
         let mut tx = self.store.begin().await?;
         let now = self.clock.now();
         let (actor, target) = (caller.actor(), format!("destination {name}"));
-        let deed = Deed { at: now, actor, action: "bury", reason, job: None };
+        let deed = OperatorAction { at: now, actor, action: "bury", reason, job: None };
         let count = tx.forget_destination(&destination.handler(), deed).await?;
         let action = "forget";
         let entry = AuditEntry { at: now, actor, action, target: &target, reason, count };
@@ -174,11 +174,11 @@ impl Destinations {
     }
 
     /// All that a tenant sees.
-    async fn seen_by(&self, tenant: Option<&str>) -> Result<Vec<Destination>, OperatorError> {
+    async fn seen_by(&self, tenant: Option<&str>) -> Result<Vec<Destination>, AdminError> {
         let now = self.clock.now();
         let mut states = self.store.destinations().await?;
         let mut listed = Vec::new();
-        for Configured { name, tenant: own, url } in &self.configured {
+        for ConfiguredDestination { name, tenant: own, url } in &self.configured {
             let is_it = |state: &DestinationState| state.handler.strip_prefix(TO) == Some(name);
             let place = states.iter().position(is_it);
             let state = place.map(|place| states.swap_remove(place));
@@ -196,10 +196,10 @@ impl Destinations {
         Ok(listed)
     }
 
-    async fn find(&self, caller: &Caller, name: &str) -> Result<Destination, OperatorError> {
+    async fn find(&self, caller: &Caller, name: &str) -> Result<Destination, AdminError> {
         let mut seen = self.seen_by(caller.tenant()).await?.into_iter();
         let found = seen.find(|found| found.name == name);
-        found.ok_or_else(|| OperatorError::NotFound(format!("destination `{name}`")))
+        found.ok_or_else(|| AdminError::NotFound(format!("destination `{name}`")))
     }
 }
 
@@ -216,7 +216,7 @@ impl Destination {
     }
 
     /// Takes out what an application has answered.
-    fn conceal(&mut self) {
+    fn redact_payload(&mut self) {
         if let Some(state) = &mut self.state {
             state.last_error = None;
         }
@@ -231,23 +231,25 @@ fn stands(
     configured: bool,
     state: Option<&DestinationState>,
     now: OffsetDateTime,
-) -> (Stands, Option<OffsetDateTime>) {
-    let Some(state) = state else { return (Stands::Ok, None) };
+) -> (DestinationStatus, Option<OffsetDateTime>) {
+    let Some(state) = state else { return (DestinationStatus::Ok, None) };
     if !configured {
-        return (Stands::Unconfigured, None);
+        return (DestinationStatus::Unconfigured, None);
     }
     if state.disabled_at.is_some() {
-        return (Stands::Disabled, state.disabled_at);
+        return (DestinationStatus::Disabled, state.disabled_at);
     }
     if state.paused_at.is_some() {
-        return (Stands::Paused, state.paused_at);
+        return (DestinationStatus::Paused, state.paused_at);
     }
     if state.opened_at.is_some() {
-        return (Stands::Failing, state.opened_at);
+        return (DestinationStatus::Failing, state.opened_at);
     }
     match state.not_before {
-        Some(until) if until > now => (Stands::ToldToWait, state.last_failed_at),
-        _ if state.rejecting_since.is_some() => (Stands::Rejecting, state.rejecting_since),
-        _ => (Stands::Ok, None),
+        Some(until) if until > now => (DestinationStatus::ToldToWait, state.last_failed_at),
+        _ if state.rejecting_since.is_some() => {
+            (DestinationStatus::Rejecting, state.rejecting_since)
+        }
+        _ => (DestinationStatus::Ok, None),
     }
 }

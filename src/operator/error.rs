@@ -6,7 +6,7 @@ use crate::vault::VaultError;
 
 /// Why not. The texts are for whoever asked; what is wrong inside is the cause.
 #[derive(Debug, thiserror::Error)]
-pub enum OperatorError {
+pub enum AdminError {
     /// They may not.
     #[error(transparent)]
     Denied(#[from] Denied),
@@ -30,7 +30,7 @@ pub enum OperatorError {
     Store(#[from] StoreError),
 }
 
-impl OperatorError {
+impl AdminError {
     /// The scope that is missing, where that is why.
     pub fn missing(&self) -> Option<Scope> {
         match self {

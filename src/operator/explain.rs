@@ -1,6 +1,6 @@
 //! Why a request is refused, for who operates the source that refuses it.
 //!
-//! - [`Gates`] are the gates of the configured sources, with the secrets that only explain.
+//! - [`Verifiers`] are the gates of the configured sources, with the secrets that only explain.
 //! - A [`RecordedRequest`] is a request that somebody wrote down: as HTTP or as JSON.
 //! - [`explain`] holds one against the other. It changes nothing and stores nothing.
 
@@ -10,21 +10,21 @@ use bytes::Bytes;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::{Caller, OperatorError, RecordedRequest, Scope};
-use crate::gate::explain::{Case, Explanation, explain as explain_case};
-use crate::gate::{Along, Gate, RequestHead, Secret};
+use super::{AdminError, Caller, RecordedRequest, Scope};
+use crate::gate::diagnose::{Case, Explanation, explain as explain_case};
+use crate::gate::{RequestHead, Secret, SenderInfo, Verifier};
 
 /// How each source lets requests in.
 #[derive(Clone, Default)]
-pub struct Gates {
-    sources: HashMap<String, SourceGate>,
+pub struct Verifiers {
+    sources: HashMap<String, SourceVerifier>,
 }
 
 /// How one source lets requests in.
 #[derive(Clone)]
-pub(super) struct SourceGate {
+pub(super) struct SourceVerifier {
     pub(super) tenant: String,
-    pub(super) gate: Gate,
+    pub(super) gate: Verifier,
     retired: Vec<Secret>,
 }
 
@@ -35,7 +35,7 @@ pub struct Explained {
     /// The source that it was held against.
     pub source: String,
     /// Whether it is let in.
-    pub holds: bool,
+    pub verifies: bool,
     /// The closed word under which it is refused, as in the log.
     pub reason: Option<&'static str>,
     /// The closed word of what is found, which says more.
@@ -51,20 +51,21 @@ pub struct Explained {
     pub received_at: OffsetDateTime,
 }
 
-impl Gates {
+impl Verifiers {
     /// Adds a source with its gate; `retired` secrets only explain.
-    pub fn add(&mut self, source: &str, tenant: &str, gate: Gate, retired: Vec<Secret>) {
+    pub fn add(&mut self, source: &str, tenant: &str, gate: Verifier, retired: Vec<Secret>) {
         let tenant = tenant.to_owned();
-        self.sources.insert(source.to_owned(), SourceGate { tenant, gate, retired });
+        self.sources.insert(source.to_owned(), SourceVerifier { tenant, gate, retired });
     }
 
     /// The sources that the caller may hold a request against, by name.
     ///
     /// # Errors
-    /// [`OperatorError::Denied`] without `secrets:write`.
-    pub fn names(&self, caller: &Caller) -> Result<Vec<String>, OperatorError> {
+    /// [`AdminError::Denied`] without `secrets:write`.
+    pub fn names(&self, caller: &Caller) -> Result<Vec<String>, AdminError> {
         caller.needs(Scope::SecretsWrite)?;
-        let mine = |gate: &SourceGate| caller.tenant().is_none_or(|tenant| tenant == gate.tenant);
+        let mine =
+            |gate: &SourceVerifier| caller.tenant().is_none_or(|tenant| tenant == gate.tenant);
         let seen = self.sources.iter().filter(|(_, gate)| mine(gate));
         let mut names: Vec<String> = seen.map(|(name, _)| name.clone()).collect();
         names.sort();
@@ -72,15 +73,15 @@ impl Gates {
     }
 
     /// The gate of a source that the caller may see.
-    pub(super) fn of(&self, caller: &Caller, source: &str) -> Result<&SourceGate, OperatorError> {
+    pub(super) fn of(&self, caller: &Caller, source: &str) -> Result<&SourceVerifier, AdminError> {
         let found = self.sources.get(source);
         found
             .filter(|found| caller.tenant().is_none_or(|tenant| tenant == found.tenant))
-            .ok_or_else(|| OperatorError::NotFound(format!("source `{source}`")))
+            .ok_or_else(|| AdminError::NotFound(format!("source `{source}`")))
     }
 }
 
-impl SourceGate {
+impl SourceVerifier {
     /// What the source's provider would have seen of a head.
     pub(super) fn head(&self, request: &RecordedRequest) -> RequestHead {
         let provider = &self.gate.provider;
@@ -98,7 +99,7 @@ impl SourceGate {
         }
         // A held request has it; it is kept with the event that the request becomes.
         let all = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
-        head.along = Along::kept(all);
+        head.along = SenderInfo::kept(all);
         head
     }
 
@@ -121,7 +122,7 @@ impl Explained {
     fn of(source: &str, explanation: &Explanation, at: OffsetDateTime) -> Self {
         Self {
             source: source.to_owned(),
-            holds: explanation.holds(),
+            verifies: explanation.verifies(),
             reason: explanation.reason,
             finding: explanation.word(),
             text: explanation.text(),
@@ -136,16 +137,16 @@ impl Explained {
 /// it did. `offered` secrets are tried too; they are not the source's.
 ///
 /// # Errors
-/// [`OperatorError::Denied`] without `secrets:write`; [`OperatorError::NotFound`] where there is no
+/// [`AdminError::Denied`] without `secrets:write`; [`AdminError::NotFound`] where there is no
 /// such source.
 pub fn explain(
     caller: &Caller,
-    gates: &Gates,
+    gates: &Verifiers,
     source: &str,
     request: &RecordedRequest,
     at: OffsetDateTime,
     offered: &[Secret],
-) -> Result<Explained, OperatorError> {
+) -> Result<Explained, AdminError> {
     caller.needs(Scope::SecretsWrite)?;
     let gate = gates.of(caller, source)?;
     let head = gate.head(request);

@@ -4,9 +4,9 @@
 
 use uuid::Uuid;
 
-use super::{Caller, OperatorError, Reason, Scope};
+use super::{AdminError, Caller, Reason, Scope};
 use crate::clock::SharedClock;
-use crate::store::{AuditEntry, Credential, HeldSealed, Store, Tx};
+use crate::store::{AuditEntry, Credential, SealedRejectedRequest, Store, Tx};
 use crate::vault::{KeyId, Label, Sealed, Vault, VaultError};
 
 /// How many credentials are sealed anew in one transaction.
@@ -57,9 +57,9 @@ impl MasterKeys {
     /// Which keys seal something.
     ///
     /// # Errors
-    /// [`OperatorError::Denied`] without [`Scope::Admin`]; [`OperatorError::AllTenants`];
-    /// [`OperatorError::Vault`] without a master key; [`OperatorError::Store`].
-    pub async fn seals(&self, caller: &Caller) -> Result<Seals, OperatorError> {
+    /// [`AdminError::Denied`] without [`Scope::Admin`]; [`AdminError::AllTenants`];
+    /// [`AdminError::Vault`] without a master key; [`AdminError::Store`].
+    pub async fn seals(&self, caller: &Caller) -> Result<Seals, AdminError> {
         caller.needs_over_all(Scope::Admin)?;
         let newest = self.vault.newest()?.clone();
         Ok(Seals { newest, by_key: self.store.sealed_by_key().await? })
@@ -69,13 +69,13 @@ impl MasterKeys {
     /// where it broke off.
     ///
     /// # Errors
-    /// As [`MasterKeys::seals`]; [`OperatorError::Invalid`] without a reason.
+    /// As [`MasterKeys::seals`]; [`AdminError::Invalid`] without a reason.
     pub async fn rotate(
         &self,
         caller: &Caller,
         reason: &str,
         done: &mut Rotated,
-    ) -> Result<(), OperatorError> {
+    ) -> Result<(), AdminError> {
         caller.needs_over_all(Scope::Admin)?;
         let reason = Reason::new(reason)?.get();
         let rotation = Rotation { keys: self, caller, reason, newest: self.vault.newest()? };
@@ -105,7 +105,7 @@ impl Rotation<'_> {
         &self,
         after: Option<&Label>,
         done: &mut Rotated,
-    ) -> Result<Option<Label>, OperatorError> {
+    ) -> Result<Option<Label>, AdminError> {
         let now = self.keys.clock.now();
         let mut tx = self.keys.store.begin().await?;
         let credentials = tx.credentials_not_under(self.newest, after, STEP).await?;
@@ -126,14 +126,14 @@ impl Rotation<'_> {
         &self,
         after: Option<Uuid>,
         done: &mut Rotated,
-    ) -> Result<Option<Uuid>, OperatorError> {
+    ) -> Result<Option<Uuid>, AdminError> {
         let mut tx = self.keys.store.begin().await?;
-        let held = tx.held_not_under(self.newest, after, HELD_STEP).await?;
+        let held = tx.rejected_not_under(self.newest, after, HELD_STEP).await?;
         let last = held.last().map(|held| held.id);
         let mut sealed = 0;
-        for HeldSealed { id, label, sealed: old } in held {
+        for SealedRejectedRequest { id, label, sealed: old } in held {
             if let Some(anew) = self.anew(label, &old, done) {
-                tx.reseal_held(id, &anew).await?;
+                tx.reseal_rejected(id, &anew).await?;
                 sealed += 1;
             }
         }
@@ -161,7 +161,7 @@ impl Rotation<'_> {
         what: &str,
         sealed: u64,
         done: &mut Rotated,
-    ) -> Result<(), OperatorError> {
+    ) -> Result<(), AdminError> {
         if sealed > 0 {
             let entry = AuditEntry {
                 at: self.keys.clock.now(),

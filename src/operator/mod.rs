@@ -4,22 +4,22 @@
 //! - [`Access`] recognises callers, and manages people, sessions and API keys. A [`Caller`] is
 //!   somebody who was recognised, with what they may do.
 //! - [`audit`] is the log of what was done.
-//! - [`Feed`] is the stream of changes.
-//! - [`Insight`] is what is seen: whether anything is wrong, events, transfers, sources, settings.
+//! - [`ChangeStream`] is the stream of changes.
+//! - [`Monitoring`] is what is seen: whether anything is wrong, events, transfers, sources, settings.
 //! - A *dead letter* is a delivery in state `dead`; it is *open* until it is replayed or
 //!   discarded.
 //! - A [`Selection`] says which: by id, or by what they have in common.
 //! - [`DeadLetters::list`] and [`DeadLetters::show`] look.
 //! - [`Destinations`] are held back and let go on; [`Alerts`] are looked at.
-//! - [`Requests`] name themselves, so that what is asked for twice is done once.
+//! - [`IdempotencyKeys`] name themselves, so that what is asked for twice is done once.
 //! - A [`Group`] is what looks alike: same source, handler, reason and message.
 //! - A *replay* makes a new delivery of the same event. It does not go through intake: freshness
 //!   was checked when the event arrived, and the duplicate check is about arrivals.
 //! - To *discard* is to leave it as it is, knowingly. Either frees a lane that it blocked.
 //! - Many at once are a [`Job`], which begins as a plan.
 //! - An *edit* is a new event with another body; see [`DeadLetters::edit`].
-//! - [`Holds`] are sources and handlers that are paused.
-//! - [`explain`] says why a request is refused; [`HeldRequests`] are those that were kept for it.
+//! - [`Pauses`] are sources and handlers that are paused.
+//! - [`explain`] says why a request is refused; [`RejectedRequests`] are those that were kept for it.
 //! - [`MasterKeys`] seal what is secret, and are changed.
 
 mod access;
@@ -27,24 +27,24 @@ mod alerts;
 pub mod audit;
 mod caller;
 mod capture;
+mod change_stream;
 mod dead_letters;
 mod destinations;
 mod edit;
 mod error;
 mod explain;
-mod feed;
 mod groups;
-mod held;
-mod holds;
-mod insight;
+mod idempotency;
 mod jobs;
 mod lanes;
 mod master_keys;
+mod monitoring;
+mod pauses;
+mod payload_reads;
 mod pretty;
-mod reads;
 mod reason;
-mod recorded;
-mod requests;
+mod recorded_request;
+mod rejected_requests;
 mod timeline;
 
 use std::collections::HashMap;
@@ -53,53 +53,58 @@ use std::sync::Arc;
 use tracing::warn;
 
 pub use access::{
-    Access, ApiKey, Arrival, BegunSession, Client, CodeSecret, Credentials, Denial, Departure,
-    Ended, Expiry, Invitation, Issuer, IssuerError, IssuerSettings, MadeKey, NewApiKey, NewPerson,
-    OidcError, OwnSession, Person, Return, Session, SetupLink, ShownKey, ShownSession, SignInError,
+    Access, ApiKey, BegunSession, Client, CodeSecret, Credentials, Denial, Ended, Expiry,
+    Invitation, Issuer, IssuerError, IssuerSettings, MadeKey, NewApiKey, NewUser, OidcCallback,
+    OidcError, OidcRedirect, OidcSignIn, OwnSession, Session, SetupLink, ShownKey, ShownSession,
+    SignInError, User,
 };
 pub use alerts::Alerts;
 pub use caller::{Caller, Denied, Scope, Scopes, UnknownScope};
 pub use capture::{Captured, Scrubbed, capture};
+pub use change_stream::{
+    ChangeStream, ChangeStreamSettings, StreamItem, Subscription, TooManySubscribers,
+};
 pub use dead_letters::{
-    Action, Batch, DeadLetters, Dossier, Filter, LetterPage, PREVIEW, Paging, Refused, Selection,
+    Action, ActionResult, DeadLetters, DeliveryDetail, Filter, LetterPage, PREVIEW, Paging,
+    Refused, Selection,
 };
 pub use destinations::{
-    Configured, Destination, DestinationDetail, Destinations, SendTest, Stands,
+    ConfiguredDestination, Destination, DestinationDetail, DestinationStatus, Destinations,
+    SendTest,
 };
-pub use edit::{Edited, MOST_EDITED, Rehearsal};
-pub use error::OperatorError;
-pub use explain::{Explained, Gates, explain};
-pub use feed::{Feed, FeedSettings, NoSeat, Subscription, Told};
+pub use edit::{EditPreview, Edited, MOST_EDITED};
+pub use error::AdminError;
+pub use explain::{Explained, Verifiers, explain};
 pub use groups::{
-    Class, Group, GroupCursor, GroupPage, GroupSelection, Groups, UnknownClass, normalise,
+    Class, Group, GroupCursor, GroupPage, GroupSelection, Groups, UnknownClass, normalize,
 };
-pub use held::{
-    HeldDossier, HeldRequests, Holding, NotReadmitted, Readmit, Readmitted, RefusedRequest,
-    Verified,
-};
-pub use holds::{Holds, Standing};
-pub use insight::{
-    Alarm, AlarmKind, BodySlice, DispatchTrouble, DispatchTroubles, EventDetail, EventPage, Facets,
-    Habit, Insight, Landscape, Link, Listener, MOST_EVENTS, MOST_TRANSFERS, Overview, PayloadView,
-    Point, ProofView, Related, SLICE, Search, SecretView, Series, Setting, Setup, SourceFacts,
-    SourceRow, SourceView, Totals, TransferDetail, TransferView, Transfers, UnlistedProxies,
-    is_internal,
-};
+pub use idempotency::{ClaimedKey, IdempotencyKeys, IdempotencyState, Repeat};
 pub use jobs::{
-    BATCH, HeldAction, HeldWish, Job, JobAction, JobDetail, JobState, Jobs, PLAN_LASTS, Rehearsed,
-    SAMPLE, Step, Wish, Worker,
+    BATCH, BulkPreview, BulkRequest, Job, JobAction, JobDetail, JobState, Jobs, PLAN_LASTS,
+    RejectedAction, RejectedBulkRequest, SAMPLE, Step, Worker,
 };
 pub use master_keys::{MasterKeys, Rotated, Seals};
+pub use monitoring::{
+    Alarm, AlarmKind, Baseline, BodySlice, DispatchTrouble, DispatchTroubles, EventDetail,
+    EventPage, Facets, Link, Listener, MOST_EVENTS, MOST_TRANSFERS, Monitoring, Overview,
+    PayloadView, Point, ProofView, Related, SLICE, Search, SecretView, Series, Setting, Setup,
+    SourceFacts, SourceRow, SourceView, Topology, Totals, TransferDetail, TransferView, Transfers,
+    UnlistedProxies, is_internal,
+};
+pub use pauses::{PauseStatus, Pauses};
 pub use pretty::{Pretty, pretty};
 pub use reason::Reason;
-pub use recorded::RecordedRequest;
-pub use requests::{Act, Claimed, Request, Requests};
-pub use timeline::Moment;
+pub use recorded_request::RecordedRequest;
+pub use rejected_requests::{
+    NewlyRejected, RejectedRequestDetail, RejectedRequestWriter, RejectedRequests, Reprocess,
+    ReprocessError, Reprocessed, Verified,
+};
+pub use timeline::TimelineEntry;
 
 use crate::store::Store;
 
 /// Tells which handlers take events of a type.
-pub type Takers = Arc<dyn Fn(&str) -> Vec<&'static str> + Send + Sync>;
+pub type HandlersFor = Arc<dyn Fn(&str) -> Vec<&'static str> + Send + Sync>;
 
 /// The handlers that each source has now: where replays go.
 #[derive(Clone, Default)]
@@ -111,13 +116,19 @@ pub struct Routing {
 struct Route {
     tenant: String,
     handlers: Vec<&'static str>,
-    takers: Takers,
+    takers: HandlersFor,
 }
 
 impl Routing {
     /// Adds a source: to whom it belongs, all its handlers, and which of them take events of a
     /// type.
-    pub fn add(&mut self, source: &str, tenant: &str, handlers: Vec<&'static str>, takers: Takers) {
+    pub fn add(
+        &mut self,
+        source: &str,
+        tenant: &str,
+        handlers: Vec<&'static str>,
+        takers: HandlersFor,
+    ) {
         let route = Route { tenant: tenant.to_owned(), handlers, takers };
         self.sources.insert(source.to_owned(), route);
     }

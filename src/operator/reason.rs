@@ -1,7 +1,7 @@
 //! Why something is done, in the words of whoever does it: one rule for console, API and command
 //! line, held here.
 
-use super::OperatorError;
+use super::AdminError;
 
 /// A reason, for the audit log: 1 to [`Reason::LONGEST`] characters, not all of them blank, and no
 /// control characters.
@@ -15,20 +15,20 @@ impl<'a> Reason<'a> {
     /// Reads a reason. Blanks around it are left out.
     ///
     /// # Errors
-    /// [`OperatorError::Invalid`] for a text that is no reason.
-    pub fn new(text: &'a str) -> Result<Self, OperatorError> {
+    /// [`AdminError::Invalid`] for a text that is no reason.
+    pub fn new(text: &'a str) -> Result<Self, AdminError> {
         let reason = text.trim();
         if reason.is_empty() {
             let missing = "a reason is needed: the audit log keeps it";
-            return Err(OperatorError::Invalid(missing.to_owned()));
+            return Err(AdminError::Invalid(missing.to_owned()));
         }
         if text.chars().count() > Self::LONGEST {
             let long = format!("a reason has at most {} characters", Self::LONGEST);
-            return Err(OperatorError::Invalid(long));
+            return Err(AdminError::Invalid(long));
         }
         if text.chars().any(char::is_control) {
             let controls = "a reason is one line, without control characters";
-            return Err(OperatorError::Invalid(controls.to_owned()));
+            return Err(AdminError::Invalid(controls.to_owned()));
         }
         Ok(Self(reason))
     }
@@ -60,7 +60,7 @@ mod tests {
             "\u{9b}",
             &format!("{long}x"),
         ] {
-            assert!(matches!(Reason::new(wrong), Err(OperatorError::Invalid(_))), "{wrong:?}");
+            assert!(matches!(Reason::new(wrong), Err(AdminError::Invalid(_))), "{wrong:?}");
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use time::OffsetDateTime;
 
-use crate::store::{DeadLetter, EventId, EventPreview, GATE, PastAttempt, PastDeed};
+use crate::store::{DeadLetter, EventId, EventPreview, GATE, PastAction, PastAttempt};
 
 /// Something that happened to an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Moment {
+pub struct TimelineEntry {
     /// When.
     pub at: OffsetDateTime,
     /// What: `received`, or `edited` where nobody sent it; `received again`,
@@ -40,41 +40,42 @@ pub(super) fn timeline(
     preview: &EventPreview,
     deliveries: &[DeadLetter],
     attempts: &[PastAttempt],
-    deeds: &[PastDeed],
-) -> Vec<Moment> {
+    operator_actions: &[PastAction],
+) -> Vec<TimelineEntry> {
     let begin = if preview.edited.is_some() { "edited" } else { "received" };
     let mut moments = vec![moment(preview.event.received_at, begin)];
     if let (Some(count @ 2..), Some(last)) = (preview.seen_count, preview.last_seen_at) {
         let times = Some(u64::from(count.unsigned_abs()));
-        moments.push(Moment { times, ..moment(last, "received again") });
+        moments.push(TimelineEntry { times, ..moment(last, "received again") });
     }
     if let (count @ 1.., Some(last)) = (preview.other_bodies, preview.last_seen_at) {
         let times = Some(u64::from(count));
-        moments.push(Moment { times, ..moment(last, "received with another body") });
+        moments.push(TimelineEntry { times, ..moment(last, "received with another body") });
     }
     for delivery in deliveries {
-        let made = deeds.iter().find(|deed| deed.replay == Some(delivery.id));
+        let made = operator_actions.iter().find(|deed| deed.replay == Some(delivery.id));
         if delivery.replay_of.is_some() {
             moments.push(by(made, of(delivery, delivery.created_at, "replayed")));
         }
         let own = attempts.iter().filter(|attempt| attempt.delivery == delivery.id);
-        moments.extend(own.map(|attempt| Moment {
+        moments.extend(own.map(|attempt| TimelineEntry {
             attempt: Some(attempt.number),
             took: Some(attempt.finished_at - attempt.started_at),
             error: attempt.error.clone(),
             ..of(delivery, attempt.finished_at, &attempt.result)
         }));
-        let done: Vec<&PastDeed> =
-            deeds.iter().filter(|deed| deed.delivery == delivery.id).collect();
+        let done: Vec<&PastAction> =
+            operator_actions.iter().filter(|deed| deed.delivery == delivery.id).collect();
         let with = |action: &str| done.iter().find(|deed| deed.action == action).copied();
         if let (Some(died), "dead") = (delivery.finished_at, delivery.state.as_str()) {
             let what = if delivery.handler == GATE { "quarantined" } else { "dead" };
             let error = delivery.error.clone();
             if let Some(buried) = with("bury") {
-                moments.push(by(Some(buried), Moment { error, ..of(delivery, died, "dead") }));
+                moments
+                    .push(by(Some(buried), TimelineEntry { error, ..of(delivery, died, "dead") }));
             } else if delivery.attempts == 0 {
                 // What no handler has seen died without an attempt.
-                moments.push(Moment { error, ..of(delivery, died, what) });
+                moments.push(TimelineEntry { error, ..of(delivery, died, what) });
             }
         }
         if let Some(freed) = with("free") {
@@ -90,7 +91,7 @@ pub(super) fn timeline(
             (event != preview.event.id).then_some((deed, event))
         });
         if let Some((deed, event)) = edited {
-            let edited = Moment { made: Some(event), ..of(delivery, deed.at, "edited") };
+            let edited = TimelineEntry { made: Some(event), ..of(delivery, deed.at, "edited") };
             moments.push(by(Some(deed), edited));
         }
     }
@@ -99,8 +100,8 @@ pub(super) fn timeline(
     moments
 }
 
-fn moment(at: OffsetDateTime, what: &str) -> Moment {
-    Moment {
+fn moment(at: OffsetDateTime, what: &str) -> TimelineEntry {
+    TimelineEntry {
         at,
         what: what.to_owned(),
         times: None,
@@ -115,8 +116,8 @@ fn moment(at: OffsetDateTime, what: &str) -> Moment {
     }
 }
 
-fn of(delivery: &DeadLetter, at: OffsetDateTime, what: &str) -> Moment {
-    Moment {
+fn of(delivery: &DeadLetter, at: OffsetDateTime, what: &str) -> TimelineEntry {
+    TimelineEntry {
         delivery: Some(delivery.id),
         handler: Some(delivery.handler.clone()),
         ..moment(at, what)
@@ -124,8 +125,8 @@ fn of(delivery: &DeadLetter, at: OffsetDateTime, what: &str) -> Moment {
 }
 
 /// The same, with who did it and why.
-fn by(deed: Option<&PastDeed>, moment: Moment) -> Moment {
-    Moment {
+fn by(deed: Option<&PastAction>, moment: TimelineEntry) -> TimelineEntry {
+    TimelineEntry {
         by: deed.map(|deed| deed.actor.clone()),
         reason: deed.map(|deed| deed.reason.clone()).filter(|reason| !reason.is_empty()),
         ..moment

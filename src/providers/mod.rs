@@ -6,12 +6,12 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::{Api, Described};
-use crate::dispatch::{Handler, Upkeep};
+use crate::dispatch::{Handler, ProviderMaintenance};
 use crate::gate::{Provider, Secret, TransferLimits, UnixSeconds};
 use crate::objects::{Objects, ObjectsError, Place};
 use crate::outbound::{Outbound, OutboundError, Policy};
-use crate::store::{Answers, Registry};
+use crate::provider_endpoint::{Described, ProviderEndpoint};
+use crate::store::{ExpectedTokens, ResponseLog};
 
 pub mod apify;
 pub mod bot;
@@ -130,7 +130,7 @@ pub struct Services {
     /// Where to keep what is too large for a row.
     pub objects: Objects,
     /// Where what destinations answer is noted.
-    pub answers: Answers,
+    pub answers: ResponseLog,
 }
 
 /// A provider made for one source.
@@ -141,11 +141,11 @@ pub struct Built {
     pub handlers: Vec<Arc<dyn Handler>>,
     /// What it still awaits, for senders whose tokens may come past their time. Asked before such
     /// a request is let in, and swept by housekeeping.
-    pub registry: Option<Arc<dyn Registry>>,
+    pub registry: Option<Arc<dyn ExpectedTokens>>,
     /// What applications may ask of it.
-    pub api: Option<Arc<dyn Api>>,
+    pub api: Option<Arc<dyn ProviderEndpoint>>,
     /// What it does besides, now and then.
-    pub upkeep: Option<Arc<dyn Upkeep>>,
+    pub maintenance: Option<Arc<dyn ProviderMaintenance>>,
     /// For how long a request may be good that was seen before, where that is longer than a
     /// signature is fresh: for so long at least what was seen has to be remembered.
     pub memory: Duration,
@@ -177,7 +177,7 @@ impl Services {
     /// [`ServicesError`].
     pub fn bare() -> Result<Self, ServicesError> {
         let outbound = Outbound::new(&Policy::default())?;
-        let (objects, answers) = (Objects::at(&Place::Memory)?, Answers::default());
+        let (objects, answers) = (Objects::at(&Place::Memory)?, ResponseLog::default());
         Ok(Self { outbound, objects, answers })
     }
 }

@@ -10,7 +10,7 @@ const REMEMBERED: i64 = 1000;
 
 /// A key as it is kept.
 #[derive(Debug, Clone)]
-pub struct KeptKey {
+pub struct ApiKeyRow {
     /// The part that may be seen.
     pub id: String,
     /// The digest of the whole.
@@ -51,8 +51,8 @@ struct Row {
 }
 
 impl Row {
-    fn read(self) -> Result<KeptKey, StoreError> {
-        Ok(KeptKey {
+    fn read(self) -> Result<ApiKeyRow, StoreError> {
+        Ok(ApiKeyRow {
             digest: TokenDigest::stored(&self.digest, "api_keys", &self.id)?,
             id: self.id,
             name: self.name,
@@ -73,7 +73,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn api_key(&self, id: &str) -> Result<Option<KeptKey>, StoreError> {
+    pub async fn api_key(&self, id: &str) -> Result<Option<ApiKeyRow>, StoreError> {
         let row = sqlx::query_as!(
             Row,
             "SELECT id, digest, name, scopes, tenant, created_at, created_by, expires_at,
@@ -90,7 +90,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn good_api_keys(&self, now: OffsetDateTime) -> Result<Vec<KeptKey>, StoreError> {
+    pub async fn good_api_keys(&self, now: OffsetDateTime) -> Result<Vec<ApiKeyRow>, StoreError> {
         let rows = sqlx::query_as!(
             Row,
             "SELECT id, digest, name, scopes, tenant, created_at, created_by, expires_at,
@@ -110,7 +110,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn api_keys(&self, tenant: Option<&str>) -> Result<Vec<KeptKey>, StoreError> {
+    pub async fn api_keys(&self, tenant: Option<&str>) -> Result<Vec<ApiKeyRow>, StoreError> {
         let rows = sqlx::query_as!(
             Row,
             "SELECT id, digest, name, scopes, tenant, created_at, created_by, expires_at,
@@ -149,7 +149,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn insert_api_key(&mut self, key: &KeptKey) -> Result<bool, StoreError> {
+    pub async fn insert_api_key(&mut self, key: &ApiKeyRow) -> Result<bool, StoreError> {
         let done = sqlx::query!(
             "INSERT INTO api_keys
                     (id, digest, name, scopes, tenant, created_at, created_by, expires_at)
@@ -177,7 +177,7 @@ impl Tx<'_> {
         &mut self,
         id: &str,
         tenant: Option<&str>,
-    ) -> Result<Option<KeptKey>, StoreError> {
+    ) -> Result<Option<ApiKeyRow>, StoreError> {
         let row = sqlx::query_as!(
             Row,
             "SELECT id, digest, name, scopes, tenant, created_at, created_by, expires_at,
@@ -224,7 +224,7 @@ impl Tx<'_> {
         actor: &str,
         by: &str,
         now: OffsetDateTime,
-    ) -> Result<Vec<KeptKey>, StoreError> {
+    ) -> Result<Vec<ApiKeyRow>, StoreError> {
         // A key's name is free again once it is revoked: what counts is whose it was at the time.
         let rows = sqlx::query_as!(
             Row,

@@ -50,7 +50,7 @@ pub struct AuditMore<'a> {
 
 /// An entry as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptEntry {
+pub struct AuditRow {
     /// Its number, from 1.
     pub id: i64,
     /// When.
@@ -94,7 +94,7 @@ pub struct AuditFilter {
     pub tenant: Option<String>,
 }
 
-impl KeptEntry {
+impl AuditRow {
     /// The hash that it should have: SHA-256 over every field and the hash before, each with its
     /// length in front, so that no two entries are written alike.
     pub fn computed(&self) -> Hash {
@@ -141,13 +141,13 @@ struct Row {
 }
 
 impl Row {
-    fn read(self) -> Result<KeptEntry, StoreError> {
+    fn read(self) -> Result<AuditRow, StoreError> {
         let id = self.id;
         let hash = |bytes: Vec<u8>, column| {
             let inconsistent = |_| inconsistent(id, column);
             Hash::try_from(bytes).map_err(inconsistent)
         };
-        Ok(KeptEntry {
+        Ok(AuditRow {
             id,
             at: self.at,
             actor: self.actor,
@@ -179,7 +179,7 @@ impl Store {
         filter: &AuditFilter,
         before: Option<i64>,
         limit: i64,
-    ) -> Result<Vec<KeptEntry>, StoreError> {
+    ) -> Result<Vec<AuditRow>, StoreError> {
         let rows = sqlx::query_as!(
             Row,
             "SELECT id, at, actor, tenant, address, action, target, reason, count, before, after,
@@ -208,7 +208,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn audit_chain(&self, after: i64, limit: i64) -> Result<Vec<KeptEntry>, StoreError> {
+    pub async fn audit_chain(&self, after: i64, limit: i64) -> Result<Vec<AuditRow>, StoreError> {
         let rows = sqlx::query_as!(
             Row,
             "SELECT id, at, actor, tenant, address, action, target, reason, count, before, after,
@@ -254,7 +254,7 @@ impl Tx<'_> {
             }
             None => (1, Hash::default()),
         };
-        let mut kept = KeptEntry {
+        let mut kept = AuditRow {
             id,
             at: to_micros(entry.at),
             actor: bounded(entry.actor),
@@ -273,7 +273,7 @@ impl Tx<'_> {
         self.insert_audit(&kept).await
     }
 
-    async fn insert_audit(&mut self, entry: &KeptEntry) -> Result<(), StoreError> {
+    async fn insert_audit(&mut self, entry: &AuditRow) -> Result<(), StoreError> {
         sqlx::query!(
             "INSERT INTO audit_log (id, at, actor, tenant, address, action, target, reason, count,
                                     before, after, prev_hash, hash)

@@ -13,7 +13,7 @@ pub struct Claimed {
     /// The deliveries.
     pub leases: Vec<Lease>,
     /// Whether there may be more behind what was looked at.
-    pub partly: bool,
+    pub truncated: bool,
 }
 
 impl Store {
@@ -42,7 +42,7 @@ impl Store {
             WITH looked AS MATERIALIZED (
                 SELECT d.id, d.lane, COALESCE(d.lane_position, d.id) AS position
                   FROM deliveries d
-                 WHERE d.source = $1 AND d.handler = $2 AND d.state = 'ready' AND d.aside IS NULL
+                 WHERE d.source = $1 AND d.handler = $2 AND d.state = 'ready' AND d.parked IS NULL
                    AND d.due_at >= $3 AND d.due_at <= $4
                  ORDER BY d.due_at, d.id LIMIT $6
             ), picked AS MATERIALIZED (
@@ -60,7 +60,7 @@ impl Store {
                      ORDER BY ahead.position DESC, ahead.id DESC LIMIT 1) AS ahead ON true
                  CROSS JOIN LATERAL (
                     SELECT d.id FROM deliveries d
-                     WHERE d.id = looked.id AND d.state = 'ready' AND COALESCE(d.aside, '') = ''
+                     WHERE d.id = looked.id AND d.state = 'ready' AND COALESCE(d.parked, '') = ''
                        AND running.there IS NULL AND ahead.there IS NULL
                        FOR UPDATE SKIP LOCKED) AS d
                  LIMIT $5
@@ -102,6 +102,6 @@ impl Store {
                 Some(leased.lease(false))
             })
             .collect();
-        Ok(Claimed { leases, partly: looked >= window })
+        Ok(Claimed { leases, truncated: looked >= window })
     }
 }

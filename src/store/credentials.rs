@@ -26,7 +26,7 @@ impl Store {
             r#"SELECT key_id AS "key_id!", count(*) AS "count!"
                  FROM (SELECT key_id FROM credentials
                         UNION ALL
-                       SELECT key_id FROM held_requests WHERE key_id IS NOT NULL) AS sealed
+                       SELECT key_id FROM rejected_requests WHERE key_id IS NOT NULL) AS sealed
                 GROUP BY key_id ORDER BY key_id"#
         )
         .fetch_all(&self.operator)

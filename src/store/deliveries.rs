@@ -24,21 +24,21 @@ pub struct Lease {
     /// Which attempt this is, from 1; counted already.
     pub attempt: u32,
     /// Whether an earlier lease ran out with no result: the event may have killed its gateway.
-    pub suspect: bool,
+    pub isolated: bool,
     /// The fencing token: only its holder may settle.
     pub(super) token: Uuid,
 }
 
 /// What is to become of a delivery whose attempt failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum FailureOutcome {
     /// Due again at this time.
     Retry(OffsetDateTime),
     /// Due again at this time, or when it was due before, and the attempt does not count: its
     /// destination is held back.
-    Hold(Option<OffsetDateTime>),
+    Pause(Option<OffsetDateTime>),
     /// A dead letter.
-    Bury(DeathReason),
+    DeadLetter(DeathReason),
 }
 
 /// How an attempt failed.
@@ -52,7 +52,7 @@ pub struct Failed<'a> {
 
 /// What earlier attempts of a delivery come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Past {
+pub struct PastAttempts {
     /// How many do not count: its destination was held back, or its gateway was gone.
     pub uncounted: u32,
     /// How long it has been tried. A pause between two attempts counts for no more than the
@@ -78,14 +78,14 @@ pub(super) struct Leased {
 }
 
 impl Leased {
-    pub(super) fn lease(self, suspect: bool) -> Lease {
+    pub(super) fn lease(self, isolated: bool) -> Lease {
         Lease {
             delivery: self.id,
             event: EventId(self.event_id),
             source: self.source,
             handler: self.handler,
             attempt: self.attempts.unsigned_abs(),
-            suspect,
+            isolated,
             token: self.token,
         }
     }
@@ -115,7 +115,7 @@ impl Store {
             WITH settled AS (
                 UPDATE deliveries
                    SET state = 'done', outcome = $3, finished_at = $4, lease_token = NULL,
-                       lease_expires_at = NULL, aside = NULL, awaiting = NULL
+                       lease_expires_at = NULL, parked = NULL, awaiting = NULL
                  WHERE id = $1 AND state = 'leased' AND lease_token = $2
                 RETURNING id, attempts, source, handler, lane,
                           COALESCE(lane_position, id) AS position
@@ -128,9 +128,9 @@ impl Store {
                        AND (m.position, m.id) > (settled.position, settled.id)
                      ORDER BY m.position, m.id LIMIT 1) AS next
             ), let_in AS (
-                UPDATE deliveries SET aside = NULL, due_at = GREATEST(due_at, $4)
+                UPDATE deliveries SET parked = NULL, due_at = GREATEST(due_at, $4)
                  WHERE id = ANY (ARRAY(SELECT id FROM following)) AND state = 'ready'
-                   AND COALESCE(aside, '') = 'behind'
+                   AND COALESCE(parked, '') = 'behind'
             )
             INSERT INTO attempts (delivery_id, number, started_at, finished_at, result)
             SELECT id, attempts, $5, $4, 'done' FROM settled
@@ -159,14 +159,14 @@ impl Store {
         lease: &Lease,
         started_at: OffsetDateTime,
         now: OffsetDateTime,
-        verdict: Verdict,
+        verdict: FailureOutcome,
         failed: Failed<'_>,
     ) -> Result<(), StoreError> {
         let (now, error) = (now.max(started_at), bounded(failed.error));
         let (state, result, due_at, reason) = match verdict {
-            Verdict::Retry(at) => ("ready", "retry", Some(at), None),
-            Verdict::Hold(at) => ("ready", "held", at, None),
-            Verdict::Bury(reason) => ("dead", "dead", None, Some(reason.as_str())),
+            FailureOutcome::Retry(at) => ("ready", "retry", Some(at), None),
+            FailureOutcome::Pause(at) => ("ready", "held", at, None),
+            FailureOutcome::DeadLetter(reason) => ("dead", "dead", None, Some(reason.as_str())),
         };
         let mut tx = Tx::begin(&self.dispatch).await?;
         let settled = sqlx::query!(
@@ -175,7 +175,7 @@ impl Store {
                 UPDATE deliveries
                    SET state = $3, due_at = COALESCE($4, due_at), death_reason = $5,
                        finished_at = CASE WHEN $3 = 'dead' THEN $6::timestamptz END,
-                       last_error = $7, lease_token = NULL, lease_expires_at = NULL, aside = NULL,
+                       last_error = $7, lease_token = NULL, lease_expires_at = NULL, parked = NULL,
                        awaiting = $10
                  WHERE id = $1 AND state = 'leased' AND lease_token = $2
                 RETURNING id, attempts, source, handler, lane,
@@ -190,9 +190,9 @@ impl Store {
                      ORDER BY m.position, m.id LIMIT 1) AS next
                  WHERE $3 = 'dead' AND NOT settled.lane_blocks
             ), let_in AS (
-                UPDATE deliveries SET aside = NULL, due_at = GREATEST(due_at, $6)
+                UPDATE deliveries SET parked = NULL, due_at = GREATEST(due_at, $6)
                  WHERE id = ANY (ARRAY(SELECT id FROM following)) AND state = 'ready'
-                   AND COALESCE(aside, '') = 'behind'
+                   AND COALESCE(parked, '') = 'behind'
             )
             INSERT INTO attempts (delivery_id, number, started_at, finished_at, result, error)
             SELECT id, attempts, $8, $6, $9, $7 FROM settled
@@ -214,7 +214,7 @@ impl Store {
             tx.rollback().await?;
             return Err(StoreError::LeaseLost(lease.delivery));
         }
-        if let Verdict::Bury(reason) = verdict {
+        if let FailureOutcome::DeadLetter(reason) = verdict {
             tx.alert_of_death(&lease.source, &lease.handler, reason, &error).await?;
         }
         tx.commit(()).await?;
@@ -237,7 +237,7 @@ impl Store {
         let done = sqlx::query!(
             "UPDATE deliveries
                 SET state = 'ready', attempts = attempts - 1, due_at = $3, last_error = $4,
-                    lease_token = NULL, lease_expires_at = NULL, aside = NULL
+                    lease_token = NULL, lease_expires_at = NULL, parked = NULL
               WHERE id = $1 AND state = 'leased' AND lease_token = $2",
             lease.delivery,
             lease.token,
@@ -302,7 +302,7 @@ impl Store {
         lease: &Lease,
         started_at: OffsetDateTime,
         longest: Duration,
-    ) -> Result<Past, StoreError> {
+    ) -> Result<PastAttempts, StoreError> {
         let row = sqlx::query!(
             r#"
             SELECT count(*) FILTER (WHERE result IN ('held', 'lost')) AS "uncounted!",
@@ -318,7 +318,7 @@ impl Store {
         )
         .fetch_one(&self.dispatch)
         .await?;
-        Ok(Past {
+        Ok(PastAttempts {
             uncounted: u32::try_from(row.uncounted).unwrap_or(u32::MAX),
             age: Duration::try_from_secs_f64(row.age).unwrap_or(Duration::MAX),
         })

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::breaker::Breaker;
 use super::rejections::Rejections;
-use super::{DeathReason, Deed, Store, StoreError, Tallied, Tx, bounded};
+use super::{Counter, DeathReason, OperatorAction, Store, StoreError, Tx, bounded};
 
 /// What the stored handler names of destinations begin with.
 pub const TO: &str = "to:";
@@ -17,7 +17,7 @@ const FORGOTTEN: &str = "its destination is not configured any more, and was for
 
 /// What a failure to hand an event over is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub enum FailureScope {
     /// This event: somebody is there and does not want it.
     Event,
     /// The destination: another event would have failed too.
@@ -28,9 +28,9 @@ pub enum Fault {
 
 /// A failure to hand an event over.
 #[derive(Debug, Clone, Copy)]
-pub struct Setback<'a> {
+pub struct DestinationFailure<'a> {
     /// What it is about.
-    pub fault: Fault,
+    pub fault: FailureScope,
     /// How long the destination asked us to wait.
     pub retry_after: Option<Duration>,
     /// When the attempt began.
@@ -43,7 +43,7 @@ pub struct Setback<'a> {
 
 /// How a destination stands after a setback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct DestinationHealth {
     /// Whether it is held back: its breaker is open, or it is disabled.
     pub held: bool,
     /// Whether that is so since this setback.
@@ -52,7 +52,7 @@ pub struct Standing {
 
 /// What holds a destination back now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DestinationGate {
+pub struct DestinationBlock {
     /// The stored handler name.
     pub handler: String,
     /// Whether nothing at all may be sent now; otherwise one probe may.
@@ -96,7 +96,7 @@ pub struct DestinationState {
 
 /// What an operator does to a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Switch {
+pub enum DestinationSwitch {
     /// Nothing is sent until it is resumed.
     Pause,
     /// It is sent to again, and a breaker that is open is closed.
@@ -107,7 +107,7 @@ pub enum Switch {
     Enable,
 }
 
-impl Switch {
+impl DestinationSwitch {
     /// The word in the audit log.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -124,11 +124,11 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn set_back(
+    pub async fn record_failure(
         &self,
         handler: &str,
-        setback: &Setback<'_>,
-    ) -> Result<Standing, StoreError> {
+        setback: &DestinationFailure<'_>,
+    ) -> Result<DestinationHealth, StoreError> {
         let mut tx = Tx::begin(&self.dispatch).await?;
         sqlx::query!(
             "INSERT INTO destinations (handler) VALUES ($1) ON CONFLICT DO NOTHING",
@@ -151,18 +151,20 @@ impl Store {
             not_before: row.not_before,
         };
         let after = match setback.fault {
-            Fault::Event => before.answered(),
-            Fault::Destination => before.failed(setback.began, setback.now, setback.retry_after),
-            Fault::Gone => before,
+            FailureScope::Event => before.answered(),
+            FailureScope::Destination => {
+                before.failed(setback.began, setback.now, setback.retry_after)
+            }
+            FailureScope::Gone => before,
         };
         let before_it = Rejections { score: row.rejections, since: row.rejecting_since };
         let rejections = match setback.fault {
-            Fault::Event => before_it.rejected(setback.now),
-            Fault::Destination | Fault::Gone => before_it,
+            FailureScope::Event => before_it.rejected(setback.now),
+            FailureScope::Destination | FailureScope::Gone => before_it,
         };
         let failing_since = (after.failures > 0).then(|| row.failing_since.unwrap_or(setback.now));
         let error = bounded(setback.error);
-        let gone = (setback.fault == Fault::Gone).then_some("it answered 410 (Gone)");
+        let gone = (setback.fault == FailureScope::Gone).then_some("it answered 410 (Gone)");
         sqlx::query!(
             "UPDATE destinations
                 SET failures = $2, opened_at = $3, openings = $4, not_before = $5,
@@ -190,19 +192,19 @@ impl Store {
         let disabled = row.disabled_at.is_some();
         let was = opened(before) || disabled;
         let held = opened(after) || disabled || gone.is_some();
-        Ok(tx.commit(Standing { held, newly: held && !was }).await?.into_inner())
+        Ok(tx.commit(DestinationHealth { held, newly: held && !was }).await?.into_inner())
     }
 
     /// The destinations that are held back now.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn held_destinations(
+    pub async fn blocked_destinations(
         &self,
         now: OffsetDateTime,
-    ) -> Result<Vec<DestinationGate>, StoreError> {
+    ) -> Result<Vec<DestinationBlock>, StoreError> {
         let held = sqlx::query_as!(
-            DestinationGate,
+            DestinationBlock,
             r#"SELECT handler,
                       (paused_at IS NOT NULL OR disabled_at IS NOT NULL
                        OR COALESCE(not_before > $1, false)) AS "shut!"
@@ -233,10 +235,10 @@ impl Store {
                   FROM (SELECT d.handler, d.state, d.created_at
                           FROM queues q JOIN deliveries d
                                ON d.source = q.source AND d.handler = q.handler
-                         WHERE q.handler LIKE 'to:%' AND d.state = 'ready' AND d.aside IS NULL
+                         WHERE q.handler LIKE 'to:%' AND d.state = 'ready' AND d.parked IS NULL
                          UNION ALL
                         SELECT handler, state, created_at FROM deliveries
-                         WHERE state = 'ready' AND aside IS NOT NULL AND handler LIKE 'to:%'
+                         WHERE state = 'ready' AND parked IS NOT NULL AND handler LIKE 'to:%'
                          UNION ALL
                         SELECT handler, state, created_at FROM deliveries
                          WHERE state = 'leased' AND handler LIKE 'to:%'
@@ -269,7 +271,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn destination_answered(
+    pub async fn record_response(
         &mut self,
         handler: &str,
     ) -> Result<Option<OffsetDateTime>, StoreError> {
@@ -302,7 +304,7 @@ impl Tx<'_> {
     pub async fn switch_destination(
         &mut self,
         handler: &str,
-        switch: Switch,
+        switch: DestinationSwitch,
         why: &str,
         now: OffsetDateTime,
     ) -> Result<bool, StoreError> {
@@ -358,11 +360,11 @@ impl Tx<'_> {
     pub async fn forget_destination(
         &mut self,
         handler: &str,
-        deed: Deed<'_>,
+        deed: OperatorAction<'_>,
     ) -> Result<u64, StoreError> {
         let buried = sqlx::query!(
             "UPDATE deliveries
-                SET state = 'dead', finished_at = $2, death_reason = $3, aside = NULL,
+                SET state = 'dead', finished_at = $2, death_reason = $3, parked = NULL,
                     awaiting = NULL, last_error = $4
               WHERE handler = $1 AND state = 'ready'
              RETURNING id, source",
@@ -380,7 +382,7 @@ impl Tx<'_> {
             *sources.entry(&row.source).or_default() += 1;
         }
         for (source, count) in sources {
-            self.tally(source, Tallied::Dead, count, deed.at).await?;
+            self.tally(source, Counter::Dead, count, deed.at).await?;
         }
         sqlx::query!("DELETE FROM destinations WHERE handler = $1", handler)
             .execute(self.connection())

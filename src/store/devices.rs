@@ -12,16 +12,16 @@ impl Tx<'_> {
     /// [`StoreError::Unavailable`].
     pub async fn knows_device(
         &mut self,
-        person: i64,
+        user: i64,
         device: &TokenDigest,
         now: OffsetDateTime,
     ) -> Result<bool, StoreError> {
         let known = sqlx::query_scalar!(
             r#"SELECT EXISTS (SELECT 1 FROM devices
-                               WHERE digest = $1 AND person_id = $2 AND expires_at > $3)
+                               WHERE digest = $1 AND user_id = $2 AND expires_at > $3)
                       AS "there!""#,
             device.as_bytes(),
-            person,
+            user,
             now,
         )
         .fetch_one(self.connection())
@@ -36,26 +36,26 @@ impl Tx<'_> {
     /// [`StoreError::Unavailable`].
     pub async fn know_device(
         &mut self,
-        person: i64,
+        user: i64,
         device: &TokenDigest,
         (now, until): (OffsetDateTime, OffsetDateTime),
         most: i64,
     ) -> Result<(), StoreError> {
         sqlx::query!(
-            "INSERT INTO devices (digest, person_id, used_at, expires_at) VALUES ($1, $2, $3, $4)
+            "INSERT INTO devices (digest, user_id, used_at, expires_at) VALUES ($1, $2, $3, $4)
              ON CONFLICT (digest) DO UPDATE SET used_at = $3, expires_at = $4",
             device.as_bytes(),
-            person,
+            user,
             now,
             until,
         )
         .execute(self.connection())
         .await?;
         sqlx::query!(
-            "DELETE FROM devices WHERE person_id = $1 AND digest NOT IN
-                    (SELECT digest FROM devices WHERE person_id = $1
+            "DELETE FROM devices WHERE user_id = $1 AND digest NOT IN
+                    (SELECT digest FROM devices WHERE user_id = $1
                       ORDER BY used_at DESC, digest LIMIT $2)",
-            person,
+            user,
             most,
         )
         .execute(self.connection())
@@ -67,8 +67,8 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn forget_devices(&mut self, person: i64) -> Result<(), StoreError> {
-        sqlx::query!("DELETE FROM devices WHERE person_id = $1", person)
+    pub async fn forget_devices(&mut self, user: i64) -> Result<(), StoreError> {
+        sqlx::query!("DELETE FROM devices WHERE user_id = $1", user)
             .execute(self.connection())
             .await?;
         Ok(())

@@ -67,7 +67,7 @@ pub struct GroupPlace {
 
 /// A dead letter that is not grouped yet.
 #[derive(Debug)]
-pub struct Ungrouped {
+pub struct UngroupedDeadLetter {
     /// The delivery.
     pub id: i64,
     /// To whom its event belongs; `None` when that is gone.
@@ -88,7 +88,7 @@ pub struct Ungrouped {
 
 /// What a group is to grow by.
 #[derive(Debug, Clone)]
-pub struct Growth {
+pub struct GroupUpdate {
     /// SHA-256 over what its dead letters have in common.
     pub fingerprint: [u8; 32],
     /// As in [`GroupRow`].
@@ -115,9 +115,12 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn lock_ungrouped(&mut self, limit: i64) -> Result<Vec<Ungrouped>, StoreError> {
+    pub async fn lock_ungrouped(
+        &mut self,
+        limit: i64,
+    ) -> Result<Vec<UngroupedDeadLetter>, StoreError> {
         let rows = sqlx::query_as!(
-            Ungrouped,
+            UngroupedDeadLetter,
             r#"SELECT d.id, e.tenant AS "tenant?", d.source, d.handler,
                       d.death_reason AS "death_reason!", left(d.last_error, 2000) AS error,
                       d.finished_at AS "died_at!", d.resolution IS NULL AS "open!"
@@ -153,7 +156,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn groups_like(&mut self, like: &Growth) -> Result<i64, StoreError> {
+    pub async fn groups_like(&mut self, like: &GroupUpdate) -> Result<i64, StoreError> {
         let count = sqlx::query_scalar!(
             r#"SELECT count(*) AS "count!" FROM dead_letter_groups
                 WHERE source = $1 AND handler = $2 AND death_reason = $3 AND tenant = $4"#,
@@ -172,20 +175,21 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn grow_groups(&mut self, growths: &[Growth]) -> Result<(), StoreError> {
-        let column = |of: fn(&Growth) -> &str| growths.iter().map(of).collect::<Vec<&str>>();
+    pub async fn grow_groups(&mut self, growths: &[GroupUpdate]) -> Result<(), StoreError> {
+        let column = |of: fn(&GroupUpdate) -> &str| growths.iter().map(of).collect::<Vec<&str>>();
         let fingerprints: Vec<&[u8]> = growths.iter().map(|new| &new.fingerprint[..]).collect();
         let open: Vec<i64> = growths.iter().map(|new| new.open).collect();
         let total: Vec<i64> = growths
             .iter()
             .map(|new| i64::try_from(new.members.len()).unwrap_or(i64::MAX))
             .collect();
-        let times = |new: &Growth| new.members.iter().map(|(_, died)| *died).collect::<Vec<_>>();
+        let times =
+            |new: &GroupUpdate| new.members.iter().map(|(_, died)| *died).collect::<Vec<_>>();
         let first: Vec<Option<OffsetDateTime>> =
             growths.iter().map(|new| times(new).into_iter().min()).collect();
         let last: Vec<Option<OffsetDateTime>> =
             growths.iter().map(|new| times(new).into_iter().max()).collect();
-        let newest = |new: &Growth| new.members.iter().map(|(id, died)| (*died, *id)).max();
+        let newest = |new: &GroupUpdate| new.members.iter().map(|(id, died)| (*died, *id)).max();
         let sample: Vec<Option<i64>> =
             growths.iter().map(|new| newest(new).map(|(_, id)| id)).collect();
         let rows = sqlx::query!(

@@ -5,7 +5,7 @@
 //! queue are put aside as `behind`. Whatever ends the one before lets the next in again, in its own
 //! transaction. That is a help and not the rule: what is let in is judged like any other, and what
 //! was put aside at the very moment when the one before it ended is found by
-//! [`Store::let_in_heads`].
+//! [`Store::unpark_heads`].
 
 use time::OffsetDateTime;
 
@@ -45,7 +45,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn put_aside(
+    pub async fn park_followers(
         &self,
         queue: &Queue,
         place: QueuePlace,
@@ -56,7 +56,7 @@ impl Store {
             WITH looked AS MATERIALIZED (
                 SELECT d.id, d.due_at, d.lane, COALESCE(d.lane_position, d.id) AS position
                   FROM deliveries d
-                 WHERE d.source = $1 AND d.handler = $2 AND d.state = 'ready' AND d.aside IS NULL
+                 WHERE d.source = $1 AND d.handler = $2 AND d.state = 'ready' AND d.parked IS NULL
                    AND (d.due_at, d.id) > ($3, $4) AND d.due_at <= $5
                  ORDER BY d.due_at, d.id LIMIT $6
             ), behind AS MATERIALIZED (
@@ -69,15 +69,15 @@ impl Store {
                      ORDER BY ahead.position DESC, ahead.id DESC LIMIT 1) AS before
                  CROSS JOIN LATERAL (
                     SELECT d.id FROM deliveries d
-                     WHERE d.id = looked.id AND d.state = 'ready' AND COALESCE(d.aside, '') = ''
+                     WHERE d.id = looked.id AND d.state = 'ready' AND COALESCE(d.parked, '') = ''
                        AND before.state <> 'leased'
                        FOR UPDATE SKIP LOCKED) AS d
-            ), aside AS (
-                UPDATE deliveries SET aside = 'behind'
+            ), parked AS (
+                UPDATE deliveries SET parked = 'behind'
                  WHERE id = ANY (ARRAY(SELECT id FROM behind))
                 RETURNING 1
             )
-            SELECT (SELECT count(*) FROM aside) AS "aside!", last.due_at AS "due_at?",
+            SELECT (SELECT count(*) FROM parked) AS "parked!", last.due_at AS "due_at?",
                    last.id AS "id?"
               FROM (SELECT) AS one
               LEFT JOIN LATERAL (
@@ -93,7 +93,7 @@ impl Store {
         .fetch_one(&self.claim)
         .await?;
         let next = row.due_at.zip(row.id).map(|(due_at, id)| QueuePlace { due_at, id });
-        Ok((row.aside.unsigned_abs(), next))
+        Ok((row.parked.unsigned_abs(), next))
     }
 
     /// Lets in heads that were left aside, in the lanes that come after `place`; moves it on, and
@@ -101,7 +101,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn let_in_heads(
+    pub async fn unpark_heads(
         &self,
         place: &mut LanePlace,
         now: OffsetDateTime,
@@ -110,14 +110,14 @@ impl Store {
             r#"
             WITH RECURSIVE lane AS (
                 (SELECT d.source, d.handler, d.lane FROM deliveries d
-                  WHERE d.state = 'ready' AND d.aside = 'behind'
+                  WHERE d.state = 'ready' AND d.parked = 'behind'
                     AND (d.source, d.handler, d.lane) > ($1, $2, $3)
                   ORDER BY d.source, d.handler, d.lane LIMIT 1)
                 UNION ALL
                 SELECT following.source, following.handler, following.lane
                   FROM lane CROSS JOIN LATERAL (
                     SELECT d.source, d.handler, d.lane FROM deliveries d
-                     WHERE d.state = 'ready' AND d.aside = 'behind'
+                     WHERE d.state = 'ready' AND d.parked = 'behind'
                        AND (d.source, d.handler, d.lane) > (lane.source, lane.handler, lane.lane)
                      ORDER BY d.source, d.handler, d.lane LIMIT 1) AS following
             ), looked AS MATERIALIZED (
@@ -125,15 +125,15 @@ impl Store {
             ), head AS MATERIALIZED (
                 SELECT first.id
                   FROM looked CROSS JOIN LATERAL (
-                    SELECT m.id, m.aside FROM lane_members m
+                    SELECT m.id, m.parked FROM lane_members m
                      WHERE m.lane = looked.lane AND m.source = looked.source
                        AND m.handler = looked.handler
                      ORDER BY m.position, m.id LIMIT 1) AS first
-                 WHERE first.aside = 'behind'
+                 WHERE first.parked = 'behind'
             ), let_in AS (
-                UPDATE deliveries SET aside = NULL, due_at = GREATEST(due_at, $4)
+                UPDATE deliveries SET parked = NULL, due_at = GREATEST(due_at, $4)
                  WHERE id = ANY (ARRAY(SELECT id FROM head)) AND state = 'ready'
-                   AND COALESCE(aside, '') = 'behind'
+                   AND COALESCE(parked, '') = 'behind'
                 RETURNING 1
             )
             SELECT (SELECT count(*) FROM looked) AS "looked!",
@@ -167,7 +167,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub(super) async fn let_in_next(
+    pub(super) async fn unpark_next(
         &mut self,
         deliveries: &[i64],
         now: OffsetDateTime,
@@ -183,9 +183,9 @@ impl Tx<'_> {
                      ORDER BY m.position, m.id LIMIT 1) AS first
                  WHERE changed.id = ANY($1) AND changed.lane IS NOT NULL
             )
-            UPDATE deliveries SET aside = NULL, due_at = GREATEST(due_at, $2)
+            UPDATE deliveries SET parked = NULL, due_at = GREATEST(due_at, $2)
              WHERE id = ANY (ARRAY(SELECT id FROM head)) AND state = 'ready'
-               AND COALESCE(aside, '') = 'behind'
+               AND COALESCE(parked, '') = 'behind'
             ",
             deliveries,
             now,

@@ -23,17 +23,16 @@ use std::time::Duration;
 use sqlx::postgres::{PgListener, PgPool};
 use tracing::warn;
 
-mod again;
 mod alerts;
-mod answers;
 mod api_keys;
-mod api_requests;
 mod audit;
+mod audit_throttle;
+mod backlog;
 mod breaker;
 mod chunks;
 mod claim;
-mod claim_to;
-mod connect;
+mod claim_destinations;
+mod counters;
 mod credentials;
 mod dead_letters;
 mod deliveries;
@@ -42,99 +41,107 @@ mod devices;
 mod edits;
 mod effects;
 mod error;
+mod error_kind;
 mod events;
-mod fate;
-mod fitness;
-mod fresh;
+mod expected_tokens;
+mod group_writer;
 mod groups;
 mod health;
-mod held;
-mod holds;
-mod idempotency;
-mod inspect;
+mod idempotency_keys;
+mod insert;
+mod insert_new;
 mod jobs;
-mod kind_of_trouble;
 mod lanes;
-mod lost;
-mod neighbours;
-mod often;
 mod oidc;
 mod open_error;
-mod people;
+mod outcomes;
+mod pauses;
+mod pool;
 mod pooler;
+mod preview;
+mod problems;
 mod queues;
 mod reason;
-mod record;
-mod recorder;
-mod registry;
+mod recovery;
+mod rejected_requests;
 mod rejections;
+mod related;
+mod request_keys;
+mod responses;
 mod restored;
+mod retention;
+mod retry_until;
 mod search;
 mod session;
 mod sessions;
 mod stream;
-mod sweep;
-mod tallies;
 mod token;
 mod transfers;
-mod trouble;
 mod tx;
-mod waiting;
+mod users;
+mod writable;
 
-pub use again::Again;
 pub use alerts::{
-    Alert, AlertBatch, AlertFilter, DEAD_LETTER, GoingOn, KeptAlert, PendingAlert, Recovery,
-    Severity, UnknownSeverity,
+    Alert, AlertBatch, AlertFilter, AlertResolution, AlertRow, DEAD_LETTER, OpenAlert,
+    PendingAlert, Severity, UnknownSeverity,
 };
-pub use answers::{AnswerHour, Answers, GivenAnswer};
-pub use api_keys::KeptKey;
-pub use api_requests::{Claim, Named};
-pub use audit::{AuditEntry, AuditFilter, AuditMore, Hash, KeptEntry};
-pub use chunks::{ChunkAnswer, ChunkQuota, KeptChunk, NewChunk, NotKept, Open};
+pub use api_keys::ApiKeyRow;
+pub use audit::{AuditEntry, AuditFilter, AuditMore, AuditRow, Hash};
+pub use backlog::{Backlog, LOOKED_AT};
+pub use chunks::{ChunkAnswer, ChunkOutcome, ChunkQuota, ChunkRejected, NewChunk, Open};
 pub use claim::Claimed;
-pub use connect::{PoolSettings, Target};
+pub use counters::{
+    ACKNOWLEDGED_WITHIN, Counted, Counter, Counters, SecretUsage, SourceCounters, Span, TOO_LARGE,
+    WRONG_PATH,
+};
 pub use credentials::Credential;
 pub use dead_letters::{
-    DeadLetter, DeadLetterFilter, Locked, MANY_WAITING, Order, Page, Resolution,
+    DeadLetter, DeadLetterFilter, LockedDelivery, MANY_WAITING, Order, Page, Resolution,
 };
-pub use deliveries::{Failed, Lease, Past, Verdict};
-pub use destinations::{DestinationGate, DestinationState, Fault, Setback, Standing, Switch, TO};
+pub use deliveries::{Failed, FailureOutcome, Lease, PastAttempts};
+pub use destinations::{
+    DestinationBlock, DestinationFailure, DestinationHealth, DestinationState, DestinationSwitch,
+    FailureScope, TO,
+};
 pub use edits::{EditMade, NewEdit};
 pub use effects::{EffectError, Effects, Outcome, Write};
 pub use error::{RefusedStatement, StoreError};
+pub use error_kind::Trouble;
 pub use events::{EventId, Origin, StoredEvent};
-pub use fate::Fate;
-pub use fitness::Unfit;
-pub use groups::{GroupFilter, GroupPlace, GroupRow, Growth, Ungrouped};
-pub use held::{HeldBounds, HeldFilter, HeldRequest, HeldSealed, HeldSelection, NewHeld};
-pub use holds::{Hold, Pausable};
-pub use idempotency::{Keyed, KeyedAnswer};
-pub use inspect::{Edit, EventPreview, PastAttempt, PastDeed};
-pub use jobs::{Advance, JobFates, JobLease, JobRow, NewJob};
-pub use kind_of_trouble::Trouble;
+pub use expected_tokens::ExpectedTokens;
+pub use group_writer::{GroupWriter, LockWait};
+pub use groups::{GroupFilter, GroupPlace, GroupRow, GroupUpdate, UngroupedDeadLetter};
+pub use idempotency_keys::{IdempotencyClaim, IdempotentRequest};
+pub use insert::{GATE, Inserted, KeyDigest, NewEvent, Plan};
+pub use jobs::{JobLease, JobOutcomes, JobProgress, JobRow, NewJob};
 pub use lanes::{LanePlace, QueuePlace};
-pub use lost::Lost;
-pub use neighbours::{LANE_REACH, LaneMates, Slice};
-pub use oidc::{KeptFlow, NewFlow};
+pub use oidc::{NewFlow, OidcFlowRow};
 pub use open_error::OpenError;
-pub use people::{KeptLink, KeptPerson, NewLink, NewPerson, folded};
+pub use outcomes::DeliveryOutcome;
+pub use pauses::{Pause, PauseTarget};
+pub use pool::{PoolSettings, Target};
+pub use preview::{Edit, EventPreview, PastAction, PastAttempt};
+pub use problems::{DatabaseState, FailingDestination, OpenDeadLetterCounts, OpenTransaction};
 pub use queues::{Paused, Queue};
 pub use reason::DeathReason;
-pub use record::{GATE, KeyDigest, NewEvent, Plan, Recorded};
-pub use recorder::{Recorder, Waits};
-pub use registry::Registry;
+pub use recovery::RecoveredLeases;
+pub use rejected_requests::{
+    NewRejectedRequest, RejectedRequest, RejectedRequestFilter, RejectedRequestLimits,
+    RejectedRequestSelection, SealedRejectedRequest,
+};
+pub use related::{LANE_REACH, RelatedEvents, Slice};
+pub use request_keys::{RequestKeyAnswer, RequestKeyClaim};
+pub use responses::{DestinationResponse, ResponseHour, ResponseLog};
+pub use retry_until::RetryUntil;
 pub use search::{DeliveryCounts, EventFilter, EventRow, Found, IdRange, SEARCHED_BYTES};
 pub use session::SessionError;
-pub use sessions::{Attempt, KeptSession, NewSession, OwnSession};
-pub use stream::{BadPosition, Change, Changes, Deed, Horizon, Position, What};
-pub use tallies::{
-    ACKNOWLEDGED_WITHIN, Counted, SecretUsage, Span, TOO_LARGE, Tallied, Tallies, Tally, WRONG_PATH,
-};
+pub use sessions::{Attempt, NewSession, OwnSession, SessionRow};
+pub use stream::{BadPosition, Change, ChangeKind, Changes, Horizon, OperatorAction, Position};
 pub use token::TokenDigest;
 pub use transfers::{LateTransfers, TransferState};
-pub use trouble::{DatabaseState, OpenDeaths, OpenTransaction, TroubledDestination};
 pub use tx::{Committed, Tx};
-pub use waiting::{LOOKED_AT, Waiting};
+pub use users::{NewLink, NewUser, SetupLinkRow, UserRow, folded};
+pub use writable::Unwritable;
 
 use health::{Commits, LastCommit};
 
@@ -164,9 +171,9 @@ pub struct Store {
     /// The same for what is recorded one by one: chunks, and requests that name themselves.
     one_by_one: Arc<LastCommit>,
     key_retention: time::Duration,
-    tallies: Tallies,
-    often: often::Often,
-    answers: Answers,
+    tallies: Counters,
+    often: audit_throttle::AuditThrottle,
+    answers: ResponseLog,
 }
 
 impl Store {
@@ -189,14 +196,14 @@ impl Store {
             pools: settings,
             commit_deadline: settings.statement + Duration::from_millis(500),
             key_retention: key_retention.try_into().unwrap_or(time::Duration::MAX),
-            tallies: Tallies::default(),
-            often: often::Often::default(),
-            answers: Answers::default(),
+            tallies: Counters::default(),
+            often: audit_throttle::AuditThrottle::default(),
+            answers: ResponseLog::default(),
         }
     }
 
     /// What this process counts.
-    pub fn tallies(&self) -> &Tallies {
+    pub fn tallies(&self) -> &Counters {
         &self.tallies
     }
 
@@ -258,7 +265,7 @@ impl Store {
 
     /// Closes every pool and waits for the connections to end.
     pub async fn close(&self) {
-        if let Err(error) = self.end_often().await {
+        if let Err(error) = self.end_audit_throttle().await {
             warn!(error = &error as &dyn std::error::Error, "entries of the audit log are lost");
         }
         for pool in [&self.ingest, &self.dispatch, &self.claim, &self.operator, &self.health] {

@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 
 use super::token::TokenDigest;
-use super::{KeptPerson, StoreError, Tx};
+use super::{StoreError, Tx, UserRow};
 
 /// A sign-in that begins.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +20,7 @@ pub struct NewFlow<'a> {
 
 /// A sign-in that has come back.
 #[derive(Debug, Clone)]
-pub struct KeptFlow {
+pub struct OidcFlowRow {
     /// Where the browser goes on to.
     pub next: String,
     /// The attempt that it was counted as.
@@ -64,9 +64,9 @@ impl Tx<'_> {
         &mut self,
         digest: &TokenDigest,
         now: OffsetDateTime,
-    ) -> Result<Option<KeptFlow>, StoreError> {
+    ) -> Result<Option<OidcFlowRow>, StoreError> {
         let flow = sqlx::query_as!(
-            KeptFlow,
+            OidcFlowRow,
             "DELETE FROM oidc_flows WHERE digest = $1 AND expires_at > $2
              RETURNING next, attempt",
             digest.as_bytes(),
@@ -85,19 +85,19 @@ impl Tx<'_> {
         &mut self,
         issuer: &str,
         subject: &str,
-    ) -> Result<Option<KeptPerson>, StoreError> {
-        let person = sqlx::query_as!(
-            KeptPerson,
+    ) -> Result<Option<UserRow>, StoreError> {
+        let user = sqlx::query_as!(
+            UserRow,
             "SELECT id, name, scopes, tenant, password, totp_since, oidc_issuer, created_at,
                     created_by, signed_in_at, disabled_at
-               FROM people WHERE oidc_issuer = $1 AND oidc_subject = $2
+               FROM users WHERE oidc_issuer = $1 AND oidc_subject = $2
                 FOR UPDATE",
             issuer,
             subject,
         )
         .fetch_optional(self.connection())
         .await?;
-        Ok(person)
+        Ok(user)
     }
 
     /// Has an issuer vouch for a person from now on, who has no password and asks for no code.
@@ -106,13 +106,13 @@ impl Tx<'_> {
     /// [`StoreError::Unavailable`].
     pub async fn link_person(
         &mut self,
-        person: i64,
+        user: i64,
         issuer: &str,
         subject: &str,
     ) -> Result<(), StoreError> {
         sqlx::query!(
-            "UPDATE people SET oidc_issuer = $2, oidc_subject = $3 WHERE id = $1",
-            person,
+            "UPDATE users SET oidc_issuer = $2, oidc_subject = $3 WHERE id = $1",
+            user,
             issuer,
             subject,
         )

@@ -25,7 +25,7 @@ pub struct Paused {
 
 impl Paused {
     /// Whether nothing is to be taken from this queue.
-    pub fn holds(&self, queue: &Queue) -> bool {
+    pub fn is_paused(&self, queue: &Queue) -> bool {
         self.sources.contains(&queue.source) || self.handlers.contains(&queue.handler)
     }
 }
@@ -50,7 +50,7 @@ impl Store {
             r#"
             SELECT (SELECT d.due_at FROM deliveries d
                      WHERE d.source = q.source AND d.handler = q.handler
-                       AND d.state = 'ready' AND d.aside IS NULL
+                       AND d.state = 'ready' AND d.parked IS NULL
                        AND d.due_at >= COALESCE(q.floor, '-infinity') AND d.due_at <= $4
                      ORDER BY d.due_at, d.id LIMIT 1) AS oldest
               FROM UNNEST($1::text[], $2::text[], $3::timestamptz[]) WITH ORDINALITY
@@ -89,7 +89,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn paused(&self) -> Result<Paused, StoreError> {
-        let rows = sqlx::query!("SELECT what, name FROM holds WHERE paused_at IS NOT NULL")
+        let rows = sqlx::query!("SELECT what, name FROM pauses WHERE paused_at IS NOT NULL")
             .fetch_all(&self.claim)
             .await?;
         let mut paused = Paused::default();

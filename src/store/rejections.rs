@@ -22,7 +22,7 @@ pub(super) struct Rejections {
 
 impl Rejections {
     /// After an event that was rejected. What is taken is counted in
-    /// [`super::Tx::destination_answered`].
+    /// [`super::Tx::record_response`].
     pub(super) fn rejected(self, now: OffsetDateTime) -> Self {
         let score = self.score.saturating_add(STEP).min(HIGHEST);
         let since = self.since.or_else(|| (score >= REJECTS).then_some(now));

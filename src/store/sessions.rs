@@ -14,9 +14,9 @@ const COUNTED: time::Duration = time::Duration::minutes(15);
 
 /// A session that is good, with whose it is.
 #[derive(Debug, Clone)]
-pub struct KeptSession {
+pub struct SessionRow {
     /// The person.
-    pub person: i64,
+    pub user: i64,
     /// Their name.
     pub name: String,
     /// What they may do, in stored words.
@@ -58,7 +58,7 @@ pub struct NewSession<'a> {
     /// The digest of its token.
     pub digest: TokenDigest,
     /// Whose it is.
-    pub person: i64,
+    pub user: i64,
     /// The address that they sign in from.
     pub peer: IpAddr,
     /// What their browser says of itself: at most 200 characters.
@@ -87,13 +87,13 @@ impl Store {
         &self,
         digest: &TokenDigest,
         now: OffsetDateTime,
-    ) -> Result<Option<KeptSession>, StoreError> {
+    ) -> Result<Option<SessionRow>, StoreError> {
         let session = sqlx::query_as!(
-            KeptSession,
-            r#"SELECT s.person_id AS person, p.name, p.scopes, p.tenant,
+            SessionRow,
+            r#"SELECT s.user_id AS "user", p.name, p.scopes, p.tenant,
                       p.totp_since IS NOT NULL AS "codes!", p.oidc_issuer IS NULL AS "password!",
                       s.created_at, s.last_seen_at
-                 FROM sessions s JOIN people p ON p.id = s.person_id
+                 FROM sessions s JOIN users p ON p.id = s.user_id
                 WHERE s.digest = $1 AND s.expires_at > $2 AND s.last_seen_at > $3
                   AND p.disabled_at IS NULL"#,
             digest.as_bytes(),
@@ -111,14 +111,14 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub async fn sessions_of(
         &self,
-        person: i64,
+        user: i64,
         now: OffsetDateTime,
     ) -> Result<Vec<OwnSession>, StoreError> {
         let rows = sqlx::query!(
             "SELECT id, peer, agent, digest, created_at, last_seen_at, expires_at FROM sessions
-              WHERE person_id = $1 AND expires_at > $2 AND last_seen_at > $3
+              WHERE user_id = $1 AND expires_at > $2 AND last_seen_at > $3
               ORDER BY last_seen_at DESC, created_at DESC",
-            person,
+            user,
             now,
             now - IDLE,
         )
@@ -257,11 +257,11 @@ impl Tx<'_> {
     /// [`StoreError::Unavailable`].
     pub async fn insert_session(&mut self, new: &NewSession<'_>) -> Result<(), StoreError> {
         sqlx::query!(
-            "INSERT INTO sessions (digest, person_id, peer, agent, created_at, last_seen_at,
+            "INSERT INTO sessions (digest, user_id, peer, agent, created_at, last_seen_at,
                                    expires_at)
              VALUES ($1, $2, $3, $4, $5, $5, $6)",
             new.digest.as_bytes(),
-            new.person,
+            new.user,
             new.peer.to_string(),
             new.agent,
             new.at,
@@ -269,7 +269,7 @@ impl Tx<'_> {
         )
         .execute(self.connection())
         .await?;
-        sqlx::query!("UPDATE people SET signed_in_at = $2 WHERE id = $1", new.person, new.at)
+        sqlx::query!("UPDATE users SET signed_in_at = $2 WHERE id = $1", new.user, new.at)
             .execute(self.connection())
             .await?;
         Ok(())
@@ -293,12 +293,12 @@ impl Tx<'_> {
     /// [`StoreError::Unavailable`].
     pub async fn end_session_of(
         &mut self,
-        person: i64,
+        user: i64,
         id: i64,
     ) -> Result<Option<TokenDigest>, StoreError> {
         let digest = sqlx::query_scalar!(
-            "DELETE FROM sessions WHERE person_id = $1 AND id = $2 RETURNING digest",
-            person,
+            "DELETE FROM sessions WHERE user_id = $1 AND id = $2 RETURNING digest",
+            user,
             id,
         )
         .fetch_optional(self.connection())
@@ -312,12 +312,12 @@ impl Tx<'_> {
     /// [`StoreError::Unavailable`].
     pub async fn end_other_sessions(
         &mut self,
-        person: i64,
+        user: i64,
         own: &TokenDigest,
     ) -> Result<u64, StoreError> {
         let done = sqlx::query!(
-            "DELETE FROM sessions WHERE person_id = $1 AND digest <> $2",
-            person,
+            "DELETE FROM sessions WHERE user_id = $1 AND digest <> $2",
+            user,
             own.as_bytes(),
         )
         .execute(self.connection())
@@ -329,8 +329,8 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn end_sessions_of(&mut self, person: i64) -> Result<u64, StoreError> {
-        let done = sqlx::query!("DELETE FROM sessions WHERE person_id = $1", person)
+    pub async fn end_sessions_of(&mut self, user: i64) -> Result<u64, StoreError> {
+        let done = sqlx::query!("DELETE FROM sessions WHERE user_id = $1", user)
             .execute(self.connection())
             .await?;
         Ok(done.rows_affected())

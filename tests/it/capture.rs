@@ -1,7 +1,7 @@
 //! From a stored event to a fixture and back: what is captured comes to the same.
 
 use sealpost::fixtures::{self, Played};
-use sealpost::operator::{Caller, OperatorError, Scope, Scopes, capture};
+use sealpost::operator::{AdminError, Caller, Scope, Scopes, capture};
 use sealpost::store::EventId;
 use serde_json::{Value, json};
 
@@ -69,7 +69,7 @@ async fn only_who_may_see_payloads_captures_and_only_their_own() {
     assert_eq!(denied.missing(), Some(Scope::PayloadRead));
     let other = with(Some("other"), Scopes::all());
     let absent = capture(&other, gateway.store(), &gates, (id, START), &[]).await.unwrap_err();
-    assert!(matches!(absent, OperatorError::NotFound(_)));
+    assert!(matches!(absent, AdminError::NotFound(_)));
     let early =
         capture(&with(None, Scopes::all()), gateway.store(), &gates, (id, START), &[]).await;
     assert!(early.unwrap_err().to_string().contains("not finished"));

@@ -16,10 +16,10 @@ use uuid::Uuid;
 
 use crate::harness::{Answer, Builder, Gateway};
 use crate::receive::process::Process;
-use crate::receive::{Bench, Fate, unique};
+use crate::receive::{Bench, DeliveryOutcome, unique};
 
 const OPTIONS: &str = "options = { app_id = \"app_0123456789abcdef01234567\" }";
-const MIXED: Fate = Fate::Quarantined("chunk_mixed");
+const MIXED: DeliveryOutcome = DeliveryOutcome::Quarantined("chunk_mixed");
 
 /// A file that is sent in chunks.
 #[derive(Clone)]
@@ -271,7 +271,7 @@ async fn a_chunk_that_does_not_go_with_the_first_is_set_aside_and_the_rest_still
         ("another owner", changed(1, "/repository/owner", json!("somebody"))),
     ] {
         bench.check(what, "docora", MIXED, post(gateway, &body)).await;
-        bench.check(what, "docora", Fate::Duplicate, post(gateway, &body)).await;
+        bench.check(what, "docora", DeliveryOutcome::Duplicate, post(gateway, &body)).await;
     }
     // The same id in another repository is another transfer.
     let elsewhere = Transfer { repository: "repo_ffffffffffffffffffffffff", ..transfer.clone() };
@@ -335,23 +335,23 @@ async fn a_chunk_that_can_be_no_part_of_anything_opens_no_transfer() {
         let mut body = Transfer::of(3).chunk(1);
         *body.pointer_mut(pointer).unwrap() = value.clone();
         let what: String = format!("{pointer} = {value}").chars().take(60).collect();
-        let fate = Fate::Quarantined(reason);
+        let fate = DeliveryOutcome::Quarantined(reason);
         bench.check(&what, "docora", fate, post(gateway, &body)).await;
     }
     for action in ["delete", "sync_failed"] {
         let body = Transfer::of(3).chunk(0).to_string();
         let sent = gateway.send("cards", Some(action), body.as_bytes());
-        bench.check(action, "docora", Fate::Quarantined("action_mismatch"), sent).await;
+        bench.check(action, "docora", DeliveryOutcome::Quarantined("action_mismatch"), sent).await;
     }
     let text = Transfer::of(3).chunk(0).to_string();
     let twice = text.replace("\"total\":3", "\"total\":3,\"\\u0074otal\":9");
     let sent = gateway.send("cards", Some("create"), twice.as_bytes());
-    bench.check("two totals", "docora", Fate::Quarantined("dup_key"), sent).await;
+    bench.check("two totals", "docora", DeliveryOutcome::Quarantined("dup_key"), sent).await;
     assert_eq!(gateway.rows("chunk_transfers").await.len(), 0);
 
     let single = Transfer::of(1);
     bench
-        .check("one of one", "docora", Fate::Accepted, async {
+        .check("one of one", "docora", DeliveryOutcome::Accepted, async {
             let answer = single.send(gateway, 0).await;
             gateway.execute("DELETE FROM chunk_transfers").await;
             answer
@@ -361,7 +361,7 @@ async fn a_chunk_that_can_be_no_part_of_anything_opens_no_transfer() {
     empty["file"] = json!({
         "path": "empty.txt", "sha": hex::encode(Sha256::digest(b"")), "size": 0, "content": "",
     });
-    bench.check("an empty file", "docora", Fate::Accepted, post(gateway, &empty)).await;
+    bench.check("an empty file", "docora", DeliveryOutcome::Accepted, post(gateway, &empty)).await;
     bench.finish().await;
 }
 
@@ -407,7 +407,7 @@ async fn a_whole_that_is_not_what_was_promised_is_a_dead_letter() {
     let padding_in_the_middle = Transfer { bytes: vec![7; 88], ..Transfer::of(2) };
     let mut body = padding_in_the_middle.chunk(1);
     body["file"]["content"] = json!("=A==");
-    let fate = Fate::Quarantined("base64");
+    let fate = DeliveryOutcome::Quarantined("base64");
     bench.check("padding inside", "docora", fate, post(gateway, &body)).await;
     bench.finish().await;
 }
@@ -430,7 +430,7 @@ async fn a_new_transfer_of_the_same_file_takes_the_place_of_the_old_one() {
     assert_eq!(gateway.dead_letters().await, [], "nobody has to look at it");
     assert_eq!(gateway.count("SELECT count(*) FROM chunk_buffer").await, 0);
     let late = old.send(gateway, 4);
-    bench.check("late", "docora", Fate::Quarantined("chunk_superseded"), late).await;
+    bench.check("late", "docora", DeliveryOutcome::Quarantined("chunk_superseded"), late).await;
 
     // Seen the other way round: what was built earlier does not stop what was built later.
     let old = Transfer::of(3);
@@ -452,7 +452,7 @@ async fn a_source_with_too_much_waiting_is_told_to_come_again_and_others_are_not
     let more = "\n[transfers]\nmax_open = 3\nmax_waiting = \"2 KiB\"\n";
     let bench = Bench::with(Gateway::builder().more_config(more)).await;
     let gateway = &bench.gateway;
-    let full = Fate::Refused(503, "chunk_quota");
+    let full = DeliveryOutcome::Refused(503, "chunk_quota");
     let heavy = Transfer { bytes: vec![1; 3_200], ..Transfer::of(2) };
     let answer = bench.check("2 KiB", "docora", full, heavy.send(gateway, 0)).await;
     assert_eq!(answer.headers["retry-after"], "5");
@@ -498,7 +498,7 @@ async fn a_transfer_that_waits_too_long_for_its_next_chunk_is_given_up() {
     gateway.tidy().await;
     assert_eq!(gateway.dead_letters().await.len(), 1, "once");
     let late = transfer.send(gateway, 2);
-    bench.check("late", "docora", Fate::Quarantined("chunk_expired"), late).await;
+    bench.check("late", "docora", DeliveryOutcome::Quarantined("chunk_expired"), late).await;
     let new = transfer.again();
     for index in 0..4 {
         assert_eq!(new.send(gateway, index).await.what(), "accepted");

@@ -508,7 +508,7 @@ async fn a_lost_delivery_is_taken_over_and_whoever_lost_it_settles_nothing() {
     let settled = gateway.store().settle_done(&lost, now, now, &late).await;
     let error = settled.expect_err("somebody else has settled it");
     assert!(matches!(error, EffectError::Store(StoreError::LeaseLost(_))), "{error:?}");
-    let verdict = sealpost::store::Verdict::Bury(DeathReason::Exhausted);
+    let verdict = sealpost::store::FailureOutcome::DeadLetter(DeathReason::Exhausted);
     let failed = sealpost::store::Failed { error: "late", awaiting: None };
     let buried = gateway.store().settle_failed(&lost, now, now, verdict, failed).await;
     assert!(matches!(buried, Err(StoreError::LeaseLost(_))), "{buried:?}");
@@ -547,18 +547,18 @@ async fn a_delivery_that_is_lost_every_time_comes_to_an_end() {
     take_and_die(&gateway).await;
     let recovering = async || {
         let (sources, now) = (["billing".to_owned()], gateway.clock().now());
-        gateway.store().take_lost(&sources, &[], now, 8).await.unwrap()
+        gateway.store().recover_expired_leases(&sources, &[], now, 8).await.unwrap()
     };
     // Of what was at work together nobody knows which it was: that costs nothing.
     let mut lost = recovering().await;
     for _ in 2..=8 {
-        assert_eq!((lost.suspects, lost.buried.len()), (1, 0));
+        assert_eq!((lost.isolated, lost.buried.len()), (1, 0));
         let (sources, now) = (["billing".to_owned()], gateway.clock().now());
-        let claim = gateway.store().claim_suspect(&sources, "", now, Duration::ZERO);
-        assert!(claim.await.unwrap().expect("it is run alone").suspect);
+        let claim = gateway.store().claim_isolated(&sources, "", now, Duration::ZERO);
+        assert!(claim.await.unwrap().expect("it is run alone").isolated);
         lost = recovering().await;
     }
-    assert_eq!((lost.suspects, lost.buried.len()), (0, 1));
+    assert_eq!((lost.isolated, lost.buried.len()), (0, 1));
     gateway.run_until_idle().await;
     let dead = gateway.dead_letters().await;
     assert_eq!(dead.len(), 1);
@@ -630,7 +630,7 @@ async fn a_row_that_breaks_the_rules_of_its_table_is_seen() {
     let card = crate::receive::card().to_string();
     gateway.send("cards", Some("create"), card.as_bytes()).await;
     gateway.run_until_idle().await;
-    assert_eq!(gateway.count("SELECT count(*) FROM unsound").await, 0);
+    assert_eq!(gateway.count("SELECT count(*) FROM invalid_rows").await, 0);
     for breaking in [
         "UPDATE deliveries SET lease_token = gen_random_uuid()",
         "UPDATE deliveries SET lease_token = NULL, state = 'lost'",
@@ -638,7 +638,7 @@ async fn a_row_that_breaks_the_rules_of_its_table_is_seen() {
         "UPDATE deliveries SET triggered_by = 'arrival', death_reason = 'permanent'",
     ] {
         assert_eq!(gateway.execute(breaking).await, 1);
-        assert_eq!(gateway.count("SELECT count(*) FROM unsound").await, 1, "{breaking}");
+        assert_eq!(gateway.count("SELECT count(*) FROM invalid_rows").await, 1, "{breaking}");
     }
     gateway.execute("UPDATE deliveries SET death_reason = NULL").await;
 }

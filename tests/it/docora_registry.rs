@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex};
 
 use sealpost::app::{Repositories, repositories as listed};
 use sealpost::gate::Secret;
-use sealpost::operator::{Caller, Filter, OperatorError, Scope, Scopes, Selection};
+use sealpost::operator::{AdminError, Caller, Filter, Scope, Scopes, Selection};
 use sealpost::outbound::{Outbound, Policy};
 use sealpost::providers::docora::registry::{
-    Address, Api, ApiError, ApiUrl, Changed, Desk, DeskError, GithubToken, Registering,
+    Address, ApiError, ApiUrl, Changed, DocoraClient, GithubToken, Registering, RegistrarError,
+    RepositoryRegistrar,
 };
 use sealpost::vault::{Label, MasterKey, Vault, VaultError};
 use serde_json::{Value, json};
@@ -120,7 +121,7 @@ fn vault() -> Vault {
 /// Why a repository is registered, in the words of whoever does it.
 const WHY: &str = "the team has moved its cards";
 
-fn desk(gateway: &Gateway, web: &Web) -> Desk {
+fn desk(gateway: &Gateway, web: &Web) -> RepositoryRegistrar {
     repositories(gateway, web).desk(&Caller::local("grace"), WHY).unwrap()
 }
 
@@ -133,7 +134,7 @@ fn repositories(gateway: &Gateway, web: &Web) -> Repositories {
         vault: vault(),
         tenant: "default".into(),
         source: "cards".into(),
-        api: Api::new(Outbound::new(&policy).unwrap(), url, token),
+        api: DocoraClient::new(Outbound::new(&policy).unwrap(), url, token),
     }
 }
 
@@ -149,7 +150,11 @@ fn id(number: usize) -> String {
     format!("repo_{number:024x}")
 }
 
-async fn register(desk: &Desk, token: Option<&GithubToken>, again: bool) -> Registering {
+async fn register(
+    desk: &RepositoryRegistrar,
+    token: Option<&GithubToken>,
+    again: bool,
+) -> Registering {
     desk.register(&address(URL), token, again, START).await.unwrap()
 }
 
@@ -251,11 +256,11 @@ async fn only_who_may_change_a_source_registers_at_it_and_only_for_a_reason() {
     let denied = repositories.desk(&with(Scope::SecretsWrite, None), WHY).unwrap_err();
     assert_eq!(denied.missing(), Some(Scope::SourcesWrite));
     let elsewhere = repositories.desk(&with(Scope::SourcesWrite, Some("other")), WHY).unwrap_err();
-    assert!(matches!(elsewhere, OperatorError::NotFound(_)), "{elsewhere:?}");
+    assert!(matches!(elsewhere, AdminError::NotFound(_)), "{elsewhere:?}");
     let own = with(Scope::SourcesWrite, Some("default"));
     for reason in ["", " \t", "one\nand another"] {
         let error = repositories.desk(&own, reason).unwrap_err();
-        assert!(matches!(error, OperatorError::Invalid(_)), "{reason:?}: {error:?}");
+        assert!(matches!(error, AdminError::Invalid(_)), "{reason:?}: {error:?}");
     }
     let list = async |caller: &Caller| listed(caller, gateway.store(), "default", "cards").await;
     assert_eq!(list(&own).await.unwrap_err().missing(), Some(Scope::EventsRead));
@@ -376,7 +381,7 @@ async fn a_repository_that_docora_forgot_is_unregistered_all_the_same() {
         } else {
             docora.lock().unwrap().instead.push(error(503, "maintenance"));
             let error = desk.unregister(&address(URL), START).await.unwrap_err();
-            assert!(matches!(error, DeskError::Api(ApiError::Refused { status: 503, .. })));
+            assert!(matches!(error, RegistrarError::Api(ApiError::Refused { status: 503, .. })));
             assert!(kept(&gateway).await.is_some(), "nothing has changed");
         }
         let done = desk.unregister(&address(URL), START).await.unwrap();
@@ -385,7 +390,7 @@ async fn a_repository_that_docora_forgot_is_unregistered_all_the_same() {
         let registered = "SELECT count(registered_at) FROM docora_repositories";
         assert_eq!(gateway.count(registered).await, 0);
         let error = desk.unregister(&address(URL), START).await.unwrap_err();
-        assert!(matches!(error, DeskError::NotRegistered), "{error:?}");
+        assert!(matches!(error, RegistrarError::NotRegistered), "{error:?}");
     }
 }
 
@@ -396,7 +401,7 @@ async fn a_new_token_replaces_the_old_one_and_brings_a_forgotten_repository_back
     let desk = desk(&gateway, &web);
     let update = async |text: &str| desk.update_token(&address(URL), &token(text), START).await;
     let error = update("ghp_1111222233334444").await.unwrap_err();
-    assert!(matches!(error, DeskError::NotRegistered), "{error:?}");
+    assert!(matches!(error, RegistrarError::NotRegistered), "{error:?}");
     register(&desk, Some(&token("ghp_0123456789abcdef")), false).await;
     let changed = update("github_pat_0123456789").await.unwrap();
     assert_eq!((changed.repository_id, changed.anew), (id(1), false));
@@ -456,7 +461,7 @@ async fn every_refusal_is_told_and_leaves_nothing_behind() {
     }
     drop(web);
     let error = desk.register(&address(URL), Some(&secret), false, START).await.unwrap_err();
-    assert!(matches!(error, DeskError::Api(ApiError::NoAnswer(_))), "{error:?}");
+    assert!(matches!(error, RegistrarError::Api(ApiError::NoAnswer(_))), "{error:?}");
     assert_eq!(gateway.rows("docora_repositories").await, [Value::Null; 0]);
     assert_eq!(gateway.rows("credentials").await, [Value::Null; 0]);
 }
@@ -469,7 +474,7 @@ async fn no_token_leaves_for_docora_that_could_not_be_kept() {
     let desk = repositories.desk(&Caller::local("grace"), WHY).unwrap();
     let secret = token("ghp_0123456789abcdef");
     let error = desk.register(&address(URL), Some(&secret), false, START).await.unwrap_err();
-    assert!(matches!(error, DeskError::Vault(VaultError::NoKey)), "{error:?}");
+    assert!(matches!(error, RegistrarError::Vault(VaultError::NoKey)), "{error:?}");
     assert_eq!(web.received().len(), 0);
     register(&desk, None, false).await;
     assert_eq!(web.received().len(), 1, "a public repository needs no key");

@@ -7,8 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sealpost::dispatch::{Attempt, Failure, Handler};
 use sealpost::operator::{
-    Action, Batch, Caller, Class, DeadLetters, Filter, GroupSelection, JobState, Jobs,
-    OperatorError, PLAN_LASTS, Paging, Refused, Scope, Scopes, Selection, Step, Wish, Worker,
+    Action, ActionResult, AdminError, BulkRequest, Caller, Class, DeadLetters, Filter,
+    GroupSelection, JobState, Jobs, PLAN_LASTS, Paging, Refused, Scope, Scopes, Selection, Step,
+    Worker,
 };
 use sealpost::store::{DeadLetter, DeathReason, Effects, StoredEvent};
 use serde_json::{Value, json};
@@ -113,12 +114,12 @@ pub(crate) async fn act(
     action: Action,
     selection: &Selection,
     force: bool,
-) -> Batch {
+) -> ActionResult {
     let jobs = Jobs::new(desk.clone());
     let wish = wish(action, selection, force);
-    let Ok(plan) = jobs.plan(&ada(), &wish).await else { return Batch::default() };
+    let Ok(plan) = jobs.plan(&ada(), &wish).await else { return ActionResult::default() };
     let mut worker = jobs.start_here(&ada(), plan.job.id).await.unwrap();
-    let mut all = Batch::default();
+    let mut all = ActionResult::default();
     while let Step::Did { batch, .. } = worker.step().await.unwrap() {
         all.resolved.extend(batch.resolved);
         all.created.extend(batch.created);
@@ -134,12 +135,12 @@ async fn dealt(gateway: &Gateway) -> Vec<Value> {
     acts
 }
 
-pub(crate) fn wish(action: Action, selection: &Selection, force: bool) -> Wish {
+pub(crate) fn wish(action: Action, selection: &Selection, force: bool) -> BulkRequest {
     let (selection, reason) = (selection.clone(), MENDED.to_owned());
-    Wish { action, selection, cap: None, rate: None, reason, force }
+    BulkRequest { action, selection, cap: None, rate: None, reason, force }
 }
 
-pub(crate) async fn replay(desk: &DeadLetters, selection: &Selection) -> Batch {
+pub(crate) async fn replay(desk: &DeadLetters, selection: &Selection) -> ActionResult {
     act(desk, Action::Replay, selection, false).await
 }
 
@@ -415,7 +416,7 @@ async fn a_job_whose_worker_dies_is_taken_over_where_it_was_and_replays_nothing_
     let detail = jobs.show(&ada(), plan.job.id).await.unwrap();
     assert_eq!(detail.job.state, JobState::Done);
     assert_eq!((detail.job.resolved, detail.job.created, detail.job.refused), (1200, 1200, 0));
-    assert_eq!((detail.fates.done, detail.fates.followed()), (1200, 1200));
+    assert_eq!((detail.delivery_outcomes.done, detail.delivery_outcomes.followed()), (1200, 1200));
     let alerts = gateway.query("SELECT kind, text FROM alerts WHERE kind LIKE 'bulk%'").await;
     assert_eq!(alerts.len(), 1, "over a hundred: people are told");
     assert!(alerts[0]["text"].as_str().unwrap().contains("ada"), "{alerts:?}");
@@ -430,7 +431,8 @@ async fn a_job_keeps_to_its_cap_and_its_rate_by_the_clock() {
     gateway.run_until_idle().await;
     bury_copies(&gateway, 49).await;
     let oldest = ids(gateway.desk(), &open()).await[..25].to_vec();
-    let wish = Wish { cap: Some(25), rate: Some(10), ..wish(Action::Discard, &open(), false) };
+    let wish =
+        BulkRequest { cap: Some(25), rate: Some(10), ..wish(Action::Discard, &open(), false) };
     let plan = jobs.plan(&ada(), &wish).await.unwrap().job;
     assert_eq!((plan.matched, plan.goal()), (50, 25));
     jobs.start(&ada(), plan.id).await.unwrap();
@@ -466,19 +468,19 @@ async fn a_job_that_is_cancelled_stops_between_batches_and_a_plan_cannot_be_star
     let late = jobs.plan(&ada(), &wish).await.unwrap().job;
     let mut worker = jobs.start_here(&ada(), plan.id).await.unwrap();
     let twice = jobs.start(&ada(), plan.id).await;
-    assert!(matches!(twice, Err(OperatorError::Conflict(_))), "{twice:?}");
+    assert!(matches!(twice, Err(AdminError::Conflict(_))), "{twice:?}");
     assert_eq!(next(&mut worker).await, 500);
     let job = jobs.cancel(&ada(), plan.id, "enough").await.unwrap();
     assert_eq!((job.state, job.resolved), (JobState::Cancelled, 500));
     assert!(matches!(worker.step().await.unwrap(), Step::Ended));
     assert_eq!(gateway.desk().count(&ada(), &open()).await.unwrap(), 500);
     let again = jobs.cancel(&ada(), plan.id, "enough").await;
-    assert!(matches!(again, Err(OperatorError::Conflict(_))), "{again:?}");
+    assert!(matches!(again, Err(AdminError::Conflict(_))), "{again:?}");
 
     gateway.clock().advance(PLAN_LASTS.try_into().unwrap());
     assert_eq!(jobs.show(&ada(), late.id).await.unwrap().job.state, JobState::Expired);
     let started = jobs.start(&ada(), late.id).await;
-    assert!(matches!(started, Err(OperatorError::Conflict(_))), "{started:?}");
+    assert!(matches!(started, Err(AdminError::Conflict(_))), "{started:?}");
     let listed = jobs.list(&ada(), None, 9).await.unwrap();
     assert_eq!(listed.iter().map(|job| job.id).collect::<Vec<_>>(), [late.id, plan.id]);
     assert_eq!(jobs.list(&ada(), Some(late.id), 9).await.unwrap().len(), 1);
@@ -692,7 +694,7 @@ async fn who_may_not_see_payloads_sees_what_happened_and_nothing_that_was_writte
     let groups = gateway.groups().list(&reader, &GroupSelection::default(), None, 9).await;
     assert_eq!(groups.unwrap().groups[0].message, None);
 
-    let denied = |error: &OperatorError, scope| assert_eq!(error.missing(), Some(scope));
+    let denied = |error: &AdminError, scope| assert_eq!(error.missing(), Some(scope));
     let error = gateway.jobs().plan(&reader, &wish(Action::Replay, &open(), false)).await;
     denied(&error.unwrap_err(), Scope::EventsReplay);
     let error = desk.act(&reader, Action::Replay, id, MENDED, false).await;
@@ -727,15 +729,15 @@ async fn what_belongs_to_another_tenant_looks_as_if_it_were_not_there() {
             let page = desk.list(&other, &selection, Paging::first(9)).await.unwrap();
             assert!(page.letters.is_empty());
             let plan = gateway.jobs().plan(&other, &wish(Action::Discard, &selection, false)).await;
-            assert!(matches!(plan, Err(OperatorError::NotFound(_))), "{selection}");
+            assert!(matches!(plan, Err(AdminError::NotFound(_))), "{selection}");
         }
-        assert!(matches!(desk.show(&other, id).await, Err(OperatorError::NotFound(_))));
+        assert!(matches!(desk.show(&other, id).await, Err(AdminError::NotFound(_))));
         let act = desk.act(&other, Action::Discard, id, MENDED, false).await;
-        assert!(matches!(act, Err(OperatorError::NotFound(_))));
+        assert!(matches!(act, Err(AdminError::NotFound(_))));
         assert!(desk.show(&theirs, id).await.is_ok());
     }
     let group = gateway.rows("dead_letter_groups").await[0]["id"].as_i64().unwrap();
     let shown = gateway.groups().show(&other, group).await;
-    assert!(matches!(shown, Err(OperatorError::NotFound(_))));
+    assert!(matches!(shown, Err(AdminError::NotFound(_))));
     assert_eq!(ids(desk, &open()).await, [id], "nothing was done to it");
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sealpost::operator::{
-    Action, Caller, Expiry, JobState, NewApiKey, NewPerson, OperatorError, Scope, Scopes, Step,
+    Action, AdminError, Caller, Expiry, JobState, NewApiKey, NewUser, Scope, Scopes, Step,
 };
-use sealpost::store::Pausable;
+use sealpost::store::PauseTarget;
 use serde_json::{Value, json};
 
 use crate::harness::{Gateway, sql};
@@ -20,7 +20,7 @@ async fn an_edited_event_is_a_new_one_that_says_so_and_the_original_is_kept() {
     let (original, id) = bury(&gateway, "evt_1").await;
     let body = Bytes::from(event("evt_fine"));
 
-    let rehearsal = desk.rehearse_edit(&ada(), id, &body).await.unwrap();
+    let rehearsal = desk.preview_edit(&ada(), id, &body).await.unwrap();
     assert!(rehearsal.diff.contains("-  \"id\": \"evt_1\",\n+  \"id\": \"evt_fine\","));
     assert_eq!(rehearsal.handlers, ["fragile"]);
     assert_eq!(gateway.rows("events").await.len(), 1, "nothing was done");
@@ -46,9 +46,9 @@ async fn an_edited_event_is_a_new_one_that_says_so_and_the_original_is_kept() {
         )
         .await;
     assert_eq!(audit, [json!({ "action": "edit and replay", "differ": true })]);
-    assert_eq!(gateway.count("SELECT count(*) FROM unsound").await, 0);
+    assert_eq!(gateway.count("SELECT count(*) FROM invalid_rows").await, 0);
     let twice = desk.edit(&ada(), id, &Bytes::from(event("evt_fine_2")), WHY).await;
-    assert!(matches!(twice, Err(OperatorError::Conflict(_))), "{twice:?}");
+    assert!(matches!(twice, Err(AdminError::Conflict(_))), "{twice:?}");
 }
 
 #[tokio::test]
@@ -64,7 +64,7 @@ async fn what_no_provider_would_take_or_nobody_may_see_is_not_edited() {
         (event("evt_1"), "nothing is changed"),
     ] {
         let error = desk.edit(&ada(), id, &body.into(), WHY).await.unwrap_err();
-        assert!(matches!(&error, OperatorError::Invalid(text) if text.contains(why)), "{error:?}");
+        assert!(matches!(&error, AdminError::Invalid(text) if text.contains(why)), "{error:?}");
     }
     let body = Bytes::from(event("evt_fine"));
     for (has, lacks) in
@@ -76,7 +76,7 @@ async fn what_no_provider_would_take_or_nobody_may_see_is_not_edited() {
     }
     let other = Caller::new("tim", Some("elsewhere".into()), Scopes::all());
     let error = desk.edit(&other, id, &body, WHY).await.unwrap_err();
-    assert!(matches!(error, OperatorError::NotFound(_)));
+    assert!(matches!(error, AdminError::NotFound(_)));
     assert_eq!(gateway.rows("events").await.len(), 1);
     gateway.send("billing", None, b"\xff\xfe").await;
     let binary = *ids(desk, &open()).await.last().unwrap();
@@ -103,7 +103,7 @@ async fn a_lane_is_freed_without_its_head_being_resolved() {
     assert_eq!(handler.handled(), ["evt_fine"]);
     assert_eq!(ids(desk, &open()).await, head, "it is open still");
     let twice = desk.free(&ada(), head[0], "it can wait").await;
-    assert!(matches!(twice, Err(OperatorError::Conflict(_))), "{twice:?}");
+    assert!(matches!(twice, Err(AdminError::Conflict(_))), "{twice:?}");
     let audit = gateway
         .query(
             "SELECT action, target FROM audit_log
@@ -120,10 +120,12 @@ async fn a_lane_is_freed_without_its_head_being_resolved() {
 async fn a_paused_source_records_and_hands_on_nothing_until_it_is_resumed() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
-    let holds = gateway.holds();
-    assert!(holds.pause(&ada(), Pausable::Source, "billing", "they are migrating").await.unwrap());
-    assert!(!holds.pause(&ada(), Pausable::Source, "billing", "again").await.unwrap());
-    let [hold] = &holds.list(&ada()).await.unwrap()[..] else { panic!("one") };
+    let pauses = gateway.pauses();
+    assert!(
+        pauses.pause(&ada(), PauseTarget::Source, "billing", "they are migrating").await.unwrap()
+    );
+    assert!(!pauses.pause(&ada(), PauseTarget::Source, "billing", "again").await.unwrap());
+    let [hold] = &pauses.list(&ada()).await.unwrap()[..] else { panic!("one") };
     assert_eq!(
         (&*hold.name, &*hold.paused_by, &*hold.why),
         ("billing", "ada", "they are migrating")
@@ -133,22 +135,22 @@ async fn a_paused_source_records_and_hands_on_nothing_until_it_is_resumed() {
     // Longer than anything may take: and yet it is not too old.
     gateway.clock().advance(Duration::from_hours(100));
     assert_eq!(gateway.run_until_idle().await, 0);
-    assert!(holds.resume(&ada(), Pausable::Source, "billing", "they are done").await.unwrap());
-    assert!(!holds.resume(&ada(), Pausable::Source, "billing", "they are done").await.unwrap());
+    assert!(pauses.resume(&ada(), PauseTarget::Source, "billing", "they are done").await.unwrap());
+    assert!(!pauses.resume(&ada(), PauseTarget::Source, "billing", "they are done").await.unwrap());
     gateway.run_until_idle().await;
     assert_eq!(handler.handled(), ["evt_fine"]);
-    assert!(holds.list(&ada()).await.unwrap().is_empty());
+    assert!(pauses.list(&ada()).await.unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn what_waited_on_hold_is_tried_again_after_a_failure_and_not_too_old() {
     let gateway = Gateway::builder().handler(Down).start().await;
-    let holds = gateway.holds();
-    holds.pause(&ada(), Pausable::Handler, "down", "it is being mended").await.unwrap();
+    let pauses = gateway.pauses();
+    pauses.pause(&ada(), PauseTarget::Handler, "down", "it is being mended").await.unwrap();
     send(&gateway, "evt_1").await;
     assert_eq!(gateway.run_until_idle().await, 0);
     gateway.clock().advance(Duration::from_hours(100));
-    holds.resume(&ada(), Pausable::Handler, "down", "it is mended").await.unwrap();
+    pauses.resume(&ada(), PauseTarget::Handler, "down", "it is mended").await.unwrap();
     gateway.run_until_idle().await;
     let state = gateway.query("SELECT state, death_reason FROM deliveries").await;
     assert_eq!(state, [json!({ "state": "ready", "death_reason": null })], "its age counts anew");
@@ -165,10 +167,10 @@ async fn a_lease_that_runs_out_on_hold_is_taken_over_when_that_ends() {
     let mut other = sql::connect(gateway.target()).await;
     sql::run(&mut other, "UPDATE deliveries SET lease_expires_at = now() - interval '1 hour'")
         .await;
-    let holds = gateway.holds();
-    holds.pause(&ada(), Pausable::Source, "billing", "a moment").await.unwrap();
+    let pauses = gateway.pauses();
+    pauses.pause(&ada(), PauseTarget::Source, "billing", "a moment").await.unwrap();
     assert_eq!(gateway.run_until_idle().await, 0);
-    holds.resume(&ada(), Pausable::Source, "billing", "it is over").await.unwrap();
+    pauses.resume(&ada(), PauseTarget::Source, "billing", "it is over").await.unwrap();
     gateway.run_until_idle().await;
     assert_eq!(handler.handled(), ["evt_fine"]);
 }
@@ -177,24 +179,24 @@ async fn a_lease_that_runs_out_on_hold_is_taken_over_when_that_ends() {
 async fn who_pauses_what_is_not_there_or_not_theirs_is_told_so() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
-    let holds = gateway.holds();
+    let pauses = gateway.pauses();
     let pause = async |caller: &Caller, what, name: &str| {
-        holds.pause(caller, what, name, "why not").await.unwrap_err()
+        pauses.pause(caller, what, name, "why not").await.unwrap_err()
     };
     let reader = Caller::new("rita", None, Scopes::from_iter([Scope::EventsReplay]));
     let theirs = Caller::new("tim", Some("elsewhere".into()), Scopes::all());
-    let denied = pause(&reader, Pausable::Source, "billing").await;
+    let denied = pause(&reader, PauseTarget::Source, "billing").await;
     assert_eq!(denied.missing(), Some(Scope::SourcesWrite));
     for error in [
-        pause(&ada(), Pausable::Source, "nowhere").await,
-        pause(&ada(), Pausable::Handler, "nobody").await,
-        pause(&theirs, Pausable::Source, "billing").await,
-        pause(&theirs, Pausable::Handler, "fragile").await,
+        pause(&ada(), PauseTarget::Source, "nowhere").await,
+        pause(&ada(), PauseTarget::Handler, "nobody").await,
+        pause(&theirs, PauseTarget::Source, "billing").await,
+        pause(&theirs, PauseTarget::Handler, "fragile").await,
     ] {
-        assert!(matches!(error, OperatorError::NotFound(_)), "{error:?}");
+        assert!(matches!(error, AdminError::NotFound(_)), "{error:?}");
     }
-    let error = pause(&ada(), Pausable::Handler, "to:app").await;
-    assert!(matches!(error, OperatorError::Invalid(_)), "{error:?}");
+    let error = pause(&ada(), PauseTarget::Handler, "to:app").await;
+    assert!(matches!(error, AdminError::Invalid(_)), "{error:?}");
     let none: Vec<Value> = gateway.rows("holds").await;
     assert!(none.is_empty());
     replay(gateway.desk(), &open()).await;
@@ -227,14 +229,14 @@ async fn a_job_ends_with_the_rights_of_who_began_it() {
     let scopes: Scopes = [Scope::EventsReplay].into_iter().collect();
     let key = NewApiKey { name: "ci".to_owned(), scopes, tenant: None, expiry: Expiry::default() };
     let key = access.create_key(&ada(), &key).await.unwrap().about.id;
-    let bob = NewPerson { name: "bob".to_owned(), scopes, tenant: None };
-    access.add_person(&ada(), &bob).await.unwrap();
+    let bob = NewUser { name: "bob".to_owned(), scopes, tenant: None };
+    access.add_user(&ada(), &bob).await.unwrap();
     for actor in ["key:ci", "bob"] {
         let theirs = Caller::new(actor, None, scopes);
         let plan = jobs.plan(&theirs, &wish(Action::Discard, &open(), false)).await.unwrap();
         jobs.start(&theirs, plan.job.id).await.unwrap();
         match actor {
-            "bob" => drop(access.disable_person(&ada(), "bob", "left").await.unwrap()),
+            "bob" => drop(access.disable_user(&ada(), "bob", "left").await.unwrap()),
             _ => drop(access.revoke_key(&ada(), &key, "leaked").await.unwrap()),
         }
         assert!(matches!(jobs.worker().step().await.unwrap(), Step::Idle), "{actor}");

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use sealpost::clock::SystemClock;
-use sealpost::operator::{Caller, MasterKeys, OperatorError, Rotated, Scope, Scopes};
-use sealpost::store::{HeldRequest, Store};
+use sealpost::operator::{AdminError, Caller, MasterKeys, Rotated, Scope, Scopes};
+use sealpost::store::{RejectedRequest, Store};
 use sealpost::vault::{Label, MasterKey, Vault};
 use serde_json::{Value, json};
 
 use crate::cli::Program;
 use crate::harness::{Gateway, MASTER_KEY, START};
-use crate::held;
+use crate::rejected_requests;
 
 const CONFIG: &str = "";
 /// Why the key is changed, in the words of whoever does it.
@@ -109,11 +109,12 @@ async fn every_credential_is_sealed_with_the_newest_key_after_a_dry_run() {
 #[tokio::test]
 async fn held_requests_are_sealed_anew_too() {
     const REQUESTS: usize = 12;
-    let gateway = Gateway::builder().config(held::PLAIN, held::HOLDS).start().await;
+    let gateway =
+        Gateway::builder().config(rejected_requests::PLAIN, rejected_requests::HOLDS).start().await;
     for n in 0..REQUESTS {
-        held::send_refused(&gateway, &format!("{{\"n\":{n}}}")).await;
+        rejected_requests::send_refused(&gateway, &format!("{{\"n\":{n}}}")).await;
     }
-    let held = held::held(&gateway, REQUESTS).await;
+    let held = rejected_requests::held(&gateway, REQUESTS).await;
     let new_key = MasterKey::generate();
     let mut program = Program::beside_with(&gateway, CONFIG).await;
     program.set("SEALPOST_MASTER_KEY", &new_key);
@@ -121,8 +122,8 @@ async fn held_requests_are_sealed_anew_too() {
     let done = program.json(&rotate(&["--yes", "--format", "json"]));
     assert_eq!((&done["sealed"], &done["refused"]), (&json!(REQUESTS), &json!([])), "{done}");
     for request in held {
-        let (_, sealed) = gateway.store().held_request(request.id).await.unwrap().unwrap();
-        let label = HeldRequest::label(&request.tenant, &request.source, request.id);
+        let (_, sealed) = gateway.store().rejected_request(request.id).await.unwrap().unwrap();
+        let label = RejectedRequest::label(&request.tenant, &request.source, request.id);
         let opened = vault(&[&new_key]).open(&label, &sealed.unwrap()).unwrap();
         assert!(opened.ends_with(b"}"), "its body is there");
     }
@@ -179,10 +180,10 @@ async fn only_who_may_everything_over_all_tenants_rotates_and_only_for_a_reason(
     assert_eq!(denied.missing(), Some(Scope::Admin));
     let one = Caller::new("tim", Some("default".to_owned()), Scopes::all());
     let denied = sealing.rotate(&one, WHY, &mut done).await.unwrap_err();
-    assert!(matches!(denied, OperatorError::AllTenants), "{denied:?}");
+    assert!(matches!(denied, AdminError::AllTenants), "{denied:?}");
     let ada = Caller::local("ada");
     let silent = sealing.rotate(&ada, " ", &mut done).await.unwrap_err();
-    assert!(matches!(silent, OperatorError::Invalid(_)), "{silent:?}");
+    assert!(matches!(silent, AdminError::Invalid(_)), "{silent:?}");
     assert_eq!((done.sealed, gateway.rows("audit_log").await.len()), (0, 0), "nothing was done");
 
     assert_eq!(sealing.seals(&ada).await.unwrap().others(), 1);

@@ -6,8 +6,8 @@ use super::done::Done;
 use super::table::table;
 use super::{WhichArgs, progress};
 use crate::cli::output::{self, Format};
-use crate::cli::{self, Exit, dossier};
-use crate::operator::{Action, Caller, DeadLetters, Jobs, OperatorError, Wish};
+use crate::cli::{self, Exit, delivery_detail};
+use crate::operator::{Action, AdminError, BulkRequest, Caller, DeadLetters, Jobs};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Replay {
@@ -59,7 +59,7 @@ impl Act {
             return Ok(done.exit());
         }
         let jobs = Jobs::new(desk.clone());
-        let wish = Wish {
+        let wish = BulkRequest {
             action,
             selection: self.which.selection(),
             cap: self.cap,
@@ -71,7 +71,7 @@ impl Act {
             return self.show(&jobs, caller, &wish).await;
         }
         let plan = match jobs.plan(caller, &wish).await {
-            Err(OperatorError::NotFound(_)) => return Ok(Exit::NothingMatched),
+            Err(AdminError::NotFound(_)) => return Ok(Exit::NothingMatched),
             plan => plan?,
         };
         let worker = jobs.start_here(caller, plan.job.id).await?;
@@ -86,9 +86,9 @@ impl Act {
     }
 
     /// What would be done. Nothing is, and nothing is written down.
-    async fn show(&self, jobs: &Jobs, caller: &Caller, wish: &Wish) -> anyhow::Result<Exit> {
-        let rehearsed = match jobs.rehearse(caller, wish).await {
-            Err(OperatorError::NotFound(_)) => return Ok(Exit::NothingMatched),
+    async fn show(&self, jobs: &Jobs, caller: &Caller, wish: &BulkRequest) -> anyhow::Result<Exit> {
+        let rehearsed = match jobs.preview(caller, wish).await {
+            Err(AdminError::NotFound(_)) => return Ok(Exit::NothingMatched),
             rehearsed => rehearsed?,
         };
         let (matched, action) = (rehearsed.matched, wish.action.as_str());
@@ -103,7 +103,7 @@ impl Act {
                 "action": action,
                 "dry_run": true,
                 "matched": matched,
-                "sample": rehearsed.sample.iter().map(dossier::letter).collect::<Vec<Value>>(),
+                "sample": rehearsed.sample.iter().map(delivery_detail::letter).collect::<Vec<Value>>(),
             })))?,
         }
         cli::talk("nothing was done: --yes does it");

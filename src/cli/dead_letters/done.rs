@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Exit;
 use crate::cli::output::{self, Format};
-use crate::operator::{Action, Batch};
+use crate::operator::{Action, ActionResult};
 
 /// What was done.
 #[derive(Default)]
@@ -16,7 +16,7 @@ pub(in crate::cli) struct Done {
 
 impl Done {
     /// With what one batch came to.
-    pub(super) fn with(mut self, batch: Batch) -> Self {
+    pub(super) fn with(mut self, batch: ActionResult) -> Self {
         self.resolved.extend(batch.resolved);
         self.created.extend(batch.created);
         self.refused.extend(batch.refused.into_iter().map(|(id, why)| (id, why.to_string())));

@@ -15,7 +15,7 @@ pub(super) use table::table;
 pub(super) use which::WhichArgs;
 
 use super::output::{self, Format};
-use super::{Exit, caller, database, dossier};
+use super::{Exit, caller, database, delivery_detail};
 use crate::app;
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -171,8 +171,10 @@ impl List {
         match self.format {
             Format::Text => output::print(&table(&page.letters))?,
             Format::Json => {
-                let lines =
-                    page.letters.iter().map(|letter| output::json(&dossier::letter(letter)));
+                let lines = page
+                    .letters
+                    .iter()
+                    .map(|letter| output::json(&delivery_detail::letter(letter)));
                 output::print(&lines.collect::<String>())?;
             }
         }
@@ -186,8 +188,12 @@ impl List {
 impl Show {
     pub(super) fn run(&self, config: &Config) -> anyhow::Result<Exit> {
         with(config, async |desk| {
-            let dossier = desk.show(&caller(None)?, self.id).await?;
-            output::print_as(self.format, &dossier::text(&dossier), &dossier::json(&dossier))?;
+            let delivery_detail = desk.show(&caller(None)?, self.id).await?;
+            output::print_as(
+                self.format,
+                &delivery_detail::text(&delivery_detail),
+                &delivery_detail::json(&delivery_detail),
+            )?;
             Ok(Exit::Ok)
         })
     }

@@ -56,7 +56,7 @@ impl Edit {
         let body = tokio::fs::read(&self.body).await;
         let body = Bytes::from(body.with_context(|| format!("{}", self.body.display()))?);
         if !self.yes {
-            let rehearsal = desk.rehearse_edit(&caller, self.id, &body).await?;
+            let rehearsal = desk.preview_edit(&caller, self.id, &body).await?;
             let document = json!({
                 "dry_run": true,
                 "delivery": rehearsal.delivery,

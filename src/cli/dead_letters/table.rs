@@ -1,6 +1,6 @@
 //! Dead letters as a table.
 
-use crate::cli::{dossier, output};
+use crate::cli::{delivery_detail, output};
 use crate::clock::{Clock, SystemClock};
 use crate::store::DeadLetter;
 
@@ -28,7 +28,7 @@ pub(in crate::cli) fn table(letters: &[DeadLetter]) -> String {
                 letter.attempts.to_string(),
                 letter.finished_at.map(output::time).unwrap_or_default(),
                 letter.finished_at.map(|died| output::age(now - died)).unwrap_or_default(),
-                dossier::waiting(letter),
+                delivery_detail::waiting(letter),
                 letter.error.as_deref().unwrap_or_default().chars().take(80).collect(),
             ]
         })

@@ -4,13 +4,13 @@ use super::shown;
 use crate::cli::dead_letters::WhichArgs;
 use crate::cli::output::{self, Format};
 use crate::cli::{self, Exit, caller};
-use crate::operator::{Action, Jobs, Wish};
+use crate::operator::{Action, BulkRequest, Jobs};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Plan {
     /// What is to be done.
     #[arg(value_enum)]
-    action: Deed,
+    action: BulkVerb,
     #[command(flatten)]
     which: WhichArgs,
     /// Why, for the audit log.
@@ -37,17 +37,17 @@ pub(in crate::cli) struct Plan {
 
 /// What is done about dead letters.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Deed {
+enum BulkVerb {
     Replay,
     Discard,
 }
 
 impl Plan {
     pub(super) async fn run(&self, jobs: &Jobs) -> anyhow::Result<Exit> {
-        let wish = Wish {
+        let wish = BulkRequest {
             action: match self.action {
-                Deed::Replay => Action::Replay,
-                Deed::Discard => Action::Discard,
+                BulkVerb::Replay => Action::Replay,
+                BulkVerb::Discard => Action::Discard,
             },
             selection: self.which.selection(),
             cap: self.cap,

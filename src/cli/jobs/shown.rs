@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::{dead_letters, dossier, held, output};
+use crate::cli::{dead_letters, delivery_detail, output, rejected_requests};
 use crate::clock::{Clock, SystemClock};
 use crate::operator::{Job, JobDetail};
 
@@ -38,12 +38,12 @@ pub(super) fn as_json(job: &Job) -> Value {
 }
 
 pub(super) fn detail_as_json(detail: &JobDetail) -> Value {
-    let fates = &detail.fates;
+    let delivery_outcomes = &detail.delivery_outcomes;
     json!({
         "job": as_json(&detail.job),
-        "sample": detail.sample.iter().map(dossier::letter).collect::<Vec<Value>>(),
-        "held": detail.held.iter().map(held::about).collect::<Vec<Value>>(),
-        "fates": { "done": fates.done, "dead": fates.dead, "waiting": fates.waiting },
+        "sample": detail.sample.iter().map(delivery_detail::letter).collect::<Vec<Value>>(),
+        "held": detail.held.iter().map(rejected_requests::about).collect::<Vec<Value>>(),
+        "fates": { "done": delivery_outcomes.done, "dead": delivery_outcomes.dead, "waiting": delivery_outcomes.waiting },
     })
 }
 
@@ -72,7 +72,7 @@ pub(super) fn table(jobs: &[Job]) -> String {
 }
 
 pub(super) fn text(detail: &JobDetail) -> String {
-    let (job, fates) = (&detail.job, &detail.fates);
+    let (job, delivery_outcomes) = (&detail.job, &detail.delivery_outcomes);
     let mut text = format!("Job {}\n", job.id);
     let mut field = |name: &str, value: &str| {
         let field = format!("  {name:<12} {}\n", output::line(value));
@@ -101,17 +101,20 @@ pub(super) fn text(detail: &JobDetail) -> String {
     }
     field("resolved", &format!("{} of {}", job.resolved, job.goal()));
     field("created", &job.created.to_string());
-    if fates.followed() > 0 {
-        let fates = format!("{} done, {} dead, {} waiting", fates.done, fates.dead, fates.waiting);
-        field("of those", &fates);
+    if delivery_outcomes.followed() > 0 {
+        let delivery_outcomes = format!(
+            "{} done, {} dead, {} waiting",
+            delivery_outcomes.done, delivery_outcomes.dead, delivery_outcomes.waiting
+        );
+        field("of those", &delivery_outcomes);
     }
     field("refused", &job.refused.to_string());
     for (id, why) in &job.refusals {
         field("", &format!("{id}: {why}"));
     }
     text.push_str("\nSome of what it is about\n");
-    if job.action.is_about_held() {
-        text.push_str(&held::table(&detail.held));
+    if job.action.is_about_rejected() {
+        text.push_str(&rejected_requests::table(&detail.held));
     } else {
         text.push_str(&dead_letters::table(&detail.sample));
     }
@@ -120,5 +123,5 @@ pub(super) fn text(detail: &JobDetail) -> String {
 
 /// What a refusal's number is of.
 fn subject(job: &Job) -> &'static str {
-    if job.action.is_about_held() { "held" } else { "delivery" }
+    if job.action.is_about_rejected() { "held" } else { "delivery" }
 }

@@ -5,15 +5,15 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::{OpenApi, ToSchema};
 
-use super::answer::{Listed, Page};
+use super::answer::{ListPage, Page};
 use super::cursor::{self, List};
 use super::query::{Limit, Query};
-use super::routes::{At, Routes};
+use super::routes::{Endpoint, Routes};
 use super::words::word;
-use crate::http::caller::By;
+use crate::http::caller::AuthenticatedCaller;
 use crate::http::denial::Denial;
 use crate::http::operator::Operator;
-use crate::store::KeptAlert;
+use crate::store::AlertRow;
 
 /// The path.
 const PATH: &str = "/api/v1/alerts";
@@ -27,7 +27,7 @@ struct Document;
 /// Mounts the noun.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(At::new(PATH).ask(list));
+    routes.add(Endpoint::new(PATH).ask(list));
 }
 
 /// Which alerts.
@@ -94,7 +94,7 @@ pub(super) enum Severity {
 enum State {
     Open,
     Over,
-    Recovery,
+    AlertResolution,
 }
 
 /// Whether people know of an alert.
@@ -118,19 +118,19 @@ enum Telling {
     responses((status = 200, description = "A page of alerts", body = Page<Alert>)),
 )]
 async fn list(
-    By(caller): By,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     Query(asked): Query<Asked>,
     operator: web::Data<Operator>,
-) -> Result<Listed<Alert>, Denial> {
+) -> Result<ListPage<Alert>, Denial> {
     let after = asked.cursor.map(|text| cursor::read(LIST, &text)).transpose()?;
     let limit = asked.limit;
     let rows = operator.alerts.list(&caller, asked.all, after, limit.and_one()).await?;
-    let place = |row: &KeptAlert| (row.last_at, row.id);
-    Ok(Listed(Page::of((rows, limit), LIST, place, Alert::new)?))
+    let place = |row: &AlertRow| (row.last_at, row.id);
+    Ok(ListPage(Page::of((rows, limit), LIST, place, Alert::new)?))
 }
 
 impl Alert {
-    fn new(row: KeptAlert) -> Result<Self, Denial> {
+    fn new(row: AlertRow) -> Result<Self, Denial> {
         let seen = |text: String| (!text.is_empty()).then_some(text);
         Ok(Self {
             id: row.id,

@@ -22,13 +22,13 @@ pub(super) struct Page<T> {
 }
 
 /// Something that may be asked for again and again.
-pub(super) struct Polled<T>(pub(super) T);
+pub(super) struct WithEtag<T>(pub(super) T);
 
-/// As [`Polled`], with a field `at` that says when it was asked for: that alone is no change.
-pub(super) struct Timed<T>(pub(super) T);
+/// As [`WithEtag`], with a field `at` that says when it was asked for: that alone is no change.
+pub(super) struct WithEtagIgnoringTime<T>(pub(super) T);
 
 /// A page, which links to the next.
-pub(super) struct Listed<T>(pub(super) Page<T>);
+pub(super) struct ListPage<T>(pub(super) Page<T>);
 
 /// A page that says more than its items, and links to the next.
 pub(super) struct Linked<T> {
@@ -67,7 +67,7 @@ impl<T> Page<T> {
     }
 }
 
-impl<T: Serialize> Responder for Polled<T> {
+impl<T: Serialize> Responder for WithEtag<T> {
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
@@ -75,7 +75,7 @@ impl<T: Serialize> Responder for Polled<T> {
     }
 }
 
-impl<T: Serialize> Responder for Timed<T> {
+impl<T: Serialize> Responder for WithEtagIgnoringTime<T> {
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
@@ -86,7 +86,7 @@ impl<T: Serialize> Responder for Timed<T> {
     }
 }
 
-impl<T: Serialize> Responder for Listed<T> {
+impl<T: Serialize> Responder for ListPage<T> {
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
@@ -175,14 +175,16 @@ mod tests {
     fn when_it_was_asked_for_is_no_change_and_everything_else_is() {
         let tag = |at: u8, count: u8| {
             let request = TestRequest::default().to_http_request();
-            let answer = Timed(json!({ "at": at, "count": count })).respond_to(&request);
+            let answer =
+                WithEtagIgnoringTime(json!({ "at": at, "count": count })).respond_to(&request);
             answer.headers().get(header::ETAG).unwrap().to_str().unwrap().to_owned()
         };
         assert!(tag(1, 7).starts_with("W/\""), "{}", tag(1, 7));
         assert_eq!(tag(1, 7), tag(2, 7));
         assert_ne!(tag(1, 7), tag(1, 8));
         let known = TestRequest::default().insert_header((header::IF_NONE_MATCH, tag(1, 7)));
-        let again = Timed(json!({ "at": 2, "count": 7 })).respond_to(&known.to_http_request());
+        let again = WithEtagIgnoringTime(json!({ "at": 2, "count": 7 }))
+            .respond_to(&known.to_http_request());
         assert_eq!(again.status(), 304);
     }
 }

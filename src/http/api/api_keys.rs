@@ -5,16 +5,16 @@ use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use utoipa::{OpenApi, ToSchema};
 
-use super::answer::{Done, Listed, Page};
-use super::body::{Because, Body, Whole};
-use super::people::{Called, Grant, granted, grants};
+use super::answer::{Done, ListPage, Page};
+use super::body::{Body, ReasonBody, Whole};
 use super::query::Name;
-use super::routes::{At, Routes};
+use super::routes::{Endpoint, Routes};
+use super::users::{Called, Grant, granted, grants};
 use super::words::word;
-use crate::http::caller::By;
+use crate::http::caller::AuthenticatedCaller;
 use crate::http::denial::Denial;
 use crate::http::operator::Operator;
-use crate::operator::{self, Act, Expiry, NewApiKey};
+use crate::operator::{self, Expiry, NewApiKey, Repeat};
 
 #[derive(OpenApi)]
 #[openapi(paths(list, create, revoke))]
@@ -23,8 +23,8 @@ struct Document;
 /// Mounts the noun.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(At::new("/api/v1/api-keys").get(list).post(Act::Secret, create));
-    routes.add(At::new("/api/v1/api-keys/{key}/revoke").post(Act::Repeatable, revoke));
+    routes.add(Endpoint::new("/api/v1/api-keys").get(list).post(Repeat::Secret, create));
+    routes.add(Endpoint::new("/api/v1/api-keys/{key}/revoke").post(Repeat::Repeatable, revoke));
 }
 
 /// What is known of an API key.
@@ -103,10 +103,13 @@ struct MadeKey {
     security(("bearer" = ["admin"])),
     responses((status = 200, description = "Every key", body = Page<ApiKey>)),
 )]
-async fn list(By(caller): By, operator: web::Data<Operator>) -> Result<Listed<ApiKey>, Denial> {
+async fn list(
+    AuthenticatedCaller(caller): AuthenticatedCaller,
+    operator: web::Data<Operator>,
+) -> Result<ListPage<ApiKey>, Denial> {
     let keys = operator.access.keys(&caller).await?.into_iter();
     let keys = keys.map(|key| ApiKey::new(key, &operator));
-    Ok(Listed(Page::whole(keys.collect::<Result<_, _>>()?)))
+    Ok(ListPage(Page::whole(keys.collect::<Result<_, _>>()?)))
 }
 
 /// Make an API key
@@ -118,7 +121,7 @@ async fn list(By(caller): By, operator: web::Data<Operator>) -> Result<Listed<Ap
     responses((status = 200, description = "The key", body = MadeKey)),
 )]
 async fn create(
-    By(caller): By,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     Body(new): Body<NewKey>,
     operator: web::Data<Operator>,
 ) -> Result<Done<MadeKey>, Denial> {
@@ -144,13 +147,13 @@ async fn create(
 #[utoipa::path(
     post, path = "/api/v1/api-keys/{key}/revoke", operation_id = "revokeApiKey", tag = "access",
     params(("key" = String, Path, description = "Its id", pattern = "^[0-9a-f]{16}$")),
-    request_body = Because, security(("bearer" = ["admin"])),
+    request_body = ReasonBody, security(("bearer" = ["admin"])),
     responses((status = 200, description = "It is revoked", body = ApiKey)),
 )]
 async fn revoke(
-    By(caller): By,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     key: web::Path<String>,
-    Body(because): Body<Because>,
+    Body(because): Body<ReasonBody>,
     operator: web::Data<Operator>,
 ) -> Result<Done<ApiKey>, Denial> {
     let about = operator.access.revoke_key(&caller, &key, because.reason()).await?;

@@ -5,15 +5,15 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::{OpenApi, ToSchema};
 
-use super::answer::{Listed, Page, Polled};
+use super::answer::{ListPage, Page, WithEtag};
 use super::cursor::{self, List};
 use super::query::{Limit, Name, Query, Text, Time};
-use super::routes::{At, Routes};
-use crate::http::caller::By;
+use super::routes::{Endpoint, Routes};
+use crate::http::caller::AuthenticatedCaller;
 use crate::http::denial::Denial;
 use crate::http::operator::Operator;
 use crate::operator::audit;
-use crate::store::{AuditFilter, Hash, KeptEntry};
+use crate::store::{AuditFilter, AuditRow, Hash};
 
 /// The list that cursors belong to.
 const LIST: List = *b"au";
@@ -25,8 +25,8 @@ struct Document;
 /// Mounts the noun.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(At::new("/api/v1/audit").ask(list));
-    routes.add(At::new("/api/v1/audit/verification").ask(verify));
+    routes.add(Endpoint::new("/api/v1/audit").ask(list));
+    routes.add(Endpoint::new("/api/v1/audit/verification").ask(verify));
 }
 
 /// Which entries. Every part that is there must hold.
@@ -110,7 +110,7 @@ struct Entry {
 #[schema(as = AuditVerification)]
 struct Verification {
     /// Whether it is whole.
-    holds: bool,
+    intact: bool,
     /// How many entries hold.
     entries: u64,
     /// The last one that does; null where there is none.
@@ -136,16 +136,16 @@ struct Head {
     responses((status = 200, description = "A page of entries", body = Page<Entry>)),
 )]
 async fn list(
-    By(caller): By,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     Query(asked): Query<Asked>,
     operator: web::Data<Operator>,
-) -> Result<Listed<Entry>, Denial> {
+) -> Result<ListPage<Entry>, Denial> {
     let before = asked.cursor.as_deref().map(|text| cursor::read(LIST, text)).transpose()?;
     let limit = asked.limit;
     let filter = asked.filter();
     let rows = audit::list(&operator.store, &caller, &filter, before, limit.and_one()).await?;
-    let place = |entry: &KeptEntry| entry.id;
-    Ok(Listed(Page::of((rows, limit), LIST, place, |row| Ok(Entry::new(row)))?))
+    let place = |entry: &AuditRow| entry.id;
+    Ok(ListPage(Page::of((rows, limit), LIST, place, |row| Ok(Entry::new(row)))?))
 }
 
 /// Verify the audit log
@@ -159,14 +159,14 @@ async fn list(
     responses((status = 200, description = "What was found out", body = Verification)),
 )]
 async fn verify(
-    By(caller): By,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     Query(asked): Query<Expected>,
     operator: web::Data<Operator>,
-) -> Result<Polled<Verification>, Denial> {
+) -> Result<WithEtag<Verification>, Denial> {
     let expected = asked.expected.map(|Digest(hash)| hash);
     let found = audit::verify(&operator.store, &caller, expected.as_ref(), |_| {}).await?;
-    Ok(Polled(Verification {
-        holds: found.broken.is_none(),
+    Ok(WithEtag(Verification {
+        intact: found.broken.is_none(),
         entries: found.entries,
         head: found.head.map(|(id, hash)| Head { id, hash: hex::encode(hash) }),
         broken: found.broken.map(|broken| broken.to_string()),
@@ -201,7 +201,7 @@ impl TryFrom<String> for Digest {
 }
 
 impl Entry {
-    fn new(entry: KeptEntry) -> Self {
+    fn new(entry: AuditRow) -> Self {
         Self {
             id: entry.id,
             at: entry.at,

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use super::query::CENTURY;
 use crate::gate::parse;
 use crate::http::denial::Denial;
-use crate::operator::{self, OperatorError};
+use crate::operator::{self, AdminError};
 
 /// The largest body, in bytes.
 pub(super) const LIMIT: usize = 256 * 1024;
@@ -81,7 +81,7 @@ pub(super) struct Age(u64);
 /// Why something is done.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Because {
+pub(super) struct ReasonBody {
     reason: Reason,
 }
 
@@ -158,7 +158,7 @@ impl TryFrom<Whole> for Age {
     }
 }
 
-impl Because {
+impl ReasonBody {
     /// Why.
     pub(super) fn reason(&self) -> &str {
         self.reason.as_str()
@@ -166,7 +166,7 @@ impl Because {
 }
 
 impl TryFrom<String> for Reason {
-    type Error = OperatorError;
+    type Error = AdminError;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         operator::Reason::new(&text)?;

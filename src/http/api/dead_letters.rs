@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 use uuid::Uuid;
 
-use super::answer::{Done, Listed, Page};
-use super::body::{Because, Body, Reason};
+use super::answer::{Done, ListPage, Page};
+use super::body::{Body, Reason, ReasonBody};
 use super::cursor::{self, List};
 use super::deliveries::{DeathReason, Delivery};
 use super::groups::Class;
 use super::query::{Limit, Name, Number, Query, Seconds};
-use super::routes::{At, Routes};
-use crate::http::caller::By;
+use super::routes::{Endpoint, Routes};
+use crate::http::caller::AuthenticatedCaller;
 use crate::http::denial::Denial;
 use crate::http::operator::Operator;
-use crate::operator::{Act, Action, Caller, Filter, Paging, Selection};
+use crate::operator::{Action, Caller, Filter, Paging, Repeat, Selection};
 use crate::store::{DeadLetter, EventId};
 
 /// The list that cursors belong to.
@@ -30,13 +30,14 @@ struct Document;
 /// Mounts the noun.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(At::new("/api/v1/dead-letters").ask(list));
+    routes.add(Endpoint::new("/api/v1/dead-letters").ask(list));
     // What was replayed or discarded is refused the second time.
-    let refused = Act::Repeatable;
-    routes.add(At::new("/api/v1/dead-letters/{delivery}/discard").post(refused, discard));
-    routes.add(At::new("/api/v1/dead-letters/{delivery}/free").post(refused, free));
+    let refused = Repeat::Repeatable;
+    routes.add(Endpoint::new("/api/v1/dead-letters/{delivery}/discard").post(refused, discard));
+    routes.add(Endpoint::new("/api/v1/dead-letters/{delivery}/free").post(refused, free));
     // By force it is replayed again each time.
-    routes.add(At::new("/api/v1/dead-letters/{delivery}/replay").post(Act::Single, replay));
+    routes
+        .add(Endpoint::new("/api/v1/dead-letters/{delivery}/replay").post(Repeat::Single, replay));
 }
 
 /// Which dead letters. Every part that is there must hold.
@@ -110,7 +111,7 @@ pub(super) enum Dealing {
 
 /// A dead letter that holds its lane no longer.
 #[derive(Debug, Serialize, ToSchema)]
-struct Freed {
+struct Unblocked {
     delivery: i64,
 }
 
@@ -123,17 +124,17 @@ struct Freed {
     responses((status = 200, description = "A page of dead letters", body = Page<Delivery>)),
 )]
 async fn list(
-    By(caller): By,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     Query(asked): Query<Asked>,
     operator: web::Data<Operator>,
-) -> Result<Listed<Delivery>, Denial> {
+) -> Result<ListPage<Delivery>, Denial> {
     let before = asked.cursor.as_deref().map(|text| cursor::read(LIST, text)).transpose()?;
     let limit = asked.limit;
     let selection = Selection::Matching(asked.filter());
     let paging = Paging { before, ..Paging::first(limit.and_one()) };
     let rows = operator.dead_letters.list(&caller, &selection, paging).await?.letters;
     let place = |row: &DeadLetter| row.id;
-    Ok(Listed(Page::of((rows, limit), LIST, place, Delivery::new)?))
+    Ok(ListPage(Page::of((rows, limit), LIST, place, Delivery::new)?))
 }
 
 /// Hand a dead letter to its handler again
@@ -147,13 +148,13 @@ async fn list(
     responses((status = 200, description = "It is delivered again", body = Dealt)),
 )]
 async fn replay(
-    By(caller): By,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     delivery: web::Path<i64>,
     Body(replay): Body<Replay>,
     operator: web::Data<Operator>,
 ) -> Result<Done<Dealt>, Denial> {
     let act = (Action::Replay, replay.force);
-    deal(&caller, *delivery, act, replay.reason.as_str(), &operator).await
+    apply(&caller, *delivery, act, replay.reason.as_str(), &operator).await
 }
 
 /// Count a dead letter as dealt with
@@ -163,16 +164,16 @@ async fn replay(
     post, path = "/api/v1/dead-letters/{delivery}/discard", operation_id = "discardDeadLetter",
     tag = "dead letters",
     params(("delivery" = i64, Path, description = "The delivery", minimum = 1)),
-    request_body = Because, security(("bearer" = ["events:replay"])),
+    request_body = ReasonBody, security(("bearer" = ["events:replay"])),
     responses((status = 200, description = "It is dealt with", body = Dealt)),
 )]
 async fn discard(
-    By(caller): By,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     delivery: web::Path<i64>,
-    Body(because): Body<Because>,
+    Body(because): Body<ReasonBody>,
     operator: web::Data<Operator>,
 ) -> Result<Done<Dealt>, Denial> {
-    deal(&caller, *delivery, (Action::Discard, false), because.reason(), &operator).await
+    apply(&caller, *delivery, (Action::Discard, false), because.reason(), &operator).await
 }
 
 /// Let a dead letter hold its lane no longer
@@ -182,20 +183,20 @@ async fn discard(
     post, path = "/api/v1/dead-letters/{delivery}/free", operation_id = "freeDeadLetterLane",
     tag = "dead letters",
     params(("delivery" = i64, Path, description = "The delivery", minimum = 1)),
-    request_body = Because, security(("bearer" = ["events:replay"])),
-    responses((status = 200, description = "The lane is free", body = Freed)),
+    request_body = ReasonBody, security(("bearer" = ["events:replay"])),
+    responses((status = 200, description = "The lane is free", body = Unblocked)),
 )]
 async fn free(
-    By(caller): By,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     delivery: web::Path<i64>,
-    Body(because): Body<Because>,
+    Body(because): Body<ReasonBody>,
     operator: web::Data<Operator>,
-) -> Result<Done<Freed>, Denial> {
+) -> Result<Done<Unblocked>, Denial> {
     operator.dead_letters.free(&caller, *delivery, because.reason()).await?;
-    Ok(Done(Freed { delivery: *delivery }))
+    Ok(Done(Unblocked { delivery: *delivery }))
 }
 
-async fn deal(
+async fn apply(
     caller: &Caller,
     delivery: i64,
     (action, force): (Action, bool),

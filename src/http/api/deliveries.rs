@@ -10,14 +10,14 @@ use time::OffsetDateTime;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{OpenApi, ToSchema};
 
-use super::answer::Polled;
+use super::answer::WithEtag;
 use super::groups::Class;
-use super::routes::{At, Routes};
+use super::routes::{Endpoint, Routes};
 use super::words::{maybe, word};
-use crate::http::caller::By;
+use crate::http::caller::AuthenticatedCaller;
 use crate::http::denial::Denial;
 use crate::http::operator::Operator;
-use crate::operator::Dossier;
+use crate::operator::DeliveryDetail;
 use crate::store::{self, DeadLetter, Edit, EventPreview, PastAttempt};
 
 #[derive(OpenApi)]
@@ -27,7 +27,7 @@ struct Document;
 /// Mounts the noun.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(At::new("/api/v1/deliveries/{delivery}").get(show));
+    routes.add(Endpoint::new("/api/v1/deliveries/{delivery}").get(show));
 }
 
 /// What is being done about an event.
@@ -231,16 +231,16 @@ enum Outcome {
     responses((status = 200, description = "Everything about it", body = Everything)),
 )]
 async fn show(
-    By(caller): By,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     delivery: web::Path<i64>,
     operator: web::Data<Operator>,
-) -> Result<Polled<Everything>, Denial> {
+) -> Result<WithEtag<Everything>, Denial> {
     let dossier = operator.dead_letters.show(&caller, *delivery).await?;
-    Ok(Polled(Everything::new(dossier)?))
+    Ok(WithEtag(Everything::new(dossier)?))
 }
 
 impl Everything {
-    fn new(dossier: Dossier) -> Result<Self, Denial> {
+    fn new(dossier: DeliveryDetail) -> Result<Self, Denial> {
         let delivery = DeadLetter { error: dossier.last_error, ..dossier.delivery };
         let deliveries = dossier.deliveries.into_iter();
         let attempts = dossier.attempts.into_iter();

@@ -5,16 +5,16 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::{OpenApi, ToSchema};
 
-use super::answer::{Done, Listed, Page, Polled};
-use super::body::{Because, Body};
-use super::routes::{At, Routes};
-use super::switch::{Asked, Switched, What};
+use super::answer::{Done, ListPage, Page, WithEtag};
+use super::body::{Body, ReasonBody};
+use super::routes::{Endpoint, Routes};
+use super::toggle::{Asked, Toggled, What};
 use super::words::word;
-use crate::http::caller::By;
+use crate::http::caller::AuthenticatedCaller;
 use crate::http::denial::Denial;
 use crate::http::operator::Operator;
-use crate::operator::{self, Act, DestinationDetail};
-use crate::store::{AnswerHour, GivenAnswer, Switch};
+use crate::operator::{self, DestinationDetail, Repeat};
+use crate::store::{DestinationResponse, DestinationSwitch, ResponseHour};
 
 #[derive(OpenApi)]
 #[openapi(paths(list, show, pause, resume, try_now, send_test, disable, enable, forget))]
@@ -23,16 +23,18 @@ struct Document;
 /// Mounts the noun.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(At::new("/api/v1/destinations").get(list));
-    routes.add(At::new("/api/v1/destinations/{destination}").get(show));
-    let same = Act::Repeatable;
-    routes.add(At::new("/api/v1/destinations/{destination}/try").post(same, try_now));
-    routes.add(At::new("/api/v1/destinations/{destination}/test").post(Act::Single, send_test));
-    routes.add(At::new("/api/v1/destinations/{destination}/pause").post(same, pause));
-    routes.add(At::new("/api/v1/destinations/{destination}/resume").post(same, resume));
-    routes.add(At::new("/api/v1/destinations/{destination}/disable").post(same, disable));
-    routes.add(At::new("/api/v1/destinations/{destination}/enable").post(same, enable));
-    routes.add(At::new("/api/v1/destinations/{destination}/forget").post(same, forget));
+    routes.add(Endpoint::new("/api/v1/destinations").get(list));
+    routes.add(Endpoint::new("/api/v1/destinations/{destination}").get(show));
+    let same = Repeat::Repeatable;
+    routes.add(Endpoint::new("/api/v1/destinations/{destination}/try").post(same, try_now));
+    routes.add(
+        Endpoint::new("/api/v1/destinations/{destination}/test").post(Repeat::Single, send_test),
+    );
+    routes.add(Endpoint::new("/api/v1/destinations/{destination}/pause").post(same, pause));
+    routes.add(Endpoint::new("/api/v1/destinations/{destination}/resume").post(same, resume));
+    routes.add(Endpoint::new("/api/v1/destinations/{destination}/disable").post(same, disable));
+    routes.add(Endpoint::new("/api/v1/destinations/{destination}/enable").post(same, enable));
+    routes.add(Endpoint::new("/api/v1/destinations/{destination}/forget").post(same, forget));
 }
 
 /// A destination.
@@ -172,12 +174,12 @@ struct Forgotten {
     responses((status = 200, description = "Every destination", body = Page<Destination>)),
 )]
 async fn list(
-    By(caller): By,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     operator: web::Data<Operator>,
-) -> Result<Listed<Destination>, Denial> {
+) -> Result<ListPage<Destination>, Denial> {
     let listed = operator.destinations.list(&caller).await?.into_iter();
     let items = listed.map(Destination::new).collect::<Result<_, _>>()?;
-    Ok(Listed(Page::whole(items)))
+    Ok(ListPage(Page::whole(items)))
 }
 
 /// Show a destination
@@ -191,11 +193,11 @@ async fn list(
     responses((status = 200, description = "The destination", body = Detail)),
 )]
 async fn show(
-    By(caller): By,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     name: web::Path<String>,
     operator: web::Data<Operator>,
-) -> Result<Polled<Detail>, Denial> {
-    Ok(Polled(Detail::new(operator.destinations.show(&caller, &name).await?)?))
+) -> Result<WithEtag<Detail>, Denial> {
+    Ok(WithEtag(Detail::new(operator.destinations.show(&caller, &name).await?)?))
 }
 
 /// Try now what waits for a destination
@@ -205,12 +207,12 @@ async fn show(
     post, path = "/api/v1/destinations/{destination}/try", operation_id = "tryDestination",
     tag = "destinations", params(("destination" = String, Path, description = "Its name",
                                   pattern = "^[a-z0-9_-]{1,64}$")),
-    request_body = Because, security(("bearer" = ["sources:write"])),
+    request_body = ReasonBody, security(("bearer" = ["sources:write"])),
     responses((status = 200, description = "It is tried", body = Tried),
               (status = 409, description = "An operator holds it back")),
 )]
 async fn try_now(
-    (By(caller), name, Body(because), operator): Asked,
+    (AuthenticatedCaller(caller), name, Body(because), operator): Asked,
 ) -> Result<Done<Tried>, Denial> {
     let (name, reason) = (name.into_inner(), because.reason());
     let due = operator.destinations.try_now(&caller, &name, reason).await?;
@@ -229,7 +231,7 @@ async fn try_now(
     responses((status = 200, description = "What it answered", body = Answer)),
 )]
 async fn send_test(
-    By(caller): By,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     name: web::Path<String>,
     operator: web::Data<Operator>,
 ) -> Result<Done<Answer>, Denial> {
@@ -243,11 +245,11 @@ async fn send_test(
     post, path = "/api/v1/destinations/{destination}/pause", operation_id = "pauseDestination",
     tag = "destinations", params(("destination" = String, Path, description = "Its name",
                                   pattern = "^[a-z0-9_-]{1,64}$")),
-    request_body = Because, security(("bearer" = ["sources:write"])),
-    responses((status = 200, description = "It is held back", body = Switched)),
+    request_body = ReasonBody, security(("bearer" = ["sources:write"])),
+    responses((status = 200, description = "It is held back", body = Toggled)),
 )]
-async fn pause(asked: Asked) -> Result<Done<Switched>, Denial> {
-    switch(asked, Switch::Pause).await
+async fn pause(asked: Asked) -> Result<Done<Toggled>, Denial> {
+    switch(asked, DestinationSwitch::Pause).await
 }
 
 /// Let a paused destination go on
@@ -257,11 +259,11 @@ async fn pause(asked: Asked) -> Result<Done<Switched>, Denial> {
     post, path = "/api/v1/destinations/{destination}/resume", operation_id = "resumeDestination",
     tag = "destinations", params(("destination" = String, Path, description = "Its name",
                                   pattern = "^[a-z0-9_-]{1,64}$")),
-    request_body = Because, security(("bearer" = ["sources:write"])),
-    responses((status = 200, description = "It goes on", body = Switched)),
+    request_body = ReasonBody, security(("bearer" = ["sources:write"])),
+    responses((status = 200, description = "It goes on", body = Toggled)),
 )]
-async fn resume(asked: Asked) -> Result<Done<Switched>, Denial> {
-    switch(asked, Switch::Resume).await
+async fn resume(asked: Asked) -> Result<Done<Toggled>, Denial> {
+    switch(asked, DestinationSwitch::Resume).await
 }
 
 /// Send nothing to a destination any more
@@ -271,11 +273,11 @@ async fn resume(asked: Asked) -> Result<Done<Switched>, Denial> {
     post, path = "/api/v1/destinations/{destination}/disable", operation_id = "disableDestination",
     tag = "destinations", params(("destination" = String, Path, description = "Its name",
                                   pattern = "^[a-z0-9_-]{1,64}$")),
-    request_body = Because, security(("bearer" = ["sources:write"])),
-    responses((status = 200, description = "It is disabled", body = Switched)),
+    request_body = ReasonBody, security(("bearer" = ["sources:write"])),
+    responses((status = 200, description = "It is disabled", body = Toggled)),
 )]
-async fn disable(asked: Asked) -> Result<Done<Switched>, Denial> {
-    switch(asked, Switch::Disable).await
+async fn disable(asked: Asked) -> Result<Done<Toggled>, Denial> {
+    switch(asked, DestinationSwitch::Disable).await
 }
 
 /// Let a disabled destination go on
@@ -285,11 +287,11 @@ async fn disable(asked: Asked) -> Result<Done<Switched>, Denial> {
     post, path = "/api/v1/destinations/{destination}/enable", operation_id = "enableDestination",
     tag = "destinations", params(("destination" = String, Path, description = "Its name",
                                   pattern = "^[a-z0-9_-]{1,64}$")),
-    request_body = Because, security(("bearer" = ["sources:write"])),
-    responses((status = 200, description = "It goes on", body = Switched)),
+    request_body = ReasonBody, security(("bearer" = ["sources:write"])),
+    responses((status = 200, description = "It goes on", body = Toggled)),
 )]
-async fn enable(asked: Asked) -> Result<Done<Switched>, Denial> {
-    switch(asked, Switch::Enable).await
+async fn enable(asked: Asked) -> Result<Done<Toggled>, Denial> {
+    switch(asked, DestinationSwitch::Enable).await
 }
 
 /// Give up what waits for a destination that is not configured any more
@@ -299,11 +301,11 @@ async fn enable(asked: Asked) -> Result<Done<Switched>, Denial> {
     post, path = "/api/v1/destinations/{destination}/forget", operation_id = "forgetDestination",
     tag = "destinations", params(("destination" = String, Path, description = "Its name",
                                   pattern = "^[a-z0-9_-]{1,64}$")),
-    request_body = Because, security(("bearer" = ["sources:write"])),
+    request_body = ReasonBody, security(("bearer" = ["sources:write"])),
     responses((status = 200, description = "Nothing waits for it", body = Forgotten)),
 )]
 async fn forget(
-    (By(caller), name, Body(because), operator): Asked,
+    (AuthenticatedCaller(caller), name, Body(because), operator): Asked,
 ) -> Result<Done<Forgotten>, Denial> {
     let (name, reason) = (name.into_inner(), because.reason());
     let dead = operator.destinations.forget(&caller, &name, reason).await?;
@@ -311,17 +313,17 @@ async fn forget(
 }
 
 async fn switch(
-    (By(caller), name, Body(because), operator): Asked,
-    switch: Switch,
-) -> Result<Done<Switched>, Denial> {
+    (AuthenticatedCaller(caller), name, Body(because), operator): Asked,
+    switch: DestinationSwitch,
+) -> Result<Done<Toggled>, Denial> {
     let (name, reason) = (name.into_inner(), because.reason());
     let changed = operator.destinations.switch(&caller, &name, switch, reason).await?;
-    Ok(Done(Switched { what: What::Destination, name, changed }))
+    Ok(Done(Toggled { what: What::Destination, name, changed }))
 }
 
 impl Detail {
     fn new(detail: DestinationDetail) -> Result<Self, Denial> {
-        let hour = |(begins_at, did): (OffsetDateTime, AnswerHour)| Hour {
+        let hour = |(begins_at, did): (OffsetDateTime, ResponseHour)| Hour {
             begins_at,
             delivered: did.delivered,
             failed: did.failed,
@@ -339,7 +341,7 @@ impl Detail {
 }
 
 impl Answer {
-    fn new(answer: GivenAnswer) -> Self {
+    fn new(answer: DestinationResponse) -> Self {
         let header = |(name, value)| AnswerHeader { name, value };
         Self {
             at: answer.at,

@@ -7,24 +7,26 @@ use utoipa::{OpenApi, ToSchema};
 
 use super::answer::Done;
 use super::body::{Body, LARGEST, Reason};
-use super::routes::{At, Routes};
-use crate::http::caller::By;
+use super::routes::{Endpoint, Routes};
+use crate::http::caller::AuthenticatedCaller;
 use crate::http::denial::Denial;
 use crate::http::operator::Operator;
-use crate::operator::{Act, OperatorError};
+use crate::operator::{AdminError, Repeat};
 
 #[derive(OpenApi)]
-#[openapi(paths(edit, rehearse))]
+#[openapi(paths(edit, preview))]
 struct Document;
 
 /// Mounts the noun.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     // Once it is edited it counts as replayed, and is refused the second time.
-    let refused = Act::Repeatable;
-    routes.add(At::new("/api/v1/dead-letters/{delivery}/edit").post(refused, edit));
-    let nothing = Act::Repeatable;
-    routes.add(At::new("/api/v1/dead-letters/{delivery}/edit/rehearsal").post(nothing, rehearse));
+    let refused = Repeat::Repeatable;
+    routes.add(Endpoint::new("/api/v1/dead-letters/{delivery}/edit").post(refused, edit));
+    let nothing = Repeat::Repeatable;
+    routes.add(
+        Endpoint::new("/api/v1/dead-letters/{delivery}/edit/rehearsal").post(nothing, preview),
+    );
 }
 
 /// An edit, and why.
@@ -58,7 +60,7 @@ struct Edited {
 /// What an edit would change.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = EditRehearsal)]
-struct Rehearsal {
+struct EditPreview {
     /// The dead letter.
     delivery: i64,
     /// Its event.
@@ -82,7 +84,7 @@ struct Rehearsal {
     responses((status = 200, description = "It is delivered", body = Edited)),
 )]
 async fn edit(
-    By(caller): By,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     delivery: web::Path<i64>,
     Body(edit): Body<Edit, LARGEST>,
     operator: web::Data<Operator>,
@@ -101,18 +103,18 @@ async fn edit(
     operation_id = "rehearseDeadLetterEdit", tag = "dead letters",
     params(("delivery" = i64, Path, description = "The delivery", minimum = 1)),
     request_body = Draft, security(("bearer" = ["payload:read", "events:edit"])),
-    responses((status = 200, description = "What it would change", body = Rehearsal)),
+    responses((status = 200, description = "What it would change", body = EditPreview)),
 )]
-async fn rehearse(
-    By(caller): By,
+async fn preview(
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     delivery: web::Path<i64>,
     Body(draft): Body<Draft, LARGEST>,
     operator: web::Data<Operator>,
-) -> Result<Done<Rehearsal>, Denial> {
+) -> Result<Done<EditPreview>, Denial> {
     let body = Bytes::from(draft.body);
-    let rehearsal = operator.dead_letters.rehearse_edit(&caller, *delivery, &body).await;
+    let rehearsal = operator.dead_letters.preview_edit(&caller, *delivery, &body).await;
     let rehearsal = rehearsal.map_err(denial)?;
-    Ok(Done(Rehearsal {
+    Ok(Done(EditPreview {
         delivery: rehearsal.delivery,
         event: rehearsal.event.to_string(),
         handlers: rehearsal.handlers,
@@ -122,9 +124,9 @@ async fn rehearse(
 }
 
 /// A body that the event cannot have depends on the event: the call itself is well formed.
-fn denial(error: OperatorError) -> Denial {
+fn denial(error: AdminError) -> Denial {
     match error {
-        OperatorError::Invalid(detail) => Denial::Conflict(detail),
+        AdminError::Invalid(detail) => Denial::Conflict(detail),
         error => error.into(),
     }
 }

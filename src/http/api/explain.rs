@@ -10,11 +10,11 @@ use utoipa::{OpenApi, ToSchema};
 use super::answer::Done;
 use super::body::{Body, LARGEST};
 use super::query::{Name, Time};
-use super::routes::{At, Routes};
-use crate::http::caller::By;
+use super::routes::{Endpoint, Routes};
+use crate::http::caller::AuthenticatedCaller;
 use crate::http::denial::Denial;
 use crate::http::operator::Operator;
-use crate::operator::{self, Act, RecordedRequest};
+use crate::operator::{self, RecordedRequest, Repeat};
 
 #[derive(OpenApi)]
 #[openapi(paths(explain))]
@@ -24,7 +24,7 @@ struct Document;
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     // It changes nothing.
-    routes.add(At::new("/api/v1/explanations").post(Act::Repeatable, explain));
+    routes.add(Endpoint::new("/api/v1/explanations").post(Repeat::Repeatable, explain));
 }
 
 /// A request that was written down, and the source that it is held against.
@@ -77,7 +77,7 @@ pub(super) struct Explanation {
     /// The source that it was held against.
     source: String,
     /// Whether it is let in.
-    holds: bool,
+    verifies: bool,
     /// The word under which it is refused, as in the log.
     reason: Option<String>,
     /// The word of what is found, which says more.
@@ -103,7 +103,7 @@ pub(super) struct Explanation {
               (status = 404, description = "There is no such source")),
 )]
 async fn explain(
-    By(caller): By,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     Body(recorded): Body<Recorded, LARGEST>,
     operator: web::Data<Operator>,
 ) -> Result<Done<Explanation>, Denial> {
@@ -147,7 +147,7 @@ impl Explanation {
     pub(super) fn new(explained: operator::Explained) -> Self {
         Self {
             source: explained.source,
-            holds: explained.holds,
+            verifies: explained.verifies,
             reason: explained.reason.map(str::to_owned),
             finding: explained.finding.to_owned(),
             text: explained.text,

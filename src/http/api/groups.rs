@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::{OpenApi, ToSchema};
 
-use super::answer::{Listed, Page, Polled};
+use super::answer::{ListPage, Page, WithEtag};
 use super::cursor::{self, List};
 use super::deliveries::DeathReason;
 use super::query::{Limit, Name, Query};
-use super::routes::{At, Routes};
+use super::routes::{Endpoint, Routes};
 use super::words::word;
-use crate::http::caller::By;
+use crate::http::caller::AuthenticatedCaller;
 use crate::http::denial::Denial;
 use crate::http::operator::Operator;
 use crate::operator::{self, GroupCursor, GroupSelection};
@@ -26,8 +26,8 @@ struct Document;
 /// Mounts the noun.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(At::new("/api/v1/groups").ask(list));
-    routes.add(At::new("/api/v1/groups/{group}").get(show));
+    routes.add(Endpoint::new("/api/v1/groups").ask(list));
+    routes.add(Endpoint::new("/api/v1/groups/{group}").get(show));
 }
 
 /// Which groups. Every part that is there must hold.
@@ -114,17 +114,17 @@ pub(super) enum Class {
     responses((status = 200, description = "A page of groups", body = Page<Group>)),
 )]
 async fn list(
-    By(caller): By,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     Query(asked): Query<Asked>,
     operator: web::Data<Operator>,
-) -> Result<Listed<Group>, Denial> {
+) -> Result<ListPage<Group>, Denial> {
     let after = asked.cursor.as_deref().map(|text| cursor::read(LIST, text)).transpose()?;
     let after = after.map(|(open, last_at, id)| GroupCursor::behind(open, last_at, id));
     let limit = asked.limit.exactly();
     let page = operator.groups.list(&caller, &asked.selection(), after, limit).await?;
     let next = page.next.map(|next| cursor::after(LIST, &next.parts()));
     let items = page.groups.into_iter().map(Group::new).collect::<Result<_, _>>()?;
-    Ok(Listed(Page::until(items, next)))
+    Ok(ListPage(Page::until(items, next)))
 }
 
 /// Show a group of dead letters
@@ -137,11 +137,11 @@ async fn list(
     responses((status = 200, description = "The group", body = Group)),
 )]
 async fn show(
-    By(caller): By,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     group: web::Path<i64>,
     operator: web::Data<Operator>,
-) -> Result<Polled<Group>, Denial> {
-    Ok(Polled(Group::new(operator.groups.show(&caller, *group).await?)?))
+) -> Result<WithEtag<Group>, Denial> {
+    Ok(WithEtag(Group::new(operator.groups.show(&caller, *group).await?)?))
 }
 
 impl Asked {

@@ -2,8 +2,8 @@
 //!
 //! - A file of this folder is a noun. It holds what is read and written over HTTP, each field with
 //!   its meaning, and thin handlers over `operator`, which knows who may do what.
-//! - [`Routes`] mounts them. Every route goes through [`govern`]: an id, the caller's rate, a
-//!   deadline, the log. A change goes through [`once`] too: it may name itself.
+//! - [`Routes`] mounts them. Every route goes through [`middleware`]: an id, the caller's rate, a
+//!   deadline, the log. A change goes through [`idempotent`] too: it may name itself.
 //! - [`document`] is made from the same handlers; a test holds it against what is mounted.
 //! - [`calls`] is what providers answer to applications: it takes what nobody else took.
 //!
@@ -14,7 +14,6 @@ mod answer;
 mod api_keys;
 mod audit;
 mod body;
-mod calls;
 mod cursor;
 mod dead_letters;
 mod deliveries;
@@ -23,30 +22,31 @@ mod document;
 mod edits;
 mod events;
 mod explain;
-mod govern;
 mod groups;
-mod held;
-mod holds;
+mod idempotency;
 mod jobs;
 mod limits;
-mod once;
+mod middleware;
 mod overview;
-mod people;
+mod pauses;
+mod provider_endpoints;
 mod query;
+mod rejected_requests;
 mod routes;
 mod sources;
-mod switch;
+mod toggle;
 mod transfers;
+mod users;
 mod words;
 
 use actix_web::{HttpRequest, web};
 
-pub use calls::Apis;
 pub use document::document;
 pub(super) use limits::Rate;
 pub use limits::{Limits, Quota};
+pub use provider_endpoints::Apis;
 pub(super) use query::Query;
-pub(super) use routes::{At, Routes};
+pub(super) use routes::{Endpoint, Routes};
 
 use super::denial::Denial;
 use super::{health, stream};
@@ -79,14 +79,14 @@ fn routes() -> Routes {
         events::mount,
         explain::mount,
         groups::mount,
-        held::mount,
-        holds::mount,
+        rejected_requests::mount,
+        pauses::mount,
         jobs::mount,
         overview::mount,
-        people::mount,
+        users::mount,
         sources::mount,
         transfers::mount,
-        calls::mount,
+        provider_endpoints::mount,
     ] {
         mount(&mut routes);
     }

@@ -6,11 +6,11 @@ use time::{Duration, OffsetDateTime};
 use utoipa::{OpenApi, ToSchema};
 
 use super::alerts::Severity;
-use super::answer::Timed;
+use super::answer::WithEtagIgnoringTime;
 use super::deliveries::State;
-use super::routes::{At, Routes};
+use super::routes::{Endpoint, Routes};
 use super::words::word;
-use crate::http::caller::By;
+use crate::http::caller::AuthenticatedCaller;
 use crate::http::denial::Denial;
 use crate::http::operator::Operator;
 use crate::operator;
@@ -22,7 +22,7 @@ struct Document;
 /// Mounts the noun.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(At::new("/api/v1/overview").get(show));
+    routes.add(Endpoint::new("/api/v1/overview").get(show));
 }
 
 /// How everything stands. Counts are approximate: a few seconds old, and the last hour begins at a
@@ -124,7 +124,7 @@ enum Looked {
     Events,
     DeadLetters,
     Destinations,
-    Holds,
+    Pauses,
     Alerts,
     Sources,
     Transfers,
@@ -240,9 +240,12 @@ struct Point {
     security(("bearer" = ["events:read"])),
     responses((status = 200, description = "How everything stands", body = Overview)),
 )]
-async fn show(By(caller): By, operator: web::Data<Operator>) -> Result<Timed<Overview>, Denial> {
-    let overview = operator.insight.overview(&caller).await?;
-    Ok(Timed(Overview::new(overview)?))
+async fn show(
+    AuthenticatedCaller(caller): AuthenticatedCaller,
+    operator: web::Data<Operator>,
+) -> Result<WithEtagIgnoringTime<Overview>, Denial> {
+    let overview = operator.monitoring.overview(&caller).await?;
+    Ok(WithEtagIgnoringTime(Overview::new(overview)?))
 }
 
 impl Overview {
@@ -286,7 +289,7 @@ impl Place {
             }
             operator::Link::DeadLetters => (Looked::DeadLetters, None, None),
             operator::Link::Destinations => (Looked::Destinations, None, None),
-            operator::Link::Holds => (Looked::Holds, None, None),
+            operator::Link::Pauses => (Looked::Pauses, None, None),
             operator::Link::Alerts => (Looked::Alerts, None, None),
             operator::Link::Sources => (Looked::Sources, None, None),
             operator::Link::Transfers => (Looked::Transfers, None, None),

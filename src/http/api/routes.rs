@@ -8,21 +8,21 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::{FromRequest, Handler, HttpResponse, Responder, Route, web};
 use utoipa::openapi::OpenApi;
 
-use super::govern;
 use super::limits::Rate;
-use super::{BASE, once};
+use super::middleware;
+use super::{BASE, idempotency};
 use crate::http::denial::Denial;
-use crate::operator::Act;
+use crate::operator::Repeat;
 
 /// Everything that is mounted.
 #[derive(Default)]
 pub(in crate::http) struct Routes {
-    all: Vec<At>,
+    all: Vec<Endpoint>,
     documents: Vec<fn() -> OpenApi>,
 }
 
 /// One path with its methods.
-pub(in crate::http) struct At {
+pub(in crate::http) struct Endpoint {
     path: &'static str,
     methods: Vec<Method>,
     routes: Vec<Route>,
@@ -30,7 +30,7 @@ pub(in crate::http) struct At {
 
 impl Routes {
     /// Mounts a path.
-    pub(in crate::http) fn add(&mut self, at: At) {
+    pub(in crate::http) fn add(&mut self, at: Endpoint) {
         self.all.push(at);
     }
 
@@ -56,20 +56,20 @@ impl Routes {
             }
         }
         let nothing = web::to(|| async { Err::<HttpResponse, _>(Denial::NotFound(None)) });
-        config.service(scope.default_service(govern(nothing, Rate::Reads)));
+        config.service(scope.default_service(middleware(nothing, Rate::Reads)));
     }
 
     /// Every method and path.
     #[cfg(test)]
     pub(super) fn list(&self) -> Vec<String> {
-        let each = |at: &At| -> Vec<String> {
+        let each = |at: &Endpoint| -> Vec<String> {
             at.methods.iter().map(|method| format!("{method} {}", at.path)).collect()
         };
         self.all.iter().flat_map(each).collect()
     }
 }
 
-impl At {
+impl Endpoint {
     /// A path, as it stands in the document.
     pub(in crate::http) fn new(path: &'static str) -> Self {
         Self { path, methods: Vec::new(), routes: Vec::new() }
@@ -86,7 +86,7 @@ impl At {
         self.read(head, plain(web::get().to(handler)))
     }
 
-    /// As [`At::get`], where the handler reads the query itself, or minds none.
+    /// As [`Endpoint::get`], where the handler reads the query itself, or minds none.
     pub(in crate::http) fn ask<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
@@ -97,14 +97,14 @@ impl At {
     }
 
     /// What `POST` does; `act` says what its repetition comes to, where it names itself.
-    pub(in crate::http) fn post<F, Args>(self, act: Act, handler: F) -> Self
+    pub(in crate::http) fn post<F, Args>(self, act: Repeat, handler: F) -> Self
     where
         F: Handler<Args>,
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        let once = from_fn(move |request, next| once::once(act, request, next));
-        self.method(Method::POST, plain(web::post().to(handler).wrap(once)), Rate::Changes)
+        let idempotent = from_fn(move |request, next| idempotency::idempotent(act, request, next));
+        self.method(Method::POST, plain(web::post().to(handler).wrap(idempotent)), Rate::Changes)
     }
 
     /// What `POST` does, where it sees to its repetition itself.
@@ -119,13 +119,13 @@ impl At {
 
     fn read(self, head: Route, get: Route) -> Self {
         let mut at = self.method(Method::GET, get, Rate::Reads);
-        at.routes.push(govern(head, Rate::Reads));
+        at.routes.push(middleware(head, Rate::Reads));
         at
     }
 
     fn method(mut self, method: Method, route: Route, rate: Rate) -> Self {
         self.methods.push(method);
-        self.routes.push(govern(route, rate));
+        self.routes.push(middleware(route, rate));
         self
     }
 
@@ -154,7 +154,9 @@ impl At {
         for route in self.routes {
             resource = resource.route(route);
         }
-        resource.route(govern(options, Rate::Reads)).default_service(govern(other, Rate::Reads))
+        resource
+            .route(middleware(options, Rate::Reads))
+            .default_service(middleware(other, Rate::Reads))
     }
 }
 
@@ -169,6 +171,6 @@ fn plain(route: Route) -> Route {
 }
 
 /// The route, within its bounds.
-fn govern(route: Route, rate: Rate) -> Route {
-    route.wrap(from_fn(move |request, next| govern::govern(rate, request, next)))
+fn middleware(route: Route, rate: Rate) -> Route {
+    route.wrap(from_fn(move |request, next| middleware::api_middleware(rate, request, next)))
 }

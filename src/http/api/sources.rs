@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use utoipa::{OpenApi, ToSchema};
 
-use super::answer::{Listed, Page, Polled};
-use super::holds::Hold;
+use super::answer::{ListPage, Page, WithEtag};
 use super::overview::Counts;
-use super::routes::{At, Routes};
+use super::pauses::Pause;
+use super::routes::{Endpoint, Routes};
 use super::words::word;
-use crate::http::caller::By;
+use crate::http::caller::AuthenticatedCaller;
 use crate::http::denial::Denial;
 use crate::http::operator::Operator;
 use crate::operator::{SecretView, SourceView};
@@ -22,9 +22,9 @@ struct Document;
 /// Mounts the noun.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(At::new("/api/v1/sources").get(list));
-    routes.add(At::new("/api/v1/sources/{source}").get(show));
-    routes.add(At::new("/api/v1/settings").get(settings));
+    routes.add(Endpoint::new("/api/v1/sources").get(list));
+    routes.add(Endpoint::new("/api/v1/sources/{source}").get(show));
+    routes.add(Endpoint::new("/api/v1/settings").get(settings));
 }
 
 /// A source.
@@ -38,7 +38,7 @@ struct Source {
     enabled: bool,
     setup: Setup,
     /// Why it is paused; null where it is not.
-    paused: Option<Hold>,
+    paused: Option<Pause>,
     /// How long refused requests are held; null where they are not.
     hold_refused_seconds: Option<f64>,
     /// What its sender calls, its own first.
@@ -84,7 +84,7 @@ struct Source {
 #[schema(as = SourceSetup)]
 enum Setup {
     Disabled,
-    Waiting,
+    Backlog,
     Refusing,
     Receiving,
 }
@@ -126,9 +126,12 @@ struct Setting {
     security(("bearer" = ["events:read"])),
     responses((status = 200, description = "Every source", body = Page<Source>)),
 )]
-async fn list(By(caller): By, operator: web::Data<Operator>) -> Result<Listed<Source>, Denial> {
-    let views = operator.insight.sources(&caller).await?.into_iter();
-    Ok(Listed(Page::whole(views.map(Source::new).collect::<Result<_, _>>()?)))
+async fn list(
+    AuthenticatedCaller(caller): AuthenticatedCaller,
+    operator: web::Data<Operator>,
+) -> Result<ListPage<Source>, Denial> {
+    let views = operator.monitoring.sources(&caller).await?.into_iter();
+    Ok(ListPage(Page::whole(views.map(Source::new).collect::<Result<_, _>>()?)))
 }
 
 /// Show a source
@@ -141,11 +144,11 @@ async fn list(By(caller): By, operator: web::Data<Operator>) -> Result<Listed<So
     responses((status = 200, description = "The source", body = Source)),
 )]
 async fn show(
-    By(caller): By,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     source: web::Path<String>,
     operator: web::Data<Operator>,
-) -> Result<Polled<Source>, Denial> {
-    Ok(Polled(Source::new(operator.insight.source(&caller, &source).await?)?))
+) -> Result<WithEtag<Source>, Denial> {
+    Ok(WithEtag(Source::new(operator.monitoring.source(&caller, &source).await?)?))
 }
 
 /// List the settings
@@ -158,14 +161,14 @@ async fn show(
     responses((status = 200, description = "Every setting", body = Page<Setting>)),
 )]
 async fn settings(
-    By(caller): By,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     operator: web::Data<Operator>,
-) -> Result<Listed<Setting>, Denial> {
-    let settings = operator.insight.settings(&caller)?;
+) -> Result<ListPage<Setting>, Denial> {
+    let settings = operator.monitoring.settings(&caller)?;
     let items = settings
         .iter()
         .map(|setting| Setting { key: setting.key.clone(), value: setting.value.clone() });
-    Ok(Listed(Page::whole(items.collect())))
+    Ok(ListPage(Page::whole(items.collect())))
 }
 
 impl Source {
@@ -177,7 +180,7 @@ impl Source {
             tenant: facts.tenant,
             enabled: facts.enabled,
             setup: word(view.setup.as_str())?,
-            paused: view.hold.map(Hold::new).transpose()?,
+            paused: view.pause.map(Pause::new).transpose()?,
             hold_refused_seconds: facts.hold_refused.map(Duration::as_seconds_f64),
             urls: view.urls,
             urls_are_public: view.is_public,

@@ -6,13 +6,13 @@ use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 use utoipa::{OpenApi, ToSchema};
 
-use super::answer::{Listed, Page, Polled};
+use super::answer::{ListPage, Page, WithEtag};
 use super::cursor::{self, List};
 use super::deliveries::embedded;
 use super::query::{Limit, Query};
-use super::routes::{At, Routes};
+use super::routes::{Endpoint, Routes};
 use super::words::word;
-use crate::http::caller::By;
+use crate::http::caller::AuthenticatedCaller;
 use crate::http::denial::Denial;
 use crate::http::operator::Operator;
 use crate::operator::TransferView;
@@ -28,8 +28,8 @@ struct Document;
 /// Mounts the noun.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(At::new("/api/v1/transfers").ask(list));
-    routes.add(At::new("/api/v1/transfers/{transfer}").get(show));
+    routes.add(Endpoint::new("/api/v1/transfers").ask(list));
+    routes.add(Endpoint::new("/api/v1/transfers/{transfer}").get(show));
 }
 
 /// Which transfers.
@@ -118,20 +118,20 @@ enum State {
     responses((status = 200, description = "A page of transfers", body = Page<Transfer>)),
 )]
 async fn list(
-    By(caller): By,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     Query(asked): Query<Asked>,
     operator: web::Data<Operator>,
-) -> Result<Listed<Transfer>, Denial> {
+) -> Result<ListPage<Transfer>, Denial> {
     let before = asked.cursor.as_deref().map(|text| cursor::read(LIST, text)).transpose()?;
-    let found = operator.insight.transfers(&caller, before, asked.limit.exactly()).await?;
+    let found = operator.monitoring.transfers(&caller, before, asked.limit.exactly()).await?;
     if asked.closed {
         let closed = found.closed.into_iter();
         let closed = closed.map(|state| Transfer::of(state, Vec::new(), (None, None)));
-        return Ok(Listed(Page::whole(closed.collect::<Result<_, _>>()?)));
+        return Ok(ListPage(Page::whole(closed.collect::<Result<_, _>>()?)));
     }
     let next = found.next.map(|last| cursor::after(LIST, &last));
     let items = found.open.into_iter().map(Transfer::new).collect::<Result<_, _>>()?;
-    Ok(Listed(Page::until(items, next)))
+    Ok(ListPage(Page::until(items, next)))
 }
 
 /// Show a transfer
@@ -145,14 +145,14 @@ async fn list(
     responses((status = 200, description = "The transfer", body = Detail)),
 )]
 async fn show(
-    By(caller): By,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     transfer: web::Path<i64>,
     operator: web::Data<Operator>,
-) -> Result<Polled<Detail>, Denial> {
-    let detail = operator.insight.transfer(&caller, *transfer).await?;
+) -> Result<WithEtag<Detail>, Denial> {
+    let detail = operator.monitoring.transfer(&caller, *transfer).await?;
     let others = detail.others.into_iter();
     let others = others.map(|state| Transfer::of(state, Vec::new(), (None, None)));
-    Ok(Polled(Detail {
+    Ok(WithEtag(Detail {
         transfer: Transfer::new(detail.view)?,
         envelope: detail.envelope.as_ref().map(embedded),
         others: others.collect::<Result<_, _>>()?,

@@ -7,131 +7,131 @@ use time::Duration;
 use url::{Host, Url};
 
 use super::acts::Form;
-use super::desk;
-use super::frame::Stage;
-use super::pages::{keys, people};
+use super::layout::PageContext;
+use super::pages::{keys, users};
+use super::present;
 use crate::http::operator::Operator;
 use crate::http::session;
-use crate::operator::{Expiry, Invitation, NewApiKey, NewPerson, OperatorError, Scope, Scopes};
+use crate::operator::{AdminError, Expiry, Invitation, NewApiKey, NewUser, Scope, Scopes};
 
 /// The fields of a form, of which some can be there more than once.
 type Fields = web::Form<Vec<(String, String)>>;
 
 /// The list of keys.
-pub(super) async fn keys(request: HttpRequest, stage: Stage) -> HttpResponse {
-    let view = desk::keys(&request, &stage, None).await;
-    stage.answer(view.map(|view| keys::page(&stage, &view)))
+pub(super) async fn keys(request: HttpRequest, cx: PageContext) -> HttpResponse {
+    let view = present::keys(&request, &cx, None).await;
+    cx.answer(view.map(|view| keys::page(&cx, &view)))
 }
 
 /// Makes a key.
-pub(super) async fn make_key(request: HttpRequest, stage: Stage, form: Fields) -> HttpResponse {
+pub(super) async fn make_key(request: HttpRequest, cx: PageContext, form: Fields) -> HttpResponse {
     let made = async {
         let new = NewApiKey {
             name: field(&form, "name").to_owned(),
             scopes: scopes(&form)?,
-            tenant: tenant(&stage, &form),
+            tenant: tenant(&cx, &form),
             expiry: expiry(field(&form, "days"), field(&form, "never") == "yes")?,
         };
-        let made = session::access(&request)?.create_key(&stage.viewer.caller, &new).await?;
-        desk::keys(&request, &stage, Some(made.key.to_string())).await
+        let made = session::access(&request)?.create_key(&cx.viewer.caller, &new).await?;
+        present::keys(&request, &cx, Some(made.key.to_string())).await
     };
-    stage.answer(made.await.map(|view| keys::page(&stage, &view)))
+    cx.answer(made.await.map(|view| keys::page(&cx, &view)))
 }
 
 /// Revokes a key.
 pub(super) async fn revoke_key(
     request: HttpRequest,
-    stage: Stage,
+    cx: PageContext,
     id: web::Path<String>,
     form: web::Form<Form>,
 ) -> HttpResponse {
     let done = async {
         let access = session::access(&request)?;
-        access.revoke_key(&stage.viewer.caller, &id, form.reason()?).await?;
+        access.revoke_key(&cx.viewer.caller, &id, form.reason()?).await?;
         Ok("/keys?did=revoked".to_owned())
     };
-    stage.go_on(done.await)
+    cx.go_on(done.await)
 }
 
 /// The list of people.
-pub(super) async fn people(request: HttpRequest, stage: Stage) -> HttpResponse {
-    let view = desk::people(&request, &stage, None).await;
-    stage.answer(view.map(|view| people::page(&stage, &view)))
+pub(super) async fn users(request: HttpRequest, cx: PageContext) -> HttpResponse {
+    let view = present::users(&request, &cx, None).await;
+    cx.answer(view.map(|view| users::page(&cx, &view)))
 }
 
 /// Adds somebody.
-pub(super) async fn add_person(
+pub(super) async fn add_user(
     request: HttpRequest,
-    stage: Stage,
+    cx: PageContext,
     operator: web::Data<Operator>,
     form: Fields,
 ) -> HttpResponse {
     let added = async {
-        let new = NewPerson {
+        let new = NewUser {
             name: field(&form, "name").to_owned(),
             scopes: scopes(&form)?,
-            tenant: tenant(&stage, &form),
+            tenant: tenant(&cx, &form),
         };
-        let invitation = session::access(&request)?.add_person(&stage.viewer.caller, &new).await?;
+        let invitation = session::access(&request)?.add_user(&cx.viewer.caller, &new).await?;
         let shown = (new.name, address(&request, &operator, &invitation), invitation.ended);
-        desk::people(&request, &stage, Some(shown)).await
+        present::users(&request, &cx, Some(shown)).await
     };
-    stage.answer(added.await.map(|view| people::page(&stage, &view)))
+    cx.answer(added.await.map(|view| users::page(&cx, &view)))
 }
 
 /// Lets somebody sign in no more, or again; or has them choose another password.
 pub(super) async fn on_person(
     request: HttpRequest,
-    stage: Stage,
+    cx: PageContext,
     operator: web::Data<Operator>,
     path: web::Path<(String, String)>,
     form: web::Form<Form>,
 ) -> HttpResponse {
     let (name, verb) = path.into_inner();
-    let caller = &stage.viewer.caller;
+    let caller = &cx.viewer.caller;
     if let Some(codes) = [("reset", false), ("reset-all", true)]
         .into_iter()
         .find_map(|(word, codes)| (word == verb).then_some(codes))
     {
         let reset = async {
             let access = session::access(&request)?;
-            let invitation = access.reset_person(caller, &name, codes, form.reason()?).await?;
+            let invitation = access.reset_user(caller, &name, codes, form.reason()?).await?;
             let shown = (name.clone(), address(&request, &operator, &invitation), invitation.ended);
-            desk::people(&request, &stage, Some(shown)).await
+            present::users(&request, &cx, Some(shown)).await
         };
-        return stage.answer(reset.await.map(|view| people::page(&stage, &view)));
+        return cx.answer(reset.await.map(|view| users::page(&cx, &view)));
     }
     let done = async {
         let access = session::access(&request)?;
         match &*verb {
-            "disable" => drop(access.disable_person(caller, &name, form.reason()?).await?),
-            "enable" => drop(access.enable_person(caller, &name, form.reason()?).await?),
-            _ => return Err(OperatorError::NotFound("page at this address".into())),
+            "disable" => drop(access.disable_user(caller, &name, form.reason()?).await?),
+            "enable" => drop(access.enable_user(caller, &name, form.reason()?).await?),
+            _ => return Err(AdminError::NotFound("page at this address".into())),
         }
         Ok(format!("/people?did={verb}d"))
     };
-    stage.go_on(done.await)
+    cx.go_on(done.await)
 }
 
 fn field<'a>(form: &'a Fields, name: &str) -> &'a str {
     form.iter().find(|(known, _)| known == name).map(|(_, value)| value.trim()).unwrap_or_default()
 }
 
-fn scopes(form: &Fields) -> Result<Scopes, OperatorError> {
+fn scopes(form: &Fields) -> Result<Scopes, AdminError> {
     let words = form.iter().filter(|(name, _)| name == "scope");
     let read: Result<Scopes, _> = words.map(|(_, word)| word.parse::<Scope>()).collect();
-    read.map_err(|error| OperatorError::Invalid(error.to_string()))
+    read.map_err(|error| AdminError::Invalid(error.to_string()))
 }
 
 /// The tenant that is named; else the only one that whoever asks may name.
-fn tenant(stage: &Stage, form: &Fields) -> Option<String> {
+fn tenant(cx: &PageContext, form: &Fields) -> Option<String> {
     let named = Some(field(form, "tenant")).filter(|tenant| !tenant.is_empty());
-    named.or(stage.viewer.caller.tenant()).map(str::to_owned)
+    named.or(cx.viewer.caller.tenant()).map(str::to_owned)
 }
 
 /// A key that never expires has to be asked for: an empty field is no such wish.
-fn expiry(days: &str, never: bool) -> Result<Expiry, OperatorError> {
-    let invalid = |text: &str| OperatorError::Invalid(text.to_owned());
+fn expiry(days: &str, never: bool) -> Result<Expiry, AdminError> {
+    let invalid = |text: &str| AdminError::Invalid(text.to_owned());
     match (days.is_empty(), never) {
         (true, true) => return Ok(Expiry::Never),
         (true, false) => {

@@ -4,12 +4,12 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
-use super::entry::{Refusal, go_on, wait};
-use super::frame::Stage;
+use super::layout::PageContext;
+use super::login::{Refusal, go_on, wait};
+use super::page_context::{html, sentence};
 use super::pages::account::{Codes, View, page};
-use super::stage::{html, sentence};
 use crate::http::session::{self, SignedIn};
-use crate::operator::{OperatorError, Scope, Session, SignInError};
+use crate::operator::{AdminError, Scope, Session, SignInError};
 
 /// Passwords, the one of now and the next.
 #[derive(Deserialize)]
@@ -33,108 +33,108 @@ pub(super) struct Password {
 /// The account.
 pub(super) async fn show(
     request: HttpRequest,
-    stage: Stage,
+    cx: PageContext,
     SignedIn(own): SignedIn,
 ) -> HttpResponse {
     let shown = async {
         let sessions = session::access(&request)?.sessions(&own).await?;
         let view = View { sessions, ..view(&own, codes(&request, &own)?) };
-        Ok(page(&stage, &view))
+        Ok(page(&cx, &view))
     };
-    stage.answer(shown.await)
+    cx.answer(shown.await)
 }
 
 /// Ends one of one's sessions.
 pub(super) async fn end(
     request: HttpRequest,
-    stage: Stage,
+    cx: PageContext,
     SignedIn(own): SignedIn,
     id: web::Path<i64>,
 ) -> HttpResponse {
     let ended = async { session::access(&request)?.end_own_session(&own, *id).await };
-    stage.go_on(ended.await.map(|()| "/account?did=ended".to_owned()))
+    cx.go_on(ended.await.map(|()| "/account?did=ended".to_owned()))
 }
 
 /// Ends one's other sessions.
 pub(super) async fn elsewhere(
     request: HttpRequest,
-    stage: Stage,
+    cx: PageContext,
     SignedIn(own): SignedIn,
 ) -> HttpResponse {
     let ended = async { session::access(&request)?.sign_out_elsewhere(&own).await };
-    stage.go_on(ended.await.map(|_| "/account?did=elsewhere".to_owned()))
+    cx.go_on(ended.await.map(|_| "/account?did=elsewhere".to_owned()))
 }
 
 /// Changes the password.
 pub(super) async fn password(
     request: HttpRequest,
-    stage: Stage,
+    cx: PageContext,
     SignedIn(own): SignedIn,
     form: web::Form<Passwords>,
 ) -> HttpResponse {
     match session::change_password(&request, &own, (&form.old, &form.new)).await {
         Ok(cookies) => go_on("/account?did=password", cookies),
-        Err(error) => refuse(&request, &stage, &own, &error),
+        Err(error) => refuse(&request, &cx, &own, &error),
     }
 }
 
 /// Begins with codes: the page on which their secret is shown, this once.
 pub(super) async fn begin_codes(
     request: HttpRequest,
-    stage: Stage,
+    cx: PageContext,
     SignedIn(own): SignedIn,
     form: web::Form<Password>,
 ) -> HttpResponse {
     match session::begin_codes(&request, &own, &form.password).await {
         Ok(secret) => {
             let shown = (secret.url.to_string(), secret.base32.to_string());
-            html(StatusCode::OK, page(&stage, &view(&own, Codes::Begun(Some(shown)))))
+            html(StatusCode::OK, page(&cx, &view(&own, Codes::Begun(Some(shown)))))
         }
-        Err(error) => refuse(&request, &stage, &own, &error),
+        Err(error) => refuse(&request, &cx, &own, &error),
     }
 }
 
 /// Asks for codes from now on.
 pub(super) async fn confirm_codes(
     request: HttpRequest,
-    stage: Stage,
+    cx: PageContext,
     SignedIn(own): SignedIn,
     form: web::Form<Code>,
 ) -> HttpResponse {
     let done = async { session::access(&request)?.confirm_codes(&own, &form.code).await };
     match done.await {
-        Err(error @ OperatorError::Invalid(_)) => {
+        Err(error @ AdminError::Invalid(_)) => {
             let wrong = Some(sentence(&error.to_string()));
             let view = View { wrong, ..view(&own, Codes::Begun(None)) };
-            html(StatusCode::BAD_REQUEST, page(&stage, &view))
+            html(StatusCode::BAD_REQUEST, page(&cx, &view))
         }
-        done => stage.go_on(done.map(|()| "/account?did=codes-on".to_owned())),
+        done => cx.go_on(done.map(|()| "/account?did=codes-on".to_owned())),
     }
 }
 
 /// Asks for no codes any more.
 pub(super) async fn codes_off(
     request: HttpRequest,
-    stage: Stage,
+    cx: PageContext,
     SignedIn(own): SignedIn,
     form: web::Form<Password>,
 ) -> HttpResponse {
     match session::turn_codes_off(&request, &own, &form.password).await {
         Ok(()) => go_on("/account?did=codes-off", None),
-        Err(error) => refuse(&request, &stage, &own, &error),
+        Err(error) => refuse(&request, &cx, &own, &error),
     }
 }
 
 /// The account, and why nothing was changed.
 fn refuse(
     request: &HttpRequest,
-    stage: &Stage,
+    cx: &PageContext,
     own: &Session,
     error: &SignInError,
 ) -> HttpResponse {
     let codes = match codes(request, own) {
         Ok(codes) => codes,
-        Err(error) => return stage.trouble(&error),
+        Err(error) => return cx.error_page(&error),
     };
     let refusal = Refusal::of(error);
     let text = match error {
@@ -142,12 +142,12 @@ fn refuse(
         _ => refusal.text,
     };
     let view = View { wrong: Some(text), ..view(own, codes) };
-    let mut response = html(refusal.status, page(stage, &view));
+    let mut response = html(refusal.status, page(cx, &view));
     wait(&mut response, refusal.after);
     response
 }
 
-fn codes(request: &HttpRequest, own: &Session) -> Result<Codes, OperatorError> {
+fn codes(request: &HttpRequest, own: &Session) -> Result<Codes, AdminError> {
     if own.codes {
         return Ok(Codes::On);
     }

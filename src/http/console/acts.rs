@@ -3,11 +3,11 @@
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
-use super::frame::Stage;
+use super::layout::PageContext;
 use super::parts::link_path;
 use crate::http::operator::Operator;
-use crate::operator::{Action, OperatorError, Reason};
-use crate::store::Switch;
+use crate::operator::{Action, AdminError, Reason};
+use crate::store::DestinationSwitch;
 
 /// What the forms of acts hold.
 #[derive(Debug, Default, Deserialize)]
@@ -18,7 +18,7 @@ pub(super) struct Form {
 
 impl Form {
     /// The reason, which there must be.
-    pub(super) fn reason(&self) -> Result<&str, OperatorError> {
+    pub(super) fn reason(&self) -> Result<&str, AdminError> {
         Reason::new(&self.reason).map(Reason::get)
     }
 }
@@ -30,7 +30,7 @@ pub(super) fn plain_lines(text: &str) -> String {
 
 /// Replays or discards one delivery, or frees the lane that it holds.
 pub(super) async fn on_delivery(
-    stage: Stage,
+    cx: PageContext,
     operator: web::Data<Operator>,
     path: web::Path<(i64, String)>,
     form: web::Form<Form>,
@@ -39,34 +39,34 @@ pub(super) async fn on_delivery(
     let done = async {
         let desk = &operator.dead_letters;
         if verb == "free" {
-            desk.free(&stage.viewer.caller, id, form.reason()?).await?;
+            desk.free(&cx.viewer.caller, id, form.reason()?).await?;
             return Ok(format!("/deliveries/{id}?did=freed"));
         }
         let (action, did) = match &*verb {
             "replay" => (Action::Replay, "replayed"),
             "discard" => (Action::Discard, "discarded"),
-            _ => return Err(OperatorError::NotFound("page at this address".into())),
+            _ => return Err(AdminError::NotFound("page at this address".into())),
         };
-        let batch = desk.act(&stage.viewer.caller, action, id, form.reason()?, false).await?;
+        let batch = desk.act(&cx.viewer.caller, action, id, form.reason()?, false).await?;
         if let Some((_, refused)) = batch.refused.first() {
-            return Err(OperatorError::Conflict(refused.to_string()));
+            return Err(AdminError::Conflict(refused.to_string()));
         }
         let made = batch.created.first().map(|made| format!("&made={made}")).unwrap_or_default();
         Ok(format!("/deliveries/{id}?did={did}{made}"))
     };
-    stage.go_on(done.await)
+    cx.go_on(done.await)
 }
 
 /// Holds a destination back, or lets it go on.
 pub(super) async fn on_destination(
-    stage: Stage,
+    cx: PageContext,
     operator: web::Data<Operator>,
     path: web::Path<(String, String)>,
     form: web::Form<Form>,
 ) -> HttpResponse {
     let (name, verb) = path.into_inner();
     let done = async {
-        let (desk, caller) = (&operator.destinations, &stage.viewer.caller);
+        let (desk, caller) = (&operator.destinations, &cx.viewer.caller);
         let page = format!("/destinations/{}", link_path(&name));
         match &*verb {
             "test" => {
@@ -79,13 +79,17 @@ pub(super) async fn on_destination(
             }
             _ => {}
         }
-        let all = [Switch::Pause, Switch::Resume, Switch::Disable, Switch::Enable];
+        let all = [
+            DestinationSwitch::Pause,
+            DestinationSwitch::Resume,
+            DestinationSwitch::Disable,
+            DestinationSwitch::Enable,
+        ];
         let switch = all.into_iter().find(|switch| switch.as_str() == verb);
-        let switch =
-            switch.ok_or_else(|| OperatorError::NotFound("page at this address".into()))?;
+        let switch = switch.ok_or_else(|| AdminError::NotFound("page at this address".into()))?;
         let changed = desk.switch(caller, &name, switch, form.reason()?).await?;
         let did = if changed { switch.as_str() } else { "unchanged" };
         Ok(format!("{page}?did={did}"))
     };
-    stage.go_on(done.await)
+    cx.go_on(done.await)
 }

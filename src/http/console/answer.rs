@@ -4,13 +4,13 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
-use super::desk;
-use super::frame::Stage;
+use super::layout::PageContext;
 use super::pages::{alerts, dead_letters, delivery, destination, destinations};
 use super::parts::Tab;
+use super::present;
 use crate::http::operator::Operator;
 use crate::http::problem::Problem;
-use crate::operator::OperatorError;
+use crate::operator::AdminError;
 
 /// What the address of a list can say.
 #[derive(Debug, Default, Deserialize)]
@@ -32,57 +32,55 @@ pub(super) struct BodyQuery {
 
 /// The list of dead letters.
 pub(super) async fn dead_letters(
-    stage: Stage,
+    cx: PageContext,
     operator: web::Data<Operator>,
     query: web::Query<ListQuery>,
 ) -> HttpResponse {
-    stage
-        .show(desk::dead_letters(&operator, &stage.viewer.caller, &query), dead_letters::page)
-        .await
+    cx.show(present::dead_letters(&operator, &cx.viewer.caller, &query), dead_letters::page).await
 }
 
 /// One delivery.
 pub(super) async fn delivery(
-    stage: Stage,
+    cx: PageContext,
     operator: web::Data<Operator>,
     id: web::Path<String>,
     query: web::Query<BodyQuery>,
 ) -> HttpResponse {
     let tab = Tab::read(query.view.as_deref());
-    stage.show(desk::delivery(&operator, &stage.viewer.caller, &id, tab), delivery::page).await
+    cx.show(present::delivery(&operator, &cx.viewer.caller, &id, tab), delivery::page).await
 }
 
 /// The list of destinations.
-pub(super) async fn destinations(stage: Stage, operator: web::Data<Operator>) -> HttpResponse {
-    stage.show(desk::destinations(&operator, &stage.viewer.caller), destinations::page).await
+pub(super) async fn destinations(cx: PageContext, operator: web::Data<Operator>) -> HttpResponse {
+    cx.show(present::destinations(&operator, &cx.viewer.caller), destinations::page).await
 }
 
 /// One destination.
 pub(super) async fn destination(
-    stage: Stage,
+    cx: PageContext,
     operator: web::Data<Operator>,
     name: web::Path<String>,
 ) -> HttpResponse {
-    stage.show(desk::destination(&operator, &stage.viewer.caller, &name), destination::page).await
+    cx.show(present::destination(&operator, &cx.viewer.caller, &name), destination::page).await
 }
 
 /// The list of alerts.
 pub(super) async fn alerts(
-    stage: Stage,
+    cx: PageContext,
     operator: web::Data<Operator>,
     query: web::Query<ListQuery>,
 ) -> HttpResponse {
     let all = query.which == "all";
-    stage.show(desk::alerts(&operator, &stage.viewer.caller, all), alerts::page).await
+    cx.show(present::alerts(&operator, &cx.viewer.caller, all), alerts::page).await
 }
 
 /// The answer where there is nothing: a page for browsers, a problem document for others.
-pub(super) async fn nothing(request: HttpRequest, stage: Stage) -> HttpResponse {
+pub(super) async fn nothing(request: HttpRequest, cx: PageContext) -> HttpResponse {
     let accepts = request.headers().get(header::ACCEPT);
     let reads_pages = accepts
         .is_some_and(|accepts| accepts.as_bytes().windows(9).any(|part| part == b"text/html"));
     if reads_pages && !request.path().starts_with("/api/") {
-        stage.answer(Err(OperatorError::NotFound("page at this address".to_owned())))
+        cx.answer(Err(AdminError::NotFound("page at this address".to_owned())))
     } else {
         Problem::NotFound.respond("")
     }

@@ -3,9 +3,9 @@
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
-use super::desk::{self, AuditQuery};
-use super::frame::Stage;
+use super::layout::PageContext;
 use super::pages::audit::{View, page};
+use super::present::{self, AuditQuery};
 use crate::http::operator::Operator;
 
 /// The hash that the chain is to have.
@@ -17,25 +17,25 @@ pub(super) struct Expected {
 
 /// The list.
 pub(super) async fn list(
-    stage: Stage,
+    cx: PageContext,
     operator: web::Data<Operator>,
     query: web::Query<AuditQuery>,
 ) -> HttpResponse {
-    let view = desk::audit(&operator.store, &stage.viewer.caller, &query).await;
-    stage.answer(view.map(|view| page(&stage, &view)))
+    let view = present::audit(&operator.store, &cx.viewer.caller, &query).await;
+    cx.answer(view.map(|view| page(&cx, &view)))
 }
 
 /// Walks the chain, and says whether it holds. It reads every entry: so it is a form that is
 /// posted, and no address that something loads ahead.
 pub(super) async fn verify(
-    stage: Stage,
+    cx: PageContext,
     operator: web::Data<Operator>,
     expected: web::Form<Expected>,
 ) -> HttpResponse {
-    let (store, caller) = (&operator.store, &stage.viewer.caller);
+    let (store, caller) = (&operator.store, &cx.viewer.caller);
     let walked = async {
-        let chain = Some(desk::chain(store, caller, &expected.head).await?);
-        Ok(View { chain, ..desk::audit(store, caller, &AuditQuery::default()).await? })
+        let chain = Some(present::chain(store, caller, &expected.head).await?);
+        Ok(View { chain, ..present::audit(store, caller, &AuditQuery::default()).await? })
     };
-    stage.answer(walked.await.map(|view| page(&stage, &view)))
+    cx.answer(walked.await.map(|view| page(&cx, &view)))
 }

@@ -6,14 +6,14 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::acts::{Form, plain_lines};
-use super::desk;
-use super::frame::Stage;
-use super::pages::{edit, groups, holds, jobs};
+use super::layout::PageContext;
+use super::page_context::STARTED;
+use super::pages::{edit, groups, jobs, pauses};
 use super::parts::link_path;
-use super::stage::STARTED;
+use super::present;
 use crate::http::operator::Operator;
-use crate::operator::{Action, Filter, OperatorError, Selection, Wish};
-use crate::store::{DeathReason, Pausable};
+use crate::operator::{Action, AdminError, BulkRequest, Filter, Selection};
+use crate::store::{DeathReason, PauseTarget};
 
 /// Every path of these.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
@@ -73,28 +73,25 @@ struct EditForm {
     reason: String,
 }
 
-pub(super) fn given<T: std::str::FromStr>(
-    what: &str,
-    text: &str,
-) -> Result<Option<T>, OperatorError> {
+pub(super) fn given<T: std::str::FromStr>(what: &str, text: &str) -> Result<Option<T>, AdminError> {
     let text = text.trim();
     if text.is_empty() {
         return Ok(None);
     }
     let read = text.parse().map(Some);
-    read.map_err(|_| OperatorError::Invalid(format!("`{text}` is no {what}")))
+    read.map_err(|_| AdminError::Invalid(format!("`{text}` is no {what}")))
 }
 
 impl Asked {
     /// The action; a replay where none is named.
-    pub(super) fn action(&self) -> Result<Action, OperatorError> {
+    pub(super) fn action(&self) -> Result<Action, AdminError> {
         let word = if self.action.is_empty() { "replay" } else { &*self.action };
-        let unknown = || OperatorError::Invalid("it is neither a replay nor a discard".to_owned());
+        let unknown = || AdminError::Invalid("it is neither a replay nor a discard".to_owned());
         Action::of(word).ok_or_else(unknown)
     }
 
     /// Which dead letters.
-    pub(super) fn selection(&self) -> Result<Selection, OperatorError> {
+    pub(super) fn selection(&self) -> Result<Selection, AdminError> {
         Ok(Selection::Matching(Filter {
             group: given("group", &self.group)?,
             class: given("class", &self.class)?,
@@ -105,9 +102,9 @@ impl Asked {
         }))
     }
 
-    fn wish(&self) -> Result<Wish, OperatorError> {
+    fn wish(&self) -> Result<BulkRequest, AdminError> {
         let reason = Form { reason: self.reason.clone() };
-        Ok(Wish {
+        Ok(BulkRequest {
             action: self.action()?,
             selection: self.selection()?,
             cap: given("number of deliveries", &self.cap)?,
@@ -119,104 +116,116 @@ impl Asked {
 }
 
 async fn list(
-    stage: Stage,
+    cx: PageContext,
     operator: web::Data<Operator>,
     query: web::Query<GroupsQuery>,
 ) -> HttpResponse {
-    stage.show(desk::groups(&operator, &stage.viewer.caller, &query), groups::page).await
+    cx.show(present::groups(&operator, &cx.viewer.caller, &query), groups::page).await
 }
 
 async fn group(
-    stage: Stage,
+    cx: PageContext,
     operator: web::Data<Operator>,
     id: web::Path<i64>,
     query: web::Query<Older>,
 ) -> HttpResponse {
-    stage.show(desk::group(&operator, &stage.viewer.caller, *id, query.before), groups::one).await
+    cx.show(present::group(&operator, &cx.viewer.caller, *id, query.before), groups::one).await
 }
 
 async fn all_jobs(
-    stage: Stage,
+    cx: PageContext,
     operator: web::Data<Operator>,
     query: web::Query<Older>,
 ) -> HttpResponse {
-    stage.show(desk::jobs(&operator, &stage.viewer.caller, query.before), jobs::page).await
+    cx.show(present::jobs(&operator, &cx.viewer.caller, query.before), jobs::page).await
 }
 
 async fn new_job(
-    stage: Stage,
+    cx: PageContext,
     operator: web::Data<Operator>,
     query: web::Query<Asked>,
 ) -> HttpResponse {
-    stage.show(desk::new_job(&operator, &stage.viewer.caller, &query), jobs::new).await
+    cx.show(present::new_job(&operator, &cx.viewer.caller, &query), jobs::new).await
 }
 
-async fn job(mut stage: Stage, operator: web::Data<Operator>, id: web::Path<i64>) -> HttpResponse {
-    let view = desk::job(&operator, &stage.viewer.caller, *id).await;
-    // The address says for ever that it was started; the page says what became of that.
-    let runs = view.as_ref().is_ok_and(|view| view.job.is_running);
-    stage.flash = stage.flash.filter(|flash| runs || flash.text != STARTED);
-    stage.answer(view.map(|view| jobs::one(&stage, &view)))
-}
-
-async fn ask_to_cancel(
-    stage: Stage,
+async fn job(
+    mut cx: PageContext,
     operator: web::Data<Operator>,
     id: web::Path<i64>,
 ) -> HttpResponse {
-    let view = desk::job(&operator, &stage.viewer.caller, *id).await;
-    stage.answer(view.map(|view| jobs::cancel(&stage, &view.job)))
+    let view = present::job(&operator, &cx.viewer.caller, *id).await;
+    // The address says for ever that it was started; the page says what became of that.
+    let runs = view.as_ref().is_ok_and(|view| view.job.is_running);
+    cx.flash = cx.flash.filter(|flash| runs || flash.text != STARTED);
+    cx.answer(view.map(|view| jobs::one(&cx, &view)))
 }
 
-async fn plan(stage: Stage, operator: web::Data<Operator>, form: web::Form<Asked>) -> HttpResponse {
+async fn ask_to_cancel(
+    cx: PageContext,
+    operator: web::Data<Operator>,
+    id: web::Path<i64>,
+) -> HttpResponse {
+    let view = present::job(&operator, &cx.viewer.caller, *id).await;
+    cx.answer(view.map(|view| jobs::cancel(&cx, &view.job)))
+}
+
+async fn plan(
+    cx: PageContext,
+    operator: web::Data<Operator>,
+    form: web::Form<Asked>,
+) -> HttpResponse {
     let planned = async {
-        let plan = operator.jobs.plan(&stage.viewer.caller, &form.wish()?).await?;
+        let plan = operator.jobs.plan(&cx.viewer.caller, &form.wish()?).await?;
         Ok(format!("/jobs/{}", plan.job.id))
     };
-    stage.go_on(planned.await)
+    cx.go_on(planned.await)
 }
 
-async fn start(stage: Stage, operator: web::Data<Operator>, id: web::Path<i64>) -> HttpResponse {
+async fn start(cx: PageContext, operator: web::Data<Operator>, id: web::Path<i64>) -> HttpResponse {
     let started = async {
-        let job = operator.jobs.start(&stage.viewer.caller, *id).await?;
+        let job = operator.jobs.start(&cx.viewer.caller, *id).await?;
         Ok(format!("/jobs/{}?did=started", job.id))
     };
-    stage.go_on(started.await)
+    cx.go_on(started.await)
 }
 
 async fn cancel(
-    stage: Stage,
+    cx: PageContext,
     operator: web::Data<Operator>,
     id: web::Path<i64>,
     form: web::Form<Form>,
 ) -> HttpResponse {
     let cancelled = async {
         let jobs = &operator.jobs;
-        let job = jobs.cancel(&stage.viewer.caller, *id, form.reason()?).await?;
+        let job = jobs.cancel(&cx.viewer.caller, *id, form.reason()?).await?;
         Ok(format!("/jobs/{}?did=cancelled", job.id))
     };
-    stage.go_on(cancelled.await)
+    cx.go_on(cancelled.await)
 }
 
 async fn edit_page(
-    stage: Stage,
+    cx: PageContext,
     operator: web::Data<Operator>,
     id: web::Path<i64>,
 ) -> HttpResponse {
-    let text = operator.dead_letters.to_edit(&stage.viewer.caller, *id).await;
+    let text = operator.dead_letters.to_edit(&cx.viewer.caller, *id).await;
     let view = text.map(|text| edit::View { delivery: *id, edited: text, wrong: None });
-    stage.answer(view.map(|view| edit::page(&stage, &view)))
+    cx.answer(view.map(|view| edit::page(&cx, &view)))
 }
 
 /// Shows the text again, as it was edited.
-async fn edit_again(stage: Stage, id: web::Path<i64>, form: web::Form<EditForm>) -> HttpResponse {
+async fn edit_again(
+    cx: PageContext,
+    id: web::Path<i64>,
+    form: web::Form<EditForm>,
+) -> HttpResponse {
     let view = edit::View { delivery: *id, edited: plain_lines(&form.body), wrong: None };
-    stage.answer(Ok(edit::page(&stage, &view)))
+    cx.answer(Ok(edit::page(&cx, &view)))
 }
 
 /// Shows what an edit changes, or what is wrong with it above the text.
 async fn check_edit(
-    stage: Stage,
+    cx: PageContext,
     operator: web::Data<Operator>,
     id: web::Path<i64>,
     form: web::Form<EditForm>,
@@ -225,7 +234,7 @@ async fn check_edit(
     let rehearsed = async {
         let desk = &operator.dead_letters;
         let bytes = Bytes::from(body.clone());
-        desk.rehearse_edit(&stage.viewer.caller, *id, &bytes).await
+        desk.preview_edit(&cx.viewer.caller, *id, &bytes).await
     };
     match rehearsed.await {
         Ok(rehearsal) => {
@@ -236,18 +245,18 @@ async fn check_edit(
                 is_partial: rehearsal.is_partial,
                 handlers: rehearsal.handlers,
             };
-            stage.answer(Ok(edit::check(&stage, &check)))
+            cx.answer(Ok(edit::check(&cx, &check)))
         }
-        Err(OperatorError::Invalid(wrong)) => {
+        Err(AdminError::Invalid(wrong)) => {
             let view = edit::View { delivery: *id, edited: body, wrong: Some(wrong) };
-            Stage::once_more(edit::page(&stage, &view))
+            PageContext::once_more(edit::page(&cx, &view))
         }
-        Err(error) => stage.answer(Err(error)),
+        Err(error) => cx.answer(Err(error)),
     }
 }
 
 async fn replay_edit(
-    stage: Stage,
+    cx: PageContext,
     operator: web::Data<Operator>,
     id: web::Path<i64>,
     form: web::Form<EditForm>,
@@ -256,36 +265,36 @@ async fn replay_edit(
         let desk = &operator.dead_letters;
         let why = Form { reason: form.reason.clone() };
         let body = Bytes::from(plain_lines(&form.body));
-        let edited = desk.edit(&stage.viewer.caller, *id, &body, why.reason()?).await?;
+        let edited = desk.edit(&cx.viewer.caller, *id, &body, why.reason()?).await?;
         Ok(format!("/deliveries/{}?did=edited&made={}", *id, edited.event))
     };
-    stage.go_on(done.await)
+    cx.go_on(done.await)
 }
 
-async fn all_holds(stage: Stage, operator: web::Data<Operator>) -> HttpResponse {
-    stage.show(desk::holds(&operator, &stage.viewer.caller), holds::page).await
+async fn all_holds(cx: PageContext, operator: web::Data<Operator>) -> HttpResponse {
+    cx.show(present::pauses(&operator, &cx.viewer.caller), pauses::page).await
 }
 
 /// Pauses or resumes a source or a handler.
 async fn hold(
-    stage: Stage,
+    cx: PageContext,
     operator: web::Data<Operator>,
     path: web::Path<(String, String, String)>,
     form: web::Form<Form>,
 ) -> HttpResponse {
     let (what, name, verb) = path.into_inner();
     let done = async {
-        let nothing = || OperatorError::NotFound("page at this address".to_owned());
-        let both = [Pausable::Source, Pausable::Handler];
+        let nothing = || AdminError::NotFound("page at this address".to_owned());
+        let both = [PauseTarget::Source, PauseTarget::Handler];
         let what = both.into_iter().find(|one| one.as_str() == what).ok_or_else(nothing)?;
-        let (holds, caller) = (&operator.holds, &stage.viewer.caller);
+        let (pauses, caller) = (&operator.pauses, &cx.viewer.caller);
         let changed = match &*verb {
-            "pause" => holds.pause(caller, what, &name, form.reason()?).await?,
-            "resume" => holds.resume(caller, what, &name, form.reason()?).await?,
+            "pause" => pauses.pause(caller, what, &name, form.reason()?).await?,
+            "resume" => pauses.resume(caller, what, &name, form.reason()?).await?,
             _ => return Err(nothing()),
         };
         let did = if changed { &*verb } else { "unchanged" };
         Ok(format!("/holds?did={did}#{what}-{}", link_path(&name)))
     };
-    stage.go_on(done.await)
+    cx.go_on(done.await)
 }

@@ -9,11 +9,11 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::acts::plain_lines;
-use super::frame::Stage;
+use super::layout::PageContext;
+use super::page_context::html;
 use super::pages::explain::{Answer, Asked, View, page};
-use super::stage::html;
 use crate::http::operator::Operator;
-use crate::operator::{self, Explained, Gates, OperatorError, RecordedRequest};
+use crate::operator::{self, AdminError, Explained, RecordedRequest, Verifiers};
 
 /// What the address of the form can say.
 #[derive(Debug, Default, Deserialize)]
@@ -35,68 +35,66 @@ pub(super) struct Given {
 
 /// The form.
 pub(super) async fn form(
-    stage: Stage,
+    cx: PageContext,
     operator: web::Data<Operator>,
     towards: web::Query<Towards>,
 ) -> HttpResponse {
     let asked = Asked { source: towards.into_inner().source, ..Asked::default() };
-    let view = operator.gates.names(&stage.viewer.caller);
-    stage.answer(view.map(|sources| page(&stage, &View { sources, asked, answer: None })))
+    let view = operator.gates.names(&cx.viewer.caller);
+    cx.answer(view.map(|sources| page(&cx, &View { sources, asked, answer: None })))
 }
 
 /// What the source makes of the request, above the form as it was filled in.
 pub(super) async fn explain(
-    stage: Stage,
+    cx: PageContext,
     operator: web::Data<Operator>,
     form: web::Form<Given>,
 ) -> HttpResponse {
     let given = form.into_inner();
-    let sources = operator.gates.names(&stage.viewer.caller);
+    let sources = operator.gates.names(&cx.viewer.caller);
     let sources = match sources {
         Ok(sources) => sources,
-        Err(error) => return stage.trouble(&error),
+        Err(error) => return cx.error_page(&error),
     };
     let answered = match given.recorded() {
-        Ok(recorded) => answer(&stage, &operator.gates, &given.source, recorded).await,
+        Ok(recorded) => answer(&cx, &operator.gates, &given.source, recorded).await,
         Err(error) => Err(error),
     };
     let (status, answer) = match answered {
         Ok(explained) => (StatusCode::OK, Answer::of(&explained)),
-        Err(OperatorError::Invalid(wrong)) => {
-            (StatusCode::UNPROCESSABLE_ENTITY, Answer::Wrong(wrong))
-        }
-        Err(error) => return stage.trouble(&error),
+        Err(AdminError::Invalid(wrong)) => (StatusCode::UNPROCESSABLE_ENTITY, Answer::Wrong(wrong)),
+        Err(error) => return cx.error_page(&error),
     };
     let view = View { sources, asked: given.asked(), answer: Some(answer) };
-    html(status, page(&stage, &view))
+    html(status, page(&cx, &view))
 }
 
 async fn answer(
-    stage: &Stage,
-    gates: &Gates,
+    cx: &PageContext,
+    gates: &Verifiers,
     source: &str,
     recorded: RecordedRequest,
-) -> Result<Explained, OperatorError> {
-    let (caller, gates, now) = (stage.viewer.caller.clone(), gates.clone(), stage.now);
+) -> Result<Explained, AdminError> {
+    let (caller, gates, now) = (cx.viewer.caller.clone(), gates.clone(), cx.now);
     let source = source.to_owned();
     // A large body is hashed once for every secret.
     let explained =
         web::block(move || operator::explain(&caller, &gates, &source, &recorded, now, &[]));
-    let gone = |_| OperatorError::Conflict("the gateway is stopping".to_owned());
+    let gone = |_| AdminError::Conflict("the gateway is stopping".to_owned());
     explained.await.map_err(gone)?
 }
 
 impl Given {
     /// The request: a recording, or a head to which the body is added. A head without a request
     /// line is one of a request to the source itself.
-    fn recorded(&self) -> Result<RecordedRequest, OperatorError> {
+    fn recorded(&self) -> Result<RecordedRequest, AdminError> {
         let written = plain_lines(self.request.trim_start());
         let (head, within) = written.split_once("\n\n").unwrap_or((written.trim_end(), ""));
         let body = self.bytes()?;
         let is_json = written.starts_with('{');
         if !body.is_empty() && (is_json || !within.trim().is_empty()) {
             let twice = "the body stands in the request already: leave one of them out";
-            return Err(OperatorError::Invalid(twice.to_owned()));
+            return Err(AdminError::Invalid(twice.to_owned()));
         }
         let body = if body.is_empty() { within.as_bytes() } else { &body };
         let mut request = if is_json {
@@ -111,15 +109,15 @@ impl Given {
         if !at.is_empty() {
             let wrong = || format!("`{at}` is no time such as 2026-11-20T12:00:00Z");
             let read = OffsetDateTime::parse(at, &Rfc3339);
-            request.received_at = Some(read.map_err(|_| OperatorError::Invalid(wrong()))?);
+            request.received_at = Some(read.map_err(|_| AdminError::Invalid(wrong()))?);
         }
         Ok(request)
     }
 
-    fn bytes(&self) -> Result<Vec<u8>, OperatorError> {
+    fn bytes(&self) -> Result<Vec<u8>, AdminError> {
         let packed = || self.body.split_whitespace().collect::<String>();
         let invalid = |what: &str, error: &dyn std::error::Error| {
-            OperatorError::Invalid(format!("the body is no {what}: {error}"))
+            AdminError::Invalid(format!("the body is no {what}: {error}"))
         };
         match self.written.as_str() {
             "base64" => STANDARD.decode(packed()).map_err(|error| invalid("base64", &error)),

@@ -6,10 +6,10 @@ use futures_util::TryStreamExt;
 use serde::Deserialize;
 
 use super::answer::BodyQuery;
-use super::desk;
-use super::frame::Stage;
-use super::pages::{event, events, held, overview, settings, sources, transfers};
+use super::layout::PageContext;
+use super::pages::{event, events, overview, rejected_requests, settings, sources, transfers};
 use super::parts::Tab;
+use super::present;
 use crate::http::operator::Operator;
 use crate::operator::capture;
 
@@ -21,109 +21,109 @@ pub(super) struct Before {
 }
 
 /// Whether anything is wrong.
-pub(super) async fn overview(stage: Stage, operator: web::Data<Operator>) -> HttpResponse {
-    stage.show(desk::overview(&operator, &stage.viewer.caller), overview::page).await
+pub(super) async fn overview(cx: PageContext, operator: web::Data<Operator>) -> HttpResponse {
+    cx.show(present::overview(&operator, &cx.viewer.caller), overview::page).await
 }
 
 /// The list of events.
 pub(super) async fn events(
-    stage: Stage,
+    cx: PageContext,
     operator: web::Data<Operator>,
-    query: web::Query<desk::EventQuery>,
+    query: web::Query<present::EventQuery>,
 ) -> HttpResponse {
-    match desk::events(&operator, &stage.viewer.caller, &query).await {
-        Ok(view) if view.wrong.is_some() => Stage::once_more(events::page(&stage, &view)),
-        view => stage.answer(view.map(|view| events::page(&stage, &view))),
+    match present::events(&operator, &cx.viewer.caller, &query).await {
+        Ok(view) if view.wrong.is_some() => PageContext::once_more(events::page(&cx, &view)),
+        view => cx.answer(view.map(|view| events::page(&cx, &view))),
     }
 }
 
 /// One event.
 pub(super) async fn event(
-    stage: Stage,
+    cx: PageContext,
     operator: web::Data<Operator>,
     id: web::Path<String>,
     query: web::Query<BodyQuery>,
 ) -> HttpResponse {
     let tab = Tab::read(query.view.as_deref());
-    stage.show(desk::event(&operator, &stage.viewer.caller, &id, tab), event::page).await
+    cx.show(present::event(&operator, &cx.viewer.caller, &id, tab), event::page).await
 }
 
 /// The body of an event, to be kept: never shown by the browser.
 pub(super) async fn body(
-    stage: Stage,
+    cx: PageContext,
     operator: web::Data<Operator>,
     text: web::Path<String>,
 ) -> HttpResponse {
-    let caller = &stage.viewer.caller;
+    let caller = &cx.viewer.caller;
     let download = async {
-        let id = desk::event_id(&text)?;
-        operator.insight.download(caller, id).await
+        let id = present::event_id(&text)?;
+        operator.monitoring.download(caller, id).await
     };
     match download.await {
         Ok((_, pieces)) => attachment(&format!("{text}.bin"), "application/octet-stream")
             .streaming(Box::pin(pieces.map_err(actix_web::error::ErrorInternalServerError))),
-        Err(error) => stage.answer(Err(error)),
+        Err(error) => cx.answer(Err(error)),
     }
 }
 
 /// An event as a fixture, to be kept.
 pub(super) async fn fixture(
-    stage: Stage,
+    cx: PageContext,
     operator: web::Data<Operator>,
     text: web::Path<String>,
 ) -> HttpResponse {
     let captured = async {
-        let id = desk::event_id(&text)?;
-        let asked = (id, stage.now);
-        capture(&stage.viewer.caller, &operator.store, &operator.gates, asked, &[]).await
+        let id = present::event_id(&text)?;
+        let asked = (id, cx.now);
+        capture(&cx.viewer.caller, &operator.store, &operator.gates, asked, &[]).await
     };
     match captured.await {
         Ok(captured) => attachment(&format!("{}.json", captured.name), "application/json")
             .body(serde_json::to_string_pretty(&captured.document).unwrap_or_default()),
-        Err(error) => stage.answer(Err(error)),
+        Err(error) => cx.answer(Err(error)),
     }
 }
 
 /// The transfers.
 pub(super) async fn transfers(
-    stage: Stage,
+    cx: PageContext,
     operator: web::Data<Operator>,
     query: web::Query<Before>,
 ) -> HttpResponse {
     let before = query.before.parse().unwrap_or(0);
-    stage.show(desk::transfers(&operator, &stage.viewer.caller, before), transfers::page).await
+    cx.show(present::transfers(&operator, &cx.viewer.caller, before), transfers::page).await
 }
 
 /// One transfer.
 pub(super) async fn transfer(
-    stage: Stage,
+    cx: PageContext,
     operator: web::Data<Operator>,
     id: web::Path<String>,
 ) -> HttpResponse {
-    stage.show(desk::transfer(&operator, &stage.viewer.caller, &id), transfers::one).await
+    cx.show(present::transfer(&operator, &cx.viewer.caller, &id), transfers::one).await
 }
 
 /// The sources.
-pub(super) async fn sources(stage: Stage, operator: web::Data<Operator>) -> HttpResponse {
-    stage.show(desk::sources(&operator, &stage.viewer.caller), sources::page).await
+pub(super) async fn sources(cx: PageContext, operator: web::Data<Operator>) -> HttpResponse {
+    cx.show(present::sources(&operator, &cx.viewer.caller), sources::page).await
 }
 
 /// One source.
 pub(super) async fn source(
-    stage: Stage,
+    cx: PageContext,
     operator: web::Data<Operator>,
     name: web::Path<String>,
 ) -> HttpResponse {
-    stage.show(desk::source(&operator, &stage.viewer.caller, &name), sources::one).await
+    cx.show(present::source(&operator, &cx.viewer.caller, &name), sources::one).await
 }
 
 /// How a source is set up.
 pub(super) async fn set_up(
-    stage: Stage,
+    cx: PageContext,
     operator: web::Data<Operator>,
     name: web::Path<String>,
 ) -> HttpResponse {
-    stage.show(desk::source(&operator, &stage.viewer.caller, &name), sources::set_up).await
+    cx.show(present::source(&operator, &cx.viewer.caller, &name), sources::set_up).await
 }
 
 /// What the address of the held requests can say.
@@ -135,30 +135,30 @@ pub(super) struct HeldQuery {
 }
 
 /// The settings.
-pub(super) async fn settings(stage: Stage, operator: web::Data<Operator>) -> HttpResponse {
-    let view = desk::settings(&operator, &stage.viewer.caller);
-    stage.answer(view.map(|view| settings::page(&stage, &view)))
+pub(super) async fn settings(cx: PageContext, operator: web::Data<Operator>) -> HttpResponse {
+    let view = present::settings(&operator, &cx.viewer.caller);
+    cx.answer(view.map(|view| settings::page(&cx, &view)))
 }
 
 /// The held requests.
-pub(super) async fn held(
-    stage: Stage,
+pub(super) async fn rejected_requests(
+    cx: PageContext,
     operator: web::Data<Operator>,
     query: web::Query<HeldQuery>,
 ) -> HttpResponse {
     let asked = (&*query.source, &*query.before);
-    stage.show(desk::held(&operator, &stage.viewer.caller, asked), held::page).await
+    cx.show(present::held(&operator, &cx.viewer.caller, asked), rejected_requests::page).await
 }
 
 /// One held request.
 pub(super) async fn held_one(
-    stage: Stage,
+    cx: PageContext,
     operator: web::Data<Operator>,
     id: web::Path<String>,
     query: web::Query<BodyQuery>,
 ) -> HttpResponse {
     let tab = Tab::read(query.view.as_deref());
-    stage.show(desk::held_one(&operator, &stage.viewer.caller, &id, tab), held::one).await
+    cx.show(present::held_one(&operator, &cx.viewer.caller, &id, tab), rejected_requests::one).await
 }
 
 /// What is kept and not shown, whatever is in it.

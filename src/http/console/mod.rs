@@ -19,19 +19,19 @@ mod answer;
 mod assets;
 mod audit;
 mod dealing;
-mod desk;
-mod entry;
 mod explain;
-mod frame;
+#[cfg(test)]
+mod fixtures;
 mod headers;
-mod held;
+mod layout;
+mod login;
 mod look;
 mod oidc;
+mod page_context;
 mod pages;
 mod parts;
-#[cfg(test)]
-mod samples;
-mod stage;
+mod present;
+mod rejected_requests;
 
 use actix_web::web;
 
@@ -44,11 +44,11 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
     let (query, path) = (web::QueryConfig::default(), web::PathConfig::default());
     // How large it may be depends on the path: the door has seen to that.
     let form = web::FormConfig::default().limit(form::LARGEST);
-    app.app_data(query.error_handler(|_, request| stage::malformed(request)))
-        .app_data(path.error_handler(|_, request| stage::malformed(request)))
-        .app_data(form.error_handler(|_, request| stage::malformed(request)));
+    app.app_data(query.error_handler(|_, request| page_context::malformed(request)))
+        .app_data(path.error_handler(|_, request| page_context::malformed(request)))
+        .app_data(form.error_handler(|_, request| page_context::malformed(request)));
     dealing::routes(app);
-    held::routes(app);
+    rejected_requests::routes(app);
     app.route(assets::PATH, web::get().to(assets::asset))
         .route("/", web::get().to(look::overview))
         .route("/events", web::get().to(look::events))
@@ -61,7 +61,7 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .route("/sources/{name}", web::get().to(look::source))
         .route("/sources/{name}/set-up", web::get().to(look::set_up))
         .route("/settings", web::get().to(look::settings))
-        .route("/held", web::get().to(look::held))
+        .route("/held", web::get().to(look::rejected_requests))
         .route("/held/{id}", web::get().to(look::held_one))
         .route("/explain", web::get().to(explain::form))
         .route("/explain", web::post().to(explain::explain))
@@ -72,13 +72,13 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .route("/destinations/{name}", web::get().to(answer::destination))
         .route("/destinations/{name}/{verb}", web::post().to(acts::on_destination))
         .route("/alerts", web::get().to(answer::alerts))
-        .route("/sign-in", web::get().to(entry::form))
-        .route("/sign-in", web::post().to(entry::sign_in))
-        .route("/sign-out", web::post().to(entry::sign_out))
+        .route("/sign-in", web::get().to(login::form))
+        .route("/sign-in", web::post().to(login::sign_in))
+        .route("/sign-out", web::post().to(login::sign_out))
         .route("/oidc/start", web::get().to(oidc::start))
         .route("/oidc/callback", web::get().to(oidc::callback))
-        .route("/setup", web::get().to(entry::link))
-        .route("/setup", web::post().to(entry::set_up))
+        .route("/setup", web::get().to(login::link))
+        .route("/setup", web::post().to(login::set_up))
         .route("/account", web::get().to(account::show))
         .route("/account/sessions/end", web::post().to(account::elsewhere))
         .route("/account/sessions/{id}/end", web::post().to(account::end))
@@ -89,8 +89,8 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .route("/keys", web::get().to(access::keys))
         .route("/keys", web::post().to(access::make_key))
         .route("/keys/{id}/revoke", web::post().to(access::revoke_key))
-        .route("/people", web::get().to(access::people))
-        .route("/people", web::post().to(access::add_person))
+        .route("/people", web::get().to(access::users))
+        .route("/people", web::post().to(access::add_user))
         .route("/people/{name}/{verb}", web::post().to(access::on_person))
         .route("/audit", web::get().to(audit::list))
         .route("/audit/verify", web::post().to(audit::verify))

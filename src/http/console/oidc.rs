@@ -5,9 +5,9 @@
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::entry::{Towards, go_on, ours, wait};
+use super::login::{Towards, go_on, ours, wait};
+use super::page_context::{Words, html};
 use super::pages::sign_in;
-use super::stage::{Words, html};
 use crate::http::session::{self, Back, SIGN_IN};
 use crate::operator::OidcError;
 
@@ -18,7 +18,7 @@ pub(super) async fn start(request: HttpRequest, towards: web::Query<Towards>) ->
     if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
         return go_on(SIGN_IN, None);
     }
-    match session::depart(&request, ours(&towards.next)).await {
+    match session::redirect_to_issuer(&request, ours(&towards.next)).await {
         Ok((to, cookie)) => go_on(to.as_str(), [cookie]),
         Err(error) => refuse(&error),
     }
@@ -30,7 +30,7 @@ pub(super) async fn callback(request: HttpRequest) -> HttpResponse {
     let back = web::Query::<Back>::from_query(request.query_string());
     // What cannot be read has no state.
     let back = back.map(web::Query::into_inner).unwrap_or_default();
-    let (mut response, cookie) = match session::arrive(&request, &back).await {
+    let (mut response, cookie) = match session::complete_sign_in(&request, &back).await {
         Ok((next, cookie)) => (html(StatusCode::OK, sign_in::arrived(ours(&next))), Some(cookie)),
         Err(error) => (refuse(&error), None),
     };

@@ -4,7 +4,7 @@ use actix_web::error::PayloadError;
 
 use super::Denial;
 use crate::http::connection::is_too_slow;
-use crate::operator::{Denied, OperatorError};
+use crate::operator::{AdminError, Denied};
 use crate::store::StoreError;
 
 impl From<PayloadError> for Denial {
@@ -32,16 +32,16 @@ impl From<StoreError> for Denial {
     }
 }
 
-impl From<OperatorError> for Denial {
-    fn from(error: OperatorError) -> Self {
+impl From<AdminError> for Denial {
+    fn from(error: AdminError) -> Self {
         match error {
-            OperatorError::Denied(denied) => denied.into(),
-            OperatorError::AllTenants => Self::AllTenants,
-            OperatorError::NotFound(_) => Self::NotFound(Some(error.to_string())),
-            OperatorError::Invalid(detail) => Self::Invalid(detail),
-            OperatorError::Conflict(detail) => Self::Conflict(detail),
-            OperatorError::Store(error) => error.into(),
-            OperatorError::Vault(error) => {
+            AdminError::Denied(denied) => denied.into(),
+            AdminError::AllTenants => Self::AllTenants,
+            AdminError::NotFound(_) => Self::NotFound(Some(error.to_string())),
+            AdminError::Invalid(detail) => Self::Invalid(detail),
+            AdminError::Conflict(detail) => Self::Conflict(detail),
+            AdminError::Store(error) => error.into(),
+            AdminError::Vault(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a call failed");
                 Self::Conflict(error.to_string())
             }

@@ -8,7 +8,7 @@ pub(in crate::http) enum Kind {
     NoKey,
     TooManyFailures,
     Forbidden,
-    Forged,
+    CsrfFailed,
     AllTenants,
     NotFound,
     MethodNotAllowed,
@@ -38,7 +38,7 @@ impl Kind {
         Self::NoKey,
         Self::TooManyFailures,
         Self::Forbidden,
-        Self::Forged,
+        Self::CsrfFailed,
         Self::AllTenants,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -76,7 +76,7 @@ impl Kind {
             Self::Forbidden => {
                 ("scope-missing", StatusCode::FORBIDDEN, "You may not: a scope is missing")
             }
-            Self::Forged => (
+            Self::CsrfFailed => (
                 "not-from-our-page",
                 StatusCode::FORBIDDEN,
                 "This was not sent from a page of this session: load the page again",

@@ -36,7 +36,7 @@ pub(super) enum Denial {
     /// The caller may not.
     Forbidden(Scope),
     /// A change that comes with a session, and not from one of our own pages.
-    Forged,
+    CsrfFailed,
     /// It is about all tenants together, and they see one.
     AllTenants,
     /// There is no such thing; in words, where it is more than a path.
@@ -136,7 +136,7 @@ impl Denial {
             Self::NoKey => Kind::NoKey,
             Self::TooManyFailures { .. } => Kind::TooManyFailures,
             Self::Forbidden(_) => Kind::Forbidden,
-            Self::Forged => Kind::Forged,
+            Self::CsrfFailed => Kind::CsrfFailed,
             Self::AllTenants => Kind::AllTenants,
             Self::NotFound(_) => Kind::NotFound,
             Self::MethodNotAllowed { .. } => Kind::MethodNotAllowed,
@@ -250,7 +250,7 @@ mod tests {
             Denial::NoKey,
             Denial::TooManyFailures { after: 7 },
             Denial::Forbidden(Scope::EventsReplay),
-            Denial::Forged,
+            Denial::CsrfFailed,
             Denial::AllTenants,
             Denial::NotFound(None),
             Denial::MethodNotAllowed { allow: "GET, HEAD".into() },

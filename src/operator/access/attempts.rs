@@ -10,9 +10,7 @@ use zeroize::Zeroizing;
 
 use super::Access;
 use super::sessions::{Credentials, SignInError, is_token, random};
-use crate::store::{
-    Attempt, AuditEntry, AuditMore, KeptPerson, StoreError, TokenDigest, Tx, folded,
-};
+use crate::store::{Attempt, AuditEntry, AuditMore, StoreError, TokenDigest, Tx, UserRow, folded};
 
 /// Attempts in 15 minutes with one name from one network, or in one browser that is known.
 const ATTEMPTS: usize = 5;
@@ -86,7 +84,7 @@ impl Access {
     /// Writes down in the audit log that somebody was not let in; often as one entry.
     pub(super) async fn note_refusal(
         &self,
-        person: Option<&KeptPerson>,
+        user: Option<&UserRow>,
         peer: IpAddr,
         target: &str,
         why: &str,
@@ -99,10 +97,10 @@ impl Access {
             reason: why,
             count: 1,
         };
-        let tenant = person.and_then(|person| person.tenant.as_deref());
+        let tenant = user.and_then(|user| user.tenant.as_deref());
         let more = AuditMore { tenant, address: Some(peer), ..AuditMore::default() };
         let like = format!("{target} {} {why}", network(peer));
-        if let Err(error) = self.store.audit_often(&like, &entry, more).await {
+        if let Err(error) = self.store.audit_throttled(&like, &entry, more).await {
             warn!(error = &error as &dyn std::error::Error, "a refusal is not in the audit log");
         }
     }
@@ -113,14 +111,14 @@ impl Access {
     pub(super) async fn note_attempt(
         &self,
         given: &Credentials<'_>,
-        person: Option<&KeptPerson>,
+        user: Option<&UserRow>,
     ) -> Result<(Vec<i64>, TokenDigest), SignInError> {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
-        let device = match (given.from.device(), person) {
-            (Some(device), Some(person)) => {
-                let known = tx.knows_device(person.id, &device, now).await?;
-                known.then(|| device_key(person.id, &device))
+        let device = match (given.from.device(), user) {
+            (Some(device), Some(user)) => {
+                let known = tx.knows_device(user.id, &device, now).await?;
+                known.then(|| device_key(user.id, &device))
             }
             _ => None,
         };
@@ -139,8 +137,8 @@ impl Access {
 
     /// Counts an attempt of somebody who is signed in to give their password once more: only they
     /// can use it up.
-    pub(super) async fn note_recheck(&self, person: i64) -> Result<TokenDigest, SignInError> {
-        let key = key_of(&format!("person {person}"));
+    pub(super) async fn note_recheck(&self, user: i64) -> Result<TokenDigest, SignInError> {
+        let key = key_of(&format!("person {user}"));
         count(self.store.begin().await?, &[(key, ATTEMPTS)], self.clock.now()).await?;
         Ok(key)
     }
@@ -164,19 +162,19 @@ async fn count(
 /// Knows the browser from now on in which somebody has signed in; gives what it is to keep.
 pub(super) async fn remember_device(
     tx: &mut Tx<'_>,
-    person: &KeptPerson,
+    user: &UserRow,
     now: OffsetDateTime,
     from: &Client<'_>,
 ) -> Result<Zeroizing<String>, StoreError> {
     let shown = from.device.zip(from.device());
     let token = match shown {
-        Some((shown, digest)) if tx.knows_device(person.id, &digest, now).await? => {
+        Some((shown, digest)) if tx.knows_device(user.id, &digest, now).await? => {
             Zeroizing::new(shown.to_owned())
         }
         _ => random(),
     };
     let digest = TokenDigest::of(token.as_bytes());
-    tx.know_device(person.id, &digest, (now, now + DEVICE_LASTS), DEVICES).await?;
+    tx.know_device(user.id, &digest, (now, now + DEVICE_LASTS), DEVICES).await?;
     Ok(token)
 }
 
@@ -189,8 +187,8 @@ fn key_of(what: &str) -> TokenDigest {
     TokenDigest::of(what.as_bytes())
 }
 
-fn device_key(person: i64, device: &TokenDigest) -> TokenDigest {
-    TokenDigest::of(&[format!("device of {person} ").as_bytes(), device.as_bytes()].concat())
+fn device_key(user: i64, device: &TokenDigest) -> TokenDigest {
+    TokenDigest::of(&[format!("device of {user} ").as_bytes(), device.as_bytes()].concat())
 }
 
 /// An IPv6 network counts as one: who has one address of it has all.

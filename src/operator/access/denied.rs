@@ -37,7 +37,7 @@ impl Access {
             count: 1,
         };
         let more = caller.audit_more();
-        if let Err(error) = self.store.audit_often(kind, &entry, more).await {
+        if let Err(error) = self.store.audit_throttled(kind, &entry, more).await {
             warn!(error = &error as &dyn std::error::Error, "a denial is not in the audit log");
         }
     }

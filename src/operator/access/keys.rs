@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 
 use super::{Access, check_grant, check_name, scopes, words};
 use crate::operator::audit::digest;
-use crate::operator::{Caller, OperatorError, Reason, Scope, Scopes};
-use crate::store::{AuditEntry, AuditMore, KeptKey, StoreError, TokenDigest};
+use crate::operator::{AdminError, Caller, Reason, Scope, Scopes};
+use crate::store::{ApiKeyRow, AuditEntry, AuditMore, StoreError, TokenDigest};
 
 /// How a key begins, so that people and scanners know one when they see it.
 const PREFIX: &str = "slp_";
@@ -118,7 +118,7 @@ impl ApiKey {
         }
     }
 
-    fn of(kept: KeptKey) -> Result<Self, StoreError> {
+    fn of(kept: ApiKeyRow) -> Result<Self, StoreError> {
         Ok(Self {
             scopes: scopes(&kept.scopes, "api_keys", &kept.id)?,
             id: kept.id,
@@ -157,14 +157,14 @@ impl Access {
     /// Makes a key.
     ///
     /// # Errors
-    /// [`OperatorError::Denied`] without [`Scope::Admin`]; [`OperatorError::Invalid`] for a name
+    /// [`AdminError::Denied`] without [`Scope::Admin`]; [`AdminError::Invalid`] for a name
     /// that cannot be, no scope, a tenant that is not the caller's, or an end that is past;
-    /// [`OperatorError::Conflict`] where another key has this name; [`OperatorError::Store`].
+    /// [`AdminError::Conflict`] where another key has this name; [`AdminError::Store`].
     pub async fn create_key(
         &self,
         caller: &Caller,
         new: &NewApiKey,
-    ) -> Result<MadeKey, OperatorError> {
+    ) -> Result<MadeKey, AdminError> {
         caller.needs(Scope::Admin)?;
         check_name("a key", &new.name)?;
         check_grant(caller, new.scopes, new.tenant.as_deref())?;
@@ -173,13 +173,13 @@ impl Access {
             Expiry::Never => None,
             Expiry::After(span) if span.is_positive() => Some(now.saturating_add(span)),
             Expiry::After(_) => {
-                return Err(OperatorError::Invalid(
+                return Err(AdminError::Invalid(
                     "a key has to last for some time, such as 90 days".to_owned(),
                 ));
             }
         };
         let (id, key) = make();
-        let kept = KeptKey {
+        let kept = ApiKeyRow {
             id,
             digest: TokenDigest::of(key.as_bytes()),
             name: new.name.clone(),
@@ -197,7 +197,7 @@ impl Access {
             return Err(match caller.tenant() {
                 // They may not know which keys others have.
                 Some(_) => super::taken(&new.name),
-                None => OperatorError::Conflict(format!(
+                None => AdminError::Conflict(format!(
                     "there is a key `{}` already: revoke it first",
                     new.name
                 )),
@@ -223,8 +223,8 @@ impl Access {
     /// Every key that the caller may know of, the newest first.
     ///
     /// # Errors
-    /// [`OperatorError::Denied`] without [`Scope::Admin`]; [`OperatorError::Store`].
-    pub async fn keys(&self, caller: &Caller) -> Result<Vec<ApiKey>, OperatorError> {
+    /// [`AdminError::Denied`] without [`Scope::Admin`]; [`AdminError::Store`].
+    pub async fn keys(&self, caller: &Caller) -> Result<Vec<ApiKey>, AdminError> {
         caller.needs(Scope::Admin)?;
         let kept = self.store.api_keys(caller.tenant()).await?;
         Ok(kept.into_iter().map(ApiKey::of).collect::<Result<_, _>>()?)
@@ -234,20 +234,20 @@ impl Access {
     /// stays as it is.
     ///
     /// # Errors
-    /// [`OperatorError::Denied`] without [`Scope::Admin`]; [`OperatorError::NotFound`];
-    /// [`OperatorError::Store`].
+    /// [`AdminError::Denied`] without [`Scope::Admin`]; [`AdminError::NotFound`];
+    /// [`AdminError::Store`].
     pub async fn revoke_key(
         &self,
         caller: &Caller,
         id: &str,
         reason: &str,
-    ) -> Result<ApiKey, OperatorError> {
+    ) -> Result<ApiKey, AdminError> {
         caller.needs(Scope::Admin)?;
         let reason = Reason::new(reason)?.get();
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
         let kept = tx.lock_api_key(id, caller.tenant()).await?;
-        let kept = kept.ok_or_else(|| OperatorError::NotFound(format!("key `{id}`")))?;
+        let kept = kept.ok_or_else(|| AdminError::NotFound(format!("key `{id}`")))?;
         let before = ApiKey::of(kept)?;
         if before.revoked_at.is_some() {
             return Ok(before);

@@ -13,16 +13,16 @@
 //!   only, for that tenant. All of it is in the audit log.
 
 mod attempts;
-mod codes;
+mod common_passwords;
 mod denied;
-mod elsewhere;
-mod guessable;
 mod keys;
 mod oidc;
+mod other_sessions;
 mod password;
-mod people;
+mod second_factor;
 mod sessions;
 mod setup;
+mod users;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -33,19 +33,21 @@ use time::OffsetDateTime;
 use tracing::{error, warn};
 
 pub use attempts::Client;
-pub use codes::CodeSecret;
 pub use denied::Denial;
-pub use elsewhere::OwnSession;
 pub use keys::{ApiKey, Expiry, MadeKey, NewApiKey, ShownKey};
-pub use oidc::{Arrival, Departure, Issuer, IssuerError, IssuerSettings, OidcError, Return};
-pub use people::{Ended, NewPerson, Person};
+pub use oidc::{
+    Issuer, IssuerError, IssuerSettings, OidcCallback, OidcError, OidcRedirect, OidcSignIn,
+};
+pub use other_sessions::OwnSession;
+pub use second_factor::CodeSecret;
 pub use sessions::{BegunSession, Credentials, Session, ShownSession, SignInError};
 pub use setup::{Invitation, SetupLink};
+pub use users::{Ended, NewUser, User};
 
 use self::password::Passwords;
-use super::{Caller, OperatorError, Scope, Scopes};
+use super::{AdminError, Caller, Scope, Scopes};
 use crate::clock::SharedClock;
-use crate::store::{KeptKey, Store, StoreError, TokenDigest, folded};
+use crate::store::{ApiKeyRow, Store, StoreError, TokenDigest, folded};
 use crate::vault::Vault;
 
 /// How long the database may take to say who it is.
@@ -172,7 +174,7 @@ impl Access {
         if let Err(error) = self.store.forget_sessions(now).await {
             warn!(error = &error as &dyn std::error::Error, "cannot forget ended sessions");
         }
-        if let Err(error) = self.store.flush_often(now).await {
+        if let Err(error) = self.store.flush_audit_throttle(now).await {
             warn!(error = &error as &dyn std::error::Error, "cannot add to the audit log");
         }
         if let Ok(Ok(keys)) = tokio::time::timeout(ASK_WITHIN, self.store.good_api_keys(now)).await
@@ -197,7 +199,7 @@ impl fmt::Debug for Access {
 }
 
 /// What is to be remembered of a key; `None` when it is not good now.
-fn keep_in_mind(kept: &KeptKey, now: OffsetDateTime) -> Option<Known> {
+fn keep_in_mind(kept: &ApiKeyRow, now: OffsetDateTime) -> Option<Known> {
     let good = kept.revoked_at.is_none() && kept.expires_at.is_none_or(|end| end > now);
     let scopes = scopes(&kept.scopes, "api_keys", &kept.id);
     let scopes = scopes.inspect_err(|why| error!(key = kept.id, %why, "a key is refused")).ok()?;
@@ -221,7 +223,7 @@ fn words(scopes: Scopes) -> Vec<String> {
 }
 
 /// What a person or a key may be called.
-fn check_name(what: &str, name: &str) -> Result<(), OperatorError> {
+fn check_name(what: &str, name: &str) -> Result<(), AdminError> {
     let length = name.chars().count();
     let shaped = (1..=LONGEST_NAME).contains(&length)
         && name.trim() == name
@@ -229,31 +231,31 @@ fn check_name(what: &str, name: &str) -> Result<(), OperatorError> {
     if shaped {
         return Ok(());
     }
-    Err(OperatorError::Invalid(format!(
+    Err(AdminError::Invalid(format!(
         "the name of {what} is 1 to {LONGEST_NAME} letters, digits, blanks and `._@+-`"
     )))
 }
 
 /// Nobody is called as the audit log calls others.
-fn check_free(name: &str) -> Result<(), OperatorError> {
+fn check_free(name: &str) -> Result<(), AdminError> {
     if RESERVED.contains(&folded(name).as_str()) { Err(taken(name)) } else { Ok(()) }
 }
 
 /// What is said of a name that cannot be had, without saying whether somebody has it.
-fn taken(name: &str) -> OperatorError {
-    OperatorError::Conflict(format!("the name `{name}` cannot be used: choose another"))
+fn taken(name: &str) -> AdminError {
+    AdminError::Conflict(format!("the name `{name}` cannot be used: choose another"))
 }
 
 /// What `caller` may give somebody: a scope that they have, for the tenant that they see.
-fn check_grant(caller: &Caller, scopes: Scopes, tenant: Option<&str>) -> Result<(), OperatorError> {
+fn check_grant(caller: &Caller, scopes: Scopes, tenant: Option<&str>) -> Result<(), AdminError> {
     if scopes.is_empty() {
-        return Err(OperatorError::Invalid("at least one scope is needed".to_owned()));
+        return Err(AdminError::Invalid("at least one scope is needed".to_owned()));
     }
     if tenant.is_some_and(|tenant| tenant.trim().is_empty()) {
-        return Err(OperatorError::Invalid("a tenant has a name".to_owned()));
+        return Err(AdminError::Invalid("a tenant has a name".to_owned()));
     }
     match caller.tenant() {
-        Some(own) if tenant != Some(own) => Err(OperatorError::Invalid(format!(
+        Some(own) if tenant != Some(own) => Err(AdminError::Invalid(format!(
             "who sees only tenant `{own}` can let others see no other: name it"
         ))),
         _ => Ok(()),

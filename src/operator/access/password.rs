@@ -9,8 +9,8 @@ use tokio::sync::Semaphore;
 use tracing::error;
 use zeroize::Zeroizing;
 
-use super::guessable::is_guessable;
-use crate::operator::OperatorError;
+use super::common_passwords::is_guessable;
+use crate::operator::AdminError;
 
 /// Memory in KiB, passes, lanes.
 const COST: (u32, u32, u32) = (19 * 1024, 2, 1);
@@ -38,7 +38,7 @@ impl Default for Passwords {
 
 impl Passwords {
     /// What is kept of a password.
-    pub(super) async fn hash(&self, password: &str) -> Result<String, OperatorError> {
+    pub(super) async fn hash(&self, password: &str) -> Result<String, AdminError> {
         let password = Zeroizing::new(password.to_owned());
         let hashed = self.compute(move || {
             let hash = hasher()?.hash_password(password.as_bytes()).ok()?;
@@ -46,7 +46,7 @@ impl Passwords {
         });
         hashed.await.flatten().ok_or_else(|| {
             error!("a password could not be hashed");
-            OperatorError::Invalid("the password cannot be hashed now".to_owned())
+            AdminError::Invalid("the password cannot be hashed now".to_owned())
         })
     }
 
@@ -83,8 +83,8 @@ fn hasher() -> Option<Argon2<'static>> {
 }
 
 /// Whether somebody of this name may have this password.
-pub(super) fn check_choice(name: &str, password: &str) -> Result<(), OperatorError> {
-    let wrong = |why: &str| Err(OperatorError::Invalid(why.to_owned()));
+pub(super) fn check_choice(name: &str, password: &str) -> Result<(), AdminError> {
+    let wrong = |why: &str| Err(AdminError::Invalid(why.to_owned()));
     if password.chars().count() < SHORTEST {
         return wrong("a password has at least 12 characters");
     }

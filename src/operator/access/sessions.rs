@@ -15,8 +15,8 @@ use zeroize::Zeroizing;
 
 use super::attempts::{Client, remember_device};
 use super::{Access, check_name, scopes};
-use crate::operator::{Caller, OperatorError};
-use crate::store::{AuditEntry, KeptPerson, NewSession, StoreError, TokenDigest, Tx};
+use crate::operator::{AdminError, Caller};
+use crate::store::{AuditEntry, NewSession, StoreError, TokenDigest, Tx, UserRow};
 
 /// How long a session lasts, whatever is done with it.
 const LASTS: Duration = Duration::hours(12);
@@ -52,7 +52,7 @@ pub enum SignInError {
     },
     /// It does not work now.
     #[error(transparent)]
-    Operator(#[from] OperatorError),
+    Operator(#[from] AdminError),
 }
 
 impl From<StoreError> for SignInError {
@@ -85,7 +85,7 @@ pub struct Session {
     pub since: OffsetDateTime,
     /// What every change that comes with this session has to repeat.
     pub csrf: String,
-    pub(super) person: i64,
+    pub(super) user: i64,
     pub(super) digest: TokenDigest,
 }
 
@@ -151,7 +151,7 @@ impl Access {
             must_enrol,
             since: kept.created_at,
             csrf: shown.csrf.clone(),
-            person: kept.person,
+            user: kept.user,
             digest: shown.digest,
         }))
     }
@@ -173,46 +173,44 @@ impl Access {
         let now = self.clock.now();
         // Nobody has a name that cannot be: the database is not asked for it.
         let shaped = check_name("a person", given.name.trim()).is_ok();
-        let person = if shaped { self.store.person(given.name).await? } else { None };
-        let (noted, own) = match self.note_attempt(given, person.as_ref()).await {
+        let user = if shaped { self.store.user(given.name).await? } else { None };
+        let (noted, own) = match self.note_attempt(given, user.as_ref()).await {
             Err(error @ SignInError::TooMany { .. }) => {
-                self.refuse(person.as_ref(), &given.from, "too many attempts").await;
+                self.refuse(user.as_ref(), &given.from, "too many attempts").await;
                 return Err(error);
             }
             noted => noted?,
         };
-        let hash = person.as_ref().and_then(|person| person.password.as_deref());
+        let hash = user.as_ref().and_then(|user| user.password.as_deref());
         let right = self.passwords.check(given.password, hash).await;
-        let person = match person {
-            Some(person) if right && person.disabled_at.is_none() => person,
-            person => {
-                let why = match &person {
-                    Some(person) if person.disabled_at.is_some() => "disabled",
+        let user = match user {
+            Some(user) if right && user.disabled_at.is_none() => user,
+            user => {
+                let why = match &user {
+                    Some(user) if user.disabled_at.is_some() => "disabled",
                     Some(_) => "wrong password",
                     None => "nobody has this name",
                 };
-                return Err(self.refuse(person.as_ref(), &given.from, why).await);
+                return Err(self.refuse(user.as_ref(), &given.from, why).await);
             }
         };
         let mut tx = self.store.begin().await?;
         // What was read before the password was checked may have changed meanwhile.
-        let again = tx.lock_person(&person.name, None).await?;
+        let again = tx.lock_person(&user.name, None).await?;
         let same = again.filter(|again| {
-            again.id == person.id
-                && again.password == person.password
-                && again.disabled_at.is_none()
+            again.id == user.id && again.password == user.password && again.disabled_at.is_none()
         });
-        let person = same.ok_or(SignInError::Wrong)?;
-        if person.totp_since.is_some() && !self.take_code(&mut tx, person.id, given.code).await? {
+        let user = same.ok_or(SignInError::Wrong)?;
+        if user.totp_since.is_some() && !self.take_code(&mut tx, user.id, given.code).await? {
             drop(tx);
-            return Err(self.refuse(Some(&person), &given.from, "no code, or a wrong one").await);
+            return Err(self.refuse(Some(&user), &given.from, "no code, or a wrong one").await);
         }
         tx.forget_attempts(&own, &noted).await?;
         if let Some(before) = before {
             tx.end_session(before.digest()).await?;
         }
-        let mut begun = begin(&mut tx, &person, now, ("sign in", ""), &given.from).await?;
-        begun.device = Some(remember_device(&mut tx, &person, now, &given.from).await?);
+        let mut begun = begin(&mut tx, &user, now, ("sign in", ""), &given.from).await?;
+        begun.device = Some(remember_device(&mut tx, &user, now, &given.from).await?);
         tx.commit(()).await?;
         self.remember(&begun);
         Ok(begun)
@@ -220,15 +218,10 @@ impl Access {
 
     /// Writes down that somebody was not let in, and says so to the log: who it was and why is only
     /// in the audit log.
-    async fn refuse(
-        &self,
-        person: Option<&KeptPerson>,
-        from: &Client<'_>,
-        why: &str,
-    ) -> SignInError {
+    async fn refuse(&self, user: Option<&UserRow>, from: &Client<'_>, why: &str) -> SignInError {
         // What is given as a name that nobody has may be a password.
-        let target = person.map_or("an unknown name".to_owned(), |person| target(&person.name));
-        self.note_refusal(person, from.peer, &target, why).await;
+        let target = user.map_or("an unknown name".to_owned(), |user| target(&user.name));
+        self.note_refusal(user, from.peer, &target, why).await;
         warn!(event = "operator.sign_in_refused", peer = %from.peer, "a sign-in was refused");
         SignInError::Wrong
     }
@@ -258,7 +251,7 @@ impl Access {
 /// Begins a session in a transaction, and writes it down: what it is called, and how it came.
 pub(super) async fn begin(
     tx: &mut Tx<'_>,
-    person: &KeptPerson,
+    user: &UserRow,
     now: OffsetDateTime,
     (action, reason): (&str, &str),
     from: &Client<'_>,
@@ -266,22 +259,22 @@ pub(super) async fn begin(
     let token = random();
     let session = NewSession {
         digest: TokenDigest::of(token.as_bytes()),
-        person: person.id,
+        user: user.id,
         peer: from.peer,
         agent: &from.told(),
         at: now,
         expires_at: now + LASTS,
     };
     tx.insert_session(&session).await?;
-    let own = own_caller(person)?.at(from.peer);
-    audit(tx, &own, now, action, &person.name, reason).await?;
+    let own = own_caller(user)?.at(from.peer);
+    audit(tx, &own, now, action, &user.name, reason).await?;
     Ok(BegunSession { token, device: None })
 }
 
 /// A person, as whoever acts.
-pub(super) fn own_caller(person: &KeptPerson) -> Result<Caller, StoreError> {
-    let scopes = scopes(&person.scopes, "people", &person.name)?;
-    Ok(Caller::new(person.name.clone(), person.tenant.clone(), scopes))
+pub(super) fn own_caller(user: &UserRow) -> Result<Caller, StoreError> {
+    let scopes = scopes(&user.scopes, "people", &user.name)?;
+    Ok(Caller::new(user.name.clone(), user.tenant.clone(), scopes))
 }
 
 /// Writes down what was done to a person.
@@ -290,18 +283,18 @@ pub(super) async fn audit(
     caller: &Caller,
     now: OffsetDateTime,
     action: &str,
-    person: &str,
+    user: &str,
     reason: &str,
 ) -> Result<(), StoreError> {
-    let target = target(person);
+    let target = target(user);
     let entry =
         AuditEntry { at: now, actor: caller.actor(), action, target: &target, reason, count: 1 };
     tx.audit_with(&entry, caller.audit_more()).await
 }
 
 /// A person, as the audit log names them.
-fn target(person: &str) -> String {
-    format!("person {person}")
+fn target(user: &str) -> String {
+    format!("person {user}")
 }
 
 /// 32 random bytes, as a cookie and a link can hold them.

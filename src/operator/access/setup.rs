@@ -6,11 +6,11 @@ use zeroize::Zeroizing;
 
 use super::attempts::{Client, remember_device};
 use super::password::check_choice;
-use super::people::{Ended, audit_grant};
 use super::sessions::{BegunSession, audit, begin, random};
+use super::users::{Ended, audit_grant};
 use super::{Access, check_free, check_name, words};
-use crate::operator::{Caller, OperatorError, Scope, Scopes};
-use crate::store::{KeptPerson, NewLink, NewPerson, StoreError, TokenDigest, Tx};
+use crate::operator::{AdminError, Caller, Scope, Scopes};
+use crate::store::{NewLink, NewUser, StoreError, TokenDigest, Tx, UserRow};
 
 /// How long a link is good.
 const GOOD_FOR: Duration = Duration::hours(24);
@@ -55,8 +55,8 @@ impl Access {
     /// What a link is about.
     ///
     /// # Errors
-    /// [`OperatorError::NotFound`] where it is not good; [`OperatorError::Store`].
-    pub async fn setup_link(&self, token: &str) -> Result<SetupLink, OperatorError> {
+    /// [`AdminError::NotFound`] where it is not good; [`AdminError::Store`].
+    pub async fn setup_link(&self, token: &str) -> Result<SetupLink, AdminError> {
         let digest = TokenDigest::of(token.as_bytes());
         let link = self.store.setup_link(&digest, self.clock.now()).await?;
         link.map(|(_, name)| SetupLink { name }).ok_or_else(spent)
@@ -66,16 +66,16 @@ impl Access {
     /// code is asked for: then they do that themselves.
     ///
     /// # Errors
-    /// [`OperatorError::NotFound`] where the link is not good; [`OperatorError::Invalid`] for a
-    /// name or a password that is not taken; [`OperatorError::Conflict`] where somebody has this
-    /// name; [`OperatorError::Store`]. The link stays good then.
+    /// [`AdminError::NotFound`] where the link is not good; [`AdminError::Invalid`] for a
+    /// name or a password that is not taken; [`AdminError::Conflict`] where somebody has this
+    /// name; [`AdminError::Store`]. The link stays good then.
     pub async fn set_up(
         &self,
         token: &str,
         name: Option<&str>,
         password: &str,
         from: &Client<'_>,
-    ) -> Result<Option<BegunSession>, OperatorError> {
+    ) -> Result<Option<BegunSession>, AdminError> {
         let about = self.setup_link(token).await?;
         let name = about.name.as_deref().or(name).unwrap_or_default().trim().to_owned();
         check_name("a person", &name)?;
@@ -89,56 +89,55 @@ impl Access {
         let anybody = tx.lock_whether_anybody().await?;
         let digest = TokenDigest::of(token.as_bytes());
         let link = tx.use_link(&digest, now).await?.ok_or_else(spent)?;
-        if link.person.is_none() {
+        if link.user.is_none() {
             if anybody {
                 return Err(spent());
             }
             insert_first(&mut tx, &name, now, from).await?;
         }
-        let person = tx.lock_person(&name, None).await?;
-        let person = person.filter(|person| {
-            person.disabled_at.is_none() && link.person.is_none_or(|id| id == person.id)
-        });
-        let person = person.ok_or_else(spent)?;
-        tx.set_password(person.id, &hash).await?;
-        tx.end_sessions_of(person.id).await?;
-        let begun = self.welcome(&mut tx, &person, now, from).await?;
+        let user = tx.lock_person(&name, None).await?;
+        let user = user
+            .filter(|user| user.disabled_at.is_none() && link.user.is_none_or(|id| id == user.id));
+        let user = user.ok_or_else(spent)?;
+        tx.set_password(user.id, &hash).await?;
+        tx.end_sessions_of(user.id).await?;
+        let begun = self.welcome(&mut tx, &user, now, from).await?;
         tx.commit(()).await?;
         if let Some(begun) = &begun {
             self.remember(begun);
         }
-        info!(person = person.name, "somebody has chosen a password");
+        info!(user = user.name, "somebody has chosen a password");
         Ok(begun)
     }
 
     async fn welcome(
         &self,
         tx: &mut Tx<'_>,
-        person: &KeptPerson,
+        user: &UserRow,
         now: OffsetDateTime,
         from: &Client<'_>,
     ) -> Result<Option<BegunSession>, StoreError> {
-        if person.totp_since.is_none() {
-            let mut begun = begin(tx, person, now, ("set password", ""), from).await?;
-            begun.device = Some(remember_device(tx, person, now, from).await?);
+        if user.totp_since.is_none() {
+            let mut begun = begin(tx, user, now, ("set password", ""), from).await?;
+            begun.device = Some(remember_device(tx, user, now, from).await?);
             return Ok(Some(begun));
         }
-        let own = Caller::new(person.name.clone(), person.tenant.clone(), Scopes::default());
+        let own = Caller::new(user.name.clone(), user.tenant.clone(), Scopes::default());
         let own = own.at(from.peer);
-        audit(tx, &own, now, "set password", &person.name, "").await?;
+        audit(tx, &own, now, "set password", &user.name, "").await?;
         Ok(None)
     }
 
     /// Makes a link; earlier ones for the same person are good no longer.
     pub(super) async fn invite(
         tx: &mut Tx<'_>,
-        person: Option<i64>,
+        user: Option<i64>,
         now: OffsetDateTime,
         by: &str,
     ) -> Result<Invitation, StoreError> {
         let (token, expires_at) = (random(), now + GOOD_FOR);
         let digest = TokenDigest::of(token.as_bytes());
-        tx.insert_link(&NewLink { digest, person, at: now, by, expires_at }).await?;
+        tx.insert_link(&NewLink { digest, user, at: now, by, expires_at }).await?;
         Ok(Invitation { token, expires_at, ended: Ended::default() })
     }
 }
@@ -149,15 +148,15 @@ async fn insert_first(
     name: &str,
     now: OffsetDateTime,
     from: &Client<'_>,
-) -> Result<(), OperatorError> {
+) -> Result<(), AdminError> {
     let scopes = words([Scope::Admin].into_iter().collect());
-    let row = NewPerson { name, scopes: &scopes, tenant: None, at: now, by: FIRST };
-    let taken = || OperatorError::Conflict(format!("there is a person `{name}`"));
+    let row = NewUser { name, scopes: &scopes, tenant: None, at: now, by: FIRST };
+    let taken = || AdminError::Conflict(format!("there is a person `{name}`"));
     tx.insert_person(&row).await?.ok_or_else(taken)?;
     audit_grant(tx, &Caller::local(FIRST).at(from.peer), &row).await?;
     Ok(())
 }
 
-fn spent() -> OperatorError {
-    OperatorError::NotFound("set-up link like this: it was used, or its time is over".to_owned())
+fn spent() -> AdminError {
+    AdminError::NotFound("set-up link like this: it was used, or its time is over".to_owned())
 }

@@ -9,10 +9,10 @@ use time::OffsetDateTime;
 
 pub use scrub::Scrubbed;
 
-use super::reads::{self, Read};
-use super::{Caller, Gates, OperatorError, Scope};
-use crate::gate::Along;
-use crate::store::{EventId, Fate, Origin, Store, StoredEvent, TO};
+use super::payload_reads::{self, Read};
+use super::{AdminError, Caller, Scope, Verifiers};
+use crate::gate::SenderInfo;
+use crate::store::{DeliveryOutcome, EventId, Origin, Store, StoredEvent, TO};
 
 /// Headers that are made anew whenever a fixture is signed, by a part of their name.
 const MADE_ANEW: [&str; 4] = ["timestamp", "app-id", "signature", "service"];
@@ -33,22 +33,22 @@ pub struct Captured {
 /// Captures an event as a fixture, now. The fields in `keep` stay as they are.
 ///
 /// # Errors
-/// [`OperatorError::Denied`] without `payload:read` and `events:replay`;
-/// [`OperatorError::NotFound`]; [`OperatorError::Invalid`] where it is not finished, or is of a form
-/// that cannot be scrubbed; [`OperatorError::Store`].
+/// [`AdminError::Denied`] without `payload:read` and `events:replay`;
+/// [`AdminError::NotFound`]; [`AdminError::Invalid`] where it is not finished, or is of a form
+/// that cannot be scrubbed; [`AdminError::Store`].
 pub async fn capture(
     caller: &Caller,
     store: &Store,
-    gates: &Gates,
+    gates: &Verifiers,
     (id, now): (EventId, OffsetDateTime),
     keep: &[String],
-) -> Result<Captured, OperatorError> {
+) -> Result<Captured, AdminError> {
     caller.needs(Scope::PayloadRead)?;
     caller.needs(Scope::EventsReplay)?;
     let loaded = store.event_to_deliver(id, None).await?;
     let (event, origin) = loaded
         .filter(|(event, _)| caller.tenant().is_none_or(|tenant| tenant == event.tenant))
-        .ok_or_else(|| OperatorError::NotFound(format!("event {id}")))?;
+        .ok_or_else(|| AdminError::NotFound(format!("event {id}")))?;
     let body = match &event.envelope {
         None => event.shown_body().to_vec(),
         Some(envelope) => {
@@ -57,8 +57,8 @@ pub async fn capture(
             whole.ok_or_else(|| invalid("its payload cannot be put together in one piece"))?
         }
     };
-    let captured = fixture((&event, origin), &body, &store.fates(id).await?, keep)?;
-    reads::note(store, caller, Read::Captured, &format!("event {id}"), now).await?;
+    let captured = fixture((&event, origin), &body, &store.delivery_outcomes(id).await?, keep)?;
+    payload_reads::note(store, caller, Read::Captured, &format!("event {id}"), now).await?;
     Ok(captured)
 }
 
@@ -66,10 +66,10 @@ pub async fn capture(
 fn fixture(
     (event, origin): (&StoredEvent, Origin),
     body: &[u8],
-    fates: &[Fate],
+    delivery_outcomes: &[DeliveryOutcome],
     keep: &[String],
-) -> Result<Captured, OperatorError> {
-    let fate = fates.iter().rev().find(|fate| !fate.handler.starts_with(TO));
+) -> Result<Captured, AdminError> {
+    let fate = delivery_outcomes.iter().rev().find(|fate| !fate.handler.starts_with(TO));
     let fate = fate.ok_or_else(|| invalid("nothing was to be done about it"))?;
     if !fate.is_final() {
         return Err(invalid("it is not finished: what it comes to is not known yet"));
@@ -84,7 +84,7 @@ fn fixture(
 
     let mut headers = Map::new();
     for (name, value) in &event.headers {
-        if !Along::is_name(name) && !MADE_ANEW.iter().any(|part| name.contains(part)) {
+        if !SenderInfo::is_name(name) && !MADE_ANEW.iter().any(|part| name.contains(part)) {
             headers.insert(name.clone(), value.as_str().into());
         }
     }
@@ -158,6 +158,6 @@ fn run(claims: &[u8]) -> Option<(Value, Value)> {
     Some((claims.get("runKey")?.clone(), claims.get("guildId")?.clone()))
 }
 
-fn invalid(why: &str) -> OperatorError {
-    OperatorError::Invalid(format!("the event cannot be captured: {why}"))
+fn invalid(why: &str) -> AdminError {
+    AdminError::Invalid(format!("the event cannot be captured: {why}"))
 }

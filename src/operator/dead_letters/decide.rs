@@ -1,7 +1,7 @@
 //! What becomes of one delivery that an operator picked. Pure.
 
 use crate::operator::Routing;
-use crate::store::{GATE, Locked, Resolution};
+use crate::store::{GATE, LockedDelivery, Resolution};
 
 /// The event type of what could not be named.
 const UNRECOGNISED: &str = "unrecognised";
@@ -69,7 +69,7 @@ impl Action {
     /// The handlers that a new delivery is made for; none for what is discarded.
     pub(in crate::operator) fn decide(
         self,
-        delivery: &Locked,
+        delivery: &LockedDelivery,
         routing: &Routing,
         force: bool,
     ) -> Result<Vec<String>, Refused> {
@@ -90,7 +90,7 @@ impl Action {
     }
 }
 
-fn targets(delivery: &Locked, routing: &Routing) -> Result<Vec<String>, Refused> {
+fn targets(delivery: &LockedDelivery, routing: &Routing) -> Result<Vec<String>, Refused> {
     let route = routing.sources.get(&delivery.source);
     let route = route.ok_or_else(|| Refused::NoSource(delivery.source.clone()))?;
     let kind = delivery.kind.as_deref().ok_or(Refused::EventGone)?;
@@ -120,8 +120,8 @@ mod tests {
         routing
     }
 
-    fn dead(handler: &str, kind: &str) -> Locked {
-        Locked {
+    fn dead(handler: &str, kind: &str) -> LockedDelivery {
+        LockedDelivery {
             id: 1,
             source: "billing".into(),
             handler: handler.into(),
@@ -131,7 +131,7 @@ mod tests {
         }
     }
 
-    fn replay(delivery: &Locked, force: bool) -> Result<Vec<String>, Refused> {
+    fn replay(delivery: &LockedDelivery, force: bool) -> Result<Vec<String>, Refused> {
         Action::Replay.decide(delivery, &routing(), force)
     }
 
@@ -144,8 +144,8 @@ mod tests {
 
     #[test]
     fn a_replay_that_nobody_would_work_on_is_refused_even_by_force() {
-        let elsewhere = Locked { source: "gone".into(), ..dead("mail", "paid") };
-        let gone = Locked { kind: None, ..dead("mail", "paid") };
+        let elsewhere = LockedDelivery { source: "gone".into(), ..dead("mail", "paid") };
+        let gone = LockedDelivery { kind: None, ..dead("mail", "paid") };
         let no_handler = Refused::NoHandler { from: "billing".into() };
         assert_eq!(replay(&elsewhere, true), Err(Refused::NoSource("gone".into())));
         assert_eq!(replay(&dead("fax", "paid"), true), Err(no_handler.clone()));
@@ -155,8 +155,9 @@ mod tests {
 
     #[test]
     fn only_force_replays_what_is_done_or_dealt_with_and_nothing_replays_what_is_unfinished() {
-        let state = |state: &str| Locked { state: state.into(), ..dead("mail", "paid") };
-        let resolved = Locked { resolution: Some("discarded".into()), ..dead("mail", "paid") };
+        let state = |state: &str| LockedDelivery { state: state.into(), ..dead("mail", "paid") };
+        let resolved =
+            LockedDelivery { resolution: Some("discarded".into()), ..dead("mail", "paid") };
         assert_eq!(replay(&state("done"), false), Err(Refused::Done));
         assert!(replay(&state("done"), true).is_ok());
         assert_eq!(replay(&resolved, false), Err(Refused::Resolved("discarded".into())));
@@ -169,7 +170,7 @@ mod tests {
 
     #[test]
     fn what_is_done_cannot_be_discarded_by_any_force() {
-        let done = Locked { state: "done".into(), ..dead("mail", "paid") };
+        let done = LockedDelivery { state: "done".into(), ..dead("mail", "paid") };
         assert_eq!(Action::Discard.decide(&done, &routing(), true), Err(Refused::Done));
     }
 }

@@ -1,20 +1,20 @@
 //! Dead letters: looked at, and dealt with one by one. Many at once are a [`Job`](super::Job).
 
-mod deal;
+mod apply;
 mod decide;
-mod inspect;
+mod detail;
 mod selection;
 
 use std::sync::Arc;
 
-pub use deal::Batch;
-pub(super) use deal::Orders;
+pub(super) use apply::ActionRequest;
+pub use apply::ActionResult;
 pub use decide::{Action, Refused};
-pub(super) use inspect::conceal;
-pub use inspect::{Dossier, PREVIEW};
+pub(super) use detail::redact_payload;
+pub use detail::{DeliveryDetail, PREVIEW};
 pub use selection::{Filter, Selection};
 
-use super::{Caller, Groups, OperatorError, Reason, Routing, Scope};
+use super::{AdminError, Caller, Groups, Reason, Routing, Scope};
 use crate::clock::SharedClock;
 use crate::store::{DeadLetter, DeadLetterFilter, Order, Page, Store, StoreError};
 
@@ -67,14 +67,10 @@ impl DeadLetters {
     /// How many match.
     ///
     /// # Errors
-    /// [`OperatorError::Denied`] without [`Scope::EventsRead`]; [`OperatorError::Store`].
-    pub async fn count(
-        &self,
-        caller: &Caller,
-        selection: &Selection,
-    ) -> Result<u64, OperatorError> {
+    /// [`AdminError::Denied`] without [`Scope::EventsRead`]; [`AdminError::Store`].
+    pub async fn count(&self, caller: &Caller, selection: &Selection) -> Result<u64, AdminError> {
         caller.needs(Scope::EventsRead)?;
-        let filter = self.meant(caller, selection).await?;
+        let filter = self.resolve_filter(caller, selection).await?;
         let (count, _) = self.store.count_dead_letters(&filter).await?;
         Ok(count.unsigned_abs())
     }
@@ -83,15 +79,15 @@ impl DeadLetters {
     /// `payload:read`.
     ///
     /// # Errors
-    /// [`OperatorError::Denied`] without [`Scope::EventsRead`]; [`OperatorError::Store`].
+    /// [`AdminError::Denied`] without [`Scope::EventsRead`]; [`AdminError::Store`].
     pub async fn list(
         &self,
         caller: &Caller,
         selection: &Selection,
         paging: Paging,
-    ) -> Result<LetterPage, OperatorError> {
+    ) -> Result<LetterPage, AdminError> {
         caller.needs(Scope::EventsRead)?;
-        let filter = self.meant(caller, selection).await?;
+        let filter = self.resolve_filter(caller, selection).await?;
         let limit = usize::try_from(paging.limit.clamp(1, MOST)).unwrap_or(1);
         let page = Page {
             after: paging.after.unwrap_or(i64::MIN),
@@ -106,7 +102,7 @@ impl DeadLetters {
         let mut letters = self.store.dead_letters(&ids, caller.tenant()).await?;
         letters.reverse();
         if !caller.may(Scope::PayloadRead) {
-            letters.iter_mut().for_each(conceal);
+            letters.iter_mut().for_each(redact_payload);
         }
         let (first, last) = (ids.iter().max().copied(), ids.iter().min().copied());
         let (older, newer) = match page.order {
@@ -119,17 +115,17 @@ impl DeadLetters {
     /// Everything about a delivery, dead or not, as far as the caller may see it.
     ///
     /// # Errors
-    /// [`OperatorError::NotFound`]; [`OperatorError::Denied`] without [`Scope::EventsRead`];
-    /// [`OperatorError::Store`].
-    pub async fn show(&self, caller: &Caller, id: i64) -> Result<Dossier, OperatorError> {
-        inspect::show(&self.store, caller, id, self.clock.now()).await
+    /// [`AdminError::NotFound`]; [`AdminError::Denied`] without [`Scope::EventsRead`];
+    /// [`AdminError::Store`].
+    pub async fn show(&self, caller: &Caller, id: i64) -> Result<DeliveryDetail, AdminError> {
+        detail::show(&self.store, caller, id, self.clock.now()).await
     }
 
     /// Replays or discards one delivery. `force` replays also what is done or resolved.
     ///
     /// # Errors
-    /// [`OperatorError::NotFound`]; [`OperatorError::Invalid`] without a reason;
-    /// [`OperatorError::Denied`] without [`Scope::EventsReplay`]; [`OperatorError::Store`]: then
+    /// [`AdminError::NotFound`]; [`AdminError::Invalid`] without a reason;
+    /// [`AdminError::Denied`] without [`Scope::EventsReplay`]; [`AdminError::Store`]: then
     /// nothing was done, unless it was the commit that failed.
     pub async fn act(
         &self,
@@ -138,10 +134,10 @@ impl DeadLetters {
         id: i64,
         reason: &str,
         force: bool,
-    ) -> Result<Batch, OperatorError> {
+    ) -> Result<ActionResult, AdminError> {
         caller.needs(Scope::EventsReplay)?;
         let reason = Reason::new(reason)?.get();
-        let orders = Orders {
+        let orders = ActionRequest {
             action,
             force,
             named: true,
@@ -154,9 +150,9 @@ impl DeadLetters {
             at: self.clock.now(),
         };
         let mut tx = self.store.begin().await?;
-        let batch = self.deal(&mut tx, &[id], &orders).await?;
+        let batch = self.apply(&mut tx, &[id], &orders).await?;
         if batch.resolved.is_empty() && batch.refused.is_empty() {
-            return Err(OperatorError::NotFound(format!("delivery {id}")));
+            return Err(AdminError::NotFound(format!("delivery {id}")));
         }
         let batch = tx.commit(batch).await?.into_inner();
         self.tell(&batch, action, caller.actor()).await;
@@ -165,7 +161,7 @@ impl DeadLetters {
 
     /// What `selection` means now. Where it names groups, what died just now is grouped first:
     /// otherwise it would be left out.
-    pub(super) async fn meant(
+    pub(super) async fn resolve_filter(
         &self,
         caller: &Caller,
         selection: &Selection,

@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use super::{Destination, Destinations, Stands};
-use crate::operator::{Caller, OperatorError, Reason, Scope, wake_gateways};
-use crate::store::{ACKNOWLEDGED_WITHIN, AnswerHour, AuditEntry, GivenAnswer, Span};
+use super::{Destination, DestinationStatus, Destinations};
+use crate::operator::{AdminError, Caller, Reason, Scope, wake_gateways};
+use crate::store::{ACKNOWLEDGED_WITHIN, AuditEntry, DestinationResponse, ResponseHour, Span};
 
 /// How many hours are shown.
 const HOURS: u32 = 24;
@@ -16,7 +16,7 @@ const TRIED: i64 = 1000;
 #[async_trait]
 pub trait SendTest: Send + Sync + 'static {
     /// Sends one to the destination of this name; `None` where there is none.
-    async fn send_test(&self, name: &str) -> Option<GivenAnswer>;
+    async fn send_test(&self, name: &str) -> Option<DestinationResponse>;
 }
 
 /// Everything about one destination.
@@ -27,7 +27,7 @@ pub struct DestinationDetail {
     /// When something is sent next; `None` where nothing waits, or it is held back by an operator.
     pub next_try: Option<OffsetDateTime>,
     /// How it did in each of the last 24 hours, the oldest first, the present one last.
-    pub hours: Vec<(OffsetDateTime, AnswerHour)>,
+    pub hours: Vec<(OffsetDateTime, ResponseHour)>,
     /// Of a hundred requests of those hours, how many were taken; `None` where there were none.
     pub success_percent: Option<f64>,
     /// Half of the answers came within so many milliseconds, and 95 of a hundred; `None` where there
@@ -37,37 +37,33 @@ pub struct DestinationDetail {
     pub p95_ms: Option<u32>,
     /// Its last answers, the newest first. Headers, bodies and errors only for callers with
     /// `payload:read`.
-    pub answers: Vec<GivenAnswer>,
+    pub answers: Vec<DestinationResponse>,
 }
 
 impl Destinations {
     /// Everything about one destination, as far as the caller may see it.
     ///
     /// # Errors
-    /// [`OperatorError::NotFound`]; [`OperatorError::Denied`] without [`Scope::EventsRead`];
-    /// [`OperatorError::Store`].
-    pub async fn show(
-        &self,
-        caller: &Caller,
-        name: &str,
-    ) -> Result<DestinationDetail, OperatorError> {
+    /// [`AdminError::NotFound`]; [`AdminError::Denied`] without [`Scope::EventsRead`];
+    /// [`AdminError::Store`].
+    pub async fn show(&self, caller: &Caller, name: &str) -> Result<DestinationDetail, AdminError> {
         caller.needs(Scope::EventsRead)?;
         let mut destination = self.find(caller, name).await?;
         let (handler, now) = (destination.handler(), self.clock.now());
         let begins = Span::Coarse.last(HOURS, now);
         let from = begins.first().copied().unwrap_or(now);
-        let known = self.store.answer_hours(&handler, from).await?;
-        let hours: Vec<(OffsetDateTime, AnswerHour)> = begins
+        let known = self.store.response_hours(&handler, from).await?;
+        let hours: Vec<(OffsetDateTime, ResponseHour)> = begins
             .into_iter()
             .map(|hour| {
                 let found = known.iter().find(|(begin, _)| *begin == hour);
                 (hour, found.map(|(_, did)| did.clone()).unwrap_or_default())
             })
             .collect();
-        let mut answers = self.store.last_answers(&handler).await?;
+        let mut answers = self.store.last_responses(&handler).await?;
         if !caller.may(Scope::PayloadRead) {
-            destination.conceal();
-            answers.iter_mut().for_each(conceal);
+            destination.redact_payload();
+            answers.iter_mut().for_each(redact_payload);
         }
         let due = self.store.next_due(&handler).await?;
         let (delivered, failed) = hours
@@ -87,21 +83,25 @@ impl Destinations {
     /// Has what waits for it tried at once; gives how many deliveries became due by that.
     ///
     /// # Errors
-    /// [`OperatorError::NotFound`]; [`OperatorError::Conflict`] where an operator holds it back;
-    /// [`OperatorError::Denied`] without [`Scope::SourcesWrite`]; [`OperatorError::Store`].
+    /// [`AdminError::NotFound`]; [`AdminError::Conflict`] where an operator holds it back;
+    /// [`AdminError::Denied`] without [`Scope::SourcesWrite`]; [`AdminError::Store`].
     pub async fn try_now(
         &self,
         caller: &Caller,
         name: &str,
         reason: &str,
-    ) -> Result<u64, OperatorError> {
+    ) -> Result<u64, AdminError> {
         caller.needs(Scope::SourcesWrite)?;
         let reason = Reason::new(reason)?.get();
         let destination = self.find(caller, name).await?;
-        if matches!(destination.standing, Stands::Paused | Stands::Disabled | Stands::Unconfigured)
-        {
+        if matches!(
+            destination.standing,
+            DestinationStatus::Paused
+                | DestinationStatus::Disabled
+                | DestinationStatus::Unconfigured
+        ) {
             let text = format!("it is {}: nothing is sent", destination.standing.as_str());
-            return Err(OperatorError::Conflict(text));
+            return Err(AdminError::Conflict(text));
         }
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
@@ -119,13 +119,13 @@ impl Destinations {
     /// it answers is shown to callers with `payload:read` in full.
     ///
     /// # Errors
-    /// [`OperatorError::NotFound`]; [`OperatorError::Conflict`] where it is not configured;
-    /// [`OperatorError::Denied`] without [`Scope::SourcesWrite`]; [`OperatorError::Store`].
+    /// [`AdminError::NotFound`]; [`AdminError::Conflict`] where it is not configured;
+    /// [`AdminError::Denied`] without [`Scope::SourcesWrite`]; [`AdminError::Store`].
     pub async fn send_test(
         &self,
         caller: &Caller,
         name: &str,
-    ) -> Result<GivenAnswer, OperatorError> {
+    ) -> Result<DestinationResponse, AdminError> {
         caller.needs(Scope::SourcesWrite)?;
         let destination = self.find(caller, name).await?;
         let now = self.clock.now();
@@ -145,19 +145,19 @@ impl Destinations {
             Some(tests) => tests.send_test(name).await,
             None => None,
         };
-        let not_here = || OperatorError::Conflict("it is not in the configuration".to_owned());
+        let not_here = || AdminError::Conflict("it is not in the configuration".to_owned());
         let mut answer = answer.ok_or_else(not_here)?;
         self.store.answers().note(&destination.handler(), answer.clone());
-        self.store.flush_answers(self.clock.now()).await?;
+        self.store.flush_responses(self.clock.now()).await?;
         if !caller.may(Scope::PayloadRead) {
-            conceal(&mut answer);
+            redact_payload(&mut answer);
         }
         Ok(answer)
     }
 }
 
 /// Takes out what the application wrote.
-fn conceal(answer: &mut GivenAnswer) {
+fn redact_payload(answer: &mut DestinationResponse) {
     answer.headers.clear();
     answer.body.clear();
     if answer.error.is_some() {
@@ -173,7 +173,10 @@ fn next_try(
     due: Option<OffsetDateTime>,
     now: OffsetDateTime,
 ) -> Option<OffsetDateTime> {
-    if matches!(destination.standing, Stands::Paused | Stands::Disabled | Stands::Unconfigured) {
+    if matches!(
+        destination.standing,
+        DestinationStatus::Paused | DestinationStatus::Disabled | DestinationStatus::Unconfigured
+    ) {
         return None;
     }
     let held_until = destination.state.as_ref().and_then(|state| state.not_before);
@@ -187,7 +190,7 @@ fn percent(delivered: u64, failed: u64) -> Option<f64> {
 }
 
 /// Within how many milliseconds so many of a hundred answers came.
-fn within(hours: &[(OffsetDateTime, AnswerHour)], percent: u64) -> Option<u32> {
+fn within(hours: &[(OffsetDateTime, ResponseHour)], percent: u64) -> Option<u32> {
     let all: u64 = hours.iter().flat_map(|(_, did)| did.within).sum();
     let mut seen = 0;
     for (place, bound) in ACKNOWLEDGED_WITHIN.into_iter().enumerate() {
@@ -207,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_day_is_told_in_three_numbers() {
-        let mut did = AnswerHour { delivered: 2, failed: 1, ..AnswerHour::default() };
+        let mut did = ResponseHour { delivered: 2, failed: 1, ..ResponseHour::default() };
         did.within[0] = 1;
         did.within[3] = 1;
         did.within[12] = 1;

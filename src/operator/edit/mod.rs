@@ -12,17 +12,19 @@ use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
 
-use super::reads::{self, Read};
-use super::{Action, Caller, DeadLetters, OperatorError, Reason, Scope, pretty, wake_gateways};
+use super::payload_reads::{self, Read};
+use super::{Action, AdminError, Caller, DeadLetters, Reason, Scope, pretty, wake_gateways};
 use crate::gate::{self, enveloped};
-use crate::store::{AuditEntry, AuditMore, Deed, EventId, NewEdit, Resolution, StoredEvent};
+use crate::store::{
+    AuditEntry, AuditMore, EventId, NewEdit, OperatorAction, Resolution, StoredEvent,
+};
 
 /// The longest edited body, in bytes.
 pub const MOST_EDITED: usize = 4 * 1024 * 1024;
 
 /// What an edit would change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rehearsal {
+pub struct EditPreview {
     /// The dead letter.
     pub delivery: i64,
     /// Its event.
@@ -49,15 +51,15 @@ impl DeadLetters {
     /// neither its numbers nor its texts.
     ///
     /// # Errors
-    /// [`OperatorError::NotFound`]; [`OperatorError::Conflict`] when the event is gone;
-    /// [`OperatorError::Invalid`] when it cannot be edited; [`OperatorError::Denied`] without
-    /// [`Scope::PayloadRead`] and [`Scope::EventsEdit`]; [`OperatorError::Store`].
-    pub async fn to_edit(&self, caller: &Caller, delivery: i64) -> Result<String, OperatorError> {
+    /// [`AdminError::NotFound`]; [`AdminError::Conflict`] when the event is gone;
+    /// [`AdminError::Invalid`] when it cannot be edited; [`AdminError::Denied`] without
+    /// [`Scope::PayloadRead`] and [`Scope::EventsEdit`]; [`AdminError::Store`].
+    pub async fn to_edit(&self, caller: &Caller, delivery: i64) -> Result<String, AdminError> {
         caller.needs(Scope::PayloadRead)?;
         caller.needs(Scope::EventsEdit)?;
         let original = self.original(caller, delivery).await?;
         let target = format!("event {}, at delivery {delivery}", original.id);
-        reads::note(&self.store, caller, Read::Looked, &target, self.clock.now()).await?;
+        payload_reads::note(&self.store, caller, Read::Looked, &target, self.clock.now()).await?;
         let text = String::from_utf8_lossy(&original.shown_body()).into_owned();
         // A file is edited as it is.
         if original.envelope.is_some() {
@@ -73,12 +75,12 @@ impl DeadLetters {
     ///
     /// # Errors
     /// As [`DeadLetters::edit`].
-    pub async fn rehearse_edit(
+    pub async fn preview_edit(
         &self,
         caller: &Caller,
         delivery: i64,
         body: &Bytes,
-    ) -> Result<Rehearsal, OperatorError> {
+    ) -> Result<EditPreview, AdminError> {
         caller.needs(Scope::PayloadRead)?;
         caller.needs(Scope::EventsEdit)?;
         let (original, _) = self.editable(caller, delivery, body).await?;
@@ -93,24 +95,24 @@ impl DeadLetters {
         });
         // It neither panics nor is it cancelled.
         let (diff, is_partial) = compared.await.unwrap_or_else(|_| (String::new(), true));
-        Ok(Rehearsal { delivery, event: original.id, handlers, diff, is_partial })
+        Ok(EditPreview { delivery, event: original.id, handlers, diff, is_partial })
     }
 
     /// Makes a new event of a dead letter's with another body, and hands it to the handlers to which
     /// a replay would go.
     ///
     /// # Errors
-    /// [`OperatorError::NotFound`]; [`OperatorError::Conflict`] when the delivery cannot be
-    /// replayed; [`OperatorError::Invalid`] when the body is not what its provider sends, or the
-    /// original cannot be edited, or without a reason; [`OperatorError::Denied`] without
-    /// [`Scope::PayloadRead`] and [`Scope::EventsEdit`]; [`OperatorError::Store`].
+    /// [`AdminError::NotFound`]; [`AdminError::Conflict`] when the delivery cannot be
+    /// replayed; [`AdminError::Invalid`] when the body is not what its provider sends, or the
+    /// original cannot be edited, or without a reason; [`AdminError::Denied`] without
+    /// [`Scope::PayloadRead`] and [`Scope::EventsEdit`]; [`AdminError::Store`].
     pub async fn edit(
         &self,
         caller: &Caller,
         delivery: i64,
         body: &Bytes,
         reason: &str,
-    ) -> Result<Edited, OperatorError> {
+    ) -> Result<Edited, AdminError> {
         caller.needs(Scope::PayloadRead)?;
         caller.needs(Scope::EventsEdit)?;
         let reason = Reason::new(reason)?.get();
@@ -122,14 +124,14 @@ impl DeadLetters {
         let envelope = envelope.as_deref();
         let new = NewEdit { id: event, original: original.id, body, envelope, by: actor, at };
         if !tx.insert_edit(&new).await? {
-            return Err(OperatorError::Conflict("its event is gone".to_owned()));
+            return Err(AdminError::Conflict("its event is gone".to_owned()));
         }
         let pairs: Vec<(i64, String)> =
             handlers.into_iter().map(|handler| (delivery, handler)).collect();
         let created = tx.insert_replays(&pairs, Some(event), at).await?;
         tx.resolve(&[delivery], Resolution::Replayed, at).await?;
         let action = Action::Replay.as_str();
-        tx.note(Deed { at, actor, action, reason, job: None }, &[], &created).await?;
+        tx.note(OperatorAction { at, actor, action, reason, job: None }, &[], &created).await?;
         let entry = AuditEntry {
             at,
             actor,
@@ -150,19 +152,18 @@ impl DeadLetters {
     }
 
     /// The event of a delivery, if it can be edited.
-    async fn original(&self, caller: &Caller, delivery: i64) -> Result<StoredEvent, OperatorError> {
+    async fn original(&self, caller: &Caller, delivery: i64) -> Result<StoredEvent, AdminError> {
         let letter = self.store.dead_letters(&[delivery], caller.tenant()).await?.pop();
-        let letter =
-            letter.ok_or_else(|| OperatorError::NotFound(format!("delivery {delivery}")))?;
+        let letter = letter.ok_or_else(|| AdminError::NotFound(format!("delivery {delivery}")))?;
         let original = self.store.event(letter.event).await?;
         let original =
-            original.ok_or_else(|| OperatorError::Conflict("its event is gone".to_owned()))?;
+            original.ok_or_else(|| AdminError::Conflict("its event is gone".to_owned()))?;
         if original.body.len() > MOST_EDITED {
             return Err(too_long());
         }
         if std::str::from_utf8(&original.body).is_err() {
             let text = "its body is no text, and cannot be edited";
-            return Err(OperatorError::Invalid(text.to_owned()));
+            return Err(AdminError::Invalid(text.to_owned()));
         }
         Ok(original)
     }
@@ -174,7 +175,7 @@ impl DeadLetters {
         caller: &Caller,
         delivery: i64,
         body: &Bytes,
-    ) -> Result<(StoredEvent, Option<Vec<u8>>), OperatorError> {
+    ) -> Result<(StoredEvent, Option<Vec<u8>>), AdminError> {
         let original = self.original(caller, delivery).await?;
         if body.len() > MOST_EDITED {
             return Err(too_long());
@@ -186,13 +187,13 @@ impl DeadLetters {
         if envelope.is_none()
             && let Err((reason, detail)) = gate::parse::<IgnoredAny>(body)
         {
-            return Err(OperatorError::Invalid(format!("{}: {detail}", reason.as_str())));
+            return Err(AdminError::Invalid(format!("{}: {detail}", reason.as_str())));
         }
         let shown = original.shown_body();
         let same = *body == shown || (envelope.is_none() && are_alike(body, &shown));
         if same {
             let text = "nothing is changed: a replay does that";
-            return Err(OperatorError::Invalid(text.to_owned()));
+            return Err(AdminError::Invalid(text.to_owned()));
         }
         Ok((original, envelope))
     }
@@ -202,12 +203,11 @@ impl DeadLetters {
         tx: &mut crate::store::Tx<'_>,
         caller: &Caller,
         delivery: i64,
-    ) -> Result<Vec<String>, OperatorError> {
+    ) -> Result<Vec<String>, AdminError> {
         let locked = tx.lock_deliveries(&[delivery], caller.tenant()).await?.pop();
-        let locked =
-            locked.ok_or_else(|| OperatorError::NotFound(format!("delivery {delivery}")))?;
+        let locked = locked.ok_or_else(|| AdminError::NotFound(format!("delivery {delivery}")))?;
         let decided = Action::Replay.decide(&locked, &self.routing, false);
-        decided.map_err(|refused| OperatorError::Conflict(refused.to_string()))
+        decided.map_err(|refused| AdminError::Conflict(refused.to_string()))
     }
 }
 
@@ -220,11 +220,11 @@ fn are_alike(one: &[u8], other: &[u8]) -> bool {
     lines(one).is_some_and(|one| Some(one) == lines(other))
 }
 
-fn too_long() -> OperatorError {
-    OperatorError::Invalid(format!("what is edited has at most {MOST_EDITED} bytes"))
+fn too_long() -> AdminError {
+    AdminError::Invalid(format!("what is edited has at most {MOST_EDITED} bytes"))
 }
 
-fn no_envelope() -> OperatorError {
+fn no_envelope() -> AdminError {
     let text = "it came in chunks, and what goes around them does not say its size and digest";
-    OperatorError::Invalid(text.to_owned())
+    AdminError::Invalid(text.to_owned())
 }

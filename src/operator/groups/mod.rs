@@ -1,16 +1,16 @@
 //! Groups: dead letters that look alike, by how much they matter.
 //!
 //! - A [`Group`] has the same source, handler, reason and message, but for the values in that
-//!   ([`normalise`]). It is called by the newest of its messages, values and all.
+//!   ([`normalize`]). It is called by the newest of its messages, values and all.
 //! - Its [`Class`] says what kind of failure it is.
 //! - They are made in the background, by [`Groups::run`], and counted down in the transaction that
 //!   resolves one of them.
 //!
 //! A group that dies in the middle of being made is made again: each batch is one transaction.
 
+mod assign;
 mod class;
-mod gather;
-mod normal;
+mod normalize;
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,9 +18,9 @@ use std::str::FromStr;
 use time::{Duration, OffsetDateTime};
 
 pub use class::{Class, UnknownClass};
-pub use normal::normalise;
+pub use normalize::normalize;
 
-use super::{Caller, OperatorError, Scope};
+use super::{AdminError, Caller, Scope};
 use crate::clock::SharedClock;
 use crate::store::{DeathReason, GroupFilter, GroupPlace, GroupRow, Store};
 
@@ -108,14 +108,14 @@ impl Groups {
     /// A page of the groups, by impact. What died just now is grouped first.
     ///
     /// # Errors
-    /// [`OperatorError::Denied`] without [`Scope::EventsRead`]; [`OperatorError::Store`].
+    /// [`AdminError::Denied`] without [`Scope::EventsRead`]; [`AdminError::Store`].
     pub async fn list(
         &self,
         caller: &Caller,
         selection: &GroupSelection,
         after: Option<GroupCursor>,
         limit: u32,
-    ) -> Result<GroupPage, OperatorError> {
+    ) -> Result<GroupPage, AdminError> {
         caller.needs(Scope::EventsRead)?;
         self.catch_up().await?;
         let filter = GroupFilter {
@@ -139,21 +139,21 @@ impl Groups {
     /// One group. What died just now is grouped first.
     ///
     /// # Errors
-    /// [`OperatorError::NotFound`]; [`OperatorError::Denied`] without [`Scope::EventsRead`];
-    /// [`OperatorError::Store`].
-    pub async fn show(&self, caller: &Caller, id: i64) -> Result<Group, OperatorError> {
+    /// [`AdminError::NotFound`]; [`AdminError::Denied`] without [`Scope::EventsRead`];
+    /// [`AdminError::Store`].
+    pub async fn show(&self, caller: &Caller, id: i64) -> Result<Group, AdminError> {
         caller.needs(Scope::EventsRead)?;
         self.catch_up().await?;
         let row = self.store.group(id, caller.tenant()).await?;
         let shown = self.shown(caller, row.into_iter().collect()).await?.pop();
-        shown.ok_or_else(|| OperatorError::NotFound(format!("group {id}")))
+        shown.ok_or_else(|| AdminError::NotFound(format!("group {id}")))
     }
 
     /// How many dead letters of each class are open; those of which none is are left out.
     ///
     /// # Errors
-    /// [`OperatorError::Denied`] without [`Scope::EventsRead`]; [`OperatorError::Store`].
-    pub async fn by_class(&self, caller: &Caller) -> Result<Vec<(Class, u64)>, OperatorError> {
+    /// [`AdminError::Denied`] without [`Scope::EventsRead`]; [`AdminError::Store`].
+    pub async fn by_class(&self, caller: &Caller) -> Result<Vec<(Class, u64)>, AdminError> {
         caller.needs(Scope::EventsRead)?;
         let counts = self.store.open_by_class(caller.tenant()).await?;
         let counts = counts.into_iter();
@@ -162,11 +162,7 @@ impl Groups {
             .collect())
     }
 
-    async fn shown(
-        &self,
-        caller: &Caller,
-        rows: Vec<GroupRow>,
-    ) -> Result<Vec<Group>, OperatorError> {
+    async fn shown(&self, caller: &Caller, rows: Vec<GroupRow>) -> Result<Vec<Group>, AdminError> {
         let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
         let now = self.clock.now();
         let since = now - Duration::hours(i64::try_from(TREND).unwrap_or_default() - 1);
@@ -230,9 +226,9 @@ impl fmt::Display for GroupCursor {
 }
 
 impl FromStr for GroupCursor {
-    type Err = OperatorError;
+    type Err = AdminError;
 
-    fn from_str(text: &str) -> Result<Self, OperatorError> {
+    fn from_str(text: &str) -> Result<Self, AdminError> {
         let read = || {
             let mut parts = text.split('.');
             let open = parts.next()?.parse().ok()?;
@@ -243,7 +239,7 @@ impl FromStr for GroupCursor {
             parts.next().is_none().then_some(Self(GroupPlace { open, last_at, id }))
         };
         read().ok_or_else(|| {
-            OperatorError::Invalid("this is no place in the list: begin without one".to_owned())
+            AdminError::Invalid("this is no place in the list: begin without one".to_owned())
         })
     }
 }

@@ -10,12 +10,12 @@ pub enum JobAction {
     /// This to dead letters.
     Letters(Action),
     /// This to held requests.
-    Held(HeldAction),
+    Held(RejectedAction),
 }
 
 /// What is done about a held request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HeldAction {
+pub enum RejectedAction {
     /// It is verified again, and let in where it holds.
     Verify,
     /// It is removed before its time.
@@ -27,8 +27,8 @@ impl JobAction {
     pub const ALL: [Self; 4] = [
         Self::Letters(Action::Replay),
         Self::Letters(Action::Discard),
-        Self::Held(HeldAction::Verify),
-        Self::Held(HeldAction::Discard),
+        Self::Held(RejectedAction::Verify),
+        Self::Held(RejectedAction::Discard),
     ];
 
     /// The action of this stored word.
@@ -40,8 +40,8 @@ impl JobAction {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Letters(action) => action.as_str(),
-            Self::Held(HeldAction::Verify) => "verify_held",
-            Self::Held(HeldAction::Discard) => "discard_held",
+            Self::Held(RejectedAction::Verify) => "verify_held",
+            Self::Held(RejectedAction::Discard) => "discard_held",
         }
     }
 
@@ -49,27 +49,27 @@ impl JobAction {
     pub fn verb(self) -> &'static str {
         match self {
             Self::Letters(action) => action.as_str(),
-            Self::Held(HeldAction::Verify) => "verify",
-            Self::Held(HeldAction::Discard) => "discard",
+            Self::Held(RejectedAction::Verify) => "verify",
+            Self::Held(RejectedAction::Discard) => "discard",
         }
     }
 
     /// Whether it is about held requests.
-    pub fn is_about_held(self) -> bool {
+    pub fn is_about_rejected(self) -> bool {
         matches!(self, Self::Held(_))
     }
 
     /// What somebody needs who plans, starts or cancels such a job.
     pub fn scope(self) -> Scope {
-        if self.is_about_held() { Scope::SecretsWrite } else { Scope::EventsReplay }
+        if self.is_about_rejected() { Scope::SecretsWrite } else { Scope::EventsReplay }
     }
 
     /// Under which kind people are told that many are dealt with.
     pub(super) fn alert(self) -> &'static str {
         match self {
             Self::Letters(Action::Replay) => "bulk_replay",
-            Self::Held(HeldAction::Verify) => "bulk_verify",
-            Self::Letters(Action::Discard) | Self::Held(HeldAction::Discard) => "bulk_discard",
+            Self::Held(RejectedAction::Verify) => "bulk_verify",
+            Self::Letters(Action::Discard) | Self::Held(RejectedAction::Discard) => "bulk_discard",
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use time::OffsetDateTime;
 
 use super::JobAction;
-use crate::store::{DeadLetter, HeldRequest, JobFates, JobRow, StoreError};
+use crate::store::{DeadLetter, JobOutcomes, JobRow, RejectedRequest, StoreError};
 
 /// A job. One that has not begun is a plan.
 #[derive(Debug, Clone)]
@@ -66,9 +66,9 @@ pub struct JobDetail {
     /// Some of what matched when it was planned, as it stands now, the oldest first.
     pub sample: Vec<DeadLetter>,
     /// The same, where it is about held requests; none for who may not see those.
-    pub held: Vec<HeldRequest>,
+    pub held: Vec<RejectedRequest>,
     /// What became of its new deliveries: of the first ten thousand.
-    pub fates: JobFates,
+    pub delivery_outcomes: JobOutcomes,
 }
 
 /// How a job stands.

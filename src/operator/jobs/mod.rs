@@ -13,8 +13,8 @@
 //! within one, that batch has not happened. Either way nothing is replayed twice.
 
 mod action;
-mod held;
 mod job;
+mod rejected;
 mod worker;
 
 use std::sync::Arc;
@@ -22,15 +22,15 @@ use std::sync::Arc;
 use time::Duration;
 use tokio::sync::Notify;
 
-pub use action::{HeldAction, JobAction};
-pub use held::HeldWish;
+pub use action::{JobAction, RejectedAction};
 use job::written;
 pub use job::{Job, JobDetail, JobState};
+pub use rejected::RejectedBulkRequest;
 pub use worker::{BATCH, Step, Worker};
 
-use super::{Action, Caller, DeadLetters, HeldRequests, OperatorError, Reason, Scope, Selection};
+use super::{Action, AdminError, Caller, DeadLetters, Reason, RejectedRequests, Scope, Selection};
 use crate::store::{
-    Alert, AuditEntry, DeadLetter, DeadLetterFilter, JobFates, NewJob, Order, Page, Severity,
+    Alert, AuditEntry, DeadLetter, DeadLetterFilter, JobOutcomes, NewJob, Order, Page, Severity,
 };
 
 /// How long a plan can be started.
@@ -44,7 +44,7 @@ const TOLD_BEYOND: u64 = 100;
 
 /// What is to be done about many dead letters.
 #[derive(Debug, Clone)]
-pub struct Wish {
+pub struct BulkRequest {
     /// What.
     pub action: Action,
     /// About which.
@@ -61,7 +61,7 @@ pub struct Wish {
 
 /// What a job would be about.
 #[derive(Debug, Clone)]
-pub struct Rehearsed {
+pub struct BulkPreview {
     /// How many match.
     pub matched: u64,
     /// Some of them, the oldest first.
@@ -81,7 +81,7 @@ struct Meant {
 pub struct Jobs {
     desk: DeadLetters,
     /// What deals with held requests; jobs about those wait for somebody who has it.
-    held: Option<HeldRequests>,
+    held: Option<RejectedRequests>,
     /// Rings when a job was started here.
     hint: Arc<Notify>,
 }
@@ -94,9 +94,9 @@ struct Terms {
 }
 
 impl Terms {
-    fn new(cap: Option<u32>, rate: Option<u32>) -> Result<Self, OperatorError> {
+    fn new(cap: Option<u32>, rate: Option<u32>) -> Result<Self, AdminError> {
         if cap == Some(0) || rate == Some(0) {
-            return Err(OperatorError::Invalid("a cap and a rate are at least 1".to_owned()));
+            return Err(AdminError::Invalid("a cap and a rate are at least 1".to_owned()));
         }
         let rate = rate.map(|rate| i32::try_from(rate).unwrap_or(i32::MAX));
         Ok(Self { cap: cap.map(i64::from), rate })
@@ -111,7 +111,7 @@ impl Jobs {
 
     /// The same, for held requests too.
     #[must_use]
-    pub fn with_held(self, held: HeldRequests) -> Self {
+    pub fn with_rejected_requests(self, held: RejectedRequests) -> Self {
         Self { held: Some(held), ..self }
     }
 
@@ -119,20 +119,24 @@ impl Jobs {
     ///
     /// # Errors
     /// As [`Jobs::plan`].
-    pub async fn rehearse(&self, caller: &Caller, wish: &Wish) -> Result<Rehearsed, OperatorError> {
-        let meant = self.meant(caller, wish).await?;
-        let sample = self.letters(caller, meant.ids).await?;
-        Ok(Rehearsed { matched: meant.matched.unsigned_abs(), sample })
+    pub async fn preview(
+        &self,
+        caller: &Caller,
+        wish: &BulkRequest,
+    ) -> Result<BulkPreview, AdminError> {
+        let resolve_filter = self.resolve_filter(caller, wish).await?;
+        let sample = self.letters(caller, resolve_filter.ids).await?;
+        Ok(BulkPreview { matched: resolve_filter.matched.unsigned_abs(), sample })
     }
 
     /// Plans a job. Nothing is done until it is started; that it was planned is in the audit log.
     ///
     /// # Errors
-    /// [`OperatorError::NotFound`] when nothing matches; [`OperatorError::Invalid`] without a
-    /// reason, with a cap or rate of nothing, or with too many ids; [`OperatorError::Denied`]
-    /// without [`Scope::EventsReplay`]; [`OperatorError::Store`].
-    pub async fn plan(&self, caller: &Caller, wish: &Wish) -> Result<JobDetail, OperatorError> {
-        let Meant { filter, matched, up_to, ids } = self.meant(caller, wish).await?;
+    /// [`AdminError::NotFound`] when nothing matches; [`AdminError::Invalid`] without a
+    /// reason, with a cap or rate of nothing, or with too many ids; [`AdminError::Denied`]
+    /// without [`Scope::EventsReplay`]; [`AdminError::Store`].
+    pub async fn plan(&self, caller: &Caller, wish: &BulkRequest) -> Result<JobDetail, AdminError> {
+        let Meant { filter, matched, up_to, ids } = self.resolve_filter(caller, wish).await?;
         let reason = Reason::new(&wish.reason)?.get();
         let (now, named) = (self.desk.clock.now(), matches!(wish.selection, Selection::Ids(_)));
         let (action, target) = (wish.action.as_str(), wish.selection.to_string());
@@ -158,7 +162,7 @@ impl Jobs {
     }
 
     /// Writes a plan down, with its line in the audit log, and shows it.
-    async fn planned(&self, caller: &Caller, new: &NewJob<'_>) -> Result<JobDetail, OperatorError> {
+    async fn planned(&self, caller: &Caller, new: &NewJob<'_>) -> Result<JobDetail, AdminError> {
         let mut tx = self.desk.store.begin().await?;
         let id = tx.plan_job(new).await?;
         let entry = AuditEntry {
@@ -175,7 +179,11 @@ impl Jobs {
     }
 
     /// What a wish means now, if it can be wished for.
-    async fn meant(&self, caller: &Caller, wish: &Wish) -> Result<Meant, OperatorError> {
+    async fn resolve_filter(
+        &self,
+        caller: &Caller,
+        wish: &BulkRequest,
+    ) -> Result<Meant, AdminError> {
         caller.needs(Scope::EventsReplay)?;
         Reason::new(&wish.reason)?;
         Terms::new(wish.cap, wish.rate)?;
@@ -183,14 +191,14 @@ impl Jobs {
             && ids.len() > MOST_IDS
         {
             let text = format!("at most {MOST_IDS} can be named one by one");
-            return Err(OperatorError::Invalid(text));
+            return Err(AdminError::Invalid(text));
         }
         let store = &self.desk.store;
-        let mut filter = self.desk.meant(caller, &wish.selection).await?;
+        let mut filter = self.desk.resolve_filter(caller, &wish.selection).await?;
         filter.resolved = false;
         let (matched, up_to) = store.count_dead_letters(&filter).await?;
         if matched == 0 {
-            return Err(OperatorError::NotFound("dead letter that matches".to_owned()));
+            return Err(AdminError::NotFound("dead letter that matches".to_owned()));
         }
         let page = Page {
             after: i64::MIN,
@@ -205,10 +213,10 @@ impl Jobs {
     /// Starts a plan; a gateway works it off.
     ///
     /// # Errors
-    /// [`OperatorError::NotFound`]; [`OperatorError::Conflict`] when it was started, cancelled or
-    /// is too old; [`OperatorError::Denied`] without [`Scope::EventsReplay`];
-    /// [`OperatorError::Store`].
-    pub async fn start(&self, caller: &Caller, id: i64) -> Result<Job, OperatorError> {
+    /// [`AdminError::NotFound`]; [`AdminError::Conflict`] when it was started, cancelled or
+    /// is too old; [`AdminError::Denied`] without [`Scope::EventsReplay`];
+    /// [`AdminError::Store`].
+    pub async fn start(&self, caller: &Caller, id: i64) -> Result<Job, AdminError> {
         let started = self.begin(caller, id, None).await?;
         self.hint.notify_one();
         Ok(started)
@@ -218,7 +226,7 @@ impl Jobs {
     ///
     /// # Errors
     /// As [`Jobs::start`].
-    pub async fn start_here(&self, caller: &Caller, id: i64) -> Result<Worker, OperatorError> {
+    pub async fn start_here(&self, caller: &Caller, id: i64) -> Result<Worker, AdminError> {
         let token = uuid::Uuid::new_v4();
         self.begin(caller, id, Some(token)).await?;
         Ok(Worker::with_lease(self.clone(), id, token))
@@ -229,14 +237,14 @@ impl Jobs {
         caller: &Caller,
         id: i64,
         here: Option<uuid::Uuid>,
-    ) -> Result<Job, OperatorError> {
+    ) -> Result<Job, AdminError> {
         let plan = self.of(caller, id).await?;
         let mut tx = self.desk.store.begin().await?;
         let lease = here.map(|token| (token, worker::LEASE));
         if !tx.start_job(id, caller.actor(), self.desk.clock.now(), lease).await? {
             let state = self.job(caller, id).await?.state;
             let text = format!("it cannot be started: it is {state}");
-            return Err(OperatorError::Conflict(text));
+            return Err(AdminError::Conflict(text));
         }
         let most = plan.cap.map_or(plan.matched, |cap| plan.matched.min(cap));
         if most > TOLD_BEYOND {
@@ -273,22 +281,17 @@ impl Jobs {
     /// more is.
     ///
     /// # Errors
-    /// [`OperatorError::NotFound`]; [`OperatorError::Conflict`] when it has ended;
-    /// [`OperatorError::Invalid`] without a reason; [`OperatorError::Denied`] without
-    /// [`Scope::EventsReplay`]; [`OperatorError::Store`].
-    pub async fn cancel(
-        &self,
-        caller: &Caller,
-        id: i64,
-        reason: &str,
-    ) -> Result<Job, OperatorError> {
+    /// [`AdminError::NotFound`]; [`AdminError::Conflict`] when it has ended;
+    /// [`AdminError::Invalid`] without a reason; [`AdminError::Denied`] without
+    /// [`Scope::EventsReplay`]; [`AdminError::Store`].
+    pub async fn cancel(&self, caller: &Caller, id: i64, reason: &str) -> Result<Job, AdminError> {
         let job = self.of(caller, id).await?;
         let reason = Reason::new(reason)?.get();
         let now = self.desk.clock.now();
         let mut tx = self.desk.store.begin().await?;
         if !tx.cancel_job(id, caller.actor(), now).await? {
             let text = format!("it cannot be cancelled: it is {}", job.state);
-            return Err(OperatorError::Conflict(text));
+            return Err(AdminError::Conflict(text));
         }
         let entry = AuditEntry {
             at: now,
@@ -306,9 +309,9 @@ impl Jobs {
     /// One job: its progress, some of what it is about, and what became of what it made.
     ///
     /// # Errors
-    /// [`OperatorError::NotFound`]; [`OperatorError::Denied`] without [`Scope::EventsRead`];
-    /// [`OperatorError::Store`].
-    pub async fn show(&self, caller: &Caller, id: i64) -> Result<JobDetail, OperatorError> {
+    /// [`AdminError::NotFound`]; [`AdminError::Denied`] without [`Scope::EventsRead`];
+    /// [`AdminError::Store`].
+    pub async fn show(&self, caller: &Caller, id: i64) -> Result<JobDetail, AdminError> {
         caller.needs(Scope::EventsRead)?;
         self.detail(caller, id).await
     }
@@ -316,13 +319,13 @@ impl Jobs {
     /// Up to `limit` jobs with a lower id than `before`, the newest first.
     ///
     /// # Errors
-    /// [`OperatorError::Denied`] without [`Scope::EventsRead`]; [`OperatorError::Store`].
+    /// [`AdminError::Denied`] without [`Scope::EventsRead`]; [`AdminError::Store`].
     pub async fn list(
         &self,
         caller: &Caller,
         before: Option<i64>,
         limit: u32,
-    ) -> Result<Vec<Job>, OperatorError> {
+    ) -> Result<Vec<Job>, AdminError> {
         caller.needs(Scope::EventsRead)?;
         let (before, limit) = (before.unwrap_or(i64::MAX), i64::from(limit.clamp(1, 1000)));
         let rows = self.desk.store.jobs(caller.tenant(), before, limit).await?;
@@ -331,7 +334,7 @@ impl Jobs {
     }
 
     /// A job that the caller may start and cancel.
-    async fn of(&self, caller: &Caller, id: i64) -> Result<Job, OperatorError> {
+    async fn of(&self, caller: &Caller, id: i64) -> Result<Job, AdminError> {
         if !caller.may(Scope::SecretsWrite) {
             caller.needs(Scope::EventsReplay)?;
         }
@@ -341,42 +344,38 @@ impl Jobs {
                 Ok(job)
             }
             // Who may start no other job is not told which there are.
-            Err(OperatorError::NotFound(what)) => {
+            Err(AdminError::NotFound(what)) => {
                 caller.needs(Scope::EventsReplay)?;
-                Err(OperatorError::NotFound(what))
+                Err(AdminError::NotFound(what))
             }
             Err(error) => Err(error),
         }
     }
 
-    async fn job(&self, caller: &Caller, id: i64) -> Result<Job, OperatorError> {
+    async fn job(&self, caller: &Caller, id: i64) -> Result<Job, AdminError> {
         let row = self.desk.store.job(id, caller.tenant()).await?;
-        let row = row.ok_or_else(|| OperatorError::NotFound(format!("job {id}")))?;
+        let row = row.ok_or_else(|| AdminError::NotFound(format!("job {id}")))?;
         Ok(Job::of(row, self.desk.clock.now())?)
     }
 
-    async fn detail(&self, caller: &Caller, id: i64) -> Result<JobDetail, OperatorError> {
+    async fn detail(&self, caller: &Caller, id: i64) -> Result<JobDetail, AdminError> {
         let job = self.job(caller, id).await?;
-        if job.action.is_about_held() {
+        if job.action.is_about_rejected() {
             let held = if caller.may(Scope::SecretsWrite) {
-                self.desk.store.held_by_number(&job.sample).await?
+                self.desk.store.rejected_by_number(&job.sample).await?
             } else {
                 Vec::new()
             };
-            let fates = JobFates::default();
-            return Ok(JobDetail { job, sample: Vec::new(), held, fates });
+            let delivery_outcomes = JobOutcomes::default();
+            return Ok(JobDetail { job, sample: Vec::new(), held, delivery_outcomes });
         }
         let sample = self.letters(caller, job.sample.clone()).await?;
-        let fates = self.desk.store.job_fates(id).await?;
-        Ok(JobDetail { job, sample, held: Vec::new(), fates })
+        let delivery_outcomes = self.desk.store.job_outcomes(id).await?;
+        Ok(JobDetail { job, sample, held: Vec::new(), delivery_outcomes })
     }
 
     /// These dead letters, the oldest first, as far as the caller may see them.
-    async fn letters(
-        &self,
-        caller: &Caller,
-        ids: Vec<i64>,
-    ) -> Result<Vec<DeadLetter>, OperatorError> {
+    async fn letters(&self, caller: &Caller, ids: Vec<i64>) -> Result<Vec<DeadLetter>, AdminError> {
         if !caller.may(Scope::EventsRead) {
             return Ok(Vec::new());
         }

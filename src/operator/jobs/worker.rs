@@ -8,9 +8,9 @@ use tracing::{error, warn};
 use uuid::Uuid;
 
 use super::{JobAction, Jobs};
-use crate::operator::Batch;
-use crate::operator::dead_letters::Orders;
-use crate::store::{Advance, DeadLetterFilter, JobLease, JobRow, Order, Page, StoreError};
+use crate::operator::ActionResult;
+use crate::operator::dead_letters::ActionRequest;
+use crate::store::{DeadLetterFilter, JobLease, JobProgress, JobRow, Order, Page, StoreError};
 
 /// The most deliveries of one batch, which is one transaction.
 pub const BATCH: u16 = 500;
@@ -39,7 +39,7 @@ pub enum Step {
         /// The job.
         job: i64,
         /// What was done.
-        batch: Batch,
+        batch: ActionResult,
     },
     /// Nothing: the job's rate allows the next batch at this time.
     Paced(OffsetDateTime),
@@ -141,7 +141,9 @@ impl Jobs {
         let action = JobAction::of(&job.action).ok_or_else(|| job.inconsistent("action"))?;
         let action = match action {
             JobAction::Letters(action) => action,
-            JobAction::Held(action) => return self.work_on_held((lease, &job), action, now).await,
+            JobAction::Held(action) => {
+                return self.work_on_rejected((lease, &job), action, now).await;
+            }
         };
         let filter: DeadLetterFilter = job.selected()?;
         // Found before the transaction begins: it holds locks, and one connection is enough.
@@ -154,7 +156,7 @@ impl Jobs {
         let ids =
             if page.limit > 0 { store.find_dead_letters(&filter, page).await? } else { Vec::new() };
         let mut tx = store.begin().await?;
-        if !tx.hold_job(lease).await? {
+        if !tx.lock_job(lease).await? {
             return Ok(Step::Ended);
         }
         let Some(last) = ids.last().copied() else {
@@ -163,7 +165,7 @@ impl Jobs {
             return Ok(Step::Ended);
         };
         let actor = job.started_by.as_deref().unwrap_or(&job.planned_by);
-        let orders = Orders {
+        let orders = ActionRequest {
             action,
             force: job.force,
             named: filter.ids.is_some(),
@@ -175,10 +177,10 @@ impl Jobs {
             job: Some(job.id),
             at: now,
         };
-        let batch = self.desk.deal(&mut tx, &ids, &orders).await?;
-        tx.advance_job(
+        let batch = self.desk.apply(&mut tx, &ids, &orders).await?;
+        tx.record_job_progress(
             job.id,
-            &Advance {
+            &JobProgress {
                 after: last,
                 resolved: count(&batch.resolved),
                 created: count(&batch.created),
@@ -209,7 +211,7 @@ pub(super) fn next_at(job: &JobRow, resolved: i64, now: OffsetDateTime) -> Optio
     now.checked_add(taken)
 }
 
-pub(super) fn refusals(job: &JobRow, batch: &Batch) -> Result<String, StoreError> {
+pub(super) fn refusals(job: &JobRow, batch: &ActionResult) -> Result<String, StoreError> {
     let mut known: Vec<(i64, String)> = job.refusals()?;
     let room = REFUSALS.saturating_sub(known.len());
     known.extend(batch.refused.iter().take(room).map(|(id, why)| (*id, why.to_string())));

@@ -5,8 +5,8 @@ use sha2::{Digest, Sha256};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::start::{Document, How, Request, StartError, Starter, With};
-use crate::api::{Api, Call, Described, Fault, Made, Reply};
 use crate::gate::parse;
+use crate::provider_endpoint::{Call, Described, Fault, Made, ProviderEndpoint, Reply};
 
 /// The one call's resource.
 const RESOURCE: &str = "runs";
@@ -34,7 +34,7 @@ pub(super) fn described() -> Described {
 pub(super) struct Runs(pub(super) Starter);
 
 #[async_trait]
-impl Api for Runs {
+impl ProviderEndpoint for Runs {
     fn resource(&self) -> &'static str {
         RESOURCE
     }
@@ -50,7 +50,7 @@ impl Api for Runs {
         let started = self.0.start(with, &request).await?;
         let made = match started.how {
             How::New => Made::New,
-            How::Again => Made::Again,
+            How::RetryUntil => Made::RetryUntil,
             How::Known => Made::Known,
         };
         Ok(Reply { made, body: started.json(&self.0) })

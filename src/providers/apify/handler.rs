@@ -12,17 +12,17 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use time::OffsetDateTime;
 
+use super::alerts;
+use super::apply::Settle;
 use super::lifecycle::Change;
-use super::news;
 use super::payload;
 use super::results::Collector;
-use super::settle::Settle;
 use super::tables;
 use super::token::Claims;
 use super::{Apify, Purpose};
 use crate::dispatch::{Attempt, Failure, Handler};
 use crate::gate::Quarantine;
-use crate::store::{DeathReason, Effects, Registry, StoreError, StoredEvent, Tx};
+use crate::store::{DeathReason, Effects, ExpectedTokens, StoreError, StoredEvent, Tx};
 
 /// Keeps the register of runs.
 pub(super) struct Runs {
@@ -93,7 +93,7 @@ pub(super) struct Register {
 }
 
 #[async_trait]
-impl Registry for Register {
+impl ExpectedTokens for Register {
     async fn awaits(
         &self,
         tx: &mut Tx<'_>,
@@ -106,7 +106,7 @@ impl Registry for Register {
     async fn expire(&self, tx: &mut Tx<'_>, now: OffsetDateTime) -> Result<u64, StoreError> {
         let runs = tables::expire(tx, &self.source, now, self.dispatch_ttl).await?;
         if runs > 0 {
-            news::expired(tx, &self.source, runs).await?;
+            alerts::expired(tx, &self.source, runs).await?;
         }
         Ok(runs)
     }

@@ -16,16 +16,16 @@
 //! its body. Only in mode `token`, where nothing else is signed either, the dispatch id counts: a
 //! template of one's own may make the same body of two runs.
 
+mod alerts;
 mod api;
+mod apply;
 mod handler;
 mod lifecycle;
-mod news;
 mod options;
 mod payload;
 mod platform;
 mod request;
 mod results;
-mod settle;
 mod sign;
 pub mod start;
 pub mod tables;
@@ -43,8 +43,8 @@ use url::Url;
 
 use super::{Built, Entry, OptionsError, Pace, SMALL_BODY, SourceSpec};
 use crate::gate::{
-    Envelope, EventKey, Evidence, Examination, Lane, Layout, Named, Part, Proof, Provider,
-    Quarantined, Refusal, RequestHead, Scheme, Time, UnixSeconds, VerifiedRequest, Window,
+    Classified, EventKey, EventMeta, Lane, Layout, Part, Proof, ProofMethod, Provider, Quarantined,
+    Refusal, RequestHead, Scheme, Time, UnixSeconds, VerifiedRequest, VerifyContext, Window,
 };
 pub use options::Purpose;
 use options::{Mode, Options, SharedSecret};
@@ -125,7 +125,7 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
         handlers: vec![Arc::new(handler::Runs { purpose, registration_grace, collector })],
         registry: Some(Arc::new(handler::Register { source: spec.name.clone(), dispatch_ttl })),
         api: Some(Arc::new(api::Runs(starter))),
-        upkeep: None,
+        maintenance: None,
         memory,
         warnings,
         provider: Arc::new(Apify { options }),
@@ -156,7 +156,7 @@ impl Apify {
     }
 
     /// A token or a body signature; where both are there, both.
-    fn enforce(&self, request: &Examination<'_>) -> Result<Proof, Refusal> {
+    fn enforce(&self, request: &VerifyContext<'_>) -> Result<Proof, Refusal> {
         let head = request.head();
         let signed =
             head.headers.has(SIGNATURE).then(|| request.signed(&BODY_SIGNATURE)).transpose()?;
@@ -206,7 +206,7 @@ impl Apify {
     }
 
     /// Checks a token: its MAC first, and nothing in it is looked at before that holds.
-    fn vouch(&self, request: &Examination<'_>, text: &str) -> Result<Vouched, Refusal> {
+    fn vouch(&self, request: &VerifyContext<'_>, text: &str) -> Result<Vouched, Refusal> {
         let token = token::Token::split(text).ok_or(Refusal::Malformed(TOKEN))?;
         let proof = request.vouched_by_token(token.signed.as_bytes(), token.mac)?;
         let (claims, json) = token.claims().ok_or(Refusal::Malformed(TOKEN))?;
@@ -286,7 +286,7 @@ impl Provider for Apify {
         }
     }
 
-    fn verify(&self, request: &Examination<'_>) -> Result<Proof, Refusal> {
+    fn verify(&self, request: &VerifyContext<'_>) -> Result<Proof, Refusal> {
         self.check_origin(request.head())?;
         match &self.options.mode {
             Mode::Enforce => self.enforce(request),
@@ -301,30 +301,30 @@ impl Provider for Apify {
         head.headers.has(SIGNATURE).then_some(&BODY_SIGNATURE)
     }
 
-    fn evidence(&self, request: &Examination<'_>) -> Vec<Evidence> {
+    fn evidence(&self, request: &VerifyContext<'_>) -> Vec<ProofMethod> {
         if let Mode::Token(shared) = &self.options.mode {
             let presented = Self::presented(shared, request.head()).ok();
             return presented
-                .map(|value| Evidence::Repeated(value.as_bytes().to_vec()))
+                .map(|value| ProofMethod::Repeated(value.as_bytes().to_vec()))
                 .into_iter()
                 .collect();
         }
         let in_head = token_in_head(request.head()).ok().flatten();
         let token = in_head.or_else(|| request.token_in_body(TOKEN_FIELD));
         let token = token.as_deref().and_then(token::Token::split);
-        let token = token.map(|token| Evidence::Token {
+        let token = token.map(|token| ProofMethod::Token {
             signed: token.signed.as_bytes().to_vec(),
             mac: token.mac,
         });
         let signature = request.head().headers.has(SIGNATURE);
-        let signature = signature.then_some(Evidence::Signature(&BODY_SIGNATURE));
+        let signature = signature.then_some(ProofMethod::Signature(&BODY_SIGNATURE));
         signature.into_iter().chain(token).collect()
     }
 
-    fn name_event(&self, request: &VerifiedRequest) -> Named {
+    fn classify(&self, request: &VerifiedRequest) -> Classified {
         let event = match payload::read(request.body()) {
             Ok(event) => event,
-            Err(error) => return Named::Quarantined(Quarantined::from(error)),
+            Err(error) => return Classified::Quarantined(Quarantined::from(error)),
         };
         let claims = request.claims().and_then(|claims| Claims::read(claims));
         let digest = request.body_digest();
@@ -339,7 +339,7 @@ impl Provider for Apify {
             (None, None) => EventKey::BodyDigest(digest),
         };
         let lane = claims.map(|claims| claims.run_key.to_string()).or(event.subject);
-        Named::Event(Envelope {
+        Classified::Event(EventMeta {
             kind: event.kind.into(),
             key,
             lane: lane.map(|run| Lane::of(&[&run])),

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
-use crate::gate::{Envelope, Quarantine, parse};
+use crate::gate::{EventMeta, Quarantine, parse};
 
 /// The type of an event whose template names none. Apify's types are in capitals.
 pub(super) const UNKNOWN: &str = "unknown";
@@ -84,7 +84,7 @@ pub(super) fn read(body: &[u8]) -> Result<Event, (Quarantine, String)> {
     }
     let payload: Payload = parse(body)?;
     let kind = payload.event_type;
-    if kind.len() > Envelope::MAX_KIND {
+    if kind.len() > EventMeta::MAX_KIND {
         return Err((Quarantine::FieldLength, "eventType is too long".into()));
     }
     if kind.is_empty() || !kind.bytes().all(|byte| byte.is_ascii_graphic()) {

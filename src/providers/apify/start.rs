@@ -78,7 +78,7 @@ pub enum How {
     /// By this call.
     New,
     /// By a call with the same idempotency key.
-    Again,
+    RetryUntil,
     /// It was, under this run key; it has one more token now.
     Known,
 }
@@ -207,14 +207,14 @@ impl Starter {
                 };
                 Ok(tx.commit(started).await?.into_inner())
             }
-            Entered::Again { run_key, claims, code } => {
+            Entered::RetryUntil { run_key, claims, code } => {
                 let claims = Claims::read(claims.as_bytes()).ok_or(StoreError::Inconsistent {
                     table: "apify_runs",
                     column: "claims",
                     row: run_key.to_string(),
                 })?;
                 let token = self.token(with.secret, &claims);
-                Ok(Started { run_key, token, code, how: How::Again })
+                Ok(Started { run_key, token, code, how: How::RetryUntil })
             }
             Entered::Known { code } => {
                 let token = self.token(with.secret, &claims);

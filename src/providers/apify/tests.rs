@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::*;
-use crate::gate::{Gate, KeyRing, RawRequest, Secret, Strength, TransferLimits};
+use crate::gate::{KeyRing, RawRequest, Secret, Strength, TransferLimits, Verifier};
 use crate::providers::Draft;
 
 const NOW: UnixSeconds = 1_700_000_000;
@@ -77,7 +77,7 @@ fn send_at(case: Case, now: UnixSeconds) -> Result<VerifiedRequest, Refusal> {
         }
     }
     let window = Window { max_age: 3600, max_future: 300 };
-    let gate = Gate {
+    let gate = Verifier {
         provider: Arc::clone(&provider),
         keys: KeyRing::new(vec![secret()]).unwrap(),
         window,
@@ -244,16 +244,16 @@ fn options_that_mean_nothing_are_refused() {
 #[test]
 fn events_of_one_run_share_a_lane_and_are_told_by_their_bodies() {
     let provider = build(&spec(r#"purpose = "run""#)).unwrap().provider;
-    let Named::Event(vouched) = provider.name_event(&send(Case::default()).unwrap()) else {
+    let Classified::Event(vouched) = provider.classify(&send(Case::default()).unwrap()) else {
         panic!("an event")
     };
     assert_eq!(vouched.lane.unwrap().as_str(), RUN.1);
     let EventKey::Signed(key) = &vouched.key else { panic!("the token's run is in the key") };
     assert!(key.starts_with(RUN.1.parse::<uuid::Uuid>().unwrap().as_bytes()));
     let request = send(Case { helpers: vec![("x", "y")], ..Case::default() }).unwrap();
-    let Named::Event(signed) = provider.name_event(&request) else { panic!("an event") };
+    let Classified::Event(signed) = provider.classify(&request) else { panic!("an event") };
     assert_eq!(signed.lane.unwrap().as_str(), "r1");
     assert!(matches!(signed.key, EventKey::BodyDigest(_)));
     let request = send(Case { body: "not json".into(), ..Case::default() }).unwrap();
-    assert!(matches!(provider.name_event(&request), Named::Quarantined(_)));
+    assert!(matches!(provider.classify(&request), Classified::Quarantined(_)));
 }

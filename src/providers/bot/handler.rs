@@ -8,8 +8,8 @@ use super::payload::{self, HEARTBEAT, Heartbeat};
 use super::{Bot, GUILD, SERVICE, tables};
 use crate::dispatch::{Attempt, Failure, Handler};
 use crate::store::{
-    Alert, DeathReason, EffectError, Effects, Outcome, Recovery, Registry, Severity, StoreError,
-    StoredEvent, Tx, Write,
+    Alert, AlertResolution, DeathReason, EffectError, Effects, ExpectedTokens, Outcome, Severity,
+    StoreError, StoredEvent, Tx, Write,
 };
 
 /// What people are told about: the bot is silent.
@@ -65,7 +65,7 @@ impl Write for Beat {
         if written && was_missing {
             let text = "the bot's heartbeats come again";
             let (source, key) = (event.source.as_str(), "");
-            tx.alert_is_over(&Recovery { kind: SILENT, key, source, text }).await?;
+            tx.alert_is_over(&AlertResolution { kind: SILENT, key, source, text }).await?;
         }
         Ok(if written { Outcome::Handled } else { Outcome::Unchanged })
     }
@@ -79,7 +79,7 @@ pub(super) struct Pulse {
 }
 
 #[async_trait]
-impl Registry for Pulse {
+impl ExpectedTokens for Pulse {
     /// A callback counts by its own time and no other.
     async fn awaits(
         &self,

@@ -32,11 +32,11 @@ use time::OffsetDateTime;
 
 use super::{Built, Entry, FRESH, OptionsError, Pace, SMALL_BODY, SourceSpec};
 use crate::gate::{
-    Envelope, EventKey, Evidence, Examination, Lane, Layout, Named, Part, Proof, Provider,
-    Quarantine, Quarantined, Refusal, RequestHead, Scheme, Secret, Time, Units, UnixSeconds,
-    VerifiedRequest, Window,
+    Classified, EventKey, EventMeta, Lane, Layout, Part, Proof, ProofMethod, Provider, Quarantine,
+    Quarantined, Refusal, RequestHead, Scheme, Secret, Time, Units, UnixSeconds, VerifiedRequest,
+    VerifyContext, Window,
 };
-use crate::store::Registry;
+use crate::store::ExpectedTokens;
 
 /// The bot's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
@@ -128,7 +128,7 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
             "`allowed_services`: `{bad}` is not 1 to 64 letters, digits, `.`, `_` or `-`"
         )));
     }
-    let pulse = heartbeat_timeout.map(|timeout| -> Arc<dyn Registry> {
+    let pulse = heartbeat_timeout.map(|timeout| -> Arc<dyn ExpectedTokens> {
         let timeout = time::Duration::seconds(timeout.get().into());
         Arc::new(handler::Pulse { source: spec.name.clone(), timeout })
     });
@@ -137,7 +137,7 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
         handlers: vec![Arc::new(handler::Callbacks)],
         registry: pulse,
         api: None,
-        upkeep: None,
+        maintenance: None,
         memory: Duration::ZERO,
         warnings: Vec::new(),
     })
@@ -235,7 +235,7 @@ impl Provider for Bot {
         self.scheme(head)?.precheck(head, window, now)
     }
 
-    fn verify(&self, request: &Examination<'_>) -> Result<Proof, Refusal> {
+    fn verify(&self, request: &VerifyContext<'_>) -> Result<Proof, Refusal> {
         let head = request.head();
         let Caller { service, idempotency_key } = self.check(head)?;
         let proof = request.signed(self.scheme(head)?)?;
@@ -249,23 +249,23 @@ impl Provider for Bot {
         self.scheme(head).ok()
     }
 
-    fn evidence(&self, request: &Examination<'_>) -> Vec<Evidence> {
+    fn evidence(&self, request: &VerifyContext<'_>) -> Vec<ProofMethod> {
         let asked = self.scheme(request.head()).unwrap_or(&COMPAT);
         let other = if std::ptr::eq(asked, &raw const NATIVE) { &COMPAT } else { &NATIVE };
-        vec![Evidence::Signature(asked), Evidence::OtherForm(other)]
+        vec![ProofMethod::Signature(asked), ProofMethod::OtherForm(other)]
     }
 
-    fn name_event(&self, request: &VerifiedRequest) -> Named {
+    fn classify(&self, request: &VerifiedRequest) -> Classified {
         // Both forms sign the nonce, so it is there.
         let Some(nonce) = request.header(NONCE) else {
-            return Named::Quarantined((Quarantine::Schema, "no signed nonce".into()).into());
+            return Classified::Quarantined((Quarantine::Schema, "no signed nonce".into()).into());
         };
         let kind = match payload::kind(request.body()) {
             Ok(kind) => kind,
-            Err(error) => return Named::Quarantined(Quarantined::from(error)),
+            Err(error) => return Classified::Quarantined(Quarantined::from(error)),
         };
         let guild = request.header(GUILD).filter(|guild| !guild.is_empty());
-        Named::Event(Envelope {
+        Classified::Event(EventMeta {
             kind: kind.into(),
             key: EventKey::Once(nonce.as_bytes().to_vec()),
             lane: guild.map(|guild| Lane::of(&[guild])),

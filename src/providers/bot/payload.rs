@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::gate::{Envelope, Quarantine, parse};
+use crate::gate::{EventMeta, Quarantine, parse};
 
 /// The event type of a heartbeat.
 pub(super) const HEARTBEAT: &str = "bot.heartbeat";
@@ -47,7 +47,7 @@ impl Status {
 /// What a callback's body is called: its `event`.
 pub(super) fn kind(body: &[u8]) -> Result<String, (Quarantine, String)> {
     let Callback { event } = parse(body)?;
-    if event.len() > Envelope::MAX_KIND {
+    if event.len() > EventMeta::MAX_KIND {
         return Err((Quarantine::FieldLength, "`event` is too long".into()));
     }
     if event.is_empty() || !event.bytes().all(|byte| byte.is_ascii_graphic()) {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use time::macros::datetime;
 
 use super::*;
-use crate::gate::{Gate, KeyRing, RawRequest, TransferLimits};
+use crate::gate::{KeyRing, RawRequest, TransferLimits, Verifier};
 use crate::providers::Draft;
 
 const NOW: UnixSeconds = 1_700_000_000;
@@ -57,7 +57,7 @@ fn send_with(
     }
     let window = Window { max_age: 300, max_future: 300 };
     let keys = KeyRing::new(vec![secret()]).unwrap();
-    let gate = Gate { provider: Arc::clone(&provider), keys, window };
+    let gate = Verifier { provider: Arc::clone(&provider), keys, window };
     let before = gate.precheck(&head, NOW).err().map(|refusal| refusal.reason());
     let verified = RawRequest::new(head, Bytes::from_static(BODY.as_bytes())).verify(&gate, NOW);
     let after = verified.as_ref().err().map(Refusal::reason);
@@ -137,7 +137,7 @@ fn an_absent_guild_is_the_empty_guild() {
     for (headers, lane) in
         [(vec![], None), (vec![(GUILD, "")], None), (vec![(GUILD, "7")], Some("7"))]
     {
-        let Named::Event(event) = provider.name_event(&send(&source, &headers).unwrap()) else {
+        let Classified::Event(event) = provider.classify(&send(&source, &headers).unwrap()) else {
             panic!("an event")
         };
         assert_eq!(event.lane.as_ref().map(Lane::as_str), lane);

@@ -76,7 +76,7 @@ fn stored(repository: RepositoryRow, file: File<'_>, event: &StoredEvent) -> Res
     let File { path, sha, size, content, commit_sha } = file;
     let content = content.decode()?;
     let Classified { kind, media_type, image, mut problem } =
-        media::classify(&path, content.as_bytes(), matches!(content, Content::Text(_)));
+        media::quarantine_reason(&path, content.as_bytes(), matches!(content, Content::Text(_)));
     let content_sha = match &content {
         Content::Text(text) => Sha256::digest(text.as_bytes()).into(),
         // Checked when it was let in, or put together.

@@ -68,7 +68,7 @@ pub(super) fn meant(path: &str) -> FileKind {
 
 /// What a file is. An image is one only if it can be read as one: a page of HTML that is called
 /// `.png` must never be served as an image.
-pub(super) fn classify(path: &str, content: &[u8], text: bool) -> Classified {
+pub(super) fn quarantine_reason(path: &str, content: &[u8], text: bool) -> Classified {
     let extension = path::stem_and_extension(path).1.unwrap_or_default();
     let kind = meant(path);
     let media_type = match kind {
@@ -131,7 +131,7 @@ mod tests {
             ("x/.lumioignore", b"", true, (FileKind::Rules, "text/plain")),
             ("md", b"", true, (FileKind::Other, "text/plain")),
         ] {
-            let media = classify(path, content, text);
+            let media = quarantine_reason(path, content, text);
             assert_eq!((media.kind, media.media_type), expected, "{path}");
             assert_eq!(media.image.is_some(), expected.0 == FileKind::Image, "{path}");
             let is_none = meant(path) == FileKind::Image && media.kind != FileKind::Image;

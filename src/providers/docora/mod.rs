@@ -24,24 +24,26 @@ use serde::Deserialize;
 
 use self::content::{Encoded, Slice};
 use self::handler::DocoraHandler;
+use self::maintenance::ObjectMaintenance;
 use self::payload::{Action, Fault, File, News, Payload};
 use self::registry::{ApiUrl, Registration};
 use self::store_image::Keeper;
-use self::upkeep::ObjectUpkeep;
 use super::{Built, Draft, Entry, OptionsError, Pace, SourceSpec};
 use crate::gate::{
-    Chunk, Envelope, EventKey, Evidence, Examination, Lane, Layout, Manifest, Named, Part, Proof,
+    Chunk, Classified, EventKey, EventMeta, Lane, Layout, Manifest, Part, Proof, ProofMethod,
     Provider, Quarantine, Quarantined, Refusal, RequestHead, Scheme, Time, TransferLimits, Units,
-    UnixSeconds, VerifiedRequest, Window, parse,
+    UnixSeconds, VerifiedRequest, VerifyContext, Window, parse,
 };
 
 mod card;
 mod content;
 mod deck;
+mod dto;
 mod effects;
 mod frontmatter;
 mod handler;
 mod images;
+mod maintenance;
 mod media;
 mod path;
 mod payload;
@@ -52,8 +54,6 @@ mod rules;
 mod store_image;
 mod svg;
 mod tables;
-mod upkeep;
-mod wire;
 
 /// The catalogue's entry.
 pub(super) const ENTRY: Entry = Entry {
@@ -166,7 +166,7 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
         })],
         registry: None,
         api: None,
-        upkeep: Some(Arc::new(ObjectUpkeep {
+        maintenance: Some(Arc::new(ObjectMaintenance {
             source: spec.name.clone(),
             tenant: spec.tenant.clone(),
             objects: objects.clone(),
@@ -231,7 +231,7 @@ impl Provider for Docora {
         SCHEME.precheck(head, window, now)
     }
 
-    fn verify(&self, request: &Examination<'_>) -> Result<Proof, Refusal> {
+    fn verify(&self, request: &VerifyContext<'_>) -> Result<Proof, Refusal> {
         self.check_app_id(request.head())?;
         request.signed(&SCHEME)
     }
@@ -240,20 +240,20 @@ impl Provider for Docora {
         Some(&SCHEME)
     }
 
-    fn evidence(&self, _request: &Examination<'_>) -> Vec<Evidence> {
-        vec![Evidence::Signature(&SCHEME)]
+    fn evidence(&self, _request: &VerifyContext<'_>) -> Vec<ProofMethod> {
+        vec![ProofMethod::Signature(&SCHEME)]
     }
 
-    fn name_event(&self, request: &VerifiedRequest) -> Named {
+    fn classify(&self, request: &VerifiedRequest) -> Classified {
         let action = request.action();
         self.name(action, request).unwrap_or_else(|(reason, detail)| {
             let kind = kind(action, request.body()).map(str::to_owned);
-            Named::Quarantined(Quarantined { reason, detail, kind })
+            Classified::Quarantined(Quarantined { reason, detail, kind })
         })
     }
 
     fn whole(&self, envelope: &[u8], content: &[u8]) -> Option<Vec<u8>> {
-        wire::whole(envelope, content)
+        dto::whole(envelope, content)
     }
 }
 
@@ -261,7 +261,7 @@ impl Provider for Docora {
 /// path says, and is then treated with the same care.
 fn kind<'a>(action: Option<&'a str>, body: &[u8]) -> Option<&'a str> {
     let failed = Action::SyncFailed.name();
-    let body = parse::<wire::Body<'_>>(body).ok();
+    let body = parse::<dto::Body<'_>>(body).ok();
     let says_so = body.and_then(|body| body.event).is_some_and(|event| event.0 == failed);
     if says_so { Some(failed) } else { action }
 }
@@ -275,7 +275,7 @@ impl Docora {
         Err(Refusal::UnknownSource)
     }
 
-    fn name(&self, action: Option<&str>, request: &VerifiedRequest) -> Result<Named, Fault> {
+    fn name(&self, action: Option<&str>, request: &VerifiedRequest) -> Result<Classified, Fault> {
         let no_action = || (Quarantine::ActionMismatch, "the path names no action".to_owned());
         let action = action.and_then(Action::named).ok_or_else(no_action)?;
         let Payload { repository, built_at, news } = payload::read_body(action, request.body())?;
@@ -308,7 +308,7 @@ impl Docora {
             // whether a failure or a file event is the newer news.
             News::SyncFailed(_) => Lane::of(&[id]),
         };
-        Ok(Named::Event(Envelope {
+        Ok(Classified::Event(EventMeta {
             kind: Cow::Borrowed(action.name()),
             key: EventKey::BodyDigest(request.body_digest()),
             lane: Some(lane),
@@ -316,7 +316,12 @@ impl Docora {
         }))
     }
 
-    fn chunk(&self, manifest: Manifest, slice: Slice<'_>, body: &Bytes) -> Result<Named, Fault> {
+    fn chunk(
+        &self,
+        manifest: Manifest,
+        slice: Slice<'_>,
+        body: &Bytes,
+    ) -> Result<Classified, Fault> {
         let content = match slice.text {
             // A slice without escapes stands in the body as it is.
             Cow::Borrowed(text) => body.slice_ref(text.as_bytes()),
@@ -324,7 +329,7 @@ impl Docora {
         };
         let chunk = Chunk { manifest, index: slice.index, content };
         chunk.check(self.transfer_limits)?;
-        Ok(Named::Chunk(Box::new(chunk)))
+        Ok(Classified::Chunk(Box::new(chunk)))
     }
 }
 

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::content::{Encoded, Slice};
+use super::dto::{self, Body};
 use super::path;
-use super::wire::{self, Body};
 use crate::gate::{Quarantine, parse, redact};
 use crate::store::StoredEvent;
 
@@ -164,16 +164,16 @@ fn shape(action: Action, body: Body<'_>, whole: Option<Bytes>) -> Result<Payload
     if failed != (action == Action::SyncFailed) {
         return Err(mismatch(action, if failed { "a failed sync" } else { "no failed sync" }));
     }
-    let envelope = wire::envelope(&body)?;
-    let repository = wire::repository(body.repository)?;
-    let built_at = wire::time(body.timestamp.as_ref(), "timestamp")?;
+    let envelope = dto::envelope(&body)?;
+    let repository = dto::repository(body.repository)?;
+    let built_at = dto::time(body.timestamp.as_ref(), "timestamp")?;
     if failed {
-        let news = News::SyncFailed(wire::sync_failure(body.error, body.circuit_breaker)?);
+        let news = News::SyncFailed(dto::sync_failure(body.error, body.circuit_breaker)?);
         return Ok(Payload { repository, built_at, news });
     }
-    let Some(file) = body.file else { return Err(wire::missing("file")) };
-    let path = wire::required(file.path, "file.path")?;
-    let sha = wire::digest(file.sha.as_ref(), "file.sha")?;
+    let Some(file) = body.file else { return Err(dto::missing("file")) };
+    let path = dto::required(file.path, "file.path")?;
+    let sha = dto::digest(file.sha.as_ref(), "file.sha")?;
     let has_content =
         whole.is_some() || file.content.is_some() || file.size.is_some() || file.chunk.is_some();
     if (action == Action::Delete) == has_content {
@@ -184,17 +184,17 @@ fn shape(action: Action, body: Body<'_>, whole: Option<Bytes>) -> Result<Payload
     }
     path::check(&path).map_err(|detail| (Quarantine::PathInvalid, detail.to_owned()))?;
     if body.previous_sha.is_some() {
-        wire::digest(body.previous_sha.as_ref(), "previous_sha")?;
+        dto::digest(body.previous_sha.as_ref(), "previous_sha")?;
     }
-    let commit_sha = wire::commit(body.commit_sha)?;
+    let commit_sha = dto::commit(body.commit_sha)?;
     let news = if action == Action::Delete {
         News::Deleted(DeletedFile { path, sha, commit_sha })
     } else {
-        let size = wire::size(file.size)?;
+        let size = dto::size(file.size)?;
         let content = match whole {
             Some(bytes) => Encoded::Whole(bytes),
             None => content(
-                wire::required(file.content, "file.content")?,
+                dto::required(file.content, "file.content")?,
                 file.content_encoding.as_ref(),
                 file.chunk.zip(envelope),
             )?,
@@ -206,8 +206,8 @@ fn shape(action: Action, body: Body<'_>, whole: Option<Bytes>) -> Result<Payload
 
 fn content<'a>(
     text: Cow<'a, str>,
-    encoding: Option<&wire::Text<'a>>,
-    chunk: Option<(wire::ChunkPlace<'a>, Bytes)>,
+    encoding: Option<&dto::Text<'a>>,
+    chunk: Option<(dto::ChunkPlace<'a>, Bytes)>,
 ) -> Result<Encoded<'a>, Fault> {
     let base64 = match encoding.map(|encoding| &*encoding.0) {
         None => false,
@@ -226,9 +226,9 @@ fn content<'a>(
             Err((Quarantine::Schema, "`file.content` of a chunk is empty".into()))
         }
         Some((chunk, envelope)) => {
-            let transfer_id = wire::required(chunk.id, "file.chunk.id")?;
-            let index = wire::count(chunk.index, "file.chunk.index")?;
-            let total = wire::count(chunk.total, "file.chunk.total")?;
+            let transfer_id = dto::required(chunk.id, "file.chunk.id")?;
+            let index = dto::count(chunk.index, "file.chunk.index")?;
+            let total = dto::count(chunk.total, "file.chunk.total")?;
             Ok(Encoded::Slice(Slice { transfer_id, index, total, envelope, text }))
         }
     }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::gate::{Gate, KeyRing, RawRequest, Secret, Strength};
+use crate::gate::{KeyRing, RawRequest, Secret, Strength, Verifier};
 use crate::store::{EventId, StoredEvent};
 
 const APP: &str = "app_0123456789abcdef01234567";
@@ -28,7 +28,7 @@ fn secret() -> Secret {
 }
 
 /// Signs `body`, verifies it and names it.
-fn name(action: &'static str, body: &[u8]) -> Named {
+fn name(action: &'static str, body: &[u8]) -> Classified {
     let spec = spec(&format!("app_id = '{APP}'"));
     let provider = (ENTRY.build)(&spec).unwrap().provider;
     let draft = Draft {
@@ -45,23 +45,23 @@ fn name(action: &'static str, body: &[u8]) -> Named {
             head.headers.push(name, value.into());
         }
     }
-    let gate = Gate {
+    let gate = Verifier {
         provider: Arc::clone(&provider),
         keys: KeyRing::new(vec![secret()]).unwrap(),
         window: Window { max_age: 300, max_future: 300 },
     };
     gate.precheck(&head, NOW).unwrap();
     let request = RawRequest::new(head, Bytes::copy_from_slice(body)).verify(&gate, NOW).unwrap();
-    provider.name_event(&request)
+    provider.classify(&request)
 }
 
-fn named(action: &'static str, body: &Value) -> Named {
+fn named(action: &'static str, body: &Value) -> Classified {
     name(action, body.to_string().as_bytes())
 }
 
 fn reason(action: &'static str, body: &Value) -> Option<Quarantine> {
     match named(action, body) {
-        Named::Quarantined(quarantined) => {
+        Classified::Quarantined(quarantined) => {
             // What says that it is a failure is one, whatever path it comes by: it may hold a token.
             let failure = body["event"] == "sync_failed";
             let kind = if failure { "sync_failed" } else { action };
@@ -69,7 +69,7 @@ fn reason(action: &'static str, body: &Value) -> Option<Quarantine> {
             assert!(!quarantined.detail.is_empty());
             Some(quarantined.reason)
         }
-        Named::Event(_) | Named::Chunk(_) => None,
+        Classified::Event(_) | Classified::Chunk(_) => None,
     }
 }
 
@@ -184,7 +184,7 @@ fn each_action_takes_its_shape_and_becomes_an_event_of_that_type() {
         ),
         ("create", with(text(), "/file/unknown", json!({})), Lane::of(&[REPOSITORY, "cards/a.md"])),
     ] {
-        let Named::Event(envelope) = named(action, &body) else { panic!("{action}: {body}") };
+        let Classified::Event(envelope) = named(action, &body) else { panic!("{action}: {body}") };
         assert_eq!(envelope.kind, action);
         assert_eq!(envelope.lane, Some(lane));
         assert_eq!(envelope.occurred_at.unwrap().unix_timestamp_nanos(), 1_704_700_000_123_000_000);
@@ -285,7 +285,7 @@ fn what_is_no_json_of_ours_says_why() {
         (good.replacen('{', r#"{"\u0074imestamp":"","#, 1), Quarantine::DuplicateKey),
         (good.replace(r#""size":1"#, r#""size":1e999999"#), Quarantine::NumberRange),
     ] {
-        let Named::Quarantined(quarantined) = name("create", body.as_bytes()) else {
+        let Classified::Quarantined(quarantined) = name("create", body.as_bytes()) else {
             panic!("{body}")
         };
         assert_eq!(quarantined.reason, expected, "{body}");
@@ -295,7 +295,7 @@ fn what_is_no_json_of_ours_says_why() {
 #[test]
 fn a_parsers_complaint_does_not_repeat_a_credential() {
     let body = with(sync_failed(), "/error", "https://ghp_0123456789@github.com".into());
-    let Named::Quarantined(quarantined) = named("sync_failed", &body) else { panic!() };
+    let Classified::Quarantined(quarantined) = named("sync_failed", &body) else { panic!() };
     assert!(!quarantined.detail.contains("ghp_"), "{}", quarantined.detail);
 }
 
@@ -314,7 +314,7 @@ fn base64_is_held_against_size_and_digest() {
 #[test]
 fn chunks_say_the_same_but_for_their_place_and_their_content() {
     let chunks = [0, 1].map(|index| match named("update", &chunk(index)) {
-        Named::Chunk(chunk) => chunk,
+        Classified::Chunk(chunk) => chunk,
         other => panic!("{other:?}"),
     });
     for (chunk, content) in chunks.iter().zip(SLICES) {
@@ -333,7 +333,7 @@ fn chunks_say_the_same_but_for_their_place_and_their_content() {
 #[test]
 fn escapes_in_a_chunk_are_only_another_spelling() {
     let body = chunk(1).to_string().replace("lq/I4Q", r"lq\/I4Q");
-    let Named::Chunk(chunk) = name("create", body.as_bytes()) else { panic!() };
+    let Classified::Chunk(chunk) = name("create", body.as_bytes()) else { panic!() };
     assert_eq!(chunk.content, SLICES[1].as_bytes());
 }
 
@@ -386,7 +386,7 @@ fn event(envelope: Option<Bytes>, body: Bytes) -> StoredEvent {
 
 #[test]
 fn a_handler_reads_the_same_file_whether_it_came_in_chunks_or_not() {
-    let Named::Chunk(chunk) = named("create", &chunk(0)) else { panic!() };
+    let Classified::Chunk(chunk) = named("create", &chunk(0)) else { panic!() };
     let decoded = Bytes::from_static(&[0, 25, 50, 75, 100, 125, 150, 175, 200, 225]);
     for event in [
         event(None, binary().to_string().into()),

@@ -13,7 +13,7 @@ use super::changes::{Change, KINDS};
 use super::payload::Event;
 use super::refusal::{missing, owner, read, wrong_account};
 use super::tables::Stamp;
-use super::thin::Api;
+use super::thin::StripeClient;
 use crate::dispatch::{Attempt, Failure, Handler};
 use crate::store::{DeathReason, EffectError, Effects, Outcome, StoredEvent, Tx, Write};
 
@@ -22,7 +22,7 @@ pub(super) struct Stripe {
     pub(super) livemode: bool,
     pub(super) account: Option<String>,
     /// Where thin events are asked about, if the source has an API key.
-    pub(super) api: Option<Api>,
+    pub(super) api: Option<StripeClient>,
 }
 
 #[async_trait]

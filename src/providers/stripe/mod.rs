@@ -34,12 +34,12 @@ use url::Url;
 use self::changes::KINDS;
 use self::handler::Stripe as StripeHandler;
 use self::payload::Head;
-use self::thin::{Api, DEFAULT_BASE, DEFAULT_VERSION};
+use self::thin::{DEFAULT_BASE, DEFAULT_VERSION, StripeClient};
 use super::{Built, Draft, Entry, OptionsError, Pace, SourceSpec};
 use crate::gate::{
-    Envelope, EventKey, Evidence, Examination, Lane, Layout, Named, Part, Proof, Provider,
-    Quarantine, Quarantined, Refusal, RequestHead, Scheme, Secret, Time, UnixSeconds,
-    VerifiedRequest, Window, parse,
+    Classified, EventKey, EventMeta, Lane, Layout, Part, Proof, ProofMethod, Provider, Quarantine,
+    Quarantined, Refusal, RequestHead, Scheme, Secret, Time, UnixSeconds, VerifiedRequest,
+    VerifyContext, Window, parse,
 };
 use crate::outbound::OutboundError;
 
@@ -111,14 +111,14 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
         handlers: vec![Arc::new(StripeHandler { livemode, account, api })],
         registry: None,
         api: None,
-        upkeep: None,
+        maintenance: None,
         memory: Duration::ZERO,
         warnings: Vec::new(),
     })
 }
 
 /// Stripe's interface, where the source has a key for it.
-fn api(spec: &SourceSpec, options: &Options) -> Result<Option<Api>, OptionsError> {
+fn api(spec: &SourceSpec, options: &Options) -> Result<Option<StripeClient>, OptionsError> {
     let wrong = |what: &str| Err(OptionsError(what.to_owned()));
     let Some(key) = &spec.token else {
         if options.api_base.is_some() || options.api_version.is_some() {
@@ -143,7 +143,7 @@ fn api(spec: &SourceSpec, options: &Options) -> Result<Option<Api>, OptionsError
     if version.is_empty() || !version.bytes().all(fits) {
         return wrong("api_version: it is not a version like `2025-09-30.clover`");
     }
-    Ok(Some(Api::new(spec.services.outbound.clone(), base, key.clone(), version)))
+    Ok(Some(StripeClient::new(spec.services.outbound.clone(), base, key.clone(), version)))
 }
 
 /// A secret or restricted key of the mode that the source takes. A publishable key or the
@@ -191,7 +191,7 @@ impl Provider for Stripe {
         SCHEME.precheck(head, window, now)
     }
 
-    fn verify(&self, request: &Examination<'_>) -> Result<Proof, Refusal> {
+    fn verify(&self, request: &VerifyContext<'_>) -> Result<Proof, Refusal> {
         request.signed(&SCHEME)
     }
 
@@ -199,19 +199,19 @@ impl Provider for Stripe {
         Some(&SCHEME)
     }
 
-    fn evidence(&self, _request: &Examination<'_>) -> Vec<Evidence> {
-        vec![Evidence::Signature(&SCHEME)]
+    fn evidence(&self, _request: &VerifyContext<'_>) -> Vec<ProofMethod> {
+        vec![ProofMethod::Signature(&SCHEME)]
     }
 
-    fn name_event(&self, request: &VerifiedRequest) -> Named {
+    fn classify(&self, request: &VerifiedRequest) -> Classified {
         match name(request.body(), || request.body_digest()) {
-            Ok(envelope) => Named::Event(envelope),
-            Err(quarantined) => Named::Quarantined(quarantined),
+            Ok(envelope) => Classified::Event(envelope),
+            Err(quarantined) => Classified::Quarantined(quarantined),
         }
     }
 }
 
-fn name(body: &[u8], digest: impl FnOnce() -> [u8; 32]) -> Result<Envelope, Quarantined> {
+fn name(body: &[u8], digest: impl FnOnce() -> [u8; 32]) -> Result<EventMeta, Quarantined> {
     let head: Head<'_> = parse(body)?;
     let kind = check_kind(head.kind())?;
     if !head.is_event() {
@@ -227,12 +227,12 @@ fn name(body: &[u8], digest: impl FnOnce() -> [u8; 32]) -> Result<Envelope, Quar
         None => EventKey::BodyDigest(digest()),
     };
     let lane = head.object_id().map(|id| Lane::of(&[head.scope().unwrap_or_default(), id]));
-    Ok(Envelope { kind, key, lane, occurred_at: head.created() })
+    Ok(EventMeta { kind, key, lane, occurred_at: head.created() })
 }
 
 /// A type that can be stored and shown; those with a handler cost no allocation.
 fn check_kind(kind: &str) -> Result<Cow<'static, str>, Quarantined> {
-    if kind.len() > Envelope::MAX_KIND {
+    if kind.len() > EventMeta::MAX_KIND {
         let detail = format!("`type` has {} bytes", kind.len());
         return Err((Quarantine::FieldLength, detail).into());
     }

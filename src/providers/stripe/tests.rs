@@ -6,7 +6,7 @@ use super::*;
 
 const DIGEST: [u8; 32] = [7; 32];
 
-fn named(body: &str) -> Result<Envelope, Quarantined> {
+fn named(body: &str) -> Result<EventMeta, Quarantined> {
     name(body.as_bytes(), || DIGEST)
 }
 
@@ -90,7 +90,7 @@ fn a_body_that_is_no_event_is_kept_with_its_reason() {
 #[test]
 fn the_longest_type_is_still_a_type() {
     let body = format!(r#"{{"type":"{}"}}"#, "x".repeat(200));
-    assert_eq!(named(&body).unwrap().kind.len(), Envelope::MAX_KIND);
+    assert_eq!(named(&body).unwrap().kind.len(), EventMeta::MAX_KIND);
 }
 
 fn built(options: &str, key: Option<&str>) -> Result<Built, OptionsError> {

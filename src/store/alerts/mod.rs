@@ -18,7 +18,7 @@ use super::{DeathReason, StoreError, Tx, bounded};
 
 mod outbox;
 
-pub use outbox::{AlertBatch, AlertFilter, GoingOn, PendingAlert};
+pub use outbox::{AlertBatch, AlertFilter, OpenAlert, PendingAlert};
 
 /// The kind of the alerts about dead letters: their key is the handler and the reason.
 pub const DEAD_LETTER: &str = "dead_letter";
@@ -46,7 +46,7 @@ pub struct Alert<'a> {
 
 /// Something that people were told about is over.
 #[derive(Debug, Clone, Copy)]
-pub struct Recovery<'a> {
+pub struct AlertResolution<'a> {
     /// As in [`Alert::kind`].
     pub kind: &'static str,
     /// As in [`Alert::key`].
@@ -77,7 +77,7 @@ pub struct UnknownSeverity(String);
 
 /// An alert as it is kept.
 #[derive(Debug, Clone)]
-pub struct KeptAlert {
+pub struct AlertRow {
     /// Its id.
     pub id: i64,
     /// The source that it is about.
@@ -106,7 +106,7 @@ pub struct KeptAlert {
     pub pending: bool,
 }
 
-impl KeptAlert {
+impl AlertRow {
     /// How it stands, in one word: `open`, `over`, or `recovery` for what says that another is over.
     pub fn state(&self) -> &'static str {
         match (self.recovery, self.over_at) {
@@ -139,9 +139,9 @@ impl Tx<'_> {
         sqlx::query!(
             r"
             INSERT INTO alerts AS known
-                 (source, kind, key, fold, severity, text, passing, first_at, last_at, hour_at)
+                 (source, kind, key, dedup_key, severity, text, passing, first_at, last_at, hour_at)
              SELECT $1, $2, $3, $4, $5, $6, $7, t.now, t.now, t.now FROM clock_timestamp() AS t (now)
-             ON CONFLICT (fold) WHERE over_at IS NULL DO UPDATE SET
+             ON CONFLICT (dedup_key) WHERE over_at IS NULL DO UPDATE SET
                  text        = excluded.text,
                  severity    = greatest(known.severity, excluded.severity),
                  last_at     = excluded.last_at,
@@ -166,7 +166,7 @@ impl Tx<'_> {
             alert.source,
             alert.kind,
             cut(alert.key, MAX_KEY),
-            &fold(alert.source, alert.kind, alert.key)[..],
+            &dedup_key(alert.source, alert.kind, alert.key)[..],
             alert.severity.rank(),
             cut(alert.text, MAX_TEXT),
             alert.passing,
@@ -186,11 +186,11 @@ impl Tx<'_> {
     pub async fn alert_stands(&mut self, alert: &Alert<'_>, count: i64) -> Result<(), StoreError> {
         sqlx::query!(
             "INSERT INTO alerts AS known
-                 (source, kind, key, fold, severity, text, passing, first_at, last_at, hour_at,
+                 (source, kind, key, dedup_key, severity, text, passing, first_at, last_at, hour_at,
                   count)
              SELECT $1, $2, $3, $4, $5, $6, $7, t.now, t.now, t.now, $8
                FROM clock_timestamp() AS t (now)
-             ON CONFLICT (fold) WHERE over_at IS NULL DO UPDATE SET
+             ON CONFLICT (dedup_key) WHERE over_at IS NULL DO UPDATE SET
                  text     = excluded.text,
                  severity = greatest(known.severity, excluded.severity),
                  last_at  = excluded.last_at,
@@ -205,7 +205,7 @@ impl Tx<'_> {
             alert.source,
             alert.kind,
             cut(alert.key, MAX_KEY),
-            &fold(alert.source, alert.kind, alert.key)[..],
+            &dedup_key(alert.source, alert.kind, alert.key)[..],
             alert.severity.rank(),
             cut(alert.text, MAX_TEXT),
             alert.passing,
@@ -241,22 +241,25 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn alert_is_over(&mut self, recovery: &Recovery<'_>) -> Result<bool, StoreError> {
+    pub async fn alert_is_over(
+        &mut self,
+        recovery: &AlertResolution<'_>,
+    ) -> Result<bool, StoreError> {
         let ended = sqlx::query_scalar!(
             r#"
             WITH ended AS (
                 UPDATE alerts SET over_at = clock_timestamp()
-                 WHERE fold = $1 AND over_at IS NULL
-                RETURNING source, kind, key, fold, severity, over_at, pending OR sent_at IS NOT NULL AS known
+                 WHERE dedup_key = $1 AND over_at IS NULL
+                RETURNING source, kind, key, dedup_key, severity, over_at, pending OR sent_at IS NOT NULL AS known
             ), told AS (
                 INSERT INTO alerts
-                    (source, kind, key, fold, severity, recovery, text, first_at, last_at, over_at)
-                SELECT source, kind, key, fold, severity, true, $2, over_at, over_at, over_at
+                    (source, kind, key, dedup_key, severity, recovery, text, first_at, last_at, over_at)
+                SELECT source, kind, key, dedup_key, severity, true, $2, over_at, over_at, over_at
                   FROM ended WHERE known
             )
             SELECT count(*) AS "ended!" FROM ended
             "#,
-            &fold(recovery.source, recovery.kind, recovery.key)[..],
+            &dedup_key(recovery.source, recovery.kind, recovery.key)[..],
             cut(recovery.text, MAX_TEXT),
         )
         .fetch_one(self.connection())
@@ -311,7 +314,7 @@ impl FromStr for Severity {
 }
 
 /// What tells one thing that goes on from another: no two of source, kind and key give the same.
-fn fold(source: &str, kind: &str, key: &str) -> [u8; 32] {
+fn dedup_key(source: &str, kind: &str, key: &str) -> [u8; 32] {
     let mut digest = Sha256::new();
     for part in [source, kind, key] {
         digest.update(part.len().to_be_bytes());
@@ -332,9 +335,9 @@ mod tests {
 
     #[test]
     fn no_two_things_are_folded_into_one() {
-        assert_eq!(fold("a", "b", "c"), fold("a", "b", "c"));
-        assert_ne!(fold("a", "b", "c"), fold("ab", "", "c"));
-        assert_ne!(fold("a", "b", "c"), fold("a", "bc", ""));
+        assert_eq!(dedup_key("a", "b", "c"), dedup_key("a", "b", "c"));
+        assert_ne!(dedup_key("a", "b", "c"), dedup_key("ab", "", "c"));
+        assert_ne!(dedup_key("a", "b", "c"), dedup_key("a", "bc", ""));
     }
 
     #[test]

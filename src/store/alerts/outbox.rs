@@ -5,7 +5,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{KeptAlert, Severity};
+use super::{AlertRow, Severity};
 use crate::store::deliveries::interval;
 use crate::store::{Store, StoreError};
 
@@ -50,7 +50,7 @@ pub struct PendingAlert {
 
 /// An alert that goes on.
 #[derive(Debug, Clone, PartialEq)]
-pub struct GoingOn {
+pub struct OpenAlert {
     /// The source that it is about; empty for the gateway itself.
     pub source: String,
     /// What happened.
@@ -184,7 +184,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn alerts_going_on(&self, limit: i64) -> Result<Vec<GoingOn>, StoreError> {
+    pub async fn alerts_going_on(&self, limit: i64) -> Result<Vec<OpenAlert>, StoreError> {
         let rows = sqlx::query!(
             r#"SELECT source, kind, key, severity, text, first_at, count,
                     extract(epoch FROM clock_timestamp() - last_at)::float8 AS "quiet!"
@@ -195,7 +195,7 @@ impl Store {
         )
         .fetch_all(&self.operator)
         .await?;
-        let going_on = rows.into_iter().map(|row| GoingOn {
+        let going_on = rows.into_iter().map(|row| OpenAlert {
             source: row.source,
             kind: row.kind,
             key: row.key,
@@ -251,7 +251,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn alerts(&self, wanted: &AlertFilter) -> Result<Vec<KeptAlert>, StoreError> {
+    pub async fn alerts(&self, wanted: &AlertFilter) -> Result<Vec<AlertRow>, StoreError> {
         let (last_at, id) = wanted.after.unzip();
         let rows = sqlx::query!(
             "SELECT id, source, kind, key, severity, recovery, text, first_at, last_at, count,
@@ -271,7 +271,7 @@ impl Store {
         )
         .fetch_all(&self.operator)
         .await?;
-        let alerts = rows.into_iter().map(|row| KeptAlert {
+        let alerts = rows.into_iter().map(|row| AlertRow {
             id: row.id,
             source: row.source,
             kind: row.kind,

@@ -17,7 +17,8 @@ use self::statements::{
     objection, open, plan_whole, repeated, supersede,
 };
 use super::{
-    Again, Committed, DeathReason, EventId, GATE, KeyDigest, Plan, Store, StoreError, Tallied, Tx,
+    Committed, Counter, DeathReason, EventId, GATE, KeyDigest, Plan, RetryUntil, Store, StoreError,
+    Tx,
 };
 use crate::gate::{Chunk, EventKey, Quarantine, Strength};
 
@@ -69,7 +70,7 @@ pub struct Open {
 
 /// What became of a chunk that is kept, now or before.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeptChunk {
+pub enum ChunkOutcome {
     /// Kept; the rest has yet to come.
     Kept {
         /// The id that the whole event will have.
@@ -89,7 +90,7 @@ pub enum KeptChunk {
 
 /// Why a chunk is not kept. Nothing was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NotKept {
+pub enum ChunkRejected {
     /// It does not go with what was there before, or comes after its transfer was closed: it is
     /// for the caller to keep it aside.
     Conflict(Quarantine, String),
@@ -101,9 +102,9 @@ pub enum NotKept {
 #[derive(Debug, Clone)]
 pub enum ChunkAnswer {
     /// It is kept.
-    Kept(Committed<KeptChunk>),
+    Kept(Committed<ChunkOutcome>),
     /// It is not.
-    NotKept(NotKept),
+    ChunkRejected(ChunkRejected),
 }
 
 impl Store {
@@ -111,14 +112,14 @@ impl Store {
     /// moment is tried again, as long as a commit may take.
     ///
     /// # Errors
-    /// As [`Recorder::record`](super::Recorder::record).
+    /// As [`GroupWriter::record`](super::Recorder::record).
     pub async fn add_chunk(
         &self,
         new: &NewChunk<'_>,
         quota: ChunkQuota,
     ) -> Result<ChunkAnswer, StoreError> {
         let ends = Instant::now() + self.commit_deadline;
-        let mut again = Again::until(ends);
+        let mut again = RetryUntil::until(ends);
         loop {
             match self.add_chunk_once(new, quota, ends).await {
                 Err(error) if again.after(&error).await => {}
@@ -155,7 +156,7 @@ impl Store {
             supersede(tx.connection(), new, transfer.id).await?;
         }
         if is_full(tx.connection(), new, quota).await? {
-            return finish(tx, Err(NotKept::Full)).await;
+            return finish(tx, Err(ChunkRejected::Full)).await;
         }
         if !keep(tx.connection(), &transfer, new.chunk).await? {
             let answer = repeated(tx.connection(), &transfer, new.chunk).await?;
@@ -164,7 +165,7 @@ impl Store {
         let (have, received) = count(tx.connection(), &transfer, new).await?;
         let total = new.chunk.manifest.total;
         if have < total {
-            return finish(tx, Ok(KeptChunk::Kept { event: transfer.event, have, total })).await;
+            return finish(tx, Ok(ChunkOutcome::Kept { event: transfer.event, have, total })).await;
         }
         Ok(Step::Last { tx, transfer, received })
     }
@@ -235,7 +236,7 @@ impl Store {
         )
         .execute(tx.connection())
         .await?;
-        tx.tally(&row.source, Tallied::Expired, 1, now).await?;
+        tx.tally(&row.source, Counter::Expired, 1, now).await?;
         Ok(tx.commit(Some(EventId(row.event_id))).await?.into_inner())
     }
 
@@ -245,7 +246,7 @@ impl Store {
         transfer: &Transfer,
         received: i64,
         new: &NewChunk<'_>,
-    ) -> Result<Committed<KeptChunk>, StoreError> {
+    ) -> Result<Committed<ChunkOutcome>, StoreError> {
         let manifest = &new.chunk.manifest;
         let connection = tx.connection();
         let limit = format!("{}ms", WHOLE_DEADLINE.as_millis());
@@ -270,11 +271,11 @@ impl Store {
             ))
         };
         let (plan, state, answer) = match flaw {
-            None => (new.plan.clone(), "whole", KeptChunk::Whole(transfer.event)),
+            None => (new.plan.clone(), "whole", ChunkOutcome::Whole(transfer.event)),
             Some((reason, detail)) => (
                 Plan::Quarantine { reason: DeathReason::Quarantined(reason), detail },
                 "quarantined",
-                KeptChunk::Broken(transfer.event, reason),
+                ChunkOutcome::Broken(transfer.event, reason),
             ),
         };
         plan_whole(connection, transfer, new, &plan, self.key_retention).await?;
@@ -290,12 +291,15 @@ enum Step {
 
 /// Ends the transaction: what is kept is committed, or was found as somebody else has committed
 /// it; the rest leaves nothing behind.
-async fn finish(tx: Tx<'static>, answer: Result<KeptChunk, NotKept>) -> Result<Step, StoreError> {
+async fn finish(
+    tx: Tx<'static>,
+    answer: Result<ChunkOutcome, ChunkRejected>,
+) -> Result<Step, StoreError> {
     Ok(Step::Answered(match answer {
         Ok(kept) => ChunkAnswer::Kept(tx.commit(kept).await?),
         Err(not_kept) => {
             tx.rollback().await?;
-            ChunkAnswer::NotKept(not_kept)
+            ChunkAnswer::ChunkRejected(not_kept)
         }
     }))
 }

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
-use super::{ChunkQuota, KeptChunk, NewChunk, NotKept, Open};
+use super::{ChunkOutcome, ChunkQuota, ChunkRejected, NewChunk, Open};
 use crate::gate::{Chunk, EventKey, Manifest, Quarantine};
 use crate::store::events::headers_to_json;
 use crate::store::{EventId, GATE, KeyDigest, Plan, StoreError, bounded};
@@ -97,8 +97,8 @@ pub(super) async fn open(
 pub(super) fn objection(
     transfer: &Transfer,
     new: &NewChunk<'_>,
-) -> Option<Result<KeptChunk, NotKept>> {
-    let conflict = |reason, what: &str| Some(Err(NotKept::Conflict(reason, what.to_owned())));
+) -> Option<Result<ChunkOutcome, ChunkRejected>> {
+    let conflict = |reason, what: &str| Some(Err(ChunkRejected::Conflict(reason, what.to_owned())));
     if transfer.manifest != new.chunk.manifest.digest() {
         let what = "action, path, sha, size, total or another frozen field differs from the \
                     transfer's first chunk";
@@ -114,7 +114,7 @@ pub(super) fn objection(
             let what = "the transfer was given up before this chunk came";
             conflict(Quarantine::ChunkExpired, what)
         }
-        _ => Some(Ok(KeptChunk::Repeated(transfer.event))),
+        _ => Some(Ok(ChunkOutcome::Repeated(transfer.event))),
     }
 }
 
@@ -185,7 +185,7 @@ pub(super) async fn repeated(
     connection: &mut PgConnection,
     transfer: &Transfer,
     chunk: &Chunk,
-) -> Result<Result<KeptChunk, NotKept>, StoreError> {
+) -> Result<Result<ChunkOutcome, ChunkRejected>, StoreError> {
     let digest = sqlx::query_scalar!(
         "SELECT digest FROM chunk_buffer WHERE transfer = $1 AND index = $2",
         transfer.id,
@@ -194,10 +194,10 @@ pub(super) async fn repeated(
     .fetch_one(connection)
     .await?;
     if digest == chunk.digest() {
-        return Ok(Ok(KeptChunk::Repeated(transfer.event)));
+        return Ok(Ok(ChunkOutcome::Repeated(transfer.event)));
     }
     let what = format!("chunk {} was received before with other content", chunk.index);
-    Ok(Err(NotKept::Conflict(Quarantine::ChunkMixed, what)))
+    Ok(Err(ChunkRejected::Conflict(Quarantine::ChunkMixed, what)))
 }
 
 pub(super) async fn count(

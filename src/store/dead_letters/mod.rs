@@ -7,7 +7,7 @@ mod resolve;
 use time::OffsetDateTime;
 
 pub use find::{DeadLetterFilter, Order, Page};
-pub use resolve::{Locked, Resolution};
+pub use resolve::{LockedDelivery, Resolution};
 
 use super::{EventId, Store, StoreError};
 use crate::gate::Lane;

@@ -6,7 +6,7 @@ use crate::store::{EventId, StoreError, Tx};
 
 /// A delivery whose row is locked, so that it can be decided what becomes of it.
 #[derive(Debug, Clone)]
-pub struct Locked {
+pub struct LockedDelivery {
     /// The delivery's id.
     pub id: i64,
     /// The event's source.
@@ -50,9 +50,9 @@ impl Tx<'_> {
         &mut self,
         ids: &[i64],
         tenant: Option<&str>,
-    ) -> Result<Vec<Locked>, StoreError> {
+    ) -> Result<Vec<LockedDelivery>, StoreError> {
         let rows = sqlx::query_as!(
-            Locked,
+            LockedDelivery,
             r#"SELECT d.id, d.source, d.handler, d.state, d.resolution, e.kind AS "kind?"
                  FROM deliveries d LEFT JOIN events e ON e.id = d.event_id
                 WHERE d.id = ANY($1) AND ($2::text IS NULL OR e.tenant = $2)
@@ -111,7 +111,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn free_lane(
+    pub async fn unblock_lane(
         &mut self,
         delivery: i64,
         now: OffsetDateTime,
@@ -124,7 +124,7 @@ impl Tx<'_> {
         )
         .execute(self.connection())
         .await?;
-        self.let_in_next(&[delivery], now).await?;
+        self.unpark_next(&[delivery], now).await?;
         Ok(done.rows_affected() == 1)
     }
 
@@ -169,7 +169,7 @@ impl Tx<'_> {
         )
         .fetch_one(self.connection())
         .await?;
-        self.let_in_next(ids, now).await?;
+        self.unpark_next(ids, now).await?;
         Ok(done.unsigned_abs())
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-pub use work::{Advance, JobLease};
+pub use work::{JobLease, JobProgress};
 
 use super::deliveries::interval;
 use super::{Store, StoreError, Tx, bounded};
@@ -23,10 +23,10 @@ pub struct JobRow {
     pub id: i64,
     /// The only tenant whose things it touches; `None` for all.
     pub tenant: Option<String>,
-    /// `replay`, `discard`, `verify_held` or `discard_held`.
+    /// `replay`, `discard`, `verify_held` or `discard_rejected`.
     pub action: String,
     /// Which: a [`DeadLetterFilter`](super::DeadLetterFilter) or a
-    /// [`HeldSelection`](super::HeldSelection) as JSON.
+    /// [`RejectedRequestSelection`](super::HeldSelection) as JSON.
     pub selection: String,
     /// Which, in words.
     pub target: String,
@@ -115,7 +115,7 @@ pub struct NewJob<'a> {
 
 /// What became of the new deliveries of a job, as far as they were looked at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct JobFates {
+pub struct JobOutcomes {
     /// They ended well.
     pub done: i64,
     /// They are dead letters again.
@@ -124,7 +124,7 @@ pub struct JobFates {
     pub waiting: i64,
 }
 
-impl JobFates {
+impl JobOutcomes {
     /// How many were looked at; no more than ten thousand are.
     pub fn followed(&self) -> i64 {
         self.done + self.dead + self.waiting
@@ -198,9 +198,9 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn job_fates(&self, id: i64) -> Result<JobFates, StoreError> {
-        let fates = sqlx::query_as!(
-            JobFates,
+    pub async fn job_outcomes(&self, id: i64) -> Result<JobOutcomes, StoreError> {
+        let delivery_outcomes = sqlx::query_as!(
+            JobOutcomes,
             r#"
             SELECT count(*) FILTER (WHERE d.state = 'done') AS "done!",
                    count(*) FILTER (WHERE d.state = 'dead') AS "dead!",
@@ -214,7 +214,7 @@ impl Store {
         )
         .fetch_one(&self.operator)
         .await?;
-        Ok(fates)
+        Ok(delivery_outcomes)
     }
 }
 

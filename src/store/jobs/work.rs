@@ -23,7 +23,7 @@ pub struct JobLease {
 
 /// By how much a batch has brought a job on.
 #[derive(Debug)]
-pub struct Advance<'a> {
+pub struct JobProgress<'a> {
     /// Everything up to this id is dealt with.
     pub after: i64,
     /// How many were replayed or discarded.
@@ -147,7 +147,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn hold_job(&mut self, lease: JobLease) -> Result<bool, StoreError> {
+    pub async fn lock_job(&mut self, lease: JobLease) -> Result<bool, StoreError> {
         let held = sqlx::query_scalar!(
             r#"SELECT 1 AS "one!" FROM jobs
                 WHERE id = $1 AND lease_token = $2 AND state = 'running' FOR UPDATE"#,
@@ -159,11 +159,15 @@ impl Tx<'_> {
         Ok(held.is_some())
     }
 
-    /// Notes how far a job has come. Its row must be locked: [`Tx::hold_job`].
+    /// Notes how far a job has come. Its row must be locked: [`Tx::lock_job`].
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn advance_job(&mut self, job: i64, by: &Advance<'_>) -> Result<(), StoreError> {
+    pub async fn record_job_progress(
+        &mut self,
+        job: i64,
+        by: &JobProgress<'_>,
+    ) -> Result<(), StoreError> {
         sqlx::query!(
             "UPDATE jobs
                 SET after = $2, resolved = resolved + $3, created = created + $4,
@@ -184,7 +188,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Ends a job that has done everything. Its row must be locked: [`Tx::hold_job`].
+    /// Ends a job that has done everything. Its row must be locked: [`Tx::lock_job`].
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

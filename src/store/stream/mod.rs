@@ -11,13 +11,13 @@
 //! Ids of events and deliveries would not do: they are given out before the commit, and what has
 //! the lower one may be committed later, for a payload in chunks an hour later.
 
-mod deed;
+mod operator_action;
 mod position;
 
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-pub use deed::Deed;
+pub use operator_action::OperatorAction;
 pub use position::{BadPosition, Position};
 use position::{Place, Row};
 
@@ -25,7 +25,7 @@ use super::{EventId, GATE, Store, StoreError};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
+pub enum ChangeKind {
     /// An event came in.
     Arrived,
     /// An operator made an event of another one, by editing that.
@@ -39,7 +39,7 @@ pub enum What {
     /// The same, and it does not count: where the event goes nothing is taken at present.
     Held,
     /// An attempt ended with no result; there will be another.
-    Lost,
+    RecoveredLeases,
     /// A delivery became a dead letter.
     Dead,
     /// An operator made a new delivery of it.
@@ -47,10 +47,10 @@ pub enum What {
     /// An operator left it as it is.
     Discarded,
     /// An operator had it hold its lane no longer.
-    Freed,
+    Unblocked,
 }
 
-impl What {
+impl ChangeKind {
     /// Every one.
     pub const ALL: [Self; 11] = [
         Self::Arrived,
@@ -59,11 +59,11 @@ impl What {
         Self::Done,
         Self::Retry,
         Self::Held,
-        Self::Lost,
+        Self::RecoveredLeases,
         Self::Dead,
         Self::Replayed,
         Self::Discarded,
-        Self::Freed,
+        Self::Unblocked,
     ];
 
     /// The word that clients know.
@@ -75,11 +75,11 @@ impl What {
             Self::Done => "done",
             Self::Retry => "retry",
             Self::Held => "held",
-            Self::Lost => "lost",
+            Self::RecoveredLeases => "lost",
             Self::Dead => "dead",
             Self::Replayed => "replayed",
             Self::Discarded => "discarded",
-            Self::Freed => "freed",
+            Self::Unblocked => "freed",
         }
     }
 }
@@ -92,7 +92,7 @@ pub struct Change {
     /// When it happened, by the gateway's clock.
     pub at: OffsetDateTime,
     /// What happened.
-    pub what: What,
+    pub what: ChangeKind,
     /// To whom the source belongs; `None` when the event is not there any more.
     pub tenant: Option<String>,
     /// The event's source.
@@ -138,7 +138,7 @@ pub struct Horizon {
     /// The oldest open transaction, or the next one that will be.
     pub transaction: String,
     /// Something that is committed has to wait for it.
-    pub holds: bool,
+    pub blocked: bool,
     /// Whose it is, as far as we are allowed to see.
     pub owner: Option<String>,
 }
@@ -235,7 +235,7 @@ impl Store {
             // A delivery that was removed meanwhile: there is nothing left to tell of it.
             let (Some(event), Some(source)) = (row.event_id, row.source) else { continue };
             let what = match what(position.place, row.word.as_deref(), row.reason.is_some()) {
-                Some(What::Arrived) if row.edited_from.is_some() => Some(What::Edited),
+                Some(ChangeKind::Arrived) if row.edited_from.is_some() => Some(ChangeKind::Edited),
                 what => what,
             };
             changes.push(Change {
@@ -347,7 +347,7 @@ impl Store {
                    EXISTS (SELECT 1 FROM events WHERE xact >= h.xmin AND xact < h.xmax)
                    OR EXISTS (SELECT 1 FROM attempts WHERE xact >= h.xmin AND xact < h.xmax)
                    OR EXISTS (SELECT 1 FROM operator_actions
-                               WHERE xact >= h.xmin AND xact < h.xmax) AS "holds!",
+                               WHERE xact >= h.xmin AND xact < h.xmax) AS "blocked!",
                    (SELECT format('pid %s, %s, database %s', pid, application_name, datname)
                       FROM pg_stat_activity WHERE backend_xid IS NOT NULL
                      ORDER BY age(backend_xid) DESC LIMIT 1) AS owner
@@ -356,24 +356,24 @@ impl Store {
         )
         .fetch_one(&self.operator)
         .await?;
-        Ok(Horizon { transaction: row.xmin, holds: row.holds, owner: row.owner })
+        Ok(Horizon { transaction: row.xmin, blocked: row.blocked, owner: row.owner })
     }
 }
 
-fn what(place: Place, word: Option<&str>, has_reason: bool) -> Option<What> {
+fn what(place: Place, word: Option<&str>, has_reason: bool) -> Option<ChangeKind> {
     let what = match (place, word) {
-        (Place::Event(_), None) if has_reason => What::Quarantined,
-        (Place::Event(_), None) => What::Arrived,
-        (Place::Attempt(..), Some("done")) => What::Done,
-        (Place::Attempt(..), Some("retry")) => What::Retry,
-        (Place::Attempt(..), Some("held")) => What::Held,
+        (Place::Event(_), None) if has_reason => ChangeKind::Quarantined,
+        (Place::Event(_), None) => ChangeKind::Arrived,
+        (Place::Attempt(..), Some("done")) => ChangeKind::Done,
+        (Place::Attempt(..), Some("retry")) => ChangeKind::Retry,
+        (Place::Attempt(..), Some("held")) => ChangeKind::Held,
         // The last: the destination was forgotten.
-        (Place::Attempt(..), Some("dead")) | (Place::Action(_), Some("bury")) => What::Dead,
-        (Place::Attempt(..), Some("lost")) if has_reason => What::Dead,
-        (Place::Attempt(..), Some("lost")) => What::Lost,
-        (Place::Action(_), Some("replay")) => What::Replayed,
-        (Place::Action(_), Some("discard")) => What::Discarded,
-        (Place::Action(_), Some("free")) => What::Freed,
+        (Place::Attempt(..), Some("dead")) | (Place::Action(_), Some("bury")) => ChangeKind::Dead,
+        (Place::Attempt(..), Some("lost")) if has_reason => ChangeKind::Dead,
+        (Place::Attempt(..), Some("lost")) => ChangeKind::RecoveredLeases,
+        (Place::Action(_), Some("replay")) => ChangeKind::Replayed,
+        (Place::Action(_), Some("discard")) => ChangeKind::Discarded,
+        (Place::Action(_), Some("free")) => ChangeKind::Unblocked,
         _ => return None,
     };
     Some(what)

@@ -137,7 +137,7 @@ async fn a_secret_in_the_address_stands_nowhere_afterwards() {
     assert_eq!(gateway.post(&typo, &[], b"{}").await.status, 401);
     gateway.post(&format!("/hooks/nobody?secret={SHARED}"), &[], b"{}").await;
     gateway.run_until_idle().await;
-    let id = crate::held::held(&gateway, 1).await[0].id;
+    let id = crate::rejected_requests::held(&gateway, 1).await[0].id;
     let held = gateway.operator("/api/v1/held").await;
     let mut seen = held.text + &gateway.operator(&format!("/api/v1/held/{id}")).await.text;
     for path in [

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::cli::Program;
 use crate::destinations::receiver::Receiver;
 use crate::harness::Gateway;
-use crate::receive::{Bench, Fate, file_event};
+use crate::receive::{Bench, DeliveryOutcome, file_event};
 
 const TOKEN: &str = "ghp_0000canaryCANARY0000";
 
@@ -120,12 +120,12 @@ async fn names_of_files_in_every_script_are_taken() {
     ] {
         let body = file_event(path, "# A card").to_string();
         let sent = bench.gateway.send("cards", Some("create"), body.as_bytes());
-        bench.check(path, "docora", Fate::Accepted, sent).await;
+        bench.check(path, "docora", DeliveryOutcome::Accepted, sent).await;
     }
     for path in ["a\nb.md", "a\0b.md", "../x.md", "a\\..\\b.md", "%2e%2e/x.md", ".\u{200d}./x.md"] {
         let body = file_event(path, "# A card").to_string();
         let sent = bench.gateway.send("cards", Some("create"), body.as_bytes());
-        bench.check(path, "docora", Fate::Quarantined("path_invalid"), sent).await;
+        bench.check(path, "docora", DeliveryOutcome::Quarantined("path_invalid"), sent).await;
     }
     bench.finish().await;
 }

@@ -1,7 +1,7 @@
 //! What senders, proxies and people write differently, and mean alike.
 
 use crate::receive::raw::{Wire, head};
-use crate::receive::{Bench, Fate, card, event, value, with};
+use crate::receive::{Bench, DeliveryOutcome, card, event, value, with};
 
 const STRIPE: &str = "stripe-signature";
 
@@ -28,13 +28,15 @@ async fn a_content_encoding_that_encodes_nothing_is_passed_over() {
         let body = event().to_string().into_bytes();
         let headers = with(&gateway.sign("billing", &body, &[]), "content-encoding", encoding);
         let sent = gateway.send_raw("billing", None, &headers, &body);
-        bench.check(encoding, "stripe", Fate::Accepted, sent).await;
+        bench.check(encoding, "stripe", DeliveryOutcome::Accepted, sent).await;
     }
     for encoding in ["gzip", "x-gzip", "br", "deflate", "zstd", "compress", "aws-chunked, gzip"] {
         let body = event().to_string().into_bytes();
         let headers = with(&gateway.sign("billing", &body, &[]), "content-encoding", encoding);
         let sent = gateway.send_raw("billing", None, &headers, &body);
-        bench.check(encoding, "none", Fate::Refused(415, "content_encoding"), sent).await;
+        bench
+            .check(encoding, "none", DeliveryOutcome::Refused(415, "content_encoding"), sent)
+            .await;
     }
     bench.finish().await;
 }

@@ -36,8 +36,8 @@ fn thin(kind: &str, livemode: bool, context: Option<&str>) -> Value {
 }
 
 /// What became of an event, and of how many it is the fate.
-async fn fates(gateway: &Gateway, events: &[Value]) -> Vec<String> {
-    let mut fates = Vec::new();
+async fn delivery_outcomes(gateway: &Gateway, events: &[Value]) -> Vec<String> {
+    let mut delivery_outcomes = Vec::new();
     for event in events {
         let answer = gateway.send("billing", None, event.to_string().as_bytes()).await;
         assert_eq!((answer.status, answer.what()), (202, "accepted"), "{}", answer.text);
@@ -46,9 +46,9 @@ async fn fates(gateway: &Gateway, events: &[Value]) -> Vec<String> {
             "SELECT COALESCE(outcome, death_reason) AS fate FROM deliveries WHERE event_id = '{}'",
             answer.id()
         );
-        fates.push(gateway.query(&query).await[0]["fate"].as_str().unwrap().to_owned());
+        delivery_outcomes.push(gateway.query(&query).await[0]["fate"].as_str().unwrap().to_owned());
     }
-    fates
+    delivery_outcomes
 }
 
 #[tokio::test]
@@ -65,11 +65,11 @@ async fn test_events_of_connected_accounts_at_a_live_source_are_ignored() {
         event("product.created", false, None),
         thin("v2.core.account.updated", false, None),
     ];
-    assert_eq!(fates(&gateway, &events).await, ["ignored"; 8]);
+    assert_eq!(delivery_outcomes(&gateway, &events).await, ["ignored"; 8]);
     assert_eq!(gateway.rows("alerts").await, Vec::<Value>::new());
     assert_eq!(gateway.rows("stripe_accounts").await, Vec::<Value>::new());
     let live = [event("account.updated", true, Some("acct_a"))];
-    assert_eq!(fates(&gateway, &live).await, ["handled"]);
+    assert_eq!(delivery_outcomes(&gateway, &live).await, ["handled"]);
 }
 
 #[tokio::test]
@@ -81,17 +81,17 @@ async fn an_event_of_the_wrong_mode_that_stripe_never_sends_there_is_a_dead_lett
         thin("v1.invoice.paid", false, None),
         thin("v1.invoice.paid", false, Some("")),
     ];
-    assert_eq!(fates(&gateway, &events).await, ["livemode_mismatch"; 4]);
+    assert_eq!(delivery_outcomes(&gateway, &events).await, ["livemode_mismatch"; 4]);
     let gateway = Gateway::start().await;
     let events = [
         event("account.updated", true, Some("acct_a")),
         event("account.updated", true, None),
         thin("v1.invoice.paid", true, Some("acct_a")),
     ];
-    assert_eq!(fates(&gateway, &events).await, ["livemode_mismatch"; 3]);
+    assert_eq!(delivery_outcomes(&gateway, &events).await, ["livemode_mismatch"; 3]);
     let events =
         [event("product.created", true, None), event("product.created", true, Some("acct_a"))];
-    assert_eq!(fates(&gateway, &events).await, ["ignored"; 2]);
+    assert_eq!(delivery_outcomes(&gateway, &events).await, ["ignored"; 2]);
 }
 
 #[tokio::test]
@@ -122,7 +122,11 @@ async fn accounts_are_read_in_the_versions_of_old_endpoints() {
         (json!({ "charges_enabled": false, "payouts_enabled": true }), "restricted", true),
         (json!({ "charges_enabled": true, "payouts_enabled": true }), "active", true),
     ] {
-        assert_eq!(fates(&gateway, &[account(object.clone())]).await, ["handled"], "{object}");
+        assert_eq!(
+            delivery_outcomes(&gateway, &[account(object.clone())]).await,
+            ["handled"],
+            "{object}"
+        );
         let row = &gateway.rows("stripe_accounts").await[0];
         assert_eq!((&row["status"], &row["payouts_enabled"]), (&json!(status), &json!(payouts)));
     }

@@ -134,12 +134,12 @@ async fn the_log_is_for_administrators_and_each_tenants_see_their_own() {
     write(&gateway, &["ada", "bob", "ada"]).await;
     gateway.key("key", &[Scope::EventsRead], None).await;
     let theirs = Caller::new("eve", Some("others".to_owned()), Scopes::all());
-    let new = sealpost::operator::NewPerson {
+    let new = sealpost::operator::NewUser {
         name: "mallory".to_owned(),
         scopes: [Scope::EventsRead].into_iter().collect(),
         tenant: Some("others".to_owned()),
     };
-    gateway.access().add_person(&theirs, &new).await.unwrap();
+    gateway.access().add_user(&theirs, &new).await.unwrap();
     let list = async |caller: &Caller, filter: AuditFilter, before, limit| {
         let entries = audit::list(gateway.store(), caller, &filter, before, limit).await.unwrap();
         entries.into_iter().map(|entry| entry.id).collect::<Vec<_>>()

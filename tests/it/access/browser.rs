@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use sealpost::operator::Scope;
 
-use super::people::{session, signed_in};
+use super::users::{session, signed_in};
 use crate::harness::{Answer, Gateway};
 
 const PAGE: (&str, &str) = ("accept", "text/html,application/xhtml+xml");

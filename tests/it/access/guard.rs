@@ -5,11 +5,11 @@ use std::net::IpAddr;
 
 use reqwest::header::{COOKIE, LOCATION, SET_COOKIE, USER_AGENT};
 use sealpost::operator::{
-    Client, Credentials, Expiry, NewApiKey, NewPerson, OperatorError, Scope, ShownKey, SignInError,
+    AdminError, Client, Credentials, Expiry, NewApiKey, NewUser, Scope, ShownKey, SignInError,
 };
 use serde_json::json;
 
-use super::people::{PASSWORD, PEER, add, code, root, session, signed_in, try_from};
+use super::users::{PASSWORD, PEER, add, code, root, session, signed_in, try_from};
 use super::{get_with, post_form};
 use crate::harness::{Answer, Gateway};
 
@@ -77,13 +77,13 @@ async fn a_name_is_folded_in_one_place_and_one_that_cannot_be_is_nobodys() {
     let gateway = Gateway::start().await;
     signed_in(&gateway, "\u{130}nci", Scope::Admin).await;
     try_from(&gateway, " \u{130}NC\u{49}", (PASSWORD, None), PEER).await.expect("the same name");
-    let twice = NewPerson {
+    let twice = NewUser {
         name: "\u{130}NCI".to_owned(),
         scopes: [Scope::Admin].into_iter().collect(),
         tenant: None,
     };
-    let refused = gateway.access().add_person(&root(), &twice).await;
-    assert!(matches!(refused, Err(OperatorError::Conflict(_))), "{refused:?}");
+    let refused = gateway.access().add_user(&root(), &twice).await;
+    assert!(matches!(refused, Err(AdminError::Conflict(_))), "{refused:?}");
 
     for name in ["a%00b", "%00", "a%0Ab"] {
         let form = format!("name={name}&password=whatever-it-is");
@@ -103,18 +103,18 @@ async fn nobody_is_called_as_the_audit_log_calls_others_and_tenants_learn_no_nam
     gateway.key("exporter", &[Scope::EventsRead], None).await;
     let theirs = [Scope::Admin].into_iter().collect();
     let theirs = sealpost::operator::Caller::new("bob", Some("others".to_owned()), theirs);
-    let new = |name: &str| NewPerson {
+    let new = |name: &str| NewUser {
         name: name.to_owned(),
         scopes: [Scope::EventsRead].into_iter().collect(),
         tenant: Some("others".to_owned()),
     };
     let said =
-        async |name: &str| access.add_person(&theirs, &new(name)).await.unwrap_err().to_string();
+        async |name: &str| access.add_user(&theirs, &new(name)).await.unwrap_err().to_string();
     let reserved = said("Root").await;
     assert_eq!(said("ada").await.replace("ada", "Root"), reserved, "both are said alike");
     for name in ["root", "SEALPOST", "anonymous"] {
-        let refused = access.add_person(&root(), &new(name)).await;
-        assert!(matches!(refused, Err(OperatorError::Conflict(_))), "{name}: {refused:?}");
+        let refused = access.add_user(&root(), &new(name)).await;
+        assert!(matches!(refused, Err(AdminError::Conflict(_))), "{name}: {refused:?}");
     }
     let key = NewApiKey {
         name: "exporter".to_owned(),
@@ -260,7 +260,7 @@ async fn a_second_factor_that_is_required_comes_before_anything_else() {
     assert_eq!(page_with(&gateway, "/api/v1/overview", &token).await.status, 200);
     let ada = session(&gateway, &token).await.unwrap();
     let off = access.turn_codes_off(&ada, PASSWORD, &Client::at(PEER)).await;
-    assert!(matches!(off, Err(SignInError::Operator(OperatorError::Conflict(_)))), "{off:?}");
+    assert!(matches!(off, Err(SignInError::Operator(AdminError::Conflict(_)))), "{off:?}");
     // A key is no person.
     assert_eq!(get_with(&gateway, "/api/v1/overview", crate::harness::API_KEY).await.status, 200);
 }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 use sealpost::clock::Clock;
-use sealpost::operator::{Caller, Expiry, NewApiKey, OperatorError, Scope, Scopes};
+use sealpost::operator::{AdminError, Caller, Expiry, NewApiKey, Scope, Scopes};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::people::signed_in;
+use super::users::signed_in;
 use super::{STREAM, get, get_with};
 use crate::harness::{API_KEY, Answer, Gateway};
 
@@ -245,11 +245,11 @@ async fn a_key_of_one_tenant_does_not_see_what_is_about_all_or_another() {
     let listed = gateway.access().keys(&theirs).await.unwrap();
     assert_eq!(listed.iter().map(|key| &*key.name).collect::<Vec<_>>(), ["theirs"]);
     let refused = gateway.access().revoke_key(&theirs, &API_KEY[4..20], "x").await;
-    assert!(matches!(refused, Err(OperatorError::NotFound(_))), "{refused:?}");
+    assert!(matches!(refused, Err(AdminError::NotFound(_))), "{refused:?}");
     for tenant in [None, Some("default")] {
         let refused =
             gateway.access().create_key(&theirs, &new("x", Scope::EventsRead, tenant)).await;
-        assert!(matches!(refused, Err(OperatorError::Invalid(_))), "{tenant:?}");
+        assert!(matches!(refused, Err(AdminError::Invalid(_))), "{tenant:?}");
     }
     let own = new("x", Scope::EventsRead, Some("others"));
     let made = gateway.access().create_key(&theirs, &own).await;
@@ -270,11 +270,11 @@ async fn only_administrators_deal_with_keys_and_no_two_have_one_name() {
 
     let first = access.create_key(&root(), &new("x", Scope::EventsRead, None)).await.unwrap();
     let again = access.create_key(&root(), &new("x", Scope::EventsRead, None)).await;
-    assert!(matches!(again, Err(OperatorError::Conflict(_))), "{again:?}");
+    assert!(matches!(again, Err(AdminError::Conflict(_))), "{again:?}");
     access.revoke_key(&root(), &first.about.id, "leaked").await.unwrap();
     access.create_key(&root(), &new("x", Scope::EventsRead, None)).await.unwrap();
     for name in ["", " x", "a\nb", &"x".repeat(65)] {
         let refused = access.create_key(&root(), &new(name, Scope::EventsRead, None)).await;
-        assert!(matches!(refused, Err(OperatorError::Invalid(_))), "{name:?}");
+        assert!(matches!(refused, Err(AdminError::Invalid(_))), "{name:?}");
     }
 }

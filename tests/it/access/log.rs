@@ -9,8 +9,8 @@ use serde_json::json;
 
 use crate::destinations::receiver::{Receiver, Reply};
 use crate::harness::{Builder, Gateway};
-use crate::held::{HOLDS, PLAIN, send_refused};
 use crate::receive::{event, file_event};
+use crate::rejected_requests::{HOLDS, PLAIN, send_refused};
 
 /// Stands in everything that strangers write here.
 const CANARY: &str = "canary-4f1d Jane Doe";

@@ -8,10 +8,10 @@ mod keys;
 pub(crate) mod log;
 pub(crate) mod oidc;
 mod open;
-pub(crate) mod people;
 mod program;
 mod recorded;
 mod stream;
+pub(crate) mod users;
 
 use reqwest::header::AUTHORIZATION;
 

@@ -1,4 +1,4 @@
-//! `sealpost api-keys` and `sealpost people`, as a program.
+//! `sealpost api-keys` and `sealpost users`, as a program.
 
 use std::process::Command;
 
@@ -84,8 +84,8 @@ async fn people_are_added_reset_and_disabled_on_the_command_line() {
         .await
         .unwrap();
     let (_, list) = run(&gateway, &["people", "list", "--format", "json"]).await;
-    let person: Value = serde_json::from_str(&list).unwrap();
-    assert_eq!((&person["state"], &person["created_by"]), (&json!("good"), &json!("grace")));
+    let user: Value = serde_json::from_str(&list).unwrap();
+    assert_eq!((&user["state"], &user["created_by"]), (&json!("good"), &json!("grace")));
 
     let (_, other) = run(&gateway, &["people", "reset", "ada", "--reason", "forgot it"]).await;
     assert!(other.starts_with("http://") && other != link, "{other}");

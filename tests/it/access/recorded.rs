@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use sealpost::operator::Scope;
 use serde_json::{Value, json};
 
-use super::people::{PEER, signed_in, try_from};
+use super::users::{PEER, signed_in, try_from};
 use super::{get_with, post_form};
 use crate::harness::{API_KEY, Gateway};
 use crate::receive::event;
@@ -160,18 +160,18 @@ async fn a_reason_is_one_rule_wherever_something_is_changed() {
         }
     }
     // The core holds it for everybody else.
-    let (root, access) = (super::people::root(), gateway.access());
+    let (root, access) = (super::users::root(), gateway.access());
     signed_in(&gateway, "ada", Scope::Admin).await;
-    let source = sealpost::store::Pausable::Source;
+    let source = sealpost::store::PauseTarget::Source;
     for reason in ["", " \u{2003}", "a\u{7}b", &long] {
-        let invalid = |error: sealpost::operator::OperatorError| {
-            let is = matches!(error, sealpost::operator::OperatorError::Invalid(_));
+        let invalid = |error: sealpost::operator::AdminError| {
+            let is = matches!(error, sealpost::operator::AdminError::Invalid(_));
             assert!(is, "{reason:?}: {error:?}");
         };
-        invalid(access.disable_person(&root, "ada", reason).await.unwrap_err());
-        invalid(access.reset_person(&root, "ada", false, reason).await.unwrap_err());
+        invalid(access.disable_user(&root, "ada", reason).await.unwrap_err());
+        invalid(access.reset_user(&root, "ada", false, reason).await.unwrap_err());
         invalid(access.revoke_key(&root, "0123456789abcdef", reason).await.unwrap_err());
-        invalid(gateway.holds().pause(&root, source, "billing", reason).await.unwrap_err());
+        invalid(gateway.pauses().pause(&root, source, "billing", reason).await.unwrap_err());
         invalid(gateway.desk().free(&root, 1, reason).await.unwrap_err());
     }
     let written = gateway.query("SELECT action FROM audit_log WHERE reason = '' ORDER BY id").await;

@@ -13,14 +13,15 @@ use sealpost::clock::{Clock, SystemClock};
 use sealpost::dispatch::{Attempt, Failure, Handler};
 use sealpost::operator::Caller;
 use sealpost::store::{
-    Alert, DeathReason, Effects, Fault, Pausable, Recovery, Setback, Severity, StoredEvent, Switch,
+    Alert, AlertResolution, DeathReason, DestinationFailure, DestinationSwitch, Effects,
+    FailureScope, PauseTarget, Severity, StoredEvent,
 };
 use serde_json::{Value, json};
 use sqlx::Connection;
 
 use crate::cli::Program;
 use crate::harness::Gateway;
-use crate::insight::event_of;
+use crate::monitoring::event_of;
 use crate::receive::raw::{Wire, head};
 
 /// A destination that nothing is ever sent to in these tests: dispatch runs only where a handler is
@@ -132,17 +133,24 @@ impl Scene {
     }
 
     /// Sets the destination back, the first time so long ago.
-    async fn set_back(&self, fault: Fault, times: u32, ago: Duration, retry: Option<Duration>) {
+    async fn record_failure(
+        &self,
+        fault: FailureScope,
+        times: u32,
+        ago: Duration,
+        retry: Option<Duration>,
+    ) {
         let now = self.gateway.clock().now();
         for time in 0..times {
             let began = if time == 0 { now - ago } else { now };
             let error = "it answered 500";
-            let setback = Setback { fault, retry_after: retry, began, now: began, error };
-            self.gateway.store().set_back("to:shop", &setback).await.unwrap();
+            let setback =
+                DestinationFailure { fault, retry_after: retry, began, now: began, error };
+            self.gateway.store().record_failure("to:shop", &setback).await.unwrap();
         }
     }
 
-    async fn switch(&self, switch: Switch) {
+    async fn switch(&self, switch: DestinationSwitch) {
         let mut tx = self.gateway.store().begin().await.unwrap();
         let now = self.gateway.clock().now();
         assert!(tx.switch_destination("to:shop", switch, "a test", now).await.unwrap());
@@ -153,7 +161,7 @@ impl Scene {
     async fn takes(&self, times: u32) {
         for _ in 0..times {
             let mut tx = self.gateway.store().begin().await.unwrap();
-            tx.destination_answered("to:shop").await.unwrap();
+            tx.record_response("to:shop").await.unwrap();
             tx.commit(()).await.unwrap();
         }
     }
@@ -173,7 +181,7 @@ impl Scene {
 
     /// What was counted in the last hour is counted long ago.
     async fn an_hour_passes(&self) {
-        self.gateway.execute("DELETE FROM tallies").await;
+        self.gateway.execute("DELETE FROM counters").await;
     }
 
     async fn break_it(&mut self, what: &str) {
@@ -189,30 +197,34 @@ impl Scene {
             }
             "a source is paused" => {
                 gateway
-                    .holds()
-                    .pause(&self.ada, Pausable::Source, "billing", "a test")
+                    .pauses()
+                    .pause(&self.ada, PauseTarget::Source, "billing", "a test")
                     .await
                     .unwrap();
             }
             "a handler is paused" => {
                 gateway
-                    .holds()
-                    .pause(&self.ada, Pausable::Handler, "mortal", "a test")
+                    .pauses()
+                    .pause(&self.ada, PauseTarget::Handler, "mortal", "a test")
                     .await
                     .unwrap();
             }
-            "a destination is paused" => self.switch(Switch::Pause).await,
-            "a destination fails" => self.set_back(Fault::Destination, 2, minute, None).await,
+            "a destination is paused" => self.switch(DestinationSwitch::Pause).await,
+            "a destination fails" => {
+                self.record_failure(FailureScope::Destination, 2, minute, None).await
+            }
             "a destination fails for long" => {
-                self.set_back(Fault::Destination, 6, minute * 6, None).await;
+                self.record_failure(FailureScope::Destination, 6, minute * 6, None).await;
             }
             "a destination asks us to wait" => {
-                self.set_back(Fault::Destination, 1, minute, Some(minute * 30)).await;
+                self.record_failure(FailureScope::Destination, 1, minute, Some(minute * 30)).await;
             }
             "a destination rejects" => {
-                self.set_back(Fault::Event, 5, Duration::ZERO, None).await;
+                self.record_failure(FailureScope::Event, 5, Duration::ZERO, None).await;
             }
-            "a destination is gone" => self.set_back(Fault::Gone, 1, Duration::ZERO, None).await,
+            "a destination is gone" => {
+                self.record_failure(FailureScope::Gone, 1, Duration::ZERO, None).await
+            }
             "a destination is not configured" => {
                 self.send("evt_for_another").await;
                 gateway
@@ -293,29 +305,29 @@ impl Scene {
     async fn mend(&mut self, what: &str) {
         let gateway = &self.gateway;
         // What was resumed a moment ago is not overdue.
-        let resumed = "UPDATE holds SET resumed_at = resumed_at - interval '1 hour'";
+        let resumed = "UPDATE pauses SET resumed_at = resumed_at - interval '1 hour'";
         gateway.execute(resumed).await;
         match what {
             "a handler's dead letter" | "a quarantined request" => self.discard_all().await,
             "a source is paused" => {
                 gateway
-                    .holds()
-                    .resume(&self.ada, Pausable::Source, "billing", "done")
+                    .pauses()
+                    .resume(&self.ada, PauseTarget::Source, "billing", "done")
                     .await
                     .unwrap();
             }
             "a handler is paused" => {
                 gateway
-                    .holds()
-                    .resume(&self.ada, Pausable::Handler, "mortal", "done")
+                    .pauses()
+                    .resume(&self.ada, PauseTarget::Handler, "mortal", "done")
                     .await
                     .unwrap();
             }
-            "a destination is paused" => self.switch(Switch::Resume).await,
-            "a destination is gone" => self.switch(Switch::Enable).await,
+            "a destination is paused" => self.switch(DestinationSwitch::Resume).await,
+            "a destination is gone" => self.switch(DestinationSwitch::Enable).await,
             "a destination asks us to wait" => {
                 self.takes(1).await;
-                self.switch(Switch::Resume).await;
+                self.switch(DestinationSwitch::Resume).await;
             }
             "a destination fails" | "a destination fails for long" => self.takes(1).await,
             "a destination rejects" => self.takes(10).await,
@@ -350,7 +362,7 @@ impl Scene {
             }
             "an alert of a provider" => {
                 let mut tx = gateway.store().begin().await.unwrap();
-                let recovery = Recovery {
+                let recovery = AlertResolution {
                     kind: "sync_failed",
                     key: "repository 1",
                     source: "cards",
@@ -394,10 +406,10 @@ impl Scene {
 /// Looks as the gateway does every few seconds; gives what the gauges say then.
 async fn look(gateway: &Gateway) -> String {
     gateway.count_up().await;
-    let recorder = PrometheusBuilder::new().build_recorder();
-    let handle = recorder.handle();
-    let guard = metrics::set_default_local_recorder(&recorder);
-    gateway.insight().raise_alarms().await.unwrap();
+    let group_writer = PrometheusBuilder::new().build_recorder();
+    let handle = group_writer.handle();
+    let guard = metrics::set_default_local_recorder(&group_writer);
+    gateway.monitoring().raise_alarms().await.unwrap();
     drop(guard);
     handle.render()
 }
@@ -490,7 +502,7 @@ async fn somebody_of_one_tenant_is_told_of_their_sources_and_destinations_only()
         Caller::new("bo", Some(tenant.to_owned()), scopes)
     };
     let alarms = async |tenant| {
-        let overview = scene.gateway.insight().overview(&of(tenant)).await.unwrap();
+        let overview = scene.gateway.monitoring().overview(&of(tenant)).await.unwrap();
         overview.alarms.iter().map(|alarm| alarm.kind.as_str()).collect::<Vec<_>>()
     };
     assert_eq!(alarms("default").await, ["destination_failing", "dead_letters"]);

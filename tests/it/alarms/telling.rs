@@ -134,11 +134,11 @@ async fn the_channel_is_told_when_the_database_is_away_and_when_it_is_back() {
     let mut outage = sealpost::alerts::Outage::default();
     gateway.execute("ALTER TABLE alerts RENAME TO alerts_away").await;
     for _ in 0..4 {
-        gateway.alerter().step_or_tell(&mut outage).await;
+        gateway.notifier().step_or_tell(&mut outage).await;
     }
     gateway.execute("ALTER TABLE alerts_away RENAME TO alerts").await;
     for _ in 0..2 {
-        gateway.alerter().step_or_tell(&mut outage).await;
+        gateway.notifier().step_or_tell(&mut outage).await;
     }
     let told: Vec<String> = web
         .received()
@@ -162,7 +162,7 @@ async fn what_a_forgotten_destination_buries_is_noted_counted_and_told() {
     assert_eq!(dead[0].reason.as_deref(), Some("handler_missing"));
     assert!(dead[0].error.as_deref().is_some_and(|error| error.contains("not configured")));
     assert!(dead[0].actor.is_some(), "and who did it");
-    let counted = "SELECT sum(count)::bigint FROM tallies WHERE what = 'dead' AND minutes = 5";
+    let counted = "SELECT sum(count)::bigint FROM counters WHERE what = 'dead' AND minutes = 5";
     assert_eq!(gateway.count(counted).await, 1);
     let event = gateway.query("SELECT event_id FROM deliveries").await[0]["event_id"].clone();
     let path = format!("/api/v1/events/{}", event.as_str().unwrap());
@@ -192,12 +192,13 @@ async fn the_page_and_the_command_say_where_nobody_is_told() {
 async fn the_last_event_is_as_old_as_it_is_and_not_as_its_flush() {
     let gateway = Gateway::builder().leaves_work().start().await;
     let sent = sealpost::clock::Clock::now(gateway.clock());
-    let answer = gateway.send("billing", None, &crate::insight::event_of("acct_a", "evt_1")).await;
+    let answer =
+        gateway.send("billing", None, &crate::monitoring::event_of("acct_a", "evt_1")).await;
     assert_eq!(answer.what(), "accepted");
     gateway.clock().advance(Duration::from_secs(5));
     gateway.count_up().await;
     let ada = sealpost::operator::Caller::local("ada");
-    let view = gateway.insight().source(&ada, "billing").await.unwrap();
+    let view = gateway.monitoring().source(&ada, "billing").await.unwrap();
     assert_eq!(view.last_event, Some(sent));
     assert_eq!(view.secrets[0].first_at, Some(sent));
 }
@@ -205,8 +206,8 @@ async fn the_last_event_is_as_old_as_it_is_and_not_as_its_flush() {
 #[tokio::test]
 async fn what_cannot_be_read_is_an_alarm_until_it_can() {
     let scene = Scene::start().await;
-    scene.gateway.insight().raise_blindness().await.unwrap();
-    scene.gateway.insight().raise_blindness().await.unwrap();
+    scene.gateway.monitoring().raise_blindness().await.unwrap();
+    scene.gateway.monitoring().raise_blindness().await.unwrap();
     assert_eq!(scene.alerts_open("database").await, 1);
     let metrics = scene.look().await;
     assert_eq!(scene.alerts_open("database").await, 0);

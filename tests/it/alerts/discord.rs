@@ -56,7 +56,7 @@ fn content(received: &Received) -> String {
 }
 
 async fn step(gateway: &Gateway) -> Step {
-    gateway.alerter().step().await.unwrap()
+    gateway.notifier().step().await.unwrap()
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn a_channel_that_asks_to_wait_is_left_alone_for_that_long_by_every_gatewa
     let gateway = telling(Gateway::builder(), &address).start().await;
     let other = telling(Gateway::builder().beside(&gateway), &address).start().await;
     raise(gateway.store(), "a", "broken").await;
-    assert_eq!(step(&gateway).await, Step::Waiting(Duration::from_secs(62)));
+    assert_eq!(step(&gateway).await, Step::Backlog(Duration::from_secs(62)));
     raise(gateway.store(), "b", "another").await;
     assert_eq!(step(&other).await, Step::Nothing, "what came since waits too");
     pass(&gateway, "63 seconds").await;
@@ -137,7 +137,7 @@ async fn while_discord_is_down_alerts_are_kept_and_folded_and_told_when_it_is_up
     let gateway = telling(Gateway::builder(), &address).start().await;
     for seconds in [5, 10, 20, 40, 80, 160, 320, 640, 900, 900] {
         raise(gateway.store(), "a", "broken").await;
-        assert_eq!(step(&gateway).await, Step::Waiting(Duration::from_secs(seconds)));
+        assert_eq!(step(&gateway).await, Step::Backlog(Duration::from_secs(seconds)));
         assert_eq!(step(&gateway).await, Step::Nothing, "not before that");
         gateway.execute("UPDATE alerts SET retry_at = retry_at - interval '901 seconds'").await;
     }
@@ -158,11 +158,11 @@ async fn a_channel_that_is_gone_harms_nothing_and_its_address_is_not_shown() {
     let address = address(&web.url(TOKEN));
     let gateway = telling(Gateway::builder(), &address).start().await;
     raise(gateway.store(), "a", "broken").await;
-    assert_eq!(step(&gateway).await, Step::Waiting(Duration::from_secs(5)));
+    assert_eq!(step(&gateway).await, Step::Backlog(Duration::from_secs(5)));
     pass(&gateway, "25 hours").await;
     assert_eq!(step(&gateway).await, Step::Nothing, "given up");
     assert_eq!(web.received().len(), 1);
-    let shown = format!("{:?} {:?}", gateway.config(), gateway.alerter());
+    let shown = format!("{:?} {:?}", gateway.config(), gateway.notifier());
     assert!(!shown.contains("s3cret"), "{shown}");
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sealpost::store::{Alert, AlertBatch, Recovery, Severity, Store};
+use sealpost::store::{Alert, AlertBatch, AlertResolution, Severity, Store};
 use serde_json::json;
 
 use crate::harness::Gateway;
@@ -24,7 +24,8 @@ pub(crate) async fn raise(store: &Store, alert: Alert<'_>) {
 
 async fn recover(store: &Store, key: &str) -> bool {
     let mut tx = store.begin().await.unwrap();
-    let recovery = Recovery { kind: "sync_failed", key, source: "cards", text: "it works again" };
+    let recovery =
+        AlertResolution { kind: "sync_failed", key, source: "cards", text: "it works again" };
     let ended = tx.alert_is_over(&recovery).await.unwrap();
     tx.commit(ended).await.unwrap().into_inner()
 }
@@ -148,7 +149,7 @@ async fn what_waits_is_bounded_and_what_is_grave_outlives_what_is_not() {
     raise(gateway.store(), Alert { severity: Severity::Critical, ..alert("a", "grave") }).await;
     gateway
         .execute(
-            "INSERT INTO alerts (source, kind, key, fold, severity, text, first_at, last_at)
+            "INSERT INTO alerts (source, kind, key, dedup_key, severity, text, first_at, last_at)
              SELECT 'cards', 'flood', n::text, sha256(n::text::bytea), 2, 'flood ' || n, now(), now()
                FROM generate_series(1, 1200) AS n",
         )

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::document::operations;
 use super::{dead_letters, get, post, problem, send};
-use crate::access::people::signed_in;
+use crate::access::users::signed_in;
 use crate::alerts::outbox;
 use crate::chunks::Transfer;
 use crate::harness::{API_KEY, Gateway};
-use crate::held;
+use crate::rejected_requests;
 
 /// The tenant that owns nothing of what the tests put into the gateway.
 const STRANGER: &str = "stranger";
@@ -216,7 +216,7 @@ async fn gateway() -> (Gateway, Names) {
              reads = { per_second = 1000, burst = 1000 }\n\
              changes = { per_second = 1000, burst = 1000 }\n",
         )
-        .config(held::PLAIN, held::HOLDS)
+        .config(rejected_requests::PLAIN, rejected_requests::HOLDS)
         .more_config(
             "\n[[destination]]\nname = \"app\"\nurl = \"https://app.example.com/hooks\"\n\
              sources = [\"bot\"]\nsecret = { env = \"APP_SECRET\" }\n",
@@ -227,8 +227,8 @@ async fn gateway() -> (Gateway, Names) {
     dead_letters(&gateway, 0..1).await;
     Transfer::of(2).send(&gateway, 0).await;
     outbox::raise(gateway.store(), outbox::alert("a", "it does not work")).await;
-    held::send_refused(&gateway, "{}").await;
-    let held = held::held(&gateway, 1).await[0].id.to_string();
+    rejected_requests::send_refused(&gateway, "{}").await;
+    let held = rejected_requests::held(&gateway, 1).await[0].id.to_string();
     let first = async |path: &str| get(&gateway, path, &[]).await.json["items"][0].clone();
     let letter = first("/api/v1/dead-letters").await;
     let job = post(&gateway, "/api/v1/jobs", &[], PLAN).await;

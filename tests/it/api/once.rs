@@ -81,7 +81,7 @@ async fn of_two_that_come_at_once_one_is_carried_out() {
 
 /// Leaves the claim that a process leaves which died after it had begun.
 async fn break_off(gateway: &Gateway) {
-    let cut = "UPDATE api_requests SET answered_at = NULL, status = NULL, body = NULL";
+    let cut = "UPDATE idempotency_keys SET answered_at = NULL, status = NULL, body = NULL";
     assert_eq!(gateway.execute(cut).await, 1);
 }
 

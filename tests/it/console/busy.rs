@@ -6,8 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sealpost::clock::Clock as _;
 use sealpost::dispatch::{Attempt, Failure, Handler};
-use sealpost::operator::{Action, Caller, Filter, NewPerson, Scope, Scopes, Selection, Step, Wish};
-use sealpost::store::{DeathReason, Effects, Pausable, StoredEvent};
+use sealpost::operator::{
+    Action, BulkRequest, Caller, Filter, NewUser, Scope, Scopes, Selection, Step,
+};
+use sealpost::store::{DeathReason, Effects, PauseTarget, StoredEvent};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -15,8 +17,8 @@ use super::HOSTILE;
 use crate::chunks::Transfer;
 use crate::destinations::receiver::{Receiver, Reply};
 use crate::harness::Gateway;
-use crate::held::{HOLDS, PLAIN, held, send_refused};
 use crate::receive::{file_event, unique};
+use crate::rejected_requests::{HOLDS, PLAIN, held, send_refused};
 
 /// A gateway that was busy, and the application that it sends to.
 pub(super) struct Busy {
@@ -110,7 +112,7 @@ async fn hour(gateway: &Gateway, hour: usize) {
 
 /// Plans what is done about some dead letters.
 async fn plan(gateway: &Gateway, action: Action, filter: Filter, cap: u32, reason: &str) -> i64 {
-    let wish = Wish {
+    let wish = BulkRequest {
         action,
         selection: Selection::Matching(filter),
         cap: Some(cap),
@@ -122,7 +124,7 @@ async fn plan(gateway: &Gateway, action: Action, filter: Filter, cap: u32, reaso
 }
 
 /// What people did: jobs in every state, a pause, a key, an invitation.
-async fn people(gateway: &Gateway) {
+async fn users(gateway: &Gateway) {
     let jobs = gateway.jobs();
     let of = |source: &str| Filter { source: Some(source.to_owned()), ..Filter::default() };
     let many = plan(gateway, Action::Replay, of("billing"), 4, "the ledger knows them now").await;
@@ -143,14 +145,14 @@ async fn people(gateway: &Gateway) {
     jobs.start(&ada(), running).await.unwrap();
 
     gateway.key("exporter", &[Scope::EventsRead, Scope::PayloadRead], Some("default")).await;
-    let linus = NewPerson {
+    let linus = NewUser {
         name: "linus".to_owned(),
         scopes: [Scope::EventsRead, Scope::EventsReplay].into_iter().collect::<Scopes>(),
         tenant: None,
     };
-    gateway.access().add_person(&ada(), &linus).await.unwrap();
+    gateway.access().add_user(&ada(), &linus).await.unwrap();
     let why = "a release until 14:00";
-    gateway.holds().pause(&ada(), Pausable::Source, "apify-runs", why).await.unwrap();
+    gateway.pauses().pause(&ada(), PauseTarget::Source, "apify-runs", why).await.unwrap();
 }
 
 /// A gateway that has had its day; it ends at the present time, so that no clock is wrong.
@@ -204,7 +206,7 @@ pub(super) async fn busy() -> Busy {
     gateway.run_until_idle().await;
     gateway.count_up().await;
     gateway.tidy().await;
-    people(&gateway).await;
+    users(&gateway).await;
     while gateway.groups().step().await.unwrap() > 0 {}
     Busy { gateway, _application: application }
 }
@@ -232,7 +234,7 @@ pub(super) async fn pages(busy: &Busy) -> Vec<(&'static str, String)> {
     let done = delivery("state = 'done'").await;
     let retried = delivery("state = 'ready'").await;
     let group = text("SELECT id FROM dead_letter_groups ORDER BY open DESC").await;
-    let held = text("SELECT id FROM held_requests ORDER BY id").await;
+    let held = text("SELECT id FROM rejected_requests ORDER BY id").await;
     let job = async |state: &str| {
         text(&format!("SELECT id FROM jobs WHERE state = '{state}' ORDER BY id")).await
     };

@@ -10,7 +10,7 @@ use super::browser::{is_missing, with_browser};
 use super::dealing::{OURS, as_other};
 use super::headers::post;
 use crate::harness::{Answer, Gateway, RETIRED_SECRET};
-use crate::held::{HOLDS, PLAIN, held, send_refused};
+use crate::rejected_requests::{HOLDS, PLAIN, held, send_refused};
 
 const BODY: &str = "{\"id\":\"evt_1\",\n \"object\":\"event\",\"type\":\"ping\"}";
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sealpost::store::What;
+use sealpost::store::ChangeKind;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -12,8 +12,8 @@ use super::headers::post;
 use super::{Fragile, gateway};
 use crate::chunks::Transfer;
 use crate::harness::Gateway;
-use crate::held::{HOLDS, PLAIN};
-use crate::insight::event_of;
+use crate::monitoring::event_of;
+use crate::rejected_requests::{HOLDS, PLAIN};
 
 async fn api(gateway: &Gateway, path: &str) -> Value {
     gateway.operator(&format!("/api/v1{path}")).await.json
@@ -244,7 +244,10 @@ async fn a_dead_letter_says_what_waits_behind_it_and_a_freed_lane_is_told_to_all
     let done = "SELECT count(*) FROM deliveries WHERE state = 'done'";
     assert_eq!(gateway.count(done).await, 2, "what waited goes on");
     let changes = gateway.changes().await;
-    let freed = changes.into_iter().find(|change| change.what == What::Freed).expect("it is told");
+    let freed = changes
+        .into_iter()
+        .find(|change| change.what == ChangeKind::Unblocked)
+        .expect("it is told");
     assert_eq!((freed.delivery, freed.replay), (Some(1), None));
     assert!(freed.actor.is_some() && freed.kind.as_deref() == Some("account.updated"));
 }

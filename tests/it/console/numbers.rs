@@ -8,8 +8,8 @@ use sealpost::operator::Scope;
 use super::dealing::as_other;
 use super::{Fragile, HOSTILE};
 use crate::harness::Gateway;
-use crate::held::{HOLDS, PLAIN, held, send_refused};
-use crate::insight::event_of;
+use crate::monitoring::event_of;
+use crate::rejected_requests::{HOLDS, PLAIN, held, send_refused};
 
 /// When the last hour begins at seven minutes past twelve, as the address of a list says it.
 const SINCE: &str = "since=2026-11-20T11%3A10";

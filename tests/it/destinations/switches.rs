@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sealpost::clock::Clock;
 use sealpost::operator::Selection;
-use sealpost::store::Switch;
+use sealpost::store::DestinationSwitch;
 use tokio::sync::Semaphore;
 
 use super::receiver::{Receiver, Reply};
@@ -13,7 +13,7 @@ use super::{builder, deliveries, destination, only, send, sending_to, three, unt
 use crate::harness::Gateway;
 use crate::operator::replay;
 
-async fn switch(gateway: &Gateway, switch: Switch) -> bool {
+async fn switch(gateway: &Gateway, switch: DestinationSwitch) -> bool {
     let mut tx = gateway.store().begin().await.unwrap();
     let now = gateway.clock().now();
     let changed = tx.switch_destination("to:app", switch, "a test", now).await.unwrap();
@@ -24,8 +24,8 @@ async fn switch(gateway: &Gateway, switch: Switch) -> bool {
 async fn a_paused_destination_keeps_its_deliveries_for_as_long_as_it_takes() {
     let receiver = Receiver::content().await;
     let gateway = sending_to(&receiver, "").start().await;
-    assert!(switch(&gateway, Switch::Pause).await);
-    assert!(!switch(&gateway, Switch::Pause).await, "it was so already");
+    assert!(switch(&gateway, DestinationSwitch::Pause).await);
+    assert!(!switch(&gateway, DestinationSwitch::Pause).await, "it was so already");
     for number in 0..3 {
         send(&gateway, "invoice.paid", &format!("in_{number}")).await;
     }
@@ -35,7 +35,7 @@ async fn a_paused_destination_keeps_its_deliveries_for_as_long_as_it_takes() {
     }
     assert_eq!(receiver.connections(), 0);
     assert!(deliveries(&gateway).await.iter().all(|row| row.1 == "ready" && row.3.is_empty()));
-    assert!(switch(&gateway, Switch::Resume).await);
+    assert!(switch(&gateway, DestinationSwitch::Resume).await);
     gateway.run_until_idle().await;
     assert_eq!(receiver.seen().len(), 3);
     assert!(deliveries(&gateway).await.iter().all(|row| row.1 == "done"));
@@ -46,10 +46,10 @@ async fn a_delivery_that_fails_first_after_a_long_pause_is_not_too_old() {
     let receiver =
         Receiver::start(|_, number| Reply::status(if number == 0 { 500 } else { 204 })).await;
     let gateway = sending_to(&receiver, "").start().await;
-    switch(&gateway, Switch::Pause).await;
+    switch(&gateway, DestinationSwitch::Pause).await;
     send(&gateway, "invoice.paid", "in_1").await;
     gateway.clock().advance(Duration::from_hours(24 * 9));
-    switch(&gateway, Switch::Resume).await;
+    switch(&gateway, DestinationSwitch::Resume).await;
     gateway.run_until_idle().await;
     gateway.clock().advance(Duration::from_hours(1));
     gateway.run_until_idle().await;
@@ -70,10 +70,10 @@ async fn a_410_disables_until_an_operator_enables_it_again() {
     assert_eq!(receiver.seen().len(), 1);
     let standing = &gateway.rows("destinations").await[0];
     assert_eq!(standing["disabled_why"], "it answered 410 (Gone)");
-    assert!(!switch(&gateway, Switch::Resume).await, "resuming is not enabling");
+    assert!(!switch(&gateway, DestinationSwitch::Resume).await, "resuming is not enabling");
     gateway.run_until_idle().await;
     assert_eq!(receiver.seen().len(), 1);
-    assert!(switch(&gateway, Switch::Enable).await);
+    assert!(switch(&gateway, DestinationSwitch::Enable).await);
     gateway.run_until_idle().await;
     assert_eq!(receiver.seen().len(), 3);
     let results: Vec<Vec<String>> =
@@ -150,10 +150,10 @@ async fn a_lost_request_is_sent_again_but_not_while_its_destination_is_paused() 
         .unwrap()
         .leases;
     assert_eq!((lost.len(), lost[0].event.to_string()), (1, id));
-    switch(&gateway, Switch::Pause).await;
+    switch(&gateway, DestinationSwitch::Pause).await;
     gateway.run_until_idle().await;
     assert_eq!(receiver.connections(), 0);
-    switch(&gateway, Switch::Resume).await;
+    switch(&gateway, DestinationSwitch::Resume).await;
     gateway.run_until_idle().await;
     assert_eq!(only(&gateway).await, three("done", "handled", "lost done"));
 }

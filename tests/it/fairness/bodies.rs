@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use super::{event_of, forged, stall, with_room};
 use crate::harness::Gateway;
 use crate::receive::raw::{Wire, head};
-use crate::receive::{Bench, Fate, event};
+use crate::receive::{Bench, DeliveryOutcome, event};
 
 const MIB: usize = 1024 * 1024;
 const PATH: &str = "/hooks/billing";
@@ -113,7 +113,7 @@ async fn a_stranger_who_fails_and_holds_bodies_shuts_no_source_for_its_senders()
     let at_once = join_all((0..20).map(|_| good(gateway, 300_000))).await;
     assert_eq!(at_once, [202; 20]);
     let again = gateway.send_raw("billing", None, &bad, &body);
-    bench.check("a forgery", "stripe", Fate::Unauthorized("sig_mismatch"), again).await;
+    bench.check("a forgery", "stripe", DeliveryOutcome::Unauthorized("sig_mismatch"), again).await;
     bench.finish().await;
 }
 
@@ -123,7 +123,7 @@ async fn of_a_body_larger_than_fits_the_arrival_is_kept_and_it_need_not_come_aga
     let gateway = &bench.gateway;
     let body = event_of(600 * 1024);
     let sent = gateway.send("billing", None, &body);
-    bench.check("too large", "stripe", Fate::Quarantined("too_large"), sent).await;
+    bench.check("too large", "stripe", DeliveryOutcome::Quarantined("too_large"), sent).await;
     assert_eq!(good(gateway, 400 * 1024).await, 202);
     bench.finish().await;
 }

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use sealpost::operator::{AlarmKind, Caller, Scope};
 
 use super::{INGEST, event_of, forged};
-use crate::access::people::{PASSWORD, signed_in};
+use crate::access::users::{PASSWORD, signed_in};
 use crate::harness::{Answer, Gateway};
 use crate::receive::{Bench, event};
 
@@ -17,7 +17,7 @@ fn through(headers: &[(String, String)], name: &str, value: &str) -> Vec<(String
 
 async fn alarms(gateway: &Gateway) -> Vec<String> {
     let caller = Caller::local("test");
-    let overview = gateway.insight().overview(&caller).await.expect("an overview");
+    let overview = gateway.monitoring().overview(&caller).await.expect("an overview");
     let alarms = overview.alarms.into_iter().filter(|alarm| alarm.kind == AlarmKind::Proxy);
     alarms.map(|alarm| alarm.text).collect()
 }
@@ -72,7 +72,7 @@ async fn a_proxy_that_is_listed_is_no_alarm_and_its_word_counts_in_every_spellin
         let body = event().to_string().into_bytes();
         let headers = through(&forged(&gateway, &body), name, forwarded);
         assert_eq!(gateway.send_raw("billing", None, &headers, &body).await.status, 401);
-        let query = format!("SELECT count(*) FROM held_requests WHERE peer = '{expected}'");
+        let query = format!("SELECT count(*) FROM rejected_requests WHERE peer = '{expected}'");
         let mut found = 0;
         for _ in 0..500 {
             found = gateway.count(&query).await;

@@ -205,14 +205,14 @@ async fn an_event_that_kills_its_gateway_every_time_becomes_a_dead_letter_alone(
     let mut lost = Vec::new();
     for _ in 0..3 {
         expire_leases(gateway.target()).await;
-        lost.push(gateway.store().take_lost(&sources, &[], now, 3).await.unwrap());
-        let suspect = gateway.store().claim_suspect(&sources, "", now, lease).await.unwrap();
-        let suspect = suspect.expect("one is run alone");
+        lost.push(gateway.store().recover_expired_leases(&sources, &[], now, 3).await.unwrap());
+        let isolated = gateway.store().claim_isolated(&sources, "", now, lease).await.unwrap();
+        let isolated = isolated.expect("one is run alone");
         if lost.len() < 3 {
-            assert!(suspect.suspect && suspect.delivery == claimed[0].delivery, "{suspect:?}");
+            assert!(isolated.isolated && isolated.delivery == claimed[0].delivery, "{isolated:?}");
         }
     }
-    let counts: Vec<_> = lost.iter().map(|lost| (lost.suspects, lost.buried.len())).collect();
+    let counts: Vec<_> = lost.iter().map(|lost| (lost.isolated, lost.buried.len())).collect();
     assert_eq!(counts, [(3, 0), (1, 0), (0, 1)]);
     expire_leases(gateway.target()).await;
     gateway.run_to_the_end().await;

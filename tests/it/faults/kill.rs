@@ -82,7 +82,7 @@ async fn killed_right_after_its_answers_it_has_every_event_that_it_acknowledged(
 }
 
 /// Kills the gateway when its attempt at the only delivery comes to this point.
-async fn kill_at(hold_at: impl FnOnce(&Proxy) -> super::proxy::Hold) -> (Target, Proxy) {
+async fn kill_at(hold_at: impl FnOnce(&Proxy) -> super::proxy::Pause) -> (Target, Proxy) {
     let (direct, proxy) = prepared().await;
     let server = Server::start(proxy.url()).await;
     let hold = hold_at(&proxy);

@@ -20,12 +20,12 @@ mod surroundings;
 mod transfer;
 mod wire;
 
-pub(crate) use proxy::Hold;
+pub(crate) use proxy::Pause;
 pub(crate) use transfer::chunks;
 
 /// The address of a proxy before a database, and a hold before the next statement that contains
 /// `sql`.
-pub(crate) async fn proxy_before(direct: &sealpost::store::Target, sql: &str) -> (String, Hold) {
+pub(crate) async fn proxy_before(direct: &sealpost::store::Target, sql: &str) -> (String, Pause) {
     let proxy = proxy::Proxy::before(direct).await;
     let hold = proxy.hold(proxy::Point::Before, sql);
     (proxy.url().to_owned(), hold)

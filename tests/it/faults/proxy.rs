@@ -35,7 +35,7 @@ pub(super) struct Proxy {
 }
 
 /// A place at which one connection, the first to get there, is held.
-pub(crate) struct Hold(Arc<watch::Sender<Stage>>);
+pub(crate) struct Pause(Arc<watch::Sender<Stage>>);
 
 struct Shared {
     server: PathBuf,
@@ -52,7 +52,7 @@ struct Rule {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    Waiting,
+    Backlog,
     Reached,
     Released,
     Cut,
@@ -94,12 +94,12 @@ impl Proxy {
     }
 
     /// Holds the next connection that comes to a statement which contains `sql`.
-    pub(super) fn hold(&self, point: Point, sql: &str) -> Hold {
+    pub(super) fn hold(&self, point: Point, sql: &str) -> Pause {
         self.rule(point, sql, None)
     }
 
     /// As [`Proxy::hold`], in a transaction that has run `after` already.
-    pub(super) fn hold_after(&self, after: &str, point: Point, sql: &str) -> Hold {
+    pub(super) fn hold_after(&self, after: &str, point: Point, sql: &str) -> Pause {
         self.rule(point, sql, Some(after.to_owned()))
     }
 
@@ -129,19 +129,19 @@ impl Proxy {
         self.shared.traffic.send_modify(|traffic| traffic.refused = refused);
     }
 
-    fn rule(&self, point: Point, sql: &str, after: Option<String>) -> Hold {
-        let stage = Arc::new(watch::Sender::new(Stage::Waiting));
+    fn rule(&self, point: Point, sql: &str, after: Option<String>) -> Pause {
+        let stage = Arc::new(watch::Sender::new(Stage::Backlog));
         let rule = Rule { sql: sql.to_owned(), after, point, stage: Arc::clone(&stage) };
         self.shared.rules.lock().unwrap().push(rule);
-        Hold(stage)
+        Pause(stage)
     }
 }
 
-impl Hold {
+impl Pause {
     /// Waits until a connection is held here.
     pub(crate) async fn reached(&self) {
         let mut stage = self.0.subscribe();
-        let reached = stage.wait_for(|stage| *stage != Stage::Waiting);
+        let reached = stage.wait_for(|stage| *stage != Stage::Backlog);
         let reached = tokio::time::timeout(PATIENCE, reached).await;
         drop(reached.expect("a connection comes to the hold").unwrap());
     }
@@ -289,7 +289,7 @@ async fn downstream(
 /// Says that the place is reached, and waits there.
 async fn pass(stage: &watch::Sender<Stage>) -> io::Result<()> {
     stage.send_if_modified(|stage| {
-        let waiting = *stage == Stage::Waiting;
+        let waiting = *stage == Stage::Backlog;
         if waiting {
             *stage = Stage::Reached;
         }

@@ -38,10 +38,10 @@ async fn of_two_gateways_that_get_the_same_event_at_once_one_accepts_it() {
 
 /// Counts how often it is called for each event.
 #[derive(Clone, Default)]
-struct Counting(Arc<Mutex<HashMap<String, usize>>>);
+struct StatsFlusher(Arc<Mutex<HashMap<String, usize>>>);
 
 #[async_trait]
-impl Handler for Counting {
+impl Handler for StatsFlusher {
     fn name(&self) -> &'static str {
         "counting"
     }
@@ -55,7 +55,7 @@ impl Handler for Counting {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_dispatchers_share_a_thousand_deliveries_and_run_each_once() {
-    let counting = Counting::default();
+    let counting = StatsFlusher::default();
     let one = Gateway::builder().handler(counting.clone()).start().await;
     let other = Gateway::builder().handler(counting.clone()).beside(&one).start().await;
     assert_eq!(pay(&one, 0).await, 202);

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::driver::Server;
 use super::ledger::{assert_events, expire_leases, settled};
-use super::proxy::{Hold, Point, Proxy};
+use super::proxy::{Pause, Point, Proxy};
 use crate::harness::{database, sql};
 
 const CHUNKS: usize = 4;
@@ -47,7 +47,7 @@ pub(crate) fn chunks() -> Vec<Value> {
 }
 
 /// Sends `before` chunks, and kills the gateway when the next one comes to the hold.
-async fn kill_at(before: usize, hold_at: impl FnOnce(&Proxy) -> Hold) -> (Target, Proxy, Server) {
+async fn kill_at(before: usize, hold_at: impl FnOnce(&Proxy) -> Pause) -> (Target, Proxy, Server) {
     let direct = database::fresh().await;
     let proxy = Proxy::before(&direct).await;
     let server = Server::start(proxy.url()).await;

@@ -11,17 +11,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealpost::alerts::Alerter;
-use sealpost::app::{App, Counting, Parts};
+use sealpost::alerts::Notifier;
+use sealpost::app::{App, StatsFlusher, TestOverrides};
 use sealpost::clock::{Clock, ManualClock};
 use sealpost::config::{Config, Environment};
-use sealpost::dispatch::{Dispatcher, Handler, Housekeeping};
+use sealpost::dispatch::{Dispatcher, Handler, Maintenance};
 use sealpost::gate::Secret;
 use sealpost::lifecycle::Shutdown;
 use sealpost::objects::{Objects, Place};
 use sealpost::operator::{
-    Access, Caller, DeadLetters, Expiry, Groups, HeldRequests, Holds, Insight, Jobs, NewApiKey,
-    Scope,
+    Access, Caller, DeadLetters, Expiry, Groups, Jobs, Monitoring, NewApiKey, Pauses,
+    RejectedRequests, Scope,
 };
 use sealpost::providers::{self, Draft};
 use sealpost::store::{Change, Lease, Position, Store, Target};
@@ -60,7 +60,7 @@ pub(crate) struct Builder {
     target: Option<Target>,
     handler: Option<Arc<dyn Handler>>,
     objects: Place,
-    draw: f64,
+    jitter: f64,
     begin: OffsetDateTime,
     unfinished: bool,
     running: bool,
@@ -78,15 +78,15 @@ pub(crate) struct Gateway {
     store: Store,
     objects: Objects,
     dispatcher: Dispatcher,
-    housekeeping: Housekeeping,
-    alerter: Alerter,
-    counting: Counting,
+    maintenance: Maintenance,
+    notifier: Notifier,
+    counting: StatsFlusher,
     desk: DeadLetters,
     groups: Groups,
     jobs: Jobs,
-    insight: Insight,
-    held: HeldRequests,
-    holds: Holds,
+    monitoring: Monitoring,
+    held: RejectedRequests,
+    pauses: Pauses,
     access: Arc<Access>,
     shutdown: Shutdown,
     client: reqwest::Client,
@@ -173,8 +173,11 @@ impl Builder {
     /// Why no gateway can be built of this.
     pub(crate) fn refused(self) -> String {
         let target = Target::from_url("postgres://nobody@127.0.0.1:1/nothing").expect("a target");
-        let built =
-            App::build(&load_with(&self.config, &self.variables), target, &Parts::default());
+        let built = App::build(
+            &load_with(&self.config, &self.variables),
+            target,
+            &TestOverrides::default(),
+        );
         let Err(error) = built else { panic!("it was built") };
         format!("{:#}", anyhow::Error::from(error))
     }
@@ -187,12 +190,12 @@ impl Builder {
         let mut config = load_with(&self.config, &self.variables);
         config.objects = self.objects;
         let clock = Arc::new(ManualClock::at(self.begin));
-        let (handler, draw) = (self.handler, self.draw);
+        let (handler, jitter) = (self.handler, self.jitter);
         let database_clock = self.database_clock.unwrap_or_else(|| clock.clone());
-        let parts = Parts {
+        let parts = TestOverrides {
             clock: clock.clone(),
             database_clock: Some(database_clock),
-            draw: Arc::new(move || draw),
+            jitter: Arc::new(move || jitter),
             handlers: Arc::new(move |_, own| match &handler {
                 Some(handler) => vec![Arc::clone(handler)],
                 None => own,
@@ -200,12 +203,12 @@ impl Builder {
         };
         let app = App::build(&config, target.clone(), &parts).expect("a gateway");
         let (ingest, operator) = app.addresses();
-        let (store, housekeeping) = (app.store().clone(), app.housekeeping().clone());
+        let (store, maintenance) = (app.store().clone(), app.maintenance().clone());
         let objects = app.objects().clone();
-        let (desk, alerter) = (app.dead_letters().clone(), app.alerter().clone());
+        let (desk, notifier) = (app.dead_letters().clone(), app.notifier().clone());
         let (groups, jobs) = (app.groups().clone(), app.jobs().clone());
-        let (counting, insight) = (app.counting().clone(), app.insight().clone());
-        let (held, holds) = (app.held().clone(), app.holds().clone());
+        let (counting, monitoring) = (app.counting().clone(), app.monitoring().clone());
+        let (held, pauses) = (app.held().clone(), app.pauses().clone());
         let access = Arc::clone(app.access());
         let dispatcher = app.dispatcher().expect("dispatch is on").clone();
         let shutdown = Shutdown::default();
@@ -229,15 +232,15 @@ impl Builder {
             store,
             objects,
             dispatcher,
-            housekeeping,
-            alerter,
+            maintenance,
+            notifier,
             counting,
             desk,
             groups,
             jobs,
-            insight,
+            monitoring,
             held,
-            holds,
+            pauses,
             access,
             shutdown,
             client,
@@ -259,7 +262,7 @@ impl Gateway {
             target: None,
             handler: None,
             objects: Place::Memory,
-            draw: 0.5,
+            jitter: 0.5,
             begin: START,
             unfinished: false,
             running: false,
@@ -412,12 +415,12 @@ impl Gateway {
         &self.dispatcher
     }
 
-    pub(crate) fn alerter(&self) -> &Alerter {
-        &self.alerter
+    pub(crate) fn notifier(&self) -> &Notifier {
+        &self.notifier
     }
 
-    pub(crate) fn insight(&self) -> &Insight {
-        &self.insight
+    pub(crate) fn monitoring(&self) -> &Monitoring {
+        &self.monitoring
     }
 
     pub(crate) fn desk(&self) -> &DeadLetters {
@@ -428,15 +431,15 @@ impl Gateway {
         &self.groups
     }
 
-    pub(crate) fn holds(&self) -> &Holds {
-        &self.holds
+    pub(crate) fn pauses(&self) -> &Pauses {
+        &self.pauses
     }
 
     pub(crate) fn jobs(&self) -> &Jobs {
         &self.jobs
     }
 
-    pub(crate) fn held(&self) -> &HeldRequests {
+    pub(crate) fn held(&self) -> &RejectedRequests {
         &self.held
     }
 
@@ -495,13 +498,13 @@ impl Gateway {
 
     /// Does the housekeeping that is due.
     pub(crate) async fn tidy(&self) {
-        self.housekeeping.step().await.expect("the database is there");
-        self.housekeeping.let_providers().await;
+        self.maintenance.step().await.expect("the database is there");
+        self.maintenance.run_provider_maintenance().await;
     }
 
     /// Looks for what is wrong, and raises alerts.
     pub(crate) async fn watch(&self) {
-        self.insight.raise_alarms().await.expect("the database is there");
+        self.monitoring.raise_alarms().await.expect("the database is there");
     }
 
     /// Adds what was counted to the tallies.
@@ -581,7 +584,7 @@ impl Drop for Gateway {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let unfinished = "SELECT count(*) FROM deliveries WHERE state NOT IN ('done', 'dead')";
-            let unsound = "SELECT count(*) FROM unsound";
+            let unsound = "SELECT count(*) FROM invalid_rows";
             let left = runtime.block_on(sql::number(&target, unfinished));
             (left, runtime.block_on(sql::number(&target, unsound)))
         });
@@ -615,7 +618,8 @@ impl Answer {
 /// no delivery.
 pub(crate) async fn gateway_on_the_wall_clock() -> (String, Shutdown) {
     let config = load(include_str!("config.toml"));
-    let app = App::build(&config, database::fresh().await, &Parts::default()).expect("a gateway");
+    let app =
+        App::build(&config, database::fresh().await, &TestOverrides::default()).expect("a gateway");
     let url = format!("http://{}", app.addresses().0);
     let shutdown = Shutdown::default();
     tokio::task::spawn(app.serve(shutdown.clone()));

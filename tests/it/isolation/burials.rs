@@ -20,7 +20,7 @@ const ALLOW: &str = "DROP TRIGGER refuse_burial ON deliveries";
 /// How many deliveries were counted as dead so far.
 async fn counted(gateway: &Gateway) -> i64 {
     gateway.count_up().await;
-    let dead = "SELECT COALESCE(sum(count), 0)::bigint FROM tallies
+    let dead = "SELECT COALESCE(sum(count), 0)::bigint FROM counters
                  WHERE what = 'dead' AND minutes = 5";
     gateway.count(dead).await
 }
@@ -49,16 +49,16 @@ async fn what_is_lost_every_time_is_counted_when_its_burial_is_committed() {
     assert_eq!(gateway.claim("billing", 1, Duration::from_mins(1)).await.len(), 1);
     expire_leases(gateway.target()).await;
     let dispatcher = gateway.dispatcher();
-    assert_eq!(dispatcher.take_lost().await.unwrap(), 0, "it is to be run alone");
+    assert_eq!(dispatcher.recover_expired_leases().await.unwrap(), 0, "it is to be run alone");
     let (sources, now) = (["billing".to_owned()], gateway.clock().now());
-    let alone = gateway.store().claim_suspect(&sources, "", now, Duration::ZERO).await;
+    let alone = gateway.store().claim_isolated(&sources, "", now, Duration::ZERO).await;
     assert!(alone.unwrap().is_some());
     sql::script(gateway.target(), REFUSE).await;
-    dispatcher.take_lost().await.unwrap_err();
+    dispatcher.recover_expired_leases().await.unwrap_err();
     assert_eq!((gateway.dead_letters().await.len(), counted(&gateway).await), (0, 0));
     sql::script(gateway.target(), ALLOW).await;
-    assert_eq!(dispatcher.take_lost().await.unwrap(), 1);
-    assert_eq!(dispatcher.take_lost().await.unwrap(), 0);
+    assert_eq!(dispatcher.recover_expired_leases().await.unwrap(), 1);
+    assert_eq!(dispatcher.recover_expired_leases().await.unwrap(), 0);
     assert_eq!(gateway.dead_letters().await[0].0, "lease_lost");
     assert_eq!(counted(&gateway).await, 1);
 }

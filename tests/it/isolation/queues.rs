@@ -100,8 +100,8 @@ async fn a_hundred_thousand_that_wait_behind_one_are_looked_at_once() {
         while_another(&gateway, &told, async |another| another.run_until_idle().await).await;
     assert_eq!(worked, 0);
     assert!(looked < 20 * i64::try_from(FOLLOWERS).unwrap(), "{looked} for all of them");
-    let aside = "SELECT count(*) FROM deliveries WHERE aside = 'behind'";
-    assert_eq!(gateway.count(aside).await, i64::try_from(FOLLOWERS).unwrap());
+    let parked = "SELECT count(*) FROM deliveries WHERE parked = 'behind'";
+    assert_eq!(gateway.count(parked).await, i64::try_from(FOLLOWERS).unwrap());
     // From then on they cost nothing, however often it is looked: once no snapshot in the server
     // can see the old rows, such as one of autovacuum, their entries are skipped.
     for tries in 1.. {
@@ -141,7 +141,7 @@ async fn a_head_that_was_left_aside_is_found() {
     let head = tell(&gateway, "nothing").await;
     follow(&gateway, 3).await;
     // As if it was put aside at the moment when the one before it was settled.
-    gateway.execute("UPDATE deliveries SET aside = 'behind'").await;
+    gateway.execute("UPDATE deliveries SET parked = 'behind'").await;
     gateway.run_until_idle().await;
     assert_eq!(told.called(&head), 4);
 }
@@ -202,9 +202,9 @@ async fn a_source_that_is_paused_is_in_nobodys_way() {
     tell(&gateway, "nothing").await;
     follow(&gateway, 5000).await;
     gateway.execute("UPDATE deliveries SET lane = lane || id").await;
-    let holds = gateway.holds();
-    let source = sealpost::store::Pausable::Source;
-    holds.pause(&crate::operator::ada(), source, "billing", "they move").await.unwrap();
+    let pauses = gateway.pauses();
+    let source = sealpost::store::PauseTarget::Source;
+    pauses.pause(&crate::operator::ada(), source, "billing", "they move").await.unwrap();
     let card = crate::receive::card().to_string();
     assert_eq!(gateway.send("cards", Some("create"), card.as_bytes()).await.status, 202);
     let (worked, looked) =

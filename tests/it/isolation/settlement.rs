@@ -119,14 +119,14 @@ async fn a_lease_that_runs_out_while_its_holder_is_here_is_not_lost() {
     // Its own gateway looks for lost leases, and another event is done meanwhile.
     let sources = ["billing".to_owned()];
     let now = sealpost::clock::Clock::now(gateway.clock());
-    assert_eq!(gateway.dispatcher().take_lost().await.unwrap(), 0);
+    assert_eq!(gateway.dispatcher().recover_expired_leases().await.unwrap(), 0);
     tell(&gateway, "nothing").await;
     let done = "SELECT count(*) FROM deliveries WHERE state = 'done'";
     super::until(async || gateway.count(done).await == 1).await;
     told.go_on.add_permits(1);
     super::until(async || gateway.count(done).await == 2).await;
     let none: Option<Lease> =
-        gateway.store().claim_suspect(&sources, "", now, Duration::from_mins(1)).await.unwrap();
+        gateway.store().claim_isolated(&sources, "", now, Duration::from_mins(1)).await.unwrap();
     assert!(none.is_none(), "{none:?}");
     assert_eq!(gateway.count("SELECT count(*) FROM attempts WHERE result = 'lost'").await, 0);
 }

@@ -28,7 +28,7 @@ async fn take_and_die(gateway: &Gateway) -> usize {
         let claimed = store.claim_to(TO_APP, 16, &[(SOURCE, oldest)], now, LEASE).await;
         taken += claimed.unwrap().leases.len();
     }
-    let alone = store.claim_suspect(&[SOURCE.to_owned()], "", now, LEASE).await.unwrap();
+    let alone = store.claim_isolated(&[SOURCE.to_owned()], "", now, LEASE).await.unwrap();
     expire_leases(gateway.target()).await;
     taken + usize::from(alone.is_some())
 }
@@ -49,14 +49,18 @@ async fn an_event_that_ends_the_process_takes_no_attempts_of_others_with_it() {
         send(&gateway, "invoice.paid", &format!("in_{number}")).await;
     }
     assert_eq!(take_and_die(&gateway).await, 4);
-    assert_eq!(gateway.dispatcher().take_lost().await.unwrap(), 0);
+    assert_eq!(gateway.dispatcher().recover_expired_leases().await.unwrap(), 0);
     // Nobody knows yet which of them it was: the next gateway runs one of them alone, beside what
     // is new, and dies again.
     for number in 3..5 {
         send(&gateway, "invoice.paid", &format!("in_{number}")).await;
     }
     assert_eq!(take_and_die(&gateway).await, 3);
-    assert_eq!(gateway.dispatcher().take_lost().await.unwrap(), 1, "it was run alone every time");
+    assert_eq!(
+        gateway.dispatcher().recover_expired_leases().await.unwrap(),
+        1,
+        "it was run alone every time"
+    );
 
     gateway.run_to_the_end().await;
     let deliveries = gateway

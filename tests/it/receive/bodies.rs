@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::raw::{Wire, head};
-use super::{Bench, Fate, event, file_event, unique, with};
+use super::{Bench, DeliveryOutcome, event, file_event, unique, with};
 use crate::harness::{Answer, Gateway};
 
-const ENCODED: Fate = Fate::Refused(415, "content_encoding");
+const ENCODED: DeliveryOutcome = DeliveryOutcome::Refused(415, "content_encoding");
 const MIB: usize = 1024 * 1024;
 
 /// A good event of exactly this many bytes.
@@ -44,16 +44,20 @@ async fn a_body_is_taken_up_to_its_limit_and_not_beyond() {
     let gateway = &bench.gateway;
     let most = event_of(2 * MIB);
     let sent = gateway.send("billing", None, &most);
-    bench.check("the limit", "stripe", Fate::Accepted, sent).await;
+    bench.check("the limit", "stripe", DeliveryOutcome::Accepted, sent).await;
     let most = event_of(2 * MIB);
-    bench.check("in chunks", "stripe", Fate::Accepted, chunked(gateway, "billing", &most)).await;
+    bench
+        .check("in chunks", "stripe", DeliveryOutcome::Accepted, chunked(gateway, "billing", &most))
+        .await;
     // Beyond it the content is not kept, and the sender goes on all the same.
     let more = event_of(2 * MIB + 1);
     let sent = gateway.send("billing", None, &more);
-    bench.check("one more", "stripe", Fate::Quarantined("too_large"), sent).await;
+    bench.check("one more", "stripe", DeliveryOutcome::Quarantined("too_large"), sent).await;
     let more = event_of(2 * MIB + 1);
     let sent = chunked(gateway, "billing", &more);
-    bench.check("one more, in chunks", "stripe", Fate::Quarantined("too_large"), sent).await;
+    bench
+        .check("one more, in chunks", "stripe", DeliveryOutcome::Quarantined("too_large"), sent)
+        .await;
     bench.finish().await;
 }
 
@@ -81,7 +85,7 @@ async fn an_encoded_body_is_refused_and_nobody_says_why() {
     }
     let headers = with(&signed, "content-encoding", "Identity");
     let sent = gateway.send_raw("billing", None, &headers, &body);
-    bench.check("identity", "stripe", Fate::Accepted, sent).await;
+    bench.check("identity", "stripe", DeliveryOutcome::Accepted, sent).await;
     bench.finish().await;
 }
 
@@ -132,7 +136,7 @@ async fn what_cannot_be_read_is_kept_byte_for_byte_with_its_reason() {
     ];
     for (what, reason, body) in cases {
         let sent = gateway.send("billing", None, &body);
-        let answer = bench.check(what, "stripe", Fate::Quarantined(reason), sent).await;
+        let answer = bench.check(what, "stripe", DeliveryOutcome::Quarantined(reason), sent).await;
         let query = format!(
             "SELECT count(*) FROM events WHERE id = '{}' AND encode(body, 'hex') = '{}'",
             answer.id(),
@@ -142,10 +146,10 @@ async fn what_cannot_be_read_is_kept_byte_for_byte_with_its_reason() {
             assert_eq!(gateway.count(&query).await, 1, "{what}: the exact bytes");
         }
         let again = gateway.send("billing", None, &body);
-        bench.check(what, "stripe", Fate::Duplicate, again).await;
+        bench.check(what, "stripe", DeliveryOutcome::Duplicate, again).await;
     }
     let sent = gateway.send("billing", None, &huge);
-    bench.check("numbers nobody asked for", "stripe", Fate::Accepted, sent).await;
+    bench.check("numbers nobody asked for", "stripe", DeliveryOutcome::Accepted, sent).await;
     let query = "SELECT max(octet_length(body))::bigint FROM events";
     assert!(gateway.count(query).await < 2 * 1024 * 1024, "stored as sent");
     bench.finish().await;
@@ -166,7 +170,7 @@ async fn what_is_odd_but_no_harm_is_accepted() {
         ("an unknown key twice", event_with(r#""a":1,"a":2"#)),
     ] {
         let sent = gateway.send("billing", None, &body);
-        bench.check(what, "stripe", Fate::Accepted, sent).await;
+        bench.check(what, "stripe", DeliveryOutcome::Accepted, sent).await;
     }
     for content_type in [None, Some("text/html"), Some("application/octet-stream"), Some("é")] {
         let body = event().to_string().into_bytes();
@@ -174,7 +178,7 @@ async fn what_is_odd_but_no_harm_is_accepted() {
         headers.extend(content_type.map(|value| ("content-type".to_owned(), value.to_owned())));
         let sent = gateway.send_raw("billing", None, &headers, &body);
         let what = content_type.unwrap_or("no type");
-        let answer = bench.check(what, "stripe", Fate::Accepted, sent).await;
+        let answer = bench.check(what, "stripe", DeliveryOutcome::Accepted, sent).await;
         assert_eq!(answer.headers["content-type"], "application/json");
     }
     bench.finish().await;
@@ -191,12 +195,12 @@ async fn a_field_of_any_length_can_be_a_key_and_bytes_decide() {
     };
     let long = "x".repeat(MIB);
     for (what, fate, id) in [
-        ("1 MiB", Fate::Accepted, long.as_str()),
-        ("1 MiB again", Fate::Differs, long.as_str()),
-        ("composed", Fate::Accepted, "evt_\u{e9}"),
-        ("decomposed", Fate::Accepted, "evt_e\u{301}"),
-        ("a NUL", Fate::Accepted, "evt_\0"),
-        ("a quote", Fate::Accepted, "'; DROP TABLE events; --"),
+        ("1 MiB", DeliveryOutcome::Accepted, long.as_str()),
+        ("1 MiB again", DeliveryOutcome::Differs, long.as_str()),
+        ("composed", DeliveryOutcome::Accepted, "evt_\u{e9}"),
+        ("decomposed", DeliveryOutcome::Accepted, "evt_e\u{301}"),
+        ("a NUL", DeliveryOutcome::Accepted, "evt_\0"),
+        ("a quote", DeliveryOutcome::Accepted, "'; DROP TABLE events; --"),
     ] {
         let body = with_id(id);
         bench.check(what, "stripe", fate, gateway.send("billing", None, &body)).await;
@@ -205,8 +209,12 @@ async fn a_field_of_any_length_can_be_a_key_and_bytes_decide() {
         let mut event = event();
         event["id"] = id;
         let body = event.to_string().into_bytes();
-        bench.check(what, "stripe", Fate::Accepted, gateway.send("billing", None, &body)).await;
-        bench.check(what, "stripe", Fate::Duplicate, gateway.send("billing", None, &body)).await;
+        bench
+            .check(what, "stripe", DeliveryOutcome::Accepted, gateway.send("billing", None, &body))
+            .await;
+        bench
+            .check(what, "stripe", DeliveryOutcome::Duplicate, gateway.send("billing", None, &body))
+            .await;
     }
     bench.finish().await;
 }
@@ -286,7 +294,7 @@ async fn a_path_that_leads_elsewhere_is_kept_aside() {
         let body = file_event(path, "# A card").to_string().into_bytes();
         let what = path.chars().take(20).collect::<String>();
         let sent = gateway.send("cards", Some("create"), &body);
-        bench.check(&what, "docora", Fate::Quarantined("path_invalid"), sent).await;
+        bench.check(&what, "docora", DeliveryOutcome::Quarantined("path_invalid"), sent).await;
     }
     for path in [
         "CON",
@@ -301,7 +309,7 @@ async fn a_path_that_leads_elsewhere_is_kept_aside() {
     ] {
         let body = file_event(path, "# A card").to_string().into_bytes();
         let sent = gateway.send("cards", Some("create"), &body);
-        bench.check(path, "docora", Fate::Accepted, sent).await;
+        bench.check(path, "docora", DeliveryOutcome::Accepted, sent).await;
     }
     bench.finish().await;
 }
@@ -324,18 +332,18 @@ async fn the_action_in_the_path_must_be_that_of_the_body() {
             "retry_count": 4, "timestamp": "2026-11-20T11:59:00.000Z",
         })
     };
-    let mismatch = Fate::Quarantined("action_mismatch");
+    let mismatch = DeliveryOutcome::Quarantined("action_mismatch");
     for (action, body, fate) in [
-        ("create", create(), Fate::Accepted),
-        ("update", create(), Fate::Accepted),
+        ("create", create(), DeliveryOutcome::Accepted),
+        ("update", create(), DeliveryOutcome::Accepted),
         ("delete", create(), mismatch),
         ("sync_failed", create(), mismatch),
         ("create", deleted(), mismatch),
         ("update", deleted(), mismatch),
-        ("delete", deleted(), Fate::Accepted),
+        ("delete", deleted(), DeliveryOutcome::Accepted),
         ("create", failed(), mismatch),
         ("delete", failed(), mismatch),
-        ("sync_failed", failed(), Fate::Accepted),
+        ("sync_failed", failed(), DeliveryOutcome::Accepted),
     ] {
         let body = body.to_string();
         let what = format!("{action} {body}");

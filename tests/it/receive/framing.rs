@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::raw::{RawAnswer, Wire, exchange, head, request};
-use super::{Bench, Fate, event, value};
+use super::{Bench, DeliveryOutcome, event, value};
 use crate::harness::{Answer, Gateway};
 
 const PATH: &str = "/hooks/billing";
@@ -116,7 +116,7 @@ async fn an_odd_but_clear_request_is_treated_as_any_other() {
         as_answer(wire.answer().await)
     };
     let bare = format!("POST {PATH} HTTP/1.1\nHost: x\nContent-Length: 2\n\n{{}}").into_bytes();
-    let missing = Fate::Unauthorized("sig_missing");
+    let missing = DeliveryOutcome::Unauthorized("sig_missing");
     for (what, fate, kind, bytes) in [
         ("bare line feeds", missing, "stripe", bare),
         (
@@ -142,7 +142,7 @@ async fn an_odd_but_clear_request_is_treated_as_any_other() {
         ),
         (
             "a WebSocket",
-            Fate::Refused(405, "method"),
+            DeliveryOutcome::Refused(405, "method"),
             "none",
             format!(
                 "GET {PATH} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -165,7 +165,7 @@ async fn an_odd_but_clear_request_is_treated_as_any_other() {
         let mut headers = bench.gateway.sign("billing", &body, &[]);
         headers.push((name.to_owned(), text.to_owned()));
         let sent = exchanged(request(PATH, &headers, &body));
-        let answer = bench.check(name, "stripe", Fate::Accepted, sent).await;
+        let answer = bench.check(name, "stripe", DeliveryOutcome::Accepted, sent).await;
         assert!(!answer.text.contains("attacker"), "{}", answer.text);
     }
     let continued =
@@ -289,7 +289,7 @@ async fn a_body_that_does_not_arrive_is_given_up_at_the_deadline_for_the_whole()
             answer
         }
     };
-    let fate = Fate::Refused(408, "body_timeout");
+    let fate = DeliveryOutcome::Refused(408, "body_timeout");
     bench.check("a stalled body", "stripe", fate, stall("Content-Length: 100", "abc")).await;
     let endless = stall("Transfer-Encoding: chunked", "ffffffffffffffff\r\nabc");
     bench.check("a chunk without end", "stripe", fate, endless).await;
@@ -321,7 +321,7 @@ async fn a_length_beyond_the_limit_is_refused_before_the_body_is_sent() {
             assert!(wire.answer().await.is_none(), "the connection ends");
             answer
         };
-        let fate = Fate::Refused(413, "too_large");
+        let fate = DeliveryOutcome::Refused(413, "too_large");
         let answer = bench.check(length, "stripe", fate, sent).await;
         assert_eq!(answer.json["limit_bytes"], 536_870_912);
     }

@@ -5,11 +5,11 @@ use std::time::Duration;
 use sealpost::clock::Clock;
 
 use super::signatures::secret;
-use super::{Bench, Fate, card, event, with};
+use super::{Bench, DeliveryOutcome, card, event, with};
 
-const STALE: Fate = Fate::Unauthorized("ts_stale");
-const FUTURE: Fate = Fate::Unauthorized("ts_future");
-const MALFORMED: Fate = Fate::Unauthorized("ts_malformed");
+const STALE: DeliveryOutcome = DeliveryOutcome::Unauthorized("ts_stale");
+const FUTURE: DeliveryOutcome = DeliveryOutcome::Unauthorized("ts_future");
+const MALFORMED: DeliveryOutcome = DeliveryOutcome::Unauthorized("ts_malformed");
 
 #[tokio::test]
 async fn a_signature_is_fresh_for_five_minutes_either_way() {
@@ -17,11 +17,11 @@ async fn a_signature_is_fresh_for_five_minutes_either_way() {
     let gateway = &bench.gateway;
     let now = gateway.clock().now().unix_timestamp();
     for (offset, fate) in [
-        (0, Fate::Accepted),
-        (-299, Fate::Accepted),
-        (-300, Fate::Accepted),
-        (299, Fate::Accepted),
-        (300, Fate::Accepted),
+        (0, DeliveryOutcome::Accepted),
+        (-299, DeliveryOutcome::Accepted),
+        (-300, DeliveryOutcome::Accepted),
+        (299, DeliveryOutcome::Accepted),
+        (300, DeliveryOutcome::Accepted),
         (-301, STALE),
         (-86_400, STALE),
         (301, FUTURE),
@@ -90,7 +90,7 @@ async fn a_time_that_is_not_the_signed_one_is_a_mismatch() {
     let signed = gateway.sign_at("cards", &body, &[], now - 1_000);
     let headers = with(&signed, "x-docora-timestamp", now.to_string());
     let sent = gateway.send_raw("cards", Some("create"), &headers, &body);
-    bench.check("refreshed", "docora", Fate::Unauthorized("sig_mismatch"), sent).await;
+    bench.check("refreshed", "docora", DeliveryOutcome::Unauthorized("sig_mismatch"), sent).await;
     bench.finish().await;
 }
 
@@ -101,7 +101,9 @@ async fn only_the_time_of_signing_counts_and_not_that_of_the_event() {
     let mut old = event();
     old["created"] = (gateway.clock().now().unix_timestamp() - 3 * 86_400).into();
     let body = old.to_string().into_bytes();
-    bench.check("old", "stripe", Fate::Accepted, gateway.send("billing", None, &body)).await;
+    bench
+        .check("old", "stripe", DeliveryOutcome::Accepted, gateway.send("billing", None, &body))
+        .await;
     bench.finish().await;
 }
 
@@ -112,9 +114,9 @@ async fn a_captured_request_is_a_duplicate_and_later_stale() {
     let body = event().to_string().into_bytes();
     let headers = gateway.sign("billing", &body, &[]);
     let send = || gateway.send_raw("billing", None, &headers, &body);
-    bench.check("first", "stripe", Fate::Accepted, send()).await;
+    bench.check("first", "stripe", DeliveryOutcome::Accepted, send()).await;
     gateway.clock().advance(Duration::from_mins(5));
-    bench.check("again", "stripe", Fate::Duplicate, send()).await;
+    bench.check("again", "stripe", DeliveryOutcome::Duplicate, send()).await;
     gateway.clock().advance(Duration::from_secs(1));
     bench.check("too late", "stripe", STALE, send()).await;
     bench.finish().await;

@@ -33,7 +33,7 @@ pub(crate) struct Bench {
 
 /// What becomes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum DeliveryOutcome {
     /// 202, one event, one delivery.
     Accepted,
     /// 200, and nothing new.
@@ -91,15 +91,17 @@ impl Bench {
         &self,
         what: &str,
         kind: &str,
-        fate: Fate,
+        fate: DeliveryOutcome,
         send: impl Future<Output = Answer>,
     ) -> Answer {
         let (outcome, reason) = match fate {
-            Fate::Accepted => ("accepted", ""),
-            Fate::Duplicate => ("duplicate", "seen_before"),
-            Fate::Differs => ("duplicate", "seen_with_another_body"),
-            Fate::Quarantined(reason) => ("quarantined", reason),
-            Fate::Unauthorized(reason) | Fate::Refused(_, reason) => ("rejected", reason),
+            DeliveryOutcome::Accepted => ("accepted", ""),
+            DeliveryOutcome::Duplicate => ("duplicate", "seen_before"),
+            DeliveryOutcome::Differs => ("duplicate", "seen_with_another_body"),
+            DeliveryOutcome::Quarantined(reason) => ("quarantined", reason),
+            DeliveryOutcome::Unauthorized(reason) | DeliveryOutcome::Refused(_, reason) => {
+                ("rejected", reason)
+            }
         };
         let counted = self.counter(kind, outcome, reason).await;
         let before = self.rows().await;
@@ -107,30 +109,30 @@ impl Bench {
         let after = self.rows().await;
         let mut expected = before;
         let told = match fate {
-            Fate::Accepted => {
+            DeliveryOutcome::Accepted => {
                 (expected.events, expected.keys) = (before.events + 1, before.keys + 1);
                 (expected.seen, expected.deliveries) = (before.seen + 1, before.deliveries + 1);
                 (202, "accepted")
             }
-            Fate::Duplicate | Fate::Differs => {
+            DeliveryOutcome::Duplicate | DeliveryOutcome::Differs => {
                 expected.seen += 1;
                 (200, "duplicate")
             }
-            Fate::Quarantined(_) => {
+            DeliveryOutcome::Quarantined(_) => {
                 (expected.events, expected.keys) = (before.events + 1, before.keys + 1);
                 (expected.seen, expected.deliveries) = (before.seen + 1, before.deliveries + 1);
                 expected.dead += 1;
                 (202, "quarantined")
             }
-            Fate::Unauthorized(_) => {
+            DeliveryOutcome::Unauthorized(_) => {
                 assert_eq!(answer.text, self.unauthorized, "{what}: every 401 has the same bytes");
                 (401, "")
             }
-            Fate::Refused(status, _) => (status, ""),
+            DeliveryOutcome::Refused(status, _) => (status, ""),
         };
         assert_eq!((answer.status, answer.what()), told, "{what}: {}", answer.text);
         assert_eq!(after, expected, "{what}");
-        if let Fate::Quarantined(reason) = fate {
+        if let DeliveryOutcome::Quarantined(reason) = fate {
             let query = "SELECT death_reason, event_id FROM deliveries ORDER BY id DESC LIMIT 1";
             let dead = self.gateway.query(query).await.remove(0);
             assert_eq!(dead["death_reason"], reason, "{what}");

@@ -12,7 +12,7 @@ use sealpost::store::{DeathReason, Effects, KeyDigest, StoredEvent};
 use serde_json::json;
 
 use super::raw::{Wire, request};
-use super::{Bench, Fate, card, event, value, with};
+use super::{Bench, DeliveryOutcome, card, event, value, with};
 use crate::harness::{Gateway, sql};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,11 +102,11 @@ async fn what_is_not_signed_takes_no_name_away() {
         let (time, _) = value(&signed, "stripe-signature").split_once(',').unwrap();
         format!("{time},v1={}", "0".repeat(64))
     });
-    let mismatch = Fate::Unauthorized("sig_mismatch");
+    let mismatch = DeliveryOutcome::Unauthorized("sig_mismatch");
     let sent = gateway.send_raw("billing", None, &forged, &body);
     bench.check("forged", "stripe", mismatch, sent).await;
     let sent = gateway.send_raw("billing", None, &signed, &body);
-    bench.check("the real one", "stripe", Fate::Accepted, sent).await;
+    bench.check("the real one", "stripe", DeliveryOutcome::Accepted, sent).await;
     let sent = gateway.send_raw("billing", None, &forged, &body);
     bench.check("forged again", "stripe", mismatch, sent).await;
     bench.finish().await;
@@ -123,7 +123,7 @@ async fn the_same_id_at_another_source_or_tenant_is_another_event() {
     let body = event().to_string().into_bytes();
     for source in ["billing", "billing-too", "billing-there"] {
         let signed = gateway.sign(source, &body, &[]);
-        for fate in [Fate::Accepted, Fate::Duplicate] {
+        for fate in [DeliveryOutcome::Accepted, DeliveryOutcome::Duplicate] {
             let sent = gateway.send_raw(source, None, &signed, &body);
             bench.check(source, "stripe", fate, sent).await;
         }
@@ -140,9 +140,10 @@ async fn a_new_time_and_signature_make_no_new_event_and_other_bytes_do_not_eithe
     let now = gateway.clock().now().unix_timestamp();
     let mut first = event();
     let bytes = first.to_string();
-    for (what, fate, at) in
-        [("first", Fate::Accepted, now), ("sent again", Fate::Duplicate, now + 30)]
-    {
+    for (what, fate, at) in [
+        ("first", DeliveryOutcome::Accepted, now),
+        ("sent again", DeliveryOutcome::Duplicate, now + 30),
+    ] {
         let headers = gateway.sign_at("billing", bytes.as_bytes(), &[], at);
         let sent = gateway.send_raw("billing", None, &headers, bytes.as_bytes());
         bench.check(what, "stripe", fate, sent).await;
@@ -150,13 +151,13 @@ async fn a_new_time_and_signature_make_no_new_event_and_other_bytes_do_not_eithe
     first["pending_webhooks"] = json!(3);
     let bytes = first.to_string();
     let sent = gateway.send("billing", None, bytes.as_bytes());
-    bench.check("the same id", "stripe", Fate::Differs, sent).await;
+    bench.check("the same id", "stripe", DeliveryOutcome::Differs, sent).await;
 
     let body = card().to_string().into_bytes();
     for (what, action, fate) in [
-        ("create", "create", Fate::Accepted),
-        ("the same as an update", "update", Fate::Duplicate),
-        ("the same as a deletion", "delete", Fate::Quarantined("action_mismatch")),
+        ("create", "create", DeliveryOutcome::Accepted),
+        ("the same as an update", "update", DeliveryOutcome::Duplicate),
+        ("the same as a deletion", "delete", DeliveryOutcome::Quarantined("action_mismatch")),
     ] {
         let headers = gateway.sign_at("cards", &body, &[], now + 60);
         let sent = gateway.send_raw("cards", Some(action), &headers, &body);
@@ -200,10 +201,14 @@ async fn a_key_is_forgotten_only_after_its_time() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let body = event().to_string().into_bytes();
-    bench.check("first", "stripe", Fate::Accepted, gateway.send("billing", None, &body)).await;
+    bench
+        .check("first", "stripe", DeliveryOutcome::Accepted, gateway.send("billing", None, &body))
+        .await;
     gateway.clock().advance(std::time::Duration::from_hours(24 * 29));
     gateway.tidy().await;
-    bench.check("soon", "stripe", Fate::Duplicate, gateway.send("billing", None, &body)).await;
+    bench
+        .check("soon", "stripe", DeliveryOutcome::Duplicate, gateway.send("billing", None, &body))
+        .await;
     gateway.clock().advance(std::time::Duration::from_hours(24 * 2));
     gateway.tidy().await;
     let answer = gateway.send("billing", None, &body).await;

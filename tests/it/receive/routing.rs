@@ -1,11 +1,11 @@
 //! Where paths lead, and that nobody learns which sources there are.
 
 use super::raw::{Wire, head, request};
-use super::{Bench, Fate, card, event, value, with};
+use super::{Bench, DeliveryOutcome, card, event, value, with};
 use crate::harness::Answer;
 
-const UNKNOWN: Fate = Fate::Unauthorized("unknown_source");
-const NOTHING: Fate = Fate::Refused(404, "not_found");
+const UNKNOWN: DeliveryOutcome = DeliveryOutcome::Unauthorized("unknown_source");
+const NOTHING: DeliveryOutcome = DeliveryOutcome::Refused(404, "not_found");
 
 /// Sends to a path exactly as it is written.
 async fn to(bench: &Bench, path: &str, headers: &[(String, String)], body: &[u8]) -> Answer {
@@ -39,7 +39,7 @@ async fn an_unknown_or_closed_source_is_answered_as_a_bad_signature_is() {
         bench.check(&path, "none", UNKNOWN, to(&bench, &path, &signed, &body)).await;
     }
     let sent = to(&bench, "/hooks/billing", &bad, &body);
-    bench.check("bad", "stripe", Fate::Unauthorized("sig_mismatch"), sent).await;
+    bench.check("bad", "stripe", DeliveryOutcome::Unauthorized("sig_mismatch"), sent).await;
     bench.finish().await;
 }
 
@@ -144,7 +144,9 @@ async fn double_slashes_and_queries_change_nothing() {
     ] {
         let body = card().to_string().into_bytes();
         let headers = gateway.sign("cards", &body, &[]);
-        bench.check(path, "docora", Fate::Accepted, to(&bench, path, &headers, &body)).await;
+        bench
+            .check(path, "docora", DeliveryOutcome::Accepted, to(&bench, path, &headers, &body))
+            .await;
     }
     bench.finish().await;
 }
@@ -165,7 +167,7 @@ async fn two_applications_behind_one_path_are_told_apart_by_their_id() {
     }
     let body = card().to_string().into_bytes();
     let headers = gateway.sign("cards", &body, &[]);
-    let mismatch = Fate::Unauthorized("sig_mismatch");
+    let mismatch = DeliveryOutcome::Unauthorized("sig_mismatch");
     let swapped = with(&headers, "x-docora-app-id", "app_ffffffffffffffffffffffff");
     bench.check("swapped", "docora", mismatch, gateway.post(path, &swapped, &body)).await;
     let stranger = with(&headers, "x-docora-app-id", "app_000000000000000000000000");

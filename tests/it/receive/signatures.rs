@@ -5,14 +5,14 @@ use sealpost::gate::Secret;
 use sha2::Sha256;
 
 use super::raw::{Wire, head};
-use super::{Bench, Fate, card, event, value, with};
+use super::{Bench, DeliveryOutcome, card, event, value, with};
 use crate::harness::Gateway;
 
 const DOCORA: &str = "x-docora-signature";
 const STRIPE: &str = "stripe-signature";
-const MISSING: Fate = Fate::Unauthorized("sig_missing");
-const MALFORMED: Fate = Fate::Unauthorized("sig_malformed");
-const MISMATCH: Fate = Fate::Unauthorized("sig_mismatch");
+const MISSING: DeliveryOutcome = DeliveryOutcome::Unauthorized("sig_missing");
+const MALFORMED: DeliveryOutcome = DeliveryOutcome::Unauthorized("sig_malformed");
+const MISMATCH: DeliveryOutcome = DeliveryOutcome::Unauthorized("sig_mismatch");
 
 pub(super) fn secret(gateway: &Gateway, source: &str, place: usize) -> Secret {
     let sources = &gateway.config().sources;
@@ -115,7 +115,7 @@ async fn a_good_signature_holds_for_the_very_bytes_and_nothing_else() {
         bench.check(what, "stripe", MISMATCH, sent).await;
     }
     let sent = gateway.send_raw("billing", None, &signed, body.as_bytes());
-    bench.check("the same bytes", "stripe", Fate::Accepted, sent).await;
+    bench.check("the same bytes", "stripe", DeliveryOutcome::Accepted, sent).await;
     bench.finish().await;
 }
 
@@ -127,18 +127,18 @@ async fn the_case_of_hexadecimal_digits_and_the_order_of_parts_make_no_second_ev
     let signed = gateway.sign("cards", &body, &[]);
     let upper = with(&signed, DOCORA, format!("sha256={}", digits(&signed).to_uppercase()));
     let sent = gateway.send_raw("cards", Some("create"), &upper, &body);
-    bench.check("upper case", "docora", Fate::Accepted, sent).await;
+    bench.check("upper case", "docora", DeliveryOutcome::Accepted, sent).await;
     let sent = gateway.send_raw("cards", Some("create"), &signed, &body);
-    bench.check("lower case", "docora", Fate::Duplicate, sent).await;
+    bench.check("lower case", "docora", DeliveryOutcome::Duplicate, sent).await;
 
     let body = event().to_string().into_bytes();
     let signed = gateway.sign("billing", &body, &[]);
     let (time, signature) = value(&signed, STRIPE).split_once(',').unwrap();
     let swapped = with(&signed, STRIPE, format!("{signature},{time}"));
     let sent = gateway.send_raw("billing", None, &swapped, &body);
-    bench.check("another order", "stripe", Fate::Accepted, sent).await;
+    bench.check("another order", "stripe", DeliveryOutcome::Accepted, sent).await;
     let sent = gateway.send_raw("billing", None, &signed, &body);
-    bench.check("the usual order", "stripe", Fate::Duplicate, sent).await;
+    bench.check("the usual order", "stripe", DeliveryOutcome::Duplicate, sent).await;
     bench.finish().await;
 }
 
@@ -150,24 +150,32 @@ async fn of_a_list_of_signatures_any_may_match_and_its_parts_must_be_there() {
         (0..count).map(|number| format!("v1={number:064x}")).collect::<Vec<_>>().join(",")
     };
     for (what, fate, text) in [
-        ("the last of ten", Fate::Accepted, format!("{{t}},{},{{v1}}", noises(9))),
-        ("the last of sixteen", Fate::Accepted, format!("{{t}},{},{{v1}}", noises(15))),
+        ("the last of ten", DeliveryOutcome::Accepted, format!("{{t}},{},{{v1}}", noises(9))),
+        ("the last of sixteen", DeliveryOutcome::Accepted, format!("{{t}},{},{{v1}}", noises(15))),
         ("the last of seventeen", MALFORMED, format!("{{t}},{},{{v1}}", noises(16))),
-        ("unknown parts", Fate::Accepted, "{t},v2=abc,x=,{v1}".into()),
-        ("a bad one before", Fate::Accepted, "{t},v1=zz,{v1}".into()),
+        ("unknown parts", DeliveryOutcome::Accepted, "{t},v2=abc,x=,{v1}".into()),
+        ("a bad one before", DeliveryOutcome::Accepted, "{t},v1=zz,{v1}".into()),
         ("only v0", MISSING, "{t},v0={hex}".into()),
         ("only a time", MISSING, "{t}".into()),
         ("no time", MALFORMED, "{v1}".into()),
-        ("the same time twice", Fate::Accepted, "{t},{t},{v1}".into()),
+        ("the same time twice", DeliveryOutcome::Accepted, "{t},{t},{v1}".into()),
         ("two different times", MALFORMED, "{t},t=1,{v1}".into()),
-        ("an infinite time", Fate::Unauthorized("ts_malformed"), "t=Infinity,{v1}".into()),
-        ("a time that is no number", Fate::Unauthorized("ts_malformed"), "t=NaN,{v1}".into()),
+        (
+            "an infinite time",
+            DeliveryOutcome::Unauthorized("ts_malformed"),
+            "t=Infinity,{v1}".into(),
+        ),
+        (
+            "a time that is no number",
+            DeliveryOutcome::Unauthorized("ts_malformed"),
+            "t=NaN,{v1}".into(),
+        ),
         ("ten digits", MALFORMED, "{t},v1=1234567890".into()),
         ("an empty one", MALFORMED, "{t},v1=".into()),
-        ("empty parts", Fate::Accepted, "{t},,{v1},".into()),
-        ("blanks after commas", Fate::Accepted, "{t}, {v1}".into()),
-        ("quotes", Fate::Accepted, "\"{t},{v1}\"".into()),
-        ("joined with itself", Fate::Accepted, "{t},{v1}, {t},{v1}".into()),
+        ("empty parts", DeliveryOutcome::Accepted, "{t},,{v1},".into()),
+        ("blanks after commas", DeliveryOutcome::Accepted, "{t}, {v1}".into()),
+        ("quotes", DeliveryOutcome::Accepted, "\"{t},{v1}\"".into()),
+        ("joined with itself", DeliveryOutcome::Accepted, "{t},{v1}, {t},{v1}".into()),
         ("spaces", MISSING, "{t}, v1 = {hex}".into()),
         ("semicolons", MISSING, "{t};{v1}".into()),
         ("nothing", MALFORMED, String::new()),
@@ -196,8 +204,8 @@ async fn each_secret_of_a_source_may_sign_and_no_other() {
     let stripped = String::from_utf8(whole.expose().to_vec()).unwrap();
     let stripped = Secret::new(stripped.trim_start_matches("whsec_")).unwrap();
     for (what, fate, key) in [
-        ("the present one", Fate::Accepted, &whole),
-        ("the old one", Fate::Accepted, &secret(gateway, "billing", 1)),
+        ("the present one", DeliveryOutcome::Accepted, &whole),
+        ("the old one", DeliveryOutcome::Accepted, &secret(gateway, "billing", 1)),
         ("a stranger's", MISMATCH, &stranger),
         ("without its prefix", MISMATCH, &stripped),
     ] {
@@ -225,7 +233,7 @@ async fn a_signature_anywhere_but_in_its_header_or_twice_is_none() {
     bench.check("in another header", "stripe", MISSING, sent).await;
     let twice: Vec<_> = signed.iter().chain(&signed).cloned().collect();
     let sent = gateway.send_raw("billing", None, &twice, &body);
-    bench.check("twice alike", "stripe", Fate::Accepted, sent).await;
+    bench.check("twice alike", "stripe", DeliveryOutcome::Accepted, sent).await;
     let other = with(&signed, STRIPE, text.replace("t=1", "t=2"));
     let twice: Vec<_> = signed.iter().chain(&other).cloned().collect();
     let sent = gateway.send_raw("billing", None, &twice, &body);
@@ -280,7 +288,7 @@ async fn an_application_that_is_not_the_sources_is_unknown() {
     let gateway = &bench.gateway;
     let body = card().to_string().into_bytes();
     let signed = gateway.sign("cards", &body, &[]);
-    let unknown = Fate::Unauthorized("unknown_source");
+    let unknown = DeliveryOutcome::Unauthorized("unknown_source");
     let long = "a".repeat(10_000);
     for (what, fate, id) in [
         ("another's", unknown, "app_ffffffffffffffffffffffff"),

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::raw::{Wire, head};
-use super::{Bench, Fate, event, unique, value, with};
+use super::{Bench, DeliveryOutcome, event, unique, value, with};
 use crate::harness::Gateway;
 
 const PATH: &str = "/hooks/billing";
@@ -25,7 +25,7 @@ async fn who_fails_a_thousand_times_is_told_the_same_and_still_heard() {
         assert_eq!((answer.status, &answer.text), (401, &bench.unauthorized));
     }
     let good = gateway.send("billing", None, &body);
-    bench.check("a good event", "stripe", Fate::Accepted, good).await;
+    bench.check("a good event", "stripe", DeliveryOutcome::Accepted, good).await;
     assert_eq!(gateway.count("SELECT count(*) FROM event_keys WHERE seen_count > 1").await, 0);
     bench.finish().await;
 }
@@ -40,7 +40,9 @@ async fn unknown_sources_have_a_lane_too_and_known_ones_do_not_share_it() {
         assert_eq!((answer.status, &answer.text), (401, &bench.unauthorized));
     }
     let body = event().to_string().into_bytes();
-    bench.check("good", "stripe", Fate::Accepted, gateway.send("billing", None, &body)).await;
+    bench
+        .check("good", "stripe", DeliveryOutcome::Accepted, gateway.send("billing", None, &body))
+        .await;
     bench.finish().await;
 }
 
@@ -78,7 +80,7 @@ async fn five_hundred_slow_bodies_do_not_hold_up_a_good_event() {
 async fn a_large_body_without_a_signature_is_refused_before_it_is_sent() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
-    let missing = Fate::Unauthorized("sig_missing");
+    let missing = DeliveryOutcome::Unauthorized("sig_missing");
     let length = "Content-Length: 26214400";
     for round in 0..100 {
         let sent = async {
@@ -130,7 +132,14 @@ async fn more_than_the_budget_at_once_waits_and_is_told_to_come_again() {
     wire.write(&body[at..]).await;
     assert_eq!(wire.answer().await.unwrap().status, 202);
     let last = event().to_string().into_bytes();
-    bench.check("room again", "stripe", Fate::Accepted, gateway.send("billing", None, &last)).await;
+    bench
+        .check(
+            "room again",
+            "stripe",
+            DeliveryOutcome::Accepted,
+            gateway.send("billing", None, &last),
+        )
+        .await;
     bench.finish().await;
 }
 
@@ -147,7 +156,7 @@ async fn what_an_address_claims_to_be_counts_for_nothing() {
         let headers = [("x-forwarded-for".to_owned(), forwarded.clone())];
         let sent = gateway.send_raw("billing", None, &headers, &body);
         let what = &forwarded[..20.min(forwarded.len())];
-        bench.check(what, "stripe", Fate::Unauthorized("sig_missing"), sent).await;
+        bench.check(what, "stripe", DeliveryOutcome::Unauthorized("sig_missing"), sent).await;
     }
     bench.finish().await;
 }

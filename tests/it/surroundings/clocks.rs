@@ -73,7 +73,7 @@ async fn a_clock_that_is_set_back_meanwhile_makes_no_time_negative() {
     let mut wire = Wire::open(gateway.address()).await;
     wire.write(&head("/hooks/billing", &headers, &lines)).await;
     assert_eq!(wire.answer().await.expect("an answer").status, 100, "it reads the body");
-    gateway.clock().set_back(back);
+    gateway.clock().record_failure(back);
     wire.write(&body).await;
     let answer = wire.answer().await.expect("an answer").parsed();
     assert_eq!((answer.status, answer.what()), (202, "accepted"), "{}", answer.text);
@@ -82,7 +82,7 @@ async fn a_clock_that_is_set_back_meanwhile_makes_no_time_negative() {
     let handling = gateway.run_until_idle();
     let meanwhile = async {
         until(async || told.called(answer.id()) == 1).await;
-        gateway.clock().set_back(back);
+        gateway.clock().record_failure(back);
         told.go_on.add_permits(1);
     };
     assert_eq!(tokio::join!(handling, meanwhile).0, 1);

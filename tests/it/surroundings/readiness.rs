@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sealpost::gate::{EventKey, Quarantine, Strength};
-use sealpost::intake::{Batch, NotStored};
+use sealpost::intake::{GroupCommit, NotStored};
 use sealpost::lifecycle::Supervisor;
-use sealpost::store::{DeathReason, EventId, KeyDigest, NewEvent, Plan, Recorded, StoredEvent};
+use sealpost::store::{DeathReason, EventId, Inserted, KeyDigest, NewEvent, Plan, StoredEvent};
 use time::OffsetDateTime;
 use time::macros::datetime;
 use tokio_util::task::TaskTracker;
@@ -129,12 +129,12 @@ async fn a_writer_outlives_a_panic() {
     let tasks = TaskTracker::new();
     let supervisor = Supervisor::new(tasks.clone());
     let committed: Arc<dyn Fn() + Send + Sync> = Arc::new(|| ());
-    let batch = Batch::start(gateway.store(), &supervisor, &committed);
+    let batch = GroupCommit::start(gateway.store(), &supervisor, &committed);
     let end = datetime!(9999-12-31 23:59 UTC);
     for number in 0..3 {
         assert_eq!(batch.record(useless(number, end)).await.unwrap_err(), NotStored::Unknown);
         let recorded = batch.record(useless(number, START)).await.unwrap();
-        assert_eq!(*recorded.get(), Recorded::Fresh, "the writer is there");
+        assert_eq!(*recorded.get(), Inserted::Fresh, "the writer is there");
     }
     assert_eq!(supervisor.down(), None);
     drop(batch);

@@ -24,16 +24,16 @@ async fn restored_data_are_noticed_and_no_transaction_is_blamed() {
     gateway.run_until_idle().await;
     let store = gateway.store();
     assert_eq!(store.transactions_ahead().await.unwrap(), 0);
-    assert!(!store.horizon().await.unwrap().holds);
+    assert!(!store.horizon().await.unwrap().blocked);
     move_ahead(gateway.target()).await;
     assert!(store.transactions_ahead().await.unwrap() > 900_000);
-    assert!(!store.horizon().await.unwrap().holds, "nobody holds the stream back");
+    assert!(!store.horizon().await.unwrap().blocked, "nobody holds the stream back");
     // A transaction that is open does.
     let mut open = sql::connect(gateway.target()).await;
     sql::run(&mut open, "BEGIN").await;
     sql::run(&mut open, "SELECT pg_current_xact_id()").await;
     assert_eq!(pay(&gateway, 3).await, 202);
-    assert!(store.horizon().await.unwrap().holds);
+    assert!(store.horizon().await.unwrap().blocked);
     sql::run(&mut open, "ROLLBACK").await;
     gateway.run_until_idle().await;
 }

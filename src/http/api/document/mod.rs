@@ -12,10 +12,10 @@ use serde_json::Value;
 use utoipa::OpenApi;
 use utoipa::openapi::{self, InfoBuilder, Paths};
 
-use super::calls;
-use super::routes::{At, Routes};
-use crate::api::Described;
+use super::provider_endpoints;
+use super::routes::{Endpoint, Routes};
 use crate::http::operator::Operator;
+use crate::provider_endpoint::Described;
 
 /// Where the document is.
 const PATH: &str = "/api/v1/openapi.json";
@@ -29,7 +29,7 @@ struct Document;
 /// Mounts the document.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(At::new(PATH).get(serve));
+    routes.add(Endpoint::new(PATH).get(serve));
 }
 
 /// Give this document
@@ -54,7 +54,7 @@ pub fn document(answers: &[(&'static str, Described)]) -> String {
         document.merge(part);
     }
     for (provider, described) in answers {
-        document.merge(calls::document(provider, described));
+        document.merge(provider_endpoints::document(provider, described));
     }
     let mut document = serde_json::to_value(document).unwrap_or_default();
     common::complete(&mut document);

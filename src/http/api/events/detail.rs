@@ -80,7 +80,7 @@ pub(super) struct Detail {
     /// The events that operators made of it, oldest first, at most twenty.
     edits: Vec<EditMade>,
     /// All of it in the order in which it happened.
-    timeline: Vec<Moment>,
+    timeline: Vec<TimelineEntry>,
     related: Related,
     /// The event that was received before it, if one is near.
     older: Option<String>,
@@ -133,7 +133,7 @@ struct Beside {
 /// Something that happened to an event.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = EventMoment)]
-struct Moment {
+struct TimelineEntry {
     #[serde(with = "time::serde::rfc3339")]
     at: OffsetDateTime,
     what: What,
@@ -175,7 +175,7 @@ enum What {
     Lost,
     Replayed,
     Discarded,
-    Freed,
+    Unblocked,
 }
 
 /// Other events in the lanes of an event's deliveries.
@@ -235,7 +235,11 @@ impl Detail {
             attempts: attempts.map(Attempt::new).collect::<Result<_, _>>()?,
             edited: detail.edited.map(Edited::new),
             edits: edits.collect(),
-            timeline: detail.timeline.into_iter().map(Moment::new).collect::<Result<_, _>>()?,
+            timeline: detail
+                .timeline
+                .into_iter()
+                .map(TimelineEntry::new)
+                .collect::<Result<_, _>>()?,
             related: Related {
                 lanes: detail.related.lanes,
                 events: related.map(Summary::new).collect::<Result<_, _>>()?,
@@ -270,8 +274,8 @@ impl Beside {
     }
 }
 
-impl Moment {
-    fn new(moment: operator::Moment) -> Result<Self, Denial> {
+impl TimelineEntry {
+    fn new(moment: operator::TimelineEntry) -> Result<Self, Denial> {
         Ok(Self {
             at: moment.at,
             what: word(&moment.what)?,

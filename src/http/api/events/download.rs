@@ -8,11 +8,11 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::http::api::answer::Polled;
-use crate::http::caller::By;
+use crate::http::api::answer::WithEtag;
+use crate::http::caller::AuthenticatedCaller;
 use crate::http::denial::Denial;
 use crate::http::operator::Operator;
-use crate::operator::{self, OperatorError};
+use crate::operator::{self, AdminError};
 use crate::store::EventId;
 
 /// Nothing that strangers sent is rendered, not even where a browser is made to.
@@ -52,11 +52,11 @@ struct Scrubbed {
                content_type = "application/octet-stream")),
 )]
 pub(super) async fn body(
-    By(caller): By,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     event: web::Path<Uuid>,
     operator: web::Data<Operator>,
 ) -> Result<HttpResponse, Denial> {
-    let (size, slices) = operator.insight.download(&caller, EventId(*event)).await?;
+    let (size, slices) = operator.monitoring.download(&caller, EventId(*event)).await?;
     let name = format!("attachment; filename=\"{}.bin\"", *event);
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "application/octet-stream"))
@@ -76,21 +76,21 @@ pub(super) async fn body(
               (status = 409, description = "It cannot be captured")),
 )]
 pub(super) async fn fixture(
-    By(caller): By,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     event: web::Path<Uuid>,
     operator: web::Data<Operator>,
-) -> Result<Polled<Fixture>, Denial> {
+) -> Result<WithEtag<Fixture>, Denial> {
     let (store, gates) = (&operator.store, &operator.gates);
     let asked = (EventId(*event), operator.clock.now());
     let captured = operator::capture(&caller, store, gates, asked, &[]).await;
     let captured = captured.map_err(|error| match error {
         // Nothing is wrong with what was asked for: it is the event that is not of such a form.
-        OperatorError::Invalid(detail) => Denial::Conflict(detail),
+        AdminError::Invalid(detail) => Denial::Conflict(detail),
         error => error.into(),
     })?;
     let scrubbed = captured.scrubbed.into_iter();
     let scrubbed = scrubbed.map(|one| Scrubbed { place: one.place, rule: one.rule.to_owned() });
-    Ok(Polled(Fixture {
+    Ok(WithEtag(Fixture {
         provider: captured.provider,
         name: captured.name,
         document: captured.document,

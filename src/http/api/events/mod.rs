@@ -10,16 +10,16 @@ use utoipa::{OpenApi, ToSchema};
 use uuid::Uuid;
 
 use self::detail::{Detail, Summary};
-use super::answer::{Linked, Polled};
+use super::answer::{Linked, WithEtag};
 use super::cursor::{self, List};
 use super::deliveries::{State, Strength};
 use super::query::{Beginning, Limit, Name, Query, Text, Time};
-use super::routes::{At, Routes};
+use super::routes::{Endpoint, Routes};
 use crate::gate;
-use crate::http::caller::By;
+use crate::http::caller::AuthenticatedCaller;
 use crate::http::denial::Denial;
 use crate::http::operator::Operator;
-use crate::operator::{OperatorError, Search};
+use crate::operator::{AdminError, Search};
 use crate::store::EventId;
 
 /// The list that cursors belong to.
@@ -32,10 +32,10 @@ struct Document;
 /// Mounts the noun.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(At::new("/api/v1/events").ask(list));
-    routes.add(At::new("/api/v1/events/{event}").get(show));
-    routes.add(At::new("/api/v1/events/{event}/body").get(download::body));
-    routes.add(At::new("/api/v1/events/{event}/fixture").get(download::fixture));
+    routes.add(Endpoint::new("/api/v1/events").ask(list));
+    routes.add(Endpoint::new("/api/v1/events/{event}").get(show));
+    routes.add(Endpoint::new("/api/v1/events/{event}/body").get(download::body));
+    routes.add(Endpoint::new("/api/v1/events/{event}/fixture").get(download::fixture));
 }
 
 /// Which events. Every part that is there must hold.
@@ -106,17 +106,17 @@ struct EventPage {
     responses((status = 200, description = "A page of events", body = EventPage)),
 )]
 async fn list(
-    By(caller): By,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     Query(asked): Query<Asked>,
     operator: web::Data<Operator>,
 ) -> Result<Linked<EventPage>, Denial> {
     let before = asked.cursor.as_deref().map(|text| cursor::read(LIST, text)).transpose()?;
     let limit = asked.limit.exactly();
     let search = asked.search();
-    let found = operator.insight.events(&caller, &search, before.map(EventId), limit).await;
+    let found = operator.monitoring.events(&caller, &search, before.map(EventId), limit).await;
     let found = found.map_err(|error| match error {
         // What cannot be asked for stands in the query.
-        OperatorError::Invalid(detail) => Denial::Malformed(detail.into()),
+        AdminError::Invalid(detail) => Denial::Malformed(detail.into()),
         error => error.into(),
     })?;
     let next = found.next.map(|EventId(last)| cursor::after(LIST, &last));
@@ -137,12 +137,12 @@ async fn list(
     responses((status = 200, description = "Everything but its body", body = Detail)),
 )]
 async fn show(
-    By(caller): By,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     event: web::Path<Uuid>,
     operator: web::Data<Operator>,
-) -> Result<Polled<Detail>, Denial> {
-    let detail = operator.insight.event(&caller, EventId(*event)).await?;
-    Ok(Polled(Detail::new(detail)?))
+) -> Result<WithEtag<Detail>, Denial> {
+    let detail = operator.monitoring.event(&caller, EventId(*event)).await?;
+    Ok(WithEtag(Detail::new(detail)?))
 }
 
 impl Asked {

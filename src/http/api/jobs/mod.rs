@@ -1,23 +1,23 @@
 //! Jobs: dealing with many dead letters or held requests, planned first.
 
+pub(super) mod bulk_request;
 pub(super) mod shown;
-pub(super) mod wish;
 
 use actix_web::web;
 use serde::Deserialize;
 use utoipa::OpenApi;
 
+use self::bulk_request::BulkRequest;
 use self::shown::{Detail, Job};
-use self::wish::Wish;
-use super::answer::{Done, Listed, Page, Polled};
-use super::body::{Because, Body};
+use super::answer::{Done, ListPage, Page, WithEtag};
+use super::body::{Body, ReasonBody};
 use super::cursor::{self, List};
 use super::query::{Limit, Query};
-use super::routes::{At, Routes};
-use crate::http::caller::By;
+use super::routes::{Endpoint, Routes};
+use crate::http::caller::AuthenticatedCaller;
 use crate::http::denial::Denial;
 use crate::http::operator::Operator;
-use crate::operator::{self, Act, JobDetail, OperatorError};
+use crate::operator::{self, AdminError, JobDetail, Repeat};
 
 /// The list that cursors belong to.
 const LIST: List = *b"jo";
@@ -30,11 +30,11 @@ struct Document;
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     // Whoever plans twice has two plans.
-    routes.add(At::new("/api/v1/jobs").ask(list).post(Act::Single, plan));
-    routes.add(At::new("/api/v1/jobs/{job}").get(show));
+    routes.add(Endpoint::new("/api/v1/jobs").ask(list).post(Repeat::Single, plan));
+    routes.add(Endpoint::new("/api/v1/jobs/{job}").get(show));
     // What was started or cancelled is refused the second time.
-    routes.add(At::new("/api/v1/jobs/{job}/start").post(Act::Repeatable, start));
-    routes.add(At::new("/api/v1/jobs/{job}/cancel").post(Act::Repeatable, cancel));
+    routes.add(Endpoint::new("/api/v1/jobs/{job}/start").post(Repeat::Repeatable, start));
+    routes.add(Endpoint::new("/api/v1/jobs/{job}/cancel").post(Repeat::Repeatable, cancel));
 }
 
 /// Which jobs.
@@ -57,21 +57,21 @@ struct Asked {
 /// the plan is started, which it can be for fifteen minutes.
 #[utoipa::path(
     post, path = "/api/v1/jobs", operation_id = "planJob", tag = "jobs",
-    request_body = Wish, security(("bearer" = ["events:replay"])),
+    request_body = BulkRequest, security(("bearer" = ["events:replay"])),
     responses((status = 200, description = "The plan", body = Detail),
               (status = 404, description = "Nothing matches")),
 )]
 async fn plan(
-    By(caller): By,
-    Body(wish): Body<Wish>,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
+    Body(bulk_request): Body<BulkRequest>,
     operator: web::Data<Operator>,
 ) -> Result<Done<Detail>, Denial> {
-    planned(operator.jobs.plan(&caller, &wish.meant())).await
+    planned(operator.jobs.plan(&caller, &bulk_request.meant())).await
 }
 
 /// Answers with what was planned, whatever it is about.
 pub(super) async fn planned(
-    planning: impl Future<Output = Result<JobDetail, OperatorError>>,
+    planning: impl Future<Output = Result<JobDetail, AdminError>>,
 ) -> Result<Done<Detail>, Denial> {
     Ok(Done(Detail::new(planning.await?)?))
 }
@@ -87,7 +87,7 @@ pub(super) async fn planned(
     responses((status = 200, description = "It runs", body = Job)),
 )]
 async fn start(
-    By(caller): By,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     job: web::Path<i64>,
     operator: web::Data<Operator>,
 ) -> Result<Done<Job>, Denial> {
@@ -101,13 +101,13 @@ async fn start(
 #[utoipa::path(
     post, path = "/api/v1/jobs/{job}/cancel", operation_id = "cancelJob", tag = "jobs",
     params(("job" = i64, Path, description = "The job", minimum = 1)),
-    request_body = Because, security(("bearer" = ["events:replay"])),
+    request_body = ReasonBody, security(("bearer" = ["events:replay"])),
     responses((status = 200, description = "It is cancelled", body = Job)),
 )]
 async fn cancel(
-    By(caller): By,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     job: web::Path<i64>,
-    Body(because): Body<Because>,
+    Body(because): Body<ReasonBody>,
     operator: web::Data<Operator>,
 ) -> Result<Done<Job>, Denial> {
     Ok(Done(Job::new(operator.jobs.cancel(&caller, *job, because.reason()).await?)?))
@@ -122,15 +122,15 @@ async fn cancel(
     responses((status = 200, description = "A page of jobs", body = Page<Job>)),
 )]
 async fn list(
-    By(caller): By,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     Query(asked): Query<Asked>,
     operator: web::Data<Operator>,
-) -> Result<Listed<Job>, Denial> {
+) -> Result<ListPage<Job>, Denial> {
     let before = asked.cursor.as_deref().map(|text| cursor::read(LIST, text)).transpose()?;
     let limit = asked.limit;
     let rows = operator.jobs.list(&caller, before, limit.and_one()).await?;
     let place = |job: &operator::Job| job.id;
-    Ok(Listed(Page::of((rows, limit), LIST, place, Job::new)?))
+    Ok(ListPage(Page::of((rows, limit), LIST, place, Job::new)?))
 }
 
 /// Show a job
@@ -143,9 +143,9 @@ async fn list(
     responses((status = 200, description = "The job", body = Detail)),
 )]
 async fn show(
-    By(caller): By,
+    AuthenticatedCaller(caller): AuthenticatedCaller,
     job: web::Path<i64>,
     operator: web::Data<Operator>,
-) -> Result<Polled<Detail>, Denial> {
-    Ok(Polled(Detail::new(operator.jobs.show(&caller, *job).await?)?))
+) -> Result<WithEtag<Detail>, Denial> {
+    Ok(WithEtag(Detail::new(operator.jobs.show(&caller, *job).await?)?))
 }

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use crate::http::api::deliveries::Delivery;
-use crate::http::api::held::HeldRequest;
+use crate::http::api::rejected_requests::RejectedRequest;
 use crate::http::api::words::word;
 use crate::http::denial::Denial;
 use crate::operator::{self, JobDetail};
@@ -102,13 +102,13 @@ pub(in crate::http::api) struct Detail {
     /// may not see events.
     sample: Vec<Delivery>,
     /// The same, where it is about held requests; none for callers without `secrets:write`.
-    held: Vec<HeldRequest>,
-    fates: Fates,
+    held: Vec<RejectedRequest>,
+    delivery_outcomes: Fates,
 }
 
 /// What became of the new deliveries of a job: of the first ten thousand.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = JobFates)]
+#[schema(as = JobOutcomes)]
 struct Fates {
     /// They ended well.
     done: i64,
@@ -121,7 +121,7 @@ struct Fates {
 impl Job {
     pub(super) fn new(job: operator::Job) -> Result<Self, Denial> {
         let refusals = job.refusals.iter();
-        let held = job.action.is_about_held();
+        let held = job.action.is_about_rejected();
         let refusal = |(id, why): &(i64, String)| Refusal {
             delivery: Some(*id).filter(|_| !held),
             held: Some(*id).filter(|_| held),
@@ -157,12 +157,16 @@ impl Job {
 
 impl Detail {
     pub(in crate::http::api) fn new(detail: JobDetail) -> Result<Self, Denial> {
-        let fates = detail.fates;
+        let delivery_outcomes = detail.delivery_outcomes;
         Ok(Self {
             job: Job::new(detail.job)?,
             sample: detail.sample.into_iter().map(Delivery::new).collect::<Result<_, _>>()?,
-            held: detail.held.into_iter().map(HeldRequest::new).collect(),
-            fates: Fates { done: fates.done, dead: fates.dead, waiting: fates.waiting },
+            held: detail.held.into_iter().map(RejectedRequest::new).collect(),
+            delivery_outcomes: Fates {
+                done: delivery_outcomes.done,
+                dead: delivery_outcomes.dead,
+                waiting: delivery_outcomes.waiting,
+            },
         })
     }
 }

@@ -3,9 +3,9 @@
 use maud::{Markup, html};
 use time::OffsetDateTime;
 
-use super::super::frame::{Head, Section, Stage, note};
+use super::super::layout::{Head, PageContext, Section, note};
 use super::super::parts::{
-    TEXT, Tone, button, command, field, panel, post, qr, said, stamp, table, terms, when, word,
+    BadgeTone, TEXT, button, command, field, panel, post, qr, said, stamp, table, terms, when, word,
 };
 use crate::operator::OwnSession;
 
@@ -41,37 +41,37 @@ pub(in crate::http::console) enum Codes {
 }
 
 /// The page.
-pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
+pub(in crate::http::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let head = Head { title: "Account", section: Some(Section::Account), ..Head::default() };
-    let caller = &stage.viewer.caller;
-    let may = html! { @for scope in &view.scopes { (word(scope, Tone::Plain)) " " } };
+    let caller = &cx.viewer.caller;
+    let may = html! { @for scope in &view.scopes { (word(scope, BadgeTone::Plain)) " " } };
     let you = terms(&[
         ("Name", html! { (said(caller.actor())) }),
         ("Tenant", html! { @if let Some(tenant) = caller.tenant() { (said(tenant)) } }),
         ("May", may),
-        ("Signed in", stamp(view.since, stage.now)),
+        ("Signed in", stamp(view.since, cx.now)),
     ]);
-    stage.page(&head, &html! {
+    cx.page(&head, &html! {
         @if view.must_enrol {
-            (note("required", Tone::Warn, &html! {
+            (note("required", BadgeTone::Warn, &html! {
                 "A second factor is required here. Set codes up below: until then you can do nothing else."
             }))
         }
-        @if let Some(wrong) = &view.wrong { (note("not done", Tone::Bad, &html! { (said(wrong)) })) }
+        @if let Some(wrong) = &view.wrong { (note("not done", BadgeTone::Bad, &html! { (said(wrong)) })) }
         div .two {
             div .stack {
                 (panel("You", &html! {}, &html! { div .pad { (you) } }))
                 @if !view.sessions.is_empty() {
-                    (panel("Sessions", &html! {}, &sessions(stage, &view.sessions)))
+                    (panel("Sessions", &html! {}, &sessions(cx, &view.sessions)))
                 }
-                @if view.password { (panel("Password", &html! {}, &password(stage))) }
+                @if view.password { (panel("Password", &html! {}, &password(cx))) }
             }
-            (panel("Codes", &html! {}, &codes(stage, &view.codes)))
+            (panel("Codes", &html! {}, &codes(cx, &view.codes)))
         }
     })
 }
 
-fn sessions(stage: &Stage, sessions: &[OwnSession]) -> Markup {
+fn sessions(cx: &PageContext, sessions: &[OwnSession]) -> Markup {
     let columns =
         [("Signed in", TEXT), ("From", TEXT), ("Last seen", TEXT), ("Ends", TEXT), ("", TEXT)];
     let rows: Vec<Vec<Markup>> = sessions
@@ -79,14 +79,14 @@ fn sessions(stage: &Stage, sessions: &[OwnSession]) -> Markup {
         .map(|session| {
             vec![
                 html! {
-                    (stamp(session.since, stage.now))
-                    @if session.is_this { " " (word("this one", Tone::Good)) }
+                    (stamp(session.since, cx.now))
+                    @if session.is_this { " " (word("this one", BadgeTone::Good)) }
                 },
                 html! { (said(&session.peer)) span .under { (said(&session.agent)) } },
-                when(session.last_seen_at, stage.now),
-                when(session.until, stage.now),
+                when(session.last_seen_at, cx.now),
+                when(session.until, cx.now),
                 html! { @if !session.is_this {
-                    (button(stage, &format!("/account/sessions/{}/end", session.id), "risky", "End"))
+                    (button(cx, &format!("/account/sessions/{}/end", session.id), "risky", "End"))
                 } },
             ]
         })
@@ -94,14 +94,14 @@ fn sessions(stage: &Stage, sessions: &[OwnSession]) -> Markup {
     html! {
         (table("Sessions", &columns, &rows))
         @if sessions.len() > 1 {
-            div .pad { (button(stage, "/account/sessions/end", "risky", "Sign out everywhere else")) }
+            div .pad { (button(cx, "/account/sessions/end", "risky", "Sign out everywhere else")) }
         }
     }
 }
 
-fn password(stage: &Stage) -> Markup {
+fn password(cx: &PageContext) -> Markup {
     post(
-        stage,
+        cx,
         "/account/password",
         "form",
         &html! {
@@ -127,17 +127,17 @@ fn password_now(id: &str) -> Markup {
     )
 }
 
-fn codes(stage: &Stage, codes: &Codes) -> Markup {
+fn codes(cx: &PageContext, codes: &Codes) -> Markup {
     match codes {
         Codes::Never(why) => html! { div .pad { div .tight {
-            p { (word("off", Tone::Plain)) " No codes can be asked for." }
+            p { (word("off", BadgeTone::Plain)) " No codes can be asked for." }
             p .muted { (said(why)) }
         } } },
         Codes::Off => html! {
             div .pad {
-                p { (word("off", Tone::Plain)) " Only your password is asked for when you sign in." }
+                p { (word("off", BadgeTone::Plain)) " Only your password is asked for when you sign in." }
             }
-            (begin(stage, "first", "Set codes up"))
+            (begin(cx, "first", "Set codes up"))
         },
         Codes::Begun(secret) => html! {
             div .pad { div .tight {
@@ -149,18 +149,18 @@ fn codes(stage: &Stage, codes: &Codes) -> Markup {
                     p { "Type the code that the app shows now, or begin anew." }
                 }
             } }
-            (post(stage, "/account/codes/confirm", "form", &html! {
+            (post(cx, "/account/codes/confirm", "form", &html! {
                 (field("code", "Code", "The six digits that the app shows.", &html! {
                     input #code name="code" inputmode="numeric" pattern="[0-9]{6}" maxlength="6" required
                           autocomplete="one-time-code" aria-describedby="code-hint";
                 }))
                 div .actions { button .first { "Turn codes on" } }
             }))
-            @if secret.is_none() { (begin(stage, "", "Begin anew")) }
+            @if secret.is_none() { (begin(cx, "", "Begin anew")) }
         },
         Codes::On => html! {
-            div .pad { p { (word("on", Tone::Good)) " A code is asked for when you sign in." } }
-            (post(stage, "/account/codes/off", "form", &html! {
+            div .pad { p { (word("on", BadgeTone::Good)) " A code is asked for when you sign in." } }
+            (post(cx, "/account/codes/off", "form", &html! {
                 (password_now("password"))
                 div .actions { button .risky { "Turn codes off" } }
             }))
@@ -168,9 +168,9 @@ fn codes(stage: &Stage, codes: &Codes) -> Markup {
     }
 }
 
-fn begin(stage: &Stage, class: &str, label: &str) -> Markup {
+fn begin(cx: &PageContext, class: &str, label: &str) -> Markup {
     post(
-        stage,
+        cx,
         "/account/codes",
         "form",
         &html! {

@@ -3,10 +3,10 @@
 use maud::{Markup, html};
 use time::OffsetDateTime;
 
-use super::super::frame::{Head, Section, Stage, note};
+use super::super::layout::{Head, PageContext, Section, note};
 use super::super::parts::{
-    Facet, FacetValue, NUMBER, Pager, TEXT, Tone, WIDE, empty, facets, name, number, pager, said,
-    table, when, word,
+    BadgeTone, Facet, FacetValue, NUMBER, Pager, TEXT, WIDE, empty, facets, name, number, pager,
+    said, table, when, word,
 };
 
 /// The list.
@@ -44,7 +44,7 @@ pub(in crate::http::console) struct Row {
 }
 
 /// The page.
-pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
+pub(in crate::http::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let head = Head {
         title: "Alerts",
         lead: "What people were told, or are to be told. The same again while it goes on is counted.",
@@ -61,7 +61,7 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
         which("going on or to be told", "/alerts", !view.all),
         which("all", "/alerts?which=all", view.all),
     ];
-    stage.page(
+    cx.page(
         &head,
         &html! {
             @if !view.are_told { (nobody_is_told()) }
@@ -71,7 +71,7 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
                     @if view.rows.is_empty() {
                         (empty("No alerts", "Nothing is wrong that anybody would be told."))
                     } @else {
-                        (list(stage, &view.rows))
+                        (list(cx, &view.rows))
                         (pager(&view.pager))
                     }
                 }
@@ -84,7 +84,7 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
 pub(in crate::http::console) fn nobody_is_told() -> Markup {
     note(
         "nobody is told",
-        Tone::Calm,
+        BadgeTone::Calm,
         &html! {
             "No channel is configured, so alerts are only shown here. Set " code { "discord" }
             " in the section " code { "[alerts]" } " of the configuration."
@@ -92,7 +92,7 @@ pub(in crate::http::console) fn nobody_is_told() -> Markup {
     )
 }
 
-fn list(stage: &Stage, rows: &[Row]) -> Markup {
+fn list(cx: &PageContext, rows: &[Row]) -> Markup {
     let columns = [
         ("What", TEXT),
         ("Severity", TEXT),
@@ -107,7 +107,7 @@ fn list(stage: &Stage, rows: &[Row]) -> Markup {
         .map(|row| {
             vec![
                 html! { (name(&row.kind)) span .under { "alert " (row.id) } },
-                word(&row.severity, Tone::of(&row.severity)),
+                word(&row.severity, BadgeTone::of(&row.severity)),
                 name(&row.source),
                 html! {
                     @match &row.text {
@@ -116,8 +116,8 @@ fn list(stage: &Stage, rows: &[Row]) -> Markup {
                     }
                 },
                 html! { (number(row.count)) },
-                when(row.last_at, stage.now),
-                html! { (word(row.state, Tone::of(row.state))) span .under { (row.told) } },
+                when(row.last_at, cx.now),
+                html! { (word(row.state, BadgeTone::of(row.state))) span .under { (row.told) } },
             ]
         })
         .collect();

@@ -3,10 +3,10 @@
 use maud::{Markup, html};
 use time::OffsetDateTime;
 
-use super::super::frame::{Head, Section, Stage, note};
+use super::super::layout::{Head, PageContext, Section, note};
 use super::super::parts::{
-    NUMBER, Pager, TEXT, Tone, WIDE, empty, field, number, pager, panel, post, said, short, stamp,
-    table,
+    BadgeTone, NUMBER, Pager, TEXT, WIDE, empty, field, number, pager, panel, post, said, short,
+    stamp, table,
 };
 
 /// The list.
@@ -52,17 +52,17 @@ pub(in crate::http::console) struct Row {
 }
 
 /// The page.
-pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
+pub(in crate::http::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let head = Head {
         title: "Audit log",
         lead: "Who did what, to what, and why. Entries are only ever added; each names the hash of the one before.",
         section: Some(Section::Audit),
         ..Head::default()
     };
-    stage.page(&head, &html! {
-        @if let Some((holds, text)) = &view.chain {
-            (note(if *holds { "chain holds" } else { "chain broken" },
-                  if *holds { Tone::Good } else { Tone::Bad }, &html! { (said(text)) }))
+    cx.page(&head, &html! {
+        @if let Some((intact, text)) = &view.chain {
+            (note(if *intact { "chain holds" } else { "chain broken" },
+                  if *intact { BadgeTone::Good } else { BadgeTone::Bad }, &html! { (said(text)) }))
         }
         section .panel aria-label="Entries" {
             form .search method="get" action="/audit" role="search" {
@@ -83,17 +83,17 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
                 }
             }
             @if view.rows.is_empty() { (empty("No entries", "Nobody did anything that matches.")) }
-            @else { (list(stage, &view.rows)) (pager(&view.pager)) }
+            @else { (list(cx, &view.rows)) (pager(&view.pager)) }
         }
-        @if view.whole { (panel("Check the chain", &html! {}, &check(stage))) }
+        @if view.whole { (panel("Check the chain", &html! {}, &check(cx))) }
     })
 }
 
-fn check(stage: &Stage) -> Markup {
+fn check(cx: &PageContext) -> Markup {
     let hint =
         "The hash of an entry as you noted it elsewhere: then entries that were cut off show too.";
     post(
-        stage,
+        cx,
         "/audit/verify",
         "form",
         &html! {
@@ -106,7 +106,7 @@ fn check(stage: &Stage) -> Markup {
     )
 }
 
-fn list(stage: &Stage, rows: &[Row]) -> Markup {
+fn list(cx: &PageContext, rows: &[Row]) -> Markup {
     let columns = [
         ("Entry", NUMBER),
         ("When", TEXT),
@@ -118,7 +118,7 @@ fn list(stage: &Stage, rows: &[Row]) -> Markup {
     ];
     let rows: Vec<Vec<Markup>> = rows.iter().map(|row| vec![
         html! { (row.id) },
-        stamp(row.at, stage.now),
+        stamp(row.at, cx.now),
         html! {
             span .said { (said(&row.actor)) }
             @if let Some(address) = &row.address { span .under { (said(address)) } }

@@ -3,9 +3,9 @@
 use maud::{Markup, html};
 use time::OffsetDateTime;
 
-use super::super::frame::{Head, Section, Stage};
+use super::super::layout::{Head, PageContext, Section};
 use super::super::parts::{
-    Choice, NUMBER, Pager, TEXT, Tone, WIDE, empty, field, name, number, pager, select, short,
+    BadgeTone, Choice, NUMBER, Pager, TEXT, WIDE, empty, field, name, number, pager, select, short,
     table, when, word,
 };
 use crate::operator::Scope;
@@ -62,8 +62,8 @@ pub(in crate::http::console) struct Row {
 }
 
 /// The page.
-pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
-    let plan = view.plan.as_ref().filter(|_| stage.may(Scope::EventsReplay));
+pub(in crate::http::console) fn page(cx: &PageContext, view: &View) -> Markup {
+    let plan = view.plan.as_ref().filter(|_| cx.may(Scope::EventsReplay));
     let head = Head {
         title: "One by one",
         lead: "Deliveries that ended without success and wait for somebody to deal with them.",
@@ -72,7 +72,7 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
         actions: plan.map(|plan| html! { a .button.first href=(plan) { "Act on all of these" } }),
         ..Head::default()
     };
-    stage.page(
+    cx.page(
         &head,
         &html! {
             section .panel aria-label="Dead letters" {
@@ -81,7 +81,7 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
                     @if view.rows.is_empty() {
                         (empty("No dead letters", "Nothing waits for an operator here."))
                     } @else {
-                        (list(stage, &view.rows))
+                        (list(cx, &view.rows))
                         (pager(&view.pager))
                     }
                 }
@@ -114,7 +114,7 @@ fn narrow(view: &View) -> Markup {
 }
 
 /// The rows, wherever a list of dead letters is shown.
-pub(in crate::http::console) fn list(stage: &Stage, rows: &[Row]) -> Markup {
+pub(in crate::http::console) fn list(cx: &PageContext, rows: &[Row]) -> Markup {
     let columns = [
         ("Delivery", TEXT),
         ("Type", TEXT),
@@ -132,12 +132,12 @@ pub(in crate::http::console) fn list(stage: &Stage, rows: &[Row]) -> Markup {
                 name(row.kind.as_deref().unwrap_or("gone")),
                 html! { (name(&row.source)) span .under { (name(&row.handler)) } },
                 html! {
-                    (word(&row.reason, Tone::Bad))
-                    @if let Some(how) = &row.resolution { " " (word(how, Tone::of(how))) }
+                    (word(&row.reason, BadgeTone::Bad))
+                    @if let Some(how) = &row.resolution { " " (word(how, BadgeTone::of(how))) }
                     @if let Some(error) = &row.error { span .under { (short(error, 160)) } }
                 },
                 html! { (row.attempts) },
-                html! { @if let Some(at) = row.died_at { (when(at, stage.now)) } },
+                html! { @if let Some(at) = row.died_at { (when(at, cx.now)) } },
                 html! { @if row.waiting > 0 { (number(row.waiting)) } },
             ]
         })

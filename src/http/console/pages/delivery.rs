@@ -3,12 +3,12 @@
 use maud::{Markup, html};
 use time::OffsetDateTime;
 
-use super::super::frame::{Head, Section, Stage, note};
+use super::super::layout::{Head, PageContext, Section, note};
 use super::super::parts::{
-    Tone, command, confirm, count, link_path, panel, said, stamp, terms, word,
+    BadgeTone, command, confirm, count, link_path, panel, said, stamp, terms, word,
 };
 use super::parts_of_event::{Event, facts, life, payload, proof};
-use crate::operator::{Moment, Scope};
+use crate::operator::{Scope, TimelineEntry};
 
 /// A delivery.
 pub(in crate::http::console) struct View {
@@ -51,7 +51,7 @@ pub(in crate::http::console) struct View {
     /// The event; `None` once it is gone.
     pub(in crate::http::console) event: Option<Event>,
     /// What happened, oldest first.
-    pub(in crate::http::console) steps: Vec<Moment>,
+    pub(in crate::http::console) steps: Vec<TimelineEntry>,
     /// Where its event is edited, or why it cannot be; nothing where nobody here may.
     pub(in crate::http::console) edit: Option<Result<String, &'static str>>,
     /// The same by other ways: what it does, and the command.
@@ -65,7 +65,7 @@ impl View {
 }
 
 /// The page.
-pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
+pub(in crate::http::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let title = format!("Delivery {}", view.id);
     let lead = format!("Of {} for {}", view.source, view.handler);
     let head = Head {
@@ -75,11 +75,11 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
         below: true,
         ..Head::default()
     };
-    stage.page(&head, &html! {
-        (verdict(stage, view))
+    cx.page(&head, &html! {
+        (verdict(cx, view))
         div .beside {
             div .stack {
-                (life(&view.steps, Some(view.id), stage.now))
+                (life(&view.steps, Some(view.id), cx.now))
                 @match &view.event {
                     Some(event) => (payload(event.payload.as_ref())),
                     None => (panel("Body", &html! {}, &html! {
@@ -88,10 +88,10 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
                 }
             }
             div .stack {
-                (actions(stage, view))
-                (delivery(stage, view))
+                (actions(cx, view))
+                (delivery(cx, view))
                 @if let Some(event) = &view.event {
-                    (facts(stage, event))
+                    (facts(cx, event))
                     (proof(&event.proof))
                 }
             }
@@ -99,22 +99,22 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
     })
 }
 
-fn verdict(stage: &Stage, view: &View) -> Markup {
-    let hidden = !stage.may(Scope::PayloadRead);
+fn verdict(cx: &PageContext, view: &View) -> Markup {
+    let hidden = !cx.may(Scope::PayloadRead);
     html! {
         div .notes {
             @if view.state == "dead" {
-                (note("dead", Tone::Bad, &html! {
+                (note("dead", BadgeTone::Bad, &html! {
                     strong { (said(view.death_reason.as_deref().unwrap_or("no reason is kept"))) }
                     @if let Some(error) = &view.error { ": " span .said { (said(error)) } }
                     @if hidden { ". Error texts are shown to who has the scope " code { "payload:read" } "." }
                 }))
             }
             @if let Some((how, at)) = &view.resolved {
-                (note(how, Tone::of(how), &resolution(stage, view, *at)))
+                (note(how, BadgeTone::of(how), &resolution(cx, view, *at)))
             }
             @if view.waiting > 0 {
-                (note("lane held", Tone::Warn, &html! {
+                (note("lane held", BadgeTone::Warn, &html! {
                     (count(view.waiting, "delivery waits", "deliveries wait"))
                     " in its lane until it is replayed or discarded, or the lane is freed."
                 }))
@@ -124,14 +124,14 @@ fn verdict(stage: &Stage, view: &View) -> Markup {
 }
 
 /// Who dealt with it, when and why, and what came of it.
-fn resolution(stage: &Stage, view: &View, at: OffsetDateTime) -> Markup {
+fn resolution(cx: &PageContext, view: &View, at: OffsetDateTime) -> Markup {
     html! {
         @match &view.resolved_by {
             Some((who, why)) => {
-                strong { (said(who)) } " dealt with it, " (stamp(at, stage.now))
+                strong { (said(who)) } " dealt with it, " (stamp(at, cx.now))
                 @if !why.is_empty() { ": " span .said { (said(why)) } }
             },
-            None => { "An operator dealt with it, " (stamp(at, stage.now)) },
+            None => { "An operator dealt with it, " (stamp(at, cx.now)) },
         }
         "."
         @for id in &view.replays { " " a href={ "/deliveries/" (id) } { "Delivery " (id) } }
@@ -141,12 +141,12 @@ fn resolution(stage: &Stage, view: &View, at: OffsetDateTime) -> Markup {
     }
 }
 
-fn delivery(stage: &Stage, view: &View) -> Markup {
+fn delivery(cx: &PageContext, view: &View) -> Markup {
     panel(
         "Delivery",
         &html! {},
         &terms(&[
-            ("State", word(&view.state, Tone::of(&view.state))),
+            ("State", word(&view.state, BadgeTone::of(&view.state))),
             ("Source", html! { (said(&view.source)) }),
             ("Handler", html! { (said(&view.handler)) }),
             ("Attempts", html! { (view.attempts) }),
@@ -161,18 +161,18 @@ fn delivery(stage: &Stage, view: &View) -> Markup {
                 } },
             ),
             ("Lane", html! { @if let Some(lane) = &view.lane { code { (said(lane)) } } }),
-            ("Created", stamp(view.created_at, stage.now)),
-            ("Finished", html! { @if let Some(at) = view.finished_at { (stamp(at, stage.now)) } }),
+            ("Created", stamp(view.created_at, cx.now)),
+            ("Finished", html! { @if let Some(at) = view.finished_at { (stamp(at, cx.now)) } }),
             (
                 "Event",
-                html! { code { (stage.link(Section::Events, &format!("/events/{}", link_path(&view.event_id)), &view.event_id)) } },
+                html! { code { (cx.link(Section::Events, &format!("/events/{}", link_path(&view.event_id)), &view.event_id)) } },
             ),
         ]),
     )
 }
 
-fn actions(stage: &Stage, view: &View) -> Markup {
-    let replays = stage.may(Scope::EventsReplay);
+fn actions(cx: &PageContext, view: &View) -> Markup {
+    let replays = cx.may(Scope::EventsReplay);
     if !replays && view.edit.is_none() {
         return html! {};
     }
@@ -182,20 +182,20 @@ fn actions(stage: &Stage, view: &View) -> Markup {
         @else if view.is_open() {
             details .act open {
                 summary { "Replay" }
-                (confirm(stage, "replay", &act("replay"),
+                (confirm(cx, "replay", &act("replay"),
                     "A new delivery of the same event is made, and this one counts as dealt with.",
                     ("first", "Replay")))
             }
             details .act {
                 summary { "Discard" }
-                (confirm(stage, "discard", &act("discard"),
+                (confirm(cx, "discard", &act("discard"),
                     "It stays as it is and counts as dealt with; a lane that it holds goes on.",
                     ("risky", "Discard")))
             }
             @if view.waiting > 0 {
                 details .act {
                     summary { "Free the lane" }
-                    (confirm(stage, "free", &act("free"),
+                    (confirm(cx, "free", &act("free"),
                         "What waits behind it goes on; it stays open, and a replay goes to the end of the lane.",
                         ("risky", "Free the lane")))
                 }

@@ -3,9 +3,9 @@
 use maud::{Markup, html};
 use time::{Duration, OffsetDateTime};
 
-use super::super::frame::{Head, Section, Stage};
+use super::super::layout::{Head, PageContext, Section};
 use super::super::parts::{
-    NUMBER, TEXT, Tone, WIDE, button, confirm, empty, link_path, number, panel, said, short,
+    BadgeTone, NUMBER, TEXT, WIDE, button, confirm, empty, link_path, number, panel, said, short,
     sparkline, stamp, table, terms, took, when, word,
 };
 use super::destinations::Row;
@@ -48,7 +48,7 @@ pub(in crate::http::console) struct Answer {
 }
 
 /// The page.
-pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
+pub(in crate::http::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let row = &view.row;
     let title = format!("Destination {}", row.name);
     let head = Head {
@@ -58,16 +58,16 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
         below: true,
         ..Head::default()
     };
-    stage.page(&head, &html! {
+    cx.page(&head, &html! {
         div .beside {
             div .stack {
                 (panel("Last day", &html! {}, &day(view)))
                 (panel("Last answers", &html! { "The newest first; of those that took the event, one a second" },
-                       &answers(stage, view)))
+                       &answers(cx, view)))
             }
             div .stack {
-                (panel("Destination", &html! {}, &facts(stage, view)))
-                @if stage.may(Scope::SourcesWrite) { (acts(stage, row)) }
+                (panel("Destination", &html! {}, &facts(cx, view)))
+                @if cx.may(Scope::SourcesWrite) { (acts(cx, row)) }
             }
         }
     })
@@ -95,22 +95,22 @@ fn day(view: &View) -> Markup {
     }
 }
 
-fn facts(stage: &Stage, view: &View) -> Markup {
+fn facts(cx: &PageContext, view: &View) -> Markup {
     let row = &view.row;
     terms(&[
         ("Address", html! { @if let Some(url) = &row.url { code { (said(url)) } } }),
         (
             "State",
             html! {
-                (word(row.state, Tone::of(row.state)))
-                @if let Some(since) = row.since { " since " (stamp(since, stage.now)) }
+                (word(row.state, BadgeTone::of(row.state)))
+                @if let Some(since) = row.since { " since " (stamp(since, cx.now)) }
                 @if let Some(why) = &row.why { span .under { (said(why)) } }
             },
         ),
         (
             "Next try",
             html! {
-                @if let Some(at) = view.next { (when(at, stage.now)) }
+                @if let Some(at) = view.next { (when(at, cx.now)) }
                 @else if row.ready == 0 { span .muted { "nothing waits" } }
                 @else { span .muted { "held back" } }
             },
@@ -119,7 +119,7 @@ fn facts(stage: &Stage, view: &View) -> Markup {
             "Waiting",
             html! {
                 (number(row.ready))
-                @if let Some(at) = row.oldest { ", the oldest since " (stamp(at, stage.now)) }
+                @if let Some(at) = row.oldest { ", the oldest since " (stamp(at, cx.now)) }
             },
         ),
         ("At work", html! { (number(row.at_work)) }),
@@ -133,7 +133,7 @@ fn facts(stage: &Stage, view: &View) -> Markup {
             "Last failure",
             html! {
                 @if let Some((at, error)) = &row.failed {
-                    (stamp(*at, stage.now))
+                    (stamp(*at, cx.now))
                     @if let Some(error) = error { span .under { (said(error)) } }
                 }
             },
@@ -141,7 +141,7 @@ fn facts(stage: &Stage, view: &View) -> Markup {
     ])
 }
 
-fn answers(stage: &Stage, view: &View) -> Markup {
+fn answers(cx: &PageContext, view: &View) -> Markup {
     if view.answers.is_empty() {
         return empty("No answers yet", "What it answers stands here within seconds.");
     }
@@ -152,9 +152,9 @@ fn answers(stage: &Stage, view: &View) -> Markup {
         .iter()
         .map(|one| {
             vec![
-                when(one.at, stage.now),
+                when(one.at, cx.now),
                 html! {
-                    @let tone = if one.error.is_none() { Tone::Good } else { Tone::Bad };
+                    @let tone = if one.error.is_none() { BadgeTone::Good } else { BadgeTone::Bad };
                     @match one.status {
                         Some(status) => (word(&status.to_string(), tone)),
                         None => (word("no answer", tone)),
@@ -164,7 +164,7 @@ fn answers(stage: &Stage, view: &View) -> Markup {
                 html! {
                     @match one.delivery {
                         Some(id) => a href={ "/deliveries/" (id) } { "delivery " (id) },
-                        None => (word("test", Tone::Plain)),
+                        None => (word("test", BadgeTone::Plain)),
                     }
                 },
                 html! {
@@ -189,7 +189,7 @@ fn answers(stage: &Stage, view: &View) -> Markup {
     table("Last answers", &columns, &rows)
 }
 
-fn acts(stage: &Stage, row: &Row) -> Markup {
+fn acts(cx: &PageContext, row: &Row) -> Markup {
     let act = |verb: &str| format!("/destinations/{}/{verb}", link_path(&row.name));
     html! {
         section .panel aria-label="What to do" {
@@ -198,7 +198,7 @@ fn acts(stage: &Stage, row: &Row) -> Markup {
                     summary { "Send a test event" }
                     div .pad { div .tight {
                         p .muted { "Signed as every event is. Its type is sealpost.test, and a header says that it is a test." }
-                        (button(stage, &act("test"), "first", "Send a test event"))
+                        (button(cx, &act("test"), "first", "Send a test event"))
                     } }
                 }
             }
@@ -206,7 +206,7 @@ fn acts(stage: &Stage, row: &Row) -> Markup {
                 @let (label, says, class) = says(verb);
                 details .act {
                     summary { (label) }
-                    (confirm(stage, verb, &act(verb), says, (class, label)))
+                    (confirm(cx, verb, &act(verb), says, (class, label)))
                 }
             }
         }

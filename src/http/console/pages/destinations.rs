@@ -3,9 +3,9 @@
 use maud::{Markup, html};
 use time::OffsetDateTime;
 
-use super::super::frame::{Head, Section, Stage};
+use super::super::layout::{Head, PageContext, Section};
 use super::super::parts::{
-    NUMBER, TEXT, Tone, WIDE, empty, link_path, number, said, short, table, when, word,
+    BadgeTone, NUMBER, TEXT, WIDE, empty, link_path, number, said, short, table, when, word,
 };
 
 /// The list.
@@ -41,28 +41,28 @@ pub(in crate::http::console) struct Row {
 }
 
 /// The page.
-pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
+pub(in crate::http::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let head = Head {
         title: "Destinations",
         lead: "Where verified events are handed on to. What arrives for one that is held back is kept.",
         section: Some(Section::Destinations),
         ..Head::default()
     };
-    stage.page(
+    cx.page(
         &head,
         &html! {
             section .panel aria-label="Destinations" #list data-live="15" {
                 @if view.rows.is_empty() {
                     (empty("No destinations", "The configuration names none."))
                 } @else {
-                    (list(stage, &view.rows))
+                    (list(cx, &view.rows))
                 }
             }
         },
     )
 }
 
-fn list(stage: &Stage, rows: &[Row]) -> Markup {
+fn list(cx: &PageContext, rows: &[Row]) -> Markup {
     let columns = [
         ("Destination", TEXT),
         ("State", TEXT),
@@ -78,17 +78,17 @@ fn list(stage: &Stage, rows: &[Row]) -> Markup {
             @if let Some(url) = &row.url { span .under { (short(url, 80)) } }
         },
         html! {
-            (word(row.state, Tone::of(row.state)))
-            @if let Some(since) = row.since { " " span .muted { "since " (when(since, stage.now)) } }
+            (word(row.state, BadgeTone::of(row.state)))
+            @if let Some(since) = row.since { " " span .muted { "since " (when(since, cx.now)) } }
             @if let Some(why) = &row.why { span .under { (said(why)) } }
         },
         html! { (number(row.ready)) },
-        html! { @if let Some(at) = row.oldest { (when(at, stage.now)) } },
+        html! { @if let Some(at) = row.oldest { (when(at, cx.now)) } },
         html! { (number(row.at_work)) },
         html! { (number(row.dead)) },
         html! {
             @if let Some((at, error)) = &row.failed {
-                (when(*at, stage.now))
+                (when(*at, cx.now))
                 @if let Some(error) = error { span .under { (short(error, 160)) } }
             }
         },

@@ -3,8 +3,8 @@
 
 use maud::{Markup, html};
 
-use super::super::frame::{Head, Section, Stage, note};
-use super::super::parts::{Tone, diff, field, panel, post, said};
+use super::super::layout::{Head, PageContext, Section, note};
+use super::super::parts::{BadgeTone, diff, field, panel, post, said};
 
 /// A text that is edited.
 pub(in crate::http::console) struct View {
@@ -31,18 +31,18 @@ pub(in crate::http::console) struct Check {
 }
 
 /// The page with the text.
-pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
+pub(in crate::http::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let above = above(view.delivery);
-    stage.page(&head("Edit and replay", &above), &html! {
-        @if let Some(wrong) = &view.wrong { (note("wrong", Tone::Bad, &html! { (said(wrong)) })) }
+    cx.page(&head("Edit and replay", &above), &html! {
+        @if let Some(wrong) = &view.wrong { (note("wrong", BadgeTone::Bad, &html! { (said(wrong)) })) }
         @if said(&view.edited) != view.edited {
-            (note("hidden", Tone::Warn, &html! {
+            (note("hidden", BadgeTone::Warn, &html! {
                 "Characters are in it that are not seen, or turn the text around them. "
                 "The next page makes them visible."
             }))
         }
         (panel("The text", &html! { "The next page shows what the edit changes" }, &post(
-            stage, &format!("/deliveries/{}/edit", view.delivery), "form", &html! {
+            cx, &format!("/deliveries/{}/edit", view.delivery), "form", &html! {
                 (field("body", "The body as it is to be",
                     "What came in is kept as it was; a new event is made of this, marked as edited and by whom.",
                     &html! {
@@ -59,10 +59,10 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
 }
 
 /// The page with what it changes.
-pub(in crate::http::console) fn check(stage: &Stage, view: &Check) -> Markup {
+pub(in crate::http::console) fn check(cx: &PageContext, view: &Check) -> Markup {
     let above = above(view.delivery);
-    stage.page(&head("What the edit changes", &above), &html! {
-        (note("dry run", Tone::Calm, &html! {
+    cx.page(&head("What the edit changes", &above), &html! {
+        (note("dry run", BadgeTone::Calm, &html! {
             "Nothing is done yet. The edited event would go to " (said(&view.handlers.join(", "))) "."
         }))
         section .panel aria-labelledby="changes" {
@@ -75,7 +75,7 @@ pub(in crate::http::console) fn check(stage: &Stage, view: &Check) -> Markup {
             } @else { (diff(&view.diff)) }
         }
         (panel("Replay", &html! {}, &post(
-            stage, &format!("/deliveries/{}/edit/replay", view.delivery), "form", &html! {
+            cx, &format!("/deliveries/{}/edit/replay", view.delivery), "form", &html! {
                 input type="hidden" name="body" value=(view.edited);
                 (field("reason", "Reason", "It is written to the audit log.", &html! {
                     input #reason name="reason" required maxlength="500" autocomplete="off"

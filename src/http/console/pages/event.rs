@@ -3,15 +3,15 @@
 use maud::{Markup, html};
 use time::OffsetDateTime;
 
-use super::super::frame::{Head, Section, Stage};
+use super::super::layout::{Head, PageContext, Section};
 use super::super::parts::{
-    NUMBER, TEXT, Tone, command, empty, link_path, name, number, panel, said, stamp, table, when,
-    word,
+    BadgeTone, NUMBER, TEXT, command, empty, link_path, name, number, panel, said, stamp, table,
+    when, word,
 };
 use super::events;
 use super::parts_of_event::{Event, facts, life, payload, proof};
 use super::transfers::{Map, map};
-use crate::operator::Moment;
+use crate::operator::TimelineEntry;
 
 /// An event and what is about it.
 pub(in crate::http::console) struct View {
@@ -20,7 +20,7 @@ pub(in crate::http::console) struct View {
     /// For one that came in chunks: which came when.
     pub(in crate::http::console) chunks: Option<Map>,
     /// What happened, oldest first.
-    pub(in crate::http::console) steps: Vec<Moment>,
+    pub(in crate::http::console) steps: Vec<TimelineEntry>,
     /// Its deliveries.
     pub(in crate::http::console) deliveries: Vec<Delivery>,
     /// Others of its lane, the nearest first.
@@ -56,7 +56,7 @@ pub(in crate::http::console) struct Delivery {
 }
 
 /// The page.
-pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
+pub(in crate::http::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let lead = format!("From {}, id {}", view.event.source, view.event.id);
     let head = Head {
         title: &view.event.kind,
@@ -68,25 +68,25 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
         }),
         ..Head::default()
     };
-    stage.page(
+    cx.page(
         &head,
         &html! {
             div .beside {
                 div .stack {
-                    (panel("Deliveries", &html! {}, &deliveries(stage, &view.deliveries)))
-                    (life(&view.steps, None, stage.now))
+                    (panel("Deliveries", &html! {}, &deliveries(cx, &view.deliveries)))
+                    (life(&view.steps, None, cx.now))
                     (payload(view.event.payload.as_ref()))
                     @if !view.related.is_empty() {
                         (panel("In the same lane", &html! {
                             @if let Some(lane) = &view.lane { code { (said(lane)) } }
-                        }, &events::list(stage, &view.related)))
+                        }, &events::list(cx, &view.related)))
                     }
                 }
                 div .stack {
-                    (facts(stage, &view.event))
+                    (facts(cx, &view.event))
                     (proof(&view.event.proof))
                     @if view.edited.is_some() || !view.edits.is_empty() {
-                        (panel("Edits", &html! {}, &edits(stage, view)))
+                        (panel("Edits", &html! {}, &edits(cx, view)))
                     }
                     @if let Some(chunks) = &view.chunks {
                         (panel("Chunks", &html! { @if let Some(id) = view.transfer {
@@ -106,7 +106,7 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
     )
 }
 
-fn edits(stage: &Stage, view: &View) -> Markup {
+fn edits(cx: &PageContext, view: &View) -> Markup {
     let event = |id: &str| html! { a .mono href={ "/events/" (link_path(id)) } { (said(id)) } };
     html! { div .pad { div .tight {
         @if let Some((original, by)) = &view.edited {
@@ -117,12 +117,12 @@ fn edits(stage: &Stage, view: &View) -> Markup {
             }
         }
         @for (id, by, at) in &view.edits {
-            p { "Edited by " (said(by)) ", " (stamp(*at, stage.now)) ": " (event(id)) }
+            p { "Edited by " (said(by)) ", " (stamp(*at, cx.now)) ": " (event(id)) }
         }
     } } }
 }
 
-fn deliveries(stage: &Stage, deliveries: &[Delivery]) -> Markup {
+fn deliveries(cx: &PageContext, deliveries: &[Delivery]) -> Markup {
     if deliveries.is_empty() {
         return empty("No deliveries", "No handler takes events of this type.");
     }
@@ -140,11 +140,11 @@ fn deliveries(stage: &Stage, deliveries: &[Delivery]) -> Markup {
                 html! { a href={ "/deliveries/" (one.id) } { (one.id) } },
                 name(&one.handler),
                 html! {
-                    (word(&one.state, Tone::of(&one.state)))
-                    @if let Some(how) = &one.resolution { " " (word(how, Tone::of(how))) }
+                    (word(&one.state, BadgeTone::of(&one.state)))
+                    @if let Some(how) = &one.resolution { " " (word(how, BadgeTone::of(how))) }
                 },
                 html! { (number(one.attempts)) },
-                when(one.created_at, stage.now),
+                when(one.created_at, cx.now),
             ]
         })
         .collect();

@@ -3,10 +3,10 @@
 use maud::{Markup, html};
 use time::OffsetDateTime;
 
-use super::super::frame::{Head, Section, Stage};
+use super::super::layout::{Head, PageContext, Section};
 use super::super::parts::{
-    Choice, Facet, NUMBER, Pager, TEXT, Tone, empty, facets, field, id, link_path, name, pager,
-    said, search, select, size, table, when, word,
+    BadgeTone, Choice, Facet, NUMBER, Pager, TEXT, empty, facets, field, id, link_path, name,
+    pager, said, search, select, size, table, when, word,
 };
 
 /// The list.
@@ -67,14 +67,14 @@ pub(in crate::http::console) struct Row {
 }
 
 /// The page.
-pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
+pub(in crate::http::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let head = Head {
         title: "Events",
         lead: "What came in and was verified.",
         section: Some(Section::Events),
         ..Head::default()
     };
-    stage.page(
+    cx.page(
         &head,
         &html! {
             section .panel aria-label="Events" {
@@ -90,7 +90,7 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
                             (empty("No events", "Nothing matches: take away what narrows the list."))
                         }
                     } @else {
-                        (list(stage, &view.rows))
+                        (list(cx, &view.rows))
                         (pager(&view.pager))
                     }
                 }
@@ -125,7 +125,7 @@ fn looks(view: &View) -> Markup {
 }
 
 /// The rows, wherever a list of events is shown.
-pub(in crate::http::console) fn list(stage: &Stage, rows: &[Row]) -> Markup {
+pub(in crate::http::console) fn list(cx: &PageContext, rows: &[Row]) -> Markup {
     let columns = [
         ("Received", TEXT),
         ("Source", TEXT),
@@ -136,16 +136,16 @@ pub(in crate::http::console) fn list(stage: &Stage, rows: &[Row]) -> Markup {
         ("Id", TEXT),
     ];
     let rows: Vec<Vec<Markup>> = rows.iter().map(|row| vec![
-        html! { a href={ "/events/" (link_path(&row.id)) } { (when(row.received_at, stage.now)) } },
+        html! { a href={ "/events/" (link_path(&row.id)) } { (when(row.received_at, cx.now)) } },
         name(&row.source),
         name(&row.kind),
         html! {
             @for (state, number) in &row.states {
-                (word(&if *number == 1 { state.clone() } else { format!("{number} {state}") }, Tone::of(state))) " "
+                (word(&if *number == 1 { state.clone() } else { format!("{number} {state}") }, BadgeTone::of(state))) " "
             }
         },
         html! {
-            @if row.strength == "edited" { (word("edited", Tone::Warn)) } @else { (said(&row.strength)) }
+            @if row.strength == "edited" { (word("edited", BadgeTone::Warn)) } @else { (said(&row.strength)) }
         },
         html! { (size(row.size)) },
         id(&row.id),

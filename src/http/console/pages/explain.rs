@@ -4,9 +4,9 @@
 use maud::{Markup, html};
 use time::OffsetDateTime;
 
-use super::super::frame::{Head, Section, Stage, note};
-use super::super::parts::{Choice, Tone, field, panel, post, said, select, stamp, terms};
-use super::super::stage::sentence;
+use super::super::layout::{Head, PageContext, Section, note};
+use super::super::page_context::sentence;
+use super::super::parts::{BadgeTone, Choice, field, panel, post, said, select, stamp, terms};
 use crate::operator::Explained;
 
 /// The form, and what came of it.
@@ -43,7 +43,7 @@ pub(in crate::http::console) enum Answer {
         /// In a few words.
         verdict: String,
         /// How it is meant.
-        tone: Tone,
+        tone: BadgeTone,
         /// The word of what is found.
         finding: String,
         /// The same in a sentence.
@@ -63,7 +63,7 @@ impl Answer {
         let refused = |reason| format!("refused as {reason}");
         Self::Said {
             verdict: explained.reason.map_or_else(|| "let in".to_owned(), refused),
-            tone: if explained.holds { Tone::Good } else { Tone::Bad },
+            tone: if explained.verifies { BadgeTone::Good } else { BadgeTone::Bad },
             finding: explained.finding.replace('_', " "),
             text: sentence(&explained.text),
             hint: explained.hint.as_deref().map(sentence),
@@ -74,26 +74,26 @@ impl Answer {
 }
 
 /// The page.
-pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
+pub(in crate::http::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let head = Head {
         title: "Explain a request",
         lead: "Why a source refuses a request that somebody wrote down. Nothing is stored, nothing is let in.",
         section: Some(Section::Explain),
         ..Head::default()
     };
-    stage.page(
+    cx.page(
         &head,
         &html! {
-            @if let Some(answer) = &view.answer { (answered(stage, answer)) }
-            (panel("The request", &html! {}, &form(stage, view)))
+            @if let Some(answer) = &view.answer { (answered(cx, answer)) }
+            (panel("The request", &html! {}, &form(cx, view)))
         },
     )
 }
 
-fn answered(stage: &Stage, answer: &Answer) -> Markup {
+fn answered(cx: &PageContext, answer: &Answer) -> Markup {
     let (verdict, tone, finding, text, hint, secret, at) = match answer {
         Answer::Wrong(why) => {
-            return note("not read", Tone::Warn, &html! { (said(&sentence(why))) });
+            return note("not read", BadgeTone::Warn, &html! { (said(&sentence(why))) });
         }
         Answer::Said { verdict, tone, finding, text, hint, secret, at } => {
             (verdict, *tone, finding, text, hint, secret, *at)
@@ -109,18 +109,18 @@ fn answered(stage: &Stage, answer: &Answer) -> Markup {
             ("Secret", html! { @if let Some(secret) = secret {
                 code { (said(secret)) } " " span .muted { "fingerprint; it made the signature" }
             } }),
-            ("Arrived", stamp(at, stage.now)),
+            ("Arrived", stamp(at, cx.now)),
         ])))
     }
 }
 
-fn form(stage: &Stage, view: &View) -> Markup {
+fn form(cx: &PageContext, view: &View) -> Markup {
     let asked = &view.asked;
     let same = |word: &str| Choice { value: word.to_owned(), label: word.to_owned() };
     let sources: Vec<Choice> = view.sources.iter().map(|name| same(name)).collect();
     let written = ["text", "base64", "hex"].map(same);
     post(
-        stage,
+        cx,
         "/explain",
         "form",
         &html! {

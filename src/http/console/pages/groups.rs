@@ -3,10 +3,10 @@
 use maud::{Markup, html};
 use time::OffsetDateTime;
 
-use super::super::frame::{Head, Section, Stage};
+use super::super::layout::{Head, PageContext, Section};
 use super::super::parts::{
-    Facet, NUMBER, Pager, TEXT, Tone, WIDE, empty, facets, name, number, pager, panel, said, short,
-    sparkline, stamp, table, terms, when, word,
+    BadgeTone, Facet, NUMBER, Pager, TEXT, WIDE, empty, facets, name, number, pager, panel, said,
+    short, sparkline, stamp, table, terms, when, word,
 };
 use super::dead_letters;
 use crate::operator::Scope;
@@ -76,7 +76,7 @@ pub(in crate::http::console) struct One {
 }
 
 /// The page with all of them.
-pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
+pub(in crate::http::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let head = Head {
         title: "Dead letters",
         lead: "Deliveries that ended without success, by what they have in common.",
@@ -85,7 +85,7 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
         ..Head::default()
     };
     let nothing = view.classes.iter().all(|class| class.rows.is_empty());
-    stage.page(
+    cx.page(
         &head,
         &html! {
             section .panel aria-label="Classes" { (facets(&view.facets)) }
@@ -96,15 +96,15 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
                     }
                 }
                 @for class in view.classes.iter().filter(|class| !class.rows.is_empty()) {
-                    (of_class(stage, class))
+                    (of_class(cx, class))
                 }
             }
         },
     )
 }
 
-fn of_class(stage: &Stage, class: &OfClass) -> Markup {
-    let plan = class.plan.as_ref().filter(|_| stage.may(Scope::EventsReplay));
+fn of_class(cx: &PageContext, class: &OfClass) -> Markup {
+    let plan = class.plan.as_ref().filter(|_| cx.may(Scope::EventsReplay));
     html! {
         section .panel aria-label=(class.name) {
             header {
@@ -114,13 +114,13 @@ fn of_class(stage: &Stage, class: &OfClass) -> Markup {
                     div .actions { a .button.small-button href=(plan) { "Act on all of these" } }
                 }
             }
-            (list(stage, class.name, &class.rows))
+            (list(cx, class.name, &class.rows))
             (pager(&class.pager))
         }
     }
 }
 
-fn list(stage: &Stage, caption: &str, rows: &[Group]) -> Markup {
+fn list(cx: &PageContext, caption: &str, rows: &[Group]) -> Markup {
     let columns = [
         ("Newest message", WIDE),
         ("Source", TEXT),
@@ -135,25 +135,25 @@ fn list(stage: &Stage, caption: &str, rows: &[Group]) -> Markup {
                 (short(&row.title, 160))
             }
             span .under {
-                (word(&row.reason, Tone::Bad))
+                (word(&row.reason, BadgeTone::Bad))
                 @if row.is_various { " various messages" }
             }
         },
         html! { (name(&row.source)) span .under { (name(&row.handler)) } },
         html! { (number(row.open)) @if row.total > row.open { span .under { "of " (number(row.total)) } } },
         sparkline("Died in a day", &row.course),
-        when(row.first_at, stage.now),
-        when(row.last_at, stage.now),
+        when(row.first_at, cx.now),
+        when(row.last_at, cx.now),
     ]).collect();
     table(caption, &columns, &rows)
 }
 
 /// The page with one.
-pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
+pub(in crate::http::console) fn one(cx: &PageContext, view: &One) -> Markup {
     let group = &view.group;
     let title = short(&group.title, 100);
     let plan = |action: &str| format!("/jobs/new?action={action}&group={}", group.id);
-    let acts = stage.may(Scope::EventsReplay) && group.open > 0;
+    let acts = cx.may(Scope::EventsReplay) && group.open > 0;
     let head = Head {
         title: &title,
         section: Some(Section::DeadLetters),
@@ -166,11 +166,11 @@ pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
         }),
         ..Head::default()
     };
-    stage.page(&head, &html! {
+    cx.page(&head, &html! {
         (panel("Group", &html! {}, &html! {
             (terms(&[
                 ("Class", html! { (group.class) }),
-                ("Reason", word(&group.reason, Tone::Bad)),
+                ("Reason", word(&group.reason, BadgeTone::Bad)),
                 ("Source", html! { (said(&group.source)) }),
                 ("Handler", html! { (said(&group.handler)) }),
                 ("Newest message", html! {
@@ -178,8 +178,8 @@ pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
                     @if group.is_various { " and others: they are too various to be told apart" }
                 }),
                 ("Open", html! { (number(group.open)) " of " (number(group.total)) }),
-                ("First", stamp(group.first_at, stage.now)),
-                ("Last", stamp(group.last_at, stage.now)),
+                ("First", stamp(group.first_at, cx.now)),
+                ("Last", stamp(group.last_at, cx.now)),
                 ("What to do", html! { (view.asks) }),
                 ("The newest", html! { a href={ "/deliveries/" (group.sample) } { "Delivery " (group.sample) } }),
                 ("Last day", sparkline("Died in a day", &group.course)),
@@ -189,7 +189,7 @@ pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
             @if view.rows.is_empty() {
                 (empty("None is open", "All of them were dealt with."))
             } @else {
-                (dead_letters::list(stage, &view.rows))
+                (dead_letters::list(cx, &view.rows))
                 (pager(&view.pager))
             }
         }

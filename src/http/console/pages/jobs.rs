@@ -4,12 +4,12 @@
 use maud::{Markup, html};
 use time::OffsetDateTime;
 
-use super::super::frame::{Head, Section, Stage, note};
+use super::super::layout::{Head, PageContext, Section, note};
 use super::super::parts::{
-    Choice, NUMBER, Pager, TEXT, Tone, WIDE, button, command, confirm, count, empty, field, number,
-    pager, panel, post, said, select, stamp, table, terms, when, word,
+    BadgeTone, Choice, NUMBER, Pager, TEXT, WIDE, button, command, confirm, count, empty, field,
+    number, pager, panel, post, said, select, stamp, table, terms, when, word,
 };
-use super::{dead_letters, held};
+use super::{dead_letters, rejected_requests};
 use crate::operator::Scope;
 
 /// The list.
@@ -73,7 +73,7 @@ pub(in crate::http::console) struct One {
     /// Some of what it is about.
     pub(in crate::http::console) sample: Vec<dead_letters::Row>,
     /// The same, where it is about held requests.
-    pub(in crate::http::console) held: Vec<held::Row>,
+    pub(in crate::http::console) held: Vec<rejected_requests::Row>,
     /// What became of how many.
     pub(in crate::http::console) outcomes: Vec<(&'static str, u64)>,
     /// About which nothing was done, and why: the first hundred.
@@ -95,7 +95,7 @@ pub(in crate::http::console) struct New {
 }
 
 /// The page with all of them.
-pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
+pub(in crate::http::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let head = Head {
         title: "Jobs",
         lead: "What is done about many dead letters or held requests at once.",
@@ -103,14 +103,14 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
         refresh: Some(10),
         ..Head::default()
     };
-    stage.page(
+    cx.page(
         &head,
         &html! {
             section .panel aria-label="Jobs" #list data-live="5" {
                 @if view.rows.is_empty() {
                     (empty("No jobs", "Plan one from a group of dead letters, or from the held requests."))
                 } @else {
-                    (list(stage, &view.rows))
+                    (list(cx, &view.rows))
                     (pager(&view.pager))
                 }
             }
@@ -118,7 +118,7 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
     )
 }
 
-fn list(stage: &Stage, rows: &[Job]) -> Markup {
+fn list(cx: &PageContext, rows: &[Job]) -> Markup {
     let columns = [
         ("Job", TEXT),
         ("What", WIDE),
@@ -138,22 +138,22 @@ fn list(stage: &Stage, rows: &[Job]) -> Markup {
                 html! { (number(job.done)) },
                 html! { (number(job.goal)) },
                 html! { span .said { (said(&job.planned.0)) } },
-                when(job.planned.1, stage.now),
+                when(job.planned.1, cx.now),
             ]
         })
         .collect();
     table("Jobs", &columns, &rows)
 }
 
-fn tone(state: &str) -> Tone {
+fn tone(state: &str) -> BadgeTone {
     match state {
-        "cancelled" => Tone::Warn,
-        other => Tone::of(other),
+        "cancelled" => BadgeTone::Warn,
+        other => BadgeTone::of(other),
     }
 }
 
 /// The page on which one is planned.
-pub(in crate::http::console) fn new(stage: &Stage, view: &New) -> Markup {
+pub(in crate::http::console) fn new(cx: &PageContext, view: &New) -> Markup {
     let head = Head {
         title: "Plan a job",
         lead: &view.target,
@@ -163,10 +163,10 @@ pub(in crate::http::console) fn new(stage: &Stage, view: &New) -> Markup {
     };
     let choice = |value: &str, label: &str| Choice { value: value.into(), label: label.into() };
     let actions = [choice("replay", "Replay them"), choice("discard", "Discard them")];
-    stage.page(&head, &html! {
+    cx.page(&head, &html! {
         (panel("What to do", &html! {
             (count(view.matched, "dead letter matches", "dead letters match")) " now"
-        }, &post(stage, "/jobs", "form", &html! {
+        }, &post(cx, "/jobs", "form", &html! {
             @for (name, value) in &view.fields { input type="hidden" name=(name) value=(value); }
             (select("action", "action", "Action", &actions, view.action))
             div .grid {
@@ -190,7 +190,7 @@ pub(in crate::http::console) fn new(stage: &Stage, view: &New) -> Markup {
 }
 
 /// The page with one.
-pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
+pub(in crate::http::console) fn one(cx: &PageContext, view: &One) -> Markup {
     let job = &view.job;
     let title = title(job);
     let head = Head {
@@ -202,16 +202,16 @@ pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
         ..Head::default()
     };
     let live = job.is_running.then_some("2");
-    stage.page(
+    cx.page(
         &head,
         &html! {
             @if job.is_plan {
-                (plan(stage, view))
+                (plan(cx, view))
             } @else {
                 div #live .stack data-live=[live] {
-                    (progress(stage, view))
+                    (progress(cx, view))
                     (refusals(job, &view.refusals))
-                    (facts(stage, job))
+                    (facts(cx, job))
                 }
             }
             (panel("As a command", &html! {}, &html! { div .pad {
@@ -222,7 +222,7 @@ pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
 }
 
 /// The page that asks why one is cancelled.
-pub(in crate::http::console) fn cancel(stage: &Stage, job: &Job) -> Markup {
+pub(in crate::http::console) fn cancel(cx: &PageContext, job: &Job) -> Markup {
     let above = (format!("/jobs/{}", job.id), title(job));
     let head = Head {
         title: if job.is_plan { "Drop the plan" } else { "Cancel the job" },
@@ -231,11 +231,11 @@ pub(in crate::http::console) fn cancel(stage: &Stage, job: &Job) -> Markup {
         ..Head::default()
     };
     let says = "What is done is done; after the present batch nothing more is.";
-    stage.page(
+    cx.page(
         &head,
         &html! {
             (panel("Cancel", &html! { (said(&job.target)) }, &confirm(
-                stage, "cancel", &format!("/jobs/{}/cancel", job.id), says, ("risky", head.title),
+                cx, "cancel", &format!("/jobs/{}/cancel", job.id), says, ("risky", head.title),
             )))
         },
     )
@@ -251,7 +251,7 @@ fn title(job: &Job) -> String {
 }
 
 /// The dry run, and what begins it.
-fn plan(stage: &Stage, view: &One) -> Markup {
+fn plan(cx: &PageContext, view: &One) -> Markup {
     let job = &view.job;
     let act = format!("/jobs/{}", job.id);
     let (class, label) = match job.action {
@@ -262,34 +262,34 @@ fn plan(stage: &Stage, view: &One) -> Markup {
     let (one, several) = job.things;
     let shown = view.sample.len() + view.held.len();
     html! {
-        (note("dry run", Tone::Calm, &html! {
+        (note("dry run", BadgeTone::Calm, &html! {
             "Nothing is done yet. "
             strong {
                 (count(job.matched, one, several)) @if job.matched == 1 { " matches" } @else { " match" }
             }
             @if let Some(verifiable) = job.verifiable { ", and " strong { (number(verifiable)) " would be let in now" } }
             @if job.goal < job.matched { ": the oldest " (number(job.goal)) " would be dealt with" }
-            ". The plan can be begun until " (stamp(view.until, stage.now)) "."
+            ". The plan can be begun until " (stamp(view.until, cx.now)) "."
         }))
-        @if stage.may(job.scope) {
+        @if cx.may(job.scope) {
             div .actions {
-                (button(stage, &format!("{act}/start"), class, label))
+                (button(cx, &format!("{act}/start"), class, label))
                 a .button href={ (act) "/cancel" } { "Drop the plan" }
             }
         }
         section .panel aria-labelledby="sample" {
             header { h2 #sample { "Sample" } p { (shown) " of " (number(job.matched)) ", the oldest first" } }
             @if job.scope == Scope::SecretsWrite {
-                (held::list(stage, &view.held))
+                (rejected_requests::list(cx, &view.held))
             } @else {
-                (dead_letters::list(stage, &view.sample))
+                (dead_letters::list(cx, &view.sample))
             }
         }
-        (facts(stage, job))
+        (facts(cx, job))
     }
 }
 
-fn progress(stage: &Stage, view: &One) -> Markup {
+fn progress(cx: &PageContext, view: &One) -> Markup {
     let job = &view.job;
     panel(
         "Progress",
@@ -301,7 +301,7 @@ fn progress(stage: &Stage, view: &One) -> Markup {
                     @if let Some(why) = &job.failure { span .said { (said(why)) } }
                 }
                 progress max=(job.goal.max(1)) value=(job.done) aria-label="Progress" {}
-                @if job.is_running && stage.may(job.scope) {
+                @if job.is_running && cx.may(job.scope) {
                     div .actions { a .button.risky href={ "/jobs/" (job.id) "/cancel" } { "Cancel" } }
                 }
             } }
@@ -332,9 +332,8 @@ fn refusals(job: &Job, refusals: &[(i64, String)]) -> Markup {
     panel("Refused", &html! { "The first hundred at most" }, &table("Refused", &columns, &rows))
 }
 
-fn facts(stage: &Stage, job: &Job) -> Markup {
-    let by =
-        |by: &(String, OffsetDateTime)| html! { (stamp(by.1, stage.now)) " by " (said(&by.0)) };
+fn facts(cx: &PageContext, job: &Job) -> Markup {
+    let by = |by: &(String, OffsetDateTime)| html! { (stamp(by.1, cx.now)) " by " (said(&by.0)) };
     panel(
         "Job",
         &html! {},
@@ -346,7 +345,7 @@ fn facts(stage: &Stage, job: &Job) -> Markup {
             ("Planned", by(&job.planned)),
             ("Began", html! { @if let Some(started) = &job.started { (by(started)) } }),
             ("Cancelled by", html! { @if let Some(who) = &job.cancelled_by { (said(who)) } }),
-            ("Ended", html! { @if let Some(at) = job.finished_at { (stamp(at, stage.now)) } }),
+            ("Ended", html! { @if let Some(at) = job.finished_at { (stamp(at, cx.now)) } }),
         ]),
     )
 }

@@ -3,10 +3,10 @@
 use maud::{Markup, html};
 use time::OffsetDateTime;
 
-use super::super::frame::{Head, Section, Stage, note};
+use super::super::layout::{Head, PageContext, Section, note};
 use super::super::parts::{
-    TEXT, Tone, WIDE, command, confirm, empty, field, link_path, panel, post, said, table, when,
-    word,
+    BadgeTone, TEXT, WIDE, command, confirm, empty, field, link_path, panel, post, said, table,
+    when, word,
 };
 use crate::operator::Scope;
 
@@ -41,24 +41,24 @@ pub(in crate::http::console) struct Row {
 }
 
 /// The page.
-pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
+pub(in crate::http::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let head = Head {
         title: "API keys",
         lead: "For programs. A key is shown once, when it is made; what is kept is its digest.",
         section: Some(Section::Keys),
         ..Head::default()
     };
-    stage.page(&head, &html! {
+    cx.page(&head, &html! {
         @if let Some(made) = &view.made {
-            (note("made", Tone::Good, &html! { "Copy the key now: it is not shown again." }))
+            (note("made", BadgeTone::Good, &html! { "Copy the key now: it is not shown again." }))
             div .panel { div .pad { (command("made", "The key", made)) } }
         }
         section .panel aria-label="API keys" {
             @if view.rows.is_empty() { (empty("No API keys", "Make one below.")) }
-            @else { (list(stage, &view.rows)) }
+            @else { (list(cx, &view.rows)) }
         }
         div .two {
-            (panel("Make a key", &html! {}, &make(stage)))
+            (panel("Make a key", &html! {}, &make(cx)))
             @let active: Vec<&Row> = view.rows.iter().filter(|row| row.state == "good").collect();
             @if !active.is_empty() {
                 section .panel aria-labelledby="revoke" {
@@ -66,7 +66,7 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
                     @for row in active {
                         details .act {
                             summary { (said(&row.name)) " " code { (said(&row.id)) } }
-                            (confirm(stage, &format!("revoke-{}", link_path(&row.id)),
+                            (confirm(cx, &format!("revoke-{}", link_path(&row.id)),
                                 &format!("/keys/{}/revoke", link_path(&row.id)),
                                 "What uses it is refused from now on.", ("risky", "Revoke")))
                         }
@@ -77,9 +77,9 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
     })
 }
 
-fn make(stage: &Stage) -> Markup {
+fn make(cx: &PageContext) -> Markup {
     post(
-        stage,
+        cx,
         "/keys",
         "form",
         &html! {
@@ -133,7 +133,7 @@ fn lets(scope: Scope) -> &'static str {
     }
 }
 
-fn list(stage: &Stage, rows: &[Row]) -> Markup {
+fn list(cx: &PageContext, rows: &[Row]) -> Markup {
     let columns = [
         ("Name", TEXT),
         ("State", TEXT),
@@ -145,15 +145,15 @@ fn list(stage: &Stage, rows: &[Row]) -> Markup {
     ];
     let rows: Vec<Vec<Markup>> = rows.iter().map(|row| vec![
         html! { span .said { (said(&row.name)) } span .under { code { (said(&row.id)) } } },
-        word(row.state, Tone::of(row.state)),
-        html! { @for scope in &row.scopes { (word(scope, Tone::Plain)) " " } },
+        word(row.state, BadgeTone::of(row.state)),
+        html! { @for scope in &row.scopes { (word(scope, BadgeTone::Plain)) " " } },
         html! { @match &row.tenant { Some(tenant) => (said(tenant)), None => span .muted { "all" }, } },
-        html! { (when(row.created_at, stage.now)) span .under { (said(&row.created_by)) } },
+        html! { (when(row.created_at, cx.now)) span .under { (said(&row.created_by)) } },
         html! { @match row.expires_at {
-            Some(at) => (when(at, stage.now)), None => span .muted { "never" },
+            Some(at) => (when(at, cx.now)), None => span .muted { "never" },
         } },
         html! { @match row.last_used {
-            Some(at) => (when(at, stage.now)), None => span .muted { "never" },
+            Some(at) => (when(at, cx.now)), None => span .muted { "never" },
         } },
     ]).collect();
     table("API keys", &columns, &rows)

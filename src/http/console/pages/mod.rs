@@ -1,5 +1,5 @@
 //! The pages: each is a view, a plain value, and the markup that is made of it. Where the values
-//! come from is the matter of [`desk`](super::desk).
+//! come from is the matter of [`desk`](super::dead_letter_actions).
 
 pub(super) mod account;
 pub(super) mod alerts;
@@ -9,19 +9,19 @@ pub(super) mod delivery;
 pub(super) mod destination;
 pub(super) mod destinations;
 pub(super) mod edit;
+pub(super) mod error;
 pub(super) mod event;
 pub(super) mod events;
 pub(super) mod explain;
 pub(super) mod groups;
-pub(super) mod held;
-pub(super) mod holds;
 pub(super) mod jobs;
 pub(super) mod keys;
 pub(super) mod overview;
 pub(super) mod parts_of_event;
-pub(super) mod people;
+pub(super) mod pauses;
+pub(super) mod rejected_requests;
 pub(super) mod settings;
 pub(super) mod sign_in;
 pub(super) mod sources;
 pub(super) mod transfers;
-pub(super) mod trouble;
+pub(super) mod users;

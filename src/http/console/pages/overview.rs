@@ -3,17 +3,17 @@
 use maud::{Markup, html};
 use time::{Duration, OffsetDateTime};
 
-use super::super::frame::{Head, Section, Stage, note};
+use super::super::layout::{Head, PageContext, Section, note};
 use super::super::parts::{
-    Bar, Curve, NUMBER, TEXT, Tone, WIDE, age, bars, count, curves, empty, link_path, name, number,
-    panel, said, short, sparkline, table, took, typed, when, word,
+    BadgeTone, Bar, Curve, NUMBER, TEXT, WIDE, age, bars, count, curves, empty, link_path, name,
+    number, panel, said, short, sparkline, table, took, typed, when, word,
 };
 use super::alerts::nobody_is_told;
 
 /// The overview.
 pub(in crate::http::console) struct View {
     /// How much what is wrong matters, at most: a word and its tone. None where nothing is wrong.
-    pub(in crate::http::console) worst: Option<(&'static str, Tone)>,
+    pub(in crate::http::console) worst: Option<(&'static str, BadgeTone)>,
     /// Whether anybody is told of alerts: there is a channel.
     pub(in crate::http::console) alerts_are_told: bool,
     /// What is wrong, the worst first.
@@ -48,7 +48,7 @@ pub(in crate::http::console) struct Banner {
     /// In a word, such as `silent`.
     pub(in crate::http::console) word: String,
     /// How much it matters.
-    pub(in crate::http::console) tone: Tone,
+    pub(in crate::http::console) tone: BadgeTone,
     /// What it is.
     pub(in crate::http::console) text: String,
     /// Where to look.
@@ -115,18 +115,18 @@ pub(in crate::http::console) struct Group {
 }
 
 /// The page.
-pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
+pub(in crate::http::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let head = Head {
         title: "Overview",
         section: Some(Section::Overview),
         refresh: Some(30),
         ..Head::default()
     };
-    stage.page(&head, &html! {
+    cx.page(&head, &html! {
         div #now .stack data-live="10" {
             div .notes {
                 @match view.worst {
-                    None => (note("all well", Tone::Good, &html! {
+                    None => (note("all well", BadgeTone::Good, &html! {
                         "No alarm goes on: nothing is overdue, paused, failing or dead."
                     })),
                     Some((word, tone)) => (note(word, tone, &html! {
@@ -141,11 +141,11 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
                 }
                 @if !view.alerts_are_told { (nobody_is_told()) }
             }
-            (figures(stage, view))
-            (panel("Sources", &html! { "The last hour, and below it the last day" }, &sources(stage, view)))
+            (figures(cx, view))
+            (panel("Sources", &html! { "The last hour, and below it the last day" }, &sources(cx, view)))
             (panel("Dead letters by impact", &html! {
                 a href="/dead-letters" { "All " (number(view.open_in_all)) " that are open" }
-            }, &groups(stage, &view.groups)))
+            }, &groups(cx, &view.groups)))
         }
         div .two {
             (panel("Received", &html! { "Requests in each hour" }, &bars("Requests", "", &view.received)))
@@ -155,7 +155,7 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
 }
 
 /// What the whole gateway comes to.
-fn figures(stage: &Stage, view: &View) -> Markup {
+fn figures(cx: &PageContext, view: &View) -> Markup {
     let sum = |part: fn(&Source) -> HourDay| {
         let parts = view.sources.iter().map(part);
         parts.fold(HourDay::default(), |sum, one| HourDay {
@@ -191,7 +191,7 @@ fn figures(stage: &Stage, view: &View) -> Markup {
                     dd {
                         @match oldest {
                             Some((at, source)) => {
-                                a href=(events_of(source, "ready")) { (age(stage.now - at)) }
+                                a href=(events_of(source, "ready")) { (age(cx.now - at)) }
                                 span .under.said { "of " (said(source)) }
                             },
                             None => { "none" span .under { "no delivery waits" } },
@@ -269,7 +269,7 @@ fn events_of(source: &str, state: &str) -> String {
     format!("/events?source={}&state={state}", link_path(source))
 }
 
-fn sources(stage: &Stage, view: &View) -> Markup {
+fn sources(cx: &PageContext, view: &View) -> Markup {
     let (sources, began) = (&view.sources, view.began);
     if sources.is_empty() {
         return empty("No sources", "The configuration names none.");
@@ -289,8 +289,8 @@ fn sources(stage: &Stage, view: &View) -> Markup {
     ];
     let rows: Vec<Vec<Markup>> = sources.iter().map(|source| vec![
         html! {
-            (stage.link(Section::Sources, &format!("/sources/{}", link_path(&source.name)), &source.name))
-            @if source.state != "ok" { " " (word(&source.state, Tone::Plain)) }
+            (cx.link(Section::Sources, &format!("/sources/{}", link_path(&source.name)), &source.name))
+            @if source.state != "ok" { " " (word(&source.state, BadgeTone::Plain)) }
             span .under { (said(&source.provider)) }
         },
         both(source.received, false, &of_source(&source.name)),
@@ -300,13 +300,13 @@ fn sources(stage: &Stage, view: &View) -> Markup {
         both(source.dead, true, &dead_of(&source.name)),
         sparkline("Verified in a day", &source.course),
         html! { @match source.oldest_waiting {
-            Some(at) => a href=(events_of(&source.name, "ready")) { (age(stage.now - at)) },
+            Some(at) => a href=(events_of(&source.name, "ready")) { (age(cx.now - at)) },
             None => span .muted { "none" },
         } },
         html! { @if let Some(slow) = source.slow { (took(slow)) } @else { span .muted { "none" } } },
         html! { @match source.last_event {
             Some(at) => a href=(format!("/events?source={}", link_path(&source.name))) {
-                (when(at, stage.now))
+                (when(at, cx.now))
             },
             None => span .muted { "never" },
         } },
@@ -327,7 +327,7 @@ fn dead_of(name: &str) -> Places {
     Places::one(&format!("/dead-letters/all?source={}&which=all", link_path(name)))
 }
 
-fn groups(stage: &Stage, groups: &[Group]) -> Markup {
+fn groups(cx: &PageContext, groups: &[Group]) -> Markup {
     if groups.is_empty() {
         return empty("No dead letters", "Nothing waits for an operator.");
     }
@@ -343,14 +343,14 @@ fn groups(stage: &Stage, groups: &[Group]) -> Markup {
             a href={ "/dead-letters/groups/" (link_path(&group.id)) } {
                 (short(group.message.as_deref().unwrap_or(&group.reason), 120))
             }
-            span .under { (word(&group.reason, Tone::Bad)) }
+            span .under { (word(&group.reason, BadgeTone::Bad)) }
         },
         html! { (name(&group.source)) span .under { (name(&group.handler)) } },
         html! {
             a href={ "/dead-letters/groups/" (link_path(&group.id)) } { (number(group.open)) }
         },
         sparkline("Died in a day", &group.course),
-        when(group.last_at, stage.now),
+        when(group.last_at, cx.now),
     ]).collect();
     table("Dead letters by impact", &columns, &rows)
 }

@@ -3,11 +3,12 @@
 use maud::{Markup, html};
 use time::OffsetDateTime;
 
-use super::super::frame::{Section, Stage};
+use super::super::layout::{PageContext, Section};
 use super::super::parts::{
-    Bytes, Step, Tone, bytes, count, link_path, panel, said, stamp, terms, timeline, took, word,
+    BadgeTone, Bytes, Step, bytes, count, link_path, panel, said, stamp, terms, timeline, took,
+    word,
 };
-use crate::operator::Moment;
+use crate::operator::TimelineEntry;
 
 /// An event.
 pub(in crate::http::console) struct Event {
@@ -62,8 +63,8 @@ pub(in crate::http::console) struct Payload {
 }
 
 /// An event's facts.
-pub(in crate::http::console) fn facts(stage: &Stage, event: &Event) -> Markup {
-    let now = stage.now;
+pub(in crate::http::console) fn facts(cx: &PageContext, event: &Event) -> Markup {
+    let now = cx.now;
     let seen = match event.seen {
         Some((1, _)) => html! { "once" },
         Some((times, last)) => {
@@ -81,7 +82,7 @@ pub(in crate::http::console) fn facts(stage: &Stage, event: &Event) -> Markup {
             (
                 "Source",
                 html! {
-                    (stage.link(Section::Sources, &format!("/sources/{}", link_path(&event.source)), &event.source))
+                    (cx.link(Section::Sources, &format!("/sources/{}", link_path(&event.source)), &event.source))
                     " " span .muted { (said(&event.provider)) }
                 },
             ),
@@ -102,7 +103,7 @@ pub(in crate::http::console) fn proof(proof: &Proof) -> Markup {
             &terms(&[
                 (
                     "Verdict",
-                    html! { (word("edited", Tone::Warn)) " nothing proves this body: an operator wrote it" },
+                    html! { (word("edited", BadgeTone::Warn)) " nothing proves this body: an operator wrote it" },
                 ),
                 (
                     "Original",
@@ -111,7 +112,7 @@ pub(in crate::http::console) fn proof(proof: &Proof) -> Markup {
             ]),
         );
     }
-    let tone = if proof.late { Tone::Warn } else { Tone::Good };
+    let tone = if proof.late { BadgeTone::Warn } else { BadgeTone::Good };
     panel(
         "Proof",
         &html! {},
@@ -156,7 +157,7 @@ pub(in crate::http::console) fn payload(payload: Option<&Payload>) -> Markup {
 
 /// The life of an event; `here` is the delivery that the page is about.
 pub(in crate::http::console) fn life(
-    moments: &[Moment],
+    moments: &[TimelineEntry],
     here: Option<i64>,
     now: OffsetDateTime,
 ) -> Markup {
@@ -164,11 +165,11 @@ pub(in crate::http::console) fn life(
     panel("Timeline", &html! {}, &timeline(&steps, now))
 }
 
-fn step(moment: &Moment, here: Option<i64>) -> Step {
+fn step(moment: &TimelineEntry, here: Option<i64>) -> Step {
     let tone = match &*moment.what {
-        "received" => Tone::Good,
-        "quarantined" => Tone::Bad,
-        what => Tone::of(what),
+        "received" => BadgeTone::Good,
+        "quarantined" => BadgeTone::Bad,
+        what => BadgeTone::of(what),
     };
     let what = html! {
         @match (&*moment.what, moment.attempt) {

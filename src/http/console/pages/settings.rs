@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::super::frame::{Head, Section, Stage};
+use super::super::layout::{Head, PageContext, Section};
 use super::super::parts::{panel, said, terms};
 
 /// The settings.
@@ -12,14 +12,14 @@ pub(in crate::http::console) struct View {
 }
 
 /// The page.
-pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
+pub(in crate::http::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let head = Head {
         title: "Settings",
         lead: "As this gateway runs with them. They stand in its configuration; secrets are left out.",
         section: Some(Section::Settings),
         ..Head::default()
     };
-    stage.page(
+    cx.page(
         &head,
         &html! {
             @for (title, settings) in &view.sections {

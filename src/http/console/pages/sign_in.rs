@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 use url::form_urlencoded;
 
-use super::super::frame::{bare, note, passing};
-use super::super::parts::{Tone, field, said};
+use super::super::layout::{bare, note, passing};
+use super::super::parts::{BadgeTone, field, said};
 
 /// The form to sign in with.
 #[derive(Debug, Default)]
@@ -38,7 +38,7 @@ pub(in crate::http::console) fn page(view: &View) -> Markup {
         "Sign in",
         &html! {
             @if let Some(wrong) = &view.wrong {
-                (note("not signed in", Tone::Bad, &html! { (said(wrong)) }))
+                (note("not signed in", BadgeTone::Bad, &html! { (said(wrong)) }))
             }
             section .panel {
                 header { h1 { "Sign in" } }
@@ -88,7 +88,7 @@ pub(in crate::http::console) fn set_up(view: &SetUp) -> Markup {
         "Set up your account",
         &html! {
             @if let Some(wrong) = &view.wrong {
-                (note("not yet", Tone::Bad, &html! { (said(wrong)) }))
+                (note("not yet", BadgeTone::Bad, &html! { (said(wrong)) }))
             }
             section .panel {
                 header { h1 { "Set up your account" } }

@@ -3,12 +3,12 @@
 use maud::{Markup, html};
 use time::{Duration, OffsetDateTime};
 
-use super::super::frame::{Head, Section, Stage, note};
+use super::super::layout::{Head, PageContext, Section, note};
 use super::super::parts::{
-    NUMBER, TEXT, Tone, age, command, empty, link_path, number, panel, said, stamp, table, terms,
-    when, word,
+    BadgeTone, NUMBER, TEXT, age, command, empty, link_path, number, panel, said, stamp, table,
+    terms, when, word,
 };
-use super::holds::switch;
+use super::pauses::switch;
 use crate::operator::Scope;
 
 /// The list.
@@ -88,7 +88,7 @@ pub(in crate::http::console) struct Secret {
 }
 
 /// The page with all of them.
-pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
+pub(in crate::http::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let head = Head {
         title: "Sources",
         lead: "Who may send, and with which secrets. They stand in the configuration.",
@@ -114,7 +114,7 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
                 html! { (said(&row.tenant)) },
                 state(row),
                 html! { @match row.verified_at {
-                    Some(at) => (when(at, stage.now)),
+                    Some(at) => (when(at, cx.now)),
                     None => span .muted { "never" },
                 } },
                 html! { (number(row.secrets)) },
@@ -122,7 +122,7 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
             ]
         })
         .collect();
-    stage.page(
+    cx.page(
         &head,
         &html! {
             section .panel aria-label="Sources" #list data-live="15" {
@@ -135,8 +135,8 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
 
 fn state(row: &Row) -> Markup {
     html! {
-        @if row.is_paused { (word("paused", Tone::Warn)) " " }
-        (word(&row.state, Tone::of(&row.state)))
+        @if row.is_paused { (word("paused", BadgeTone::Warn)) " " }
+        (word(&row.state, BadgeTone::of(&row.state)))
         @if let Some(span) = row.holds_refused {
             span .under { "holds what it refuses for " (age(span)) }
         }
@@ -144,7 +144,7 @@ fn state(row: &Row) -> Markup {
 }
 
 /// The page with one.
-pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
+pub(in crate::http::console) fn one(cx: &PageContext, view: &One) -> Markup {
     let row = &view.row;
     let here = format!("/sources/{}", link_path(&row.name));
     let head = Head {
@@ -154,16 +154,16 @@ pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
         actions: Some(html! {
             a .button href={ "/events?source=" (link_path(&row.name)) } { "Events" }
             a .button href={ (here) "/set-up" } { "Set up" }
-            @if stage.may(Scope::SecretsWrite) {
+            @if cx.may(Scope::SecretsWrite) {
                 a .button href={ "/explain?source=" (link_path(&row.name)) } { "Explain a request" }
             }
         }),
         ..Head::default()
     };
-    stage.page(&head, &html! {
+    cx.page(&head, &html! {
         @if let Some((at, actor, reason)) = &view.held {
-            (note("paused", Tone::Warn, &html! {
-                "By " (said(actor)) ", " (stamp(*at, stage.now)) ": " (said(reason))
+            (note("paused", BadgeTone::Warn, &html! {
+                "By " (said(actor)) ", " (stamp(*at, cx.now)) ": " (said(reason))
                 ". What arrives is kept."
             }))
         }
@@ -176,14 +176,14 @@ pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
                     ("Signs", html! { (said(&view.scheme)) }),
                     ("Handlers", html! { (said(&view.handlers.join(", "))) }),
                     ("Addresses", html! { @for url in &view.urls { code .said { (said(url)) } br; } }),
-                    ("Last verified", html! { @if let Some(at) = row.verified_at { (stamp(at, stage.now)) } }),
+                    ("Last verified", html! { @if let Some(at) = row.verified_at { (stamp(at, cx.now)) } }),
                 ])))
                 (panel("Traffic", &html! { "What came, and what became of it" }, &traffic(&view.traffic)))
-                (panel("Secrets", &html! { "Known by their fingerprints only" }, &secrets(stage, &view.secrets)))
+                (panel("Secrets", &html! { "Known by their fingerprints only" }, &secrets(cx, &view.secrets)))
             }
-            @if stage.may(Scope::SourcesWrite) && row.state != "disabled" {
+            @if cx.may(Scope::SourcesWrite) && row.state != "disabled" {
                 section .panel aria-label="What to do" {
-                    (switch(stage, "source", &row.name, view.held.is_some()))
+                    (switch(cx, "source", &row.name, view.held.is_some()))
                 }
             }
         }
@@ -205,7 +205,7 @@ fn traffic(counts: &[Count]) -> Markup {
     table("Traffic", &columns, &rows)
 }
 
-fn secrets(stage: &Stage, secrets: &[Secret]) -> Markup {
+fn secrets(cx: &PageContext, secrets: &[Secret]) -> Markup {
     if secrets.is_empty() {
         return empty("No secrets", "Nothing that it sends can be verified.");
     }
@@ -218,7 +218,7 @@ fn secrets(stage: &Stage, secrets: &[Secret]) -> Markup {
     ];
     let at = |at: Option<OffsetDateTime>| {
         html! { @match at {
-            Some(at) => (when(at, stage.now)),
+            Some(at) => (when(at, cx.now)),
             None => span .muted { "never" },
         } }
     };
@@ -227,7 +227,7 @@ fn secrets(stage: &Stage, secrets: &[Secret]) -> Markup {
         .map(|secret| {
             vec![
                 html! { code .nowrap { (said(&secret.fingerprint)) } },
-                word(&secret.state, Tone::of(&secret.state)),
+                word(&secret.state, BadgeTone::of(&secret.state)),
                 html! { (number(secret.uses)) },
                 at(secret.first_used),
                 at(secret.last_used),
@@ -238,7 +238,7 @@ fn secrets(stage: &Stage, secrets: &[Secret]) -> Markup {
 }
 
 /// The page that shows what to give the sender, and turns green.
-pub(in crate::http::console) fn set_up(stage: &Stage, view: &One) -> Markup {
+pub(in crate::http::console) fn set_up(cx: &PageContext, view: &One) -> Markup {
     let row = &view.row;
     let above = (format!("/sources/{}", link_path(&row.name)), row.name.clone());
     let head = Head {
@@ -249,14 +249,14 @@ pub(in crate::http::console) fn set_up(stage: &Stage, view: &One) -> Markup {
         refresh: row.verified_at.is_none().then_some(5),
         ..Head::default()
     };
-    stage.page(&head, &html! {
+    cx.page(&head, &html! {
         div #set-up data-live=[row.verified_at.is_none().then_some("2")] {
             @match row.verified_at {
-                Some(at) => (note("verified", Tone::Good, &html! {
-                    strong { "It works. " } "A verified event was received " (when(at, stage.now)) ". "
+                Some(at) => (note("verified", BadgeTone::Good, &html! {
+                    strong { "It works. " } "A verified event was received " (when(at, cx.now)) ". "
                     a href={ "/events?source=" (link_path(&row.name)) } { "See it" }
                 })),
-                None => (note("waiting", Tone::Calm, &html! {
+                None => (note("waiting", BadgeTone::Calm, &html! {
                     "No verified event yet. This page turns green when the first one comes."
                 })),
             }

@@ -3,10 +3,10 @@
 use maud::{Markup, html};
 use time::OffsetDateTime;
 
-use super::super::frame::{Head, Section, Stage};
+use super::super::layout::{Head, PageContext, Section};
 use super::super::parts::{
-    NUMBER, Pager, TEXT, Tone, WIDE, age, empty, link_path, name, number, pager, panel, said, size,
-    stamp, table, terms, when, word,
+    BadgeTone, NUMBER, Pager, TEXT, WIDE, age, empty, link_path, name, number, pager, panel, said,
+    size, stamp, table, terms, when, word,
 };
 
 /// Squares in a row of a chunk map.
@@ -90,7 +90,7 @@ pub(in crate::http::console) struct Map {
 }
 
 /// The page.
-pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
+pub(in crate::http::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let head = Head {
         title: "Transfers",
         lead: "Payloads that come in chunks and are not whole yet. One that is given up becomes a dead letter.",
@@ -98,25 +98,25 @@ pub(in crate::http::console) fn page(stage: &Stage, view: &View) -> Markup {
         refresh: Some(10),
         ..Head::default()
     };
-    stage.page(
+    cx.page(
         &head,
         &html! {
             section .panel aria-label="Transfers" #list data-live="5" {
                 @if view.rows.is_empty() {
                     (empty("No transfers", "Nothing is on its way in chunks."))
                 } @else {
-                    (list(stage, &view.rows))
+                    (list(cx, &view.rows))
                     (pager(&view.pager))
                 }
             }
             @if !view.closed.is_empty() {
-                (panel("Closed", &html! { "Those whose last chunk came last" }, &closed(stage, &view.closed)))
+                (panel("Closed", &html! { "Those whose last chunk came last" }, &closed(cx, &view.closed)))
             }
         },
     )
 }
 
-fn list(stage: &Stage, rows: &[Row]) -> Markup {
+fn list(cx: &PageContext, rows: &[Row]) -> Markup {
     let columns = [
         ("What", WIDE),
         ("Source", TEXT),
@@ -137,16 +137,16 @@ fn list(stage: &Stage, rows: &[Row]) -> Markup {
                     (size(row.bytes))
                     @if let Some(all) = row.of_bytes { span .under { "of " (size(all)) } }
                 },
-                when(row.began_at, stage.now),
-                when(row.last_at, stage.now),
-                html! { (age(row.until - stage.now)) },
+                when(row.began_at, cx.now),
+                when(row.last_at, cx.now),
+                html! { (age(row.until - cx.now)) },
             ]
         })
         .collect();
     table("Transfers", &columns, &rows)
 }
 
-fn closed(stage: &Stage, rows: &[(i64, String, String, String, OffsetDateTime)]) -> Markup {
+fn closed(cx: &PageContext, rows: &[(i64, String, String, String, OffsetDateTime)]) -> Markup {
     let columns = [("What", WIDE), ("Source", TEXT), ("State", TEXT), ("Last chunk", NUMBER)];
     let rows: Vec<Vec<Markup>> = rows
         .iter()
@@ -154,8 +154,8 @@ fn closed(stage: &Stage, rows: &[(i64, String, String, String, OffsetDateTime)])
             vec![
                 html! { a .said href={ "/transfers/" (id) } { (said(name)) } },
                 html! { span .said { (said(source)) } },
-                word(state, Tone::of(state)),
-                when(*at, stage.now),
+                word(state, BadgeTone::of(state)),
+                when(*at, cx.now),
             ]
         })
         .collect();
@@ -163,7 +163,7 @@ fn closed(stage: &Stage, rows: &[(i64, String, String, String, OffsetDateTime)])
 }
 
 /// The page with one.
-pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
+pub(in crate::http::console) fn one(cx: &PageContext, view: &One) -> Markup {
     let title = format!("Transfer {}", view.id);
     let is_open = view.until.is_some();
     let head = Head {
@@ -174,7 +174,7 @@ pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
         refresh: is_open.then_some(10),
         ..Head::default()
     };
-    stage.page(&head, &html! {
+    cx.page(&head, &html! {
         div #now .beside data-live=[is_open.then_some("5")] {
             div .stack {
                 (panel("Chunks", &html! {}, &html! { div .pad { @match &view.map {
@@ -191,33 +191,33 @@ pub(in crate::http::console) fn one(stage: &Stage, view: &One) -> Markup {
                 }
                 @if !view.others.is_empty() {
                     (panel("Of the same", &html! { "A newer one supersedes those that are open" },
-                        &others(stage, &view.others)))
+                        &others(cx, &view.others)))
                 }
             }
-            (panel("Transfer", &html! {}, &facts(stage, view)))
+            (panel("Transfer", &html! {}, &facts(cx, view)))
         }
     })
 }
 
-fn facts(stage: &Stage, view: &One) -> Markup {
-    let left = view.until.map(|(idle, _)| age(idle - stage.now));
+fn facts(cx: &PageContext, view: &One) -> Markup {
+    let left = view.until.map(|(idle, _)| age(idle - cx.now));
     let source = format!("/sources/{}", link_path(&view.source));
     terms(&[
-        ("State", word(&view.state, Tone::of(&view.state))),
+        ("State", word(&view.state, BadgeTone::of(&view.state))),
         ("Path", html! { @if let Some(path) = &view.path { code { (said(path)) } } }),
-        ("Source", stage.link(Section::Sources, &source, &view.source)),
+        ("Source", cx.link(Section::Sources, &source, &view.source)),
         ("Tenant", html! { (said(&view.tenant)) }),
         ("Type", html! { (said(&view.kind)) }),
         ("Its sender's id", html! { code { (said(&view.name)) } }),
         ("Chunks", html! { (number(view.chunks.0)) " of " (number(view.chunks.1)) }),
         ("Size", html! { (size(view.bytes)) " " span .muted { "as it is sent" } }),
-        ("Began", stamp(view.began_at, stage.now)),
-        ("Last chunk", stamp(view.last_at, stage.now)),
+        ("Began", stamp(view.began_at, cx.now)),
+        ("Last chunk", stamp(view.last_at, cx.now)),
         ("Time left", html! { @if let Some(left) = left { (left) } }),
-        ("Given up", html! { @if let Some((idle, _)) = view.until { (stamp(idle, stage.now)) } }),
+        ("Given up", html! { @if let Some((idle, _)) = view.until { (stamp(idle, cx.now)) } }),
         (
             "At the latest",
-            html! { @if let Some((_, total)) = view.until { (stamp(total, stage.now)) } },
+            html! { @if let Some((_, total)) = view.until { (stamp(total, cx.now)) } },
         ),
         (
             "Event",
@@ -228,14 +228,14 @@ fn facts(stage: &Stage, view: &One) -> Markup {
     ])
 }
 
-fn others(stage: &Stage, others: &[(i64, String, OffsetDateTime)]) -> Markup {
+fn others(cx: &PageContext, others: &[(i64, String, OffsetDateTime)]) -> Markup {
     let rows: Vec<Vec<Markup>> = others
         .iter()
         .map(|(id, state, began)| {
             vec![
                 html! { a href={ "/transfers/" (id) } { (id) } },
-                word(state, Tone::of(state)),
-                when(*began, stage.now),
+                word(state, BadgeTone::of(state)),
+                when(*began, cx.now),
             ]
         })
         .collect();

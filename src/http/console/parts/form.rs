@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::super::frame::Stage;
+use super::super::layout::PageContext;
 use super::said;
 
 /// A choice of a [`select`].
@@ -48,14 +48,14 @@ pub(in crate::http::console) fn select(
 
 /// A form that changes something.
 pub(in crate::http::console) fn post(
-    stage: &Stage,
+    cx: &PageContext,
     action: &str,
     class: &str,
     body: &Markup,
 ) -> Markup {
     html! {
         form method="post" action=(action) class=(class) {
-            @if let Some(csrf) = &stage.viewer.csrf { input type="hidden" name="csrf" value=(csrf); }
+            @if let Some(csrf) = &cx.viewer.csrf { input type="hidden" name="csrf" value=(csrf); }
             (body)
         }
     }
@@ -63,17 +63,17 @@ pub(in crate::http::console) fn post(
 
 /// A button that is a form of its own: for what needs no reason.
 pub(in crate::http::console) fn button(
-    stage: &Stage,
+    cx: &PageContext,
     action: &str,
     class: &str,
     label: &str,
 ) -> Markup {
-    post(stage, action, "", &html! { button class=(class) { (label) } })
+    post(cx, action, "", &html! { button class=(class) { (label) } })
 }
 
 /// A form that asks for a reason, and says what will happen. `id` is its own on the page.
 pub(in crate::http::console) fn confirm(
-    stage: &Stage,
+    cx: &PageContext,
     id: &str,
     action: &str,
     says: &str,
@@ -81,7 +81,7 @@ pub(in crate::http::console) fn confirm(
 ) -> Markup {
     let reason = format!("{id}-reason");
     post(
-        stage,
+        cx,
         action,
         "form",
         &html! {

@@ -3,15 +3,15 @@
 use maud::{Markup, html};
 use time::OffsetDateTime;
 
-use super::{Tone, number, said, stamp};
+use super::{BadgeTone, number, said, stamp};
 
-/// A panel with a heading; `aside` is said beside it.
-pub(in crate::http::console) fn panel(title: &str, aside: &Markup, body: &Markup) -> Markup {
+/// A panel with a heading; `parked` is said beside it.
+pub(in crate::http::console) fn panel(title: &str, parked: &Markup, body: &Markup) -> Markup {
     let letters = title.chars().filter(char::is_ascii_alphanumeric);
     let id = format!("panel-{}", letters.collect::<String>().to_lowercase());
     html! {
         section .panel aria-labelledby=(id) {
-            header { h2 id=(id) { (said(title)) } @if !aside.0.is_empty() { p { (aside) } } }
+            header { h2 id=(id) { (said(title)) } @if !parked.0.is_empty() { p { (parked) } } }
             (body)
         }
     }
@@ -136,7 +136,7 @@ pub(in crate::http::console) struct Step {
     /// What else there is to say, in a stranger's words.
     pub(in crate::http::console) detail: Option<String>,
     /// How it is meant.
-    pub(in crate::http::console) tone: Tone,
+    pub(in crate::http::console) tone: BadgeTone,
 }
 
 /// What happened, oldest first.

@@ -20,6 +20,6 @@ pub(super) use list::{
 pub(super) use qr::qr;
 pub(super) use table::{NUMBER, TEXT, WIDE, table};
 pub(super) use words::{
-    Tone, age, count, id, link_path, name, number, said, short, size, stamp, took, typed, utc,
+    BadgeTone, age, count, id, link_path, name, number, said, short, size, stamp, took, typed, utc,
     when, word,
 };

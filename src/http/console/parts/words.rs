@@ -16,7 +16,7 @@ const TAIL: usize = 12;
 
 /// How a word of status is meant. The colour says it too, never alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::http::console) enum Tone {
+pub(in crate::http::console) enum BadgeTone {
     /// As it should be.
     Good,
     /// Under way.
@@ -31,7 +31,7 @@ pub(in crate::http::console) enum Tone {
     Unknown,
 }
 
-impl Tone {
+impl BadgeTone {
     /// Its class in the stylesheet.
     pub(in crate::http::console) fn class(self) -> &'static str {
         match self {
@@ -87,9 +87,9 @@ impl Tone {
 }
 
 /// A word of status.
-pub(in crate::http::console) fn word(word: &str, tone: Tone) -> Markup {
+pub(in crate::http::console) fn word(word: &str, tone: BadgeTone) -> Markup {
     html! { span class={ "word " (tone.class()) } {
-        (said(word)) @if tone == Tone::Unknown { " (unknown)" }
+        (said(word)) @if tone == BadgeTone::Unknown { " (unknown)" }
     } }
 }
 
@@ -211,9 +211,9 @@ mod tests {
 
     #[test]
     fn a_word_that_is_not_known_is_marked() {
-        assert_eq!(Tone::of("a state of tomorrow"), Tone::Unknown);
-        assert!(word("new", Tone::of("new")).into_string().contains("new (unknown)"));
-        assert!(!word("dead", Tone::of("dead")).into_string().contains("unknown"));
+        assert_eq!(BadgeTone::of("a state of tomorrow"), BadgeTone::Unknown);
+        assert!(word("new", BadgeTone::of("new")).into_string().contains("new (unknown)"));
+        assert!(!word("dead", BadgeTone::of("dead")).into_string().contains("unknown"));
     }
 
     #[test]

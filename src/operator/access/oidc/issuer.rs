@@ -23,8 +23,8 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::OidcError;
+use super::client::{Wire, whole};
 use super::flow::Flow;
-use super::wire::{Wire, whole};
 use crate::clock::SharedClock;
 use crate::outbound::{Outbound, OutboundError};
 
@@ -55,7 +55,7 @@ pub struct Issuer {
     pub(super) settings: IssuerSettings,
     pub(super) url: IssuerUrl,
     redirect: RedirectUrl,
-    pub(super) wire: Wire,
+    pub(super) client: Wire,
     pub(super) clock: SharedClock,
     known: Mutex<Option<Known>>,
 }
@@ -128,7 +128,7 @@ impl Issuer {
         Ok(Self {
             url,
             redirect: RedirectUrl::from_url(redirect),
-            wire: Wire::new(outbound),
+            client: Wire::new(outbound),
             clock,
             known: Mutex::default(),
             settings,
@@ -222,7 +222,7 @@ impl Issuer {
     }
 
     async fn ask(&self) -> Result<Arc<Metadata>, String> {
-        let http = self.wire.http();
+        let http = self.client.http();
         let metadata = Metadata::discover_async(self.url.clone(), &http).await;
         let metadata = metadata.map_err(|error| whole(&error))?;
         let token = metadata.token_endpoint().ok_or("it has no token endpoint")?.url();

@@ -1,18 +1,18 @@
 //! Signing in at an `OpenID Connect` issuer.
 //!
-//! - A [`Departure`] sends the browser to the issuer ([`issuer`]). What binds the two halves of a
+//! - A [`OidcRedirect`] sends the browser to the issuer ([`issuer`]). What binds the two halves of a
 //!   sign-in together, the *flow* ([`flow`]), is in the browser's cookie.
-//! - What the browser comes back with is a [`Return`]. Its code is redeemed and the ID token
+//! - What the browser comes back with is a [`OidcCallback`]. Its code is redeemed and the ID token
 //!   checked ([`token`]).
 //! - Nobody is made by signing in. Whoever has come before is known by issuer and subject; else the
 //!   verified e-mail address has to be the name of somebody who was invited and has neither a
 //!   password nor a code. They are linked to the subject then, and the address counts no more.
-//! - An [`Arrival`] is a session like any other. Codes are the issuer's matter.
+//! - An [`OidcSignIn`] is a session like any other. Codes are the issuer's matter.
 
+mod client;
 mod flow;
 mod issuer;
 mod token;
-mod wire;
 
 use std::net::IpAddr;
 
@@ -23,14 +23,14 @@ use zeroize::Zeroizing;
 
 pub use self::issuer::{Issuer, IssuerError, IssuerSettings};
 
+use self::client::short;
 use self::flow::Flow;
 use self::token::Identity;
-use self::wire::short;
 use super::Access;
 use super::attempts::{Client, seconds_until};
 use super::sessions::{BegunSession, ShownSession, audit, begin, own_caller};
-use crate::operator::OperatorError;
-use crate::store::{Attempt, KeptFlow, KeptPerson, NewFlow, StoreError, Tx};
+use crate::operator::AdminError;
+use crate::store::{Attempt, NewFlow, OidcFlowRow, StoreError, Tx, UserRow};
 
 /// How long somebody may be at the issuer.
 const LASTS: Duration = Duration::minutes(10);
@@ -58,7 +58,7 @@ const WAY: &str = "by OpenID Connect";
 
 /// A browser that is sent to the issuer.
 #[derive(Debug)]
-pub struct Departure {
+pub struct OidcRedirect {
     /// To where.
     pub to: Url,
     /// What it has to keep, in a cookie that it sends when it comes back from elsewhere.
@@ -67,7 +67,7 @@ pub struct Departure {
 
 /// What a browser comes back with.
 #[derive(Clone, Copy)]
-pub struct Return<'a> {
+pub struct OidcCallback<'a> {
     /// What it was to keep.
     pub token: Option<&'a str>,
     /// The state, as it was sent along.
@@ -84,7 +84,7 @@ pub struct Return<'a> {
 
 /// Somebody who is signed in.
 #[derive(Debug)]
-pub struct Arrival {
+pub struct OidcSignIn {
     /// Their session.
     pub begun: BegunSession,
     /// Where they wanted to go: a path of the console.
@@ -111,7 +111,7 @@ pub enum OidcError {
     },
     /// It does not work now.
     #[error(transparent)]
-    Operator(#[from] OperatorError),
+    Operator(#[from] AdminError),
 }
 
 impl OidcError {
@@ -136,7 +136,11 @@ impl Access {
     ///
     /// # Errors
     /// [`OidcError`].
-    pub async fn depart(&self, next: &str, from: &Client<'_>) -> Result<Departure, OidcError> {
+    pub async fn redirect_to_issuer(
+        &self,
+        next: &str,
+        from: &Client<'_>,
+    ) -> Result<OidcRedirect, OidcError> {
         let issuer = self.issuer.as_ref().ok_or(OidcError::Off)?;
         let departure = self.begin_flow(issuer, next, from).await;
         self.told(departure, from.peer).await
@@ -146,11 +150,11 @@ impl Access {
     ///
     /// # Errors
     /// [`OidcError`].
-    pub async fn arrive(
+    pub async fn complete_sign_in(
         &self,
-        given: &Return<'_>,
+        given: &OidcCallback<'_>,
         before: Option<&ShownSession>,
-    ) -> Result<Arrival, OidcError> {
+    ) -> Result<OidcSignIn, OidcError> {
         let issuer = self.issuer.as_ref().ok_or(OidcError::Off)?;
         let arrival = self.end_flow(issuer, given, before).await;
         self.told(arrival, given.from.peer).await
@@ -178,7 +182,7 @@ impl Access {
         issuer: &Issuer,
         next: &str,
         from: &Client<'_>,
-    ) -> Result<Departure, OidcError> {
+    ) -> Result<OidcRedirect, OidcError> {
         let flow = Flow::begin();
         // First, so that an issuer that is away costs nobody an attempt.
         let to = issuer.address(&flow).await?;
@@ -196,15 +200,15 @@ impl Access {
             return Err(OidcError::TooMany { after: CROWDED });
         }
         tx.commit(()).await?;
-        Ok(Departure { to, token: flow.token() })
+        Ok(OidcRedirect { to, token: flow.token() })
     }
 
     async fn end_flow(
         &self,
         issuer: &Issuer,
-        given: &Return<'_>,
+        given: &OidcCallback<'_>,
         before: Option<&ShownSession>,
-    ) -> Result<Arrival, OidcError> {
+    ) -> Result<OidcSignIn, OidcError> {
         let flow = given.token.and_then(Flow::read);
         let flow = flow.ok_or_else(|| OidcError::refused("this browser began no sign-in"))?;
         if !flow.has_state(given.state) {
@@ -231,26 +235,26 @@ impl Access {
         &self,
         issuer: &Issuer,
         who: &Identity,
-        kept: KeptFlow,
+        kept: OidcFlowRow,
         (before, from): (Option<&ShownSession>, &Client<'_>),
-    ) -> Result<Arrival, OidcError> {
+    ) -> Result<OidcSignIn, OidcError> {
         let (now, at) = (self.clock.now(), &issuer.settings.issuer);
         let mut tx = self.store.begin().await?;
-        let person = match tx.lock_subject(at, &who.subject).await? {
-            Some(person) => person,
+        let user = match tx.lock_subject(at, &who.subject).await? {
+            Some(user) => user,
             None => link(&mut tx, at, who, (now, from)).await?,
         };
-        if person.disabled_at.is_some() {
-            return Err(OidcError::refused(&format!("`{}` is disabled", person.name)));
+        if user.disabled_at.is_some() {
+            return Err(OidcError::refused(&format!("`{}` is disabled", user.name)));
         }
         tx.forget_attempt(kept.attempt).await?;
         if let Some(before) = before {
             tx.end_session(before.digest()).await?;
         }
-        let begun = begin(&mut tx, &person, now, ("sign in", WAY), from).await?;
+        let begun = begin(&mut tx, &user, now, ("sign in", WAY), from).await?;
         tx.commit(()).await?;
         self.remember(&begun);
-        Ok(Arrival { begun, next: kept.next })
+        Ok(OidcSignIn { begun, next: kept.next })
     }
 }
 
@@ -260,28 +264,28 @@ async fn link(
     issuer: &str,
     who: &Identity,
     (now, from): (OffsetDateTime, &Client<'_>),
-) -> Result<KeptPerson, OidcError> {
+) -> Result<UserRow, OidcError> {
     let Some(email) = &who.email else {
         return Err(OidcError::refused(
             "nobody has this subject, and no e-mail address is verified",
         ));
     };
-    let person = tx.lock_person(email, None).await?.ok_or_else(|| {
+    let user = tx.lock_person(email, None).await?.ok_or_else(|| {
         OidcError::refused(&format!("nobody has this subject or is called `{email}`"))
     })?;
-    if person.disabled_at.is_some() {
-        return Err(OidcError::refused(&format!("`{}` is disabled", person.name)));
+    if user.disabled_at.is_some() {
+        return Err(OidcError::refused(&format!("`{}` is disabled", user.name)));
     }
-    if person.password.is_some() || person.totp_since.is_some() || person.oidc_issuer.is_some() {
+    if user.password.is_some() || user.totp_since.is_some() || user.oidc_issuer.is_some() {
         return Err(OidcError::refused(&format!(
             "`{}` is not linked: they sign in in another way, and were not reset",
-            person.name
+            user.name
         )));
     }
-    tx.link_person(person.id, issuer, &who.subject).await?;
-    tx.expire_links(Some(person.id), now).await?;
-    let own = own_caller(&person)?.at(from.peer);
-    audit(tx, &own, now, "link person", &person.name, &format!("to {issuer}")).await?;
-    info!(person = person.name, issuer, "a person was linked to an issuer");
-    Ok(person)
+    tx.link_person(user.id, issuer, &who.subject).await?;
+    tx.expire_links(Some(user.id), now).await?;
+    let own = own_caller(&user)?.at(from.peer);
+    audit(tx, &own, now, "link person", &user.name, &format!("to {issuer}")).await?;
+    info!(user = user.name, issuer, "a person was linked to an issuer");
+    Ok(user)
 }

@@ -18,9 +18,9 @@ use openidconnect::{
 };
 
 use super::OidcError;
+use super::client::whole;
 use super::flow::Flow;
 use super::issuer::{Issuer, Metadata};
-use super::wire::whole;
 
 /// What an ID token may be signed with: the issuer's private keys, and no shared secret.
 const SIGNED: [CoreJwsSigningAlgorithm; 10] = [
@@ -77,7 +77,7 @@ impl Issuer {
         flow: &Flow,
     ) -> Result<CoreIdToken, OidcError> {
         let client = self.client(metadata);
-        let http = self.wire.http();
+        let http = self.client.http();
         let request = client.exchange_code(AuthorizationCode::new(code.to_owned()));
         let request = request.map_err(|error| OidcError::Issuer(whole(&error)))?;
         let request = request.set_pkce_verifier(PkceCodeVerifier::new(flow.verifier().to_string()));

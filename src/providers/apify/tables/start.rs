@@ -70,7 +70,7 @@ pub enum Entered {
     /// It is there now.
     New,
     /// A call with the same idempotency key and body has entered it.
-    Again {
+    RetryUntil {
         /// Its key.
         run_key: Uuid,
         /// What its token says.
@@ -105,7 +105,7 @@ pub enum Budget {
 pub async fn register(tx: &mut Tx<'_>, run: &NewRun) -> Result<Registration, StoreError> {
     Ok(match enter(tx, run, &Details::default()).await? {
         Entered::New => Registration::Registered,
-        Entered::Again { .. } | Entered::Known { .. } => Registration::Known,
+        Entered::RetryUntil { .. } | Entered::Known { .. } => Registration::Known,
         Entered::Taken | Entered::KeyReused => Registration::Taken,
     })
 }
@@ -174,7 +174,7 @@ async fn what_is_there(
                 return Ok(Entered::KeyReused);
             }
             let code = code(tx, &run.source, first.run_key).await?;
-            return Ok(Entered::Again { run_key: first.run_key, claims: first.claims, code });
+            return Ok(Entered::RetryUntil { run_key: first.run_key, claims: first.claims, code });
         }
     }
     let known = sqlx::query_scalar!(

@@ -1,5 +1,5 @@
 //! The repositories that Docora watches for this application: registered at its own interface
-//! ([`Api`]), and kept track of here ([`Desk`]).
+//! ([`DocoraClient`]), and kept track of here ([`RepositoryRegistrar`]).
 //!
 //! - A *registration* gives a repository its id. Registering again may give another: Docora then
 //!   forgets the old one, and refuses the first call of the two.
@@ -12,15 +12,15 @@ use time::OffsetDateTime;
 use url::Url;
 
 mod address;
-mod api;
-mod desk;
+mod client;
+mod registrar;
 
 pub use address::{Address, BadAddress, BadToken, GithubToken};
-pub use api::{Api, ApiError, Registered};
-pub use desk::{By, Changed, Desk, DeskError, Registering, Unregistered};
+pub use client::{ApiError, DocoraClient, Registered};
+pub use registrar::{By, Changed, Registering, RegistrarError, RepositoryRegistrar, Unregistered};
 
 use super::tables::RepositoryRow;
-use crate::store::{Alert, Recovery, Severity, StoreError, Tx};
+use crate::store::{Alert, AlertResolution, Severity, StoreError, Tx};
 
 /// Which repositories' events are let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -134,7 +134,7 @@ pub(super) async fn ended(
     repository_id: &str,
     text: &str,
 ) -> Result<(), StoreError> {
-    let recovery = Recovery { kind: SYNC_FAILED, key: repository_id, source, text };
+    let recovery = AlertResolution { kind: SYNC_FAILED, key: repository_id, source, text };
     tx.alert_is_over(&recovery).await?;
     Ok(())
 }

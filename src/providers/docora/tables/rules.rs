@@ -16,7 +16,7 @@ pub(in super::super) struct RulesRow {
 }
 
 /// A file that the rules may name.
-struct Named {
+struct Classified {
     path: String,
     ignored: bool,
 }
@@ -92,7 +92,7 @@ impl RepositoryRow {
     /// whatever the rules say are of no kind that the rules could bring back.
     async fn apply_rules(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         let files = sqlx::query_as!(
-            Named,
+            Classified,
             "SELECT path, ignored FROM docora_files
              WHERE source = $1 AND repository_id = $2 AND NOT deleted
                AND kind NOT IN ('rules', 'readme')",
@@ -104,7 +104,7 @@ impl RepositoryRow {
         let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
         let rules = RuleSet::new(self.rules(connection).await?, &paths);
         let (mut hidden, mut shown) = (Vec::new(), Vec::new());
-        for Named { path, ignored } in files {
+        for Classified { path, ignored } in files {
             let always = super::super::path::is_about_the_repository(&path);
             match (ignored, always || rules.ignore(&path)) {
                 (false, true) => hidden.push(path),

@@ -4,7 +4,7 @@ use super::super::lifecycle::Dispute;
 use super::super::money::Money;
 use super::super::refusal::owner;
 use super::super::tables::Stamp;
-use crate::store::{Alert, Recovery, Severity, StoreError, Tx};
+use crate::store::{Alert, AlertResolution, Severity, StoreError, Tx};
 
 const DISPUTED: &str = "payment_disputed";
 
@@ -23,7 +23,7 @@ pub(super) async fn tell(
     let (source, key, status) = (&stamp.source, &joined.id, &joined.status);
     if Dispute::is_closed(status) {
         let text = format!("the dispute {key} of {money} is closed: {status}");
-        tx.alert_is_over(&Recovery { kind: DISPUTED, key, source, text: &text }).await?;
+        tx.alert_is_over(&AlertResolution { kind: DISPUTED, key, source, text: &text }).await?;
         return Ok(());
     }
     let reason = joined.reason.as_ref().map(|reason| format!(", {reason}")).unwrap_or_default();

@@ -31,7 +31,7 @@ fn told_twice<T: Clone + std::fmt::Debug + 'static>(
     })
 }
 
-fn fold<T: Clone>(events: &[T], join: impl Fn(Option<T>, T) -> T) -> Option<T> {
+fn dedup_key<T: Clone>(events: &[T], join: impl Fn(Option<T>, T) -> T) -> Option<T> {
     events.iter().cloned().fold(None, |known, told| Some(join(known, told)))
 }
 
@@ -234,8 +234,8 @@ proptest! {
 
     #[test]
     fn a_subscription_ends_the_same_in_every_order((once, again) in told_twice(subscription())) {
-        let ends = fold(&once, Subscription::join);
-        prop_assert_eq!(&ends, &fold(&again, Subscription::join));
+        let ends = dedup_key(&once, Subscription::join);
+        prop_assert_eq!(&ends, &dedup_key(&again, Subscription::join));
         let ended = |one: &Subscription| matches!(&*one.status, "canceled" | "incomplete_expired");
         prop_assert_eq!(once.iter().any(ended), ends.is_some_and(|one| ended(&one)));
     }
@@ -246,15 +246,15 @@ proptest! {
             told.iter().filter(|told| told.id == "dp_a").cloned().collect()
         };
         let (once, again) = (one(&once), one(&again));
-        let ends = fold(&once, Dispute::join);
-        prop_assert_eq!(&ends, &fold(&again, Dispute::join));
+        let ends = dedup_key(&once, Dispute::join);
+        prop_assert_eq!(&ends, &dedup_key(&again, Dispute::join));
         let closed = once.iter().any(|told| told.closed_at.is_some());
         prop_assert_eq!(closed, ends.is_some_and(|end| end.closed_at.is_some()));
     }
 
     #[test]
     fn an_invoice_ends_the_same_in_every_order((once, again) in told_twice(invoice())) {
-        prop_assert_eq!(fold(&once, Invoice::join), fold(&again, Invoice::join));
+        prop_assert_eq!(dedup_key(&once, Invoice::join), dedup_key(&again, Invoice::join));
     }
 }
 
@@ -284,17 +284,17 @@ fn a_subscription_goes_back_by_its_events_time_and_forward_within_a_second() {
     let due = subscribed(Told::Updated, "past_due", 2, "evt_2");
     let paid = subscribed(Told::Updated, "active", 3, "evt_3");
     let late = [paid.clone(), due.clone(), active];
-    assert_eq!(fold(&late, Subscription::join), Some(paid));
+    assert_eq!(dedup_key(&late, Subscription::join), Some(paid));
 
     let first = subscribed(Told::Created, "incomplete", 1, "evt_9");
     let then = subscribed(Told::Updated, "active", 1, "evt_1");
-    assert_eq!(fold(&[then.clone(), first], Subscription::join), Some(then.clone()));
+    assert_eq!(dedup_key(&[then.clone(), first], Subscription::join), Some(then.clone()));
 
     let refused = subscribed(Told::Updated, "past_due", 1, "evt_0");
-    assert_eq!(fold(&[refused.clone(), then], Subscription::join), Some(refused));
+    assert_eq!(dedup_key(&[refused.clone(), then], Subscription::join), Some(refused));
 
     let gone = subscribed(Told::Deleted, "canceled", 1, "evt_1");
-    assert_eq!(fold(&[gone.clone(), due], Subscription::join), Some(gone));
+    assert_eq!(dedup_key(&[gone.clone(), due], Subscription::join), Some(gone));
 }
 
 #[test]
@@ -316,5 +316,5 @@ fn an_intent_that_named_its_invoice_once_keeps_it() {
         reached: Reached { at: at(second), event: format!("evt_{second}") },
     };
     let told = [intent(2, Some("inv")), intent(1, None)];
-    assert_eq!(fold(&told, Intent::join), Some(intent(1, Some("inv"))));
+    assert_eq!(dedup_key(&told, Intent::join), Some(intent(1, Some("inv"))));
 }

@@ -6,13 +6,13 @@
 //! is described as of when it was asked for, not as of the event. Without a key the event is kept
 //! and marked.
 
-mod api;
+mod client;
 
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
-pub(super) use self::api::{Api, DEFAULT_BASE, DEFAULT_VERSION};
+pub(super) use self::client::{DEFAULT_BASE, DEFAULT_VERSION, StripeClient};
 use super::changes::{Change, KINDS};
 use super::handler::{Applied, Stripe, stamp};
 use super::payload::{Event, Related};
@@ -29,7 +29,7 @@ impl Stripe {
     /// Handles a thin event.
     ///
     /// # Errors
-    /// As [`Api`] fails; or what it answered is not what was asked for.
+    /// As [`StripeClient`] fails; or what it answered is not what was asked for.
     pub(super) async fn thin(
         &self,
         event: &StoredEvent,
@@ -81,7 +81,7 @@ impl Stripe {
 }
 
 async fn fetch_object(
-    api: &Api,
+    api: &StripeClient,
     related: Option<&Related>,
     context: Option<&str>,
     now: OffsetDateTime,
@@ -90,7 +90,7 @@ async fn fetch_object(
     let url = related.url.as_deref().ok_or_else(|| missing("related_object.url"))?;
     let id = related.id().ok_or_else(|| missing("related_object.id"))?;
     let object = api.object(url, context, now).await?;
-    let named: Named = answered(object.as_bytes(), "object")?;
+    let named: Classified = answered(object.as_bytes(), "object")?;
     if named.id != id {
         return Err(other("object"));
     }
@@ -98,7 +98,7 @@ async fn fetch_object(
 }
 
 #[derive(serde::Deserialize)]
-struct Named {
+struct Classified {
     id: Id,
 }
 

@@ -49,7 +49,7 @@ async fn who_was_invited_comes_in_and_is_linked_and_the_link_for_a_password_is_s
         )
         .await;
     assert!(late.is_err(), "the link is spent");
-    let rows = gateway.query("SELECT oidc_issuer, oidc_subject FROM people").await;
+    let rows = gateway.query("SELECT oidc_issuer, oidc_subject FROM users").await;
     assert_eq!(rows, [json!({ "oidc_issuer": stub.url, "oidc_subject": "subject-1" })]);
     let log = gateway.query("SELECT actor, action, reason FROM audit_log ORDER BY id").await;
     let [_, linked, signed_in] = &log[..] else { panic!("{log:?}") };
@@ -89,7 +89,7 @@ async fn who_is_reset_is_invited_anew_and_may_be_linked_to_another_subject() {
     invite(&gateway, "ada@example.org").await;
     let cookie = session(&come_in(&gateway, &stub).await).expect("a session");
     let grace = Caller::local("grace");
-    gateway.access().reset_person(&grace, "ada@example.org", false, "moved").await.unwrap();
+    gateway.access().reset_user(&grace, "ada@example.org", false, "moved").await.unwrap();
     assert_eq!(get(&gateway, "/account", &cookie).await.status, 303, "the session has ended");
     let other = json!({ "sub": "subject-2" });
     assert_eq!(with_token(&gateway, &stub, &other, Sign::Rsa).await.status, 200);

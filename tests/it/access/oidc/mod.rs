@@ -6,7 +6,7 @@ mod refused;
 mod stub;
 
 use reqwest::header::{ACCEPT, COOKIE, LOCATION, SET_COOKIE};
-use sealpost::operator::{Caller, NewPerson, Scope};
+use sealpost::operator::{Caller, NewUser, Scope};
 use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 
@@ -42,12 +42,12 @@ pub(crate) fn gateway_at(issuer: &str, public_url: &str) -> Builder {
 
 /// Invites somebody.
 pub(crate) async fn invite(gateway: &Gateway, name: &str) -> String {
-    let new = NewPerson {
+    let new = NewUser {
         name: name.to_owned(),
         scopes: [Scope::Admin].into_iter().collect(),
         tenant: None,
     };
-    let link = gateway.access().add_person(&Caller::local("grace"), &new).await.unwrap();
+    let link = gateway.access().add_user(&Caller::local("grace"), &new).await.unwrap();
     link.token.to_string()
 }
 

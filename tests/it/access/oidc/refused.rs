@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, LOCATION, SET_COOKIE};
-use sealpost::operator::{Caller, Client, OidcError, Return};
+use sealpost::operator::{Caller, Client, OidcCallback, OidcError};
 use serde_json::{Value, json};
 
 use super::{
@@ -37,11 +37,11 @@ fn code(gateway: &Gateway, stub: &Stub, sent: &Sent) -> String {
 /// What the log says of a token that is as it should be but for this.
 async fn reason(gateway: &Gateway, stub: &Stub, other: &Value, sign: Sign) -> String {
     let peer: std::net::IpAddr = "192.0.2.1".parse().unwrap();
-    let departure = gateway.access().depart("/", &Client::at(peer)).await.unwrap();
+    let departure = gateway.access().redirect_to_issuer("/", &Client::at(peer)).await.unwrap();
     let claims = stub.claims(&departure.to, gateway.clock_seconds(), other);
     let code = stub.grant(&departure.to, token(&claims, sign));
     let state = param(&departure.to, "state");
-    let given = Return {
+    let given = OidcCallback {
         token: Some(&departure.token),
         state: &state,
         code: Some(&code),
@@ -49,7 +49,7 @@ async fn reason(gateway: &Gateway, stub: &Stub, other: &Value, sign: Sign) -> St
         iss: None,
         from: Client::at(peer),
     };
-    match gateway.access().arrive(&given, None).await {
+    match gateway.access().complete_sign_in(&given, None).await {
         Err(OidcError::Refused(why)) => why,
         other => panic!("{other:?}"),
     }
@@ -170,7 +170,7 @@ async fn an_id_token_that_is_not_for_this_sign_in_is_refused() {
         let said = reason(&gateway, &stub, &other, Sign::Rsa).await;
         assert!(said.contains(why), "{other}: {said}");
     }
-    let linked = gateway.count("SELECT count(*) FROM people WHERE oidc_subject IS NOT NULL").await;
+    let linked = gateway.count("SELECT count(*) FROM users WHERE oidc_subject IS NOT NULL").await;
     assert_eq!(linked, 0);
 }
 
@@ -228,11 +228,11 @@ async fn who_was_not_invited_does_not_come_in_and_is_told_as_little_as_anybody()
     wait(&gateway);
     let grace = Caller::local("grace");
     let access = gateway.access();
-    access.disable_person(&grace, "ada@example.org", "left").await.unwrap();
+    access.disable_user(&grace, "ada@example.org", "left").await.unwrap();
     told.push(come_in(&gateway, &stub).await.text);
-    access.enable_person(&grace, "ada@example.org", "back").await.unwrap();
+    access.enable_user(&grace, "ada@example.org", "back").await.unwrap();
     let cookie = session(&come_in(&gateway, &stub).await).expect("a session");
-    access.disable_person(&grace, "ada@example.org", "left").await.unwrap();
+    access.disable_user(&grace, "ada@example.org", "left").await.unwrap();
     assert_eq!(get(&gateway, "/account", &cookie).await.status, 303, "it ends at once");
     let answer = come_in(&gateway, &stub).await;
     assert_refused(&answer, "disabled");
@@ -255,7 +255,7 @@ async fn who_has_a_password_is_not_taken_over_by_their_address() {
     assert_refused(&come_in(&gateway, &stub).await, "they have a password");
     let said = reason(&gateway, &stub, &json!({}), Sign::Rsa).await;
     assert!(said.contains("they sign in in another way"), "{said}");
-    let subject = gateway.query("SELECT oidc_subject FROM people").await;
+    let subject = gateway.query("SELECT oidc_subject FROM users").await;
     assert_eq!(subject, [json!({ "oidc_subject": null })]);
 }
 

@@ -1,0 +1,62 @@
+//! Saying why nothing can be recorded, once when it begins and once when it is over.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::store::{OpenError, Store, Trouble, Unwritable};
+
+/// How often the database is looked at.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// Looks whether the database can be used.
+#[derive(Clone)]
+pub(super) struct DatabaseWatch(pub(super) Store);
+
+impl DatabaseWatch {
+    /// Does it until `stop`.
+    pub(super) async fn run(&self, stop: &CancellationToken) {
+        let mut known = None;
+        loop {
+            known = self.look(known).await;
+            let usable = if known.is_none() { 1.0 } else { 0.0 };
+            metrics::gauge!("sealpost_database_usable").set(usable);
+            if stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Gives what is wrong now.
+    async fn look(&self, known: Option<Trouble>) -> Option<Trouble> {
+        let Err(unfit) = self.0.fitness().await else {
+            if known.is_some() {
+                info!("events can be recorded again");
+            }
+            return None;
+        };
+        let refusal = match unfit.trouble {
+            Trouble::Unreachable | Trouble::TooSlow => self.0.why_unreachable().await,
+            _ => None,
+        };
+        let trouble = refusal.as_ref().map_or(unfit.trouble, OpenError::trouble);
+        if known != Some(trouble) {
+            say(trouble, &unfit, refusal.as_ref());
+        }
+        Some(trouble)
+    }
+}
+
+fn say(trouble: Trouble, unfit: &Unwritable, refusal: Option<&OpenError>) {
+    let cause: &dyn std::error::Error = match refusal {
+        Some(refusal) => refusal,
+        None => unfit,
+    };
+    error!(
+        trouble = trouble.as_str(),
+        error = cause,
+        advice = trouble.advice(),
+        "events cannot be recorded: they are answered 503"
+    );
+}

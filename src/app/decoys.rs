@@ -1,0 +1,56 @@
+//! What stands in for sources that do not exist, and for requests that their head alone refuses:
+//! from outside they look like the others.
+
+use std::sync::Arc;
+
+use crate::gate::{KeyRing, Secret, Verifier, WeakSecret};
+use crate::http::{Decoy, Oversize};
+use crate::intake::{Rate, Source};
+
+/// What requests are put through that are refused for their heads.
+pub(super) fn decoy(sources: &[Arc<Source>]) -> Result<Decoy, WeakSecret> {
+    let mut headers: Vec<&'static str> =
+        sources.iter().flat_map(|source| source.gate.provider.headers()).copied().collect();
+    headers.sort_unstable();
+    headers.dedup();
+    let parameters =
+        sources.iter().flat_map(|source| source.gate.provider.parameters()).map(str::to_owned);
+    Ok(Decoy { secret: unknown_secret(32)?, headers, parameters: parameters.collect() })
+}
+
+/// Room for bodies that are larger than any of these sources keeps.
+pub(super) fn oversize(sources: &[Arc<Source>]) -> Oversize {
+    Oversize::beyond(sources.iter().map(|source| source.max_body).max().unwrap_or_default())
+}
+
+/// A source that is like `source` in everything that can be seen from outside, and lets nothing in:
+/// nobody has its secrets. It stands in for a part of those that do not exist.
+pub(super) fn stand_in(source: &Source, rate: Rate) -> Result<Source, WeakSecret> {
+    let lengths = source.gate.keys.lengths();
+    let secrets = lengths.map(unknown_secret).collect::<Result<_, _>>()?;
+    Ok(Source {
+        name: Arc::from(format!("none, like {}", source.name)),
+        tenant: source.tenant.clone(),
+        gate: Verifier { keys: KeyRing::new(secrets)?, ..source.gate.clone() },
+        takers: Arc::clone(&source.takers),
+        registry: None,
+        max_body: source.max_body,
+        body_deadline: source.body_deadline,
+        lane_blocks: source.lane_blocks,
+        chunk_quota: source.chunk_quota,
+        rate,
+        hold: None,
+    })
+}
+
+/// A secret that nobody has.
+fn unknown_secret(bytes: usize) -> Result<Secret, WeakSecret> {
+    let random = std::iter::repeat_with(|| rand::random::<u8>() | 0x80);
+    Secret::new(random.take(bytes).collect::<Vec<_>>())
+}
+
+/// What strangers cannot know, and what stays the same while the secret does.
+pub(super) fn seed(secret: &Secret) -> u64 {
+    let digest = secret.sign(&[b"sealpost stand-ins v1"]);
+    digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
+}

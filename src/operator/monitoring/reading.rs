@@ -1,0 +1,287 @@
+//! What is read to say how everything stands, and what is wrong by it.
+
+use std::collections::HashMap;
+
+use time::{Duration, OffsetDateTime};
+
+use super::Monitoring;
+use super::alarms::{self, Alarm, AlarmKind, PATIENCE, SourceStats};
+use super::inactivity::Baseline;
+use super::overview::SourceRow;
+use super::topology::{SourceFacts, Topology};
+use super::totals::Totals;
+use super::troubles::DispatchTrouble;
+use crate::store::{
+    Backlog, Counted, DEAD_LETTER, DatabaseState, FailingDestination, LateTransfers, OpenAlert,
+    OpenDeadLetterCounts, OpenTransaction, Pause, PauseTarget, SecretUsage, Span, StoreError,
+};
+
+/// How many spans of five minutes are an hour.
+pub(super) const HOUR: u32 = 12;
+/// How many spans of an hour are a day.
+pub(super) const DAY: u32 = 24;
+/// From how many days a source's habits are learnt.
+const WEEK: i64 = 7;
+/// More alerts than can go on: so many are kept in all.
+const MOST_ALERTS: i64 = 10_000;
+/// What a gateway raises about itself it raises at every look; after so many seconds of silence that
+/// is over.
+const FORGOTTEN_AFTER: f64 = 60.0;
+/// So many alerts are shown one by one among what is wrong.
+const SHOWN_ALERTS: usize = 20;
+
+/// What is read, for all sources.
+pub(super) struct Read {
+    pub(super) now: OffsetDateTime,
+    pub(super) hour: Vec<Counted>,
+    pub(super) day: Vec<Counted>,
+    habits: HashMap<String, Baseline>,
+    usage: Vec<SecretUsage>,
+    waiting: Vec<Backlog>,
+    late: Vec<LateTransfers>,
+    pauses: Vec<Pause>,
+    /// Open dead letters, by source, handler and reason.
+    pub(super) deaths: Vec<OpenDeadLetterCounts>,
+    destinations: Vec<FailingDestination>,
+    /// The alerts that go on.
+    pub(super) alerts: Vec<OpenAlert>,
+    /// How the database stands.
+    pub(super) database: DatabaseState,
+    transaction: Option<OpenTransaction>,
+    /// The proxies that this gateway does not trust.
+    proxies: Vec<Alarm>,
+    /// What dispatch in this gateway cannot do.
+    troubles: Vec<DispatchTrouble>,
+}
+
+impl Monitoring {
+    pub(super) async fn read(&self) -> Result<Read, StoreError> {
+        let now = self.clock.now();
+        let store = &self.store;
+        let names: Vec<String> =
+            self.topology.sources.iter().map(|source| source.name.clone()).collect();
+        let handlers = self.topology.handlers_to();
+        let begin = |span: Span, count| span.last(count, now).first().copied().unwrap_or(now);
+        let hour = Span::Coarse.begin(now);
+        let (idle, total) = (self.topology.transfer_idle, self.topology.transfer_total);
+        let by_hour = store.counted_by_hour(hour - Duration::days(WEEK), hour).await?;
+        Ok(Read {
+            now,
+            hour: store.counted(Span::Fine, begin(Span::Fine, HOUR), None).await?,
+            day: store.counted(Span::Coarse, begin(Span::Coarse, DAY), None).await?,
+            habits: habits(&by_hour, now),
+            usage: store.secret_usage().await?,
+            waiting: store.waiting(&names, &handlers, now, PATIENCE.unsigned_abs()).await?,
+            late: store.late_transfers(now, idle, total).await?,
+            pauses: store.pauses().await?,
+            deaths: store.open_dead_letter_counts().await?,
+            destinations: store.failing_destinations(&handlers, now).await?,
+            alerts: store.alerts_going_on(MOST_ALERTS).await?,
+            database: store.database_state().await?,
+            transaction: store.oldest_transaction(now).await?,
+            proxies: self.proxies.alarms(),
+            troubles: self.troubles.now(),
+        })
+    }
+}
+
+impl Read {
+    /// Everything that is wrong that somebody sees who sees this tenant only, or all.
+    pub(super) fn alarms(
+        &self,
+        topology: &Topology,
+        tenant: Option<&str>,
+        may_see: bool,
+    ) -> Vec<Alarm> {
+        let mut alarms = Vec::new();
+        for source in topology.seen_by(tenant) {
+            alarms.extend(self.of_source(source));
+        }
+        for troubled in &self.destinations {
+            let configured = topology.destination(&troubled.handler);
+            let theirs = configured.and_then(|configured| configured.tenant.as_deref());
+            if tenant.is_none() || tenant == theirs {
+                let configured = configured.is_some();
+                alarms.extend(alarms::of_destination(troubled, configured, self.now));
+            }
+        }
+        let own = |name: &str| topology.source(name, tenant).is_some();
+        let alerts = self.alerts.iter().filter(|alert| is_of_others(alert));
+        let alerts = alerts.filter(|alert| tenant.is_none() || own(&alert.source));
+        alarms.extend(alerts.take(SHOWN_ALERTS).map(|alert| alarms::of_alert(alert, may_see)));
+        let pauses = self.pauses.iter().filter(|pause| match pause.what {
+            PauseTarget::Source => tenant.is_none() || own(&pause.name),
+            PauseTarget::Handler => tenant.is_none(),
+        });
+        alarms.extend(pauses.map(|pause| alarms::of_pause(pause, self.now)));
+        // All tenants share the gateway: everybody is told what is wrong with it.
+        if let Some(alarm) = alarms::of_clocks(self.now, self.database.now) {
+            alarms.push(alarm);
+        } else {
+            let of_clocks =
+                |alert: &&OpenAlert| AlarmKind::of(&alert.kind) == Some(AlarmKind::Clock);
+            let other = self.alerts.iter().find(of_clocks).filter(|one| !is_forgotten(one));
+            alarms.extend(other.map(|alert| alarms::of_alert(alert, true)));
+        }
+        alarms.extend(alarms::of_database(self.database));
+        let seen = |alarm: &Alarm| tenant.is_none() || alarm.source.as_deref().is_some_and(own);
+        alarms.extend(self.of_dispatch().into_iter().filter(seen));
+        if tenant.is_none() {
+            alarms.extend(self.of_proxies());
+            alarms.extend(alarms::of_transaction(self.transaction.as_ref(), self.now));
+            alarms.extend(alarms::of_wrong_paths(&self.totals("").0));
+            alarms.extend(self.of_strays(topology));
+        }
+        alarms
+    }
+
+    /// Proxies that are not trusted: those that this gateway has met, and those of others.
+    fn of_proxies(&self) -> Vec<Alarm> {
+        self.with_others(AlarmKind::Proxy, self.proxies.clone())
+    }
+
+    /// What dispatch cannot do, in this gateway and in others.
+    fn of_dispatch(&self) -> Vec<Alarm> {
+        let own = self.troubles.iter();
+        let own = own.filter_map(|trouble| alarms::of_trouble(trouble, self.now));
+        self.with_others(AlarmKind::Stuck, own.collect())
+    }
+
+    /// What this gateway says of itself, and after it what others say of themselves: they have
+    /// raised alerts.
+    fn with_others(&self, kind: AlarmKind, own: Vec<Alarm>) -> Vec<Alarm> {
+        let is_own = |alert: &OpenAlert| {
+            let source = Some(&alert.source).filter(|source| !source.is_empty());
+            own.iter().any(|alarm| {
+                alarm.name.as_ref() == Some(&alert.key) && alarm.source.as_ref() == source
+            })
+        };
+        let others = self.alerts.iter().filter(|alert| {
+            AlarmKind::of(&alert.kind) == Some(kind)
+                && kind.is_local(&alert.key)
+                && !is_forgotten(alert)
+                && !is_own(alert)
+        });
+        let others: Vec<Alarm> = others.map(|alert| alarms::of_alert(alert, true)).collect();
+        own.into_iter().chain(others).collect()
+    }
+
+    /// Dead letters of sources that are not configured any more.
+    fn of_strays(&self, topology: &Topology) -> Vec<Alarm> {
+        let unknown = |name: &str| topology.source(name, None).is_none();
+        let strays: Vec<&OpenDeadLetterCounts> =
+            self.deaths.iter().filter(|deaths| unknown(&deaths.source)).collect();
+        let mut names: Vec<&str> = strays.iter().map(|deaths| deaths.source.as_str()).collect();
+        names.dedup();
+        let of = |name: &str| {
+            let own: Vec<&OpenDeadLetterCounts> =
+                strays.iter().copied().filter(|deaths| deaths.source == name).collect();
+            alarms::of_deaths(name, &own)
+        };
+        names.into_iter().filter_map(of).collect()
+    }
+
+    /// The last hour and the last day of a source.
+    pub(super) fn totals(&self, source: &str) -> (Totals, Totals) {
+        let of = |counted: &[Counted]| {
+            Totals::of(counted.iter().filter(|counted| counted.source == source))
+        };
+        (of(&self.hour), of(&self.day))
+    }
+
+    /// How a source's secrets are used, the one that was used last first.
+    fn usage<'a>(&'a self, source: &'a str) -> impl Iterator<Item = &'a SecretUsage> {
+        self.usage.iter().filter(move |usage| usage.source == source)
+    }
+
+    fn waiting(&self, source: &str) -> Option<&Backlog> {
+        self.waiting.iter().find(|waiting| waiting.source == source)
+    }
+
+    fn of_source(&self, source: &SourceFacts) -> Vec<Alarm> {
+        let name = &source.name;
+        let (hour, _) = self.totals(name);
+        let deaths: Vec<&OpenDeadLetterCounts> =
+            self.deaths.iter().filter(|deaths| deaths.source == *name).collect();
+        let facts = SourceStats {
+            source,
+            hour: &hour,
+            habit: self.habits.get(name).copied().unwrap_or_default(),
+            last_event: self.usage(name).map(|usage| usage.last_at).max(),
+            waiting: self.waiting(name),
+            late: self.late.iter().find(|late| late.source == *name),
+            deaths: &deaths,
+        };
+        alarms::of_source(&facts, self.now)
+    }
+
+    pub(super) fn row(&self, source: &SourceFacts) -> SourceRow {
+        let name = &source.name;
+        let (hour, day) = self.totals(name);
+        let oldest = self.waiting(name).and_then(|waiting| waiting.oldest);
+        SourceRow {
+            name: name.clone(),
+            provider: source.provider.clone(),
+            tenant: source.tenant.clone(),
+            enabled: source.enabled,
+            paused_at: self
+                .pauses
+                .iter()
+                .find(|pause| pause.what == PauseTarget::Source && pause.name == *name)
+                .map(|pause| pause.paused_at),
+            hour_line: self.line(name, Span::Fine, HOUR, &self.hour),
+            day_line: self.line(name, Span::Coarse, DAY, &self.day),
+            waiting: oldest.map(|since| (self.now - since).max(Duration::ZERO)),
+            p95: hour.answered_within(95),
+            last_event: self.usage(name).map(|usage| usage.last_at).max(),
+            secret: self.usage(name).next().map(|usage| usage.secret.clone()),
+            hour,
+            day,
+        }
+    }
+
+    fn line(&self, source: &str, span: Span, count: u32, counted: &[Counted]) -> Vec<u64> {
+        let begins = span.last(count, self.now);
+        let mut line = vec![0; begins.len()];
+        for one in counted.iter().filter(|one| one.source == source && one.what.is_verified()) {
+            let place = begins.binary_search(&one.bucket).ok();
+            if let Some(point) = place.and_then(|place| line.get_mut(place)) {
+                *point += one.count;
+            }
+        }
+        line
+    }
+}
+
+/// Whether the gateway that raised it about itself says so no longer: it is mended, or gone.
+pub(super) fn is_forgotten(alert: &OpenAlert) -> bool {
+    alert.quiet_seconds > FORGOTTEN_AFTER
+}
+
+/// Whether it was raised by a provider or about what an operator did: what is raised here shows as
+/// what it is about.
+fn is_of_others(alert: &OpenAlert) -> bool {
+    alert.kind != DEAD_LETTER && AlarmKind::of(&alert.kind).is_none()
+}
+
+/// What was counted of a source at each hour of the day, and when it was counted first.
+type Hours = (Vec<(u8, u64)>, OffsetDateTime);
+
+/// What each source usually sends, of the days since it was first counted.
+fn habits(
+    by_hour: &[(String, u8, u64, OffsetDateTime)],
+    now: OffsetDateTime,
+) -> HashMap<String, Baseline> {
+    let mut sources: HashMap<&str, Hours> = HashMap::new();
+    for (source, hour, count, first) in by_hour {
+        let known = sources.entry(source).or_insert_with(|| (Vec::new(), *first));
+        known.0.push((*hour, *count));
+        known.1 = known.1.min(*first);
+    }
+    let habit = |(source, (hours, first)): (&str, Hours)| {
+        let days = ((now - first).whole_hours() + 23) / 24;
+        let days = u32::try_from(days.clamp(1, WEEK)).unwrap_or(1);
+        (source.to_owned(), Baseline::of(&hours, days))
+    };
+    sources.into_iter().map(habit).collect()
+}

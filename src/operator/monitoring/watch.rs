@@ -1,0 +1,193 @@
+//! Telling people who do not look: an alert for every alarm that begins, a recovery when it is over,
+//! and a gauge of what goes on.
+
+use tracing::warn;
+
+use super::Monitoring;
+use super::alarms::{Alarm, AlarmKind};
+use super::reading::{Read, is_forgotten};
+use crate::store::Tx;
+use crate::store::{
+    Alert, AlertResolution, DEAD_LETTER, GATE, OpenAlert, OpenDeadLetterCounts, Severity,
+    StoreError,
+};
+
+/// The gauge of what goes on, by kind and severity.
+const GAUGE: &str = "sealpost_alarms";
+
+/// What an alert goes by: source, kind and key.
+type Identity<'a> = (&'a str, &'a str, &'a str);
+
+impl Monitoring {
+    /// Raises an alert for every alarm that has begun, brings those up to date that go on, and says
+    /// what is over. To be called every few seconds; gives how many began or ended.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn raise_alarms(&self) -> Result<u64, StoreError> {
+        let read = match self.read().await {
+            Ok(read) => read,
+            Err(error) => {
+                // What cannot be asked is not well. The other gauges stay as they were.
+                gauge(AlarmKind::Database, Severity::Critical, 1);
+                return Err(error);
+            }
+        };
+        let alarms = read.alarms(&self.topology, None, true);
+        measure(&alarms);
+        if read.database.only_reads {
+            // No alert can be kept. The channel is told directly.
+            return Ok(0);
+        }
+        let mut tx = self.store.begin().await?;
+        let mut changed = tell_alarms(&mut tx, &read, &alarms).await?;
+        changed += tell_deaths(&mut tx, &read).await?;
+        tx.commit(()).await?;
+        Ok(changed)
+    }
+}
+
+impl Monitoring {
+    /// Raises an alert that nobody can say what is wrong, since it could not be read for a while: a
+    /// table is locked, or the database is too slow. [`Monitoring::raise_alarms`] ends it.
+    ///
+    /// # Errors
+    /// [`StoreError`], where the database takes no alert either.
+    pub async fn raise_blindness(&self) -> Result<(), StoreError> {
+        gauge(AlarmKind::Database, Severity::Critical, 1);
+        let mut tx = self.store.begin().await?;
+        let alert = Alert {
+            kind: AlarmKind::Database.as_str(),
+            key: "",
+            severity: Severity::Critical,
+            source: "",
+            text: "what is wrong cannot be read from the database: a table may be locked, or the \
+                   database is too slow",
+            passing: false,
+        };
+        tx.alert_stands(&alert, 1).await?;
+        tx.commit(()).await?;
+        Ok(())
+    }
+}
+
+/// What goes on, for those who watch the metrics.
+fn measure(alarms: &[Alarm]) {
+    for kind in AlarmKind::ALL {
+        for severity in [Severity::Info, Severity::Warning, Severity::Critical] {
+            let of = |alarm: &&Alarm| alarm.kind == kind && alarm.severity == severity;
+            gauge(kind, severity, alarms.iter().filter(of).count());
+        }
+    }
+}
+
+fn gauge(kind: AlarmKind, severity: Severity, count: usize) {
+    let (kind, severity) = (kind.as_str(), severity.as_str());
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    metrics::gauge!(GAUGE, "kind" => kind, "severity" => severity).set(f64::from(count));
+}
+
+async fn tell_alarms(tx: &mut Tx<'_>, read: &Read, alarms: &[Alarm]) -> Result<u64, StoreError> {
+    let told: Vec<&Alarm> = alarms.iter().filter(|alarm| alarm.kind.is_told()).collect();
+    let mut changed = 0;
+    for known in &read.alerts {
+        let Some(kind) = AlarmKind::of(&known.kind).filter(|kind| kind.is_told()) else {
+            continue;
+        };
+        if told.iter().any(|alarm| identity(alarm) == identity_of(known)) {
+            continue;
+        }
+        if kind.is_local(&known.key) && !is_forgotten(known) {
+            continue;
+        }
+        let over = kind.over(&known.source, &known.key);
+        changed += end(tx, known, kind.as_str(), &over).await?;
+    }
+    for alarm in told {
+        let (source, kind, key) = identity(alarm);
+        let known = read.alerts.iter().find(|known| identity_of(known) == (source, kind, key));
+        let is_told =
+            known.is_some_and(|known| known.text == alarm.text && known.severity >= alarm.severity);
+        if is_told && !alarm.kind.is_local(key) {
+            continue;
+        }
+        let kind = alarm.kind.as_str();
+        let alert = Alert {
+            kind,
+            key,
+            severity: alarm.severity,
+            source,
+            text: &alarm.text,
+            passing: false,
+        };
+        tx.alert_stands(&alert, 1).await?;
+        if known.is_none() {
+            warn!(kind, source.name = source, about = key, text = alarm.text, "an alarm began");
+            changed += 1;
+        }
+    }
+    Ok(changed)
+}
+
+/// Dead letters have alerts by handler and reason, raised with each that a handler leaves. Those
+/// that no handler has seen, and those whose alert is missing, get theirs here; and here they end.
+async fn tell_deaths(tx: &mut Tx<'_>, read: &Read) -> Result<u64, StoreError> {
+    let mut changed = 0;
+    let is = |known: &OpenAlert, deaths: &OpenDeadLetterCounts| {
+        known.kind == DEAD_LETTER && known.source == deaths.source && known.key == key(deaths)
+    };
+    for known in read.alerts.iter().filter(|known| known.kind == DEAD_LETTER) {
+        if !read.deaths.iter().any(|deaths| is(known, deaths)) {
+            let (source, key) = (&known.source, &known.key);
+            let text = format!("no dead letter of {source} is open any longer: {key}");
+            changed += end(tx, known, DEAD_LETTER, &text).await?;
+        }
+    }
+    for deaths in &read.deaths {
+        let known = read.alerts.iter().find(|known| is(known, deaths));
+        let current =
+            known.is_some_and(|known| deaths.handler != GATE || known.count == deaths.open);
+        if current {
+            continue;
+        }
+        let text = if deaths.handler == GATE {
+            format!("authentic requests were quarantined: {}", deaths.death_reason)
+        } else {
+            key(deaths)
+        };
+        let alert = Alert {
+            kind: DEAD_LETTER,
+            key: &key(deaths),
+            severity: Severity::Warning,
+            source: &deaths.source,
+            text: &text,
+            passing: false,
+        };
+        tx.alert_stands(&alert, deaths.open).await?;
+        changed += u64::from(known.is_none());
+    }
+    Ok(changed)
+}
+
+async fn end(
+    tx: &mut Tx<'_>,
+    known: &OpenAlert,
+    kind: &'static str,
+    text: &str,
+) -> Result<u64, StoreError> {
+    let recovery = AlertResolution { kind, key: &known.key, source: &known.source, text };
+    Ok(tx.alert_is_over(&recovery).await?.into())
+}
+
+fn identity(alarm: &Alarm) -> Identity<'_> {
+    let source = alarm.source.as_deref().unwrap_or_default();
+    (source, alarm.kind.as_str(), alarm.name.as_deref().unwrap_or_default())
+}
+
+fn identity_of(known: &OpenAlert) -> Identity<'_> {
+    (&known.source, &known.kind, &known.key)
+}
+
+fn key(deaths: &OpenDeadLetterCounts) -> String {
+    format!("{} {}", deaths.handler, deaths.death_reason)
+}

@@ -1,0 +1,54 @@
+//! What people are told about runs. Failures of one guild and actor are one thing that goes on,
+//! until one of its runs succeeds.
+
+use super::payload::Event;
+use super::tables::Run;
+use crate::store::{Alert, AlertResolution, Severity, StoreError, Tx};
+
+const FAILED: &str = "run_failed";
+const EXPIRED: &str = "runs_expired";
+
+/// Tells that a run has failed, or been aborted, or timed out.
+pub(super) async fn failed(
+    tx: &mut Tx<'_>,
+    source: &str,
+    run: &Run,
+    event: &Event,
+) -> Result<(), StoreError> {
+    let how = event.kind.rsplit('.').next().unwrap_or_default();
+    let id = run.actor_run_id.as_deref().unwrap_or("not known");
+    let text = format!(
+        "a run ({}) of {} for guild {} ended as {how}; Apify's id of it is {id}",
+        run.purpose,
+        actor(run),
+        run.guild_id,
+    );
+    let key = key(run);
+    let severity = Severity::Warning;
+    tx.alert(&Alert { kind: FAILED, key: &key, severity, source, text: &text, passing: false })
+        .await
+}
+
+/// Tells, where runs have failed, that they succeed again.
+pub(super) async fn succeeded(tx: &mut Tx<'_>, source: &str, run: &Run) -> Result<(), StoreError> {
+    let text = format!("runs of {} for guild {} succeed again", actor(run), run.guild_id);
+    let key = key(run);
+    tx.alert_is_over(&AlertResolution { kind: FAILED, key: &key, source, text: &text }).await?;
+    Ok(())
+}
+
+/// Tells that runs were given up.
+pub(super) async fn expired(tx: &mut Tx<'_>, source: &str, runs: u64) -> Result<(), StoreError> {
+    let text = format!("nothing was heard in time of {runs} runs: they are given up");
+    let severity = Severity::Warning;
+    tx.alert(&Alert { kind: EXPIRED, key: "", severity, source, text: &text, passing: true }).await
+}
+
+fn actor(run: &Run) -> &str {
+    let platform = run.platform.map(super::Platform::as_str);
+    run.actor_id.as_deref().or(platform).unwrap_or("an unnamed actor")
+}
+
+fn key(run: &Run) -> String {
+    format!("{} {}", run.guild_id, actor(run))
+}

@@ -1,0 +1,242 @@
+//! What kind of trouble the database is in, as far as its errors tell: a closed list of words for
+//! the log, for readiness and for metrics.
+
+use std::fmt;
+
+use super::StoreError;
+
+/// A kind of trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Trouble {
+    /// The server only reads: a standby, or read-only by a setting.
+    ReadOnly,
+    /// The server's access rules (`pg_hba.conf`) do not let this machine or role in.
+    AccessRules,
+    /// The password is wrong or missing.
+    Password,
+    /// The role does not exist or may not log in.
+    Login,
+    /// The role may log in, and may not do this.
+    Permission,
+    /// There is no such database.
+    NoDatabase,
+    /// The server or the role has no connection left.
+    TooManyConnections,
+    /// The server is out of disk space, memory or another resource.
+    Resources,
+    /// Encryption could not be agreed on.
+    Tls,
+    /// A connection pooler in between does not pass on what is needed.
+    Pooler,
+    /// A session does not have the settings that were asked for.
+    Settings,
+    /// The statement waited too long for a lock.
+    LockedDelivery,
+    /// The statement was the victim of a deadlock.
+    Deadlock,
+    /// The transaction collided with another.
+    Collision,
+    /// The server is starting or stopping.
+    Restarting,
+    /// The statement took too long.
+    TooSlow,
+    /// No connection could be made, or none became free in time.
+    Unreachable,
+    /// Anything else.
+    Other,
+}
+
+impl Trouble {
+    /// What an error tells.
+    pub fn of(error: &sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Database(database) => {
+                Self::of_code(&database.code().unwrap_or_default(), database.message())
+            }
+            sqlx::Error::Configuration(_) => Self::Settings,
+            sqlx::Error::Tls(_) => Self::Tls,
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
+                Self::Unreachable
+            }
+            _ => Self::Other,
+        }
+    }
+
+    fn of_code(code: &str, message: &str) -> Self {
+        match code {
+            "25006" => Self::ReadOnly,
+            // The name of the file stands in the message in every language.
+            "28000" if message.contains("pg_hba") => Self::AccessRules,
+            "28000" => Self::Login,
+            "28P01" => Self::Password,
+            "3D000" => Self::NoDatabase,
+            "42501" => Self::Permission,
+            // A named statement that is not there, or is there already: the session is not ours
+            // alone.
+            "42P05" | "26000" => Self::Pooler,
+            "08P01" if message.contains("startup parameter") => Self::Pooler,
+            "08P01" if message.contains("no such database") => Self::NoDatabase,
+            "40P01" => Self::Deadlock,
+            "55P03" => Self::LockedDelivery,
+            "53300" => Self::TooManyConnections,
+            "57P01" | "57P02" | "57P03" => Self::Restarting,
+            "57014" => Self::TooSlow,
+            _ => match code.get(..2) {
+                Some("40") => Self::Collision,
+                Some("53") => Self::Resources,
+                Some("08") => Self::Unreachable,
+                _ => Self::Other,
+            },
+        }
+    }
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "read-only",
+            Self::AccessRules => "access_rules",
+            Self::Password => "password",
+            Self::Login => "login",
+            Self::Permission => "permission",
+            Self::NoDatabase => "no_database",
+            Self::TooManyConnections => "too_many_connections",
+            Self::Resources => "resources",
+            Self::Tls => "tls",
+            Self::Pooler => "pooler",
+            Self::Settings => "settings",
+            Self::LockedDelivery => "locked",
+            Self::Deadlock => "deadlock",
+            Self::Collision => "collision",
+            Self::Restarting => "restarting",
+            Self::TooSlow => "too_slow",
+            Self::Unreachable => "unreachable",
+            Self::Other => "other",
+        }
+    }
+
+    /// What to do about it, where there is something to say.
+    pub fn advice(self) -> Option<&'static str> {
+        match self {
+            Self::ReadOnly => Some(
+                "point the database URL at the primary server, or end its read-only mode \
+                 (default_transaction_read_only, or a full disk at a hosted database)",
+            ),
+            Self::AccessRules => {
+                Some("add a line for this machine, role and database to the server's pg_hba.conf")
+            }
+            Self::Password => Some("check the password in the database URL"),
+            Self::Login => Some("check the role in the database URL, and that it may log in"),
+            Self::Permission => Some("grant the role what it needs, or let it own the database"),
+            Self::NoDatabase => Some("create the database, or check its name in the URL"),
+            Self::TooManyConnections => Some(
+                "lower the connections in the section [database], or raise max_connections or the \
+                 role's limit at the server",
+            ),
+            Self::Resources => Some("free disk space or memory at the database server"),
+            Self::Tls => Some("check sslmode and the certificates in the database URL"),
+            Self::Pooler => Some(
+                "use the pooler in session mode, or give the server's own address: prepared \
+                 statements and session settings must reach one session. Parameters in the \
+                 database URL's `options` must be ones that the pooler passes on",
+            ),
+            Self::Settings => Some(
+                "a connection pooler in between or a setting at the server keeps sessions from \
+                 being what was asked for: use session mode, or give the server's own address",
+            ),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Trouble {
+    /// A sentence, with no full stop.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ReadOnly => "the database is read-only",
+            Self::AccessRules => "the database's access rules (pg_hba.conf) refuse the connection",
+            Self::Password => "the database refuses the password",
+            Self::Login => "the database does not let the role log in",
+            Self::Permission => "the role lacks a permission in the database",
+            Self::NoDatabase => "there is no such database",
+            Self::TooManyConnections => "the database has no connection left",
+            Self::Resources => "the database is out of disk space, memory or another resource",
+            Self::Tls => "the database and this program do not agree on encryption (TLS)",
+            Self::Pooler => "a connection pooler in front of the database does not keep sessions",
+            Self::Settings => "the database session does not have the settings that were asked for",
+            Self::LockedDelivery => "a lock in the database is held for too long",
+            Self::Deadlock => "the database ended a deadlock",
+            Self::Collision => "the database ended a transaction that collided with another",
+            Self::Restarting => "the database is starting or stopping",
+            Self::TooSlow => "the database took too long",
+            Self::Unreachable => "the database cannot be reached, or has no free connection",
+            Self::Other => "the database did not do what it was asked",
+        })
+    }
+}
+
+impl StoreError {
+    /// What kind of trouble it is.
+    pub fn trouble(&self) -> Trouble {
+        match self {
+            Self::Unavailable(Some(error)) | Self::CommitUnknown(Some(error)) => Trouble::of(error),
+            Self::Refused(refused) => refused.trouble(),
+            Self::Unavailable(None) | Self::CommitUnknown(None) => Trouble::TooSlow,
+            Self::Inconsistent { .. } | Self::LeaseLost(_) => Trouble::Other,
+        }
+    }
+
+    /// Whether nothing was stored, and another try in a moment may succeed. Only for work that
+    /// ends with a commit of its own: its errors after that are [`StoreError::CommitUnknown`].
+    pub fn is_transient(&self) -> bool {
+        let Self::Unavailable(Some(error)) = self else { return false };
+        // A lost connection carries no commit that was not sent.
+        let lost = matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut);
+        lost || matches!(
+            Trouble::of(error),
+            Trouble::LockedDelivery
+                | Trouble::Deadlock
+                | Trouble::Collision
+                | Trouble::Restarting
+                | Trouble::TooManyConnections
+                | Trouble::Resources
+                | Trouble::ReadOnly
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_kind() {
+        for (code, message, kind) in [
+            ("25006", "cannot execute INSERT in a read-only transaction", Trouble::ReadOnly),
+            ("28000", "no pg_hba.conf entry for host \"10.0.0.1\"", Trouble::AccessRules),
+            ("28000", "kein pg_hba.conf-Eintrag für Host \"10.0.0.1\"", Trouble::AccessRules),
+            ("28000", "role \"x\" is not permitted to log in", Trouble::Login),
+            ("28P01", "password authentication failed for user \"x\"", Trouble::Password),
+            ("08P01", "unsupported startup parameter: options", Trouble::Pooler),
+            ("42P05", "prepared statement \"sqlx_s_1\" already exists", Trouble::Pooler),
+            ("53300", "sorry, too many clients already", Trouble::TooManyConnections),
+            ("53100", "could not extend file: No space left on device", Trouble::Resources),
+            ("40001", "could not serialize access", Trouble::Collision),
+            ("40P01", "deadlock detected", Trouble::Deadlock),
+            ("55P03", "canceling statement due to lock timeout", Trouble::LockedDelivery),
+            ("57P01", "terminating connection due to administrator command", Trouble::Restarting),
+            ("57014", "canceling statement due to statement timeout", Trouble::TooSlow),
+            ("XX000", "anything", Trouble::Other),
+            ("", "", Trouble::Other),
+        ] {
+            assert_eq!(Trouble::of_code(code, message), kind, "{code} {message}");
+        }
+    }
+
+    #[test]
+    fn a_commit_that_may_have_happened_is_never_tried_again() {
+        let io = || sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
+        assert!(StoreError::Unavailable(Some(io())).is_transient());
+        assert!(!StoreError::CommitUnknown(Some(io())).is_transient());
+        assert!(!StoreError::timed_out().is_transient(), "the time is used up");
+    }
+}

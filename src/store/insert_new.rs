@@ -1,0 +1,104 @@
+//! Recording a group of which nothing was seen before: the usual case, by a cheaper statement than
+//! the one that also recognises repetitions.
+//!
+//! It looks for the group's keys first, and then inserts with no second thought: no conflict to
+//! provide for, nothing to join with what was known, one row for an answer. Where a key is known
+//! it inserts nothing. Where another gateway commits one of the keys between the look and the
+//! insert, the unique index refuses the whole group. In both cases it says so, and the group goes
+//! by [`insert`](super::insert::insert).
+
+use sqlx::PgConnection;
+
+use super::deliveries::interval;
+use super::insert::{Columns, Planned};
+use super::{NewEvent, StoreError};
+
+/// What PostgreSQL says when a unique key is there already.
+const UNIQUE_VIOLATION: &str = "23505";
+
+/// Inserts the group if all of it is new; false where it did nothing.
+///
+/// # Errors
+/// As [`insert`](super::insert::insert).
+pub(super) async fn insert_new(
+    connection: &mut PgConnection,
+    group: &[&NewEvent],
+    key_retention: time::Duration,
+) -> Result<bool, StoreError> {
+    // Two groups that share keys wait for each other's rows: one order for all.
+    let mut order: Vec<&NewEvent> = group.to_vec();
+    order.sort_unstable_by_key(|new| new.key);
+    let repeats = order.windows(2).any(|pair| matches!(pair, [a, b] if a.key == b.key));
+    let planned = Planned::of(&order);
+    if repeats || planned.reasons.iter().any(Option::is_some) {
+        return Ok(false);
+    }
+    let columns = Columns::of(&order);
+    let retention = interval(key_retention.try_into().unwrap_or_default());
+
+    let inserted = sqlx::query_scalar!(
+        r#"
+        WITH gate AS MATERIALIZED (
+            SELECT NOT EXISTS (SELECT 1 FROM event_keys WHERE key = ANY($2)) AS open
+        ), seen AS (
+            INSERT INTO event_keys (event_id, key, last_seen_at, expires_at, fingerprint)
+            SELECT UNNEST($1::uuid[]), UNNEST($2::bytea[]), UNNEST($3::timestamptz[]),
+                   UNNEST($3::timestamptz[]) + $4, UNNEST($24::bytea[])
+              FROM gate WHERE open
+        ), stored AS (
+            INSERT INTO events (
+                id, key, received_at, tenant, source, provider, kind, action, strength, late,
+                secret, skew_seconds, occurred_at, headers, claims, body, xact)
+            SELECT UNNEST($1::uuid[]), UNNEST($2::bytea[]), UNNEST($3::timestamptz[]),
+                   UNNEST($5::text[]), UNNEST($6::text[]), UNNEST($7::text[]), UNNEST($8::text[]),
+                   UNNEST($9::text[]), UNNEST($10::text[]), UNNEST($11::bool[]),
+                   UNNEST($12::text[]), UNNEST($13::bigint[]), UNNEST($14::timestamptz[]),
+                   UNNEST($15::bytea[]), UNNEST($16::bytea[]), UNNEST($17::bytea[]),
+                   (SELECT pg_current_xact_id())
+              FROM gate WHERE open
+        ), planned AS (
+            INSERT INTO deliveries (
+                event_id, source, handler, lane, lane_blocks, created_at, due_at, triggered_by,
+                state)
+            SELECT UNNEST($18::uuid[]), UNNEST($19::text[]), UNNEST($20::text[]),
+                   UNNEST($21::text[]), UNNEST($22::bool[]), UNNEST($23::timestamptz[]),
+                   UNNEST($23::timestamptz[]), 'arrival', 'ready'
+              FROM gate WHERE open
+        )
+        SELECT open AS "open!" FROM gate
+        "#,
+        &columns.ids,
+        &columns.keys as &[&[u8]],
+        &columns.received,
+        retention,
+        &columns.tenants as &[&str],
+        &columns.sources as &[&str],
+        &columns.providers as &[&str],
+        &columns.kinds as &[&str],
+        &columns.actions as &[Option<&str>],
+        &columns.strengths as &[&str],
+        &columns.lates,
+        &columns.secrets as &[&str],
+        &columns.skews as &[Option<i64>],
+        &columns.occurred as &[Option<time::OffsetDateTime>],
+        &columns.headers as &[Vec<u8>],
+        &columns.claims as &[Option<&[u8]>],
+        &columns.bodies as &[&[u8]],
+        &planned.events,
+        &planned.sources as &[&str],
+        &planned.handlers as &[&str],
+        &planned.lanes as &[Option<&str>],
+        &planned.blocks,
+        &planned.created,
+        &columns.digests as &[Option<&[u8]>],
+    )
+    .fetch_one(connection)
+    .await;
+    match inserted {
+        Ok(inserted) => Ok(inserted),
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNIQUE_VIOLATION) => {
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,405 @@
+//! Refused requests that are held, as the vault has sealed them.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::credentials::sealed;
+use super::{EventId, Store, StoreError, Tx, bounded};
+use crate::vault::{KeyId, Label, Sealed};
+
+/// Where they are.
+const TABLE: &str = "held_requests";
+/// How many expired ones are removed at a time.
+const STEP: i64 = 1000;
+
+/// A refused request that is to be held.
+#[derive(Debug, Clone)]
+pub struct NewRejectedRequest<'a> {
+    /// Its id.
+    pub id: Uuid,
+    /// To whom its source belongs.
+    pub tenant: &'a str,
+    /// The source that refused it.
+    pub source: &'a str,
+    /// What kind of sender the source is for.
+    pub provider: &'a str,
+    /// The closed word under which it was refused.
+    pub reason: &'a str,
+    /// The address that it came from.
+    pub peer: Option<String>,
+    /// The size of its body, in bytes.
+    pub size: u64,
+    /// Its head and body.
+    pub sealed: &'a Sealed,
+    /// When it arrived.
+    pub received_at: OffsetDateTime,
+    /// When it is removed.
+    pub expires_at: OffsetDateTime,
+}
+
+/// How much one source may hold.
+#[derive(Debug, Clone, Copy)]
+pub struct RejectedRequestLimits {
+    /// Requests.
+    pub rows: i64,
+    /// Bytes, as they are sealed.
+    pub bytes: i64,
+}
+
+/// A held request, without what is sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RejectedRequest {
+    /// Its id.
+    pub id: Uuid,
+    /// To whom its source belongs.
+    pub tenant: String,
+    /// The source that refused it.
+    pub source: String,
+    /// What kind of sender the source is for.
+    pub provider: String,
+    /// The closed word under which it was refused.
+    pub reason: String,
+    /// The address that it came from.
+    pub peer: Option<String>,
+    /// The size of its body, in bytes.
+    pub size_bytes: i64,
+    /// When it arrived.
+    pub received_at: OffsetDateTime,
+    /// When it is removed.
+    pub expires_at: OffsetDateTime,
+    /// The event that it became when it was verified again.
+    pub event_id: Option<Uuid>,
+    /// When that was.
+    pub verified_at: Option<OffsetDateTime>,
+    /// Who had it verified again.
+    pub verified_by: Option<String>,
+}
+
+/// A held request, as it is sealed.
+#[derive(Debug, Clone)]
+pub struct SealedRejectedRequest {
+    /// Its id.
+    pub id: Uuid,
+    /// Under what it is sealed.
+    pub label: Label,
+    /// What is kept.
+    pub sealed: Sealed,
+}
+
+/// Which held requests.
+#[derive(Debug, Clone, Default)]
+pub struct RejectedRequestFilter {
+    /// Of this tenant.
+    pub tenant: Option<String>,
+    /// Of this source.
+    pub source: Option<String>,
+    /// Older than this one: the next page.
+    pub before: Option<Uuid>,
+}
+
+/// Which held requests a job is about: those that are no events yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectedRequestSelection {
+    /// Of this tenant.
+    pub tenant: Option<String>,
+    /// Of this source.
+    pub source: Option<String>,
+}
+
+impl RejectedRequest {
+    /// Under what a held request is sealed: nobody else's row opens in its place.
+    pub fn label(tenant: &str, source: &str, id: Uuid) -> Label {
+        let name = format!("held request {id}");
+        Label { tenant: tenant.to_owned(), source: source.to_owned(), name }
+    }
+}
+
+impl Store {
+    /// Holds a request; false where the source holds as much as it may.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn hold(
+        &self,
+        new: &NewRejectedRequest<'_>,
+        bounds: RejectedRequestLimits,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query!(
+            "INSERT INTO rejected_requests (id, tenant, source, provider, reason, peer, size_bytes,
+                                        key_id, nonce, ciphertext, received_at, expires_at)
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12
+               FROM (SELECT count(*) AS held, COALESCE(sum(octet_length(ciphertext)), 0) AS bytes
+                       FROM rejected_requests WHERE source = $3) AS there
+              WHERE there.held < $13 AND there.bytes + octet_length($10::bytea) <= $14::bigint",
+            new.id,
+            new.tenant,
+            new.source,
+            new.provider,
+            new.reason,
+            new.peer,
+            i64::try_from(new.size).unwrap_or(i64::MAX),
+            new.sealed.key_id.as_str(),
+            &new.sealed.nonce[..],
+            &new.sealed.ciphertext[..],
+            new.received_at,
+            new.expires_at,
+            bounds.rows,
+            bounds.bytes,
+        )
+        .execute(&self.operator)
+        .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Up to `limit` of those that match, the newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn rejected_requests(
+        &self,
+        filter: &RejectedRequestFilter,
+        limit: i64,
+    ) -> Result<Vec<RejectedRequest>, StoreError> {
+        let rows = sqlx::query_as!(
+            RejectedRequest,
+            "SELECT id, tenant, source, provider, reason, peer, size_bytes, received_at,
+                    expires_at, event_id, verified_at, verified_by
+               FROM rejected_requests
+              WHERE ($1::text IS NULL OR tenant = $1) AND ($2::text IS NULL OR source = $2)
+                AND ($3::uuid IS NULL OR id < $3)
+              ORDER BY id DESC LIMIT $4",
+            filter.tenant.as_deref(),
+            filter.source.as_deref(),
+            filter.before,
+            limit,
+        )
+        .fetch_all(&self.operator)
+        .await?;
+        Ok(rows)
+    }
+
+    /// How many match that are no events yet, and the highest number among them.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn count_rejected(
+        &self,
+        selection: &RejectedRequestSelection,
+    ) -> Result<(i64, i64), StoreError> {
+        let row = sqlx::query!(
+            r#"SELECT count(*) AS "matched!", COALESCE(max(number), 0) AS "up_to!"
+                 FROM rejected_requests
+                WHERE event_id IS NULL AND ($1::text IS NULL OR tenant = $1)
+                  AND ($2::text IS NULL OR source = $2)"#,
+            selection.tenant,
+            selection.source,
+        )
+        .fetch_one(&self.operator)
+        .await?;
+        Ok((row.matched, row.up_to))
+    }
+
+    /// Up to `limit` that match and are no events yet, with a number after `after` and up to
+    /// `up_to`, in order: number and id.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn find_rejected(
+        &self,
+        selection: &RejectedRequestSelection,
+        (after, up_to): (i64, i64),
+        limit: i64,
+    ) -> Result<Vec<(i64, Uuid)>, StoreError> {
+        let rows = sqlx::query!(
+            "SELECT number, id FROM rejected_requests
+              WHERE event_id IS NULL AND number > $3 AND number <= $4
+                AND ($1::text IS NULL OR tenant = $1) AND ($2::text IS NULL OR source = $2)
+              ORDER BY number LIMIT $5",
+            selection.tenant,
+            selection.source,
+            after,
+            up_to,
+            limit,
+        )
+        .fetch_all(&self.operator)
+        .await?;
+        Ok(rows.into_iter().map(|row| (row.number, row.id)).collect())
+    }
+
+    /// The held requests of these numbers, as far as they are there still, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn rejected_by_number(
+        &self,
+        numbers: &[i64],
+    ) -> Result<Vec<RejectedRequest>, StoreError> {
+        let rows = sqlx::query_as!(
+            RejectedRequest,
+            "SELECT id, tenant, source, provider, reason, peer, size_bytes, received_at,
+                    expires_at, event_id, verified_at, verified_by
+               FROM rejected_requests WHERE number = ANY($1) ORDER BY number",
+            numbers,
+        )
+        .fetch_all(&self.operator)
+        .await?;
+        Ok(rows)
+    }
+
+    /// A held request, and what is sealed of it unless it is an event by now; `None` when there is
+    /// none of this id.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
+    pub async fn rejected_request(
+        &self,
+        id: Uuid,
+    ) -> Result<Option<(RejectedRequest, Option<Sealed>)>, StoreError> {
+        let row = sqlx::query!(
+            "SELECT tenant, source, provider, reason, peer, size_bytes, key_id, nonce, ciphertext,
+                    received_at, expires_at, event_id, verified_at, verified_by
+               FROM rejected_requests WHERE id = $1",
+            id,
+        )
+        .fetch_optional(&self.operator)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let sealed = match (row.key_id, row.nonce, row.ciphertext) {
+            (Some(key), Some(nonce), Some(ciphertext)) => {
+                Some(sealed((TABLE, &id), key, &nonce, ciphertext)?)
+            }
+            _ => None,
+        };
+        let request = RejectedRequest {
+            id,
+            tenant: row.tenant,
+            source: row.source,
+            provider: row.provider,
+            reason: row.reason,
+            peer: row.peer,
+            size_bytes: row.size_bytes,
+            received_at: row.received_at,
+            expires_at: row.expires_at,
+            event_id: row.event_id,
+            verified_at: row.verified_at,
+            verified_by: row.verified_by,
+        };
+        Ok(Some((request, sealed)))
+    }
+
+    /// Removes up to a step of held requests that have expired; gives how many.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn delete_expired_rejected(&self, now: OffsetDateTime) -> Result<u64, StoreError> {
+        let done = sqlx::query!(
+            "DELETE FROM rejected_requests WHERE id IN
+                (SELECT id FROM rejected_requests WHERE expires_at <= $1 LIMIT $2)",
+            now,
+            STEP,
+        )
+        .execute(&self.dispatch)
+        .await?;
+        Ok(done.rows_affected())
+    }
+}
+
+impl Tx<'_> {
+    /// Locks up to `limit` held requests after `after` that another key than `key` seals, by id.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
+    pub async fn rejected_not_under(
+        &mut self,
+        key: &KeyId,
+        after: Option<Uuid>,
+        limit: i64,
+    ) -> Result<Vec<SealedRejectedRequest>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT id, tenant, source, key_id AS "key_id!", nonce AS "nonce!",
+                      ciphertext AS "ciphertext!"
+                 FROM rejected_requests
+                WHERE key_id <> $1 AND ($2::uuid IS NULL OR id > $2)
+                ORDER BY id LIMIT $3
+                  FOR UPDATE"#,
+            key.as_str(),
+            after,
+            limit,
+        )
+        .fetch_all(self.connection())
+        .await?;
+        let held = rows.into_iter().map(|row| {
+            let label = RejectedRequest::label(&row.tenant, &row.source, row.id);
+            let sealed = sealed((TABLE, &row.id), row.key_id, &row.nonce, row.ciphertext)?;
+            Ok(SealedRejectedRequest { id: row.id, label, sealed })
+        });
+        held.collect()
+    }
+
+    /// Replaces what is sealed of a held request.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn reseal_rejected(&mut self, id: Uuid, sealed: &Sealed) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE rejected_requests SET key_id = $2, nonce = $3, ciphertext = $4 WHERE id = $1",
+            id,
+            sealed.key_id.as_str(),
+            &sealed.nonce[..],
+            &sealed.ciphertext[..],
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// Notes that a held request is an event now, and lets go of what was sealed; false when it
+    /// was one already, or is not there any more.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn mark_reprocessed(
+        &mut self,
+        id: Uuid,
+        event: EventId,
+        by: &str,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query!(
+            "UPDATE rejected_requests SET event_id = $2, verified_by = $3, verified_at = $4,
+                    key_id = NULL, nonce = NULL, ciphertext = NULL
+              WHERE id = $1 AND event_id IS NULL",
+            id,
+            event.0,
+            bounded(by),
+            now,
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Removes a held request that is no event; says whether there was one.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn discard_open_rejected(&mut self, id: Uuid) -> Result<bool, StoreError> {
+        let done =
+            sqlx::query!("DELETE FROM rejected_requests WHERE id = $1 AND event_id IS NULL", id,)
+                .execute(self.connection())
+                .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Removes a held request; says whether there was one.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn discard_rejected(&mut self, id: Uuid) -> Result<bool, StoreError> {
+        let done = sqlx::query!("DELETE FROM rejected_requests WHERE id = $1", id)
+            .execute(self.connection())
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+}

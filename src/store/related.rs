@@ -1,0 +1,142 @@
+//! What stands beside an event: those before and after it, those of its lanes, and its body in
+//! slices.
+
+use uuid::Uuid;
+
+use super::{EventId, Store, StoreError};
+use crate::gate::{Lane, may_hold_credentials};
+
+/// How many deliveries before, and how many after, are looked at for those of a lane.
+pub const LANE_REACH: i64 = 5_000;
+
+/// What a lane's look-up found.
+#[derive(Debug, Clone, Default)]
+pub struct RelatedEvents {
+    /// The lanes that the event's deliveries stand in.
+    pub lanes: Vec<String>,
+    /// Other events of the same source in them, newest first.
+    pub events: Vec<EventId>,
+}
+
+/// A slice of a body.
+#[derive(Debug, Clone)]
+pub struct Slice {
+    /// The size of the whole body, in bytes.
+    pub size: u64,
+    /// Its bytes, as they were received.
+    pub bytes: Vec<u8>,
+    /// Whether they may be shown so: see [`StoredEvent::shown_body`](super::StoredEvent::shown_body).
+    pub is_as_received: bool,
+}
+
+impl Store {
+    /// The event before and the event after this one, of this tenant where one is named: among the
+    /// thousand on either side.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn adjacent(
+        &self,
+        event: EventId,
+        tenant: Option<&str>,
+    ) -> Result<(Option<EventId>, Option<EventId>), StoreError> {
+        let row = sqlx::query!(
+            r#"SELECT (SELECT id FROM (SELECT id, tenant FROM events WHERE id < $1
+                                        ORDER BY id DESC LIMIT 1000) AS w
+                        WHERE $2::text IS NULL OR tenant = $2 ORDER BY id DESC LIMIT 1) AS older,
+                      (SELECT id FROM (SELECT id, tenant FROM events WHERE id > $1
+                                        ORDER BY id LIMIT 1000) AS w
+                        WHERE $2::text IS NULL OR tenant = $2 ORDER BY id LIMIT 1) AS newer"#,
+            event.0,
+            tenant,
+        )
+        .fetch_one(&self.operator)
+        .await?;
+        Ok((row.older.map(EventId), row.newer.map(EventId)))
+    }
+
+    /// Up to `limit` other events in the lanes of this one: among what is unfinished in them, and
+    /// among the [`LANE_REACH`] deliveries before and after.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn related_events(
+        &self,
+        event: EventId,
+        limit: i64,
+    ) -> Result<RelatedEvents, StoreError> {
+        let own = sqlx::query!(
+            r#"SELECT min(id) AS "first!", source, lane AS "lane!" FROM deliveries
+                WHERE event_id = $1 AND lane IS NOT NULL GROUP BY source, lane"#,
+            event.0,
+        )
+        .fetch_all(&self.operator)
+        .await?;
+        let mut mates = RelatedEvents::default();
+        let mut found: Vec<Uuid> = Vec::new();
+        for lane in own {
+            let events = sqlx::query_scalar!(
+                r#"
+                WITH near AS MATERIALIZED (
+                    (SELECT event_id, source, lane FROM deliveries WHERE id < $1
+                      ORDER BY id DESC LIMIT $5)
+                    UNION ALL
+                    (SELECT event_id, source, lane FROM deliveries WHERE id >= $1
+                      ORDER BY id LIMIT $5)
+                    UNION ALL
+                    (SELECT event_id, source, lane FROM lane_members
+                      WHERE lane = $3 AND source = $2 LIMIT 1000)
+                )
+                SELECT DISTINCT event_id AS "event!" FROM near
+                 WHERE source = $2 AND lane = $3 AND event_id <> $4
+                 ORDER BY "event!" DESC LIMIT $6
+                "#,
+                lane.first,
+                lane.source,
+                lane.lane,
+                event.0,
+                LANE_REACH,
+                limit,
+            )
+            .fetch_all(&self.operator)
+            .await?;
+            found.extend(events);
+            mates.lanes.push(Lane::shown(&lane.lane));
+        }
+        found.sort_unstable_by(|a, b| b.cmp(a));
+        found.dedup();
+        found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        mates.events = found.into_iter().map(EventId).collect();
+        Ok(mates)
+    }
+
+    /// A slice of an event's body, and the size of the whole; `None` when there is no such event,
+    /// or it is another tenant's. Slices of bodies that are stored apart are read by themselves.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn body_slice(
+        &self,
+        event: EventId,
+        tenant: Option<&str>,
+        from: i32,
+        most: i32,
+    ) -> Result<Option<Slice>, StoreError> {
+        let row = sqlx::query!(
+            r#"SELECT octet_length(body) AS "size!", substring(body FROM $3 FOR $4) AS "slice!",
+                      kind, action, substring(body FROM 1 FOR 64) AS "beginning!"
+                 FROM events WHERE id = $1 AND ($2::text IS NULL OR tenant = $2)"#,
+            event.0,
+            tenant,
+            from.saturating_add(1),
+            most,
+        )
+        .fetch_optional(&self.operator)
+        .await?;
+        Ok(row.map(|row| Slice {
+            size: u64::try_from(row.size).unwrap_or_default(),
+            is_as_received: !may_hold_credentials(&row.kind, row.action.as_deref(), &row.beginning),
+            bytes: row.slice,
+        }))
+    }
+}

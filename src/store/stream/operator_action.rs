@@ -1,0 +1,55 @@
+//! What operators did, as the stream tells it.
+
+use time::OffsetDateTime;
+
+use crate::store::{StoreError, Tx, bounded};
+
+/// What an operator did to a delivery.
+#[derive(Debug, Clone, Copy)]
+pub struct OperatorAction<'a> {
+    /// When.
+    pub at: OffsetDateTime,
+    /// Who.
+    pub actor: &'a str,
+    /// `replay`, `discard`, `free` or `bury`.
+    pub action: &'a str,
+    /// Why, in their words.
+    pub reason: &'a str,
+    /// The job that does it; `None` where it is done directly.
+    pub job: Option<i64>,
+}
+
+impl Tx<'_> {
+    /// Writes down that an operator replayed (these are the new deliveries), discarded, freed the
+    /// lanes of or buried (these are the old ones).
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn note(
+        &mut self,
+        deed: OperatorAction<'_>,
+        old: &[i64],
+        replays: &[i64],
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "INSERT INTO operator_actions
+                 (at, actor, action, delivery_id, replay_id, job_id, reason)
+             SELECT $1::timestamptz, $2::text, $3::text, d.id, d.replay_id, $6::bigint, $7::text
+               FROM (SELECT id, NULL::bigint FROM UNNEST($4::bigint[]) AS u (id)
+                      UNION ALL
+                     SELECT replay_of, id FROM deliveries
+                      WHERE id = ANY($5) AND replay_of IS NOT NULL) AS d (id, replay_id)
+              ORDER BY d.id, d.replay_id",
+            deed.at,
+            bounded(deed.actor),
+            deed.action,
+            old,
+            replays,
+            deed.job,
+            bounded(deed.reason),
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,96 @@
+//! How sources are set up, which secrets they use, and what keeps a new one out.
+
+use std::time::Duration;
+
+use sealpost::clock::Clock as _;
+use sealpost::operator::{AdminError, Caller, Scope, Scopes, SecretView, Setup, SourceView};
+
+use super::{event, gateway, secret, send};
+use crate::harness::{Gateway, SECRETS};
+
+async fn source(gateway: &Gateway, name: &str) -> SourceView {
+    gateway.count_up().await;
+    gateway.monitoring().source(&Caller::local("ada"), name).await.expect("a source")
+}
+
+fn of<'a>(view: &'a SourceView, secret: &sealpost::gate::Secret) -> &'a SecretView {
+    let fingerprint = secret.fingerprint().to_string();
+    view.secrets.iter().find(|view| view.fingerprint == fingerprint).expect("a secret")
+}
+
+#[tokio::test]
+async fn a_new_source_says_what_keeps_it_from_its_first_event() {
+    let gateway = gateway().await;
+    let view = source(&gateway, "billing").await;
+    assert_eq!((view.setup, view.last_event), (Setup::Backlog, None));
+    assert_eq!(view.facts.paths, ["/hooks/billing", "/api/stripe/webhook"]);
+    assert_eq!(view.facts.handlers.len(), 1);
+    let cards = source(&gateway, "cards").await;
+    let paths = ["/hooks/cards/{action}", "/functions/v1/docora-webhook/{action}"];
+    assert_eq!(cards.facts.paths, paths);
+    assert!(cards.facts.actions.contains(&"create".to_owned()));
+    assert_eq!(source(&gateway, "closed").await.setup, Setup::Disabled);
+
+    let now = gateway.clock().now().unix_timestamp();
+    let body = event("evt_1");
+    let stale = gateway.sign_at("billing", &body, &[], now - 3_600);
+    assert_eq!(gateway.send_raw("billing", None, &stale, &body).await.status, 401);
+    let view = source(&gateway, "billing").await;
+    assert_eq!(view.setup, Setup::Refusing);
+    assert_eq!(view.hour.reasons, [("ts_stale".to_owned(), 1)]);
+
+    send(&gateway, "evt_1").await;
+    gateway.run_until_idle().await;
+    let view = source(&gateway, "billing").await;
+    assert_eq!((view.setup, view.last_event), (Setup::Receiving, Some(gateway.clock().now())));
+}
+
+#[tokio::test]
+async fn a_secret_that_was_replaced_for_a_week_can_be_removed_and_the_next_one_cannot() {
+    let gateway = gateway().await;
+    let (new, old) = (secret("BILLING_SECRET"), secret("BILLING_SECRET_OLD"));
+    let body = event("evt_1");
+    let now = gateway.clock().now().unix_timestamp();
+    let headers = gateway.sign_with("billing", &body, &[], now, &old);
+    assert_eq!(gateway.send_raw("billing", None, &headers, &body).await.what(), "accepted");
+    let view = source(&gateway, "billing").await;
+    assert_eq!((of(&view, &old).requests, of(&view, &old).place), (1, Some(2)));
+    assert_eq!((of(&view, &new).requests, of(&view, &new).last_at), (0, None));
+
+    gateway.clock().advance(Duration::from_hours(8 * 24));
+    let view = source(&gateway, "billing").await;
+    assert!(!view.secrets.iter().any(|secret| secret.removable), "no other was used since");
+    send(&gateway, "evt_2").await;
+    gateway.run_until_idle().await;
+    let view = source(&gateway, "billing").await;
+    assert!(of(&view, &old).removable && !of(&view, &new).removable);
+}
+
+#[tokio::test]
+async fn settings_are_for_who_may_do_everything_and_hold_no_secret() {
+    let gateway = gateway().await;
+    let admin = Caller::local("ada");
+    let settings = gateway.monitoring().settings(&admin).unwrap();
+    let value = |key: &str| {
+        let found = settings.iter().find(|setting| setting.key == key);
+        found.unwrap_or_else(|| panic!("no setting {key}")).value.clone()
+    };
+    assert_eq!(value("dispatch.lease"), "1m");
+    assert_eq!(value("source.billing.provider"), "stripe");
+    let fingerprint = secret("BILLING_SECRET").fingerprint();
+    assert_eq!(
+        value("source.billing.secrets.1"),
+        format!("variable BILLING_SECRET ({fingerprint})")
+    );
+    let whole = format!("{settings:?}");
+    for (_, secret) in SECRETS {
+        assert!(!whole.contains(secret), "a secret stands in the settings");
+    }
+    let scopes = Scope::ALL.into_iter().filter(|scope| *scope != Scope::Admin);
+    let caller = Caller::new("bo", None, scopes.collect::<Scopes>());
+    let denied = gateway.monitoring().settings(&caller).unwrap_err();
+    assert_eq!(denied.missing(), Some(Scope::Admin));
+    let theirs = Caller::new("cy", Some("default".into()), Scopes::all());
+    let refused = gateway.monitoring().settings(&theirs);
+    assert!(matches!(refused, Err(AdminError::AllTenants)), "they hold others' sources");
+}

@@ -1,0 +1,272 @@
+//! Refused requests that a source is told to hold: sealed, bounded, explained, verified again.
+
+use std::time::Duration;
+
+use sealpost::gate::Secret;
+use sealpost::operator::{AdminError, Caller, Scope, Verified};
+use sealpost::store::RejectedRequest;
+use serde_json::{Value, json};
+
+use crate::cli::Program;
+use crate::harness::{Answer, Builder, Gateway, MASTER_KEY, RETIRED_SECRET};
+
+pub(crate) const PLAIN: &str = "name = \"billing\"\nprovider = \"stripe\"\n";
+pub(crate) const HOLDS: &str = "name = \"billing\"\nprovider = \"stripe\"\nhold_refused = \"1h\"\n";
+const CONFIG: &str = include_str!("harness/config.toml");
+const EVENT: &str = r#"{"id":"evt_held","object":"event","type":"ping","created":1763640000}"#;
+
+fn holding() -> Builder {
+    Gateway::builder().config(PLAIN, HOLDS)
+}
+
+fn grace() -> Caller {
+    Caller::local("grace")
+}
+
+/// Sends an event that is signed with a secret that the source does not have.
+pub(crate) async fn send_refused(gateway: &Gateway, body: &str) -> Answer {
+    let stranger = Secret::new(RETIRED_SECRET).unwrap();
+    let at = gateway.clock_seconds();
+    let headers = gateway.sign_with("billing", body.as_bytes(), &[], at, &stranger);
+    gateway.send_raw("billing", None, &headers, body.as_bytes()).await
+}
+
+/// What is held, once it is as many.
+pub(crate) async fn held(gateway: &Gateway, count: usize) -> Vec<RejectedRequest> {
+    let waiting = async {
+        loop {
+            let held = gateway.held().list(&grace(), None, None, 100).await.unwrap();
+            if held.len() >= count {
+                return held;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("they are held")
+}
+
+#[tokio::test]
+async fn a_refused_request_is_held_sealed_and_becomes_an_event_once_the_secret_is_right() {
+    let gateway = holding().start().await;
+    let plain = Gateway::start().await;
+    let (answer, other) = (send_refused(&gateway, EVENT).await, send_refused(&plain, EVENT).await);
+    assert_eq!(answer.status, 401);
+    let without_id = |answer: &Answer| {
+        let mut json = answer.json.clone();
+        json.as_object_mut().unwrap().remove("request_id");
+        (answer.status, json)
+    };
+    assert_eq!(without_id(&answer), without_id(&other), "the sender is told the same");
+    let [one] = &held(&gateway, 1).await[..] else { panic!("one") };
+    assert_eq!((&*one.source, &*one.reason), ("billing", "sig_mismatch"));
+    assert_eq!(one.size_bytes, EVENT.len() as i64);
+    assert_eq!(gateway.count("SELECT count(*) FROM events").await, 0);
+    let clear = "SELECT count(*) FROM rejected_requests WHERE position('evt_held' in
+                 encode(ciphertext, 'escape')) > 0";
+    assert_eq!(gateway.count(clear).await, 0, "it is sealed");
+    assert_eq!(plain.count("SELECT count(*) FROM rejected_requests").await, 0);
+
+    let shown = gateway.held().show(&grace(), one.id).await.unwrap();
+    assert_eq!(shown.payload.unwrap().body, EVENT);
+    assert_eq!(shown.explained.unwrap().finding, "no_secret");
+    let Verified::Refused(why) = gateway.held().verify(&grace(), one.id, "try").await.unwrap()
+    else {
+        panic!("it does not hold")
+    };
+    assert_eq!(why.reason, Some("sig_mismatch"));
+
+    // Another gateway on the same database, started with the secret that the sender uses.
+    let secrets = "{ env = \"BILLING_SECRET_OLD\" }";
+    let repaired = holding()
+        .config(secrets, &format!("{secrets}, {{ env = \"RETIRED_SECRET\" }}"))
+        .beside(&gateway)
+        .start()
+        .await;
+    repaired.clock().advance(Duration::from_mins(50));
+    assert!(repaired.held().explain(&grace(), one.id).await.unwrap().verifies);
+    let verified = repaired.held().verify(&grace(), one.id, "the secret is right now").await;
+    let Verified::Admitted(reprocessed) = verified.unwrap() else { panic!("it holds") };
+    assert!(!reprocessed.duplicate);
+    repaired.run_until_idle().await;
+    let events = repaired.query("SELECT id, secret, skew_seconds, received_at FROM events").await;
+    let fingerprint = Secret::new(RETIRED_SECRET).unwrap().fingerprint().to_string();
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0]["id"], json!(reprocessed.event.to_string()));
+    assert_eq!(
+        (&events[0]["secret"], &events[0]["skew_seconds"]),
+        (&json!(fingerprint), &json!(0))
+    );
+    let done = "SELECT count(*) FROM deliveries WHERE state = 'done'";
+    assert_eq!(repaired.count(done).await, 1, "it is handled like any other");
+
+    let row = repaired.held().show(&grace(), one.id).await.unwrap();
+    assert_eq!(row.request.event_id, Some(reprocessed.event.0));
+    assert_eq!(row.request.verified_by.as_deref(), Some("grace"));
+    assert!(row.payload.is_none() && row.explained.is_none());
+    let again = repaired.held().verify(&grace(), one.id, "again").await;
+    assert!(matches!(again, Err(AdminError::Conflict(_))));
+    let audit = repaired
+        .query(
+            "SELECT action, actor FROM audit_log
+                               WHERE action NOT LIKE '% payload' ORDER BY id",
+        )
+        .await;
+    assert_eq!(
+        audit,
+        [
+            json!({ "action": "verify held", "actor": "grace" }),
+            json!({ "action": "verify held, refused again", "actor": "grace" }),
+            json!({ "action": "verify held", "actor": "grace" }),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_came_again_by_another_way_is_the_same_event() {
+    let gateway = holding().start().await;
+    send_refused(&gateway, EVENT).await;
+    let one = held(&gateway, 1).await.remove(0);
+    let secrets = "{ env = \"BILLING_SECRET_OLD\" }";
+    let repaired = holding()
+        .config(secrets, &format!("{secrets}, {{ env = \"RETIRED_SECRET\" }}"))
+        .beside(&gateway)
+        .start()
+        .await;
+    let first = repaired.send("billing", None, EVENT.as_bytes()).await;
+    assert_eq!(first.what(), "accepted");
+    let verified = repaired.held().verify(&grace(), one.id, "late").await.unwrap();
+    let Verified::Admitted(reprocessed) = verified else { panic!("it holds") };
+    assert!(reprocessed.duplicate);
+    assert_eq!(reprocessed.event.to_string(), first.id());
+    repaired.run_until_idle().await;
+}
+
+#[tokio::test]
+async fn what_the_head_alone_refuses_is_held_with_its_body_and_what_is_unsigned_is_not() {
+    let gateway = holding().start().await;
+    let at = gateway.clock_seconds() - 1000;
+    let stale = gateway.sign_at("billing", EVENT.as_bytes(), &[], at);
+    let answer = gateway.send_raw("billing", None, &stale, EVENT.as_bytes()).await;
+    assert_eq!(answer.status, 401);
+    let nothing = gateway.send_raw("billing", None, &[], EVENT.as_bytes()).await;
+    let nowhere = gateway.send_raw("nowhere", None, &stale, EVENT.as_bytes()).await;
+    let elsewhere = gateway.sign_at("bot", b"{}", &[], at);
+    let elsewhere = gateway.send_raw("bot", None, &elsewhere, b"{}").await;
+    assert_eq!((nothing.status, nowhere.status, elsewhere.status), (401, 401, 401));
+    let malformed = [("stripe-signature".to_owned(), "t=1,v1=abc".to_owned())];
+    gateway.send_raw("billing", None, &malformed, EVENT.as_bytes()).await;
+    let held = held(&gateway, 2).await;
+    let mut reasons: Vec<&str> = held.iter().map(|one| &*one.reason).collect();
+    reasons.sort_unstable();
+    assert_eq!(reasons, ["sig_malformed", "ts_stale"]);
+    let stale = held.iter().find(|one| one.reason == "ts_stale").unwrap();
+    let shown = gateway.held().show(&grace(), stale.id).await.unwrap();
+    assert_eq!(shown.payload.unwrap().body, EVENT);
+    let text = shown.explained.unwrap().text;
+    assert!(text.contains("1000 s before it arrived, 700 s more"), "{text}");
+    assert!(text.contains("otherwise it holds"), "{text}");
+}
+
+#[tokio::test]
+async fn a_source_holds_no_more_than_it_may_and_lets_go_in_time() {
+    let gateway = holding().more_config("\n[held]\nmax_rows = 2\n").start().await;
+    for n in 0..5 {
+        assert_eq!(send_refused(&gateway, &format!("{{\"n\":{n}}}")).await.status, 401);
+    }
+    // The queue is worked on in order: once this is held elsewhere, the others were tried.
+    held(&gateway, 2).await;
+    assert_eq!(gateway.send("billing", None, EVENT.as_bytes()).await.status, 202);
+    gateway.run_until_idle().await;
+    assert_eq!(gateway.count("SELECT count(*) FROM rejected_requests").await, 2);
+    gateway.clock().advance(Duration::from_mins(59));
+    gateway.tidy().await;
+    assert_eq!(gateway.count("SELECT count(*) FROM rejected_requests").await, 2);
+    gateway.clock().advance(Duration::from_mins(1));
+    gateway.tidy().await;
+    assert_eq!(gateway.count("SELECT count(*) FROM rejected_requests").await, 0);
+}
+
+#[tokio::test]
+async fn who_may_not_see_or_has_another_tenant_is_told_nothing() {
+    let gateway = holding().start().await;
+    send_refused(&gateway, EVENT).await;
+    let one = held(&gateway, 1).await.remove(0);
+    let with = |tenant: Option<&str>, scopes: &[Scope]| {
+        Caller::new("ada", tenant.map(str::to_owned), scopes.iter().copied().collect())
+    };
+    let nobody = with(None, &[Scope::EventsRead, Scope::PayloadRead, Scope::EventsReplay]);
+    let denied = gateway.held().list(&nobody, None, None, 10).await.unwrap_err();
+    assert_eq!(denied.missing(), Some(Scope::SecretsWrite));
+    assert!(gateway.held().verify(&nobody, one.id, "r").await.unwrap_err().missing().is_some());
+    let other = with(Some("other"), &[Scope::SecretsWrite, Scope::PayloadRead]);
+    assert!(gateway.held().list(&other, None, None, 10).await.unwrap().is_empty());
+    for error in [
+        gateway.held().show(&other, one.id).await.map(drop).unwrap_err(),
+        gateway.held().verify(&other, one.id, "r").await.map(drop).unwrap_err(),
+        gateway.held().discard(&other, one.id, "r").await.unwrap_err(),
+    ] {
+        assert!(matches!(error, AdminError::NotFound(_)), "{error:?}");
+    }
+    let blind = with(Some("default"), &[Scope::SecretsWrite]);
+    let shown = gateway.held().show(&blind, one.id).await.unwrap();
+    assert!(shown.payload.is_none() && shown.explained.is_some());
+}
+
+#[tokio::test]
+async fn a_row_that_was_moved_to_another_id_does_not_open() {
+    let gateway = holding().start().await;
+    send_refused(&gateway, EVENT).await;
+    let one = held(&gateway, 1).await.remove(0);
+    gateway
+        .execute("UPDATE rejected_requests SET id = '019a0000-0000-7000-8000-000000000000'")
+        .await;
+    let moved = "019a0000-0000-7000-8000-000000000000".parse().unwrap();
+    assert_ne!(one.id, moved);
+    let error = gateway.held().show(&grace(), moved).await.unwrap_err();
+    assert!(matches!(error, AdminError::Vault(_)), "{error:?}");
+}
+
+#[test]
+fn without_a_master_key_nothing_is_held() {
+    let run = Program::new(&CONFIG.replace(PLAIN, HOLDS)).run(&["check"]);
+    assert_eq!(run.code, 64);
+    let why = "source `billing`: hold_refused: there is no master key";
+    assert!(run.stderr.contains(why), "{}", run.stderr);
+    let config = HOLDS.replace("1h", "2d");
+    let mut program = Program::new(&CONFIG.replace(PLAIN, &config));
+    program.set("SEALPOST_MASTER_KEY", MASTER_KEY);
+    let run = program.run(&["check"]);
+    assert!(run.stderr.contains("not longer than dispatch.max_age"), "{}", run.stderr);
+}
+
+#[tokio::test]
+async fn the_command_line_does_it_all() {
+    let gateway = holding().start().await;
+    send_refused(&gateway, EVENT).await;
+    let one = held(&gateway, 1).await.remove(0);
+    let id = one.id.to_string();
+    let secrets = "{ env = \"BILLING_SECRET_OLD\" }";
+    let config = CONFIG
+        .replace(PLAIN, HOLDS)
+        .replace(secrets, &format!("{secrets}, {{ env = \"RETIRED_SECRET\" }}"));
+    let mut program = Program::beside_with(&gateway, &config).await;
+    program.set("SEALPOST_MASTER_KEY", MASTER_KEY);
+    let run = program.run(&["held", "list"]);
+    assert!(run.stdout.contains(&id) && run.stdout.contains("sig_mismatch"), "{}", run.all());
+    let shown = program.json(&["held", "show", &id, "--format", "json"]);
+    assert_eq!(shown["request"]["body"], Value::from(EVENT));
+    // What is shown is a recording.
+    program.file("held.json", &shown["request"].to_string());
+    let run = program.run(&["explain", "held.json", "--source", "billing"]);
+    assert_eq!((run.code, &run.stdout[..7]), (0, "let in:"), "{}", run.all());
+    let run = program.run(&["held", "explain", &id]);
+    assert_eq!(run.code, 0, "{}", run.all());
+    let run = program.run(&["held", "verify", &id, "--reason", "the secret is right"]);
+    assert_eq!((run.code, &run.stdout[..16]), (0, "it is now event "), "{}", run.all());
+    let run = program.run(&["held", "verify", &id, "--reason", "again"]);
+    assert_eq!(run.code, 1, "{}", run.all());
+    let run = program.run(&["held", "discard", &id, "--reason", "done"]);
+    assert_eq!((run.code, run.stdout.as_str()), (0, "discarded 1\n"), "{}", run.all());
+    assert_eq!(program.run(&["held", "show", &id]).code, 2);
+    gateway.run_until_idle().await;
+}
