@@ -32,11 +32,11 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use sealpost::app::{App as Gateway, TestOverrides};
 use sealpost::config::{Config, Environment};
-use sealpost::gate::{KeyRing, RawRequest, RequestHead, Secret, Verifier, Window};
 use sealpost::lifecycle::Shutdown;
 use sealpost::postgres::{self, Cluster, Settings};
 use sealpost::providers::{self, Draft};
 use sealpost::store::Target;
+use sealpost::verify::{KeyRing, RawRequest, RequestHead, Secret, Verifier, Window};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -147,7 +147,7 @@ fn gate() -> Verifier {
         tenant: "default".to_owned(),
         options,
         token: None,
-        transfer_limits: sealpost::gate::TransferLimits { chunks: 1, bytes: 1 },
+        transfer_limits: sealpost::verify::TransferLimits { chunks: 1, bytes: 1 },
         services: providers::Services::bare().unwrap(),
     };
     Verifier {

@@ -208,7 +208,7 @@ CREATE TABLE attempts (
     number      integer     NOT NULL CHECK (number > 0),
     started_at  timestamptz NOT NULL,
     finished_at timestamptz NOT NULL,
-    result      text        NOT NULL CHECK (result IN ('done', 'retry', 'held', 'dead', 'lost')),
+    result      text        NOT NULL CHECK (result IN ('done', 'retry', 'deferred', 'dead', 'lost')),
     error       text,
     xact        xid8        NOT NULL DEFAULT pg_current_xact_id(),
     PRIMARY KEY (delivery_id, number)

@@ -4,7 +4,7 @@ CREATE TABLE operator_actions (
     id          bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at          timestamptz NOT NULL,
     actor       text        NOT NULL,
-    action      text        NOT NULL CHECK (action IN ('replay', 'discard', 'free', 'bury')),
+    action      text        NOT NULL CHECK (action IN ('replay', 'discard', 'unblock', 'dead_letter')),
     reason      text        NOT NULL DEFAULT '',
     delivery_id bigint      NOT NULL,
     replay_id   bigint,

@@ -4,24 +4,24 @@ pub mod telemetry;
 pub mod text;
 pub mod tls;
 
-pub mod gate;
 pub mod objects;
 pub mod outbound;
 pub mod vault;
+pub mod verify;
 
 pub mod postgres;
 pub mod store;
 
+pub mod admin;
 pub mod alerts;
 pub mod destinations;
 pub mod dispatch;
-pub mod intake;
-pub mod operator;
+pub mod ingest;
 pub mod provider_endpoint;
 pub mod providers;
 
 pub mod config;
-pub mod http;
+pub mod web;
 
 pub mod app;
 pub mod lifecycle;

@@ -10,8 +10,8 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use utoipa::openapi::{RefOr, Schema};
 
-use crate::gate::Secret;
 use crate::store::{Store, StoreError};
+use crate::verify::Secret;
 
 /// What an application may ask of one source.
 #[async_trait]

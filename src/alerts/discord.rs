@@ -9,9 +9,9 @@ use serde_json::json;
 use url::{Host, Url};
 
 use super::message;
-use crate::gate::Secret;
 use crate::outbound::{Answer, Call, Outbound, OutboundError};
 use crate::store::PendingAlert;
+use crate::verify::Secret;
 
 /// The longest time for one message.
 const DEADLINE: Duration = Duration::from_secs(10);

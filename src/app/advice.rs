@@ -1,8 +1,8 @@
 //! What an operator should know about a source's secrets before its first request is refused.
 
 use crate::config::{Config, SourceConfig};
-use crate::gate::Secret;
 use crate::providers::Entry;
+use crate::verify::Secret;
 
 /// What looks wrong with a source's secrets, in words; never a part of one.
 pub(super) fn secrets(config: &Config, source: &SourceConfig, entry: &Entry) -> Vec<String> {

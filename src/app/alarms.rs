@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::admin::{DispatchTrouble, Monitoring};
 use crate::dispatch::{Dispatcher, Trouble};
-use crate::operator::{DispatchTrouble, Monitoring};
 
 /// How often it looks. With the patience that some trouble is given, an alarm begins within a
 /// minute.

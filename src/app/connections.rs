@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 
 use super::{BuildError, descriptors};
 use crate::config::{ConnectionLimits, File};
-use crate::http::{ConnectionBounds, ConnectionSettings, QUIET_LIBRARY};
+use crate::web::{ConnectionBounds, ConnectionSettings, QUIET_LIBRARY};
 
 /// How many connections wait in the kernel until they are accepted.
 const BACKLOG: u32 = 1024;

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use crate::gate::{KeyRing, Secret, Verifier, WeakSecret};
-use crate::http::{Decoy, Oversize};
-use crate::intake::{Rate, Source};
+use crate::ingest::{Rate, Source};
+use crate::verify::{KeyRing, Secret, Verifier, WeakSecret};
+use crate::web::{Decoy, Oversize};
 
 /// What requests are put through that are refused for their heads.
 pub(super) fn decoy(sources: &[Arc<Source>]) -> Result<Decoy, WeakSecret> {

@@ -7,14 +7,14 @@ use url::Url;
 
 use super::wiring::services;
 use super::{BuildError, TestOverrides};
+use crate::admin::SendTest;
 use crate::clock::SharedClock;
 use crate::config::{Config, DestinationConfig, DestinationEntry, HeaderPrefix, SignForm};
 use crate::destinations::{Destination, Prefix, Sign, Spec};
 use crate::dispatch::Handler;
-use crate::gate::Provider;
-use crate::operator::SendTest;
 use crate::providers::Services;
 use crate::store::DestinationResponse;
+use crate::verify::Provider;
 
 /// A destination, and its entry in the file.
 pub(super) type Destined<'c> = (&'c DestinationEntry, Destination);

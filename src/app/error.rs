@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::admin::IssuerError;
 use crate::alerts::WebhookError;
 use crate::destinations::DestinationError;
-use crate::gate::WeakSecret;
-use crate::operator::IssuerError;
 use crate::providers::{OptionsError, ServicesError};
+use crate::verify::WeakSecret;
 
 /// Why a gateway cannot be built.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,7 @@ use tracing::{info, warn};
 
 use super::wiring::bytes;
 use crate::config::Config;
-use crate::intake::ByteBudget;
+use crate::ingest::ByteBudget;
 
 /// Says what bodies may hold, and warns where there is not that much memory.
 pub(super) fn say(config: &Config) {

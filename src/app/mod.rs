@@ -1,6 +1,6 @@
 //! From a configuration to a gateway that runs, and stops in order.
 
-mod admin_parts;
+mod admin;
 mod advice;
 mod alarms;
 mod connections;
@@ -28,23 +28,23 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admin::{
+    Access, ChangeStream, ChangeStreamSettings, DeadLetters, Groups, Jobs, Listener, Monitoring,
+    Pauses, RejectedRequests,
+};
 use crate::alerts::{Discord, Notifier};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, Handler, Jitter, Maintenance, TransferAges, Wakeup};
-use crate::http::{self, Apis, AuthState, HeadLimits, Ingest, Limits, Proxies, RequestIds};
-use crate::intake::{ByteBudget, GroupCommit, Intake, Peers};
+use crate::ingest::{ByteBudget, GroupCommit, Intake, Peers};
 use crate::lifecycle::Supervisor;
 use crate::objects::Objects;
-use crate::operator::{
-    Access, ChangeStream, ChangeStreamSettings, DeadLetters, Groups, Jobs, Listener, Monitoring,
-    Pauses, RejectedRequests,
-};
 use crate::providers::Services;
 use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
+use crate::web::{self, Apis, AuthState, HeadLimits, Ingest, Limits, Proxies, RequestIds};
 
-pub use admin_parts::{alerts, configured_destinations, document};
+pub use admin::{alerts, configured_destinations, document};
 pub use connections::log_filter;
 use decoys::{decoy, oversize};
 pub use destinations::testers;
@@ -54,7 +54,7 @@ use runtime::HandlerRuntime;
 pub use stats_flusher::StatsFlusher;
 pub use topology::topology;
 use wiring::{Wiring, bytes};
-pub use wiring::{check_sources, gates, held, routing, services};
+pub use wiring::{check_sources, gates, rejected_requests, routing, services};
 
 /// Gives the handlers of a source; it is passed the provider's own.
 pub type ChooseHandlers =
@@ -85,8 +85,8 @@ impl Default for TestOverrides {
 
 /// A gateway, built and listening, not yet answering.
 pub struct App {
-    ingest: http::Server,
-    operator: http::Server,
+    ingest: web::Server,
+    operator: web::Server,
     addresses: (SocketAddr, SocketAddr),
     dispatcher: Option<Dispatcher>,
     maintenance: Maintenance,
@@ -96,7 +96,7 @@ pub struct App {
     groups: Groups,
     jobs: Jobs,
     monitoring: Monitoring,
-    held: RejectedRequests,
+    rejected_requests: RejectedRequests,
     pauses: Pauses,
     wakeup: Wakeup,
     store: Store,
@@ -148,11 +148,12 @@ impl App {
             wiring.add(config, source, parts, &services, &destinations, &mut apis)?;
         }
         let gates = wiring.gates.clone();
-        let held = wiring.held(config, &store, &parts.clock, &committed, &supervisor);
+        let rejected_requests =
+            wiring.rejected_requests(config, &store, &parts.clock, &committed, &supervisor);
         let intake = Intake::new(store.clone(), batch, committed);
         store.tallies().begin(wiring.keys());
 
-        let desk = admin_parts::AdminParts { config, store: &store, clock: &parts.clock };
+        let desk = admin::AdminBuilder { config, store: &store, clock: &parts.clock };
         let monitoring = desk.monitoring()?;
         let proxies = |listener, trusted: &[IpNet]| {
             Proxies::new(listener, trusted.to_vec(), monitoring.proxies().clone())
@@ -176,10 +177,10 @@ impl App {
             runtime: Handle::current(),
             requests: requests(),
             tallies: store.tallies().clone(),
-            holding: wiring::holding(config, &store, &tasks),
+            rejected_request_writer: wiring::rejected_request_writer(config, &store, &tasks),
         };
         let access = Access::new(store.clone(), Arc::clone(&parts.clock), config.vault.clone());
-        let issuer = admin_parts::issuer(config, &services, &parts.clock)?;
+        let issuer = admin::issuer(config, &services, &parts.clock)?;
         let required = file.operator.require_second_factor;
         let access = Arc::new(access.with_issuer(issuer).with_second_factor(required));
         let door = Arc::new(AuthState::new(
@@ -202,14 +203,15 @@ impl App {
             DeadLetters::new(store.clone(), Arc::clone(&parts.clock), wiring.routing.clone());
         let pauses = Pauses::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
         let groups = desk.groups();
-        let jobs = Jobs::new(dead_letters.clone()).with_rejected_requests(held.clone());
-        let tools = admin_parts::Tools {
+        let jobs =
+            Jobs::new(dead_letters.clone()).with_rejected_requests(rejected_requests.clone());
+        let tools = admin::Tools {
             dead_letters: &dead_letters,
             monitoring: &monitoring,
             groups: &groups,
             jobs: &jobs,
             pauses: &pauses,
-            held: &held,
+            rejected_requests: &rejected_requests,
             tests: &tests,
             gates: &gates,
             access: &access,
@@ -222,11 +224,11 @@ impl App {
         let (for_ingest, for_operator) = connections::settings(file, workers);
         let (ingest_listener, ingest_address) = connections::bind(file.ingest.listen)?;
         let (operator_listener, operator_address) = connections::bind(file.operator.listen)?;
-        let ingest = http::ingest(ingest_listener, for_ingest, ingest_state, workers)
+        let ingest = web::serve_ingest(ingest_listener, for_ingest, ingest_state, workers)
             .map_err(|error| BuildError::Listen { address: file.ingest.listen, error })?;
         let door_of = Arc::clone(&door);
         let operator =
-            http::operator(operator_listener, for_operator, operator_state, feed, door_of)
+            web::serve_admin(operator_listener, for_operator, operator_state, feed, door_of)
                 .map_err(|error| BuildError::Listen { address: file.operator.listen, error })?;
 
         let handlers = HandlerRuntime::start()?;
@@ -273,7 +275,7 @@ impl App {
             dead_letters,
             groups,
             monitoring,
-            held,
+            rejected_requests,
             pauses,
             wakeup,
             store,
@@ -327,8 +329,8 @@ impl App {
     }
 
     /// The refused requests that are held.
-    pub fn held(&self) -> &RejectedRequests {
-        &self.held
+    pub fn rejected_requests(&self) -> &RejectedRequests {
+        &self.rejected_requests
     }
 
     /// Who may, at the operator listener.

@@ -2,7 +2,7 @@
 //! it, is asked for here, as it is for everything else that operators do; what is done is the
 //! provider's, which knows no operators.
 
-use crate::operator::{AdminError, Caller, Reason, Scope};
+use crate::admin::{AdminError, Caller, Reason, Scope};
 use crate::providers::docora::registry::{By, DocoraClient, Repository, RepositoryRegistrar};
 use crate::store::Store;
 use crate::vault::Vault;

@@ -9,11 +9,11 @@ use bytes::Bytes;
 use time::OffsetDateTime;
 use tokio_util::task::TaskTracker;
 
-use crate::gate::{RawRequest, RequestHead};
-use crate::intake::{GroupCommit, Intake, NotStored, Receipt, Rejection, SlowLane, Source};
+use crate::admin::{Reprocess, ReprocessError, Reprocessed};
+use crate::ingest::{GroupCommit, Intake, NotStored, Receipt, Rejection, SlowLane, Source};
 use crate::lifecycle::Supervisor;
-use crate::operator::{Reprocess, ReprocessError, Reprocessed};
 use crate::store::Store;
+use crate::verify::{RawRequest, RequestHead};
 
 /// The gate and the intake, for requests that do not come from the listener.
 pub(super) struct Reprocessor {

@@ -3,8 +3,8 @@
 use super::destinations::{Destined, handlers_to};
 use super::wiring;
 use super::{BuildError, configured_destinations, services, span};
+use crate::admin::{Setting, SourceFacts, Topology};
 use crate::config::{Config, DeadHead, SourceConfig};
-use crate::operator::{Setting, SourceFacts, Topology};
 use crate::providers::Services;
 
 /// What the configuration comes to, without its secrets.
@@ -72,7 +72,7 @@ fn source_facts(
         max_future: window.max_future,
         per_second: pace.per_second.get(),
         burst: pace.burst.get(),
-        hold_refused: source_entry.hold_refused.map(span),
+        keep_rejected: source_entry.keep_rejected.map(span),
         lane_blocks: source_entry.dead_head == DeadHead::Block,
         secrets: source.secrets.iter().map(|secret| secret.fingerprint().to_string()).collect(),
         handlers: wiring::names(&handlers).into_iter().map(str::to_owned).collect(),

@@ -7,24 +7,24 @@ use bytesize::ByteSize;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use super::admin_parts::issuer;
+use super::admin::issuer;
 use super::advice;
 use super::decoys::{seed, stand_in};
 use super::destinations::{Destined, destinations, handlers_to};
 use super::reprocess::Reprocessor;
 use super::{BuildError, TestOverrides};
+use crate::admin::{RejectedRequestWriter, RejectedRequests, Routing, Verifiers};
 use crate::clock::SharedClock;
 use crate::config::{Config, DeadHead, SourceConfig, Transfers};
 use crate::dispatch::{DispatchSettings, Handler, HandlerTable, ProviderMaintenance, RetryPolicy};
-use crate::gate::{KeyRing, Provider, TransferLimits, Verifier, Window};
-use crate::http::{Apis, RequestIds, Routes};
-use crate::intake::{ByteBudget, HandlersFor, Rate, Source};
+use crate::ingest::{ByteBudget, HandlersFor, Rate, Source};
 use crate::lifecycle::Supervisor;
 use crate::objects::Objects;
-use crate::operator::{RejectedRequestWriter, RejectedRequests, Routing, Verifiers};
 use crate::outbound::{Outbound, Policy};
 use crate::providers::{self, Built, Entry, Pace, Services, ServicesError, SourceSpec};
 use crate::store::{ChunkQuota, ExpectedTokens, Open, RejectedRequestLimits, ResponseLog, Store};
+use crate::verify::{KeyRing, Provider, TransferLimits, Verifier, Window};
+use crate::web::{Apis, RequestIds, Routes};
 
 /// A body larger than this may take longer to arrive.
 const LARGE_BODY: usize = 2 * 1024 * 1024;
@@ -89,7 +89,7 @@ impl Wiring {
             lane_blocks: source.entry.dead_head == DeadHead::Block,
             chunk_quota: chunk_quota(&config.file.transfers),
             rate: rate(),
-            hold: source.entry.hold_refused,
+            hold: source.entry.keep_rejected,
         });
         self.routes.add(&source, aliases);
         let stand_in = stand_in(&source, rate()).map_err(BuildError::Decoy)?;
@@ -106,7 +106,7 @@ impl Wiring {
     }
 
     /// The held requests of all these sources.
-    pub(super) fn held(
+    pub(super) fn rejected_requests(
         &self,
         config: &Config,
         store: &Store,
@@ -175,7 +175,7 @@ pub fn gates(config: &Config) -> Result<Verifiers, BuildError> {
 ///
 /// # Errors
 /// [`BuildError`], as [`super::App::build`] would give it.
-pub fn held(config: &Config, store: &Store) -> Result<RejectedRequests, BuildError> {
+pub fn rejected_requests(config: &Config, store: &Store) -> Result<RejectedRequests, BuildError> {
     let (services, parts) = (services(config)?, TestOverrides::default());
     let destinations = destinations(config, &services)?;
     let mut apis = Apis::new(Arc::clone(&parts.clock), RequestIds::new(0));
@@ -186,20 +186,20 @@ pub fn held(config: &Config, store: &Store) -> Result<RejectedRequests, BuildErr
     // Gateways that run look at their next poll.
     let committed: Arc<dyn Fn() + Send + Sync> = Arc::new(|| ());
     let supervisor = Supervisor::new(TaskTracker::new());
-    Ok(wiring.held(config, store, &parts.clock, &committed, &supervisor))
+    Ok(wiring.rejected_requests(config, store, &parts.clock, &committed, &supervisor))
 }
 
 /// What holds refused requests, where a source is told to.
-pub(super) fn holding(
+pub(super) fn rejected_request_writer(
     config: &Config,
     store: &Store,
     tasks: &TaskTracker,
 ) -> Option<RejectedRequestWriter> {
     let mut sources = config.sources.iter();
-    sources.any(|source| source.entry.hold_refused.is_some()).then(|| {
-        let held = config.file.held;
-        let bytes = i64::try_from(held.max_bytes.as_u64()).unwrap_or(i64::MAX);
-        let bounds = RejectedRequestLimits { rows: i64::from(held.max_rows), bytes };
+    sources.any(|source| source.entry.keep_rejected.is_some()).then(|| {
+        let rejected_requests = config.file.rejected_requests;
+        let bytes = i64::try_from(rejected_requests.max_bytes.as_u64()).unwrap_or(i64::MAX);
+        let bounds = RejectedRequestLimits { rows: i64::from(rejected_requests.max_rows), bytes };
         RejectedRequestWriter::start(store.clone(), config.vault.clone(), bounds, tasks)
     })
 }

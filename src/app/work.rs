@@ -10,10 +10,10 @@ use tracing::{error, info, warn};
 
 use super::database_watch::DatabaseWatch;
 use super::{App, alarms};
-use crate::http::{AuthState, Limits};
-use crate::intake::Peers;
+use crate::ingest::Peers;
 use crate::lifecycle::Shutdown;
 use crate::telemetry::Metrics;
+use crate::web::{AuthState, Limits};
 
 /// How often limits and metrics are tidied up.
 const TIDY_EVERY: Duration = Duration::from_secs(30);

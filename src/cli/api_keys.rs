@@ -8,9 +8,9 @@ use time::OffsetDateTime;
 
 use super::output::{self, Format};
 use super::{Exit, actor, database};
+use crate::admin::{Access, ApiKey, Caller, Expiry, NewApiKey, Scope};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Environment};
-use crate::operator::{Access, ApiKey, Caller, Expiry, NewApiKey, Scope};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {

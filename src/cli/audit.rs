@@ -8,8 +8,8 @@ use time::format_description::well_known::Rfc3339;
 
 use super::output::{self, Format};
 use super::{Exit, database};
+use crate::admin::{Caller, audit};
 use crate::config::{Config, Environment};
-use crate::operator::{Caller, audit};
 use crate::store::{AuditFilter, AuditRow, Hash, Store};
 
 #[derive(Debug, clap::Subcommand)]

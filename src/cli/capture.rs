@@ -8,10 +8,10 @@ use anyhow::Context as _;
 use uuid::Uuid;
 
 use super::{Exit, actor, database, output};
+use crate::admin::{Caller, capture};
 use crate::app;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
-use crate::operator::{Caller, capture};
 use crate::store::EventId;
 
 #[derive(Debug, clap::Args)]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::output::{line, lines, rfc3339, table, time};
-use crate::operator::DeliveryDetail;
+use crate::admin::DeliveryDetail;
 use crate::store::{DeadLetter, EventPreview, MANY_WAITING};
 
 /// A row, for machines.
@@ -278,8 +278,8 @@ fn seen(count: Option<i32>, last: Option<OffsetDateTime>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gate::Strength;
     use crate::store::{EventId, StoredEvent};
+    use crate::verify::Strength;
 
     fn preview(body: &[u8], body_size: u64) -> EventPreview {
         let at = OffsetDateTime::UNIX_EPOCH;

@@ -14,10 +14,10 @@ use super::fixtures::{Progress, exit};
 use super::interrupt::{a_signal, interruptible};
 use super::scratch::Scratch;
 use super::{Exit, block_on};
+use crate::admin::{Caller, Client, Expiry, NewApiKey, Scopes};
 use crate::config::{Config, Environment, File};
 use crate::fixtures::{self, Application, Configuration, EMBEDDED, Running, Work};
 use crate::lifecycle::outlive_hangups;
-use crate::operator::{Caller, Client, Expiry, NewApiKey, Scopes};
 
 /// How long a delivery may take until it counts as unfinished.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -7,10 +7,10 @@ use time::OffsetDateTime;
 
 use super::output::{self, Format};
 use super::{Exit, database};
+use crate::admin::{Caller, Destination, Destinations};
 use crate::app;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::operator::{Caller, Destination, Destinations};
 use crate::store::{DestinationResponse, DestinationState, DestinationSwitch};
 
 #[derive(Debug, clap::Subcommand)]

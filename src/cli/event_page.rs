@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::delivery_detail::embedded;
 use super::output::{line, rfc3339, table, time};
 use super::{delivery_detail, event_table, transfers};
-use crate::operator::{EventDetail, TimelineEntry};
+use crate::admin::{EventDetail, TimelineEntry};
 
 /// For machines.
 pub(super) fn document(detail: &EventDetail) -> Value {

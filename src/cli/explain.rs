@@ -10,10 +10,10 @@ use time::format_description::well_known::Rfc3339;
 
 use super::output::{self, Format};
 use super::{Exit, actor};
+use crate::admin::{Caller, Explained, RecordedRequest, explain};
 use crate::app;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Environment, SecretRef};
-use crate::operator::{Caller, Explained, RecordedRequest, explain};
 
 /// The largest recording that is read, in bytes.
 const MAX_RECORDING: u64 = 64 * 1024 * 1024;

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::output::{self, Format};
 use super::{Exit, caller, database};
+use crate::admin::{Class, Group, GroupCursor, GroupSelection, Groups};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::operator::{Class, Group, GroupCursor, GroupSelection, Groups};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {

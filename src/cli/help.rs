@@ -8,7 +8,7 @@ use super::Cli;
 /// The commands, in the order in which somebody wants them.
 const GROUPS: [(&str, &[&str]); 6] = [
     ("Run", &["demo", "serve", "migrate", "check", "settings"]),
-    ("What came in", &["overview", "events", "transfers", "sources", "explain", "held"]),
+    ("What came in", &["overview", "events", "transfers", "sources", "explain", "rejected"]),
     (
         "What became of it",
         &[
@@ -18,11 +18,11 @@ const GROUPS: [(&str, &[&str]); 6] = [
             "jobs",
             "handlers",
             "destinations",
-            "holds",
+            "pauses",
             "alerts",
         ],
     ),
-    ("Who may, and who did", &["people", "api-keys", "audit", "vault"]),
+    ("Who may, and who did", &["users", "api-keys", "audit", "vault"]),
     ("Senders", &["docora", "apify"]),
     ("Develop", &["fixtures", "openapi", "completions", "man", "help"]),
 ];

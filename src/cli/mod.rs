@@ -46,8 +46,8 @@ use std::process::ExitCode;
 use clap::{FromArgMatches as _, Parser, Subcommand};
 use zeroize::Zeroizing;
 
+use crate::admin::{AdminError, Caller, Invitation};
 use crate::config::{Config, ConfigError, Environment};
-use crate::operator::{AdminError, Caller, Invitation};
 use crate::store::{OpenError, StoreError};
 use crate::vault::VaultError;
 
@@ -81,7 +81,7 @@ enum Command {
     Explain(explain::Args),
     /// Look at refused requests that are held, and verify them again.
     #[command(subcommand)]
-    Held(rejected_requests::Command),
+    Rejected(rejected_requests::Command),
     /// Play stored webhooks.
     #[command(subcommand)]
     Fixtures(fixtures::Command),
@@ -135,7 +135,7 @@ enum Command {
     ApiKeys(api_keys::Command),
     /// Who signs in at the operator listener.
     #[command(subcommand)]
-    People(users::Command),
+    Users(users::Command),
     /// Who did what, and whether the log still says what was written.
     #[command(subcommand)]
     Audit(audit::Command),
@@ -208,7 +208,7 @@ impl Cli {
             Command::Explain(args) => {
                 explain::run(&self.config()?, &Environment::of_process(), args)
             }
-            Command::Held(command) => rejected_requests::run(&self.config()?, command),
+            Command::Rejected(command) => rejected_requests::run(&self.config()?, command),
             Command::Demo(args) => demo::run(&Environment::of_process(), args),
             Command::DeadLetters(command) => dead_letters::run(&self.config()?, command),
             Command::Groups(command) => groups::run(&self.config()?, command),
@@ -226,7 +226,7 @@ impl Cli {
             }
             Command::Settings(args) => settings::run(&self.config()?, args),
             Command::ApiKeys(command) => api_keys::run(&self.config, command),
-            Command::People(command) => users::run(&self.config, command),
+            Command::Users(command) => users::run(&self.config, command),
             Command::Audit(command) => audit::run(&self.config, command),
             Command::Overview(args) => overview::run(&self.config()?, args),
             Command::Transfers(command) => transfers::run(&self.config()?, command),

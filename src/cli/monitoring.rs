@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::{Exit, database};
+use crate::admin::{Caller, Monitoring};
 use crate::app;
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::operator::{Caller, Monitoring};
 
 /// Opens the database for a command that looks.
 pub(super) fn with(

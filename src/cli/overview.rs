@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::output::{self, Format};
 use super::{Exit, monitoring};
+use crate::admin::{Alarm, Overview, Point, SourceRow, Totals};
 use crate::config::Config;
-use crate::operator::{Alarm, Overview, Point, SourceRow, Totals};
 use crate::store::Severity;
 
 #[derive(Debug, clap::Args)]

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use super::output::{self, Format};
 use super::{Exit, caller, database};
+use crate::admin::Pauses;
 use crate::app;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::operator::Pauses;
 use crate::store::{Pause, PauseTarget};
 
 #[derive(Debug, clap::Subcommand)]

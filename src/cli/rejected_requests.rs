@@ -1,4 +1,4 @@
-//! `sealpost held`: refused requests that are held.
+//! `sealpost rejected`: refused requests that are held.
 
 mod many;
 
@@ -11,13 +11,13 @@ use uuid::Uuid;
 use self::many::Many;
 use super::output::{self, Format};
 use super::{Exit, actor, database, explain};
-use crate::app;
-use crate::clock::SystemClock;
-use crate::config::Config;
-use crate::operator::{
+use crate::admin::{
     Caller, DeadLetters, Jobs, RecordedRequest, RejectedAction, RejectedRequestDetail,
     RejectedRequests, Verified,
 };
+use crate::app;
+use crate::clock::SystemClock;
+use crate::config::Config;
 use crate::store::RejectedRequest;
 
 #[derive(Debug, clap::Subcommand)]
@@ -95,7 +95,7 @@ pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
     };
     let caller = Caller::local(actor(named)?);
     database::with_store(config, async |store| {
-        let held = app::held(config, store)?;
+        let held = app::rejected_requests(config, store)?;
         let routing = app::routing(config)?;
         let desk = DeadLetters::new(store.clone(), Arc::new(SystemClock), routing);
         let jobs = Jobs::new(desk).with_rejected_requests(held.clone());

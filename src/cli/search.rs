@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::output::{self, Format};
 use super::{Exit, event_page, event_table, monitoring, talk};
+use crate::admin::Search;
 use crate::config::Config;
-use crate::operator::Search;
 use crate::store::EventId;
 
 #[derive(Debug, clap::Args)]

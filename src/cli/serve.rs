@@ -82,7 +82,7 @@ async fn invite(
         Err(error) => error!(
             error = &error as &dyn std::error::Error,
             "cannot write the file with the link to set up the first person: \
-             `sealpost people add NAME --scopes admin` prints another"
+             `sealpost users add NAME --scopes admin` prints another"
         ),
     }
     Ok(())

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::output::{self, Format};
 use super::{Exit, monitoring};
+use crate::admin::Setting;
 use crate::config::Config;
-use crate::operator::Setting;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

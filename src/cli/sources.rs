@@ -8,13 +8,13 @@ use zeroize::Zeroizing;
 
 use super::output::{self, Format};
 use super::{Exit, monitoring, overview, pauses};
+use crate::admin::{SecretView, SourceView};
 use crate::app;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::fixtures::{self, Sender};
-use crate::gate::Secret;
-use crate::operator::{SecretView, SourceView};
 use crate::store::PauseTarget;
+use crate::verify::Secret;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -165,7 +165,7 @@ fn page(source: &SourceView) -> String {
         ("largest body", output::size(facts.max_body)),
         ("window", format!("{}s old to {}s ahead", facts.max_age, facts.max_future)),
         ("limit", format!("{} a second, {} at once", facts.per_second, facts.burst)),
-        ("holds", facts.hold_refused.map(held).unwrap_or_default()),
+        ("pauses", facts.keep_rejected.map(held).unwrap_or_default()),
         ("handlers", facts.handlers.join(", ")),
         ("last event", source.last_event.map_or_else(|| "none".to_owned(), output::time)),
     ]);
@@ -235,7 +235,7 @@ fn document(source: &SourceView) -> Value {
         "enabled": facts.enabled,
         "setup": source.setup.as_str(),
         "paused": source.pause.as_ref().map(pauses::document),
-        "hold_refused_seconds": facts.hold_refused.map(Duration::as_seconds_f64),
+        "keep_rejected_seconds": facts.keep_rejected.map(Duration::as_seconds_f64),
         "urls": source.urls,
         "urls_are_public": source.is_public,
         "paths": facts.paths,

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::delivery_detail::embedded;
 use super::output::{self, Format};
 use super::{Exit, monitoring, talk};
+use crate::admin::{TransferDetail, TransferView};
 use crate::config::Config;
-use crate::operator::{TransferDetail, TransferView};
 use crate::store::TransferState;
 
 #[derive(Debug, clap::Subcommand)]

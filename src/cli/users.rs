@@ -8,9 +8,9 @@ use time::OffsetDateTime;
 
 use super::output::{self, Format};
 use super::{Exit, actor, database};
+use crate::admin::{Access, Caller, Ended, Invitation, NewUser, OwnSession, Scope, User};
 use crate::clock::SystemClock;
 use crate::config::{Config, Environment};
-use crate::operator::{Access, Caller, Ended, Invitation, NewUser, OwnSession, Scope, User};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {

@@ -6,9 +6,9 @@ use serde_json::json;
 
 use super::output::{self, Format};
 use super::{Exit, caller, database};
+use crate::admin::{Caller, MasterKeys, Rotated, Seals};
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::operator::{Caller, MasterKeys, Rotated, Seals};
 use crate::vault::{KeyId, MasterKey};
 
 #[derive(Debug, clap::Subcommand)]

@@ -7,8 +7,8 @@ use url::Url;
 
 use super::listeners::MOST_HEADER_LINES;
 use super::{File, SourceConfig, spans};
-use crate::gate::Secret;
 use crate::vault::Vault;
+use crate::verify::Secret;
 
 /// The HTTP library reads heads of up to 128 KiB, names, values and what is between them.
 const MOST_HEAD: u64 = 120 * 1024;
@@ -149,14 +149,14 @@ pub(super) fn second_factor(file: &File, vault: &Vault, wrong: &mut Vec<String>)
 /// Notes where a source holds refused requests and cannot.
 pub(super) fn holding(file: &File, vault: &Vault, wrong: &mut Vec<String>) {
     for source in &file.source {
-        let Some(span) = source.hold_refused else { continue };
+        let Some(span) = source.keep_rejected else { continue };
         let name = &source.name;
         if let Err(error) = vault.newest() {
-            wrong.push(format!("source `{name}`: hold_refused: {error}"));
+            wrong.push(format!("source `{name}`: keep_rejected: {error}"));
         }
         if span.is_zero() || span > file.dispatch.max_age {
             wrong.push(format!(
-                "source `{name}`: hold_refused must be longer than nothing and not longer than \
+                "source `{name}`: keep_rejected must be longer than nothing and not longer than \
                  dispatch.max_age: what is verified later could be handled no more"
             ));
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Environment, File, SecretRef, is_source_name};
-use crate::gate::Secret;
+use crate::verify::Secret;
 
 /// One destination.
 #[derive(Debug, Clone, Deserialize, Serialize)]

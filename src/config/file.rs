@@ -36,7 +36,7 @@ pub struct File {
     /// What is remembered of what was seen.
     pub keys: Keys,
     /// Refused requests that are held.
-    pub held: Held,
+    pub rejected_requests: RejectedRequestsSection,
     /// Telling people.
     pub alerts: Alerts,
     /// The log.
@@ -240,17 +240,17 @@ impl Default for Keys {
     }
 }
 
-/// Refused requests that are held, for sources with `hold_refused`.
+/// Refused requests that are held, for sources with `keep_rejected`.
 #[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Held {
+pub struct RejectedRequestsSection {
     /// The most requests of one source.
     pub max_rows: u32,
     /// The most bytes of one source, sealed.
     pub max_bytes: ByteSize,
 }
 
-impl Default for Held {
+impl Default for RejectedRequestsSection {
     fn default() -> Self {
         Self { max_rows: 1000, max_bytes: ByteSize::mib(16) }
     }

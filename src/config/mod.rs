@@ -23,8 +23,8 @@ use std::path::{Path, PathBuf};
 pub use destinations::{DestinationConfig, DestinationEntry, HeaderPrefix, SignForm};
 pub use env::Environment;
 pub use file::{
-    Alerts, Database, Dispatch, File, Held, Keys, Log, Managed, Objects, Postgres, S3Entry,
-    Transfers,
+    Alerts, Database, Dispatch, File, Keys, Log, Managed, Objects, Postgres,
+    RejectedRequestsSection, S3Entry, Transfers,
 };
 pub use listeners::{ConnectionLimits, Ingest, Operator};
 pub use oidc::{OidcConfig, OidcEntry};
@@ -38,10 +38,10 @@ use zeroize::Zeroizing;
 use self::reference::KEY_FILE as MASTER_KEY_FILE;
 
 use crate::alerts::Webhook;
-use crate::gate::{KeyRing, Secret, WeakSecret};
 use crate::objects::Place;
 use crate::postgres;
 use crate::vault::Vault;
+use crate::verify::{KeyRing, Secret, WeakSecret};
 
 /// The configuration, resolved: nothing in it has to be looked up any more.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@ use toml::Value;
 use url::Url;
 
 use super::Config;
-use crate::gate::Secret;
+use crate::verify::Secret;
 
 impl Config {
     /// Every key that has a value, and the value. Sources and destinations stand under their names,

@@ -29,7 +29,7 @@ pub struct SourceEntry {
     /// For how long a refused request that carries a signature is held, to be explained and
     /// verified again; by default none is.
     #[serde(default, with = "humantime_serde")]
-    pub hold_refused: Option<Duration>,
+    pub keep_rejected: Option<Duration>,
     /// A further secret, for providers that want one.
     pub token: Option<SecretRef>,
     /// Other paths that lead to it.

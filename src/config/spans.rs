@@ -37,7 +37,7 @@ pub(super) fn check(file: &File, wrong: &mut Vec<String>) {
         let name = &source.name;
         let spans = [
             ("body_deadline", source.body_deadline, 10 * ms, HOUR),
-            ("hold_refused", source.hold_refused, none, 366 * DAY),
+            ("keep_rejected", source.keep_rejected, none, 366 * DAY),
         ];
         for (key, span, least, most) in spans {
             if let Some(span) = span {

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::gate::Provider;
 use crate::store::StoredEvent;
+use crate::verify::Provider;
 
 /// What came in chunks, where its provider has no form for the whole.
 #[derive(Serialize)]

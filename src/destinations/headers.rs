@@ -2,9 +2,9 @@
 
 use super::sign::{Form, GUILD};
 use crate::dispatch::Attempt;
-use crate::gate::SenderInfo;
 use crate::outbound::Outbound;
 use crate::store::StoredEvent;
+use crate::verify::SenderInfo;
 
 /// Headers that a configuration may not set: ours, and those that would hold a secret in the clear.
 const OURS: &[&str] =

@@ -30,9 +30,9 @@ use time::OffsetDateTime;
 use url::Url;
 
 use crate::dispatch::Handler;
-use crate::gate::{Provider, Secret};
 use crate::outbound::{Outbound, OutboundError};
 use crate::store::{DestinationResponse, ResponseLog, TO};
+use crate::verify::{Provider, Secret};
 
 use filter::{Filter, FilterError};
 use send::{Rate, Sender};

@@ -18,12 +18,12 @@ use super::sign::Form;
 use super::types::Types;
 use super::{answer, body, headers};
 use crate::dispatch::{Attempt, Failure, Handler};
-use crate::gate::Provider;
 use crate::outbound::{Call, Outbound};
 use crate::store::{
     DestinationResponse, EffectError, Effects, EventId, Outcome, ResponseLog, StoredEvent, Tx,
     Write,
 };
+use crate::verify::Provider;
 
 /// How much of an answer is read, in bytes.
 const MAX_ANSWER: usize = 64 * 1024;

@@ -10,9 +10,9 @@ use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::{Prefix, Sign};
-use crate::gate::Secret;
 use crate::providers::{Draft, bot};
 use crate::store::EventId;
+use crate::verify::Secret;
 
 /// What a secret of Standard Webhooks begins with; base64 of the key follows.
 const PREFIX: &[u8] = b"whsec_";

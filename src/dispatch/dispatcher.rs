@@ -238,7 +238,7 @@ impl Dispatcher {
         let Ok(held) = in_time(CLAIM_WITHIN, held).await else { return };
         for handler in self.destinations.keys() {
             let is_held = held.iter().any(|gate| gate.handler == *handler);
-            metrics::gauge!("sealpost_destination_held", "handler" => handler.clone())
+            metrics::gauge!("sealpost_destination_blocked", "handler" => handler.clone())
                 .set(if is_held { 1.0 } else { 0.0 });
         }
     }

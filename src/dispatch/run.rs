@@ -199,7 +199,7 @@ impl Runner {
             let now = self.clock.now();
             let verdict = match decision {
                 Decision::Retry(delay) => FailureOutcome::Retry(now + delay),
-                Decision::Pause(delay) => FailureOutcome::Pause(delay.map(|delay| now + delay)),
+                Decision::Pause(delay) => FailureOutcome::Defer(delay.map(|delay| now + delay)),
                 Decision::DeadLetter(reason) => FailureOutcome::DeadLetter(reason),
             };
             let settling = self.store.settle_failed(lease, started_at, now, verdict, failed);
@@ -230,7 +230,7 @@ impl Runner {
             }
             Decision::Pause(_) => {
                 warn!(failure = kind, "attempt failed, and does not count: held back");
-                self.count(lease, "held", Some(Counter::Deferred));
+                self.count(lease, "deferred", Some(Counter::Deferred));
             }
             Decision::DeadLetter(reason) => {
                 error!(failure = kind, reason = reason.as_str(), "delivery is a dead letter");

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::dispatch::{Handler, ProviderMaintenance};
-use crate::gate::{Provider, Secret, TransferLimits, UnixSeconds};
 use crate::objects::{Objects, ObjectsError, Place};
 use crate::outbound::{Outbound, OutboundError, Policy};
 use crate::provider_endpoint::{Described, ProviderEndpoint};
 use crate::store::{ExpectedTokens, ResponseLog};
+use crate::verify::{Provider, Secret, TransferLimits, UnixSeconds};
 
 pub mod apify;
 pub mod bot;

@@ -36,7 +36,7 @@ pub enum FailureOutcome {
     Retry(OffsetDateTime),
     /// Due again at this time, or when it was due before, and the attempt does not count: its
     /// destination is held back.
-    Pause(Option<OffsetDateTime>),
+    Defer(Option<OffsetDateTime>),
     /// A dead letter.
     DeadLetter(DeathReason),
 }
@@ -165,7 +165,7 @@ impl Store {
         let (now, error) = (now.max(started_at), bounded(failed.error));
         let (state, result, due_at, reason) = match verdict {
             FailureOutcome::Retry(at) => ("ready", "retry", Some(at), None),
-            FailureOutcome::Pause(at) => ("ready", "held", at, None),
+            FailureOutcome::Defer(at) => ("ready", "deferred", at, None),
             FailureOutcome::DeadLetter(reason) => ("dead", "dead", None, Some(reason.as_str())),
         };
         let mut tx = Tx::begin(&self.dispatch).await?;
@@ -305,7 +305,7 @@ impl Store {
     ) -> Result<PastAttempts, StoreError> {
         let row = sqlx::query!(
             r#"
-            SELECT count(*) FILTER (WHERE result IN ('held', 'lost')) AS "uncounted!",
+            SELECT count(*) FILTER (WHERE result IN ('deferred', 'lost')) AS "uncounted!",
                    COALESCE(sum(LEAST(GREATEST(pause, 0), $3)), 0)::float8 AS "age!"
               FROM (SELECT result,
                            extract(epoch FROM COALESCE(lead(started_at) OVER (ORDER BY number), $2)

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Store, StoreError};
-use crate::gate::{Strength, without_credentials};
+use crate::verify::{Strength, without_credentials};
 
 /// The id of an event: a UUID of version 7, so that it sorts by time of arrival. It is also the
 /// idempotency key of everything that is done about the event.

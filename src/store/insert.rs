@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::events::headers_to_json;
 use super::{DeathReason, EventId, StoreError, StoredEvent, bounded};
-use crate::gate::{EventKey, Lane, Quarantine};
+use crate::verify::{EventKey, Lane, Quarantine};
 
 /// An event that is to be recorded, and what is to be done about it.
 #[derive(Debug)]

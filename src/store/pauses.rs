@@ -69,7 +69,7 @@ impl Store {
         .await?;
         let pauses = rows.into_iter().map(|row| {
             let what = PauseTarget::of(&row.what).ok_or_else(|| StoreError::Inconsistent {
-                table: "holds",
+                table: "pauses",
                 column: "what",
                 row: row.name.clone(),
             })?;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::gate::Quarantine;
+use crate::verify::Quarantine;
 
 /// Why a delivery is dead: a closed list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -4,7 +4,7 @@
 use uuid::Uuid;
 
 use super::{EventId, Store, StoreError};
-use crate::gate::{Lane, may_hold_credentials};
+use crate::verify::{Lane, may_hold_credentials};
 
 /// How many deliveries before, and how many after, are looked at for those of a lane.
 pub const LANE_REACH: i64 = 5_000;

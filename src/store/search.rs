@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::events::strength_from_word;
 use super::{Edit, EventId, KeyDigest, Store, StoreError};
-use crate::gate::Strength;
+use crate::verify::Strength;
 
 /// How much of a body is looked through for a text, in bytes.
 pub const SEARCHED_BYTES: i32 = 64 * 1024;

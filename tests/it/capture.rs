@@ -1,7 +1,7 @@
 //! From a stored event to a fixture and back: what is captured comes to the same.
 
+use sealpost::admin::{AdminError, Caller, Scope, Scopes, capture};
 use sealpost::fixtures::{self, Played};
-use sealpost::operator::{AdminError, Caller, Scope, Scopes, capture};
 use sealpost::store::EventId;
 use serde_json::{Value, json};
 

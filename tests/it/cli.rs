@@ -223,7 +223,7 @@ async fn three_dead_letters() -> Gateway {
         gateway.send("billing", None, event.to_string().as_bytes()).await;
     }
     gateway.run_until_idle().await;
-    assert_eq!(gateway.desk().count(&crate::operator::ada(), &all()).await.unwrap(), 3);
+    assert_eq!(gateway.desk().count(&crate::dead_letters::ada(), &all()).await.unwrap(), 3);
     gateway
 }
 
@@ -233,8 +233,8 @@ fn catch_up(gateway: &Gateway) {
     gateway.clock().advance(ahead.try_into().unwrap_or_default());
 }
 
-fn all() -> sealpost::operator::Selection {
-    sealpost::operator::Selection::Matching(sealpost::operator::Filter::default())
+fn all() -> sealpost::admin::Selection {
+    sealpost::admin::Selection::Matching(sealpost::admin::Filter::default())
 }
 
 #[tokio::test]
@@ -367,7 +367,7 @@ async fn groups_jobs_edits_and_pauses_are_there_on_the_command_line() {
     assert_eq!(edited.code, 0, "{}", edited.all());
     let show = program.run(&["dead-letters", "show", "4"]);
     assert!(show.stdout.contains("nobody sent this body"), "{}", show.all());
-    let free = program.run(&["dead-letters", "free", "3", "--reason", "it can wait"]);
+    let free = program.run(&["dead-letters", "unblock", "3", "--reason", "it can wait"]);
     assert!(free.code == 1 && free.stderr.contains("holds no lane"), "{}", free.all());
 
     for (verb, what) in [("pause", "sources"), ("resume", "sources"), ("pause", "handlers")] {
@@ -375,7 +375,7 @@ async fn groups_jobs_edits_and_pauses_are_there_on_the_command_line() {
         let run = program.run(&[what, verb, name, "--reason", "a test"]);
         assert_eq!((run.code, run.stdout), (0, format!("{verb} {name}: done\n")), "{}", run.stderr);
     }
-    let listed = program.json(&["holds", "list", "--format", "json"]);
+    let listed = program.json(&["pauses", "list", "--format", "json"]);
     assert_eq!((&listed["what"], &listed["paused_by"]), (&json!("handler"), &json!("grace")));
     program.run(&["handlers", "resume", "stripe", "--reason", "a test"]);
     catch_up(&gateway);
@@ -427,7 +427,7 @@ async fn a_row_has_the_same_words_on_the_command_line_and_in_the_api() {
     let program = Program::beside(&gateway).await;
     program.run(&["sources", "pause", "bot", "--reason", "a test"]);
     program.run(&["jobs", "plan", "discard", "--all", "--reason", "a test"]);
-    program.run(&["people", "add", "bo", "--scopes", "events:read"]);
+    program.run(&["users", "add", "bo", "--scopes", "events:read"]);
     let words = |row: &Value| row.as_object().unwrap().keys().cloned().collect::<Vec<String>>();
     for (command, path) in [
         ("dead-letters", "dead-letters"),
@@ -435,9 +435,9 @@ async fn a_row_has_the_same_words_on_the_command_line_and_in_the_api() {
         ("jobs", "jobs"),
         ("sources", "sources"),
         ("events", "events"),
-        ("holds", "holds"),
+        ("pauses", "pauses"),
         ("api-keys", "api-keys"),
-        ("people", "people"),
+        ("users", "users"),
         ("audit", "audit"),
     ] {
         let listed = program.run(&[command, "list", "--format", "json"]).stdout;

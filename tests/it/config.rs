@@ -115,7 +115,7 @@ fn every_setting_that_there_is_stands_in_the_example() {
         "postgres",
         "managed",
         "dispatch",
-        "held",
+        "rejected_requests",
         "transfers",
         "outbound",
         "keys",

@@ -6,22 +6,22 @@ use std::io::Write as _;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
+use sealpost::admin::{AdminError, Caller, Filter, Scope, Scopes, Selection};
 use sealpost::app::{Repositories, repositories as listed};
-use sealpost::gate::Secret;
-use sealpost::operator::{AdminError, Caller, Filter, Scope, Scopes, Selection};
 use sealpost::outbound::{Outbound, Policy};
 use sealpost::providers::docora::registry::{
     Address, ApiError, ApiUrl, Changed, DocoraClient, GithubToken, Registering, RegistrarError,
     RepositoryRegistrar,
 };
 use sealpost::vault::{Label, MasterKey, Vault, VaultError};
+use sealpost::verify::Secret;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::cli::Program;
+use crate::dead_letters::replay;
 use crate::harness::web::{Received, Reply, Web};
 use crate::harness::{Gateway, START};
-use crate::operator::replay;
 
 const API_TOKEN: &str = "docora_0123456789abcdef0123456789abcdef";
 const URL: &str = "https://github.com/owner/repo";

@@ -1,6 +1,6 @@
 //! `sealpost explain`: a recorded request against a source, on the command line.
 
-use sealpost::gate::Secret;
+use sealpost::verify::Secret;
 use serde_json::{Value, json};
 
 use crate::cli::Program;
@@ -52,11 +52,11 @@ fn explain_at(recording: &str, at: i64, more: &[&str]) -> (i32, Value) {
 fn a_recording_in_either_form_is_explained() {
     let right = signature(SECRET, BODY);
     let (code, explained) = explain(&http(&right, BODY), &[]);
-    assert_eq!((code, &explained["finding"]), (0, &json!("holds")), "{explained}");
+    assert_eq!((code, &explained["finding"]), (0, &json!("pauses")), "{explained}");
     let document = json!({ "path": "/hooks/billing", "body": BODY,
                            "headers": { "Stripe-Signature": right } });
     let (code, explained) = explain(&document.to_string(), &[]);
-    assert_eq!((code, &explained["holds"]), (0, &json!(true)), "{explained}");
+    assert_eq!((code, &explained["pauses"]), (0, &json!(true)), "{explained}");
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use sealpost::gate::Secret;
-use sealpost::operator::{AdminError, Caller, Scope, Verified};
+use sealpost::admin::{AdminError, Caller, Scope, Verified};
 use sealpost::store::RejectedRequest;
+use sealpost::verify::Secret;
 use serde_json::{Value, json};
 
 use crate::cli::Program;
@@ -35,7 +35,7 @@ pub(crate) async fn send_refused(gateway: &Gateway, body: &str) -> Answer {
 pub(crate) async fn held(gateway: &Gateway, count: usize) -> Vec<RejectedRequest> {
     let waiting = async {
         loop {
-            let held = gateway.held().list(&grace(), None, None, 100).await.unwrap();
+            let held = gateway.rejected_requests().list(&grace(), None, None, 100).await.unwrap();
             if held.len() >= count {
                 return held;
             }
@@ -66,10 +66,11 @@ async fn a_refused_request_is_held_sealed_and_becomes_an_event_once_the_secret_i
     assert_eq!(gateway.count(clear).await, 0, "it is sealed");
     assert_eq!(plain.count("SELECT count(*) FROM rejected_requests").await, 0);
 
-    let shown = gateway.held().show(&grace(), one.id).await.unwrap();
+    let shown = gateway.rejected_requests().show(&grace(), one.id).await.unwrap();
     assert_eq!(shown.payload.unwrap().body, EVENT);
     assert_eq!(shown.explained.unwrap().finding, "no_secret");
-    let Verified::Refused(why) = gateway.held().verify(&grace(), one.id, "try").await.unwrap()
+    let Verified::Refused(why) =
+        gateway.rejected_requests().verify(&grace(), one.id, "try").await.unwrap()
     else {
         panic!("it does not hold")
     };
@@ -83,8 +84,9 @@ async fn a_refused_request_is_held_sealed_and_becomes_an_event_once_the_secret_i
         .start()
         .await;
     repaired.clock().advance(Duration::from_mins(50));
-    assert!(repaired.held().explain(&grace(), one.id).await.unwrap().verifies);
-    let verified = repaired.held().verify(&grace(), one.id, "the secret is right now").await;
+    assert!(repaired.rejected_requests().explain(&grace(), one.id).await.unwrap().verifies);
+    let verified =
+        repaired.rejected_requests().verify(&grace(), one.id, "the secret is right now").await;
     let Verified::Admitted(reprocessed) = verified.unwrap() else { panic!("it holds") };
     assert!(!reprocessed.duplicate);
     repaired.run_until_idle().await;
@@ -99,11 +101,11 @@ async fn a_refused_request_is_held_sealed_and_becomes_an_event_once_the_secret_i
     let done = "SELECT count(*) FROM deliveries WHERE state = 'done'";
     assert_eq!(repaired.count(done).await, 1, "it is handled like any other");
 
-    let row = repaired.held().show(&grace(), one.id).await.unwrap();
+    let row = repaired.rejected_requests().show(&grace(), one.id).await.unwrap();
     assert_eq!(row.request.event_id, Some(reprocessed.event.0));
     assert_eq!(row.request.verified_by.as_deref(), Some("grace"));
     assert!(row.payload.is_none() && row.explained.is_none());
-    let again = repaired.held().verify(&grace(), one.id, "again").await;
+    let again = repaired.rejected_requests().verify(&grace(), one.id, "again").await;
     assert!(matches!(again, Err(AdminError::Conflict(_))));
     let audit = repaired
         .query(
@@ -134,7 +136,7 @@ async fn what_came_again_by_another_way_is_the_same_event() {
         .await;
     let first = repaired.send("billing", None, EVENT.as_bytes()).await;
     assert_eq!(first.what(), "accepted");
-    let verified = repaired.held().verify(&grace(), one.id, "late").await.unwrap();
+    let verified = repaired.rejected_requests().verify(&grace(), one.id, "late").await.unwrap();
     let Verified::Admitted(reprocessed) = verified else { panic!("it holds") };
     assert!(reprocessed.duplicate);
     assert_eq!(reprocessed.event.to_string(), first.id());
@@ -160,7 +162,7 @@ async fn what_the_head_alone_refuses_is_held_with_its_body_and_what_is_unsigned_
     reasons.sort_unstable();
     assert_eq!(reasons, ["sig_malformed", "ts_stale"]);
     let stale = held.iter().find(|one| one.reason == "ts_stale").unwrap();
-    let shown = gateway.held().show(&grace(), stale.id).await.unwrap();
+    let shown = gateway.rejected_requests().show(&grace(), stale.id).await.unwrap();
     assert_eq!(shown.payload.unwrap().body, EVENT);
     let text = shown.explained.unwrap().text;
     assert!(text.contains("1000 s before it arrived, 700 s more"), "{text}");
@@ -169,7 +171,7 @@ async fn what_the_head_alone_refuses_is_held_with_its_body_and_what_is_unsigned_
 
 #[tokio::test]
 async fn a_source_holds_no_more_than_it_may_and_lets_go_in_time() {
-    let gateway = holding().more_config("\n[held]\nmax_rows = 2\n").start().await;
+    let gateway = holding().more_config("\n[rejected_requests]\nmax_rows = 2\n").start().await;
     for n in 0..5 {
         assert_eq!(send_refused(&gateway, &format!("{{\"n\":{n}}}")).await.status, 401);
     }
@@ -195,20 +197,28 @@ async fn who_may_not_see_or_has_another_tenant_is_told_nothing() {
         Caller::new("ada", tenant.map(str::to_owned), scopes.iter().copied().collect())
     };
     let nobody = with(None, &[Scope::EventsRead, Scope::PayloadRead, Scope::EventsReplay]);
-    let denied = gateway.held().list(&nobody, None, None, 10).await.unwrap_err();
+    let denied = gateway.rejected_requests().list(&nobody, None, None, 10).await.unwrap_err();
     assert_eq!(denied.missing(), Some(Scope::SecretsWrite));
-    assert!(gateway.held().verify(&nobody, one.id, "r").await.unwrap_err().missing().is_some());
+    assert!(
+        gateway
+            .rejected_requests()
+            .verify(&nobody, one.id, "r")
+            .await
+            .unwrap_err()
+            .missing()
+            .is_some()
+    );
     let other = with(Some("other"), &[Scope::SecretsWrite, Scope::PayloadRead]);
-    assert!(gateway.held().list(&other, None, None, 10).await.unwrap().is_empty());
+    assert!(gateway.rejected_requests().list(&other, None, None, 10).await.unwrap().is_empty());
     for error in [
-        gateway.held().show(&other, one.id).await.map(drop).unwrap_err(),
-        gateway.held().verify(&other, one.id, "r").await.map(drop).unwrap_err(),
-        gateway.held().discard(&other, one.id, "r").await.unwrap_err(),
+        gateway.rejected_requests().show(&other, one.id).await.map(drop).unwrap_err(),
+        gateway.rejected_requests().verify(&other, one.id, "r").await.map(drop).unwrap_err(),
+        gateway.rejected_requests().discard(&other, one.id, "r").await.unwrap_err(),
     ] {
         assert!(matches!(error, AdminError::NotFound(_)), "{error:?}");
     }
     let blind = with(Some("default"), &[Scope::SecretsWrite]);
-    let shown = gateway.held().show(&blind, one.id).await.unwrap();
+    let shown = gateway.rejected_requests().show(&blind, one.id).await.unwrap();
     assert!(shown.payload.is_none() && shown.explained.is_some());
 }
 
@@ -222,7 +232,7 @@ async fn a_row_that_was_moved_to_another_id_does_not_open() {
         .await;
     let moved = "019a0000-0000-7000-8000-000000000000".parse().unwrap();
     assert_ne!(one.id, moved);
-    let error = gateway.held().show(&grace(), moved).await.unwrap_err();
+    let error = gateway.rejected_requests().show(&grace(), moved).await.unwrap_err();
     assert!(matches!(error, AdminError::Vault(_)), "{error:?}");
 }
 
@@ -230,7 +240,7 @@ async fn a_row_that_was_moved_to_another_id_does_not_open() {
 fn without_a_master_key_nothing_is_held() {
     let run = Program::new(&CONFIG.replace(PLAIN, HOLDS)).run(&["check"]);
     assert_eq!(run.code, 64);
-    let why = "source `billing`: hold_refused: there is no master key";
+    let why = "source `billing`: keep_rejected: there is no master key";
     assert!(run.stderr.contains(why), "{}", run.stderr);
     let config = HOLDS.replace("1h", "2d");
     let mut program = Program::new(&CONFIG.replace(PLAIN, &config));
@@ -251,22 +261,22 @@ async fn the_command_line_does_it_all() {
         .replace(secrets, &format!("{secrets}, {{ env = \"RETIRED_SECRET\" }}"));
     let mut program = Program::beside_with(&gateway, &config).await;
     program.set("SEALPOST_MASTER_KEY", MASTER_KEY);
-    let run = program.run(&["held", "list"]);
+    let run = program.run(&["rejected", "list"]);
     assert!(run.stdout.contains(&id) && run.stdout.contains("sig_mismatch"), "{}", run.all());
-    let shown = program.json(&["held", "show", &id, "--format", "json"]);
+    let shown = program.json(&["rejected", "show", &id, "--format", "json"]);
     assert_eq!(shown["request"]["body"], Value::from(EVENT));
     // What is shown is a recording.
     program.file("held.json", &shown["request"].to_string());
     let run = program.run(&["explain", "held.json", "--source", "billing"]);
     assert_eq!((run.code, &run.stdout[..7]), (0, "let in:"), "{}", run.all());
-    let run = program.run(&["held", "explain", &id]);
+    let run = program.run(&["rejected", "explain", &id]);
     assert_eq!(run.code, 0, "{}", run.all());
-    let run = program.run(&["held", "verify", &id, "--reason", "the secret is right"]);
+    let run = program.run(&["rejected", "verify", &id, "--reason", "the secret is right"]);
     assert_eq!((run.code, &run.stdout[..16]), (0, "it is now event "), "{}", run.all());
-    let run = program.run(&["held", "verify", &id, "--reason", "again"]);
+    let run = program.run(&["rejected", "verify", &id, "--reason", "again"]);
     assert_eq!(run.code, 1, "{}", run.all());
-    let run = program.run(&["held", "discard", &id, "--reason", "done"]);
+    let run = program.run(&["rejected", "discard", &id, "--reason", "done"]);
     assert_eq!((run.code, run.stdout.as_str()), (0, "discarded 1\n"), "{}", run.all());
-    assert_eq!(program.run(&["held", "show", &id]).code, 2);
+    assert_eq!(program.run(&["rejected", "show", &id]).code, 2);
     gateway.run_until_idle().await;
 }

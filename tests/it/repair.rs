@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use sealpost::operator::{
+use sealpost::admin::{
     Action, AdminError, Caller, Expiry, JobState, NewApiKey, NewUser, Scope, Scopes, Step,
 };
 use sealpost::store::PauseTarget;
 use serde_json::{Value, json};
 
+use crate::dead_letters::{Fragile, WHY, ada, bury, event, gateway, ids, open, replay, send, wish};
 use crate::harness::{Gateway, sql};
-use crate::operator::{Fragile, WHY, ada, bury, event, gateway, ids, open, replay, send, wish};
 
 #[tokio::test]
 async fn an_edited_event_is_a_new_one_that_says_so_and_the_original_is_kept() {
@@ -197,7 +197,7 @@ async fn who_pauses_what_is_not_there_or_not_theirs_is_told_so() {
     }
     let error = pause(&ada(), PauseTarget::Handler, "to:app").await;
     assert!(matches!(error, AdminError::Invalid(_)), "{error:?}");
-    let none: Vec<Value> = gateway.rows("holds").await;
+    let none: Vec<Value> = gateway.rows("pauses").await;
     assert!(none.is_empty());
     replay(gateway.desk(), &open()).await;
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use sealpost::admin::{AdminError, Caller, MasterKeys, Rotated, Scope, Scopes};
 use sealpost::clock::SystemClock;
-use sealpost::operator::{AdminError, Caller, MasterKeys, Rotated, Scope, Scopes};
 use sealpost::store::{RejectedRequest, Store};
 use sealpost::vault::{Label, MasterKey, Vault};
 use serde_json::{Value, json};

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use super::done::Done;
 use super::table::table;
 use super::{WhichArgs, progress};
+use crate::admin::{Action, AdminError, BulkRequest, Caller, DeadLetters, Jobs};
 use crate::cli::output::{self, Format};
 use crate::cli::{self, Exit, delivery_detail};
-use crate::operator::{Action, AdminError, BulkRequest, Caller, DeadLetters, Jobs};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Replay {

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::admin::{Action, ActionResult};
 use crate::cli::Exit;
 use crate::cli::output::{self, Format};
-use crate::operator::{Action, ActionResult};
 
 /// What was done.
 #[derive(Default)]

@@ -16,10 +16,10 @@ pub(super) use which::WhichArgs;
 
 use super::output::{self, Format};
 use super::{Exit, caller, database, delivery_detail};
+use crate::admin::{Action, Class, DeadLetters, Filter, Paging, Selection};
 use crate::app;
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::operator::{Action, Class, DeadLetters, Filter, Paging, Selection};
 use crate::store::{DeathReason, EventId};
 
 #[derive(Debug, clap::Subcommand)]
@@ -44,7 +44,7 @@ pub(super) enum Command {
     /// Shows the difference; --yes does it. The original is kept.
     Edit(one::Edit),
     /// Let a dead letter hold its lane no longer, and leave it open.
-    Free(one::Free),
+    Unblock(one::Unblock),
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -118,7 +118,7 @@ pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
         Command::List(list) => return with(config, async |desk| list.run(&desk).await),
         Command::Show(show) => return show.run(config),
         Command::Edit(edit) => return with(config, async |desk| edit.run(&desk).await),
-        Command::Free(free) => return with(config, async |desk| free.run(&desk).await),
+        Command::Unblock(free) => return with(config, async |desk| free.run(&desk).await),
         Command::Replay(replay) => (Action::Replay, &replay.act, replay.force),
         Command::Discard(act) => (Action::Discard, act, false),
     };

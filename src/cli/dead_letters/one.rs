@@ -6,9 +6,9 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use serde_json::json;
 
+use crate::admin::DeadLetters;
 use crate::cli::output::{self, Format};
 use crate::cli::{self, Exit, caller};
-use crate::operator::DeadLetters;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Edit {
@@ -34,7 +34,7 @@ pub(in crate::cli) struct Edit {
 }
 
 #[derive(Debug, clap::Args)]
-pub(in crate::cli) struct Free {
+pub(in crate::cli) struct Unblock {
     /// The delivery's id.
     id: i64,
     /// Why, for the audit log.
@@ -85,7 +85,7 @@ impl Edit {
     }
 }
 
-impl Free {
+impl Unblock {
     pub(super) async fn run(&self, desk: &DeadLetters) -> anyhow::Result<Exit> {
         desk.free(&caller(self.actor.as_deref())?, self.id, &self.reason).await?;
         let text = format!("delivery {} holds its lane no longer\n", self.id);

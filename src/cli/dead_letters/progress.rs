@@ -6,10 +6,10 @@ use std::io::IsTerminal as _;
 use time::OffsetDateTime;
 
 use super::done::Done;
+use crate::admin::{Caller, Job, Jobs, Step, Worker};
 use crate::cli::interrupt::a_signal;
 use crate::cli::{self, output};
 use crate::clock::{Clock, SystemClock};
-use crate::operator::{Caller, Job, Jobs, Step, Worker};
 
 /// Works it off; gives also what was done where it broke off.
 pub(in crate::cli) async fn work(

@@ -2,7 +2,7 @@
 //! is said nothing of is not dealt with.
 
 use super::FilterArgs;
-use crate::operator::Selection;
+use crate::admin::Selection;
 
 /// Everything that chooses by what dead letters have in common.
 const FILTERS: [&str; 8] =

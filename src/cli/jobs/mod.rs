@@ -7,8 +7,8 @@ mod shown;
 use super::dead_letters;
 use super::output::{self, Format};
 use super::{Exit, caller};
+use crate::admin::Jobs;
 use crate::config::Config;
-use crate::operator::Jobs;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {

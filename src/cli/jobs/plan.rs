@@ -1,10 +1,10 @@
 //! `sealpost jobs plan`.
 
 use super::shown;
+use crate::admin::{Action, BulkRequest, Jobs};
 use crate::cli::dead_letters::WhichArgs;
 use crate::cli::output::{self, Format};
 use crate::cli::{self, Exit, caller};
-use crate::operator::{Action, BulkRequest, Jobs};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Plan {

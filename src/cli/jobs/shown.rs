@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::admin::{Job, JobDetail};
 use crate::cli::{dead_letters, delivery_detail, output, rejected_requests};
 use crate::clock::{Clock, SystemClock};
-use crate::operator::{Job, JobDetail};
 
 pub(super) fn as_json(job: &Job) -> Value {
     let time = |at: Option<time::OffsetDateTime>| at.map_or(Value::Null, output::rfc3339);
@@ -42,7 +42,7 @@ pub(super) fn detail_as_json(detail: &JobDetail) -> Value {
     json!({
         "job": as_json(&detail.job),
         "sample": detail.sample.iter().map(delivery_detail::letter).collect::<Vec<Value>>(),
-        "held": detail.held.iter().map(rejected_requests::about).collect::<Vec<Value>>(),
+        "rejected_requests": detail.rejected_requests.iter().map(rejected_requests::about).collect::<Vec<Value>>(),
         "fates": { "done": delivery_outcomes.done, "dead": delivery_outcomes.dead, "waiting": delivery_outcomes.waiting },
     })
 }
@@ -114,7 +114,7 @@ pub(super) fn text(detail: &JobDetail) -> String {
     }
     text.push_str("\nSome of what it is about\n");
     if job.action.is_about_rejected() {
-        text.push_str(&rejected_requests::table(&detail.held));
+        text.push_str(&rejected_requests::table(&detail.rejected_requests));
     } else {
         text.push_str(&dead_letters::table(&detail.sample));
     }

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{about, table};
+use crate::admin::{AdminError, Caller, JobDetail, Jobs, RejectedAction, RejectedBulkRequest};
 use crate::cli::dead_letters::progress;
 use crate::cli::output::{self, Format};
 use crate::cli::{self, Exit};
-use crate::operator::{AdminError, Caller, JobDetail, Jobs, RejectedAction, RejectedBulkRequest};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Many {
@@ -87,7 +87,7 @@ fn would(plan: &JobDetail) -> String {
         job.action.verb(),
         job.goal(),
         output::line(&job.target),
-        table(&plan.held),
+        table(&plan.rejected_requests),
     )
 }
 
@@ -95,6 +95,6 @@ fn as_json(plan: &JobDetail) -> Value {
     json!({
         "action": plan.job.action.as_str(), "dry_run": true, "plan": plan.job.id,
         "matched": plan.job.matched, "verifiable": plan.job.verifiable,
-        "sample": plan.held.iter().map(about).collect::<Vec<Value>>(),
+        "sample": plan.rejected_requests.iter().map(about).collect::<Vec<Value>>(),
     })
 }

@@ -5,8 +5,8 @@ use sha2::{Digest, Sha256};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::start::{Document, How, Request, StartError, Starter, With};
-use crate::gate::parse;
 use crate::provider_endpoint::{Call, Described, Fault, Made, ProviderEndpoint, Reply};
+use crate::verify::parse;
 
 /// The one call's resource.
 const RESOURCE: &str = "runs";

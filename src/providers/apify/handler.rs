@@ -21,8 +21,8 @@ use super::tables;
 use super::token::Claims;
 use super::{Apify, Purpose};
 use crate::dispatch::{Attempt, Failure, Handler};
-use crate::gate::Quarantine;
 use crate::store::{DeathReason, Effects, ExpectedTokens, StoreError, StoredEvent, Tx};
+use crate::verify::Quarantine;
 
 /// Keeps the register of runs.
 pub(super) struct Runs {

@@ -42,7 +42,7 @@ use bytes::Bytes;
 use url::Url;
 
 use super::{Built, Entry, OptionsError, Pace, SMALL_BODY, SourceSpec};
-use crate::gate::{
+use crate::verify::{
     Classified, EventKey, EventMeta, Lane, Layout, Part, Proof, ProofMethod, Provider, Quarantined,
     Refusal, RequestHead, Scheme, Time, UnixSeconds, VerifiedRequest, VerifyContext, Window,
 };

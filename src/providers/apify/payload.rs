@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
-use crate::gate::{EventMeta, Quarantine, parse};
+use crate::verify::{EventMeta, Quarantine, parse};
 
 /// The type of an event whose template names none. Apify's types are in capitals.
 pub(super) const UNKNOWN: &str = "unknown";

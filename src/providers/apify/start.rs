@@ -17,9 +17,9 @@ use super::options::{Mode, Options};
 pub use super::request::Request;
 use super::tables::{Budget, Details, Entered, NewRun, enter, spend};
 use super::token::{Claims, mint};
-use crate::gate::Secret;
 use crate::providers::OptionsError;
 use crate::store::{Store, StoreError};
+use crate::verify::Secret;
 
 /// The header that carries the token.
 const HEADER: &str = "X-Webhook-Signed-Payload";

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::*;
-use crate::gate::{KeyRing, RawRequest, Secret, Strength, TransferLimits, Verifier};
 use crate::providers::Draft;
+use crate::verify::{KeyRing, RawRequest, Secret, Strength, TransferLimits, Verifier};
 
 const NOW: UnixSeconds = 1_700_000_000;
 const BODY: &str = r#"{"eventType":"ACTOR.RUN.SUCCEEDED","resource":{"id":"r1"}}"#;

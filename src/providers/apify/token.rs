@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::gate::{Secret, UnixSeconds};
+use crate::verify::{Secret, UnixSeconds};
 
 /// The longest accepted token, in bytes.
 pub(super) const MAX_BYTES: usize = 4096;
@@ -59,7 +59,7 @@ impl Claims {
 /// Mints the token for these claims.
 ///
 /// ```
-/// use sealpost::gate::Secret;
+/// use sealpost::verify::Secret;
 /// use sealpost::providers::apify::token::{Claims, mint};
 ///
 /// let secret = Secret::new("apify-webhook-signing-secret-0123456789")?;
@@ -76,7 +76,7 @@ impl Claims {
 /// assert!(mint(&secret, &claims).ends_with(
 ///     ".a9cab0e271755aa3a6eeb375d86e26096decceb529c92ba0d2b8f665265a84f3",
 /// ));
-/// # Ok::<(), sealpost::gate::WeakSecret>(())
+/// # Ok::<(), sealpost::verify::WeakSecret>(())
 /// ```
 pub fn mint(secret: &Secret, claims: &Claims) -> String {
     // A struct of texts and numbers has no value that JSON lacks.

@@ -31,12 +31,12 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use super::{Built, Entry, FRESH, OptionsError, Pace, SMALL_BODY, SourceSpec};
-use crate::gate::{
+use crate::store::ExpectedTokens;
+use crate::verify::{
     Classified, EventKey, EventMeta, Lane, Layout, Part, Proof, ProofMethod, Provider, Quarantine,
     Quarantined, Refusal, RequestHead, Scheme, Secret, Time, Units, UnixSeconds, VerifiedRequest,
     VerifyContext, Window,
 };
-use crate::store::ExpectedTokens;
 
 /// The bot's entry in the catalogue.
 pub const ENTRY: Entry = Entry {

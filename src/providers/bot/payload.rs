@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::gate::{EventMeta, Quarantine, parse};
+use crate::verify::{EventMeta, Quarantine, parse};
 
 /// The event type of a heartbeat.
 pub(super) const HEARTBEAT: &str = "bot.heartbeat";

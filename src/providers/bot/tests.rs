@@ -6,8 +6,8 @@ use bytes::Bytes;
 use time::macros::datetime;
 
 use super::*;
-use crate::gate::{KeyRing, RawRequest, TransferLimits, Verifier};
 use crate::providers::Draft;
+use crate::verify::{KeyRing, RawRequest, TransferLimits, Verifier};
 
 const NOW: UnixSeconds = 1_700_000_000;
 const BODY: &str = r#"{"event":"post.submitted","id":"1"}"#;

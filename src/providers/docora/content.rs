@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use crate::gate::Quarantine;
+use crate::verify::Quarantine;
 
 /// Why content is of no use, and the sentence for the operator.
 type Fault = (Quarantine, String);

@@ -12,7 +12,7 @@ use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
 use super::payload::{Fault, Repository, SyncFailure};
-use crate::gate::Quarantine;
+use crate::verify::Quarantine;
 
 /// The longest name of an owner or a repository, in bytes.
 const MAX_NAME: usize = 255;

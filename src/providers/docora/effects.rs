@@ -18,8 +18,8 @@ use super::tables::{
     CardRow, DeckRow, DeleteFile, Detail, FileRow, ReadmeRow, RecordFailure, RepositoryRow,
     RulesRow, StoreFile,
 };
-use crate::gate::redact;
 use crate::store::StoredEvent;
+use crate::verify::redact;
 
 /// The longest kept message of a failed sync, in bytes.
 const MAX_MESSAGE: usize = 4096;

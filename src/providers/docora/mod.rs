@@ -29,7 +29,7 @@ use self::payload::{Action, Fault, File, News, Payload};
 use self::registry::{ApiUrl, Registration};
 use self::store_image::Keeper;
 use super::{Built, Draft, Entry, OptionsError, Pace, SourceSpec};
-use crate::gate::{
+use crate::verify::{
     Chunk, Classified, EventKey, EventMeta, Lane, Layout, Manifest, Part, Proof, ProofMethod,
     Provider, Quarantine, Quarantined, Refusal, RequestHead, Scheme, Time, TransferLimits, Units,
     UnixSeconds, VerifiedRequest, VerifyContext, Window, parse,

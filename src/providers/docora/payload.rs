@@ -13,8 +13,8 @@ use time::OffsetDateTime;
 use super::content::{Encoded, Slice};
 use super::dto::{self, Body};
 use super::path;
-use crate::gate::{Quarantine, parse, redact};
 use crate::store::StoredEvent;
+use crate::verify::{Quarantine, parse, redact};
 
 /// Why a payload is of no use, and the sentence for the operator.
 pub(super) type Fault = (Quarantine, String);

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::gate::{KeyRing, RawRequest, Secret, Strength, Verifier};
 use crate::store::{EventId, StoredEvent};
+use crate::verify::{KeyRing, RawRequest, Secret, Strength, Verifier};
 
 const APP: &str = "app_0123456789abcdef01234567";
 const REPOSITORY: &str = "repo_0123456789abcdef01234567";

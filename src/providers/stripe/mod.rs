@@ -36,12 +36,12 @@ use self::handler::Stripe as StripeHandler;
 use self::payload::Head;
 use self::thin::{DEFAULT_BASE, DEFAULT_VERSION, StripeClient};
 use super::{Built, Draft, Entry, OptionsError, Pace, SourceSpec};
-use crate::gate::{
+use crate::outbound::OutboundError;
+use crate::verify::{
     Classified, EventKey, EventMeta, Lane, Layout, Part, Proof, ProofMethod, Provider, Quarantine,
     Quarantined, Refusal, RequestHead, Scheme, Secret, Time, UnixSeconds, VerifiedRequest,
     VerifyContext, Window, parse,
 };
-use crate::outbound::OutboundError;
 
 /// The header that carries the time and the signatures.
 const HEADER: &str = "stripe-signature";

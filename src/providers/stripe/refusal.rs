@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::dispatch::{BoxError, Failure};
-use crate::gate::{Quarantine, parse_at};
 use crate::store::DeathReason;
+use crate::verify::{Quarantine, parse_at};
 
 /// Reads a body as what the handler needs of it.
 pub(super) fn read<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Failure> {

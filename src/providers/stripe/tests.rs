@@ -99,7 +99,7 @@ fn built(options: &str, key: Option<&str>) -> Result<Built, OptionsError> {
         tenant: "default".into(),
         options: options.parse().unwrap(),
         token: key.map(|key| Secret::new(key).unwrap()),
-        transfer_limits: crate::gate::TransferLimits { chunks: 1, bytes: 1 },
+        transfer_limits: crate::verify::TransferLimits { chunks: 1, bytes: 1 },
         services: crate::providers::Services::bare().unwrap(),
     })
 }

@@ -20,7 +20,7 @@ use super::{
     Committed, Counter, DeathReason, EventId, GATE, KeyDigest, Plan, RetryUntil, Store, StoreError,
     Tx,
 };
-use crate::gate::{Chunk, EventKey, Quarantine, Strength};
+use crate::verify::{Chunk, EventKey, Quarantine, Strength};
 
 /// The longest time that joining, decoding and writing a whole may take. Its senders wait 30 s.
 const WHOLE_DEADLINE: Duration = Duration::from_secs(25);

@@ -4,9 +4,9 @@ use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
 use super::{ChunkOutcome, ChunkQuota, ChunkRejected, NewChunk, Open};
-use crate::gate::{Chunk, EventKey, Manifest, Quarantine};
 use crate::store::events::headers_to_json;
 use crate::store::{EventId, GATE, KeyDigest, Plan, StoreError, bounded};
+use crate::verify::{Chunk, EventKey, Manifest, Quarantine};
 
 /// A transfer's row, locked.
 pub(super) struct Transfer {

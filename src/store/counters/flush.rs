@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use time::{Duration, OffsetDateTime};
 
 use super::{ACKNOWLEDGED_WITHIN, Counter, Counters, Counting, SourceCounters, TOO_LARGE};
-use crate::gate::Fingerprint;
 use crate::store::{Store, StoreError, Tx};
+use crate::verify::Fingerprint;
 
 /// How long spans of five minutes are kept.
 const KEPT_FINE: Duration = Duration::days(3);

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use time::OffsetDateTime;
 
-use crate::gate::{Fingerprint, KeyRing};
+use crate::verify::{Fingerprint, KeyRing};
 
 pub use read::{Counted, SecretUsage, Span};
 
@@ -135,7 +135,7 @@ impl Counter {
             Self::Handled => "handled",
             Self::Ignored => "ignored",
             Self::Retry => "retry",
-            Self::Deferred => "held",
+            Self::Deferred => "deferred",
             Self::Dead => "dead",
             Self::Replayed => "replayed",
             Self::Expired => "expired",

@@ -10,7 +10,7 @@ pub use find::{DeadLetterFilter, Order, Page};
 pub use resolve::{LockedDelivery, Resolution};
 
 use super::{EventId, Store, StoreError};
-use crate::gate::Lane;
+use crate::verify::Lane;
 
 /// As many followers of a blocking head are counted; where there are more, one more is said.
 pub const MANY_WAITING: i64 = 1000;

@@ -37,7 +37,7 @@ pub enum ChangeKind {
     /// An attempt failed; there will be another.
     Retry,
     /// The same, and it does not count: where the event goes nothing is taken at present.
-    Held,
+    Deferred,
     /// An attempt ended with no result; there will be another.
     RecoveredLeases,
     /// A delivery became a dead letter.
@@ -58,7 +58,7 @@ impl ChangeKind {
         Self::Quarantined,
         Self::Done,
         Self::Retry,
-        Self::Held,
+        Self::Deferred,
         Self::RecoveredLeases,
         Self::Dead,
         Self::Replayed,
@@ -74,12 +74,12 @@ impl ChangeKind {
             Self::Quarantined => "quarantined",
             Self::Done => "done",
             Self::Retry => "retry",
-            Self::Held => "held",
+            Self::Deferred => "deferred",
             Self::RecoveredLeases => "lost",
             Self::Dead => "dead",
             Self::Replayed => "replayed",
             Self::Discarded => "discarded",
-            Self::Unblocked => "freed",
+            Self::Unblocked => "unblocked",
         }
     }
 }
@@ -193,10 +193,10 @@ impl Store {
                    CASE WHEN m.place = 0 THEN g.death_reason
                         WHEN t.result = 'dead' OR (t.result = 'lost' AND t.number = d.attempts
                                                    AND d.state = 'dead')
-                             OR o.action = 'bury'
+                             OR o.action = 'dead_letter'
                         THEN d.death_reason END AS reason,
                    left(split_part(COALESCE(t.error, g.last_error,
-                                            CASE WHEN o.action = 'bury' THEN d.last_error END),
+                                            CASE WHEN o.action = 'dead_letter' THEN d.last_error END),
                                    E'\n', 1), 300) AS error,
                    COALESCE(v.edited_from, e.edited_from) AS edited_from,
                    o.replay_id AS "replay_id?", o.actor AS "actor?"
@@ -366,14 +366,16 @@ fn what(place: Place, word: Option<&str>, has_reason: bool) -> Option<ChangeKind
         (Place::Event(_), None) => ChangeKind::Arrived,
         (Place::Attempt(..), Some("done")) => ChangeKind::Done,
         (Place::Attempt(..), Some("retry")) => ChangeKind::Retry,
-        (Place::Attempt(..), Some("held")) => ChangeKind::Held,
+        (Place::Attempt(..), Some("deferred")) => ChangeKind::Deferred,
         // The last: the destination was forgotten.
-        (Place::Attempt(..), Some("dead")) | (Place::Action(_), Some("bury")) => ChangeKind::Dead,
+        (Place::Attempt(..), Some("dead")) | (Place::Action(_), Some("dead_letter")) => {
+            ChangeKind::Dead
+        }
         (Place::Attempt(..), Some("lost")) if has_reason => ChangeKind::Dead,
         (Place::Attempt(..), Some("lost")) => ChangeKind::RecoveredLeases,
         (Place::Action(_), Some("replay")) => ChangeKind::Replayed,
         (Place::Action(_), Some("discard")) => ChangeKind::Discarded,
-        (Place::Action(_), Some("free")) => ChangeKind::Unblocked,
+        (Place::Action(_), Some("unblock")) => ChangeKind::Unblocked,
         _ => return None,
     };
     Some(what)

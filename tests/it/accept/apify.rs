@@ -138,13 +138,14 @@ async fn a_secret_in_the_address_stands_nowhere_afterwards() {
     gateway.post(&format!("/hooks/nobody?secret={SHARED}"), &[], b"{}").await;
     gateway.run_until_idle().await;
     let id = crate::rejected_requests::held(&gateway, 1).await[0].id;
-    let held = gateway.operator("/api/v1/held").await;
-    let mut seen = held.text + &gateway.operator(&format!("/api/v1/held/{id}")).await.text;
+    let held = gateway.operator("/api/v1/rejected-requests").await;
+    let mut seen =
+        held.text + &gateway.operator(&format!("/api/v1/rejected-requests/{id}")).await.text;
     for path in [
         "/metrics",
         "/api/v1/audit",
         "/api/v1/sources/scheduled",
-        "/held",
+        "/rejected-requests",
         "/sources/scheduled",
         "/events",
     ] {

@@ -1,6 +1,6 @@
 //! The audit log: a chain to which one can only add.
 
-use sealpost::operator::{Caller, Scope, Scopes, audit};
+use sealpost::admin::{Caller, Scope, Scopes, audit};
 use sealpost::store::{AuditEntry, AuditFilter, Target};
 use sqlx::Connection;
 use time::Duration;
@@ -134,7 +134,7 @@ async fn the_log_is_for_administrators_and_each_tenants_see_their_own() {
     write(&gateway, &["ada", "bob", "ada"]).await;
     gateway.key("key", &[Scope::EventsRead], None).await;
     let theirs = Caller::new("eve", Some("others".to_owned()), Scopes::all());
-    let new = sealpost::operator::NewUser {
+    let new = sealpost::admin::NewUser {
         name: "mallory".to_owned(),
         scopes: [Scope::EventsRead].into_iter().collect(),
         tenant: Some("others".to_owned()),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::Method;
-use sealpost::operator::Scope;
+use sealpost::admin::Scope;
 
 use super::users::{session, signed_in};
 use crate::harness::{Answer, Gateway};

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use reqwest::header::{COOKIE, LOCATION, SET_COOKIE, USER_AGENT};
-use sealpost::operator::{
+use sealpost::admin::{
     AdminError, Client, Credentials, Expiry, NewApiKey, NewUser, Scope, ShownKey, SignInError,
 };
 use serde_json::json;
@@ -89,7 +89,7 @@ async fn a_name_is_folded_in_one_place_and_one_that_cannot_be_is_nobodys() {
         let form = format!("name={name}&password=whatever-it-is");
         assert_eq!(post_form(&gateway, "/sign-in", &form).await.status, 403, "{name}");
     }
-    for path in ["/api/v1/people/a%00b/sessions", "/events?source=a%00b", "/audit?actor=%00"] {
+    for path in ["/api/v1/users/a%00b/sessions", "/events?source=a%00b", "/audit?actor=%00"] {
         let answer = get_with(&gateway, path, crate::harness::API_KEY).await;
         assert!((400..500).contains(&answer.status), "{path}: {} {}", answer.status, answer.text);
     }
@@ -102,7 +102,7 @@ async fn nobody_is_called_as_the_audit_log_calls_others_and_tenants_learn_no_nam
     add(&gateway, "ada", Scope::Admin, None).await;
     gateway.key("exporter", &[Scope::EventsRead], None).await;
     let theirs = [Scope::Admin].into_iter().collect();
-    let theirs = sealpost::operator::Caller::new("bob", Some("others".to_owned()), theirs);
+    let theirs = sealpost::admin::Caller::new("bob", Some("others".to_owned()), theirs);
     let new = |name: &str| NewUser {
         name: name.to_owned(),
         scopes: [Scope::EventsRead].into_iter().collect(),
@@ -130,7 +130,7 @@ async fn nobody_is_called_as_the_audit_log_calls_others_and_tenants_learn_no_nam
 async fn whoever_is_disabled_or_reset_leaves_no_way_in_behind() {
     let gateway = Gateway::start().await;
     let access = gateway.access();
-    let made = async |by: &sealpost::operator::Caller, name: &str, scope: Scope| {
+    let made = async |by: &sealpost::admin::Caller, name: &str, scope: Scope| {
         let new = NewApiKey {
             name: name.to_owned(),
             scopes: [scope].into_iter().collect(),
@@ -150,11 +150,11 @@ async fn whoever_is_disabled_or_reset_leaves_no_way_in_behind() {
         if !reset {
             in_browser(&gateway, (PEER, None), PASSWORD).await.unwrap().expect("a browser");
         }
-        assert_eq!(get_with(&gateway, "/api/v1/people", &second).await.status, 200);
+        assert_eq!(get_with(&gateway, "/api/v1/users", &second).await.status, 200);
 
         let json = [("content-type", "application/json")];
         let verb = if reset { "reset" } else { "disable" };
-        let path = format!("/api/v1/people/{name}/{verb}");
+        let path = format!("/api/v1/users/{name}/{verb}");
         let answer = gateway.call(&path, &json, r#"{"reason":"has left"}"#).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
         let ended = &answer.json["ended"];
@@ -208,7 +208,7 @@ async fn a_session_says_where_it_is_and_can_be_ended_alone() {
     let token = own.split(['=', ';']).nth(1).unwrap();
     let other = sign_in().await[0].split(['=', ';']).nth(1).unwrap().to_owned();
 
-    let listed = get_with(&gateway, "/api/v1/people/ada/sessions", crate::harness::API_KEY).await;
+    let listed = get_with(&gateway, "/api/v1/users/ada/sessions", crate::harness::API_KEY).await;
     let sessions = listed.json["items"].as_array().unwrap();
     assert_eq!(sessions.len(), 3);
     let here: Vec<_> = sessions.iter().filter(|one| one["address"] == "127.0.0.1").collect();
@@ -233,7 +233,7 @@ async fn a_session_says_where_it_is_and_can_be_ended_alone() {
 
     let json = [("content-type", "application/json")];
     let id = sessions.iter().find(|one| one["address"] != "127.0.0.1").unwrap()["id"].clone();
-    let path = format!("/api/v1/people/ada/sessions/{id}/end");
+    let path = format!("/api/v1/users/ada/sessions/{id}/end");
     let left = gateway.call(&path, &json, r#"{"reason":"a lost laptop"}"#).await;
     assert_eq!(left.json["items"].as_array().unwrap().len(), 1, "{}", left.text);
     assert_eq!(gateway.call(&path, &json, r#"{"reason":"again"}"#).await.status, 404);
@@ -260,7 +260,7 @@ async fn a_second_factor_that_is_required_comes_before_anything_else() {
     assert_eq!(page_with(&gateway, "/api/v1/overview", &token).await.status, 200);
     let ada = session(&gateway, &token).await.unwrap();
     let off = access.turn_codes_off(&ada, PASSWORD, &Client::at(PEER)).await;
-    assert!(matches!(off, Err(SignInError::Operator(AdminError::Conflict(_)))), "{off:?}");
+    assert!(matches!(off, Err(SignInError::Admin(AdminError::Conflict(_)))), "{off:?}");
     // A key is no person.
     assert_eq!(get_with(&gateway, "/api/v1/overview", crate::harness::API_KEY).await.status, 200);
 }

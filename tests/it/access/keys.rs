@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
+use sealpost::admin::{AdminError, Caller, Expiry, NewApiKey, Scope, Scopes};
 use sealpost::clock::Clock;
-use sealpost::operator::{AdminError, Caller, Expiry, NewApiKey, Scope, Scopes};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 

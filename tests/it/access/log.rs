@@ -121,16 +121,16 @@ async fn send_all(gateway: &Gateway) {
 async fn look(gateway: &Gateway) {
     let list = gateway.operator("/api/v1/dead-letters").await;
     assert!(list.text.contains("canary"), "whoever may see it does: {}", list.text);
-    let held = gateway.operator("/api/v1/held").await;
+    let held = gateway.operator("/api/v1/rejected-requests").await;
     for item in held.json["items"].as_array().unwrap() {
-        let path = format!("/api/v1/held/{}", item["id"].as_str().unwrap());
+        let path = format!("/api/v1/rejected-requests/{}", item["id"].as_str().unwrap());
         assert_eq!(gateway.operator(&path).await.status, 200);
         let json = [("content-type", "application/json")];
         gateway.call(&format!("{path}/verify"), &json, r#"{"reason":"again"}"#).await;
     }
     let json = [("content-type", "application/json")];
     let wrong = json!({ "reason": CANARY, CANARY: CANARY }).to_string();
-    for path in ["/api/v1/jobs", "/api/v1/explanations", "/api/v1/people", "/api/v1/apify/runs"] {
+    for path in ["/api/v1/jobs", "/api/v1/explanations", "/api/v1/users", "/api/v1/apify/runs"] {
         let answer = gateway.call(path, &json, &wrong).await;
         assert!((400..500).contains(&answer.status), "{path}: {}", answer.text);
     }

@@ -67,11 +67,11 @@ async fn keys_are_made_listed_and_revoked_on_the_command_line() {
 #[tokio::test]
 async fn people_are_added_reset_and_disabled_on_the_command_line() {
     let gateway = Gateway::start().await;
-    let (code, link) = run(&gateway, &["people", "add", "ada", "--scopes", "admin"]).await;
+    let (code, link) = run(&gateway, &["users", "add", "ada", "--scopes", "admin"]).await;
     assert_eq!(code, Some(0));
     let token = link.strip_prefix("http://127.0.0.1:8081/setup?token=").expect("a link");
     assert_eq!(gateway.access().setup_link(token).await.unwrap().name.as_deref(), Some("ada"));
-    let (_, list) = run(&gateway, &["people", "list"]).await;
+    let (_, list) = run(&gateway, &["users", "list"]).await;
     assert!(list.contains("invited"), "{list}");
     gateway
         .access()
@@ -79,21 +79,21 @@ async fn people_are_added_reset_and_disabled_on_the_command_line() {
             token,
             None,
             "correct horse battery",
-            &sealpost::operator::Client::at([192, 0, 2, 1].into()),
+            &sealpost::admin::Client::at([192, 0, 2, 1].into()),
         )
         .await
         .unwrap();
-    let (_, list) = run(&gateway, &["people", "list", "--format", "json"]).await;
+    let (_, list) = run(&gateway, &["users", "list", "--format", "json"]).await;
     let user: Value = serde_json::from_str(&list).unwrap();
     assert_eq!((&user["state"], &user["created_by"]), (&json!("good"), &json!("grace")));
 
-    let (_, other) = run(&gateway, &["people", "reset", "ada", "--reason", "forgot it"]).await;
+    let (_, other) = run(&gateway, &["users", "reset", "ada", "--reason", "forgot it"]).await;
     assert!(other.starts_with("http://") && other != link, "{other}");
-    let (code, said) = run(&gateway, &["people", "disable", "Ada", "--reason", "left"]).await;
+    let (code, said) = run(&gateway, &["users", "disable", "Ada", "--reason", "left"]).await;
     assert_eq!((code, &*said), (Some(0), "disabled ada"));
-    let (code, said) = run(&gateway, &["people", "enable", "ada", "--reason", "back"]).await;
+    let (code, said) = run(&gateway, &["users", "enable", "ada", "--reason", "back"]).await;
     assert_eq!((code, &*said), (Some(0), "enabled ada"));
-    let nobody = ["people", "disable", "nobody", "--reason", "x"];
+    let nobody = ["users", "disable", "nobody", "--reason", "x"];
     assert_eq!(run(&gateway, &nobody).await.0, Some(2));
     let log = gateway.query("SELECT actor, action FROM audit_log ORDER BY id").await;
     let did: Vec<String> =

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use sealpost::operator::Scope;
+use sealpost::admin::Scope;
 use serde_json::{Value, json};
 
 use super::users::{PEER, signed_in, try_from};
@@ -57,7 +57,7 @@ async fn who_is_not_let_in_is_in_the_audit_log_and_strangers_cannot_fill_it() {
     let over_http = post_form(&gateway, "/sign-in", "name=ada&password=wrong-horse-battery").await;
     assert_eq!(over_http.status, 403);
     let checked = gateway.operator("/api/v1/audit/verification").await;
-    assert_eq!(checked.json["holds"], json!(true), "{}", checked.text);
+    assert_eq!(checked.json["pauses"], json!(true), "{}", checked.text);
 }
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn what_callers_may_not_and_what_is_anothers_is_in_the_audit_log() {
     let sent = gateway.send("billing", None, event().to_string().as_bytes()).await;
     gateway.run_until_idle().await;
     for _ in 0..3 {
-        assert_eq!(get_with(&gateway, "/api/v1/people", &reader).await.status, 403);
+        assert_eq!(get_with(&gateway, "/api/v1/users", &reader).await.status, 403);
     }
     let path = format!("/api/v1/events/{}", sent.id());
     assert_eq!(get_with(&gateway, &path, &theirs).await.status, 404);
@@ -82,7 +82,7 @@ async fn what_callers_may_not_and_what_is_anothers_is_in_the_audit_log() {
     assert_eq!(
         seen,
         [
-            row("key:reader", Value::Null, "GET /api/v1/people", may_not),
+            row("key:reader", Value::Null, "GET /api/v1/users", may_not),
             row("key:theirs", json!("other"), &format!("GET {path}"), anothers),
             row("key:theirs", json!("other"), "GET /api/v1/settings", may_not),
         ]
@@ -126,7 +126,7 @@ async fn payloads_that_are_read_are_in_the_audit_log_with_who_and_from_where() {
 const CHANGES: [(&str, &str); 18] = [
     ("/api/v1/dead-letters/1/replay", ""),
     ("/api/v1/dead-letters/1/discard", ""),
-    ("/api/v1/dead-letters/1/free", ""),
+    ("/api/v1/dead-letters/1/unblock", ""),
     ("/api/v1/dead-letters/1/edit", r#","body":"{}""#),
     ("/api/v1/jobs", r#","action":"replay","which":{"matching":{}}"#),
     ("/api/v1/jobs/1/cancel", ""),
@@ -136,12 +136,12 @@ const CHANGES: [(&str, &str); 18] = [
     ("/api/v1/destinations/app/pause", ""),
     ("/api/v1/destinations/app/enable", ""),
     ("/api/v1/destinations/app/forget", ""),
-    ("/api/v1/held/018f6f3e-0000-7000-8000-000000000000/verify", ""),
-    ("/api/v1/held/018f6f3e-0000-7000-8000-000000000000/discard", ""),
+    ("/api/v1/rejected-requests/018f6f3e-0000-7000-8000-000000000000/verify", ""),
+    ("/api/v1/rejected-requests/018f6f3e-0000-7000-8000-000000000000/discard", ""),
     ("/api/v1/api-keys/0123456789abcdef/revoke", ""),
-    ("/api/v1/people/ada/disable", ""),
-    ("/api/v1/people/ada/reset", ""),
-    ("/api/v1/people/ada/sessions/1/end", ""),
+    ("/api/v1/users/ada/disable", ""),
+    ("/api/v1/users/ada/reset", ""),
+    ("/api/v1/users/ada/sessions/1/end", ""),
 ];
 
 #[tokio::test]
@@ -164,8 +164,8 @@ async fn a_reason_is_one_rule_wherever_something_is_changed() {
     signed_in(&gateway, "ada", Scope::Admin).await;
     let source = sealpost::store::PauseTarget::Source;
     for reason in ["", " \u{2003}", "a\u{7}b", &long] {
-        let invalid = |error: sealpost::operator::AdminError| {
-            let is = matches!(error, sealpost::operator::AdminError::Invalid(_));
+        let invalid = |error: sealpost::admin::AdminError| {
+            let is = matches!(error, sealpost::admin::AdminError::Invalid(_));
             assert!(is, "{reason:?}: {error:?}");
         };
         invalid(access.disable_user(&root, "ada", reason).await.unwrap_err());

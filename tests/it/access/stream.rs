@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sealpost::operator::{Caller, Scope};
+use sealpost::admin::{Caller, Scope};
 use serde_json::json;
 
 use super::STREAM;

@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use sealpost::clock::Clock;
-use sealpost::operator::{
+use sealpost::admin::{
     AdminError, BegunSession, Caller, Client, Credentials, NewUser, Scope, Session, ShownSession,
     SignInError,
 };
+use sealpost::clock::Clock;
 use serde_json::json;
 use totp_rs::Builder;
 
@@ -252,7 +252,7 @@ async fn codes_are_asked_for_once_confirmed_and_each_is_taken_once() {
     let ada = session(&gateway, &token).await.unwrap();
     assert!(ada.codes);
     let sealed = gateway.query("SELECT source, name FROM credentials").await;
-    assert_eq!(sealed[0]["source"], json!("people"), "the vault has it");
+    assert_eq!(sealed[0]["source"], json!("users"), "the vault has it");
     let wrong = access.turn_codes_off(&ada, "wrong horse battery", &Client::at(PEER)).await;
     assert!(matches!(wrong, Err(SignInError::Wrong)), "{wrong:?}");
     access.turn_codes_off(&ada, PASSWORD, &Client::at(PEER)).await.unwrap();
@@ -267,7 +267,7 @@ async fn without_a_master_key_there_are_no_codes_and_it_says_why() {
     let ada = session(&gateway, &token).await.unwrap();
     assert!(gateway.access().why_no_codes().unwrap().contains("SEALPOST_MASTER_KEY"));
     let refused = gateway.access().begin_codes(&ada, PASSWORD, &Client::at(PEER)).await;
-    let vault = matches!(refused, Err(SignInError::Operator(AdminError::Vault(_))));
+    let vault = matches!(refused, Err(SignInError::Admin(AdminError::Vault(_))));
     assert!(vault, "{refused:?}");
 }
 

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use metrics_exporter_prometheus::PrometheusBuilder;
+use sealpost::admin::Caller;
 use sealpost::clock::{Clock, SystemClock};
 use sealpost::dispatch::{Attempt, Failure, Handler};
-use sealpost::operator::Caller;
 use sealpost::store::{
     Alert, AlertResolution, DeathReason, DestinationFailure, DestinationSwitch, Effects,
     FailureScope, PauseTarget, Severity, StoredEvent,
@@ -174,7 +174,7 @@ impl Scene {
             .await;
         for row in open {
             let id = row["id"].as_i64().unwrap();
-            let action = sealpost::operator::Action::Discard;
+            let action = sealpost::admin::Action::Discard;
             desk.act(&self.ada, action, id, "it was a test", false).await.unwrap();
         }
     }
@@ -498,7 +498,7 @@ async fn somebody_of_one_tenant_is_told_of_their_sources_and_destinations_only()
     }
     scene.look().await;
     let of = |tenant: &str| {
-        let scopes = [sealpost::operator::Scope::EventsRead].into_iter().collect();
+        let scopes = [sealpost::admin::Scope::EventsRead].into_iter().collect();
         Caller::new("bo", Some(tenant.to_owned()), scopes)
     };
     let alarms = async |tenant| {

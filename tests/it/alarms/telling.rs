@@ -197,7 +197,7 @@ async fn the_last_event_is_as_old_as_it_is_and_not_as_its_flush() {
     assert_eq!(answer.what(), "accepted");
     gateway.clock().advance(Duration::from_secs(5));
     gateway.count_up().await;
-    let ada = sealpost::operator::Caller::local("ada");
+    let ada = sealpost::admin::Caller::local("ada");
     let view = gateway.monitoring().source(&ada, "billing").await.unwrap();
     assert_eq!(view.last_event, Some(sent));
     assert_eq!(view.secrets[0].first_at, Some(sent));

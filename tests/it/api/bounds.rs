@@ -100,7 +100,7 @@ async fn who_asks_too_often_is_told_when_to_come_again_and_others_are_not() {
     }
     assert_eq!((last.status, problem(&last)), (429, "too-many-requests"));
     assert!(last.headers["retry-after"].to_str().unwrap().parse::<u64>().unwrap() >= 1);
-    let other = gateway.key("other", &[sealpost::operator::Scope::Admin], None).await;
+    let other = gateway.key("other", &[sealpost::admin::Scope::Admin], None).await;
     let theirs = send(&gateway, (Method::GET, LIST), Some(&other), &[], None).await;
     assert_eq!(theirs.status, 200);
     assert_eq!(get(&gateway, "/healthz", &[]).await.status, 200);

@@ -2,7 +2,7 @@
 //! another tenant's key. Whoever adds an operation adds a line here: without one this fails.
 
 use reqwest::Method;
-use sealpost::operator::Scope;
+use sealpost::admin::Scope;
 use serde_json::{Value, json};
 
 use super::document::operations;
@@ -59,7 +59,7 @@ const PLAN: &str =
     r#"{"action":"discard","which":{"matching":{"source":"billing"}},"reason":"a test"}"#;
 
 /// What answers with a secret: that is kept nowhere.
-const SECRET: [&str; 3] = ["createApiKey", "invitePerson", "resetPerson"];
+const SECRET: [&str; 3] = ["createApiKey", "inviteUser", "resetUser"];
 
 /// Every operation that needs a key.
 const TABLE: &[Line] = &[
@@ -71,9 +71,9 @@ const TABLE: &[Line] = &[
     read("listDeadLetters", "/api/v1/dead-letters", Sees::Empty),
     replay("replayDeadLetter", "/api/v1/dead-letters/{delivery}/replay", BECAUSE),
     replay("discardDeadLetter", "/api/v1/dead-letters/{delivery}/discard", BECAUSE),
-    replay("freeDeadLetterLane", "/api/v1/dead-letters/{delivery}/free", BECAUSE),
+    replay("unblockDeadLetterLane", "/api/v1/dead-letters/{delivery}/unblock", BECAUSE),
     payload("editDeadLetter", "/api/v1/dead-letters/{delivery}/edit", EDIT),
-    payload("rehearseDeadLetterEdit", "/api/v1/dead-letters/{delivery}/edit/rehearsal", DRAFT),
+    payload("previewDeadLetterEdit", "/api/v1/dead-letters/{delivery}/edit/preview", DRAFT),
     read("showDelivery", "/api/v1/deliveries/{delivery}", Sees::NotFound),
     read("listDestinations", "/api/v1/destinations", Sees::Empty),
     read("showDestination", "/api/v1/destinations/app", Sees::NotFound),
@@ -105,31 +105,46 @@ const TABLE: &[Line] = &[
     read("showTransfer", "/api/v1/transfers/{transfer}", Sees::NotFound),
     read("listSources", "/api/v1/sources", Sees::Empty),
     read("showSource", "/api/v1/sources/billing", Sees::NotFound),
-    read("listHolds", "/api/v1/holds", Sees::Empty),
+    read("listPauses", "/api/v1/pauses", Sees::Empty),
     switch("pauseSource", "/api/v1/sources/billing/pause"),
     switch("resumeSource", "/api/v1/sources/billing/resume"),
     switch("pauseHandler", "/api/v1/handlers/cards/pause"),
     switch("resumeHandler", "/api/v1/handlers/cards/resume"),
     admin("listSettings", "/api/v1/settings", None, Sees::Refused),
-    refusal("listHeldRequests", "/api/v1/held", None, Sees::Empty),
-    refusal("planHeldJob", "/api/v1/held/jobs", HELD_PLAN, Sees::NotFound),
-    refusal("showHeldRequest", "/api/v1/held/{held}", None, Sees::NotFound),
-    refusal("explainHeldRequest", "/api/v1/held/{held}/explanation", None, Sees::NotFound),
-    refusal("verifyHeldRequest", "/api/v1/held/{held}/verify", BECAUSE, Sees::NotFound),
-    refusal("discardHeldRequest", "/api/v1/held/{held}/discard", BECAUSE, Sees::NotFound),
+    refusal("listRejectedRequests", "/api/v1/rejected-requests", None, Sees::Empty),
+    refusal("planRejectedRequestsJob", "/api/v1/rejected-requests/jobs", HELD_PLAN, Sees::NotFound),
+    refusal("showRejectedRequest", "/api/v1/rejected-requests/{held}", None, Sees::NotFound),
+    refusal(
+        "explainRejectedRequest",
+        "/api/v1/rejected-requests/{held}/explanation",
+        None,
+        Sees::NotFound,
+    ),
+    refusal(
+        "reprocessRejectedRequest",
+        "/api/v1/rejected-requests/{held}/verify",
+        BECAUSE,
+        Sees::NotFound,
+    ),
+    refusal(
+        "discardRejectedRequest",
+        "/api/v1/rejected-requests/{held}/discard",
+        BECAUSE,
+        Sees::NotFound,
+    ),
     refusal("explainRequest", "/api/v1/explanations", RECORDED, Sees::NotFound),
     admin("listAuditEntries", "/api/v1/audit", None, Sees::Own),
     admin("verifyAudit", "/api/v1/audit/verification", None, Sees::Refused),
     admin("listApiKeys", "/api/v1/api-keys", None, Sees::Own),
     admin("createApiKey", "/api/v1/api-keys", GRANT, Sees::Invalid),
     admin("revokeApiKey", "/api/v1/api-keys/{key}/revoke", BECAUSE, Sees::NotFound),
-    admin("listPeople", "/api/v1/people", None, Sees::Empty),
-    admin("invitePerson", "/api/v1/people", GRANT, Sees::Invalid),
-    admin("resetPerson", "/api/v1/people/{person}/reset", BECAUSE, Sees::NotFound),
-    admin("disablePerson", "/api/v1/people/{person}/disable", BECAUSE, Sees::NotFound),
-    admin("enablePerson", "/api/v1/people/{person}/enable", BECAUSE, Sees::NotFound),
-    admin("listSessions", "/api/v1/people/bob/sessions", None, Sees::NotFound),
-    admin("endSession", "/api/v1/people/bob/sessions/{session}/end", BECAUSE, Sees::NotFound),
+    admin("listUsers", "/api/v1/users", None, Sees::Empty),
+    admin("inviteUser", "/api/v1/users", GRANT, Sees::Invalid),
+    admin("resetUser", "/api/v1/users/{person}/reset", BECAUSE, Sees::NotFound),
+    admin("disableUser", "/api/v1/users/{person}/disable", BECAUSE, Sees::NotFound),
+    admin("enableUser", "/api/v1/users/{person}/enable", BECAUSE, Sees::NotFound),
+    admin("listSessions", "/api/v1/users/bob/sessions", None, Sees::NotFound),
+    admin("endSession", "/api/v1/users/bob/sessions/{session}/end", BECAUSE, Sees::NotFound),
     line(
         "startApifyRun",
         Some(Scope::SourcesWrite),
@@ -236,10 +251,10 @@ async fn gateway() -> (Gateway, Names) {
     assert_eq!(paused.status, 200, "{}", paused.text);
     let granted = |name: &str| json!({ "name": name, "scopes": ["admin"] }).to_string();
     let key = post(&gateway, "/api/v1/api-keys", &[], &granted("theirs")).await;
-    let invited = post(&gateway, "/api/v1/people", &[], &granted("ada")).await;
+    let invited = post(&gateway, "/api/v1/users", &[], &granted("ada")).await;
     assert_eq!((job.status, key.status, invited.status), (200, 200, 200), "{}", job.text);
     signed_in(&gateway, "bob", Scope::Admin).await;
-    let session = first("/api/v1/people/bob/sessions").await;
+    let session = first("/api/v1/users/bob/sessions").await;
     let names = vec![
         ("{session}", session["id"].to_string()),
         ("{delivery}", letter["id"].to_string()),

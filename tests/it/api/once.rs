@@ -117,7 +117,7 @@ async fn a_broken_off_request_is_at_work_for_two_minutes_and_then_as_safe_as_its
 async fn a_key_belongs_to_its_caller() {
     let (gateway, discard, _) = gateway().await;
     assert_eq!(post(&gateway, &discard, &KEY, &because("noise")).await.status, 200);
-    let other = gateway.key("other", &[sealpost::operator::Scope::Admin], None).await;
+    let other = gateway.key("other", &[sealpost::admin::Scope::Admin], None).await;
     let method = (reqwest::Method::POST, &*discard);
     let answer = super::send(&gateway, method, Some(&other), &KEY, Some(&because("noise"))).await;
     assert_eq!((answer.status, problem(&answer)), (409, "conflict"), "it is not a repetition");

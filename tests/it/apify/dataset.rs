@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use sealpost::operator::{Filter, Selection};
+use sealpost::admin::{Filter, Selection};
 use serde_json::{Value, json};
 
 use super::results::{DATASET, item, post, run, started, webhook};
 use super::stub::{ALLOW, Reply, Stub, number};
 use super::{HOUR, hear};
+use crate::dead_letters;
 use crate::harness::Gateway;
-use crate::operator;
 
 /// A page of `total` items, as the dataset has them.
 fn page(target: &str, total: usize) -> Reply {
@@ -226,6 +226,6 @@ async fn a_place_where_no_request_may_go_is_said_at_the_start() {
 
 async fn replay(gateway: &Gateway) {
     let everything = Selection::Matching(Filter::default());
-    assert_eq!(operator::replay(gateway.desk(), &everything).await.resolved.len(), 1);
+    assert_eq!(dead_letters::replay(gateway.desk(), &everything).await.resolved.len(), 1);
     gateway.run_until_idle().await;
 }

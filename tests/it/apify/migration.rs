@@ -106,7 +106,7 @@ fn the_configuration_of_the_page_is_one() {
             tenant: "default".into(),
             options: source.options.clone(),
             token: None,
-            transfer_limits: sealpost::gate::TransferLimits { chunks: 1, bytes: 1 },
+            transfer_limits: sealpost::verify::TransferLimits { chunks: 1, bytes: 1 },
             services: sealpost::providers::Services::bare().unwrap(),
         });
         assert!(built.is_ok(), "{}", source.name);

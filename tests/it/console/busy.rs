@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sealpost::clock::Clock as _;
-use sealpost::dispatch::{Attempt, Failure, Handler};
-use sealpost::operator::{
+use sealpost::admin::{
     Action, BulkRequest, Caller, Filter, NewUser, Scope, Scopes, Selection, Step,
 };
+use sealpost::clock::Clock as _;
+use sealpost::dispatch::{Attempt, Failure, Handler};
 use sealpost::store::{DeathReason, Effects, PauseTarget, StoredEvent};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -267,18 +267,18 @@ pub(super) async fn pages(busy: &Busy) -> Vec<(&'static str, String)> {
         ("job-done", format!("/jobs/{done_job}")),
         ("job-cancelled", format!("/jobs/{cancelled}")),
         ("transfers", "/transfers".to_owned()),
-        ("held", "/held".to_owned()),
-        ("held-one", format!("/held/{held}")),
+        ("held", "/rejected-requests".to_owned()),
+        ("held-one", format!("/rejected-requests/{held}")),
         ("sources", "/sources".to_owned()),
         ("source", "/sources/billing".to_owned()),
         ("source-set-up", "/sources/bot/set-up".to_owned()),
-        ("holds", "/holds".to_owned()),
+        ("pauses", "/pauses".to_owned()),
         ("destinations", "/destinations".to_owned()),
         ("alerts", "/alerts?which=all".to_owned()),
         ("settings", "/settings".to_owned()),
         ("audit", "/audit".to_owned()),
         ("keys", "/keys".to_owned()),
-        ("people", "/people".to_owned()),
+        ("users", "/users".to_owned()),
         ("nothing", "/nothing-is-here".to_owned()),
         ("nothing-of-that-id", "/deliveries/999999".to_owned()),
     ]

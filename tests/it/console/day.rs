@@ -1,7 +1,7 @@
 //! An operator's whole day, in a browser, by clicks: from the link that makes them a person to a
 //! page that is closed to them because they have gone home.
 
-use sealpost::operator::Step;
+use sealpost::admin::Step;
 
 use super::browser::{Browser, is_missing, with_browser};
 use super::{Fragile, gateway};

@@ -1,6 +1,6 @@
 //! What people do about dead letters: alone, many at once, and by pausing what makes them.
 
-use sealpost::operator::{Scope, Step};
+use sealpost::admin::{Scope, Step};
 
 use super::headers::post;
 use super::{Fragile, gateway};
@@ -56,7 +56,7 @@ async fn who_lacks_a_scope_is_told_which() {
         (&reader, "/jobs/new?class=handler", "events:replay"),
         (&[Scope::SourcesWrite], "/dead-letters", "events:read"),
         (&[Scope::SourcesWrite], "/jobs", "events:read"),
-        (&[Scope::SourcesWrite], "/holds", "events:read"),
+        (&[Scope::SourcesWrite], "/pauses", "events:read"),
     ] {
         let (status, page) = as_other(&gateway, scopes, path).await;
         assert_eq!(status, 403, "{path}");
@@ -126,21 +126,21 @@ async fn an_edit_is_checked_and_a_source_and_a_handler_are_paused_by_forms() {
     let edited =
         "SELECT convert_from(body, 'UTF8') AS body FROM events WHERE edited_from IS NOT NULL";
     assert_eq!(gateway.query(edited).await[0]["body"], "{\"a\":\n1}");
-    assert_eq!(post(&gateway, "/deliveries/2/free", OURS, "reason=x").await.status, 409);
+    assert_eq!(post(&gateway, "/deliveries/2/unblock", OURS, "reason=x").await.status, 409);
     gateway.run_until_idle().await;
 
     for (path, status) in [
-        ("/holds/source/billing/pause", 303),
-        ("/holds/handler/ledger/pause", 303),
-        ("/holds/source/nobody/pause", 404),
-        ("/holds/tenant/default/pause", 404),
-        ("/holds/source/billing/stop", 404),
+        ("/pauses/source/billing/pause", 303),
+        ("/pauses/handler/ledger/pause", 303),
+        ("/pauses/source/nobody/pause", 404),
+        ("/pauses/tenant/default/pause", 404),
+        ("/pauses/source/billing/stop", 404),
     ] {
         let answer = post(&gateway, path, OURS, "reason=a+release").await;
         assert_eq!(answer.status, status, "{path}: {}", answer.text);
     }
-    let page = gateway.operator("/holds").await.text;
-    assert!(page.contains("/holds/source/billing/resume") && page.contains("a release"), "{page}");
-    assert!(page.contains("/holds/handler/ledger/resume"), "{page}");
-    assert!(page.contains("/holds/source/cards/pause"), "{page}");
+    let page = gateway.operator("/pauses").await.text;
+    assert!(page.contains("/pauses/source/billing/resume") && page.contains("a release"), "{page}");
+    assert!(page.contains("/pauses/handler/ledger/resume"), "{page}");
+    assert!(page.contains("/pauses/source/cards/pause"), "{page}");
 }

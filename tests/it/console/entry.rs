@@ -98,7 +98,7 @@ async fn a_form_without_its_word_is_refused_and_who_signs_out_is_out() {
     let cookie = first(&gateway).await;
     let page = get(&gateway, "/account", &cookie).await;
     assert_eq!(page.status, 200, "{}", page.text);
-    for path in ["/sign-out", "/account/codes", "/keys", "/people", "/audit/verify"] {
+    for path in ["/sign-out", "/account/codes", "/keys", "/users", "/audit/verify"] {
         assert_eq!(post(&gateway, path, &cookie, &[("csrf", "")]).await.status, 403, "{path}");
     }
     assert_eq!(get(&gateway, "/account", &cookie).await.status, 200, "still signed in");
@@ -148,11 +148,11 @@ async fn keys_people_and_the_log_are_kept_from_their_pages_and_secrets_shown_onc
     assert_eq!(answer.headers[LOCATION], "/keys?did=revoked");
 
     let form = [word, ("name", "linus"), ("scope", "events:read")];
-    let added = post(&gateway, "/people", &cookie, &form).await;
+    let added = post(&gateway, "/users", &cookie, &form).await;
     let link = format!("{}?token=", gateway.operator_url("/setup"));
     assert!(added.text.contains(&link), "{}", added.text);
     for (verb, status) in [("disable", 303), ("enable", 303), ("reset", 200), ("burn", 404)] {
-        let path = format!("/people/linus/{verb}");
+        let path = format!("/users/linus/{verb}");
         let answer = post(&gateway, &path, &cookie, &[word, ("reason", "why not")]).await;
         assert_eq!(answer.status, status, "{verb}: {}", answer.text);
     }
@@ -193,7 +193,7 @@ async fn a_person_sets_up_signs_out_in_and_looks_at_their_account() {
         browser.click("form[action='/setup'] button").await;
         browser.arrives_at("/").await;
         for (name, path) in
-            [("account", "/account"), ("keys", "/keys"), ("people", "/people"), ("audit", "/audit")]
+            [("account", "/account"), ("keys", "/keys"), ("users", "/users"), ("audit", "/audit")]
         {
             browser.keep(name, path).await;
         }

@@ -2,8 +2,8 @@
 //! held.
 
 use reqwest::header::LOCATION;
-use sealpost::gate::Secret;
-use sealpost::operator::Scope;
+use sealpost::admin::Scope;
+use sealpost::verify::Secret;
 use url::form_urlencoded;
 
 use super::browser::{is_missing, with_browser};
@@ -98,16 +98,16 @@ async fn a_held_request_leads_to_the_form_and_is_discarded_with_a_reason() {
     let gateway = Gateway::builder().config(PLAIN, HOLDS).start().await;
     send_refused(&gateway, BODY).await;
     let id = held(&gateway, 1).await[0].id;
-    let page = gateway.operator(&format!("/held/{id}")).await.text;
+    let page = gateway.operator(&format!("/rejected-requests/{id}")).await.text;
     assert!(page.contains("href=\"/explain?source=billing\""), "{page}");
-    let path = format!("/held/{id}/discard");
+    let path = format!("/rejected-requests/{id}/discard");
     assert_eq!(post(&gateway, &path, OURS, "reason=").await.status, 400);
     let elsewhere = [("sec-fetch-site", "cross-site")];
     assert_eq!(post(&gateway, &path, &elsewhere, "reason=x").await.status, 403);
     let done = post(&gateway, &path, OURS, "reason=a+test+of+theirs").await;
     assert_eq!(
         (done.status, &done.headers[LOCATION]),
-        (303, &"/held?did=held-discarded".parse().unwrap())
+        (303, &"/rejected-requests?did=held-discarded".parse().unwrap())
     );
     assert_eq!(post(&gateway, &path, OURS, "reason=again").await.status, 404);
     let [entry] = &gateway.acts().await[..] else { panic!("one line") };

@@ -84,7 +84,7 @@ async fn what_is_posted_sends_the_browser_on_and_only_from_a_page_of_ours() {
     let host = gateway.operator_url("");
     let elsewhere = [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")];
     for header in elsewhere {
-        for path in ["/deliveries/1/discard", "/keys", "/people", "/audit/verify", "/nothing"] {
+        for path in ["/deliveries/1/discard", "/keys", "/users", "/audit/verify", "/nothing"] {
             let answer = post(&gateway, path, &[header], "reason=x").await;
             assert_eq!(answer.status, 403, "{path} {header:?}");
         }

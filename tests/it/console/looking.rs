@@ -67,14 +67,14 @@ async fn superseded(gateway: &Gateway, transfer: &Transfer) -> i64 {
 async fn a_source_is_paused_and_resumed_on_its_page_and_says_so_everywhere() {
     let gateway = Gateway::builder().config(PLAIN, HOLDS).start().await;
     let page = gateway.operator("/sources/billing").await.text;
-    assert!(page.contains("action=\"/holds/source/billing/pause\""), "{page}");
+    assert!(page.contains("action=\"/pauses/source/billing/pause\""), "{page}");
     assert!(page.contains("holds what it refuses for 1 h"), "{page}");
-    assert_eq!(api(&gateway, "/sources/billing").await["hold_refused_seconds"], 3600.0);
+    assert_eq!(api(&gateway, "/sources/billing").await["keep_rejected_seconds"], 3600.0);
     for (verb, next, is_paused) in [("pause", "resume", true), ("resume", "pause", false)] {
-        let path = format!("/holds/source/billing/{verb}");
+        let path = format!("/pauses/source/billing/{verb}");
         assert_eq!(post(&gateway, &path, OURS, "reason=a+release").await.status, 303);
         let page = gateway.operator("/sources/billing").await.text;
-        assert!(page.contains(&format!("action=\"/holds/source/billing/{next}\"")), "{page}");
+        assert!(page.contains(&format!("action=\"/pauses/source/billing/{next}\"")), "{page}");
         assert_eq!(page.contains("a release"), is_paused, "{page}");
         for path in ["/sources", "/"] {
             let page = gateway.operator(path).await.text;
@@ -87,7 +87,7 @@ async fn a_source_is_paused_and_resumed_on_its_page_and_says_so_everywhere() {
         assert_eq!(row["paused_at"].is_string(), is_paused, "{row}");
     }
     let closed = gateway.operator("/sources/closed").await.text;
-    assert!(!closed.contains("/holds/source/"), "what lets nothing in is not paused: {closed}");
+    assert!(!closed.contains("/pauses/source/"), "what lets nothing in is not paused: {closed}");
 }
 
 #[tokio::test]
@@ -232,9 +232,9 @@ async fn a_dead_letter_says_what_waits_behind_it_and_a_freed_lane_is_told_to_all
         browser.open("/deliveries/1").await;
         let text = browser.text().await;
         assert!(text.contains("2 deliveries wait"), "{text}");
-        browser.click("details:has(form[action='/deliveries/1/free']) summary").await;
+        browser.click("details:has(form[action='/deliveries/1/unblock']) summary").await;
         browser.write("#free-reason", "they do not depend on it").await;
-        browser.click("form[action='/deliveries/1/free'] button").await;
+        browser.click("form[action='/deliveries/1/unblock'] button").await;
         browser.comes_to_say("The lane is free").await;
         assert!(!browser.text().await.contains("deliveries wait"));
     })

@@ -81,7 +81,7 @@ const QUIET: &[(&str, &str)] = &[
     ("quiet-dead-letters", "/dead-letters/all"),
     ("quiet-jobs", "/jobs"),
     ("quiet-transfers", "/transfers"),
-    ("quiet-held", "/held"),
+    ("quiet-held", "/rejected-requests"),
     ("quiet-source", "/sources/cards"),
     ("quiet-set-up", "/sources/cards/set-up"),
     ("quiet-destinations", "/destinations"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use sealpost::operator::Scope;
+use sealpost::admin::Scope;
 
 use super::dealing::as_other;
 use super::{Fragile, HOSTILE};
@@ -102,7 +102,7 @@ async fn the_page_of_a_source_says_why_requests_were_refused_and_leads_to_those_
     let page = gateway.operator("/sources/billing").await.text;
     for part in [
         "Refused: sig_mismatch",
-        "<a href=\"/held?source=billing\">20</a>",
+        "<a href=\"/rejected-requests?source=billing\">20</a>",
         "<a href=\"/dead-letters/all?source=billing&amp;which=all\">1</a>",
         "<a href=\"/events?source=billing&amp;state=done\">2</a>",
     ] {
@@ -113,5 +113,5 @@ async fn the_page_of_a_source_says_why_requests_were_refused_and_leads_to_those_
     }
     let (status, page) = as_other(&gateway, &[Scope::EventsRead], "/sources/billing").await;
     assert!(status == 200 && page.contains("Refused: sig_mismatch"), "{page}");
-    assert!(!page.contains("/held?"), "no link to what they may not see: {page}");
+    assert!(!page.contains("/rejected-requests?"), "no link to what they may not see: {page}");
 }

@@ -1,6 +1,6 @@
 //! What people see and do, in a browser.
 
-use sealpost::operator::Scope;
+use sealpost::admin::Scope;
 use serde_json::json;
 use time::OffsetDateTime;
 

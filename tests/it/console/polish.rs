@@ -1,6 +1,6 @@
 //! Small things of pages that are wrong for long before somebody says so.
 
-use sealpost::operator::Step;
+use sealpost::admin::Step;
 
 use crate::api::dead_letters;
 use crate::harness::Gateway;

@@ -87,14 +87,14 @@ async fn of_a_payload_in_chunks_it_is_that_of_the_first_and_of_a_quarantined_req
 async fn a_held_request_has_it_and_so_has_the_event_that_it_becomes() {
     let gateway = Gateway::builder().config(PLAIN, HOLDS).start().await;
     let body = r#"{"id":"evt_1","object":"event","type":"ping","created":1763640000}"#;
-    let stranger = sealpost::gate::Secret::new(RETIRED_SECRET).unwrap();
+    let stranger = sealpost::verify::Secret::new(RETIRED_SECRET).unwrap();
     let at = gateway.clock_seconds();
     let mut headers = gateway.sign_with("billing", body.as_bytes(), &[], at, &stranger);
     along(&mut headers, "held/1.0");
     let refused = gateway.send_raw("billing", None, &headers, body.as_bytes()).await;
     assert_eq!(refused.status, 401);
     let id = held(&gateway, 1).await[0].id;
-    let page = gateway.operator(&format!("/held/{id}")).await.text;
+    let page = gateway.operator(&format!("/rejected-requests/{id}")).await.text;
     assert!(page.contains("held/1.0") && page.contains(":user-agent"), "{page}");
 
     let secrets = "{ env = \"BILLING_SECRET_OLD\" }";
@@ -106,7 +106,7 @@ async fn a_held_request_has_it_and_so_has_the_event_that_it_becomes() {
         .await;
     let reason = "reason=the+secret+is+right+now";
     let form = [("content-type", "application/x-www-form-urlencoded")];
-    let answer = repaired.call(&format!("/held/{id}/verify"), &form, reason).await;
+    let answer = repaired.call(&format!("/rejected-requests/{id}/verify"), &form, reason).await;
     assert_eq!(answer.status, 303, "{}", answer.text);
     let place = answer.headers["location"].to_str().unwrap();
     let event = place.strip_prefix("/events/").and_then(|rest| rest.split('?').next()).unwrap();

@@ -1,12 +1,12 @@
 //! Whoever has dealt with a dead letter is shown what was made by it, and everybody afterwards who
 //! did it and why.
 
-use sealpost::operator::Step;
+use sealpost::admin::Step;
 use sealpost::store::ChangeKind;
 use serde_json::json;
 
+use crate::dead_letters::{Fragile, gateway, ids, open, send};
 use crate::harness::{API_KEY, Answer, Gateway};
-use crate::operator::{Fragile, gateway, ids, open, send};
 
 const WHY: &str = "the table is there";
 /// What stands on the page of a delivery that was dealt with.
@@ -124,7 +124,7 @@ async fn a_lane_that_was_freed_is_told_on_the_page_in_the_timeline_and_in_the_st
 
     let shown = get(&gateway, &format!("/api/v1/events/{event}")).await.json;
     let timeline = shown["timeline"].as_array().unwrap();
-    let freed = timeline.iter().find(|moment| moment["what"] == "freed").expect("it is there");
+    let freed = timeline.iter().find(|moment| moment["what"] == "unblocked").expect("it is there");
     assert_eq!((&freed["delivery"], &freed["by"]), (&json!(head), &json!("key:test")));
     assert_eq!(freed["reason"], WHY);
     let changes = gateway.changes().await;

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use reqwest::Method;
+use sealpost::admin::{Action, Caller, Destinations, Scope, Scopes};
 use sealpost::clock::{Clock as _, ManualClock};
-use sealpost::operator::{Action, Caller, Destinations, Scope, Scopes};
 use serde_json::{Value, json};
 
+use crate::dead_letters::{ada, ids, open};
 use crate::destinations::receiver::{Receiver, Reply};
 use crate::destinations::{send, sending_to};
 use crate::harness::{API_KEY, Answer, Gateway};
-use crate::operator::{ada, ids, open};
 
 async fn call(gateway: &Gateway, method: Method, path: &str, body: Option<Value>) -> Answer {
     let request = gateway.client().request(method, gateway.operator_url(path));

@@ -1,12 +1,12 @@
 //! An edited event says that it is one, wherever it is shown or sent.
 
 use bytes::Bytes;
-use sealpost::gate::Strength;
-use sealpost::operator::{Caller, Scope, Scopes};
+use sealpost::admin::{Caller, Scope, Scopes};
 use sealpost::store::EventId;
+use sealpost::verify::Strength;
 use serde_json::json;
 
-use crate::operator::{Fragile, WHY, ada, bury, event, gateway, ids, open};
+use crate::dead_letters::{Fragile, WHY, ada, bury, event, gateway, ids, open};
 
 #[tokio::test]
 async fn an_edited_event_is_edited_in_lists_filters_pages_and_the_stream() {

@@ -1,13 +1,13 @@
 //! What a group is called, and which faults share one.
 
 use async_trait::async_trait;
+use sealpost::admin::{Caller, GroupSelection, Scope, Scopes};
 use sealpost::dispatch::{Attempt, Failure, Handler};
-use sealpost::operator::{Caller, GroupSelection, Scope, Scopes};
 use sealpost::store::{DeathReason, Effects, StoredEvent};
 use serde_json::{Value, json};
 
+use crate::dead_letters::ada;
 use crate::harness::Gateway;
-use crate::operator::ada;
 
 /// Fails as the event says.
 struct Says;

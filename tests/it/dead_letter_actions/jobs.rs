@@ -1,10 +1,10 @@
 //! Jobs of which the row does not hold what a gateway has written there.
 
-use sealpost::operator::{Action, AdminError, JobState};
+use sealpost::admin::{Action, AdminError, JobState};
 use sealpost::store::StoreError;
 use serde_json::json;
 
-use crate::operator::{Fragile, ada, bury, gateway, ids, open, wish};
+use crate::dead_letters::{Fragile, ada, bury, gateway, ids, open, wish};
 
 /// Whether it is said of this column that nobody can read it.
 fn is_about(error: &StoreError, wanted: &str) -> bool {

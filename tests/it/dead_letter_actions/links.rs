@@ -7,7 +7,7 @@ use crate::harness::{API_KEY, Answer, Gateway};
 
 /// The link that stands on the page after somebody was added.
 async fn link(gateway: &Gateway, name: &str, host: &str) -> String {
-    let request = gateway.client().request(Method::POST, gateway.operator_url("/people"));
+    let request = gateway.client().request(Method::POST, gateway.operator_url("/users"));
     let request = request
         .bearer_auth(API_KEY)
         .header("host", host)

@@ -1,7 +1,7 @@
 //! Many held requests at once: planned, counted, worked off.
 
 use reqwest::Method;
-use sealpost::operator::{
+use sealpost::admin::{
     AdminError, Caller, JobState, RejectedAction, RejectedBulkRequest, Scope, Scopes, Step, Worker,
 };
 use serde_json::json;
@@ -73,7 +73,7 @@ async fn all_of_a_source_are_planned_with_how_many_hold_by_now_and_let_in_by_one
     assert_eq!(mended.send("billing", None, event(7).as_bytes()).await.what(), "accepted");
     let plan = mended.jobs().plan_rejected(&grace(), &wish(RejectedAction::Verify)).await.unwrap();
     assert_eq!((plan.job.matched, plan.job.verifiable), (61, Some(60)));
-    assert_eq!(plan.held.len(), 10, "some of them are shown");
+    assert_eq!(plan.rejected_requests.len(), 10, "some of them are shown");
     assert_eq!(mended.count("SELECT count(*) FROM events").await, 1, "nothing was done");
 
     mended.jobs().start(&grace(), plan.job.id).await.unwrap();
@@ -117,7 +117,7 @@ async fn what_is_an_event_before_the_job_comes_to_it_is_no_second_one() {
     // One is let in by hand before the job comes to it, and one was dealt with by a worker that
     // died before it could say so: its event is there already.
     mended.send("billing", None, event(5).as_bytes()).await;
-    mended.held().verify(&grace(), requests[3].id, "by hand").await.unwrap();
+    mended.rejected_requests().verify(&grace(), requests[3].id, "by hand").await.unwrap();
     work(&mut mended.jobs().worker()).await;
     assert_eq!(mended.count("SELECT count(*) FROM events").await, 30);
     let open = "SELECT count(*) FROM rejected_requests WHERE event_id IS NULL";
@@ -162,7 +162,7 @@ async fn the_api_plans_and_starts_such_a_job() {
         Answer::of(request.body(body.to_owned()).send().await.unwrap()).await
     };
     let body = json!({ "action": "verify", "source": "billing", "reason": "mended" }).to_string();
-    let plan = post("/api/v1/held/jobs", &body).await;
+    let plan = post("/api/v1/rejected-requests/jobs", &body).await;
     assert_eq!(plan.status, 200, "{}", plan.text);
     assert_eq!(plan.json["job"]["action"], "verify_held");
     assert_eq!(

@@ -87,7 +87,11 @@ async fn an_outage_of_three_days_spends_no_attempts_and_makes_nothing_too_old() 
     let (state, outcome, results) = only(&gateway).await;
     assert_eq!((state.as_str(), outcome.as_str()), ("done", "handled"));
     let words: Vec<&str> = results.split(' ').collect();
-    assert_eq!(words.iter().filter(|word| **word == "held").count(), words.len() - 6, "{results}");
+    assert_eq!(
+        words.iter().filter(|word| **word == "deferred").count(),
+        words.len() - 6,
+        "{results}"
+    );
     verified(receiver.seen().last().unwrap(), &id);
 }
 

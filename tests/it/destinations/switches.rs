@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sealpost::admin::Selection;
 use sealpost::clock::Clock;
-use sealpost::operator::Selection;
 use sealpost::store::DestinationSwitch;
 use tokio::sync::Semaphore;
 
 use super::receiver::{Receiver, Reply};
 use super::{builder, deliveries, destination, only, send, sending_to, three, until};
+use crate::dead_letters::replay;
 use crate::harness::Gateway;
-use crate::operator::replay;
 
 async fn switch(gateway: &Gateway, switch: DestinationSwitch) -> bool {
     let mut tx = gateway.store().begin().await.unwrap();
@@ -78,7 +78,7 @@ async fn a_410_disables_until_an_operator_enables_it_again() {
     assert_eq!(receiver.seen().len(), 3);
     let results: Vec<Vec<String>> =
         deliveries(&gateway).await.into_iter().map(|row| row.3).collect();
-    assert_eq!(results, [vec!["held", "done"], vec!["done"]]);
+    assert_eq!(results, [vec!["deferred", "done"], vec!["done"]]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! Behind a proxy that is not listed nobody is punished for their neighbours.
 
 use futures_util::future::join_all;
-use sealpost::operator::{AlarmKind, Caller, Scope};
+use sealpost::admin::{AlarmKind, Caller, Scope};
 
 use super::{INGEST, event_of, forged};
 use crate::access::users::{PASSWORD, signed_in};

@@ -11,20 +11,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sealpost::admin::{
+    Access, Caller, DeadLetters, Expiry, Groups, Jobs, Monitoring, NewApiKey, Pauses,
+    RejectedRequests, Scope,
+};
 use sealpost::alerts::Notifier;
 use sealpost::app::{App, StatsFlusher, TestOverrides};
 use sealpost::clock::{Clock, ManualClock};
 use sealpost::config::{Config, Environment};
 use sealpost::dispatch::{Dispatcher, Handler, Maintenance};
-use sealpost::gate::Secret;
 use sealpost::lifecycle::Shutdown;
 use sealpost::objects::{Objects, Place};
-use sealpost::operator::{
-    Access, Caller, DeadLetters, Expiry, Groups, Jobs, Monitoring, NewApiKey, Pauses,
-    RejectedRequests, Scope,
-};
 use sealpost::providers::{self, Draft};
 use sealpost::store::{Change, Lease, Position, Store, Target};
+use sealpost::verify::Secret;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -85,7 +85,7 @@ pub(crate) struct Gateway {
     groups: Groups,
     jobs: Jobs,
     monitoring: Monitoring,
-    held: RejectedRequests,
+    rejected_requests: RejectedRequests,
     pauses: Pauses,
     access: Arc<Access>,
     shutdown: Shutdown,
@@ -208,7 +208,7 @@ impl Builder {
         let (desk, notifier) = (app.dead_letters().clone(), app.notifier().clone());
         let (groups, jobs) = (app.groups().clone(), app.jobs().clone());
         let (counting, monitoring) = (app.counting().clone(), app.monitoring().clone());
-        let (held, pauses) = (app.held().clone(), app.pauses().clone());
+        let (rejected_requests, pauses) = (app.rejected_requests().clone(), app.pauses().clone());
         let access = Arc::clone(app.access());
         let dispatcher = app.dispatcher().expect("dispatch is on").clone();
         let shutdown = Shutdown::default();
@@ -239,7 +239,7 @@ impl Builder {
             groups,
             jobs,
             monitoring,
-            held,
+            rejected_requests,
             pauses,
             access,
             shutdown,
@@ -439,8 +439,8 @@ impl Gateway {
         &self.jobs
     }
 
-    pub(crate) fn held(&self) -> &RejectedRequests {
-        &self.held
+    pub(crate) fn rejected_requests(&self) -> &RejectedRequests {
+        &self.rejected_requests
     }
 
     pub(crate) fn access(&self) -> &Access {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use sealpost::clock::Clock;
 
+use crate::dead_letters::{Fragile, gateway, send};
 use crate::faults::ledger::expire_leases;
 use crate::harness::{Gateway, sql};
-use crate::operator::{Fragile, gateway, send};
 
 /// No burial can be committed: the server refuses it at the very end.
 const REFUSE: &str = "

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use sealpost::admin::{Action, Caller};
 use sealpost::clock::{Clock, SystemClock};
-use sealpost::operator::{Action, Caller};
 use sealpost::store::Target;
 use serde_json::{Value, json};
 

@@ -2,8 +2,8 @@
 //! are registered, Docora's traffic at the old path, and Helix's tables filled by the page's
 //! statements.
 
+use sealpost::admin::Scope;
 use sealpost::clock::{Clock, SystemClock};
-use sealpost::operator::Scope;
 use sealpost::store::Target;
 use serde_json::{Value, json};
 

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
-use sealpost::operator::{AdminError, Caller, EventDetail, Scope, Scopes};
+use sealpost::admin::{AdminError, Caller, EventDetail, Scope, Scopes};
 use sealpost::store::EventId;
 
 use super::{event, event_of, gateway, send};
 use crate::chunks::Transfer;
+use crate::dead_letters;
 use crate::harness::Gateway;
-use crate::operator;
 
 fn all() -> Caller {
     Caller::local("ada")
@@ -43,7 +43,7 @@ async fn an_event_shows_why_it_was_let_in_and_all_that_became_of_it() {
     assert_eq!(answer.what(), "accepted");
     gateway.clock().advance(Duration::from_secs(1));
     gateway.run_until_idle().await;
-    operator::replay(gateway.desk(), &operator::open()).await;
+    dead_letters::replay(gateway.desk(), &dead_letters::open()).await;
     gateway.clock().advance(Duration::from_secs(1));
     gateway.run_until_idle().await;
 

@@ -60,7 +60,7 @@ async fn send(gateway: &Gateway, id: &str) -> String {
 }
 
 /// The secret of the test configuration in this variable.
-fn secret(variable: &str) -> sealpost::gate::Secret {
+fn secret(variable: &str) -> sealpost::verify::Secret {
     let (_, secret) = SECRETS.iter().find(|(name, _)| *name == variable).expect("a secret");
-    sealpost::gate::Secret::new(*secret).expect("a good one")
+    sealpost::verify::Secret::new(*secret).expect("a good one")
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sealpost::operator::{AlarmKind, Caller, Link, Overview, Scope, Scopes, SourceRow};
+use sealpost::admin::{AlarmKind, Caller, Link, Overview, Scope, Scopes, SourceRow};
 use sealpost::store::{PauseTarget, Severity};
 
 use super::{event, event_of, gateway, send};

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use sealpost::admin::{AdminError, Caller, EventPage, Scope, Scopes, Search};
 use sealpost::clock::Clock as _;
-use sealpost::operator::{AdminError, Caller, EventPage, Scope, Scopes, Search};
 
 use super::{event, event_of, gateway, send};
 use crate::harness::Gateway;
@@ -56,7 +56,7 @@ async fn every_filter_finds_what_it_names_and_nothing_else() {
         (of(|s| s.state = text("done")), vec![done.clone()]),
         (of(|s| s.state = text("dead")), vec![dead.clone(), odd.clone()]),
         (of(|s| s.state = text("ready")), nothing.clone()),
-        (of(|s| s.strength = Some(sealpost::gate::Strength::Vouched)), nothing.clone()),
+        (of(|s| s.strength = Some(sealpost::verify::Strength::Vouched)), nothing.clone()),
         (of(|s| s.text = text("evt_dies")), vec![dead.clone()]),
         (of(|s| s.text = text("EVT_DIES")), nothing.clone()),
         (of(|s| s.key = text("evt_done")), vec![done.clone()]),

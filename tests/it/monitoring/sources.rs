@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use sealpost::admin::{AdminError, Caller, Scope, Scopes, SecretView, Setup, SourceView};
 use sealpost::clock::Clock as _;
-use sealpost::operator::{AdminError, Caller, Scope, Scopes, SecretView, Setup, SourceView};
 
 use super::{event, gateway, secret, send};
 use crate::harness::{Gateway, SECRETS};
@@ -13,7 +13,7 @@ async fn source(gateway: &Gateway, name: &str) -> SourceView {
     gateway.monitoring().source(&Caller::local("ada"), name).await.expect("a source")
 }
 
-fn of<'a>(view: &'a SourceView, secret: &sealpost::gate::Secret) -> &'a SecretView {
+fn of<'a>(view: &'a SourceView, secret: &sealpost::verify::Secret) -> &'a SecretView {
     let fingerprint = secret.fingerprint().to_string();
     view.secrets.iter().find(|view| view.fingerprint == fingerprint).expect("a secret")
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use sealpost::clock::Clock as _;
 
 use super::{event, gateway, secret, send};
+use crate::dead_letters;
 use crate::harness::Gateway;
-use crate::operator;
 
 /// What was counted in the spans of this length: source, what, detail, count.
 async fn counted(gateway: &Gateway, minutes: i32) -> Vec<String> {
@@ -65,8 +65,8 @@ async fn a_replay_is_counted_in_the_transaction_that_makes_it() {
     let gateway = gateway().await;
     send(&gateway, "evt_dies").await;
     gateway.run_until_idle().await;
-    let all = operator::open();
-    operator::replay(gateway.desk(), &all).await;
+    let all = dead_letters::open();
+    dead_letters::replay(gateway.desk(), &all).await;
     gateway.run_until_idle().await;
     assert_eq!(counted(&gateway, 5).await, ["billing replayed 1"]);
     gateway.count_up().await;
@@ -111,7 +111,7 @@ async fn the_use_of_every_secret_is_known() {
     gateway.count_up().await;
     gateway.clock().advance(Duration::from_mins(1));
     send(&gateway, "evt_3").await;
-    let stranger = sealpost::gate::Secret::new("a-secret-that-nobody-has").unwrap();
+    let stranger = sealpost::verify::Secret::new("a-secret-that-nobody-has").unwrap();
     let headers = gateway.sign_with("billing", b"{}", &[], now(), &stranger);
     assert_eq!(gateway.send_raw("billing", None, &headers, b"{}").await.status, 401);
     gateway.count_up().await;

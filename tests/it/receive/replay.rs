@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use sealpost::clock::Clock;
 use sealpost::dispatch::{Attempt, Failure, Handler};
-use sealpost::gate::EventKey;
 use sealpost::store::{DeathReason, Effects, KeyDigest, StoredEvent};
+use sealpost::verify::EventKey;
 use serde_json::json;
 
 use super::raw::{Wire, request};

@@ -1,7 +1,7 @@
 //! Signatures: one is right, everything else is the same 401.
 
 use hmac::{Hmac, KeyInit, Mac};
-use sealpost::gate::Secret;
+use sealpost::verify::Secret;
 use sha2::Sha256;
 
 use super::raw::{Wire, head};

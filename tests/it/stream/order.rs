@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use sealpost::operator::{Action, Caller};
+use sealpost::admin::{Action, Caller};
 use sealpost::store::ChangeKind;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -286,7 +286,7 @@ async fn a_change_that_is_none_is_answered_with_every_one_that_there_is() {
     let (_, words) = detail.split_once("change may be: ").expect("what it may be");
     let words: Vec<&str> = words.split(", ").collect();
     assert_eq!(words, ChangeKind::ALL.map(ChangeKind::as_str));
-    assert!(words.contains(&"freed"), "{detail}");
+    assert!(words.contains(&"unblocked"), "{detail}");
     let all = format!("?change={}", words.join(","));
     assert_eq!(ask(&gateway, &all, None).await.status(), 200);
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sealpost::gate::{EventKey, Quarantine, Strength};
-use sealpost::intake::{GroupCommit, NotStored};
+use sealpost::ingest::{GroupCommit, NotStored};
 use sealpost::lifecycle::Supervisor;
 use sealpost::store::{DeathReason, EventId, Inserted, KeyDigest, NewEvent, Plan, StoredEvent};
+use sealpost::verify::{EventKey, Quarantine, Strength};
 use time::OffsetDateTime;
 use time::macros::datetime;
 use tokio_util::task::TaskTracker;

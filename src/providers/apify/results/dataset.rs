@@ -14,9 +14,9 @@ use time::OffsetDateTime;
 use url::Url;
 
 use crate::dispatch::Failure;
-use crate::gate::Secret;
 use crate::outbound::{Answer, Call, Outbound, OutboundError};
 use crate::store::DeathReason;
+use crate::verify::Secret;
 
 /// Items that are asked for at a time.
 const PAGE: u64 = 500;

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::gate::{Secret, WeakSecret};
+use crate::verify::{Secret, WeakSecret};
 
 /// The longest address.
 const MAX_ADDRESS: usize = 2048;

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Address, ApiUrl, GithubToken};
-use crate::gate::Secret;
 use crate::outbound::{Answer, Call, Outbound, OutboundError};
+use crate::verify::Secret;
 
 /// The longest time for one call. Docora asks GitHub meanwhile.
 const DEADLINE: Duration = Duration::from_secs(30);

@@ -9,9 +9,9 @@ use url::Url;
 
 use super::super::values::Id;
 use crate::dispatch::Failure;
-use crate::gate::Secret;
 use crate::outbound::{Answer, Call, Outbound, OutboundError};
 use crate::store::DeathReason;
+use crate::verify::Secret;
 
 /// Where Stripe is.
 pub(crate) const DEFAULT_BASE: &str = "https://api.stripe.com";

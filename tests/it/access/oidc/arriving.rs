@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sealpost::operator::Caller;
+use sealpost::admin::Caller;
 use serde_json::json;
 
 use super::{Sign, Stub, come_in, gateway, get, invite, leave, param, session, token, with_token};
@@ -45,7 +45,7 @@ async fn who_was_invited_comes_in_and_is_linked_and_the_link_for_a_password_is_s
             &link,
             None,
             "correct horse battery",
-            &sealpost::operator::Client::at([192, 0, 2, 1].into()),
+            &sealpost::admin::Client::at([192, 0, 2, 1].into()),
         )
         .await;
     assert!(late.is_err(), "the link is spent");

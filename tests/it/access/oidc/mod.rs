@@ -6,7 +6,7 @@ mod refused;
 mod stub;
 
 use reqwest::header::{ACCEPT, COOKIE, LOCATION, SET_COOKIE};
-use sealpost::operator::{Caller, NewUser, Scope};
+use sealpost::admin::{Caller, NewUser, Scope};
 use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 

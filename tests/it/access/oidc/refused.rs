@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, LOCATION, SET_COOKIE};
-use sealpost::operator::{Caller, Client, OidcCallback, OidcError};
+use sealpost::admin::{Caller, Client, OidcCallback, OidcError};
 use serde_json::{Value, json};
 
 use super::{
@@ -239,7 +239,7 @@ async fn who_was_not_invited_does_not_come_in_and_is_told_as_little_as_anybody()
     told.push(answer.text);
     let first = &told[0];
     assert!(told.iter().all(|text| text == first), "{told:#?}");
-    assert_eq!(gateway.rows("people").await.len(), 1, "nobody is made by signing in");
+    assert_eq!(gateway.rows("users").await.len(), 1, "nobody is made by signing in");
 }
 
 #[tokio::test]

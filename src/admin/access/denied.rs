@@ -1,0 +1,44 @@
+//! What callers asked for and did not get, in the audit log.
+
+use tracing::warn;
+
+use super::Access;
+use crate::admin::Caller;
+use crate::store::AuditEntry;
+
+/// Why a call was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denial {
+    /// They may not.
+    Scope,
+    /// There is no such thing for their tenant: it may be another tenant's.
+    Tenant,
+}
+
+impl Denial {
+    fn why(self) -> &'static str {
+        match self {
+            Self::Scope => "they may not",
+            Self::Tenant => "there is no such thing, or it is another tenant's",
+        }
+    }
+}
+
+impl Access {
+    /// Writes down that a caller did not get what they asked for: `target` is what that was, and
+    /// those of the same `kind` are often written as one entry.
+    pub async fn note_denied(&self, caller: &Caller, why: Denial, kind: &str, target: &str) {
+        let entry = AuditEntry {
+            at: self.clock.now(),
+            actor: caller.actor(),
+            action: "denied",
+            target,
+            reason: why.why(),
+            count: 1,
+        };
+        let more = caller.audit_more();
+        if let Err(error) = self.store.audit_throttled(kind, &entry, more).await {
+            warn!(error = &error as &dyn std::error::Error, "a denial is not in the audit log");
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! Signing in and out.
+//!
+//! A session is 32 random bytes in a cookie, of which the digest is kept. It ends after 30 minutes
+//! without a request, after 12 hours, when its person signs out, changes the password or is
+//! disabled. Of it the CSRF token is derived: whoever can read a page of the session has it, and a
+//! page elsewhere that only makes the browser send the cookie has not.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use time::{Duration, OffsetDateTime};
+use tracing::warn;
+use zeroize::Zeroizing;
+
+use super::attempts::{Client, remember_device};
+use super::{Access, check_name, scopes};
+use crate::admin::{AdminError, Caller};
+use crate::store::{AuditEntry, NewSession, StoreError, TokenDigest, Tx, UserRow};
+
+/// How long a session lasts, whatever is done with it.
+const LASTS: Duration = Duration::hours(12);
+/// How often it is noted that somebody is still there.
+const NOTED_EVERY: Duration = Duration::minutes(1);
+/// The characters of a token: 32 bytes in base64.
+const TOKEN: usize = 43;
+
+/// What somebody gives to sign in.
+#[derive(Clone, Copy)]
+pub struct Credentials<'a> {
+    /// Their name.
+    pub name: &'a str,
+    /// Their password.
+    pub password: &'a str,
+    /// A code, where one is asked for.
+    pub code: Option<&'a str>,
+    /// Where the request comes from.
+    pub from: Client<'a>,
+}
+
+/// Why nobody is signed in.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// The name, the password or the code is wrong: which of them is not said.
+    #[error("the name, the password or the code is wrong")]
+    Wrong,
+    /// There were too many attempts.
+    #[error("there were too many attempts: come again later")]
+    TooMany {
+        /// After how many seconds to come again.
+        after: u64,
+    },
+    /// It does not work now.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+}
+
+impl From<StoreError> for SignInError {
+    fn from(error: StoreError) -> Self {
+        Self::Admin(error.into())
+    }
+}
+
+/// A session as somebody shows it: its shape is right, and nothing else is known of it.
+#[derive(Debug, Clone)]
+pub struct ShownSession {
+    digest: TokenDigest,
+    csrf: String,
+}
+
+/// A session that is good.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// Who it is.
+    pub caller: Caller,
+    /// Their name.
+    pub name: String,
+    /// Whether a code is asked for when they sign in.
+    pub codes: bool,
+    /// Whether they have a password here, and not an issuer that vouches for them.
+    pub password: bool,
+    /// Whether they have to turn codes on before they may do anything else.
+    pub must_enrol: bool,
+    /// When they signed in.
+    pub since: OffsetDateTime,
+    /// What every change that comes with this session has to repeat.
+    pub csrf: String,
+    pub(super) user: i64,
+    pub(super) digest: TokenDigest,
+}
+
+/// A session that was begun.
+#[derive(Debug)]
+pub struct BegunSession {
+    /// What the cookie is to hold.
+    pub token: Zeroizing<String>,
+    /// What another cookie is to hold for long: who shows it is counted apart from strangers when
+    /// they sign in. It lets nobody in.
+    pub device: Option<Zeroizing<String>>,
+}
+
+impl ShownSession {
+    /// Reads what a cookie holds; `None` where it is no session at all.
+    pub fn read(shown: &str) -> Option<Self> {
+        is_token(shown)
+            .then(|| Self { digest: TokenDigest::of(shown.as_bytes()), csrf: csrf(shown) })
+    }
+
+    pub(super) fn digest(&self) -> &TokenDigest {
+        &self.digest
+    }
+}
+
+impl Session {
+    /// Whether a change repeats what it has to, compared in constant time.
+    pub fn repeats(&self, csrf: &str) -> bool {
+        self.csrf.as_bytes().ct_eq(csrf.as_bytes()).into()
+    }
+}
+
+impl Access {
+    /// Whose session it is; `None` when it is not good. With `asks` the person is asking for
+    /// something themselves, and not a page that they have left open.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn session(
+        &self,
+        shown: &ShownSession,
+        asks: bool,
+    ) -> Result<Option<Session>, StoreError> {
+        let now = self.clock.now();
+        let kept = tokio::time::timeout(super::ASK_WITHIN, self.store.session(&shown.digest, now));
+        let kept = kept.await.map_err(|_| StoreError::timed_out())??;
+        let Some(kept) = kept else {
+            super::lock(&self.signed_in).remove(&shown.digest);
+            return Ok(None);
+        };
+        if asks && now - kept.last_seen_at >= NOTED_EVERY {
+            self.store.touch_session(&shown.digest, now).await?;
+        }
+        super::lock(&self.signed_in).insert(shown.digest, now);
+        let scopes = scopes(&kept.scopes, "users", &kept.name)?;
+        let caller = Caller::new(kept.name.clone(), kept.tenant, scopes);
+        let must_enrol = self.second_factor && kept.password && !kept.codes;
+        Ok(Some(Session {
+            caller: if must_enrol { caller.without_scopes() } else { caller },
+            name: kept.name,
+            codes: kept.codes,
+            password: kept.password,
+            must_enrol,
+            since: kept.created_at,
+            csrf: shown.csrf.clone(),
+            user: kept.user,
+            digest: shown.digest,
+        }))
+    }
+
+    /// Whether a session was good lately. Costs nothing.
+    pub fn seems_signed_in(&self, shown: &ShownSession) -> bool {
+        super::lock(&self.signed_in).contains_key(&shown.digest)
+    }
+
+    /// Signs somebody in, and ends the session that they showed before.
+    ///
+    /// # Errors
+    /// [`SignInError`].
+    pub async fn sign_in(
+        &self,
+        given: &Credentials<'_>,
+        before: Option<&ShownSession>,
+    ) -> Result<BegunSession, SignInError> {
+        let now = self.clock.now();
+        // Nobody has a name that cannot be: the database is not asked for it.
+        let shaped = check_name("a person", given.name.trim()).is_ok();
+        let user = if shaped { self.store.user(given.name).await? } else { None };
+        let (noted, own) = match self.note_attempt(given, user.as_ref()).await {
+            Err(error @ SignInError::TooMany { .. }) => {
+                self.refuse(user.as_ref(), &given.from, "too many attempts").await;
+                return Err(error);
+            }
+            noted => noted?,
+        };
+        let hash = user.as_ref().and_then(|user| user.password.as_deref());
+        let right = self.passwords.check(given.password, hash).await;
+        let user = match user {
+            Some(user) if right && user.disabled_at.is_none() => user,
+            user => {
+                let why = match &user {
+                    Some(user) if user.disabled_at.is_some() => "disabled",
+                    Some(_) => "wrong password",
+                    None => "nobody has this name",
+                };
+                return Err(self.refuse(user.as_ref(), &given.from, why).await);
+            }
+        };
+        let mut tx = self.store.begin().await?;
+        // What was read before the password was checked may have changed meanwhile.
+        let again = tx.lock_person(&user.name, None).await?;
+        let same = again.filter(|again| {
+            again.id == user.id && again.password == user.password && again.disabled_at.is_none()
+        });
+        let user = same.ok_or(SignInError::Wrong)?;
+        if user.totp_since.is_some() && !self.take_code(&mut tx, user.id, given.code).await? {
+            drop(tx);
+            return Err(self.refuse(Some(&user), &given.from, "no code, or a wrong one").await);
+        }
+        tx.forget_attempts(&own, &noted).await?;
+        if let Some(before) = before {
+            tx.end_session(before.digest()).await?;
+        }
+        let mut begun = begin(&mut tx, &user, now, ("sign in", ""), &given.from).await?;
+        begun.device = Some(remember_device(&mut tx, &user, now, &given.from).await?);
+        tx.commit(()).await?;
+        self.remember(&begun);
+        Ok(begun)
+    }
+
+    /// Writes down that somebody was not let in, and says so to the log: who it was and why is only
+    /// in the audit log.
+    async fn refuse(&self, user: Option<&UserRow>, from: &Client<'_>, why: &str) -> SignInError {
+        // What is given as a name that nobody has may be a password.
+        let target = user.map_or("an unknown name".to_owned(), |user| target(&user.name));
+        self.note_refusal(user, from.peer, &target, why).await;
+        warn!(event = "operator.sign_in_refused", peer = %from.peer, "a sign-in was refused");
+        SignInError::Wrong
+    }
+
+    /// Knows a session that was begun, so that it is good however often its peer has failed.
+    pub(super) fn remember(&self, begun: &BegunSession) {
+        let digest = TokenDigest::of(begun.token.as_bytes());
+        super::lock(&self.signed_in).insert(digest, self.clock.now());
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn sign_out(&self, session: &Session) -> Result<(), StoreError> {
+        let mut tx = self.store.begin().await?;
+        if tx.end_session(&session.digest).await? {
+            let now = self.clock.now();
+            audit(&mut tx, &session.caller, now, "sign out", &session.name, "").await?;
+        }
+        tx.commit(()).await?;
+        super::lock(&self.signed_in).remove(&session.digest);
+        Ok(())
+    }
+}
+
+/// Begins a session in a transaction, and writes it down: what it is called, and how it came.
+pub(super) async fn begin(
+    tx: &mut Tx<'_>,
+    user: &UserRow,
+    now: OffsetDateTime,
+    (action, reason): (&str, &str),
+    from: &Client<'_>,
+) -> Result<BegunSession, StoreError> {
+    let token = random();
+    let session = NewSession {
+        digest: TokenDigest::of(token.as_bytes()),
+        user: user.id,
+        peer: from.peer,
+        agent: &from.told(),
+        at: now,
+        expires_at: now + LASTS,
+    };
+    tx.insert_session(&session).await?;
+    let own = own_caller(user)?.at(from.peer);
+    audit(tx, &own, now, action, &user.name, reason).await?;
+    Ok(BegunSession { token, device: None })
+}
+
+/// A person, as whoever acts.
+pub(super) fn own_caller(user: &UserRow) -> Result<Caller, StoreError> {
+    let scopes = scopes(&user.scopes, "users", &user.name)?;
+    Ok(Caller::new(user.name.clone(), user.tenant.clone(), scopes))
+}
+
+/// Writes down what was done to a person.
+pub(super) async fn audit(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    now: OffsetDateTime,
+    action: &str,
+    user: &str,
+    reason: &str,
+) -> Result<(), StoreError> {
+    let target = target(user);
+    let entry =
+        AuditEntry { at: now, actor: caller.actor(), action, target: &target, reason, count: 1 };
+    tx.audit_with(&entry, caller.audit_more()).await
+}
+
+/// A person, as the audit log names them.
+fn target(user: &str) -> String {
+    format!("person {user}")
+}
+
+/// 32 random bytes, as a cookie and a link can hold them.
+pub(super) fn random() -> Zeroizing<String> {
+    let random = Zeroizing::new(rand::random::<[u8; 32]>());
+    Zeroizing::new(URL_SAFE_NO_PAD.encode(&random[..]))
+}
+
+/// Whether it has the shape of what [`random`] gives.
+pub(super) fn is_token(shown: &str) -> bool {
+    shown.len() == TOKEN
+        && shown.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+}
+
+fn csrf(token: &str) -> String {
+    hex::encode(Sha256::digest(format!("sealpost csrf v1 {token}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_csrf_token_belongs_to_one_session_and_does_not_tell_it() {
+        let (one, other) = (random(), random());
+        let shown = ShownSession::read(&one).unwrap();
+        assert_ne!(shown.csrf, ShownSession::read(&other).unwrap().csrf);
+        assert_ne!(shown.csrf, hex::encode(Sha256::digest(&*one)), "not the digest that is kept");
+        let mut cut = one.to_string();
+        cut.pop();
+        for wrong in ["", "short", &cut, &format!("{cut}%"), &format!("{}x", *one)] {
+            assert!(ShownSession::read(wrong).is_none(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! From a stored event to a fixture: what it was and what has become of it, without secrets and
+//! personal data. A dead letter that is captured is a test that it dies, until it is repaired.
+
+mod scrub;
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+
+pub use scrub::Scrubbed;
+
+use super::payload_reads::{self, Read};
+use super::{AdminError, Caller, Scope, Verifiers};
+use crate::store::{DeliveryOutcome, EventId, Origin, Store, StoredEvent, TO};
+use crate::verify::SenderInfo;
+
+/// Headers that are made anew whenever a fixture is signed, by a part of their name.
+const MADE_ANEW: [&str; 4] = ["timestamp", "app-id", "signature", "service"];
+
+/// A fixture.
+#[derive(Debug, Clone)]
+pub struct Captured {
+    /// Whose webhook it is: the folder.
+    pub provider: String,
+    /// Its name: the file, without `.json`.
+    pub name: String,
+    /// The file.
+    pub document: Value,
+    /// What was replaced in it.
+    pub scrubbed: Vec<Scrubbed>,
+}
+
+/// Captures an event as a fixture, now. The fields in `keep` stay as they are.
+///
+/// # Errors
+/// [`AdminError::Denied`] without `payload:read` and `events:replay`;
+/// [`AdminError::NotFound`]; [`AdminError::Invalid`] where it is not finished, or is of a form
+/// that cannot be scrubbed; [`AdminError::Store`].
+pub async fn capture(
+    caller: &Caller,
+    store: &Store,
+    gates: &Verifiers,
+    (id, now): (EventId, OffsetDateTime),
+    keep: &[String],
+) -> Result<Captured, AdminError> {
+    caller.needs(Scope::PayloadRead)?;
+    caller.needs(Scope::EventsReplay)?;
+    let loaded = store.event_to_deliver(id, None).await?;
+    let (event, origin) = loaded
+        .filter(|(event, _)| caller.tenant().is_none_or(|tenant| tenant == event.tenant))
+        .ok_or_else(|| AdminError::NotFound(format!("event {id}")))?;
+    let body = match &event.envelope {
+        None => event.shown_body().to_vec(),
+        Some(envelope) => {
+            let provider = &gates.of(caller, &event.source)?.gate.provider;
+            let whole = provider.whole(envelope, &event.body);
+            whole.ok_or_else(|| invalid("its payload cannot be put together in one piece"))?
+        }
+    };
+    let captured = fixture((&event, origin), &body, &store.delivery_outcomes(id).await?, keep)?;
+    payload_reads::note(store, caller, Read::Captured, &format!("event {id}"), now).await?;
+    Ok(captured)
+}
+
+/// The fixture of an event with this body that has come to these fates.
+fn fixture(
+    (event, origin): (&StoredEvent, Origin),
+    body: &[u8],
+    delivery_outcomes: &[DeliveryOutcome],
+    keep: &[String],
+) -> Result<Captured, AdminError> {
+    let fate = delivery_outcomes.iter().rev().find(|fate| !fate.handler.starts_with(TO));
+    let fate = fate.ok_or_else(|| invalid("nothing was to be done about it"))?;
+    if !fate.is_final() {
+        return Err(invalid("it is not finished: what it comes to is not known yet"));
+    }
+    let mut value: Value = serde_json::from_slice(body)
+        .map_err(|_| invalid("its body is no JSON, which cannot be scrubbed"))?;
+    if fate.death_reason.as_deref() == Some("dup_key") {
+        return Err(invalid("a field stands twice in it, which scrubbing would lose"));
+    }
+    let mut scrubbed = scrub::scrub(&mut value, keep);
+    scrubbed.extend(file(&mut value));
+
+    let mut headers = Map::new();
+    for (name, value) in &event.headers {
+        if !SenderInfo::is_name(name) && !MADE_ANEW.iter().any(|part| name.contains(part)) {
+            headers.insert(name.clone(), value.as_str().into());
+        }
+    }
+    let name = format!("captured-{}", event.id.0.simple());
+    let status = if fate.handler == crate::store::GATE { "quarantined" } else { "accepted" };
+    let mut then = Map::new();
+    then.insert("state".into(), fate.state.as_str().into());
+    for (key, value) in [("outcome", &fate.outcome), ("death_reason", &fate.death_reason)] {
+        if let Some(value) = value {
+            then.insert(key.into(), value.as_str().into());
+        }
+    }
+    let edited = origin.edited_from.map_or(String::new(), |original| {
+        format!(" Its body was edited by an operator, from event {original}: nobody sent it so.")
+    });
+    let (kind, state) = (&event.kind, &fate.state);
+    let mut document = json!({
+        "name": name,
+        "about": format!("Captured: an event of type {kind} that came to {state}.{edited}"),
+        "provider": event.provider,
+        "source": event.source,
+        "body": value,
+        "expect": [{ "status": 202, "body": { "status": status } }],
+        "then": then,
+    });
+    if let Some(object) = document.as_object_mut() {
+        if let Some(action) = &event.action {
+            object.insert("action".into(), action.as_str().into());
+        }
+        let run = event.claims.as_ref().and_then(|claims| run(claims));
+        if let Some((run_key, guild)) = run {
+            headers.insert("fixture-run-key".into(), run_key.clone());
+            headers.insert("fixture-guild".into(), guild.clone());
+            let run = json!([{ "apify_run": { "run_key": run_key, "guild_id": guild } }]);
+            object.insert("prepare".into(), run);
+        }
+        object.insert("headers".into(), headers.into());
+    }
+    Ok(Captured { provider: event.provider.clone(), name, document, scrubbed })
+}
+
+/// Blots out the text of a file that the payload brings, and says anew how large it is and what
+/// digest it has.
+fn file(value: &mut Value) -> Option<Scrubbed> {
+    let file = value.get_mut("file")?.as_object_mut()?;
+    if file.contains_key("content_encoding") {
+        return None;
+    }
+    let content = file.get("content")?.as_str()?;
+    let mut front_matter = false;
+    let lines = content.split_inclusive('\n').enumerate().map(|(number, line)| {
+        if line.trim_end() == "---" {
+            front_matter = number == 0;
+            return line.to_owned();
+        }
+        match line.split_once(':') {
+            Some((key, text)) if front_matter => format!("{key}:{}", scrub::masked(text)),
+            _ => scrub::masked(line),
+        }
+    });
+    let content: String = lines.collect();
+    file.insert("sha".into(), hex::encode(Sha256::digest(&content)).into());
+    file.insert("size".into(), content.len().into());
+    file.insert("content".into(), content.into());
+    Some(Scrubbed { place: "/file/content".to_owned(), rule: "free text" })
+}
+
+/// The run that a token is for.
+fn run(claims: &[u8]) -> Option<(Value, Value)> {
+    let claims: Value = serde_json::from_slice(claims).ok()?;
+    Some((claims.get("runKey")?.clone(), claims.get("guildId")?.clone()))
+}
+
+fn invalid(why: &str) -> AdminError {
+    AdminError::Invalid(format!("the event cannot be captured: {why}"))
+}

@@ -1,0 +1,158 @@
+//! Which dead letters, as an operator says it.
+
+use std::fmt;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use crate::admin::Class;
+use crate::store::{DeadLetterFilter, DeathReason, EventId};
+
+/// Which dead letters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selection {
+    /// These deliveries.
+    Ids(Vec<i64>),
+    /// All that match.
+    Matching(Filter),
+}
+
+/// What dead letters have in common. Every part that is there must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Of this event.
+    pub event: Option<EventId>,
+    /// Of this group.
+    pub group: Option<i64>,
+    /// Of groups of this class.
+    pub class: Option<Class>,
+    /// Of this source.
+    pub source: Option<String>,
+    /// Of this handler; `gate` for what no handler has seen.
+    pub handler: Option<String>,
+    /// Dead for this reason.
+    pub death_reason: Option<DeathReason>,
+    /// Dead for at least this long.
+    pub older_than: Option<Duration>,
+    /// Dead for at most this long.
+    pub newer_than: Option<Duration>,
+    /// Those that were replayed or discarded too; only for looking.
+    pub resolved: bool,
+}
+
+impl Selection {
+    /// Whether it is about groups, which are made a little after the deaths.
+    pub(super) fn names_groups(&self) -> bool {
+        let Self::Matching(filter) = self else { return false };
+        filter.group.is_some() || filter.class.is_some()
+    }
+
+    /// What it means at `now` for who sees only this tenant's.
+    pub(in crate::admin) fn at(
+        &self,
+        now: OffsetDateTime,
+        tenant: Option<&str>,
+    ) -> DeadLetterFilter {
+        let tenant = tenant.map(str::to_owned);
+        let before = |age: Duration| {
+            time::Duration::try_from(age)
+                .ok()
+                .and_then(|age| now.checked_sub(age))
+                // Older than time itself: nothing is, and everything is younger.
+                .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+        };
+        match self {
+            Self::Ids(ids) => {
+                let mut ids = ids.clone();
+                ids.sort_unstable();
+                ids.dedup();
+                DeadLetterFilter { ids: Some(ids), tenant, ..DeadLetterFilter::default() }
+            }
+            Self::Matching(filter) => DeadLetterFilter {
+                ids: None,
+                event: filter.event.map(|event| event.0),
+                group: filter.group,
+                class: filter.class.map(|class| class.as_str().to_owned()),
+                tenant,
+                source: filter.source.clone(),
+                handler: filter.handler.clone(),
+                death_reason: filter.death_reason.map(|reason| reason.as_str().to_owned()),
+                died_before: filter.older_than.map(before),
+                died_after: filter.newer_than.map(before),
+                resolved: filter.resolved,
+            },
+        }
+    }
+}
+
+impl fmt::Display for Selection {
+    /// In words, for the audit log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let filter = match self {
+            Self::Ids(ids) => {
+                let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
+                return write!(f, "deliveries {}", ids.join(", "));
+            }
+            Self::Matching(filter) => filter,
+        };
+        f.write_str("dead letters")?;
+        if let Some(event) = filter.event {
+            write!(f, " of event {event}")?;
+        }
+        if let Some(group) = filter.group {
+            write!(f, " of group {group}")?;
+        }
+        if let Some(class) = filter.class {
+            write!(f, " of class {class}")?;
+        }
+        if let Some(source) = &filter.source {
+            write!(f, " of source {source}")?;
+        }
+        if let Some(handler) = &filter.handler {
+            write!(f, " of handler {handler}")?;
+        }
+        if let Some(reason) = filter.death_reason {
+            write!(f, " for reason {reason}")?;
+        }
+        if let Some(age) = filter.older_than {
+            write!(f, " older than {}", humantime::format_duration(age))?;
+        }
+        if let Some(age) = filter.newer_than {
+            write!(f, " newer than {}", humantime::format_duration(age))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn a_selection_says_in_words_what_it_selects() {
+        let filter = Filter {
+            source: Some("billing".into()),
+            death_reason: Some(DeathReason::Exhausted),
+            older_than: Some(Duration::from_hours(2)),
+            ..Filter::default()
+        };
+        assert_eq!(
+            Selection::Matching(filter).to_string(),
+            "dead letters of source billing for reason exhausted older than 2h"
+        );
+        assert_eq!(Selection::Ids(vec![7, 9]).to_string(), "deliveries 7, 9");
+        assert_eq!(Selection::Matching(Filter::default()).to_string(), "dead letters");
+    }
+
+    #[test]
+    fn an_age_beyond_all_time_selects_nothing_older_and_everything_newer() {
+        let now = datetime!(2026-11-20 12:00 UTC);
+        let age = Some(Duration::MAX);
+        let filter = Filter { older_than: age, newer_than: age, ..Filter::default() };
+        let filter = Selection::Matching(filter).at(now, None);
+        assert_eq!(filter.died_before, Some(OffsetDateTime::UNIX_EPOCH));
+        assert_eq!(filter.died_after, Some(OffsetDateTime::UNIX_EPOCH));
+    }
+}

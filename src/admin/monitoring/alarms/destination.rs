@@ -1,0 +1,139 @@
+//! What is wrong with a destination.
+
+use time::{Duration, OffsetDateTime};
+
+use super::{Alarm, AlarmKind, CRITICAL_AFTER, Link, PATIENCE, lasting, plural};
+use crate::store::{FailingDestination, Severity, TO};
+
+/// A failure that is older says nothing of how the destination is now, where nothing waits for it.
+const STALE_AFTER: Duration = Duration::hours(1);
+
+/// What is wrong with it.
+pub(in crate::admin::monitoring) fn of_destination(
+    troubled: &FailingDestination,
+    configured: bool,
+    now: OffsetDateTime,
+) -> Vec<Alarm> {
+    let name = troubled.handler.strip_prefix(TO).unwrap_or(&troubled.handler);
+    let waiting = troubled.waiting.unsigned_abs();
+    let alarm = |kind, severity, text: String, since| Alarm {
+        name: Some(troubled.handler.clone()),
+        count: waiting,
+        ..Alarm::new(kind, severity, text, Link::Destinations).since(since)
+    };
+    let wait = match waiting {
+        0 => "nothing waits for it".to_owned(),
+        many => format!("{} for it", plural(many, "delivery waits", "deliveries wait")),
+    };
+    if !configured {
+        let text = format!(
+            "destination {name} is not configured any more, and {wait}: configure it again, or \
+             forget it"
+        );
+        return vec![alarm(AlarmKind::DestinationUnconfigured, Severity::Warning, text, None)];
+    }
+    if let Some(since) = troubled.disabled_at {
+        let text = format!("destination {name} is disabled, and {wait}");
+        let severity = if waiting > 0 { Severity::Critical } else { Severity::Warning };
+        return vec![alarm(AlarmKind::DestinationDisabled, severity, text, Some(since))];
+    }
+    if let Some(since) = troubled.paused_at {
+        let long = lasting(now - since);
+        let text = format!("destination {name} has been paused for {long}, and {wait}");
+        return vec![alarm(AlarmKind::Paused, Severity::Warning, text, Some(since))];
+    }
+    let recent = troubled.last_failed_at.is_some_and(|last| now - last < STALE_AFTER);
+    if waiting == 0 && !recent {
+        return Vec::new();
+    }
+    let mut alarms = Vec::new();
+    let told_to_wait = troubled.not_before.is_some_and(|until| until > now);
+    if let Some(since) = troubled.failing_since
+        && now - since >= PATIENCE
+        && (troubled.failures > 1 || told_to_wait)
+    {
+        let age = now - since;
+        let severity = if age >= CRITICAL_AFTER { Severity::Critical } else { Severity::Warning };
+        let text = format!(
+            "destination {name} has failed for {}, {} in a row, and {wait}",
+            lasting(age),
+            plural(troubled.failures.unsigned_abs().into(), "request", "requests"),
+        );
+        alarms.push(alarm(AlarmKind::DestinationFailing, severity, text, Some(since)));
+    }
+    if let Some(since) = troubled.rejecting_since {
+        let text =
+            format!("destination {name} rejects events: it answers more than a third with 4xx");
+        let kind = AlarmKind::DestinationRejecting;
+        alarms.push(alarm(kind, Severity::Warning, text, Some(since)));
+    }
+    alarms
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    const NOW: OffsetDateTime = datetime!(2026-11-20 12:00 UTC);
+
+    fn fine() -> FailingDestination {
+        FailingDestination {
+            handler: "to:app".into(),
+            paused_at: None,
+            disabled_at: None,
+            failures: 0,
+            failing_since: None,
+            not_before: None,
+            rejecting_since: None,
+            last_failed_at: Some(NOW),
+            waiting: 3,
+        }
+    }
+
+    fn of(troubled: &FailingDestination) -> Vec<(AlarmKind, Severity)> {
+        let alarms = of_destination(troubled, true, NOW);
+        alarms.iter().map(|alarm| (alarm.kind, alarm.severity)).collect()
+    }
+
+    #[test]
+    fn it_fails_after_a_while_and_more_than_once_or_where_it_asks_us_to_wait() {
+        let since = |seconds| FailingDestination {
+            failures: 2,
+            failing_since: Some(NOW - Duration::seconds(seconds)),
+            ..fine()
+        };
+        assert_eq!(of(&since(44)), []);
+        assert_eq!(of(&since(45)), [(AlarmKind::DestinationFailing, Severity::Warning)]);
+        assert_eq!(of(&since(300)), [(AlarmKind::DestinationFailing, Severity::Critical)]);
+        let once = FailingDestination { failures: 1, ..since(60) };
+        assert_eq!(of(&once), []);
+        let told = FailingDestination { not_before: Some(NOW + Duration::MINUTE), ..once };
+        assert_eq!(of(&told), [(AlarmKind::DestinationFailing, Severity::Warning)]);
+    }
+
+    #[test]
+    fn what_failed_long_ago_is_no_alarm_where_nothing_waits() {
+        let old = FailingDestination {
+            failures: 5,
+            failing_since: Some(NOW - Duration::HOUR * 2),
+            last_failed_at: Some(NOW - Duration::HOUR),
+            rejecting_since: Some(NOW - Duration::HOUR * 2),
+            ..fine()
+        };
+        assert_eq!(of(&old).len(), 2);
+        assert_eq!(of(&FailingDestination { waiting: 0, ..old }), []);
+    }
+
+    #[test]
+    fn what_an_operator_has_done_counts_first() {
+        let disabled = FailingDestination { disabled_at: Some(NOW), ..fine() };
+        assert_eq!(of(&disabled), [(AlarmKind::DestinationDisabled, Severity::Critical)]);
+        let paused = FailingDestination { paused_at: Some(NOW), failures: 9, ..fine() };
+        assert_eq!(of(&paused), [(AlarmKind::Paused, Severity::Warning)]);
+        let gone = of_destination(&fine(), false, NOW);
+        assert_eq!(gone[0].kind, AlarmKind::DestinationUnconfigured);
+        assert!(gone[0].text.contains("3 deliveries wait for it"), "{}", gone[0].text);
+    }
+}

@@ -1,0 +1,75 @@
+//! What is wrong with dispatch in this process, by what it says of itself.
+
+use time::OffsetDateTime;
+
+use super::{Alarm, AlarmKind, CRITICAL_AFTER, Link, PATIENCE, lasting};
+use crate::admin::monitoring::troubles::DispatchTrouble;
+use crate::store::Severity;
+
+/// A queue that cannot be claimed from, or a handler whose results cannot be written.
+pub(in crate::admin::monitoring) fn of_trouble(
+    trouble: &DispatchTrouble,
+    now: OffsetDateTime,
+) -> Option<Alarm> {
+    let DispatchTrouble { source, handler, since } = trouble;
+    let age = now - *since;
+    let severity = if age >= CRITICAL_AFTER { Severity::Critical } else { Severity::Warning };
+    let long = lasting(age);
+    let (text, link) = match source {
+        Some(source) => (
+            format!(
+                "deliveries of {source} for {handler} could not be claimed for {long}: a table may \
+                 be locked, or the database is too slow"
+            ),
+            Link::Events { source: source.clone(), state: "ready" },
+        ),
+        None => (
+            format!(
+                "what {handler} comes to could not be written for {long}: a table may be locked, \
+                 or the database is too slow"
+            ),
+            Link::Alerts,
+        ),
+    };
+    let alarm = Alarm::new(AlarmKind::Stuck, severity, text, link).since(Some(*since));
+    let (source, name) = (source.clone(), Some(handler.clone()));
+    (age >= PATIENCE).then_some(Alarm { source, name, ..alarm })
+}
+
+#[cfg(test)]
+mod tests {
+    use time::Duration;
+    use time::macros::datetime;
+
+    use super::*;
+
+    const NOW: OffsetDateTime = datetime!(2026-11-20 12:00 UTC);
+
+    fn of(source: Option<&str>, seconds: i64) -> Option<Alarm> {
+        let since = NOW - Duration::seconds(seconds);
+        let (source, handler) = (source.map(str::to_owned), "cards".to_owned());
+        of_trouble(&DispatchTrouble { source, handler, since }, NOW)
+    }
+
+    #[test]
+    fn what_may_pass_by_itself_is_given_a_while_and_what_lasts_is_critical() {
+        assert_eq!(of(None, 44), None);
+        let written = of(None, 45).unwrap();
+        assert_eq!((written.kind, written.severity), (AlarmKind::Stuck, Severity::Warning));
+        assert!(written.text.starts_with("what cards comes to could not be written for 45s"));
+        assert_eq!((written.source, written.name.as_deref()), (None, Some("cards")));
+        let claimed = of(Some("docs"), 300).unwrap();
+        assert_eq!(claimed.severity, Severity::Critical);
+        assert!(claimed.text.starts_with("deliveries of docs for cards could not be claimed"));
+        assert_eq!(claimed.source.as_deref(), Some("docs"));
+    }
+
+    #[test]
+    fn only_what_names_a_handler_is_one_gateways_own() {
+        assert!(AlarmKind::Stuck.is_local("cards") && !AlarmKind::Stuck.is_local(""));
+        let over = |source, key| AlarmKind::Stuck.over(source, key);
+        assert_eq!(over("docs", ""), "no delivery of docs is overdue any longer");
+        assert_eq!(over("docs", "cards"), "deliveries of docs for cards can be claimed again");
+        assert_eq!(over("", "cards"), "what cards comes to can be written again");
+    }
+}

@@ -1,0 +1,146 @@
+//! What is wrong with the gateway itself, and with what it stands on.
+
+use time::{Duration, OffsetDateTime};
+
+use super::{Alarm, AlarmKind, Link, PATIENCE, lasting, plural};
+use crate::admin::monitoring::totals::Totals;
+use crate::store::{
+    DatabaseState, OpenAlert, OpenTransaction, Pause, PauseTarget, Severity, WRONG_PATH,
+};
+
+/// By how much this machine's clock may differ from the database's.
+const CLOCK_TOLERANCE: Duration = Duration::minutes(1);
+
+/// Whether the clocks differ by more than senders are likely to bear.
+pub(in crate::admin::monitoring) fn of_clocks(
+    ours: OffsetDateTime,
+    theirs: OffsetDateTime,
+) -> Option<Alarm> {
+    let offset = ours - theirs;
+    let text = || {
+        format!(
+            "this machine's clock is {} {} the database's: senders may be refused for it",
+            humantime::format_duration(std::time::Duration::from_secs(
+                offset.whole_seconds().unsigned_abs()
+            )),
+            if offset.is_positive() { "ahead of" } else { "behind" },
+        )
+    };
+    (offset.abs() > CLOCK_TOLERANCE)
+        .then(|| Alarm::new(AlarmKind::Clock, Severity::Critical, text(), Link::Settings))
+}
+
+/// Whether the database takes no writes.
+pub(in crate::admin::monitoring) fn of_database(state: DatabaseState) -> Option<Alarm> {
+    let text = "the database only reads: no event can be recorded, senders are answered 503";
+    state.only_reads.then(|| {
+        Alarm::new(AlarmKind::Database, Severity::Critical, text.to_owned(), Link::Settings)
+    })
+}
+
+/// Whether a transaction has been open for too long.
+pub(in crate::admin::monitoring) fn of_transaction(
+    oldest: Option<&OpenTransaction>,
+    now: OffsetDateTime,
+) -> Option<Alarm> {
+    let oldest = oldest?;
+    let age = Duration::seconds_f64(oldest.seconds);
+    let whose = match oldest.pid {
+        Some(pid) => format!(" (server process {pid})"),
+        None => String::new(),
+    };
+    let text = || {
+        format!(
+            "a transaction{whose} in the database server has been open for {}: the stream waits \
+             for it, and deliveries get slower the longer it stays open",
+            lasting(age),
+        )
+    };
+    (age >= PATIENCE).then(|| {
+        Alarm::new(AlarmKind::Transaction, Severity::Warning, text(), Link::Settings)
+            .since(Some(now - age))
+    })
+}
+
+/// Whether signed requests came to paths that are no source's.
+pub(in crate::admin::monitoring) fn of_wrong_paths(hour: &Totals) -> Option<Alarm> {
+    let mut reasons = hour.reasons.iter();
+    let (_, count) = *reasons.find(|(reason, _)| reason == WRONG_PATH)?;
+    let text = format!(
+        "{} with a signature came to paths that are no source's in the last hour: a sender may \
+             have a wrong address",
+        plural(count, "request", "requests"),
+    );
+    let alarm = Alarm::new(AlarmKind::WrongPath, Severity::Warning, text, Link::Sources);
+    Some(Alarm { count, ..alarm })
+}
+
+/// A source or handler that is paused.
+pub(in crate::admin::monitoring) fn of_pause(pause: &Pause, now: OffsetDateTime) -> Alarm {
+    let (what, name) = (pause.what, &pause.name);
+    let text = format!(
+        "{what} {name} has been paused for {}: events are recorded, and wait",
+        lasting(now - pause.paused_at),
+    );
+    let alarm = Alarm::new(AlarmKind::Paused, Severity::Warning, text, Link::Pauses);
+    let alarm = alarm.since(Some(pause.paused_at));
+    match what {
+        PauseTarget::Source => Alarm { source: Some(name.clone()), ..alarm },
+        PauseTarget::Handler => Alarm { name: Some(name.clone()), ..alarm },
+    }
+}
+
+/// An alert that goes on. Its text is shown to those who may see payloads.
+pub(in crate::admin::monitoring) fn of_alert(alert: &OpenAlert, may_see: bool) -> Alarm {
+    let source = Some(alert.source.clone()).filter(|source| !source.is_empty());
+    let text = if may_see {
+        format!("{}: {}", alert.kind, alert.text.trim_end_matches('.'))
+    } else {
+        format!("the alert {} goes on", alert.kind)
+    };
+    Alarm {
+        source,
+        name: Some(alert.kind.clone()),
+        count: alert.count.unsigned_abs(),
+        ..Alarm::new(AlarmKind::Alert, alert.severity, text, Link::Alerts).since(Some(alert.since))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    const NOW: OffsetDateTime = datetime!(2026-11-20 12:00 UTC);
+
+    #[test]
+    fn clocks_may_differ_by_a_minute() {
+        assert!(of_clocks(NOW, NOW - Duration::minutes(1)).is_none());
+        let slow = of_clocks(NOW, NOW + Duration::seconds(61)).unwrap();
+        assert!(slow.text.starts_with("this machine's clock is 1m 1s behind"), "{}", slow.text);
+    }
+
+    #[test]
+    fn a_transaction_is_an_alarm_once_it_has_been_open_for_a_while() {
+        let of = |seconds| {
+            let open = OpenTransaction { seconds, pid: Some(7) };
+            of_transaction(Some(&open), NOW).map(|alarm| alarm.text)
+        };
+        assert_eq!(of_transaction(None, NOW), None);
+        assert_eq!(of(44.0), None);
+        let text = of(90.0).unwrap();
+        assert!(text.contains("(server process 7)") && text.contains("open for 1m 30s"), "{text}");
+    }
+
+    #[test]
+    fn only_signed_requests_to_unknown_paths_count() {
+        let of = |reasons: &[(&str, u64)]| {
+            let reasons = reasons.iter().map(|(word, count)| ((*word).to_owned(), *count));
+            let hour = Totals { reasons: reasons.collect(), ..Totals::default() };
+            of_wrong_paths(&hour).map(|alarm| alarm.count)
+        };
+        assert_eq!(of(&[("not_found", 9), ("unknown_source", 5)]), None);
+        assert_eq!(of(&[("not_found", 9), (WRONG_PATH, 2)]), Some(2));
+    }
+}

@@ -1,0 +1,265 @@
+//! What is wrong with a source, told from what was counted and from what waits.
+
+use time::{Duration, OffsetDateTime};
+
+use super::{Alarm, AlarmKind, CRITICAL_AFTER, Link, lasting, plural};
+use crate::admin::monitoring::inactivity::Baseline;
+use crate::admin::monitoring::topology::SourceFacts;
+use crate::admin::monitoring::totals::Totals;
+use crate::store::{Backlog, LOOKED_AT, LateTransfers, OpenDeadLetterCounts, Severity};
+
+/// Of fewer requests no refusal rate is computed.
+const FEW: u64 = 20;
+
+/// What is known of one source.
+pub(in crate::admin::monitoring) struct SourceStats<'a> {
+    pub(in crate::admin::monitoring) source: &'a SourceFacts,
+    /// What was counted in the last hour.
+    pub(in crate::admin::monitoring) hour: &'a Totals,
+    pub(in crate::admin::monitoring) habit: Baseline,
+    pub(in crate::admin::monitoring) last_event: Option<OffsetDateTime>,
+    pub(in crate::admin::monitoring) waiting: Option<&'a Backlog>,
+    pub(in crate::admin::monitoring) late: Option<&'a LateTransfers>,
+    /// Its open dead letters, by handler and reason.
+    pub(in crate::admin::monitoring) deaths: &'a [&'a OpenDeadLetterCounts],
+}
+
+/// Everything that is wrong about one source.
+pub(in crate::admin::monitoring) fn of_source(
+    facts: &SourceStats<'_>,
+    now: OffsetDateTime,
+) -> Vec<Alarm> {
+    let name = &facts.source.name;
+    let alarm = |kind, severity, text, since, link| Alarm {
+        source: Some(name.clone()),
+        ..Alarm::new(kind, severity, text, link).since(since)
+    };
+    let mut alarms = Vec::new();
+    if let Some(last) = facts.last_event.filter(|_| facts.source.enabled)
+        && let Some(missing) = facts.habit.silent(last, now)
+    {
+        let gap = humantime::format_duration(whole_minutes(now - last));
+        alarms.push(alarm(
+            AlarmKind::Silence,
+            Severity::Warning,
+            format!("nothing from {name} for {gap}: about {missing} requests would be usual"),
+            Some(last),
+            Link::Source(name.clone()),
+        ));
+    }
+    let (refused, received) = (facts.hour.refused, facts.hour.received());
+    if received >= FEW && refused * 2 > received {
+        let reason = facts.hour.reasons.first().map_or("", |(reason, _)| reason.as_str());
+        alarms.push(alarm(
+            AlarmKind::Refusals,
+            Severity::Warning,
+            format!(
+                "{refused} of {received} requests to {name} in the last hour were refused, most \
+                 as {reason}"
+            ),
+            None,
+            Link::Source(name.clone()),
+        ));
+    }
+    alarms.extend(oversize(facts).map(|text| {
+        let count = facts.hour.oversize;
+        let link = Link::Source(name.clone());
+        Alarm { count, ..alarm(AlarmKind::Oversize, Severity::Warning, text, None, link) }
+    }));
+    if let Some(waiting) = facts.waiting.filter(|waiting| waiting.stuck > 0) {
+        let least = if waiting.stuck >= LOOKED_AT { "at least " } else { "" };
+        let age = waiting.stuck_since.map_or(Duration::ZERO, |since| now - since);
+        let severity = if age >= CRITICAL_AFTER { Severity::Critical } else { Severity::Warning };
+        let stuck = waiting.stuck.unsigned_abs();
+        let text = format!(
+            "{least}{} of {name} overdue, the oldest by {}",
+            plural(stuck, "delivery", "deliveries"),
+            lasting(age),
+        );
+        let link = Link::Events { source: name.clone(), state: "ready" };
+        let since = waiting.stuck_since;
+        alarms.push(Alarm { count: stuck, ..alarm(AlarmKind::Stuck, severity, text, since, link) });
+    }
+    alarms.extend(of_deaths(name, facts.deaths));
+    if facts.hour.expired > 0 {
+        alarms.push(alarm(
+            AlarmKind::TransfersExpired,
+            Severity::Warning,
+            format!(
+                "{} of {name} given up in the last hour: the rest never came",
+                plural(facts.hour.expired, "transfer", "transfers"),
+            ),
+            None,
+            Link::Transfers,
+        ));
+    }
+    if let Some(late) = facts.late {
+        alarms.push(alarm(
+            AlarmKind::TransfersLate,
+            Severity::Info,
+            format!(
+                "{} of {name} with more than half of the time for the rest used up",
+                plural(late.count.unsigned_abs(), "transfer", "transfers"),
+            ),
+            Some(late.since),
+            Link::Transfers,
+        ));
+    }
+    alarms
+}
+
+/// Whether requests were larger than the source keeps: of those that were authentic there is a dead
+/// letter without content, and a sender that repeats what was refused comes to a standstill.
+fn oversize(facts: &SourceStats<'_>) -> Option<String> {
+    let count = facts.hour.oversize;
+    (count > 0).then(|| {
+        format!(
+            "{} to {} in the last hour {} larger than its max_body of {}: {} content was not kept",
+            plural(count, "request", "requests"),
+            facts.source.name,
+            if count == 1 { "was" } else { "were" },
+            bytesize::ByteSize(facts.source.max_body),
+            if count == 1 { "its" } else { "their" },
+        )
+    })
+}
+
+/// The open dead letters of a source: how many, and why most of them are dead.
+pub(in crate::admin::monitoring) fn of_deaths(
+    source: &str,
+    deaths: &[&OpenDeadLetterCounts],
+) -> Option<Alarm> {
+    let most = deaths.iter().max_by_key(|deaths| deaths.open)?;
+    let count: u64 = deaths.iter().map(|deaths| deaths.open.unsigned_abs()).sum();
+    let mostly = if deaths.len() > 1 { "most of them " } else { "" };
+    let text = format!(
+        "{} of {source} open, {mostly}{} ({})",
+        plural(count, "dead letter", "dead letters"),
+        most.death_reason,
+        most.handler,
+    );
+    let source = Some(source.to_owned());
+    let alarm = Alarm::new(AlarmKind::DeadLetters, Severity::Warning, text, Link::DeadLetters);
+    Some(Alarm { source, count, ..alarm })
+}
+
+fn whole_minutes(span: Duration) -> std::time::Duration {
+    std::time::Duration::from_secs(span.whole_minutes().unsigned_abs() * 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    const NOW: OffsetDateTime = datetime!(2026-11-20 12:00 UTC);
+
+    fn source() -> SourceFacts {
+        SourceFacts {
+            name: "billing".into(),
+            provider: "stripe".into(),
+            tenant: "default".into(),
+            enabled: true,
+            paths: Vec::new(),
+            actions: Vec::new(),
+            headers: Vec::new(),
+            max_body: 1,
+            max_age: 300,
+            max_future: 300,
+            per_second: 1,
+            burst: 1,
+            keep_rejected: None,
+            lane_blocks: false,
+            secrets: Vec::new(),
+            handlers: Vec::new(),
+        }
+    }
+
+    fn kinds(source: &SourceFacts, change: impl FnOnce(&mut SourceStats<'_>)) -> Vec<AlarmKind> {
+        let hour = Totals::default();
+        let mut facts = SourceStats {
+            source,
+            hour: &hour,
+            habit: Baseline::default(),
+            last_event: None,
+            waiting: None,
+            late: None,
+            deaths: &[],
+        };
+        change(&mut facts);
+        of_source(&facts, NOW).iter().map(|alarm| alarm.kind).collect()
+    }
+
+    #[test]
+    fn nothing_is_wrong_where_nothing_is_known() {
+        assert_eq!(kinds(&source(), |_| {}), []);
+    }
+
+    #[test]
+    fn more_than_half_of_at_least_twenty_refused_is_an_alarm() {
+        let of = |accepted, refused| {
+            let hour = Totals { accepted, refused, ..Totals::default() };
+            let hour: &'static Totals = Box::leak(Box::new(hour));
+            kinds(&source(), |facts| facts.hour = hour)
+        };
+        assert_eq!(of(0, 19), []);
+        assert_eq!(of(0, 20), [AlarmKind::Refusals]);
+        assert_eq!(of(10, 10), []);
+        assert_eq!(of(10, 11), [AlarmKind::Refusals]);
+    }
+
+    #[test]
+    fn a_source_that_is_disabled_is_not_missed() {
+        let habit = Baseline::of(&[(11, 700)], 1);
+        let missed = |source: &SourceFacts| {
+            kinds(source, |facts| {
+                facts.habit = habit;
+                facts.last_event = Some(NOW - Duration::HOUR);
+            })
+        };
+        assert_eq!(missed(&source()), [AlarmKind::Silence]);
+        assert_eq!(missed(&SourceFacts { enabled: false, ..source() }), []);
+    }
+
+    #[test]
+    fn the_text_says_what_and_how_much() {
+        let waiting = Backlog {
+            source: "billing".into(),
+            oldest: None,
+            stuck: 1,
+            stuck_since: Some(NOW - Duration::HOUR),
+        };
+        let hour = Totals { expired: 2, oversize: 1, ..Totals::default() };
+        let deaths = OpenDeadLetterCounts {
+            source: "billing".into(),
+            handler: "gate".into(),
+            death_reason: "not_json".into(),
+            open: 3,
+            last_at: NOW,
+        };
+        let source = source();
+        let facts = SourceStats {
+            source: &source,
+            hour: &hour,
+            habit: Baseline::of(&[(11, 700)], 1),
+            last_event: Some(NOW - Duration::HOUR),
+            waiting: Some(&waiting),
+            late: None,
+            deaths: &[&deaths],
+        };
+        let texts: Vec<String> =
+            of_source(&facts, NOW).into_iter().map(|alarm| alarm.text).collect();
+        assert_eq!(
+            texts,
+            [
+                "nothing from billing for 1h: about 700 requests would be usual",
+                "1 request to billing in the last hour was larger than its max_body of 1 B: its \
+                 content was not kept",
+                "1 delivery of billing overdue, the oldest by 1h",
+                "3 dead letters of billing open, not_json (gate)",
+                "2 transfers of billing given up in the last hour: the rest never came",
+            ]
+        );
+    }
+}

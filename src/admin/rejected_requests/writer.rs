@@ -1,0 +1,155 @@
+//! Holding refused requests, beside the path of those that are not: a bounded queue, and one task
+//! that seals and writes. When either is full, the new one is dropped and counted.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use time::OffsetDateTime;
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+use tracing::warn;
+
+use super::sealed;
+use crate::lifecycle::caught;
+use crate::store::{EventId, NewRejectedRequest, RejectedRequestLimits, Store};
+use crate::vault::Vault;
+use crate::verify::{Refusal, RequestHead};
+
+/// How many refused requests may wait to be written.
+const QUEUE: usize = 256;
+/// How many bytes of their bodies may.
+const QUEUE_BYTES: usize = 8 * 1024 * 1024;
+
+/// Takes refused requests to be held.
+#[derive(Clone)]
+pub struct RejectedRequestWriter {
+    queue: mpsc::Sender<NewlyRejected>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// A request that was refused.
+#[derive(Debug)]
+pub struct NewlyRejected {
+    /// The source that refused it.
+    pub source: Arc<str>,
+    /// To whom the source belongs.
+    pub tenant: String,
+    /// What kind of sender the source is for.
+    pub provider: &'static str,
+    /// The closed word under which it was refused.
+    pub reason: &'static str,
+    /// Its head, as the provider saw it.
+    pub head: RequestHead,
+    /// Its body.
+    pub body: Bytes,
+    /// Where it came from.
+    pub peer: Option<IpAddr>,
+    /// When it arrived.
+    pub received_at: OffsetDateTime,
+    /// For how long it is held.
+    pub keep: Duration,
+}
+
+/// What it takes to write them.
+struct Writer {
+    store: Store,
+    vault: Vault,
+    bounds: RejectedRequestLimits,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl RejectedRequestWriter {
+    /// Starts the task that writes on `tasks`. It ends when the last handle is dropped and its
+    /// queue is empty.
+    pub fn start(
+        store: Store,
+        vault: Vault,
+        bounds: RejectedRequestLimits,
+        tasks: &TaskTracker,
+    ) -> Self {
+        let (queue, requests) = mpsc::channel(QUEUE);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let writer = Writer { store, vault, bounds, waiting: Arc::clone(&waiting) };
+        tasks.spawn(writer.run(requests));
+        Self { queue, waiting }
+    }
+
+    /// Whether a request that is refused for this reason may be held: it carried a signature that
+    /// came to nothing. What carries none is not kept.
+    pub fn takes(refusal: &Refusal) -> bool {
+        matches!(
+            refusal,
+            Refusal::Mismatch
+                | Refusal::Stale { .. }
+                | Refusal::Future { .. }
+                | Refusal::Malformed(_)
+                | Refusal::TimestampMalformed
+        )
+    }
+
+    /// The largest body that is held, in bytes.
+    pub fn largest() -> usize {
+        QUEUE_BYTES / 2
+    }
+
+    /// Hands a request over. It never waits: where there is no room, the request is dropped.
+    pub fn hold(&self, request: NewlyRejected) {
+        let (size, source) = (request.body.len(), Arc::clone(&request.source));
+        let before = self.waiting.fetch_add(size, Ordering::Relaxed);
+        let fits = size <= Self::largest() && before.saturating_add(size) <= QUEUE_BYTES;
+        if !fits || self.queue.try_send(request).is_err() {
+            self.waiting.fetch_sub(size, Ordering::Relaxed);
+            count(&source, "no_room");
+        }
+    }
+}
+
+impl Writer {
+    async fn run(self, mut requests: mpsc::Receiver<NewlyRejected>) {
+        while let Some(request) = requests.recv().await {
+            let result = caught("held requests", self.write(&request)).await.unwrap_or("failed");
+            self.waiting.fetch_sub(request.body.len(), Ordering::Relaxed);
+            count(&request.source, result);
+        }
+    }
+
+    async fn write(&self, request: &NewlyRejected) -> &'static str {
+        let id = EventId::new(request.received_at).0;
+        let whose = (&*request.tenant, &*request.source, id);
+        let sealed = match sealed::seal(&self.vault, whose, &request.head, &request.body) {
+            Ok(sealed) => sealed,
+            Err(error) => {
+                warn!(error = %error, "cannot seal a refused request");
+                return "failed";
+            }
+        };
+        let new = NewRejectedRequest {
+            id,
+            tenant: &request.tenant,
+            source: &request.source,
+            provider: request.provider,
+            reason: request.reason,
+            peer: request.peer.map(|peer| peer.to_string()),
+            size: request.body.len() as u64,
+            sealed: &sealed,
+            received_at: request.received_at,
+            expires_at: request.received_at + request.keep,
+        };
+        match self.store.hold(&new, self.bounds).await {
+            Ok(true) => "kept",
+            Ok(false) => "full",
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, "cannot hold a refused request");
+                "failed"
+            }
+        }
+    }
+}
+
+fn count(source: &Arc<str>, result: &'static str) {
+    metrics::counter!("sealpost_rejected_requests_kept_total", "source" => source.to_string(), "result" => result)
+        .increment(1);
+}

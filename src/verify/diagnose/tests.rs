@@ -1,0 +1,441 @@
+use std::sync::{Arc, LazyLock};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use proptest::prelude::*;
+
+use super::*;
+use crate::providers::{CATALOGUE, Draft, Entry, Services, SourceSpec, find as provider};
+use crate::verify::{KeyRing, Provider, TransferLimits};
+
+const NOW: i64 = 1_763_640_000;
+const SECRET: &str = "whsec_c2VhbHBvc3QtZXhwbGFpbi10ZXN0";
+const OLD: &str = "an-older-secret-0123456789abcdef";
+const OTHER: &str = "a-stranger-secret-0123456789abcd";
+/// Made once: it takes time.
+static SERVICES: LazyLock<Services> = LazyLock::new(|| Services::bare().unwrap());
+const BODY: &str = "{\"b\":1.50,\"a\":[\"è/<\",null]}";
+
+fn options(name: &str) -> toml::Table {
+    let text = match name {
+        "docora" => "app_id = \"app_0123456789abcdef01234567\"",
+        "stripe" => "livemode = false",
+        "apify" => "purpose = \"run\"",
+        "bot" => "allowed_services = [\"api\"]",
+        other => panic!("no options for {other}"),
+    };
+    toml::from_str(text).unwrap()
+}
+
+fn secret(text: &str) -> Secret {
+    Secret::new(text.as_bytes()).unwrap()
+}
+
+/// A source, and what arrives at it.
+struct Scene {
+    entry: &'static Entry,
+    gate: Verifier,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Scene {
+    /// What the sender sends, signed with `key`.
+    fn with(name: &str, key: &str, at: i64, body: &str) -> Self {
+        let entry = provider(name).unwrap();
+        let spec = SourceSpec {
+            name: "here".into(),
+            tenant: "default".into(),
+            options: options(name),
+            token: None,
+            transfer_limits: TransferLimits { chunks: 8, bytes: 1 << 20 },
+            services: SERVICES.clone(),
+        };
+        let provider: Arc<dyn Provider> = (entry.build)(&spec).unwrap().provider;
+        let keys = KeyRing::new(vec![secret(SECRET)]).unwrap();
+        let window = crate::verify::Window { max_age: 300, max_future: 300 };
+        let headers = (entry.sign)(&Draft {
+            options: &spec.options,
+            secret: &secret(key),
+            token: None,
+            at,
+            headers: &[],
+            body: body.as_bytes(),
+        });
+        let gate = Verifier { provider, keys, window };
+        Self { entry, gate, headers, body: body.as_bytes().to_vec() }
+    }
+
+    fn of(name: &str) -> Self {
+        Self::with(name, SECRET, NOW, BODY)
+    }
+
+    fn head(&self) -> RequestHead {
+        let mut head = RequestHead::default();
+        for (name, value) in &self.headers {
+            if let Some(name) = self.gate.provider.headers().iter().find(|known| *known == name) {
+                head.headers.push(name, Bytes::from(value.clone()));
+            }
+        }
+        head
+    }
+
+    fn explain(&self) -> Explanation {
+        let (head, body) = (self.head(), Bytes::from(self.body.clone()));
+        let (retired, offered) = ([secret(OLD)], []);
+        let case = Case { retired: &retired, offered: &offered, head: &head, body: &body, at: NOW };
+        let explanation = explain(&self.gate, &case);
+        self.tells_no_signature(&explanation);
+        explanation
+    }
+
+    /// Nothing of what is said is a part of a right signature or of a secret.
+    fn tells_no_signature(&self, explanation: &Explanation) {
+        let said = format!(
+            "{explanation:?} {} {}",
+            explanation.text(),
+            explanation.hint().unwrap_or_default()
+        );
+        let mut taboo = vec![SECRET.to_owned(), OLD.to_owned()];
+        for key in [SECRET, OLD] {
+            let right = (self.entry.sign)(&Draft {
+                options: &options(self.entry.name),
+                secret: &secret(key),
+                token: None,
+                at: NOW,
+                headers: &[],
+                body: &self.body,
+            });
+            taboo.extend(right.into_iter().filter(|(name, _)| name.contains("sign")).map(|h| h.1));
+        }
+        for text in taboo {
+            for part in text.split(['=', ',']).filter(|part| part.len() > 16) {
+                assert!(!said.contains(part), "{said}");
+            }
+        }
+    }
+
+    fn change(&mut self, name: &str, change: impl Fn(&str) -> String) {
+        let header = self.headers.iter_mut().find(|(header, _)| header == name).unwrap();
+        header.1 = change(&header.1);
+    }
+
+    fn signature(&self) -> &'static str {
+        match self.entry.name {
+            "docora" => "x-docora-signature",
+            "stripe" => "stripe-signature",
+            "apify" => "x-apify-webhook-signature",
+            _ => "x-signature",
+        }
+    }
+
+    /// Writes the digits of the signature in another way.
+    fn respell(&mut self, spell: impl Fn(&[u8]) -> String) {
+        self.change(self.signature(), |value| {
+            let at = value.rfind(['=']).map_or(0, |at| at + 1);
+            let (before, digits) = value.split_at(at);
+            format!("{before}{}", spell(&hex::decode(digits).unwrap()))
+        });
+    }
+}
+
+fn names() -> impl Iterator<Item = &'static str> {
+    CATALOGUE.iter().map(|entry| entry.name)
+}
+
+#[test]
+fn what_is_let_in_is_explained_as_holding() {
+    for name in names() {
+        let explanation = Scene::with(name, SECRET, NOW - 3, BODY).explain();
+        assert_eq!(explanation.finding, Finding::Verifies { skew: Some(3) }, "{name}");
+        assert!(explanation.verifies() && explanation.hint().is_none(), "{name}");
+        assert!(explanation.text().contains(&secret(SECRET).fingerprint().to_string()), "{name}");
+    }
+}
+
+#[test]
+fn what_is_too_old_or_from_the_future_says_by_how_much_and_whether_it_would_hold() {
+    for name in names() {
+        let explanation = Scene::with(name, SECRET, NOW - 420, BODY).explain();
+        assert_eq!(explanation.finding, Finding::Stale { beyond: 120, age: 420 }, "{name}");
+        assert!(explanation.text().contains("otherwise it holds"), "{}", explanation.text());
+        let explanation = Scene::with(name, SECRET, NOW + 310, BODY).explain();
+        assert_eq!(explanation.finding, Finding::Future { beyond: 10, ahead: 310 }, "{name}");
+        let explanation = Scene::with(name, OTHER, NOW - 420, BODY).explain();
+        assert!(explanation.text().contains("no configured secret"), "{}", explanation.text());
+    }
+}
+
+#[test]
+fn a_stranger_s_key_and_a_retired_one_are_told_apart() {
+    for name in names() {
+        let explanation = Scene::with(name, OTHER, NOW, BODY).explain();
+        assert_eq!((explanation.finding, explanation.made), (Finding::Nobody, None), "{name}");
+        let explanation = Scene::with(name, OLD, NOW, BODY).explain();
+        assert_eq!(explanation.word(), "retired_secret", "{name}");
+        let made = explanation.made.unwrap();
+        assert_eq!(made.secret, secret(OLD).fingerprint());
+        assert_eq!(made.origin, Origin::Retired);
+    }
+}
+
+#[test]
+fn a_header_that_is_missing_doubled_or_empty_is_named() {
+    for name in names() {
+        let mut scene = Scene::of(name);
+        let signature = scene.signature();
+        scene.change(signature, |_| String::new());
+        let empty = Finding::Header(signature, HeaderFault::Empty);
+        assert_eq!(scene.explain().finding, empty, "{name}");
+        let mut scene = Scene::of(name);
+        let first = scene.headers.iter().find(|(header, _)| header == signature).unwrap();
+        let again = (first.0.clone(), first.1.replace('1', "2"));
+        scene.headers.push(again);
+        let doubled = Finding::Header(signature, HeaderFault::Doubled);
+        assert_eq!(scene.explain().finding, doubled, "{name}");
+        let mut scene = Scene::of(name);
+        scene.headers.retain(|(header, _)| header != signature);
+        let explanation = scene.explain();
+        assert_eq!(explanation.word(), "header_missing", "{name}: {explanation:?}");
+    }
+}
+
+#[test]
+fn a_signature_in_another_encoding_is_recognised() {
+    type Spell = fn(&[u8]) -> String;
+    let spellings: [(Spell, HeaderFormat); 4] = [
+        (|mac| STANDARD.encode(mac), HeaderFormat::Base64),
+        (|mac| URL_SAFE_NO_PAD.encode(mac), HeaderFormat::Base64),
+        (|mac| hex::encode(&mac[..20]), HeaderFormat::Digits(40)),
+        (|_| "nonsense".into(), HeaderFormat::Unreadable),
+    ];
+    for name in names() {
+        for (spell, expected) in &spellings {
+            let mut scene = Scene::of(name);
+            scene.respell(spell);
+            let explanation = scene.explain();
+            let spelling = match (&explanation.finding, &explanation.made) {
+                (Finding::HeaderFormat(_, spelling), None) => spelling.clone(),
+                (Finding::Departs, Some(Made { departures, .. })) => match departures.as_slice() {
+                    [Departure::HeaderFormat(spelling)] => spelling.clone(),
+                    other => panic!("{name}: {other:?}"),
+                },
+                other => panic!("{name}: {other:?}"),
+            };
+            let url_safe = spelling == HeaderFormat::Base64Url && *expected == HeaderFormat::Base64;
+            assert!(spelling == *expected || url_safe, "{name}: {spelling:?}");
+            assert!(explanation.hint().is_some());
+        }
+    }
+}
+
+#[test]
+fn a_wrong_prefix_is_recognised() {
+    let mut scene = Scene::of("docora");
+    scene.change("x-docora-signature", |value| value.replace("sha256=", ""));
+    let explanation = scene.explain();
+    let departures = explanation.made.unwrap().departures;
+    assert_eq!(departures, [Departure::HeaderFormat(HeaderFormat::NoPrefix("sha256="))]);
+    scene.change("x-docora-signature", |value| format!("v1={value}"));
+    let text = scene.explain().text();
+    assert!(text.contains("begins with `v1=`, and `sha256=` is asked for"), "{text}");
+    let mut scene = Scene::of("stripe");
+    scene.change("stripe-signature", |value| value.replace(",v1=", ",v1 ="));
+    let text = scene.explain().text();
+    assert!(text.contains("blanks or quotes"), "{text}");
+    scene.change("stripe-signature", |value| value.replace("v1 =", "v0="));
+    let text = scene.explain().text();
+    assert!(text.contains("has no `v1=`"), "{text}");
+}
+
+#[test]
+fn a_body_that_was_changed_on_its_way_is_recognised() {
+    use BodyForm::{
+        Base64, FormEncoded, GainedBlanks, GainedBom, LineEnds, LostNewline, Mojibake, Normalised,
+        OneByteCharset, Rewritten,
+    };
+    let style = |spacing, escapes, sorted| Rewritten(Style { spacing, escapes, sorted });
+    let python = "{\"b\": 1.50, \"a\": [\"\\u00e8/<\", null]}";
+    let php = "{\"b\":1.50,\"a\":[\"\\u00e8\\/<\",null]}";
+    let sorted = "{\"a\":[\"è/<\",null],\"b\":1.50}";
+    let pretty = "{\n  \"b\": 1.50,\n  \"a\": [\n    \"è/<\",\n    null\n  ]\n}";
+    let bom = format!("\u{feff}{BODY}");
+    let newline = format!("{BODY}\n");
+    let cases = [
+        (python, BODY, style(Spacing::Blanks, Escapes::NonAscii, false)),
+        (php, BODY, style(Spacing::Compact, Escapes::Slashes, false)),
+        (sorted, BODY, style(Spacing::Compact, Escapes::Least, true)),
+        (pretty, BODY, style(Spacing::Indented(2), Escapes::Least, false)),
+        (BODY, pretty, style(Spacing::Compact, Escapes::Least, false)),
+        (&newline, BODY, LostNewline),
+        (BODY, &newline, GainedBlanks),
+        (BODY, &bom, GainedBom),
+        ("a\nb", "a\r\nb", LineEnds),
+        ("a\r\nb", "a\nb", LineEnds),
+        (BODY, &STANDARD.encode(BODY), Base64),
+        (BODY, &format!("\"{}\"", STANDARD.encode(BODY)), Base64),
+        (BODY, &format!("payload={}", urlencoded(BODY)), FormEncoded),
+        (BODY, &urlencoded(BODY), FormEncoded),
+        ("{\"a\":\"M\u{fc}ller\"}", "{\"a\":\"Mu\u{308}ller\"}", Normalised),
+        ("{\"a\":\"Mu\u{308}ller\"}", "{\"a\":\"M\u{fc}ller\"}", Normalised),
+        ("{\"a\":\"Müller €\"}", "{\"a\":\"MÃ¼ller â‚¬\"}", Mojibake),
+    ];
+    let latin = ("{\"a\":\"Müller\"}", &b"{\"a\":\"M\xfcller\"}"[..]);
+    let windows = ("{\"a\":\"10 €\"}", &b"{\"a\":\"10 \x80\"}"[..]);
+    for name in names() {
+        for (signed, arrived) in [latin, windows] {
+            let mut scene = Scene::with(name, SECRET, NOW, signed);
+            scene.body = arrived.to_vec();
+            let made = scene.explain().made.expect("it is undone");
+            assert_eq!(made.departures, [Departure::Body(OneByteCharset)], "{name} {signed}");
+        }
+    }
+    for name in names() {
+        for (signed, arrived, form) in &cases {
+            let mut scene = Scene::with(name, SECRET, NOW, signed);
+            scene.body = arrived.as_bytes().to_vec();
+            let explanation = scene.explain();
+            assert_eq!(explanation.word(), "body_changed", "{name} {form:?}: {explanation:?}");
+            assert_eq!(explanation.made.unwrap().departures, [Departure::Body(*form)], "{name}");
+        }
+    }
+}
+
+fn urlencoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+#[test]
+fn a_body_of_which_something_is_lost_is_seen() {
+    for name in names() {
+        for (arrived, word) in [
+            (&b""[..], "body_empty"),
+            (&BODY.as_bytes()[..BODY.len() - 4], "body_cut"),
+            (b"\x1f\x8b\x08\x00", "body_compressed"),
+            ("{\"a\":\"M\u{fffd}ller\"}".as_bytes(), "body_replaced"),
+        ] {
+            let mut scene = Scene::with(name, SECRET, NOW, BODY);
+            scene.body = arrived.to_vec();
+            let explanation = scene.explain();
+            assert_eq!(explanation.word(), word, "{name}: {explanation:?}");
+            assert!(explanation.hint().is_some());
+        }
+    }
+}
+
+#[test]
+fn what_nobody_signed_is_not_helped_by_a_longer_max_age() {
+    for name in names() {
+        let mut scene = Scene::with(name, "whsec_a_stranger_s_0123456789", NOW - 1_000, BODY);
+        scene.body = BODY.as_bytes().to_vec();
+        let explanation = scene.explain();
+        assert_eq!(explanation.word(), "stale", "{name}");
+        let hint = explanation.hint().unwrap();
+        assert!(!hint.contains("max_age") && hint.contains("fingerprints"), "{name}: {hint}");
+    }
+}
+
+#[test]
+fn a_secret_that_is_used_in_another_form_is_recognised() {
+    let bare = SECRET.strip_prefix("whsec_").unwrap();
+    let decoded = STANDARD.decode(bare).unwrap();
+    let cases: [(&[u8], SecretForm); 4] = [
+        (&[SECRET.as_bytes(), b"\n"].concat(), SecretForm::Newline),
+        (&[SECRET.as_bytes(), b" "].concat(), SecretForm::Blanks),
+        (bare.as_bytes(), SecretForm::WithoutPrefix),
+        (&decoded, SecretForm::Base64Decoded),
+    ];
+    for (key, form) in cases {
+        let mut scene = Scene::of("docora");
+        let mac = mac(key, &[NOW.to_string().as_bytes(), b".", BODY.as_bytes()]);
+        scene.change("x-docora-signature", |_| format!("sha256={mac}"));
+        let made = scene.explain().made.unwrap();
+        assert_eq!(made.departures, [Departure::Secret(form)]);
+    }
+}
+
+#[test]
+fn a_time_that_is_wrong_or_not_signed_is_recognised() {
+    let sign = |text: &str| format!("sha256={}", mac(SECRET.as_bytes(), &[text.as_bytes()]));
+    let mut scene = Scene::of("docora");
+    scene.change("x-docora-signature", |_| sign(&format!("{NOW}000.{BODY}")));
+    let departures = scene.explain().made.unwrap().departures;
+    assert_eq!(departures, [Departure::Text(TextForm::Millis)]);
+    scene.change("x-docora-timestamp", |_| format!("{NOW}000"));
+    let explanation = scene.explain();
+    assert_eq!(explanation.finding, Finding::Timestamp(TimeFault::Millis));
+    assert!(explanation.text().contains("otherwise it holds"), "{}", explanation.text());
+    for (time, fault) in [
+        ("2026-11-20T12:00:00Z", TimeFault::Date),
+        ("1763640000.5", TimeFault::Fraction),
+        ("+1763640000", TimeFault::Number),
+    ] {
+        scene.change("x-docora-timestamp", |_| time.to_owned());
+        assert_eq!(scene.explain().finding, Finding::Timestamp(fault));
+    }
+    let mut scene = Scene::of("docora");
+    scene.change("x-docora-signature", |_| sign(BODY));
+    let departures = scene.explain().made.unwrap().departures;
+    assert_eq!(departures, [Departure::Text(TextForm::BodyAlone)]);
+}
+
+#[test]
+fn what_is_on_no_list_or_for_another_source_is_said_so() {
+    let mut scene = Scene::of("bot");
+    scene.change("x-service-name", |_| "stranger".into());
+    assert_eq!(scene.explain().finding, Finding::NotAllowed("the service"));
+    let mut scene = Scene::of("docora");
+    scene.change("x-docora-app-id", |_| "app_ffffffffffffffffffffffff".into());
+    assert_eq!(scene.explain().finding, Finding::AnotherSource);
+}
+
+#[test]
+fn a_large_body_is_not_tried_in_every_way() {
+    let body = "x".repeat(20 << 20);
+    let mut scene = Scene::with("stripe", OTHER, NOW, &body);
+    scene.body.push(b'x');
+    let explanation = scene.explain();
+    assert!(explanation.cut && explanation.text().contains("not every change"));
+}
+
+/// The MAC of a text, as hexadecimal digits.
+fn mac(key: &[u8], parts: &[&[u8]]) -> String {
+    use hmac::{Hmac, KeyInit, Mac};
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(key).unwrap();
+    for part in parts {
+        mac.update(part);
+    }
+    hex::encode(mac.finalize().into_bytes())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn an_accepted_request_is_explained_as_holding(body in "\\PC{0,60}", age in -300i64..=300) {
+        for name in names() {
+            let explanation = Scene::with(name, SECRET, NOW - age, &body).explain();
+            prop_assert_eq!(explanation.finding, Finding::Verifies { skew: Some(age) });
+        }
+    }
+
+    #[test]
+    fn a_mutated_request_is_explained_and_never_holds_by_chance(
+        place in 0usize..64, byte in any::<u8>(), header in 0usize..8, cut in 0usize..120,
+    ) {
+        for name in names() {
+            let mut scene = Scene::of(name);
+            let at = place % scene.body.len();
+            let changed = scene.body[at] != byte;
+            scene.body[at] = byte;
+            prop_assert_eq!(scene.explain().verifies(), !changed);
+            let mut scene = Scene::of(name);
+            let count = scene.headers.len();
+            let value = &mut scene.headers[header % count].1;
+            value.truncate(cut.min(value.len()));
+            value.push(char::from(byte));
+            let explanation = scene.explain();
+            prop_assert!(!explanation.text().is_empty());
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The gate: from bytes that anyone may have sent to a request that its sender signed.
+//!
+//! - A [`RawRequest`] is what arrived. It has no accessor for its body: the only way on is
+//!   [`RawRequest::verify`].
+//! - A [`Provider`] knows one kind of sender: which headers carry the signature, and, once the
+//!   request is verified, what the event is called. It says how the sender signs as data (a
+//!   [`Scheme`]); one engine runs every scheme.
+//! - A [`KeyRing`] holds the secrets of one source. Only a key ring makes a [`Proof`], always over
+//!   a transcript that ends in this request's body, or over a token that vouches for the request.
+//! - A [`VerifiedRequest`] lets its reader see the body, and of the headers only those that the
+//!   proof covers: nothing unsigned can become a key.
+//! - A [`StreamedBody`] is one that is too large to be kept: it is proven piece by piece, and gives
+//!   an [`OversizeRequest`], which has no body.
+//! - A [`Classified`] event, chunk or quarantined request is what the provider makes of it. Content
+//!   never leads to a refusal: what is authentic but useless is kept, with a reason.
+//!
+//! Everything here is pure: no clock, no socket, no database. The time is an argument.
+//!
+//! The doors, each shown to be shut (the first is the control, which compiles):
+//!
+//! ```
+//! use sealpost::verify::{Gate, RawRequest, Refusal, VerifiedRequest};
+//! fn on(raw: RawRequest, gate: &Gate) -> Result<usize, Refusal> {
+//!     let verified: VerifiedRequest = raw.verify(gate, 1_700_000_000)?;
+//!     Ok(verified.body().len())
+//! }
+//! ```
+//!
+//! A raw request does not show its body:
+//! ```compile_fail,E0599
+//! fn peek(raw: sealpost::verify::RawRequest) -> usize {
+//!     raw.body().len()
+//! }
+//! ```
+//! nor its field:
+//! ```compile_fail,E0616
+//! fn peek(raw: sealpost::verify::RawRequest) -> usize {
+//!     raw.body.len()
+//! }
+//! ```
+//! A proof cannot be made up:
+//! ```compile_fail,E0451
+//! use sealpost::verify::{Fingerprint, Proof, Strength};
+//! fn forge(secret: Fingerprint) -> Proof {
+//!     Proof {
+//!         strength: Strength::Signed, secret, skew: None, covered: Vec::new(),
+//!         claims: None, request_key: None, late: false,
+//!     }
+//! }
+//! ```
+//! A body that streams by is no request before it is proven:
+//! ```compile_fail,E0599
+//! fn peek(body: sealpost::verify::StreamedBody) -> [u8; 32] {
+//!     body.digest()
+//! }
+//! ```
+//! and what it gives then has no body:
+//! ```compile_fail,E0599
+//! fn peek(request: sealpost::verify::OversizeRequest) -> usize {
+//!     request.body().len()
+//! }
+//! ```
+//! nor can one be made up:
+//! ```compile_fail,E0451
+//! use sealpost::verify::{OversizeRequest, Proof, RequestHead};
+//! fn forge(head: RequestHead, proof: Proof) -> OversizeRequest {
+//!     OversizeRequest { head, proof, digest: [0; 32], size: 0 }
+//! }
+//! ```
+//! and neither can a verified request:
+//! ```compile_fail,E0451
+//! use sealpost::verify::{Proof, RequestHead, VerifiedRequest};
+//! fn forge(head: RequestHead, proof: Proof) -> VerifiedRequest {
+//!     VerifiedRequest { head, body: bytes::Bytes::new(), proof }
+//! }
+//! ```
+
+mod along;
+mod credentials;
+pub mod diagnose;
+mod headers;
+mod json;
+mod keys;
+mod oversize;
+mod provider;
+mod refusal;
+mod request;
+mod signature;
+mod test_event;
+mod transfer;
+mod window;
+
+pub use along::SenderInfo;
+pub use credentials::{may_hold_credentials, redact, without_credentials};
+pub use headers::Headers;
+pub use json::{parse, parse_at, quarantine_reason};
+pub use keys::{Fingerprint, KeyRing, Proof, Secret, Strength, WeakSecret};
+pub use oversize::{OversizeRequest, StreamedBody};
+pub use provider::{
+    Classified, EventKey, EventMeta, Lane, ProofMethod, Provider, Quarantine, Quarantined,
+};
+pub use refusal::Refusal;
+pub use request::{
+    ExpiredToken, Provenance, RawRequest, RequestHead, VerifiedRequest, Verifier, VerifyContext,
+};
+pub use signature::{Layout, Part, Scheme, Time, Units};
+pub use test_event::{TEST_KIND, test_body};
+pub use transfer::{Chunk, Manifest, TransferLimits, enveloped};
+pub use window::{UnixSeconds, Window, parse_timestamp};

@@ -1,0 +1,226 @@
+//! Requests whose body is larger than their source keeps: proven while the body streams by.
+//!
+//! A sender that repeats what was refused, and sends nothing else before that is taken, would be
+//! stopped for good by one body that is too large. So such a body is read to its end and thrown
+//! away piece by piece. What stays is how large it was, its digest, and, where the sender signed
+//! it, the [`Proof`] of that: enough to answer, and for an operator to know what is missing.
+//!
+//! An [`OversizeRequest`] has no body to be read, named or handled.
+
+use std::fmt;
+
+use hmac::{Hmac, Mac};
+use sha2::{Digest, Sha256};
+
+use super::request::Provenance;
+use super::{Proof, Refusal, RequestHead, Scheme, UnixSeconds, Verifier, VerifyContext};
+
+/// A body that is read and not kept. Nothing about it is believed before [`StreamedBody::verify`].
+pub struct StreamedBody {
+    head: RequestHead,
+    now: UnixSeconds,
+    signed: Option<Running>,
+    digest: Sha256,
+    size: u64,
+}
+
+/// The MACs over what has come so far, one for each secret of the source.
+pub(super) struct Running {
+    pub(super) scheme: &'static Scheme,
+    pub(super) macs: Vec<Hmac<Sha256>>,
+}
+
+/// A request that its sender made, without its body.
+pub struct OversizeRequest {
+    head: RequestHead,
+    proof: Proof,
+    digest: [u8; 32],
+    size: u64,
+}
+
+impl StreamedBody {
+    /// Begins with a request whose head was checked at `now`.
+    ///
+    /// # Errors
+    /// The [`Refusal`] that the head deserves.
+    pub fn begin(gate: &Verifier, head: RequestHead, now: UnixSeconds) -> Result<Self, Refusal> {
+        let signed = match gate.provider.signs_body(&head) {
+            Some(scheme) => Some(Running { scheme, macs: scheme.begin(&head, &gate.keys)? }),
+            None => None,
+        };
+        Ok(Self { head, now, signed, digest: Sha256::new(), size: 0 })
+    }
+
+    /// Takes the next piece of the body.
+    pub fn update(&mut self, piece: &[u8]) {
+        for mac in self.signed.iter_mut().flat_map(|signed| &mut signed.macs) {
+            mac.update(piece);
+        }
+        self.digest.update(piece);
+        self.size = self.size.saturating_add(piece.len() as u64);
+    }
+
+    /// Checks that the sender of this source made the request, and made it recently.
+    ///
+    /// # Errors
+    /// A [`Refusal`] when it did not. A token that is past its time counts as stale: there is no
+    /// body for who would still await it.
+    pub fn verify(self, gate: &Verifier) -> Result<OversizeRequest, Refusal> {
+        let streamed = self.signed.as_ref();
+        let examination = VerifyContext::streamed(gate, &self.head, streamed, self.now);
+        let proof = gate.provider.verify(&examination)?;
+        if let Some(seconds) = proof.late {
+            return Err(Refusal::Stale { seconds });
+        }
+        Ok(OversizeRequest {
+            head: self.head,
+            proof,
+            digest: self.digest.finalize().into(),
+            size: self.size,
+        })
+    }
+}
+
+impl fmt::Debug for StreamedBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamedBody").field("size_bytes", &self.size).finish_non_exhaustive()
+    }
+}
+
+impl OversizeRequest {
+    /// How many bytes its body had.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The SHA-256 of its body.
+    pub fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
+    /// What is kept of where it comes from.
+    pub fn provenance(&self, kept: &[&'static str]) -> Provenance {
+        Provenance::of(&self.head, &self.proof, kept)
+    }
+}
+
+impl fmt::Debug for OversizeRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OversizeRequest")
+            .field("size_bytes", &self.size)
+            .field("proof", &self.proof)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::verify::{
+        Classified, KeyRing, Layout, Part, Provider, Quarantine, Secret, Time, VerifiedRequest,
+        Window,
+    };
+
+    static SCHEME: Scheme = Scheme {
+        header: "x-signature",
+        layout: Layout::Pairs { time: "t", signature: "v1" },
+        time: Time::InSignature,
+        transcript: &[Part::Timestamp, Part::Text(".")],
+    };
+    static OTHER: Scheme = Scheme {
+        header: "x-signature",
+        layout: Layout::Pairs { time: "t", signature: "v1" },
+        time: Time::InSignature,
+        transcript: &[Part::Timestamp, Part::Text(".")],
+    };
+    const NOW: UnixSeconds = 1_700_000_000;
+
+    /// A sender of which `streams` is proven as it comes by; it is always asked for `SCHEME`.
+    struct Sender {
+        streams: Option<&'static Scheme>,
+    }
+
+    impl Provider for Sender {
+        fn name(&self) -> &'static str {
+            "sender"
+        }
+
+        fn headers(&self) -> &'static [&'static str] {
+            &["x-signature"]
+        }
+
+        fn precheck(&self, _: &RequestHead, _: Window, _: UnixSeconds) -> Result<(), Refusal> {
+            Ok(())
+        }
+
+        fn verify(&self, request: &VerifyContext<'_>) -> Result<Proof, Refusal> {
+            request.signed(&SCHEME)
+        }
+
+        fn signs_body(&self, _: &RequestHead) -> Option<&'static Scheme> {
+            self.streams
+        }
+
+        fn classify(&self, _: &VerifiedRequest) -> Classified {
+            Classified::Quarantined((Quarantine::Schema, String::new()).into())
+        }
+    }
+
+    fn secret(text: &str) -> Secret {
+        Secret::new(text).unwrap()
+    }
+
+    fn verify(
+        streams: Option<&'static Scheme>,
+        at: UnixSeconds,
+        pieces: &[&[u8]],
+    ) -> Result<OversizeRequest, Refusal> {
+        let keys =
+            KeyRing::new(vec![secret("the-first-secret-0123"), secret("the-second-secret-012")]);
+        let window = Window { max_age: 300, max_future: 300 };
+        let gate = Verifier { provider: Arc::new(Sender { streams }), keys: keys.unwrap(), window };
+        let mac = secret("the-second-secret-012").sign(&[b"1700000000.", b"one two three"]);
+        let mut head = RequestHead::default();
+        let value = format!("t=1700000000,v1={}", hex::encode(mac));
+        head.headers.push("x-signature", Bytes::from(value));
+        let mut body = StreamedBody::begin(&gate, head, at)?;
+        for piece in pieces {
+            body.update(piece);
+        }
+        body.verify(&gate)
+    }
+
+    #[test]
+    fn a_body_is_proven_however_it_comes_in_pieces() {
+        for pieces in [
+            &[&b"one two three"[..]][..],
+            &[b"one ", b"", b"two ", b"three"],
+            &[b"o", b"ne two thre", b"e"],
+        ] {
+            let request = verify(Some(&SCHEME), NOW, pieces).unwrap();
+            assert_eq!(request.size(), 13);
+            assert_eq!(request.digest(), <[u8; 32]>::from(Sha256::digest("one two three")));
+            assert_eq!(request.provenance(&[]).skew, Some(0));
+        }
+    }
+
+    #[test]
+    fn another_body_or_time_is_refused() {
+        for pieces in [&[&b"one two thre"[..]][..], &[b"one two three", b" "], &[]] {
+            assert!(matches!(verify(Some(&SCHEME), NOW, pieces), Err(Refusal::Mismatch)));
+        }
+        let stale = verify(Some(&SCHEME), NOW + 301, &[b"one two three"]);
+        assert!(matches!(stale, Err(Refusal::Stale { .. })));
+    }
+
+    #[test]
+    fn what_was_not_begun_for_the_scheme_that_is_asked_for_proves_nothing() {
+        for streams in [None, Some(&OTHER)] {
+            assert!(matches!(verify(streams, NOW, &[b"one two three"]), Err(Refusal::Mismatch)));
+        }
+    }
+}

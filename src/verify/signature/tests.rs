@@ -1,0 +1,199 @@
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::*;
+use crate::verify::{Headers, Secret};
+
+const STAMPED: Scheme = Scheme {
+    header: "x-signature",
+    layout: Layout::Prefixed("sha256="),
+    time: Time::Header("x-timestamp", Units::Seconds),
+    transcript: &[Part::Timestamp, Part::Text(".")],
+};
+const LISTED: Scheme = Scheme {
+    header: "x-signature",
+    layout: Layout::Pairs { time: "t", signature: "v1" },
+    time: Time::InSignature,
+    transcript: &[Part::Timestamp, Part::Text(".")],
+};
+const NOW: UnixSeconds = 1_700_000_000;
+const WINDOW: Window = Window { max_age: 300, max_future: 300 };
+
+fn secret() -> Secret {
+    Secret::new("a-secret-of-good-length").unwrap()
+}
+
+fn good() -> String {
+    hex::encode(secret().sign(&[b"1700000000.", b"body"]))
+}
+
+fn head(headers: &[(&'static str, &str)]) -> RequestHead {
+    let mut head = RequestHead::default();
+    for (name, value) in headers {
+        head.headers.push(name, Bytes::copy_from_slice(value.as_bytes()));
+    }
+    head
+}
+
+fn check(scheme: &Scheme, head: &RequestHead) -> Result<Proof, Refusal> {
+    let ring = KeyRing::new(vec![secret()]).unwrap();
+    scheme.prove(head, b"body", &ring, WINDOW, NOW)
+}
+
+#[test]
+fn a_right_signature_of_either_case_is_accepted() {
+    for digits in [good(), good().to_uppercase()] {
+        let head =
+            head(&[("x-signature", &format!("sha256={digits}")), ("x-timestamp", "1700000000")]);
+        assert_eq!(check(&STAMPED, &head).unwrap().skew, Some(0));
+    }
+}
+
+#[test]
+fn anything_but_one_whole_signature_is_refused() {
+    let good = good();
+    for bad in [
+        String::new(),
+        "sha256=".into(),
+        good.clone(),
+        format!("SHA256={good}"),
+        format!("sha256=sha256={good}"),
+        format!("xsha256={good}"),
+        format!("sha256= {good}"),
+        format!("sha256={}", &good.split_at(2).0),
+        format!("sha256={}", &good.split_at(62).0),
+        format!("sha256={good}00"),
+        format!("sha256={good},sha256={}", "0".repeat(64)),
+        format!("sha256=0x{}", &good.split_at(2).1),
+    ] {
+        let head = head(&[("x-signature", &bad), ("x-timestamp", "1700000000")]);
+        assert!(matches!(check(&STAMPED, &head), Err(Refusal::Malformed(_))), "{bad}");
+    }
+}
+
+#[test]
+fn one_wrong_digit_anywhere_is_a_mismatch() {
+    let good = good();
+    for place in 0..64 {
+        let mut digits = good.clone().into_bytes();
+        digits[place] = if digits[place] == b'0' { b'1' } else { b'0' };
+        let digits = String::from_utf8(digits).unwrap();
+        let head =
+            head(&[("x-signature", &format!("sha256={digits}")), ("x-timestamp", "1700000000")]);
+        assert!(matches!(check(&STAMPED, &head), Err(Refusal::Mismatch)), "digit {place}");
+    }
+}
+
+#[test]
+fn a_header_that_was_repeated_or_decorated_on_its_way_counts_once() {
+    let value = format!("sha256={}", good());
+    for lines in [
+        vec![value.clone(), value.clone()],
+        vec![format!("{value}, {value}")],
+        vec![format!("{value},")],
+        vec![format!(" {value}\t")],
+        vec![format!("\"{value}\"")],
+    ] {
+        let mut head = head(&[("x-timestamp", "1700000000"), ("x-timestamp", "1700000000")]);
+        for line in &lines {
+            head.headers.push("x-signature", Bytes::copy_from_slice(line.as_bytes()));
+        }
+        assert!(check(&STAMPED, &head).is_ok(), "{lines:?}");
+    }
+}
+
+#[test]
+fn a_header_with_two_values_that_differ_is_refused_even_when_one_is_right() {
+    let good = format!("sha256={}", good());
+    let other = format!("sha256={}", "0".repeat(64));
+    for (signatures, times) in [
+        (vec![good.as_str(), other.as_str()], vec!["1700000000"]),
+        (vec![good.as_str()], vec!["1700000000", "1700000001"]),
+    ] {
+        let signatures = signatures.into_iter().map(|value| ("x-signature", value));
+        let times = times.into_iter().map(|value| ("x-timestamp", value));
+        let head = head(&signatures.chain(times).collect::<Vec<_>>());
+        assert!(matches!(check(&STAMPED, &head), Err(Refusal::Malformed(_))));
+    }
+}
+
+#[test]
+fn a_list_is_read_from_several_lines_with_blanks_quotes_and_empty_elements() {
+    let good = good();
+    let noise = "0".repeat(64);
+    for lines in [
+        vec![format!("t=1700000000, v1={good}")],
+        vec![format!("t=1700000000,\tv1={good},")],
+        vec![format!("t=1700000000,,v1={good}")],
+        vec![format!("\"t=1700000000,v1={good}\"")],
+        vec![format!("t=\"1700000000\",v1=\"{good}\"")],
+        vec!["t=1700000000".to_owned(), format!("v1={good}")],
+        vec![format!("t=1700000000,v1={good}"), format!("t=1700000000,v1={good}")],
+        vec![format!("t=1700000000,v1={noise}"), format!("t=1700000000,v1={good}")],
+        vec![format!("t=1700000000,v1={good}, t=1700000000,v1={good}")],
+    ] {
+        let mut head = RequestHead::default();
+        for line in &lines {
+            head.headers.push("x-signature", Bytes::copy_from_slice(line.as_bytes()));
+        }
+        assert!(check(&LISTED, &head).is_ok(), "{lines:?}");
+    }
+}
+
+#[test]
+fn a_list_is_taken_in_any_order_with_unknown_and_bad_elements_between() {
+    let good = good();
+    let noise = "0".repeat(64);
+    for value in [
+        format!("t=1700000000,v1={good}"),
+        format!("v1={good},t=1700000000"),
+        format!("t=1700000000,v1={noise},v1=short,v0={noise},v1={good}"),
+    ] {
+        let head = head(&[("x-signature", &value)]);
+        assert!(check(&LISTED, &head).is_ok(), "{value}");
+    }
+}
+
+#[test]
+fn a_list_without_its_parts_is_refused() {
+    let good = good();
+    for (value, reason) in [
+        (format!("t=1700000000,v0={good}"), "sig_missing"),
+        ("t=1700000000".into(), "sig_missing"),
+        (format!("v1={good}"), "sig_malformed"),
+        (format!("t=1700000000,t=1700000001,v1={good}"), "sig_malformed"),
+        ("t=1700000000,v1=1234567890".into(), "sig_malformed"),
+        ("t=1700000000,v1=".into(), "sig_malformed"),
+        (format!("t=Infinity,v1={good}"), "ts_malformed"),
+        (format!("t=NaN,v1={good}"), "ts_malformed"),
+        (
+            (0..17).fold("t=1700000000".to_owned(), |value, n| format!("{value},v1={n:064x}")),
+            "sig_malformed",
+        ),
+    ] {
+        let head = head(&[("x-signature", &value)]);
+        assert_eq!(check(&LISTED, &head).unwrap_err().reason(), reason, "{value}");
+    }
+}
+
+#[test]
+fn the_time_is_part_of_what_is_signed() {
+    let head =
+        head(&[("x-signature", &format!("sha256={}", good())), ("x-timestamp", "1700000001")]);
+    assert!(matches!(check(&STAMPED, &head), Err(Refusal::Mismatch)));
+}
+
+proptest! {
+    #[test]
+    fn no_header_bytes_whatever_reach_a_panic_or_a_proof(
+        signature in proptest::collection::vec(any::<u8>(), 0..200),
+        timestamp in proptest::collection::vec(any::<u8>(), 0..20),
+    ) {
+        let mut headers = Headers::default();
+        headers.push("x-signature", Bytes::from(signature));
+        headers.push("x-timestamp", Bytes::from(timestamp));
+        let head = RequestHead { headers, ..RequestHead::default() };
+        prop_assert!(check(&STAMPED, &head).is_err());
+        prop_assert!(check(&LISTED, &head).is_err());
+    }
+}

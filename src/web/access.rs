@@ -1,0 +1,392 @@
+//! The operator listener's door: every call but the two of health has to show an API key, or the
+//! cookie of somebody who is signed in. What there is, and what there is not, is answered alike to
+//! whoever has neither; a browser that asks for a page is sent to where people sign in.
+//!
+//! Whoever is let in is in the request's extensions, as a [`Caller`], for `AuthenticatedCaller` in `caller.rs`; a
+//! person as a [`Session`] too, for `SignedIn` in `session.rs`.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::{StatusCode, header};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
+use tokio::sync::SemaphorePermit;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::admin::AdminState;
+use super::api::Rate;
+use super::denial::Denial;
+use super::peer::{Proxies, Sender};
+use super::porch::{self, PreAuthThrottle};
+use super::shares::Shares;
+use super::{form, origin, session};
+use crate::admin::{Access, Caller, Denial as Refused, Session, ShownKey, ShownSession};
+use crate::ingest::Peer;
+
+/// What may be called without a key: a load balancer has none.
+const OPEN: [&str; 2] = ["/healthz", "/readyz"];
+/// The longest path in the audit log, in characters.
+const LONGEST_PATH: usize = 200;
+/// What a key that was good lately opens while the database is away.
+const METRICS: &str = "/metrics";
+/// The most peers of which it is remembered how long they have to wait. Others are only counted.
+const MAX_WAITING: usize = 10_000;
+
+/// The door.
+#[derive(Debug)]
+pub struct AuthState {
+    access: Arc<Access>,
+    failures: Shares,
+    /// Peers that have failed too often, and until when they have to wait.
+    waiting: Mutex<HashMap<Peer, Instant>>,
+    porch: PreAuthThrottle,
+    /// The proxies in front.
+    proxies: Proxies,
+}
+
+impl AuthState {
+    /// A door that lets in who `access` knows. A good key is not limited by the failures that a peer
+    /// may have: addresses are shared. `proxies` say whose request it is.
+    pub fn new(access: Arc<Access>, failures_per_minute: NonZeroU32, proxies: Proxies) -> Self {
+        let failures = Shares::per_minute(failures_per_minute);
+        let (waiting, porch) = (Mutex::default(), PreAuthThrottle::new());
+        Self { access, failures, waiting, porch, proxies }
+    }
+
+    /// Forgets peers that have behaved for a while, and learns which keys are good: one that is
+    /// known gets in however often its peer has failed. To be called now and then.
+    pub async fn tidy(&self) {
+        self.failures.tidy();
+        self.porch.tidy();
+        self.waiting().retain(|_, until| *until > Instant::now());
+        self.access.tidy().await;
+    }
+
+    /// Cheap first: what was good when we asked last, then whether the peer has to wait, and only
+    /// then the database, which may know a newer one. What is good is no failure, and neither is
+    /// what anybody's browser can be made to send: a request that shows nothing, or that another
+    /// site has asked for. Of those nothing is asked.
+    async fn check(&self, request: &ServiceRequest, peer: Peer) -> Result<In, Denial> {
+        let shown = PresentedCredential::of(request.request());
+        let seems_good = shown.as_ref().is_some_and(|shown| shown.seems_good(&self.access));
+        if !seems_good {
+            if !shows_something(request) || origin::is_cross_site(request) {
+                return Err(Denial::NoKey);
+            }
+            let until = self.waiting().get(&peer).copied();
+            let wait = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if let Some(wait) = wait.filter(|wait| !wait.is_zero()) {
+                return Err(too_many(wait));
+            }
+        }
+        let mut denial = Denial::NoKey;
+        if let Some(shown) = &shown {
+            match shown.known(&self.access, asks_itself(request)).await {
+                Ok(Some(known)) => return Ok(known),
+                Ok(None) => {}
+                Err(error) => {
+                    // Metrics are wanted most while the database is away.
+                    let lately = shown.lately(&self.access).filter(|_| request.path() == METRICS);
+                    if let Some(known) = lately {
+                        return Ok(known);
+                    }
+                    if seems_good {
+                        return Err(error);
+                    }
+                    denial = error;
+                }
+            }
+        }
+        let Err(wait) = self.failures.check(peer) else { return Err(denial) };
+        let mut waiting = self.waiting();
+        if waiting.len() < MAX_WAITING {
+            waiting.insert(peer, Instant::now() + wait);
+        }
+        Err(too_many(wait))
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<Peer, Instant>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn too_many(wait: Duration) -> Denial {
+    Denial::TooManyFailures { after: wait.as_secs().max(1) }
+}
+
+/// Lets a request in, or answers it.
+pub(super) async fn guard(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, Error> {
+    let Some(door) = request.app_data::<web::Data<AuthState>>().cloned() else {
+        return Ok(request.into_response(Denial::Internal.respond()).map_into_right_body());
+    };
+    let sender = door.proxies.sender(request.request());
+    let sender = sender.unwrap_or_else(|| IpAddr::from([0, 0, 0, 0]).into());
+    request.extensions_mut().insert(sender);
+    let admitted = if OPEN.contains(&request.path()) {
+        Ok(None)
+    } else if session::is_open(request.path()) {
+        enter(&door, &mut request, sender.peer).await
+    } else {
+        admit(&door, &mut request, sender).await.map(|()| None)
+    };
+    let denial = match admitted {
+        Ok(_) if has_to_enrol(&request) => {
+            let response = see_other("/account");
+            return Ok(request.into_response(response).map_into_right_body());
+        }
+        Ok(turn) => {
+            let answered = next.call(request).await?;
+            drop(turn);
+            tell(&door, &answered).await;
+            return Ok(answered.map_into_left_body());
+        }
+        Err(denial) => denial,
+    };
+    if denial == Denial::NoKey && wants_a_page(&request) {
+        let response = see_other(&session::way_in(request.uri()));
+        return Ok(request.into_response(response).map_into_right_body());
+    }
+    let key = key_of(request.request());
+    let key = key.as_ref().map(ShownKey::id);
+    warn!(event = "operator.denied", reason = denial.reason(), key, peer = %sender.address);
+    metrics::counter!("sealpost_operator_denied_total", "reason" => denial.reason()).increment(1);
+    Ok(request.into_response(denial.respond()).map_into_right_body())
+}
+
+fn see_other(to: &str) -> HttpResponse {
+    HttpResponse::SeeOther()
+        .insert_header((header::LOCATION, to))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .finish()
+}
+
+/// Whether a page is asked for by somebody who has to turn codes on first. Whatever else they ask
+/// for they have no scope for.
+fn has_to_enrol(request: &ServiceRequest) -> bool {
+    let must = request.extensions().get::<Session>().is_some_and(|session| session.must_enrol);
+    must && wants_a_page(request) && request.path() != "/account"
+}
+
+/// Says what became of a request: to the log what was asked of the console, and to the audit log
+/// what somebody did not get. Of who sees one tenant that is also what is not there: it may be
+/// another tenant's.
+async fn tell(door: &AuthState, answered: &ServiceResponse<impl MessageBody>) {
+    let request = answered.request();
+    let Some(caller) = request.extensions().get::<Caller>().cloned() else { return };
+    let (method, path, status) = (request.method(), request.path(), answered.status());
+    if !is_for_machines(path) {
+        let (actor, address) = (caller.actor(), caller.address().map(tracing::field::display));
+        info!(
+            event = "console.request",
+            actor,
+            peer = address,
+            method = method.as_str(),
+            path,
+            status = status.as_u16(),
+            "answered a request"
+        );
+    }
+    let why = match status {
+        StatusCode::FORBIDDEN => Refused::Scope,
+        StatusCode::NOT_FOUND if caller.tenant().is_some() => Refused::Tenant,
+        _ => return,
+    };
+    let kind = format!("{method} {}", request.match_pattern().unwrap_or_default());
+    let path: String = path.chars().take(LONGEST_PATH).collect();
+    door.access.note_denied(&caller, why, &kind, &format!("{method} {path}")).await;
+}
+
+/// Lets somebody who is nobody yet ask for what is open to them; gives their turn, where there are
+/// turns. A form is there before its turn begins.
+async fn enter<'a>(
+    door: &'a AuthState,
+    request: &mut ServiceRequest,
+    peer: Peer,
+) -> Result<Option<SemaphorePermit<'a>>, Denial> {
+    let costs = porch::costs(request);
+    if costs {
+        door.porch.count(peer)?;
+    }
+    if !origin::is_safe(request) {
+        origin::check_origin(request)?;
+        form::take(request, form::limit(request.path(), true)).await?;
+    }
+    if costs { door.porch.turn(request.path()).await.map(Some) } else { Ok(None) }
+}
+
+/// Finds out who it is, and puts that into the request. What is to change something at the console
+/// has to come from one of our own pages, whoever sends it: a browser may hold a key, too. What
+/// comes with a session has to repeat its word besides.
+async fn admit(
+    door: &AuthState,
+    request: &mut ServiceRequest,
+    sender: Sender,
+) -> Result<(), Denial> {
+    let known = door.check(request, sender.peer).await?.at(sender.address);
+    count(request, known.caller())?;
+    if !origin::is_safe(request) {
+        let console = is_of_console(request);
+        if console || matches!(known, In::User(_)) {
+            origin::check_origin(request)?;
+        }
+        // Calls of the API read their bodies themselves.
+        let form = if console {
+            Some(form::take(request, form::limit(request.path(), false)).await?)
+        } else {
+            None
+        };
+        if let In::User(session) = &known {
+            origin::check_token(request, form, session).await?;
+        }
+    }
+    let mut extensions = request.extensions_mut();
+    match known {
+        In::Machine(caller) => {
+            extensions.insert(caller);
+        }
+        In::User(session) => {
+            extensions.insert(session.caller.clone());
+            extensions.insert(*session);
+        }
+    }
+    Ok(())
+}
+
+/// Counts a request of the console against its caller's quotas. What is for machines is counted
+/// where it is mounted, which knows what changes something and what has a budget of its own.
+fn count(request: &ServiceRequest, caller: &Caller) -> Result<(), Denial> {
+    if !is_of_console(request) {
+        return Ok(());
+    }
+    let admin = request.app_data::<web::Data<AdminState>>().ok_or(Denial::Internal)?;
+    let rate = if origin::is_safe(request) { Rate::Reads } else { Rate::Changes };
+    admin.limits.check(caller, rate)
+}
+
+/// What a request shows of whoever sends it.
+#[derive(Debug, Clone)]
+pub(super) enum PresentedCredential {
+    /// A key.
+    Key(ShownKey),
+    /// A session.
+    Session(ShownSession),
+}
+
+/// Who is in.
+enum In {
+    Machine(Caller),
+    User(Box<Session>),
+}
+
+impl In {
+    /// The same, as they ask from this address.
+    fn at(self, address: IpAddr) -> Self {
+        match self {
+            Self::Machine(caller) => Self::Machine(caller.at(address)),
+            Self::User(mut session) => {
+                session.caller = session.caller.at(address);
+                Self::User(session)
+            }
+        }
+    }
+
+    fn caller(&self) -> &Caller {
+        match self {
+            Self::Machine(caller) => caller,
+            Self::User(session) => &session.caller,
+        }
+    }
+}
+
+impl PresentedCredential {
+    /// A key, if there is an `Authorization` header at all; else the cookie.
+    pub(super) fn of(request: &HttpRequest) -> Option<Self> {
+        if request.headers().contains_key(header::AUTHORIZATION) {
+            return key_of(request).map(Self::Key);
+        }
+        session::shown(request).map(Self::Session)
+    }
+
+    fn seems_good(&self, access: &Access) -> bool {
+        match self {
+            Self::Key(key) => access.seems_good(key),
+            Self::Session(session) => access.seems_signed_in(session),
+        }
+    }
+
+    async fn known(&self, access: &Access, asks: bool) -> Result<Option<In>, Denial> {
+        match self {
+            Self::Key(key) => {
+                let caller = access.caller_of(key).await.map_err(|_| Denial::Unavailable)?;
+                Ok(caller.map(In::Machine))
+            }
+            Self::Session(shown) => {
+                let session = access.session(shown, asks).await;
+                let session = session.map_err(|_| Denial::Unavailable)?;
+                Ok(session.map(|session| In::User(Box::new(session))))
+            }
+        }
+    }
+
+    /// Whose key it was when the database was asked last.
+    fn lately(&self, access: &Access) -> Option<In> {
+        match self {
+            Self::Key(key) => access.caller_lately(key).map(In::Machine),
+            Self::Session(_) => None,
+        }
+    }
+
+    /// Who it is now, for what goes on for long; `None` when they may do nothing any more, an error
+    /// when nobody can say.
+    pub(super) async fn caller(&self, access: &Access) -> Result<Option<Caller>, Denial> {
+        Ok(self.known(access, false).await?.map(|known| known.caller().clone()))
+    }
+}
+
+/// Whether a request shows anything of whoever sends it, good or not.
+fn shows_something(request: &ServiceRequest) -> bool {
+    request.headers().contains_key(header::AUTHORIZATION)
+        || request.cookie(session::COOKIE).is_some()
+}
+
+/// Whether it is a browser that would show a page.
+fn wants_a_page(request: &ServiceRequest) -> bool {
+    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    origin::is_safe(request)
+        && accept.is_some_and(|accept| accept.contains("text/html"))
+        && is_of_console(request)
+}
+
+/// Whether it is for the console: for whatever is not for machines.
+fn is_of_console(request: &ServiceRequest) -> bool {
+    !is_for_machines(request.path())
+}
+
+fn is_for_machines(path: &str) -> bool {
+    path.starts_with("/api/") || path == METRICS
+}
+
+/// Whether a person asks, and not a script of a page that was left open: that keeps no session
+/// alive.
+fn asks_itself(request: &ServiceRequest) -> bool {
+    let mode = request.headers().get("sec-fetch-mode");
+    !origin::is_safe(request) || mode.is_none_or(|mode| mode == "navigate")
+}
+
+/// The key that a request shows: one header, `Bearer` and a word.
+fn key_of(request: &HttpRequest) -> Option<ShownKey> {
+    let mut headers = request.headers().get_all(header::AUTHORIZATION);
+    let (value, None) = (headers.next()?.as_bytes(), headers.next()) else { return None };
+    let (scheme, key) = value.split_at_checked(b"Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| ShownKey::read(key.trim_ascii())).flatten()
+}

@@ -1,0 +1,51 @@
+//! The answer to an authentic request: made from a committed receipt, and from nothing else.
+
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::ingest::Receipt;
+use crate::store::{Committed, EventId};
+
+/// The body of an answer.
+#[derive(Serialize)]
+struct Body {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chunk: Option<Progress>,
+    id: Uuid,
+    status: &'static str,
+}
+
+/// How far a transfer is.
+#[derive(Serialize)]
+struct Progress {
+    have: u32,
+    total: u32,
+}
+
+/// 202 for what is new, 200 for what was seen before.
+pub(super) fn of_receipt(receipt: Committed<Receipt>, request_id: &str) -> HttpResponse {
+    let body = |status, EventId(id)| Body { chunk: None, id, status };
+    let accepted = HttpResponse::Accepted;
+    let (mut response, body) = match receipt.into_inner() {
+        Receipt::Accepted(id) => (accepted(), body("accepted", id)),
+        Receipt::Duplicate(id) | Receipt::Differs { first: id, .. } => {
+            (HttpResponse::Ok(), body("duplicate", id))
+        }
+        Receipt::Quarantined(id, _) => (accepted(), body("quarantined", id)),
+        Receipt::Chunk { event, have, total } => {
+            let chunk = Some(Progress { have, total });
+            (accepted(), Body { chunk, ..body("accepted", event) })
+        }
+        Receipt::Replayed { event, quarantined } => {
+            let mut response = accepted();
+            response.insert_header(("idempotency-replayed", "true"));
+            (response, body(if quarantined { "quarantined" } else { "accepted" }, event))
+        }
+    };
+    response
+        .insert_header(("x-request-id", request_id))
+        .insert_header((header::CONTENT_TYPE, "application/json"))
+        .body(serde_json::to_vec(&body).unwrap_or_default())
+}

@@ -1,0 +1,190 @@
+//! Answers: a page of a list, or one thing, with an `ETag`, so that whoever has it already is told
+//! so; and what was done.
+
+use actix_web::body::BoxBody;
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, Responder};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+
+use super::cursor::{self, List, Place};
+use super::query::Limit;
+use crate::web::denial::Denial;
+
+/// A page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Page<T> {
+    /// The items, in the list's order.
+    items: Vec<T>,
+    /// The cursor of the next page; null on the last one.
+    next: Option<String>,
+}
+
+/// Something that may be asked for again and again.
+pub(super) struct WithEtag<T>(pub(super) T);
+
+/// As [`WithEtag`], with a field `at` that says when it was asked for: that alone is no change.
+pub(super) struct WithEtagIgnoringTime<T>(pub(super) T);
+
+/// A page, which links to the next.
+pub(super) struct ListPage<T>(pub(super) Page<T>);
+
+/// A page that says more than its items, and links to the next.
+pub(super) struct Linked<T> {
+    pub(super) page: T,
+    /// The cursor of the next page.
+    pub(super) next: Option<String>,
+}
+
+/// Something that was done.
+pub(super) struct Done<T>(pub(super) T);
+
+impl<T> Page<T> {
+    /// Of rows that were asked for with [`Limit::and_one`]: one too many says that there is a next
+    /// page, and is left out. `place` gives a row's position in the list.
+    pub(super) fn of<R, P: Place>(
+        (rows, limit): (Vec<R>, Limit),
+        list: List,
+        place: impl Fn(&R) -> P,
+        item: impl FnMut(R) -> Result<T, Denial>,
+    ) -> Result<Self, Denial> {
+        let more = rows.len() > limit.most();
+        let last = rows.get(limit.most() - 1).filter(|_| more);
+        let next = last.map(|row| cursor::after(list, &place(row)));
+        let items = rows.into_iter().take(limit.most()).map(item).collect::<Result<_, _>>()?;
+        Ok(Self { items, next })
+    }
+
+    /// Items of which is known where the next page begins.
+    pub(super) fn until(items: Vec<T>, next: Option<String>) -> Self {
+        Self { items, next }
+    }
+
+    /// A list that is never longer than a page.
+    pub(super) fn whole(items: Vec<T>) -> Self {
+        Self { items, next: None }
+    }
+}
+
+impl<T: Serialize> Responder for WithEtag<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        respond(&self.0, request, None)
+    }
+}
+
+impl<T: Serialize> Responder for WithEtagIgnoringTime<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        let mut lasting = serde_json::to_value(&self.0).unwrap_or_default();
+        lasting.as_object_mut().map(|fields| fields.remove("at"));
+        let tag = tag_of(lasting.to_string().as_bytes());
+        answer(written(&self.0), (&tag, "W/"), request, None)
+    }
+}
+
+impl<T: Serialize> Responder for ListPage<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        let link = self.0.next.as_deref().map(|next| link(request, next));
+        respond(&self.0, request, link)
+    }
+}
+
+impl<T: Serialize> Responder for Linked<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        let link = self.next.as_deref().map(|next| link(request, next));
+        respond(&self.page, request, link)
+    }
+}
+
+impl<T: Serialize> Responder for Done<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        HttpResponse::Ok().json(self.0)
+    }
+}
+
+fn written(body: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(body).unwrap_or_default()
+}
+
+fn tag_of(bytes: &[u8]) -> String {
+    format!("\"{}\"", hex::encode(Sha256::digest(bytes)))
+}
+
+fn respond(body: &impl Serialize, request: &HttpRequest, link: Option<String>) -> HttpResponse {
+    let body = written(body);
+    let tag = tag_of(&body);
+    answer(body, (&tag, ""), request, link)
+}
+
+/// Answers with a body, or says that the client has it. Before a tag that is the same for what is
+/// as good as the same stands `W/`.
+fn answer(
+    body: Vec<u8>,
+    (tag, weak): (&str, &str),
+    request: &HttpRequest,
+    link: Option<String>,
+) -> HttpResponse {
+    let has_it = has_it(request, tag);
+    let mut response = if has_it { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response.insert_header((header::ETAG, format!("{weak}{tag}")));
+    if let Some(link) = link {
+        response.insert_header((header::LINK, link));
+    }
+    if has_it {
+        return response.finish();
+    }
+    response.insert_header((header::CONTENT_TYPE, "application/json")).body(body)
+}
+
+/// Whether the client says that it has this already: any of a list of tags, weak or strong, or `*`.
+fn has_it(request: &HttpRequest, tag: &str) -> bool {
+    let values = request.headers().get_all(header::IF_NONE_MATCH);
+    values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|one| {
+        let one = one.trim();
+        one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag
+    })
+}
+
+/// The address of the next page: this one's, with another cursor.
+fn link(request: &HttpRequest, next: &str) -> String {
+    let pairs = request.query_string().split('&');
+    let kept = pairs.filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
+    let mut query: String = kept.flat_map(|pair| [pair, "&"]).collect();
+    query.extend(["cursor=", next]);
+    format!("<{}?{query}>; rel=\"next\"", request.path())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn when_it_was_asked_for_is_no_change_and_everything_else_is() {
+        let tag = |at: u8, count: u8| {
+            let request = TestRequest::default().to_http_request();
+            let answer =
+                WithEtagIgnoringTime(json!({ "at": at, "count": count })).respond_to(&request);
+            answer.headers().get(header::ETAG).unwrap().to_str().unwrap().to_owned()
+        };
+        assert!(tag(1, 7).starts_with("W/\""), "{}", tag(1, 7));
+        assert_eq!(tag(1, 7), tag(2, 7));
+        assert_ne!(tag(1, 7), tag(1, 8));
+        let known = TestRequest::default().insert_header((header::IF_NONE_MATCH, tag(1, 7)));
+        let again = WithEtagIgnoringTime(json!({ "at": 2, "count": 7 }))
+            .respond_to(&known.to_http_request());
+        assert_eq!(again.status(), 304);
+    }
+}

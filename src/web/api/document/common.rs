@@ -1,0 +1,220 @@
+//! What operations have in common: how callers show who they are, what can go wrong, `ETag` and
+//! `If-None-Match` where something is read, `Link` where it has pages, `Idempotency-Key` where
+//! something is changed.
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "of a JSON object, what is not there is null to read, and made where it is written"
+)]
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::admin::Scope;
+use crate::web::denial::{Kind, URN};
+
+/// What can go wrong with any call that is let in by a key.
+const ALWAYS: [Kind; 6] = [
+    Kind::NoKey,
+    Kind::TooManyFailures,
+    Kind::Malformed,
+    Kind::TooMany,
+    Kind::Unavailable,
+    Kind::Internal,
+];
+/// What can go wrong with a change, besides.
+const CHANGING: [Kind; 11] = [
+    Kind::Invalid,
+    Kind::BodyBroken,
+    Kind::BodyTimeout,
+    Kind::Conflict,
+    Kind::InProgress,
+    Kind::OutcomeUnknown,
+    Kind::AnswerNotKept,
+    Kind::TooLarge,
+    Kind::Encoded,
+    Kind::NotJson,
+    Kind::KeyReused,
+];
+
+/// Adds it to a document.
+pub(super) fn complete(document: &mut Value) {
+    document["info"]["description"] = include_str!("about.md").trim_end().into();
+    document["info"]["license"] = json!({
+        "name": env!("CARGO_PKG_LICENSE"), "identifier": env!("CARGO_PKG_LICENSE"),
+    });
+    let paths = document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
+    for (method, operation) in paths.filter_map(Value::as_object_mut).flatten() {
+        finish(method, operation);
+    }
+    let components = &mut document["components"];
+    components["securitySchemes"]["bearer"] = json!({
+        "type": "http", "scheme": "bearer",
+        "description": "A key of the operator listener.",
+    });
+    let schemas = components["schemas"].as_object_mut().into_iter().flat_map(Map::values_mut);
+    let shapes = schemas.filter_map(|schema| schema.get_mut("oneOf")?.as_array_mut());
+    for variant in shapes.flatten() {
+        close(variant);
+    }
+    components["schemas"]["Problem"] = problem();
+    for (status, kinds) in by_status() {
+        components["responses"][component(status)] = response(status, &kinds);
+    }
+}
+
+/// One of several shapes, where its only field says which: no other may stand beside it.
+fn close(variant: &mut Value) {
+    if variant["properties"].as_object().is_some_and(|fields| fields.len() == 1) {
+        variant["additionalProperties"] = false.into();
+    }
+}
+
+/// Adds it to one operation.
+fn finish(method: &str, operation: &mut Value) {
+    // Health is asked for by whoever comes.
+    let Some(scopes) = operation["security"][0]["bearer"].as_array().map(Vec::len) else { return };
+    let empty = Vec::new();
+    let parameters = operation["parameters"].as_array().unwrap_or(&empty);
+    let has = |place: &str| parameters.iter().any(|parameter| parameter["in"] == place);
+    let pages = parameters.iter().any(|parameter| parameter["name"] == "cursor");
+    let mut kinds = ALWAYS.to_vec();
+    kinds.extend((scopes > 0).then_some(Kind::Forbidden));
+    kinds.extend(has("path").then_some(Kind::NotFound));
+    if method == "post" {
+        kinds.extend(CHANGING);
+        parameter(operation, idempotency_key());
+        header(
+            operation,
+            "idempotency-replayed",
+            &json!({
+                "description": "Whether this was answered before; absent where the request does not name itself.",
+                "schema": { "type": "string", "enum": ["true", "false"] },
+            }),
+        );
+    } else if operation["responses"]["200"]["content"].get("application/json").is_some() {
+        parameter(operation, if_none_match());
+        header(
+            operation,
+            "etag",
+            &json!({
+                "description": "What `If-None-Match` takes.",
+                "schema": { "type": "string" }, "required": true,
+            }),
+        );
+        operation["responses"]["304"] = json!({ "description": "It has not changed" });
+    }
+    if pages {
+        header(
+            operation,
+            "link",
+            &json!({
+                "description": "The address of the next page, `rel=\"next\"`; absent on the last one.",
+                "schema": { "type": "string" },
+            }),
+        );
+    }
+    for kind in kinds {
+        refer(operation, kind.status().as_u16());
+    }
+    // What an operation says of itself, it says in a word.
+    let declared = operation["responses"].as_object().into_iter().flat_map(Map::keys);
+    let declared: Vec<u16> = declared.filter_map(|status| status.parse().ok()).collect();
+    for status in declared.into_iter().filter(|status| *status >= 400) {
+        refer(operation, status);
+    }
+}
+
+fn refer(operation: &mut Value, status: u16) {
+    let name = component(status);
+    operation["responses"][status.to_string()] =
+        json!({ "$ref": format!("#/components/responses/{name}") });
+}
+
+fn parameter(operation: &mut Value, parameter: Value) {
+    match operation["parameters"].as_array_mut() {
+        Some(parameters) => parameters.push(parameter),
+        None => operation["parameters"] = json!([parameter]),
+    }
+}
+
+/// Adds a header to every answer that says that it went well.
+fn header(operation: &mut Value, name: &str, header: &Value) {
+    let responses = operation["responses"].as_object_mut().into_iter().flatten();
+    for (_, response) in responses.filter(|(status, _)| status.starts_with('2')) {
+        response["headers"][name] = header.clone();
+    }
+}
+
+fn idempotency_key() -> Value {
+    json!({
+        "name": "Idempotency-Key", "in": "header", "required": false,
+        "description": "Names the request: however often it is sent within 24 hours, it is carried out once.",
+        "schema": { "type": "string", "pattern": "^[!-~]{1,255}$" },
+    })
+}
+
+fn if_none_match() -> Value {
+    json!({
+        "name": "If-None-Match", "in": "header", "required": false,
+        "description": "The `ETag` of what the client has.",
+        "schema": { "type": "string" },
+    })
+}
+
+/// The rows of the table, by status.
+fn by_status() -> BTreeMap<u16, Vec<Kind>> {
+    let mut by_status = BTreeMap::<_, Vec<Kind>>::new();
+    for kind in Kind::ALL {
+        by_status.entry(kind.status().as_u16()).or_default().push(kind);
+    }
+    by_status
+}
+
+fn component(status: u16) -> String {
+    format!("Problem{status}")
+}
+
+fn response(status: u16, kinds: &[Kind]) -> Value {
+    let lines = kinds.iter().map(|kind| format!("- `{}`: {}\n", kind.id(), kind.title()));
+    let mut response = json!({
+        "description": lines.collect::<String>().trim_end(),
+        "content": {
+            "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } },
+        },
+    });
+    if [429, 503].contains(&status) {
+        response["headers"]["retry-after"] = json!({
+            "description": "After how many seconds to come again.",
+            "schema": { "type": "integer", "minimum": 1 }, "required": true,
+        });
+    }
+    response
+}
+
+fn problem() -> Value {
+    let types = Kind::ALL.map(|kind| format!("{URN}{}", kind.id()));
+    json!({
+        "description": "What went wrong.",
+        "type": "object",
+        "required": ["type", "title", "status"],
+        "properties": {
+            "type": { "type": "string", "enum": types, "description": "Which of the closed list." },
+            "title": { "type": "string", "description": "What that means." },
+            "status": { "type": "integer", "description": "The status." },
+            "detail": { "type": "string", "description": "What exactly is wrong." },
+            "scope": {
+                "type": "string", "enum": Scope::ALL.map(Scope::as_str),
+                "description": "The scope that is missing.",
+            },
+            "limit_bytes": { "type": "integer", "description": "The largest body that is taken." },
+            "limit": { "type": "integer", "description": "The budget." },
+            "resets_at": {
+                "type": "string", "format": "date-time",
+                "description": "When there is a new budget.",
+            },
+            "request_id": { "type": "string", "description": "As in `x-request-id`." },
+        },
+    })
+}

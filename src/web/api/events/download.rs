@@ -1,0 +1,99 @@
+//! An event's bytes: its body as it was received, and a fixture made of it.
+
+use actix_web::body::SizedStream;
+use actix_web::http::header;
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::admin::{self, AdminError};
+use crate::store::EventId;
+use crate::web::admin::AdminState;
+use crate::web::api::answer::WithEtag;
+use crate::web::caller::AuthenticatedCaller;
+use crate::web::denial::Denial;
+
+/// Nothing that strangers sent is rendered, not even where a browser is made to.
+const POLICY: &str = "default-src 'none'; sandbox";
+
+/// A fixture: an event without secrets and personal data.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Fixture {
+    /// Whose webhook it is: the folder.
+    provider: String,
+    /// Its name: the file, without `.json`.
+    name: String,
+    /// The file: JSON as `sealpost fixtures run` reads it.
+    document: Value,
+    /// What was replaced in it.
+    scrubbed: Vec<Scrubbed>,
+}
+
+/// Something that was replaced in a fixture.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FixtureScrubbed)]
+struct Scrubbed {
+    /// Where: a JSON pointer into the body.
+    place: String,
+    /// Why, in a word or two.
+    rule: String,
+}
+
+/// Give the body of an event
+///
+/// As it was received, byte for byte: data of strangers.
+#[utoipa::path(
+    get, path = "/api/v1/events/{event}/body", operation_id = "downloadEventBody", tag = "events",
+    params(("event" = String, Path, format = Uuid, description = "The event")),
+    security(("bearer" = ["payload:read"])),
+    responses((status = 200, description = "The body", body = String,
+               content_type = "application/octet-stream")),
+)]
+pub(super) async fn body(
+    AuthenticatedCaller(caller): AuthenticatedCaller,
+    event: web::Path<Uuid>,
+    admin: web::Data<AdminState>,
+) -> Result<HttpResponse, Denial> {
+    let (size, slices) = admin.monitoring.download(&caller, EventId(*event)).await?;
+    let name = format!("attachment; filename=\"{}.bin\"", *event);
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "application/octet-stream"))
+        .insert_header((header::CONTENT_DISPOSITION, name))
+        .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
+        .body(SizedStream::new(size, Box::pin(slices))))
+}
+
+/// Make a fixture of an event
+///
+/// What it was and what has become of it, without secrets and personal data. Nothing is stored.
+#[utoipa::path(
+    get, path = "/api/v1/events/{event}/fixture", operation_id = "captureEvent", tag = "events",
+    params(("event" = String, Path, format = Uuid, description = "The event")),
+    security(("bearer" = ["payload:read", "events:replay"])),
+    responses((status = 200, description = "The fixture", body = Fixture),
+              (status = 409, description = "It cannot be captured")),
+)]
+pub(super) async fn fixture(
+    AuthenticatedCaller(caller): AuthenticatedCaller,
+    event: web::Path<Uuid>,
+    admin: web::Data<AdminState>,
+) -> Result<WithEtag<Fixture>, Denial> {
+    let (store, gates) = (&admin.store, &admin.gates);
+    let asked = (EventId(*event), admin.clock.now());
+    let captured = admin::capture(&caller, store, gates, asked, &[]).await;
+    let captured = captured.map_err(|error| match error {
+        // Nothing is wrong with what was asked for: it is the event that is not of such a form.
+        AdminError::Invalid(detail) => Denial::Conflict(detail),
+        error => error.into(),
+    })?;
+    let scrubbed = captured.scrubbed.into_iter();
+    let scrubbed = scrubbed.map(|one| Scrubbed { place: one.place, rule: one.rule.to_owned() });
+    Ok(WithEtag(Fixture {
+        provider: captured.provider,
+        name: captured.name,
+        document: captured.document,
+        scrubbed: scrubbed.collect(),
+    }))
+}

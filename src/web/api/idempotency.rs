@@ -1,0 +1,106 @@
+//! `Idempotency-Key`: what is asked for twice with the same key and body is done once.
+//!
+//! The body is read here, since it is part of what the request is; the handler reads it again. An
+//! answer that says something was done is kept and given again. One that says nothing was done
+//! lets the key go: the same request may be sent again, and so may another. Where it is not known
+//! whether something was done, the claim stays until it expires: see
+//! [`IdempotencyKeys`](crate::admin::Requests).
+
+use actix_web::body::{BoxBody, to_bytes};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
+
+use super::body;
+use crate::admin::{Caller, ClaimedKey, IdempotencyState, Repeat};
+use crate::store::IdempotencyClaim;
+use crate::web::admin::AdminState;
+use crate::web::denial::Denial;
+
+/// The header that names a request.
+pub(super) const KEY: &str = "idempotency-key";
+/// The header of an answer that was given before.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// Carries out a change, once where it names itself.
+pub(super) async fn idempotent(
+    act: Repeat,
+    mut request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let Some(key) = key(request.request())? else { return next.call(request).await };
+    let caller = request.extensions().get::<Caller>().cloned().ok_or(Denial::NoKey)?;
+    let admin = request.app_data::<web::Data<AdminState>>().cloned().ok_or(Denial::Internal)?;
+    let payload = request.extract::<web::Payload>().await?;
+    let body = body::read(request.request(), payload, body::LARGEST).await?;
+    let parts = [request.method().as_str(), request.path(), request.query_string()];
+    let [method, path, query] = parts.map(str::as_bytes);
+    let claim = admin.requests.claim(&caller, &key, &[method, path, query, &body], act).await;
+    let claimed = match claim.map_err(Denial::from)? {
+        IdempotencyState::New(claimed) => claimed,
+        IdempotencyState::Known(claim) => return Ok(request.into_response(again(claim)?)),
+    };
+    request.set_payload(Payload::from(body.freeze()));
+    let answered = next.call(request).await?;
+    settle(&admin, claimed, act, answered).await
+}
+
+/// The key that a request names itself with.
+pub(super) fn key(request: &HttpRequest) -> Result<Option<String>, Denial> {
+    let mut keys = request.headers().get_all(KEY);
+    let Some(key) = keys.next() else { return Ok(None) };
+    let key = key.to_str().unwrap_or_default();
+    let shaped = (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
+    if shaped && keys.next().is_none() {
+        Ok(Some(key.to_owned()))
+    } else {
+        let why = "Idempotency-Key must be one, of 1 to 255 visible characters";
+        Err(Denial::Malformed(why.into()))
+    }
+}
+
+/// The answer to a request that was sent before.
+fn again(claim: IdempotencyClaim) -> Result<HttpResponse, Denial> {
+    match claim {
+        IdempotencyClaim::Answered { status, body: Some(body) } => {
+            let status = StatusCode::from_u16(status).map_err(|_| Denial::Internal)?;
+            let mut response = HttpResponse::build(status);
+            response.insert_header((REPLAYED, "true"));
+            Ok(if body.is_empty() {
+                response.finish()
+            } else {
+                response.insert_header((header::CONTENT_TYPE, "application/json")).body(body)
+            })
+        }
+        IdempotencyClaim::Answered { body: None, .. } => Err(Denial::AnswerNotKept),
+        IdempotencyClaim::Reused => Err(Denial::KeyReused),
+        IdempotencyClaim::Unknown => Err(Denial::OutcomeUnknown),
+        IdempotencyClaim::Taken(_) | IdempotencyClaim::AtWork => Err(Denial::InProgress),
+    }
+}
+
+/// Writes down what became of a request.
+async fn settle(
+    admin: &AdminState,
+    claimed: ClaimedKey,
+    act: Repeat,
+    answered: ServiceResponse<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let status = answered.status();
+    if !status.is_success() {
+        // Of what broke, nobody knows how far it got: only what may be repeated is let go.
+        if act == Repeat::Repeatable || !status.is_server_error() {
+            admin.requests.settle(claimed, None).await;
+        }
+        return Ok(answered);
+    }
+    let (request, response) = answered.into_parts();
+    let (response, body) = response.into_parts();
+    let body = to_bytes(body).await.map_err(|_| Denial::Internal)?;
+    admin.requests.settle(claimed, Some((status.as_u16(), &body))).await;
+    let mut response = response.set_body(BoxBody::new(body));
+    response.headers_mut().insert(REPLAYED, HeaderValue::from_static("false"));
+    Ok(ServiceResponse::new(request, response))
+}

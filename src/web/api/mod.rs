@@ -1,0 +1,120 @@
+//! The API of operators and applications, on the operator listener, below `/api/v1`.
+//!
+//! - A file of this folder is a noun. It holds what is read and written over HTTP, each field with
+//!   its meaning, and thin handlers over `admin`, which knows who may do what.
+//! - [`Routes`] mounts them. Every route goes through [`middleware`]: an id, the caller's rate, a
+//!   deadline, the log. A change goes through [`idempotent`] too: it may name itself.
+//! - [`document`] is made from the same handlers; a test holds it against what is mounted.
+//! - [`calls`] is what providers answer to applications: it takes what nobody else took.
+//!
+//! What goes wrong is a [`Denial`](super::denial::Denial), and nothing else.
+
+mod alerts;
+mod answer;
+mod api_keys;
+mod audit;
+mod body;
+mod cursor;
+mod dead_letters;
+mod deliveries;
+mod destinations;
+mod document;
+mod edits;
+mod events;
+mod explain;
+mod groups;
+mod idempotency;
+mod jobs;
+mod limits;
+mod middleware;
+mod overview;
+mod pauses;
+mod provider_endpoints;
+mod query;
+mod rejected_requests;
+mod routes;
+mod sources;
+mod toggle;
+mod transfers;
+mod users;
+mod words;
+
+use actix_web::{HttpRequest, web};
+
+pub use document::document;
+pub(super) use limits::Rate;
+pub use limits::{Limits, Quota};
+pub use provider_endpoints::Apis;
+pub(super) use query::Query;
+pub(super) use routes::{Endpoint, Routes};
+
+use super::denial::Denial;
+use super::{health, stream};
+
+/// What every path begins with.
+const BASE: &str = "/api/v1";
+
+/// Mounts everything that the operator listener answers to machines.
+pub(super) fn mount(config: &mut web::ServiceConfig) {
+    let not_found = |_, _: &HttpRequest| Denial::NotFound(None).into();
+    config.app_data(web::PathConfig::default().error_handler(not_found));
+    routes().mount(config);
+}
+
+/// Every route, in the order in which they are tried. What providers answer comes last: it takes
+/// any two words.
+fn routes() -> Routes {
+    let mut routes = Routes::default();
+    for mount in [
+        health::mount,
+        document::mount,
+        stream::mount,
+        alerts::mount,
+        api_keys::mount,
+        audit::mount,
+        dead_letters::mount,
+        deliveries::mount,
+        destinations::mount,
+        edits::mount,
+        events::mount,
+        explain::mount,
+        groups::mount,
+        rejected_requests::mount,
+        pauses::mount,
+        jobs::mount,
+        overview::mount,
+        users::mount,
+        sources::mount,
+        transfers::mount,
+        provider_endpoints::mount,
+    ] {
+        mount(&mut routes);
+    }
+    routes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn what_is_mounted_is_what_is_documented() {
+        let routes = routes();
+        let mounted: BTreeSet<String> = routes.list().into_iter().collect();
+        let mut documented = BTreeSet::new();
+        for part in routes.documents() {
+            let part = serde_json::to_value(part).unwrap();
+            for (path, item) in part["paths"].as_object().unwrap() {
+                let methods = item.as_object().unwrap().keys();
+                documented
+                    .extend(methods.map(|method| format!("{} {path}", method.to_uppercase())));
+            }
+        }
+        // What providers answer is documented by them.
+        documented.insert("POST /api/v1/{provider}/{resource}".to_owned());
+        assert_eq!(mounted, documented);
+        assert!(mounted.len() > 10, "the routes are read");
+    }
+}

@@ -1,0 +1,193 @@
+//! The calls of applications, on the operator listener: `POST /api/v1/{provider}/{resource}`.
+//!
+//! Which source is meant stands in the body, as `source`; it may be left out where only one has
+//! what is asked for. What a call is about is its provider's matter: see [`ProviderEndpoint`]. It needs the scope
+//! `sources:write`, and a key of one tenant reaches only that tenant's sources.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+use time::OffsetDateTime;
+use utoipa::openapi::path::{HttpMethod, OperationBuilder};
+use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::{
+    self, ComponentsBuilder, Content, OpenApiBuilder, PathItem, PathsBuilder, Ref, RefOr, Required,
+    ResponseBuilder, SecurityRequirement,
+};
+
+use super::routes::{Endpoint, Routes};
+use super::{body, idempotency};
+use crate::admin::{Caller, Scope};
+use crate::clock::SharedClock;
+use crate::provider_endpoint::{Call, Described, Fault, Made, ProviderEndpoint, Reply};
+use crate::store::StoreError;
+use crate::verify::{Secret, parse};
+use crate::web::admin::AdminState;
+use crate::web::caller::AuthenticatedCaller;
+use crate::web::denial::Denial;
+use crate::web::receive::RequestIds;
+
+/// The path of every call.
+const PATH: &str = "/api/v1/{provider}/{resource}";
+/// How long a call may take.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// What applications may ask of which source.
+pub struct Apis {
+    by_path: HashMap<(&'static str, &'static str), Vec<Mounted>>,
+    clock: SharedClock,
+    requests: RequestIds,
+}
+
+struct Mounted {
+    source: String,
+    tenant: String,
+    secret: Secret,
+    api: Arc<dyn ProviderEndpoint>,
+}
+
+/// Of a body, which source is meant.
+#[derive(Deserialize)]
+struct Addressed {
+    source: Option<String>,
+}
+
+impl Apis {
+    /// None yet.
+    pub fn new(clock: SharedClock, requests: RequestIds) -> Self {
+        Self { by_path: HashMap::new(), clock, requests }
+    }
+
+    /// Mounts what a tenant's source of `provider` can be asked for; `secret` is what it
+    /// signs with.
+    pub fn add(
+        &mut self,
+        provider: &'static str,
+        (tenant, source): (&str, &str),
+        secret: Secret,
+        api: Arc<dyn ProviderEndpoint>,
+    ) {
+        let mounted = self.by_path.entry((provider, api.resource())).or_default();
+        let (source, tenant) = (source.to_owned(), tenant.to_owned());
+        mounted.push(Mounted { source, tenant, secret, api });
+    }
+
+    /// What makes ids of requests.
+    pub(super) fn requests(&self) -> &RequestIds {
+        &self.requests
+    }
+
+    /// The sources that the caller may ask for this; `None` where there are none.
+    fn find(&self, request: &HttpRequest, caller: &Caller) -> Option<Vec<&Mounted>> {
+        let part = |name| request.match_info().get(name);
+        let wanted = (part("provider")?, part("resource")?);
+        let (_, mounted) = self.by_path.iter().find(|(path, _)| **path == wanted)?;
+        let own = |one: &&Mounted| caller.tenant().is_none_or(|tenant| tenant == one.tenant);
+        let mounted: Vec<&Mounted> = mounted.iter().filter(own).collect();
+        (!mounted.is_empty()).then_some(mounted)
+    }
+}
+
+/// Mounts what providers answer.
+pub(super) fn mount(routes: &mut Routes) {
+    routes.add(Endpoint::new(PATH).call(call));
+}
+
+/// Answers one call.
+async fn call(
+    AuthenticatedCaller(caller): AuthenticatedCaller,
+    request: HttpRequest,
+    payload: web::Payload,
+    admin: web::Data<AdminState>,
+) -> Result<HttpResponse, Denial> {
+    let apis = &admin.apis;
+    let mounted = apis.find(&request, &caller).ok_or(Denial::NotFound(None))?;
+    caller.needs(Scope::SourcesWrite)?;
+    let key = idempotency::key(&request)?;
+    let body = body::read(&request, payload, body::LIMIT).await?;
+    let Addressed { source } = parse(&body).map_err(|(_, error)| Denial::Invalid(error))?;
+    let mounted = choose(&mounted, source.as_deref())?;
+    let call = Call {
+        store: &admin.store,
+        secret: &mounted.secret,
+        now: apis.clock.now(),
+        key: key.as_deref(),
+        body: &body,
+    };
+    let answered = tokio::time::timeout(DEADLINE, mounted.api.create(call)).await;
+    let reply = answered
+        .unwrap_or_else(|_| Err(StoreError::timed_out().into()))
+        .map_err(|fault| of_fault(fault, call.now))?;
+    Ok(of_reply(&reply))
+}
+
+/// The source that is named; the only one, where none is.
+fn choose<'m>(mounted: &[&'m Mounted], named: Option<&str>) -> Result<&'m Mounted, Denial> {
+    let names = || mounted.iter().map(|one| one.source.as_str()).collect::<Vec<_>>().join(", ");
+    match (named, mounted) {
+        (Some(name), _) => {
+            let found = mounted.iter().copied().find(|one| one.source == name);
+            found.ok_or_else(|| Denial::Invalid(format!("`source` must be one of: {}", names())))
+        }
+        (None, [only]) => Ok(only),
+        (None, _) => Err(Denial::Invalid(format!("`source` must say which is meant: {}", names()))),
+    }
+}
+
+/// What is new is 201, and its repetition too; what was there is 200.
+fn of_reply(reply: &Reply) -> HttpResponse {
+    let status = if reply.made == Made::Known { StatusCode::OK } else { StatusCode::CREATED };
+    let mut response = HttpResponse::build(status);
+    if reply.made == Made::RetryUntil {
+        response.insert_header(("idempotency-replayed", "true"));
+    }
+    response.insert_header((header::CONTENT_TYPE, "application/json")).body(reply.body.to_string())
+}
+
+fn of_fault(fault: Fault, now: OffsetDateTime) -> Denial {
+    match fault {
+        Fault::Invalid(detail) => Denial::Invalid(detail),
+        Fault::Conflict(detail) => Denial::Conflict(detail),
+        Fault::KeyReused => Denial::KeyReused,
+        Fault::Spent { limit, resets_at } => {
+            let after = u64::try_from((resets_at - now).whole_seconds()).unwrap_or(0).max(1);
+            Denial::BudgetSpent { limit, resets_at, after }
+        }
+        Fault::Store(error) => error.into(),
+    }
+}
+
+/// What a provider answers, as the document says it.
+pub(super) fn document(provider: &str, described: &Described) -> openapi::OpenApi {
+    let json = |schema: &str| {
+        Content::new(Some(RefOr::<openapi::Schema>::Ref(Ref::from_schema_name(schema))))
+    };
+    let answer = |what: &str| {
+        let answer = ResponseBuilder::new().description(what);
+        answer.content("application/json", json(described.reply)).build()
+    };
+    let request = RequestBodyBuilder::new()
+        .content("application/json", json(described.request))
+        .required(Some(Required::True));
+    let operation = OperationBuilder::new()
+        .operation_id(Some(described.operation))
+        .tag(provider)
+        .summary(Some(described.summary))
+        .description(Some(described.description))
+        .request_body(Some(request.build()))
+        .response("200", answer("It was there"))
+        .response("201", answer("It was made, by this call or by one with the same key"))
+        .response("404", ResponseBuilder::new().build())
+        .security(SecurityRequirement::new("bearer", [Scope::SourcesWrite.as_str()]));
+    let path = format!("/api/v1/{provider}/{}", described.resource);
+    let item = PathItem::new(HttpMethod::Post, operation);
+    let schemas = described.schemas.iter().cloned();
+    OpenApiBuilder::new()
+        .paths(PathsBuilder::new().path(path, item))
+        .components(Some(ComponentsBuilder::new().schemas_from_iter(schemas).build()))
+        .build()
+}

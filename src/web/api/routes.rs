@@ -1,0 +1,176 @@
+//! Mounting: a path with its methods. What a path does not take is answered with what it takes, and
+//! `HEAD` and `OPTIONS` are answered wherever they make sense.
+
+use actix_web::body::BoxBody;
+use actix_web::dev::ServiceRequest;
+use actix_web::http::{Method, header};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{FromRequest, Handler, HttpResponse, Responder, Route, web};
+use utoipa::openapi::OpenApi;
+
+use super::limits::Rate;
+use super::middleware;
+use super::{BASE, idempotency};
+use crate::admin::Repeat;
+use crate::web::denial::Denial;
+
+/// Everything that is mounted.
+#[derive(Default)]
+pub(in crate::web) struct Routes {
+    all: Vec<Endpoint>,
+    documents: Vec<fn() -> OpenApi>,
+}
+
+/// One path with its methods.
+pub(in crate::web) struct Endpoint {
+    path: &'static str,
+    methods: Vec<Method>,
+    routes: Vec<Route>,
+}
+
+impl Routes {
+    /// Mounts a path.
+    pub(in crate::web) fn add(&mut self, at: Endpoint) {
+        self.all.push(at);
+    }
+
+    /// Adds what a noun says about its routes to the document.
+    pub(in crate::web) fn document<D: utoipa::OpenApi>(&mut self) {
+        self.documents.push(D::openapi);
+    }
+
+    /// What all say about themselves.
+    pub(super) fn documents(&self) -> impl Iterator<Item = OpenApi> {
+        self.documents.iter().map(|document| document())
+    }
+
+    /// Hands everything over to the listener.
+    pub(super) fn mount(self, config: &mut web::ServiceConfig) {
+        let mut scope = web::scope(BASE);
+        for at in self.all {
+            if let Some(path) = at.path.strip_prefix(BASE) {
+                scope = scope.service(at.resource(path));
+            } else {
+                let path = at.path;
+                config.service(at.resource(path));
+            }
+        }
+        let nothing = web::to(|| async { Err::<HttpResponse, _>(Denial::NotFound(None)) });
+        config.service(scope.default_service(middleware(nothing, Rate::Reads)));
+    }
+
+    /// Every method and path.
+    #[cfg(test)]
+    pub(super) fn list(&self) -> Vec<String> {
+        let each = |at: &Endpoint| -> Vec<String> {
+            at.methods.iter().map(|method| format!("{method} {}", at.path)).collect()
+        };
+        self.all.iter().flat_map(each).collect()
+    }
+}
+
+impl Endpoint {
+    /// A path, as it stands in the document.
+    pub(in crate::web) fn new(path: &'static str) -> Self {
+        Self { path, methods: Vec::new(), routes: Vec::new() }
+    }
+
+    /// What `GET` gives, and of which `HEAD` gives the head. It takes no query.
+    pub(in crate::web) fn get<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        let head = plain(web::head().to(handler.clone()));
+        self.read(head, plain(web::get().to(handler)))
+    }
+
+    /// As [`Endpoint::get`], where the handler reads the query itself, or minds none.
+    pub(in crate::web) fn ask<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.read(web::head().to(handler.clone()), web::get().to(handler))
+    }
+
+    /// What `POST` does; `act` says what its repetition comes to, where it names itself.
+    pub(in crate::web) fn post<F, Args>(self, act: Repeat, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        let idempotent = from_fn(move |request, next| idempotency::idempotent(act, request, next));
+        self.method(Method::POST, plain(web::post().to(handler).wrap(idempotent)), Rate::Changes)
+    }
+
+    /// What `POST` does, where it sees to its repetition itself.
+    pub(super) fn call<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.method(Method::POST, plain(web::post().to(handler)), Rate::Reads)
+    }
+
+    fn read(self, head: Route, get: Route) -> Self {
+        let mut at = self.method(Method::GET, get, Rate::Reads);
+        at.routes.push(middleware(head, Rate::Reads));
+        at
+    }
+
+    fn method(mut self, method: Method, route: Route, rate: Rate) -> Self {
+        self.methods.push(method);
+        self.routes.push(middleware(route, rate));
+        self
+    }
+
+    /// The path's own service, with an answer to every other method.
+    fn resource(self, path: &str) -> actix_web::Resource {
+        let mut allow: Vec<&str> = self.methods.iter().map(Method::as_str).collect();
+        if allow.contains(&"GET") {
+            allow.push("HEAD");
+        }
+        allow.push("OPTIONS");
+        let allow = allow.join(", ");
+        let options = {
+            let allow = allow.clone();
+            web::route().method(Method::OPTIONS).to(move || {
+                let answer = HttpResponse::NoContent()
+                    .insert_header((header::ALLOW, allow.as_str()))
+                    .finish();
+                async { answer }
+            })
+        };
+        let other = web::to(move || {
+            let denial = Denial::MethodNotAllowed { allow: allow.clone() };
+            async { Err::<HttpResponse, _>(denial) }
+        });
+        let mut resource = web::resource(path);
+        for route in self.routes {
+            resource = resource.route(route);
+        }
+        resource
+            .route(middleware(options, Rate::Reads))
+            .default_service(middleware(other, Rate::Reads))
+    }
+}
+
+/// The route, without a query: what nobody reads would only seem to be heard.
+fn plain(route: Route) -> Route {
+    route.wrap(from_fn(async |request: ServiceRequest, next: Next<BoxBody>| {
+        if request.query_string().is_empty() {
+            return next.call(request).await;
+        }
+        Err(Denial::Malformed("this call takes no query".into()).into())
+    }))
+}
+
+/// The route, within its bounds.
+fn middleware(route: Route, rate: Rate) -> Route {
+    route.wrap(from_fn(move |request, next| middleware::api_middleware(rate, request, next)))
+}

@@ -1,0 +1,84 @@
+//! Reading a body: bounded in bytes and time, and only as fast as there is room for it.
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, web};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use tokio::time::Instant;
+
+use super::oversize;
+use super::problem::{Problem, of_broken_body};
+use super::receive::ProblemResponse;
+use crate::ingest::{NoRoom, Reservation};
+
+/// How large a body may be, and how long it may take.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) bytes: usize,
+    pub(super) deadline: Duration,
+}
+
+/// What was read.
+pub(super) enum Read {
+    /// All of it.
+    Whole(Bytes),
+    /// The beginning of a body that is larger than is kept; the rest is still to come.
+    Larger(Bytes),
+}
+
+/// Reads the body, exactly as it is on the wire. A body that comes in one piece is not copied.
+pub(super) async fn read_body(
+    request: &HttpRequest,
+    payload: &mut web::Payload,
+    limits: Limits,
+    reservation: &mut Reservation,
+) -> Result<Read, ProblemResponse> {
+    let declared = oversize::declared(request);
+    if declared > limits.bytes as u64 {
+        return Ok(Read::Larger(Bytes::new()));
+    }
+    let declared = usize::try_from(declared).unwrap_or_default();
+    let reading = async {
+        let mut whole = Bytes::new();
+        let mut pieces = BytesMut::new();
+        loop {
+            let piece = tokio::select! {
+                piece = payload.next() => piece,
+                () = reservation.give_way() => return Err((Problem::BodyTimeout, "body_stalled")),
+            };
+            let Some(piece) = piece else { break };
+            let piece = piece.map_err(|error| of_broken_body(&error))?;
+            let length = whole.len() + pieces.len() + piece.len();
+            let larger = length > limits.bytes;
+            if !larger {
+                reservation.grow(piece.len()).await.map_err(no_room)?;
+            }
+            if whole.is_empty() && pieces.is_empty() {
+                whole = piece;
+            } else {
+                if pieces.is_empty() {
+                    // As much as it will be: growing by and by would hold it twice. What is not
+                    // filled takes up no memory.
+                    pieces.reserve(declared.max(length));
+                }
+                pieces.extend_from_slice(&std::mem::take(&mut whole));
+                pieces.extend_from_slice(&piece);
+            }
+            if larger {
+                return Ok(Read::Larger(if pieces.is_empty() { whole } else { pieces.freeze() }));
+            }
+        }
+        reservation.whole();
+        Ok(Read::Whole(if pieces.is_empty() { whole } else { pieces.freeze() }))
+    };
+    let ends = Instant::now() + limits.deadline;
+    tokio::time::timeout_at(ends, reading)
+        .await
+        .unwrap_or(Err((Problem::BodyTimeout, "body_timeout")))
+}
+
+/// What is told where there was no room for a body.
+pub(super) fn no_room(_: NoRoom) -> ProblemResponse {
+    (Problem::unavailable(), "inflight_bytes")
+}

@@ -1,0 +1,338 @@
+//! Who has how many connections at a listener. Each peer has a bounded number, and so has the
+//! listener; where there are too many, one that makes no progress makes room for the newcomer.
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use futures_util::task::AtomicWaker;
+use metrics::{Counter, Gauge};
+use tokio::time::Instant;
+
+use super::Settings;
+use crate::ingest::Peer;
+
+/// How long a body or an answer has to stand still before its connection can be made to yield, in
+/// microseconds.
+const STALLED: u64 = 1_000_000;
+
+/// The most proxies that are not listed and are remembered all the same.
+const FORWARDERS: usize = 64;
+
+/// What a connection is doing. Those that are listed first yield first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Doing {
+    /// It ends.
+    Closing,
+    /// It has no whole request.
+    Head,
+    /// It waits for the peer, in the middle of a request or of an answer.
+    Stalled,
+    /// It waits for the next request.
+    Idle,
+    /// We work on its request. It does not yield.
+    Work,
+}
+
+impl Doing {
+    const ALL: [Self; 5] = [Self::Closing, Self::Head, Self::Stalled, Self::Idle, Self::Work];
+    const BITS: u32 = 3;
+}
+
+/// Why a connection is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// The peer has as many as one may have, and all are at work.
+    Peer,
+    /// The listener has as many as it may have, and all are at work.
+    Full,
+}
+
+/// One connection, as the others see it.
+#[derive(Debug)]
+struct Entry {
+    /// What it is doing, and since when.
+    state: AtomicU64,
+    yields: AtomicBool,
+    waker: AtomicWaker,
+}
+
+/// The connections of one listener, over all its threads.
+#[derive(Debug)]
+pub(super) struct Connections {
+    settings: Arc<Settings>,
+    base: Instant,
+    taken: Mutex<Taken>,
+    open: Gauge,
+    accepted: Counter,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    count: usize,
+    /// By peer, and whether that is a proxy: one whose clients it stands for.
+    peers: HashMap<Key, Vec<Arc<Entry>>>,
+    /// Peers of our own network that turned out to be proxies.
+    forwarders: HashSet<Peer>,
+}
+
+type Key = (Peer, IsProxy);
+type IsProxy = bool;
+
+/// A connection's place among them; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Seat {
+    connections: Arc<Connections>,
+    key: Key,
+    address: IpAddr,
+    entry: Arc<Entry>,
+}
+
+impl Connections {
+    /// None yet.
+    pub(super) fn new(settings: Arc<Settings>) -> Self {
+        let listener = settings.listener;
+        Self {
+            base: Instant::now(),
+            taken: Mutex::default(),
+            open: metrics::gauge!("sealpost_connections_open", "listener" => listener),
+            accepted: metrics::counter!("sealpost_connections_total", "listener" => listener),
+            settings,
+        }
+    }
+
+    /// Takes a place for a connection from this address.
+    pub(super) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Seat, Refused> {
+        let peer = Peer::from(address);
+        let entry = Arc::new(Entry {
+            state: AtomicU64::new(self.pack(Doing::Head, Instant::now())),
+            yields: AtomicBool::new(false),
+            waker: AtomicWaker::new(),
+        });
+        let mut taken = self.taken();
+        let is_proxy = self.settings.trusts(address) || taken.forwarders.contains(&peer);
+        let key = (peer, is_proxy);
+        let own = taken.peers.get(&key).map_or(0, Vec::len);
+        if !is_proxy && own >= self.settings.per_peer && !self.make_room_of(&mut taken, &key) {
+            return Err(Refused::Peer);
+        }
+        if taken.count >= self.settings.total && !self.make_room(&mut taken) {
+            return Err(Refused::Full);
+        }
+        taken.count += 1;
+        taken.peers.entry(key).or_default().push(Arc::clone(&entry));
+        drop(taken);
+        self.open.increment(1.0);
+        self.accepted.increment(1);
+        Ok(Seat { connections: Arc::clone(self), key, address, entry })
+    }
+
+    /// Makes a connection of this peer yield; false when all are at work.
+    fn make_room_of(&self, taken: &mut Taken, key: &Key) -> bool {
+        let now = self.micros(Instant::now());
+        let Some(entries) = taken.peers.get_mut(key) else { return false };
+        let first = entries
+            .iter()
+            .enumerate()
+            .filter_map(|(place, entry)| Some((entry.turn(now)?, place)))
+            .min();
+        let Some((_, place)) = first else { return false };
+        let entry = entries.swap_remove(place);
+        if entries.is_empty() {
+            taken.peers.remove(key);
+        }
+        taken.count -= 1;
+        entry.yields.store(true, Ordering::Release);
+        entry.waker.wake();
+        true
+    }
+
+    /// Makes a connection of the peer yield that has the most of them, proxies last.
+    fn make_room(&self, taken: &mut Taken) -> bool {
+        let sizes = taken.peers.iter().map(|(key, entries)| (*key, entries.len()));
+        let mut peers: Vec<(Key, usize)> = sizes.collect();
+        peers.sort_by_key(|((_, is_proxy), size)| (*is_proxy, std::cmp::Reverse(*size)));
+        peers.into_iter().any(|(key, _)| self.make_room_of(taken, &key))
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn micros(&self, at: Instant) -> u64 {
+        let micros = at.saturating_duration_since(self.base).as_micros();
+        u64::try_from(micros).unwrap_or(u64::MAX).min(u64::MAX >> Doing::BITS)
+    }
+
+    fn pack(&self, doing: Doing, since: Instant) -> u64 {
+        (self.micros(since) << Doing::BITS) | doing as u64
+    }
+}
+
+impl Entry {
+    /// Its turn to yield; the smallest is the first, `None` does not.
+    fn turn(&self, now: u64) -> Option<(Doing, u64)> {
+        let state = self.state.load(Ordering::Relaxed);
+        let since = state >> Doing::BITS;
+        let place = usize::try_from(state & ((1 << Doing::BITS) - 1)).ok()?;
+        let doing = *Doing::ALL.get(place)?;
+        match doing {
+            Doing::Work => None,
+            Doing::Stalled if now.saturating_sub(since) < STALLED => None,
+            _ => Some((doing, since)),
+        }
+    }
+}
+
+impl Seat {
+    /// Says what the connection is doing, and since when.
+    pub(super) fn tell(&self, doing: Doing, since: Instant) {
+        self.entry.state.store(self.connections.pack(doing, since), Ordering::Relaxed);
+    }
+
+    /// Whether the connection should make room; else wakes this when it should.
+    pub(super) fn yields(&self, waker: &Waker) -> bool {
+        self.entry.waker.register(waker);
+        self.entry.yields.load(Ordering::Acquire)
+    }
+
+    /// The peer names others that it forwards for. One of our own network is believed so far that
+    /// it may have more connections than one peer may: it is a proxy that is not listed.
+    pub(super) fn forwards(&self) {
+        let (peer, is_proxy) = self.key;
+        if is_proxy || !is_near(self.address) {
+            return;
+        }
+        let mut taken = self.connections.taken();
+        if taken.forwarders.len() < FORWARDERS {
+            taken.forwarders.insert(peer);
+        }
+    }
+
+    /// Where the connection comes from.
+    pub(super) fn address(&self) -> IpAddr {
+        self.address
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.connections.open.decrement(1.0);
+        let mut taken = self.connections.taken();
+        let Some(entries) = taken.peers.get_mut(&self.key) else { return };
+        // One that had to yield is not there any more.
+        let Some(place) = entries.iter().position(|entry| Arc::ptr_eq(entry, &self.entry)) else {
+            return;
+        };
+        entries.swap_remove(place);
+        if entries.is_empty() {
+            taken.peers.remove(&self.key);
+        }
+        taken.count -= 1;
+    }
+}
+
+/// Whether an address is this machine's or of a private network.
+fn is_near(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connections(total: usize, per_peer: usize, trusted: &[&str]) -> Arc<Connections> {
+        let trusted_proxies = trusted.iter().map(|net| net.parse().unwrap()).collect();
+        let settings = Settings { total, per_peer, trusted_proxies, ..Settings::example() };
+        Arc::new(Connections::new(Arc::new(settings)))
+    }
+
+    fn from(address: &str) -> IpAddr {
+        address.parse().unwrap()
+    }
+
+    fn must_yield(seat: &Seat) -> bool {
+        seat.yields(Waker::noop())
+    }
+
+    fn at_work(seat: Seat) -> Seat {
+        seat.tell(Doing::Work, Instant::now());
+        seat
+    }
+
+    #[test]
+    fn a_peer_has_as_many_as_one_may_and_gives_them_back() {
+        let table = connections(100, 2, &[]);
+        let admit = |address: &str| table.admit(from(address));
+        let (first, second) = (at_work(admit("192.0.2.1").unwrap()), admit("192.0.2.1").unwrap());
+        let second = at_work(second);
+        assert_eq!(admit("192.0.2.1").err(), Some(Refused::Peer));
+        assert!(admit("192.0.2.2").is_ok(), "another peer is not concerned");
+        drop(first);
+        assert!(admit("192.0.2.1").is_ok());
+        drop(second);
+        assert_eq!(table.taken().count, 0);
+        assert!(table.taken().peers.is_empty());
+    }
+
+    #[test]
+    fn what_makes_no_progress_yields_to_the_newcomer_in_turn() {
+        let table = connections(100, 4, &[]);
+        let began = Instant::now();
+        let later = |millis: u64| began + std::time::Duration::from_millis(millis);
+        let seat = |doing: Doing, since: u64| {
+            let seat = table.admit(from("192.0.2.1")).unwrap();
+            seat.tell(doing, later(since));
+            seat
+        };
+        let idle = seat(Doing::Idle, 0);
+        let (old, new) = (seat(Doing::Head, 20), seat(Doing::Head, 30));
+        let closing = seat(Doing::Closing, 40);
+        for next in [&closing, &old, &new, &idle] {
+            assert!(!must_yield(next));
+            let newcomer = at_work(table.admit(from("192.0.2.1")).unwrap());
+            assert!(must_yield(next));
+            assert_eq!(table.taken().count, 4, "it is not counted any more");
+            std::mem::forget(newcomer);
+        }
+        assert!(table.admit(from("192.0.2.1")).is_err());
+        drop((idle, old, new, closing));
+        assert_eq!(table.taken().count, 4, "and is not given back twice");
+    }
+
+    #[test]
+    fn a_full_listener_takes_from_who_has_the_most_and_from_proxies_last() {
+        let table = connections(6, 100, &["10.0.0.0/8"]);
+        let admit = |address: &str| table.admit(from(address)).unwrap();
+        let proxied: Vec<Seat> = (0..3).map(|_| admit("10.0.0.1")).collect();
+        let many: Vec<Seat> = (0..2).map(|_| admit("192.0.2.1")).collect();
+        let single = admit("192.0.2.2");
+        let newcomer = at_work(admit("192.0.2.3"));
+        assert_eq!(many.iter().filter(|seat| must_yield(seat)).count(), 1);
+        assert!(!must_yield(&single));
+        assert!(!proxied.iter().any(must_yield));
+        let others: Vec<Seat> = (0..5).map(|_| at_work(admit("192.0.2.3"))).collect();
+        assert!(proxied.iter().all(must_yield), "when nobody else has any");
+        assert_eq!(table.admit(from("192.0.2.4")).err(), Some(Refused::Full));
+        drop((newcomer, others));
+    }
+
+    #[test]
+    fn a_proxy_is_not_one_peer_whether_it_is_listed_or_only_behaves_as_one() {
+        let table = connections(100, 1, &["10.0.0.0/8"]);
+        let admit = |address: &str| table.admit(from(address)).map(at_work);
+        let _listed = [admit("10.0.0.1").unwrap(), admit("10.0.0.1").unwrap()];
+        let near = admit("127.0.0.1").unwrap();
+        assert!(admit("127.0.0.1").is_err());
+        near.forwards();
+        let _unlisted = [admit("127.0.0.1").unwrap(), admit("127.0.0.1").unwrap()];
+        let far = admit("192.0.2.1").unwrap();
+        far.forwards();
+        assert!(admit("192.0.2.1").is_err(), "anybody can write the header");
+    }
+}

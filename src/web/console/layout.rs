@@ -1,0 +1,342 @@
+//! What is around every page: the head, the way around, who is signed in, what was just done.
+
+use maud::{DOCTYPE, Markup, html};
+use time::OffsetDateTime;
+
+use super::assets::{ICON, SCRIPT, STYLE};
+use super::parts::{BadgeTone, said, word};
+use crate::admin::{Caller, Scope};
+
+/// Who looks at a page.
+#[derive(Debug, Clone)]
+pub(super) struct Viewer {
+    /// Who they are, and what they may.
+    pub(super) caller: Caller,
+    /// The secret word of their session, which every form carries; `None` without a session.
+    pub(super) csrf: Option<String>,
+}
+
+/// What a page is rendered for.
+#[derive(Debug, Clone)]
+pub(super) struct PageContext {
+    /// Who looks at it.
+    pub(super) viewer: Viewer,
+    /// When.
+    pub(super) now: OffsetDateTime,
+    /// Where one can go.
+    pub(super) sections: &'static [&'static [Section]],
+    /// What was just done.
+    pub(super) flash: Option<Flash>,
+}
+
+/// What was just done, and where that is which was made by it.
+#[derive(Debug, Clone)]
+pub(super) struct Flash {
+    /// In a sentence.
+    pub(super) text: String,
+    /// An address and what stands on it.
+    pub(super) link: Option<(String, String)>,
+}
+
+/// What a page says of itself.
+#[derive(Debug, Default)]
+pub(super) struct Head<'a> {
+    /// Its title.
+    pub(super) title: &'a str,
+    /// A sentence on it.
+    pub(super) lead: &'a str,
+    /// The section that it belongs to.
+    pub(super) section: Option<Section>,
+    /// Whether it is a page below its section.
+    pub(super) below: bool,
+    /// The page above it within the section: where it is and what it is called.
+    pub(super) within: Option<&'a (String, String)>,
+    /// After how many seconds it is asked for again where scripts do not do it.
+    pub(super) refresh: Option<u32>,
+    /// Where the browser goes on to by itself: a path of ours.
+    pub(super) onward: Option<&'a str>,
+    /// What can be done, beside the title.
+    pub(super) actions: Option<Markup>,
+}
+
+/// A part of the console.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Section {
+    Overview,
+    Events,
+    DeadLetters,
+    Jobs,
+    Transfers,
+    Held,
+    Explain,
+    Sources,
+    Pauses,
+    Destinations,
+    Alerts,
+    Audit,
+    Keys,
+    Users,
+    Settings,
+    Account,
+}
+
+impl Section {
+    /// Where it is, what it is called, and the key that goes there after `g`.
+    pub(super) fn row(self) -> (&'static str, &'static str, Option<&'static str>) {
+        match self {
+            Self::Overview => ("/", "Overview", Some("o")),
+            Self::Events => ("/events", "Events", Some("e")),
+            Self::DeadLetters => ("/dead-letters", "Dead letters", Some("d")),
+            Self::Jobs => ("/jobs", "Jobs", Some("j")),
+            Self::Transfers => ("/transfers", "Transfers", Some("t")),
+            Self::Held => ("/rejected-requests", "Held requests", Some("h")),
+            Self::Explain => ("/explain", "Explain a request", Some("x")),
+            Self::Sources => ("/sources", "Sources", Some("s")),
+            Self::Pauses => ("/pauses", "Pauses", Some("u")),
+            Self::Destinations => ("/destinations", "Destinations", Some("n")),
+            Self::Alerts => ("/alerts", "Alerts", Some("l")),
+            Self::Audit => ("/audit", "Audit log", Some("a")),
+            Self::Keys => ("/keys", "API keys", Some("k")),
+            Self::Users => ("/users", "People", Some("p")),
+            Self::Settings => ("/settings", "Settings", None),
+            Self::Account => ("/account", "Account", Some("y")),
+        }
+    }
+
+    /// The scope that somebody needs to be shown this section.
+    fn needs(self) -> Option<Scope> {
+        match self {
+            Self::Held | Self::Explain => Some(Scope::SecretsWrite),
+            Self::Audit | Self::Keys | Self::Users => Some(Scope::Admin),
+            Self::Account => None,
+            _ => Some(Scope::EventsRead),
+        }
+    }
+}
+
+impl PageContext {
+    /// Whether whoever looks may do this.
+    pub(super) fn may(&self, scope: Scope) -> bool {
+        self.viewer.caller.may(scope)
+    }
+
+    /// A link into a section, or the words alone where it cannot be reached.
+    pub(super) fn link(&self, section: Section, href: &str, label: &str) -> Markup {
+        let reachable = self.reachable().flatten().any(|one| one == section);
+        html! {
+            @if reachable { a href=(href) { (said(label)) } } @else { (said(label)) }
+        }
+    }
+
+    /// A page.
+    pub(super) fn page(&self, head: &Head<'_>, body: &Markup) -> Markup {
+        html! {
+            (DOCTYPE)
+            html lang="en" {
+                (of_head(head))
+                body {
+                    a .skip href="#content" { "Skip to the content" }
+                    div .frame {
+                        header .side {
+                            div .side-top {
+                                (brand())
+                                details .menu {
+                                    summary { "Menu" }
+                                    (self.navigation(head.section, "Menu"))
+                                    (self.who())
+                                }
+                            }
+                            (self.navigation(head.section, "Main"))
+                            (self.who())
+                        }
+                        main #content .main tabindex="-1" {
+                            (crumbs(head))
+                            @if let Some(flash) = &self.flash {
+                                div .note.good role="status" { p {
+                                    (said(&flash.text))
+                                    @if let Some((href, label)) = &flash.link {
+                                        " " a href=(href) { (said(label)) }
+                                    }
+                                } }
+                            }
+                            div .head {
+                                div {
+                                    h1 { (said(head.title)) }
+                                    @if !head.lead.is_empty() { p .lead { (said(head.lead)) } }
+                                }
+                                @if let Some(actions) = &head.actions { div .actions { (actions) } }
+                            }
+                            (body)
+                        }
+                        footer .foot {
+                            span { "Times are in UTC." }
+                            button .plain.small-button.scripted-only type="button" data-does="keys" {
+                                "Keyboard: ?"
+                            }
+                        }
+                    }
+                    (self.keys())
+                }
+            }
+        }
+    }
+
+    fn reachable(&self) -> impl Iterator<Item = Vec<Section>> {
+        self.sections.iter().map(|group| {
+            // An account is a person's: who shows a key has none.
+            let may = |section: &&Section| match section.needs() {
+                Some(scope) => self.may(scope),
+                None => self.viewer.csrf.is_some(),
+            };
+            group.iter().filter(may).copied().collect::<Vec<_>>()
+        })
+    }
+
+    fn navigation(&self, here: Option<Section>, label: &str) -> Markup {
+        html! {
+            nav .nav aria-label=(label) {
+                @for group in self.reachable().filter(|group| !group.is_empty()) {
+                    ul {
+                        @for section in group {
+                            @let (href, name, key) = section.row();
+                            li {
+                                a href=(href) data-go=[key]
+                                  aria-current=[(here == Some(section)).then_some("page")] { (name) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn who(&self) -> Markup {
+        html! {
+            div .who {
+                @if self.viewer.csrf.is_some() {
+                    div .who-name {
+                        span .muted .small { "Signed in as" }
+                        br;
+                        (said(self.viewer.caller.actor()))
+                        @if let Some(tenant) = self.viewer.caller.tenant() {
+                            br;
+                            span .muted .small { "tenant " (said(tenant)) }
+                        }
+                    }
+                }
+                div .who-row {
+                    button .small-button.scripted-only type="button" data-does="theme" { "Theme" }
+                    @if let Some(csrf) = &self.viewer.csrf {
+                        form method="post" action="/sign-out" {
+                            input type="hidden" name="csrf" value=(csrf);
+                            button .small-button { "Sign out" }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn keys(&self) -> Markup {
+        html! {
+            dialog #keys aria-labelledby="keys-title" {
+                h2 #keys-title { "Keyboard" }
+                dl .terms {
+                    dt { kbd { "j" } " " kbd { "k" } } dd { "next, previous row" }
+                    dt { kbd { "Enter" } } dd { "open it" }
+                    dt { kbd { "n" } } dd { "next page of a list" }
+                    dt { kbd { "/" } } dd { "search" }
+                    @for section in self.reachable().flatten() {
+                        @if let (_, name, Some(key)) = section.row() {
+                            dt { kbd { "g" } " " kbd { (key) } } dd { (name) }
+                        }
+                    }
+                    dt { kbd { "?" } } dd { "this" }
+                }
+                form method="dialog" { button .first { "Close" } }
+            }
+        }
+    }
+}
+
+/// A page for who is not signed in.
+pub(super) fn bare(title: &str, body: &Markup) -> Markup {
+    alone(&Head { title, ..Head::default() }, body)
+}
+
+/// A page from which the browser goes on to a path of ours by itself.
+pub(super) fn passing(title: &str, onward: &str, body: &Markup) -> Markup {
+    alone(&Head { title, onward: Some(onward), ..Head::default() }, body)
+}
+
+fn alone(head: &Head<'_>, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            (of_head(head))
+            body .bare {
+                main #content {
+                    (brand())
+                    (body)
+                }
+            }
+        }
+    }
+}
+
+fn of_head(head: &Head<'_>) -> Markup {
+    html! {
+        head {
+            meta charset="utf-8";
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta name="color-scheme" content="light dark";
+            title { (said(head.title)) " \u{b7} Sealpost" }
+            link rel="icon" type="image/svg+xml" href=(ICON.href());
+            link rel="stylesheet" href=(STYLE.href());
+            script src=(SCRIPT.href()) {}
+            @if let Some(seconds) = head.refresh {
+                noscript { meta http-equiv="refresh" content=(seconds); }
+            }
+            @if let Some(to) = head.onward {
+                meta http-equiv="refresh" content={ "0; url=" (to) };
+            }
+        }
+    }
+}
+
+fn brand() -> Markup {
+    html! {
+        a .brand href="/" {
+            svg viewBox="0 0 20 20" fill="none" stroke="currentColor" stroke-width="1.75" aria-hidden="true" {
+                circle cx="10" cy="10" r="8.1" {}
+                path d="M6.4 10.2l2.5 2.5 4.8-5.3" stroke-linecap="round" stroke-linejoin="round" {}
+            }
+            "Sealpost"
+        }
+    }
+}
+
+fn crumbs(head: &Head<'_>) -> Markup {
+    let Some(section) = head.section.filter(|_| head.below || head.within.is_some()) else {
+        return html! {};
+    };
+    let (href, name, _) = section.row();
+    html! {
+        nav .crumbs aria-label="Above this page" {
+            ol {
+                li { a href=(href) { (name) } }
+                @if let Some((href, name)) = head.within {
+                    li { a href=(href) { (said(name)) } }
+                }
+                li aria-current="page" { (said(head.title)) }
+            }
+        }
+    }
+}
+
+/// A message that stands out.
+pub(super) fn note(label: &str, tone: BadgeTone, text: &Markup) -> Markup {
+    html! {
+        div class={ "note " (tone.class()) } { (word(label, tone)) p { (text) } }
+    }
+}

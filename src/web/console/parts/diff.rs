@@ -1,0 +1,40 @@
+//! What an edit changes, line by line.
+
+use maud::{Markup, html};
+
+use super::said;
+
+/// A unified difference, which names both texts in its first two lines.
+pub(in crate::web::console) fn diff(unified: &str) -> Markup {
+    html! {
+        pre .diff tabindex="0" role="region" aria-label="The difference" {
+            @for line in unified.lines().skip(2) { (shown(line)) }
+        }
+    }
+}
+
+fn shown(line: &str) -> Markup {
+    let rest = |mark: char| line.strip_prefix(mark).map(said);
+    if let Some(text) = rest('-') {
+        html! { span .gone { span .sr { "Removed: " } "\u{2212} " (text) } }
+    } else if let Some(text) = rest('+') {
+        html! { span .new { span .sr { "Added: " } "+ " (text) } }
+    } else if line.starts_with("@@") {
+        html! { span .gap { "\u{22ef}" } }
+    } else {
+        html! { span { " " (said(line)) } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_shows_what_goes_and_what_comes_as_text() {
+        let unified = "--- received\n+++ edited\n@@ -1,2 +1,2 @@\n a\n-b\n+<b>\n";
+        let shown = diff(unified).into_string();
+        assert!(shown.contains("\u{2212} b<") && shown.contains("+ &lt;b&gt;"), "{shown}");
+        assert!(!shown.contains("received"), "{shown}");
+    }
+}

@@ -1,0 +1,119 @@
+//! Forms. What changes something is a form that posts, with the session's secret word in it.
+
+use maud::{Markup, html};
+
+use super::super::layout::PageContext;
+use super::said;
+
+/// A choice of a [`select`].
+pub(in crate::web::console) struct Choice {
+    /// What is sent.
+    pub(in crate::web::console) value: String,
+    /// What is shown.
+    pub(in crate::web::console) label: String,
+}
+
+/// A field with its label. `input` has this `id` itself.
+pub(in crate::web::console) fn field(id: &str, label: &str, hint: &str, input: &Markup) -> Markup {
+    html! {
+        div .field {
+            label for=(id) { (label) }
+            (input)
+            @if !hint.is_empty() { p .hint id={ (id) "-hint" } { (hint) } }
+        }
+    }
+}
+
+/// A field with a few choices.
+pub(in crate::web::console) fn select(
+    id: &str,
+    name: &str,
+    label: &str,
+    choices: &[Choice],
+    chosen: &str,
+) -> Markup {
+    field(
+        id,
+        label,
+        "",
+        &html! {
+            select id=(id) name=(name) {
+                @for choice in choices {
+                    option value=(choice.value) selected[choice.value == chosen] { (said(&choice.label)) }
+                }
+            }
+        },
+    )
+}
+
+/// A form that changes something.
+pub(in crate::web::console) fn post(
+    cx: &PageContext,
+    action: &str,
+    class: &str,
+    body: &Markup,
+) -> Markup {
+    html! {
+        form method="post" action=(action) class=(class) {
+            @if let Some(csrf) = &cx.viewer.csrf { input type="hidden" name="csrf" value=(csrf); }
+            (body)
+        }
+    }
+}
+
+/// A button that is a form of its own: for what needs no reason.
+pub(in crate::web::console) fn button(
+    cx: &PageContext,
+    action: &str,
+    class: &str,
+    label: &str,
+) -> Markup {
+    post(cx, action, "", &html! { button class=(class) { (label) } })
+}
+
+/// A form that asks for a reason, and says what will happen. `id` is its own on the page.
+pub(in crate::web::console) fn confirm(
+    cx: &PageContext,
+    id: &str,
+    action: &str,
+    says: &str,
+    (class, label): (&str, &str),
+) -> Markup {
+    let reason = format!("{id}-reason");
+    post(
+        cx,
+        action,
+        "form",
+        &html! {
+            p .muted { (says) }
+            (field(&reason, "Reason", "It is written to the audit log.", &html! {
+                input id=(reason) name="reason" required maxlength="500" autocomplete="off"
+                      aria-describedby={ (reason) "-hint" };
+            }))
+            div .actions { button class=(class) { (label) } }
+        },
+    )
+}
+
+/// A form that looks for something; `more` are the fields that go with it.
+pub(in crate::web::console) fn search(
+    action: &str,
+    label: &str,
+    hint: &str,
+    value: &str,
+    more: &Markup,
+) -> Markup {
+    html! {
+        form .search method="get" action=(action) role="search" {
+            div .inline {
+                div .field {
+                    label for="q" { (label) }
+                    input #q type="search" name="q" value=(value) placeholder=(hint)
+                          data-search autocomplete="off" spellcheck="false";
+                }
+                (more)
+                button { "Search" }
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Panels, facets, pages of a list, terms and timelines.
+
+use maud::{Markup, html};
+use time::OffsetDateTime;
+
+use super::{BadgeTone, number, said, stamp};
+
+/// A panel with a heading; `parked` is said beside it.
+pub(in crate::web::console) fn panel(title: &str, parked: &Markup, body: &Markup) -> Markup {
+    let letters = title.chars().filter(char::is_ascii_alphanumeric);
+    let id = format!("panel-{}", letters.collect::<String>().to_lowercase());
+    html! {
+        section .panel aria-labelledby=(id) {
+            header { h2 id=(id) { (said(title)) } @if !parked.0.is_empty() { p { (parked) } } }
+            (body)
+        }
+    }
+}
+
+/// What is said where a list would be.
+pub(in crate::web::console) fn empty(what: &str, more: &str) -> Markup {
+    html! { div .empty { strong { (what) } @if !more.is_empty() { p { (more) } } } }
+}
+
+/// One thing that a list can be narrowed by.
+pub(in crate::web::console) struct Facet {
+    /// What it is.
+    pub(in crate::web::console) label: &'static str,
+    /// What it can be.
+    pub(in crate::web::console) values: Vec<FacetValue>,
+}
+
+/// A value of a facet.
+pub(in crate::web::console) struct FacetValue {
+    /// What it is called.
+    pub(in crate::web::console) label: String,
+    /// How many there are; `None` where nobody counted.
+    pub(in crate::web::console) count: Option<u64>,
+    /// The list with it, or without it where it is chosen.
+    pub(in crate::web::console) href: String,
+    /// Whether the list is narrowed by it.
+    pub(in crate::web::console) chosen: bool,
+}
+
+/// How many values of a facet are shown at once, beside the one that takes it away.
+const SHOWN: usize = 8;
+
+/// Facets. A long one shows its first values and what is chosen; a click shows the rest.
+pub(in crate::web::console) fn facets(facets: &[Facet]) -> Markup {
+    if facets.iter().all(|facet| facet.values.is_empty()) {
+        return html! {};
+    }
+    html! {
+        nav .facets aria-label="Narrow the list" {
+            @for facet in facets.iter().filter(|facet| !facet.values.is_empty()) {
+                div {
+                    h3 { (facet.label) }
+                    @let (shown, rest) = split(&facet.values);
+                    @for value in shown { (facet_value(value)) }
+                    @if !rest.is_empty() {
+                        details .more {
+                            summary { (number(rest.len() as u64)) " more" }
+                            div { @for value in rest { (facet_value(value)) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The values that are shown at once, and the others.
+fn split(values: &[FacetValue]) -> (Vec<&FacetValue>, Vec<&FacetValue>) {
+    let placed = values.iter().enumerate();
+    let (shown, rest): (Vec<_>, Vec<_>) =
+        placed.partition(|(place, value)| *place <= SHOWN || value.chosen);
+    let bare = |placed: Vec<(usize, _)>| placed.into_iter().map(|(_, value)| value).collect();
+    (bare(shown), bare(rest))
+}
+
+fn facet_value(value: &FacetValue) -> Markup {
+    html! {
+        a href=(value.href) aria-current=[value.chosen.then_some("true")] {
+            (said(&value.label))
+            @if let Some(count) = value.count { " " span .count { (number(count)) } }
+        }
+    }
+}
+
+/// Where one is in a list.
+#[derive(Debug, Clone, Default)]
+pub(in crate::web::console) struct Pager {
+    /// What is shown, in words: nothing is cut off without saying so.
+    pub(in crate::web::console) shown: String,
+    /// The first page, where this is another.
+    pub(in crate::web::console) first: Option<String>,
+    /// The next page, where there is one.
+    pub(in crate::web::console) next: Option<String>,
+}
+
+/// The foot of a list.
+pub(in crate::web::console) fn pager(pager: &Pager) -> Markup {
+    html! {
+        div .pager {
+            p { (said(&pager.shown)) }
+            nav aria-label="Pages" {
+                @if let Some(first) = &pager.first {
+                    a .button .small-button rel="first" href=(first) { "First page" }
+                }
+                @if let Some(next) = &pager.next {
+                    a .button .small-button rel="next" href=(next) { "Next page" }
+                }
+            }
+        }
+    }
+}
+
+/// Terms and what they are; those that are empty are left out.
+pub(in crate::web::console) fn terms(terms: &[(&str, Markup)]) -> Markup {
+    html! {
+        dl .terms {
+            @for (term, what) in terms.iter().filter(|(_, what)| !what.0.is_empty()) {
+                dt { (said(term)) }
+                dd { (what) }
+            }
+        }
+    }
+}
+
+/// A moment in the life of something.
+pub(in crate::web::console) struct Step {
+    /// When.
+    pub(in crate::web::console) at: OffsetDateTime,
+    /// What happened.
+    pub(in crate::web::console) what: Markup,
+    /// What else there is to say, in a stranger's words.
+    pub(in crate::web::console) detail: Option<String>,
+    /// How it is meant.
+    pub(in crate::web::console) tone: BadgeTone,
+}
+
+/// What happened, oldest first.
+pub(in crate::web::console) fn timeline(steps: &[Step], now: OffsetDateTime) -> Markup {
+    html! {
+        ol .line-up {
+            @for step in steps {
+                li class=(step.tone.class()) {
+                    div .what { (step.what) span .muted .small { (stamp(step.at, now)) } }
+                    @if let Some(detail) = &step.detail { p .detail { (said(detail)) } }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_facet_shows_its_first_values_and_what_is_chosen() {
+        let values = (0..40).map(|number| FacetValue {
+            label: format!("type-{number}"),
+            count: None,
+            href: "/events".to_owned(),
+            chosen: number == 30,
+        });
+        let page = facets(&[Facet { label: "Type", values: values.collect() }]).into_string();
+        let (shown, rest) = page.split_once("<details").expect("the rest is behind a click");
+        let count = |part: &str| part.matches("<a ").count();
+        assert_eq!((count(shown), count(rest)), (10, 30));
+        assert!(shown.contains(">type-30<") && rest.contains(">30 more<"), "{page}");
+        let few = Facet { label: "Type", values: Vec::new() };
+        assert!(!facets(&[few]).into_string().contains("<details"));
+    }
+}

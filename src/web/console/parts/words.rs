@@ -1,0 +1,234 @@
+//! Words, numbers and times.
+
+use maud::{Markup, html};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use time::format_description::well_known::Rfc3339;
+use time::{Duration, OffsetDateTime, UtcOffset};
+
+use crate::text::{self, time};
+pub(in crate::web::console) use crate::text::{age, number, size, time as utc};
+
+/// What stays as it is in a part of a path or a query.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// How many characters of an id a list shows: the last group of a UUID.
+const TAIL: usize = 12;
+
+/// How a word of status is meant. The colour says it too, never alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::web::console) enum BadgeTone {
+    /// As it should be.
+    Good,
+    /// Under way.
+    Calm,
+    /// To be looked at in time.
+    Warn,
+    /// To be looked at now.
+    Bad,
+    /// Neither.
+    Plain,
+    /// A word that this version does not know: it is marked, so that nobody takes it for harmless.
+    Unknown,
+}
+
+impl BadgeTone {
+    /// Its class in the stylesheet.
+    pub(in crate::web::console) fn class(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Calm => "calm",
+            Self::Warn => "warn",
+            Self::Bad => "bad",
+            Self::Plain => "",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// How a stored state, result or resolution is meant.
+    pub(in crate::web::console) fn of(word: &str) -> Self {
+        match word {
+            "done" | "ok" | "verified" | "replayed" | "told" | "active" | "good" => Self::Good,
+            "ready" | "leased" | "running" | "planned" | "duplicate" | "open" | "waiting" => {
+                Self::Calm
+            }
+            "retry" | "failing" | "paused" | "lost" | "warning" | "told to wait" | "pending"
+            | "invited" | "quarantined" | "unconfigured" | "stale" | "expiring" | "rejecting"
+            | "oversize" | "wrong path" | "given up" => Self::Warn,
+            "dead" | "critical" | "refused" | "refusing" | "failed" | "disabled" | "expired"
+            | "silent" | "revoked" => Self::Bad,
+            "discarded"
+            | "unblocked"
+            | "info"
+            | "over"
+            | "recovery"
+            | "ignored"
+            | "unchanged"
+            | "handled"
+            | "deferred"
+            | "cancelled"
+            | "edited"
+            | "none"
+            | "unused"
+            | "retired"
+            | "current"
+            | "used"
+            | "enabled"
+            | "complete"
+            | "gone"
+            | "no longer configured"
+            | "unused: safe to remove"
+            | "whole"
+            | "superseded"
+            | "received again"
+            | "received with another body" => Self::Plain,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// A word of status.
+pub(in crate::web::console) fn word(word: &str, tone: BadgeTone) -> Markup {
+    html! { span class={ "word " (tone.class()) } {
+        (said(word)) @if tone == BadgeTone::Unknown { " (unknown)" }
+    } }
+}
+
+/// What a stranger wrote, on one line or many: what could mislead its reader is made visible.
+pub(in crate::web::console) fn said(written: &str) -> String {
+    // The end of a line in what Windows wrote.
+    if written.contains('\r') {
+        return text::lines(&written.replace('\r', "\u{240d}")).into_owned();
+    }
+    text::lines(written).into_owned()
+}
+
+/// The beginning of a text, at most `most` characters and of one line.
+pub(in crate::web::console) fn short(text: &str, most: usize) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let mut shown: String = line.chars().take(most).collect();
+    if shown.len() < text.len() {
+        shown.push('\u{2026}');
+    }
+    said(&shown)
+}
+
+/// A name of parts, such as `customer.subscription.updated` or `to:app`. It goes on in another line
+/// only behind one of them, never within a word.
+pub(in crate::web::console) fn name(written: &str) -> Markup {
+    html! {
+        span .said.name {
+            @for (place, part) in said(written).split_inclusive(['.', ':', '_']).enumerate() {
+                @if place > 0 { wbr; }
+                (part)
+            }
+        }
+    }
+}
+
+/// An id, of which a list shows the end: those that were made together differ there. All of it is
+/// shown on hover, and is what is copied.
+pub(in crate::web::console) fn id(full: &str) -> Markup {
+    let from = full.char_indices().rev().nth(TAIL - 1).map_or(0, |(at, _)| at);
+    let (head, tail) = full.split_at_checked(from).unwrap_or(("", full));
+    html! { span .id title=(said(full)) { span .head { (said(head)) } (said(tail)) } }
+}
+
+/// A part of a path or a query, encoded.
+pub(in crate::web::console) fn link_path(part: &str) -> String {
+    utf8_percent_encode(part, PLAIN).to_string()
+}
+
+/// A number of things.
+pub(in crate::web::console) fn count(n: u64, one: &str, many: &str) -> String {
+    format!("{} {}", number(n), if n == 1 { one } else { many })
+}
+
+/// A time as a browser's field for one gives it, to the minute and in UTC.
+pub(in crate::web::console) fn typed(at: OffsetDateTime) -> String {
+    let at = at.to_offset(UtcOffset::UTC);
+    format!("{}T{:02}:{:02}", at.date(), at.hour(), at.minute())
+}
+
+fn machine(at: OffsetDateTime) -> String {
+    at.to_offset(UtcOffset::UTC).format(&Rfc3339).unwrap_or_default()
+}
+
+/// How long something took, to the millisecond.
+pub(in crate::web::console) fn took(span: Duration) -> String {
+    let millis = span.whole_milliseconds().max(0);
+    if millis < 1000 {
+        return format!("{millis} ms");
+    }
+    format!("{}.{:02} s", millis / 1000, millis % 1000 / 10)
+}
+
+/// How far `at` is from `now`.
+fn distance(at: OffsetDateTime, now: OffsetDateTime) -> String {
+    match at - now {
+        span if span.abs() < Duration::SECOND => "now".to_owned(),
+        span if span.is_positive() => format!("in {}", age(span)),
+        span => format!("{} ago", age(span.abs())),
+    }
+}
+
+/// A time as its distance from `now`, with the time itself on hover.
+pub(in crate::web::console) fn when(at: OffsetDateTime, now: OffsetDateTime) -> Markup {
+    html! { time .nowrap datetime=(machine(at)) title={ (time(at)) " UTC" } { (distance(at, now)) } }
+}
+
+/// A time in full, with its distance from `now` on hover.
+pub(in crate::web::console) fn stamp(at: OffsetDateTime, now: OffsetDateTime) -> Markup {
+    html! { time .nowrap datetime=(machine(at)) title={ (time(at)) " UTC, " (distance(at, now)) } { (time(at)) } }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn what_would_turn_or_hide_other_text_is_made_visible() {
+        assert_eq!(said("plain\ttext\nof two lines"), "plain\ttext\nof two lines");
+        assert_eq!(said("a\u{202e}b\u{1b}[31m\u{0}"), "a\\u{202e}b\\u{1b}[31m\\u{0}");
+        assert_eq!(short("first\nsecond", 40), "first\u{2026}");
+        assert_eq!(short("abcdef", 3), "abc\u{2026}");
+        assert_eq!(short("abc", 3), "abc");
+    }
+
+    #[test]
+    fn a_name_breaks_behind_its_parts_only_and_an_id_is_all_there() {
+        let shown = name("to:legacy.app_one-two").into_string();
+        assert!(shown.contains(">to:<wbr>legacy.<wbr>app_<wbr>one-two<"), "{shown}");
+        assert!(name("ledger").into_string().contains(">ledger<"));
+        assert!(!name("<b>").into_string().contains("<b>"));
+        let whole = "01a1f8d3-ea00-76e7-8aa4-9d3367bd1df2";
+        let shown = id(whole).into_string();
+        assert!(shown.contains(&format!("title=\"{whole}\"")), "{shown}");
+        assert!(shown.contains(">01a1f8d3-ea00-76e7-8aa4-</span>9d3367bd1df2</span>"), "{shown}");
+        assert!(id("7").into_string().contains("></span>7</span>"));
+    }
+
+    #[test]
+    fn a_word_that_is_not_known_is_marked() {
+        assert_eq!(BadgeTone::of("a state of tomorrow"), BadgeTone::Unknown);
+        assert!(word("new", BadgeTone::of("new")).into_string().contains("new (unknown)"));
+        assert!(!word("dead", BadgeTone::of("dead")).into_string().contains("unknown"));
+    }
+
+    #[test]
+    fn what_something_took_is_said_as_people_say_it() {
+        assert_eq!([12, 1_234].map(|ms| took(Duration::milliseconds(ms))), ["12 ms", "1.23 s"]);
+    }
+
+    #[test]
+    fn a_time_says_when_it_was_for_people_and_machines() {
+        let (at, now) = (datetime!(2026-11-20 12:00 UTC), datetime!(2026-11-20 12:05 UTC));
+        let shown = when(at, now).into_string();
+        assert!(shown.contains(r#"datetime="2026-11-20T12:00:00Z""#), "{shown}");
+        assert!(shown.contains(r#"title="2026-11-20 12:00:00 UTC">5 min ago<"#), "{shown}");
+        assert!(when(now, at).into_string().contains(">in 5 min<"));
+        assert!(when(now, now).into_string().contains(">now<"));
+        assert_eq!(typed(now), "2026-11-20T12:05");
+    }
+}

@@ -1,0 +1,303 @@
+//! The operator listener's one table from what went wrong to what is answered.
+//!
+//! A [`Denial`] is one thing that went wrong; its [`Kind`] is the row of the table: a closed
+//! identifier, a status, a title. The document of the API is made from the same rows.
+
+mod from;
+mod kind;
+
+use std::borrow::Cow;
+
+use actix_web::http::header;
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+pub(super) use kind::Kind;
+
+use crate::admin::{Denied, Scope};
+
+/// Seconds after which it may be different.
+const RETRY_AFTER: u64 = 5;
+/// What every `type` begins with.
+pub(super) const URN: &str = "urn:sealpost:problem:";
+
+/// Why not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Denial {
+    /// No key, or one that is not good: always the same bytes.
+    NoKey,
+    /// Too many of those.
+    TooManyFailures {
+        /// After how many seconds to come again.
+        after: u64,
+    },
+    /// The caller may not.
+    Forbidden(Scope),
+    /// A change that comes with a session, and not from one of our own pages.
+    CsrfFailed,
+    /// It is about all tenants together, and they see one.
+    AllTenants,
+    /// There is no such thing; in words, where it is more than a path.
+    NotFound(Option<String>),
+    /// The path does not take this method.
+    MethodNotAllowed {
+        /// The methods that it takes, as `Allow` lists them.
+        allow: String,
+    },
+    /// What stands in the query or in a header is not what may.
+    Malformed(Cow<'static, str>),
+    /// The body is not what this call takes.
+    Invalid(String),
+    /// It is in the way of something that is there.
+    Conflict(String),
+    /// The idempotency key was used with another request.
+    KeyReused,
+    /// A request with this idempotency key is at work.
+    InProgress,
+    /// Nobody knows whether the request with this idempotency key was carried out.
+    OutcomeUnknown,
+    /// It was carried out, and its answer is not kept.
+    AnswerNotKept,
+    /// The budget is spent.
+    BudgetSpent {
+        /// The budget.
+        limit: u32,
+        /// When there is a new one.
+        resets_at: OffsetDateTime,
+        /// After how many seconds that is.
+        after: u64,
+    },
+    /// The body is larger than is taken.
+    TooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The body did not arrive in time.
+    BodyTimeout,
+    /// The connection broke, or the body's framing is not valid.
+    BodyBroken,
+    /// The body is encoded.
+    Encoded,
+    /// The body does not say that it is JSON.
+    NotJson,
+    /// The caller asks too often.
+    TooMany {
+        /// After how many seconds to come again.
+        after: u64,
+    },
+    /// The position is not in the stream: it was removed, or was never there.
+    Gone,
+    /// Every seat is taken.
+    Full,
+    /// The database does not answer, or the gateway stops.
+    Unavailable,
+    /// A bug, or a value that the database refuses.
+    Internal,
+}
+
+/// An `application/problem+json` body.
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit_bytes: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resets_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+}
+
+impl std::fmt::Display for Denial {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.reason())
+    }
+}
+
+impl ResponseError for Denial {
+    fn error_response(&self) -> HttpResponse {
+        self.respond()
+    }
+}
+
+impl Denial {
+    /// The row of the table.
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::NoKey => Kind::NoKey,
+            Self::TooManyFailures { .. } => Kind::TooManyFailures,
+            Self::Forbidden(_) => Kind::Forbidden,
+            Self::CsrfFailed => Kind::CsrfFailed,
+            Self::AllTenants => Kind::AllTenants,
+            Self::NotFound(_) => Kind::NotFound,
+            Self::MethodNotAllowed { .. } => Kind::MethodNotAllowed,
+            Self::Malformed(_) => Kind::Malformed,
+            Self::Invalid(_) => Kind::Invalid,
+            Self::Conflict(_) => Kind::Conflict,
+            Self::KeyReused => Kind::KeyReused,
+            Self::InProgress => Kind::InProgress,
+            Self::OutcomeUnknown => Kind::OutcomeUnknown,
+            Self::AnswerNotKept => Kind::AnswerNotKept,
+            Self::BudgetSpent { .. } => Kind::BudgetSpent,
+            Self::TooLarge { .. } => Kind::TooLarge,
+            Self::BodyTimeout => Kind::BodyTimeout,
+            Self::BodyBroken => Kind::BodyBroken,
+            Self::Encoded => Kind::Encoded,
+            Self::NotJson => Kind::NotJson,
+            Self::TooMany { .. } => Kind::TooMany,
+            Self::Gone => Kind::Gone,
+            Self::Full => Kind::Full,
+            Self::Unavailable => Kind::Unavailable,
+            Self::Internal => Kind::Internal,
+        }
+    }
+
+    /// The closed word.
+    pub(super) fn reason(&self) -> &'static str {
+        self.kind().id()
+    }
+
+    /// What exactly is wrong.
+    fn detail(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Malformed(detail) => Some(Cow::Borrowed(detail)),
+            Self::Invalid(detail) | Self::Conflict(detail) | Self::NotFound(Some(detail)) => {
+                Some(Cow::Borrowed(detail))
+            }
+            Self::Forbidden(scope) => Some(Cow::Owned(Denied(*scope).to_string())),
+            _ => None,
+        }
+    }
+
+    /// The answer.
+    pub(super) fn respond(&self) -> HttpResponse {
+        self.respond_to(None)
+    }
+
+    /// The answer to a request that has an id. Who has no key is told none: those answers must
+    /// not differ by a byte.
+    pub(super) fn respond_to(&self, request_id: Option<&str>) -> HttpResponse {
+        let (id, status, title) = self.kind().row();
+        let mut response = HttpResponseBuilder::new(status);
+        match self {
+            Self::NoKey => {
+                let challenge = "Bearer realm=\"sealpost operator\"";
+                response.insert_header((header::WWW_AUTHENTICATE, challenge));
+            }
+            Self::TooManyFailures { after }
+            | Self::TooMany { after }
+            | Self::BudgetSpent { after, .. } => {
+                response.insert_header((header::RETRY_AFTER, *after));
+            }
+            Self::Full | Self::Unavailable => {
+                response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
+            }
+            Self::InProgress => {
+                response.insert_header((header::RETRY_AFTER, 1));
+            }
+            Self::MethodNotAllowed { allow } => {
+                response.insert_header((header::ALLOW, allow.as_str()));
+            }
+            // The rest of the body may still be on its way, and nobody waits for it.
+            Self::TooLarge { .. } | Self::BodyTimeout | Self::BodyBroken | Self::Encoded => {
+                response.force_close();
+            }
+            _ => {}
+        }
+        let (limit, resets_at) = match self {
+            Self::BudgetSpent { limit, resets_at, .. } => {
+                (Some(*limit), resets_at.format(&Rfc3339).ok())
+            }
+            _ => (None, None),
+        };
+        let detail = self.detail();
+        let body = Body {
+            r#type: format!("{URN}{id}"),
+            title,
+            status: status.as_u16(),
+            detail: detail.as_deref(),
+            scope: if let Self::Forbidden(scope) = self { Some(scope.as_str()) } else { None },
+            limit_bytes: if let Self::TooLarge { limit } = self { Some(*limit) } else { None },
+            limit,
+            resets_at,
+            request_id: request_id.filter(|_| *self != Self::NoKey),
+        };
+        response
+            .insert_header((header::CONTENT_TYPE, "application/problem+json"))
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .body(serde_json::to_vec(&body).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::to_bytes;
+    use time::macros::datetime;
+
+    use super::*;
+
+    fn every() -> Vec<Denial> {
+        vec![
+            Denial::NoKey,
+            Denial::TooManyFailures { after: 7 },
+            Denial::Forbidden(Scope::EventsReplay),
+            Denial::CsrfFailed,
+            Denial::AllTenants,
+            Denial::NotFound(None),
+            Denial::MethodNotAllowed { allow: "GET, HEAD".into() },
+            Denial::Malformed("there is no parameter `colour`".into()),
+            Denial::Invalid("missing field `reason`".into()),
+            Denial::Conflict("it was replayed already".into()),
+            Denial::KeyReused,
+            Denial::InProgress,
+            Denial::OutcomeUnknown,
+            Denial::AnswerNotKept,
+            Denial::BudgetSpent {
+                limit: 3,
+                resets_at: datetime!(2026-11-21 0:00 UTC),
+                after: 3600,
+            },
+            Denial::TooLarge { limit: 262_144 },
+            Denial::BodyTimeout,
+            Denial::BodyBroken,
+            Denial::Encoded,
+            Denial::NotJson,
+            Denial::TooMany { after: 1 },
+            Denial::Gone,
+            Denial::Full,
+            Denial::Unavailable,
+            Denial::Internal,
+        ]
+    }
+
+    #[actix_web::test]
+    async fn every_denial_has_its_body() {
+        let kinds: Vec<Kind> = every().iter().map(Denial::kind).collect();
+        assert_eq!(kinds, Kind::ALL, "the list of rows is whole");
+        let mut page = String::new();
+        for denial in every() {
+            let response = denial.respond_to(Some("req-1"));
+            assert_eq!(response.status(), denial.kind().status());
+            let header = |name| response.headers().get(name).cloned();
+            let (after, allow) = (header(header::RETRY_AFTER), header(header::ALLOW));
+            let body = to_bytes(response.into_body()).await.unwrap();
+            page.push_str(&String::from_utf8_lossy(&body));
+            for (name, value) in [("Retry-After", after), ("Allow", allow)] {
+                if let Some(value) = value {
+                    page.extend([" (", name, ": ", value.to_str().unwrap(), ")"]);
+                }
+            }
+            page.push('\n');
+        }
+        insta::assert_snapshot!(page);
+    }
+}

@@ -1,0 +1,81 @@
+//! What the head of a request tells: whether it is bounded, and which source it is for.
+
+use std::sync::Arc;
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{self, HeaderValue};
+use bytes::Bytes;
+
+use super::coding;
+use super::decoy::Decoy;
+use super::problem::Problem;
+use super::receive::{HeadLimits, ProblemResponse};
+use super::routes::Route;
+use crate::ingest::Source;
+use crate::verify::{Refusal, RequestHead, SenderInfo};
+
+/// The longest request target.
+const MAX_TARGET: usize = 2 * 1024;
+
+/// Refuses a head that is too large, and a body that is encoded.
+pub(super) fn check_head(request: &HttpRequest, most: HeadLimits) -> Result<(), ProblemResponse> {
+    let headers = request.headers();
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if bytes > most.bytes || headers.len() > most.lines || target > MAX_TARGET {
+        return Err((Problem::HeadTooLarge, "header_limit"));
+    }
+    if coding::is_encoded(headers) {
+        return Err((Problem::Encoded, "content_encoding"));
+    }
+    Ok(())
+}
+
+/// A source, and what its provider may see of a request's head.
+pub(super) type Chosen = (Arc<Source>, RequestHead);
+
+/// The source that the request's headers are for. Where several sources share a path, the first
+/// that does not disown the request is it. A refusal comes with the source that it is of.
+pub(super) fn choose(
+    request: &HttpRequest,
+    route: &Route,
+    now: i64,
+) -> Result<Chosen, (Refusal, Option<Chosen>)> {
+    let mut refused = (Refusal::UnknownSource, None);
+    for source in &route.sources {
+        let head = head_for(request, route, source);
+        match source.gate.precheck(&head, now) {
+            Ok(()) => return Ok((Arc::clone(source), head)),
+            Err(Refusal::UnknownSource) => {}
+            Err(other) => refused = (other, Some((Arc::clone(source), head))),
+        }
+    }
+    Err(refused)
+}
+
+/// What the sender sent along, for people.
+fn along(request: &HttpRequest) -> SenderInfo {
+    let value = |name| request.headers().get(name).map(HeaderValue::as_bytes);
+    SenderInfo::new(value(header::CONTENT_TYPE), value(header::USER_AGENT))
+}
+
+fn head_for(request: &HttpRequest, route: &Route, source: &Source) -> RequestHead {
+    let mut head = RequestHead {
+        action: route.action,
+        query: RequestHead::reads(&*source.gate.provider, request.uri().query()),
+        along: along(request),
+        ..RequestHead::default()
+    };
+    for name in source.gate.provider.headers() {
+        for value in request.headers().get_all(*name) {
+            head.headers.push(name, Bytes::copy_from_slice(value.as_bytes()));
+        }
+    }
+    head
+}
+
+/// Whether it carries a signature of the kind that some source's sender makes.
+pub(super) fn is_signed(request: &HttpRequest, decoy: &Decoy) -> bool {
+    let mut names = decoy.headers.iter().filter(|name| name.contains("signature"));
+    names.any(|name| request.headers().contains_key(*name))
+}

@@ -1,0 +1,101 @@
+//! The two listeners. The ingest listener takes webhooks and knows nothing else; the operator
+//! listener is for people and machines that run the gateway.
+
+mod access;
+mod admin;
+mod answer;
+mod api;
+mod application;
+mod body;
+mod caller;
+mod coding;
+mod connection;
+mod console;
+mod decoy;
+mod denial;
+mod form;
+mod forwarded;
+mod head;
+mod health;
+mod hold;
+mod origin;
+mod oversize;
+mod peer;
+mod porch;
+mod problem;
+mod receive;
+mod report;
+mod routes;
+mod session;
+mod shares;
+mod stream;
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use actix_web::middleware::from_fn;
+use actix_web::{App, web};
+
+pub use access::AuthState;
+pub use actix_web::dev::Server;
+pub use admin::AdminState;
+pub use api::{Apis, Limits, Quota, document};
+pub use application::{Inbox, application};
+pub use connection::{Bounds as ConnectionBounds, QUIET_LIBRARY, Settings as ConnectionSettings};
+pub use decoy::Decoy;
+pub use oversize::Oversize;
+pub use peer::Proxies;
+pub use receive::{HeadLimits, Ingest, RequestIds};
+pub use routes::Routes;
+
+use connection::Head;
+
+use crate::admin::ChangeStream;
+
+/// Every path of the ingest listener: one handler, which looks the path up itself, since paths
+/// come from the configuration and must not be decoded or redirected on the way.
+///
+/// # Errors
+/// When the socket cannot be listened on.
+pub fn serve_ingest(
+    listener: TcpListener,
+    connections: ConnectionSettings,
+    ingest: Ingest,
+    workers: usize,
+) -> std::io::Result<Server> {
+    let ingest = web::Data::new(ingest);
+    connection::serve(listener, connections, workers, Head::AsItIs, move || {
+        // Called on each of the listener's threads.
+        let intake = web::Data::new(ingest.intake.on_this_runtime());
+        App::new()
+            .app_data(ingest.clone())
+            .app_data(intake)
+            .default_service(web::to(receive::receive))
+    })
+}
+
+/// Every path of the operator listener; `door` says who may come in.
+///
+/// # Errors
+/// When the socket cannot be listened on.
+pub fn serve_admin(
+    listener: TcpListener,
+    connections: ConnectionSettings,
+    admin: AdminState,
+    feed: ChangeStream,
+    door: Arc<AuthState>,
+) -> std::io::Result<Server> {
+    let access = web::Data::from(Arc::clone(&admin.access));
+    let (admin, feed, door) = (web::Data::new(admin), web::Data::new(feed), web::Data::from(door));
+    connection::serve(listener, connections, 1, Head::AsGet, move || {
+        App::new()
+            .app_data(admin.clone())
+            .app_data(feed.clone())
+            .app_data(door.clone())
+            .app_data(access.clone())
+            .wrap(from_fn(access::guard))
+            .wrap(from_fn(console::protect))
+            .configure(console::routes)
+            .configure(api::mount)
+    })
+}

@@ -1,0 +1,244 @@
+//! The ingest listener's one table from what went wrong to what the sender is told. Below it nobody
+//! knows a status.
+
+use actix_web::error::PayloadError;
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use serde::Serialize;
+
+use super::connection;
+use crate::ingest::{NotStored, Rejection};
+
+/// Seconds that a sender is asked to wait when the database is away.
+const RETRY_AFTER: u64 = 5;
+
+/// What the sender is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Problem {
+    /// The path is none of ours.
+    NotFound,
+    /// The method is not POST.
+    MethodNotAllowed,
+    /// Whatever about authentication: always the same bytes.
+    Unauthorized,
+    /// The body is larger than the source takes.
+    TooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The body did not arrive in time.
+    BodyTimeout,
+    /// The connection broke, or the body's framing is not valid.
+    BodyBroken,
+    /// The body is encoded: its signature could not be checked on the bytes as they are.
+    Encoded,
+    /// The head is larger than is taken.
+    HeadTooLarge,
+    /// Too much from this peer or this source.
+    TooMany {
+        /// After how many seconds to come again.
+        after: u64,
+    },
+    /// Not known to be stored, or no room.
+    Unavailable {
+        /// After how many seconds to come again.
+        after: u64,
+    },
+    /// The idempotency key was used with another body.
+    KeyReused,
+    /// A request with this idempotency key is being recorded.
+    InProgress,
+    /// A bug, or a value that the database refuses.
+    Internal,
+}
+
+/// An `application/problem+json` body.
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit_bytes: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+}
+
+impl Problem {
+    /// The closed identifier, the status and the title.
+    fn row(self) -> (&'static str, StatusCode, &'static str) {
+        match self {
+            Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "Nothing is here"),
+            Self::MethodNotAllowed => {
+                ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "Only POST is taken here")
+            }
+            Self::Unauthorized => (
+                "unauthorized",
+                StatusCode::UNAUTHORIZED,
+                "The request is not signed by a known sender, or not fresh",
+            ),
+            Self::TooLarge { .. } => {
+                ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large")
+            }
+            Self::BodyTimeout => {
+                ("body-timeout", StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time")
+            }
+            Self::BodyBroken => {
+                ("body-broken", StatusCode::BAD_REQUEST, "The body did not arrive whole")
+            }
+            Self::Encoded => (
+                "content-encoding",
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "Send the body as it is, without a content encoding",
+            ),
+            Self::HeadTooLarge => (
+                "head-too-large",
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "The request's head is too large",
+            ),
+            Self::TooMany { .. } => {
+                ("too-many-requests", StatusCode::TOO_MANY_REQUESTS, "Too many requests")
+            }
+            Self::Unavailable { .. } => (
+                "unavailable",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The request is not known to be stored: send it again",
+            ),
+            Self::KeyReused => (
+                "idempotency-key-reused",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "This Idempotency-Key was used before with another body",
+            ),
+            Self::InProgress => (
+                "idempotency-in-progress",
+                StatusCode::CONFLICT,
+                "A request with this Idempotency-Key is being recorded",
+            ),
+            Self::Internal => (
+                "internal",
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Something is wrong on our side: send it again later",
+            ),
+        }
+    }
+
+    /// The status alone, for the log.
+    pub(super) fn status(self) -> u16 {
+        self.row().1.as_u16()
+    }
+
+    /// The answer. `request_id` is left out where answers must not differ by a byte.
+    pub(super) fn respond(self, request_id: &str) -> HttpResponse {
+        let (id, status, title) = self.row();
+        let named = (self != Self::Unauthorized).then_some(request_id);
+        let limit_bytes = match self {
+            Self::TooLarge { limit } => Some(limit),
+            _ => None,
+        };
+        let body = Body {
+            r#type: format!("urn:sealpost:problem:{id}"),
+            title,
+            status: status.as_u16(),
+            limit_bytes,
+            request_id: named,
+        };
+        let mut response = HttpResponseBuilder::new(status);
+        match self {
+            Self::TooMany { after } | Self::Unavailable { after } => {
+                response.insert_header((header::RETRY_AFTER, after));
+            }
+            Self::MethodNotAllowed => {
+                response.insert_header((header::ALLOW, "POST"));
+            }
+            Self::InProgress => {
+                response.insert_header((header::RETRY_AFTER, 1));
+            }
+            _ => {}
+        }
+        if self.leaves_body_unread() {
+            response.force_close();
+        }
+        response
+            .insert_header((header::CONTENT_TYPE, "application/problem+json"))
+            .body(serde_json::to_vec(&body).unwrap_or_default())
+    }
+
+    /// Whether the rest of the body may still be on its way: nobody waits for it.
+    fn leaves_body_unread(self) -> bool {
+        matches!(
+            self,
+            Self::TooLarge { .. }
+                | Self::BodyTimeout
+                | Self::BodyBroken
+                | Self::Encoded
+                | Self::HeadTooLarge
+        )
+    }
+
+    /// The database, or we, cannot take it now.
+    pub(super) const fn unavailable() -> Self {
+        Self::Unavailable { after: RETRY_AFTER }
+    }
+}
+
+/// The answer where no more of a body comes, and the closed word for the log.
+pub(super) fn of_broken_body(error: &PayloadError) -> (Problem, &'static str) {
+    if connection::is_too_slow(error) {
+        (Problem::BodyTimeout, "body_timeout")
+    } else {
+        (Problem::BodyBroken, "http_framing")
+    }
+}
+
+/// The answer to a rejection, and the closed word for the log.
+pub(super) fn of_rejection(rejection: &Rejection) -> (Problem, &'static str) {
+    match rejection {
+        Rejection::Refused(refusal) => (Problem::Unauthorized, refusal.reason()),
+        Rejection::KeyReused => (Problem::KeyReused, "idempotency_key_reused"),
+        Rejection::InProgress => (Problem::InProgress, "idempotency_in_progress"),
+        Rejection::RateLimited(wait) => {
+            (Problem::TooMany { after: wait.as_secs().max(1) }, "rate_source")
+        }
+        Rejection::ChunkQuota => (Problem::unavailable(), "chunk_quota"),
+        Rejection::NotStored(NotStored::Unknown) => (Problem::unavailable(), "not_stored"),
+        Rejection::NotStored(NotStored::Refused) => (Problem::Internal, "store_refused"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::to_bytes;
+
+    use super::*;
+
+    fn every() -> Vec<Problem> {
+        vec![
+            Problem::NotFound,
+            Problem::MethodNotAllowed,
+            Problem::Unauthorized,
+            Problem::TooLarge { limit: 2_097_152 },
+            Problem::BodyTimeout,
+            Problem::BodyBroken,
+            Problem::Encoded,
+            Problem::HeadTooLarge,
+            Problem::TooMany { after: 7 },
+            Problem::unavailable(),
+            Problem::KeyReused,
+            Problem::InProgress,
+            Problem::Internal,
+        ]
+    }
+
+    #[actix_web::test]
+    async fn every_problem_has_its_body() {
+        let mut page = String::new();
+        for problem in every() {
+            let response = problem.respond("req-1");
+            let after = response.headers().get(header::RETRY_AFTER).cloned();
+            let body = to_bytes(response.into_body()).await.unwrap();
+            let after = after.map_or(String::new(), |after| format!(" (Retry-After {after:?})"));
+            page.extend([&*String::from_utf8_lossy(&body), &after, "\n"]);
+        }
+        insta::assert_snapshot!(page);
+    }
+}

@@ -1,0 +1,369 @@
+//! The ingest listener's one handler. Cheap refusals come first, in this order: path, method,
+//! head, encoding, signature headers; then the body, bounded in bytes and time; then everything
+//! behind the gate, in the lane of the peer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use time::OffsetDateTime;
+use tokio_util::task::TaskTracker;
+
+use super::answer;
+use super::body::{Limits, Read, no_room, read_body};
+use super::decoy::Decoy;
+use super::head::{check_head, choose, is_signed};
+use super::hold::Refused;
+use super::oversize::{self, Oversize};
+use super::peer::{Proxies, Sender};
+use super::problem::{Problem, of_rejection};
+use super::report::Report;
+use super::routes::{Found, Route, Routes};
+use crate::admin::RejectedRequestWriter;
+use crate::clock::SharedClock;
+use crate::ingest::{
+    ByteBudget, Intake, Peer, Peers, Receipt, Rejection, Reservation, SlowLane, Source,
+};
+use crate::store::{Committed, Counters};
+use crate::verify::{RawRequest, Refusal, RequestHead, StreamedBody};
+
+/// Bodies above this are verified and named elsewhere than on the listener's threads, where small
+/// ones wait for their turn.
+const LARGE: usize = 256 * 1024;
+
+/// What the ingest listener needs.
+pub struct Ingest {
+    /// Where paths lead.
+    pub routes: Routes,
+    /// What takes requests on.
+    pub intake: Intake,
+    /// The clock.
+    pub clock: SharedClock,
+    /// The largest head.
+    pub head: HeadLimits,
+    /// Bytes of bodies in flight.
+    pub budget: ByteBudget,
+    /// Peers that keep failing.
+    pub peers: Arc<Peers>,
+    /// The proxies in front.
+    pub proxies: Proxies,
+    /// Room for bodies that are larger than is kept.
+    pub oversize: Oversize,
+    /// Where recording goes on when its connection breaks.
+    pub tasks: TaskTracker,
+    /// Where large bodies are worked on.
+    pub runtime: tokio::runtime::Handle,
+    /// What is done for requests that are refused for their heads.
+    pub decoy: Decoy,
+    /// Tells requests of this process apart.
+    pub requests: RequestIds,
+    /// Where requests are counted.
+    pub tallies: Counters,
+    /// What holds refused requests, where a source is told to.
+    pub rejected_request_writer: Option<RejectedRequestWriter>,
+}
+
+/// How large the head of a request may be.
+#[derive(Debug, Clone, Copy)]
+pub struct HeadLimits {
+    /// Bytes of names and values.
+    pub bytes: usize,
+    /// Header lines.
+    pub lines: usize,
+}
+
+/// Makes ids of requests.
+#[derive(Debug)]
+pub struct RequestIds {
+    process: u32,
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    /// Ids of a process that has this number.
+    pub fn new(process: u32) -> Self {
+        Self { process, next: AtomicU64::new(1) }
+    }
+
+    pub(super) fn next(&self) -> String {
+        format!("{:08x}-{:x}", self.process, self.next.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// A request that goes no further, and the closed word for why.
+pub(super) type ProblemResponse = (Problem, &'static str);
+
+/// Receives one request.
+pub(super) async fn receive(
+    request: HttpRequest,
+    payload: web::Payload,
+    ingest: web::Data<Ingest>,
+    intake: web::Data<Intake>,
+) -> HttpResponse {
+    let id = ingest.requests.next();
+    let mut report = Report::begin(&id, ingest.clock.now(), &ingest.tallies);
+    let guarded =
+        std::panic::AssertUnwindSafe(answer_to(&request, payload, &ingest, &intake, &mut report));
+    // The log has its line of every panic already.
+    let answered = guarded.catch_unwind().await;
+    let answered = answered.unwrap_or(Err((Problem::Internal, "panic")));
+    match answered {
+        Ok(receipt) => {
+            report.accepted(receipt.get());
+            answer::of_receipt(receipt, &id)
+        }
+        Err((problem, reason)) => {
+            report.rejected(problem, reason);
+            problem.respond(&id)
+        }
+    }
+}
+
+async fn answer_to(
+    request: &HttpRequest,
+    payload: web::Payload,
+    ingest: &Ingest,
+    intake: &web::Data<Intake>,
+    report: &mut Report<'_>,
+) -> Result<Committed<Receipt>, ProblemResponse> {
+    let sender = ingest.proxies.sender(request);
+    report.peer = sender.map(|sender| sender.address);
+    let found = ingest.routes.find(request.uri().path());
+    if !matches!(found, Found::Route(_)) && ingest.decoy.looks_sent_by_a_sender(request) {
+        // As likely as not a sender of ours that was given a wrong address.
+        metrics::counter!("sealpost_signed_to_unknown_path_total").increment(1);
+    }
+    if matches!(found, Found::Nothing) {
+        report.has_wrong_path = is_signed(request, &ingest.decoy);
+        return Err((Problem::NotFound, "not_found"));
+    }
+    if request.method() != actix_web::http::Method::POST {
+        return Err((Problem::MethodNotAllowed, "method"));
+    }
+    check_head(request, ingest.head)?;
+    let unknown = (Problem::Unauthorized, Refusal::UnknownSource.reason());
+    let (route, known) = match found {
+        Found::Route(route) => (route, true),
+        // Everything is done that is done for a source, by one that lets nothing in: whether there
+        // is such a source can be told neither from the answer nor from when it comes.
+        Found::UnknownSource(Some(decoy)) => (decoy, false),
+        Found::UnknownSource(None) | Found::Nothing => return Err(unknown),
+    };
+    report.has_wrong_path = !known && is_signed(request, &ingest.decoy);
+    let arrival = Arrival { request, ingest, route, known, sender, now: ingest.clock.now() };
+    match arrival.take(payload, intake, report).await {
+        Err((Problem::Unauthorized, _)) if !known => Err(unknown),
+        taken => taken,
+    }
+}
+
+/// What recording gives.
+type Outcome = Result<Committed<Receipt>, Rejection>;
+
+/// A request that may be a source's.
+struct Arrival<'a> {
+    request: &'a HttpRequest,
+    ingest: &'a Ingest,
+    route: &'a Route,
+    /// Whether there is such a source.
+    known: bool,
+    sender: Option<Sender>,
+    now: OffsetDateTime,
+}
+
+impl Arrival<'_> {
+    async fn take(
+        &self,
+        mut payload: web::Payload,
+        intake: &web::Data<Intake>,
+        report: &mut Report<'_>,
+    ) -> Result<Committed<Receipt>, ProblemResponse> {
+        let Self { request, ingest, now, .. } = *self;
+        let (source, mut head) = match choose(request, self.route, now.unix_timestamp()) {
+            Ok(chosen) => chosen,
+            Err((refusal, by)) => {
+                let first = self.route.sources.first();
+                if let Some(source) = first.filter(|_| self.known) {
+                    report.source(source);
+                }
+                if let Some(source) = by.as_ref().map(|(source, _)| source).or(first) {
+                    let body = self.read_in_vain(&mut payload, source).await?;
+                    if let (Some((source, mut head)), Some(body)) = (by, body) {
+                        head.along.came_from(self.sender.map(|sender| sender.address));
+                        self.hold(source, head, body, &refusal);
+                    }
+                }
+                return Err((Problem::Unauthorized, refusal.reason()));
+            }
+        };
+        head.along.came_from(self.sender.map(|sender| sender.address));
+        if self.known {
+            report.source(&source);
+        }
+        let mut reservation = ingest.budget.open(self.peer());
+        let (intake, taken) = (web::Data::clone(intake), Arc::clone(&source));
+        let lane = self.lane(&source);
+        let body = match self.read(&mut payload, &source, &mut reservation).await? {
+            Read::Whole(body) => body,
+            Read::Larger(begun) => {
+                let streamed = StreamedBody::begin(&source.gate, head, now.unix_timestamp());
+                let mut streamed = streamed.map_err(|no| (Problem::Unauthorized, no.reason()))?;
+                let begun = (begun, reservation);
+                let update = |piece: &[u8]| streamed.update(piece);
+                report.size_bytes = self.read_larger(&mut payload, &source, begun, update).await?;
+                let recording =
+                    async move { intake.accept_oversize(&taken, streamed, now, lane).await };
+                let outcome = ingest.tasks.spawn(recording).await;
+                return self.settle(&source, outcome).map_err(|(stop, _)| stop);
+            }
+        };
+        report.size_bytes = body.len();
+        let large = body.len() > LARGE;
+        let copies =
+            if large { Some(reservation.work(body.len()).await.map_err(no_room)?) } else { None };
+
+        // The connection may break at any await: what is behind the gate goes on without it.
+        let copy = source.hold.map(|_| (head.clone(), body.clone()));
+        let recording = async move {
+            let accepted = intake.accept(&taken, RawRequest::new(head, body), now, lane).await;
+            drop((reservation, copies));
+            accepted
+        };
+        let recording = if large {
+            ingest.tasks.spawn_on(recording, &ingest.runtime)
+        } else {
+            ingest.tasks.spawn(recording)
+        };
+        self.settle(&source, recording.await).map_err(|(stop, rejection)| {
+            if let (Some((head, body)), Some(Rejection::Refused(refusal))) = (copy, rejection) {
+                self.hold(source, head, body, &refusal);
+            }
+            stop
+        })
+    }
+
+    /// What came of recording; a peer whose request was not authentic has failed.
+    fn settle(
+        &self,
+        source: &Source,
+        outcome: Result<Outcome, tokio::task::JoinError>,
+    ) -> Result<Committed<Receipt>, (ProblemResponse, Option<Rejection>)> {
+        match outcome {
+            Ok(Ok(receipt)) => Ok(receipt),
+            Ok(Err(rejection)) => {
+                let stop = of_rejection(&rejection);
+                if stop.0 == Problem::Unauthorized {
+                    self.failed(source);
+                }
+                Err((stop, Some(rejection)))
+            }
+            Err(error) => {
+                // A panic's message can repeat what was received.
+                let panicked = error.is_panic();
+                tracing::error!(panicked, "recording did not come to an end");
+                Err(((Problem::Internal, "panic"), None))
+            }
+        }
+    }
+
+    /// Does for a request that its head alone has refused what would be done for others; gives the
+    /// body, where there is a signature that it could be for. Which of them it was can be seen
+    /// neither in the answer nor in when it comes.
+    async fn read_in_vain(
+        &self,
+        payload: &mut web::Payload,
+        source: &Source,
+    ) -> Result<Option<Bytes>, ProblemResponse> {
+        let decoy = &self.ingest.decoy;
+        let mut read = None;
+        if decoy.is_signed(self.request) {
+            let mut reservation = self.ingest.budget.open(self.peer());
+            match self.read(payload, source, &mut reservation).await? {
+                Read::Whole(body) => {
+                    let _place = self.lane(source).place().await;
+                    std::hint::black_box(decoy.secret.sign(&[&body]));
+                    read = Some(body);
+                }
+                Read::Larger(begun) => {
+                    self.read_larger(payload, source, (begun, reservation), |_| ()).await?;
+                }
+            }
+        }
+        self.failed(source);
+        Ok(read)
+    }
+
+    /// Reads the body, as far as it is kept.
+    async fn read(
+        &self,
+        payload: &mut web::Payload,
+        source: &Source,
+        reservation: &mut Reservation,
+    ) -> Result<Read, ProblemResponse> {
+        let limits = Limits { bytes: source.max_body, deadline: source.body_deadline };
+        self.to_its_end(source, read_body(self.request, payload, limits, reservation)).await
+    }
+
+    /// Reads the rest of a body that is not kept; gives how large it was.
+    async fn read_larger(
+        &self,
+        payload: &mut web::Payload,
+        source: &Source,
+        begun: (Bytes, Reservation),
+        see: impl FnMut(&[u8]),
+    ) -> Result<usize, ProblemResponse> {
+        let stream = (self.request, payload);
+        let reading = oversize::read(stream, &self.ingest.oversize, self.peer(), begun, see);
+        self.to_its_end(source, reading).await
+    }
+
+    /// A body that does not come to its end is a failure of its peer, also where the connection
+    /// ends and nobody waits for it any more.
+    async fn to_its_end<T>(
+        &self,
+        source: &Source,
+        reading: impl Future<Output = Result<T, ProblemResponse>>,
+    ) -> Result<T, ProblemResponse> {
+        let mut failure = OnDrop { act: || self.failed(source), on: true };
+        let read = reading.await;
+        failure.on = matches!(read, Err((Problem::BodyTimeout | Problem::BodyBroken, _)));
+        read
+    }
+
+    fn peer(&self) -> Option<Peer> {
+        self.sender.map(|sender| sender.peer)
+    }
+
+    fn lane(&self, source: &Source) -> SlowLane {
+        let lane = self.peer().map(|peer| self.ingest.peers.lane(peer, &source.name));
+        lane.unwrap_or_default()
+    }
+
+    fn failed(&self, source: &Source) {
+        if let Some(peer) = self.peer() {
+            self.ingest.peers.failed(peer, &source.name);
+        }
+    }
+
+    fn hold(&self, source: Arc<Source>, head: RequestHead, body: Bytes, refusal: &Refusal) {
+        let (rejected_request_writer, peer) =
+            (self.ingest.rejected_request_writer.as_ref(), self.sender.map(|from| from.address));
+        Refused { rejected_request_writer, source, head, peer, now: self.now }.hold(body, refusal);
+    }
+}
+
+/// Does something when it is dropped, unless that was called off.
+struct OnDrop<F: Fn()> {
+    act: F,
+    on: bool,
+}
+
+impl<F: Fn()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        if self.on {
+            (self.act)();
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! One log line and one count for every request.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use time::OffsetDateTime;
+use tracing::{info, warn};
+
+use super::problem::Problem;
+use crate::ingest::{Receipt, Source};
+use crate::store::{Counter, Counters, WRONG_PATH};
+use crate::verify::Quarantine;
+
+/// What is said about a request when it is over. Never its body, signature, query or headers.
+pub(super) struct Report<'a> {
+    request_id: String,
+    began: OffsetDateTime,
+    /// The same by a clock that nobody sets: a span is never negative.
+    started: Instant,
+    tallies: &'a Counters,
+    source: Option<(Arc<str>, &'static str)>,
+    /// Whose request it is.
+    pub(super) peer: Option<IpAddr>,
+    /// The size of its body, when that was read.
+    pub(super) size_bytes: usize,
+    /// Whether it is signed, and came to a path that is no source's: a sender may have a wrong
+    /// address.
+    pub(super) has_wrong_path: bool,
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn begin(request_id: &str, began: OffsetDateTime, tallies: &'a Counters) -> Self {
+        let request_id = request_id.to_owned();
+        Self {
+            request_id,
+            began,
+            started: Instant::now(),
+            tallies,
+            source: None,
+            peer: None,
+            size_bytes: 0,
+            has_wrong_path: false,
+        }
+    }
+
+    pub(super) fn source(&mut self, source: &Source) {
+        self.source = Some((Arc::clone(&source.name), source.gate.provider.name()));
+    }
+
+    pub(super) fn accepted(&self, receipt: &Receipt) {
+        let (outcome, reason, event) = match receipt {
+            Receipt::Accepted(event) => ("accepted", "", event),
+            Receipt::Duplicate(event) => ("duplicate", "seen_before", event),
+            Receipt::Differs { first, .. } => ("duplicate", "seen_with_another_body", first),
+            Receipt::Quarantined(event, reason) => {
+                ("quarantined", Quarantine::as_str(*reason), event)
+            }
+            Receipt::Chunk { event, .. } => ("accepted", "chunk", event),
+            Receipt::Replayed { event, .. } => ("duplicate", "idempotency_key", event),
+        };
+        info!(
+            event = outcome_event(outcome),
+            reason,
+            request.id = self.request_id,
+            source.name = self.source_name(),
+            source.kind = self.kind(),
+            peer = self.peer.map(tracing::field::display),
+            event.id = %event,
+            size_bytes = self.size_bytes,
+            duration_ms = self.milliseconds(),
+        );
+        self.count(outcome, reason);
+        let tally = self.tallies.of(self.source_name());
+        match receipt {
+            Receipt::Accepted(_) => tally.count(Counter::Accepted),
+            Receipt::Duplicate(_) | Receipt::Differs { .. } | Receipt::Replayed { .. } => {
+                tally.count(Counter::Duplicate);
+            }
+            Receipt::Quarantined(_, Quarantine::TooLarge) => tally.quarantine_too_large(),
+            Receipt::Quarantined(..) => tally.count(Counter::Quarantined),
+            Receipt::Chunk { .. } => tally.count(Counter::Chunk),
+        }
+        tally.came(self.began);
+        tally.acknowledge(self.started.elapsed().try_into().unwrap_or_default());
+    }
+
+    pub(super) fn rejected(&self, problem: Problem, reason: &'static str) {
+        warn!(
+            event = outcome_event("rejected"),
+            reason,
+            status = problem.status(),
+            request.id = self.request_id,
+            source.name = self.source_name(),
+            source.kind = self.kind(),
+            peer = self.peer.map(tracing::field::display),
+            size_bytes = self.size_bytes,
+            duration_ms = self.milliseconds(),
+        );
+        self.count("rejected", reason);
+        let reason = if self.has_wrong_path { WRONG_PATH } else { reason };
+        self.tallies.of(self.source_name()).refuse(reason);
+    }
+
+    fn count(&self, outcome: &'static str, reason: &'static str) {
+        // Only configured sources have a name here, so that strangers make no new series.
+        let source = self.source.as_ref().map_or("none", |(name, _)| name).to_owned();
+        metrics::counter!(
+            "sealpost_ingest_total",
+            "source" => source,
+            "kind" => self.kind(),
+            "outcome" => outcome,
+            "reason" => reason
+        )
+        .increment(1);
+        metrics::histogram!("sealpost_ingest_seconds", "outcome" => outcome)
+            .record(self.started.elapsed());
+    }
+
+    fn source_name(&self) -> &str {
+        self.source.as_ref().map_or("", |(name, _)| name)
+    }
+
+    fn kind(&self) -> &'static str {
+        self.source.as_ref().map_or("none", |(_, kind)| kind)
+    }
+
+    fn milliseconds(&self) -> f64 {
+        self.started.elapsed().as_secs_f64() * 1_000.0
+    }
+}
+
+fn outcome_event(outcome: &str) -> &'static str {
+    match outcome {
+        "accepted" => "ingest.accepted",
+        "duplicate" => "ingest.duplicate",
+        "quarantined" => "ingest.quarantined",
+        _ => "ingest.rejected",
+    }
+}

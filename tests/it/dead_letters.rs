@@ -1,0 +1,743 @@
+//! Operators find, replay and discard dead letters, and it is written down who did.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sealpost::admin::{
+    Action, ActionResult, AdminError, BulkRequest, Caller, Class, DeadLetters, Filter,
+    GroupSelection, JobState, Jobs, PLAN_LASTS, Paging, Refused, Scope, Scopes, Selection, Step,
+    Worker,
+};
+use sealpost::dispatch::{Attempt, Failure, Handler};
+use sealpost::store::{DeadLetter, DeathReason, Effects, StoredEvent};
+use serde_json::{Value, json};
+
+use crate::harness::{Gateway, sql};
+
+/// Fails until it is mended, and notes what it has handled.
+#[derive(Clone, Default)]
+pub(crate) struct Fragile {
+    mended: Arc<AtomicBool>,
+    handled: Arc<std::sync::Mutex<Vec<String>>>,
+    calls: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl Handler for Fragile {
+    fn name(&self) -> &'static str {
+        "fragile"
+    }
+
+    async fn handle(&self, event: &StoredEvent, _: Attempt) -> Result<Effects, Failure> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        let body: Value = serde_json::from_slice(&event.body).unwrap_or_default();
+        let id = body["id"].as_str().unwrap_or("?").to_owned();
+        if !self.mended.load(Ordering::SeqCst) && !id.contains("fine") {
+            return Err(Failure::permanent(DeathReason::Permanent, "it broke\nin two lines"));
+        }
+        self.handled.lock().unwrap().push(id);
+        Ok(Effects::unchanged())
+    }
+}
+
+impl Fragile {
+    fn mend(&self) {
+        self.mended.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn handled(&self) -> Vec<String> {
+        self.handled.lock().unwrap().clone()
+    }
+}
+
+pub(crate) async fn gateway(handler: &Fragile) -> Gateway {
+    Gateway::builder().handler(handler.clone()).start().await
+}
+
+/// Events of one account stand in one lane.
+pub(crate) fn event(id: &str) -> Vec<u8> {
+    let event = json!({
+        "id": id, "object": "event", "type": "account.updated", "created": 1_763_600_000,
+        "livemode": false, "account": "acct_a", "data": { "object": { "id": "acct_a" } },
+    });
+    event.to_string().into_bytes()
+}
+
+pub(crate) async fn send(gateway: &Gateway, id: &str) -> String {
+    let answer = gateway.send("billing", None, &event(id)).await;
+    assert_eq!(answer.what(), "accepted", "{}", answer.text);
+    answer.id().to_owned()
+}
+
+/// Sends an event that the handler gives up; gives its id, and that of its dead letter.
+pub(crate) async fn bury(gateway: &Gateway, id: &str) -> (String, i64) {
+    let event = send(gateway, id).await;
+    gateway.run_until_idle().await;
+    let newest = ids(gateway.desk(), &open()).await.pop();
+    (event, newest.expect("a dead letter"))
+}
+
+/// Who may do everything.
+pub(crate) fn ada() -> Caller {
+    Caller::local("ada")
+}
+
+const MENDED: &str = "the handler is mended";
+/// Why somebody edits.
+pub(crate) const WHY: &str = "the sender wrote it wrong";
+
+pub(crate) fn open() -> Selection {
+    Selection::Matching(Filter::default())
+}
+
+pub(crate) async fn ids(desk: &DeadLetters, selection: &Selection) -> Vec<i64> {
+    let letters = list(desk, selection).await;
+    letters.iter().map(|letter| letter.id).collect()
+}
+
+/// The oldest first.
+async fn list(desk: &DeadLetters, selection: &Selection) -> Vec<DeadLetter> {
+    let mut page = desk.list(&ada(), selection, Paging::first(10_000)).await.unwrap();
+    page.letters.reverse();
+    page.letters
+}
+
+async fn letter(desk: &DeadLetters, id: i64) -> DeadLetter {
+    list(desk, &Selection::Ids(vec![id])).await.pop().expect("a delivery")
+}
+
+/// Deals with what matches, by way of a job.
+pub(crate) async fn act(
+    desk: &DeadLetters,
+    action: Action,
+    selection: &Selection,
+    force: bool,
+) -> ActionResult {
+    let jobs = Jobs::new(desk.clone());
+    let wish = wish(action, selection, force);
+    let Ok(plan) = jobs.plan(&ada(), &wish).await else { return ActionResult::default() };
+    let mut worker = jobs.start_here(&ada(), plan.job.id).await.unwrap();
+    let mut all = ActionResult::default();
+    while let Step::Did { batch, .. } = worker.step().await.unwrap() {
+        all.resolved.extend(batch.resolved);
+        all.created.extend(batch.created);
+        all.refused.extend(batch.refused);
+    }
+    all
+}
+
+/// What the audit log says of dead letters, and not of the jobs about them.
+async fn dealt(gateway: &Gateway) -> Vec<Value> {
+    let mut acts = gateway.acts().await;
+    acts.retain(|act| !act["action"].as_str().unwrap().ends_with(" job"));
+    acts
+}
+
+pub(crate) fn wish(action: Action, selection: &Selection, force: bool) -> BulkRequest {
+    let (selection, reason) = (selection.clone(), MENDED.to_owned());
+    BulkRequest { action, selection, cap: None, rate: None, reason, force }
+}
+
+pub(crate) async fn replay(desk: &DeadLetters, selection: &Selection) -> ActionResult {
+    act(desk, Action::Replay, selection, false).await
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_listed_shown_replayed_and_done() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    let desk = gateway.desk();
+    let id = send(&gateway, "evt_1").await;
+    assert_eq!(gateway.send("billing", None, &event("evt_1")).await.what(), "duplicate");
+    gateway.run_until_idle().await;
+    gateway.clock().advance(Duration::from_hours(1));
+
+    let [dead] = &list(desk, &open()).await[..] else { panic!("one dead letter") };
+    assert_eq!(dead.event.to_string(), id);
+    assert_eq!((&*dead.source, &*dead.handler), ("billing", "fragile"));
+    assert_eq!(dead.kind.as_deref(), Some("account.updated"));
+    assert_eq!(dead.death_reason.as_deref(), Some("permanent"));
+    assert_eq!(dead.error.as_deref(), Some("it broke"), "the first line");
+    assert_eq!((dead.attempts, dead.waiting), (1, 0));
+
+    let dossier = desk.show(&ada(), dead.id).await.unwrap();
+    assert_eq!(dossier.last_error.as_deref(), Some("it broke\nin two lines"));
+    let preview = dossier.event.expect("its event");
+    assert_eq!(preview.event.body, event("evt_1"));
+    assert_eq!(preview.body_size, event("evt_1").len() as u64);
+    assert_eq!((preview.seen_count, preview.event.strength.as_str()), (Some(2), "signed"));
+    assert_eq!(dossier.attempts.len(), 1);
+    assert_eq!(dossier.attempts[0].result, "dead");
+
+    handler.mend();
+    let batch = replay(desk, &Selection::Ids(vec![dead.id])).await;
+    assert_eq!(batch.resolved, [dead.id]);
+    gateway.run_until_idle().await;
+    assert_eq!(handler.handled(), ["evt_1"]);
+
+    let original = letter(desk, dead.id).await;
+    assert_eq!(original.resolution.as_deref(), Some("replayed"));
+    assert_eq!((&*original.state, original.attempts), ("dead", 1), "history is not edited");
+    let new = letter(desk, batch.created[0]).await;
+    assert_eq!((&*new.state, new.replay_of), ("done", Some(dead.id)));
+    assert_eq!(ids(desk, &open()).await, [0; 0]);
+    let all = Selection::Matching(Filter { resolved: true, ..Filter::default() });
+    assert_eq!(ids(desk, &all).await, [dead.id]);
+    assert_eq!(desk.show(&ada(), new.id).await.unwrap().deliveries.len(), 2);
+
+    let [audit] = &dealt(&gateway).await[..] else { panic!("one line") };
+    assert_eq!(audit["actor"], "ada");
+    assert_eq!(audit["action"], "replay");
+    assert_eq!(audit["target"], format!("deliveries {}", dead.id));
+    assert_eq!(audit["reason"], "the handler is mended");
+    assert_eq!(audit["count"], 1);
+}
+
+#[tokio::test]
+async fn a_replay_may_come_long_after_the_signature_is_stale_and_its_key_forgotten() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    send(&gateway, "evt_old").await;
+    gateway.run_until_idle().await;
+    gateway.clock().advance(Duration::from_hours(24 * 60));
+    gateway.tidy().await;
+    let desk = gateway.desk();
+    let dead = ids(desk, &open()).await;
+    let preview = desk.show(&ada(), dead[0]).await.unwrap().event.unwrap();
+    assert_eq!(preview.seen_count, None, "its key is forgotten");
+
+    handler.mend();
+    assert_eq!(replay(desk, &open()).await.resolved, dead);
+    gateway.run_until_idle().await;
+    assert_eq!(handler.handled(), ["evt_old"]);
+}
+
+#[tokio::test]
+async fn what_was_quarantined_before_any_handler_goes_to_the_handlers_of_its_source() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    let answer = gateway.send("billing", None, b"authentic, but not JSON").await;
+    assert_eq!(answer.what(), "quarantined");
+    let desk = gateway.desk();
+    let [dead] = &list(desk, &open()).await[..] else { panic!("one dead letter") };
+    assert_eq!((&*dead.handler, dead.attempts), ("gate", 0));
+
+    handler.mend();
+    let batch = replay(desk, &Selection::Ids(vec![dead.id])).await;
+    assert_eq!(letter(desk, batch.created[0]).await.handler, "fragile");
+    gateway.run_until_idle().await;
+    assert_eq!(handler.handled(), ["?"]);
+}
+
+#[tokio::test]
+async fn the_replay_of_a_blocking_head_goes_before_those_that_wait_behind_it() {
+    let handler = Fragile::default();
+    let gateway = Gateway::builder()
+        .config("name = \"billing\"", "name = \"billing\"\ndead_head = \"block\"")
+        .handler(handler.clone())
+        .start()
+        .await;
+    let desk = gateway.desk();
+    send(&gateway, "evt_head").await;
+    gateway.run_until_idle().await;
+    send(&gateway, "evt_fine_1").await;
+    send(&gateway, "evt_fine_2").await;
+    assert_eq!(gateway.run_until_idle().await, 0, "the head holds its lane");
+    let dead = ids(desk, &open()).await;
+    assert_eq!(letter(desk, dead[0]).await.waiting, 2);
+
+    // Dead once more: the replay holds the lane in its place, and its replay takes it again.
+    let again = replay(desk, &open()).await.created;
+    gateway.run_until_idle().await;
+    assert_eq!(handler.handled(), [""; 0]);
+    assert_eq!(ids(desk, &open()).await, again);
+    assert_eq!(letter(desk, again[0]).await.waiting, 2);
+
+    handler.mend();
+    replay(desk, &open()).await;
+    gateway.run_until_idle().await;
+    assert_eq!(handler.handled(), ["evt_head", "evt_fine_1", "evt_fine_2"]);
+}
+
+#[tokio::test]
+async fn to_discard_a_blocking_head_frees_its_lane_and_is_audited() {
+    let handler = Fragile::default();
+    let gateway = Gateway::builder()
+        .config("name = \"billing\"", "name = \"billing\"\ndead_head = \"block\"")
+        .handler(handler.clone())
+        .start()
+        .await;
+    let desk = gateway.desk();
+    send(&gateway, "evt_head").await;
+    gateway.run_until_idle().await;
+    send(&gateway, "evt_fine").await;
+    let dead = ids(desk, &open()).await;
+    let batch = act(desk, Action::Discard, &open(), false).await;
+    assert_eq!((&batch.resolved, batch.created.len()), (&dead, 0));
+    gateway.run_until_idle().await;
+    assert_eq!(handler.handled(), ["evt_fine"]);
+    assert_eq!(letter(desk, dead[0]).await.resolution.as_deref(), Some("discarded"));
+    assert_eq!(dealt(&gateway).await[0]["action"], "discard");
+
+    let twice = act(desk, Action::Discard, &Selection::Ids(dead.clone()), false).await;
+    assert_eq!(twice.refused, [(dead[0], Refused::Resolved("discarded".into()))]);
+    assert_eq!(dealt(&gateway).await.len(), 1, "what was refused is not an act");
+}
+
+#[tokio::test]
+async fn what_is_done_or_dealt_with_is_replayed_by_force_only() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    let desk = gateway.desk();
+    send(&gateway, "evt_fine").await;
+    send(&gateway, "evt_bad").await;
+    gateway.run_until_idle().await;
+    let rows = gateway.query("SELECT id FROM deliveries ORDER BY id").await;
+    let both: Vec<i64> = rows.iter().map(|row| row["id"].as_i64().unwrap()).collect();
+    act(desk, Action::Discard, &Selection::Ids(vec![both[1]]), false).await;
+
+    let refused = replay(desk, &Selection::Ids(both.clone())).await;
+    assert_eq!(refused.resolved, [0; 0]);
+    let why = [(both[0], Refused::Done), (both[1], Refused::Resolved("discarded".into()))];
+    assert_eq!(refused.refused, why);
+
+    handler.mend();
+    let forced = act(desk, Action::Replay, &Selection::Ids(both.clone()), true).await;
+    assert_eq!(forced.resolved, both);
+    gateway.run_until_idle().await;
+    assert_eq!(handler.handled(), ["evt_fine", "evt_fine", "evt_bad"]);
+    assert_eq!(letter(desk, both[0]).await.resolution, None, "only the dead are resolved");
+    let unknown = replay(desk, &Selection::Ids(vec![i64::MAX])).await;
+    assert!(unknown.resolved.is_empty() && unknown.refused.is_empty(), "nothing matched");
+}
+
+#[tokio::test]
+async fn a_selection_keeps_to_source_handler_reason_and_age() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    let desk = gateway.desk();
+    send(&gateway, "evt_old").await;
+    gateway.run_until_idle().await;
+    gateway.clock().advance(Duration::from_hours(2));
+    gateway.send("billing", None, b"{").await;
+    let [old, new] = ids(desk, &open()).await[..] else { panic!("two") };
+
+    let hours = |hours| Some(Duration::from_hours(hours));
+    let filter = Filter::default;
+    for (filter, expected) in [
+        (Filter { source: Some("billing".into()), ..filter() }, vec![old, new]),
+        (Filter { source: Some("cards".into()), ..filter() }, vec![]),
+        (Filter { handler: Some("gate".into()), ..filter() }, vec![new]),
+        (Filter { death_reason: Some(DeathReason::Permanent), ..filter() }, vec![old]),
+        (Filter { older_than: hours(1), ..filter() }, vec![old]),
+        (Filter { older_than: hours(3), ..filter() }, vec![]),
+        (Filter { newer_than: hours(1), ..filter() }, vec![new]),
+        (Filter { newer_than: hours(3), ..filter() }, vec![old, new]),
+    ] {
+        let selection = Selection::Matching(filter);
+        assert_eq!(ids(desk, &selection).await, expected, "{selection}");
+        assert_eq!(desk.count(&ada(), &selection).await.unwrap(), expected.len() as u64);
+    }
+}
+
+/// Dead letters without the effort of letting each one die.
+async fn bury_copies(gateway: &Gateway, copies: i64) {
+    let copy = format!(
+        "INSERT INTO deliveries (event_id, source, handler, triggered_by, lane_blocks, state,
+                                 created_at, due_at, finished_at, death_reason)
+         SELECT event_id, source, handler, 'arrival', false, 'dead', created_at, due_at,
+                finished_at, death_reason
+           FROM deliveries, generate_series(1, {copies}) WHERE state = 'dead'"
+    );
+    gateway.execute(&copy).await;
+}
+
+async fn next(worker: &mut Worker) -> usize {
+    match worker.step().await.unwrap() {
+        Step::Did { batch, .. } => batch.resolved.len(),
+        _ => 0,
+    }
+}
+
+/// Lets whoever takes the present lease of a job have died a while ago.
+async fn lapse(gateway: &Gateway) {
+    gateway
+        .execute("UPDATE jobs SET lease_expires_at = lease_expires_at - interval '1 hour'")
+        .await;
+}
+
+#[tokio::test]
+async fn a_job_whose_worker_dies_is_taken_over_where_it_was_and_replays_nothing_twice() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    let (desk, jobs) = (gateway.desk(), gateway.jobs());
+    send(&gateway, "evt_many").await;
+    gateway.run_until_idle().await;
+    bury_copies(&gateway, 1199).await;
+    assert_eq!(desk.count(&ada(), &open()).await.unwrap(), 1200);
+
+    let plan = jobs.plan(&ada(), &wish(Action::Replay, &open(), false)).await.unwrap();
+    assert_eq!((plan.job.matched, plan.sample.len()), (1200, 10));
+    let [planned] = &gateway.acts().await[..] else { panic!("one line") };
+    assert_eq!((&planned["action"], &planned["count"]), (&json!("plan job"), &json!(1200)));
+    let mut worker = jobs.start_here(&ada(), plan.job.id).await.unwrap();
+    assert_eq!(next(&mut worker).await, 500);
+    // The second batch is broken off in the middle: it waits for a row that another holds.
+    let held = ids(desk, &open()).await[99];
+    let mut other = sql::connect(gateway.target()).await;
+    sql::run(&mut other, "BEGIN").await;
+    sql::run(&mut other, &format!("SELECT 1 FROM deliveries WHERE id = {held} FOR UPDATE")).await;
+    assert!(tokio::time::timeout(Duration::from_millis(300), worker.step()).await.is_err());
+    let mut second = jobs.worker();
+    assert!(matches!(second.step().await.unwrap(), Step::Idle), "its lease has not run out");
+    sql::run(&mut other, "ROLLBACK").await;
+    assert_eq!(desk.count(&ada(), &open()).await.unwrap(), 700, "the first batch holds");
+
+    lapse(&gateway).await;
+    assert_eq!(next(&mut second).await, 500);
+    assert!(matches!(worker.step().await.unwrap(), Step::Ended), "it is another's now");
+    assert_eq!(next(&mut second).await, 200);
+    assert!(matches!(second.step().await.unwrap(), Step::Ended));
+    assert!(matches!(second.step().await.unwrap(), Step::Idle));
+    let twice = "SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE replay_of IS NOT NULL
+                                       GROUP BY replay_of HAVING count(*) > 1) t";
+    assert_eq!(gateway.count(twice).await, 0);
+    let audited: Vec<Value> =
+        gateway.query("SELECT count FROM audit_log WHERE action = 'replay' ORDER BY id").await;
+    assert_eq!(audited, [json!({"count": 500}), json!({"count": 500}), json!({"count": 200})]);
+    let noted = "SELECT count(*) FROM operator_actions WHERE job_id IS NOT NULL";
+    assert_eq!(gateway.count(noted).await, 1200);
+
+    handler.mend();
+    gateway.run_until_idle().await;
+    assert_eq!(handler.calls.load(Ordering::SeqCst), 1201);
+    let detail = jobs.show(&ada(), plan.job.id).await.unwrap();
+    assert_eq!(detail.job.state, JobState::Done);
+    assert_eq!((detail.job.resolved, detail.job.created, detail.job.refused), (1200, 1200, 0));
+    assert_eq!((detail.delivery_outcomes.done, detail.delivery_outcomes.followed()), (1200, 1200));
+    let alerts = gateway.query("SELECT kind, text FROM alerts WHERE kind LIKE 'bulk%'").await;
+    assert_eq!(alerts.len(), 1, "over a hundred: people are told");
+    assert!(alerts[0]["text"].as_str().unwrap().contains("ada"), "{alerts:?}");
+}
+
+#[tokio::test]
+async fn a_job_keeps_to_its_cap_and_its_rate_by_the_clock() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    let jobs = gateway.jobs();
+    send(&gateway, "evt_1").await;
+    gateway.run_until_idle().await;
+    bury_copies(&gateway, 49).await;
+    let oldest = ids(gateway.desk(), &open()).await[..25].to_vec();
+    let wish =
+        BulkRequest { cap: Some(25), rate: Some(10), ..wish(Action::Discard, &open(), false) };
+    let plan = jobs.plan(&ada(), &wish).await.unwrap().job;
+    assert_eq!((plan.matched, plan.goal()), (50, 25));
+    jobs.start(&ada(), plan.id).await.unwrap();
+    let mut worker = jobs.worker();
+    for expected in [10, 10, 5] {
+        assert_eq!(next(&mut worker).await, expected);
+        if expected == 10 {
+            assert!(matches!(worker.step().await.unwrap(), Step::Paced(_)));
+            gateway.clock().advance(Duration::from_secs(1));
+        }
+    }
+    gateway.clock().advance(Duration::from_secs(1));
+    assert!(matches!(worker.step().await.unwrap(), Step::Ended));
+    let job = jobs.show(&ada(), plan.id).await.unwrap().job;
+    assert_eq!((job.state, job.resolved), (JobState::Done, 25));
+    let discarded = gateway.query("SELECT id FROM deliveries WHERE resolution IS NOT NULL").await;
+    let mut discarded: Vec<i64> = discarded.iter().map(|row| row["id"].as_i64().unwrap()).collect();
+    discarded.sort_unstable();
+    assert_eq!(discarded, oldest, "the oldest first");
+    assert_eq!(gateway.count("SELECT count(*) FROM alerts WHERE kind LIKE 'bulk%'").await, 0);
+}
+
+#[tokio::test]
+async fn a_job_that_is_cancelled_stops_between_batches_and_a_plan_cannot_be_started_late() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    let jobs = gateway.jobs();
+    send(&gateway, "evt_1").await;
+    gateway.run_until_idle().await;
+    bury_copies(&gateway, 999).await;
+    let wish = wish(Action::Discard, &open(), false);
+    let plan = jobs.plan(&ada(), &wish).await.unwrap().job;
+    let late = jobs.plan(&ada(), &wish).await.unwrap().job;
+    let mut worker = jobs.start_here(&ada(), plan.id).await.unwrap();
+    let twice = jobs.start(&ada(), plan.id).await;
+    assert!(matches!(twice, Err(AdminError::Conflict(_))), "{twice:?}");
+    assert_eq!(next(&mut worker).await, 500);
+    let job = jobs.cancel(&ada(), plan.id, "enough").await.unwrap();
+    assert_eq!((job.state, job.resolved), (JobState::Cancelled, 500));
+    assert!(matches!(worker.step().await.unwrap(), Step::Ended));
+    assert_eq!(gateway.desk().count(&ada(), &open()).await.unwrap(), 500);
+    let again = jobs.cancel(&ada(), plan.id, "enough").await;
+    assert!(matches!(again, Err(AdminError::Conflict(_))), "{again:?}");
+
+    gateway.clock().advance(PLAN_LASTS.try_into().unwrap());
+    assert_eq!(jobs.show(&ada(), late.id).await.unwrap().job.state, JobState::Expired);
+    let started = jobs.start(&ada(), late.id).await;
+    assert!(matches!(started, Err(AdminError::Conflict(_))), "{started:?}");
+    let listed = jobs.list(&ada(), None, 9).await.unwrap();
+    assert_eq!(listed.iter().map(|job| job.id).collect::<Vec<_>>(), [late.id, plan.id]);
+    assert_eq!(jobs.list(&ada(), Some(late.id), 9).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_job_says_about_which_nothing_was_done_and_why() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    let jobs = gateway.jobs();
+    send(&gateway, "evt_1").await;
+    gateway.run_until_idle().await;
+    let gone = "UPDATE deliveries SET handler = 'fax'";
+    bury_copies(&gateway, 149).await;
+    gateway.execute(gone).await;
+    let plan = jobs.plan(&ada(), &wish(Action::Replay, &open(), false)).await.unwrap().job;
+    jobs.start(&ada(), plan.id).await.unwrap();
+    let mut worker = jobs.worker();
+    assert_eq!(next(&mut worker).await, 0);
+    assert!(matches!(worker.step().await.unwrap(), Step::Ended));
+    let job = jobs.show(&ada(), plan.id).await.unwrap().job;
+    assert_eq!((job.resolved, job.refused, job.refusals.len()), (0, 150, 100));
+    assert_eq!(job.refusals[0].1, "source `billing` has no handler for it");
+}
+
+#[tokio::test]
+async fn a_running_gateway_works_off_a_job_that_was_started_anywhere() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    send(&gateway, "evt_1").await;
+    gateway.run_until_idle().await;
+    bury_copies(&gateway, 9).await;
+    let other =
+        Gateway::builder().beside(&gateway).handler(handler.clone()).running().start().await;
+    handler.mend();
+    let plan = gateway.jobs().plan(&ada(), &wish(Action::Replay, &open(), false)).await.unwrap();
+    gateway.jobs().start(&ada(), plan.job.id).await.unwrap();
+    let ended = async {
+        while !gateway.jobs().show(&ada(), plan.job.id).await.unwrap().job.has_ended() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), ended).await.expect("it is worked off");
+    // What the other works on is finished by the other.
+    let left = "SELECT count(*) FROM deliveries WHERE state IN ('ready', 'leased')";
+    let finished = async {
+        while gateway.count(left).await > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), finished).await.expect("it is handled");
+    other.stop();
+}
+
+#[tokio::test]
+async fn two_operators_who_replay_the_same_at_once_replay_it_once() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    let desk = gateway.desk();
+    send(&gateway, "evt_both").await;
+    gateway.run_until_idle().await;
+    bury_copies(&gateway, 99).await;
+    let selection = open();
+    let (one, two) = tokio::join!(replay(desk, &selection), replay(desk, &selection));
+    assert_eq!(one.resolved.len() + two.resolved.len(), 100);
+    assert_eq!(one.created.len() + two.created.len(), 100);
+    handler.mend();
+    gateway.run_until_idle().await;
+    assert_eq!(handler.calls.load(Ordering::SeqCst), 101);
+}
+
+#[tokio::test]
+async fn a_running_gateway_works_on_a_replay_that_it_hears_of() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    let mut listener = gateway.store().listen().await.unwrap();
+    send(&gateway, "evt_heard").await;
+    gateway.run_until_idle().await;
+    handler.mend();
+    replay(gateway.desk(), &open()).await;
+    listener.recv().await.expect("the announcement");
+    gateway.run_until_idle().await;
+    assert_eq!(handler.handled(), ["evt_heard"]);
+}
+
+#[tokio::test]
+async fn pages_lead_from_the_newest_to_the_oldest_and_back() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    let desk = gateway.desk();
+    send(&gateway, "evt_1").await;
+    gateway.run_until_idle().await;
+    bury_copies(&gateway, 6).await;
+    let all = ids(desk, &open()).await;
+    for grouped in [false, true] {
+        if grouped {
+            assert_eq!(gateway.groups().step().await.unwrap(), 7);
+        }
+        let page = async |before, after| {
+            let paging = Paging { before, after, limit: 3 };
+            let page = desk.list(&ada(), &open(), paging).await.unwrap();
+            let ids: Vec<i64> = page.letters.iter().map(|letter| letter.id).collect();
+            (ids, page.older, page.newer)
+        };
+        let first = page(None, None).await;
+        assert_eq!(first, (vec![all[6], all[5], all[4]], Some(all[4]), None));
+        let second = page(first.1, None).await;
+        assert_eq!(second, (vec![all[3], all[2], all[1]], Some(all[1]), Some(all[3])));
+        let last = page(second.1, None).await;
+        assert_eq!(last, (vec![all[0]], None, Some(all[0])));
+        assert_eq!(page(None, last.2).await, second.clone());
+        assert_eq!(page(None, second.2).await.0, first.0, "the page before the second");
+        assert_eq!(page(None, second.2).await.2, None, "nothing is newer");
+    }
+}
+
+#[tokio::test]
+async fn dead_letters_that_look_alike_are_one_group_and_count_down_as_they_are_dealt_with() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    let (desk, groups) = (gateway.desk(), gateway.groups());
+    for id in ["evt_1", "evt_2", "evt_3"] {
+        send(&gateway, id).await;
+    }
+    gateway.run_until_idle().await;
+    gateway.clock().advance(Duration::from_hours(2));
+    gateway.send("billing", None, b"{").await;
+
+    let page = groups.list(&ada(), &GroupSelection::default(), None, 1).await.unwrap();
+    let [alike] = &page.groups[..] else { panic!("one group a page") };
+    assert_eq!((alike.class, alike.open, alike.total), (Class::Handler, 3, 3));
+    assert_eq!((&*alike.source, &*alike.handler), ("billing", "fragile"));
+    assert_eq!(alike.message.as_deref(), Some("it broke"));
+    assert_eq!((alike.trend[21], alike.trend.iter().sum::<u64>()), (3, 3), "two hours ago");
+    let page = groups.list(&ada(), &GroupSelection::default(), page.next, 1).await.unwrap();
+    assert_eq!((page.groups[0].class, page.next), (Class::Content, None));
+    let content = GroupSelection { class: Some(Class::Content), ..GroupSelection::default() };
+    assert_eq!(groups.list(&ada(), &content, None, 9).await.unwrap().groups.len(), 1);
+    let by_class = groups.by_class(&ada()).await.unwrap();
+    assert_eq!(by_class, [(Class::Content, 1), (Class::Handler, 3)]);
+
+    let of = |group| Selection::Matching(Filter { group: Some(group), ..Filter::default() });
+    let members = ids(desk, &of(alike.id)).await;
+    assert_eq!(members.len(), 3);
+    assert_eq!(desk.count(&ada(), &of(alike.id)).await.unwrap(), 3);
+    handler.mend();
+    replay(desk, &Selection::Ids(vec![members[0]])).await;
+    act(desk, Action::Replay, &Selection::Ids(vec![members[0]]), true).await;
+    let now = groups.show(&ada(), alike.id).await.unwrap();
+    assert_eq!((now.open, now.total), (2, 3), "by force once more counts once");
+    act(desk, Action::Discard, &of(alike.id), false).await;
+    assert_eq!(groups.show(&ada(), alike.id).await.unwrap().open, 0);
+    gateway.run_until_idle().await;
+    let open = groups.list(&ada(), &GroupSelection::default(), None, 9).await.unwrap().groups;
+    assert_eq!(open.len(), 1, "the other one");
+    let every = GroupSelection { resolved: true, ..GroupSelection::default() };
+    assert_eq!(groups.list(&ada(), &every, None, 9).await.unwrap().groups.len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_resolved_before_it_is_grouped_is_not_counted_as_open() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    send(&gateway, "evt_1").await;
+    gateway.run_until_idle().await;
+    act(gateway.desk(), Action::Discard, &open(), false).await;
+    let every = GroupSelection { resolved: true, ..GroupSelection::default() };
+    let page = gateway.groups().list(&ada(), &every, None, 9).await.unwrap();
+    assert_eq!((page.groups[0].open, page.groups[0].total), (0, 1));
+}
+
+#[tokio::test]
+async fn errors_that_cannot_be_told_apart_do_not_make_a_group_each() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    send(&gateway, "evt_1").await;
+    gateway.run_until_idle().await;
+    bury_copies(&gateway, 1100).await;
+    gateway
+        .execute(
+            "UPDATE deliveries SET last_error = 'no ' || translate(id::text, '0123456789',
+                                                                  'abcdefghij')",
+        )
+        .await;
+    while gateway.groups().step().await.unwrap() > 0 {}
+    assert_eq!(gateway.count("SELECT count(*) FROM dead_letter_groups").await, 501);
+    let rest = "SELECT open FROM dead_letter_groups WHERE message = ''";
+    assert_eq!(gateway.count(rest).await, 1101 - 500);
+    assert_eq!(gateway.desk().count(&ada(), &open()).await.unwrap(), 1101);
+}
+
+#[tokio::test]
+async fn who_may_not_see_payloads_sees_what_happened_and_nothing_that_was_written() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    let desk = gateway.desk();
+    send(&gateway, "evt_1").await;
+    gateway.run_until_idle().await;
+    let id = ids(desk, &open()).await[0];
+    let scopes = |scopes: &[Scope]| scopes.iter().copied().collect::<Scopes>();
+    let reader = Caller::new("rita", None, scopes(&[Scope::EventsRead]));
+
+    let page = desk.list(&reader, &open(), Paging::first(9)).await.unwrap();
+    assert_eq!((page.letters[0].id, page.letters[0].error.clone()), (id, None));
+    let dossier = desk.show(&reader, id).await.unwrap();
+    assert!(!dossier.payload && dossier.last_error.is_none());
+    let event = dossier.event.unwrap();
+    assert!(event.event.body.is_empty() && event.body_size > 0, "only how large it is");
+    assert!(event.event.headers.is_empty() && event.event.claims.is_none());
+    assert!(dossier.attempts.iter().all(|attempt| attempt.error.is_none()));
+    let groups = gateway.groups().list(&reader, &GroupSelection::default(), None, 9).await;
+    assert_eq!(groups.unwrap().groups[0].message, None);
+
+    let denied = |error: &AdminError, scope| assert_eq!(error.missing(), Some(scope));
+    let error = gateway.jobs().plan(&reader, &wish(Action::Replay, &open(), false)).await;
+    denied(&error.unwrap_err(), Scope::EventsReplay);
+    let error = desk.act(&reader, Action::Replay, id, MENDED, false).await;
+    denied(&error.unwrap_err(), Scope::EventsReplay);
+    let nobody = Caller::new("nemo", None, Scopes::default());
+    denied(&desk.count(&nobody, &open()).await.unwrap_err(), Scope::EventsRead);
+    denied(&desk.show(&nobody, id).await.unwrap_err(), Scope::EventsRead);
+}
+
+#[tokio::test]
+async fn what_belongs_to_another_tenant_looks_as_if_it_were_not_there() {
+    let handler = Fragile::default();
+    let gateway = gateway(&handler).await;
+    let desk = gateway.desk();
+    let event = send(&gateway, "evt_1").await;
+    gateway.run_until_idle().await;
+    let id = ids(desk, &open()).await[0];
+    let of = |tenant: &str| Caller::new("tim", Some(tenant.to_owned()), Scopes::all());
+    let (theirs, other) = (of("default"), of("elsewhere"));
+    let of_event = Filter {
+        event: Some(sealpost::store::EventId(event.parse().unwrap())),
+        ..Filter::default()
+    };
+
+    for grouped in [false, true] {
+        if grouped {
+            gateway.groups().step().await.unwrap();
+        }
+        for selection in [open(), Selection::Ids(vec![id]), Selection::Matching(of_event.clone())] {
+            assert_eq!(desk.count(&theirs, &selection).await.unwrap(), 1, "{selection}");
+            assert_eq!(desk.count(&other, &selection).await.unwrap(), 0, "{selection}");
+            let page = desk.list(&other, &selection, Paging::first(9)).await.unwrap();
+            assert!(page.letters.is_empty());
+            let plan = gateway.jobs().plan(&other, &wish(Action::Discard, &selection, false)).await;
+            assert!(matches!(plan, Err(AdminError::NotFound(_))), "{selection}");
+        }
+        assert!(matches!(desk.show(&other, id).await, Err(AdminError::NotFound(_))));
+        let act = desk.act(&other, Action::Discard, id, MENDED, false).await;
+        assert!(matches!(act, Err(AdminError::NotFound(_))));
+        assert!(desk.show(&theirs, id).await.is_ok());
+    }
+    let group = gateway.rows("dead_letter_groups").await[0]["id"].as_i64().unwrap();
+    let shown = gateway.groups().show(&other, group).await;
+    assert!(matches!(shown, Err(AdminError::NotFound(_))));
+    assert_eq!(ids(desk, &open()).await, [id], "nothing was done to it");
+}
