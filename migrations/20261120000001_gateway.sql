@@ -1,8 +1,8 @@
 -- The gateway's own tables. Events and attempts are append-only; what changes is the delivery.
 --
 -- The three tables that every request writes to have no CHECK: the server parses and plans each
--- one anew for every statement, which together cost as much as the rows of a small group. What
--- they would say, the view `invalid_rows` says; the tests ask it after every run.
+-- one anew for every statement, which together cost as much as the rows of a small group.
+-- The view `invalid_rows` has these checks; the tests query it after every run.
 
 CREATE TABLE events (
     id           uuid        PRIMARY KEY,
@@ -22,9 +22,12 @@ CREATE TABLE events (
     claims       bytea,
     envelope     bytea,
     body         bytea       NOT NULL,
-    xact         xid8        NOT NULL DEFAULT pg_current_xact_id()
+    xact         xid8        NOT NULL DEFAULT pg_current_xact_id(),
+    edited_from  uuid,
+    edited_by    text
 );
 CREATE INDEX events_by_xact ON events (xact);
+CREATE INDEX events_edited ON events (edited_from) WHERE edited_from IS NOT NULL;
 -- Bodies are mostly compressed or base64 already: compressing again costs and gains nothing, and
 -- stored plain they can be read in slices.
 ALTER TABLE events ALTER COLUMN body SET STORAGE EXTERNAL;
@@ -48,6 +51,8 @@ COMMENT ON COLUMN events.claims       IS 'What the verified token says, where th
 COMMENT ON COLUMN events.envelope     IS 'For a payload that came in chunks: its JSON without content and chunk number. Null otherwise.';
 COMMENT ON COLUMN events.body         IS 'The exact bytes that were received; for a payload that came in chunks, the decoded file.';
 COMMENT ON COLUMN events.xact         IS 'The transaction that inserted it: its place in the stream of changes.';
+COMMENT ON COLUMN events.edited_from IS 'Nobody sent this body: it is that of this event, edited. Its strength is edited; the fingerprint of the secret and what the proof said besides are those of the original.';
+COMMENT ON COLUMN events.edited_by   IS 'Who edited it.';
 
 CREATE TABLE event_keys (
     key          bytea       PRIMARY KEY,
@@ -70,7 +75,7 @@ COMMENT ON COLUMN event_keys.other_bodies IS 'How often it was received with ano
 COMMENT ON COLUMN event_keys.last_seen_at IS 'When it was last received.';
 COMMENT ON COLUMN event_keys.expires_at   IS 'When the key may be forgotten.';
 
--- Names are compared byte by byte: they are looked up, never sorted for people.
+-- Names are compared byte by byte: they are looked up, never sorted for display.
 CREATE TABLE deliveries (
     id               bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     event_id         uuid        NOT NULL,
@@ -94,26 +99,31 @@ CREATE TABLE deliveries (
     last_error       text,
     awaiting         text,
     resolution       text,
-    resolved_at      timestamptz
+    resolved_at      timestamptz,
+    group_id         bigint
 );
--- A queue for every source and handler: what waits in one is never looked at for another. What is
--- put aside is in none of them.
+-- One queue per source and handler, so that a backlog in one is never read for another. Parked
+-- deliveries are in none of them.
 CREATE INDEX deliveries_ready ON deliveries (source, handler, due_at, id)
     WHERE state = 'ready' AND parked IS NULL;
-CREATE INDEX deliveries_aside ON deliveries (parked, source, handler, lane, id)
+CREATE INDEX deliveries_parked ON deliveries (parked, source, handler, lane, id)
     WHERE state = 'ready' AND parked IS NOT NULL;
 CREATE INDEX deliveries_awaiting ON deliveries (source, awaiting)
     WHERE state = 'ready' AND awaiting IS NOT NULL;
 CREATE INDEX deliveries_leased ON deliveries (source, handler, lane) WHERE state = 'leased';
--- How many requests to a destination are under way.
+-- The number of requests to a destination in flight.
 CREATE INDEX deliveries_sending ON deliveries (handler, lease_expires_at)
     WHERE state = 'leased' AND handler LIKE 'to:%';
--- Exactly what stands in the way of a lane's followers: what is at work in it, and what is ahead.
+-- The deliveries that block later ones of a lane: those in flight and those ahead of them.
 CREATE INDEX deliveries_lane
     ON deliveries (lane, source, handler, (COALESCE(lane_position, id)), id)
     WHERE lane IS NOT NULL
       AND (state IN ('ready', 'leased') OR (state = 'dead' AND lane_blocks AND resolution IS NULL));
-CREATE INDEX deliveries_dead ON deliveries (id) WHERE state = 'dead';
+-- By group, since every list of dead letters is one of groups: see src/store/dead_letters/find.rs.
+CREATE INDEX deliveries_dead ON deliveries (group_id, id) WHERE state = 'dead';
+CREATE INDEX deliveries_ungrouped ON deliveries (id) WHERE state = 'dead' AND group_id IS NULL;
+CREATE INDEX deliveries_open ON deliveries (group_id, id)
+    WHERE state = 'dead' AND resolution IS NULL;
 CREATE INDEX deliveries_by_event ON deliveries (event_id);
 
 COMMENT ON TABLE  deliveries                  IS 'What is being done about an event: one row per event, handler and trigger. A replay is a new row.';
@@ -140,6 +150,7 @@ COMMENT ON COLUMN deliveries.last_error       IS 'The last error, at most 8 KiB.
 COMMENT ON COLUMN deliveries.awaiting         IS 'For ready: what it waits for, where somebody will say that it has come.';
 COMMENT ON COLUMN deliveries.resolution       IS 'For dead: replayed or discarded by an operator; null while it is open.';
 COMMENT ON COLUMN deliveries.resolved_at      IS 'When it was resolved.';
+COMMENT ON COLUMN deliveries.group_id IS 'For dead: its group; null until it is grouped, which is done in the background.';
 
 CREATE VIEW invalid_rows AS
     SELECT 'deliveries' AS "table", id::text AS row FROM deliveries
@@ -178,7 +189,7 @@ CREATE VIEW invalid_rows AS
      WHERE octet_length(key) <> 32 OR octet_length(fingerprint) <> 32 OR seen_count < 1;
 COMMENT ON VIEW invalid_rows IS 'Rows that break a rule of their table. Always empty, unless there is a bug.';
 
--- What `deliveries_lane` has, so that the condition stands once.
+-- The same condition as `deliveries_lane`, defined once.
 CREATE VIEW lane_members AS
     SELECT id, event_id, source, handler, lane, COALESCE(lane_position, id) AS position, state,
            parked
@@ -187,7 +198,7 @@ CREATE VIEW lane_members AS
        AND (state IN ('ready', 'leased') OR (state = 'dead' AND lane_blocks AND resolution IS NULL));
 COMMENT ON VIEW lane_members IS 'The deliveries that hold up those behind them in their lane: what is to be done, what is being done, and a dead letter that blocks.';
 
--- Reads one row for each queue, and not what waits in it.
+-- Reads one row per queue, not the deliveries in it.
 CREATE VIEW queues AS
     WITH RECURSIVE queue AS (
         (SELECT source, handler FROM deliveries WHERE state = 'ready' AND parked IS NULL
@@ -250,6 +261,7 @@ CREATE TABLE chunk_transfers (
     UNIQUE (source, key)
 );
 CREATE INDEX chunk_transfers_open ON chunk_transfers (source, subject) WHERE state = 'open';
+CREATE INDEX chunk_transfers_by_event ON chunk_transfers (event_id);
 CREATE INDEX chunk_transfers_closed ON chunk_transfers (last_chunk_at) WHERE state <> 'open';
 
 COMMENT ON TABLE  chunk_transfers               IS 'Payloads that come in several requests. A closed one stays as a tombstone, so that a late repetition is recognised.';
@@ -291,3 +303,272 @@ COMMENT ON COLUMN chunk_buffer.transfer IS 'The transfer.';
 COMMENT ON COLUMN chunk_buffer.index    IS 'The chunk''s place, from 0.';
 COMMENT ON COLUMN chunk_buffer.digest   IS 'SHA-256 of the content: tells a repetition from a conflict without reading the content.';
 COMMENT ON COLUMN chunk_buffer.content  IS 'The slice of base64 text, as it was received.';
+
+-- Destinations that events are sent to. Their deliveries are those whose handler begins with
+-- `to:`; they are claimed separately, under a lock per destination.
+
+-- A destination without failures that is not paused has no row.
+CREATE TABLE destinations (
+    handler        text        COLLATE "C" PRIMARY KEY CHECK (handler LIKE 'to:%'),
+    paused_at      timestamptz,
+    disabled_at    timestamptz,
+    disabled_why   text,
+    failures        integer     NOT NULL DEFAULT 0 CHECK (failures >= 0),
+    failing_since   timestamptz,
+    opened_at       timestamptz,
+    openings        integer     NOT NULL DEFAULT 0 CHECK (openings >= 0),
+    not_before      timestamptz,
+    rejections      smallint    NOT NULL DEFAULT 0 CHECK (rejections BETWEEN 0 AND 20),
+    rejecting_since timestamptz,
+    last_failed_at timestamptz,
+    last_error     text,
+    CONSTRAINT disabled_for_a_reason
+        CHECK ((disabled_at IS NULL) = (disabled_why IS NULL)),
+    CONSTRAINT open_until_a_probe
+        CHECK ((opened_at IS NULL) = (openings = 0)
+           AND (opened_at IS NULL OR not_before IS NOT NULL))
+);
+
+COMMENT ON TABLE  destinations                IS 'What holds destinations back. Shared by all gateways on this database.';
+COMMENT ON COLUMN destinations.handler        IS 'As in deliveries: `to:` and the destination''s name.';
+COMMENT ON COLUMN destinations.paused_at      IS 'When an operator paused it; null where it is not paused.';
+COMMENT ON COLUMN destinations.disabled_at    IS 'When it was disabled, by an operator or because it answered 410; null where it is enabled.';
+COMMENT ON COLUMN destinations.disabled_why   IS 'Why it is disabled.';
+COMMENT ON COLUMN destinations.failures       IS 'Failures in a row, with no success between them.';
+COMMENT ON COLUMN destinations.failing_since  IS 'When the first of those failures was; null where the last request succeeded.';
+COMMENT ON COLUMN destinations.opened_at      IS 'When its breaker opened; null while it is closed.';
+COMMENT ON COLUMN destinations.openings       IS 'How often the breaker has opened, the first time and after every probe that failed; 0 while it is closed.';
+COMMENT ON COLUMN destinations.not_before     IS 'Nothing is sent before this time: the next probe of an open breaker, or what a Retry-After asked for.';
+COMMENT ON COLUMN destinations.rejections     IS 'Grows by 2 with every event that is rejected (4xx), up to 20, and shrinks by 1 with every event that is taken.';
+COMMENT ON COLUMN destinations.rejecting_since IS 'When rejections reached 10: more than a third of the events are rejected. Null again once it is back at 0.';
+COMMENT ON COLUMN destinations.last_failed_at IS 'When it last failed.';
+COMMENT ON COLUMN destinations.last_error     IS 'How it last failed, at most 8 KiB.';
+
+-- Statistics of destinations for the console. Approximate, like the counters: each gateway writes
+-- its numbers every few seconds.
+CREATE TABLE destination_hours (
+    handler   text        COLLATE "C" NOT NULL,
+    hour      timestamptz NOT NULL,
+    delivered bigint      NOT NULL,
+    failed    bigint      NOT NULL,
+    within    bigint[]    NOT NULL,
+    PRIMARY KEY (handler, hour)
+);
+
+COMMENT ON TABLE  destination_hours           IS 'How destinations did in each hour. Kept for a week.';
+COMMENT ON COLUMN destination_hours.handler   IS 'As in deliveries.';
+COMMENT ON COLUMN destination_hours.hour      IS 'When the hour began, in UTC.';
+COMMENT ON COLUMN destination_hours.delivered IS 'How many events were taken.';
+COMMENT ON COLUMN destination_hours.failed    IS 'How many requests did not end with the event being taken.';
+COMMENT ON COLUMN destination_hours.within    IS 'How many answers came within 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000 and 5000 ms, and later.';
+
+CREATE TABLE destination_responses (
+    id          bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    handler     text        COLLATE "C" NOT NULL,
+    at          timestamptz NOT NULL,
+    took_ms     bigint      NOT NULL,
+    delivery_id bigint,
+    event_id    uuid        NOT NULL,
+    status      integer,
+    headers     text        NOT NULL,
+    body        text        NOT NULL,
+    error       text
+);
+CREATE INDEX destination_responses_of ON destination_responses (handler, id);
+
+COMMENT ON TABLE  destination_responses             IS 'The last answers of each destination, at most twenty; of those that took the event, one a second.';
+COMMENT ON COLUMN destination_responses.id          IS 'Identity.';
+COMMENT ON COLUMN destination_responses.handler     IS 'As in deliveries.';
+COMMENT ON COLUMN destination_responses.at          IS 'When the request began.';
+COMMENT ON COLUMN destination_responses.took_ms     IS 'How long it took, in milliseconds.';
+COMMENT ON COLUMN destination_responses.delivery_id IS 'The delivery; null for a test.';
+COMMENT ON COLUMN destination_responses.event_id    IS 'The event that was sent.';
+COMMENT ON COLUMN destination_responses.status      IS 'The status; null where nothing came back.';
+COMMENT ON COLUMN destination_responses.headers     IS 'The headers as JSON, within bounds. Written by strangers.';
+COMMENT ON COLUMN destination_responses.body        IS 'The beginning of the body. Written by strangers.';
+COMMENT ON COLUMN destination_responses.error       IS 'Why the event was not taken; null where it was.';
+
+-- Credentials that the gateway keeps: API tokens for the senders.
+
+CREATE TABLE credentials (
+    tenant     text        COLLATE "C" NOT NULL,
+    source     text        COLLATE "C" NOT NULL,
+    name       text        COLLATE "C" NOT NULL,
+    key_id     text        COLLATE "C" NOT NULL,
+    nonce      bytea       NOT NULL CHECK (octet_length(nonce) = 12),
+    ciphertext bytea       NOT NULL CHECK (octet_length(ciphertext) >= 16),
+    sealed_at  timestamptz NOT NULL,
+    PRIMARY KEY (tenant, source, name)
+);
+
+COMMENT ON TABLE  credentials            IS 'Credentials, sealed with AES-256-GCM under a master key that is not in the database. What is authenticated with each: tenant, source and name, so that one row''s secret cannot be put into another.';
+COMMENT ON COLUMN credentials.tenant     IS 'To whom the source belongs.';
+COMMENT ON COLUMN credentials.source     IS 'The source that uses it.';
+COMMENT ON COLUMN credentials.name       IS 'What it is, in the words of the source''s provider.';
+COMMENT ON COLUMN credentials.key_id     IS 'Which master key seals it: a digest of the key.';
+COMMENT ON COLUMN credentials.nonce      IS 'The nonce: random, new with every sealing.';
+COMMENT ON COLUMN credentials.ciphertext IS 'The sealed secret with its tag.';
+COMMENT ON COLUMN credentials.sealed_at  IS 'When it was sealed last.';
+
+-- Alerts: written in the transaction that raises them, sent afterwards. Times are by the database's
+-- clock, which all gateways share.
+
+CREATE TABLE alerts (
+    id               bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source           text        NOT NULL,
+    kind             text        NOT NULL,
+    key              text        NOT NULL,
+    dedup_key             bytea       NOT NULL CHECK (octet_length(dedup_key) = 32),
+    severity         smallint    NOT NULL CHECK (severity BETWEEN 1 AND 3),
+    recovery         boolean     NOT NULL DEFAULT false,
+    text             text        NOT NULL,
+    first_at         timestamptz NOT NULL,
+    last_at          timestamptz NOT NULL,
+    count            bigint      NOT NULL DEFAULT 1 CHECK (count > 0),
+    hour_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
+    hour_count       bigint      NOT NULL DEFAULT 1,
+    hour_before      bigint      NOT NULL DEFAULT 0,
+    told             bigint      NOT NULL DEFAULT 0 CHECK (told BETWEEN 0 AND count),
+    pending          boolean     NOT NULL DEFAULT true,
+    sent_at          timestamptz,
+    over_at          timestamptz,
+    passing          boolean     NOT NULL DEFAULT false,
+    attempts         integer     NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    retry_at         timestamptz,
+    lease_token      uuid,
+    lease_expires_at timestamptz,
+    CONSTRAINT leased_whole_or_not_at_all
+        CHECK ((lease_token IS NULL) = (lease_expires_at IS NULL)),
+    CONSTRAINT a_recovery_is_over
+        CHECK (NOT recovery OR over_at IS NOT NULL)
+);
+CREATE UNIQUE INDEX alerts_open ON alerts (dedup_key) WHERE over_at IS NULL;
+CREATE INDEX alerts_pending ON alerts (severity, id) WHERE pending;
+CREATE INDEX alerts_by_age ON alerts (last_at);
+
+COMMENT ON TABLE  alerts                  IS 'What people are to be told. Repetitions of what goes on are counted in one row.';
+COMMENT ON COLUMN alerts.id               IS 'Identity.';
+COMMENT ON COLUMN alerts.source           IS 'The source that it is about.';
+COMMENT ON COLUMN alerts.kind             IS 'What happened: a word of whoever raises it, such as dead_letter.';
+COMMENT ON COLUMN alerts.key              IS 'What of this kind it happened to, at most 200 bytes.';
+COMMENT ON COLUMN alerts.dedup_key             IS 'SHA-256 over source, kind and the whole key: what has the same one is the same thing again.';
+COMMENT ON COLUMN alerts.severity         IS '1: information, 2: warning, 3: critical. The highest that it was raised with.';
+COMMENT ON COLUMN alerts.recovery         IS 'It says that something is over.';
+COMMENT ON COLUMN alerts.text             IS 'The newest text, at most 1 KiB. Partly written by strangers.';
+COMMENT ON COLUMN alerts.first_at         IS 'When it was raised first.';
+COMMENT ON COLUMN alerts.last_at          IS 'When it was raised last.';
+COMMENT ON COLUMN alerts.count            IS 'How often it was raised.';
+COMMENT ON COLUMN alerts.hour_at          IS 'When the hour began in which it is counted now, to notice a change of rate.';
+COMMENT ON COLUMN alerts.hour_count       IS 'How often it was raised in that hour.';
+COMMENT ON COLUMN alerts.hour_before      IS 'How often it was raised in the hour before that.';
+COMMENT ON COLUMN alerts.told             IS 'How often of that has been told.';
+COMMENT ON COLUMN alerts.pending          IS 'It is to be told. False once it was, or once it was given up as too old or one too many.';
+COMMENT ON COLUMN alerts.sent_at          IS 'When it was told last; null if it never was.';
+COMMENT ON COLUMN alerts.over_at          IS 'When it ended; null while it goes on.';
+COMMENT ON COLUMN alerts.passing          IS 'Nothing will say that it is over: it ends by itself, an hour after it was last raised.';
+COMMENT ON COLUMN alerts.attempts         IS 'How often telling it failed in a row.';
+COMMENT ON COLUMN alerts.retry_at         IS 'After a failure: nothing is told before this time, since all of it goes to one place.';
+COMMENT ON COLUMN alerts.lease_token      IS 'The fencing token of the gateway that is telling it.';
+COMMENT ON COLUMN alerts.lease_expires_at IS 'When another gateway may tell it instead.';
+
+-- Counters of received events and outcomes. Overviews and alarms read these, never events or
+-- deliveries. Counted in each gateway and added every few seconds, so they are approximate.
+
+CREATE TABLE counters (
+    minutes smallint    NOT NULL CHECK (minutes IN (5, 60)),
+    bucket  timestamptz NOT NULL,
+    source  text        COLLATE "C" NOT NULL,
+    what    text        COLLATE "C" NOT NULL,
+    detail  text        COLLATE "C" NOT NULL DEFAULT '',
+    count   bigint      NOT NULL CHECK (count > 0),
+    PRIMARY KEY (minutes, bucket, source, what, detail)
+) WITH (fillfactor = 70);
+
+COMMENT ON TABLE  counters         IS 'Counts per source and span of time. Approximate: what a gateway has counted and not yet added is lost when it is killed.';
+COMMENT ON COLUMN counters.minutes IS 'How long the span is. Everything is counted twice: in spans of five minutes, kept for days, and of an hour, kept for weeks.';
+COMMENT ON COLUMN counters.bucket  IS 'When the span begins; a multiple of its length in UTC.';
+COMMENT ON COLUMN counters.source  IS 'The source; empty for requests to paths that are no source''s.';
+COMMENT ON COLUMN counters.what    IS 'accepted, duplicate, quarantined, chunk, refused; acknowledged; handled, ignored, retry, held, dead, replayed, expired.';
+COMMENT ON COLUMN counters.detail  IS 'For refused: the reason''s word. For quarantined: `too_large` where the body was larger than the source keeps. For acknowledged: the most milliseconds that it took, or `more`. Empty otherwise.';
+COMMENT ON COLUMN counters.count   IS 'How many.';
+
+CREATE TABLE secret_usage (
+    source   text        COLLATE "C" NOT NULL,
+    secret   text        COLLATE "C" NOT NULL,
+    requests bigint      NOT NULL CHECK (requests > 0),
+    first_at timestamptz NOT NULL,
+    last_at  timestamptz NOT NULL,
+    PRIMARY KEY (source, secret)
+) WITH (fillfactor = 70);
+
+COMMENT ON TABLE  secret_usage          IS 'Which secrets senders use, so that one that nobody uses can be removed. Approximate as tallies are.';
+COMMENT ON COLUMN secret_usage.source   IS 'The source.';
+COMMENT ON COLUMN secret_usage.secret   IS 'The secret''s fingerprint.';
+COMMENT ON COLUMN secret_usage.requests IS 'How many requests it has verified.';
+COMMENT ON COLUMN secret_usage.first_at IS 'When it first did.';
+COMMENT ON COLUMN secret_usage.last_at  IS 'When it last did.';
+
+-- Rejected requests that a source is configured to keep, so that an operator can see why they were
+-- rejected and reprocess them once the cause is fixed.
+
+CREATE TABLE rejected_requests (
+    id          uuid        PRIMARY KEY,
+    number      bigint      GENERATED ALWAYS AS IDENTITY UNIQUE,
+    tenant      text        NOT NULL,
+    source      text        NOT NULL,
+    provider    text        NOT NULL,
+    reason      text        NOT NULL,
+    peer        text,
+    size_bytes  bigint      NOT NULL CHECK (size_bytes >= 0),
+    key_id      text        COLLATE "C",
+    nonce       bytea       CHECK (octet_length(nonce) = 12),
+    ciphertext  bytea       CHECK (octet_length(ciphertext) >= 16),
+    received_at timestamptz NOT NULL,
+    expires_at  timestamptz NOT NULL,
+    event_id    uuid,
+    verified_at timestamptz,
+    verified_by text,
+    CONSTRAINT sealed_until_it_is_an_event CHECK (
+        num_nonnulls(key_id, nonce, ciphertext) = CASE WHEN event_id IS NULL THEN 3 ELSE 0 END
+        AND num_nonnulls(verified_at, verified_by) = CASE WHEN event_id IS NULL THEN 0 ELSE 2 END
+    )
+);
+CREATE INDEX rejected_requests_by_source ON rejected_requests (source, id);
+CREATE INDEX rejected_requests_by_expiry ON rejected_requests (expires_at);
+
+COMMENT ON TABLE  rejected_requests             IS 'Refused requests that carried a signature, of sources with hold_refused. Never dispatched. Bounded per source; removed when they expire.';
+COMMENT ON COLUMN rejected_requests.id          IS 'A UUID of version 7, by time of arrival.';
+COMMENT ON COLUMN rejected_requests.number      IS 'Its place in the order in which requests were held: how far a job has come.';
+COMMENT ON COLUMN rejected_requests.tenant      IS 'To whom the source belongs.';
+COMMENT ON COLUMN rejected_requests.source      IS 'The source that refused it.';
+COMMENT ON COLUMN rejected_requests.provider    IS 'What kind of sender the source is for.';
+COMMENT ON COLUMN rejected_requests.reason      IS 'The closed word under which it was refused.';
+COMMENT ON COLUMN rejected_requests.peer        IS 'The address that it came from, as far as it is known.';
+COMMENT ON COLUMN rejected_requests.size_bytes  IS 'The size of its body.';
+COMMENT ON COLUMN rejected_requests.key_id      IS 'Which master key seals it; null once it is an event.';
+COMMENT ON COLUMN rejected_requests.nonce       IS 'The nonce; null once it is an event.';
+COMMENT ON COLUMN rejected_requests.ciphertext  IS 'Its head and body, sealed with AES-256-GCM under tenant, source and id; null once it is an event.';
+COMMENT ON COLUMN rejected_requests.received_at IS 'When it arrived: the time by which it is verified again.';
+COMMENT ON COLUMN rejected_requests.expires_at  IS 'When it is removed.';
+COMMENT ON COLUMN rejected_requests.event_id    IS 'The event that it became when it was verified again.';
+COMMENT ON COLUMN rejected_requests.verified_at IS 'When that was.';
+COMMENT ON COLUMN rejected_requests.verified_by IS 'Who had it verified again.';
+
+-- Paused sources and handlers.
+CREATE TABLE pauses (
+    what       text        NOT NULL CHECK (what IN ('source', 'handler')),
+    name       text        COLLATE "C" NOT NULL,
+    paused_at  timestamptz,
+    paused_by  text        NOT NULL,
+    why        text        NOT NULL,
+    resumed_at timestamptz,
+    PRIMARY KEY (what, name),
+    CONSTRAINT paused_or_resumed CHECK (num_nonnulls(paused_at, resumed_at) >= 1)
+);
+COMMENT ON TABLE  pauses            IS 'Sources and handlers that are or were paused: what arrives is recorded, and waits.';
+COMMENT ON COLUMN pauses.what       IS 'source or handler.';
+COMMENT ON COLUMN pauses.name       IS 'Its name, as in deliveries.';
+COMMENT ON COLUMN pauses.paused_at  IS 'Since when it is paused; null where it is not.';
+COMMENT ON COLUMN pauses.paused_by  IS 'Who paused it last.';
+COMMENT ON COLUMN pauses.why        IS 'Why, in their words.';
+COMMENT ON COLUMN pauses.resumed_at IS 'When it was resumed last: what is older counts its age from then.';

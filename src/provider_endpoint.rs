@@ -74,7 +74,7 @@ pub struct Reply {
 pub enum Made {
     /// It was made by this call.
     New,
-    /// It was made by a call with the same idempotency key, of which this one is a repetition.
+    /// It was made by a call with the same idempotency key, of which this one is a duplicate.
     RetryUntil,
     /// It was there.
     Known,
@@ -86,14 +86,14 @@ pub enum Fault {
     /// The body is not what this call takes.
     #[error("{0}")]
     Invalid(String),
-    /// What it asks for is in the way of something that is there.
+    /// Conflict with the current state.
     #[error("{0}")]
     Conflict(String),
     /// The idempotency key was used with another body.
-    #[error("the idempotency key was used with another body")]
+    #[error("the idempotency key was already used with a different body")]
     KeyReused,
     /// The budget is spent.
-    #[error("the budget of {limit} is spent until {resets_at}")]
+    #[error("the budget of {limit} is exhausted until {resets_at}")]
     Spent {
         /// The budget.
         limit: u32,

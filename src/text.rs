@@ -1,12 +1,12 @@
-//! Text for people, at a terminal and on a page: one way to write an age, a size and a time, and one
-//! way to make what strangers wrote harmless to look at.
+//! Text for users, at a terminal and on a page: one way to write an age, a size and a time, and one
+//! way to make untrusted text harmless to look at.
 
 use std::borrow::Cow;
 
 use time::macros::format_description;
 use time::{Duration, OffsetDateTime, UtcOffset};
 
-/// What strangers wrote, on one line: what could steer a terminal or mislead a reader is spelled
+/// What clients wrote, on one line: what could steer a terminal or mislead a reader is spelled
 /// out.
 pub fn line(text: &str) -> Cow<'_, str> {
     spelled(text, is_unsafe)
@@ -59,7 +59,7 @@ pub fn number(n: impl Into<i128>) -> String {
     shown
 }
 
-/// A size in bytes, as people read it.
+/// A size in bytes, as users read it.
 pub fn size(bytes: u64) -> String {
     let scaled = |unit: u64| format!("{}.{}", bytes / unit, bytes % unit * 10 / unit);
     match bytes {

@@ -1,4 +1,4 @@
-//! What people were told, or are to be told.
+//! What users were told, or are to be told.
 
 use time::OffsetDateTime;
 
@@ -33,7 +33,7 @@ impl Alerts {
 
     /// Up to `limit` of them, those that were raised last first, from the first after `after`;
     /// without `all`, only those that go on or are still to be told. Who may not see payloads is
-    /// not told the texts: they may quote what strangers sent.
+    /// not told the texts: they may quote untrusted input.
     ///
     /// # Errors
     /// [`AdminError`].

@@ -30,16 +30,16 @@ pub struct Verified {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Break {
     /// An entry is not what was written.
-    #[error("entry {0} was changed: its hash is not that of what it says")]
+    #[error("entry {0} was changed: its hash does not match its content")]
     Changed(i64),
     /// An entry does not follow the one before it.
-    #[error("entry {0} does not follow the one before it")]
+    #[error("entry {0} is not linked to the previous entry")]
     Unlinked(i64),
     /// Entries are missing.
     #[error("entry {0} is missing")]
     Missing(i64),
     /// No entry has the hash that was expected.
-    #[error("no entry has the expected hash: entries were cut off at the end, or all written anew")]
+    #[error("no entry has the expected hash: the log was truncated or rewritten")]
     Unexpected,
 }
 
@@ -49,7 +49,7 @@ pub fn digest(bytes: &[u8]) -> Hash {
 }
 
 /// Up to `limit` entries that match, the newest first; the next page comes `before` the last of
-/// them. Whoever sees one tenant only sees what its people and keys did.
+/// them. Whoever sees one tenant only sees what its users and keys did.
 ///
 /// # Errors
 /// [`AdminError::Denied`] without [`Scope::Admin`]; [`AdminError::Store`].

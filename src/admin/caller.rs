@@ -12,7 +12,7 @@ use crate::store::AuditMore;
 /// One thing that a caller may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
-    /// See what came in and what became of it, without payloads.
+    /// See what was received and its outcome, without payloads.
     EventsRead,
     /// See payloads: bodies, kept headers, error texts of handlers.
     PayloadRead,
@@ -23,9 +23,9 @@ pub enum Scope {
     /// Pause and resume sources, handlers and destinations; say which repositories a source is
     /// sent.
     SourcesWrite,
-    /// See refused requests that are held, and verify them again.
+    /// See rejected requests that are kept, and verify them again.
     SecretsWrite,
-    /// Everything, and who else may: people, keys, the audit log; the master keys.
+    /// Everything, and who else may: users, keys, the audit log; the master keys.
     Admin,
 }
 
@@ -45,12 +45,12 @@ pub struct Caller {
 
 /// The caller may not do this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this needs the scope `{0}`")]
+#[error("scope `{0}` required")]
 pub struct Denied(pub Scope);
 
-/// A word that is no scope.
+/// An unknown scope.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no scope: they are {known}", known = Scope::words())]
+#[error("unknown scope `{0}`; expected one of {known}", known = Scope::words())]
 pub struct UnknownScope(String);
 
 impl Scope {

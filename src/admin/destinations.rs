@@ -157,14 +157,14 @@ impl Destinations {
         let reason = Reason::new(reason)?.get();
         let destination = self.find(caller, name).await?;
         if destination.configured {
-            let why = "it is configured: take it out of the configuration first";
+            let why = "the destination is configured: remove it from the configuration first";
             return Err(AdminError::Conflict(why.to_owned()));
         }
         let mut tx = self.store.begin().await?;
         let now = self.clock.now();
         let (actor, target) = (caller.actor(), format!("destination {name}"));
-        let deed = OperatorAction { at: now, actor, action: "dead_letter", reason, job: None };
-        let count = tx.forget_destination(&destination.handler(), deed).await?;
+        let performed = OperatorAction { at: now, actor, action: "dead_letter", reason, job: None };
+        let count = tx.forget_destination(&destination.handler(), performed).await?;
         let action = "forget";
         let entry = AuditEntry { at: now, actor, action, target: &target, reason, count };
         tx.audit_with(&entry, caller.audit_more()).await?;

@@ -1,32 +1,32 @@
-//! Why an operator does not get what they ask for.
+//! Errors of the admin core.
 
 use super::{Denied, Scope};
 use crate::store::StoreError;
 use crate::vault::VaultError;
 
-/// Why not. The texts are for whoever asked; what is wrong inside is the cause.
+/// Why a request fails. The texts are for the caller; internal details are in the source.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
-    /// They may not.
+    /// The scope is missing.
     #[error(transparent)]
     Denied(#[from] Denied),
-    /// It is about all tenants together, and they see one.
-    #[error("this is about all tenants: who sees one of them only does not see it")]
+    /// The request covers all tenants, but the caller is limited to one.
+    #[error("access to all tenants required")]
     AllTenants,
-    /// There is no such thing, or it is another tenant's: both look alike.
-    #[error("there is no {0}")]
+    /// Not found, or owned by another tenant: the two are not distinguished.
+    #[error("{0} not found")]
     NotFound(String),
-    /// What they ask for cannot be asked for.
+    /// Invalid request.
     #[error("{0}")]
     Invalid(String),
-    /// It is in the way of something that is there.
+    /// Conflict with the current state.
     #[error("{0}")]
     Conflict(String),
-    /// What is sealed cannot be opened, or nothing can be sealed.
+    /// A sealed value cannot be opened, or nothing can be sealed.
     #[error(transparent)]
     Vault(#[from] VaultError),
     /// The database.
-    #[error("the database is unavailable: try again")]
+    #[error("the database is unavailable, try again")]
     Store(#[from] StoreError),
 }
 

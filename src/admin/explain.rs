@@ -1,7 +1,7 @@
-//! Why a request is refused, for who operates the source that refuses it.
+//! Why a request is rejected, for who operates the source that refuses it.
 //!
 //! - [`Verifiers`] are the gates of the configured sources, with the secrets that only explain.
-//! - A [`RecordedRequest`] is a request that somebody wrote down: as HTTP or as JSON.
+//! - A [`RecordedRequest`] is a recorded request: as HTTP or as JSON.
 //! - [`explain`] holds one against the other. It changes nothing and stores nothing.
 
 use std::collections::HashMap;
@@ -28,13 +28,13 @@ pub(super) struct SourceVerifier {
     retired: Vec<Secret>,
 }
 
-/// Why a request is refused, or that it is not; in words for people and for programs. It holds
+/// Why a request is rejected, or that it is not; for humans and for programs. It holds
 /// neither a signature nor a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Explained {
     /// The source that it was held against.
     pub source: String,
-    /// Whether it is let in.
+    /// Whether it is accepted.
     pub verifies: bool,
     /// The closed word under which it is refused, as in the log.
     pub reason: Option<&'static str>,
@@ -97,7 +97,7 @@ impl SourceVerifier {
                 head.headers.push(known, Bytes::copy_from_slice(value));
             }
         }
-        // A held request has it; it is kept with the event that the request becomes.
+        // A rejected request has it; it is kept with the event that the request becomes.
         let all = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
         head.along = SenderInfo::kept(all);
         head

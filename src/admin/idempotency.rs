@@ -1,7 +1,7 @@
-//! Requests that name themselves: what is asked for twice with the same key is done once.
+//! Requests with an idempotency key: what is asked for twice with the same key is done once.
 //!
 //! A request is *claimed*, in a commit of its own, before anything is done. Then it is carried out,
-//! and what it answered is written down; what was refused lets the claim go, and may be asked for
+//! and what it answered is recorded; what was refused lets the claim go, and may be asked for
 //! again. A process that dies in between leaves a claim. Nobody knows then whether the request was
 //! carried out: where doing it twice comes to the same as doing it once it is done again, and
 //! where it does not, whoever repeats it is told to look.
@@ -16,7 +16,7 @@ use super::{AdminError, Caller};
 use crate::clock::SharedClock;
 use crate::store::{IdempotencyClaim, IdempotentRequest, Store};
 
-/// What a repetition comes to.
+/// What a duplicate comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
     /// To do it twice comes to the same as to do it once: the second finds it done, and is refused
@@ -28,7 +28,7 @@ pub enum Repeat {
     Secret,
 }
 
-/// The requests that name themselves.
+/// The requests with an idempotency key.
 #[derive(Clone)]
 pub struct IdempotencyKeys {
     store: Store,
@@ -96,7 +96,7 @@ impl IdempotencyKeys {
             None => self.store.release_request(claim, key).await,
         };
         if let Err(error) = settled {
-            warn!(error = &error as &dyn Error, "a request that names itself is not settled");
+            warn!(error = &error as &dyn Error, "cannot store the response for an idempotency key");
         }
     }
 }

@@ -24,17 +24,15 @@ impl DeadLetters {
             return Err(AdminError::NotFound(format!("delivery {delivery}")));
         }
         if !tx.unblock_lane(delivery, self.clock.now()).await? {
-            return Err(AdminError::Conflict(format!(
-                "delivery {delivery} holds no lane: nothing waits for it"
-            )));
+            return Err(AdminError::Conflict(format!("delivery {delivery} does not block a lane")));
         }
         let (at, actor) = (self.clock.now(), caller.actor());
-        let deed = OperatorAction { at, actor, action: "unblock", reason, job: None };
-        tx.note(deed, &[delivery], &[]).await?;
+        let performed = OperatorAction { at, actor, action: "unblock", reason, job: None };
+        tx.note(performed, &[delivery], &[]).await?;
         let entry = AuditEntry {
             at,
             actor,
-            action: "free lane",
+            action: "unblock lane",
             target: &format!("delivery {delivery}"),
             reason,
             count: 1,

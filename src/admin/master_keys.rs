@@ -11,7 +11,7 @@ use crate::vault::{KeyId, Label, Sealed, Vault, VaultError};
 
 /// How many credentials are sealed anew in one transaction.
 const STEP: i64 = 100;
-/// How many held requests: each is as large as its body.
+/// How many rejected requests: each is as large as its body.
 const HELD_STEP: i64 = 10;
 
 /// The master keys, for those who change them. All tenants share them.
@@ -27,7 +27,7 @@ pub struct MasterKeys {
 pub struct Seals {
     /// The newest key.
     pub newest: KeyId,
-    /// Every key that seals something, with how many credentials and held requests it seals.
+    /// Every key that seals something, with how many credentials and rejected requests it seals.
     pub by_key: Vec<(KeyId, u64)>,
 }
 
@@ -121,7 +121,7 @@ impl Rotation<'_> {
         Ok(last)
     }
 
-    /// Seals the next held requests; gives the last of them, `None` at the end.
+    /// Seals the next rejected requests; gives the last of them, `None` at the end.
     async fn held(
         &self,
         after: Option<Uuid>,
@@ -137,7 +137,7 @@ impl Rotation<'_> {
                 sealed += 1;
             }
         }
-        self.commit(tx, "held requests", sealed, done).await?;
+        self.commit(tx, "rejected requests", sealed, done).await?;
         Ok(last)
     }
 

@@ -1,26 +1,26 @@
-//! What operators do about dead letters, and what they see of the rest; the command line, the
-//! console and the API share it.
+//! The admin core: operations on dead letters, destinations, users and jobs, and monitoring. The
+//! command line, the console and the API share it.
 //!
-//! - [`Access`] recognises callers, and manages people, sessions and API keys. A [`Caller`] is
-//!   somebody who was recognised, with what they may do.
-//! - [`audit`] is the log of what was done.
+//! - [`Access`] recognises callers, and manages users, sessions and API keys. A [`Caller`] is
+//!   an authenticated user or API key, with its scopes.
+//! - [`audit`] is the audit log.
 //! - [`ChangeStream`] is the stream of changes.
-//! - [`Monitoring`] is what is seen: whether anything is wrong, events, transfers, sources, settings.
+//! - [`Monitoring`] reads alarms, events, transfers, sources and settings.
 //! - A *dead letter* is a delivery in state `dead`; it is *open* until it is replayed or
 //!   discarded.
-//! - A [`Selection`] says which: by id, or by what they have in common.
-//! - [`DeadLetters::list`] and [`DeadLetters::show`] look.
-//! - [`Destinations`] are held back and let go on; [`Alerts`] are looked at.
-//! - [`IdempotencyKeys`] name themselves, so that what is asked for twice is done once.
-//! - A [`Group`] is what looks alike: same source, handler, reason and message.
-//! - A *replay* makes a new delivery of the same event. It does not go through intake: freshness
+//! - A [`Selection`] selects dead letters by id or by filter.
+//! - [`DeadLetters::list`] and [`DeadLetters::show`] read them.
+//! - [`Destinations`] are paused and resumed; [`Alerts`] are listed.
+//! - [`IdempotencyKeys`] make requests to the admin API idempotent.
+//! - A [`Group`] is a set of dead letters with the same source, handler, reason and message.
+//! - A *replay* makes a new delivery of the same event. It does not go through ingest: freshness
 //!   was checked when the event arrived, and the duplicate check is about arrivals.
-//! - To *discard* is to leave it as it is, knowingly. Either frees a lane that it blocked.
-//! - Many at once are a [`Job`], which begins as a plan.
+//! - To *discard* a dead letter resolves it without a replay. Either unblocks its lane.
+//! - Bulk operations are a [`Job`], which is planned, then started.
 //! - An *edit* is a new event with another body; see [`DeadLetters::edit`].
 //! - [`Pauses`] are sources and handlers that are paused.
-//! - [`explain`] says why a request is refused; [`RejectedRequests`] are those that were kept for it.
-//! - [`MasterKeys`] seal what is secret, and are changed.
+//! - [`explain`] diagnoses why a request is rejected; [`RejectedRequests`] are the kept ones.
+//! - [`MasterKeys`] seal secrets, and can be rotated.
 
 mod access;
 mod alerts;

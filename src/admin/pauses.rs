@@ -111,7 +111,7 @@ impl Pauses {
         caller.needs(Scope::SourcesWrite)?;
         let reason = Reason::new(reason)?.get();
         if what == PauseTarget::Handler && name.starts_with(TO) {
-            let text = "it is a destination: pause or resume that".to_owned();
+            let text = "this handler is a destination: pause or resume the destination".to_owned();
             return Err(AdminError::Invalid(text));
         }
         // What is not configured any more may still be on hold, and be let go.

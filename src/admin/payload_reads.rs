@@ -1,4 +1,4 @@
-//! What was read of what strangers sent, in the audit log.
+//! What was read of untrusted input, in the audit log.
 
 use time::OffsetDateTime;
 
@@ -26,8 +26,8 @@ impl Read {
     }
 }
 
-/// Writes down that a payload is read, before it is: who looks again and again at the same is
-/// written down once a minute, with how often.
+/// Records that a payload is read, before it is: who looks again and again at the same is
+/// recorded once a minute, with how often.
 ///
 /// # Errors
 /// [`AdminError::Store`]: then it is not to be read.

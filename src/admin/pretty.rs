@@ -1,4 +1,4 @@
-//! JSON written out in lines, for people. Numbers, texts and the order of fields stay as they came:
+//! JSON written out in lines, for users. Numbers, texts and the order of fields stay as they came:
 //! it is the text that is indented, and not a value that was made of it. Pure, and bounded: a few
 //! bytes of brackets are many of blanks.
 

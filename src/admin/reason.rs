@@ -19,15 +19,15 @@ impl<'a> Reason<'a> {
     pub fn new(text: &'a str) -> Result<Self, AdminError> {
         let reason = text.trim();
         if reason.is_empty() {
-            let missing = "a reason is needed: the audit log keeps it";
+            let missing = "a reason is required (recorded in the audit log)";
             return Err(AdminError::Invalid(missing.to_owned()));
         }
         if text.chars().count() > Self::LONGEST {
-            let long = format!("a reason has at most {} characters", Self::LONGEST);
+            let long = format!("the reason must have at most {} characters", Self::LONGEST);
             return Err(AdminError::Invalid(long));
         }
         if text.chars().any(char::is_control) {
-            let controls = "a reason is one line, without control characters";
+            let controls = "the reason must be a single line without control characters";
             return Err(AdminError::Invalid(controls.to_owned()));
         }
         Ok(Self(reason))

@@ -1,4 +1,4 @@
-//! A request that somebody wrote down, read back: its bytes are what counts.
+//! A recorded request, read back: its bytes are what counts.
 
 use std::collections::BTreeMap;
 
@@ -66,14 +66,14 @@ impl RecordedRequest {
 
     fn of_json(recording: &[u8]) -> Result<Self, String> {
         let document: Document = serde_json::from_slice(recording)
-            .map_err(|error| format!("the recording is not a request: {error}"))?;
+            .map_err(|error| format!("invalid recorded request: {error}"))?;
         let body = match (document.body, document.body_b64) {
             (Some(text), None) => text.into_bytes(),
             (None, Some(base64)) => {
                 STANDARD.decode(base64).map_err(|error| format!("`body_b64`: {error}"))?
             }
             (None, None) => Vec::new(),
-            _ => return Err("one of `body` and `body_b64`, not both".to_owned()),
+            _ => return Err("`body` and `body_b64` are mutually exclusive".to_owned()),
         };
         let lines = document.headers.into_iter().flat_map(|(name, values)| {
             let values = match values {
@@ -94,7 +94,7 @@ impl RecordedRequest {
         let mut words = first.split(|byte| *byte == b' ');
         let (_, path, version) = (words.next(), words.next(), words.next());
         if !version.is_some_and(|version| version.starts_with(b"HTTP/")) {
-            return Err("the recording begins neither with a request line nor with `{`".to_owned());
+            return Err("the recording starts neither with a request line nor with `{`".to_owned());
         }
         let path = path.map(|path| String::from_utf8_lossy(path).into_owned());
         (request.path, request.query) = target(path);
@@ -127,9 +127,9 @@ impl RecordedRequest {
         }
         let Some(length) = value("content-length") else { return Ok(rest) };
         let length: usize =
-            length.parse().map_err(|_| "`content-length` is no number".to_owned())?;
+            length.parse().map_err(|_| "`content-length` is not a number".to_owned())?;
         rest.get(..length).ok_or_else(|| {
-            format!("the body has {} bytes, and `content-length` says {length}", rest.len())
+            format!("the body has {} bytes, but `content-length` is {length}", rest.len())
         })
     }
 }

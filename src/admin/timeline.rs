@@ -12,7 +12,7 @@ pub struct TimelineEntry {
     /// What: `received`, or `edited` where nobody sent it; `received again`,
     /// `received with another body`, `quarantined`; of an
     /// attempt its result: `done`, `retry`, `held`, `dead`, `lost`; of an operator: `replayed`,
-    /// which made this delivery, `discarded`, `freed`, `dead` where its destination was forgotten,
+    /// which made this delivery, `discarded`, `freed`, `dead` where its destination was deleted,
     /// and `edited`, which made another event of this one.
     pub what: String,
     /// How often it had been received by then, where it was again. Only the last time is kept.
@@ -53,7 +53,7 @@ pub(super) fn timeline(
         moments.push(TimelineEntry { times, ..moment(last, "received with another body") });
     }
     for delivery in deliveries {
-        let made = operator_actions.iter().find(|deed| deed.replay == Some(delivery.id));
+        let made = operator_actions.iter().find(|past| past.replay == Some(delivery.id));
         if delivery.replay_of.is_some() {
             moments.push(by(made, of(delivery, delivery.created_at, "replayed")));
         }
@@ -65,8 +65,8 @@ pub(super) fn timeline(
             ..of(delivery, attempt.finished_at, &attempt.result)
         }));
         let done: Vec<&PastAction> =
-            operator_actions.iter().filter(|deed| deed.delivery == delivery.id).collect();
-        let with = |action: &str| done.iter().find(|deed| deed.action == action).copied();
+            operator_actions.iter().filter(|past| past.delivery == delivery.id).collect();
+        let with = |action: &str| done.iter().find(|past| past.action == action).copied();
         if let (Some(died), "dead") = (delivery.finished_at, delivery.state.as_str()) {
             let what = if delivery.handler == GATE { "quarantined" } else { "dead" };
             let error = delivery.error.clone();
@@ -86,13 +86,13 @@ pub(super) fn timeline(
         {
             moments.push(by(with("discard"), of(delivery, at, "discarded")));
         }
-        let edited = done.iter().find_map(|deed| {
-            let event = EventId(deed.replay_event?);
-            (event != preview.event.id).then_some((deed, event))
+        let edited = done.iter().find_map(|past| {
+            let event = EventId(past.replay_event?);
+            (event != preview.event.id).then_some((past, event))
         });
-        if let Some((deed, event)) = edited {
-            let edited = TimelineEntry { made: Some(event), ..of(delivery, deed.at, "edited") };
-            moments.push(by(Some(deed), edited));
+        if let Some((past, event)) = edited {
+            let edited = TimelineEntry { made: Some(event), ..of(delivery, past.at, "edited") };
+            moments.push(by(Some(past), edited));
         }
     }
     // What happened at one instant stays in the order in which it was put here.
@@ -125,10 +125,10 @@ fn of(delivery: &DeadLetter, at: OffsetDateTime, what: &str) -> TimelineEntry {
 }
 
 /// The same, with who did it and why.
-fn by(deed: Option<&PastAction>, moment: TimelineEntry) -> TimelineEntry {
+fn by(past: Option<&PastAction>, moment: TimelineEntry) -> TimelineEntry {
     TimelineEntry {
-        by: deed.map(|deed| deed.actor.clone()),
-        reason: deed.map(|deed| deed.reason.clone()).filter(|reason| !reason.is_empty()),
+        by: past.map(|past| past.actor.clone()),
+        reason: past.map(|past| past.reason.clone()).filter(|reason| !reason.is_empty()),
         ..moment
     }
 }

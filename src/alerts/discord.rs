@@ -19,7 +19,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const MAX_ANSWER: usize = 64 * 1024;
 /// Discord's own hosts; `ptb.` and `canary.` of them too.
 const DISCORD: [&str; 2] = ["discord.com", "discordapp.com"];
-/// No previews of addresses: what strangers wrote is fetched by nobody.
+/// No previews of addresses: untrusted text is fetched by nobody.
 const SUPPRESS_EMBEDS: u32 = 1 << 2;
 
 /// The address of a channel. Who knows it can write there: it is never shown.
@@ -37,15 +37,15 @@ pub struct Discord {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WebhookError {
     /// It is none.
-    #[error("is not an address")]
+    #[error("is not a valid URL")]
     NotAnAddress,
     /// It would be sent in a way that cannot be meant.
     #[error("does not begin with https://")]
     Scheme,
     /// A host that is not Discord's, or a path that is none of its webhooks.
     #[error(
-        "is not one of Discord's webhooks: https://discord.com/api/webhooks/…; another host must be \
-         in a network that `outbound.allow` lists, and be reached by http or its address"
+        "is not a Discord webhook URL (https://discord.com/api/webhooks/…); any other host must be \
+         in a network listed in `outbound.allow`, and be given with http or as an IP address"
     )]
     NotDiscord,
     /// No request may go there.
@@ -57,16 +57,16 @@ pub enum WebhookError {
 #[derive(Debug, thiserror::Error)]
 pub enum NotifyError {
     /// There was no answer.
-    #[error("discord was not reached")]
+    #[error("cannot reach Discord")]
     NoAnswer(#[from] OutboundError),
     /// Too many messages.
-    #[error("discord asks to wait {0:?}")]
+    #[error("Discord rate limited the webhook for {0:?}")]
     TooMany(Duration),
     /// The address leads nowhere any more.
-    #[error("discord answered {0}: the webhook is gone, or its address is not complete")]
+    #[error("Discord responded {0}: the webhook was deleted, or its URL is incomplete")]
     Gone(u16),
     /// Any other answer.
-    #[error("discord answered {0}")]
+    #[error("Discord responded {0}")]
     Refused(u16),
 }
 

@@ -1,6 +1,6 @@
 //! The text of a message: one line an alert, bounded, and nothing in it that Discord would act on.
 //!
-//! Strangers write parts of it: a path, a message of git. All of that stands between backticks,
+//! Clients write parts of it: a path, a message of git. All of that stands between backticks,
 //! where Discord knows no markup, no link and no mention, and no backtick gets in.
 
 use crate::store::{PendingAlert, Severity};
@@ -35,7 +35,7 @@ pub(super) fn of_alerts(alerts: &[PendingAlert]) -> String {
 
 /// A message that tells nothing but that there is something to know.
 pub(super) fn of_number(alerts: usize) -> String {
-    format!("\u{1f7e0} {alerts} that cannot be shown here: `sealpost alerts list`")
+    format!("\u{1f7e0} {alerts} cannot be shown here: `sealpost alerts list`")
 }
 
 /// A message of the operator's own.

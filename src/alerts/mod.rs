@@ -1,4 +1,4 @@
-//! Alerts go to people: what handlers and dispatch have raised is told to a Discord channel.
+//! Sends alerts raised by handlers and dispatch to a Discord channel.
 //!
 //! Raising is a row in the transaction of what it is about ([`crate::store::Alert`]). Telling
 //! happens here, on a task of its own: every so often everything that is pending goes out as one
@@ -31,11 +31,11 @@ const BACKOFF: Duration = Duration::from_secs(5);
 const MAX_BACKOFF: Duration = Duration::from_mins(15);
 /// How soon it looks again after a failure, so that an outage is told within a minute.
 const AGAIN: Duration = Duration::from_secs(10);
-/// What the channel is told when the database cannot be used.
-const AWAY: &str = "critical: the gateway cannot read or write its database; events are refused \
-                    with 503, and no other alert can be told";
-/// What it is told when that is over.
-const BACK: &str = "the gateway can use its database again";
+/// Sent directly when the database cannot be used.
+const AWAY: &str = "critical: the gateway cannot read or write its database; events are rejected \
+                    with 503, and no other alert can be sent";
+/// Sent when the database is usable again.
+const BACK: &str = "resolved: the gateway can read and write its database again";
 /// The bound of what Discord may ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
@@ -43,7 +43,7 @@ const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 /// themselves are in there.
 const AWAY_AFTER: u32 = 2;
 
-/// Tells people.
+/// Sends alerts.
 #[derive(Debug, Clone)]
 pub struct Notifier {
     /// The database.
@@ -52,30 +52,30 @@ pub struct Notifier {
     pub discord: Option<Discord>,
     /// How often it looks, and so how much goes into one message.
     pub every: Duration,
-    /// What is less severe is kept, and not told.
+    /// The lowest severity that is sent; others are only kept.
     pub least: Severity,
 }
 
-/// What a step came to.
+/// The result of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// There is nothing to tell now.
+    /// Nothing to send now.
     Nothing,
-    /// So many alerts were told.
+    /// The number of alerts sent.
     Told(usize),
     /// The channel did not take them: not before this time has passed.
     Backlog(Duration),
 }
 
 impl Notifier {
-    /// Tells what is pending, once.
+    /// Sends pending alerts, once.
     ///
     /// # Errors
-    /// [`StoreError`]; what was claimed is free when its lease has run out.
+    /// [`StoreError`]; what was claimed is free when its lease has expired.
     pub async fn step(&self) -> Result<Step, StoreError> {
         let given_up = in_time(self.store.tidy_alerts()).await?;
         if given_up > 0 && self.discord.is_some() {
-            warn!(count = given_up, "gave up alerts that were not told in time");
+            warn!(count = given_up, "alerts not sent in time, given up");
             count("given_up", given_up);
         }
         let Some(discord) = &self.discord else { return Ok(Step::Nothing) };
@@ -84,7 +84,7 @@ impl Notifier {
         match discord.tell(&batch.alerts).await {
             Ok(()) => {
                 in_time(self.store.alerts_told(&batch)).await?;
-                info!(count = batch.alerts.len(), "alerts told");
+                info!(count = batch.alerts.len(), "alerts sent");
                 count("told", batch.alerts.len() as u64);
                 Ok(Step::Told(batch.alerts.len()))
             }
@@ -94,7 +94,7 @@ impl Notifier {
                     error = &error as &dyn std::error::Error,
                     count = batch.alerts.len(),
                     retry_in_ms = wait.as_millis(),
-                    "alerts were not told"
+                    "cannot send alerts"
                 );
                 count("failed", 1);
                 in_time(self.store.alerts_not_told(&batch, wait)).await?;
@@ -119,7 +119,7 @@ impl Notifier {
         let text = match self.step().await {
             Ok(_) => outage.over(),
             Err(error) => {
-                warn!(error = &error as &dyn std::error::Error, "cannot look for alerts");
+                warn!(error = &error as &dyn std::error::Error, "cannot read pending alerts");
                 outage.goes_on()
             }
         };
@@ -127,7 +127,10 @@ impl Notifier {
         match discord.say(text).await {
             Ok(()) => outage.told = !outage.told,
             Err(error) => {
-                warn!(error = &error as &dyn std::error::Error, "the channel was not told: {text}");
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "cannot notify the alert channel: {text}"
+                );
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What the operator listener works with: the functions of `operator`, each made for this gateway.
+//! Builds the services of the admin API and the console.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -17,14 +17,14 @@ use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::web::{self, AdminState, Apis, Limits, Quota};
 
-/// What they are made of.
+/// Builds the services.
 pub(super) struct AdminBuilder<'d> {
     pub(super) config: &'d Config,
     pub(super) store: &'d Store,
     pub(super) clock: &'d SharedClock,
 }
 
-/// What others work with too.
+/// Services that are shared with other parts of the gateway.
 pub(super) struct Tools<'t> {
     pub(super) dead_letters: &'t DeadLetters,
     pub(super) monitoring: &'t Monitoring,
@@ -38,7 +38,7 @@ pub(super) struct Tools<'t> {
 }
 
 impl AdminBuilder<'_> {
-    /// What the operator listener is made of.
+    /// The state of the operator listener.
     pub(super) fn operator(
         &self,
         tools: &Tools<'_>,
@@ -100,7 +100,7 @@ impl AdminBuilder<'_> {
     }
 }
 
-/// Who vouches for people, where somebody does.
+/// The single sign-on issuer (OIDC), if one is configured.
 pub(super) fn issuer(
     config: &Config,
     services: &Services,
@@ -119,7 +119,7 @@ pub(super) fn issuer(
     Ok(Some(Issuer::new(settings, services.outbound.clone(), Arc::clone(clock))?))
 }
 
-/// What people were told of the configured sources, or are to be told.
+/// Alerts of the configured sources.
 pub fn alerts(config: &Config, store: &Store) -> Alerts {
     let sources = config.sources.iter().map(|source| &source.entry);
     let tenants = sources.map(|source| (source.name.clone(), source.tenant.clone()));
@@ -127,7 +127,7 @@ pub fn alerts(config: &Config, store: &Store) -> Alerts {
     Alerts::new(store.clone(), tenants.collect(), destinations, config.discord.is_some())
 }
 
-/// The destinations, each with the only tenant whose events it takes.
+/// The destinations, each with its tenant if it takes events of one tenant only.
 pub fn configured_destinations(config: &Config) -> Vec<ConfiguredDestination> {
     let tenant = |entry: &DestinationEntry| {
         let sources = config.sources.iter().map(|source| &source.entry);
@@ -144,10 +144,10 @@ pub fn configured_destinations(config: &Config) -> Vec<ConfiguredDestination> {
     entries.map(configured).collect()
 }
 
-/// An address without what may be secret in it: a user, and a query.
+/// A URL without parts that may be secret: user, password and query.
 fn shown(text: &str) -> String {
     let Ok(mut url) = url::Url::parse(text) else { return String::new() };
-    // Only an address that can have no user refuses to have none.
+    // Fails only for URLs that cannot have a user.
     let _cannot = url.set_username("").and_then(|()| url.set_password(None));
     if url.query().is_some() {
         url.set_query(Some("\u{2026}"));
@@ -155,9 +155,9 @@ fn shown(text: &str) -> String {
     url.to_string().replace("%E2%80%A6", "\u{2026}")
 }
 
-/// The description of the API, as it is served and committed.
+/// The `OpenAPI` document of the admin API, as served and committed.
 pub fn document() -> String {
-    let answers = providers::CATALOGUE.iter();
-    let answers = answers.filter_map(|entry| Some((entry.name, entry.api?())));
-    web::document(&answers.collect::<Vec<_>>())
+    let apis = providers::CATALOGUE.iter();
+    let apis = apis.filter_map(|entry| Some((entry.name, entry.api?())));
+    web::document(&apis.collect::<Vec<_>>())
 }

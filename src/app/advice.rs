@@ -1,30 +1,30 @@
-//! What an operator should know about a source's secrets before its first request is refused.
+//! Warnings about the secrets of a source, for mistakes that cause rejected requests.
 
 use crate::config::{Config, SourceConfig};
 use crate::providers::Entry;
 use crate::verify::Secret;
 
-/// What looks wrong with a source's secrets, in words; never a part of one.
+/// Warnings about the secrets of a source. They never contain a part of a secret.
 pub(super) fn secrets(config: &Config, source: &SourceConfig, entry: &Entry) -> Vec<String> {
     let mut advice = Vec::new();
     for secret in &source.secrets {
-        let mut say = |what: &str| {
+        let mut warn = |what: &str| {
             advice.push(format!("secret {} {what}", secret.fingerprint()));
         };
         let bytes = secret.expose();
         if is_quoted(bytes) {
-            say("has quotes around it: they count as part of the secret");
+            warn("is quoted: the quotes are part of the secret");
         } else if is_assignment(bytes) {
-            say("looks like `NAME=value`: the name counts as part of the secret");
+            warn("looks like `NAME=value`: the name is part of the secret");
         } else if let Some(prefix) = entry.secret_prefix
             && !bytes.starts_with(prefix.as_bytes())
         {
-            say(&format!("does not begin with `{prefix}`, as every secret of {} does", entry.name));
+            warn(&format!("must begin with `{prefix}`, like every secret of {}", entry.name));
         }
         let shared: Vec<String> = sharing(config, source, secret).collect();
         if !shared.is_empty() {
-            say(&format!(
-                "is also the secret of {}: what one sender signs is good there, too",
+            warn(&format!(
+                "is also the secret of {}: requests signed for one source verify at the other",
                 shared.join(", ")
             ));
         }
@@ -32,7 +32,7 @@ pub(super) fn secrets(config: &Config, source: &SourceConfig, entry: &Entry) -> 
     advice
 }
 
-/// The other sources that have this secret. Those of other tenants are refused when the
+/// The other sources that have this secret. Sharing between tenants is rejected when the
 /// configuration is read.
 fn sharing<'c>(
     config: &'c Config,
@@ -49,7 +49,7 @@ fn is_quoted(bytes: &[u8]) -> bool {
     matches!(bytes, [b'"', .., b'"'] | [b'\'', .., b'\''])
 }
 
-/// As in a file of variables. The padding at the end of base64 is no value.
+/// As in an env file. Base64 padding at the end is not an assignment.
 fn is_assignment(bytes: &[u8]) -> bool {
     let bytes = bytes.strip_prefix(b"export ").unwrap_or(bytes);
     let Some(equals) = bytes.iter().position(|byte| *byte == b'=') else { return false };
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quotes_and_assignments_are_told_from_secrets() {
+    fn quotes_and_assignments_are_detected() {
         for quoted in ["\"whsec_0123456789\"", "'whsec_0123456789'"] {
             assert!(is_quoted(quoted.as_bytes()), "{quoted}");
         }

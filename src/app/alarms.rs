@@ -1,4 +1,4 @@
-//! Telling people what is wrong, although nobody looks.
+//! Raises alerts for alarms in the background.
 
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use tracing::warn;
 use crate::admin::{DispatchTrouble, Monitoring};
 use crate::dispatch::{Dispatcher, Trouble};
 
-/// How often it looks. With the patience that some trouble is given, an alarm begins within a
+/// Interval between checks. Together with the delays of some alarms, an alarm opens within a
 /// minute.
 const EVERY: Duration = Duration::from_secs(10);
-/// After so many looks in a row that failed, that is an alarm of its own.
+/// Number of failed checks in a row that is an alarm of its own.
 const BLIND_AFTER: u32 = 3;
-/// The longest look. The next one is not made to wait behind a table that is locked.
+/// Timeout of a check, so that a locked table does not delay the next one.
 const WITHIN: Duration = Duration::from_secs(15);
 
-/// Lets alarms know what this dispatcher cannot do.
+/// Connects the alarms to the problems that this dispatcher reports.
 pub(super) fn ask(monitoring: &Monitoring, dispatcher: &Dispatcher) {
     let dispatcher = dispatcher.clone();
     let known =
@@ -24,8 +24,8 @@ pub(super) fn ask(monitoring: &Monitoring, dispatcher: &Dispatcher) {
     monitoring.troubles().ask(move || dispatcher.troubles().into_iter().map(known).collect());
 }
 
-/// Raises alerts for what is wrong until `stop`. A task of its own: nothing else that is slow or
-/// stuck keeps an alarm back.
+/// Raises alerts until `stop`. A task of its own, so that no other slow or stuck task delays an
+/// alarm.
 pub(super) async fn watch(monitoring: &Monitoring, stop: &CancellationToken) {
     let mut failures = 0_u32;
     while stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
@@ -35,9 +35,9 @@ pub(super) async fn watch(monitoring: &Monitoring, stop: &CancellationToken) {
                 continue;
             }
             Ok(Err(error)) => {
-                warn!(error = &error as &dyn std::error::Error, "cannot look for alarms");
+                warn!(error = &error as &dyn std::error::Error, "cannot check for alarms");
             }
-            Err(_) => warn!("looking for alarms took too long"),
+            Err(_) => warn!("alarm check timed out"),
         }
         failures = failures.saturating_add(1);
         if failures >= BLIND_AFTER

@@ -1,4 +1,4 @@
-//! What holds for the connections of the two listeners.
+//! Connection settings of the two listeners.
 
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroU64;
@@ -10,9 +10,9 @@ use crate::web::{ConnectionBounds, ConnectionSettings, QUIET_LIBRARY};
 /// How many connections wait in the kernel until they are accepted.
 const BACKLOG: u32 = 1024;
 
-/// The filter of the log that is configured, with what strangers could fill it with left out.
+/// The configured log filter, without lines that any client could cause.
 pub fn log_filter(configured: &str) -> String {
-    // What comes later counts more: whoever wants these lines can have them.
+    // Later directives win, so the configuration can enable these lines.
     format!("{QUIET_LIBRARY},{configured}")
 }
 
@@ -28,14 +28,14 @@ pub(super) fn settings(file: &File, workers: usize) -> (ConnectionSettings, Conn
     )
 }
 
-/// What is configured, but for how many connections there is room for.
+/// The configured limits with the available number of connections.
 fn bounds(total: usize, limits: ConnectionLimits) -> ConnectionBounds {
     let ConnectionLimits { per_peer, head_deadline, keep_alive, stall, min_rate, .. } = limits;
     let min_rate = NonZeroU64::new(min_rate.as_u64()).unwrap_or(NonZeroU64::MIN);
     ConnectionBounds { total, per_peer, head_deadline, keep_alive, stall, min_rate }
 }
 
-/// Listens, with room for a crowd that comes at once; gives where.
+/// Listens with a large backlog; returns the listener and its address.
 pub(super) fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BuildError> {
     let listen = || {
         let socket = match address {

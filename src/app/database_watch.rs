@@ -1,4 +1,4 @@
-//! Saying why nothing can be recorded, once when it begins and once when it is over.
+//! Logs when the database becomes unusable, and when it is usable again.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use tracing::{error, info};
 
 use crate::store::{OpenError, Store, Trouble, Unwritable};
 
-/// How often the database is looked at.
+/// Interval between checks.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// Looks whether the database can be used.
+/// Checks whether the database is usable.
 #[derive(Clone)]
 pub(super) struct DatabaseWatch(pub(super) Store);
 
 impl DatabaseWatch {
-    /// Does it until `stop`.
+    /// Runs until `stop`.
     pub(super) async fn run(&self, stop: &CancellationToken) {
         let mut known = None;
         loop {
-            known = self.look(known).await;
+            known = self.check(known).await;
             let usable = if known.is_none() { 1.0 } else { 0.0 };
             metrics::gauge!("sealpost_database_usable").set(usable);
             if stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
@@ -28,11 +28,11 @@ impl DatabaseWatch {
         }
     }
 
-    /// Gives what is wrong now.
-    async fn look(&self, known: Option<Trouble>) -> Option<Trouble> {
+    /// Returns the current problem.
+    async fn check(&self, known: Option<Trouble>) -> Option<Trouble> {
         let Err(unfit) = self.0.fitness().await else {
             if known.is_some() {
-                info!("events can be recorded again");
+                info!("database usable again, accepting events");
             }
             return None;
         };
@@ -42,13 +42,13 @@ impl DatabaseWatch {
         };
         let trouble = refusal.as_ref().map_or(unfit.trouble, OpenError::trouble);
         if known != Some(trouble) {
-            say(trouble, &unfit, refusal.as_ref());
+            log(trouble, &unfit, refusal.as_ref());
         }
         Some(trouble)
     }
 }
 
-fn say(trouble: Trouble, unfit: &Unwritable, refusal: Option<&OpenError>) {
+fn log(trouble: Trouble, unfit: &Unwritable, refusal: Option<&OpenError>) {
     let cause: &dyn std::error::Error = match refusal {
         Some(refusal) => refusal,
         None => unfit,
@@ -57,6 +57,6 @@ fn say(trouble: Trouble, unfit: &Unwritable, refusal: Option<&OpenError>) {
         trouble = trouble.as_str(),
         error = cause,
         advice = trouble.advice(),
-        "events cannot be recorded: they are answered 503"
+        "database unusable, responding to events with 503"
     );
 }

@@ -1,5 +1,5 @@
-//! What stands in for sources that do not exist, and for requests that their head alone refuses:
-//! from outside they look like the others.
+//! Decoys: unknown sources, and requests that are rejected by their headers alone, behave like
+//! known sources for a client.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::ingest::{Rate, Source};
 use crate::verify::{KeyRing, Secret, Verifier, WeakSecret};
 use crate::web::{Decoy, Oversize};
 
-/// What requests are put through that are refused for their heads.
+/// The decoy for requests that are rejected by their headers.
 pub(super) fn decoy(sources: &[Arc<Source>]) -> Result<Decoy, WeakSecret> {
     let mut headers: Vec<&'static str> =
         sources.iter().flat_map(|source| source.gate.provider.headers()).copied().collect();
@@ -18,13 +18,13 @@ pub(super) fn decoy(sources: &[Arc<Source>]) -> Result<Decoy, WeakSecret> {
     Ok(Decoy { secret: unknown_secret(32)?, headers, parameters: parameters.collect() })
 }
 
-/// Room for bodies that are larger than any of these sources keeps.
+/// Handling of bodies that are larger than every source accepts.
 pub(super) fn oversize(sources: &[Arc<Source>]) -> Oversize {
     Oversize::beyond(sources.iter().map(|source| source.max_body).max().unwrap_or_default())
 }
 
-/// A source that is like `source` in everything that can be seen from outside, and lets nothing in:
-/// nobody has its secrets. It stands in for a part of those that do not exist.
+/// A decoy that looks like `source` to clients and rejects every request, because its secrets are
+/// random. It is used for a part of the unknown source names.
 pub(super) fn stand_in(source: &Source, rate: Rate) -> Result<Source, WeakSecret> {
     let lengths = source.gate.keys.lengths();
     let secrets = lengths.map(unknown_secret).collect::<Result<_, _>>()?;
@@ -43,13 +43,13 @@ pub(super) fn stand_in(source: &Source, rate: Rate) -> Result<Source, WeakSecret
     })
 }
 
-/// A secret that nobody has.
+/// A random secret.
 fn unknown_secret(bytes: usize) -> Result<Secret, WeakSecret> {
     let random = std::iter::repeat_with(|| rand::random::<u8>() | 0x80);
     Secret::new(random.take(bytes).collect::<Vec<_>>())
 }
 
-/// What strangers cannot know, and what stays the same while the secret does.
+/// A number that clients cannot know, and that is stable as long as the secret is.
 pub(super) fn seed(secret: &Secret) -> u64 {
     let digest = secret.sign(&[b"sealpost stand-ins v1"]);
     digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))

@@ -1,15 +1,14 @@
-//! The limit of open files: raised as far as it goes, and shared out so that a connection that was
-//! accepted never takes what the database, handlers and objects need.
+//! The limit of open files: raised to the maximum, and divided so that client connections never use
+//! up what the database, handlers and objects need.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tracing::warn;
 
 use crate::config::File;
 
-/// What is open besides connections: the log, listeners, runtimes, the managed server's pipes, a
-/// few files.
+/// Other open files: the log, listeners, runtimes, pipes of the managed server, a few files.
 const BESIDES: usize = 64;
-/// The fewest connections that a listener is left with.
+/// Minimum number of connections of a listener.
 const FEWEST: usize = 8;
 
 /// How many connections each listener may have.
@@ -19,15 +18,14 @@ pub(super) struct Connections {
     pub(super) operator: usize,
 }
 
-/// Raises the limit of open files as far as this process may, and gives it.
+/// Raises the limit of open files as far as permitted, and returns it.
 pub(super) fn raise() -> usize {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return usize::MAX };
     let raised = soft < hard && setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok();
     usize::try_from(if raised { hard } else { soft }).unwrap_or(usize::MAX)
 }
 
-/// As many connections as are configured, or as many as the limit leaves room for; where that is
-/// fewer, says so.
+/// The configured number of connections, or fewer if the limit is too low, which is logged.
 pub(super) fn share(file: &File, workers: usize, limit: usize) -> Connections {
     let configured =
         Connections { ingest: file.ingest.connections, operator: file.operator.connections };
@@ -47,21 +45,20 @@ pub(super) fn share(file: &File, workers: usize, limit: usize) -> Connections {
         needed,
         ingest = shared.ingest,
         operator = shared.operator,
-        "the limit of open files is too low for the connections that are configured, so fewer are \
-         taken: raise it (LimitNOFILE, ulimit -n) to `needed`, or lower ingest.connections and \
-         operator.connections"
+        "limit of open files too low for the configured connections, accepting fewer: raise it \
+         (LimitNOFILE, ulimit -n) to `needed`, or lower ingest.connections and operator.connections"
     );
     shared
 }
 
-/// What is open besides connections, at most.
+/// Maximum number of other open files.
 fn others(file: &File, workers: usize) -> usize {
     let database = &file.database;
     let pools =
         database.ingest_connections + database.dispatch_connections + database.operator_connections;
     let destinations = file.destination.iter().map(|destination| destination.concurrency);
-    // A handler may have a request and an object open; two connections only ask whether the
-    // database is there; each thread has a connection of its own and what its runtime needs.
+    // A handler may have a request and an object open; two connections check the database; each
+    // thread has a connection of its own and the files of its runtime.
     let handlers = file.dispatch.concurrency * 2;
     BESIDES
         + usize::try_from(pools).unwrap_or(usize::MAX)

@@ -1,4 +1,4 @@
-//! The configured destinations, as handlers and as what test events are sent to.
+//! The configured destinations, as handlers and as targets of test events.
 
 use std::sync::Arc;
 
@@ -82,7 +82,7 @@ impl SendTest for Testers {
     }
 }
 
-/// What sends test events, without a gateway.
+/// Sends test events without a running gateway.
 ///
 /// # Errors
 /// [`BuildError`], as [`super::App::build`] would give it.

@@ -13,16 +13,16 @@ use crate::verify::WeakSecret;
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// A source names a provider that is not in the catalogue.
-    #[error("source `{source_name}`: there is no provider `{provider}`; there are {known}")]
+    #[error("source `{source_name}`: unknown provider `{provider}`; expected one of {known}")]
     UnknownProvider {
         /// The source.
         source_name: String,
-        /// What it names.
+        /// The unknown name.
         provider: String,
-        /// What there is.
+        /// The known names.
         known: String,
     },
-    /// The options of a source are not what its provider takes.
+    /// The options of a source are invalid for its provider.
     #[error("source `{source_name}`: options: {error}")]
     Options {
         /// The source.
@@ -30,7 +30,7 @@ pub enum BuildError {
         /// What is wrong.
         error: OptionsError,
     },
-    /// The secrets of a source cannot be used.
+    /// The secrets of a source are invalid.
     #[error("source `{source_name}`: secrets {error}")]
     Secrets {
         /// The source.
@@ -38,22 +38,22 @@ pub enum BuildError {
         /// What is wrong.
         error: WeakSecret,
     },
-    /// What was seen is forgotten while it could still be repeated.
+    /// Deduplication keys would expire while a request could still be replayed.
     #[error(
-        "source `{source_name}`: keys.retention is {}, and what this source lets in can be \
-         repeated for {}: raise keys.retention to at least that",
+        "source `{source_name}`: keys.retention is {}, but a request to this source can be \
+         replayed for {}: raise keys.retention to at least that",
         humantime::format_duration(*.retention), humantime::format_duration(*.needed)
     )]
     Retention {
         /// The source.
         source_name: String,
-        /// For how long it is remembered what was seen.
+        /// How long deduplication keys are kept.
         retention: Duration,
-        /// For how long it has to be.
+        /// How long they must be kept.
         needed: Duration,
     },
-    /// There cannot be such a destination.
-    #[error("destination `{name}` cannot be used")]
+    /// Invalid destination.
+    #[error("destination `{name}`: invalid configuration")]
     Destination {
         /// The destination.
         name: String,
@@ -61,8 +61,8 @@ pub enum BuildError {
         #[source]
         error: DestinationError,
     },
-    /// The URL of a destination is none.
-    #[error("destination `{name}`: its URL is none")]
+    /// Invalid URL of a destination.
+    #[error("destination `{name}`: invalid URL")]
     DestinationUrl {
         /// The destination.
         name: String,
@@ -70,19 +70,19 @@ pub enum BuildError {
         #[source]
         error: url::ParseError,
     },
-    /// There cannot be such an issuer.
-    #[error("operator.oidc: the issuer cannot be used")]
+    /// Invalid single sign-on issuer.
+    #[error("operator.oidc: invalid issuer")]
     Issuer(#[from] IssuerError),
-    /// There cannot be such a channel for alerts.
+    /// Invalid alert channel.
     #[error("alerts.discord: the address {0}")]
     Channel(#[from] WebhookError),
-    /// What is lent to providers cannot be made.
+    /// The services of providers cannot be created.
     #[error(transparent)]
     Services(#[from] ServicesError),
-    /// No stand-in for unknown sources could be made.
-    #[error("cannot make up a secret")]
+    /// The decoy for unknown sources cannot be created.
+    #[error("cannot generate a secret")]
     Decoy(#[source] WeakSecret),
-    /// An address cannot be listened on.
+    /// Cannot listen on an address.
     #[error("cannot listen on {address}")]
     Listen {
         /// The address.

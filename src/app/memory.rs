@@ -1,4 +1,4 @@
-//! What bodies in flight may hold, said at the start.
+//! Logs the memory budget of bodies at startup.
 
 use bytesize::ByteSize;
 use tracing::{info, warn};
@@ -7,8 +7,8 @@ use super::wiring::bytes;
 use crate::config::Config;
 use crate::ingest::ByteBudget;
 
-/// Says what bodies may hold, and warns where there is not that much memory.
-pub(super) fn say(config: &Config) {
+/// Logs the memory budget of bodies, and warns if it is too large for this machine.
+pub(super) fn log_budget(config: &Config) {
     let in_flight = config.in_flight;
     let largest = ByteSize(ByteBudget::largest(bytes(in_flight)) as u64);
     let display = |size: ByteSize| size.display().iec().to_string();
@@ -17,12 +17,12 @@ pub(super) fn say(config: &Config) {
         memory,
         in_flight = display(in_flight),
         largest_body = display(largest),
-        "what bodies in flight may hold"
+        "memory budget of request bodies"
     );
     if config.memory.is_some_and(|memory| in_flight.as_u64() > memory / 2) {
         warn!(
-            "ingest.in_flight is more than half of the memory that there is: the kernel may end \
-             the gateway when much arrives at once"
+            "ingest.in_flight is more than half of the available memory: the kernel may kill the \
+             gateway under load"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! From a configuration to a gateway that runs, and stops in order.
+//! Builds a gateway from a configuration, runs it, and shuts it down in order.
 
 mod admin;
 mod advice;
@@ -56,17 +56,17 @@ pub use topology::topology;
 use wiring::{Wiring, bytes};
 pub use wiring::{check_sources, gates, rejected_requests, routing, services};
 
-/// Gives the handlers of a source; it is passed the provider's own.
+/// Chooses the handlers of a source, given those of the provider.
 pub type ChooseHandlers =
     dyn Fn(&str, Vec<Arc<dyn Handler>>) -> Vec<Arc<dyn Handler>> + Send + Sync;
 
-/// What a test puts in the place of chance, time and handlers.
+/// Replacements for randomness, time and handlers, for tests.
 pub struct TestOverrides {
     /// The clock.
     pub clock: SharedClock,
-    /// What stands in for the database's clock; `None` for the database's own.
+    /// Replaces the clock of the database; `None` uses the database's own.
     pub database_clock: Option<SharedClock>,
-    /// Chance numbers.
+    /// Random numbers.
     pub jitter: Jitter,
     /// The handlers of each source.
     pub handlers: Arc<ChooseHandlers>,
@@ -83,7 +83,7 @@ impl Default for TestOverrides {
     }
 }
 
-/// A gateway, built and listening, not yet answering.
+/// A gateway that is built and listening, but not serving yet.
 pub struct App {
     ingest: web::Server,
     operator: web::Server,
@@ -105,7 +105,7 @@ pub struct App {
     limits: Arc<Limits>,
     door: Arc<AuthState>,
     access: Arc<Access>,
-    /// Ends what watches the stream.
+    /// Ends event streams.
     unwatch: CancellationToken,
     metrics: Metrics,
     stopping: Arc<AtomicBool>,
@@ -115,7 +115,7 @@ pub struct App {
 }
 
 impl App {
-    /// Builds everything and binds both listeners. The database is not asked for anything yet.
+    /// Builds everything and binds both listeners, without connecting to the database.
     ///
     /// # Errors
     /// [`BuildError`].
@@ -125,7 +125,7 @@ impl App {
         parts: &TestOverrides,
     ) -> Result<Self, BuildError> {
         let file = &config.file;
-        memory::say(config);
+        memory::log_budget(config);
         let store = open_store(config, target);
         let metrics = Metrics::of_process();
         let wakeup = Wakeup::default();
@@ -151,7 +151,7 @@ impl App {
         let rejected_requests =
             wiring.rejected_requests(config, &store, &parts.clock, &committed, &supervisor);
         let intake = Intake::new(store.clone(), batch, committed);
-        store.tallies().begin(wiring.keys());
+        store.counters().begin(wiring.keys());
 
         let desk = admin::AdminBuilder { config, store: &store, clock: &parts.clock };
         let monitoring = desk.monitoring()?;
@@ -176,7 +176,7 @@ impl App {
             tasks: tasks.clone(),
             runtime: Handle::current(),
             requests: requests(),
-            tallies: store.tallies().clone(),
+            counters: store.counters().clone(),
             rejected_request_writer: wiring::rejected_request_writer(config, &store, &tasks),
         };
         let access = Access::new(store.clone(), Arc::clone(&parts.clock), config.vault.clone());
@@ -293,7 +293,7 @@ impl App {
         })
     }
 
-    /// Where the two listeners are: ingest, operator.
+    /// The addresses of the two listeners: ingest, operator.
     pub fn addresses(&self) -> (SocketAddr, SocketAddr) {
         self.addresses
     }
@@ -318,47 +318,47 @@ impl App {
         &self.groups
     }
 
-    /// What is paused.
+    /// The pauses.
     pub fn pauses(&self) -> &Pauses {
         &self.pauses
     }
 
-    /// The jobs of operators.
+    /// The jobs.
     pub fn jobs(&self) -> &Jobs {
         &self.jobs
     }
 
-    /// The refused requests that are held.
+    /// The rejected requests that were kept.
     pub fn rejected_requests(&self) -> &RejectedRequests {
         &self.rejected_requests
     }
 
-    /// Who may, at the operator listener.
+    /// Users, sessions and API keys.
     pub fn access(&self) -> &Arc<Access> {
         &self.access
     }
 
-    /// What is seen of everything.
+    /// Read-only queries for the admin API and the console.
     pub fn monitoring(&self) -> &Monitoring {
         &self.monitoring
     }
 
-    /// What works on deliveries, for who wants to step it; `None` where dispatch is off.
+    /// The dispatcher, for stepping it in tests; `None` if dispatch is disabled.
     pub fn dispatcher(&self) -> Option<&Dispatcher> {
         self.dispatcher.as_ref()
     }
 
-    /// What keeps the tables in order, for who wants to step it.
+    /// The maintenance task, for stepping it in tests.
     pub fn maintenance(&self) -> &Maintenance {
         &self.maintenance
     }
 
-    /// What adds to the tallies, for who wants to step it.
+    /// The task that flushes counters, for stepping it in tests.
     pub fn counting(&self) -> &StatsFlusher {
         &self.counting
     }
 
-    /// What tells people, for who wants to step it.
+    /// The task that sends alerts, for stepping it in tests.
     pub fn notifier(&self) -> &Notifier {
         &self.notifier
     }
@@ -377,7 +377,7 @@ pub fn open_store(config: &Config, target: Target) -> Store {
     Store::open(target, pools, config.file.keys.retention)
 }
 
-/// The channel for alerts, where one is configured.
+/// The alert channel, if one is configured.
 ///
 /// # Errors
 /// [`BuildError`], as [`App::build`] would give it.

@@ -1,6 +1,5 @@
-//! What operators do about the repositories that Docora watches. Whether they may, and why they do
-//! it, is asked for here, as it is for everything else that operators do; what is done is the
-//! provider's, which knows no operators.
+//! Admin actions on the repositories that Docora watches: checks permissions and reasons. The
+//! provider carries out the actions.
 
 use crate::admin::{AdminError, Caller, Reason, Scope};
 use crate::providers::docora::registry::{By, DocoraClient, Repository, RepositoryRegistrar};
@@ -12,18 +11,18 @@ use crate::vault::Vault;
 pub struct Repositories {
     /// The database.
     pub store: Store,
-    /// For the repositories' tokens.
+    /// Seals the tokens of the repositories.
     pub vault: Vault,
     /// The source's tenant.
     pub tenant: String,
     /// The source.
     pub source: String,
-    /// Docora.
+    /// The client of Docora's API.
     pub api: DocoraClient,
 }
 
 impl Repositories {
-    /// Lets somebody change them, for this reason.
+    /// Checks that the caller may change them, and returns the registrar.
     ///
     /// # Errors
     /// [`AdminError::Denied`] without [`Scope::SourcesWrite`]; [`AdminError::NotFound`] where
@@ -42,7 +41,7 @@ impl Repositories {
     }
 }
 
-/// Every repository of a source, each with whether a token of it is kept.
+/// Every repository of a source, each with whether a token is stored.
 ///
 /// # Errors
 /// [`AdminError::Denied`] without [`Scope::EventsRead`]; [`AdminError::NotFound`] where the

@@ -1,5 +1,5 @@
-//! Letting refused requests in that hold by now: by the gate and the intake of every request, with
-//! writers of its own, since it outlives the listener.
+//! Reprocesses rejected requests that verify now, through the same verification and ingestion as
+//! every request, but with writers of its own, since it outlives the listener.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::lifecycle::Supervisor;
 use crate::store::Store;
 use crate::verify::{RawRequest, RequestHead};
 
-/// The gate and the intake, for requests that do not come from the listener.
+/// Verification and ingestion for requests that do not come from the listener.
 pub(super) struct Reprocessor {
     intake: Intake,
     sources: HashMap<String, Arc<Source>>,
@@ -28,7 +28,7 @@ impl Reprocessor {
         committed: &Arc<dyn Fn() + Send + Sync>,
         supervisor: &Supervisor,
     ) -> Self {
-        // Nobody waits for these writers: what they write is waited for one by one.
+        // The shutdown does not wait for these writers: each write is awaited by its caller.
         let supervisor = supervisor.on(TaskTracker::new());
         let batch = GroupCommit::start(store, &supervisor, committed);
         let intake = Intake::new(store.clone(), batch, Arc::clone(committed));

@@ -1,10 +1,10 @@
-//! The runtime of the handlers: what they do to it, the listeners do not feel.
+//! The runtime of the handlers, separate from the listeners.
 
 use tokio::runtime::{Handle, Runtime};
 
 use super::BuildError;
 
-/// The runtime that handlers have for themselves.
+/// The runtime of the handlers.
 pub(super) struct HandlerRuntime {
     runtime: Option<Runtime>,
     handle: Handle,
@@ -21,14 +21,14 @@ impl HandlerRuntime {
         Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
     }
 
-    /// The way to it.
+    /// A handle to the runtime.
     pub(super) fn handle(&self) -> Handle {
         self.handle.clone()
     }
 }
 
 impl Drop for HandlerRuntime {
-    /// A runtime may not wait for its threads inside another: what still runs is left behind.
+    /// A runtime cannot be joined inside another one: running tasks are abandoned.
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();

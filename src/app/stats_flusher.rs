@@ -1,4 +1,4 @@
-//! Adding what was counted to the tallies, while the gateway runs and when it stops.
+//! Flushes counters to the database, while the gateway runs and when it stops.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use tracing::warn;
 use crate::clock::SharedClock;
 use crate::store::Store;
 
-/// How often. What a killed gateway has counted since is lost.
+/// Interval between flushes. A killed gateway loses what it counted since the last one.
 const EVERY: Duration = Duration::from_secs(5);
-/// The longest time that it may take.
+/// Timeout of a flush.
 const WITHIN: Duration = Duration::from_secs(2);
 
-/// Adds what this process counts to what all of them have counted.
+/// Adds the counters of this process to those in the database.
 #[derive(Clone)]
 pub struct StatsFlusher {
     pub(super) store: Store,
@@ -21,29 +21,29 @@ pub struct StatsFlusher {
 }
 
 impl StatsFlusher {
-    /// Adds what was counted since the last time.
+    /// Flushes once.
     pub async fn step(&self) {
         let flushing = self.store.flush_tallies(self.clock.now());
         match tokio::time::timeout(WITHIN, flushing).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 let error = &error as &dyn std::error::Error;
-                warn!(error, "cannot add to the tallies: they are kept for the next time");
+                warn!(error, "cannot flush counters, retrying later");
             }
-            Err(_) => warn!("adding to the tallies took too long: some may be lost"),
+            Err(_) => warn!("flushing counters timed out, some counts may be lost"),
         }
         let flushing = self.store.flush_responses(self.clock.now());
         match tokio::time::timeout(WITHIN, flushing).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 let error = &error as &dyn std::error::Error;
-                warn!(error, "cannot write what destinations answered: it is kept");
+                warn!(error, "cannot store destination responses, retrying later");
             }
-            Err(_) => warn!("writing what destinations answered took too long: some may be lost"),
+            Err(_) => warn!("storing destination responses timed out, some may be lost"),
         }
     }
 
-    /// Does it until `stop`.
+    /// Runs until `stop`.
     pub(super) async fn run(&self, stop: &CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
             self.step().await;

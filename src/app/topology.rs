@@ -1,4 +1,4 @@
-//! What is configured, as operators see it.
+//! The configuration, as the admin API shows it.
 
 use super::destinations::{Destined, handlers_to};
 use super::wiring;
@@ -7,7 +7,7 @@ use crate::admin::{Setting, SourceFacts, Topology};
 use crate::config::{Config, DeadHead, SourceConfig};
 use crate::providers::Services;
 
-/// What the configuration comes to, without its secrets.
+/// The effective configuration, without secrets.
 ///
 /// # Errors
 /// [`BuildError`], as [`super::App::build`] would give it.

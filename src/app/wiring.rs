@@ -1,4 +1,4 @@
-//! From the configured sources to what the listeners and dispatch look things up in.
+//! Builds routes, handler tables and verifiers from the configured sources.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,12 +26,12 @@ use crate::store::{ChunkQuota, ExpectedTokens, Open, RejectedRequestLimits, Resp
 use crate::verify::{KeyRing, Provider, TransferLimits, Verifier, Window};
 use crate::web::{Apis, RequestIds, Routes};
 
-/// A body larger than this may take longer to arrive.
+/// A body larger than this gets a longer deadline.
 const LARGE_BODY: usize = 2 * 1024 * 1024;
-/// How far in the future a signature may lie where the source does not say otherwise.
+/// How far in the future a signature may be, by default.
 const DEFAULT_FUTURE: Duration = Duration::from_mins(5);
 
-/// What the sources add up to.
+/// The tables built from all sources.
 #[derive(Default)]
 pub(super) struct Wiring {
     pub(super) sources: Vec<Arc<Source>>,
@@ -41,7 +41,7 @@ pub(super) struct Wiring {
     pub(super) gates: Verifiers,
     pub(super) registries: Vec<Arc<dyn ExpectedTokens>>,
     pub(super) maintenance_tasks: Vec<Arc<dyn ProviderMaintenance>>,
-    /// Decides what stands in for which name that is no source's.
+    /// Selects the decoy of an unknown source name.
     seed: Option<u64>,
 }
 
@@ -100,12 +100,12 @@ impl Wiring {
 }
 
 impl Wiring {
-    /// Every source with its secrets, to be counted.
+    /// The secrets of every source, for counting their use.
     pub(super) fn keys(&self) -> impl Iterator<Item = (String, KeyRing)> {
         self.sources.iter().map(|source| (source.name.to_string(), source.gate.keys.clone()))
     }
 
-    /// The held requests of all these sources.
+    /// The rejected requests of all these sources.
     pub(super) fn rejected_requests(
         &self,
         config: &Config,
@@ -121,7 +121,7 @@ impl Wiring {
     }
 }
 
-/// Builds every source's provider and throws it away: gives what an operator should know of each.
+/// Builds the provider of every source and discards it; returns the warnings of each source.
 ///
 /// # Errors
 /// [`BuildError`], as [`super::App::build`] would give it.
@@ -138,7 +138,7 @@ pub fn check_sources(config: &Config) -> Result<Vec<Vec<String>>, BuildError> {
     sources.map(check).collect()
 }
 
-/// Where the replays of every enabled source go, without a gateway.
+/// The routing of replays of every enabled source, without a running gateway.
 ///
 /// # Errors
 /// [`BuildError`], as [`super::App::build`] would give it.
@@ -156,7 +156,7 @@ pub fn routing(config: &Config) -> Result<Routing, BuildError> {
     Ok(routing)
 }
 
-/// The gates of all sources, those that are disabled too, without a gateway.
+/// The verifiers of all sources, including disabled ones, without a running gateway.
 ///
 /// # Errors
 /// [`BuildError`], as [`super::App::build`] would give it.
@@ -171,7 +171,7 @@ pub fn gates(config: &Config) -> Result<Verifiers, BuildError> {
     Ok(gates)
 }
 
-/// What explains held requests and lets them in, without a gateway.
+/// Diagnoses and reprocesses rejected requests, without a running gateway.
 ///
 /// # Errors
 /// [`BuildError`], as [`super::App::build`] would give it.
@@ -183,13 +183,13 @@ pub fn rejected_requests(config: &Config, store: &Store) -> Result<RejectedReque
     for source in config.sources.iter().filter(|source| source.entry.enabled) {
         wiring.add(config, source, &parts, &services, &destinations, &mut apis)?;
     }
-    // Gateways that run look at their next poll.
+    // Running gateways notice at their next poll.
     let committed: Arc<dyn Fn() + Send + Sync> = Arc::new(|| ());
     let supervisor = Supervisor::new(TaskTracker::new());
     Ok(wiring.rejected_requests(config, store, &parts.clock, &committed, &supervisor))
 }
 
-/// What holds refused requests, where a source is told to.
+/// Stores rejected requests, if any source keeps them.
 pub(super) fn rejected_request_writer(
     config: &Config,
     store: &Store,
@@ -204,7 +204,7 @@ pub(super) fn rejected_request_writer(
     })
 }
 
-/// How dispatch works, as configured.
+/// The configured dispatch settings.
 pub(super) fn dispatch_settings(config: &Config) -> DispatchSettings {
     let dispatch = &config.file.dispatch;
     DispatchSettings {
@@ -221,7 +221,7 @@ pub(super) fn dispatch_settings(config: &Config) -> DispatchSettings {
     }
 }
 
-/// What is lent to every source.
+/// The services that providers use.
 ///
 /// # Errors
 /// [`BuildError`], as [`super::App::build`] would give it.
@@ -263,7 +263,7 @@ pub(super) fn build_source(
     Ok((entry, built))
 }
 
-/// What is still fresh must still be known, whatever makes it fresh.
+/// Checks that deduplication keys outlive the time in which a request is accepted.
 fn check_memory(
     config: &Config,
     source: &SourceConfig,
@@ -292,8 +292,8 @@ fn gate(
     Ok(Verifier { provider, keys, window: window(source, entry) })
 }
 
-/// What a source may have open, and one repository of it: a quarter of that, but a few transfers
-/// and any one of them in every case.
+/// Limits of open transfers of a source and of one repository in it: a quarter of the source's, but
+/// always enough for a few transfers and for one of maximum size.
 fn chunk_quota(transfers: &Transfers) -> ChunkQuota {
     const FEW: i64 = 8;
     let count = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
@@ -301,7 +301,7 @@ fn chunk_quota(transfers: &Transfers) -> ChunkQuota {
         transfers: i64::from(transfers.max_open),
         bytes: count(transfers.max_waiting.as_u64()),
     };
-    // As base64 text.
+    // Size as base64.
     let one = count(transfers.max_bytes.as_u64().div_ceil(3).saturating_mul(4));
     let owner = Open {
         transfers: (source.transfers / 4).max(FEW).min(source.transfers),
@@ -310,19 +310,19 @@ fn chunk_quota(transfers: &Transfers) -> ChunkQuota {
     ChunkQuota { source, owner }
 }
 
-/// The largest body that is taken: what is configured, as far as it can be held.
+/// The largest accepted body: as configured, limited by the memory budget.
 pub(super) fn max_body(config: &Config, source: &SourceConfig, entry: &Entry) -> usize {
     let wanted = source.entry.max_body.map_or(entry.max_body, bytes);
     wanted.min(ByteBudget::largest(bytes(config.in_flight)))
 }
 
-/// How many requests a source may send.
+/// The rate limit of a source.
 pub(super) fn pace(source: &SourceConfig, entry: &Entry) -> Pace {
     let Some(limit) = source.entry.limit else { return entry.pace };
     Pace { per_second: limit.per_second, burst: limit.burst, ..entry.pace }
 }
 
-/// What an operator should know of a source's limits.
+/// Warnings about the limits of a source.
 fn warnings(config: &Config, source: &SourceConfig, entry: &Entry) -> Vec<String> {
     let mut warnings = Vec::new();
     let wanted = source.entry.max_body.map_or(entry.max_body, bytes);
@@ -330,8 +330,8 @@ fn warnings(config: &Config, source: &SourceConfig, entry: &Entry) -> Vec<String
     if taken < wanted {
         let display = |bytes: usize| ByteSize(bytes as u64).display().iec().to_string();
         warnings.push(format!(
-            "bodies above {} are not kept, although max_body is {}: ingest.in_flight is {}, and \
-             half of it is for large bodies",
+            "bodies above {} are rejected, although max_body is {}: ingest.in_flight is {}, and \
+             half of it is reserved for large bodies",
             display(taken),
             display(wanted),
             config.in_flight.display().iec(),
@@ -343,8 +343,8 @@ fn warnings(config: &Config, source: &SourceConfig, entry: &Entry) -> Vec<String
         && chunk > u64::from(pace.burst.get())
     {
         warnings.push(format!(
-            "limit.burst is {}, and a payload of transfers.max_bytes comes in {chunk} chunks: the \
-             rest of them wait, {} go on in a second",
+            "limit.burst is {}, but a payload of transfers.max_bytes has {chunk} chunks: the rest \
+             are throttled to {} per second",
             pace.burst, pace.per_second,
         ));
     }

@@ -1,4 +1,4 @@
-//! A gateway at work: it answers requests, does the rest on tasks of their own, and stops in order.
+//! Runs the gateway: serves requests, runs background tasks, and shuts down in order.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,18 +15,18 @@ use crate::lifecycle::Shutdown;
 use crate::telemetry::Metrics;
 use crate::web::{AuthState, Limits};
 
-/// How often limits and metrics are tidied up.
+/// Interval between cleanups of limits and metrics.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
 
 impl App {
     /// Runs until `shutdown`, and stops in order: not ready, no new requests, no new attempts,
-    /// then the pools. Gives whether everything ended as it should.
+    /// then the pools. Returns whether everything ended cleanly.
     pub async fn run(self, shutdown: Shutdown) -> bool {
         self.start_background(shutdown.soft());
         self.serve(shutdown).await
     }
 
-    /// Starts every loop, watched.
+    /// Starts the supervised background tasks.
     fn start_background(&self, stop: &CancellationToken) {
         let supervisor = &self.supervisor;
         macro_rules! run {
@@ -48,7 +48,7 @@ impl App {
         run!("alarms", self.monitoring.clone(), |it, stop| alarms::watch(&it, &stop));
         run!("jobs", self.jobs.clone(), |it, stop| it.run(&stop));
         run!("groups", self.groups.clone(), |it, stop| it.run(&stop));
-        run!("tallies", self.counting.clone(), |it, stop| it.run(&stop));
+        run!("counters", self.counting.clone(), |it, stop| it.run(&stop));
         run!("alerts", self.notifier.clone(), |it, stop| it.run(&stop));
         run!("the database's state", DatabaseWatch(self.store.clone()), |it, stop| it.run(&stop));
         let tidying = Tidying {
@@ -60,7 +60,7 @@ impl App {
         run!("tidying", tidying, |it, stop| it.run(&stop));
     }
 
-    /// Answers requests until `shutdown`, without working on deliveries by itself.
+    /// Serves requests until `shutdown`, without background tasks.
     pub async fn serve(self, shutdown: Shutdown) -> bool {
         let soft = shutdown.soft().clone();
         let (ingest, operator) = (self.ingest.handle(), self.operator.handle());
@@ -78,7 +78,7 @@ impl App {
             () = soft.cancelled() => {}
             () = self.supervisor.gave_up() => soft.cancel(),
             Some((name, result)) = ended.recv() => {
-                error!(listener = name, result = ?result, "a listener ended by itself");
+                error!(listener = name, result = ?result, "listener ended unexpectedly");
                 ended_early = true;
                 soft.cancel();
             }
@@ -88,7 +88,7 @@ impl App {
         servers.close();
         self.tasks.close();
         let draining = async {
-            // The operator listener answers until the end, so that readiness can be seen.
+            // The operator listener serves until the end, so that readiness can be observed.
             ingest.stop(true).await;
             self.tasks.wait().await;
             self.counting.step().await;
@@ -97,9 +97,9 @@ impl App {
         };
         let drained = shutdown.hard().run_until_cancelled(draining).await.is_some();
         if drained {
-            info!("everything that was held is finished");
+            info!("all in-flight work finished");
         } else {
-            warn!("dropped what was left; leases run out and others take over");
+            warn!("in-flight work dropped; its leases expire and it is recovered later");
             ingest.stop(false).await;
             operator.stop(false).await;
         }
@@ -110,7 +110,7 @@ impl App {
     }
 }
 
-/// What keeps what is in memory in order.
+/// Cleans up state in memory.
 #[derive(Clone)]
 struct Tidying {
     peers: Arc<Peers>,

@@ -1,4 +1,4 @@
-//! `sealpost alerts`: what people were told or are to be told, and whether they can be.
+//! `sealpost alerts`: list alerts and test the alert channel.
 
 use serde_json::{Value, json};
 
@@ -11,30 +11,30 @@ use crate::store::AlertRow;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// List alerts, newest first; with `--format json` one JSON object a line.
+    /// List alerts, newest first; `--format json` prints one JSON object per line.
     List(List),
-    /// Send a message to the channel, and say what became of it.
+    /// Send a test message to the alert channel.
     Test(Test),
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
-    /// What is over and told too.
+    /// Include closed alerts that were already sent.
     #[arg(long)]
     all: bool,
-    /// How many.
+    /// Maximum number of results.
     #[arg(long, value_name = "COUNT", default_value_t = 50,
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Test {
-    /// The message.
-    #[arg(long, value_name = "TEXT", default_value = "Sealpost can tell you things here.")]
+    /// Message text.
+    #[arg(long, value_name = "TEXT", default_value = "Sealpost test alert: this channel works.")]
     text: String,
 }
 
@@ -69,9 +69,10 @@ impl List {
 impl Test {
     fn run(&self, config: &Config) -> anyhow::Result<Exit> {
         let channel = app::channel(config)?;
-        let channel = channel.ok_or(UsageError("there is no [alerts] discord to send to"))?;
+        let channel =
+            channel.ok_or(UsageError("no alert channel is configured: set [alerts] discord"))?;
         block_on(async { Ok(channel.test(&self.text).await?) })?;
-        super::talk("the channel took it");
+        super::talk("test message sent");
         Ok(Exit::Ok)
     }
 }
@@ -79,7 +80,7 @@ impl Test {
 fn table(alerts: &[AlertRow]) -> String {
     let now = SystemClock.now();
     let head =
-        ["ID", "SEVERITY", "SOURCE", "KIND", "COUNT", "LAST", "AGE", "STATE", "TOLD", "TEXT"];
+        ["ID", "SEVERITY", "SOURCE", "KIND", "COUNT", "LAST", "AGE", "STATE", "NOTIFIED", "TEXT"];
     let rows: Vec<Vec<String>> = alerts
         .iter()
         .map(|alert| {
@@ -92,12 +93,21 @@ fn table(alerts: &[AlertRow]) -> String {
                 output::time(alert.last_at),
                 output::age(now - alert.last_at),
                 alert.state().to_owned(),
-                alert.told().to_owned(),
+                notified(alert).to_owned(),
                 alert.text.chars().take(120).collect(),
             ]
         })
         .collect();
     output::table(&head, &rows)
+}
+
+/// Whether the alert was sent to the channel.
+fn notified(alert: &AlertRow) -> &'static str {
+    match alert.told() {
+        "told" => "sent",
+        "not told" => "not sent",
+        pending => pending,
+    }
 }
 
 fn document(alert: &AlertRow) -> Value {

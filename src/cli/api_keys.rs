@@ -1,4 +1,4 @@
-//! `sealpost api-keys`: the keys that machines show to the operator listener.
+//! `sealpost api-keys`: manage API keys for the admin API.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,60 +14,60 @@ use crate::config::{Config, Environment};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Make a key and print it, this once: the gateway keeps only its digest.
+    /// Create a key and print it. It is shown only once: the gateway stores only its digest.
     Create(Create),
-    /// List the keys, the newest first; with `--format json` one JSON object a line.
+    /// List API keys, newest first; `--format json` prints one JSON object per line.
     List(List),
-    /// Refuse a key from now on.
+    /// Revoke a key.
     Revoke(Revoke),
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Create {
-    /// What to call it. The audit log calls whoever shows it key:NAME.
+    /// Name of the key. The audit log shows its requests as key:NAME.
     name: String,
-    /// What it may do: events:read, payload:read, events:replay, events:edit, sources:write,
+    /// Scopes to grant: events:read, payload:read, events:replay, events:edit, sources:write,
     /// secrets:write, admin.
     #[arg(long, value_name = "SCOPE", value_delimiter = ',', required = true)]
     scopes: Vec<Scope>,
-    /// The only tenant whose things it sees; by default all.
+    /// Restrict the key to this tenant; defaults to all tenants.
     #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
-    /// How long it is good, such as `30d`; or `never`, for until it is revoked.
-    #[arg(long, value_name = "AGE", default_value = "90d", value_parser = expiry)]
+    /// Lifetime, such as `30d`, or `never` for a key that does not expire.
+    #[arg(long, value_name = "DURATION", default_value = "90d", value_parser = expiry)]
     expires: Expiry,
-    /// Who, for the audit log; by default the user.
+    /// Name recorded in the audit log; defaults to the current user.
     #[arg(long, value_name = "NAME",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     actor: Option<String>,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
-    /// Those that are revoked or expired too.
+    /// Include revoked and expired keys.
     #[arg(long)]
     all: bool,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Revoke {
-    /// The key's id: what stands between `slp_` and the next `_`.
+    /// Key ID: the part between `slp_` and the next `_`.
     id: String,
-    /// Why, for the audit log.
+    /// Reason, recorded in the audit log.
     #[arg(long, value_name = "TEXT",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     reason: String,
-    /// Who, for the audit log; by default the user.
+    /// Name recorded in the audit log; defaults to the current user.
     #[arg(long, value_name = "NAME",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     actor: Option<String>,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -108,7 +108,7 @@ impl Create {
                 output::print(&output::json(&line))?;
             }
         }
-        super::talk("this key is shown only now");
+        super::talk("the key is shown only once: store it now");
         Ok(Exit::Ok)
     }
 }
@@ -160,7 +160,7 @@ fn describe(key: &ApiKey, now: OffsetDateTime) -> Value {
 }
 
 fn table(keys: &[ApiKey], now: OffsetDateTime) -> String {
-    let head = ["ID", "NAME", "STATE", "TENANT", "LAST USED", "EXPIRES", "MADE BY", "SCOPES"];
+    let head = ["ID", "NAME", "STATE", "TENANT", "LAST USED", "EXPIRES", "CREATED BY", "SCOPES"];
     let rows: Vec<Vec<String>> = keys
         .iter()
         .map(|key| {
@@ -180,11 +180,11 @@ fn table(keys: &[ApiKey], now: OffsetDateTime) -> String {
     output::table(&head, &rows)
 }
 
-/// An age, or `never`.
+/// Parses a duration or `never`.
 fn expiry(text: &str) -> Result<Expiry, String> {
     if text == "never" {
         return Ok(Expiry::Never);
     }
     let span = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    span.try_into().map(Expiry::After).map_err(|_| "this is too long: say `never`".to_owned())
+    span.try_into().map(Expiry::After).map_err(|_| "duration too long; use `never`".to_owned())
 }

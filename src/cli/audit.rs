@@ -1,4 +1,4 @@
-//! `sealpost audit`: who did what, and whether the log still says what was written.
+//! `sealpost audit`: show and verify the audit log.
 
 use std::path::Path;
 
@@ -14,48 +14,48 @@ use crate::store::{AuditFilter, AuditRow, Hash, Store};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// List what was done, the newest first; with `--format json` one JSON object a line.
+    /// List audit log entries, newest first; `--format json` prints one JSON object per line.
     List(List),
-    /// Walk the chain of hashes, and print its head: keep that elsewhere.
+    /// Verify the hash chain and print its head. Store the head outside the database.
     ///
-    /// A chain shows that an entry was changed, removed or put in. It cannot show that its end was
-    /// cut off, nor that somebody has written all of it anew: give the head that you have kept with
+    /// The chain reveals changed, removed and inserted entries. It cannot reveal that its end was
+    /// cut off or that the whole log was rewritten: pass a head that you stored earlier with
     /// --expect.
     Verify(Verify),
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
-    /// Of this person or key (key:NAME).
+    /// Only this user or API key (key:NAME).
     #[arg(long, value_name = "NAME")]
     actor: Option<String>,
-    /// Only this, such as `replay`.
-    #[arg(long, value_name = "WORD")]
+    /// Only this action, such as `replay`.
+    #[arg(long, value_name = "ACTION")]
     action: Option<String>,
-    /// Not before this time, such as 2026-11-20T12:00:00Z.
+    /// Entries at or after this time, such as 2026-11-20T12:00:00Z.
     #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<OffsetDateTime>,
-    /// Before this time.
+    /// Entries before this time.
     #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<OffsetDateTime>,
-    /// Of those who see only this tenant's things.
+    /// Only entries of callers restricted to this tenant.
     #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
-    /// Only entries before this one: the next page.
+    /// Only entries before this ID (next page).
     #[arg(long, value_name = "ID")]
     before: Option<i64>,
-    /// How many.
+    /// Maximum number of results.
     #[arg(long, value_name = "COUNT", default_value_t = 50,
           value_parser = clap::value_parser!(u32).range(1..=500))]
     limit: u32,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Verify {
-    /// A hash that an entry must have: the head as it was printed earlier.
+    /// Hash that must be in the chain: a head that was printed earlier.
     #[arg(long, value_name = "HASH", value_parser = hash)]
     expect: Option<Hash>,
 }
@@ -88,7 +88,7 @@ impl List {
         };
         output::print(&text)?;
         if entries.len() == self.limit as usize {
-            super::talk(&format!("there may be more: --before {}", last.id));
+            super::talk(&format!("there may be more results: --before {}", last.id));
         }
         Ok(Exit::Ok)
     }
@@ -98,12 +98,12 @@ impl Verify {
     async fn run(&self, store: &Store, caller: &Caller) -> anyhow::Result<Exit> {
         let verified = audit::verify(store, caller, self.expect.as_ref(), |_| ()).await?;
         if let Some(broken) = verified.broken {
-            super::talk(&format!("{} entries hold; {broken}", verified.entries));
+            super::talk(&format!("{} entries verified; {broken}", verified.entries));
             return Ok(Exit::Failed);
         }
         let Some((id, hash)) = verified.head else { return Ok(Exit::NothingMatched) };
         output::print(&format!("{}\n", hex::encode(hash)))?;
-        super::talk(&format!("{} entries hold; this is the hash of entry {id}", verified.entries));
+        super::talk(&format!("{} entries verified; the head is entry {id}", verified.entries));
         Ok(Exit::Ok)
     }
 }
@@ -127,7 +127,7 @@ fn describe(entry: &AuditRow) -> Value {
 }
 
 fn table(entries: &[AuditRow]) -> String {
-    let head = ["ID", "AT", "ACTOR", "FROM", "ACTION", "COUNT", "TARGET", "REASON"];
+    let head = ["ID", "AT", "ACTOR", "ADDRESS", "ACTION", "COUNT", "TARGET", "REASON"];
     let rows: Vec<Vec<String>> = entries
         .iter()
         .map(|entry| {
@@ -147,10 +147,11 @@ fn table(entries: &[AuditRow]) -> String {
 }
 
 fn time(text: &str) -> Result<OffsetDateTime, String> {
-    OffsetDateTime::parse(text, &Rfc3339).map_err(|_| "not like 2026-11-20T12:00:00Z".to_owned())
+    let invalid = "invalid time; expected a format like 2026-11-20T12:00:00Z";
+    OffsetDateTime::parse(text, &Rfc3339).map_err(|_| invalid.to_owned())
 }
 
 fn hash(text: &str) -> Result<Hash, String> {
     let bytes = hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-    bytes.ok_or_else(|| "a hash is 64 hexadecimal digits".to_owned())
+    bytes.ok_or_else(|| "invalid hash; expected 64 hexadecimal digits".to_owned())
 }

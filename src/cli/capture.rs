@@ -1,4 +1,4 @@
-//! `sealpost fixtures capture`: stored events as fixtures.
+//! `sealpost fixtures capture`: write stored events as fixtures.
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -16,13 +16,13 @@ use crate::store::EventId;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The events.
+    /// Event IDs.
     #[arg(required = true, value_name = "EVENT")]
     events: Vec<Uuid>,
-    /// The folder that gets them, each in the folder of its provider.
-    #[arg(long, value_name = "FOLDER", default_value = "fixtures")]
+    /// Output directory; each fixture goes into the subdirectory of its provider.
+    #[arg(long, value_name = "DIR", default_value = "fixtures")]
     to: PathBuf,
-    /// A field that stays as it is, wherever it stands; may be repeated.
+    /// Field to keep unchanged wherever it appears; may be repeated.
     #[arg(long, value_name = "FIELD")]
     keep: Vec<String>,
 }
@@ -37,7 +37,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
             let folder = args.to.join(&captured.provider);
             let path = folder.join(format!("{}.json", captured.name));
             let text = serde_json::to_string_pretty(&captured.document)? + "\n";
-            // What the rules did not find is for nobody else.
+            // The rules may have missed something: only the owner can read the file.
             let write = |mut file: std::fs::File| file.write_all(text.as_bytes());
             let mut options = std::fs::OpenOptions::new();
             options.write(true).create(true).truncate(true).mode(0o600);
@@ -49,7 +49,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
                 super::talk(&format!("replaced {} ({})", output::line(&one.place), one.rule));
             }
         }
-        super::talk("read it before you share it: rules cannot know everything");
+        super::talk("review the files before sharing them: automatic scrubbing can miss data");
         Ok(Exit::Ok)
     })
 }

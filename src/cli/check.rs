@@ -1,4 +1,4 @@
-//! `sealpost check`: say what the configuration comes to, without starting anything.
+//! `sealpost check`: validate the configuration and print a summary.
 
 use serde_json::{Value, json};
 
@@ -11,24 +11,24 @@ use crate::store::Target;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Ask the database whether it can be used, too. Nothing is changed.
+    /// Also check that the database is usable. Nothing is changed.
     #[arg(long)]
     database: bool,
-    /// Look up every host that requests are sent to, and connect to it. Nothing is sent.
+    /// Also resolve and connect to the host of every destination. Nothing is sent.
     #[arg(long)]
     destinations: bool,
 }
 
-/// The warnings of each source, and those about starting.
+/// The warnings of each source, and the startup warnings.
 type Warnings<'w> = (&'w [Vec<String>], &'w [String]);
 
-/// Something that was asked whether it is there.
+/// The result of a connectivity check.
 struct Probe {
     name: String,
-    /// Why it is not.
+    /// Why the check failed.
     trouble: Option<String>,
 }
 
@@ -51,7 +51,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
     Ok(if fine { Exit::Ok } else { Exit::Failed })
 }
 
-/// Whether the server answers, is new enough and durable, and whether the schema is up to date.
+/// Checks that the server responds, is recent and durable, and that the schema is up to date.
 fn probe_database(config: &Config) -> anyhow::Result<()> {
     let target = match (&config.database_url, postgres::running(&config.managed)?) {
         (Some(url), _) => Target::from_url(url)?,
@@ -64,12 +64,12 @@ fn probe_database(config: &Config) -> anyhow::Result<()> {
         let store = app::open_store(config, target);
         let state = store.database_state().await;
         store.close().await;
-        anyhow::ensure!(!state?.only_reads, "it only reads: nothing can be recorded");
+        anyhow::ensure!(!state?.only_reads, "the database is read-only: events cannot be stored");
         Ok(())
     })
 }
 
-/// Whether each destination's host takes a connection.
+/// Checks that the host of each destination accepts connections.
 fn probe_destinations(config: &Config) -> anyhow::Result<Vec<Probe>> {
     let outbound = app::services(config)?.outbound;
     block_on(async {
@@ -81,7 +81,7 @@ fn probe_destinations(config: &Config) -> anyhow::Result<Vec<Probe>> {
                     let cause = std::error::Error::source(&error);
                     format!("{error}{}", cause.map(|why| format!(": {why}")).unwrap_or_default())
                 }),
-                Err(_) => Some("its URL cannot be read".to_owned()),
+                Err(_) => Some("invalid URL".to_owned()),
             };
             probes.push(Probe { name: format!("destination {}", entry.name), trouble });
         }
@@ -108,7 +108,7 @@ fn text(config: &Config, warnings: Warnings<'_>, probes: &[Probe]) -> String {
         .collect();
     let mut text = output::table(&head, &rows);
     if !config.destinations.is_empty() {
-        let head = ["DESTINATION", "URL", "FROM", "SECRET"];
+        let head = ["DESTINATION", "URL", "SOURCES", "SECRET"];
         let rows: Vec<Vec<String>> = config
             .destinations
             .iter()
@@ -131,7 +131,7 @@ fn text(config: &Config, warnings: Warnings<'_>, probes: &[Probe]) -> String {
         };
         text.push('\n');
         text.push_str(&output::table(
-            &["ASKED", "ANSWER"],
+            &["CHECK", "RESULT"],
             &probes.iter().map(row).collect::<Vec<_>>(),
         ));
     }
@@ -150,7 +150,7 @@ fn format_warning(source: &str, warning: &str) -> String {
     format!("warning: {subject}{}\n", output::line(warning))
 }
 
-/// Every warning with the source that it is about; those about the whole have none.
+/// Every warning with the name of its source, which is empty for global warnings.
 fn named<'a>(
     config: &'a Config,
     (warnings, starting): Warnings<'a>,
@@ -158,13 +158,13 @@ fn named<'a>(
     let of_sources = config.sources.iter().zip(warnings).flat_map(|(source, warnings)| {
         warnings.iter().map(|warning| (source.entry.name.as_str(), warning.as_str()))
     });
-    let nobody = config.discord.is_none().then_some((
+    let no_channel = config.discord.is_none().then_some((
         "",
-        "nobody is told of alerts: no [alerts] discord is configured, so they are only listed",
+        "no alert channel is configured ([alerts] discord): alerts are only listed",
     ));
     let of_secrets = config.warnings.iter().map(|warning| ("", warning.as_str()));
     let of_start = starting.iter().map(|warning| ("", warning.as_str()));
-    of_sources.chain(of_secrets).chain(of_start).chain(nobody)
+    of_sources.chain(of_secrets).chain(of_start).chain(no_channel)
 }
 
 fn document(config: &Config, warnings: Warnings<'_>, probes: &[Probe]) -> Value {

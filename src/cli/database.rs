@@ -1,5 +1,5 @@
-//! The database that a command works on: the configured one, that of a gateway which runs here,
-//! or one that is started for the command.
+//! The database of a command: the configured one, that of a gateway running on this machine, or one
+//! that is started for the command.
 
 use tracing::info;
 
@@ -9,14 +9,14 @@ use crate::config::Config;
 use crate::postgres::{self, Cluster};
 use crate::store::{OpenError, Store, Target};
 
-/// A database, and the cluster that is run for it, if one is.
+/// A database, with the managed cluster if this process started one.
 pub(super) struct Database {
     pub(super) target: Target,
-    /// Stops with this value.
+    /// Stopped when dropped.
     _cluster: Option<Cluster>,
 }
 
-/// For the gateway itself: it runs the managed cluster, and nobody else may.
+/// For the gateway itself, which must be the only owner of the managed cluster.
 pub(super) fn own(config: &Config) -> anyhow::Result<Database> {
     match &config.database_url {
         Some(url) => Ok(Database { target: Target::from_url(url)?, _cluster: None }),
@@ -34,7 +34,7 @@ pub(super) fn share(config: &Config) -> anyhow::Result<Database> {
     own(config)
 }
 
-/// Opens the database for a command, and closes it behind it.
+/// Opens the database for a command and closes it afterwards.
 pub(super) fn with_store<T>(
     config: &Config,
     work: impl AsyncFnOnce(&Store) -> anyhow::Result<T>,
@@ -49,14 +49,14 @@ pub(super) fn with_store<T>(
     })
 }
 
-/// Checks that the server can be relied on.
+/// Creates the database if it is missing, and checks the server.
 pub(super) async fn prepare(config: &Config, target: &Target) -> anyhow::Result<()> {
     target.create_if_missing().await?;
     match target.check_server().await {
         Err(error @ OpenError::NotDurable { .. })
             if config.file.database.allow_unsafe_durability =>
         {
-            tracing::error!("{error}; going on, as database.allow_unsafe_durability says");
+            tracing::error!("{error}; continuing because database.allow_unsafe_durability is set");
             Ok(())
         }
         checked => Ok(checked?),
@@ -68,7 +68,7 @@ fn start(config: &Config) -> anyhow::Result<Database> {
     info!(
         data_dir = %cluster.data_dir().display(),
         postgres.major = cluster.major(),
-        "running PostgreSQL for itself"
+        "managed PostgreSQL started"
     );
     let target = Target::in_cluster(cluster.endpoint());
     Ok(Database { target, _cluster: Some(cluster) })

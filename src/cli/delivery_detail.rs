@@ -1,4 +1,4 @@
-//! Everything about one delivery, printed.
+//! Prints a delivery with its event and attempts.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use super::output::{line, lines, rfc3339, table, time};
 use crate::admin::DeliveryDetail;
 use crate::store::{DeadLetter, EventPreview, MANY_WAITING};
 
-/// A row, for machines.
+/// A delivery as JSON.
 pub(super) fn letter(letter: &DeadLetter) -> Value {
     json!({
         "id": letter.id,
@@ -32,7 +32,7 @@ pub(super) fn letter(letter: &DeadLetter) -> Value {
     })
 }
 
-/// How many wait for it, for people: there may be more than are counted.
+/// Number of deliveries waiting behind it; the count is capped.
 pub(super) fn waiting(letter: &DeadLetter) -> String {
     match letter.waiting {
         counted @ ..=MANY_WAITING => counted.to_string(),
@@ -40,7 +40,7 @@ pub(super) fn waiting(letter: &DeadLetter) -> String {
     }
 }
 
-/// Everything, for machines.
+/// All details as JSON.
 pub(super) fn json(delivery_detail: &DeliveryDetail) -> Value {
     let mut delivery = letter(&delivery_detail.delivery);
     if let Some(fields) = delivery.as_object_mut() {
@@ -103,7 +103,7 @@ fn event(preview: &EventPreview) -> Value {
     })
 }
 
-/// Stored JSON as JSON; what is not, as text.
+/// Stored JSON as JSON; anything else as a string.
 pub(super) fn embedded(bytes: &Bytes) -> Value {
     serde_json::from_slice(bytes)
         .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()))
@@ -123,15 +123,15 @@ fn body(preview: &EventPreview) -> Value {
     })
 }
 
-/// Everything, for people.
+/// All details as text.
 pub(super) fn text(delivery_detail: &DeliveryDetail) -> String {
     let delivery = &delivery_detail.delivery;
     let mut page = Page::default();
     page.heading(&format!("Delivery {}", delivery.id));
     page.field("state", &delivery.state);
-    page.maybe("died for", delivery.death_reason.as_deref());
+    page.maybe("death reason", delivery.death_reason.as_deref());
     page.maybe("resolved", delivery.resolution.as_deref());
-    page.maybe("at", delivery.resolved_at.map(time).as_deref());
+    page.maybe("resolved at", delivery.resolved_at.map(time).as_deref());
     page.field("source", &delivery.source);
     page.field("handler", &delivery.handler);
     page.maybe("replay of", delivery.replay_of.map(|id| id.to_string()).as_deref());
@@ -145,7 +145,7 @@ pub(super) fn text(delivery_detail: &DeliveryDetail) -> String {
 
     match &delivery_detail.event {
         Some(preview) => page.event(preview),
-        None => page.heading(&format!("Event {}, which is gone", delivery.event)),
+        None => page.heading(&format!("Event {} (deleted)", delivery.event)),
     }
 
     page.heading("Deliveries of the event");
@@ -184,7 +184,7 @@ pub(super) fn text(delivery_detail: &DeliveryDetail) -> String {
         .collect();
     if !rows.is_empty() {
         page.heading("Attempts");
-        let head = ["DELIVERY", "NO", "STARTED", "TOOK", "RESULT", "ERROR"];
+        let head = ["DELIVERY", "ATTEMPT", "STARTED", "DURATION", "RESULT", "ERROR"];
         page.0.push_str(&table(&head, &rows));
     }
 
@@ -227,16 +227,20 @@ impl Page {
         self.field("received", &time(event.received_at));
         self.maybe("occurred", event.occurred_at.map(time).as_deref());
         if let Some(edit) = &preview.edited {
-            let text = format!("by {}, from event {}: nobody sent this body", edit.by, edit.from);
+            let text = format!(
+                "by {}, from event {}: this body was not sent by the provider",
+                edit.by, edit.from
+            );
             self.field("edited", &text);
-            self.field("proof", &format!("{}: nothing proves this body", event.strength.as_str()));
+            let proof = format!("{}: does not cover the edited body", event.strength.as_str());
+            self.field("proof", &proof);
         } else {
             self.field("proof", event.strength.as_str());
         }
         self.field("secret", &event.secret);
         self.maybe("skew", event.skew_seconds.map(|skew| format!("{skew}s")).as_deref());
         self.field("late", if event.late { "yes" } else { "no" });
-        self.field("seen", &seen(preview.seen_count, preview.last_seen_at));
+        self.field("requests", &requests(preview.seen_count, preview.last_seen_at));
         for (name, value) in &event.headers {
             self.field("header", &format!("{name}: {value}"));
         }
@@ -247,7 +251,7 @@ impl Page {
 
     fn body(&mut self, preview: &EventPreview) {
         let shown = &preview.event.body;
-        let part = if (shown.len() as u64) < preview.body_size { ", the beginning" } else { "" };
+        let part = if (shown.len() as u64) < preview.body_size { " (truncated)" } else { "" };
         self.heading(&format!("Body, {} bytes{part}", preview.body_size));
         if let Some(text) = preview.as_text() {
             self.0.push_str(&lines(text));
@@ -267,11 +271,11 @@ impl Page {
     }
 }
 
-fn seen(count: Option<i32>, last: Option<OffsetDateTime>) -> String {
+fn requests(count: Option<i32>, last: Option<OffsetDateTime>) -> String {
     match (count, last) {
-        (Some(1), _) => "once".to_owned(),
-        (Some(count), Some(last)) => format!("{count} times, last {}", time(last)),
-        _ => "its key is forgotten".to_owned(),
+        (Some(1), _) => "1".to_owned(),
+        (Some(count), Some(last)) => format!("{count}, last at {}", time(last)),
+        _ => "unknown: deduplication key expired".to_owned(),
     }
 }
 
@@ -312,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_character_that_the_cut_has_halved_does_not_make_text_binary() {
+    fn a_truncated_character_does_not_make_text_binary() {
         let body = "né".as_bytes();
         assert_eq!(preview(&body[..2], 3).as_text(), Some("n"));
         assert_eq!(preview(body, 3).as_text(), Some("né"));
@@ -321,11 +325,11 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_no_text_is_shown_in_hexadecimal() {
+    fn a_binary_body_is_shown_in_hexadecimal() {
         let mut page = Page::default();
         page.body(&preview(b"\x89PNG\r\n\x1a\n", 70_000));
         let row = "00000000  89 50 4e 47 0d 0a 1a 0a                          .PNG....\n";
-        assert_eq!(page.0, format!("Body, 70000 bytes, the beginning\n{row}"));
+        assert_eq!(page.0, format!("Body, 70000 bytes (truncated)\n{row}"));
         let json = body(&preview(b"\xff", 1));
         assert_eq!((&json["encoding"], &json["content"]), (&"hex".into(), &"ff".into()));
     }

@@ -1,5 +1,4 @@
-//! `sealpost demo`: on a machine that has nothing, show in a few seconds what the gateway does with
-//! every stored webhook.
+//! `sealpost demo`: run a temporary gateway and send it every stored webhook.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -19,16 +18,16 @@ use crate::config::{Config, Environment, File};
 use crate::fixtures::{self, Application, Configuration, EMBEDDED, Running, Work};
 use crate::lifecycle::outlive_hangups;
 
-/// How long a delivery may take until it counts as unfinished.
+/// How long a delivery may take before it counts as unfinished.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The file, below the demo's folder, of a key of the operator listener.
+/// File with an API key, in the demo's directory.
 const API_KEY: &str = "secrets/api-key";
-/// Who signs in at the console.
-const PERSON: &str = "demo";
+/// The console user.
+const USER: &str = "demo";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Keep the gateway running afterwards, and say how to look at it and send it more.
+    /// Keep the gateway running afterwards, and print how to use it.
     #[arg(long)]
     stay: bool,
 }
@@ -37,7 +36,7 @@ pub(super) struct Args {
 pub(super) fn run(environment: &Environment, args: &Args) -> anyhow::Result<Exit> {
     let began = Instant::now();
     let fixtures = fixtures::embedded()?;
-    // What is configured here is left alone: only the way to PostgreSQL's programs counts.
+    // The local configuration is ignored, except for the location of the PostgreSQL programs.
     let settings = Config::resolve(File::default(), environment)?.managed;
     let scratch = Scratch::start(environment, settings)?;
     block_on(async {
@@ -66,7 +65,7 @@ pub(super) fn run(environment: &Environment, args: &Args) -> anyhow::Result<Exit
             let key = running.access.create_key(&Caller::local("demo"), &key()).await?;
             write_secret(&scratch.folder().join(API_KEY), key.key.as_bytes())?;
             let password = sign_up(&running).await?;
-            println!("\n{}", how_to_go_on(&running, scratch.folder(), &password));
+            println!("\n{}", instructions(&running, scratch.folder(), &password));
             a_signal().await?;
         }
         running.stop().await;
@@ -74,7 +73,7 @@ pub(super) fn run(environment: &Environment, args: &Args) -> anyhow::Result<Exit
     })
 }
 
-/// What another command needs to send to this gateway: configuration, secrets and fixtures.
+/// Writes the configuration, secrets and fixtures for sending more requests to this gateway.
 fn write_down(folder: &Path, configuration: &Configuration) -> anyhow::Result<()> {
     let secrets = folder.join("secrets");
     fs::create_dir(&secrets)?;
@@ -94,7 +93,7 @@ fn write_secret(path: &Path, secret: &[u8]) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// A key that may everything, for as long as the demo's database is there.
+/// A key with all scopes; it lives as long as the demo's database.
 fn key() -> NewApiKey {
     NewApiKey {
         name: "demo".to_owned(),
@@ -104,26 +103,26 @@ fn key() -> NewApiKey {
     }
 }
 
-/// Makes the person who can sign in at the console; gives the password.
+/// Creates the console user; returns the password.
 async fn sign_up(running: &Running) -> anyhow::Result<String> {
     let access = &running.access;
-    let link = access.first_invitation().await?.context("somebody is there already")?;
+    let link = access.first_invitation().await?.context("a user already exists")?;
     let password = hex::encode(rand::random::<[u8; 10]>());
     let here = Client::at(running.operator.ip());
-    access.set_up(&link.token, Some(PERSON), &password, &here).await?;
+    access.set_up(&link.token, Some(USER), &password, &here).await?;
     Ok(password)
 }
 
-fn how_to_go_on(running: &Running, folder: &Path, password: &str) -> String {
+fn instructions(running: &Running, folder: &Path, password: &str) -> String {
     let (ingest, operator, folder) = (running.ingest, running.operator, folder.display());
     format!(
-        "The gateway stays until it is interrupted.\n\
-         console   http://{operator}/ \u{2013} sign in as `{PERSON}`, password `{password}`\n\
+        "The gateway runs until it is interrupted (Ctrl-C).\n\
+         console   http://{operator}/ \u{2013} sign in as `{USER}`, password `{password}`\n\
          webhooks  http://{ingest}/hooks/{{source}}\n\
-         operator  curl http://{operator}/metrics -H \"Authorization: Bearer $(cat \
+         metrics   curl http://{operator}/metrics -H \"Authorization: Bearer $(cat \
          {folder}/{API_KEY})\"\n\
          watch     sealpost events tail --url http://{operator} --key-file {folder}/{API_KEY}\n\
-         again     sealpost --config {folder}/config.toml fixtures send {folder}/fixtures \
+         resend    sealpost --config {folder}/config.toml fixtures send {folder}/fixtures \
          --to http://{ingest} --again"
     )
 }

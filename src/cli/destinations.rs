@@ -1,4 +1,4 @@
-//! `sealpost destinations`: look at the destinations, and hold them back or let them go on.
+//! `sealpost destinations`: show, test, pause and resume destinations.
 
 use std::sync::Arc;
 
@@ -15,57 +15,58 @@ use crate::store::{DestinationResponse, DestinationState, DestinationSwitch};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// List the destinations, with what waits for them; with `--format json` one JSON object a line.
+    /// List destinations and their backlog; `--format json` prints one JSON object per line.
     List(List),
-    /// Show a destination: where it is, how it did in the last day, what it answered last.
+    /// Show a destination: address, statistics of the last day, and latest responses.
     Show(Show),
-    /// Try now what waits for a destination.
+    /// Retry the waiting deliveries of a destination now.
     Try(Act),
-    /// Send a destination a test event, which says that it is one, and print what it answers. Ends
-    /// with 0 where it took it.
+    /// Send a test event to a destination and print the response.
+    ///
+    /// The event is marked as a test. Exits with 0 if the destination accepted it.
     Test(Test),
-    /// Let a disabled destination go on, such as one that answered 410.
+    /// Enable a disabled destination, such as one that responded with 410.
     Enable(Act),
-    /// Send nothing to a destination any more; what arrives for it is kept.
+    /// Disable a destination: nothing is sent to it; new deliveries are kept.
     Disable(Act),
-    /// Hold a destination back until it is resumed; what arrives for it is kept.
+    /// Pause a destination until it is resumed; new deliveries are kept.
     Pause(Act),
-    /// Let a paused destination go on, and try at once one that failed.
+    /// Resume a paused destination, or retry a failing one at once.
     Resume(Act),
-    /// Make dead letters of what waits for a destination that is not configured any more.
+    /// Dead-letter the waiting deliveries of a destination that is no longer configured.
     Forget(Act),
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Show {
-    /// The destination.
+    /// Destination name.
     name: String,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Test {
-    /// The destination.
+    /// Destination name.
     name: String,
-    /// Who, for the audit log; by default the user.
+    /// Name recorded in the audit log; defaults to the current user.
     #[arg(long, value_name = "NAME",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     actor: Option<String>,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
-/// What is done to a destination.
+/// An action on a destination.
 #[derive(Clone, Copy)]
 enum DestinationVerb {
     DestinationSwitch(DestinationSwitch),
@@ -75,23 +76,23 @@ enum DestinationVerb {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Act {
-    /// The destination.
+    /// Destination name.
     name: String,
-    /// Why, for the audit log.
+    /// Reason, recorded in the audit log.
     #[arg(long, value_name = "TEXT",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     reason: String,
-    /// Who, for the audit log; by default the user.
+    /// Name recorded in the audit log; defaults to the current user.
     #[arg(long, value_name = "NAME",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     actor: Option<String>,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
 pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
-    // Before the database: this is about the command line.
+    // Check the command line before opening the database.
     let (act, deed) = match command {
         Command::List(list) => return with(config, async |desk| list.run(&desk).await),
         Command::Show(show) => return with(config, async |desk| show.run(&desk).await),
@@ -135,18 +136,17 @@ impl Act {
         let (text, document) = match deed {
             DestinationVerb::DestinationSwitch(switch) => {
                 let changed = desk.switch(caller, name, switch, reason).await?;
-                let did = if changed { "done" } else { "it was so already" };
-                let text = format!("{} {}: {did}\n", switch.as_str(), output::line(name));
+                let text = super::switched(switch.as_str(), name, changed);
                 (text, json!({ "what": "destination", "name": name, "changed": changed }))
             }
             DestinationVerb::Try => {
                 let due = desk.try_now(caller, name, reason).await?;
-                let text = format!("try {}: {due} deliveries are due now\n", output::line(name));
+                let text = format!("{}: {due} deliveries are due now\n", output::line(name));
                 (text, json!({ "name": name, "due": due }))
             }
             DestinationVerb::Forget => {
                 let dead = desk.forget(caller, name, reason).await?;
-                let text = format!("forget {}: {dead} became dead letters\n", output::line(name));
+                let text = format!("{}: {dead} deliveries dead-lettered\n", output::line(name));
                 (text, json!({ "name": name, "dead": dead }))
             }
         };
@@ -161,12 +161,12 @@ impl Show {
         let now = SystemClock.now();
         let mut text = table(std::slice::from_ref(&detail.destination), now);
         let mut field = |name: &str, value: String| {
-            let line = format!("  {name:<10} {}\n", output::line(&value));
+            let line = format!("  {name:<12} {}\n", output::line(&value));
             text.push_str(&line);
         };
         field("address", detail.destination.url.clone().unwrap_or_default());
-        field("next try", detail.next_try.map_or_else(|| "-".to_owned(), output::time));
-        let percent = |percent: f64| format!("{percent} % of the last day's requests");
+        field("next attempt", detail.next_try.map_or_else(|| "-".to_owned(), output::time));
+        let percent = |percent: f64| format!("{percent}% of the requests of the last day");
         field("delivered", detail.success_percent.map_or_else(|| "-".to_owned(), percent));
         let within =
             |bound: Option<u32>| bound.map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms"));
@@ -215,17 +215,17 @@ fn answer(given: &DestinationResponse) -> Value {
 }
 
 fn answers(given: &[DestinationResponse]) -> String {
-    let head = ["AT", "STATUS", "TOOK", "DELIVERY", "ANSWER"];
+    let head = ["AT", "STATUS", "DURATION", "DELIVERY", "RESPONSE"];
     let rows: Vec<Vec<String>> = given
         .iter()
         .map(|one| {
-            let said = one.error.as_deref().unwrap_or(&one.body);
+            let response = one.error.as_deref().unwrap_or(&one.body);
             vec![
                 output::time(one.at),
                 one.status.map_or_else(|| "none".to_owned(), |status| status.to_string()),
                 format!("{} ms", one.took.whole_milliseconds()),
                 one.delivery.map_or_else(|| "test".to_owned(), |id| id.to_string()),
-                said.chars().take(200).collect(),
+                response.chars().take(200).collect(),
             ]
         })
         .collect();
@@ -272,8 +272,17 @@ fn json(listed: &Destination) -> Value {
 }
 
 fn table(listed: &[Destination], now: OffsetDateTime) -> String {
-    let head =
-        ["NAME", "STATE", "FOR", "READY", "OLDEST", "AT WORK", "DEAD", "FAILED", "LAST ERROR"];
+    let head = [
+        "NAME",
+        "STATE",
+        "FOR",
+        "READY",
+        "OLDEST",
+        "IN FLIGHT",
+        "DEAD",
+        "LAST FAILURE",
+        "LAST ERROR",
+    ];
     let rows: Vec<Vec<String>> = listed
         .iter()
         .map(|listed| {

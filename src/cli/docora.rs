@@ -1,4 +1,4 @@
-//! `sealpost docora`: which repositories Docora watches.
+//! `sealpost docora`: manage the repositories that Docora watches.
 
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -18,44 +18,44 @@ use crate::providers::docora::registry::{
 };
 use crate::store::Store;
 
-/// More than any token, so that what is too long is seen to be.
+/// Longer than any valid token, so that overlong input is detected.
 const MAX_TOKEN: u64 = 1024;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Have Docora watch a repository.
+    /// Register a repository with Docora.
     ///
-    /// May be repeated: what is registered already is left alone. The token of a private
-    /// repository is kept sealed; that takes a master key.
+    /// Safe to repeat: a registered repository is left unchanged. The token of a private repository
+    /// is stored sealed, which requires a master key.
     Register(Register),
-    /// Have Docora watch a repository no more, and forget its token.
+    /// Unregister a repository from Docora and delete its token.
     ///
-    /// Its files and cards stay as they are. Where the source requires a registration, what still
-    /// arrives of it waits for one.
+    /// Its files and cards are kept. If the source requires registration, further events of the
+    /// repository wait until it is registered again.
     Unregister(Place),
-    /// Replace the GitHub token of a repository, at Docora and here.
+    /// Replace the GitHub token of a repository, at Docora and in the gateway.
     UpdateToken(UpdateToken),
-    /// List repositories: those that are registered, and those that events have come from.
+    /// List registered repositories, and repositories that sent events.
     List(List),
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Place {
-    /// The repository: `https://github.com/OWNER/NAME`.
+    /// Repository URL: `https://github.com/OWNER/NAME`.
     #[arg(value_name = "URL")]
     repository: Address,
-    /// The source at which its events arrive; it may be left out where there is only one.
+    /// Source that receives its events; optional if there is only one.
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    /// Why, for the audit log.
+    /// Reason, recorded in the audit log.
     #[arg(long, value_name = "TEXT",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     reason: String,
-    /// Who, for the audit log; by default the user.
+    /// Name recorded in the audit log; defaults to the current user.
     #[arg(long, value_name = "NAME",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     actor: Option<String>,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -66,7 +66,7 @@ pub(super) struct Register {
     place: Place,
     #[command(flatten)]
     token: TokenArgs,
-    /// Ask Docora also where it is registered already. It may get another id.
+    /// Register again even if already registered. The repository ID may change.
     #[arg(long)]
     again: bool,
 }
@@ -79,27 +79,27 @@ pub(super) struct UpdateToken {
     token: TokenArgs,
 }
 
-/// Where the GitHub token is: never on the command line itself, which other users can see.
+/// Location of the GitHub token: never the command line itself, which other users can see.
 #[derive(Debug, clap::Args)]
 #[group(multiple = false)]
 struct TokenArgs {
-    /// The GitHub token is in this variable.
+    /// Environment variable with the GitHub token.
     #[arg(long = "token-env", value_name = "VARIABLE")]
     env: Option<String>,
-    /// The GitHub token is in this file.
+    /// File with the GitHub token.
     #[arg(long = "token-file", value_name = "FILE")]
     file: Option<PathBuf>,
-    /// The GitHub token comes on standard input.
+    /// Read the GitHub token from standard input.
     #[arg(long = "token-stdin")]
     stdin: bool,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
-    /// Of this source; by default of all.
+    /// Only this source; defaults to all.
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    /// How to print; JSON is one object a line.
+    /// Output format; JSON prints one object per line.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -119,9 +119,9 @@ pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
                     Registering::Known(id) => {
                         let changed =
                             Changed { repository_id: id, before: None, anew: false, released: 0 };
-                        place.print(&changed, "was registered already")?;
+                        place.print(&changed, "already registered")?;
                         if token.is_some() {
-                            super::talk("its token was left as it is: `update-token` replaces it");
+                            super::talk("token unchanged; use `update-token` to replace it");
                         }
                     }
                 }
@@ -131,7 +131,7 @@ pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
         Command::Unregister(place) => place.with(config, async |desk| {
             let done = desk.unregister(&place.repository, now).await?;
             if !done.known {
-                super::talk("docora did not know it any more");
+                super::talk("the repository was no longer registered at Docora");
             }
             let changed = Changed {
                 repository_id: done.repository_id,
@@ -145,12 +145,12 @@ pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
         Command::UpdateToken(UpdateToken { place, token }) => {
             let token = token.read()?;
             let token = token.ok_or(UsageError(
-                "where is the token? say so with --token-env, --token-file or --token-stdin",
+                "no token given; pass --token-env, --token-file or --token-stdin",
             ))?;
             config.vault.newest()?;
             place.with(config, async |desk| {
                 let changed = desk.update_token(&place.repository, &token, now).await?;
-                let did = if changed.anew { "registered anew" } else { "given the new token" };
+                let did = if changed.anew { "registered again" } else { "token updated" };
                 place.print(&changed, did)?;
                 Ok(Exit::Ok)
             })
@@ -160,7 +160,7 @@ pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
 }
 
 impl Place {
-    /// Opens the database, and the way to Docora.
+    /// Opens the database and creates the Docora client.
     fn with(
         &self,
         config: &Config,
@@ -192,14 +192,14 @@ impl Place {
                 "released": released,
             })));
         }
-        let mut text = format!("{} {did} as {repository_id}", self.repository.url());
+        let mut text = format!("{}: {did}, repository {repository_id}", self.repository.url());
         if let Some(before) = before {
-            text.push_str(", which was ");
+            text.push_str(", previously ");
             text.push_str(before);
         }
         if *released > 0 {
-            let waited = format!("; {released} deliveries waited for it");
-            text.push_str(&waited);
+            let waiting = format!("; {released} waiting deliveries released");
+            text.push_str(&waiting);
         }
         text.push('\n');
         output::print(&text)
@@ -274,7 +274,7 @@ fn table(repositories: &[(Repository, bool)]) -> String {
         .map(|(repository, token)| {
             let registered = match (&repository.registered_at, &repository.replaced_by) {
                 (Some(at), _) => output::time(*at),
-                (None, Some(by)) => format!("now {by}"),
+                (None, Some(by)) => format!("replaced by {by}"),
                 (None, None) => "no".to_owned(),
             };
             vec![
@@ -317,21 +317,22 @@ fn find<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a SourceConfig, 
     let mut docora = config.sources.iter().filter(|source| is_docora(source));
     if let Some(name) = name {
         let found = docora.find(|source| source.entry.name == name);
-        return found
-            .ok_or(UsageError("there is no source of this name with provider = \"docora\""));
+        return found.ok_or(UsageError("no source with this name has provider = \"docora\""));
     }
     match (docora.next(), docora.next()) {
         (Some(only), None) => Ok(only),
-        (None, _) => Err(UsageError("there is no source with provider = \"docora\"")),
-        (Some(_), Some(_)) => Err(UsageError("there are several sources: say which with --source")),
+        (None, _) => Err(UsageError("no source has provider = \"docora\"")),
+        (Some(_), Some(_)) => {
+            Err(UsageError("several sources have provider = \"docora\"; choose one with --source"))
+        }
     }
 }
 
 fn api(config: &Config, source: &SourceConfig) -> anyhow::Result<DocoraClient> {
     let url = source.entry.options.get("api_url").cloned();
-    let url = url.ok_or(UsageError("the source's options name no `api_url`"))?;
+    let url = url.ok_or(UsageError("the source has no option `api_url`"))?;
     let url: ApiUrl = url.try_into().context("the source's api_url")?;
     let token = source.token.clone();
-    let token = token.ok_or(UsageError("the source has no `token`, which Docora asks for"))?;
+    let token = token.ok_or(UsageError("the source has no `token`, which Docora requires"))?;
     Ok(DocoraClient::new(app::services(config)?.outbound, url, token))
 }

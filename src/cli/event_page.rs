@@ -1,4 +1,4 @@
-//! Everything about one event, printed.
+//! Prints an event with its timeline.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use super::output::{line, rfc3339, table, time};
 use super::{delivery_detail, event_table, transfers};
 use crate::admin::{EventDetail, TimelineEntry};
 
-/// For machines.
+/// The event as JSON.
 pub(super) fn document(detail: &EventDetail) -> Value {
     let proof = &detail.proof;
     let payload = detail.payload.as_ref().map(|payload| {
@@ -72,7 +72,7 @@ fn moment(moment: &TimelineEntry) -> Value {
     })
 }
 
-/// For people.
+/// The event as text.
 pub(super) fn text(detail: &EventDetail) -> String {
     let (event, proof) = (&detail.event, &detail.proof);
     let mut fields = vec![
@@ -83,34 +83,36 @@ pub(super) fn text(detail: &EventDetail) -> String {
         (
             "proof",
             match &detail.edited {
-                Some(_) => format!("{}: nothing proves this body", proof.strength.as_str()),
+                Some(_) => format!("{}: does not cover the edited body", proof.strength.as_str()),
                 None => format!("{} by {}", proof.strength.as_str(), proof.headers.join(", ")),
             },
         ),
         (
             "secret",
             match proof.secret_place {
-                Some(place) => format!("{}, number {place} of those configured", proof.secret),
-                None => format!("{}, not configured any more", proof.secret),
+                Some(place) => format!("{} (configured secret {place})", proof.secret),
+                None => format!("{} (no longer configured)", proof.secret),
             },
         ),
     ];
     let mut maybe = |name, value: Option<String>| fields.extend(value.map(|value| (name, value)));
     maybe("skew", proof.skew_seconds.map(|skew| format!("{skew}s")));
-    maybe("late", proof.late.then(|| "let in past its time: it was still awaited".to_owned()));
+    let late = "accepted after the time window, because the token was still expected";
+    maybe("late", proof.late.then(|| late.to_owned()));
+    let edited = detail.edited.as_ref();
     maybe(
         "edited",
-        detail
-            .edited
-            .as_ref()
-            .map(|edit| format!("by {}, from event {}: nobody sent this body", edit.by, edit.from)),
+        edited.map(|edit| {
+            let (by, from) = (&edit.by, edit.from);
+            format!("by {by}, from event {from}: this body was not sent by the provider")
+        }),
     );
     for made in &detail.edits {
         maybe("edit", Some(format!("event {}, by {}, {}", made.event, made.by, time(made.at))));
     }
     maybe("action", detail.action.clone());
     maybe("occurred", detail.occurred_at.map(time));
-    maybe("seen", detail.seen.map(|(count, last)| format!("{count} times, last {}", time(last))));
+    maybe("requests", detail.seen.map(|(count, last)| format!("{count}, last at {}", time(last))));
     for (name, value) in detail.payload.iter().flat_map(|payload| &payload.headers) {
         maybe("header", Some(format!("{name}: {value}")));
     }
@@ -127,7 +129,7 @@ pub(super) fn text(detail: &EventDetail) -> String {
         let field = format!("  {name:<12} {}\n", line(value));
         text.push_str(&field);
     }
-    text.push_str("\nWhat happened\n");
+    text.push_str("\nTimeline\n");
     let rows: Vec<Vec<String>> = detail
         .timeline
         .iter()
@@ -144,10 +146,10 @@ pub(super) fn text(detail: &EventDetail) -> String {
             ]
         })
         .collect();
-    let head = ["AT", "WHAT", "DELIVERY", "HANDLER", "ATTEMPT", "TOOK", "ERROR"];
+    let head = ["AT", "CHANGE", "DELIVERY", "HANDLER", "ATTEMPT", "DURATION", "ERROR"];
     text.push_str(&table(&head, &rows));
     if !detail.related.events.is_empty() {
-        text.push_str("\nOthers of its lane\n");
+        text.push_str("\nOther events in the lane\n");
         text.push_str(&event_table::table(&detail.related.events));
     }
     text

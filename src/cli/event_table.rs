@@ -1,11 +1,11 @@
-//! Events in a list, printed.
+//! Prints lists of events.
 
 use serde_json::{Value, json};
 
 use super::output;
 use crate::store::EventRow;
 
-/// One of them, for machines.
+/// An event as JSON.
 pub(super) fn row(event: &EventRow) -> Value {
     let counts = event.deliveries;
     json!({
@@ -32,7 +32,7 @@ pub(super) fn row(event: &EventRow) -> Value {
     })
 }
 
-/// All of them, for people.
+/// Events as a table.
 pub(super) fn table(events: &[EventRow]) -> String {
     let head = ["ID", "RECEIVED", "SOURCE", "KIND", "PROOF", "BYTES", "DELIVERIES"];
     let rows: Vec<Vec<String>> = events

@@ -1,4 +1,4 @@
-//! `sealpost events`: look for events; watch what comes in and what becomes of it.
+//! `sealpost events`: search events and follow them live.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
@@ -17,64 +17,65 @@ use super::sse::{Message, Reader};
 use super::{Exit, UsageError, block_on, search, talk};
 use crate::config::{Config, Environment};
 
-/// Where the API key is, if nothing else says so.
+/// Environment variable with the API key.
 const KEY: &str = "SEALPOST_API_KEY";
-/// How long a connection may take to come about.
+/// Connect timeout.
 const CONNECT: Duration = Duration::from_secs(5);
-/// A stream that says nothing for so long is dead: it has heartbeats.
+/// Read timeout of the stream, which sends heartbeats.
 const SILENCE: Duration = Duration::from_secs(90);
-/// The wait before connecting anew; it doubles up to the longest.
+/// Delay before reconnecting; it doubles up to the maximum.
 const WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Show events and what becomes of them, as it happens.
+    /// Follow events and their deliveries live.
     ///
-    /// Goes on where it was when the connection breaks, until it is interrupted. The API key, which
-    /// needs the scope `events:read`, is taken from --key-file or the variable `SEALPOST_API_KEY`.
-    /// With `--format json` it prints one JSON object a line, whose `id` is what --after takes.
+    /// Reconnects and resumes where it stopped, until it is interrupted. The API key, which
+    /// requires the scope `events:read`, is read from --key-file or the variable
+    /// `SEALPOST_API_KEY`. `--format json` prints one JSON object per line; pass its `id` to
+    /// --after to resume there.
     Tail(Tail),
-    /// Look for events, newest first; with `--format json` one JSON object a line.
+    /// Search events, newest first; `--format json` prints one JSON object per line.
     List(search::List),
-    /// Show everything about an event but its body.
+    /// Show an event, without its body.
     Show(search::Show),
-    /// Write an event's body to standard output, as it was received.
+    /// Write the body of an event to standard output, as it was received.
     Body(search::Body),
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Tail {
-    /// Only of these sources.
+    /// Only these sources.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     source: Vec<String>,
-    /// Only of these event types; `*` at the end stands for anything.
+    /// Only these event types; a trailing `*` matches any suffix.
     #[arg(long, value_name = "TYPE", value_delimiter = ',')]
     r#type: Vec<String>,
     /// Only these changes, such as `dead`.
-    #[arg(long, value_name = "WORD", value_delimiter = ',')]
+    #[arg(long, value_name = "CHANGE", value_delimiter = ',')]
     change: Vec<String>,
-    /// Begin after this id, or with everything that is kept: `start`. By default with what comes.
+    /// Start after this ID, or at the oldest stored event: `start`. Defaults to new events only.
     #[arg(long, value_name = "ID")]
     after: Option<String>,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// The operator listener; by default that of the configuration.
+    /// URL of the operator listener; defaults to the configured address.
     #[arg(long, value_name = "URL")]
     url: Option<Url>,
-    /// The file that holds the API key.
+    /// File with the API key.
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
 }
 
 /// How a connection ended.
 enum Ended {
-    /// Nobody reads what is printed.
+    /// Standard output was closed.
     Unread,
-    /// It broke off, or could not be made: come again. Says why.
+    /// The connection failed and is to be retried. Holds the reason.
     Broken(String),
-    /// What followed the position is gone.
+    /// The events after the position may have been deleted.
     Gone,
 }
 
@@ -116,9 +117,9 @@ struct Watch<'a> {
     client: reqwest::Client,
     url: Url,
     key: Zeroizing<String>,
-    /// After what to go on.
+    /// Resume after this position.
     position: Option<String>,
-    /// Whether a connection has come about.
+    /// Whether a connection was established before.
     seen: bool,
 }
 
@@ -130,14 +131,17 @@ impl Watch<'_> {
             match self.connect().await? {
                 Ended::Unread => return Ok(Exit::Ok),
                 Ended::Gone => {
-                    talk("what came next may have been removed: going on with what is kept");
+                    talk(
+                        "events after this position may have been deleted; continuing with the \
+                         oldest stored event",
+                    );
                     self.position = Some("start".to_owned());
                 }
                 Ended::Broken(why) if self.seen => {
                     if self.position != before {
                         wait = WAIT;
                     }
-                    talk(&format!("{why}; trying again"));
+                    talk(&format!("{why}; retrying"));
                 }
                 Ended::Broken(why) => anyhow::bail!("{why}"),
             }
@@ -146,7 +150,7 @@ impl Watch<'_> {
         }
     }
 
-    /// Watches until the connection ends.
+    /// Follows the stream until the connection ends.
     async fn connect(&mut self) -> anyhow::Result<Ended> {
         let mut request = self
             .client
@@ -160,7 +164,7 @@ impl Watch<'_> {
             Ok(response) => response,
             Err(error) => {
                 return Ok(Ended::Broken(format!(
-                    "no answer from {}: {}",
+                    "no response from {}: {}",
                     self.url,
                     cause(&error)
                 )));
@@ -170,20 +174,20 @@ impl Watch<'_> {
             StatusCode::OK => self.seen = true,
             StatusCode::GONE => return Ok(Ended::Gone),
             status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-                return Ok(Ended::Broken(said(status, response).await));
+                return Ok(Ended::Broken(described(status, response).await));
             }
-            status => anyhow::bail!("{}", said(status, response).await),
+            status => anyhow::bail!("{}", described(status, response).await),
         }
         let mut reader = Reader::default();
         loop {
             let piece = match response.chunk().await {
                 Ok(Some(piece)) => piece,
-                Ok(None) => return Ok(Ended::Broken("the stream has ended".to_owned())),
+                Ok(None) => return Ok(Ended::Broken("stream ended".to_owned())),
                 Err(error) => {
-                    return Ok(Ended::Broken(format!("the stream broke off: {}", cause(&error))));
+                    return Ok(Ended::Broken(format!("stream interrupted: {}", cause(&error))));
                 }
             };
-            // Printed together, since they arrived together.
+            // Print what arrived together at once.
             let mut text = String::new();
             let mut data = None;
             for message in reader.take(&piece)? {
@@ -195,8 +199,8 @@ impl Watch<'_> {
                         }
                         self.position = Some(id);
                     }
-                    Message::Comment(word) if word == "alive" => {}
-                    Message::Comment(word) => talk(&output::line(&word)),
+                    Message::Comment(comment) if comment == "alive" => {}
+                    Message::Comment(comment) => talk(&output::line(&comment)),
                 }
             }
             if !text.is_empty() && !output::print_on(&text)? {
@@ -217,7 +221,7 @@ impl Watch<'_> {
     }
 }
 
-/// One change on a line, for people.
+/// One change as a line of text.
 fn line(value: &Value) -> String {
     let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
     let number = |name: &str| value.get(name).and_then(Value::as_i64);
@@ -257,15 +261,15 @@ fn line(value: &Value) -> String {
     format!("{}\n", output::line(line.trim_end()))
 }
 
-/// What the listener says is wrong.
-async fn said(status: StatusCode, response: reqwest::Response) -> String {
+/// Describes an error response.
+async fn described(status: StatusCode, response: reqwest::Response) -> String {
     let body = response.bytes().await.unwrap_or_default();
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let title = body.get("title").and_then(Value::as_str).unwrap_or_default();
-    format!("the operator listener says {}: {}", status.as_u16(), output::line(title))
+    format!("the operator listener responded with {}: {}", status.as_u16(), output::line(title))
 }
 
-/// The innermost cause says most.
+/// The innermost cause, which is the most specific.
 fn cause(error: &reqwest::Error) -> String {
     let mut error: &dyn std::error::Error = error;
     while let Some(source) = error.source() {
@@ -281,19 +285,19 @@ fn key(args: &Tail, environment: &Environment) -> anyhow::Result<Zeroizing<Strin
         return Ok(Zeroizing::new(text.trim().to_owned()));
     }
     let key = environment.get(KEY).ok_or(UsageError(
-        "which key? set SEALPOST_API_KEY, or name a file by --key-file \
-         (`sealpost api-keys create` makes one)",
+        "no API key; set SEALPOST_API_KEY or pass --key-file \
+         (create one with `sealpost api-keys create`)",
     ))?;
     Ok(Zeroizing::new(key.to_owned()))
 }
 
-/// The stream's address, with what is asked for.
+/// The URL of the stream with its filters.
 fn url(args: &Tail, config: &Config) -> anyhow::Result<Url> {
     let mut url = if let Some(url) = &args.url {
         url.clone()
     } else {
         let mut listen = config.file.operator.listen;
-        // Listening everywhere is listening here too.
+        // An unspecified address is reachable through loopback.
         match listen.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => listen.set_ip(Ipv4Addr::LOCALHOST.into()),
             IpAddr::V6(ip) if ip.is_unspecified() => listen.set_ip(Ipv6Addr::LOCALHOST.into()),

@@ -1,4 +1,4 @@
-//! `sealpost explain`: why a recorded request is refused.
+//! `sealpost explain`: diagnose why a recorded request is rejected.
 
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -20,26 +20,26 @@ const MAX_RECORDING: u64 = 64 * 1024 * 1024;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The request: HTTP as it is on the wire, or a JSON document with `path`, `headers` and `body`
-    /// or `body_b64`; `-` for standard input.
+    /// Recorded request: raw HTTP, or a JSON document with `path`, `headers` and `body` or
+    /// `body_b64`; `-` reads standard input.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// The source that refuses it.
+    /// Source that rejects the request.
     #[arg(long, value_name = "NAME")]
     source: String,
-    /// When it arrived, as a date such as 2026-11-20T12:00:00Z or in seconds since 1970; by default
-    /// what the recording says, else now.
+    /// Time of arrival, such as 2026-11-20T12:00:00Z or seconds since 1970; defaults to the time in
+    /// the recording, or to now.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     at: Option<OffsetDateTime>,
-    /// A secret to try besides the source's, as `env:NAME` or `file:PATH`; may be repeated.
-    #[arg(long, value_name = "PLACE")]
+    /// Additional secret to try, as `env:NAME` or `file:PATH`; may be repeated.
+    #[arg(long, value_name = "REFERENCE")]
     secret: Vec<SecretRef>,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
-/// Ends with 0 where the request holds, and with 1 where it is refused.
+/// Exits with 0 if the request verifies, with 1 if it is rejected.
 pub(super) fn run(config: &Config, environment: &Environment, args: &Args) -> anyhow::Result<Exit> {
     let offered = args
         .secret
@@ -58,11 +58,11 @@ pub(super) fn run(config: &Config, environment: &Environment, args: &Args) -> an
     Ok(if explained.verifies { Exit::Ok } else { Exit::Failed })
 }
 
-/// For people: the verdict, why, and what to do.
+/// The result, the reason and a hint, as text.
 pub(super) fn text(explained: &Explained) -> String {
     let verdict = match explained.reason {
-        None => "let in".to_owned(),
-        Some(reason) => format!("refused as {reason}"),
+        None => "accepted".to_owned(),
+        Some(reason) => format!("rejected as {reason}"),
     };
     let mut text = format!("{verdict}: {}\n", output::line(&explained.text));
     if let Some(hint) = &explained.hint {

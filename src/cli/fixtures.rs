@@ -1,5 +1,4 @@
-//! `sealpost fixtures`: play stored webhooks, against a gateway that runs or against one of their
-//! own.
+//! `sealpost fixtures`: play stored webhooks against a running gateway or a temporary one.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -20,33 +19,33 @@ use crate::store::Target;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Sign fixtures afresh, send them to a gateway that runs, and check its answers.
+    /// Sign fixtures, send them to a running gateway, and check its responses.
     ///
-    /// The secrets are those of the configured sources. What becomes of the events is not looked
-    /// at: the gateway may be anywhere.
+    /// Uses the secrets of the configured sources. Deliveries are not checked: the gateway can run
+    /// anywhere.
     Send(SendArgs),
-    /// Play fixtures through gate and handlers in a database of their own, which is dropped
-    /// afterwards, and check answers, deliveries and effects.
+    /// Play fixtures in a temporary database and check responses, deliveries and effects.
     Run(RunArgs),
     /// Write stored events as fixtures, without secrets and personal data.
     ///
-    /// A fixture expects what has become of its event: a dead letter is then a test that it dies,
-    /// which fails once it is repaired. What was replaced is listed; read the file all the same.
+    /// A fixture expects the recorded outcome of its event: one made from a dead letter expects a
+    /// dead letter, and fails once the bug is fixed. Replaced values are listed; review the file
+    /// anyway.
     Capture(capture::Args),
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SendArgs {
-    /// Files, or folders that hold them.
+    /// Fixture files, or directories of them.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// The gateway, such as <http://127.0.0.1:8080>.
+    /// Gateway URL, such as <http://127.0.0.1:8080>.
     #[arg(long, value_name = "URL")]
     to: Url,
-    /// The source that all of them go to; by default the configured one of their provider.
+    /// Source to send all fixtures to; defaults to the configured source of their provider.
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    /// The gateway may have seen them before: take a duplicate for what was new then.
+    /// Accept duplicates where new events are expected, for fixtures that were sent before.
     #[arg(long)]
     again: bool,
     #[command(flatten)]
@@ -55,10 +54,10 @@ pub(super) struct SendArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RunArgs {
-    /// Files, or folders that hold them.
+    /// Fixture files, or directories of them.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// A file that gets the result as `JUnit` writes it.
+    /// Write the results to this file in `JUnit` format.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
     #[command(flatten)]
@@ -67,7 +66,7 @@ pub(super) struct RunArgs {
 
 #[derive(Debug, clap::Args)]
 struct Output {
-    /// How the result is written.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -97,7 +96,7 @@ fn send(config: Config, args: &SendArgs) -> anyhow::Result<Exit> {
         inside: None,
         again: args.again,
     };
-    // Nothing is sent before it is clear where everything goes.
+    // Resolve the source of every fixture before sending anything.
     for fixture in &fixtures {
         player.source_of(fixture)?;
     }
@@ -126,7 +125,7 @@ fn offline(config: &Config, environment: &Environment, args: &RunArgs) -> anyhow
         let mut progress = Progress::over(fixtures.len());
         let running = fixtures::run(target.clone(), &fixtures, |fixture| progress.next(fixture));
         let played = Box::pin(interruptible(async { Ok(Box::pin(running).await?) })).await;
-        // Whatever happened: nobody needs it any more.
+        // Drop the temporary database in any case.
         target.drop_if_there().await?;
         played
     })?;
@@ -142,7 +141,7 @@ fn offline(config: &Config, environment: &Environment, args: &RunArgs) -> anyhow
 fn show(played: &[Played], output: &Output, began: Instant) -> anyhow::Result<Exit> {
     match output.format {
         Format::Json => println!("{}", serde_json::to_string_pretty(played)?),
-        Format::Text if played.is_empty() => eprintln!("no fixture there"),
+        Format::Text if played.is_empty() => eprintln!("no fixtures found"),
         Format::Text => {
             println!("{}", fixtures::table(played));
             print!("{}", fixtures::diff(played));
@@ -152,7 +151,7 @@ fn show(played: &[Played], output: &Output, began: Instant) -> anyhow::Result<Ex
     Ok(exit(played))
 }
 
-/// Failed where anything differs; nothing matched where nothing was played.
+/// Failed if any fixture differs; nothing matched if none was played.
 pub(super) fn exit(played: &[Played]) -> Exit {
     if played.iter().any(|one| !one.is_as_expected()) {
         return Exit::Failed;
@@ -160,7 +159,7 @@ pub(super) fn exit(played: &[Played]) -> Exit {
     if played.iter().all(|one| one.skipped.is_some()) { Exit::NothingMatched } else { Exit::Ok }
 }
 
-/// Says on a terminal what is being played.
+/// Shows the progress on a terminal.
 pub(super) struct Progress {
     total: usize,
     begun: usize,
@@ -174,12 +173,12 @@ impl Progress {
 
     pub(super) fn next(&mut self, fixture: &Fixture) {
         self.begun += 1;
-        self.say(&format!("[{}/{}] {}", self.begun, self.total, fixture.label()));
+        self.show(&format!("[{}/{}] {}", self.begun, self.total, fixture.label()));
     }
 
-    fn say(&self, line: &str) {
+    fn show(&self, line: &str) {
         if self.shown {
-            // Over the last line; a terminal that is gone is no reason to stop.
+            // Overwrite the last line, and ignore a closed terminal.
             write!(std::io::stderr(), "\r\x1b[2K{line}").ok();
             std::io::stderr().flush().ok();
         }
@@ -188,6 +187,6 @@ impl Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        self.say("");
+        self.show("");
     }
 }

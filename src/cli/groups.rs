@@ -1,4 +1,4 @@
-//! `sealpost groups`: dead letters that look alike.
+//! `sealpost groups`: dead letters grouped by error.
 
 use std::sync::Arc;
 
@@ -12,44 +12,43 @@ use crate::config::Config;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// List groups, those with most open dead letters first; with `--format json` one JSON object a
-    /// line.
+    /// List groups, most open dead letters first; `--format json` prints one JSON object per line.
     List(List),
-    /// Show a group; its dead letters are what `dead-letters list --group` lists.
+    /// Show a group; list its dead letters with `dead-letters list --group`.
     Show(Show),
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
-    /// Of this source.
+    /// Only this source.
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    /// Of this handler; `gate` for what no handler has seen.
+    /// Only this handler; `gate` selects quarantined events, which reach no handler.
     #[arg(long, value_name = "NAME")]
     handler: Option<String>,
-    /// Of this class: handler, destination, content, transfer or internal.
-    #[arg(long, value_name = "WORD")]
+    /// Only this class: handler, destination, content, transfer or internal.
+    #[arg(long, value_name = "CLASS")]
     class: Option<Class>,
-    /// Those too of which none is open.
+    /// Include groups without open dead letters.
     #[arg(long)]
     all: bool,
-    /// Where the next page begins, as the page before said.
-    #[arg(long, value_name = "PLACE")]
+    /// Cursor of the next page, as printed by the previous page.
+    #[arg(long, value_name = "CURSOR")]
     after: Option<GroupCursor>,
-    /// How many.
+    /// Maximum number of results.
     #[arg(long, value_name = "COUNT", default_value_t = 50,
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Show {
-    /// The group's id.
+    /// Group ID.
     id: i64,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -92,7 +91,7 @@ impl List {
             }
         }
         if let Some(next) = page.next {
-            super::talk(&format!("there are more: --after {next}"));
+            super::talk(&format!("more results: --after {next}"));
         }
         Ok(Exit::Ok)
     }

@@ -1,16 +1,16 @@
-//! The help: commands stand in groups, and what only the source is marked up with is taken out.
+//! The help: lists commands in groups, and removes the markup of doc comments.
 
 use clap::builder::StyledStr;
 use clap::{Command, CommandFactory as _};
 
 use super::Cli;
 
-/// The commands, in the order in which somebody wants them.
+/// The commands, in display order.
 const GROUPS: [(&str, &[&str]); 6] = [
     ("Run", &["demo", "serve", "migrate", "check", "settings"]),
-    ("What came in", &["overview", "events", "transfers", "sources", "explain", "rejected"]),
+    ("Receive", &["overview", "events", "transfers", "sources", "explain", "rejected"]),
     (
-        "What became of it",
+        "Process",
         &[
             "groups",
             "dead-letters",
@@ -22,14 +22,14 @@ const GROUPS: [(&str, &[&str]); 6] = [
             "alerts",
         ],
     ),
-    ("Who may, and who did", &["users", "api-keys", "audit", "vault"]),
-    ("Senders", &["docora", "apify"]),
+    ("Access", &["users", "api-keys", "audit", "vault"]),
+    ("Providers", &["docora", "apify"]),
     ("Develop", &["fixtures", "openapi", "completions", "man", "help"]),
 ];
-/// Where descriptions of commands begin.
+/// Column at which descriptions begin.
 const INDENT: usize = 16;
 
-/// The command line, with help for people.
+/// The command line with its help.
 pub(super) fn command() -> Command {
     let command = plain(Cli::command());
     let listed = listed(&command);
@@ -39,7 +39,7 @@ pub(super) fn command() -> Command {
     command.help_template(template)
 }
 
-/// The commands by group, each with what it does.
+/// The commands by group, each with its description.
 fn listed(command: &Command) -> String {
     let mut text = String::new();
     for (group, names) in GROUPS {
@@ -49,7 +49,7 @@ fn listed(command: &Command) -> String {
             let found = command.find_subcommand(name).and_then(Command::get_about);
             // Clap adds `help` itself.
             let about = found.map_or_else(
-                || "Print this, or the help of a command".to_owned(),
+                || "Print this help, or the help of a command".to_owned(),
                 StyledStr::to_string,
             );
             text.push_str("  ");
@@ -63,7 +63,7 @@ fn listed(command: &Command) -> String {
     text
 }
 
-/// Takes the source's markup out of every text of a command and of those below it.
+/// Removes the markup of doc comments from a command and its subcommands.
 fn plain(command: Command) -> Command {
     let (about, long) = (command.get_about().map(clean), command.get_long_about().map(clean));
     let below: Vec<String> =
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_command_stands_in_one_group() {
+    fn every_command_is_in_one_group() {
         let mut command = command();
         command.build();
         let mut commands: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn no_help_shows_the_markup_of_the_source() {
+    fn help_shows_no_markup() {
         fn walk(command: &Command, seen: &mut usize) {
             let help = command.clone().render_long_help().to_string();
             assert!(!help.contains('`') && !help.contains("<http"), "{help}");

@@ -1,9 +1,9 @@
-//! Work that somebody may interrupt.
+//! Work that can be interrupted by a signal.
 
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Does the work, unless somebody interrupts it: then it is an error, and what comes after it, such
-/// as tidying up, is still done.
+/// Runs the work until it ends or a signal arrives. A signal is an error, so that the caller can
+/// still clean up.
 pub(super) async fn interruptible<T>(
     work: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {
@@ -16,7 +16,7 @@ pub(super) async fn interruptible<T>(
     }
 }
 
-/// Waits until somebody wants the program to end.
+/// Waits for SIGTERM or SIGINT.
 pub(super) async fn a_signal() -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

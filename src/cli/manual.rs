@@ -1,5 +1,4 @@
-//! `sealpost completions` and `sealpost man`: written from the command line itself, so that neither
-//! can say something else.
+//! `sealpost completions` and `sealpost man`: generated from the definition of the command line.
 
 use std::path::{Path, PathBuf};
 
@@ -10,18 +9,18 @@ use super::{Exit, help, output};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Completions {
-    /// The shell that is to complete commands.
+    /// Shell to generate completions for.
     shell: Shell,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Man {
-    /// A folder that gets a page for every command; by default the first page is printed.
-    #[arg(long, value_name = "FOLDER")]
+    /// Directory for the pages, one per command; by default the main page is printed.
+    #[arg(long, value_name = "DIR")]
     to: Option<PathBuf>,
 }
 
-/// Prints what the shell reads.
+/// Prints the completion script.
 pub(super) fn completions(args: &Completions) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut help::command(), "sealpost", &mut script);
@@ -29,7 +28,7 @@ pub(super) fn completions(args: &Completions) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// Writes the pages, or prints the first.
+/// Writes the pages, or prints the main page.
 pub(super) fn man(args: &Man) -> anyhow::Result<Exit> {
     let mut command = help::command();
     command.build();
@@ -44,7 +43,7 @@ pub(super) fn man(args: &Man) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// Writes the page of a command and those of the commands below it.
+/// Writes the pages of a command and its subcommands.
 fn write(command: &clap::Command, name: &str, folder: &Path) -> anyhow::Result<()> {
     let path = folder.join(format!("{name}.1"));
     std::fs::write(&path, page(command, name)?)

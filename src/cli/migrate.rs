@@ -1,4 +1,4 @@
-//! `sealpost migrate`: bring the schema up to date.
+//! `sealpost migrate`: migrate the database schema.
 
 use super::{Exit, block_on, database};
 use crate::config::Config;

@@ -1,5 +1,5 @@
-//! The command line. Standard output is data, standard error is talk; every command's exit code
-//! is one of [`Exit`].
+//! The command line. Data goes to standard output, messages go to standard error; every command's
+//! exit code is one of [`Exit`].
 
 mod alerts;
 mod api_keys;
@@ -55,7 +55,7 @@ use crate::vault::VaultError;
 #[derive(Debug, Parser)]
 #[command(name = "sealpost", version, about, max_term_width = 100)]
 pub struct Cli {
-    /// The configuration file.
+    /// Configuration file.
     #[arg(long, global = true, value_name = "FILE", default_value = "config.toml")]
     config: PathBuf,
     #[command(subcommand)]
@@ -66,94 +66,94 @@ pub struct Cli {
 enum Command {
     /// Run the gateway.
     Serve(serve::Args),
-    /// Bring the database's schema up to date.
+    /// Migrate the database schema to the latest version.
     Migrate,
-    /// Check the configuration and say what it comes to.
+    /// Validate the configuration and print a summary.
     ///
-    /// Ends with 64 where `serve` would refuse it, and with 1 where the database or a destination
-    /// that it asked cannot be used.
+    /// Exits with 64 if `serve` would reject the configuration, and with 1 if the database or a
+    /// destination fails its check.
     Check(check::Args),
-    /// Say why a recorded request is refused.
+    /// Diagnose why a recorded request is rejected.
     ///
-    /// Tells a wrong key from a body that was changed on its way, a signature that is too old or
-    /// written in another way, and a secret that is retired or used in another form. Never shows
-    /// the signature that would be right. Ends with 0 where the request holds, with 1 where not.
+    /// Distinguishes a wrong secret, a body that was changed in transit, a signature that is too
+    /// old or in another format, and a secret that is retired or in another encoding. Never prints
+    /// the correct signature. Exits with 0 if the request verifies, with 1 if not.
     Explain(explain::Args),
-    /// Look at refused requests that are held, and verify them again.
+    /// Inspect and reprocess rejected requests that were kept.
     #[command(subcommand)]
     Rejected(rejected_requests::Command),
     /// Play stored webhooks.
     #[command(subcommand)]
     Fixtures(fixtures::Command),
-    /// Show what the gateway does with every stored webhook, with nothing set up.
+    /// Run a temporary gateway and send it every stored webhook; needs no setup.
     Demo(demo::Args),
-    /// Look at dead letters, and deal with them.
+    /// List, replay and discard dead letters.
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
-    /// Look at dead letters that look alike, counted.
+    /// List dead letters grouped by error.
     #[command(subcommand)]
     Groups(groups::Command),
-    /// Look at deliveries, dead or not.
+    /// Show deliveries in any state.
     #[command(subcommand)]
     Deliveries(dead_letters::Deliveries),
-    /// Hold handlers back, or let them go on.
+    /// Pause or resume handlers.
     #[command(subcommand)]
     Handlers(pauses::Handlers),
-    /// Look at what is paused.
+    /// List paused sources and handlers.
     #[command(subcommand)]
     Pauses(pauses::Command),
-    /// Replay or discard many: plan it, start it, look at it, cancel it.
+    /// Plan, start, show and cancel bulk replays and discards.
     #[command(subcommand)]
     Jobs(jobs::Command),
-    /// Look at what people are told, and try whether they can be.
+    /// List alerts and test the alert channel.
     #[command(subcommand)]
     Alerts(alerts::Command),
-    /// Make master keys, and seal with the newest.
+    /// Generate and rotate master keys.
     #[command(subcommand)]
     Vault(vault::Command),
-    /// Tell Docora which repositories to watch.
+    /// Manage the repositories that Docora watches.
     #[command(subcommand)]
     Docora(docora::Command),
-    /// Look at the destinations, and hold them back or let them go on.
+    /// Show, test, pause and resume destinations.
     #[command(subcommand)]
     Destinations(destinations::Command),
-    /// Say whether anything is wrong, and how every source stands.
+    /// Show open alarms and the status of every source.
     Overview(overview::Args),
-    /// Look for events, and watch what comes in and what becomes of it.
+    /// Search events and follow them live.
     #[command(subcommand)]
     Events(events::Command),
-    /// Look at payloads that come in chunks.
+    /// Show payloads that arrive in chunks.
     #[command(subcommand)]
     Transfers(transfers::Command),
-    /// Look at sources and the use of their secrets.
+    /// Show, test, pause and resume sources.
     #[command(subcommand)]
     Sources(sources::Command),
-    /// Print the configuration in effect, key by key, without a secret in it.
+    /// Print the effective configuration, without secrets.
     Settings(settings::Args),
-    /// The keys that machines show to the operator listener.
+    /// Manage API keys for the admin API.
     #[command(subcommand)]
     ApiKeys(api_keys::Command),
-    /// Who signs in at the operator listener.
+    /// Manage console users.
     #[command(subcommand)]
     Users(users::Command),
-    /// Who did what, and whether the log still says what was written.
+    /// Show and verify the audit log.
     #[command(subcommand)]
     Audit(audit::Command),
-    /// Print the description of the operator's API, in the form of `OpenAPI` 3.1.
+    /// Print the `OpenAPI` 3.1 document of the admin API.
     Openapi,
-    /// What the application does when it starts a run at Apify.
+    /// Register Apify runs and mint their tokens.
     #[command(subcommand)]
     Apify(apify::Command),
-    /// Print what a shell reads to complete commands.
+    /// Print shell completions.
     Completions(manual::Completions),
-    /// Write the manual: a page for every command.
+    /// Print or write the manual pages.
     Man(manual::Man),
 }
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// As it should.
+    /// Success.
     Ok = 0,
     /// Something failed, or something differs from what was expected.
     Failed = 1,
@@ -165,7 +165,7 @@ pub enum Exit {
     DatabaseUnavailable = 69,
 }
 
-/// The command line asks for what cannot be.
+/// Invalid command line arguments.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct UsageError(&'static str);
@@ -257,8 +257,8 @@ fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }
 
-/// The error and its causes, for people. Strangers' words may be in it.
-#[expect(clippy::print_stderr, reason = "the command line talks on standard error")]
+/// Prints the error and its causes. They may contain text from clients.
+#[expect(clippy::print_stderr, reason = "messages go to standard error")]
 fn complain(error: &anyhow::Error) {
     eprintln!("error: {}", output::lines(&error.to_string()));
     for cause in error.chain().skip(1) {
@@ -269,41 +269,47 @@ fn complain(error: &anyhow::Error) {
     }
 }
 
-/// What to do about an error that does not say so itself.
+/// A hint for errors whose message has none.
 fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     if let Some(error) = cause.downcast_ref::<OpenError>() {
         return error.trouble().advice();
     }
     if let Some(ConfigError::Read { .. }) = cause.downcast_ref() {
-        return Some("name the file with --config");
+        return Some("set the path with --config");
     }
     match cause.downcast_ref() {
-        Some(AdminError::NotFound(_)) => Some("the commands named `list` show what there is"),
+        Some(AdminError::NotFound(_)) => Some("the `list` commands show existing names and IDs"),
         Some(AdminError::Vault(VaultError::WrongKey { .. })) => {
-            Some("put the master key that sealed it into SEALPOST_MASTER_KEY_OLD")
+            Some("add the master key that sealed it to SEALPOST_MASTER_KEY_OLD")
         }
         _ => None,
     }
 }
 
-/// A word beside the data, for people.
-#[expect(clippy::print_stderr, reason = "the command line talks on standard error")]
+/// Prints a message on standard error.
+#[expect(clippy::print_stderr, reason = "messages go to standard error")]
 fn talk(text: &str) {
     eprintln!("{text}");
 }
 
-/// A word in the place of the last one, on a terminal.
-#[expect(clippy::print_stderr, reason = "the command line talks on standard error")]
+/// Overwrites the last message on a terminal.
+#[expect(clippy::print_stderr, reason = "messages go to standard error")]
 fn talk_over(text: &str) {
     eprint!("\r{text}\u{1b}[K");
 }
 
-/// The address by which somebody chooses a password; `base` is where browsers reach us.
+/// The link to choose a password; `base` is the URL of the console.
 fn setup_link(base: &str, invitation: &Invitation) -> Zeroizing<String> {
     Zeroizing::new(format!("{base}/setup?token={}", *invitation.token))
 }
 
-/// Who acts, for the audit log: as they say, else as the environment or the account says.
+/// The outcome of pausing, resuming, enabling or disabling, as a line of text.
+fn switched(verb: &str, name: &str, changed: bool) -> String {
+    let name = output::line(name);
+    if changed { format!("{verb}d {name}\n") } else { format!("{name} is already {verb}d\n") }
+}
+
+/// The name for the audit log: the given one, or that of the environment or the account.
 fn actor(named: Option<&str>) -> Result<String, UsageError> {
     let environment = Environment::of_process();
     let user = || environment.get("USER").or_else(|| environment.get("LOGNAME"));
@@ -311,10 +317,10 @@ fn actor(named: Option<&str>) -> Result<String, UsageError> {
     let account =
         || nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.name);
     let named = named.or_else(user).map(str::to_owned).or_else(account);
-    named.ok_or(UsageError("who are you? say so with --actor"))
+    named.ok_or(UsageError("cannot determine the user; pass --actor"))
 }
 
-/// Who acts: whoever runs the command line beside the database may do everything.
+/// The caller: local commands have every scope.
 fn caller(named: Option<&str>) -> Result<Caller, UsageError> {
     Ok(Caller::local(actor(named)?))
 }
@@ -351,7 +357,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_put_together_right() {
+    fn the_command_line_is_valid() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
     }

@@ -1,4 +1,4 @@
-//! What the commands that look have in common.
+//! Setup that read-only commands share.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::app;
 use crate::clock::SystemClock;
 use crate::config::Config;
 
-/// Opens the database for a command that looks.
+/// Opens the database for a read-only command.
 pub(super) fn with(
     config: &Config,
     work: impl AsyncFnOnce(&Monitoring, &Caller) -> anyhow::Result<Exit>,

@@ -1,7 +1,7 @@
-//! Standard output: plain aligned tables for people, JSON for machines.
+//! Standard output: aligned tables as text, or JSON.
 //!
-//! Stored text was written by strangers. Before it reaches a terminal, what could steer that or
-//! mislead its reader is spelled out ([`line`]); in JSON it is escaped.
+//! Stored text comes from clients. Characters that could control a terminal or mislead its reader
+//! are escaped, in text ([`line`]) and in JSON.
 
 use std::borrow::Cow;
 use std::io::{self, Write as _};
@@ -16,24 +16,24 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 use crate::text::{self, is_unsafe};
 pub(super) use crate::text::{age, line, lines, size};
 
-/// What a column keeps, however narrow a terminal is.
+/// Minimum width of a column.
 const NARROWEST: usize = 8;
 
 /// How data is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Format {
-    /// For people.
+    /// Text.
     Text,
-    /// For machines.
+    /// JSON.
     Json,
 }
 
-/// Prints a text. A reader that has gone away is no error.
+/// Prints a text. A closed pipe is not an error.
 pub(super) fn print(text: &str) -> io::Result<()> {
     print_on(text).map(|_| ())
 }
 
-/// Prints a text at once; false when its reader has gone away.
+/// Prints and flushes a text; false when the pipe is closed.
 pub(super) fn print_on(text: &str) -> io::Result<bool> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -42,7 +42,7 @@ pub(super) fn print_on(text: &str) -> io::Result<bool> {
     }
 }
 
-/// Prints in the way that was asked for: a text, or one JSON document on a line.
+/// Prints a text, or one JSON document on a line.
 pub(super) fn print_as(format: Format, text: &str, document: &Value) -> io::Result<()> {
     match format {
         Format::Text => print(text),
@@ -53,7 +53,7 @@ pub(super) fn print_as(format: Format, text: &str, document: &Value) -> io::Resu
 /// One JSON document on a line.
 pub(super) fn json(value: &Value) -> String {
     let mut text = String::new();
-    // What JSON leaves as it is stands inside a string there, where `\u` is an escape too.
+    // These characters occur only inside JSON strings, where `\u` is a valid escape.
     for character in value.to_string().chars() {
         if is_unsafe(character) {
             let mut units = [0; 2];
@@ -69,15 +69,15 @@ pub(super) fn json(value: &Value) -> String {
     text
 }
 
-/// A table whose columns are aligned. On a terminal it is as wide as that: long cells are cut, but
-/// those of the first column, by which things are named.
+/// A table with aligned columns. On a terminal, long cells are truncated to fit its width, except
+/// in the first column, which holds names and IDs.
 pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     table_within(head, rows, terminal_size::terminal_size().map(|(width, _)| width.0.into()))
 }
 
-/// The same, at most so wide; `None` for as wide as it gets.
+/// The same with a maximum width.
 fn table_within(head: &[&str], rows: &[Vec<String>], most: Option<usize>) -> String {
-    let head: Vec<String> = head.iter().map(|&word| word.to_owned()).collect();
+    let head: Vec<String> = head.iter().map(|&name| name.to_owned()).collect();
     let lines: Vec<Vec<Cow<'_, str>>> = std::iter::once(&head)
         .chain(rows)
         .map(|row| row.iter().map(|cell| line(cell)).collect())
@@ -101,7 +101,7 @@ fn table_within(head: &[&str], rows: &[Vec<String>], most: Option<usize>) -> Str
     text
 }
 
-/// Takes from the widest columns until all of them fit; the first one stays as it is.
+/// Shrinks the widest columns until all fit; the first one is never shrunk.
 fn fit(widths: &mut [usize], most: usize) {
     let gaps = widths.len().saturating_sub(1) * 2;
     loop {
@@ -116,7 +116,7 @@ fn fit(widths: &mut [usize], most: usize) {
     }
 }
 
-/// A cell that is exactly so wide.
+/// A cell padded or truncated to a width.
 fn padded(cell: &str, width: usize) -> String {
     let own = cell.width();
     if own <= width {
@@ -134,17 +134,17 @@ fn padded(cell: &str, width: usize) -> String {
     format!("{cut}\u{2026}{}", " ".repeat(width.saturating_sub(taken + 1)))
 }
 
-/// Bytes that are no text, for machines.
+/// Binary data as base64.
 pub(super) fn base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-/// A time, for people.
+/// A time as text.
 pub(super) fn time(at: OffsetDateTime) -> String {
     format!("{}Z", text::time(at))
 }
 
-/// A time, for machines.
+/// A time as RFC 3339.
 pub(super) fn rfc3339(at: OffsetDateTime) -> Value {
     at.format(&Rfc3339).map_or(Value::Null, Value::String)
 }

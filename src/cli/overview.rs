@@ -1,4 +1,4 @@
-//! `sealpost overview`: is anything wrong?
+//! `sealpost overview`: open alarms and the status of every source.
 
 use serde_json::{Value, json};
 
@@ -10,10 +10,10 @@ use crate::store::Severity;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// End with 1 where a warning or something worse goes on.
+    /// Exit with 1 if an alarm of severity warning or higher is open.
     #[arg(long)]
     exit_code: bool,
 }
@@ -37,17 +37,17 @@ fn text(overview: &Overview) -> String {
         text.push_str(&alarm);
     }
     if overview.alarms.is_empty() {
-        text.push_str("nothing is wrong\n");
+        text.push_str("no open alarms\n");
     }
     if !overview.alerts_are_told {
-        text.push_str("nobody is told of alerts: no [alerts] discord is configured\n");
+        text.push_str("no alert channel is configured ([alerts] discord)\n");
     }
     text.push('\n');
     let head = [
         "SOURCE",
         "RECEIVED 1H",
         "1D",
-        "REFUSED 1H",
+        "REJECTED 1H",
         "1D",
         "HANDLED 1H",
         "1D",
@@ -134,7 +134,7 @@ fn row(row: &SourceRow) -> Value {
     })
 }
 
-/// Counts, for machines.
+/// Counts as JSON.
 pub(super) fn totals(totals: &Totals) -> Value {
     let reasons: Vec<Value> = totals
         .reasons

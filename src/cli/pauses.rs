@@ -14,40 +14,40 @@ use crate::store::{Pause, PauseTarget};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// List the sources and handlers that are paused; with `--format json` one JSON object a line.
+    /// List paused sources and handlers; `--format json` prints one JSON object per line.
     ///
-    /// `destinations list` says it of destinations.
+    /// For destinations, see `destinations list`.
     List(List),
 }
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Handlers {
-    /// Hand nothing to a handler until it is resumed; what arrives for it is kept.
+    /// Pause a handler until it is resumed; new deliveries are kept.
     Pause(Act),
-    /// Let a paused handler go on.
+    /// Resume a paused handler.
     Resume(Act),
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Act {
-    /// Its name.
+    /// Name.
     name: String,
-    /// Why, for the audit log.
+    /// Reason, recorded in the audit log.
     #[arg(long, value_name = "TEXT",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     reason: String,
-    /// Who, for the audit log; by default the user.
+    /// Name recorded in the audit log; defaults to the current user.
     #[arg(long, value_name = "NAME",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     actor: Option<String>,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -90,8 +90,7 @@ impl Act {
                 pauses.resume(&caller, what, &self.name, &self.reason).await?
             };
             let verb = if pause { "pause" } else { "resume" };
-            let did = if changed { "done" } else { "it was so already" };
-            let text = format!("{verb} {}: {did}\n", output::line(&self.name));
+            let text = super::switched(verb, &self.name, changed);
             let document = json!({ "what": what.as_str(), "name": self.name, "changed": changed });
             output::print_as(self.format, &text, &document)?;
             Ok(Exit::Ok)
@@ -120,7 +119,7 @@ impl List {
                         ]
                     })
                     .collect();
-                output::table(&["WHAT", "NAME", "FOR", "BY", "WHY"], &rows)
+                output::table(&["TYPE", "NAME", "FOR", "BY", "REASON"], &rows)
             }
             Format::Json => found.iter().map(|pause| output::json(&document(pause))).collect(),
         };
@@ -129,7 +128,7 @@ impl List {
     }
 }
 
-/// A hold, for machines.
+/// A pause as JSON.
 pub(super) fn document(pause: &Pause) -> Value {
     json!({
         "what": pause.what.as_str(),

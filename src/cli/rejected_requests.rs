@@ -1,4 +1,4 @@
-//! `sealpost rejected`: refused requests that are held.
+//! `sealpost rejected`: rejected requests that were kept.
 
 mod many;
 
@@ -22,45 +22,48 @@ use crate::store::RejectedRequest;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// List held requests, newest first; with `--format json` one JSON object a line.
+    /// List rejected requests, newest first; `--format json` prints one JSON object per line.
     List(List),
-    /// Show a held request and why it is refused; with `--format json` as one JSON document, whose
-    /// `request` is a recording as `sealpost explain` takes it.
-    Show(One),
-    /// Say why a held request is refused by the present secrets. Ends with 0 where it holds by now.
-    Explain(One),
-    /// Verify held requests again, as of their time of arrival, and let in what holds.
+    /// Show a rejected request and why it is rejected.
     ///
-    /// One, by its id, or with --all many, of one source or of all: that is a job, which first says
-    /// how many match and how many of those would be let in now. Do it once the source's secrets are right. They become events like any other: one that came
-    /// in the meantime by another way is recognised as the same.
+    /// `--format json` prints one JSON document; its `request` is a recording that
+    /// `sealpost explain` accepts.
+    Show(One),
+    /// Diagnose a rejected request with the current secrets. Exits with 0 if it verifies now.
+    Explain(One),
+    /// Reprocess rejected requests: accept those that verify as of their time of arrival.
+    ///
+    /// Takes one ID, or --all for every request, optionally of one source. --all plans a job and
+    /// previews how many requests match and how many would be accepted. Fix the source's secrets
+    /// first. Accepted requests become normal events; one that was also received in another way is
+    /// recognized as a duplicate.
     Verify(Act),
-    /// Remove held requests before their time: one, or with --all many.
+    /// Delete rejected requests before they expire: one by ID, or many with --all.
     Discard(Act),
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
-    /// Of this source.
+    /// Only this source.
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    /// Only those that are older than this one: the next page.
+    /// Only requests before this ID (next page).
     #[arg(long, value_name = "ID")]
     before: Option<Uuid>,
-    /// How many.
+    /// Maximum number of results.
     #[arg(long, value_name = "COUNT", default_value_t = 50,
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct One {
-    /// The held request's id.
+    /// ID of the rejected request.
     id: Uuid,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -68,22 +71,22 @@ pub(super) struct One {
 #[derive(Debug, clap::Args)]
 #[group(id = "which", required = true, multiple = false, args = ["id", "all"])]
 pub(super) struct Act {
-    /// The held request's id.
+    /// ID of the rejected request.
     id: Option<Uuid>,
-    /// All of them, or all of a source: says what it would do; with --yes it does it.
+    /// Select every request, or every request of --source; only a preview unless --yes is given.
     #[arg(long)]
     all: bool,
     #[command(flatten)]
     many: Many,
-    /// Why, for the audit log.
+    /// Reason, recorded in the audit log.
     #[arg(long, value_name = "TEXT",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     reason: String,
-    /// Who, for the audit log; by default the user.
+    /// Name recorded in the audit log; defaults to the current user.
     #[arg(long, value_name = "NAME",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     actor: Option<String>,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -95,36 +98,36 @@ pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
     };
     let caller = Caller::local(actor(named)?);
     database::with_store(config, async |store| {
-        let held = app::rejected_requests(config, store)?;
+        let rejected = app::rejected_requests(config, store)?;
         let routing = app::routing(config)?;
         let desk = DeadLetters::new(store.clone(), Arc::new(SystemClock), routing);
-        let jobs = Jobs::new(desk).with_rejected_requests(held.clone());
-        command.run(&held, &jobs, &caller).await
+        let jobs = Jobs::new(desk).with_rejected_requests(rejected.clone());
+        command.run(&rejected, &jobs, &caller).await
     })
 }
 
 impl Command {
     async fn run(
         &self,
-        held: &RejectedRequests,
+        rejected: &RejectedRequests,
         jobs: &Jobs,
         caller: &Caller,
     ) -> anyhow::Result<Exit> {
         match self {
-            Self::List(list) => list.run(held, caller).await,
-            Self::Show(one) => one.show(held, caller).await,
+            Self::List(list) => list.run(rejected, caller).await,
+            Self::Show(one) => one.show(rejected, caller).await,
             Self::Explain(one) => {
-                let explained = held.explain(caller, one.id).await?;
+                let explained = rejected.explain(caller, one.id).await?;
                 output::print_as(one.format, &explain::text(&explained), &json!(explained))?;
                 Ok(if explained.verifies { Exit::Ok } else { Exit::Failed })
             }
             Self::Verify(act) => match act.id {
-                Some(id) => act.verify(held, caller, id).await,
+                Some(id) => act.verify(rejected, caller, id).await,
                 None => act.many(RejectedAction::Verify, jobs, caller).await,
             },
             Self::Discard(act) => match act.id {
                 Some(id) => {
-                    held.discard(caller, id, &act.reason).await?;
+                    rejected.discard(caller, id, &act.reason).await?;
                     output::print_as(act.format, "discarded 1\n", &json!({ "discarded": id }))?;
                     Ok(Exit::Ok)
                 }
@@ -135,9 +138,9 @@ impl Command {
 }
 
 impl List {
-    async fn run(&self, held: &RejectedRequests, caller: &Caller) -> anyhow::Result<Exit> {
+    async fn run(&self, rejected: &RejectedRequests, caller: &Caller) -> anyhow::Result<Exit> {
         let source = self.source.as_deref();
-        let requests = held.list(caller, source, self.before, self.limit).await?;
+        let requests = rejected.list(caller, source, self.before, self.limit).await?;
         let Some(last) = requests.last() else { return Ok(Exit::NothingMatched) };
         match self.format {
             Format::Text => output::print(&table(&requests))?,
@@ -147,16 +150,16 @@ impl List {
             }
         }
         if requests.len() == self.limit as usize {
-            super::talk(&format!("there may be more: --before {}", last.id));
+            super::talk(&format!("there may be more results: --before {}", last.id));
         }
         Ok(Exit::Ok)
     }
 }
 
 impl One {
-    async fn show(&self, held: &RejectedRequests, caller: &Caller) -> anyhow::Result<Exit> {
+    async fn show(&self, rejected: &RejectedRequests, caller: &Caller) -> anyhow::Result<Exit> {
         let RejectedRequestDetail { request, payload, explained } =
-            held.show(caller, self.id).await?;
+            rejected.show(caller, self.id).await?;
         let mut text = table(std::slice::from_ref(&request));
         if let Some(explained) = &explained {
             text.push_str(&explain::text(explained));
@@ -193,14 +196,14 @@ impl Act {
 
     async fn verify(
         &self,
-        held: &RejectedRequests,
+        rejected: &RejectedRequests,
         caller: &Caller,
         id: Uuid,
     ) -> anyhow::Result<Exit> {
-        match held.verify(caller, id, &self.reason).await? {
+        match rejected.verify(caller, id, &self.reason).await? {
             Verified::Admitted(reprocessed) => {
-                let was = if reprocessed.duplicate { "was there already as" } else { "is now" };
-                let text = format!("it {was} event {}\n", reprocessed.event);
+                let outcome = if reprocessed.duplicate { "duplicate of" } else { "accepted as" };
+                let text = format!("{outcome} event {}\n", reprocessed.event);
                 let json = json!({
                     "event": reprocessed.event.to_string(), "duplicate": reprocessed.duplicate,
                 });
@@ -219,7 +222,7 @@ fn format_header(name: &str, value: &str) -> String {
     format!("{}: {}\n", output::line(name), output::line(value))
 }
 
-/// On a terminal, where others may look on, what could be a secret is not shown.
+/// Hides values that could be secrets on a terminal.
 fn shown(name: &str, value: &str) -> String {
     let is_secret = name.contains("token") || name.contains("secret") || name == "authorization";
     if is_secret && std::io::stdout().is_terminal() {
@@ -245,7 +248,7 @@ pub(super) fn about(request: &RejectedRequest) -> Value {
     })
 }
 
-/// As `sealpost explain` takes it.
+/// The request in the format of `sealpost explain`.
 fn recording(payload: &RecordedRequest) -> Value {
     let target = match (&payload.path, &payload.query) {
         (Some(path), Some(query)) => Some(format!("{path}?{query}")),
@@ -273,7 +276,7 @@ fn recording(payload: &RecordedRequest) -> Value {
 }
 
 pub(super) fn table(requests: &[RejectedRequest]) -> String {
-    let head = ["ID", "SOURCE", "REASON", "PEER", "BYTES", "RECEIVED", "EXPIRES", "EVENT"];
+    let head = ["ID", "SOURCE", "REASON", "CLIENT", "BYTES", "RECEIVED", "EXPIRES", "EVENT"];
     let rows: Vec<Vec<String>> = requests
         .iter()
         .map(|one| {

@@ -1,4 +1,4 @@
-//! A database that nobody needs afterwards, and the folder that it may stand in.
+//! A temporary database and its directory.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,7 +12,7 @@ use crate::config::Environment;
 use crate::postgres::{Cluster, Settings};
 use crate::store::Target;
 
-/// A folder with a cluster in it. Dropping it stops the cluster and removes both.
+/// A directory with a cluster. Dropping it stops the cluster and removes both.
 pub(super) struct Scratch {
     cluster: Option<Cluster>,
     folder: PathBuf,
@@ -22,8 +22,8 @@ impl Scratch {
     /// Creates both. `settings` says where PostgreSQL's programs are.
     pub(super) fn start(environment: &Environment, settings: Settings) -> anyhow::Result<Self> {
         let parent = environment.temp_dir();
-        // On another thread, so that an interruption is heard; what was begun is still ended, and
-        // then removed.
+        // On another thread, so that a signal is noticed; the start is still completed and then
+        // cleaned up.
         block_on(interruptible(async move {
             tokio::task::spawn_blocking(move || Self::start_in(&parent, settings)).await?
         }))
@@ -34,14 +34,14 @@ impl Scratch {
         std::fs::create_dir(&folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
         let mut scratch = Self { cluster: None, folder };
-        // The server's account, which for root is another one, has to get through.
+        // The server's account must be able to pass; for root it is another one.
         std::fs::set_permissions(&scratch.folder, Permissions::from_mode(0o755))?;
         let data_dir = scratch.folder.join("postgres");
         scratch.cluster = Some(Cluster::start(&Settings { data_dir, ..settings })?);
         Ok(scratch)
     }
 
-    /// The database of this name in it.
+    /// The database with this name.
     pub(super) fn target(&self, name: &str) -> anyhow::Result<Target> {
         let cluster = self.cluster.as_ref().context("the cluster is not running")?;
         Ok(Target::in_cluster(cluster.endpoint()).with_database(name))
@@ -55,13 +55,13 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let data = self.cluster.take().map(|cluster| cluster.data_dir().to_owned());
-        // Where root may not keep it here, it is kept in a folder of its own elsewhere.
+        // For root, the data directory can be elsewhere.
         let elsewhere = data.as_deref().and_then(Path::parent);
         for folder in elsewhere.into_iter().chain([self.folder.as_path()]) {
             if let Err(error) = std::fs::remove_dir_all(folder)
                 && error.kind() != std::io::ErrorKind::NotFound
             {
-                tracing::warn!(folder = %folder.display(), %error, "cannot remove the folder");
+                tracing::warn!(folder = %folder.display(), %error, "cannot remove the directory");
             }
         }
     }

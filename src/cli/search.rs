@@ -1,4 +1,4 @@
-//! `sealpost events list`, `show` and `body`: look for events, and at one of them.
+//! `sealpost events list`, `show` and `body`.
 
 use std::io::Write as _;
 
@@ -16,57 +16,57 @@ use crate::store::EventId;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
-    /// Of this source.
+    /// Only this source.
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    /// Of this kind of sender, such as `stripe`.
+    /// Only this provider, such as `stripe`.
     #[arg(long, value_name = "NAME")]
     provider: Option<String>,
-    /// Of this event type; `*` at the end stands for anything.
+    /// Only this event type; a trailing `*` matches any suffix.
     #[arg(long, value_name = "TYPE")]
     r#type: Option<String>,
-    /// With a delivery in this state.
-    #[arg(long, value_name = "WORD", value_parser = ["ready", "leased", "done", "dead"])]
+    /// Only events with a delivery in this state.
+    #[arg(long, value_name = "STATE", value_parser = ["ready", "leased", "done", "dead"])]
     state: Option<String>,
-    /// Received at this time or later, such as `2026-11-20T12:00:00Z`.
+    /// Received at or after this time, such as `2026-11-20T12:00:00Z`.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     from: Option<OffsetDateTime>,
     /// Received before this time.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     to: Option<OffsetDateTime>,
-    /// With this id, or one that begins so.
+    /// Event ID, or the beginning of one.
     #[arg(long, value_name = "ID")]
     id: Option<String>,
-    /// With this key: the sender's own id of it, or the SHA-256 of its body.
+    /// Deduplication key: the sender's own ID, or the SHA-256 of the body.
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
-    /// With this text in the first 64 KiB of its body.
+    /// Text in the first 64 KiB of the body.
     #[arg(long, value_name = "TEXT")]
     text: Option<String>,
-    /// Only those before this one: the next page.
+    /// Only events before this ID (next page).
     #[arg(long, value_name = "ID")]
     before: Option<Uuid>,
-    /// How many.
+    /// Maximum number of results.
     #[arg(long, value_name = "COUNT", default_value_t = 50,
           value_parser = clap::value_parser!(u32).range(1..=500))]
     limit: u32,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Show {
-    /// The event's id.
+    /// Event ID.
     id: Uuid,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Body {
-    /// The event's id.
+    /// Event ID.
     id: Uuid,
 }
 
@@ -101,7 +101,7 @@ impl List {
             }
             if let (Some(next), Some(at)) = (page.next, page.looked_back_to) {
                 talk(&format!(
-                    "looked back to {}: there may be more: --before {next}",
+                    "searched back to {}; there may be more results: --before {next}",
                     output::time(at)
                 ));
             }
@@ -124,7 +124,7 @@ impl Show {
 }
 
 impl Body {
-    /// As it is: it is for a file or another program.
+    /// Writes the body unchanged: it is for a file or another program.
     pub(super) fn run(&self, config: &Config) -> anyhow::Result<Exit> {
         monitoring::with(config, async |monitoring, caller| {
             let (_, slices) = monitoring.download(caller, EventId(self.id)).await?;
@@ -145,5 +145,6 @@ impl Body {
 }
 
 fn moment(text: &str) -> anyhow::Result<OffsetDateTime> {
-    OffsetDateTime::parse(text, &Rfc3339).context("a time is written as 2026-11-20T12:00:00Z")
+    let invalid = "invalid time; expected a format like 2026-11-20T12:00:00Z";
+    OffsetDateTime::parse(text, &Rfc3339).context(invalid)
 }

@@ -19,7 +19,7 @@ use crate::vault::Vault;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Do not change the schema: refuse to start when it is not up to date.
+    /// Do not migrate the database schema; fail if it is not up to date.
     #[arg(long)]
     no_migrate: bool,
 }
@@ -50,7 +50,7 @@ pub(super) fn run(config: &Config, environment: &Environment, args: &Args) -> an
         let watching = shutdown.clone();
         signals.spawn(async move {
             if let Err(error) = watching.watch_signals().await {
-                error!(%error, "signals cannot be listened to: the gateway stops");
+                error!(%error, "cannot listen for signals, shutting down");
                 watching.soft().cancel();
             }
         });
@@ -59,9 +59,9 @@ pub(super) fn run(config: &Config, environment: &Environment, args: &Args) -> an
     Ok(if clean { Exit::Ok } else { Exit::Failed })
 }
 
-/// At the first start, with nobody there who could sign in, hands over the link by which the first
-/// person comes in. Standard error is often kept as a log: the link is shown on a terminal only, and
-/// stands in a file of its owner's otherwise.
+/// At the first start, without any user, hands out the link to create the first one. Standard error
+/// is often kept as a log: the link is printed on a terminal only, and otherwise written to a file
+/// that only its owner can read.
 async fn invite(
     config: &Config,
     environment: &Environment,
@@ -71,39 +71,42 @@ async fn invite(
     let Some(invitation) = app.access().first_invitation().await? else { return Ok(()) };
     let link = super::setup_link(&config.operator_base(operator), &invitation);
     if std::io::stderr().is_terminal() {
-        super::talk(&format!("set up the first person, once, within 24 hours: {}", *link));
+        super::talk(&format!(
+            "create the first user with this link (single use, valid for 24 hours): {}",
+            *link
+        ));
         return Ok(());
     }
     match keep(&config.managed.data_dir, &environment.temp_dir(), &link) {
         Ok(path) => info!(
             path = %path.display(),
-            "the link to set up the first person is in this file; it is good once, within 24 hours"
+            "link to create the first user written to a file (single use, valid for 24 hours)"
         ),
         Err(error) => error!(
             error = &error as &dyn std::error::Error,
-            "cannot write the file with the link to set up the first person: \
+            "cannot write the link to create the first user to a file: \
              `sealpost users add NAME --scopes admin` prints another"
         ),
     }
     Ok(())
 }
 
-/// Says where the stream has a gap, before somebody misses something.
+/// Warns about a gap in the event stream after a restore.
 async fn check_origin(store: &Store) -> Result<(), StoreError> {
     let ahead = store.transactions_ahead().await?;
     if ahead > 0 {
         warn!(
             transactions_ahead = ahead,
-            "the data were restored from a server whose transaction counter was ahead of this \
-             one's: the stream does not tell of them until this server has caught up. \
-             docs/backup-and-restore.md says how to catch up at once"
+            "the data were restored from a server with a higher transaction counter: the event \
+             stream omits them until this server has caught up; see docs/backup-and-restore.md to \
+             catch up at once"
         );
     }
     Ok(())
 }
 
-/// Writes the link to a file that only its owner reads, beside the folder of the managed cluster, or
-/// where files for a while are.
+/// Writes the link to a file that only its owner can read, next to the data directory of the
+/// managed cluster or in the temporary directory.
 fn keep(data: &Path, temporary: &Path, link: &str) -> std::io::Result<PathBuf> {
     let beside = data.parent().map(Path::to_owned).unwrap_or_default();
     let written = DirBuilder::new()
@@ -117,7 +120,7 @@ fn keep(data: &Path, temporary: &Path, link: &str) -> std::io::Result<PathBuf> {
 
 fn write_private(folder: &Path, link: &str) -> std::io::Result<PathBuf> {
     let path = folder.join("sealpost-setup-link");
-    // Made under a name of chance, that nobody can have made before, and put in place whole.
+    // Written under a random name first, so that nobody else can have created it, then renamed.
     let new = folder.join(format!(".sealpost-setup-link-{:016x}", rand::random::<u64>()));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
     let written = writeln!(file, "{link}").and_then(|()| std::fs::rename(&new, &path));
@@ -127,14 +130,15 @@ fn write_private(folder: &Path, link: &str) -> std::io::Result<PathBuf> {
     written.map(|()| path)
 }
 
-/// Says what nobody can open, before somebody wants to.
+/// Logs sealed data that no configured master key can open.
 async fn check_vault(store: &Store, vault: &Vault) -> Result<(), StoreError> {
     for (key, sealed) in store.sealed_by_key().await? {
         if !vault.knows(&key) {
             error!(
                 master_key = %key,
                 sealed,
-                "credentials or held requests are sealed with a master key that is not configured"
+                "credentials or rejected requests are sealed with a master key that is not \
+                 configured"
             );
         }
     }
@@ -148,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_link_stands_in_a_file_that_only_its_owner_reads() {
+    fn the_setup_link_file_is_private() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data/postgres");
         for link in ["https://one", "https://two"] {

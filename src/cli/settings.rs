@@ -1,4 +1,4 @@
-//! `sealpost settings`: the configuration in effect.
+//! `sealpost settings`: print the effective configuration.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::config::Config;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }

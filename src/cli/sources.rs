@@ -1,4 +1,4 @@
-//! `sealpost sources`: how sources are set up, and which of their secrets are used.
+//! `sealpost sources`: show, test, pause and resume sources.
 
 use std::io::Read as _;
 
@@ -18,45 +18,47 @@ use crate::verify::Secret;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// List the configured sources; with `--format json` one JSON object a line.
+    /// List configured sources; `--format json` prints one JSON object per line.
     List(List),
-    /// Show a source: its paths, its secrets, and why requests to it are refused.
+    /// Show a source: its paths, the use of its secrets, and why requests are rejected.
     Show(Show),
-    /// Send a source one harmless event, signed with its secret and marked as a test. It is recorded
-    /// and handed to nobody. Ends with 0 where it was accepted.
+    /// Send a test event to a source.
+    ///
+    /// The event is signed with the source's secret and marked as a test. It is recorded, but not
+    /// delivered to any handler. Exits with 0 if it was accepted.
     Test(Test),
-    /// Print the fingerprint of the secret on standard input, to be compared with a source's.
+    /// Print the fingerprint of a secret read from standard input, to compare with a source's.
     Fingerprint,
-    /// Hand nothing of a source on until it is resumed; what arrives is recorded, and waits.
+    /// Pause a source until it is resumed; incoming events are recorded and wait.
     Pause(pauses::Act),
-    /// Let a paused source go on.
+    /// Resume a paused source.
     Resume(pauses::Act),
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Show {
-    /// Its name.
+    /// Source name.
     name: String,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Test {
-    /// Its name.
+    /// Source name.
     name: String,
-    /// Where the ingest listener is; by default `ingest.public_url`, or where it listens.
+    /// URL of the ingest listener; defaults to `ingest.public_url` or its listen address.
     #[arg(long, value_name = "URL")]
     to: Option<String>,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -102,7 +104,7 @@ impl Test {
         let facts = topology.sources.iter().find(|source| source.name == self.name);
         let found = config.sources.iter().find(|source| source.entry.name == self.name);
         let (Some(facts), Some(source)) = (facts, found) else {
-            anyhow::bail!("there is no source `{}`", self.name)
+            anyhow::bail!("source `{}` not found", self.name)
         };
         let action = facts.actions.first().map(String::as_str);
         let to = self.to.as_deref().unwrap_or(&topology.base_url);
@@ -163,14 +165,17 @@ fn page(source: &SourceView) -> String {
         ("actions", facts.actions.join(", ")),
         ("headers", facts.headers.join(", ")),
         ("largest body", output::size(facts.max_body)),
-        ("window", format!("{}s old to {}s ahead", facts.max_age, facts.max_future)),
-        ("limit", format!("{} a second, {} at once", facts.per_second, facts.burst)),
-        ("pauses", facts.keep_rejected.map(held).unwrap_or_default()),
+        (
+            "window",
+            format!("up to {}s old, up to {}s in the future", facts.max_age, facts.max_future),
+        ),
+        ("limit", format!("{} per second, burst {}", facts.per_second, facts.burst)),
+        ("kept", facts.keep_rejected.map(kept).unwrap_or_default()),
         ("handlers", facts.handlers.join(", ")),
         ("last event", source.last_event.map_or_else(|| "none".to_owned(), output::time)),
     ]);
-    let refused = source.day.reasons.iter();
-    fields.extend(refused.map(|(reason, count)| ("refused", format!("{count} as {reason}"))));
+    let rejected = source.day.reasons.iter();
+    fields.extend(rejected.map(|(reason, count)| ("rejected", format!("{count} as {reason}"))));
     let mut text = format!("Source {}\n", facts.name);
     for (name, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {
         let field = format!("  {name:<12} {}\n", output::line(value));
@@ -196,18 +201,18 @@ fn page(source: &SourceView) -> String {
     text
 }
 
-/// How it stands, in a word.
+/// The state of the source.
 fn state(source: &SourceView) -> &'static str {
     if source.pause.is_some() { "paused" } else { source.setup.as_str() }
 }
 
-fn held(span: Duration) -> String {
-    format!("refused requests for {}", output::age(span))
+fn kept(span: Duration) -> String {
+    format!("rejected requests, for {}", output::age(span))
 }
 
 fn in_words(secret: &SecretView) -> String {
     match (secret.place, secret.last_at) {
-        (None, _) => "not configured any more".to_owned(),
+        (None, _) => "no longer configured".to_owned(),
         (_, None) => "not used yet".to_owned(),
         (_, Some(last)) if secret.removable => {
             format!("unused for {}: safe to remove", output::age(SystemClock.now() - last))

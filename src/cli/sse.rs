@@ -3,18 +3,18 @@
 /// The longest line that is read, in bytes.
 const MAX_LINE: usize = 256 * 1024;
 
-/// What a line of the stream comes to.
+/// A parsed part of the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Message {
-    /// The position, before what follows it in the same message was seen.
+    /// The ID of a message.
     Position(String),
-    /// A message's data.
+    /// The data of a message.
     Data(String),
-    /// A word beside the data.
+    /// A comment.
     Comment(String),
 }
 
-/// What was read of a line so far, and of a message.
+/// The incomplete line and message.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     line: Vec<u8>,
@@ -22,17 +22,17 @@ pub(super) struct Reader {
     data: Option<String>,
 }
 
-/// It does not speak this language.
+/// The response is not an event stream.
 #[derive(Debug, thiserror::Error)]
-#[error("the answer is not a stream of events")]
+#[error("invalid response: not an event stream")]
 pub(super) struct NoStream;
 
 impl Reader {
-    /// Takes what has arrived; gives what is complete. A message's data comes before its position:
-    /// who keeps the position has seen the data.
+    /// Reads bytes and returns what is complete. A message's data comes before its ID: a caller
+    /// that stores the ID has the data.
     ///
     /// # Errors
-    /// [`NoStream`] when a line has no end.
+    /// [`NoStream`] when a line is too long.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Result<Vec<Message>, NoStream> {
         let mut messages = Vec::new();
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_are_read_however_they_are_cut() {
+    fn messages_are_read_across_chunk_boundaries() {
         let text = "retry: 1000\nid: a\n\n: lag 3s\n\nid: b\r\nevent: done\r\ndata: {\"é\":1}\r\n\
                     \r\ndata: x\ndata:y\n\nid: never ended\ndata: z\n";
         let expected = [
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_an_end_is_no_stream() {
+    fn an_endless_line_is_an_error() {
         let mut reader = Reader::default();
         let piece = [b'x'; 1024];
         assert!((0..257).any(|_| reader.take(&piece).is_err()));

@@ -1,5 +1,4 @@
-//! What `serve` would refuse, as far as it can be told without the database: its address is read,
-//! and it is not asked.
+//! Startup checks: what `serve` would reject, without connecting to the database.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
@@ -14,16 +13,16 @@ use crate::postgres;
 use crate::store::Target;
 use crate::telemetry;
 
-/// What a start would refuse, or find out too late.
+/// A configuration that `serve` would reject, or that would fail later.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refused {
-    /// The log's filter cannot be read.
-    #[error("log.filter is not a list of `target=level`")]
+    /// Invalid log filter.
+    #[error("log.filter: expected a list of `target=level`")]
     Filter(#[from] ParseError),
-    /// Objects could not be kept.
-    #[error("objects.dir: {folder} cannot be written to")]
+    /// The objects directory is not writable.
+    #[error("objects.dir: cannot write to {folder}")]
     Folder {
-        /// The folder.
+        /// The directory.
         folder: PathBuf,
         /// Why.
         #[source]
@@ -31,7 +30,7 @@ pub(super) enum Refused {
     },
 }
 
-/// Refuses what `serve` would; gives what it may stumble over.
+/// Runs the startup checks; returns warnings.
 pub(super) fn run(config: &Config) -> anyhow::Result<Vec<String>> {
     telemetry::check(&config.file.log.filter).map_err(Refused::Filter)?;
     let target = target(config)?;
@@ -41,15 +40,15 @@ pub(super) fn run(config: &Config) -> anyhow::Result<Vec<String>> {
     for (listener, address) in [("ingest", ingest.listen), ("operator", operator.listen)] {
         if is_taken(address)? {
             warnings.push(format!(
-                "{listener}.listen: {address} is in use: by a gateway that runs now?"
+                "{listener}.listen: {address} is in use, possibly by a running gateway"
             ));
         }
     }
     Ok(warnings)
 }
 
-/// Where the database is. Of a cluster that is still to be started nobody knows; that it could be
-/// is checked.
+/// The database. For a managed cluster this is a placeholder, after checking that the cluster could
+/// be started.
 fn target(config: &Config) -> anyhow::Result<Target> {
     let Some(url) = &config.database_url else {
         postgres::check(&config.managed)?;
@@ -58,7 +57,7 @@ fn target(config: &Config) -> anyhow::Result<Target> {
     Ok(Target::from_url(url)?)
 }
 
-/// Builds what `serve` would, on other ports, and throws it away.
+/// Builds the gateway on other ports and discards it.
 fn build(config: &Config, target: Target) -> anyhow::Result<()> {
     let mut elsewhere = config.clone();
     elsewhere.file.ingest.listen.set_port(0);
@@ -75,7 +74,7 @@ fn build(config: &Config, target: Target) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether somebody listens there already.
+/// Whether the address is in use.
 fn is_taken(address: SocketAddr) -> Result<bool, BuildError> {
     match TcpListener::bind(address) {
         Ok(_) => Ok(false),
@@ -84,7 +83,7 @@ fn is_taken(address: SocketAddr) -> Result<bool, BuildError> {
     }
 }
 
-/// Whether there is such a folder that takes files, or whether it could be made.
+/// Checks that the directory is writable or could be created.
 fn can_be_written(folder: &Path) -> std::io::Result<()> {
     let mut existing = folder;
     while !existing.try_exists()? {

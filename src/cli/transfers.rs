@@ -1,4 +1,4 @@
-//! `sealpost transfers`: payloads that come in chunks.
+//! `sealpost transfers`: payloads that arrive in chunks.
 
 use serde_json::{Value, json};
 
@@ -11,32 +11,33 @@ use crate::store::TransferState;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// List transfers that are not whole yet, newest first, and those that were closed last; with
-    /// `--format json` one JSON object a line.
+    /// List open transfers, newest first, and recently closed ones.
+    ///
+    /// `--format json` prints one JSON object per line.
     List(List),
-    /// Show a transfer, and which of its chunks are there.
+    /// Show a transfer and which chunks were received.
     Show(Show),
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
-    /// Only open ones with a lower id: the next page.
+    /// Only open transfers with an ID below this one (next page).
     #[arg(long, value_name = "ID")]
     before: Option<i64>,
-    /// How many open ones.
+    /// Maximum number of open transfers.
     #[arg(long, value_name = "COUNT", default_value_t = 50,
           value_parser = clap::value_parser!(u32).range(1..=200))]
     limit: u32,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Show {
-    /// The transfer's id.
+    /// Transfer ID.
     id: i64,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -53,7 +54,7 @@ impl List {
         monitoring::with(config, async |monitoring, caller| {
             let transfers = monitoring.transfers(caller, self.before, self.limit).await?;
             if let Some(next) = transfers.next {
-                talk(&format!("there may be more that are open: --before {next}"));
+                talk(&format!("there may be more open transfers: --before {next}"));
             }
             let closed = transfers.closed.into_iter().map(alone);
             let all: Vec<TransferView> = transfers.open.into_iter().chain(closed).collect();
@@ -82,24 +83,24 @@ impl Show {
     }
 }
 
-/// Which chunks are there: a mark for each, sixty-four on a line.
+/// A map of received chunks: one mark per chunk, 64 per line.
 fn map(view: &TransferView) -> String {
     let mark = |index: u32| if view.there.binary_search(&index).is_ok() { '#' } else { '.' };
     let marks: Vec<char> = (0..view.transfer.total).map(mark).collect();
     marks.chunks(64).map(String::from_iter).collect::<Vec<String>>().join("\n")
 }
 
-/// A transfer with what it is of, and others of the same.
+/// A transfer with its envelope and related transfers.
 fn page(detail: &TransferDetail) -> String {
     let view = &detail.view;
     let mut text = format!("{}{}\n", table(std::slice::from_ref(view)), map(view));
     if let Some(envelope) = &detail.envelope {
         let envelope = String::from_utf8_lossy(envelope);
-        text.extend(["\nOf ", &output::line(&envelope), "\n"]);
+        text.extend(["\nEnvelope ", &output::line(&envelope), "\n"]);
     }
     if !detail.others.is_empty() {
         let others: Vec<TransferView> = detail.others.iter().cloned().map(alone).collect();
-        text.extend(["\nOthers of the same\n", &table(&others)]);
+        text.extend(["\nRelated transfers\n", &table(&others)]);
     }
     text
 }
@@ -113,18 +114,18 @@ fn whole(detail: &TransferDetail) -> Value {
     })
 }
 
-/// A transfer of which nothing more is known than how it stands.
+/// A transfer without details.
 fn alone(transfer: TransferState) -> TransferView {
     TransferView { transfer, there: Vec::new(), idle_left: None, total_left: None }
 }
 
-/// A transfer in a few words.
+/// A transfer in one line.
 pub(super) fn in_words(view: &TransferView) -> String {
     let TransferState { id, have, total, state, .. } = &view.transfer;
     format!("{id}: {state}, {have} of {total} chunks")
 }
 
-/// A transfer, for machines.
+/// A transfer as JSON.
 pub(super) fn document(view: &TransferView) -> Value {
     let transfer = &view.transfer;
     json!({
@@ -148,7 +149,8 @@ pub(super) fn document(view: &TransferView) -> Value {
 }
 
 fn table(views: &[TransferView]) -> String {
-    let head = ["ID", "SOURCE", "KIND", "STATE", "CHUNKS", "BYTES", "LAST CHUNK", "LEFT", "EVENT"];
+    let head =
+        ["ID", "SOURCE", "KIND", "STATE", "CHUNKS", "BYTES", "LAST CHUNK", "TIME LEFT", "EVENT"];
     let rows: Vec<Vec<String>> = views
         .iter()
         .map(|view| {

@@ -1,4 +1,4 @@
-//! `sealpost users`: who signs in at the operator listener.
+//! `sealpost users`: manage console users.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,28 +14,29 @@ use crate::config::{Config, Environment};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Add a person and print a link, good for 24 hours, by which they choose a password.
+    /// Add a user and print a link to choose a password, valid for 24 hours.
     Add(Add),
-    /// List the people; with `--format json` one JSON object a line.
+    /// List users; `--format json` prints one JSON object per line.
     List(List),
-    /// End what a person signs in with and their sessions, and revoke the keys that they made; print
-    /// a link to choose a password.
+    /// Reset the password of a user and print a link to choose a new one.
+    ///
+    /// Also ends the user's sessions and revokes the API keys that they created.
     Reset(Reset),
-    /// Let a person sign in no more, end their sessions, and revoke the keys that they made.
+    /// Disable a user, end their sessions, and revoke the API keys that they created.
     Disable(Act),
-    /// Let a person who was disabled sign in again.
+    /// Enable a disabled user.
     Enable(Act),
-    /// List where a person is signed in; with `--format json` one JSON object a line.
+    /// List the sessions of a user; `--format json` prints one JSON object per line.
     Sessions(Sessions),
-    /// End one session of a person.
+    /// End one session of a user.
     EndSession(EndSession),
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Sessions {
-    /// The person.
+    /// User name.
     name: String,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -44,34 +45,34 @@ pub(super) struct Sessions {
 pub(super) struct EndSession {
     #[command(flatten)]
     act: Act,
-    /// The session: see `users sessions`.
+    /// Session ID; see `users sessions`.
     #[arg(long, value_name = "ID")]
     session: i64,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Add {
-    /// Their name: what they sign in with, and what the audit log calls them.
+    /// User name, for sign-in and the audit log.
     name: String,
-    /// What they may do: events:read, payload:read, events:replay, events:edit, sources:write,
+    /// Scopes to grant: events:read, payload:read, events:replay, events:edit, sources:write,
     /// secrets:write, admin.
     #[arg(long, value_name = "SCOPE", value_delimiter = ',', required = true)]
     scopes: Vec<Scope>,
-    /// The only tenant whose things they see; by default all.
+    /// Restrict the user to this tenant; defaults to all tenants.
     #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
-    /// Who, for the audit log; by default the user.
+    /// Name recorded in the audit log; defaults to the current user.
     #[arg(long, value_name = "NAME",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     actor: Option<String>,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -80,24 +81,24 @@ pub(super) struct List {
 pub(super) struct Reset {
     #[command(flatten)]
     act: Act,
-    /// End their codes too: they have lost what makes them.
+    /// Also reset two-factor codes, for a lost authenticator app.
     #[arg(long)]
     codes: bool,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Act {
-    /// The person.
+    /// User name.
     name: String,
-    /// Why, for the audit log.
+    /// Reason, recorded in the audit log.
     #[arg(long, value_name = "TEXT",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     reason: String,
-    /// Who, for the audit log; by default the user.
+    /// Name recorded in the audit log; defaults to the current user.
     #[arg(long, value_name = "NAME",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     actor: Option<String>,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -132,7 +133,7 @@ impl Command {
             Self::Reset(Reset { act, codes }) => {
                 let reset = access.reset_user(caller, &act.name, *codes, &act.reason).await?;
                 show(config, act.format, &reset)?;
-                tell(&reset.ended);
+                report(&reset.ended);
             }
             Self::Disable(act) => act.switch(access, caller, false).await?,
             Self::Enable(act) => act.switch(access, caller, true).await?,
@@ -201,8 +202,8 @@ fn of_sessions(sessions: &[OwnSession]) -> String {
     output::table(&head, &rows)
 }
 
-/// What ended, as talk.
-fn tell(ended: &Ended) {
+/// Prints what was ended.
+fn report(ended: &Ended) {
     let keys: Vec<String> =
         ended.keys.iter().map(|(name, id)| format!("{} ({id})", output::line(name))).collect();
     let keys = if keys.is_empty() { "none".to_owned() } else { keys.join(", ") };
@@ -228,12 +229,12 @@ impl Act {
         }
         let text = format!("disabled {}\n", output::line(&user.name));
         output::print_as(self.format, &text, &document)?;
-        tell(&left);
+        report(&left);
         Ok(())
     }
 }
 
-/// The link, as data; and how long it is good, as talk.
+/// Prints the link, and a message with its expiry.
 fn show(config: &Config, format: Format, invitation: &Invitation) -> anyhow::Result<()> {
     let base = config.operator_base(config.file.operator.listen);
     let link = super::setup_link(&base, invitation);
@@ -242,7 +243,7 @@ fn show(config: &Config, format: Format, invitation: &Invitation) -> anyhow::Res
     let document = json!({ "link": *link, "expires_at": expires_at, "ended": ended });
     output::print_as(format, &format!("{}\n", *link), &document)?;
     let until = output::time(invitation.expires_at);
-    super::talk(&format!("this link is shown only now; it is good once, until {until}"));
+    super::talk(&format!("the link is shown only once; it is valid for one use until {until}"));
     Ok(())
 }
 

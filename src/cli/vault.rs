@@ -1,4 +1,4 @@
-//! `sealpost vault`: the master keys, and what they seal.
+//! `sealpost vault`: generate and rotate master keys.
 
 use std::sync::Arc;
 
@@ -13,14 +13,14 @@ use crate::vault::{KeyId, MasterKey};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Make a master key.
+    /// Generate a master key.
     ///
-    /// Prints 32 random bytes in base64, for `SEALPOST_MASTER_KEY`. Keep it where the database's
-    /// backups are not.
+    /// Prints 32 random bytes in base64, for `SEALPOST_MASTER_KEY`. Store it separately from the
+    /// backups of the database.
     Key,
-    /// Seal every credential and held request with the newest master key.
+    /// Seal every credential and rejected request with the newest master key.
     ///
-    /// Put the new key into `SEALPOST_MASTER_KEY` and the one before into
+    /// Put the new key into `SEALPOST_MASTER_KEY` and the previous one into
     /// `SEALPOST_MASTER_KEY_OLD`, restart the gateways, then rotate. A dry run unless --yes is
     /// given.
     Rotate(Rotate),
@@ -28,18 +28,18 @@ pub(super) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Rotate {
-    /// Why, for the audit log.
+    /// Reason, recorded in the audit log.
     #[arg(long, value_name = "TEXT",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     reason: String,
-    /// Who, for the audit log; by default the user.
+    /// Name recorded in the audit log; defaults to the current user.
     #[arg(long, value_name = "NAME",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     actor: Option<String>,
-    /// Do it.
+    /// Apply the change. Without it, only a preview is printed.
     #[arg(long)]
     yes: bool,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -53,7 +53,7 @@ pub(super) fn key() -> anyhow::Result<Exit> {
 
 impl Rotate {
     pub(super) fn run(&self, config: &Config) -> anyhow::Result<Exit> {
-        // Without one the database is not asked for anything.
+        // Without a master key, fail before opening the database.
         config.vault.newest()?;
         let caller = caller(self.actor.as_deref())?;
         database::with_store(config, async |store| {
@@ -67,7 +67,7 @@ impl Rotate {
         let seals = keys.seals(caller).await?;
         let newest = &seals.newest;
         if seals.others() == 0 {
-            super::talk(&format!("nothing to do: master key {newest} seals everything"));
+            super::talk(&format!("nothing to do: everything is sealed with master key {newest}"));
             return Ok(Exit::NothingMatched);
         }
         if !self.yes {
@@ -76,13 +76,13 @@ impl Rotate {
         }
         let mut done = Rotated::default();
         let ended = keys.rotate(caller, &self.reason, &mut done).await;
-        // Also when it broke off: what is done is done.
+        // Print partial results if it failed.
         self.print(newest, &done)?;
         ended?;
         Ok(if done.refused.is_empty() { Exit::Ok } else { Exit::Failed })
     }
 
-    /// Says what would be done.
+    /// Prints a preview.
     fn preview(&self, seals: &Seals) -> anyhow::Result<()> {
         let Seals { newest, by_key } = seals;
         let others = seals.others();
@@ -103,7 +103,7 @@ impl Rotate {
                 })))?;
             }
         }
-        super::talk("nothing was done: --yes does it");
+        super::talk("nothing changed; pass --yes to apply");
         Ok(())
     }
 
@@ -112,7 +112,7 @@ impl Rotate {
             Format::Text => {
                 let mut text = format!("sealed {} with master key {newest}\n", done.sealed);
                 for (label, why) in &done.refused {
-                    let refused = format!("refused {}: {why}\n", output::line(&label.to_string()));
+                    let refused = format!("skipped {}: {why}\n", output::line(&label.to_string()));
                     text.push_str(&refused);
                 }
                 output::print(&text)

@@ -1,4 +1,4 @@
-//! What the values must hold together.
+//! Checks that involve several values.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,17 +10,17 @@ use super::{File, SourceConfig, spans};
 use crate::vault::Vault;
 use crate::verify::Secret;
 
-/// The HTTP library reads heads of up to 128 KiB, names, values and what is between them.
+/// The HTTP library reads up to 128 KiB of headers, including separators.
 const MOST_HEAD: u64 = 120 * 1024;
-/// The shortest and the longest time for which it is remembered what was seen.
+/// Bounds of the retention of deduplication keys.
 const MIN_RETENTION: Duration = Duration::from_hours(24);
 const MAX_RETENTION: Duration = Duration::from_hours(24 * 3653);
-/// The oldest a signature may be, whatever a source says.
+/// Upper limit of a source's `max_age`.
 const MAX_AGE: Duration = Duration::from_hours(24);
-/// How far in the future a signature may lie, whatever a source says.
+/// Upper limit of a source's `max_future`.
 const MAX_FUTURE: Duration = Duration::from_hours(1);
 
-/// Notes what does not hold.
+/// Collects invalid values.
 pub(super) fn check(file: &File, wrong: &mut Vec<String>) {
     spans::check(file, wrong);
     let mut require = |holds: bool, sentence: &str| {
@@ -30,12 +30,12 @@ pub(super) fn check(file: &File, wrong: &mut Vec<String>) {
     };
     require(
         file.operator.listen.ip().is_loopback() || file.operator.allow_remote,
-        "operator.listen: other machines could reach it; set operator.allow_remote = true to \
+        "operator.listen is reachable from other machines; set operator.allow_remote = true to \
          allow that",
     );
     require(
         !collide(file.ingest.listen, file.operator.listen),
-        "operator.listen must be another address than ingest.listen",
+        "operator.listen must differ from ingest.listen",
     );
     require(
         file.ingest.public_url.as_deref().is_none_or(is_base),
@@ -52,7 +52,7 @@ pub(super) fn check(file: &File, wrong: &mut Vec<String>) {
     );
     require(file.dispatch.concurrency > 0, "dispatch.concurrency must be at least 1");
     require(file.dispatch.max_attempts > 0, "dispatch.max_attempts must be at least 1");
-    require(!file.alerts.every.is_zero(), "alerts.every must be longer than nothing");
+    require(!file.alerts.every.is_zero(), "alerts.every must be longer than 0s");
     require(
         file.dispatch.backoff <= file.dispatch.max_backoff,
         "dispatch.backoff must not be longer than dispatch.max_backoff",
@@ -70,14 +70,14 @@ pub(super) fn check(file: &File, wrong: &mut Vec<String>) {
     connections(file, &mut require);
     require(
         (MIN_RETENTION..=MAX_RETENTION).contains(&file.keys.retention),
-        "keys.retention must be from 24h to 10 years: what is still fresh must still be known",
+        "keys.retention must be from 24h to 10 years",
     );
     for source in &file.source {
         let name = &source.name;
         if source.max_age.is_some_and(|age| age > MAX_AGE) {
             wrong.push(format!(
-                "source `{name}`: max_age must be at most 24h: so long could anybody repeat what \
-                 they have recorded"
+                "source `{name}`: max_age must be at most 24h: a recorded request can be replayed \
+                 for that long"
             ));
         }
         if source.max_future.is_some_and(|ahead| ahead > MAX_FUTURE) {
@@ -86,7 +86,7 @@ pub(super) fn check(file: &File, wrong: &mut Vec<String>) {
     }
 }
 
-/// Notes where two tenants have the same secret: a request of one would be let in by the other.
+/// Rejects secrets that two tenants share: a request of one would be accepted for the other.
 pub(super) fn sharing(sources: &[SourceConfig], wrong: &mut Vec<String>) {
     for (place, source) in sources.iter().enumerate() {
         for other in sources.iter().take(place) {
@@ -104,15 +104,14 @@ pub(super) fn sharing(sources: &[SourceConfig], wrong: &mut Vec<String>) {
     }
 }
 
-/// What holds of the connections of both listeners.
+/// Checks the connection limits of both listeners.
 fn connections(file: &File, require: &mut impl FnMut(bool, &str)) {
     let (ingest, operator) = (&file.ingest, &file.operator);
     ingest.limits().check("ingest", require);
     operator.limits().check("operator", require);
     require(
         (1..=MOST_HEADER_LINES).contains(&ingest.max_header_lines),
-        "ingest.max_header_lines must be from 1 to 96, which is the most that the HTTP library \
-         takes",
+        "ingest.max_header_lines must be from 1 to 96, the limit of the HTTP library",
     );
     require(
         (1024..=MOST_HEAD).contains(&ingest.max_head.as_u64()),
@@ -120,13 +119,13 @@ fn connections(file: &File, require: &mut impl FnMut(bool, &str)) {
     );
 }
 
-/// Whether only one of them can be listened on.
+/// Whether two listeners cannot use both addresses.
 fn collide(one: SocketAddr, other: SocketAddr) -> bool {
     let everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() != 0 && one.port() == other.port() && (everywhere || one.ip() == other.ip())
 }
 
-/// Whether paths can be put behind this.
+/// Whether this is a URL to which paths can be appended.
 fn is_base(text: &str) -> bool {
     let Ok(url) = Url::parse(text) else { return false };
     matches!(url.scheme(), "http" | "https")
@@ -137,7 +136,7 @@ fn is_base(text: &str) -> bool {
         && url.fragment().is_none()
 }
 
-/// Notes where codes are required and nobody could have any.
+/// Requires a master key if two-factor codes are required.
 pub(super) fn second_factor(file: &File, vault: &Vault, wrong: &mut Vec<String>) {
     if file.operator.require_second_factor
         && let Err(error) = vault.newest()
@@ -146,8 +145,8 @@ pub(super) fn second_factor(file: &File, vault: &Vault, wrong: &mut Vec<String>)
     }
 }
 
-/// Notes where a source holds refused requests and cannot.
-pub(super) fn holding(file: &File, vault: &Vault, wrong: &mut Vec<String>) {
+/// Requires a master key and a valid span for sources that keep rejected requests.
+pub(super) fn keep_rejected(file: &File, vault: &Vault, wrong: &mut Vec<String>) {
     for source in &file.source {
         let Some(span) = source.keep_rejected else { continue };
         let name = &source.name;
@@ -156,8 +155,8 @@ pub(super) fn holding(file: &File, vault: &Vault, wrong: &mut Vec<String>) {
         }
         if span.is_zero() || span > file.dispatch.max_age {
             wrong.push(format!(
-                "source `{name}`: keep_rejected must be longer than nothing and not longer than \
-                 dispatch.max_age: what is verified later could be handled no more"
+                "source `{name}`: keep_rejected must be longer than 0s and at most \
+                 dispatch.max_age: requests reprocessed later could not be delivered"
             ));
         }
     }
@@ -168,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_public_url_is_one_that_paths_can_be_put_behind() {
+    fn a_public_url_is_a_base_url() {
         for url in ["https://hooks.example", "http://10.0.0.7:8080/", "https://example.org/in"] {
             assert!(is_base(url), "{url}");
         }

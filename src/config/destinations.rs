@@ -1,4 +1,4 @@
-//! Destinations: where events are sent on to.
+//! Destinations: HTTP endpoints that events are forwarded to.
 
 use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroU32;
@@ -15,40 +15,40 @@ use crate::verify::Secret;
 pub struct DestinationEntry {
     /// Its name, as in `sealpost destinations pause NAME`. Never changed once used.
     pub name: String,
-    /// Where it is.
+    /// URL that events are sent to.
     pub url: String,
-    /// The sources that it takes events from; `*` is all of them.
+    /// Sources whose events are sent; `*` is every source.
     #[serde(default = "all")]
     pub sources: Vec<String>,
-    /// The event types that it takes: `invoice.*`, and `!invoice.created` for what it does not.
+    /// Event types that are sent, such as `invoice.*`; `!invoice.created` excludes a type.
     #[serde(default = "all")]
     pub types: Vec<String>,
-    /// A `JSONPath` query over the decoded body: what it selects nothing of is not sent.
+    /// A `JSONPath` query over the decoded body; events without a match are not sent.
     pub filter: Option<String>,
     /// How requests are signed.
     #[serde(default)]
     pub sign: SignForm,
-    /// For `sign = "standard"`: what the names of the headers of the signature begin with.
+    /// For `sign = "standard"`: prefix of the signature headers.
     #[serde(default)]
     pub header_prefix: HeaderPrefix,
-    /// With what they are signed.
+    /// Signing secret.
     pub secret: SecretRef,
-    /// For `sign = "bot"`: the name of the service that calls.
+    /// For `sign = "bot"`: name of the calling service.
     pub service: Option<String>,
-    /// What is sent as a bearer token, where the application wants one.
+    /// Bearer token, if the application requires one.
     pub token: Option<SecretRef>,
-    /// The longest time for one request.
+    /// Timeout of a request.
     #[serde(default = "timeout", with = "humantime_serde")]
     pub timeout: Duration,
-    /// How many requests may run at a time, over all gateways.
+    /// Maximum number of concurrent requests, over all gateways.
     #[serde(default = "concurrency")]
     pub concurrency: NonZeroU32,
-    /// How many requests this gateway begins a second; without it as many as there are.
+    /// Maximum number of requests per second of this gateway; unlimited by default.
     pub rate: Option<NonZeroU32>,
-    /// Headers that every request has.
+    /// Additional headers of every request.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// Whether the headers that are kept of the sender's request are sent on.
+    /// Whether the stored headers of the original request are forwarded.
     #[serde(default)]
     pub provider_headers: bool,
 }
@@ -57,18 +57,18 @@ pub struct DestinationEntry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SignForm {
-    /// As Standard Webhooks says.
+    /// Standard Webhooks.
     #[default]
     Standard,
     /// As the bot's API signs when it calls the bot.
     Bot,
 }
 
-/// What the names of the headers of Standard Webhooks begin with.
+/// Prefix of the Standard Webhooks headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HeaderPrefix {
-    /// `webhook-id` and so on, as the standard says.
+    /// `webhook-id` and so on, as in the standard.
     #[default]
     Webhook,
     /// `svix-id` and so on.
@@ -80,9 +80,9 @@ pub enum HeaderPrefix {
 pub struct DestinationConfig {
     /// Its entry in the file.
     pub entry: DestinationEntry,
-    /// With what requests are signed.
+    /// Signing secret.
     pub secret: Secret,
-    /// What is sent as a bearer token.
+    /// Bearer token.
     pub token: Option<Secret>,
 }
 
@@ -105,31 +105,31 @@ pub(super) fn resolve(
         let name = &entry.name;
         let mut say = |what: &str| wrong.push(format!("destination `{name}`: {what}"));
         if !is_source_name(name) {
-            say("a name is 1 to 64 of a-z, 0-9, `_` and `-`");
+            say("invalid name; use 1 to 64 of a-z, 0-9, `_` and `-`");
         }
         if !names.insert(name) {
-            say("the name stands twice");
+            say("duplicate name");
         }
         if entry.sources.is_empty() {
-            say("sources must name at least one, or be [\"*\"]");
+            say("sources must list at least one source, or be [\"*\"]");
         }
         for source in entry.sources.iter().filter(|source| *source != "*") {
             if !file.source.iter().any(|known| known.name == *source) {
-                say(&format!("there is no source `{source}`"));
+                say(&format!("unknown source `{source}`"));
             }
         }
         if (entry.sign == SignForm::Bot) != entry.service.is_some() {
-            say("`service` goes with sign = \"bot\", and that with `service`");
+            say("`service` and sign = \"bot\" require each other");
         }
         if entry.sign == SignForm::Bot && entry.header_prefix != HeaderPrefix::default() {
-            say("`header_prefix` goes with sign = \"standard\"");
+            say("`header_prefix` requires sign = \"standard\"");
         }
         let wait = entry.rate.map_or(0, |rate| entry.concurrency.get().div_ceil(rate.get()));
         if entry.timeout.saturating_add(Duration::from_secs(wait.into()))
             >= file.dispatch.handler_deadline
         {
-            say("timeout, with the wait for a turn that concurrency and rate come to, must be \
-                 shorter than dispatch.handler_deadline");
+            say("timeout, plus the longest wait caused by concurrency and rate, must be shorter \
+                 than dispatch.handler_deadline");
         }
         let mut secret = |reference: &SecretRef, what: &str| {
             let secret = reference.resolve(environment);

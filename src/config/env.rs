@@ -1,4 +1,4 @@
-//! The environment, read once and in one place.
+//! The environment variables, read once and in one place.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -26,12 +26,12 @@ impl Environment {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// Where programs are looked for.
+    /// The search path of programs.
     pub fn path(&self) -> Option<&std::ffi::OsStr> {
         self.path.as_deref()
     }
 
-    /// Where files go that nobody needs afterwards.
+    /// The directory for temporary files.
     pub fn temp_dir(&self) -> PathBuf {
         self.get("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from)
     }
@@ -42,7 +42,8 @@ impl Environment {
         self.variables.iter().filter_map(|(name, value)| {
             let path = name.strip_prefix("SEALPOST_")?;
             let path: Vec<String> = path.split("__").map(str::to_lowercase).collect();
-            // One word alone is not a setting: it is a secret or an option of the command line.
+            // A name without `__` is not a setting: it is a secret or an option of the command
+            // line.
             (path.len() > 1).then_some((path, value.as_str()))
         })
     }

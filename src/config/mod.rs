@@ -43,34 +43,34 @@ use crate::postgres;
 use crate::vault::Vault;
 use crate::verify::{KeyRing, Secret, WeakSecret};
 
-/// The configuration, resolved: nothing in it has to be looked up any more.
+/// The resolved configuration: all references have been read.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The sections as they are in the file.
     pub file: File,
-    /// What does not keep the gateway from starting, and should be mended.
+    /// Warnings, which do not prevent the start.
     pub warnings: Vec<String>,
     /// The sources with their secrets.
     pub sources: Vec<SourceConfig>,
     /// The destinations with their secrets.
     pub destinations: Vec<DestinationConfig>,
-    /// The issuer that vouches for people.
+    /// The single sign-on issuer (OIDC).
     pub oidc: Option<OidcConfig>,
-    /// Where browsers reach the operator listener, where that is said.
+    /// Public URL of the operator listener, if configured.
     pub operator_url: Option<Url>,
-    /// The Discord channel for alerts.
+    /// The alert channel.
     pub discord: Option<Webhook>,
-    /// The master keys for what is sealed in the database.
+    /// The master keys of sealed data in the database.
     pub vault: Vault,
-    /// Where the database is; `None` for the managed cluster.
+    /// Database URL; `None` for the managed cluster.
     pub database_url: Option<String>,
     /// The managed cluster.
     pub managed: postgres::Settings,
-    /// Where handlers keep what is too large for a row.
+    /// Storage of objects that are too large for a database row.
     pub objects: Place,
-    /// The most bytes of bodies in flight: as the file says, or as the memory allows.
+    /// Maximum number of bytes of bodies in flight, configured or derived from the memory.
     pub in_flight: ByteSize,
-    /// The memory that this process may use, where that can be found out.
+    /// The memory that this process may use, if it can be detected.
     pub memory: Option<u64>,
 }
 
@@ -81,9 +81,9 @@ pub struct SourceConfig {
     pub entry: SourceEntry,
     /// Its secrets, in configured order.
     pub secrets: Vec<Secret>,
-    /// Those that it had once, which only explain.
+    /// Retired secrets, used for diagnosis only.
     pub retired: Vec<Secret>,
-    /// Its further secret.
+    /// Its additional secret.
     pub token: Option<Secret>,
 }
 
@@ -108,7 +108,7 @@ pub enum ConfigError {
         /// The parser's text.
         message: String,
     },
-    /// Values that cannot be; every one of them.
+    /// Invalid values; all of them.
     #[error("{}", .0.join("\n"))]
     Invalid(Vec<String>),
 }
@@ -124,8 +124,8 @@ impl Config {
         Self::resolve(read(path, &text, environment)?, environment)
     }
 
-    /// Reads the file as [`Config::load`] does, but for a command that needs no source: no secret
-    /// has to be there, and neither has the file.
+    /// Reads the file like [`Config::load`], for a command that needs no source: secrets may be
+    /// missing, and so may the file.
     ///
     /// # Errors
     /// As [`Config::load`].
@@ -147,14 +147,13 @@ impl Config {
         Self::resolve(file, environment)
     }
 
-    /// What addresses of the operator listener begin with: as it is configured, else where it
-    /// listens.
+    /// The base URL of the operator listener: as configured, or its listen address.
     pub fn operator_base(&self, listen: SocketAddr) -> String {
         if let Some(url) = &self.operator_url {
             return url.as_str().trim_end_matches('/').to_owned();
         }
         let mut listen = listen;
-        // Listening everywhere is listening here too.
+        // An unspecified address is reachable through loopback.
         match listen.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => listen.set_ip(Ipv4Addr::LOCALHOST.into()),
             IpAddr::V6(ip) if ip.is_unspecified() => listen.set_ip(Ipv6Addr::LOCALHOST.into()),
@@ -174,15 +173,17 @@ impl Config {
         for entry in &file.source {
             let name = &entry.name;
             if !is_source_name(name) {
-                wrong.push(format!("source `{name}`: a name is 1 to 64 of a-z, 0-9, `_` and `-`"));
+                wrong.push(format!(
+                    "source `{name}`: invalid name; use 1 to 64 of a-z, 0-9, `_` and `-`"
+                ));
             }
             if !names.insert(name.clone()) {
-                wrong.push(format!("source `{name}`: the name stands twice"));
+                wrong.push(format!("source `{name}`: duplicate name"));
             }
             for alias in entry.aliases.iter().filter(|alias| !is_alias(alias)) {
                 wrong.push(format!(
-                    "source `{name}`: alias `{alias}` must begin with one `/`, not lie under \
-                     /hooks/, and hold no `//`, `%`, `?` or `#`"
+                    "source `{name}`: alias `{alias}` must begin with one `/`, and must not be \
+                     under /hooks/ or contain `//`, `%`, `?` or `#`"
                 ));
             }
             let mut secret = |reference: &SecretRef, what: &str| {
@@ -218,7 +219,7 @@ impl Config {
         let destinations = destinations::resolve(&file, environment, &mut wrong);
         let objects = objects::place(&file.objects, environment, &mut wrong);
         check::check(&file, &mut wrong);
-        check::holding(&file, &vault, &mut wrong);
+        check::keep_rejected(&file, &vault, &mut wrong);
         check::second_factor(&file, &vault, &mut wrong);
         check::sharing(&sources, &mut wrong);
         if !wrong.is_empty() {
@@ -262,7 +263,7 @@ fn read(path: &Path, text: &str, environment: &Environment) -> Result<File, Conf
         path: path.to_owned(),
         message: message.trim_end().to_owned(),
     };
-    // By itself first: these errors show the line.
+    // Without the variables first: these errors show the line.
     toml::from_str::<File>(text).map_err(|error| parse(error.to_string()))?;
     let mut table: toml::Table = toml::from_str(text).map_err(|e| parse(e.to_string()))?;
     for (keys, value) in environment.overrides() {
@@ -276,12 +277,12 @@ fn read(path: &Path, text: &str, environment: &Environment) -> Result<File, Conf
 impl std::str::FromStr for SecretRef {
     type Err = String;
 
-    /// As `env:NAME` or `file:PATH`.
+    /// Parses `env:NAME` or `file:PATH`.
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
             Some(("env", name)) => Ok(Self { env: Some(name.to_owned()), file: None }),
             Some(("file", path)) => Ok(Self { env: None, file: Some(path.into()) }),
-            _ => Err("a secret is named as `env:NAME` or `file:PATH`".to_owned()),
+            _ => Err("expected `env:NAME` or `file:PATH`".to_owned()),
         }
     }
 }
@@ -290,22 +291,22 @@ impl SecretRef {
     /// The secret that it refers to.
     ///
     /// # Errors
-    /// Where it was looked for, and why what is there is none.
+    /// The place, and why its content is not a valid secret.
     pub fn resolve(&self, environment: &Environment) -> Result<Secret, String> {
         let (bytes, place) = self.read(environment)?;
         Secret::new(bytes.as_slice()).map_err(|error: WeakSecret| format!("in {place} {error}"))
     }
 
-    /// As text that others gave out, of whatever length.
+    /// As text of any length, for secrets issued by others.
     fn resolve_text(&self, environment: &Environment) -> Result<Zeroizing<String>, String> {
         let (bytes, place) = self.read(environment)?;
         match std::str::from_utf8(&bytes) {
             Ok(text) if !text.trim().is_empty() => Ok(Zeroizing::new(text.trim().to_owned())),
-            _ => Err(format!("in {place} is empty or no text")),
+            _ => Err(format!("in {place} is empty or not text")),
         }
     }
 
-    /// What it refers to, and where that is.
+    /// The content and the place.
     fn read(&self, environment: &Environment) -> Result<(Zeroizing<Vec<u8>>, String), String> {
         match (&self.env, &self.file) {
             (Some(variable), None) => {
@@ -323,12 +324,12 @@ impl SecretRef {
                 }
                 Ok((Zeroizing::new(bytes), place))
             }
-            _ => Err("must name either `env` or `file`".to_owned()),
+            _ => Err("must have either `env` or `file`".to_owned()),
         }
     }
 }
 
-/// Sets the value at a path; text that is a TOML value counts as one.
+/// Sets the value at a path; text is parsed as TOML if possible.
 fn overlay(table: &mut toml::Table, keys: &[String], text: &str) {
     let Some((last, path)) = keys.split_last() else { return };
     let mut place = table;

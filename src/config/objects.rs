@@ -1,4 +1,4 @@
-//! Where objects go.
+//! Storage of objects.
 
 use url::Url;
 use zeroize::Zeroizing;
@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use super::{Environment, Objects, SecretRef};
 use crate::objects::{Place, S3};
 
-/// Where objects go; what cannot be is added to `wrong`.
+/// Resolves the storage of objects; adds invalid values to `wrong`.
 pub(super) fn place(
     objects: &Objects,
     environment: &Environment,
@@ -37,15 +37,14 @@ pub(super) fn place(
     })
 }
 
-/// Whether buckets can be behind this. Where they are is the operator's to say: a private network
-/// needs no entry in `outbound.allow`.
+/// Checks the URL of an S3 service. A private network needs no entry in `outbound.allow`.
 fn endpoint(text: &str) -> Result<(), &'static str> {
     let url = Url::parse(text).map_err(|_| "must be a URL")?;
     if !matches!(url.scheme(), "https" | "http") {
         return Err("must begin with https:// or http://");
     }
     if !url.has_host() {
-        return Err("names no host");
+        return Err("has no host");
     }
     let plain = url.username().is_empty() && url.password().is_none();
     if !plain || url.query().is_some() || url.fragment().is_some() {
@@ -59,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_endpoint_holds_no_credentials() {
+    fn an_endpoint_has_no_credentials() {
         assert_eq!(endpoint("http://127.0.0.1:9000/"), Ok(()));
         for bad in ["http://", "ftp://x", "s3.example", "https://me:x@s3.example", "https://a/?b"] {
             assert!(endpoint(bad).is_err(), "{bad}");
@@ -75,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_takes_the_place_of_the_folder_and_its_keys_are_references() {
+    fn a_bucket_replaces_the_directory() {
         let (place, wrong) = resolve(
             r#"
                 [s3]
@@ -94,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn every_setting_of_a_bucket_that_cannot_be_is_named() {
+    fn every_invalid_setting_of_a_bucket_is_listed() {
         let (_, wrong) = resolve(
             r#"
                 [s3]

@@ -1,4 +1,4 @@
-//! The issuer that vouches for people.
+//! The single sign-on issuer (OIDC).
 
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
@@ -9,19 +9,19 @@ use super::{Environment, SecretRef};
 /// The longest label, in characters.
 const LONGEST_LABEL: usize = 40;
 
-/// The issuer that vouches for people.
+/// The single sign-on issuer (OIDC).
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct OidcEntry {
-    /// Its URL, exactly as it writes it itself.
+    /// Issuer URL, exactly as in its discovery document.
     pub issuer: String,
-    /// Who we are there.
+    /// Client ID.
     pub client_id: String,
-    /// What proves it; public clients have none.
+    /// Client secret; public clients have none.
     pub client_secret: Option<SecretRef>,
-    /// Where browsers reach the operator listener; by default `operator.public_url`.
+    /// Public URL of the operator listener; defaults to `operator.public_url`.
     pub public_url: Option<String>,
-    /// What people call the issuer: it stands on the button.
+    /// Label of the sign-in button.
     #[serde(default = "label")]
     pub label: String,
 }
@@ -31,13 +31,13 @@ pub struct OidcEntry {
 pub struct OidcConfig {
     /// Its entry in the file.
     pub entry: OidcEntry,
-    /// What proves who we are.
+    /// Client secret.
     pub client_secret: Option<Zeroizing<String>>,
-    /// Where browsers reach the operator listener.
+    /// Public URL of the operator listener.
     pub public_url: Url,
 }
 
-/// Checks the issuer and resolves its reference; what cannot be is added to `wrong`.
+/// Checks the issuer and resolves its secret; adds invalid values to `wrong`.
 pub(super) fn resolve(
     entry: &OidcEntry,
     operator: Option<&str>,
@@ -69,22 +69,22 @@ pub(super) fn resolve(
     (wrong.len() == before).then_some(config)
 }
 
-/// A URL where browsers reach the operator listener.
+/// Parses the public URL of the operator listener.
 pub(super) fn public(text: &str) -> Result<Url, &'static str> {
     match place(text)? {
         url if url.path() == "/" => Ok(url),
-        _ => Err("must have no path: the console stands at the root of its host"),
+        _ => Err("must have no path: the console is at the root of its host"),
     }
 }
 
-/// A URL where people may be sent to: with TLS, but for this machine.
+/// Parses a URL that browsers are redirected to: HTTPS, or loopback.
 fn place(text: &str) -> Result<Url, &'static str> {
     let url = Url::parse(text).map_err(|_| "is not a URL")?;
     let here = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => return Err("names no host"),
+        None => return Err("has no host"),
     };
     if url.scheme() != "https" && !(url.scheme() == "http" && here) {
         return Err("must begin with https://; http:// is for the loopback only");
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn an_issuer_needs_no_secret_and_one_is_a_reference_of_whatever_length() {
+    fn the_client_secret_is_optional() {
         let rest = "client_id = \"sealpost\"\npublic_url = \"http://127.0.0.1:8081\"\n";
         for issuer in ["https://id.example.org/realm", "http://localhost:8090", "http://[::1]"] {
             let (config, wrong) = read(&format!("issuer = \"{issuer}\"\n{rest}"));
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_that_cannot_be_is_named_at_once() {
+    fn every_invalid_value_is_listed() {
         let (config, wrong) = read(
             r#"
                 issuer = "http://id.example.org"

@@ -7,6 +7,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Outbound {
-    /// Networks that may be reached although they are not public, also without TLS and on any port.
+    /// Non-public networks that may be reached, also without TLS and on any port.
     pub allow: Vec<IpNet>,
 }

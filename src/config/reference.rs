@@ -1,4 +1,4 @@
-//! Secrets that are no source's: where they are, and what they are read as.
+//! Secrets that do not belong to a source: the alert channel and the master keys.
 
 use zeroize::Zeroizing;
 
@@ -6,7 +6,7 @@ use super::{Environment, SecretRef};
 use crate::alerts::Webhook;
 use crate::vault::{MasterKey, Vault};
 
-/// Resolves the address of the channel for alerts.
+/// Resolves the address of the alert channel.
 pub(super) fn discord(reference: &SecretRef, environment: &Environment) -> Result<Webhook, String> {
     let read = reference.resolve(environment).and_then(|secret| {
         Webhook::new(&secret).map_err(|why| format!("in {} {why}", place(reference)))
@@ -23,7 +23,7 @@ fn place(reference: &SecretRef) -> String {
 
 /// Reads the master keys: those of `SEALPOST_MASTER_KEY`, of the file that
 /// `SEALPOST_MASTER_KEY_FILE` names, and of `SEALPOST_MASTER_KEY_OLD`, in this order. Each may
-/// hold several, apart by commas or white space.
+/// hold several, separated by commas or white space.
 pub(super) fn vault(environment: &Environment, wrong: &mut Vec<String>) -> Vault {
     let mut keys = Vec::new();
     let mut take = |place: &str, text: &str| {
@@ -79,13 +79,13 @@ mod tests {
     }
 
     #[test]
-    fn a_master_key_that_is_none_is_named_by_its_place() {
+    fn an_invalid_master_key_is_reported_with_its_place() {
         let environment: Environment =
             [(KEY, "not-a-key"), (KEY_FILE, "/none/such")].into_iter().collect();
         let mut wrong = Vec::new();
         assert!(vault(&environment, &mut wrong).newest().is_err());
         assert_eq!(wrong.len(), 2);
-        assert!(wrong[0].starts_with("SEALPOST_MASTER_KEY: a master key is not 32 bytes"));
+        assert!(wrong[0].starts_with("SEALPOST_MASTER_KEY: a master key must be 32 bytes"));
         assert!(wrong[1].starts_with("SEALPOST_MASTER_KEY_FILE: file `/none/such`: "));
         assert!(!wrong.concat().contains("not-a-key"));
     }

@@ -1,5 +1,4 @@
-//! The configuration in effect, key by key, for people: of every secret where it is and its
-//! fingerprint, never what it is.
+//! The effective configuration, key by key. Secrets are shown by location and fingerprint only.
 
 use toml::Value;
 use url::Url;
@@ -8,8 +7,8 @@ use super::Config;
 use crate::verify::Secret;
 
 impl Config {
-    /// Every key that has a value, and the value. Sources and destinations stand under their names,
-    /// the parts of a list under their places, from 1.
+    /// Every key with its value. Sources and destinations are keyed by name, other list items by
+    /// position, from 1.
     pub fn settings(&self) -> Vec<(String, String)> {
         let mut settings = Vec::new();
         if let Ok(Value::Table(file)) = Value::try_from(&self.file) {
@@ -55,7 +54,7 @@ fn flatten(key: &str, value: &Value, settings: &mut Vec<(String, String)>) {
     match value {
         Value::Table(table) => match reference(table) {
             Some(place) => put(place),
-            // What stands in a header may be a secret.
+            // Header values may be secret.
             None if key.starts_with("destination.") && key.ends_with(".headers") => {
                 put(table.keys().map(String::as_str).collect::<Vec<_>>().join(", "));
             }
@@ -78,7 +77,7 @@ fn flatten(key: &str, value: &Value, settings: &mut Vec<(String, String)>) {
     }
 }
 
-/// Where a secret is, if this says so.
+/// The location of a secret, if this is a reference.
 fn reference(table: &toml::Table) -> Option<String> {
     let mut parts = table.iter();
     match (parts.next(), parts.next()) {
@@ -99,13 +98,13 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// A URL without what may be a secret in it: user, password, query and fragment.
+/// A URL without parts that may be secret: user, password, query and fragment.
 fn without_secrets(url: &str) -> String {
-    let Ok(mut url) = Url::parse(url) else { return "set, and no URL".to_owned() };
+    let Ok(mut url) = Url::parse(url) else { return "set, not a valid URL".to_owned() };
     let hidden = url.password().is_some() || url.query().is_some() || url.fragment().is_some();
     // Only a URL without a host has no place for these.
     if url.set_username("").and(url.set_password(None)).is_err() {
-        return "set, and not shown".to_owned();
+        return "set, not shown".to_owned();
     }
     url.set_query(None);
     url.set_fragment(None);
@@ -139,7 +138,7 @@ mod tests {
     "#;
 
     #[test]
-    fn every_key_has_its_value_and_a_secret_only_its_place() {
+    fn secrets_are_shown_by_location() {
         let settings = settings(FILE);
         let value = |key: &str| settings.iter().find(|(known, _)| known == key).unwrap().1.as_str();
         assert_eq!(value("ingest.listen"), "127.0.0.1:8080");
@@ -156,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gateway_without_a_database_runs_its_own() {
+    fn without_a_database_url_the_database_is_managed() {
         assert!(settings("").contains(&("database.url".into(), "managed by the gateway".into())));
     }
 }

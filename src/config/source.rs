@@ -1,4 +1,4 @@
-//! One source, as the file describes it.
+//! One source in the configuration file.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -13,85 +13,85 @@ use serde::{Deserialize, Serialize};
 pub struct SourceEntry {
     /// Its name, as in `/hooks/{name}`.
     pub name: String,
-    /// What kind of sender it is.
+    /// Its provider.
     pub provider: String,
-    /// To whom it belongs.
+    /// Its tenant.
     #[serde(default = "default_tenant")]
     pub tenant: String,
-    /// Whether it lets anything in.
+    /// Whether it accepts requests.
     #[serde(default = "yes")]
     pub enabled: bool,
-    /// One to three secrets, any of which may have signed.
+    /// One to three secrets; a request signed with any of them verifies.
     pub secrets: Vec<SecretRef>,
-    /// Secrets that it had once: they never verify, they only explain why a request is refused.
+    /// Retired secrets: they never verify, they only help to diagnose rejected requests.
     #[serde(default)]
     pub retired: Vec<SecretRef>,
-    /// For how long a refused request that carries a signature is held, to be explained and
-    /// verified again; by default none is.
+    /// How long rejected requests with a signature are kept, for diagnosis and reprocessing; by
+    /// default they are not kept.
     #[serde(default, with = "humantime_serde")]
     pub keep_rejected: Option<Duration>,
-    /// A further secret, for providers that want one.
+    /// An additional secret, for providers that require one.
     pub token: Option<SecretRef>,
-    /// Other paths that lead to it.
+    /// Additional paths of the source.
     #[serde(default)]
     pub aliases: Vec<String>,
-    /// The largest body; by default the provider's.
+    /// Maximum body size; defaults to the provider's.
     pub max_body: Option<ByteSize>,
-    /// How long a body may take to arrive; by default longer where larger ones are taken.
+    /// Timeout of a body; the default is longer for larger `max_body`.
     #[serde(default, with = "humantime_serde")]
     pub body_deadline: Option<Duration>,
-    /// How old a signature may be; by default the provider's.
+    /// Maximum age of a signature; defaults to the provider's.
     #[serde(default, with = "humantime_serde")]
     pub max_age: Option<Duration>,
-    /// How far in the future a signature may lie.
+    /// How far in the future a signature may be.
     #[serde(default, with = "humantime_serde")]
     pub max_future: Option<Duration>,
-    /// How many authentic requests it may send; by default the provider's.
+    /// Rate limit of authentic requests; defaults to the provider's.
     pub limit: Option<LimitEntry>,
-    /// What a dead letter does to the deliveries behind it in its lane.
+    /// Effect of a dead letter on later deliveries in its lane.
     #[serde(default)]
     pub dead_head: DeadHead,
-    /// What its provider wants to know.
+    /// Options of the provider.
     #[serde(default)]
     pub options: toml::Table,
 }
 
-/// Where a secret is: exactly one of these. Never the secret itself.
+/// The location of a secret: exactly one of these. Never the secret itself.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SecretRef {
-    /// In this variable.
+    /// Environment variable.
     pub env: Option<String>,
-    /// In this file; one line break at its end is not part of it.
+    /// File; a trailing line break is removed.
     pub file: Option<PathBuf>,
 }
 
-/// How many requests may be sent.
+/// A rate limit.
 #[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitEntry {
-    /// On average.
+    /// Average requests per second.
     pub per_second: NonZeroU32,
-    /// At once.
+    /// Maximum burst.
     pub burst: NonZeroU32,
 }
 
 impl LimitEntry {
-    /// One of as many; at least one of each.
+    /// A limit with these values; at least one of each.
     pub(super) fn of(per_second: u32, burst: u32) -> Self {
         let count = |count: u32| NonZeroU32::MIN.saturating_add(count.saturating_sub(1));
         Self { per_second: count(per_second), burst: count(burst) }
     }
 }
 
-/// What a dead letter does to the deliveries behind it in its lane.
+/// Effect of a dead letter on later deliveries in its lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeadHead {
-    /// Nothing: they go on.
+    /// None: later deliveries continue.
     #[default]
     Park,
-    /// It holds them until it is replayed or discarded.
+    /// Later deliveries wait until it is replayed or discarded.
     Block,
 }
 

@@ -1,6 +1,5 @@
-//! Bounds of every span of time that can be configured: so long that nobody needs more, and short
-//! enough that no sum of a time and a span can leave the calendar; and never nothing where nothing
-//! would mean "without end" or "without a pause".
+//! Bounds of every configurable duration. The maximum prevents date overflows; the minimum excludes
+//! 0 where it would mean "no timeout" or a busy loop.
 
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// Notes which spans are out of bounds.
+/// Collects durations that are out of bounds.
 pub(super) fn check(file: &File, wrong: &mut Vec<String>) {
     let ms = Duration::from_millis(1);
     let none = Duration::ZERO;

@@ -25,11 +25,11 @@ const HEADERS: (usize, usize) = (30, 200);
 /// The destination did not take the event.
 #[derive(Debug, thiserror::Error)]
 enum NotTaken {
-    #[error("it answered {status}: {excerpt}")]
+    #[error("destination responded {status}: {excerpt}")]
     Status { status: u16, excerpt: String },
-    #[error("it answered {0}")]
+    #[error("destination responded {0}")]
     Bare(u16),
-    #[error("it could not be asked")]
+    #[error("request to the destination failed")]
     Unanswered(#[source] OutboundError),
 }
 
@@ -158,7 +158,10 @@ mod tests {
         ] {
             let judged = judge(Ok(answer(status)), now).err().map(|failure| match failure {
                 Failure::NotTaken { fault, retry_after, error } => {
-                    assert_eq!(error.to_string(), format!("it answered {status}: so it is"));
+                    assert_eq!(
+                        error.to_string(),
+                        format!("destination responded {status}: so it is")
+                    );
                     (fault, retry_after.map(|wait| wait.as_secs()))
                 }
                 other => panic!("{other:?}"),

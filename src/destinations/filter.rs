@@ -15,7 +15,7 @@ pub(super) struct Filter(JsonPath);
 
 /// Why a filter cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("`{query}` is no JSONPath query (RFC 9535)")]
+#[error("`{query}` is not a valid JSONPath query (RFC 9535)")]
 pub struct FilterError {
     query: String,
     #[source]

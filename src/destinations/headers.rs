@@ -43,7 +43,7 @@ pub(super) fn of(
     if provider_headers {
         let kept = event.headers.iter().filter(|(name, value)| {
             let is_fixed = fixed.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
-            // What came along is for people.
+            // What came along is for users.
             !SenderInfo::is_name(name)
                 && !is_fixed
                 && !is_guild(name, form)

@@ -10,7 +10,7 @@
 //! - The *form* of the signature is that of Standard Webhooks, or the bot's native one.
 //! - What an answer means is said in one place, in `answer`.
 //!
-//! A destination that fails again and again is held back, and so is one that answers that it is
+//! A destination that fails again and again is blocked, and so is one that answers that it is
 //! gone: see `store::breaker` and `store::destinations`. What waits for it is kept.
 
 mod answer;
@@ -99,21 +99,22 @@ pub enum Prefix {
 #[derive(Debug, thiserror::Error)]
 pub enum DestinationError {
     /// Its URL cannot be reached.
-    #[error("its URL cannot be used")]
+    #[error("invalid URL")]
     Url(#[source] OutboundError),
     /// One of its headers cannot be set.
     #[error(
-        "the header `{0}` cannot be set: it belongs to the request, to the signature, or would hold a secret"
+        "the header `{0}` cannot be set: it is reserved for the request or the signature, or would \
+         contain a secret"
     )]
     Header(String),
     /// Its patterns of types are none.
-    #[error("its types cannot be used")]
+    #[error("invalid types")]
     Types(#[source] TypesError),
     /// Its filter is no query.
-    #[error("its filter cannot be used")]
+    #[error("invalid filter")]
     Filter(#[source] FilterError),
     /// Nothing can be signed with its secret.
-    #[error("its secret cannot be used")]
+    #[error("invalid secret")]
     Key(#[source] KeyError),
 }
 

@@ -170,7 +170,7 @@ impl Sender {
 impl Write for Taken {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Outcome, EffectError> {
         if let Some(opened_at) = tx.record_response(self.0).await? {
-            info!(since = %opened_at, "the destination answers again: its deliveries go on");
+            info!(since = %opened_at, "destination recovered, deliveries resume");
         }
         Ok(Outcome::Handled)
     }

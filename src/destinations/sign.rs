@@ -37,13 +37,13 @@ pub(super) struct Key(Zeroizing<Vec<u8>>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// It begins with `whsec_` and is not what that promises.
-    #[error("what follows `whsec_` is not base64 of 24 to 64 bytes")]
+    #[error("the part after `whsec_` must be 24 to 64 bytes in base64")]
     Encoding,
     /// A token is sent in a header.
-    #[error("the token is not visible ASCII")]
+    #[error("the token must be visible ASCII")]
     Token,
     /// The bot takes no such name.
-    #[error("`service` is not 1 to 64 letters, digits, `.`, `_` or `-`")]
+    #[error("`service` must be 1 to 64 letters, digits, `.`, `_` or `-`")]
     Service,
 }
 

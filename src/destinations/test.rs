@@ -20,7 +20,7 @@ pub(super) async fn send(sender: &Sender, now: OffsetDateTime) -> DestinationRes
     let document = json!({
         "type": KIND,
         "timestamp": now.format(&Rfc3339).unwrap_or_default(),
-        "data": { "test": true, "id": id.to_string(), "message": "A test event: nobody sent it." },
+        "data": { "test": true, "id": id.to_string(), "message": "A test event from Sealpost." },
     });
     let body = Bytes::from(document.to_string());
     let mut headers: Vec<(String, String)> = [

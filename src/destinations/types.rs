@@ -18,10 +18,10 @@ enum Pattern {
 #[derive(Debug, thiserror::Error)]
 pub enum TypesError {
     /// Nothing would ever be taken.
-    #[error("there is none")]
+    #[error("the list is empty")]
     None,
     /// A pattern is empty, or has a star before its end.
-    #[error("`{0}` is not a type, nor the beginning of types with one `*` at its end")]
+    #[error("`{0}` is not an event type or a prefix ending in a single `*`")]
     Pattern(String),
 }
 

@@ -20,7 +20,7 @@ use super::{CLAIM_WITHIN, HandlerTable, Jitter, RetryPolicy, Trouble, Wakeup, in
 use crate::clock::SharedClock;
 use crate::store::{LanePlace, Lease, Paused, Store, StoreError};
 
-/// How often leases that ran out are looked for, at most.
+/// How often expired leases are looked for, at most.
 const RECOVER_EVERY: Duration = Duration::from_secs(5);
 
 /// How much dispatch does at a time, and how long it waits.
@@ -73,7 +73,7 @@ pub struct Dispatcher {
 
 impl Dispatcher {
     /// A dispatcher whose handlers run on `handlers`, a runtime of their own: one that blocks its
-    /// thread does not hold up the intake.
+    /// thread does not hold up ingest.
     pub fn new(
         store: Store,
         table: HandlerTable,
@@ -197,7 +197,7 @@ impl Dispatcher {
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    warn!(error = &error as &dyn std::error::Error, "cannot look for deliveries");
+                    warn!(error = &error as &dyn std::error::Error, "cannot find due deliveries");
                     let pause = tokio::time::sleep(self.settings.poll);
                     stop.run_until_cancelled(pause).await;
                 }
@@ -209,9 +209,9 @@ impl Dispatcher {
     /// nothing else from being done.
     async fn recover(&self) {
         for (what, done) in [
-            ("find leases that ran out", self.recover_expired_leases().await.map(|_| ())),
-            ("find queues of handlers that are gone", self.discover().await),
-            ("look for heads of lanes", self.unpark_heads().await),
+            ("recover expired leases", self.recover_expired_leases().await.map(|_| ())),
+            ("find queues of removed handlers", self.discover().await),
+            ("unpark heads of lanes", self.unpark_heads().await),
         ] {
             if let Err(error) = done {
                 warn!(error = &error as &dyn std::error::Error, "cannot {what}");
@@ -219,7 +219,7 @@ impl Dispatcher {
         }
     }
 
-    /// Shows which destinations are held back, and what is in trouble.
+    /// Shows which destinations are blocked, and what is in trouble.
     async fn measure(&self) {
         let troubles = self.queues.troubles(self.clock.now());
         for queue in self.runner.table.queues() {
@@ -255,7 +255,7 @@ impl Dispatcher {
         let let_in = in_time(CLAIM_WITHIN, let_in).await?;
         *lanes() = place;
         if let_in > 0 {
-            info!(count = let_in, "let heads of lanes in that were left aside");
+            info!(count = let_in, "parked heads of lanes queued again");
         }
         Ok(())
     }

@@ -96,7 +96,7 @@ pub enum Failure {
         error: BoxError,
     },
     /// A destination did not take the event. Another attempt may help; where the destination is
-    /// held back then, this one does not count.
+    /// blocked then, this one does not count.
     NotTaken {
         /// What it is about.
         fault: FailureScope,

@@ -1,4 +1,4 @@
-//! What this process holds. A lease that runs out while its holder is here is no lost one: it is
+//! What this process holds. A lease that expires while its holder is here is no lost one: it is
 //! renewed, and nobody in this process takes it.
 
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! Deliveries whose lease ran out: ended, and run one at a time.
+//! Deliveries whose lease expired: ended, and run one at a time.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,14 +17,14 @@ const MOST_LOST: u32 = 8;
 pub(super) struct Isolated {
     /// There may be some.
     there: AtomicBool,
-    /// One of them is at work.
+    /// One of them is in flight.
     running: AtomicBool,
     /// The handler of the last one.
     last: Mutex<String>,
 }
 
 impl Dispatcher {
-    /// Ends leases that ran out, but for those that are held here; gives how many deliveries became
+    /// Ends expired leases, but for those that are held here; gives how many deliveries became
     /// dead letters.
     ///
     /// # Errors
@@ -35,13 +35,16 @@ impl Dispatcher {
         let lost = self.store.recover_expired_leases(&self.sources, &held, self.clock.now(), most);
         let lost = in_time(CLAIM_WITHIN, lost).await?;
         if lost.isolated > 0 {
-            warn!(count = lost.isolated, "leases ran out with no result; they are run one by one");
+            warn!(
+                count = lost.isolated,
+                "leases expired without a result; deliveries are isolated and run one at a time"
+            );
         }
         for queue in &lost.buried {
             error!(
                 source.name = queue.source,
                 handler.name = queue.handler,
-                "delivery is a dead letter: its lease ran out every time"
+                "delivery dead-lettered: its lease expired every time"
             );
             count_ended(&self.store, &queue.source, &queue.handler, "lost", Counter::Dead);
         }
@@ -50,7 +53,7 @@ impl Dispatcher {
         Ok(lost.buried.len())
     }
 
-    /// Takes a delivery whose lease ran out, if none is at work; what is given with it says that
+    /// Takes a delivery whose lease expired, if none is in flight; what is given with it says that
     /// it is over when it is dropped.
     pub(super) async fn claim_isolated(&self) -> Result<Option<(Lease, RunningAlone)>, StoreError> {
         if self.isolated.running.swap(true, Ordering::AcqRel) {
@@ -69,12 +72,13 @@ impl Dispatcher {
             delivery.id = lease.delivery,
             event.id = %lease.event,
             attempt = lease.attempt,
-            "a lease ran out with no result; trying again, and no other such one meanwhile"
+            "lease expired without a result; running this isolated delivery alone"
         );
         Ok(Some((lease, running)))
     }
 
-    /// Starts a suspect beside what is at work, where there is one and none is at work.
+    /// Starts an isolated delivery beside what is in flight, where there is one and none is in
+    /// flight.
     pub(super) async fn start_isolated(&self) {
         if !self.isolated.there.load(Ordering::Relaxed) {
             return;
@@ -85,13 +89,13 @@ impl Dispatcher {
             Err(error) => {
                 self.isolated.there.store(false, Ordering::Relaxed);
                 let error = &error as &dyn std::error::Error;
-                warn!(error, "cannot claim deliveries whose lease ran out");
+                warn!(error, "cannot claim isolated deliveries");
             }
         }
     }
 }
 
-/// A suspect is at work until this is dropped.
+/// An isolated delivery is in flight until this is dropped.
 pub(super) struct RunningAlone(Arc<Isolated>);
 
 impl Drop for RunningAlone {

@@ -1,4 +1,4 @@
-//! Housekeeping: gives up transfers that never became whole, forgets what has expired. It takes
+//! Housekeeping: gives up transfers that never became whole, deletes what has expired. It takes
 //! no input: it looks at the tables, and can be run at any time and by several gateways at once.
 
 use std::sync::Arc;
@@ -68,14 +68,14 @@ impl Maintenance {
     pub async fn step(&self) -> Result<(), StoreError> {
         let clocks = self.clocks().await?;
         if !clocks.agree() {
-            debug!("the clocks differ: nothing is forgotten");
+            debug!("clocks differ, retention paused");
             return Ok(());
         }
         let now = clocks.earlier();
         while let Some(event) =
             self.store.expire_transfer(now, self.ages.idle, self.ages.total).await?
         {
-            warn!(event.id = %event, "gave up a transfer that never became whole");
+            warn!(event.id = %event, "incomplete transfer expired");
             metrics::counter!("sealpost_transfers_expired_total").increment(1);
         }
         let keys = self.store.forget_keys(now).await?;
@@ -90,7 +90,7 @@ impl Maintenance {
             given_up += tx.commit(expired).await?.into_inner();
         }
         if keys + transfers + held + given_up > 0 {
-            info!(keys, transfers, held, given_up, "forgot what has expired");
+            info!(keys, transfers, held, given_up, "expired rows deleted");
         }
         Ok(())
     }
@@ -100,18 +100,21 @@ impl Maintenance {
         let now = match self.clocks().await {
             Ok(clocks) => clocks.earlier(),
             Err(error) => {
-                warn!(error = &error as &dyn std::error::Error, "no time to keep things in order");
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "housekeeping skipped: no database connection in time"
+                );
                 return;
             }
         };
         for upkeep in &self.maintenance_tasks {
             match tokio::time::timeout(UPKEEP_WITHIN, upkeep.step(&self.store, now)).await {
                 Ok(Ok(0)) => {}
-                Ok(Ok(done)) => info!(done, "a provider kept its own things in order"),
+                Ok(Ok(done)) => info!(done, "provider housekeeping done"),
                 Ok(Err(error)) => {
-                    warn!(cause = cause_of(&*error), "a provider's upkeep did not finish");
+                    warn!(cause = cause_of(&*error), "provider housekeeping failed");
                 }
-                Err(_) => warn!("a provider's upkeep took too long"),
+                Err(_) => warn!("provider housekeeping timed out"),
             }
         }
     }
@@ -123,9 +126,9 @@ impl Maintenance {
         loop {
             trusted = self.compare_clocks(trusted).await;
             if steady.is_held(self.clock.now(), self.ages.idle) {
-                warn!("this machine's clock has jumped: for a while nothing expires");
+                warn!("this machine's clock has jumped, retention paused for a while");
             } else if let Err(error) = in_time(EVERY, self.step()).await {
-                warn!(error = &error as &dyn std::error::Error, "housekeeping did not finish");
+                warn!(error = &error as &dyn std::error::Error, "housekeeping failed");
             }
             self.run_provider_maintenance().await;
             if stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
@@ -152,8 +155,8 @@ impl Maintenance {
         match (agreed, agree) {
             (true, false) => error!(
                 offset_s = offset.whole_seconds(),
-                "this machine's clock differs from the database's: senders may be refused for \
-                 it, and nothing is forgotten until they agree"
+                "this machine's clock differs from the database's: requests may be rejected, and \
+                 retention is paused until the clocks agree"
             ),
             (false, true) => info!("this machine's clock agrees with the database's again"),
             _ => {}
@@ -162,7 +165,8 @@ impl Maintenance {
     }
 }
 
-/// What lies at the bottom of an error, without its text: that can name a stranger's file.
+/// What lies at the bottom of an error, without its text: that can name a client-supplied file
+/// name.
 fn cause_of(error: &(dyn std::error::Error + 'static)) -> String {
     let mut error = Some(error);
     let mut cause = "another error".to_owned();

@@ -12,7 +12,7 @@
 //!
 //! When a process dies here: before the claim commits, nothing has happened. After it, the lease
 //! runs out, the lost attempt is noted, and another gateway takes the delivery over. Deliveries
-//! whose lease ran out are run one at a time, beside the others, and only what was lost then
+//! whose lease expired are run one at a time, beside the others, and only what was lost then
 //! counts: an event which kills the process takes no other's attempts with it.
 //!
 //! Trouble in one place stays there. Every queue (a source and a handler) is looked at and claimed

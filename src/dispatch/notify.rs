@@ -53,7 +53,7 @@ impl Wakeup {
     pub async fn announce(&self, store: &Store, stop: &CancellationToken) {
         while stop.run_until_cancelled(self.remote.notified()).await.is_some() {
             if let Err(error) = in_time(CLAIM_WITHIN, store.announce()).await {
-                debug!(error = %error, "could not announce work to other gateways");
+                debug!(error = %error, "cannot notify other gateways of new work");
             }
             if stop.run_until_cancelled(tokio::time::sleep(ANNOUNCE_EVERY)).await.is_none() {
                 return;
@@ -72,9 +72,10 @@ impl Wakeup {
                         while listener.recv().await.is_ok() {
                             self.ring_here();
                         }
-                        warn!("lost the connection that listens for work; polling goes on");
+                        warn!("lost the connection listening for new work; polling continues");
                     }
-                    Err(error) => debug!(error = %error, "cannot listen for work; polling goes on"),
+                    Err(error) => debug!(error = %error, "cannot listen for new work; polling \
+                                                          continues"),
                 }
                 tokio::time::sleep(LISTEN_AGAIN).await;
             }

@@ -34,7 +34,7 @@ impl Failing {
         Self { since, last: now }
     }
 
-    /// Since when it fails, unless that is forgotten.
+    /// Since when it fails, unless that was reset.
     pub(super) fn since(self, now: OffsetDateTime) -> Option<OffsetDateTime> {
         (now - self.last < FORGOTTEN_AFTER).then_some(self.since)
     }

@@ -40,7 +40,7 @@ pub(super) struct Runner {
 
 /// The handler did not come back in time.
 #[derive(Debug, thiserror::Error)]
-#[error("the handler did not come back within {0:?}")]
+#[error("the handler timed out after {0:?}")]
 struct Overdue(Duration);
 
 /// The handler, or one of its effects, panicked.
@@ -127,7 +127,10 @@ impl Runner {
             return Ok(Err(Failure::permanent(DeathReason::HandlerMissing, what)));
         };
         let Some((event, origin)) = self.load(lease).await? else {
-            return Ok(Err(Failure::permanent(DeathReason::Permanent, "the event is gone")));
+            return Ok(Err(Failure::permanent(
+                DeathReason::Permanent,
+                "the event no longer exists",
+            )));
         };
         let attempt = Attempt { number: lease.attempt, started_at, origin };
         let mut task = self.handlers.spawn(
@@ -174,7 +177,7 @@ impl Runner {
         (started_at, until): (OffsetDateTime, Instant),
         failure: &Failure,
     ) -> Result<(), StoreError> {
-        // The text can repeat what a stranger wrote: it goes to `last_error` and to no log line.
+        // The text can repeat untrusted text: it goes to `last_error` and to no log line.
         let (text, kind) = (failure_text(failure), kind_of(failure));
         let mut tries = Tries::until(until);
         let decision = loop {
@@ -229,11 +232,11 @@ impl Runner {
                 self.count(lease, "retry", Some(Counter::Retry));
             }
             Decision::Pause(_) => {
-                warn!(failure = kind, "attempt failed, and does not count: held back");
+                warn!(failure = kind, "attempt deferred, not counted");
                 self.count(lease, "deferred", Some(Counter::Deferred));
             }
             Decision::DeadLetter(reason) => {
-                error!(failure = kind, reason = reason.as_str(), "delivery is a dead letter");
+                error!(failure = kind, reason = reason.as_str(), "delivery dead-lettered");
                 self.count(lease, "dead", Some(Counter::Dead));
             }
         }
@@ -257,7 +260,7 @@ impl Runner {
                 DestinationFailure { fault: *fault, retry_after, began, now, error: text };
             let standing = self.store.record_failure(&lease.handler, &setback).await?;
             if standing.newly {
-                error!(fault = ?fault, "the destination is held back: its deliveries wait");
+                error!(fault = ?fault, "destination blocked, its deliveries wait");
             }
             if standing.held {
                 return Ok(Decision::Pause(None));
@@ -291,7 +294,7 @@ pub(super) fn count_ended(
     tallied: Counter,
 ) {
     count_outcome(handler, outcome);
-    store.tallies().of(source).count(tallied);
+    store.counters().of(source).count(tallied);
 }
 
 fn count_outcome(handler: &str, outcome: &'static str) {

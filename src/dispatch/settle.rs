@@ -1,5 +1,5 @@
-//! Writing down what an attempt has come to, against all odds: a lock, a deadlock or a database
-//! that is away for a moment is nobody's failure, so it is waited out while the lease holds.
+//! Records the results of attempts. A lock, a deadlock or a database that is briefly unavailable is
+//! not the handler's failure: writes are retried while the lease is held.
 
 use std::time::Duration;
 
@@ -97,16 +97,16 @@ impl Runner {
         match error {
             Some(error) if troubled => warn!(
                 error = error as &dyn std::error::Error,
-                "cannot write at the moment what this handler has come to; trying again"
+                "cannot record this handler's results; retrying"
             ),
-            _ => info!("what this handler comes to can be written again"),
+            _ => info!("this handler's results can be recorded again"),
         }
     }
 
     /// Gives a delivery back: nothing was tried, or it cannot be written, for reasons that are not
     /// its own. The attempt does not count.
     pub(super) async fn give_back(&self, lease: &Lease, why: &StoreError) {
-        let text = format!("not tried, or not recorded: {why}");
+        let text = format!("not attempted, or result not recorded: {why}");
         let mut tries = Tries::until(Instant::now() + self.lease * GIVE_UP_AFTER);
         loop {
             let turn = self.connections.turn(&lease.handler).await;
@@ -118,7 +118,7 @@ impl Runner {
                 Ok(()) => {
                     warn!(
                         error = why as &dyn std::error::Error,
-                        "given back: the database was in the way, and the attempt does not count"
+                        "lease released after a database error, attempt not counted"
                     );
                     self.count(lease, "given_back", None);
                     return;
@@ -128,7 +128,7 @@ impl Runner {
                 Err(error) => {
                     error!(
                         error = &error as &dyn std::error::Error,
-                        "could not settle; the lease will run out"
+                        "cannot settle the delivery; its lease will expire"
                     );
                     self.count(lease, "unsettled", None);
                     return;
@@ -137,9 +137,9 @@ impl Runner {
         }
     }
 
-    /// The lease was lost: somebody else has the delivery.
+    /// The lease was lost: another gateway has the delivery.
     pub(super) fn late(&self, lease: &Lease) {
-        warn!("came too late: the lease was lost, and the result is not recorded");
+        warn!("lease lost, result discarded");
         self.count(lease, "late", None);
     }
 

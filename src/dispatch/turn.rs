@@ -85,7 +85,7 @@ impl Dispatcher {
             // Where some can be looked at, that is what is worked on.
             Some(error) if wanted.is_empty() => Err(error),
             Some(error) => {
-                warn!(error = &error as &dyn std::error::Error, "cannot look at some queues");
+                warn!(error = &error as &dyn std::error::Error, "cannot read some queues");
                 Ok(wanted)
             }
             None => Ok(wanted),
@@ -98,7 +98,7 @@ impl Dispatcher {
         match in_time(CLAIM_WITHIN, self.store.paused()).await {
             Ok(paused) => known().clone_from(&paused),
             Err(error) => {
-                warn!(error = &error as &dyn std::error::Error, "cannot ask what is paused");
+                warn!(error = &error as &dyn std::error::Error, "cannot read pauses");
             }
         }
         known().clone()
@@ -159,7 +159,7 @@ impl Dispatcher {
             Ok(gates) => gates,
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
-                warn!(error, "cannot ask which destinations are held back");
+                warn!(error, "cannot read blocked destinations");
                 return Turn::default();
             }
         };
@@ -206,7 +206,7 @@ impl Dispatcher {
         Ok((claimed.leases, parked))
     }
 
-    /// Puts aside what fills a queue without being a head; gives whether there was any. It goes on
+    /// Parks what fills a queue without being a head; gives whether there was any. It goes on
     /// from where it was: beginning at the oldest again, the index still has an entry for each that
     /// was put aside.
     async fn park_followers(

@@ -101,7 +101,7 @@ enum Full {
 
 /// There was no room for a body, also after a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("there is no room for more of the body")]
+#[error("memory budget for bodies exhausted")]
 pub struct NoRoom;
 
 /// Bytes taken from the budget by one body; given back when dropped.

@@ -33,7 +33,7 @@ const LOCKED_PAUSE: Duration = Duration::from_millis(50);
 /// How many of those are tried in one turn.
 const LOCKED_TRIES: usize = 4;
 /// What a writer is called where it is watched.
-const WRITER: &str = "a writer of events";
+const WRITER: &str = "event writer";
 /// How long a request waits for its commit before the answer is 503.
 pub(super) const PATIENCE: Duration = Duration::from_millis(2_500);
 
@@ -57,10 +57,10 @@ struct Writers {
 pub enum NotStored {
     /// The database did not confirm it in time, or cannot be reached, or the queue is full.
     /// Whether it is stored is unknown.
-    #[error("the database did not confirm in time that the event is stored")]
+    #[error("the database did not confirm the commit in time")]
     Unknown,
     /// The database refuses this event.
-    #[error("the database refuses the event")]
+    #[error("the database rejected the event")]
     Refused,
 }
 
@@ -166,7 +166,7 @@ async fn write(
 struct Writer {
     group_writer: GroupWriter,
     jobs: mpsc::Receiver<Job>,
-    /// Those for which somebody else holds a lock: tried now and then, behind all others.
+    /// Those for which another transaction holds a lock: tried now and then, behind all others.
     locked: VecDeque<Job>,
 }
 
@@ -235,7 +235,7 @@ impl Writer {
         }
     }
 
-    /// Tries some of those for which somebody else held a lock.
+    /// Tries some of those for which another transaction held a lock.
     async fn try_locked(&mut self) {
         for _ in 0..self.locked.len().min(LOCKED_TRIES) {
             let Some(job) = self.locked.pop_front() else { return };
@@ -280,7 +280,7 @@ impl Writer {
 /// Logs why something is not known to be stored, and says which of the two it is.
 pub(super) fn explain(error: &StoreError) -> NotStored {
     let trouble = error.trouble().as_str();
-    error!(trouble, error = error as &dyn std::error::Error, "could not commit");
+    error!(trouble, error = error as &dyn std::error::Error, "cannot commit events");
     match error {
         StoreError::Refused(_) | StoreError::Inconsistent { .. } => NotStored::Refused,
         StoreError::Unavailable(_) | StoreError::CommitUnknown(_) | StoreError::LeaseLost(_) => {

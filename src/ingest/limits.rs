@@ -109,7 +109,7 @@ impl Peers {
         }
     }
 
-    /// Forgets peers that have behaved for a while. To be called now and then.
+    /// Deletes peers that have behaved for a while. To be called now and then.
     pub fn forget(&self) {
         let now = Instant::now();
         self.slow().retain(|_, slow| slow.until > now);

@@ -1,14 +1,14 @@
-//! Intake: takes a request from the listener to its commit.
+//! Ingest: takes a request from the listener to its commit.
 //!
-//! - A [`Source`] is one sender's way in.
+//! - A [`Source`] is one configured sender.
 //! - [`Intake::accept`] verifies a request, names it, and records it: by the [`GroupCommit`] for whole
 //!   events, by the store's buffer for chunks. It gives a [`Receipt`], but only inside a
 //!   [`Committed`]: the listener can answer 2xx with nothing else.
-//! - A late request is let in only if its provider's registry still awaits it, which is asked
-//!   only after the token's MAC holds.
+//! - A late request is accepted only if its provider's registry still expects it, which is checked
+//!   only after the token's MAC is verified.
 //!
 //! Nothing here calls a handler. When the process dies before the commit, the sender gets no
-//! answer and sends again; when it dies after, the repetition is a duplicate.
+//! response and retries; when it dies after, the retry is a duplicate.
 
 mod budget;
 mod event;
@@ -84,22 +84,22 @@ pub enum Receipt {
 #[derive(Debug, thiserror::Error)]
 pub enum Rejection {
     /// Not authentic, or not fresh.
-    #[error("not let in")]
+    #[error("request rejected")]
     Refused(#[source] Refusal),
     /// The idempotency key was used with another body.
-    #[error("the idempotency key was used before with another body")]
+    #[error("the idempotency key was already used with a different body")]
     KeyReused,
     /// A request with the same idempotency key is being recorded.
-    #[error("a request with this idempotency key is being recorded")]
+    #[error("a request with this idempotency key is in progress")]
     InProgress,
     /// The source sends more than its quota.
-    #[error("the source sends more than its quota")]
+    #[error("the source exceeds its rate limit")]
     RateLimited(std::time::Duration),
     /// As much is waiting in open transfers as the source may have.
-    #[error("too much is waiting in open transfers")]
+    #[error("the source exceeds its quota for open transfers")]
     ChunkQuota,
     /// It is not known to be stored.
-    #[error("not known to be stored")]
+    #[error("event not stored, or commit unknown")]
     NotStored(#[source] NotStored),
 }
 
@@ -175,8 +175,7 @@ impl Intake {
         Self::turn(source).await?;
         let provenance = request.provenance(source.gate.provider.kept_headers());
         let detail = format!(
-            "the body has {} bytes, and the source keeps {} (`max_body`): its content was not \
-             kept. Its SHA-256 is {}",
+            "body too large: {} bytes, limit {} (`max_body`); content not kept. SHA-256: {}",
             request.size(),
             source.max_body,
             hex::encode(request.digest()),
@@ -231,7 +230,7 @@ impl Intake {
         now: OffsetDateTime,
     ) -> Result<Committed<Receipt>, Rejection> {
         if envelope.kind.len() > EventMeta::MAX_KIND || envelope.kind.contains('\0') {
-            let detail = format!("the event type has {} bytes", envelope.kind.len());
+            let detail = format!("event type too long: {} bytes", envelope.kind.len());
             let useless = Quarantined { reason: Quarantine::FieldLength, detail, kind: None };
             return self.quarantine(source, verified, useless, now).await;
         }
@@ -261,8 +260,8 @@ impl Intake {
                     let useless = Quarantined {
                         reason: Quarantine::IdReused,
                         detail: format!(
-                            "its id was used before, by event {first}, with another body: SHA-256 \
-                             {} then, {} now",
+                            "id reused: event {first} has the same id and a different body \
+                             (SHA-256 {} then, {} now)",
                             hex::encode(digest),
                             hex::encode(verified.body_digest()),
                         ),

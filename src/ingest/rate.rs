@@ -18,7 +18,7 @@ pub struct Rate {
     burst: u64,
     /// The longest wait, in nanoseconds.
     patience: u64,
-    /// When everything that was let in so far is paid for, in nanoseconds since `began`.
+    /// When everything that was accepted so far is paid for, in nanoseconds since `began`.
     paid: AtomicU64,
 }
 
@@ -38,7 +38,7 @@ impl Rate {
     /// Takes the next turn; gives how long to wait for it.
     ///
     /// # Errors
-    /// After how long to come again, when the wait would be too long. No turn is taken then.
+    /// After how long to retry, when the wait would be too long. No turn is taken then.
     pub fn turn(&self) -> Result<Duration, Duration> {
         self.reserve(nanoseconds(self.began.elapsed()))
     }

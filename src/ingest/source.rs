@@ -1,4 +1,4 @@
-//! A source: one sender's way in, as configured.
+//! A source: one configured sender.
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub struct Source {
     pub chunk_quota: ChunkQuota,
     /// How many authentic requests it may send.
     pub rate: Rate,
-    /// For how long refused requests are held; `None` where they are not.
+    /// For how long rejected requests are kept; `None` where they are not.
     pub hold: Option<Duration>,
 }
 

@@ -1,5 +1,5 @@
-//! Stopping in two steps: first finish what is held, then drop it. And until then, watching over
-//! what runs in the background.
+//! Shutdown in two steps: finish in-flight work, then drop the rest. Also supervises background
+//! tasks.
 
 mod supervise;
 
@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-/// How long finishing may take before what is left is dropped.
+/// Time to finish in-flight work before it is dropped.
 pub const DRAIN: Duration = Duration::from_secs(20);
 
 /// The two steps.
@@ -21,12 +21,12 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// Begin nothing new, finish what is held.
+    /// Start nothing new, finish in-flight work.
     pub fn soft(&self) -> &CancellationToken {
         &self.soft
     }
 
-    /// Drop what is left.
+    /// Drop in-flight work.
     pub fn hard(&self) -> &CancellationToken {
         &self.hard
     }
@@ -35,20 +35,20 @@ impl Shutdown {
     /// one. Returns when the hard step is taken.
     ///
     /// # Errors
-    /// When signals cannot be listened to.
+    /// When signal handlers cannot be installed.
     pub async fn watch_signals(&self) -> std::io::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         tokio::select! {
-            _ = terminate.recv() => info!("SIGTERM: finishing what is held"),
-            _ = interrupt.recv() => info!("SIGINT: finishing what is held"),
+            _ = terminate.recv() => info!("SIGTERM received, finishing in-flight work"),
+            _ = interrupt.recv() => info!("SIGINT received, finishing in-flight work"),
             () = self.soft.cancelled() => {}
         }
         self.soft.cancel();
         tokio::select! {
-            _ = terminate.recv() => warn!("second signal: dropping what is left"),
-            _ = interrupt.recv() => warn!("second signal: dropping what is left"),
-            () = tokio::time::sleep(DRAIN) => warn!("finishing takes too long: dropping what is left"),
+            _ = terminate.recv() => warn!("second signal received, dropping in-flight work"),
+            _ = interrupt.recv() => warn!("second signal received, dropping in-flight work"),
+            () = tokio::time::sleep(DRAIN) => warn!("shutdown timed out, dropping in-flight work"),
             () = self.hard.cancelled() => {}
         }
         self.hard.cancel();
@@ -56,13 +56,12 @@ impl Shutdown {
     }
 }
 
-/// Says what is not done about signals that other programs take as a wish to read their
-/// configuration or open their log anew, and that would end this process: SIGHUP, as terminals
-/// that are closed send it too, SIGUSR1 and SIGUSR2. Call it before anything is held; it waits for
+/// Logs and ignores SIGHUP, SIGUSR1 and SIGUSR2, which would end this process. Other programs
+/// reload their configuration or reopen their log on these signals. Call it early; the future runs
 /// as long as it is polled.
 ///
 /// # Errors
-/// When signals cannot be listened to.
+/// When signal handlers cannot be installed.
 pub fn outlive_hangups() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
     let mut hangup = signal(SignalKind::hangup())?;
     let mut first = signal(SignalKind::user_defined1())?;

@@ -1,6 +1,6 @@
-//! Watching over what runs in the background: a loop that ends by itself is logged, counted, makes
-//! the gateway not ready, and is started again; one that keeps ending stops the process in order,
-//! with an exit code that says so.
+//! Supervises background tasks: a task that ends unexpectedly is logged, counted, makes the gateway
+//! not ready, and is restarted; one that keeps failing shuts the process down with a failure exit
+//! code.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -14,14 +14,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info};
 
-/// The wait before a loop is started again; it doubles with each time.
+/// Delay before a restart; it doubles with each one.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often a loop may end within [`WINDOW`] until it is given up.
+/// Number of restarts within [`WINDOW`] before a task is given up.
 const RESTARTS: usize = 5;
-/// For how long an end is remembered.
+/// Time after which a restart no longer counts.
 const WINDOW: Duration = Duration::from_mins(10);
 
-/// Watches over background tasks. Clones share what they know.
+/// Supervises background tasks. Clones share their state.
 #[derive(Debug, Clone)]
 pub struct Supervisor {
     tasks: TaskTracker,
@@ -35,7 +35,7 @@ struct State {
 }
 
 impl Supervisor {
-    /// One that runs what it watches on `tasks`.
+    /// A supervisor that runs its tasks on `tasks`.
     pub fn new(tasks: TaskTracker) -> Self {
         Self { tasks, state: Arc::default() }
     }
@@ -46,7 +46,7 @@ impl Supervisor {
         Self { tasks, state: Arc::clone(&self.state) }
     }
 
-    /// Runs a loop that ends only after `stop`. `work` makes it, each time that it is started.
+    /// Runs a task that ends only after `stop`. `work` creates it at every start.
     pub fn run<F>(
         &self,
         name: &'static str,
@@ -66,7 +66,7 @@ impl Supervisor {
                 state.set_down(name);
                 let times = note(&mut ends, Instant::now());
                 if times > RESTARTS {
-                    error!(task = name, times, "a background task keeps ending: the gateway stops");
+                    error!(task = name, times, "background task keeps failing, shutting down");
                     state.gave_up.cancel();
                     return;
                 }
@@ -75,47 +75,47 @@ impl Supervisor {
                     task = name,
                     panicked = ended.is_err(),
                     again_in_s = pause.as_secs(),
-                    "a background task ended by itself"
+                    "background task ended unexpectedly, restarting it"
                 );
                 if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
                     return;
                 }
-                info!(task = name, "starting the background task again");
+                info!(task = name, "background task restarted");
                 state.set_up(name);
             }
         });
     }
 
-    /// Runs something that ends in order by itself, and cannot be made anew: when it panics, the
-    /// gateway stops.
+    /// Runs a task that ends by itself and cannot be restarted: if it panics, the gateway shuts
+    /// down.
     pub fn keep(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
         let state = Arc::clone(&self.state);
         self.tasks.spawn(async move {
             if AssertUnwindSafe(work).catch_unwind().await.is_err() {
-                error!(task = name, panicked = true, "a background task ended: the gateway stops");
+                error!(task = name, panicked = true, "background task panicked, shutting down");
                 state.set_down(name);
                 state.gave_up.cancel();
             }
         });
     }
 
-    /// Notes that a task is found to be gone, as one is whose thread has ended.
+    /// Marks a task as lost, for example because its thread has ended.
     pub fn lost(&self, name: &'static str) {
         self.state.set_down(name);
     }
 
-    /// What is not running now and should be.
+    /// A task that should be running and is not.
     pub fn down(&self) -> Option<&'static str> {
         let down = self.state.down.lock().unwrap_or_else(PoisonError::into_inner);
         down.first().copied()
     }
 
-    /// Waits until something is given up.
+    /// Waits until a task is given up.
     pub async fn gave_up(&self) {
         self.state.gave_up.cancelled().await;
     }
 
-    /// Whether something was given up.
+    /// Whether a task was given up.
     pub fn has_given_up(&self) -> bool {
         self.state.gave_up.is_cancelled()
     }
@@ -136,7 +136,7 @@ impl State {
     }
 }
 
-/// Notes an end; gives how many there were within the window.
+/// Records an end; returns the number within the window.
 fn note(ends: &mut VecDeque<Instant>, now: Instant) -> usize {
     ends.push_back(now);
     while ends.front().is_some_and(|first| now.duration_since(*first) > WINDOW) {
@@ -145,12 +145,12 @@ fn note(ends: &mut VecDeque<Instant>, now: Instant) -> usize {
     ends.len()
 }
 
-/// Does one piece of work of a task that goes on whatever becomes of it; `None` when it panicked,
-/// which is logged and counted.
+/// Runs one item of a task that continues after a panic; `None` if it panicked, which is logged and
+/// counted.
 pub async fn caught<T>(name: &'static str, work: impl Future<Output = T>) -> Option<T> {
     let done = AssertUnwindSafe(work).catch_unwind().await.ok();
     if done.is_none() {
-        error!(task = name, "a panic: the task goes on with the next piece of its work");
+        error!(task = name, "panic in a background task, continuing with its next item");
         metrics::counter!("sealpost_task_ends_total", "task" => name).increment(1);
     }
     done
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_loop_that_panics_or_ends_makes_not_ready_until_it_runs_again() {
+    async fn a_failed_task_is_down_until_it_is_restarted() {
         let (supervisor, _tasks, stop) = supervisor();
         let starts = Arc::new(AtomicUsize::new(0));
         let (counted, until) = (Arc::clone(&starts), stop.clone());
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_loop_that_keeps_ending_stops_the_gateway() {
+    async fn a_task_that_keeps_failing_is_given_up() {
         let (supervisor, tasks, stop) = supervisor();
         supervisor.run("the loop", &stop, || async {});
         supervisor.gave_up().await;
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_loop_that_ends_after_it_was_told_to_is_no_failure() {
+    async fn ending_after_stop_is_not_a_failure() {
         let (supervisor, tasks, stop) = supervisor();
         let until = stop.clone();
         supervisor.run("the loop", &stop, move || {
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_made_anew_stops_the_gateway_when_it_panics() {
+    async fn a_panic_of_a_kept_task_stops_the_gateway() {
         let (supervisor, tasks, _) = supervisor();
         supervisor.keep("a writer", async { panic!("a canary") });
         supervisor.keep("another", async {});

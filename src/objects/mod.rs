@@ -76,7 +76,7 @@ pub struct Listed {
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectsError {
     /// The folder cannot be made or opened.
-    #[error("cannot open the folder of objects {folder}")]
+    #[error("cannot open the object folder {folder}")]
     Folder {
         /// The folder.
         folder: PathBuf,
@@ -85,13 +85,13 @@ pub enum ObjectsError {
         error: std::io::Error,
     },
     /// The bucket's settings cannot be.
-    #[error("the settings of the bucket cannot be used")]
+    #[error("invalid bucket settings")]
     Settings(#[source] object_store::Error),
     /// A client for the bucket cannot be made.
-    #[error("the client for the bucket cannot be made")]
+    #[error("cannot create the bucket client")]
     Client(#[source] reqwest::Error),
     /// This program cannot reach buckets.
-    #[error("this program was built without S3")]
+    #[error("this build has no S3 support")]
     WithoutS3,
     /// The place did not do what it was asked for.
     #[error("cannot {what} the object {key}")]
@@ -170,7 +170,7 @@ impl Objects {
         match self.store().await?.head(key.path()).await {
             Ok(meta) => Ok(Some(meta.size)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(failed("look for", key, error)),
+            Err(error) => Err(failed("check", key, error)),
         }
     }
 

@@ -22,29 +22,27 @@ pub enum Refusal {
     #[error("the scheme `{0}` is not https")]
     Scheme(String),
     /// There is no host.
-    #[error("the URL names no host")]
+    #[error("the URL has no host")]
     Host,
     /// A user name or a password stands in the URL.
-    #[error("the URL holds a user name or a password")]
+    #[error("the URL contains a user name or a password")]
     Credentials,
     /// It goes without TLS, or to an unusual port, and no network is listed where it might.
     #[error(
-        "only https on port 443 or 8443 may leave for public addresses; for anything else \
-         `outbound.allow` must list the network"
+        "only https on port 443 or 8443 is allowed to public addresses; for anything else, list \
+         the network in `outbound.allow`"
     )]
     Unlisted,
     /// A name that is known in private networks only.
-    #[error(
-        "`{0}` is a name that only a private network knows, and `outbound.allow` lists no network"
-    )]
+    #[error("`{0}` is a private host name, and `outbound.allow` lists no network")]
     PrivateName(String),
     /// An address that is not public.
-    #[error("{0} is neither public nor in a network that `outbound.allow` lists")]
+    #[error("{0} is neither public nor in a network listed in `outbound.allow`")]
     Address(IpAddr),
     /// A public address, but without TLS or on an unusual port.
     #[error(
-        "{0} lies in no network that `outbound.allow` lists, which plain http and ports other than \
-         443 and 8443 need"
+        "{0} is not in a network listed in `outbound.allow`, which plain http and ports other than \
+         443 and 8443 require"
     )]
     UnlistedAddress(IpAddr),
 }
@@ -144,7 +142,10 @@ impl Resolve for Vetted {
         Box::pin(async move {
             let found = looked_up.await?;
             if found.is_empty() {
-                return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"))?;
+                return Err(io::Error::new(
+                    io::ErrorKind::NotFound,
+                    "the name resolves to no address",
+                ))?;
             }
             // All of them: which one is dialled is not ours to say.
             for address in &found {

@@ -1,5 +1,5 @@
 //! Requests that the gateway sends: to the providers' own interfaces, to the applications, to the
-//! people who want to be told. One client for all of them, and one guard over where they may go:
+//! users who want to be told. One client for all of them, and one guard over where they may go:
 //! only public addresses over https, unless a network is listed.
 
 mod address;
@@ -98,10 +98,10 @@ pub struct Answer {
 #[derive(Debug, thiserror::Error)]
 pub enum OutboundError {
     /// The client cannot be made.
-    #[error("the HTTP client cannot be made")]
+    #[error("cannot create the HTTP client")]
     Client(#[source] reqwest::Error),
     /// It may not go there. Nothing was sent.
-    #[error("a request to {host} is not sent")]
+    #[error("request to {host} blocked")]
     Refused {
         /// The host and port.
         host: String,
@@ -110,10 +110,10 @@ pub enum OutboundError {
         refusal: Refusal,
     },
     /// A header cannot be sent: it holds bytes that may not be, or belongs to the connection.
-    #[error("the header `{0}` cannot be sent")]
+    #[error("invalid header `{0}`")]
     Header(String),
     /// The request was not sent, or not answered.
-    #[error("no answer from {host}")]
+    #[error("no response from {host}")]
     NoAnswer {
         /// The host and port.
         host: String,
@@ -122,7 +122,7 @@ pub enum OutboundError {
         error: reqwest::Error,
     },
     /// No connection could be made.
-    #[error("{host} cannot be reached")]
+    #[error("cannot reach {host}")]
     Unreachable {
         /// The host and port.
         host: String,
@@ -131,7 +131,7 @@ pub enum OutboundError {
         error: std::io::Error,
     },
     /// The answer is larger than what is read.
-    #[error("the answer of {host} is larger than {limit} bytes")]
+    #[error("the response from {host} is larger than {limit} bytes")]
     AnswerTooLarge {
         /// The host and port.
         host: String,

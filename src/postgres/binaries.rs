@@ -65,8 +65,8 @@ pub(super) fn find(
         return Err(missing(layout, major, found, None));
     }
 
-    let brought_earlier = fetch::bin_dir(&layout.base);
-    let mut folders = settings.search.iter().chain([&brought_earlier]);
+    let downloaded_earlier = fetch::bin_dir(&layout.base);
+    let mut folders = settings.search.iter().chain([&downloaded_earlier]);
     if let Some(binaries) = folders.find_map(|dir| probe(dir).filter(&mut suits)) {
         return Ok(binaries);
     }
@@ -74,7 +74,7 @@ pub(super) fn find(
         return Err(missing(layout, major, found, None));
     }
     match fetch::fetch(&layout.base) {
-        // Built against one C library: what was brought need not run here.
+        // Built against one C library: the download may not run here.
         Ok(dir) => {
             probe(&dir).ok_or_else(|| missing(layout, major, found, Some(FetchError::DoesNotRun)))
         }

@@ -169,18 +169,18 @@ fn keep(server: &Server, mut child: Child, up: &AtomicBool, stop: &Receiver<Infa
                 Ok(Started::Abandoned) => return,
                 Err(error) => {
                     let error: &dyn std::error::Error = &error;
-                    tracing::error!(error, "the PostgreSQL server does not start again");
+                    tracing::error!(error, "cannot restart the PostgreSQL server");
                 }
             }
         };
         up.store(true, Ordering::Release);
-        tracing::info!("the PostgreSQL server is back");
+        tracing::info!("the PostgreSQL server is running again");
     }
 }
 
 /// The socket's folder may stand under `/tmp`, where nobody would ever remove it.
 fn leave(server: &Server) {
-    // Not empty means that the server had to be killed; the next start deals with that.
+    // Not empty means that the server had to be killed; the next start cleans that up.
     std::fs::remove_dir(&server.layout.socket_dir).ok();
 }
 

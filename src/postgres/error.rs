@@ -9,7 +9,7 @@ use super::fetch::FetchError;
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
     /// Another gateway holds the lock, and kept it.
-    #[error("another gateway{} runs this cluster (it holds {})", who(*.pid), .lock.display())]
+    #[error("another gateway{} is running this cluster (lock file {})", who(*.pid), .lock.display())]
     Owned {
         /// The lock file.
         lock: PathBuf,
@@ -17,7 +17,10 @@ pub enum ClusterError {
         pid: Option<u32>,
     },
     /// Another gateway holds the lock, and its server has not become ready in time.
-    #[error("the gateway{} that holds {} is still starting its server", who(*.pid), .lock.display())]
+    #[error(
+        "another gateway{} is still starting this cluster (lock file {})",
+        who(*.pid), .lock.display()
+    )]
     Starting {
         /// The lock file.
         lock: PathBuf,
@@ -37,25 +40,28 @@ pub enum ClusterError {
         pid: i32,
     },
     /// A process of an earlier server outlived SIGKILL.
-    #[error("process {pid} of an earlier server on {} does not end", .data_dir.display())]
+    #[error("cannot kill process {pid} of an earlier server on {}", .data_dir.display())]
     Unkillable {
         /// The data directory.
         data_dir: PathBuf,
         /// That process.
         pid: i32,
     },
-    /// No usable installation, and none could be brought.
+    /// No usable installation, and none could be downloaded.
     #[error(
         "no PostgreSQL is installed here: install it (for instance `apt install postgresql`), or \
          set a database URL"
     )]
     NotInstalled {
-        /// Why npm did not bring one; `None` when it was not to be asked.
+        /// Why the download through npm failed; `None` if it is disabled.
         #[source]
         fetch: Option<FetchError>,
     },
-    /// The folder that was configured holds no usable installation.
-    #[error("{} holds no usable `postgres` and `initdb` of version {oldest} or later", .bin_dir.display())]
+    /// The configured directory has no usable installation.
+    #[error(
+        "no usable `postgres` and `initdb` of version {oldest} or later in {}",
+        .bin_dir.display()
+    )]
     BadBinDir {
         /// The configured folder.
         bin_dir: PathBuf,
@@ -75,12 +81,12 @@ pub enum ClusterError {
         major: u16,
         /// The major versions that were found.
         found: Vec<u16>,
-        /// Why npm did not bring it; `None` when it was not asked, or has another version.
+        /// Why the download through npm failed; `None` if it was not tried.
         #[source]
         fetch: Option<FetchError>,
     },
     /// The data directory is in use for something else.
-    #[error("{} is not empty, and no PostgreSQL data directory either", .data_dir.display())]
+    #[error("{} is not empty and not a PostgreSQL data directory", .data_dir.display())]
     NotACluster {
         /// The directory.
         data_dir: PathBuf,
@@ -94,20 +100,24 @@ pub enum ClusterError {
     WrongOwner {
         /// The directory.
         path: PathBuf,
-        /// Who owns it.
+        /// Its owner.
         owner: u32,
-        /// Who should.
+        /// The expected owner.
         uid: u32,
     },
-    /// A data directory stands where its own owner cannot reach it.
-    #[error("{} cannot be reached by its owner, uid {uid}: a folder above it is closed", .data_dir.display())]
+    /// The owner of a data directory cannot reach it.
+    #[error(
+        "{} is not accessible to its owner, uid {uid}: check the permissions of its parent \
+         directories",
+        .data_dir.display()
+    )]
     Unreachable {
         /// The data directory.
         data_dir: PathBuf,
         /// Its owner.
         uid: u32,
     },
-    /// Run by root, which the server refuses, with no account to run it under.
+    /// Run by root, which the server rejects, with no account to run it under.
     #[error(
         "PostgreSQL does not run as root, and there is neither an account `postgres` nor `nobody`"
     )]
@@ -121,7 +131,7 @@ pub enum ClusterError {
         log: String,
     },
     /// The server ended before it was ready.
-    #[error("the PostgreSQL server ended at its start ({status}): {log}")]
+    #[error("the PostgreSQL server exited during startup ({status}): {log}")]
     Died {
         /// How it ended.
         status: String,

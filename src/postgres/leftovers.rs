@@ -24,14 +24,14 @@ pub(super) fn clear(layout: &Layout) -> Result<(), ClusterError> {
     end(&layout.unfinished, Whose::CertainlyOurs)?;
     end(&layout.data, Whose::ToBeAsked)?;
     // Postgres refuses to start while the pid in one of these is alive, whoever it belongs to by
-    // now. No process of this cluster lives, so that it can only be a stranger's or a zombie's.
+    // now. No process of this cluster is alive, so it is an unrelated process or a zombie.
     // Files that name a dead pid are left: the server knows what to make of them.
     for file in [
         layout.data.join("postmaster.pid"),
         layout.socket_dir.join(format!(".s.PGSQL.{PORT}.lock")),
     ] {
         if named_pid(&file).is_some_and(|pid| kill(pid, None).is_ok()) {
-            tracing::warn!(file = %file.display(), "removing a pid file that names a stranger");
+            tracing::warn!(file = %file.display(), "removing the pid file of an unrelated process");
             fs::remove_file(&file).map_err(ClusterError::io("remove", &file))?;
         }
     }
@@ -56,16 +56,16 @@ fn end(dir: &Path, whose: Whose) -> Result<(), ClusterError> {
             let Some(&first) = left.first() else { return Ok(()) };
             last = Some(first);
             if whose == Whose::ToBeAsked
-                && let Some(stranger) = left.iter().find(|pid| !is_ours(**pid))
+                && let Some(foreign) = left.iter().find(|pid| !is_ours(**pid))
             {
                 return Err(ClusterError::ForeignServer {
                     data_dir: dir.to_owned(),
-                    pid: stranger.as_raw(),
+                    pid: foreign.as_raw(),
                 });
             }
             for pid in left {
                 if !signalled.contains(&pid) {
-                    tracing::warn!(pid = pid.as_raw(), %signal, "ending a server that was left behind");
+                    tracing::warn!(pid = pid.as_raw(), %signal, "stopping a leftover server");
                     // It may have ended on its own in the meantime.
                     kill(pid, signal).ok();
                     signalled.push(pid);
@@ -130,7 +130,7 @@ mod tests {
     use std::io::Read as _;
 
     #[test]
-    fn a_process_that_ends_while_it_is_looked_at_is_gone_and_not_a_stranger() {
+    fn a_process_that_ends_during_inspection_is_gone() {
         let mut child = std::process::Command::new("cat")
             .stdin(std::process::Stdio::piped())
             .stdout(std::process::Stdio::null())

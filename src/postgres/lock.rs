@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::{ClusterError, Endpoint};
 
-/// A gateway that was killed needs a moment until the kernel has let go of its lock.
+/// The kernel needs a moment to release the lock of a killed gateway.
 const PATIENCE: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(20);
 
@@ -55,7 +55,7 @@ impl Lock {
         Ok(lock)
     }
 
-    /// Tells other processes how to reach the server, which must be ready by now.
+    /// Publishes how to reach the server, which must be ready.
     pub(super) fn publish(&self, endpoint: &Endpoint) -> Result<(), ClusterError> {
         let mut lines = format!("{}\n{}\n", endpoint.port, endpoint.user).into_bytes();
         // Last, and to the end of the file: a path may hold any byte.

@@ -4,7 +4,7 @@
 //! - [`Settings`] name a *data directory*. Next to it stand the *lock*, the *socket directory* and
 //!   the server's *log*, each named after it.
 //! - [`Cluster::start`] takes the lock, ends what an earlier gateway left behind, finds the
-//!   server's programs (or brings them), creates the data directory if there is none, and starts
+//!   server's programs (or downloads them), creates the data directory if there is none, and starts
 //!   the server. The *keeper*, a thread of its own, starts it again whenever it dies.
 //! - [`Endpoint`] is how to reach it: a Unix socket, and nothing else. The socket directory is
 //!   private to the account that the server runs under, and that privacy is the authentication.
@@ -42,7 +42,7 @@ pub struct Settings {
     pub bin_dir: Option<PathBuf>,
     /// Folders to look for these programs in, best first; see [`installed`].
     pub search: Vec<PathBuf>,
-    /// Whether npm may be asked for these programs when none of the folders has them.
+    /// Whether these programs may be downloaded through npm if none of the directories has them.
     pub fetch: bool,
     /// An executable that understands [`exec::COMMAND`]: `/proc/self/exe` in the gateway itself.
     pub launcher: PathBuf,
@@ -65,8 +65,7 @@ pub fn running(settings: &Settings) -> Result<Option<Endpoint>, ClusterError> {
     lock::published(&layout::Place::existing(&settings.data_dir)?.beside("lock"))
 }
 
-/// Checks, without making, bringing or starting anything, that a server could be started with these
-/// settings.
+/// Checks that a server could be started with these settings, without changing anything.
 pub fn check(settings: &Settings) -> Result<(), ClusterError> {
     let place = layout::Place::existing(&settings.data_dir)?;
     if lock::published(&place.beside("lock"))?.is_some() || !place.has_parent() {

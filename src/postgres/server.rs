@@ -31,7 +31,7 @@ pub(super) const ENDINGS: [(Signal, Duration); 3] = [
 ];
 pub(super) const POLL: Duration = Duration::from_millis(5);
 
-/// A log that is longer than this at a start is put aside.
+/// A log that is longer than this at a start is rotated.
 const LONGEST_LOG: u64 = 8 << 20;
 const STILL_STARTING: Duration = Duration::from_secs(10);
 
@@ -80,7 +80,7 @@ impl Server {
     pub(super) fn initdb(&self) -> Result<(), ClusterError> {
         let Layout { unfinished, data, .. } = &self.layout;
         if fs::symlink_metadata(unfinished).is_ok() {
-            tracing::warn!(folder = %unfinished.display(), "removing a data directory whose creation never ended");
+            tracing::warn!(folder = %unfinished.display(), "removing an incomplete data directory");
             fs::remove_dir_all(unfinished).map_err(ClusterError::io("remove", unfinished))?;
         }
         self.layout.make_private(unfinished)?;
@@ -174,7 +174,7 @@ impl Server {
         let path = self.layout.log.clone();
         if fs::metadata(&path).is_ok_and(|found| found.len() > LONGEST_LOG) {
             fs::rename(&path, path.with_added_extension("old"))
-                .map_err(ClusterError::io("put aside", &path))?;
+                .map_err(ClusterError::io("rotate", &path))?;
         }
         let opened = File::options().read(true).append(true).create(true).mode(0o600).open(&path);
         let file = opened.map_err(ClusterError::io("open", &path))?;

@@ -26,7 +26,7 @@ pub fn find(name: &str) -> Option<&'static Entry> {
     CATALOGUE.iter().find(|entry| entry.name == name)
 }
 
-/// Every provider's name, for people.
+/// Every provider's name, for users.
 pub fn names() -> String {
     CATALOGUE.iter().map(|entry| entry.name).collect::<Vec<_>>().join(", ")
 }
@@ -140,7 +140,7 @@ pub struct Built {
     /// What is done about its events.
     pub handlers: Vec<Arc<dyn Handler>>,
     /// What it still awaits, for senders whose tokens may come past their time. Asked before such
-    /// a request is let in, and swept by housekeeping.
+    /// a request is accepted, and expired by housekeeping.
     pub registry: Option<Arc<dyn ExpectedTokens>>,
     /// What applications may ask of it.
     pub api: Option<Arc<dyn ProviderEndpoint>>,

@@ -15,7 +15,7 @@ pub struct ApiKeyRow {
     pub id: String,
     /// The digest of the whole.
     pub digest: TokenDigest,
-    /// What people call it.
+    /// What users call it.
     pub name: String,
     /// What it may do, in stored words.
     pub scopes: Vec<String>,

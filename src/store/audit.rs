@@ -1,4 +1,4 @@
-//! Who did what: written in the transaction that does it, as a chain.
+//! The audit log: written in the transaction of the action, as a hash chain.
 //!
 //! Every row holds the hash of the one before it, and its own hash covers that: whoever changes,
 //! removes or puts in a row would have to make all later hashes anew. Rows are numbered without a
@@ -224,7 +224,7 @@ impl Store {
 }
 
 impl Tx<'_> {
-    /// Writes down what the transaction does.
+    /// Records what the transaction does.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

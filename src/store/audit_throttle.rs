@@ -1,5 +1,5 @@
-//! Entries of the audit log that can come often: refused sign-ins, refused calls, payloads that are
-//! read. Strangers, and scripts that run wild, must not be able to fill the chain with them.
+//! Entries of the audit log that can come often: rejected sign-ins, denied calls, payloads that are
+//! read. Clients, and scripts that run wild, must not be able to fill the chain with them.
 //!
 //! The first of a minute is written at once. Others that are like it are counted, and follow as one
 //! entry with their number. Of one actor and action only so many that differ are written in a
@@ -21,7 +21,7 @@ const DIFFERENT: usize = 100;
 /// What stands for those beyond.
 const OTHERS: &str = "others";
 /// What is said of those that were counted.
-const FURTHER: &str = "further ones within a minute";
+const FURTHER: &str = "repeats within a minute";
 /// How long one may take to be written.
 const WITHIN: Duration = Duration::from_secs(1);
 
@@ -136,7 +136,7 @@ impl Store {
         Ok(())
     }
 
-    /// Writes down what was counted more than a minute ago. To be called now and then.
+    /// Records what was counted more than a minute ago. To be called now and then.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -144,7 +144,7 @@ impl Store {
         self.write_all(self.often.over(Some(now))).await
     }
 
-    /// Writes down everything that was counted, before the process ends.
+    /// Records everything that was counted, before the process ends.
     pub(super) async fn end_audit_throttle(&self) -> Result<(), StoreError> {
         self.write_all(self.often.over(None)).await
     }
@@ -184,7 +184,7 @@ mod tests {
         Kept {
             at: OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(second),
             actor: "nobody".to_owned(),
-            action: "refused sign-in".to_owned(),
+            action: "sign-in rejected".to_owned(),
             target: target.to_owned(),
             reason: String::new(),
             tenant: None,

@@ -1,5 +1,5 @@
 //! What waits: deliveries that are due and not worked on, per source. Read from the queues, a
-//! bounded number of rows of each; what is put aside there is not next in its lane.
+//! bounded number of rows of each; what is parked there is not next in its lane.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub struct Backlog {
     /// Since when the delivery that waits longest has been due.
     pub oldest: Option<OffsetDateTime>,
     /// How many are stuck: due before the given time, first of their lane, not paused since, and
-    /// not for a destination that is held back. At most [`LOOKED_AT`] are found for each place to
+    /// not for a destination that is blocked. At most [`LOOKED_AT`] are found for each place to
     /// go to.
     pub stuck: i64,
     /// Since when the first of those has been due.

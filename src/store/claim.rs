@@ -20,7 +20,7 @@ impl Store {
     /// Takes up to `most` due deliveries of a queue, heads of their lanes only, and counts the
     /// attempt. It looks at `window` deliveries, from the one that has been due since `oldest` on.
     /// Queues of destinations are claimed by [`Store::claim_to`]. A head waits while another of
-    /// its lane is at work: a replay, or what was committed late, may come to stand before it.
+    /// its lane is in flight: a replay, or what was committed late, may come to stand before it.
     /// Committed when it returns: a crash after this is a lost attempt, not a lost delivery. Lease
     /// deadlines are by the database's clock, which all gateways share.
     ///

@@ -1,5 +1,5 @@
 //! Deliveries to destinations, claimed under a lock per destination: gateways that claim at the
-//! same moment may not both count what is at work, and both find room.
+//! same moment may not both count what is in flight, and both find room.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::{Lease, Store, StoreError, Tx};
 const WINDOW: i64 = 200;
 
 impl Store {
-    /// Takes due deliveries of a destination that is not held back, heads of their lanes only, and
+    /// Takes due deliveries of a destination that is not blocked, heads of their lanes only, and
     /// counts the attempt; as [`Store::claim`]. `sources` are those to take from, each with the
     /// time since when its first delivery has been due. No more than `room` are at work at a time,
     /// over all gateways; where the breaker is open, one.

@@ -17,7 +17,8 @@ pub struct Credential {
 }
 
 impl Store {
-    /// Every master key that seals something, with how many credentials and held requests it seals.
+    /// Every master key that seals something, with how many credentials and rejected requests it
+    /// seals.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -103,7 +104,7 @@ impl Tx<'_> {
             .transpose()
     }
 
-    /// Forgets a credential; says whether there was one.
+    /// Deletes a credential; says whether there was one.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

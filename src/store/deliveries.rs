@@ -23,7 +23,7 @@ pub struct Lease {
     pub handler: String,
     /// Which attempt this is, from 1; counted already.
     pub attempt: u32,
-    /// Whether an earlier lease ran out with no result: the event may have killed its gateway.
+    /// Whether an earlier lease expired with no result: the event may have killed its gateway.
     pub isolated: bool,
     /// The fencing token: only its holder may settle.
     pub(super) token: Uuid,
@@ -35,7 +35,7 @@ pub enum FailureOutcome {
     /// Due again at this time.
     Retry(OffsetDateTime),
     /// Due again at this time, or when it was due before, and the attempt does not count: its
-    /// destination is held back.
+    /// destination is blocked.
     Defer(Option<OffsetDateTime>),
     /// A dead letter.
     DeadLetter(DeathReason),
@@ -44,7 +44,7 @@ pub enum FailureOutcome {
 /// How an attempt failed.
 #[derive(Debug, Clone, Copy)]
 pub struct Failed<'a> {
-    /// What went wrong, for people.
+    /// What went wrong, for users.
     pub error: &'a str,
     /// What it waits for, as whoever will bring it names it: see [`Tx::release`].
     pub awaiting: Option<&'a str>,
@@ -53,7 +53,7 @@ pub struct Failed<'a> {
 /// What earlier attempts of a delivery come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PastAttempts {
-    /// How many do not count: its destination was held back, or its gateway was gone.
+    /// How many do not count: its destination was blocked, or its gateway was gone.
     pub uncounted: u32,
     /// How long it has been tried. A pause between two attempts counts for no more than the
     /// longest that a policy asks for: beyond that nobody was there to try.
@@ -97,7 +97,7 @@ impl Store {
     ///
     /// # Errors
     /// An [`EffectError`] leaves the lease as it is, and nothing written.
-    /// [`StoreError::LeaseLost`] when somebody else has taken the delivery over: the effects are
+    /// [`StoreError::LeaseLost`] when another gateway has recovered the delivery: the effects are
     /// rolled back, and theirs count.
     pub async fn settle_done(
         &self,
@@ -150,7 +150,7 @@ impl Store {
         Ok(tx.commit(outcome).await?.into_inner())
     }
 
-    /// Settles a delivery whose attempt failed: due again, or dead, which people are told.
+    /// Settles a delivery whose attempt failed: due again, or dead, which users are told.
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`]; [`StoreError::Unavailable`].

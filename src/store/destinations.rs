@@ -1,4 +1,4 @@
-//! What holds destinations back: a table that all gateways share.
+//! The state of destinations (paused, disabled, circuit breaker), shared by all gateways.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use super::{Counter, DeathReason, OperatorAction, Store, StoreError, Tx, bounded
 /// What the stored handler names of destinations begin with.
 pub const TO: &str = "to:";
 
-/// Why what waited for a forgotten destination is dead.
-const FORGOTTEN: &str = "its destination is not configured any more, and was forgotten";
+/// Why what waited for a deleted destination is dead.
+const FORGOTTEN: &str = "the destination is no longer configured, and was deleted";
 
 /// What a failure to hand an event over is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub struct DestinationFailure<'a> {
 /// How a destination stands after a setback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DestinationHealth {
-    /// Whether it is held back: its breaker is open, or it is disabled.
+    /// Whether it is blocked: its breaker is open, or it is disabled.
     pub held: bool,
     /// Whether that is so since this setback.
     pub newly: bool,
@@ -164,7 +164,8 @@ impl Store {
         };
         let failing_since = (after.failures > 0).then(|| row.failing_since.unwrap_or(setback.now));
         let error = bounded(setback.error);
-        let gone = (setback.fault == FailureScope::Gone).then_some("it answered 410 (Gone)");
+        let gone =
+            (setback.fault == FailureScope::Gone).then_some("destination responded 410 (Gone)");
         sqlx::query!(
             "UPDATE destinations
                 SET failures = $2, opened_at = $3, openings = $4, not_before = $5,
@@ -195,7 +196,7 @@ impl Store {
         Ok(tx.commit(DestinationHealth { held, newly: held && !was }).await?.into_inner())
     }
 
-    /// The destinations that are held back now.
+    /// The destinations that are blocked now.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -351,8 +352,8 @@ impl Tx<'_> {
         Ok(switched.rows_affected() > 0)
     }
 
-    /// Forgets a destination that is not configured any more: what waits for it becomes dead
-    /// letters, which are counted, told of and noted as the deed of who forgets it. Gives how many
+    /// Deletes a destination that is not configured any more: what waits for it becomes dead
+    /// letters, which are counted, told of and noted as an action of who deletes it. Gives how many
     /// those are.
     ///
     /// # Errors
@@ -360,7 +361,7 @@ impl Tx<'_> {
     pub async fn forget_destination(
         &mut self,
         handler: &str,
-        deed: OperatorAction<'_>,
+        action: OperatorAction<'_>,
     ) -> Result<u64, StoreError> {
         let buried = sqlx::query!(
             "UPDATE deliveries
@@ -369,20 +370,20 @@ impl Tx<'_> {
               WHERE handler = $1 AND state = 'ready'
              RETURNING id, source",
             handler,
-            deed.at,
+            action.at,
             DeathReason::HandlerMissing.as_str(),
             FORGOTTEN,
         )
         .fetch_all(self.connection())
         .await?;
         let ids: Vec<i64> = buried.iter().map(|row| row.id).collect();
-        self.note(deed, &ids, &[]).await?;
+        self.note(action, &ids, &[]).await?;
         let mut sources: BTreeMap<&str, u64> = BTreeMap::new();
         for row in &buried {
             *sources.entry(&row.source).or_default() += 1;
         }
         for (source, count) in sources {
-            self.tally(source, Counter::Dead, count, deed.at).await?;
+            self.tally(source, Counter::Dead, count, action.at).await?;
         }
         sqlx::query!("DELETE FROM destinations WHERE handler = $1", handler)
             .execute(self.connection())

@@ -1,4 +1,4 @@
-//! Browsers in which somebody has signed in.
+//! Browsers in which a user has signed in.
 
 use time::OffsetDateTime;
 
@@ -6,7 +6,7 @@ use super::token::TokenDigest;
 use super::{StoreError, Tx};
 
 impl Tx<'_> {
-    /// Whether somebody has signed in with this browser before; it is used again then.
+    /// Whether a user has signed in with this browser before; it is used again then.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -29,7 +29,7 @@ impl Tx<'_> {
         Ok(known)
     }
 
-    /// Knows a browser from now on. Of those of a person only the `most` that were used last are
+    /// Knows a browser from now on. Of those of a user only the `most` that were used last are
     /// known.
     ///
     /// # Errors
@@ -63,7 +63,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Knows none of a person's browsers any more.
+    /// Knows none of a user's browsers any more.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

@@ -19,10 +19,10 @@ pub enum StoreError {
     #[error("the database did not confirm the commit")]
     CommitUnknown(#[source] Option<sqlx::Error>),
     /// The database refuses the statement or the value: the same call fails again.
-    #[error("the database refused the statement")]
+    #[error("the database rejected the statement")]
     Refused(#[source] RefusedStatement),
     /// A row does not hold what only this gateway writes there.
-    #[error("{table}.{column} of row {row} does not hold what it should")]
+    #[error("invalid value in {table}.{column}, row {row}")]
     Inconsistent {
         /// The table.
         table: &'static str,
@@ -31,8 +31,8 @@ pub enum StoreError {
         /// The row's id.
         row: String,
     },
-    /// Somebody else holds the delivery now: what was done under the old lease is not recorded.
-    #[error("the lease on delivery {0} was lost")]
+    /// Another gateway holds the delivery now: what was done under the old lease is not recorded.
+    #[error("lease on delivery {0} lost")]
     LeaseLost(i64),
 }
 
@@ -107,8 +107,8 @@ impl From<sqlx::Error> for StoreError {
 }
 
 /// Why the database refuses something. The server's own text can repeat the value that it refuses,
-/// which is a stranger's: it is shown by [`RefusedStatement::in_full`] only, where payloads may be seen. What
-/// is displayed, and so logged, is the SQLSTATE with the names of what is concerned.
+/// which is untrusted: it is shown by [`RefusedStatement::in_full`] only, where payloads may be
+/// seen. What is displayed, and so logged, is the SQLSTATE with the names of what is concerned.
 #[derive(Debug)]
 pub struct RefusedStatement(sqlx::Error);
 
@@ -126,7 +126,7 @@ impl RefusedStatement {
 impl fmt::Display for RefusedStatement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sqlx::Error::Database(error) = &self.0 else {
-            return f.write_str("what came back cannot be read");
+            return f.write_str("unexpected result");
         };
         let code = error.code().unwrap_or_default();
         write!(f, "SQLSTATE {code}")?;

@@ -119,15 +119,17 @@ impl Trouble {
         match self {
             Self::ReadOnly => Some(
                 "point the database URL at the primary server, or end its read-only mode \
-                 (default_transaction_read_only, or a full disk at a hosted database)",
+                 (default_transaction_read_only, or a full disk on a hosted database)",
             ),
             Self::AccessRules => {
                 Some("add a line for this machine, role and database to the server's pg_hba.conf")
             }
             Self::Password => Some("check the password in the database URL"),
-            Self::Login => Some("check the role in the database URL, and that it may log in"),
-            Self::Permission => Some("grant the role what it needs, or let it own the database"),
-            Self::NoDatabase => Some("create the database, or check its name in the URL"),
+            Self::Login => Some("check the role in the database URL, and that it has LOGIN"),
+            Self::Permission => {
+                Some("grant the role the missing permissions, or make it the owner of the database")
+            }
+            Self::NoDatabase => Some("create the database, or correct its name in the URL"),
             Self::TooManyConnections => Some(
                 "lower the connections in the section [database], or raise max_connections or the \
                  role's limit at the server",
@@ -135,13 +137,13 @@ impl Trouble {
             Self::Resources => Some("free disk space or memory at the database server"),
             Self::Tls => Some("check sslmode and the certificates in the database URL"),
             Self::Pooler => Some(
-                "use the pooler in session mode, or give the server's own address: prepared \
-                 statements and session settings must reach one session. Parameters in the \
-                 database URL's `options` must be ones that the pooler passes on",
+                "use session mode in the pooler, or connect to the server directly: prepared \
+                 statements and session settings need one session. The pooler must pass on the \
+                 parameters in `options` of the database URL",
             ),
             Self::Settings => Some(
-                "a connection pooler in between or a setting at the server keeps sessions from \
-                 being what was asked for: use session mode, or give the server's own address",
+                "a connection pooler or a server setting changes the session: use session mode, or \
+                 connect to the server directly",
             ),
             _ => None,
         }
@@ -153,23 +155,25 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ReadOnly => "the database is read-only",
-            Self::AccessRules => "the database's access rules (pg_hba.conf) refuse the connection",
-            Self::Password => "the database refuses the password",
-            Self::Login => "the database does not let the role log in",
+            Self::AccessRules => "the database's access rules (pg_hba.conf) reject the connection",
+            Self::Password => "the database rejects the password",
+            Self::Login => "the database role has no permission to log in",
             Self::Permission => "the role lacks a permission in the database",
-            Self::NoDatabase => "there is no such database",
-            Self::TooManyConnections => "the database has no connection left",
+            Self::NoDatabase => "the database does not exist",
+            Self::TooManyConnections => "the database has no free connections",
             Self::Resources => "the database is out of disk space, memory or another resource",
-            Self::Tls => "the database and this program do not agree on encryption (TLS)",
-            Self::Pooler => "a connection pooler in front of the database does not keep sessions",
-            Self::Settings => "the database session does not have the settings that were asked for",
-            Self::LockedDelivery => "a lock in the database is held for too long",
-            Self::Deadlock => "the database ended a deadlock",
-            Self::Collision => "the database ended a transaction that collided with another",
-            Self::Restarting => "the database is starting or stopping",
-            Self::TooSlow => "the database took too long",
-            Self::Unreachable => "the database cannot be reached, or has no free connection",
-            Self::Other => "the database did not do what it was asked",
+            Self::Tls => "TLS negotiation with the database failed",
+            Self::Pooler => {
+                "a connection pooler in front of the database does not preserve sessions"
+            }
+            Self::Settings => "the database session does not have the requested settings",
+            Self::LockedDelivery => "timed out waiting for a lock in the database",
+            Self::Deadlock => "deadlock in the database",
+            Self::Collision => "serialization conflict in the database",
+            Self::Restarting => "the database is starting up or shutting down",
+            Self::TooSlow => "the database timed out",
+            Self::Unreachable => "cannot connect to the database, or no free connection",
+            Self::Other => "the database failed",
         })
     }
 }

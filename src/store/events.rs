@@ -48,7 +48,7 @@ pub struct StoredEvent {
     pub action: Option<String>,
     /// How much its proof says.
     pub strength: Strength,
-    /// Let in past the time of its token, because the registry still awaited it.
+    /// Accepted past the time of its token, because the registry still awaited it.
     pub late: bool,
     /// The fingerprint of the secret that verified it.
     pub secret: String,
@@ -69,7 +69,7 @@ pub struct StoredEvent {
 }
 
 impl StoredEvent {
-    /// The body as it leaves the gateway: to applications, and to people. Credentials that a sender
+    /// The body as it leaves the gateway: to applications, and to users. Credentials that a sender
     /// forwards in it are taken out, for the caller's scopes do not make them the caller's.
     pub fn shown_body(&self) -> Bytes {
         without_credentials(&self.kind, self.action.as_deref(), &self.body)

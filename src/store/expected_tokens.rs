@@ -1,4 +1,4 @@
-//! What a source still awaits.
+//! Tokens that a source still expects.
 
 use async_trait::async_trait;
 use time::OffsetDateTime;

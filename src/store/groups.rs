@@ -264,7 +264,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Forgets the hours that are too long ago for a trend.
+    /// Deletes the hours that are too long ago for a trend.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

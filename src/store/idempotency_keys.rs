@@ -1,4 +1,4 @@
-//! Requests to the operator's API that name themselves: claimed before anything is done, answered
+//! Requests to the admin API with an idempotency key: claimed before anything is done, answered
 //! afterwards.
 
 use time::{Duration, OffsetDateTime};
@@ -39,7 +39,7 @@ pub enum IdempotencyClaim {
     },
     /// The key was used with another request.
     Reused,
-    /// It is at work.
+    /// It is in flight.
     AtWork,
     /// It was broken off, and must not be carried out again unseen.
     Unknown,
@@ -100,7 +100,7 @@ impl Store {
         })
     }
 
-    /// Writes down that a request was carried out, and what it answered, if that is to be kept and
+    /// Records that a request was carried out, and what it answered, if that is to be kept and
     /// is not too large.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
 //! Recording a group of which nothing was seen before: the usual case, by a cheaper statement than
-//! the one that also recognises repetitions.
+//! the one that also recognises duplicates.
 //!
 //! It looks for the group's keys first, and then inserts with no second thought: no conflict to
 //! provide for, nothing to join with what was known, one row for an answer. Where a key is known

@@ -2,18 +2,18 @@
 //!
 //! Whether a delivery is the head of its lane is judged when it is claimed, by what is before it.
 //! Where many wait behind each other they would be judged again and again; so those that fill a
-//! queue are put aside as `behind`. Whatever ends the one before lets the next in again, in its own
-//! transaction. That is a help and not the rule: what is let in is judged like any other, and what
-//! was put aside at the very moment when the one before it ended is found by
+//! queue are parked as `behind`. Whatever ends the one before unparks the next one, in its own
+//! transaction. That is a help and not the rule: what is unparked is judged like any other, and
+//! what was parked at the very moment when the one before it ended is found by
 //! [`Store::unpark_heads`].
 
 use time::OffsetDateTime;
 
 use super::{Queue, Store, StoreError, Tx};
 
-/// How many deliveries of a queue are put aside at a time.
+/// How many deliveries of a queue are parked at a time.
 const AT_A_TIME: i64 = 1000;
-/// How many lanes are looked at for a head that was left aside.
+/// How many lanes are looked at for a head that was parked.
 const LANES: i64 = 200;
 
 /// Up to which lane heads were looked for.
@@ -24,7 +24,7 @@ pub struct LanePlace {
     lane: String,
 }
 
-/// Up to which delivery followers of a queue were put aside.
+/// Up to which delivery followers of a queue were parked.
 #[derive(Debug, Clone, Copy)]
 pub struct QueuePlace {
     due_at: OffsetDateTime,
@@ -39,9 +39,9 @@ impl QueuePlace {
 }
 
 impl Store {
-    /// Puts followers of a queue aside, of those that come after `place` in the order in which they
+    /// Parks followers of a queue, of those that come after `place` in the order in which they
     /// are due. Gives how many, and where to go on, which is `None` at the end of the queue.
-    /// One that is next after what is at work is not put aside: it is about to be let in.
+    /// One that is next after what is in flight is not parked: it is about to be unparked.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -96,8 +96,8 @@ impl Store {
         Ok((row.parked.unsigned_abs(), next))
     }
 
-    /// Lets in heads that were left aside, in the lanes that come after `place`; moves it on, and
-    /// back to the beginning at the end. Gives how many were let in.
+    /// Unparks heads that were parked, in the lanes that come after `place`; moves it on, and
+    /// back to the beginning at the end. Gives how many were unparked.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -163,7 +163,7 @@ impl Store {
 }
 
 impl Tx<'_> {
-    /// Lets in the heads of the lanes of these deliveries, after something about them has changed.
+    /// Unparks the heads of the lanes of these deliveries, after something about them has changed.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

@@ -1,21 +1,21 @@
 //! The store: every SQL statement on the gateway's own tables.
 //!
-//! - An *event* is what arrived. It is never changed.
-//! - An *event key* is what was seen. It stands in a table of its own, so that "seen before" is
+//! - An *event* is a received request. It is never changed.
+//! - An *event key* is a deduplication key. It has a table of its own, so that duplicates are
 //!   decided by a unique key, in the statement that inserts the event.
-//! - A *delivery* is what is being done about an event: ready, leased, done or dead. A dead one is
+//! - A *delivery* is the work of one handler on an event: ready, leased, done or dead. A dead one is
 //!   a *dead letter*. A replay is a new delivery.
-//! - An *attempt* is what happened one time.
-//! - A *transfer* is a payload that comes in chunks and is not whole yet.
-//! - A *held request* is one that was refused, sealed, for its operator to look at.
-//! - An *alert* is what people are to be told.
-//! - A *tally* is how much came in and what became of it, counted as it goes through.
+//! - An *attempt* is one run of a delivery.
+//! - A *transfer* is a payload that comes in chunks and is not complete yet.
+//! - A *rejected request* failed verification and is kept, sealed, for inspection.
+//! - An *alert* is a notification for users.
+//! - A *counter* counts received events and outcomes.
 //!
-//! [`Committed`] is made only here, after a commit: it is what an answer of 2xx is made from.
+//! [`Committed`] is created only here, after a commit: a 2xx response requires it.
 //!
 //! Every wait has a bound: for a connection, for a statement, for a lock, and, while recording,
 //! for the whole. Beyond it the call ends as [`StoreError::Unavailable`], and its connection is
-//! thrown away, since nobody knows what is still on its way.
+//! thrown away, since its state is unknown.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -168,10 +168,10 @@ pub struct Store {
     commit_deadline: Duration,
     /// What became of every writer's last commit.
     commits: Commits,
-    /// The same for what is recorded one by one: chunks, and requests that name themselves.
+    /// The same for what is recorded one by one: chunks, and requests with an idempotency key.
     one_by_one: Arc<LastCommit>,
     key_retention: time::Duration,
-    tallies: Counters,
+    counters: Counters,
     often: audit_throttle::AuditThrottle,
     answers: ResponseLog,
 }
@@ -196,15 +196,15 @@ impl Store {
             pools: settings,
             commit_deadline: settings.statement + Duration::from_millis(500),
             key_retention: key_retention.try_into().unwrap_or(time::Duration::MAX),
-            tallies: Counters::default(),
+            counters: Counters::default(),
             often: audit_throttle::AuditThrottle::default(),
             answers: ResponseLog::default(),
         }
     }
 
     /// What this process counts.
-    pub fn tallies(&self) -> &Counters {
-        &self.tallies
+    pub fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// Begins a transaction for an operator or for preparing data.
@@ -266,7 +266,10 @@ impl Store {
     /// Closes every pool and waits for the connections to end.
     pub async fn close(&self) {
         if let Err(error) = self.end_audit_throttle().await {
-            warn!(error = &error as &dyn std::error::Error, "entries of the audit log are lost");
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "cannot write pending audit log entries, entries lost"
+            );
         }
         for pool in [&self.ingest, &self.dispatch, &self.claim, &self.operator, &self.health] {
             pool.close().await;

@@ -1,4 +1,4 @@
-//! Sign-ins that are under way at an `OpenID Connect` issuer, and the people it vouches for.
+//! Sign-ins that are under way at an `OpenID Connect` issuer, and the users it vouches for.
 
 use time::OffsetDateTime;
 
@@ -77,7 +77,7 @@ impl Tx<'_> {
         Ok(flow)
     }
 
-    /// Locks the person for whom an issuer vouches.
+    /// Locks the user for whom an issuer vouches.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -100,7 +100,7 @@ impl Tx<'_> {
         Ok(user)
     }
 
-    /// Has an issuer vouch for a person from now on, who has no password and asks for no code.
+    /// Has an issuer vouch for a user from now on, who has no password and asks for no code.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

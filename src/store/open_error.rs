@@ -8,22 +8,22 @@ use super::{SessionError, Trouble};
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The URL is not one of a PostgreSQL database.
-    #[error("the database URL is not valid")]
+    #[error("invalid database URL")]
     Url(#[source] sqlx::Error),
     /// No connection.
-    #[error("the database cannot be reached")]
+    #[error("cannot connect to the database")]
     Connect(#[source] sqlx::Error),
     /// Sessions are shared with others.
     #[error(
-        "a connection pooler in transaction or statement mode stands in front of the database: \
-         prepared statements and session settings do not hold there"
+        "the database is behind a connection pooler in transaction or statement mode, which does \
+         not support prepared statements and session settings"
     )]
     Pooler,
     /// A session is not what was asked for.
-    #[error("the database does not give sessions as they are asked for")]
+    #[error("the database session does not have the requested settings")]
     Session(#[source] SessionError),
     /// It is too old.
-    #[error("PostgreSQL {found} is too old: {oldest} or newer is needed")]
+    #[error("PostgreSQL {found} is too old; {oldest} or newer is required")]
     TooOld {
         /// The server's version.
         found: String,
@@ -31,28 +31,25 @@ pub enum OpenError {
         oldest: i32,
     },
     /// It cannot hold every text.
-    #[error(
-        "the encoding of the database is {0}: UTF8 is needed (CREATE DATABASE … ENCODING UTF8)"
-    )]
+    #[error("the database encoding is {0}; UTF8 is required (CREATE DATABASE … ENCODING UTF8)")]
     Encoding(String),
     /// What is answered 2xx could be lost.
-    #[error("{settings} at the database: an acknowledged event could be lost")]
+    #[error("unsafe database settings ({settings}): an acknowledged event could be lost")]
     NotDurable {
         /// The settings, such as `fsync = off`.
         settings: String,
     },
     /// The schema was made by a newer version of this program.
     #[error(
-        "the schema is newer than this program, which does not know its migration {0}: run the \
-         newer version; or, where its notes say that this one can work with it, `sealpost serve \
-         --no-migrate`"
+        "the schema is newer than this program (unknown migration {0}): run the newer version, or \
+         `sealpost serve --no-migrate` if its release notes say that this version is compatible"
     )]
     Newer(i64),
     /// The schema could not be brought up to date.
-    #[error("the migrations failed")]
+    #[error("migrations failed")]
     Migrate(#[source] MigrateError),
     /// The schema is not up to date, and must not be changed now.
-    #[error("{0} migrations are pending: run `sealpost migrate`")]
+    #[error("{0} pending migrations: run `sealpost migrate`")]
     Pending(usize),
 }
 

@@ -1,4 +1,4 @@
-//! Looking at what there is, for fixtures: what became of an event, and what is in a table.
+//! Reads for fixtures: the outcome of an event, and the rows of a table.
 
 use sqlx::AssertSqlSafe;
 

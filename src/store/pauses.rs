@@ -1,5 +1,4 @@
-//! Sources and handlers that are paused: what arrives for them is recorded, and waits. The claims
-//! leave it where it is.
+//! Paused sources and handlers: their events are recorded and wait. Claims skip their deliveries.
 //!
 //! A row stays when it is resumed: what is older than that counts its age from then, since it may
 //! have waited for days, and for good reason.

@@ -67,7 +67,7 @@ impl Target {
     /// [`OpenError::Url`].
     pub fn from_url(url: &str) -> Result<Self, OpenError> {
         if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
-            let why = "it does not begin with postgres://";
+            let why = "the URL must begin with postgres://";
             return Err(OpenError::Url(sqlx::Error::Configuration(why.into())));
         }
         url.parse().map(|options| Self(Arc::new(options))).map_err(OpenError::Url)

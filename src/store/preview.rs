@@ -1,4 +1,4 @@
-//! Everything about one delivery and its event, for people.
+//! Everything about one delivery and its event, for users.
 
 use bytes::Bytes;
 use time::OffsetDateTime;
@@ -13,7 +13,7 @@ pub struct EventPreview {
     pub event: StoredEvent,
     /// The size of the whole body, in bytes.
     pub body_size: u64,
-    /// How often it was received; `None` once its key is forgotten.
+    /// How often it was received; `None` once its key is deleted.
     pub seen_count: Option<i32>,
     /// When it was last received.
     pub last_seen_at: Option<OffsetDateTime>,

@@ -25,7 +25,7 @@ pub struct OpenDeadLetterCounts {
     pub last_at: OffsetDateTime,
 }
 
-/// A destination that is held back, fails or rejects; or one that deliveries wait for although it
+/// A destination that is blocked, fails or rejects; or one that deliveries wait for although it
 /// is not configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailingDestination {

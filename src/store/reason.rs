@@ -14,7 +14,7 @@ pub enum DeathReason {
     Exhausted,
     /// As exhausted, and the last time the handler panicked.
     Panicked,
-    /// Its lease ran out with no result, time and again: it may be what ends the process.
+    /// Its lease expired with no result, time and again: it may be what ends the process.
     LeaseLost,
     /// It kept failing for longer than the policy allows.
     TooOld,
@@ -67,19 +67,21 @@ impl DeathReason {
         }
     }
 
-    /// What it means, as a title for people.
+    /// What it means, as a title for users.
     pub fn text(self) -> &'static str {
         match self {
             Self::Quarantined(reason) => quarantined(reason),
             Self::Exhausted => "Every attempt failed",
-            Self::Panicked => "Every attempt failed, and the handler panicked in the last",
-            Self::LeaseLost => "Attempts ended without a result: it may be what ends the process",
-            Self::TooOld => "It kept failing until it was too old",
-            Self::AwaitedInVain => "What it waited for never came",
-            Self::Permanent => "The handler said that no further attempt can help",
-            Self::WrongAccount => "The account in the event does not own what it would change",
-            Self::LivemodeMismatch => "A test event at a live source, or the other way round",
-            Self::UnknownRun => "This application did not start the run",
+            Self::Panicked => "Every attempt failed; the handler panicked in the last one",
+            Self::LeaseLost => "Leases expired without a result; the event may crash the process",
+            Self::TooOld => "It failed until its maximum age",
+            Self::AwaitedInVain => "Its precondition was not met in time",
+            Self::Permanent => "The handler reported a permanent failure",
+            Self::WrongAccount => "The account in the event does not own the object",
+            Self::LivemodeMismatch => {
+                "A test event at a live source, or a live event at a test source"
+            }
+            Self::UnknownRun => "The run was not started by this application",
             Self::HandlerMissing => "The source no longer has this handler",
         }
     }
@@ -90,23 +92,23 @@ fn quarantined(reason: Quarantine) -> &'static str {
         Quarantine::EmptyBody => "The body is empty",
         Quarantine::NotUtf8 => "The body is not UTF-8",
         Quarantine::NotJson => "The body is not JSON",
-        Quarantine::DuplicateKey => "A field stands twice",
-        Quarantine::NumberRange => "A number is too large to be read",
+        Quarantine::DuplicateKey => "A field is duplicated",
+        Quarantine::NumberRange => "A number is too large",
         Quarantine::Schema => "A field is missing or has the wrong type",
         Quarantine::FieldLength => "A name is too long",
-        Quarantine::ActionMismatch => "The path says one action, the body another",
-        Quarantine::PathInvalid => "The path of the file is not valid",
-        Quarantine::DigestMismatch => "The content does not have the digest that the sender names",
-        Quarantine::SizeMismatch => "The content does not have the size that the sender names",
-        Quarantine::TooLarge => "The body is larger than the source takes",
-        Quarantine::IdReused => "Its id was used before, with another body",
-        Quarantine::Base64 => "The content is not valid base64",
-        Quarantine::ChunkId => "The id of the transfer is not valid",
-        Quarantine::ChunkRange => "The number of the chunk is not below the total",
+        Quarantine::ActionMismatch => "The action in the path differs from the one in the body",
+        Quarantine::PathInvalid => "The file path is invalid",
+        Quarantine::DigestMismatch => "The content does not match its digest",
+        Quarantine::SizeMismatch => "The content does not match its size",
+        Quarantine::TooLarge => "The body is larger than the source's limit",
+        Quarantine::IdReused => "Its id was already used with a different body",
+        Quarantine::Base64 => "The content is invalid base64",
+        Quarantine::ChunkId => "The transfer id is invalid",
+        Quarantine::ChunkRange => "The chunk number is out of range",
         Quarantine::ChunkLimit => "The transfer has too many chunks or bytes",
-        Quarantine::ChunkMixed => "The chunk does not agree with those before it",
+        Quarantine::ChunkMixed => "The chunk contradicts earlier chunks",
         Quarantine::ChunkSuperseded => "A newer transfer replaced this one",
-        Quarantine::ChunkExpired => "The rest of the transfer did not come in time",
+        Quarantine::ChunkExpired => "The transfer expired before it was complete",
     }
 }
 
@@ -118,7 +120,7 @@ impl fmt::Display for DeathReason {
 
 /// The word is not one of the closed list.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is not a death reason: they are {known}", known = words())]
+#[error("unknown death reason `{0}`; expected one of {known}", known = words())]
 pub struct UnknownReason(String);
 
 fn words() -> String {

@@ -1,8 +1,8 @@
-//! Deliveries whose lease ran out with no result. They become suspects: their event may have ended
+//! Deliveries whose lease expired without a result. They are isolated: their event may have ended
 //! the process, and so they are run one at a time.
 //!
-//! Of what was at work when a process ended nobody knows which did it. So the loss costs a delivery
-//! nothing, unless it was run as a suspect: then it was the only one.
+//! Of what was in flight when a process ended nobody knows which did it. So the loss costs a
+//! delivery nothing, unless it was run in isolation: then it was the only one.
 
 use std::time::Duration;
 
@@ -11,23 +11,23 @@ use time::OffsetDateTime;
 use super::deliveries::{Leased, interval};
 use super::{DeathReason, Lease, Queue, Store, StoreError, Tx};
 
-const LOST: &str = "the lease ran out with no result: the gateway that held it stopped, or the \
-                    handler outlived its deadline";
+const LOST: &str = "lease expired without a result: the gateway stopped, or the handler exceeded \
+                    its deadline";
 /// How many leases are taken from their holders at a time.
 const AT_A_TIME: i64 = 500;
 
-/// What became of deliveries whose lease ran out.
+/// What became of deliveries whose lease expired.
 #[derive(Debug, Default)]
 pub struct RecoveredLeases {
     /// How many are to be run again, one at a time.
     pub isolated: u64,
-    /// Those that became dead letters: every time that they were run alone, the lease ran out.
+    /// Those that became dead letters: every time that they were run alone, the lease expired.
     pub buried: Vec<Queue>,
 }
 
 impl Store {
-    /// Ends leases that ran out, and notes the lost attempts: their deliveries are suspects. One
-    /// that was lost `most` times, and the last time as a suspect, becomes a dead letter: a
+    /// Ends expired leases, and notes the lost attempts: their deliveries are isolated. One
+    /// that was lost `most` times, and the last time in isolation, becomes a dead letter: a
     /// delivery that ends its process every time must come to an end. What this process holds,
     /// `held`, is left alone: it is here.
     ///
@@ -98,9 +98,9 @@ impl Store {
         Ok(tx.commit(RecoveredLeases { isolated, buried }).await?.into_inner())
     }
 
-    /// Takes one suspect, if there is one, and counts the attempt; those of another handler than
-    /// `last` first. What is to a destination that is held back, or of a source or handler that is
-    /// paused, is left where it is.
+    /// Takes one isolated delivery, if there is one, and counts the attempt; those of another
+    /// handler than `last` first. What is to a destination that is blocked, or of a source or
+    /// handler that is paused, is left where it is.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

@@ -1,4 +1,4 @@
-//! Refused requests that are held, as the vault has sealed them.
+//! Rejected requests that are held, as the vault has sealed them.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -9,11 +9,11 @@ use super::{EventId, Store, StoreError, Tx, bounded};
 use crate::vault::{KeyId, Label, Sealed};
 
 /// Where they are.
-const TABLE: &str = "held_requests";
+const TABLE: &str = "rejected_requests";
 /// How many expired ones are removed at a time.
 const STEP: i64 = 1000;
 
-/// A refused request that is to be held.
+/// A rejected request that is to be kept.
 #[derive(Debug, Clone)]
 pub struct NewRejectedRequest<'a> {
     /// Its id.
@@ -47,7 +47,7 @@ pub struct RejectedRequestLimits {
     pub bytes: i64,
 }
 
-/// A held request, without what is sealed.
+/// A rejected request, without what is sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RejectedRequest {
     /// Its id.
@@ -76,7 +76,7 @@ pub struct RejectedRequest {
     pub verified_by: Option<String>,
 }
 
-/// A held request, as it is sealed.
+/// A rejected request, as it is sealed.
 #[derive(Debug, Clone)]
 pub struct SealedRejectedRequest {
     /// Its id.
@@ -87,7 +87,7 @@ pub struct SealedRejectedRequest {
     pub sealed: Sealed,
 }
 
-/// Which held requests.
+/// Which rejected requests.
 #[derive(Debug, Clone, Default)]
 pub struct RejectedRequestFilter {
     /// Of this tenant.
@@ -98,7 +98,7 @@ pub struct RejectedRequestFilter {
     pub before: Option<Uuid>,
 }
 
-/// Which held requests a job is about: those that are no events yet.
+/// Which rejected requests a job is about: those that are no events yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RejectedRequestSelection {
     /// Of this tenant.
@@ -108,7 +108,7 @@ pub struct RejectedRequestSelection {
 }
 
 impl RejectedRequest {
-    /// Under what a held request is sealed: nobody else's row opens in its place.
+    /// Under what a rejected request is sealed: nobody else's row opens in its place.
     pub fn label(tenant: &str, source: &str, id: Uuid) -> Label {
         let name = format!("held request {id}");
         Label { tenant: tenant.to_owned(), source: source.to_owned(), name }
@@ -227,7 +227,7 @@ impl Store {
         Ok(rows.into_iter().map(|row| (row.number, row.id)).collect())
     }
 
-    /// The held requests of these numbers, as far as they are there still, in order.
+    /// The rejected requests of these numbers, as far as they are there still, in order.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -247,8 +247,8 @@ impl Store {
         Ok(rows)
     }
 
-    /// A held request, and what is sealed of it unless it is an event by now; `None` when there is
-    /// none of this id.
+    /// A rejected request, and what is sealed of it unless it is an event by now; `None` when there
+    /// is none of this id.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
@@ -288,7 +288,7 @@ impl Store {
         Ok(Some((request, sealed)))
     }
 
-    /// Removes up to a step of held requests that have expired; gives how many.
+    /// Removes up to a step of rejected requests that have expired; gives how many.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -306,7 +306,8 @@ impl Store {
 }
 
 impl Tx<'_> {
-    /// Locks up to `limit` held requests after `after` that another key than `key` seals, by id.
+    /// Locks up to `limit` rejected requests after `after` that another key than `key` seals, by
+    /// id.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
@@ -337,7 +338,7 @@ impl Tx<'_> {
         held.collect()
     }
 
-    /// Replaces what is sealed of a held request.
+    /// Replaces what is sealed of a rejected request.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -354,7 +355,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Notes that a held request is an event now, and lets go of what was sealed; false when it
+    /// Notes that a rejected request is an event now, and lets go of what was sealed; false when it
     /// was one already, or is not there any more.
     ///
     /// # Errors
@@ -380,7 +381,7 @@ impl Tx<'_> {
         Ok(done.rows_affected() > 0)
     }
 
-    /// Removes a held request that is no event; says whether there was one.
+    /// Removes a rejected request that is no event; says whether there was one.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -392,7 +393,7 @@ impl Tx<'_> {
         Ok(done.rows_affected() > 0)
     }
 
-    /// Removes a held request; says whether there was one.
+    /// Removes a rejected request; says whether there was one.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 const STEP: i16 = 2;
 /// From this score on the destination rejects: five rejections in a row.
 const REJECTS: i16 = 10;
-/// The highest score: so many events have to be taken for it to be forgotten.
+/// The highest score: so many events have to be taken for it to be reset.
 const HIGHEST: i16 = 20;
 
 /// How a destination stands.
@@ -16,7 +16,7 @@ const HIGHEST: i16 = 20;
 pub(super) struct Rejections {
     /// The score.
     pub(super) score: i16,
-    /// Since when it rejects. Set at [`REJECTS`]; forgotten when the score is 0 again.
+    /// Since when it rejects. Set at [`REJECTS`]; reset when the score is 0 again.
     pub(super) since: Option<OffsetDateTime>,
 }
 

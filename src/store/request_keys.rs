@@ -1,4 +1,4 @@
-//! Requests that name themselves: a repetition with the same key and body gets the first answer
+//! Requests with an idempotency key: a duplicate with the same key and body gets the first answer
 //! again, the same key with another body is a mistake of the sender.
 
 use sqlx::PgConnection;
@@ -74,7 +74,7 @@ impl Store {
             let recorded = insert(tx.connection(), &[new], self.key_retention).await?;
             let recorded = recorded.first().copied().unwrap_or(Inserted::Fresh);
             if recorded != Inserted::Fresh {
-                // A repetition of the same signed request under a new name: the name is not kept,
+                // A duplicate of the same signed request under a new name: the name is not kept,
                 // since it is not what was signed.
                 forget(tx.connection(), request, event).await?;
             }

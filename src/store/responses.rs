@@ -1,7 +1,7 @@
 //! What destinations answer: counted per hour, and the last few kept word for word.
 //!
 //! Both are noted in memory where an answer comes in, and written every few seconds beside the
-//! tallies: handing an event over costs no statement for it. What a killed gateway has noted since
+//! counters: handing an event over costs no statement for it. What a killed gateway has noted since
 //! is lost.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -32,9 +32,9 @@ pub struct DestinationResponse {
     pub event: EventId,
     /// The status; `None` where nothing came back.
     pub status: Option<u16>,
-    /// The headers, by lower-case name. Written by strangers.
+    /// The headers, by lower-case name. Untrusted input.
     pub headers: Vec<(String, String)>,
-    /// The beginning of the body. Written by strangers.
+    /// The beginning of the body. Untrusted input.
     pub body: String,
     /// Why it was not taken; `None` where it was.
     pub error: Option<String>,

@@ -1,4 +1,4 @@
-//! Housekeeping: forgetting what has expired, in bounded steps.
+//! Retention: deletes expired rows in bounded steps.
 
 use time::{Duration, OffsetDateTime};
 
@@ -8,7 +8,7 @@ use super::{Store, StoreError};
 const STEP: i64 = 5_000;
 
 impl Store {
-    /// Forgets up to a step of event keys that have expired; gives how many.
+    /// Deletes up to a step of event keys that have expired; gives how many.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -24,7 +24,7 @@ impl Store {
         Ok(done.rows_affected())
     }
 
-    /// Forgets up to a step of transfers that were closed longer ago than keys are remembered;
+    /// Deletes up to a step of transfers that were closed longer ago than keys are remembered;
     /// gives how many.
     ///
     /// # Errors
@@ -43,7 +43,7 @@ impl Store {
         Ok(done.rows_affected())
     }
 
-    /// Forgets up to a step of the API's requests that have expired; gives how many.
+    /// Deletes up to a step of the API's requests that have expired; gives how many.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

@@ -34,7 +34,7 @@ impl RetryUntil {
         self.pause = (self.pause * 2).min(LONGEST);
         let trouble = error.trouble().as_str();
         metrics::counter!("sealpost_database_retries_total", "trouble" => trouble).increment(1);
-        tracing::debug!(error = error as &dyn std::error::Error, "trying again");
+        tracing::debug!(error = error as &dyn std::error::Error, "retrying");
         tokio::time::sleep(pause).await;
         true
     }

@@ -58,7 +58,7 @@ pub struct EventRow {
     pub strength: Strength,
     /// Where its body comes from, if nobody sent it.
     pub edited: Option<Edit>,
-    /// Let in past the time of its token.
+    /// Accepted past the time of its token.
     pub late: bool,
     /// When it was received.
     pub received_at: OffsetDateTime,
@@ -77,7 +77,7 @@ pub struct DeliveryCounts {
     pub leased: u64,
     /// Ended well.
     pub done: u64,
-    /// Dead letters that nobody has dealt with.
+    /// Dead letters that are not resolved.
     pub dead: u64,
     /// Dead letters that were replayed or discarded.
     pub resolved: u64,

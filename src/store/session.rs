@@ -55,7 +55,7 @@ pub(super) struct Session {
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
     /// A setting is another one.
-    #[error("the session has {name} = {found}, although {wanted} was asked for")]
+    #[error("the session has {name} = {found}, requested {wanted}")]
     Setting {
         /// The setting.
         name: String,
@@ -65,10 +65,10 @@ pub enum SessionError {
         wanted: String,
     },
     /// Triggers are off, and with them the rules of our tables.
-    #[error("the session has session_replication_role = replica: the triggers are off")]
+    #[error("the session has session_replication_role = replica: triggers are disabled")]
     Replica,
     /// Tables could be neither found nor made.
-    #[error("the role's search_path names no schema that is there")]
+    #[error("no schema in the role's search_path exists")]
     NoSchema,
 }
 
@@ -107,7 +107,7 @@ impl Session {
         let options = options.clone().application_name(&format!("sealpost {shown}"));
         let mut session = Self::with(options, bounds);
         let planner: &[(&str, &str)] = match name {
-            // What people look for is a filter whose parts may all be absent: one plan for every
+            // What users look for is a filter whose parts may all be absent: one plan for every
             // case would be a bad one.
             "operator" => &[("plan_cache_mode", "force_custom_plan")],
             // What is looked up here is looked up by its key, however small a table seems to a

@@ -1,4 +1,4 @@
-//! Who is signed in, and who tried to.
+//! Sessions and sign-in attempts.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::token::TokenDigest;
 use super::{Store, StoreError, Tx};
 
-/// How long somebody may be silent.
+/// How long a user may be silent.
 pub(super) const IDLE: time::Duration = time::Duration::minutes(30);
 /// The span of time in which attempts are counted.
 const COUNTED: time::Duration = time::Duration::minutes(15);
@@ -15,7 +15,7 @@ const COUNTED: time::Duration = time::Duration::minutes(15);
 /// A session that is good, with whose it is.
 #[derive(Debug, Clone)]
 pub struct SessionRow {
-    /// The person.
+    /// The user.
     pub user: i64,
     /// Their name.
     pub name: String,
@@ -33,7 +33,7 @@ pub struct SessionRow {
     pub last_seen_at: OffsetDateTime,
 }
 
-/// One of a person's sessions.
+/// One of a user's sessions.
 #[derive(Debug, Clone)]
 pub struct OwnSession {
     /// What it is called.
@@ -105,7 +105,7 @@ impl Store {
         Ok(session)
     }
 
-    /// The sessions of a person that are good, the one that was used last first.
+    /// The sessions of a user that are good, the one that was used last first.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -138,7 +138,7 @@ impl Store {
         sessions.collect()
     }
 
-    /// Notes that somebody asked for something.
+    /// Notes that a user asked for something.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -157,7 +157,7 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets what has ended: sessions, counted attempts, sign-ins that never came back.
+    /// Deletes what has ended: sessions, counted attempts, sign-ins that never came back.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -221,7 +221,7 @@ impl Tx<'_> {
         Ok(Attempt::Allowed(noted))
     }
 
-    /// Forgets the attempts under a key, and these.
+    /// Deletes the attempts under a key, and these.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -240,7 +240,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Forgets one attempt.
+    /// Deletes one attempt.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -286,7 +286,7 @@ impl Tx<'_> {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Ends the session of a person that is called so; says whether there was one, and gives the
+    /// Ends the session of a user that is called so; says whether there was one, and gives the
     /// digest of its token.
     ///
     /// # Errors
@@ -306,7 +306,7 @@ impl Tx<'_> {
         digest.map(|digest| TokenDigest::stored(&digest, "sessions", &id.to_string())).transpose()
     }
 
-    /// Ends every session of a person but this one; gives how many.
+    /// Ends every session of a user but this one; gives how many.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -325,7 +325,7 @@ impl Tx<'_> {
         Ok(done.rows_affected())
     }
 
-    /// Ends every session of a person; gives how many.
+    /// Ends every session of a user; gives how many.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

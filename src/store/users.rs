@@ -1,11 +1,11 @@
-//! People who sign in, and the links by which they choose a password.
+//! Users, and the set-up links with which they choose a password.
 
 use time::OffsetDateTime;
 
 use super::token::TokenDigest;
 use super::{Store, StoreError, Tx, bounded};
 
-/// A person as they are kept.
+/// A user as they are kept.
 #[derive(Debug, Clone)]
 pub struct UserRow {
     /// Identity.
@@ -32,7 +32,7 @@ pub struct UserRow {
     pub disabled_at: Option<OffsetDateTime>,
 }
 
-/// A person that is to be added.
+/// A user that is to be added.
 #[derive(Debug, Clone, Copy)]
 pub struct NewUser<'a> {
     /// Their name.
@@ -50,7 +50,7 @@ pub struct NewUser<'a> {
 /// A link that is good.
 #[derive(Debug, Clone, Copy)]
 pub struct SetupLinkRow {
-    /// For whom; `None` for the first person of all.
+    /// For whom; `None` for the first user.
     pub user: Option<i64>,
 }
 
@@ -59,7 +59,7 @@ pub struct SetupLinkRow {
 pub struct NewLink<'a> {
     /// The digest of its token.
     pub digest: TokenDigest,
-    /// For whom; `None` for the first person of all.
+    /// For whom; `None` for the first user.
     pub user: Option<i64>,
     /// When.
     pub at: OffsetDateTime,
@@ -76,7 +76,7 @@ pub fn folded(name: &str) -> String {
 }
 
 impl Store {
-    /// The person of this name, in whatever case.
+    /// The user of this name, in whatever case.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -134,7 +134,7 @@ impl Store {
 }
 
 impl Tx<'_> {
-    /// Locks the person of this name, of `tenant` where one is named.
+    /// Locks the user of this name, of `tenant` where one is named.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -171,7 +171,7 @@ impl Tx<'_> {
         Ok(there)
     }
 
-    /// Whether a link for the first person of all is good.
+    /// Whether a link for the first user is good.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -187,7 +187,7 @@ impl Tx<'_> {
         Ok(there)
     }
 
-    /// Adds a person; `None` when somebody has this name.
+    /// Adds a user; `None` when a user has this name.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -265,7 +265,7 @@ impl Tx<'_> {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Sets since when somebody may not sign in; `None` lets them.
+    /// Sets since when a user may not sign in; `None` lets them.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -280,7 +280,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Makes a link. Earlier ones for the same person are good no longer.
+    /// Makes a link. Earlier ones for the same user are good no longer.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -321,7 +321,7 @@ impl Tx<'_> {
         Ok(link.map(|link| SetupLinkRow { user: link.user_id }))
     }
 
-    /// Expires the unused links for a person, or those for the first person.
+    /// Expires the unused links for a user, or those for the first user.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

@@ -1,5 +1,5 @@
-//! Log lines for machines: one flat JSON object a line. A field of a span stands beside those of
-//! the line, under its own name, and a number is a number wherever it comes from.
+//! JSON log lines: one flat object per line. Fields of spans are merged into the line, and numbers
+//! stay numbers.
 
 use std::fmt::{self, Debug};
 
@@ -73,7 +73,7 @@ impl Visit for Fields {
     }
 }
 
-/// Keeps the fields of spans, to be put into the lines that are written within them.
+/// Stores the fields of spans, to add them to the lines written within them.
 #[derive(Debug)]
 pub(super) struct KeepFields;
 
@@ -119,11 +119,11 @@ where
             }
         }
         line.extend(own.0.into_iter().map(|(name, value)| (name.to_owned(), value)));
-        // What comes by way of the crate `log` says so itself.
+        // Lines of the crate `log` carry their own target.
         let target = line.remove("log.target").unwrap_or_else(|| metadata.target().into());
         line.retain(|name, _| !name.starts_with("log."));
         let now = SystemClock.now().format(&Rfc3339).map_err(|_| fmt::Error)?;
-        // What a reader looks at first stands first; the rest is in the order of the map.
+        // The most important fields come first; the rest in the order of the map.
         let mut first = vec![("timestamp", Value::from(now))];
         first.push(("level", metadata.level().as_str().into()));
         first.extend(line.remove("event").map(|event| ("event", event)));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_numbers_and_fields_of_spans_stand_beside_those_of_the_line() {
+    fn lines_are_flat_and_numbers_stay_numbers() {
         let span = || tracing::info_span!("delivery", delivery.id = 7_i64, attempt = 2_u32);
         let lines = lines(|| {
             span().in_scope(|| {

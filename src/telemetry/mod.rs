@@ -1,7 +1,7 @@
 //! Logs and metrics.
 //!
-//! Logs go to standard error, one JSON object a line (or text, for people), through a writer that
-//! never blocks: when nobody reads, lines are dropped and counted, and the intake goes on.
+//! Logs go to standard error, as text or one JSON object per line, through a writer that never
+//! blocks: if standard error is not read, lines are dropped and counted.
 
 mod json;
 
@@ -21,9 +21,9 @@ pub enum LogFormat {
     /// Text on a terminal, JSON elsewhere.
     #[default]
     Auto,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
-    /// For people.
+    /// Text.
     Text,
 }
 
@@ -56,18 +56,17 @@ pub fn start(
     Ok(guard)
 }
 
-/// Makes every panic one line of the log and one count. Its text is left out: it can repeat what
-/// was received.
+/// Logs and counts every panic. Its message is omitted, because it can contain received data.
 fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         metrics::counter!("sealpost_panics_total").increment(1);
         let at = panic.location().map(tracing::field::display);
         let thread = std::thread::current();
-        tracing::error!(at, thread = thread.name(), "a panic");
+        tracing::error!(at, thread = thread.name(), "panic");
     }));
 }
 
-/// Whether a filter of the log can be read.
+/// Checks a log filter.
 ///
 /// # Errors
 /// When it is not a list of `target=level`.
@@ -97,7 +96,7 @@ impl Metrics {
         self.0.render()
     }
 
-    /// Moves recorded samples into their summaries. To be called now and then.
+    /// Moves recorded samples into their summaries. Must be called regularly.
     pub fn tidy(&self) {
         self.0.run_upkeep();
     }

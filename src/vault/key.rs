@@ -1,4 +1,4 @@
-//! A master key, and the id by which people and rows name it.
+//! A master key, and the id by which users and rows name it.
 
 use std::fmt;
 
@@ -29,10 +29,10 @@ pub struct KeyId(String);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadKey {
     /// Neither base64 nor hexadecimal digits of 32 bytes.
-    #[error("is not 32 bytes in base64 or hexadecimal digits (`sealpost vault key` makes one)")]
+    #[error("must be 32 bytes in base64 or hexadecimal (`sealpost vault key` generates one)")]
     Form,
     /// One byte over and over.
-    #[error("is a placeholder (`sealpost vault key` makes one)")]
+    #[error("is a placeholder (`sealpost vault key` generates one)")]
     Placeholder,
 }
 

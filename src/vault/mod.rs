@@ -51,12 +51,12 @@ pub struct Sealed {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
     /// No master key is configured.
-    #[error("there is no master key: set SEALPOST_MASTER_KEY (`sealpost vault key` makes one)")]
+    #[error(
+        "no master key is configured: set SEALPOST_MASTER_KEY (`sealpost vault key` generates one)"
+    )]
     NoKey,
     /// The key that sealed it is not configured.
-    #[error(
-        "it was sealed with master key {needed}, which is not among the configured ones: {known}"
-    )]
+    #[error("sealed with master key {needed}, which is not configured (configured: {known})")]
     WrongKey {
         /// The key that sealed it.
         needed: KeyId,
@@ -64,10 +64,10 @@ pub enum VaultError {
         known: String,
     },
     /// The key is right and what is stored is not.
-    #[error("it does not open with master key {0}: it was changed, or it was sealed for another")]
+    #[error("cannot be opened with master key {0}: changed, or sealed for another record")]
     Changed(KeyId),
     /// Nothing seals that much.
-    #[error("it is too large to be sealed")]
+    #[error("too large to be sealed")]
     TooLarge,
 }
 
@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn without_a_key_it_says_how_to_make_one() {
         let error = Vault::default().seal(&label("t", "s", "n"), SECRET).unwrap_err();
-        assert!(error.to_string().contains("`sealpost vault key` makes one"));
+        assert!(error.to_string().contains("`sealpost vault key` generates one"));
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! What comes along with a request and is no part of it: for people, and of no use as a proof.
+//! Metadata of a request that is not signed: for display only, never part of a proof.
 
 use std::net::IpAddr;
 
 /// What a request says about itself besides, and where it came from. Nothing of it is signed: it is
-/// kept for people, under names that no header has.
+/// kept for users, under names that no header has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SenderInfo(Vec<(&'static str, String)>);
 
@@ -45,7 +45,7 @@ impl SenderInfo {
     }
 }
 
-/// What people are shown of a value.
+/// What users are shown of a value.
 fn text(value: &[u8]) -> String {
     let visible = |c: char| if c.is_control() { '\u{fffd}' } else { c };
     String::from_utf8_lossy(value).chars().take(SenderInfo::LONGEST).map(visible).collect()

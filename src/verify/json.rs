@@ -11,7 +11,7 @@ use super::Quarantine;
 /// Reads a body, a JSON object, as `T`.
 ///
 /// # Errors
-/// The [`Quarantine`] reason and what is wrong, for people: never a refusal, since what is authentic
+/// The [`Quarantine`] reason and what is wrong, for users: never a refusal, since what is authentic
 /// is kept whatever its content.
 pub fn parse<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, (Quarantine, String)> {
     parse_at(body, "")

@@ -35,13 +35,13 @@ pub enum WeakSecret {
     #[error("begins with a byte order mark")]
     ByteOrderMark,
     /// HMAC pads keys with NUL: `k` and `k\0` would be the same key.
-    #[error("holds a NUL byte")]
+    #[error("contains a NUL byte")]
     Nul,
     /// One character over and over, or a word that examples use.
     #[error("is a placeholder")]
     Placeholder,
     /// A ring holds one to three secrets.
-    #[error("must be one to {MAX_SECRETS} secrets")]
+    #[error("must be 1 to {MAX_SECRETS} secrets")]
     Count,
 }
 
@@ -185,7 +185,7 @@ impl Proof {
         self
     }
 
-    /// Adds the digest under which a repetition of this request is the same request, for senders
+    /// Adds the digest under which a duplicate of this request is the same request, for senders
     /// that repeat with a fresh signature and the same `Idempotency-Key`.
     #[must_use]
     pub fn with_request_key(mut self, key: [u8; 32]) -> Self {
@@ -315,15 +315,15 @@ impl KeyRing {
         Ok(Self::proof(Strength::Vouched, key, Vec::new()))
     }
 
-    /// Proves that `presented` is one of the secrets, and with it whatever stands in `beside`.
+    /// Proves that `presented` is one of the secrets, and with it the headers in `covered`.
     pub(super) fn recognise(
         &self,
         presented: &[u8],
-        beside: &[&'static str],
+        covered: &[&'static str],
     ) -> Result<Proof, Refusal> {
         let key =
             self.keys.iter().find(|key| key.secret.matches(presented)).ok_or(Refusal::Mismatch)?;
-        Ok(Self::proof(Strength::Vouched, key, beside.to_vec()))
+        Ok(Self::proof(Strength::Vouched, key, covered.to_vec()))
     }
 
     fn find(&self, message: &[&[u8]], candidates: &[[u8; 32]]) -> Result<&Key, Refusal> {

@@ -1,22 +1,22 @@
-//! The gate: from bytes that anyone may have sent to a request that its sender signed.
+//! Request verification: turns untrusted bytes into a request that its sender signed.
 //!
-//! - A [`RawRequest`] is what arrived. It has no accessor for its body: the only way on is
-//!   [`RawRequest::verify`].
-//! - A [`Provider`] knows one kind of sender: which headers carry the signature, and, once the
-//!   request is verified, what the event is called. It says how the sender signs as data (a
-//!   [`Scheme`]); one engine runs every scheme.
+//! - A [`RawRequest`] is an unverified request. It has no accessor for its body; the only way
+//!   forward is [`RawRequest::verify`].
+//! - A [`Provider`] describes one kind of sender: which headers carry the signature, and how a
+//!   verified request is classified. Signature schemes are data (a [`Scheme`]); one engine runs
+//!   every scheme.
 //! - A [`KeyRing`] holds the secrets of one source. Only a key ring makes a [`Proof`], always over
 //!   a transcript that ends in this request's body, or over a token that vouches for the request.
-//! - A [`VerifiedRequest`] lets its reader see the body, and of the headers only those that the
-//!   proof covers: nothing unsigned can become a key.
-//! - A [`StreamedBody`] is one that is too large to be kept: it is proven piece by piece, and gives
-//!   an [`OversizeRequest`], which has no body.
-//! - A [`Classified`] event, chunk or quarantined request is what the provider makes of it. Content
-//!   never leads to a refusal: what is authentic but useless is kept, with a reason.
+//! - A [`VerifiedRequest`] exposes the body, and only those headers that the proof covers: nothing
+//!   unsigned can become a key.
+//! - A [`StreamedBody`] is a body that is too large to be kept: it is verified as it streams and
+//!   yields an [`OversizeRequest`], which has no body.
+//! - A [`Classified`] event, chunk or quarantined request is the provider's result. Content never
+//!   leads to a rejection: an authentic but unprocessable request is quarantined, with a reason.
 //!
 //! Everything here is pure: no clock, no socket, no database. The time is an argument.
 //!
-//! The doors, each shown to be shut (the first is the control, which compiles):
+//! Compile-time guarantees (the first example is the control, which compiles):
 //!
 //! ```
 //! use sealpost::verify::{Gate, RawRequest, Refusal, VerifiedRequest};
@@ -26,7 +26,7 @@
 //! }
 //! ```
 //!
-//! A raw request does not show its body:
+//! A raw request does not expose its body:
 //! ```compile_fail,E0599
 //! fn peek(raw: sealpost::verify::RawRequest) -> usize {
 //!     raw.body().len()
@@ -38,7 +38,7 @@
 //!     raw.body.len()
 //! }
 //! ```
-//! A proof cannot be made up:
+//! A proof cannot be constructed:
 //! ```compile_fail,E0451
 //! use sealpost::verify::{Fingerprint, Proof, Strength};
 //! fn forge(secret: Fingerprint) -> Proof {
@@ -48,19 +48,19 @@
 //!     }
 //! }
 //! ```
-//! A body that streams by is no request before it is proven:
+//! A streamed body is not a request before it is verified:
 //! ```compile_fail,E0599
 //! fn peek(body: sealpost::verify::StreamedBody) -> [u8; 32] {
 //!     body.digest()
 //! }
 //! ```
-//! and what it gives then has no body:
+//! and the resulting request has no body:
 //! ```compile_fail,E0599
 //! fn peek(request: sealpost::verify::OversizeRequest) -> usize {
 //!     request.body().len()
 //! }
 //! ```
-//! nor can one be made up:
+//! nor can it be constructed:
 //! ```compile_fail,E0451
 //! use sealpost::verify::{OversizeRequest, Proof, RequestHead};
 //! fn forge(head: RequestHead, proof: Proof) -> OversizeRequest {

@@ -161,7 +161,7 @@ impl Lane {
         &self.0
     }
 
-    /// A stored lane for people: its parts, such as `owner/name / decks/intro.md`, without the
+    /// A stored lane for users: its parts, such as `owner/name / decks/intro.md`, without the
     /// separator that is nobody else's business. Parts that are empty are left out.
     pub fn shown(stored: &str) -> String {
         let parts = stored.split(Self::SEPARATOR).filter(|part| !part.trim().is_empty());

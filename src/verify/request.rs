@@ -23,7 +23,7 @@ pub struct RequestHead {
     pub query: Option<String>,
     /// The headers that the provider asked for.
     pub headers: Headers,
-    /// What came along, for people.
+    /// What came along, for users.
     pub along: SenderInfo,
 }
 
@@ -217,7 +217,7 @@ pub struct Provenance {
     pub secret: Fingerprint,
     /// `now − signed_at` in seconds, where the sender signs a time.
     pub skew: Option<i64>,
-    /// Whether it was let in past its token's time.
+    /// Whether it was accepted past its token's time.
     pub late: bool,
     /// What its verified token says, as its decoded bytes.
     pub claims: Option<Bytes>,
@@ -306,12 +306,12 @@ impl VerifiedRequest {
         self.proof.skew
     }
 
-    /// The digest under which a repetition is the same request, where the sender sent one.
+    /// The digest under which a duplicate is the same request, where the sender sent one.
     pub fn request_key(&self) -> Option<[u8; 32]> {
         self.proof.request_key
     }
 
-    /// Whether it was let in past its token's time.
+    /// Whether it was accepted past its token's time.
     pub fn late(&self) -> bool {
         self.proof.late.is_some()
     }

@@ -1,6 +1,6 @@
-//! A test event: what somebody who has a source's secret sends to see whether the way in works. It is
-//! told by its body, which is signed or vouched for like every other; a header would be believed from
-//! whoever repeats a request. Whatever the provider, it is recorded and handed to nobody.
+//! A test event, sent by the holder of a source's secret to check the connection. It is recognised
+//! by its body, which is signed like every other; a header could be added to a replayed request. It
+//! is recorded for every provider and delivered to no handler.
 
 use serde::{Deserialize, Serialize};
 

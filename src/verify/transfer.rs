@@ -104,21 +104,24 @@ impl Chunk {
             return Err((Quarantine::ChunkRange, format!("chunk {} of {total}", self.index)));
         }
         if total > limits.chunks || size > limits.bytes {
-            let limit = format!("at most {} chunks and {} bytes", limits.chunks, limits.bytes);
+            let limit = format!("limit {} chunks and {} bytes", limits.chunks, limits.bytes);
             return Err((Quarantine::ChunkLimit, format!("{total} chunks, {size} bytes; {limit}")));
         }
         if self.content.len() as u64 > self.manifest.encoded_len() {
-            return Err((Quarantine::SizeMismatch, "the slice is longer than the whole".into()));
+            return Err((
+                Quarantine::SizeMismatch,
+                "the slice is longer than the whole content".into(),
+            ));
         }
         let last = self.index + 1 == total;
         if self.content.is_empty() || !is_base64_slice(&self.content, last) {
-            let what = "the content is not a slice of standard base64 at this place";
+            let what = "the content is not a valid slice of standard base64 at this offset";
             return Err((Quarantine::Base64, what.into()));
         }
         Ok(())
     }
 
-    /// A digest by which a repetition of the same chunk is told from a conflicting one.
+    /// A digest by which a duplicate of the same chunk is told from a conflicting one.
     pub fn digest(&self) -> [u8; 32] {
         Sha256::digest(&self.content).into()
     }

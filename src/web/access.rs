@@ -1,9 +1,9 @@
-//! The operator listener's door: every call but the two of health has to show an API key, or the
-//! cookie of somebody who is signed in. What there is, and what there is not, is answered alike to
-//! whoever has neither; a browser that asks for a page is sent to where people sign in.
+//! Authentication on the admin listener: every call except the two health checks requires an API
+//! key or a session cookie. Without either, existing and unknown paths get the same response; a
+//! browser that requests a page is redirected to the sign-in page.
 //!
-//! Whoever is let in is in the request's extensions, as a [`Caller`], for `AuthenticatedCaller` in `caller.rs`; a
-//! person as a [`Session`] too, for `SignedIn` in `session.rs`.
+//! An authenticated request has a [`Caller`] in its extensions, for `AuthenticatedCaller` in
+//! `caller.rs`; a user also a [`Session`], for `SignedIn` in `session.rs`.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -30,38 +30,38 @@ use super::{form, origin, session};
 use crate::admin::{Access, Caller, Denial as Refused, Session, ShownKey, ShownSession};
 use crate::ingest::Peer;
 
-/// What may be called without a key: a load balancer has none.
+/// Paths that need no key, for load balancers.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
 /// The longest path in the audit log, in characters.
 const LONGEST_PATH: usize = 200;
-/// What a key that was good lately opens while the database is away.
+/// Paths that a recently verified key may call while the database is unavailable.
 const METRICS: &str = "/metrics";
-/// The most peers of which it is remembered how long they have to wait. Others are only counted.
+/// The maximum number of blocked client addresses kept in memory. Others are only counted.
 const MAX_WAITING: usize = 10_000;
 
-/// The door.
+/// The authentication middleware.
 #[derive(Debug)]
 pub struct AuthState {
     access: Arc<Access>,
     failures: Shares,
-    /// Peers that have failed too often, and until when they have to wait.
+    /// Client addresses with too many failures, and until when they are blocked.
     waiting: Mutex<HashMap<Peer, Instant>>,
     porch: PreAuthThrottle,
-    /// The proxies in front.
+    /// The trusted proxies.
     proxies: Proxies,
 }
 
 impl AuthState {
-    /// A door that lets in who `access` knows. A good key is not limited by the failures that a peer
-    /// may have: addresses are shared. `proxies` say whose request it is.
+    /// Creates it for the keys and users of `access`. A valid key is not limited by failures of its
+    /// client address, which may be shared. `proxies` determine the client address.
     pub fn new(access: Arc<Access>, failures_per_minute: NonZeroU32, proxies: Proxies) -> Self {
         let failures = Shares::per_minute(failures_per_minute);
         let (waiting, porch) = (Mutex::default(), PreAuthThrottle::new());
         Self { access, failures, waiting, porch, proxies }
     }
 
-    /// Forgets peers that have behaved for a while, and learns which keys are good: one that is
-    /// known gets in however often its peer has failed. To be called now and then.
+    /// Removes idle client addresses and refreshes the cache of valid keys: a cached key is
+    /// accepted regardless of failures of its client address. Call it periodically.
     pub async fn tidy(&self) {
         self.failures.tidy();
         self.porch.tidy();
@@ -69,10 +69,10 @@ impl AuthState {
         self.access.tidy().await;
     }
 
-    /// Cheap first: what was good when we asked last, then whether the peer has to wait, and only
-    /// then the database, which may know a newer one. What is good is no failure, and neither is
-    /// what anybody's browser can be made to send: a request that shows nothing, or that another
-    /// site has asked for. Of those nothing is asked.
+    /// Cheap checks first: the cache of valid keys, then whether the client address is blocked,
+    /// then the database, which may have a newer key. A valid key is not a failure. Neither is a
+    /// request that any site can make a browser send: one without credentials, or a cross-site one;
+    /// those are not looked up.
     async fn check(&self, request: &ServiceRequest, peer: Peer) -> Result<In, Denial> {
         let shown = PresentedCredential::of(request.request());
         let seems_good = shown.as_ref().is_some_and(|shown| shown.seems_good(&self.access));
@@ -92,7 +92,7 @@ impl AuthState {
                 Ok(Some(known)) => return Ok(known),
                 Ok(None) => {}
                 Err(error) => {
-                    // Metrics are wanted most while the database is away.
+                    // Metrics are needed most while the database is unavailable.
                     let lately = shown.lately(&self.access).filter(|_| request.path() == METRICS);
                     if let Some(known) = lately {
                         return Ok(known);
@@ -121,7 +121,7 @@ fn too_many(wait: Duration) -> Denial {
     Denial::TooManyFailures { after: wait.as_secs().max(1) }
 }
 
-/// Lets a request in, or answers it.
+/// Passes a request on, or answers it with an error.
 pub(super) async fn guard(
     mut request: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -170,16 +170,15 @@ fn see_other(to: &str) -> HttpResponse {
         .finish()
 }
 
-/// Whether a page is asked for by somebody who has to turn codes on first. Whatever else they ask
-/// for they have no scope for.
+/// Whether a user who must turn two-factor codes on first requests another page. They have no scope
+/// for anything else.
 fn has_to_enrol(request: &ServiceRequest) -> bool {
     let must = request.extensions().get::<Session>().is_some_and(|session| session.must_enrol);
     must && wants_a_page(request) && request.path() != "/account"
 }
 
-/// Says what became of a request: to the log what was asked of the console, and to the audit log
-/// what somebody did not get. Of who sees one tenant that is also what is not there: it may be
-/// another tenant's.
+/// Logs console requests, and records denials in the audit log. For callers of one tenant that
+/// includes 404, since the resource may belong to another tenant.
 async fn tell(door: &AuthState, answered: &ServiceResponse<impl MessageBody>) {
     let request = answered.request();
     let Some(caller) = request.extensions().get::<Caller>().cloned() else { return };
@@ -193,7 +192,7 @@ async fn tell(door: &AuthState, answered: &ServiceResponse<impl MessageBody>) {
             method = method.as_str(),
             path,
             status = status.as_u16(),
-            "answered a request"
+            "request handled"
         );
     }
     let why = match status {
@@ -206,8 +205,8 @@ async fn tell(door: &AuthState, answered: &ServiceResponse<impl MessageBody>) {
     door.access.note_denied(&caller, why, &kind, &format!("{method} {path}")).await;
 }
 
-/// Lets somebody who is nobody yet ask for what is open to them; gives their turn, where there are
-/// turns. A form is there before its turn begins.
+/// Handles a request to a public path; returns a permit where concurrency is limited. A form is
+/// read before waiting for the permit.
 async fn enter<'a>(
     door: &'a AuthState,
     request: &mut ServiceRequest,
@@ -224,9 +223,9 @@ async fn enter<'a>(
     if costs { door.porch.turn(request.path()).await.map(Some) } else { Ok(None) }
 }
 
-/// Finds out who it is, and puts that into the request. What is to change something at the console
-/// has to come from one of our own pages, whoever sends it: a browser may hold a key, too. What
-/// comes with a session has to repeat its word besides.
+/// Authenticates the request and stores the caller in it. A change in the console must come from a
+/// page of the console, also with a key, since a browser may hold one. A change with a session must
+/// contain its CSRF token as well.
 async fn admit(
     door: &AuthState,
     request: &mut ServiceRequest,
@@ -239,7 +238,7 @@ async fn admit(
         if console || matches!(known, In::User(_)) {
             origin::check_origin(request)?;
         }
-        // Calls of the API read their bodies themselves.
+        // API handlers read their bodies themselves.
         let form = if console {
             Some(form::take(request, form::limit(request.path(), false)).await?)
         } else {
@@ -262,8 +261,8 @@ async fn admit(
     Ok(())
 }
 
-/// Counts a request of the console against its caller's quotas. What is for machines is counted
-/// where it is mounted, which knows what changes something and what has a budget of its own.
+/// Applies the caller's rate limits to a console request. API routes apply them in their
+/// middleware.
 fn count(request: &ServiceRequest, caller: &Caller) -> Result<(), Denial> {
     if !is_of_console(request) {
         return Ok(());
@@ -273,23 +272,23 @@ fn count(request: &ServiceRequest, caller: &Caller) -> Result<(), Denial> {
     admin.limits.check(caller, rate)
 }
 
-/// What a request shows of whoever sends it.
+/// The credentials of a request.
 #[derive(Debug, Clone)]
 pub(super) enum PresentedCredential {
-    /// A key.
+    /// An API key.
     Key(ShownKey),
-    /// A session.
+    /// A session token.
     Session(ShownSession),
 }
 
-/// Who is in.
+/// An authenticated caller.
 enum In {
     Machine(Caller),
     User(Box<Session>),
 }
 
 impl In {
-    /// The same, as they ask from this address.
+    /// The same, with the client address.
     fn at(self, address: IpAddr) -> Self {
         match self {
             Self::Machine(caller) => Self::Machine(caller.at(address)),
@@ -309,7 +308,7 @@ impl In {
 }
 
 impl PresentedCredential {
-    /// A key, if there is an `Authorization` header at all; else the cookie.
+    /// The key if there is an `Authorization` header, else the cookie.
     pub(super) fn of(request: &HttpRequest) -> Option<Self> {
         if request.headers().contains_key(header::AUTHORIZATION) {
             return key_of(request).map(Self::Key);
@@ -338,7 +337,7 @@ impl PresentedCredential {
         }
     }
 
-    /// Whose key it was when the database was asked last.
+    /// The cached owner of a key.
     fn lately(&self, access: &Access) -> Option<In> {
         match self {
             Self::Key(key) => access.caller_lately(key).map(In::Machine),
@@ -346,20 +345,20 @@ impl PresentedCredential {
         }
     }
 
-    /// Who it is now, for what goes on for long; `None` when they may do nothing any more, an error
-    /// when nobody can say.
+    /// The current caller, for long-running responses; `None` if the credentials are no longer
+    /// valid, an error if that cannot be determined.
     pub(super) async fn caller(&self, access: &Access) -> Result<Option<Caller>, Denial> {
         Ok(self.known(access, false).await?.map(|known| known.caller().clone()))
     }
 }
 
-/// Whether a request shows anything of whoever sends it, good or not.
+/// Whether a request has credentials, valid or not.
 fn shows_something(request: &ServiceRequest) -> bool {
     request.headers().contains_key(header::AUTHORIZATION)
         || request.cookie(session::COOKIE).is_some()
 }
 
-/// Whether it is a browser that would show a page.
+/// Whether a browser requests a page.
 fn wants_a_page(request: &ServiceRequest) -> bool {
     let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     origin::is_safe(request)
@@ -367,7 +366,7 @@ fn wants_a_page(request: &ServiceRequest) -> bool {
         && is_of_console(request)
 }
 
-/// Whether it is for the console: for whatever is not for machines.
+/// Whether the path belongs to the console, not to the API.
 fn is_of_console(request: &ServiceRequest) -> bool {
     !is_for_machines(request.path())
 }
@@ -376,14 +375,13 @@ fn is_for_machines(path: &str) -> bool {
     path.starts_with("/api/") || path == METRICS
 }
 
-/// Whether a person asks, and not a script of a page that was left open: that keeps no session
-/// alive.
+/// Whether a user triggered the request. Automatic refreshes do not extend a session.
 fn asks_itself(request: &ServiceRequest) -> bool {
     let mode = request.headers().get("sec-fetch-mode");
     !origin::is_safe(request) || mode.is_none_or(|mode| mode == "navigate")
 }
 
-/// The key that a request shows: one header, `Bearer` and a word.
+/// The key of a request: one `Authorization` header with `Bearer` and a token.
 fn key_of(request: &HttpRequest) -> Option<ShownKey> {
     let mut headers = request.headers().get_all(header::AUTHORIZATION);
     let (value, None) = (headers.next()?.as_bytes(), headers.next()) else { return None };

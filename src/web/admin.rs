@@ -1,4 +1,4 @@
-//! What the operator listener works with.
+//! The shared state of the admin listener.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -15,49 +15,49 @@ use crate::lifecycle::Supervisor;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
-/// What the operator listener needs.
+/// The shared state of the admin listener.
 #[derive(Clone)]
 pub struct AdminState {
     /// The database.
     pub store: Store,
     /// Whether the gateway is stopping.
     pub stopping: Arc<AtomicBool>,
-    /// What watches over the background tasks.
+    /// The supervisor of the background tasks.
     pub supervisor: Supervisor,
     /// The metrics.
     pub metrics: Metrics,
-    /// What applications may ask for.
+    /// The provider endpoints.
     pub apis: Arc<Apis>,
-    /// How often callers may ask.
+    /// The rate limits of callers.
     pub limits: Arc<Limits>,
-    /// The API's description.
+    /// The `OpenAPI` document.
     pub document: Bytes,
-    /// The requests that name themselves.
+    /// The idempotency keys.
     pub requests: IdempotencyKeys,
     /// The dead letters.
     pub dead_letters: DeadLetters,
     /// The destinations.
     pub destinations: Destinations,
-    /// What people are told.
+    /// The alerts.
     pub alerts: Alerts,
-    /// What came in and what became of it.
+    /// Events, counts and alarms.
     pub monitoring: Monitoring,
     /// The groups of dead letters.
     pub groups: Groups,
-    /// What is done about many.
+    /// The jobs.
     pub jobs: Jobs,
-    /// What is paused.
+    /// The pauses.
     pub pauses: Pauses,
-    /// The refused requests that are held.
+    /// The rejected requests.
     pub rejected_requests: RejectedRequests,
-    /// How sources let requests in.
+    /// The verification of sources.
     pub gates: Verifiers,
-    /// Who is let in, and what they may do.
+    /// Users, API keys and sessions.
     pub access: Arc<Access>,
-    /// What addresses of this listener begin with, where that is configured.
+    /// The public base URL of this listener, if configured.
     pub public_url: Option<String>,
-    /// What examples begin with: the same, or where we listen.
+    /// The base URL in examples: the public one, or the listen address.
     pub base: String,
-    /// The time.
+    /// The clock.
     pub clock: SharedClock,
 }

@@ -1,4 +1,4 @@
-//! The answer to an authentic request: made from a committed receipt, and from nothing else.
+//! The response to an authentic request, built only from a committed receipt.
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::ingest::Receipt;
 use crate::store::{Committed, EventId};
 
-/// The body of an answer.
+/// The response body.
 #[derive(Serialize)]
 struct Body {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -17,14 +17,14 @@ struct Body {
     status: &'static str,
 }
 
-/// How far a transfer is.
+/// The progress of a transfer.
 #[derive(Serialize)]
 struct Progress {
     have: u32,
     total: u32,
 }
 
-/// 202 for what is new, 200 for what was seen before.
+/// 202 for a new event, 200 for a duplicate.
 pub(super) fn of_receipt(receipt: Committed<Receipt>, request_id: &str) -> HttpResponse {
     let body = |status, EventId(id)| Body { chunk: None, id, status };
     let accepted = HttpResponse::Accepted;

@@ -1,5 +1,4 @@
-//! An application that takes what a destination sends, and believes nothing that is not signed:
-//! for showing what arrives where there is no application yet.
+//! A demo application that receives deliveries of a destination and verifies their signatures.
 
 use std::collections::HashSet;
 use std::net::TcpListener;
@@ -12,17 +11,17 @@ use base64::engine::general_purpose::STANDARD;
 use super::Server;
 use crate::verify::Secret;
 
-/// The largest body that it takes: a file of 64 MiB in base64, and what goes around it.
+/// The maximum body size: a file of 64 MiB in base64, plus overhead.
 const MAX_BODY: usize = 96 * 1024 * 1024;
 
-/// What has arrived.
+/// The received requests.
 #[derive(Debug)]
 pub struct Inbox {
     secret: Secret,
     count: Mutex<Count>,
 }
 
-/// How much has arrived.
+/// The counts.
 #[derive(Debug, Default)]
 struct Count {
     events: HashSet<String>,
@@ -30,22 +29,22 @@ struct Count {
 }
 
 impl Inbox {
-    /// An empty one of an application that shares this secret with its destination.
+    /// Creates it with the secret shared with the destination.
     pub fn new(secret: Secret) -> Self {
         Self { secret, count: Mutex::default() }
     }
 
-    /// How many events arrived with a good signature.
+    /// The number of events with a valid signature.
     pub fn events(&self) -> usize {
         self.count.lock().unwrap_or_else(PoisonError::into_inner).events.len()
     }
 
-    /// How many requests arrived without one.
+    /// The number of requests without a valid signature.
     pub fn unproven(&self) -> usize {
         self.count.lock().unwrap_or_else(PoisonError::into_inner).unproven
     }
 
-    /// Takes a request; whether its signature is good.
+    /// Records a request; returns whether its signature is valid.
     fn take(&self, request: &HttpRequest, body: &[u8]) -> bool {
         let header = |name| request.headers().get(name)?.to_str().ok();
         let named = || {
@@ -68,10 +67,10 @@ impl Inbox {
     }
 }
 
-/// Serves the application. To be awaited on the runtime that calls this.
+/// Serves the application. Await it on the runtime that calls this.
 ///
 /// # Errors
-/// When the socket cannot be listened on.
+/// When the address cannot be bound.
 pub fn application(listener: TcpListener, inbox: Arc<Inbox>) -> std::io::Result<Server> {
     let inbox = web::Data::from(inbox);
     let server = HttpServer::new(move || {

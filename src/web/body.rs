@@ -1,4 +1,4 @@
-//! Reading a body: bounded in bytes and time, and only as fast as there is room for it.
+//! Reads request bodies, bounded in size and time, with backpressure from a shared memory budget.
 
 use std::time::Duration;
 
@@ -12,22 +12,22 @@ use super::problem::{Problem, of_broken_body};
 use super::receive::ProblemResponse;
 use crate::ingest::{NoRoom, Reservation};
 
-/// How large a body may be, and how long it may take.
+/// The size limit and the timeout of a body.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
     pub(super) bytes: usize,
     pub(super) deadline: Duration,
 }
 
-/// What was read.
+/// A body that was read.
 pub(super) enum Read {
-    /// All of it.
+    /// Complete.
     Whole(Bytes),
-    /// The beginning of a body that is larger than is kept; the rest is still to come.
+    /// The beginning of a body above the limit; the rest is still to be received.
     Larger(Bytes),
 }
 
-/// Reads the body, exactly as it is on the wire. A body that comes in one piece is not copied.
+/// Reads the body exactly as received. A body in one piece is not copied.
 pub(super) async fn read_body(
     request: &HttpRequest,
     payload: &mut web::Payload,
@@ -58,8 +58,8 @@ pub(super) async fn read_body(
                 whole = piece;
             } else {
                 if pieces.is_empty() {
-                    // As much as it will be: growing by and by would hold it twice. What is not
-                    // filled takes up no memory.
+                    // The full size at once: growing would need it twice. Memory that is not
+                    // filled is not committed.
                     pieces.reserve(declared.max(length));
                 }
                 pieces.extend_from_slice(&std::mem::take(&mut whole));
@@ -78,7 +78,7 @@ pub(super) async fn read_body(
         .unwrap_or(Err((Problem::BodyTimeout, "body_timeout")))
 }
 
-/// What is told where there was no room for a body.
+/// The response when the memory budget is exhausted.
 pub(super) fn no_room(_: NoRoom) -> ProblemResponse {
     (Problem::unavailable(), "inflight_bytes")
 }

@@ -1,4 +1,4 @@
-//! The caller of a request, as the door has recognised them.
+//! The extractor of the authenticated caller.
 
 use std::future::{Ready, ready};
 
@@ -8,8 +8,8 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use super::denial::Denial;
 use crate::admin::Caller;
 
-/// The caller, for a handler of the operator listener. Where nobody was recognised the handler is
-/// not reached.
+/// The authenticated caller of a request on the admin listener. Unauthenticated requests do not
+/// reach the handler.
 pub(super) struct AuthenticatedCaller(pub(super) Caller);
 
 impl FromRequest for AuthenticatedCaller {

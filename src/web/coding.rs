@@ -1,13 +1,13 @@
-//! What a request says about how its body is encoded.
+//! The content encoding of a request.
 //!
-//! Signatures are over the bytes on the wire, so a body is never decoded. A coding that is one
-//! would make it unreadable, and is refused with words that say so. Everything else that stands in
-//! `Content-Encoding` changes nothing: senders write a character set, a media type or nothing at
-//! all there. Its body is plain, and its signature says whether it is right.
+//! Signatures cover the bytes on the wire, so a body is never decoded. A real content coding would
+//! make it unreadable and is rejected with a specific error. Any other value of `Content-Encoding`
+//! is ignored: senders put a character set, a media type or an empty value there. Such a body is
+//! plain, and its signature is verified as usual.
 
 use actix_web::http::header::{self, HeaderMap};
 
-/// Content codings that change the bytes: those of the registry, and some that are not in it.
+/// Content codings that change the bytes: those of the IANA registry, and some others.
 const CODINGS: &[&str] = &[
     "aes128gcm",
     "br",
@@ -33,7 +33,7 @@ const CODINGS: &[&str] = &[
     "zstd",
 ];
 
-/// Whether the body is encoded in a way that changes its bytes.
+/// Whether the body has a content coding that changes its bytes.
 pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
     headers.get_all(header::CONTENT_ENCODING).any(|line| {
         line.as_bytes().split(|byte| *byte == b',').any(|element| {
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn what_encodes_nothing_is_taken() {
+    fn values_without_encoding_are_accepted() {
         for value in [
             "",
             "identity",
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_the_bytes_is_not() {
+    fn real_encodings_are_rejected() {
         for value in [
             "gzip",
             "GZIP",

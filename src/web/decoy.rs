@@ -1,23 +1,23 @@
-//! What requests are put through that their heads alone have refused.
+//! Equal processing time for requests that are rejected by their head.
 
 use actix_web::HttpRequest;
 use url::form_urlencoded;
 
 use crate::verify::Secret;
 
-/// A request that is refused for its head is treated as others are, up to the answer: its body is
-/// read, and a MAC is run over it.
+/// A request that is rejected by its head is processed like others up to the response: its body is
+/// read and a MAC is computed over it.
 pub struct Decoy {
-    /// A secret that nobody has.
+    /// A random secret.
     pub secret: Secret,
-    /// Every header that any source's signature stands in.
+    /// All signature headers of all sources.
     pub headers: Vec<&'static str>,
-    /// Every parameter of the query that some source's proof stands in.
+    /// All query parameters that carry a proof for some source.
     pub parameters: Vec<String>,
 }
 
 impl Decoy {
-    /// Whether the request carries a header, or a parameter, that some source reads.
+    /// Whether the request has a signature header or parameter of any source.
     pub(super) fn is_signed(&self, request: &HttpRequest) -> bool {
         let query = request.uri().query().unwrap_or_default();
         let named = |name: &str| self.parameters.iter().any(|known| known == name);
@@ -25,7 +25,7 @@ impl Decoy {
             || form_urlencoded::parse(query.as_bytes()).any(|(name, _)| named(&name))
     }
 
-    /// The same of headers that only senders of webhooks send: browsers have others, too.
+    /// The same, limited to headers that only webhook senders use; browsers send others too.
     pub(super) fn looks_sent_by_a_sender(&self, request: &HttpRequest) -> bool {
         let mut headers = self.headers.iter();
         headers.any(|name| {

@@ -1,4 +1,4 @@
-//! Reading a form before anything is done with it: bounded in bytes and in time, whoever sends it.
+//! Reads forms before they are handled, bounded in size and time.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use futures_util::{StreamExt, stream};
 
 use super::denial::Denial;
 
-/// The largest form of somebody who is nobody yet, in bytes.
+/// The maximum size of an unauthenticated form, in bytes.
 const OPEN: usize = 8 * 1024;
-/// The largest ordinary form, in bytes.
+/// The maximum size of an ordinary form, in bytes.
 const ORDINARY: usize = 64 * 1024;
-/// The largest form that holds a payload, in bytes, with what goes around it.
+/// The maximum size of a form with a payload, in bytes, including overhead.
 pub(super) const LARGEST: usize = 4 * 1024 * 1024;
-/// How long a form may take to arrive.
+/// The timeout of a form.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// The largest form that is sent to a path; `open` says that anybody may send one.
+/// The size limit of a path; `open` for unauthenticated paths.
 pub(super) fn limit(path: &str, open: bool) -> usize {
     if open {
         return OPEN;
@@ -29,7 +29,7 @@ pub(super) fn limit(path: &str, open: bool) -> usize {
     if edit == Some("edit") || path == "/explain" { LARGEST } else { ORDINARY }
 }
 
-/// Reads the body of a request, and puts it back.
+/// Reads the body of a request and puts it back for the handler.
 pub(super) async fn take(request: &mut ServiceRequest, limit: usize) -> Result<Bytes, Denial> {
     let declared = request.headers().get(header::CONTENT_LENGTH);
     let declared = declared.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_form_that_holds_a_payload_may_be_large() {
+    fn only_forms_with_a_payload_may_be_large() {
         for (path, open, most) in [
             ("/sign-in", true, OPEN),
             ("/deliveries/7/edit", true, OPEN),

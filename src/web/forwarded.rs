@@ -1,12 +1,12 @@
-//! What proxies say of where a request comes from, in the spellings that they write: addresses in
-//! `X-Forwarded-For`, and `for` in `Forwarded` (RFC 7239).
+//! Parses the forwarding headers of proxies: `X-Forwarded-For`, and `for` in `Forwarded` (RFC
+//! 7239).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use actix_web::http::header::{self, HeaderMap};
 
-/// The hops that the headers name, the nearest first; each as it was written, without quotes.
-/// Where both headers are there, `X-Forwarded-For` counts: most proxies write that one.
+/// The hops of the headers, nearest first, as written but without quotes. If both headers are
+/// present, `X-Forwarded-For` is used, since most proxies write it.
 pub(super) fn hops(headers: &HeaderMap) -> Vec<String> {
     let mut hops = lines(headers, header::X_FORWARDED_FOR)
         .flat_map(|line| line.split(',').map(unquote).collect::<Vec<_>>())
@@ -23,7 +23,7 @@ pub(super) fn hops(headers: &HeaderMap) -> Vec<String> {
 }
 
 /// The address of a hop: with or without a port, IPv6 with or without brackets and zone. `None` for
-/// what is none, such as `unknown` and `_hidden`.
+/// anything else, such as `unknown` and `_hidden`.
 pub(super) fn address(hop: &str) -> Option<IpAddr> {
     let address: IpAddr = match hop.strip_prefix('[') {
         Some(rest) => {
@@ -31,7 +31,7 @@ pub(super) fn address(hop: &str) -> Option<IpAddr> {
             let is_port = after.is_empty() || after.starts_with(':');
             v6(inside).filter(|_| is_port)?.into()
         }
-        // An IPv6 address has two colons at least: one alone stands before a port.
+        // An IPv6 address has at least two colons: a single one precedes a port.
         None if hop.matches(':').count() > 1 => v6(hop)?.into(),
         None => {
             let address = hop.split_once(':').map_or(hop, |(address, _)| address);
@@ -41,7 +41,7 @@ pub(super) fn address(hop: &str) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
-/// Without its zone, which means something on the proxy only.
+/// Removes the zone, which is only meaningful on the proxy.
 fn v6(text: &str) -> Option<Ipv6Addr> {
     let address = text.split_once('%').map_or(text, |(address, _)| address);
     address.trim_ascii().parse().ok()
@@ -51,8 +51,7 @@ fn lines(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = 
     headers.get_all(name).map(|line| String::from_utf8_lossy(line.as_bytes()).into_owned())
 }
 
-/// What an element of `Forwarded` says of the client; an empty text where it says nothing, and
-/// `None` where there is no element.
+/// The `for` value of an element of `Forwarded`; empty if missing, `None` without an element.
 fn of_element(element: &str) -> Option<String> {
     if element.trim_ascii().is_empty() {
         return None;
@@ -64,8 +63,8 @@ fn of_element(element: &str) -> Option<String> {
     Some(client.unwrap_or_default())
 }
 
-/// The parts between separators that do not stand in quotes. Where a quote is left open, they stand
-/// for nothing: a proxy appends to what a client has sent, and what it says must not be swallowed.
+/// Splits at separators outside of quotes. If a quote is left open, quotes are ignored: a proxy
+/// appends to the client's value, and its part must not be swallowed by an open quote.
 fn split(text: &str, separator: char) -> Vec<&str> {
     let (mut quoted, mut escaped) = (false, false);
     let mut separates = |character: char| {
@@ -107,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_found_in_every_spelling() {
+    fn addresses_are_parsed_in_every_form() {
         for (hop, expected) in [
             ("203.0.113.9", "203.0.113.9"),
             ("203.0.113.9:51724", "203.0.113.9"),
@@ -143,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn hops_are_found_in_both_headers_the_nearest_first() {
+    fn hops_of_both_headers_are_nearest_first() {
         let (list, forwarded) = (header::X_FORWARDED_FOR, header::FORWARDED);
         assert_eq!(of(&[(list.clone(), "a, b ,,\"[::1]:5\" ,")]), ["[::1]:5", "b", "a"]);
         assert_eq!(of(&[(list.clone(), "a"), (list.clone(), "b,c")]), ["c", "b", "a"]);
@@ -168,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_that_a_client_leaves_open_swallows_nothing_that_a_proxy_adds() {
+    fn open_quotes_do_not_swallow_the_proxys_part() {
         let (list, forwarded) = (header::X_FORWARDED_FOR, header::FORWARDED);
         assert_eq!(of(&[(list, "\"a, 203.0.113.9")]), ["203.0.113.9", "\"a"]);
         for line in ["for=\"a, for=203.0.113.9", "for=\"a\\\", for=203.0.113.9"] {

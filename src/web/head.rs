@@ -1,4 +1,4 @@
-//! What the head of a request tells: whether it is bounded, and which source it is for.
+//! Checks of the request head: size, encoding, and the selection of the source.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use super::routes::Route;
 use crate::ingest::Source;
 use crate::verify::{Refusal, RequestHead, SenderInfo};
 
-/// The longest request target.
+/// The maximum length of the request target.
 const MAX_TARGET: usize = 2 * 1024;
 
-/// Refuses a head that is too large, and a body that is encoded.
+/// Rejects a head that is too large, and an encoded body.
 pub(super) fn check_head(request: &HttpRequest, most: HeadLimits) -> Result<(), ProblemResponse> {
     let headers = request.headers();
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
@@ -31,11 +31,11 @@ pub(super) fn check_head(request: &HttpRequest, most: HeadLimits) -> Result<(), 
     Ok(())
 }
 
-/// A source, and what its provider may see of a request's head.
+/// A source, and the parts of the request head visible to its provider.
 pub(super) type Chosen = (Arc<Source>, RequestHead);
 
-/// The source that the request's headers are for. Where several sources share a path, the first
-/// that does not disown the request is it. A refusal comes with the source that it is of.
+/// Selects the source by the request headers. If several sources share a path, the first one that
+/// does not disown the request is used. A rejection contains its source.
 pub(super) fn choose(
     request: &HttpRequest,
     route: &Route,
@@ -53,7 +53,7 @@ pub(super) fn choose(
     Err(refused)
 }
 
-/// What the sender sent along, for people.
+/// Unsigned metadata of the request, for display.
 fn along(request: &HttpRequest) -> SenderInfo {
     let value = |name| request.headers().get(name).map(HeaderValue::as_bytes);
     SenderInfo::new(value(header::CONTENT_TYPE), value(header::USER_AGENT))
@@ -74,7 +74,7 @@ fn head_for(request: &HttpRequest, route: &Route, source: &Source) -> RequestHea
     head
 }
 
-/// Whether it carries a signature of the kind that some source's sender makes.
+/// Whether it has a signature of a kind used by any source.
 pub(super) fn is_signed(request: &HttpRequest, decoy: &Decoy) -> bool {
     let mut names = decoy.headers.iter().filter(|name| name.contains("signature"));
     names.any(|name| request.headers().contains_key(*name))

@@ -1,4 +1,4 @@
-//! The operator listener's health, readiness and metrics.
+//! Health, readiness and metrics on the admin listener.
 
 use std::sync::atomic::Ordering;
 
@@ -17,7 +17,7 @@ use crate::admin::Scope;
 #[openapi(paths(healthz, readyz, metrics))]
 struct Document;
 
-/// Mounts health, readiness and metrics.
+/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new("/healthz").ask(healthz));
@@ -25,7 +25,7 @@ pub(super) fn mount(routes: &mut Routes) {
     routes.add(Endpoint::new("/metrics").get(metrics));
 }
 
-/// Whether the process is there, or can take requests.
+/// The health of the process.
 #[derive(Serialize, ToSchema)]
 struct Health {
     status: &'static str,
@@ -34,23 +34,23 @@ struct Health {
     reason: Option<String>,
 }
 
-/// Say that the process is there
+/// Check that the process is alive
 #[utoipa::path(
     get, path = "/healthz", operation_id = "showHealth", tag = "gateway",
-    responses((status = 200, description = "It is there", body = Health)),
+    responses((status = 200, description = "Alive", body = Health)),
 )]
 async fn healthz() -> HttpResponse {
     HttpResponse::Ok().json(Health { status: "ok", reason: None })
 }
 
-/// Say whether the gateway can take requests
+/// Check that the gateway is ready
 ///
-/// It can while the database can be written to, the last commits have succeeded, everything that
-/// runs in the background does, and it is not stopping.
+/// Ready means: the database is writable, recent commits succeeded, all background tasks are
+/// running, and the gateway is not stopping.
 #[utoipa::path(
     get, path = "/readyz", operation_id = "showReadiness", tag = "gateway",
-    responses((status = 200, description = "It can", body = Health),
-              (status = 503, description = "It cannot", body = Health)),
+    responses((status = 200, description = "Ready", body = Health),
+              (status = 503, description = "Not ready", body = Health)),
 )]
 async fn readyz(admin: web::Data<AdminState>) -> HttpResponse {
     if admin.stopping.load(Ordering::Relaxed) {
@@ -65,10 +65,9 @@ async fn readyz(admin: web::Data<AdminState>) -> HttpResponse {
     }
 }
 
-/// Give every metric
+/// Get metrics
 ///
-/// As Prometheus reads them. They are of all tenants together: a key of one tenant does not get
-/// them.
+/// In the Prometheus text format. Requires an API key for all tenants.
 #[utoipa::path(
     get, path = "/metrics", operation_id = "showMetrics", tag = "gateway",
     security(("bearer" = ["events:read"])),

@@ -1,4 +1,4 @@
-//! Keeping what is refused, where its source is told to. Nothing here changes the answer.
+//! Stores rejected requests for sources with `keep_rejected`. It never changes the response.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::admin::{NewlyRejected, RejectedRequestWriter};
 use crate::ingest::Source;
 use crate::verify::{Refusal, RequestHead};
 
-/// A request that was refused.
+/// A rejected request.
 pub(super) struct Refused<'a> {
     pub(super) rejected_request_writer: Option<&'a RejectedRequestWriter>,
     pub(super) source: Arc<Source>,
@@ -20,7 +20,7 @@ pub(super) struct Refused<'a> {
 }
 
 impl Refused<'_> {
-    /// Holds it, if its source is told to and it is one of those that are held.
+    /// Stores it, if its source keeps rejected requests of this kind.
     pub(super) fn hold(mut self, body: Bytes, refusal: &Refusal) {
         let (Some(keep), Some(rejected_request_writer)) =
             (self.source.hold, self.rejected_request_writer)

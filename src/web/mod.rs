@@ -1,5 +1,5 @@
-//! The two listeners. The ingest listener takes webhooks and knows nothing else; the operator
-//! listener is for people and machines that run the gateway.
+//! The two HTTP listeners. The ingest listener receives webhooks only; the admin listener serves
+//! the console, the API, health and metrics.
 
 mod access;
 mod admin;
@@ -52,11 +52,11 @@ use connection::Head;
 
 use crate::admin::ChangeStream;
 
-/// Every path of the ingest listener: one handler, which looks the path up itself, since paths
-/// come from the configuration and must not be decoded or redirected on the way.
+/// Starts the ingest listener. One handler looks up the path itself, since paths come from the
+/// configuration and must not be decoded or redirected.
 ///
 /// # Errors
-/// When the socket cannot be listened on.
+/// When the address cannot be bound.
 pub fn serve_ingest(
     listener: TcpListener,
     connections: ConnectionSettings,
@@ -65,7 +65,7 @@ pub fn serve_ingest(
 ) -> std::io::Result<Server> {
     let ingest = web::Data::new(ingest);
     connection::serve(listener, connections, workers, Head::AsItIs, move || {
-        // Called on each of the listener's threads.
+        // Called on each thread of the listener.
         let intake = web::Data::new(ingest.intake.on_this_runtime());
         App::new()
             .app_data(ingest.clone())
@@ -74,10 +74,10 @@ pub fn serve_ingest(
     })
 }
 
-/// Every path of the operator listener; `door` says who may come in.
+/// Starts the admin listener; `door` authenticates requests.
 ///
 /// # Errors
-/// When the socket cannot be listened on.
+/// When the address cannot be bound.
 pub fn serve_admin(
     listener: TcpListener,
     connections: ConnectionSettings,

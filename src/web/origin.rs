@@ -1,4 +1,4 @@
-//! Whether a change that comes with a session was asked for by a page of that session.
+//! Cross-site request forgery protection for changes with a session.
 
 use actix_web::dev::ServiceRequest;
 use actix_web::http::header;
@@ -9,26 +9,26 @@ use super::denial::Denial;
 use super::form;
 use crate::admin::Session;
 
-/// The header in which a script repeats what its page knows.
+/// The header with the CSRF token, for scripts.
 const HEADER: &str = "x-sealpost-csrf";
-/// The field in which a form does.
+/// The form field with the CSRF token.
 const FIELD: &str = "csrf";
 
-/// Whether a request changes nothing.
+/// Whether the method is safe.
 pub(super) fn is_safe(request: &ServiceRequest) -> bool {
     request.method().is_safe()
 }
 
-/// Whether a browser says that another site has asked for it.
+/// Whether the browser reports a cross-site request.
 pub(super) fn is_cross_site(request: &ServiceRequest) -> bool {
     let site = request.headers().get("sec-fetch-site");
     site.is_some_and(|site| site.as_bytes() == b"cross-site")
 }
 
-/// Refuses what a browser says was asked for by another site.
+/// Rejects cross-site requests.
 ///
-/// Browsers that are told to send no referrer send `Origin: null` with a form even to its own
-/// site; those say in `Sec-Fetch-Site` where it comes from.
+/// With `no-referrer`, browsers send `Origin: null` with a form even to the same site; such
+/// requests are checked by `Sec-Fetch-Site`.
 pub(super) fn check_origin(request: &ServiceRequest) -> Result<(), Denial> {
     let text = |name: &str| {
         let value = request.headers().get(name);
@@ -48,8 +48,7 @@ pub(super) fn check_origin(request: &ServiceRequest) -> Result<(), Denial> {
     }
 }
 
-/// Lets through only what repeats the session's CSRF token, in a header or in the form; that is read
-/// where it was not yet.
+/// Requires the session's CSRF token in the header or in the form, which is read if necessary.
 pub(super) async fn check_token(
     request: &mut ServiceRequest,
     form: Option<Bytes>,

@@ -1,8 +1,8 @@
-//! Bodies that are larger than is kept: read to their end and thrown away piece by piece.
+//! Bodies above the size limit: read to the end and discarded piece by piece.
 //!
-//! To a sender that repeats what was refused before it sends anything else, an early 413 would be
-//! the last answer it ever gets to act on. So whoever sends such a body is heard out, up to a size
-//! that no webhook has, and answered by what its signature says.
+//! A sender that retries a failed request before sending anything else would be stuck forever on an
+//! early 413. So such a body is read completely, up to a size that no webhook has, and answered by
+//! its signature.
 
 use std::time::Duration;
 
@@ -15,13 +15,12 @@ use super::problem::{Problem, of_broken_body};
 use super::receive::ProblemResponse;
 use crate::ingest::{Peer, Places, Reservation};
 
-/// No body is read beyond this, whoever sends it: several times the largest file that GitHub takes,
-/// written as JSON.
+/// The absolute limit of a body: several times the largest file on GitHub, encoded as JSON.
 const MOST: usize = 512 * 1024 * 1024;
-/// How long such a body may take to arrive, a place included. Senders give up sooner.
+/// The timeout of such a body, including waiting for capacity. Senders give up sooner.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// Room for such bodies.
+/// Capacity for such bodies.
 #[derive(Debug, Clone)]
 pub struct Oversize {
     places: Places,
@@ -29,20 +28,20 @@ pub struct Oversize {
 }
 
 impl Oversize {
-    /// For sources of which the one with the largest limit keeps bodies of `max_body` bytes.
+    /// Creates it; `max_body` is the largest body limit of all sources, in bytes.
     pub fn beyond(max_body: usize) -> Self {
         Self { places: Places::default(), most: MOST.max(max_body) }
     }
 }
 
-/// How many bytes the head says the body has; 0 where it does not say.
+/// The `Content-Length`; 0 if missing.
 pub(super) fn declared(request: &HttpRequest) -> u64 {
     let length = request.headers().get(header::CONTENT_LENGTH);
     length.and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0)
 }
 
-/// Reads the rest of a body of which `begun` was read already, and shows each piece to `see`; says
-/// how large it was. What was reserved for its beginning is given back at once.
+/// Reads the rest of a body after `begun`, passes each piece to `see`, and returns the total size.
+/// The memory reserved for its beginning is released immediately.
 pub(super) async fn read(
     (request, payload): (&HttpRequest, &mut web::Payload),
     oversize: &Oversize,
@@ -57,7 +56,7 @@ pub(super) async fn read(
     let reading = async {
         let mut size = begun.len();
         see(&begun);
-        // Nobody waits with memory in hand.
+        // Do not wait while holding memory.
         drop((begun, reservation));
         let _place = oversize.places.take(peer).await;
         while let Some(piece) = payload.next().await {

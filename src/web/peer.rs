@@ -1,6 +1,6 @@
-//! Whose request it is: the socket's address, or, behind proxies that are listed, the nearest
-//! address that is not one of them. Behind a proxy that is not listed it is still that proxy's, but
-//! the clients that it names are told apart, so that none is slowed down for another.
+//! The client address of a request: the socket address, or, behind trusted proxies, the nearest
+//! address that is not one of them. Behind an unlisted proxy it is the proxy's address, but the
+//! clients it names have separate rate limits.
 
 use std::net::IpAddr;
 
@@ -11,10 +11,10 @@ use super::forwarded;
 use crate::admin::{Listener, UnlistedProxies, is_internal};
 use crate::ingest::Peer;
 
-/// The most hops that are looked at, from the nearest.
+/// The maximum number of hops inspected, from the nearest.
 const MAX_HOPS: usize = 16;
 
-/// The proxies in front of a listener.
+/// The trusted proxies of a listener.
 #[derive(Debug)]
 pub struct Proxies {
     listener: Listener,
@@ -22,12 +22,12 @@ pub struct Proxies {
     unlisted: UnlistedProxies,
 }
 
-/// Whose request it is.
+/// The client of a request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sender {
-    /// The address, for people.
+    /// The address, for display.
     pub(super) address: IpAddr,
-    /// By what limits count.
+    /// The key for rate limits.
     pub(super) peer: Peer,
 }
 
@@ -38,20 +38,20 @@ impl From<IpAddr> for Sender {
 }
 
 impl Proxies {
-    /// The word of `trusted` counts. Others that speak as proxies do are noted in `unlisted`.
+    /// Headers of `trusted` proxies are used. Other proxies are recorded in `unlisted`.
     pub fn new(listener: Listener, trusted: Vec<IpNet>, unlisted: UnlistedProxies) -> Self {
         Self { listener, trusted, unlisted }
     }
 
-    /// Whose request it is. A header that anybody can write counts only as far as trusted proxies
-    /// have written it.
+    /// The client of a request. Forwarding headers are used only as far as trusted proxies wrote
+    /// them.
     pub(super) fn sender(&self, request: &HttpRequest) -> Option<Sender> {
         let socket = request.peer_addr()?.ip().to_canonical();
         let hops = forwarded::hops(request.headers());
         if !self.trusts(socket) {
             let Some(client) = client(&hops) else { return Some(socket.into()) };
             self.unlisted.note(self.listener, socket, &self.trusted);
-            // The port of a client is another each time.
+            // The port of a client changes with each connection.
             let address = forwarded::address(client).map(|address| address.to_string());
             let peer = Peer::behind(socket, address.as_deref().unwrap_or(client));
             return Some(Sender { address: socket, peer });
@@ -74,8 +74,8 @@ impl Proxies {
     }
 }
 
-/// The client that a proxy that is not listed names: the nearest hop that is not within a network
-/// of the operator's own, since that is likely to be a proxy too; else the nearest.
+/// The client named by an unlisted proxy: the nearest hop that is not on a private network, since
+/// that is likely a proxy too; else the nearest hop.
 fn client(hops: &[String]) -> Option<&String> {
     let outside = |hop: &&String| forwarded::address(hop).is_none_or(|hop| !is_internal(hop));
     hops.iter().take(MAX_HOPS).find(outside).or(hops.first())
@@ -103,13 +103,13 @@ mod tests {
     }
 
     #[test]
-    fn the_header_counts_only_behind_a_trusted_proxy() {
+    fn header_is_used_only_behind_a_trusted_proxy() {
         assert_eq!(seen("203.0.113.9", &[]), "10.0.0.1");
         assert_eq!(seen("203.0.113.9", &["10.0.0.0/8"]), "203.0.113.9");
     }
 
     #[test]
-    fn the_nearest_hop_that_is_not_trusted_counts_and_not_what_the_client_wrote() {
+    fn nearest_untrusted_hop_is_the_client() {
         let all = &["10.0.0.0/8"];
         assert_eq!(seen("1.1.1.1, 203.0.113.9, 10.0.0.2", all), "203.0.113.9");
         assert_eq!(seen("spoof, [2001:db8::9]:99, 10.0.0.2:80", all), "2001:db8::9");
@@ -120,18 +120,18 @@ mod tests {
     }
 
     #[test]
-    fn clients_that_a_trusted_proxy_hides_are_told_apart_by_what_it_calls_them() {
+    fn hidden_clients_of_a_trusted_proxy_are_distinguished() {
         let peer = |forwarded| sender(forwarded, &["10.0.0.0/8"]).peer;
         assert_ne!(peer("_one"), peer("_other"));
         assert_eq!(peer("spoof, _one"), peer("_one"));
     }
 
     #[test]
-    fn clients_behind_a_proxy_that_is_not_listed_are_told_apart() {
+    fn clients_behind_an_unlisted_proxy_are_distinguished() {
         let peer = |forwarded| sender(forwarded, &[]).peer;
         assert_ne!(peer("203.0.113.1"), peer("203.0.113.2"));
         assert_eq!(peer("spoof, 203.0.113.1:55, 10.0.0.9"), peer("spoofed, 203.0.113.1:56"));
         assert_eq!(peer("203.0.113.1").shared(), Some(IpAddr::from([10, 0, 0, 1]).into()));
-        assert_eq!(peer(""), IpAddr::from([10, 0, 0, 1]).into(), "it is no proxy");
+        assert_eq!(peer(""), IpAddr::from([10, 0, 0, 1]).into(), "not a proxy");
     }
 }

@@ -1,6 +1,5 @@
-//! What anybody may ask of the operator listener before they are somebody, and that it costs the
-//! database little: so many requests of one peer, and so few at work at a time. Nothing here asks
-//! the database.
+//! Rate and concurrency limits for unauthenticated requests on the admin listener, to protect the
+//! database. Nothing here queries the database.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -13,16 +12,16 @@ use super::session::SIGN_IN;
 use super::shares::Shares;
 use crate::ingest::Peer;
 
-/// Requests of one peer in a minute, all of which may come at once.
+/// Requests per client address and minute, also as a burst.
 const PER_MINUTE: NonZeroU32 = NonZeroU32::MIN.saturating_add(59);
-/// How many are at work at a time: fewer than there are connections for operators.
+/// Concurrent requests: fewer than the database connections of the admin listener.
 const SEATS: usize = 2;
-/// How many wait for an issuer at a time: they hold no connection meanwhile.
+/// Concurrent requests waiting for an issuer; they hold no database connection.
 const ISSUER_SEATS: usize = 8;
-/// How long a request waits for its turn.
+/// How long a request waits for a permit.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Bounds what costs something and is open to anybody.
+/// The limits.
 #[derive(Debug)]
 pub(super) struct PreAuthThrottle {
     peers: Shares,
@@ -39,27 +38,26 @@ impl PreAuthThrottle {
         }
     }
 
-    /// Counts a request of a peer.
+    /// Counts a request of a client address.
     pub(super) fn count(&self, peer: Peer) -> Result<(), Denial> {
-        // Rounded up: whoever waits so long is let in.
+        // Rounded up, so that a retry after this time succeeds.
         self.peers.check(peer).map_err(|wait| Denial::TooMany { after: wait.as_secs() + 1 })
     }
 
-    /// Waits for a turn, which lasts as long as what is given.
+    /// Waits for a permit; it is released on drop.
     pub(super) async fn turn(&self, path: &str) -> Result<SemaphorePermit<'_>, Denial> {
         let seats = if path.starts_with("/oidc/") { &self.issuer } else { &self.seats };
         let turn = tokio::time::timeout(PATIENCE, seats.acquire()).await;
         turn.ok().and_then(Result::ok).ok_or(Denial::TooMany { after: 1 })
     }
 
-    /// Forgets peers that have behaved for a while.
+    /// Removes idle client addresses.
     pub(super) fn tidy(&self) {
         self.peers.tidy();
     }
 }
 
-/// Whether an open path asks the database; the form to sign in with and what belongs to pages do
-/// not.
+/// Whether a public path queries the database; the sign-in form and assets do not.
 pub(super) fn costs(request: &ServiceRequest) -> bool {
     let path = request.path();
     let still = path.starts_with("/assets/") || (path == SIGN_IN && request.method().is_safe());
@@ -71,7 +69,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn few_are_at_work_at_a_time_and_whoever_waits_for_an_issuer_is_in_nobodys_way() {
+    async fn concurrency_is_limited_separately_for_issuers() {
         let porch = PreAuthThrottle::new();
         let (first, _second) = (porch.turn(SIGN_IN).await.unwrap(), porch.turn("/setup").await);
         assert_eq!(porch.turn(SIGN_IN).await.err(), Some(Denial::TooMany { after: 1 }));
@@ -81,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn one_peer_may_ask_so_often_and_another_is_not_held_up_by_it() {
+    fn clients_are_rate_limited_separately() {
         let porch = PreAuthThrottle::new();
         let peer = |last| Peer::from(std::net::IpAddr::from([192, 0, 2, last]));
         let counted = (0..100).filter(|_| porch.count(peer(1)).is_ok()).count();

@@ -1,5 +1,5 @@
-//! The ingest listener's one table from what went wrong to what the sender is told. Below it nobody
-//! knows a status.
+//! The error responses of the ingest listener, as `application/problem+json`. This is the only
+//! place that maps an error to an HTTP status.
 
 use actix_web::error::PayloadError;
 use actix_web::http::{StatusCode, header};
@@ -9,46 +9,46 @@ use serde::Serialize;
 use super::connection;
 use crate::ingest::{NotStored, Rejection};
 
-/// Seconds that a sender is asked to wait when the database is away.
+/// `Retry-After` in seconds while the database is unavailable.
 const RETRY_AFTER: u64 = 5;
 
-/// What the sender is told.
+/// An error response to the sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Problem {
-    /// The path is none of ours.
+    /// Unknown path.
     NotFound,
     /// The method is not POST.
     MethodNotAllowed,
-    /// Whatever about authentication: always the same bytes.
+    /// Any authentication failure: always the same bytes.
     Unauthorized,
-    /// The body is larger than the source takes.
+    /// The body exceeds the source's limit.
     TooLarge {
         /// The limit in bytes.
         limit: usize,
     },
     /// The body did not arrive in time.
     BodyTimeout,
-    /// The connection broke, or the body's framing is not valid.
+    /// The connection broke, or the body's framing is invalid.
     BodyBroken,
-    /// The body is encoded: its signature could not be checked on the bytes as they are.
+    /// The body has a content encoding, so the signature cannot be verified on the received bytes.
     Encoded,
-    /// The head is larger than is taken.
+    /// The request head exceeds the limit.
     HeadTooLarge,
-    /// Too much from this peer or this source.
+    /// The client address or the source is rate limited.
     TooMany {
-        /// After how many seconds to come again.
+        /// `Retry-After` in seconds.
         after: u64,
     },
-    /// Not known to be stored, or no room.
+    /// It is unknown whether the request was stored, or there is no capacity.
     Unavailable {
-        /// After how many seconds to come again.
+        /// `Retry-After` in seconds.
         after: u64,
     },
-    /// The idempotency key was used with another body.
+    /// The idempotency key was used with a different body.
     KeyReused,
-    /// A request with this idempotency key is being recorded.
+    /// A request with this idempotency key is in progress.
     InProgress,
-    /// A bug, or a value that the database refuses.
+    /// A bug, or a value the database rejects.
     Internal,
 }
 
@@ -65,59 +65,63 @@ struct Body<'a> {
 }
 
 impl Problem {
-    /// The closed identifier, the status and the title.
+    /// The `type` slug, the status and the title.
     fn row(self) -> (&'static str, StatusCode, &'static str) {
         match self {
-            Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "Nothing is here"),
-            Self::MethodNotAllowed => {
-                ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "Only POST is taken here")
-            }
+            Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "Not found"),
+            Self::MethodNotAllowed => (
+                "method-not-allowed",
+                StatusCode::METHOD_NOT_ALLOWED,
+                "Method not allowed: use POST",
+            ),
             Self::Unauthorized => (
                 "unauthorized",
                 StatusCode::UNAUTHORIZED,
-                "The request is not signed by a known sender, or not fresh",
+                "Invalid signature, or timestamp outside the tolerance",
             ),
             Self::TooLarge { .. } => {
-                ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large")
+                ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "Payload too large")
             }
             Self::BodyTimeout => {
-                ("body-timeout", StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time")
+                ("body-timeout", StatusCode::REQUEST_TIMEOUT, "Request body timeout")
             }
             Self::BodyBroken => {
-                ("body-broken", StatusCode::BAD_REQUEST, "The body did not arrive whole")
+                ("body-broken", StatusCode::BAD_REQUEST, "Request body incomplete or malformed")
             }
             Self::Encoded => (
                 "content-encoding",
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "Send the body as it is, without a content encoding",
+                "Content-Encoding not supported: send the body unencoded",
             ),
             Self::HeadTooLarge => (
                 "head-too-large",
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "The request's head is too large",
+                "Request header too large",
             ),
-            Self::TooMany { .. } => {
-                ("too-many-requests", StatusCode::TOO_MANY_REQUESTS, "Too many requests")
-            }
+            Self::TooMany { .. } => (
+                "too-many-requests",
+                StatusCode::TOO_MANY_REQUESTS,
+                "Rate limited: too many requests",
+            ),
             Self::Unavailable { .. } => (
                 "unavailable",
                 StatusCode::SERVICE_UNAVAILABLE,
-                "The request is not known to be stored: send it again",
+                "Service unavailable: the request may not have been stored, send it again",
             ),
             Self::KeyReused => (
                 "idempotency-key-reused",
                 StatusCode::UNPROCESSABLE_ENTITY,
-                "This Idempotency-Key was used before with another body",
+                "Idempotency-Key reused with a different body",
             ),
             Self::InProgress => (
                 "idempotency-in-progress",
                 StatusCode::CONFLICT,
-                "A request with this Idempotency-Key is being recorded",
+                "A request with this Idempotency-Key is in progress",
             ),
             Self::Internal => (
                 "internal",
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "Something is wrong on our side: send it again later",
+                "Internal error: send the request again later",
             ),
         }
     }
@@ -127,7 +131,7 @@ impl Problem {
         self.row().1.as_u16()
     }
 
-    /// The answer. `request_id` is left out where answers must not differ by a byte.
+    /// The response. `request_id` is left out where responses must be byte-identical.
     pub(super) fn respond(self, request_id: &str) -> HttpResponse {
         let (id, status, title) = self.row();
         let named = (self != Self::Unauthorized).then_some(request_id);
@@ -163,7 +167,7 @@ impl Problem {
             .body(serde_json::to_vec(&body).unwrap_or_default())
     }
 
-    /// Whether the rest of the body may still be on its way: nobody waits for it.
+    /// Whether the rest of the body may still arrive; it is not read.
     fn leaves_body_unread(self) -> bool {
         matches!(
             self,
@@ -175,13 +179,13 @@ impl Problem {
         )
     }
 
-    /// The database, or we, cannot take it now.
+    /// The database or the gateway is temporarily unavailable.
     pub(super) const fn unavailable() -> Self {
         Self::Unavailable { after: RETRY_AFTER }
     }
 }
 
-/// The answer where no more of a body comes, and the closed word for the log.
+/// The response to a broken body, and the reason for the log.
 pub(super) fn of_broken_body(error: &PayloadError) -> (Problem, &'static str) {
     if connection::is_too_slow(error) {
         (Problem::BodyTimeout, "body_timeout")
@@ -190,7 +194,7 @@ pub(super) fn of_broken_body(error: &PayloadError) -> (Problem, &'static str) {
     }
 }
 
-/// The answer to a rejection, and the closed word for the log.
+/// The response to a rejection, and the reason for the log.
 pub(super) fn of_rejection(rejection: &Rejection) -> (Problem, &'static str) {
     match rejection {
         Rejection::Refused(refusal) => (Problem::Unauthorized, refusal.reason()),

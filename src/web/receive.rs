@@ -1,6 +1,6 @@
-//! The ingest listener's one handler. Cheap refusals come first, in this order: path, method,
-//! head, encoding, signature headers; then the body, bounded in bytes and time; then everything
-//! behind the gate, in the lane of the peer.
+//! The handler of the ingest listener. Cheap checks come first, in this order: path, method, head,
+//! encoding, signature headers; then the body, bounded in size and time; then verification and
+//! recording, queued per client.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,43 +29,42 @@ use crate::ingest::{
 use crate::store::{Committed, Counters};
 use crate::verify::{RawRequest, Refusal, RequestHead, StreamedBody};
 
-/// Bodies above this are verified and named elsewhere than on the listener's threads, where small
-/// ones wait for their turn.
+/// Larger bodies are verified on a separate thread pool, so that they do not delay small ones.
 const LARGE: usize = 256 * 1024;
 
-/// What the ingest listener needs.
+/// The shared state of the ingest listener.
 pub struct Ingest {
-    /// Where paths lead.
+    /// The route table.
     pub routes: Routes,
-    /// What takes requests on.
+    /// The ingest pipeline.
     pub intake: Intake,
     /// The clock.
     pub clock: SharedClock,
     /// The largest head.
     pub head: HeadLimits,
-    /// Bytes of bodies in flight.
+    /// The memory budget of bodies in flight.
     pub budget: ByteBudget,
-    /// Peers that keep failing.
+    /// Rate limits of failing client addresses.
     pub peers: Arc<Peers>,
-    /// The proxies in front.
+    /// The trusted proxies.
     pub proxies: Proxies,
-    /// Room for bodies that are larger than is kept.
+    /// Capacity for oversized bodies.
     pub oversize: Oversize,
-    /// Where recording goes on when its connection breaks.
+    /// The runtime on which recording continues if the connection breaks.
     pub tasks: TaskTracker,
-    /// Where large bodies are worked on.
+    /// The thread pool for large bodies.
     pub runtime: tokio::runtime::Handle,
-    /// What is done for requests that are refused for their heads.
+    /// Equal processing for requests rejected by their head.
     pub decoy: Decoy,
-    /// Tells requests of this process apart.
+    /// The generator of request ids.
     pub requests: RequestIds,
-    /// Where requests are counted.
-    pub tallies: Counters,
-    /// What holds refused requests, where a source is told to.
+    /// The counters.
+    pub counters: Counters,
+    /// The store of rejected requests.
     pub rejected_request_writer: Option<RejectedRequestWriter>,
 }
 
-/// How large the head of a request may be.
+/// The limits of a request head.
 #[derive(Debug, Clone, Copy)]
 pub struct HeadLimits {
     /// Bytes of names and values.
@@ -74,7 +73,7 @@ pub struct HeadLimits {
     pub lines: usize,
 }
 
-/// Makes ids of requests.
+/// Generates request ids.
 #[derive(Debug)]
 pub struct RequestIds {
     process: u32,
@@ -82,7 +81,7 @@ pub struct RequestIds {
 }
 
 impl RequestIds {
-    /// Ids of a process that has this number.
+    /// Creates a generator with the number of this process.
     pub fn new(process: u32) -> Self {
         Self { process, next: AtomicU64::new(1) }
     }
@@ -92,7 +91,7 @@ impl RequestIds {
     }
 }
 
-/// A request that goes no further, and the closed word for why.
+/// A rejected request, and the reason for the log.
 pub(super) type ProblemResponse = (Problem, &'static str);
 
 /// Receives one request.
@@ -103,10 +102,10 @@ pub(super) async fn receive(
     intake: web::Data<Intake>,
 ) -> HttpResponse {
     let id = ingest.requests.next();
-    let mut report = Report::begin(&id, ingest.clock.now(), &ingest.tallies);
+    let mut report = Report::begin(&id, ingest.clock.now(), &ingest.counters);
     let guarded =
         std::panic::AssertUnwindSafe(answer_to(&request, payload, &ingest, &intake, &mut report));
-    // The log has its line of every panic already.
+    // The panic hook has already logged it.
     let answered = guarded.catch_unwind().await;
     let answered = answered.unwrap_or(Err((Problem::Internal, "panic")));
     match answered {
@@ -132,7 +131,7 @@ async fn answer_to(
     report.peer = sender.map(|sender| sender.address);
     let found = ingest.routes.find(request.uri().path());
     if !matches!(found, Found::Route(_)) && ingest.decoy.looks_sent_by_a_sender(request) {
-        // As likely as not a sender of ours that was given a wrong address.
+        // Probably a known sender with a wrong URL.
         metrics::counter!("sealpost_signed_to_unknown_path_total").increment(1);
     }
     if matches!(found, Found::Nothing) {
@@ -146,8 +145,8 @@ async fn answer_to(
     let unknown = (Problem::Unauthorized, Refusal::UnknownSource.reason());
     let (route, known) = match found {
         Found::Route(route) => (route, true),
-        // Everything is done that is done for a source, by one that lets nothing in: whether there
-        // is such a source can be told neither from the answer nor from when it comes.
+        // Process it like a request to a source that accepts nothing: neither the response nor its
+        // timing reveals whether the source exists.
         Found::UnknownSource(Some(decoy)) => (decoy, false),
         Found::UnknownSource(None) | Found::Nothing => return Err(unknown),
     };
@@ -159,15 +158,15 @@ async fn answer_to(
     }
 }
 
-/// What recording gives.
+/// The result of recording.
 type Outcome = Result<Committed<Receipt>, Rejection>;
 
-/// A request that may be a source's.
+/// A request to a potential source.
 struct Arrival<'a> {
     request: &'a HttpRequest,
     ingest: &'a Ingest,
     route: &'a Route,
-    /// Whether there is such a source.
+    /// Whether the source exists.
     known: bool,
     sender: Option<Sender>,
     now: OffsetDateTime,
@@ -224,7 +223,7 @@ impl Arrival<'_> {
         let copies =
             if large { Some(reservation.work(body.len()).await.map_err(no_room)?) } else { None };
 
-        // The connection may break at any await: what is behind the gate goes on without it.
+        // The connection may break at any await: verification and recording continue without it.
         let copy = source.hold.map(|_| (head.clone(), body.clone()));
         let recording = async move {
             let accepted = intake.accept(&taken, RawRequest::new(head, body), now, lane).await;
@@ -244,7 +243,7 @@ impl Arrival<'_> {
         })
     }
 
-    /// What came of recording; a peer whose request was not authentic has failed.
+    /// Evaluates the result of recording; an unauthentic request counts as a failure of its client.
     fn settle(
         &self,
         source: &Source,
@@ -260,17 +259,17 @@ impl Arrival<'_> {
                 Err((stop, Some(rejection)))
             }
             Err(error) => {
-                // A panic's message can repeat what was received.
+                // A panic message can contain received data.
                 let panicked = error.is_panic();
-                tracing::error!(panicked, "recording did not come to an end");
+                tracing::error!(panicked, "recording failed");
                 Err(((Problem::Internal, "panic"), None))
             }
         }
     }
 
-    /// Does for a request that its head alone has refused what would be done for others; gives the
-    /// body, where there is a signature that it could be for. Which of them it was can be seen
-    /// neither in the answer nor in when it comes.
+    /// Processes a request rejected by its head like any other; returns the body if there is a
+    /// signature that could belong to it. Neither the response nor its timing reveals the
+    /// difference.
     async fn read_in_vain(
         &self,
         payload: &mut web::Payload,
@@ -295,7 +294,7 @@ impl Arrival<'_> {
         Ok(read)
     }
 
-    /// Reads the body, as far as it is kept.
+    /// Reads the body, up to the limit.
     async fn read(
         &self,
         payload: &mut web::Payload,
@@ -306,7 +305,7 @@ impl Arrival<'_> {
         self.to_its_end(source, read_body(self.request, payload, limits, reservation)).await
     }
 
-    /// Reads the rest of a body that is not kept; gives how large it was.
+    /// Reads and discards the rest of an oversized body; returns its size.
     async fn read_larger(
         &self,
         payload: &mut web::Payload,
@@ -319,8 +318,7 @@ impl Arrival<'_> {
         self.to_its_end(source, reading).await
     }
 
-    /// A body that does not come to its end is a failure of its peer, also where the connection
-    /// ends and nobody waits for it any more.
+    /// An incomplete body counts as a failure of its client, also if the connection is closed.
     async fn to_its_end<T>(
         &self,
         source: &Source,
@@ -354,7 +352,7 @@ impl Arrival<'_> {
     }
 }
 
-/// Does something when it is dropped, unless that was called off.
+/// Runs a closure on drop, unless cancelled.
 struct OnDrop<F: Fn()> {
     act: F,
     on: bool,

@@ -1,4 +1,4 @@
-//! One log line and one count for every request.
+//! One log line and one count per ingest request.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,31 +12,30 @@ use crate::ingest::{Receipt, Source};
 use crate::store::{Counter, Counters, WRONG_PATH};
 use crate::verify::Quarantine;
 
-/// What is said about a request when it is over. Never its body, signature, query or headers.
+/// The report of a finished request. It never contains body, signature, query or headers.
 pub(super) struct Report<'a> {
     request_id: String,
     began: OffsetDateTime,
-    /// The same by a clock that nobody sets: a span is never negative.
+    /// The same on the monotonic clock, for durations.
     started: Instant,
-    tallies: &'a Counters,
+    counters: &'a Counters,
     source: Option<(Arc<str>, &'static str)>,
-    /// Whose request it is.
+    /// The client.
     pub(super) peer: Option<IpAddr>,
-    /// The size of its body, when that was read.
+    /// The size of its body, if it was read.
     pub(super) size_bytes: usize,
-    /// Whether it is signed, and came to a path that is no source's: a sender may have a wrong
-    /// address.
+    /// Whether it is a signed request to an unknown path: a sender may have a wrong URL.
     pub(super) has_wrong_path: bool,
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn begin(request_id: &str, began: OffsetDateTime, tallies: &'a Counters) -> Self {
+    pub(super) fn begin(request_id: &str, began: OffsetDateTime, counters: &'a Counters) -> Self {
         let request_id = request_id.to_owned();
         Self {
             request_id,
             began,
             started: Instant::now(),
-            tallies,
+            counters,
             source: None,
             peer: None,
             size_bytes: 0,
@@ -71,7 +70,7 @@ impl<'a> Report<'a> {
             duration_ms = self.milliseconds(),
         );
         self.count(outcome, reason);
-        let tally = self.tallies.of(self.source_name());
+        let tally = self.counters.of(self.source_name());
         match receipt {
             Receipt::Accepted(_) => tally.count(Counter::Accepted),
             Receipt::Duplicate(_) | Receipt::Differs { .. } | Receipt::Replayed { .. } => {
@@ -99,11 +98,11 @@ impl<'a> Report<'a> {
         );
         self.count("rejected", reason);
         let reason = if self.has_wrong_path { WRONG_PATH } else { reason };
-        self.tallies.of(self.source_name()).refuse(reason);
+        self.counters.of(self.source_name()).refuse(reason);
     }
 
     fn count(&self, outcome: &'static str, reason: &'static str) {
-        // Only configured sources have a name here, so that strangers make no new series.
+        // Only configured sources have a name here, so that clients cannot create new series.
         let source = self.source.as_ref().map_or("none", |(name, _)| name).to_owned();
         metrics::counter!(
             "sealpost_ingest_total",

@@ -1,4 +1,4 @@
-//! Where a path leads: settled at start-up, so that a request costs one look-up.
+//! The route table of the ingest listener, built at start-up: one look-up per request.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -7,46 +7,45 @@ use std::sync::Arc;
 
 use crate::ingest::Source;
 
-/// The prefix under which every source has its path.
+/// The path prefix of all sources.
 const HOOKS: &str = "/hooks/";
-/// What may follow an alias, to say where the action stands.
+/// The placeholder of the action at the end of an alias.
 const ACTION: &str = "/{action}";
 
-/// The paths of every source.
+/// The route table.
 #[derive(Debug, Default)]
 pub struct Routes {
     paths: HashMap<String, Route>,
     actions: Vec<&'static str>,
-    /// What stands in for sources that do not exist, by the action in their path.
+    /// The decoys for unknown sources, by the action in the path.
     decoys: HashMap<Option<&'static str>, Vec<Route>>,
-    /// Keeps strangers from telling which decoy stands in for a name.
+    /// The secret seed that selects the decoy of a name.
     seed: u64,
 }
 
-/// Where a path leads.
+/// The target of a path.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Route {
-    /// The sources; several where one path is shared and a header tells them apart.
+    /// The sources; several if they share a path and are distinguished by a header.
     pub(super) sources: Vec<Arc<Source>>,
-    /// The action that the path names.
+    /// The action in the path.
     pub(super) action: Option<&'static str>,
 }
 
-/// What a path is.
+/// The result of a look-up.
 #[derive(Debug)]
 pub(super) enum Found<'a> {
     /// A known one.
     Route(&'a Route),
-    /// It could be a source's, but is not: answered as a bad signature is, by a source that lets
-    /// nothing in. Without one where no source is configured at all.
+    /// A potential but unknown source: answered like an invalid signature by a decoy source that
+    /// accepts nothing. `None` if no source is configured at all.
     UnknownSource(Option<&'a Route>),
-    /// None of ours.
+    /// Not a webhook path.
     Nothing,
 }
 
 impl Routes {
-    /// Adds a source under its own path and its aliases, each with every action that the
-    /// provider takes.
+    /// Adds a source under its own path and its aliases, each with every action of the provider.
     pub fn add(&mut self, source: &Arc<Source>, aliases: &[String]) {
         let actions = source.gate.provider.actions();
         self.actions.extend(actions);
@@ -62,8 +61,8 @@ impl Routes {
         }
     }
 
-    /// Adds what stands in for a part of the sources that do not exist: as `decoy` says, which lets
-    /// nothing in. `seed` is to be kept from strangers, and to stay the same from start to start.
+    /// Adds a decoy for a share of the unknown sources; `decoy` accepts nothing. `seed` must be
+    /// secret and stable across restarts.
     pub fn add_decoy(&mut self, decoy: &Arc<Source>, seed: u64) {
         self.seed = seed;
         let actions = decoy.gate.provider.actions().iter().map(|action| Some(*action));
@@ -74,7 +73,7 @@ impl Routes {
         }
     }
 
-    /// The decoy of a name: always the same, so that it looks like one source.
+    /// The decoy of a name: always the same one, so that it looks like a real source.
     fn decoy(&self, name: &str, action: Option<&'static str>) -> Option<&Route> {
         let decoys = self.decoys.get(&action).or_else(|| self.decoys.values().next())?;
         let mut hasher = DefaultHasher::new();
@@ -89,7 +88,7 @@ impl Routes {
         route.sources.push(Arc::clone(source));
     }
 
-    /// Looks a path up as people type it: see [`canonical`].
+    /// Looks up a path after normalisation: see [`canonical`].
     pub(super) fn find(&self, path: &str) -> Found<'_> {
         let path = canonical(path);
         if let Some(route) = self.paths.get(&*path) {
@@ -107,10 +106,10 @@ impl Routes {
     }
 }
 
-/// The path by which a source is known, of one that means the same: several slashes are one, those
-/// at the end are none, and letters, digits and `-._~` may be percent-encoded, as RFC 3986 has
-/// it. A sender whose base URL ends in a slash posts to `//create`, and a redirect would lose the
-/// body. Nothing else is decoded: an encoded slash or dot segment leads nowhere.
+/// Normalises a path: repeated slashes are merged, trailing ones removed, and percent-encoded
+/// unreserved characters (RFC 3986) decoded. A sender whose base URL ends in a slash posts to
+/// `//create`, and a redirect would lose the body. Nothing else is decoded: an encoded slash or dot
+/// segment is not found.
 fn canonical(path: &str) -> Cow<'_, str> {
     let plain = !path.contains("//") && !path.contains('%') && !path.ends_with('/');
     if plain || path == "/" {
@@ -134,14 +133,14 @@ fn canonical(path: &str) -> Cow<'_, str> {
     Cow::Owned(canonical)
 }
 
-/// The character that the escape at the beginning of `text` stands for, where it needs none.
+/// The unreserved character encoded at the beginning of `text`, if any.
 fn unreserved(text: &str) -> Option<char> {
     let mut byte = [0];
     let digits = text.strip_prefix('%')?.as_bytes().get(..2)?;
     hex::decode_to_slice(digits, &mut byte).ok()?;
     let [byte] = byte;
     let plain = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~');
-    // Dot segments are looked up as they are, and lead nowhere: nothing is resolved here.
+    // Dot segments are not resolved, so they are not found.
     (plain || byte == b'.').then_some(char::from(byte))
 }
 
@@ -150,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_known_however_it_is_typed() {
+    fn equivalent_paths_are_normalised() {
         for (typed, known) in [
             ("/hooks/cards", "/hooks/cards"),
             ("/hooks//cards///create", "/hooks/cards/create"),
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_separates_is_decoded() {
+    fn separators_are_not_decoded() {
         for path in ["/hooks/a%2Fb", "/hooks/a%3fb", "/hooks/a%25b", "/hooks/a%00", "/a%", "/a%6"] {
             assert_eq!(canonical(path), path);
         }

@@ -1,16 +1,16 @@
-//! The sessions of people with a browser: what the console's pages call. Everything here gives data,
-//! and no page.
+//! Browser sessions: the functions called by the pages of the console. They return data, no pages.
 //!
-//! Which paths are open to whoever is not signed in says [`is_open`]; every other page is answered
-//! by a redirect to [`SIGN_IN`]. The door (`access.rs`) puts the [`Caller`](crate::admin::Caller)
-//! and, for a person, the [`Session`] into the request; take the latter with [`SignedIn`]. Every
-//! form has to carry `Session::csrf` as its field `csrf`, a script as the header `x-sealpost-csrf`:
-//! the door checks it.
+//! [`is_open`] defines the public paths; every other page redirects to [`SIGN_IN`]. `access.rs`
+//! stores the [`Caller`](crate::admin::Caller) and, for a user, the [`Session`] in the request;
+//! extract the latter with [`SignedIn`]. Every form must contain `Session::csrf` as its field
+//! `csrf`, a script must send it as the header `x-sealpost-csrf`: `access.rs` checks it.
 //!
-//! - `POST /sign-in`: [`sign_in`]; then send the browser to `/` with the cookie.
-//! - `POST /sign-out`: [`sign_out`]; then to `/sign-in` with the cookie, which takes the old one back.
+//! - `POST /sign-in`: [`sign_in`]; then redirect to `/` with the cookie.
+//! - `POST /sign-out`: [`sign_out`]; then redirect to `/sign-in` with the cookie that removes the
+//!   old one.
 //! - `GET /setup?token=`: [`Access::setup_link`]; `POST /setup`: [`set_up`].
-//! - `GET /oidc/start`: [`redirect_to_issuer`]; then send the browser there. `GET /oidc/callback`: [`complete_sign_in`].
+//! - `GET /oidc/start`: [`redirect_to_issuer`]; then redirect there. `GET /oidc/callback`:
+//!   [`complete_sign_in`].
 //! - `/account`: [`Access::why_no_codes`], [`begin_codes`], [`Access::confirm_codes`],
 //!   [`turn_codes_off`], [`change_password`].
 
@@ -34,19 +34,19 @@ use crate::admin::{
 };
 use crate::store::StoreError;
 
-/// Where people sign in.
+/// The path of the sign-in page.
 pub(super) const SIGN_IN: &str = "/sign-in";
-/// The cookie. Its prefix has browsers refuse one that is not of this host, whole and over TLS.
+/// The session cookie. Its prefix makes browsers accept it only from this host, over TLS.
 pub(super) const COOKIE: &str = "__Host-sealpost";
-/// The cookie of a browser in which somebody has signed in. It lets nobody in: who shows it is
-/// counted apart from strangers when they sign in.
+/// The cookie of a known browser. It grants no access: sign-in attempts with it have a separate
+/// rate limit.
 const DEVICE: &str = "__Host-sealpost-device";
-/// For how long a browser keeps that.
+/// The lifetime of that cookie.
 const DEVICE_LASTS: Duration = Duration::days(180);
-/// The cookie of a sign-in that is under way at an issuer.
+/// The cookie of a pending single sign-on.
 const FLOW: &str = "__Host-sealpost-oidc";
 
-/// What an issuer sends a browser back with.
+/// The query of the callback from the issuer.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Back {
@@ -56,7 +56,7 @@ pub(super) struct Back {
     iss: Option<String>,
 }
 
-/// The session of a request, for a handler that is only for people who are signed in.
+/// The session of a request, for handlers that require a signed-in user.
 pub(super) struct SignedIn(pub(super) Session);
 
 impl FromRequest for SignedIn {
@@ -68,7 +68,7 @@ impl FromRequest for SignedIn {
     }
 }
 
-/// Whether a path is for people who are not signed in, too.
+/// Whether a path is public.
 pub(super) fn is_open(path: &str) -> bool {
     path == SIGN_IN
         || path == "/setup"
@@ -76,7 +76,7 @@ pub(super) fn is_open(path: &str) -> bool {
         || path.starts_with("/oidc/")
 }
 
-/// Where somebody who asks for this signs in first; the page brings them back.
+/// The sign-in address that redirects back to this request.
 pub(super) fn way_in(asked: &Uri) -> String {
     match asked.path_and_query().map(PathAndQuery::as_str) {
         None | Some("/") => SIGN_IN.to_owned(),
@@ -87,12 +87,12 @@ pub(super) fn way_in(asked: &Uri) -> String {
     }
 }
 
-/// The session that a request shows.
+/// The session token of a request.
 pub(super) fn shown(request: &HttpRequest) -> Option<ShownSession> {
     ShownSession::read(request.cookie(COOKIE)?.value())
 }
 
-/// Signs somebody in: gives the cookies. The session that the browser had before ends.
+/// Signs a user in and returns the cookies. The previous session of the browser ends.
 pub(super) async fn sign_in(
     request: &HttpRequest,
     (name, password): (&str, &str),
@@ -104,7 +104,7 @@ pub(super) async fn sign_in(
     Ok(cookies(&begun))
 }
 
-/// Begins a sign-in at the issuer: where the browser goes, and the cookie that it takes along.
+/// Starts a single sign-on: the address of the issuer, and the cookie.
 pub(super) async fn redirect_to_issuer(
     request: &HttpRequest,
     next: &str,
@@ -113,7 +113,7 @@ pub(super) async fn redirect_to_issuer(
     Ok((departure.to, of_flow(departure.token.to_string())))
 }
 
-/// Signs in whoever comes back from the issuer: where they wanted to go, and the cookie.
+/// Completes a single sign-on: the path to redirect to, and the cookies.
 pub(super) async fn complete_sign_in(
     request: &HttpRequest,
     back: &Back,
@@ -131,14 +131,14 @@ pub(super) async fn complete_sign_in(
     Ok((arrival.next, cookie(&arrival.begun)))
 }
 
-/// The cookie that takes back the one of a sign-in at the issuer.
+/// The cookie that removes the one of a pending single sign-on.
 pub(super) fn no_flow() -> Cookie<'static> {
     let mut gone = of_flow(String::new());
     gone.make_removal();
     gone
 }
 
-/// Signs somebody out: gives the cookie that takes the other one back.
+/// Signs a user out and returns the cookie that removes the session cookie.
 pub(super) async fn sign_out(
     request: &HttpRequest,
     session: &Session,
@@ -149,8 +149,8 @@ pub(super) async fn sign_out(
     Ok(gone)
 }
 
-/// Uses a set-up link: gives the cookies, or `None` where the person has to sign in with a code.
-/// Only the first person of all is asked for a name.
+/// Uses a set-up link: returns the cookies, or `None` if the user has to sign in with a two-factor
+/// code. Only the first user chooses a name.
 pub(super) async fn set_up(
     request: &HttpRequest,
     token: &str,
@@ -162,7 +162,7 @@ pub(super) async fn set_up(
     Ok(begun.as_ref().map(cookies))
 }
 
-/// Changes one's own password: gives the cookies of the session that begins with it.
+/// Changes the user's own password: returns the cookies of the new session.
 pub(super) async fn change_password(
     request: &HttpRequest,
     session: &Session,
@@ -173,7 +173,7 @@ pub(super) async fn change_password(
     Ok(cookies(&begun))
 }
 
-/// Makes the secret of codes; the password has to be given once more.
+/// Creates the two-factor secret; requires the password.
 pub(super) async fn begin_codes(
     request: &HttpRequest,
     session: &Session,
@@ -182,7 +182,7 @@ pub(super) async fn begin_codes(
     access(request)?.begin_codes(session, password, &client(request, None)).await
 }
 
-/// Asks for no codes any more; the password has to be given once more.
+/// Turns two-factor codes off; requires the password.
 pub(super) async fn turn_codes_off(
     request: &HttpRequest,
     session: &Session,
@@ -191,24 +191,24 @@ pub(super) async fn turn_codes_off(
     access(request)?.turn_codes_off(session, password, &client(request, None)).await
 }
 
-/// Who may, for what has no function of its own here.
+/// The access service of the application.
 pub(super) fn access(request: &HttpRequest) -> Result<&Access, AdminError> {
     let access = request.app_data::<web::Data<Access>>();
-    // Every application of the operator listener has it.
+    // Every application of the admin listener has it.
     access.map(|access| &***access).ok_or(AdminError::Store(StoreError::Unavailable(None)))
 }
 
-/// Where a request comes from, with what its browser says of itself.
+/// The client address and `User-Agent` of a request.
 fn client<'r>(request: &'r HttpRequest, device: Option<&'r Cookie<'_>>) -> Client<'r> {
     let agent = request.headers().get(header::USER_AGENT);
     let agent = agent.and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-    // As the door has found out.
+    // As determined by `access`.
     let sender = request.extensions().get::<Sender>().copied();
     let Sender { address, peer } = sender.unwrap_or_else(|| IpAddr::from([0, 0, 0, 0]).into());
     Client { peer: address, behind: peer.client(), agent, device: device.map(Cookie::value) }
 }
 
-/// The cookies of a session that was begun.
+/// The cookies of a new session.
 fn cookies(begun: &BegunSession) -> Vec<Cookie<'static>> {
     let device = begun.device.as_ref().map(|device| {
         let cookie = Cookie::build(DEVICE, device.to_string()).max_age(DEVICE_LASTS);
@@ -217,13 +217,13 @@ fn cookies(begun: &BegunSession) -> Vec<Cookie<'static>> {
     [cookie(begun)].into_iter().chain(device).collect()
 }
 
-/// The cookie of a session. It ends with the browser, at the latest.
+/// The session cookie. It is deleted when the browser closes.
 fn cookie(begun: &BegunSession) -> Cookie<'static> {
     of_value(begun.token.to_string())
 }
 
-/// The cookie of a sign-in at the issuer. The way back from there begins at another site: a strict
-/// cookie would not be sent.
+/// The cookie of a pending single sign-on. The callback is a cross-site navigation, for which a
+/// strict cookie would not be sent.
 fn of_flow(value: String) -> Cookie<'static> {
     let cookie = Cookie::build(FLOW, value);
     cookie.path("/").secure(true).http_only(true).same_site(SameSite::Lax).finish()

@@ -1,4 +1,4 @@
-//! A rate limit for each peer of the operator listener.
+//! The rate limit per client of the admin listener.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use governor::{DefaultKeyedRateLimiter, Quota};
 
 use crate::ingest::Peer;
 
-/// How many times what one client may is allowed to all together that one address names.
+/// The combined limit of all clients named by one address, as a multiple of the limit per client.
 const TOGETHER: NonZeroU32 = NonZeroU32::new(10).unwrap();
-/// The most clients that are only named and counted by themselves.
+/// The maximum number of named clients with their own counter.
 const MAX_NAMED: usize = 10_000;
 
-/// Counts requests by peer. A client that an address only names has what any peer has, and shares
-/// more than that with everybody whom that address names: one of them cannot use up the others'
-/// share, and whoever makes clients up does not get on.
+/// Counts requests per client. A client that is only named by an unlisted proxy has its own limit
+/// and shares a combined one with the other clients of that address: one client cannot exhaust the
+/// others' share, and inventing client names gains nothing.
 #[derive(Debug)]
 pub(super) struct Shares {
     each: DefaultKeyedRateLimiter<Peer>,
@@ -23,7 +23,7 @@ pub(super) struct Shares {
 }
 
 impl Shares {
-    /// So many in a minute, all of which may come at once.
+    /// Creates it with a limit per minute, also as a burst.
     pub(super) fn per_minute(most: NonZeroU32) -> Self {
         let limiter = |most| DefaultKeyedRateLimiter::keyed(Quota::per_minute(most));
         Self { each: limiter(most), together: limiter(most.saturating_mul(TOGETHER)) }
@@ -32,7 +32,7 @@ impl Shares {
     /// Counts a request.
     ///
     /// # Errors
-    /// How long to wait.
+    /// The time to wait.
     pub(super) fn check(&self, peer: Peer) -> Result<(), Duration> {
         let shared = peer.shared();
         if shared.is_none() || self.each.len() < MAX_NAMED {
@@ -41,7 +41,7 @@ impl Shares {
         shared.map_or(Ok(()), |shared| count(&self.together, shared))
     }
 
-    /// Forgets peers that have behaved for a while.
+    /// Removes idle clients.
     pub(super) fn tidy(&self) {
         for limiter in [&self.each, &self.together] {
             limiter.retain_recent();
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn one_client_behind_a_proxy_leaves_the_others_their_share() {
+    fn clients_behind_a_proxy_have_separate_limits() {
         let shares = Shares::per_minute(NonZeroU32::new(6).unwrap());
         let behind = |name: String| Peer::behind(IpAddr::from([127, 0, 0, 1]), &name);
         let stranger = std::iter::repeat_with(|| behind("203.0.113.66".into())).take(1_000);
@@ -74,7 +74,7 @@ mod tests {
         assert_eq!(allowed(&shares, other), 6);
         let made_up = (0..1_000).map(|n| behind(n.to_string()));
         let made_up = allowed(&shares, made_up);
-        assert!((48..=50).contains(&made_up), "60 together, and what a moment gives back");
+        assert!((48..=50).contains(&made_up), "60 in total, minus replenishment");
         let elsewhere = std::iter::repeat_n(IpAddr::from([127, 0, 0, 2]).into(), 10);
         assert_eq!(allowed(&shares, elsewhere), 6);
     }

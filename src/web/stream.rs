@@ -1,4 +1,4 @@
-//! `GET /api/v1/stream`: the stream of changes as server-sent events.
+//! `GET /api/v1/stream`: changes as server-sent events.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -23,51 +23,51 @@ use crate::admin::{
 };
 use crate::store::{Change, ChangeKind, Position};
 
-/// Pieces of text that wait for a client to take them.
+/// The maximum number of queued messages per client.
 const WAITING: usize = 2;
-/// For how many heartbeats a client may take nothing at all.
+/// The number of heartbeats after which a client that reads nothing is disconnected.
 const PATIENCE: u32 = 2;
-/// The wait before the database is asked again who somebody is, after it did not answer.
+/// The retry delay of the permission check when the database is unavailable.
 const AGAIN: Duration = Duration::from_secs(1);
-/// How soon a client should come again, in milliseconds.
+/// The reconnection delay for clients, in milliseconds.
 const RETRY: u32 = 1_000;
 
 #[derive(OpenApi)]
 #[openapi(paths(stream), components(schemas(Line<'_>)))]
 struct Document;
 
-/// Mounts the stream.
+/// Adds the route.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new("/api/v1/stream").ask(stream));
 }
 
-/// What a client asks for. Lists are separated by commas.
+/// The query; lists are comma-separated.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 struct Asked {
-    /// Where to begin: an `id` of the stream, or `start` for everything that is kept; by default
-    /// only what happens from now on. `Last-Event-ID` counts more.
+    /// The position to start from: an `id` of the stream, or `start` for all retained changes; new
+    /// changes only by default. `Last-Event-ID` takes precedence.
     after: Option<String>,
-    /// Only of these sources.
+    /// Filter by sources.
     source: Option<String>,
-    /// Only of these event types; `*` at the end stands for anything.
+    /// Filter by event types; a trailing `*` is a wildcard.
     r#type: Option<String>,
-    /// Only these changes.
+    /// Filter by kinds of change.
     change: Option<String>,
 }
 
-/// Which changes a client wants. Every part that is there must hold.
+/// The filter of a client; all given parts must match.
 #[derive(Debug, Default)]
 struct Filter {
     sources: Vec<String>,
-    /// A `*` at the end stands for anything.
+    /// A trailing `*` is a wildcard.
     types: Vec<String>,
     changes: Vec<ChangeKind>,
 }
 
-/// A change, as clients read it.
+/// A change.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Change)]
 struct Line<'a> {
@@ -77,7 +77,7 @@ struct Line<'a> {
     source: &'a str,
     r#type: Option<&'a str>,
     event: String,
-    /// The event that this one was made of: an operator edited that, and nobody sent this one.
+    /// The original event, if an operator created this one by an edit.
     #[serde(skip_serializing_if = "Option::is_none")]
     edited_from: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,19 +98,19 @@ struct Line<'a> {
     actor: Option<&'a str>,
 }
 
-/// Watch what happens
+/// Stream changes
 ///
-/// Arrivals, attempts and what operators did, as server-sent events, as they commit. The `data` of
-/// each is a `Change`. Whoever goes on after an id has missed nothing.
+/// New events, attempts and operator actions as server-sent events, in commit order. The `data` of
+/// each is a `Change`. A client that reconnects with the last id misses nothing.
 #[utoipa::path(
     get, path = "/api/v1/stream", operation_id = "watchChanges", tag = "events",
     params(Asked, ("Last-Event-ID" = Option<String>, Header,
-                   description = "Where to go on: the last id that was read.")),
+                   description = "The last id received, to continue after it.")),
     security(("bearer" = ["events:read"])),
     responses(
-        (status = 200, description = "Changes, without end", body = String,
+        (status = 200, description = "An endless stream of changes", body = String,
          content_type = "text/event-stream"),
-        (status = 410, description = "The position is not in the stream"),
+        (status = 410, description = "Unknown or expired stream position"),
     ),
 )]
 async fn stream(
@@ -166,13 +166,13 @@ async fn begin(
     });
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "text/event-stream"))
-        // For proxies that would keep it back.
+        // Disables buffering in proxies.
         .insert_header(("x-accel-buffering", "no"))
         .streaming(Box::pin(body)))
 }
 
-/// Where the client wants to begin. What a browser remembers counts more than the address it was
-/// given first.
+/// The position to start from. `Last-Event-ID`, which browsers send on reconnection, takes
+/// precedence over the query.
 fn position(request: &HttpRequest, query: &Asked) -> Result<Option<Position>, Denial> {
     let header = request.headers().get("last-event-id");
     let text = match header {
@@ -184,7 +184,7 @@ fn position(request: &HttpRequest, query: &Asked) -> Result<Option<Position>, De
         Some("start") => Ok(Some(Position::START)),
         Some(text) => text.parse().map(Some).map_err(|_| {
             Denial::Malformed(
-                "Last-Event-ID, or after, must be an id of this stream, or `start`".into(),
+                "invalid Last-Event-ID or `after`: expected an id of this stream or `start`".into(),
             )
         }),
     }
@@ -203,7 +203,9 @@ impl Filter {
             .collect::<Option<_>>()
             .ok_or_else(|| {
                 let words: Vec<&str> = ChangeKind::ALL.iter().map(|what| what.as_str()).collect();
-                Denial::Malformed(format!("change may be: {}", words.join(", ")).into())
+                Denial::Malformed(
+                    format!("invalid `change`: expected one of: {}", words.join(", ")).into(),
+                )
             })?;
         Ok(Self { sources: list(&query.source), types: list(&query.r#type), changes })
     }
@@ -220,11 +222,11 @@ impl Filter {
     }
 }
 
-/// One client, and the way to it.
+/// A connected client.
 struct Client {
     filter: Filter,
     sender: mpsc::Sender<Bytes>,
-    /// What is said when there is no room to say it.
+    /// The close reason when the queue is full.
     last_words: Arc<Mutex<Option<Bytes>>>,
     heartbeat: Duration,
     stop: CancellationToken,
@@ -234,13 +236,13 @@ struct Client {
 }
 
 impl Client {
-    /// Tells the client what happens, until it goes or has to.
+    /// Sends changes until the client disconnects or is disconnected.
     async fn serve(self, mut subscription: Subscription) {
         metrics::gauge!("sealpost_stream_clients").increment(1.0);
         let following = self.stop.run_until_cancelled(self.follow(&mut subscription)).await;
-        let why = following.unwrap_or(Some("the gateway stops"));
+        let why = following.unwrap_or(Some("the gateway is stopping"));
         if let Some(why) = why {
-            let words = format!(": {why}; go on with Last-Event-ID\n\n");
+            let words = format!(": {why}; reconnect with Last-Event-ID\n\n");
             let mut last = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
             *last = Some(words.into());
         }
@@ -248,9 +250,9 @@ impl Client {
         metrics::gauge!("sealpost_stream_clients").decrement(1.0);
     }
 
-    /// Gives why it ends; `None` when the client has gone.
+    /// Returns the reason for the end; `None` if the client disconnected.
     async fn follow(&self, subscription: &mut Subscription) -> Option<&'static str> {
-        const TOO_SLOW: &str = "this client takes too long";
+        const TOO_SLOW: &str = "the client reads too slowly";
         let hello = format!("retry: {RETRY}\nid: {}\n\n", subscription.position());
         if !self.send(hello).await {
             return Some(TOO_SLOW);
@@ -271,11 +273,9 @@ impl Client {
                 StreamItem::Changes(changes) => self.render(&changes),
                 StreamItem::Lag(lag) => {
                     let seconds = lag.as_secs();
-                    format!(
-                        ": lag {seconds}s, a transaction that is still open holds this back\n\n"
-                    )
+                    format!(": lag {seconds}s, blocked by an open transaction\n\n")
                 }
-                // With the position, which may have moved over what this client does not want.
+                // With the position, which may have advanced past filtered changes.
                 StreamItem::Nothing => format!(": alive\nid: {}\n\n", subscription.position()),
             };
             if !text.is_empty() && !self.send(text).await {
@@ -284,14 +284,14 @@ impl Client {
         }
     }
 
-    /// Asks whether the client still may; gives why it ends. Until somebody can say, nothing more is
-    /// told.
+    /// Checks the permissions of the client again; returns the reason for the end. Until the check
+    /// succeeds, nothing more is sent.
     async fn check(&self) -> Option<Option<&'static str>> {
         loop {
             match self.shown.caller(&self.access).await {
                 Ok(Some(caller)) if caller.may_as(&self.caller) => return None,
-                // Whose rights have changed begins anew, with those they have now.
-                Ok(_) => return Some(Some("the key is good no longer")),
+                // A client with changed permissions has to reconnect.
+                Ok(_) => return Some(Some("the credentials are no longer valid or have changed")),
                 Err(_) => {}
             }
             let asleep = tokio::time::sleep(AGAIN);
@@ -302,9 +302,9 @@ impl Client {
         }
     }
 
-    /// False when the client has taken nothing for too long.
+    /// False if the client has read nothing for too long.
     async fn send(&self, text: String) -> bool {
-        // Whether it has gone is found out where it is waited for.
+        // A disconnect is detected where the queue is awaited.
         let patience = self.heartbeat * PATIENCE;
         tokio::time::timeout(patience, self.sender.send(text.into())).await.is_ok()
     }
@@ -333,7 +333,7 @@ impl Client {
                 replay: change.replay,
                 actor: change.actor.as_deref(),
             };
-            // JSON of a line: line breaks in it are escaped.
+            // JSON on one line: line breaks in it are escaped.
             let data = serde_json::to_string(&line).unwrap_or_default();
             let (id, what) = (change.position.to_string(), change.what.as_str());
             text.extend(["id: ", &id, "\nevent: ", what, "\ndata: ", &data, "\n\n"]);

@@ -12,24 +12,37 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("telemetry", &["clock"]),
     ("tls", &[]),
     ("text", &[]),
-    ("gate", &[]),
-    ("api", &["gate", "store"]),
+    ("verify", &[]),
+    ("provider_endpoint", &["verify", "store"]),
     ("objects", &["tls"]),
     ("outbound", &["tls"]),
     ("vault", &[]),
     ("postgres", &[]),
-    ("store", &["gate", "postgres", "vault"]),
-    ("alerts", &["gate", "outbound", "store"]),
-    ("intake", &["gate", "lifecycle", "store"]),
-    ("dispatch", &["clock", "gate", "store"]),
-    ("operator", &["clock", "gate", "lifecycle", "outbound", "store", "vault"]),
-    ("providers", &["api", "gate", "dispatch", "objects", "outbound", "store", "vault"]),
-    ("config", &["alerts", "gate", "objects", "postgres", "telemetry", "vault"]),
+    ("store", &["verify", "postgres", "vault"]),
+    ("alerts", &["verify", "outbound", "store"]),
+    ("ingest", &["verify", "lifecycle", "store"]),
+    ("dispatch", &["clock", "verify", "store"]),
+    ("admin", &["clock", "verify", "lifecycle", "outbound", "store", "vault"]),
     (
-        "http",
-        &["api", "clock", "gate", "intake", "lifecycle", "operator", "store", "telemetry", "text"],
+        "providers",
+        &["provider_endpoint", "verify", "dispatch", "objects", "outbound", "store", "vault"],
     ),
-    ("destinations", &["dispatch", "gate", "outbound", "providers", "store"]),
+    ("config", &["alerts", "verify", "objects", "postgres", "telemetry", "vault"]),
+    (
+        "web",
+        &[
+            "provider_endpoint",
+            "clock",
+            "verify",
+            "ingest",
+            "lifecycle",
+            "admin",
+            "store",
+            "telemetry",
+            "text",
+        ],
+    ),
+    ("destinations", &["dispatch", "verify", "outbound", "providers", "store"]),
 ];
 
 /// A file of `src`, without comments and tests.
@@ -130,8 +143,8 @@ fn every_room_names_only_what_lies_below_it() {
         !matches!(source.room(), "cli" | "main")
             && (source.words_after("crate::").contains(&"cli") || source.code.contains("post::cli"))
     });
-    nowhere("`cli` does not reach behind `app` to `http`", |source| {
-        source.room() == "cli" && source.words_after("crate::").contains(&"http")
+    nowhere("`cli` does not reach behind `app` to `web`", |source| {
+        source.room() == "cli" && source.words_after("crate::").contains(&"web")
     });
 }
 
@@ -145,11 +158,11 @@ fn the_list_of_rooms_is_the_list_of_modules() {
 }
 
 #[test]
-fn the_gate_is_pure() {
+fn verification_is_pure() {
     for outside in ["actix_web", "actix_http", "sqlx", "tokio", "SystemTime", "Instant", "now_utc"]
     {
-        nowhere(&format!("`gate` does not name {outside}"), |source| {
-            source.room() == "gate" && source.names(outside)
+        nowhere(&format!("`verify` does not name {outside}"), |source| {
+            source.room() == "verify" && source.names(outside)
         });
     }
 }
@@ -176,9 +189,9 @@ fn the_environment_is_read_by_config() {
 }
 
 #[test]
-fn only_http_knows_the_web_framework() {
-    nowhere("only `http` names actix", |source| {
-        source.room() != "http" && (source.names("actix_web") || source.names("actix_http"))
+fn only_web_knows_the_web_framework() {
+    nowhere("only `web` names actix", |source| {
+        source.room() != "web" && (source.names("actix_web") || source.names("actix_http"))
     });
 }
 
@@ -196,7 +209,7 @@ fn only_the_command_line_prints() {
 fn intake_dispatch_and_store_know_no_provider() {
     for provider in sealpost::providers::CATALOGUE {
         nowhere(&format!("they do not name `{}`", provider.name), |source| {
-            matches!(source.room(), "intake" | "dispatch" | "store" | "operator" | "http")
+            matches!(source.room(), "ingest" | "dispatch" | "store" | "admin" | "web")
                 && source.names(provider.name)
         });
     }

@@ -1,4 +1,4 @@
-//! From a stored event to a fixture and back: what is captured comes to the same.
+//! Captured fixtures reproduce the outcome of their events.
 
 use sealpost::admin::{AdminError, Caller, Scope, Scopes, capture};
 use sealpost::fixtures::{self, Played};
@@ -26,7 +26,7 @@ fn card() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_captured_comes_to_the_same() {
+async fn captured_fixtures_reproduce_the_outcome() {
     let gateway = Gateway::start().await;
     let dead = gateway.send("billing", None, dead_letter().as_bytes()).await;
     let done = gateway.send("cards", Some("create"), card().as_bytes()).await;
@@ -56,7 +56,7 @@ async fn what_is_captured_comes_to_the_same() {
 }
 
 #[tokio::test]
-async fn only_who_may_see_payloads_captures_and_only_their_own() {
+async fn capture_requires_payload_scope_and_tenant() {
     let gateway = Gateway::start().await;
     let done = gateway.send("cards", Some("create"), card().as_bytes()).await;
     let id = EventId(done.id().parse().unwrap());
@@ -77,7 +77,7 @@ async fn only_who_may_see_payloads_captures_and_only_their_own() {
 }
 
 #[test]
-fn completions_and_manual_pages_name_every_command() {
+fn completions_and_manual_pages_cover_commands() {
     let program = Program::new("nonsense");
     for shell in ["bash", "zsh", "fish"] {
         let run = program.run(&["completions", shell]);
@@ -87,7 +87,7 @@ fn completions_and_manual_pages_name_every_command() {
     let folder = tempfile::tempdir().unwrap();
     let run = program.run(&["man", "--to", folder.path().to_str().unwrap()]);
     assert_eq!(run.code, 0, "{}", run.all());
-    let page = std::fs::read_to_string(folder.path().join("sealpost-held-verify.1")).unwrap();
-    assert!(page.contains("reason") && page.contains("Verify held requests again"), "{page}");
+    let page = std::fs::read_to_string(folder.path().join("sealpost-rejected-verify.1")).unwrap();
+    assert!(page.contains("reason") && page.contains("Reprocess rejected requests"), "{page}");
     assert!(folder.path().join("sealpost.1").exists());
 }

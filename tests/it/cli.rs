@@ -1,4 +1,4 @@
-//! The program itself: what it prints, and with which code it ends.
+//! The program itself: its output and exit codes.
 
 use std::process::{Command, Output, Stdio};
 
@@ -88,7 +88,7 @@ impl Run {
         format!("exit {}\n-- stdout\n{}-- stderr\n{}", self.code, self.stdout, self.stderr)
     }
 
-    /// With what differs from run to run taken out: event ids, times and ages.
+    /// With event ids, times and ages replaced, which differ from run to run.
     fn redacted(&self) -> String {
         let lines: Vec<String> = self.all().lines().map(redact).collect();
         lines.join("\n")
@@ -131,7 +131,7 @@ fn redact(line: &str) -> String {
     shown.join(" ")
 }
 
-/// Every command, as the words that call it.
+/// Every command, as its arguments.
 fn every_command(command: &clap::Command, words: &[String], found: &mut Vec<Vec<String>>) {
     found.push(words.to_vec());
     for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
@@ -140,7 +140,7 @@ fn every_command(command: &clap::Command, words: &[String], found: &mut Vec<Vec<
 }
 
 #[test]
-fn every_command_explains_itself() {
+fn every_command_has_help() {
     let program = Program::new("");
     let mut commands = Vec::new();
     every_command(&sealpost::cli::Cli::command(), &[], &mut commands);
@@ -156,7 +156,7 @@ fn every_command_explains_itself() {
 }
 
 #[test]
-fn a_wrong_command_line_or_configuration_ends_with_64() {
+fn usage_and_configuration_errors_exit_with_64() {
     let program = Program::new("[ingest]\nlisten_on = \"x\"\n");
     for arguments in [
         &["no-such-command"][..],
@@ -180,7 +180,7 @@ fn a_wrong_command_line_or_configuration_ends_with_64() {
 }
 
 #[test]
-fn what_is_wrong_with_a_source_is_said_without_a_database() {
+fn source_errors_need_no_database() {
     let config =
         "[[source]]\nname = \"A\"\nprovider = \"stripe\"\nsecrets = [{ env = \"NONE\" }]\n";
     insta::assert_snapshot!(Program::new(config).run(&["check"]).all());
@@ -190,18 +190,18 @@ fn what_is_wrong_with_a_source_is_said_without_a_database() {
 }
 
 #[test]
-fn a_database_that_cannot_be_reached_ends_with_69() {
+fn an_unreachable_database_exits_with_69() {
     let mut program = Program::new("");
     program.set("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none");
     for command in [&["migrate"][..], &["dead-letters", "list"]] {
         let run = program.run(command);
         assert_eq!((run.code, run.stdout.as_str()), (69, ""), "{}", run.stderr);
-        assert!(run.stderr.starts_with("error: the database cannot be reached"), "{}", run.stderr);
+        assert!(run.stderr.starts_with("error: cannot connect to the database"), "{}", run.stderr);
     }
 }
 
 #[tokio::test]
-async fn a_database_without_its_schema_is_told_from_one_that_is_away() {
+async fn a_missing_schema_is_reported() {
     let gateway = Gateway::start().await;
     let program = Program::beside(&gateway).await;
     gateway.execute("DELETE FROM _sqlx_migrations").await;
@@ -210,7 +210,7 @@ async fn a_database_without_its_schema_is_told_from_one_that_is_away() {
     assert!(run.stderr.contains("run `sealpost migrate`"), "{}", run.stderr);
 }
 
-/// Three dead letters: a request that is no JSON, and two events that no account owns up to.
+/// Three dead letters: a request that is not JSON, and two events of an unknown account.
 async fn three_dead_letters() -> Gateway {
     let gateway = Gateway::start().await;
     let answer = gateway.send("billing", None, b"\x1b[31mred\x1b[0m is not JSON").await;
@@ -271,7 +271,7 @@ async fn dead_letters_are_listed_and_shown() {
 }
 
 #[tokio::test]
-async fn many_are_dealt_with_only_after_a_dry_run_and_one_at_once() {
+async fn bulk_actions_are_previewed_first() {
     let gateway = three_dead_letters().await;
     let program = Program::beside(&gateway).await;
     let many = ["dead-letters", "replay", "--source", "billing", "--reason", "mode is set"];
@@ -293,7 +293,7 @@ async fn many_are_dealt_with_only_after_a_dry_run_and_one_at_once() {
     insta::assert_snapshot!(program.run(&one).redacted());
     let unknown = ["dead-letters", "discard", "1", "999", "--reason", "no event", "--yes"];
     let unknown = program.run(&unknown);
-    assert!(unknown.stderr.contains("there is no delivery 999"), "{}", unknown.all());
+    assert!(unknown.stderr.contains("delivery 999 not found"), "{}", unknown.all());
 
     let done = program.json(&[&many[..], &["--yes", "--format", "json"]].concat());
     assert_eq!(done["resolved"], json!([2, 3]));
@@ -330,7 +330,7 @@ async fn many_are_dealt_with_only_after_a_dry_run_and_one_at_once() {
 }
 
 #[tokio::test]
-async fn groups_jobs_edits_and_pauses_are_there_on_the_command_line() {
+async fn groups_jobs_edits_and_pauses_work() {
     let gateway = three_dead_letters().await;
     let program = Program::beside(&gateway).await;
     let groups = program.run(&["groups", "list", "--class", "handler", "--format", "json"]);
@@ -366,14 +366,14 @@ async fn groups_jobs_edits_and_pauses_are_there_on_the_command_line() {
     let edited = program.run(&[&edit[..], &["--yes", "--reason", "a typo"]].concat());
     assert_eq!(edited.code, 0, "{}", edited.all());
     let show = program.run(&["dead-letters", "show", "4"]);
-    assert!(show.stdout.contains("nobody sent this body"), "{}", show.all());
+    assert!(show.stdout.contains("this body was not sent by the provider"), "{}", show.all());
     let free = program.run(&["dead-letters", "unblock", "3", "--reason", "it can wait"]);
-    assert!(free.code == 1 && free.stderr.contains("holds no lane"), "{}", free.all());
+    assert!(free.code == 1 && free.stderr.contains("does not block a lane"), "{}", free.all());
 
     for (verb, what) in [("pause", "sources"), ("resume", "sources"), ("pause", "handlers")] {
         let name = if what == "sources" { "billing" } else { "stripe" };
         let run = program.run(&[what, verb, name, "--reason", "a test"]);
-        assert_eq!((run.code, run.stdout), (0, format!("{verb} {name}: done\n")), "{}", run.stderr);
+        assert_eq!((run.code, run.stdout), (0, format!("{verb}d {name}\n")), "{}", run.stderr);
     }
     let listed = program.json(&["pauses", "list", "--format", "json"]);
     assert_eq!((&listed["what"], &listed["paused_by"]), (&json!("handler"), &json!("grace")));
@@ -383,7 +383,7 @@ async fn groups_jobs_edits_and_pauses_are_there_on_the_command_line() {
 }
 
 #[tokio::test]
-async fn a_job_is_planned_and_started_on_the_command_line_and_worked_off_by_a_gateway() {
+async fn jobs_are_planned_started_and_cancelled() {
     let gateway = three_dead_letters().await;
     let program = Program::beside(&gateway).await;
     let json = ["--format", "json"];
@@ -404,7 +404,7 @@ async fn a_job_is_planned_and_started_on_the_command_line_and_worked_off_by_a_ga
 }
 
 #[tokio::test]
-async fn settings_deliveries_and_acts_are_there_for_machines_too() {
+async fn json_output_of_settings_deliveries_and_actions() {
     let gateway = three_dead_letters().await;
     let program = Program::beside(&gateway).await;
     let settings = program.run(&["settings", "--format", "json"]);
@@ -422,7 +422,7 @@ async fn settings_deliveries_and_acts_are_there_for_machines_too() {
 }
 
 #[tokio::test]
-async fn a_row_has_the_same_words_on_the_command_line_and_in_the_api() {
+async fn json_rows_match_the_api() {
     let gateway = three_dead_letters().await;
     let program = Program::beside(&gateway).await;
     program.run(&["sources", "pause", "bot", "--reason", "a test"]);
@@ -449,7 +449,7 @@ async fn a_row_has_the_same_words_on_the_command_line_and_in_the_api() {
 }
 
 #[tokio::test]
-async fn who_does_not_say_a_name_acts_under_that_of_the_account() {
+async fn the_actor_defaults_to_the_account_name() {
     let gateway = three_dead_letters().await;
     let mut program = Program::beside(&gateway).await;
     program.variables.retain(|(name, _)| name != "USER");
@@ -461,7 +461,7 @@ async fn who_does_not_say_a_name_acts_under_that_of_the_account() {
 }
 
 #[tokio::test]
-async fn a_minted_run_is_registered_and_its_token_lets_its_webhook_in() {
+async fn a_minted_token_is_accepted() {
     let gateway = Gateway::start().await;
     let program = Program::beside(&gateway).await;
     let minted = program.json(&["apify", "mint", "--source", "apify-runs", "--guild", "123"]);
@@ -496,7 +496,7 @@ async fn a_minted_run_is_registered_and_its_token_lets_its_webhook_in() {
 }
 
 #[tokio::test]
-async fn a_reader_that_goes_away_is_no_error() {
+async fn a_closed_pipe_is_not_an_error() {
     let gateway = three_dead_letters().await;
     let program = Program::beside(&gateway).await;
     let mut child = program

@@ -1,4 +1,4 @@
-//! The example configuration is complete and true.
+//! The example configuration is complete and correct.
 
 use sealpost::app;
 use sealpost::config::{Config, Environment, File};
@@ -10,7 +10,7 @@ fn parse(text: &str) -> File {
     toml::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
-/// The example with what is commented out as an example put in.
+/// The example with its commented-out settings enabled.
 fn with_examples() -> String {
     let lines = EXAMPLE.lines().map(|line| match line.strip_prefix("# ") {
         Some(rest) if is_setting(rest) || rest.starts_with("[[") => rest,
@@ -36,7 +36,7 @@ fn fields(debug: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Every variable that a text names, set.
+/// An environment that sets every variable in a text.
 fn environment(text: &str) -> Environment {
     let names = text.split("env = \"").skip(1).filter_map(|rest| rest.split('"').next());
     let value = |name: &str| match name {
@@ -49,14 +49,14 @@ fn environment(text: &str) -> Environment {
 }
 
 #[test]
-fn the_example_loads() {
+fn example_loads() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config.toml");
     let config = Config::load(path.as_ref(), &environment(EXAMPLE)).expect("the example");
     app::check_sources(&config).expect("every source");
 }
 
 #[test]
-fn every_provider_is_shown_by_a_source_that_can_be_built() {
+fn example_has_a_valid_source_of_every_provider() {
     let text = with_examples();
     let config = Config::resolve(parse(&text), &environment(&text)).expect("the examples");
     app::check_sources(&config).expect("every source");
@@ -68,7 +68,7 @@ fn every_provider_is_shown_by_a_source_that_can_be_built() {
 }
 
 #[test]
-fn what_the_example_says_is_the_default() {
+fn example_values_are_the_defaults() {
     let mut file = parse(EXAMPLE);
     file.source.clear();
     assert_eq!(format!("{file:#?}"), format!("{:#?}", File::default()));
@@ -97,7 +97,7 @@ fn what_the_example_says_is_the_default() {
 }
 
 #[test]
-fn every_setting_that_there_is_stands_in_the_example() {
+fn example_lists_every_setting() {
     let file = parse(&with_examples());
     let text = format!("{file:#?}");
     let known: Vec<&str> = EXAMPLE

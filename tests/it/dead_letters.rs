@@ -503,7 +503,7 @@ async fn a_job_says_about_which_nothing_was_done_and_why() {
     assert!(matches!(worker.step().await.unwrap(), Step::Ended));
     let job = jobs.show(&ada(), plan.id).await.unwrap().job;
     assert_eq!((job.resolved, job.refused, job.refusals.len()), (0, 150, 100));
-    assert_eq!(job.refusals[0].1, "source `billing` has no handler for it");
+    assert_eq!(job.refusals[0].1, "source `billing` has no matching handler");
 }
 
 #[tokio::test]

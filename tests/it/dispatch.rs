@@ -563,7 +563,7 @@ async fn a_delivery_that_is_lost_every_time_comes_to_an_end() {
     let dead = gateway.dead_letters().await;
     assert_eq!(dead.len(), 1);
     assert_eq!(dead[0].0, "lease_lost");
-    assert!(dead[0].1.contains("lease ran out"), "{dead:?}");
+    assert!(dead[0].1.contains("lease expired"), "{dead:?}");
     assert_eq!(handler.calls(), ["a2#1"]);
 }
 

@@ -343,8 +343,7 @@ async fn what_nobody_registers_becomes_a_dead_letter_that_says_so_and_can_be_rep
     send_card(&gateway, &id(1), "patient", 1).await;
     send_failure(&gateway, &id(1), "no such repository", 2).await;
     gateway.run_to_the_end().await;
-    let why =
-        format!("the repository {} is not registered (`sealpost docora register` does it)", id(1));
+    let why = format!("repository {} is not registered (run `sealpost docora register`)", id(1));
     let dead = ("awaited_in_vain".to_owned(), why);
     assert_eq!(gateway.dead_letters().await, [dead.clone(), dead]);
     assert_eq!(gateway.rows("docora_repositories").await.len(), 0);
@@ -419,12 +418,12 @@ async fn a_new_token_replaces_the_old_one_and_brings_a_forgotten_repository_back
     assert_eq!(kept(&gateway).await.as_deref(), Some("ghp_5555666677778888"));
 
     let ended = gateway.query("SELECT text FROM alerts WHERE recovery").await;
-    assert_eq!(ended, [json!({ "text": "owner/repo was registered anew" })]);
+    assert_eq!(ended, [json!({ "text": "owner/repo was registered again" })]);
     let error = {
         docora.lock().unwrap().watched.clear();
         update("ghp_revoked_000000000").await.unwrap_err()
     };
-    assert_eq!(error.to_string(), "docora does not find it: Invalid GitHub token");
+    assert_eq!(error.to_string(), "docora responded not found: Invalid GitHub token");
     assert_eq!(kept(&gateway).await.as_deref(), Some("ghp_5555666677778888"), "as it was");
 }
 
@@ -436,22 +435,19 @@ async fn every_refusal_is_told_and_leaves_nothing_behind() {
     let secret = token("ghp_0123456789abcdef");
     let of = |status, text| vec![error(status, text)];
     for (instead, told) in [
-        (of(400, "body must match"), "docora answered 400: body must match"),
-        (of(401, "Invalid token"), "docora does not accept the source's token: Invalid token"),
+        (of(400, "body must match"), "docora responded 400: body must match"),
+        (of(401, "Invalid token"), "docora rejected the source's token: Invalid token"),
         (
             of(404, "Repository not found or not accessible"),
-            "docora does not find it: Repository not found or not accessible",
+            "docora responded not found: Repository not found or not accessible",
         ),
-        (of(422, "Invalid GitHub URL format"), "docora answered 422: Invalid GitHub URL format"),
-        (of(429, "slow down"), "docora asks to wait: too many calls in a minute"),
-        (vec![error(500, "oh"); 3], "docora answered 500: oh"),
-        (
-            vec![Reply::empty(302).with("location", "/x")],
-            "docora answered 302: it does not say why",
-        ),
+        (of(422, "Invalid GitHub URL format"), "docora responded 422: Invalid GitHub URL format"),
+        (of(429, "slow down"), "docora rate limited the source: too many calls per minute"),
+        (vec![error(500, "oh"); 3], "docora responded 500: oh"),
+        (vec![Reply::empty(302).with("location", "/x")], "docora responded 302: no reason given"),
         (
             vec![Reply::json(201, &json!({ "repository_id": "repo_../../x" }))],
-            "docora answered 201 with something that cannot be read",
+            "docora responded 201 with an invalid body",
         ),
     ] {
         docora.lock().unwrap().instead = instead;
@@ -504,7 +500,7 @@ async fn a_failed_sync_is_told_once_and_so_is_its_end() {
     send_card(&gateway, &id(1), "finer", 5).await;
     gateway.run_until_idle().await;
     let recovery = json!({ "kind": "sync_failed", "source": "cards", "count": 1, "recovery": true,
-                           "text": "owner/repo recovered: files arrive again" });
+                           "text": "owner/repo recovered: files are arriving again" });
     let alerts =
         gateway.query("SELECT kind, source, text, count, recovery FROM alerts ORDER BY id");
     assert_eq!(alerts.await, [failure, recovery]);
@@ -540,7 +536,7 @@ async fn the_commands_register_list_and_unregister_and_show_no_token() {
     let register = of(&["register", URL, "--token-env", "TOKEN"]);
     let run = program.run(&register);
     assert_eq!(run.code, 64, "{}", run.all());
-    assert!(run.stderr.starts_with("error: there is no master key"), "{}", run.stderr);
+    assert!(run.stderr.starts_with("error: no master key is configured"), "{}", run.stderr);
     assert_eq!(web.received().len(), 0);
 
     program.set("SEALPOST_MASTER_KEY", KEY);
@@ -553,11 +549,11 @@ async fn the_commands_register_list_and_unregister_and_show_no_token() {
     child.stdin.take().unwrap().write_all(b"ghp_0123456789abcdef\n").unwrap();
     let done = child.wait_with_output().unwrap();
     let said = String::from_utf8(done.stdout).unwrap();
-    assert_eq!(said, format!("{URL} registered as {}\n", id(1)));
+    assert_eq!(said, format!("{URL}: registered, repository {}\n", id(1)));
     assert_eq!(docora.lock().unwrap().tokens[&id(1)], "ghp_0123456789abcdef");
     let run = program.run(&register);
-    assert_eq!(run.stdout, format!("{URL} was registered already as {}\n", id(1)));
-    assert!(run.stderr.contains("`update-token` replaces it"), "{}", run.stderr);
+    assert_eq!(run.stdout, format!("{URL}: already registered, repository {}\n", id(1)));
+    assert!(run.stderr.contains("use `update-token` to replace it"), "{}", run.stderr);
 
     let list = program.json(&["docora", "list", "--format", "json"]);
     assert_eq!((&list["repository_id"], &list["token"]), (&json!(id(1)), &json!(true)));
@@ -567,11 +563,11 @@ async fn the_commands_register_list_and_unregister_and_show_no_token() {
 
     program.set("TOKEN2", "ghp_9999888877776666");
     let run = program.run(&of(&["update-token", URL, "--token-env", "TOKEN2"]));
-    assert_eq!(run.stdout, format!("{URL} given the new token as {}\n", id(1)), "{}", run.stderr);
+    assert_eq!(run.stdout, format!("{URL}: token updated, repository {}\n", id(1)));
     let again = program.json(&of(&["register", URL, "--again", "--format", "json"]));
     assert_eq!((&again["repository_id"], &again["before"]), (&json!(id(2)), &json!(id(1))));
     let run = program.run(&of(&["unregister", URL]));
-    assert_eq!((run.code, run.stdout), (0, format!("{URL} unregistered as {}\n", id(2))));
+    assert_eq!((run.code, run.stdout), (0, format!("{URL}: unregistered, repository {}\n", id(2))));
     let run = program.run(&of(&["unregister", URL]));
     assert_eq!(run.code, 1, "{}", run.all());
 
@@ -587,7 +583,7 @@ async fn the_commands_register_list_and_unregister_and_show_no_token() {
         assert_eq!((run.code, run.stdout.as_str()), (code, ""), "{words:?}: {}", run.stderr);
     }
     let run = program.run(&["docora", "register", URL, "--reason", WHY]);
-    assert!(run.stderr.contains("say which with --source"), "{}", run.stderr);
+    assert!(run.stderr.contains("choose one with --source"), "{}", run.stderr);
     let run = program.run(&["docora", "register", URL, "--reason", WHY, "--source", "cards-too"]);
-    assert!(run.stderr.contains("name no `api_url`"), "{}", run.stderr);
+    assert!(run.stderr.contains("has no option `api_url`"), "{}", run.stderr);
 }

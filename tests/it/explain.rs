@@ -52,11 +52,11 @@ fn explain_at(recording: &str, at: i64, more: &[&str]) -> (i32, Value) {
 fn a_recording_in_either_form_is_explained() {
     let right = signature(SECRET, BODY);
     let (code, explained) = explain(&http(&right, BODY), &[]);
-    assert_eq!((code, &explained["finding"]), (0, &json!("pauses")), "{explained}");
+    assert_eq!((code, &explained["finding"]), (0, &json!("verifies")), "{explained}");
     let document = json!({ "path": "/hooks/billing", "body": BODY,
                            "headers": { "Stripe-Signature": right } });
     let (code, explained) = explain(&document.to_string(), &[]);
-    assert_eq!((code, &explained["pauses"]), (0, &json!(true)), "{explained}");
+    assert_eq!((code, &explained["verifies"]), (0, &json!(true)), "{explained}");
 }
 
 #[test]
@@ -98,10 +98,10 @@ fn people_read_a_verdict_and_a_hint() {
     assert_eq!(
         run.stdout,
         format!(
-            "refused as sig_mismatch: the signature is not what the gate asks for: it was made \
-             with retired secret {fingerprint}\n\
-             hint: give the sender the present secret, or add the retired one to `secrets` until \
-             it has changed over\n"
+            "rejected as sig_mismatch: invalid signature: signed with \
+             retired secret {fingerprint}\n\
+             hint: give the sender the current secret, or add the retired one to `secrets` until \
+             the sender has switched\n"
         )
     );
 }

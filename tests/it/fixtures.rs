@@ -43,27 +43,27 @@ async fn passes(provider: &str) {
 // One test each, so that they run side by side.
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_fixture_of_apify_comes_to_what_it_says() {
+async fn apify_fixtures_pass() {
     passes("apify").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_fixture_of_the_bot_comes_to_what_it_says() {
+async fn bot_fixtures_pass() {
     passes("bot").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_fixture_of_docora_comes_to_what_it_says() {
+async fn docora_fixtures_pass() {
     passes("docora").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_fixture_of_stripe_comes_to_what_it_says() {
+async fn stripe_fixtures_pass() {
     passes("stripe").await;
 }
 
 #[test]
-fn no_provider_is_left_out_above() {
+fn every_provider_has_a_fixture_test() {
     let source = include_str!("fixtures.rs");
     for entry in CATALOGUE {
         let call = format!("passes(\"{}\")", entry.name);
@@ -72,7 +72,7 @@ fn no_provider_is_left_out_above() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_fixture_that_comes_to_something_else_fails_and_says_how() {
+async fn a_failing_fixture_reports_the_difference() {
     let folder = tempfile::tempdir().unwrap();
     let stored = root().join("stripe/checkout-completed.json");
     let text = std::fs::read_to_string(stored).unwrap();
@@ -107,7 +107,7 @@ async fn a_fixture_that_comes_to_something_else_fails_and_says_how() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fixtures_are_sent_to_a_gateway_that_runs_and_its_answers_are_checked() {
+async fn fixtures_send_checks_responses() {
     let config = include_str!("harness/config.toml");
     let (url, shutdown) = harness::gateway_on_the_wall_clock().await;
     let folder = tempfile::tempdir().unwrap();
@@ -148,7 +148,7 @@ async fn fixtures_are_sent_to_a_gateway_that_runs_and_its_answers_are_checked() 
 }
 
 #[test]
-fn the_demo_plays_every_fixture_and_leaves_nothing_behind() {
+fn demo_plays_every_fixture_and_cleans_up() {
     let folder = tempfile::tempdir().unwrap();
     // The server's account must be able to get there.
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
@@ -162,16 +162,16 @@ fn the_demo_plays_every_fixture_and_leaves_nothing_behind() {
         let line = format!("{} ", fixture.label());
         assert!(said.lines().any(|said| said.starts_with(&line)), "{line} is not in\n{said}");
     }
-    assert!(said.contains("; all as expected\n"), "{said}");
+    assert!(said.contains("; all passed\n"), "{said}");
     let last = said.lines().last().unwrap();
     let handed_on: usize = last.split(' ').next().unwrap().parse().unwrap();
     assert!(handed_on > 100, "{last}");
-    assert!(last.ends_with("; every signature verified there"), "{last}");
+    assert!(last.ends_with("; all signatures verified there"), "{last}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 #[tokio::test]
-async fn the_application_of_the_demo_believes_nothing_that_is_not_signed() {
+async fn demo_application_rejects_unsigned_requests() {
     let application = Application::start(&TaskTracker::new()).unwrap();
     let client = sealpost::tls::client().no_proxy().build().unwrap();
     let url = format!("http://{}/", application.address);
@@ -187,7 +187,7 @@ async fn the_application_of_the_demo_believes_nothing_that_is_not_signed() {
 }
 
 #[test]
-fn every_vector_is_judged_as_it_says() {
+fn vectors_pass() {
     for entry in CATALOGUE {
         let vectors = vectors(entry);
         assert!(!vectors.is_empty(), "{} has no vectors", entry.name);
@@ -209,7 +209,7 @@ fn every_vector_is_judged_as_it_says() {
 }
 
 #[test]
-fn every_provider_has_a_vector_for_what_it_lets_in_and_for_every_kind_of_refusal() {
+fn every_provider_has_vectors_for_every_result() {
     for entry in CATALOGUE {
         let vectors = vectors(entry);
         let accepted = vectors.iter().any(|vector| vector.verdict == Verdict::Accepted);
@@ -224,7 +224,7 @@ fn every_provider_has_a_vector_for_what_it_lets_in_and_for_every_kind_of_refusal
 }
 
 #[test]
-fn every_provider_has_fixtures_and_a_row_in_the_readme() {
+fn every_provider_has_fixtures_and_a_readme_row() {
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let readme = std::fs::read_to_string(readme).expect("README.md");
     for entry in CATALOGUE {
@@ -243,7 +243,7 @@ fn every_provider_has_fixtures_and_a_row_in_the_readme() {
 }
 
 #[test]
-fn every_folder_of_fixtures_belongs_to_a_provider() {
+fn every_fixture_directory_belongs_to_a_provider() {
     for entry in std::fs::read_dir(root()).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap();
@@ -253,7 +253,7 @@ fn every_folder_of_fixtures_belongs_to_a_provider() {
 }
 
 #[test]
-fn the_program_holds_the_fixtures_of_the_source_tree() {
+fn embedded_fixtures_match_the_source_tree() {
     let stored = fixtures::load(&[root()]).expect("fixtures");
     let embedded = fixtures::embedded().expect("fixtures");
     let labels = |fixtures: &[fixtures::Fixture]| {

@@ -58,6 +58,7 @@ mod managed_postgres;
 mod migrating;
 mod monitoring;
 mod outbound;
+mod plain_words;
 mod receive;
 mod rejected_requests;
 mod repair;

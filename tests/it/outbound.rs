@@ -140,7 +140,7 @@ fn what_can_be_told_from_the_url_is_told_before_anything_is_sent() {
     let OutboundError::Refused { host, refusal } = &error else { panic!("{error:?}") };
     assert_eq!(host, "10.2.0.1:80");
     assert_eq!(*refusal, Refusal::Address([10, 2, 0, 1].into()));
-    assert!(error.to_string().contains("is not sent"), "{error}");
+    assert!(error.to_string().contains("blocked"), "{error}");
 }
 
 /// Run by the test below, in a process of its own.

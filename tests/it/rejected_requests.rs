@@ -116,9 +116,9 @@ async fn a_refused_request_is_held_sealed_and_becomes_an_event_once_the_secret_i
     assert_eq!(
         audit,
         [
-            json!({ "action": "verify held", "actor": "grace" }),
-            json!({ "action": "verify held, refused again", "actor": "grace" }),
-            json!({ "action": "verify held", "actor": "grace" }),
+            json!({ "action": "reprocess rejected request", "actor": "grace" }),
+            json!({ "action": "reprocess rejected request, rejected again", "actor": "grace" }),
+            json!({ "action": "reprocess rejected request", "actor": "grace" }),
         ]
     );
 }
@@ -165,8 +165,8 @@ async fn what_the_head_alone_refuses_is_held_with_its_body_and_what_is_unsigned_
     let shown = gateway.rejected_requests().show(&grace(), stale.id).await.unwrap();
     assert_eq!(shown.payload.unwrap().body, EVENT);
     let text = shown.explained.unwrap().text;
-    assert!(text.contains("1000 s before it arrived, 700 s more"), "{text}");
-    assert!(text.contains("otherwise it holds"), "{text}");
+    assert!(text.contains("1000 s before arrival, 700 s over"), "{text}");
+    assert!(text.contains("otherwise valid"), "{text}");
 }
 
 #[tokio::test]
@@ -240,13 +240,13 @@ async fn a_row_that_was_moved_to_another_id_does_not_open() {
 fn without_a_master_key_nothing_is_held() {
     let run = Program::new(&CONFIG.replace(PLAIN, HOLDS)).run(&["check"]);
     assert_eq!(run.code, 64);
-    let why = "source `billing`: keep_rejected: there is no master key";
+    let why = "source `billing`: keep_rejected: no master key is configured";
     assert!(run.stderr.contains(why), "{}", run.stderr);
     let config = HOLDS.replace("1h", "2d");
     let mut program = Program::new(&CONFIG.replace(PLAIN, &config));
     program.set("SEALPOST_MASTER_KEY", MASTER_KEY);
     let run = program.run(&["check"]);
-    assert!(run.stderr.contains("not longer than dispatch.max_age"), "{}", run.stderr);
+    assert!(run.stderr.contains("at most dispatch.max_age"), "{}", run.stderr);
 }
 
 #[tokio::test]
@@ -268,11 +268,11 @@ async fn the_command_line_does_it_all() {
     // What is shown is a recording.
     program.file("held.json", &shown["request"].to_string());
     let run = program.run(&["explain", "held.json", "--source", "billing"]);
-    assert_eq!((run.code, &run.stdout[..7]), (0, "let in:"), "{}", run.all());
+    assert_eq!((run.code, &run.stdout[..9]), (0, "accepted:"), "{}", run.all());
     let run = program.run(&["rejected", "explain", &id]);
     assert_eq!(run.code, 0, "{}", run.all());
     let run = program.run(&["rejected", "verify", &id, "--reason", "the secret is right"]);
-    assert_eq!((run.code, &run.stdout[..16]), (0, "it is now event "), "{}", run.all());
+    assert_eq!((run.code, &run.stdout[..18]), (0, "accepted as event "), "{}", run.all());
     let run = program.run(&["rejected", "verify", &id, "--reason", "again"]);
     assert_eq!(run.code, 1, "{}", run.all());
     let run = program.run(&["rejected", "discard", &id, "--reason", "done"]);

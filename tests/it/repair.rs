@@ -61,7 +61,7 @@ async fn what_no_provider_would_take_or_nobody_may_see_is_not_edited() {
         (b"{".to_vec(), "not_json"),
         (b"[]".to_vec(), "not an object"),
         (Vec::new(), "empty_body"),
-        (event("evt_1"), "nothing is changed"),
+        (event("evt_1"), "nothing was changed"),
     ] {
         let error = desk.edit(&ada(), id, &body.into(), WHY).await.unwrap_err();
         assert!(matches!(&error, AdminError::Invalid(text) if text.contains(why)), "{error:?}");
@@ -112,7 +112,7 @@ async fn a_lane_is_freed_without_its_head_being_resolved() {
         .await;
     assert_eq!(
         audit,
-        [json!({ "action": "free lane", "target": format!("delivery {}", head[0]) })]
+        [json!({ "action": "unblock lane", "target": format!("delivery {}", head[0]) })]
     );
 }
 

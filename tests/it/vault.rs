@@ -1,4 +1,4 @@
-//! The vault on the command line: making a key, and taking another.
+//! The vault on the command line: generating and rotating master keys.
 
 use std::sync::Arc;
 
@@ -13,12 +13,12 @@ use crate::harness::{Gateway, MASTER_KEY, START};
 use crate::rejected_requests;
 
 const CONFIG: &str = "";
-/// Why the key is changed, in the words of whoever does it.
+/// The reason for the rotation.
 const WHY: &str = "the old key was on a laptop";
-/// The command, up to what differs.
+/// The command without its options.
 const ROTATE: [&str; 4] = ["vault", "rotate", "--reason", WHY];
 
-/// The command, with more words.
+/// The command with more arguments.
 fn rotate(more: &[&'static str]) -> Vec<&'static str> {
     [&ROTATE[..], more].concat()
 }
@@ -45,7 +45,7 @@ async fn open(store: &Store, vault: &Vault, name: &str) -> String {
 }
 
 #[test]
-fn a_key_is_made_without_any_configuration_and_is_another_every_time() {
+fn vault_key_prints_a_new_key_without_configuration() {
     let program = Program::new("nonsense");
     let [one, two] = [(); 2].map(|()| program.run(&["vault", "key"]));
     assert_eq!((one.code, one.stderr.as_str()), (0, ""));
@@ -54,22 +54,22 @@ fn a_key_is_made_without_any_configuration_and_is_another_every_time() {
 }
 
 #[test]
-fn without_a_key_or_with_one_that_is_none_the_command_says_what_to_do() {
+fn rotate_reports_a_missing_or_invalid_key() {
     let mut program = Program::new(CONFIG);
     let run = program.run(&ROTATE);
     assert_eq!(run.code, 64, "{}", run.all());
-    let missing = "error: there is no master key: set SEALPOST_MASTER_KEY (`sealpost vault key` \
-                   makes one)\n";
+    let missing = "error: no master key is configured: set SEALPOST_MASTER_KEY (`sealpost vault \
+                   key` generates one)\n";
     assert_eq!(run.stderr, missing);
     program.set("SEALPOST_MASTER_KEY", "hunter2hunter2");
     let run = program.run(&ROTATE);
     assert_eq!(run.code, 64, "{}", run.all());
-    assert!(run.stderr.contains("SEALPOST_MASTER_KEY: a master key is not 32 bytes"));
+    assert!(run.stderr.contains("SEALPOST_MASTER_KEY: a master key must be 32 bytes"));
     assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
 }
 
 #[tokio::test]
-async fn every_credential_is_sealed_with_the_newest_key_after_a_dry_run() {
+async fn rotate_seals_credentials_with_the_newest_key() {
     let gateway = Gateway::start().await;
     let (old_key, new_key) = (MasterKey::generate(), MasterKey::generate());
     let (old, new) = (vault(&[&old_key]), vault(&[&new_key]));
@@ -107,7 +107,7 @@ async fn every_credential_is_sealed_with_the_newest_key_after_a_dry_run() {
 }
 
 #[tokio::test]
-async fn held_requests_are_sealed_anew_too() {
+async fn rotate_seals_rejected_requests() {
     const REQUESTS: usize = 12;
     let gateway =
         Gateway::builder().config(rejected_requests::PLAIN, rejected_requests::HOLDS).start().await;
@@ -132,7 +132,7 @@ async fn held_requests_are_sealed_anew_too() {
 }
 
 #[tokio::test]
-async fn what_no_configured_key_opens_is_named_and_stays_as_it_is() {
+async fn rotate_skips_what_no_configured_key_opens() {
     let gateway = Gateway::start().await;
     let keys = [(); 3].map(|()| MasterKey::generate());
     let [lost, old, new] = [0, 1, 2].map(|index| vault(&[&keys[index]]));
@@ -151,10 +151,10 @@ async fn what_no_configured_key_opens_is_named_and_stays_as_it_is() {
         run.stdout,
         format!(
             "sealed 1 with master key {new_id}\n\
-             refused default/cards/a of a lost key: it was sealed with master key {lost_id}, which \
-             is not among the configured ones: {new_id}, {old_id}\n\
-             refused default/cards/c that somebody changed: it does not open with master key \
-             {old_id}: it was changed, or it was sealed for another\n"
+             skipped default/cards/a of a lost key: sealed with master key {lost_id}, which \
+             is not configured (configured: {new_id}, {old_id})\n\
+             skipped default/cards/c that somebody changed: cannot be opened with master key \
+             {old_id}: changed, or sealed for another record\n"
         )
     );
     assert_eq!(open(gateway.store(), &lost, "a of a lost key").await, "secret of a of a lost key");
@@ -164,7 +164,7 @@ async fn what_no_configured_key_opens_is_named_and_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn only_who_may_everything_over_all_tenants_rotates_and_only_for_a_reason() {
+async fn rotate_requires_admin_on_all_tenants_and_a_reason() {
     let gateway = Gateway::start().await;
     let keys = [(); 2].map(|()| MasterKey::generate());
     keep(gateway.store(), &vault(&[&keys[0]]), "a secret").await;

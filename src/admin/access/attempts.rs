@@ -1,4 +1,4 @@
-//! How often somebody may try to sign in, and that a try that came to nothing is written down.
+//! How often a user may try to sign in, and that a try that came to nothing is recorded.
 //!
 //! `docs/adr/0045-attempts-are-counted-by-name-and-network.md` says why so.
 
@@ -14,23 +14,23 @@ use crate::store::{Attempt, AuditEntry, AuditMore, StoreError, TokenDigest, Tx, 
 
 /// Attempts in 15 minutes with one name from one network, or in one browser that is known.
 const ATTEMPTS: usize = 5;
-/// Attempts in 15 minutes with one name, from anywhere: strangers who guess from many networks at
+/// Attempts in 15 minutes with one name, from anywhere: clients who guess from many networks at
 /// once are stopped, and few of them cannot lock anybody out.
 const OF_A_NAME: usize = 50;
-/// Attempts in 15 minutes from one network, with any name: many people may share it.
+/// Attempts in 15 minutes from one network, with any name: many users may share it.
 const OF_A_NETWORK: usize = 30;
 /// Attempts in 15 minutes of all clients together that a proxy names whose word is not trusted.
 const OF_A_PROXY: usize = 10 * OF_A_NETWORK;
-/// For how long a browser is known in which somebody has signed in.
+/// For how long a browser is known in which a user has signed in.
 const DEVICE_LASTS: Duration = Duration::days(180);
-/// The browsers of a person that are known.
+/// The browsers of a user that are known.
 const DEVICES: i64 = 10;
 /// The longest that is kept of what a browser says of itself, in characters.
 const LONGEST_AGENT: usize = 200;
-/// Who tries to sign in and is not let in, in the audit log.
+/// Who tries to sign in and is rejected, in the audit log.
 pub(super) const NOBODY: &str = "anonymous";
 
-/// Where a request of somebody comes from who signs in.
+/// Where a request of a user comes from who signs in.
 #[derive(Clone, Copy)]
 pub struct Client<'a> {
     /// The address.
@@ -40,7 +40,7 @@ pub struct Client<'a> {
     pub behind: Option<u64>,
     /// What the browser says of itself.
     pub agent: &'a str,
-    /// What the browser keeps since somebody signed in there: see `BegunSession::device`.
+    /// What the browser keeps since a user signed in there: see `BegunSession::device`.
     pub device: Option<&'a str>,
 }
 
@@ -67,7 +67,7 @@ impl Client<'_> {
         format!("{network}{}", behind.unwrap_or_default())
     }
 
-    /// What is kept of what the browser says: strangers write it.
+    /// What is kept of what the browser says: clients write it.
     pub(super) fn told(&self) -> String {
         let told = self.agent.chars().map(|c| if c.is_control() { ' ' } else { c });
         told.take(LONGEST_AGENT).collect()
@@ -81,7 +81,7 @@ impl Client<'_> {
 }
 
 impl Access {
-    /// Writes down in the audit log that somebody was not let in; often as one entry.
+    /// Records in the audit log that a user was rejected; often as one entry.
     pub(super) async fn note_refusal(
         &self,
         user: Option<&UserRow>,
@@ -92,7 +92,7 @@ impl Access {
         let entry = AuditEntry {
             at: self.clock.now(),
             actor: NOBODY,
-            action: "refused sign-in",
+            action: "sign-in rejected",
             target,
             reason: why,
             count: 1,
@@ -101,12 +101,15 @@ impl Access {
         let more = AuditMore { tenant, address: Some(peer), ..AuditMore::default() };
         let like = format!("{target} {} {why}", network(peer));
         if let Err(error) = self.store.audit_throttled(&like, &entry, more).await {
-            warn!(error = &error as &dyn std::error::Error, "a refusal is not in the audit log");
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "cannot write the rejected sign-in to the audit log"
+            );
         }
     }
 
-    /// Counts an attempt; gives the rows by which it was, and the key under which it is forgotten
-    /// when it ends well. In a browser in which the person has signed in before, what strangers do
+    /// Counts an attempt; gives the rows by which it was, and the key under which it is deleted
+    /// when it ends well. In a browser in which the user has signed in before, what clients do
     /// with the name does not count.
     pub(super) async fn note_attempt(
         &self,
@@ -135,7 +138,7 @@ impl Access {
         Ok((noted, own))
     }
 
-    /// Counts an attempt of somebody who is signed in to give their password once more: only they
+    /// Counts an attempt of a user who is signed in to give their password once more: only they
     /// can use it up.
     pub(super) async fn note_recheck(&self, user: i64) -> Result<TokenDigest, SignInError> {
         let key = key_of(&format!("person {user}"));
@@ -159,7 +162,7 @@ async fn count(
     }
 }
 
-/// Knows the browser from now on in which somebody has signed in; gives what it is to keep.
+/// Knows the browser from now on in which a user has signed in; gives what it is to keep.
 pub(super) async fn remember_device(
     tx: &mut Tx<'_>,
     user: &UserRow,

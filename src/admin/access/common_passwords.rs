@@ -1,6 +1,6 @@
 //! Passwords that everybody guesses first.
 //!
-//! A list of whole passwords would be long and always too short. What people choose who have to
+//! A list of whole passwords would be long and always too short. What users choose who have to
 //! reach a length is a common word, repeated or with figures and signs around it, or a run along
 //! the alphabet or the keyboard: that is what is looked for.
 

@@ -9,7 +9,7 @@ use crate::store::AuditEntry;
 /// Why a call was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denial {
-    /// They may not.
+    /// The scope is missing.
     Scope,
     /// There is no such thing for their tenant: it may be another tenant's.
     Tenant,
@@ -18,14 +18,14 @@ pub enum Denial {
 impl Denial {
     fn why(self) -> &'static str {
         match self {
-            Self::Scope => "they may not",
-            Self::Tenant => "there is no such thing, or it is another tenant's",
+            Self::Scope => "missing scope",
+            Self::Tenant => "not found, or owned by another tenant",
         }
     }
 }
 
 impl Access {
-    /// Writes down that a caller did not get what they asked for: `target` is what that was, and
+    /// Records that a caller did not get what they asked for: `target` is what that was, and
     /// those of the same `kind` are often written as one entry.
     pub async fn note_denied(&self, caller: &Caller, why: Denial, kind: &str, target: &str) {
         let entry = AuditEntry {
@@ -38,7 +38,10 @@ impl Access {
         };
         let more = caller.audit_more();
         if let Err(error) = self.store.audit_throttled(kind, &entry, more).await {
-            warn!(error = &error as &dyn std::error::Error, "a denial is not in the audit log");
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "cannot write the denied request to the audit log"
+            );
         }
     }
 }

@@ -11,14 +11,14 @@ use crate::admin::audit::digest;
 use crate::admin::{AdminError, Caller, Reason, Scope, Scopes};
 use crate::store::{ApiKeyRow, AuditEntry, AuditMore, StoreError, TokenDigest};
 
-/// How a key begins, so that people and scanners know one when they see it.
+/// How a key begins, so that users and scanners know one when they see it.
 const PREFIX: &str = "slp_";
 /// The hexadecimal digits of an id.
 const ID: usize = 16;
 /// The characters of a secret: 32 bytes in base64.
 const SECRET: usize = 43;
 
-/// A key as somebody shows it: its shape is right, and nothing else is known of it.
+/// A key as a user shows it: its shape is right, and nothing else is known of it.
 #[derive(Debug, Clone)]
 pub struct ShownKey {
     id: String,
@@ -28,7 +28,7 @@ pub struct ShownKey {
 /// A key that is to be made.
 #[derive(Debug, Clone)]
 pub struct NewApiKey {
-    /// What people are to call it; the audit log calls whoever shows it `key:NAME`.
+    /// What users are to call it; the audit log calls whoever shows it `key:NAME`.
     pub name: String,
     /// What it may do.
     pub scopes: Scopes,
@@ -61,7 +61,7 @@ pub struct MadeKey {
 pub struct ApiKey {
     /// The part that may be seen.
     pub id: String,
-    /// What people call it.
+    /// What users call it.
     pub name: String,
     /// What it may do.
     pub scopes: Scopes,
@@ -139,7 +139,7 @@ impl ApiKey {
         let tenant = self.tenant.as_deref().unwrap_or("all");
         let until = match self.expires_at {
             Some(end) => format!("until {}", end.date()),
-            None => "for ever".to_owned(),
+            None => "no expiry".to_owned(),
         };
         format!("key {} ({}): {scopes}; tenant {tenant}; {until}", self.name, self.id)
     }
@@ -174,7 +174,7 @@ impl Access {
             Expiry::After(span) if span.is_positive() => Some(now.saturating_add(span)),
             Expiry::After(_) => {
                 return Err(AdminError::Invalid(
-                    "a key has to last for some time, such as 90 days".to_owned(),
+                    "the key's lifetime must be positive, such as 90 days".to_owned(),
                 ));
             }
         };
@@ -198,7 +198,7 @@ impl Access {
                 // They may not know which keys others have.
                 Some(_) => super::taken(&new.name),
                 None => AdminError::Conflict(format!(
-                    "there is a key `{}` already: revoke it first",
+                    "key `{}` already exists: revoke it first",
                     new.name
                 )),
             });
@@ -216,7 +216,7 @@ impl Access {
         let after = Some(digest(about.in_words().as_bytes()));
         tx.audit_with(&entry, AuditMore { after, ..caller.audit_more() }).await?;
         tx.commit(()).await?;
-        info!(actor = caller.actor(), key = about.id, "a key was made");
+        info!(actor = caller.actor(), key = about.id, "API key created");
         Ok(MadeKey { key, about })
     }
 
@@ -274,7 +274,7 @@ impl Access {
         tx.audit_with(&entry, more).await?;
         tx.commit(()).await?;
         super::lock(&self.known).remove(id);
-        info!(actor = caller.actor(), key = about.id, "a key was revoked");
+        info!(actor = caller.actor(), key = about.id, "API key revoked");
         Ok(about)
     }
 }

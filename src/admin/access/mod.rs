@@ -5,11 +5,11 @@
 //! - [`Access`] recognises whoever shows something, as a [`Caller`]. It remembers for a while which
 //!   keys were good: while the database is away that is enough for metrics, which are wanted then,
 //!   and for nothing else.
-//! - A *person* signs in with a password, and with a code where they want to be asked for one; a
-//!   *session* is what their browser then shows. A *set-up link* lets somebody choose a password,
-//!   once: the first person of all, one who was added, one whose password was reset.
+//! - A *user* signs in with a password, and with a code where they want to be asked for one; a
+//!   *session* is what their browser then shows. A *set-up link* lets a user choose a password,
+//!   once: the first user, one who was added, one whose password was reset.
 //! - Or an *issuer* vouches for them ([`oidc`]), where one is configured.
-//! - Whoever has [`Scope::Admin`] adds people, makes keys and ends both; whoever sees one tenant
+//! - Whoever has [`Scope::Admin`] adds users, makes keys and ends both; whoever sees one tenant
 //!   only, for that tenant. All of it is in the audit log.
 
 mod attempts;
@@ -56,27 +56,27 @@ const ASK_WITHIN: Duration = Duration::from_millis(500);
 const TRUSTED_FOR: time::Duration = time::Duration::hours(1);
 /// For how long it is remembered that a session was good.
 const REMEMBERED: time::Duration = time::Duration::minutes(10);
-/// The longest name of a person or a key, in characters.
+/// The longest name of a user or a key, in characters.
 const LONGEST_NAME: usize = 64;
 /// What nobody may be called: the audit log calls others so.
 const RESERVED: [&str; 6] =
     ["root", "system", "sealpost", "sealpost serve", "nobody", attempts::NOBODY];
 
-/// Tells who somebody is, and lets administrators say who may.
+/// Recognises callers, and lets administrators manage access.
 pub struct Access {
     store: Store,
     clock: SharedClock,
     vault: Vault,
     passwords: Passwords,
-    /// Who vouches for people, where somebody does.
+    /// The single sign-on issuer, if one is configured.
     issuer: Option<Issuer>,
-    /// Whether people who have a password need codes too.
+    /// Whether users who have a password need codes too.
     second_factor: bool,
     /// Sessions that were good lately, and when.
     signed_in: Mutex<HashMap<TokenDigest, OffsetDateTime>>,
     /// The keys that were good when the database was asked last, by id.
     known: Mutex<HashMap<String, Known>>,
-    /// Keys that were shown, and when last: what is still to be written down.
+    /// Keys that were shown, and when last: what is still to be recorded.
     used: Mutex<HashMap<String, OffsetDateTime>>,
 }
 
@@ -99,7 +99,7 @@ impl Known {
 }
 
 impl Access {
-    /// Asks this database; `vault` seals the secrets of people's codes.
+    /// Asks this database; `vault` seals the secrets of users' codes.
     pub fn new(store: Store, clock: SharedClock, vault: Vault) -> Self {
         Self {
             store,
@@ -114,20 +114,20 @@ impl Access {
         }
     }
 
-    /// Lets people sign in at this issuer too.
+    /// Lets users sign in at this issuer too.
     #[must_use]
     pub fn with_issuer(self, issuer: Option<Issuer>) -> Self {
         Self { issuer, ..self }
     }
 
-    /// Whether people who have a password need codes of an authenticator app too: who has none may
+    /// Whether users who have a password need codes of an authenticator app too: who has none may
     /// do nothing but turn them on. Codes of an issuer are the issuer's matter.
     #[must_use]
     pub fn with_second_factor(self, required: bool) -> Self {
         Self { second_factor: required, ..self }
     }
 
-    /// Whether people who have a password need codes too.
+    /// Whether users who have a password need codes too.
     pub fn needs_second_factor(&self) -> bool {
         self.second_factor
     }
@@ -166,16 +166,16 @@ impl Access {
         known.map(|known| known.caller.clone())
     }
 
-    /// Asks the database which keys are good, so that one is known before it is shown, writes down
-    /// which were, and forgets what has ended. To be called now and then.
+    /// Asks the database which keys are good, so that one is known before it is shown, records
+    /// which were, and deletes what has ended. To be called now and then.
     pub async fn tidy(&self) {
         let now = self.clock.now();
         lock(&self.signed_in).retain(|_, seen| now - *seen < REMEMBERED);
         if let Err(error) = self.store.forget_sessions(now).await {
-            warn!(error = &error as &dyn std::error::Error, "cannot forget ended sessions");
+            warn!(error = &error as &dyn std::error::Error, "cannot delete ended sessions");
         }
         if let Err(error) = self.store.flush_audit_throttle(now).await {
-            warn!(error = &error as &dyn std::error::Error, "cannot add to the audit log");
+            warn!(error = &error as &dyn std::error::Error, "cannot write to the audit log");
         }
         if let Ok(Ok(keys)) = tokio::time::timeout(ASK_WITHIN, self.store.good_api_keys(now)).await
         {
@@ -187,7 +187,7 @@ impl Access {
         if !used.is_empty()
             && let Err(error) = self.store.note_api_keys(&used).await
         {
-            warn!(error = &error as &dyn std::error::Error, "cannot note when keys were used");
+            warn!(error = &error as &dyn std::error::Error, "cannot record key usage");
         }
     }
 }
@@ -202,7 +202,7 @@ impl fmt::Debug for Access {
 fn keep_in_mind(kept: &ApiKeyRow, now: OffsetDateTime) -> Option<Known> {
     let good = kept.revoked_at.is_none() && kept.expires_at.is_none_or(|end| end > now);
     let scopes = scopes(&kept.scopes, "api_keys", &kept.id);
-    let scopes = scopes.inspect_err(|why| error!(key = kept.id, %why, "a key is refused")).ok()?;
+    let scopes = scopes.inspect_err(|why| error!(key = kept.id, %why, "API key rejected")).ok()?;
     good.then(|| Known {
         digest: kept.digest,
         caller: Caller::new(keys::actor_of(&kept.name), kept.tenant.clone(), scopes),
@@ -222,7 +222,7 @@ fn words(scopes: Scopes) -> Vec<String> {
     scopes.iter().map(|scope| scope.as_str().to_owned()).collect()
 }
 
-/// What a person or a key may be called.
+/// What a user or a key may be called.
 fn check_name(what: &str, name: &str) -> Result<(), AdminError> {
     let length = name.chars().count();
     let shaped = (1..=LONGEST_NAME).contains(&length)
@@ -232,7 +232,7 @@ fn check_name(what: &str, name: &str) -> Result<(), AdminError> {
         return Ok(());
     }
     Err(AdminError::Invalid(format!(
-        "the name of {what} is 1 to {LONGEST_NAME} letters, digits, blanks and `._@+-`"
+        "invalid name for {what}: use 1 to {LONGEST_NAME} letters, digits, spaces and `._@+-`"
     )))
 }
 
@@ -241,22 +241,22 @@ fn check_free(name: &str) -> Result<(), AdminError> {
     if RESERVED.contains(&folded(name).as_str()) { Err(taken(name)) } else { Ok(()) }
 }
 
-/// What is said of a name that cannot be had, without saying whether somebody has it.
+/// What is said of a name that cannot be had, without saying whether a user has it.
 fn taken(name: &str) -> AdminError {
-    AdminError::Conflict(format!("the name `{name}` cannot be used: choose another"))
+    AdminError::Conflict(format!("the name `{name}` is not available: choose another"))
 }
 
-/// What `caller` may give somebody: a scope that they have, for the tenant that they see.
+/// What `caller` may give a user: a scope that they have, for the tenant that they see.
 fn check_grant(caller: &Caller, scopes: Scopes, tenant: Option<&str>) -> Result<(), AdminError> {
     if scopes.is_empty() {
-        return Err(AdminError::Invalid("at least one scope is needed".to_owned()));
+        return Err(AdminError::Invalid("at least one scope is required".to_owned()));
     }
     if tenant.is_some_and(|tenant| tenant.trim().is_empty()) {
-        return Err(AdminError::Invalid("a tenant has a name".to_owned()));
+        return Err(AdminError::Invalid("the tenant name is empty".to_owned()));
     }
     match caller.tenant() {
         Some(own) if tenant != Some(own) => Err(AdminError::Invalid(format!(
-            "who sees only tenant `{own}` can let others see no other: name it"
+            "access is limited to tenant `{own}`: grant access to that tenant only"
         ))),
         _ => Ok(()),
     }

@@ -1,4 +1,4 @@
-//! Somebody's sessions: one's own, and those of others for administrators. Each can be ended alone.
+//! A user's sessions: one's own, and those of others for administrators. Each can be ended alone.
 
 use time::OffsetDateTime;
 
@@ -7,7 +7,7 @@ use super::sessions::{Session, audit};
 use crate::admin::{AdminError, Caller, Reason};
 use crate::store::{self, AuditEntry};
 
-/// One of somebody's sessions.
+/// One of a user's sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnSession {
     /// What it is called.
@@ -50,7 +50,7 @@ impl Access {
         Ok(kept.into_iter().map(|kept| OwnSession::of(kept, Some(own))).collect())
     }
 
-    /// The sessions of a person, the one that was used last first.
+    /// The sessions of a user, the one that was used last first.
     ///
     /// # Errors
     /// [`AdminError::Denied`] without [`Scope::Admin`](crate::admin::Scope::Admin);
@@ -66,7 +66,7 @@ impl Access {
         Ok(kept.into_iter().map(|kept| OwnSession::of(kept, None)).collect())
     }
 
-    /// Ends one session of a person.
+    /// Ends one session of a user.
     ///
     /// # Errors
     /// As [`Access::sessions_of`]; [`AdminError::Invalid`] without a reason.

@@ -45,8 +45,8 @@ impl Passwords {
             Some(hash.to_string())
         });
         hashed.await.flatten().ok_or_else(|| {
-            error!("a password could not be hashed");
-            AdminError::Invalid("the password cannot be hashed now".to_owned())
+            error!("cannot hash a password");
+            AdminError::Invalid("cannot hash the password at the moment".to_owned())
         })
     }
 
@@ -82,20 +82,20 @@ fn hasher() -> Option<Argon2<'static>> {
     Some(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
-/// Whether somebody of this name may have this password.
+/// Whether a user of this name may have this password.
 pub(super) fn check_choice(name: &str, password: &str) -> Result<(), AdminError> {
     let wrong = |why: &str| Err(AdminError::Invalid(why.to_owned()));
     if password.chars().count() < SHORTEST {
-        return wrong("a password has at least 12 characters");
+        return wrong("the password must have at least 12 characters");
     }
     if password.len() > LONGEST {
-        return wrong("a password has at most 1,024 bytes");
+        return wrong("the password must have at most 1,024 bytes");
     }
     if password.trim().to_lowercase() == name.trim().to_lowercase() {
-        return wrong("a password is not one's name");
+        return wrong("the password must differ from the user name");
     }
     if is_guessable(password) {
-        return wrong("this password is among those that are guessed first: choose another");
+        return wrong("this password is too common: choose another");
     }
     Ok(())
 }

@@ -31,12 +31,12 @@ impl Access {
     }
 
     /// Makes a new secret. No code is asked for until [`Access::confirm_codes`]. The password has to
-    /// be given once more: whoever finds a browser that was left open cannot lock its person out.
+    /// be given once more: whoever finds a browser that was left open cannot lock its user out.
     ///
     /// # Errors
     /// As [`Access::change_password`](super::Access::change_password); [`AdminError::Vault`]
     /// without a master key; [`AdminError::Conflict`] where codes are asked for already, or for
-    /// somebody who has no password here.
+    /// a user who has no password here.
     pub async fn begin_codes(
         &self,
         session: &Session,
@@ -44,11 +44,12 @@ impl Access {
         from: &Client<'_>,
     ) -> Result<CodeSecret, SignInError> {
         if !session.password {
-            let elsewhere = "your issuer asks for codes, not Sealpost";
+            let elsewhere = "two-factor codes are managed by your single sign-on provider, not by \
+                             Sealpost";
             return Err(AdminError::Conflict(elsewhere.to_owned()).into());
         }
         if session.codes {
-            let already = "codes are asked for already: turn them off first";
+            let already = "two-factor codes are already enabled: disable them first";
             return Err(AdminError::Conflict(already.to_owned()).into());
         }
         let user = self.recheck(session, password, from).await?;
@@ -74,10 +75,10 @@ impl Access {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
         if !self.take_code(&mut tx, session.user, Some(code)).await? {
-            return Err(AdminError::Invalid("this is not the code of now".to_owned()));
+            return Err(AdminError::Invalid("wrong two-factor code".to_owned()));
         }
         tx.ask_for_codes(session.user, Some(now)).await?;
-        audit(&mut tx, &session.caller, now, "turn codes on", &session.name, "").await?;
+        audit(&mut tx, &session.caller, now, "enable two-factor", &session.name, "").await?;
         tx.commit(()).await?;
         Ok(())
     }
@@ -93,7 +94,7 @@ impl Access {
         from: &Client<'_>,
     ) -> Result<(), SignInError> {
         if self.second_factor {
-            let required = "codes are required here: `operator.require_second_factor` says so";
+            let required = "two-factor codes are required (`operator.require_second_factor`)";
             return Err(AdminError::Conflict(required.to_owned()).into());
         }
         let user = self.recheck(session, password, from).await?;
@@ -102,7 +103,7 @@ impl Access {
         lock_unchanged(&mut tx, &user).await?;
         tx.ask_for_codes(user.id, None).await?;
         tx.forget_credential(&label(user.id)).await?;
-        audit(&mut tx, &session.caller, now, "turn codes off", &session.name, "").await?;
+        audit(&mut tx, &session.caller, now, "disable two-factor", &session.name, "").await?;
         tx.commit(()).await?;
         Ok(())
     }
@@ -125,7 +126,7 @@ impl Access {
     }
 }
 
-/// Forgets the secret of somebody's codes, and asks for none.
+/// Deletes the secret of a user's codes, and asks for none.
 pub(super) async fn drop_codes(tx: &mut Tx<'_>, user: i64) -> Result<(), StoreError> {
     tx.ask_for_codes(user, None).await?;
     tx.forget_credential(&label(user)).await?;
@@ -153,5 +154,5 @@ fn totp(secret: &[u8], name: &str) -> Result<Totp, AdminError> {
 }
 
 fn unusable() -> AdminError {
-    AdminError::Invalid("no codes can be made for this name".to_owned())
+    AdminError::Invalid("cannot set up two-factor codes for this name".to_owned())
 }

@@ -1,7 +1,7 @@
 //! Signing in and out.
 //!
 //! A session is 32 random bytes in a cookie, of which the digest is kept. It ends after 30 minutes
-//! without a request, after 12 hours, when its person signs out, changes the password or is
+//! without a request, after 12 hours, when its user signs out, changes the password or is
 //! disabled. Of it the CSRF token is derived: whoever can read a page of the session has it, and a
 //! page elsewhere that only makes the browser send the cookie has not.
 
@@ -20,12 +20,12 @@ use crate::store::{AuditEntry, NewSession, StoreError, TokenDigest, Tx, UserRow}
 
 /// How long a session lasts, whatever is done with it.
 const LASTS: Duration = Duration::hours(12);
-/// How often it is noted that somebody is still there.
+/// How often it is noted that a user is still there.
 const NOTED_EVERY: Duration = Duration::minutes(1);
 /// The characters of a token: 32 bytes in base64.
 const TOKEN: usize = 43;
 
-/// What somebody gives to sign in.
+/// What a user gives to sign in.
 #[derive(Clone, Copy)]
 pub struct Credentials<'a> {
     /// Their name.
@@ -42,12 +42,12 @@ pub struct Credentials<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum SignInError {
     /// The name, the password or the code is wrong: which of them is not said.
-    #[error("the name, the password or the code is wrong")]
+    #[error("wrong name, password or two-factor code")]
     Wrong,
     /// There were too many attempts.
-    #[error("there were too many attempts: come again later")]
+    #[error("too many attempts: try again later")]
     TooMany {
-        /// After how many seconds to come again.
+        /// After how many seconds to retry.
         after: u64,
     },
     /// It does not work now.
@@ -61,7 +61,7 @@ impl From<StoreError> for SignInError {
     }
 }
 
-/// A session as somebody shows it: its shape is right, and nothing else is known of it.
+/// A session as a user shows it: its shape is right, and nothing else is known of it.
 #[derive(Debug, Clone)]
 pub struct ShownSession {
     digest: TokenDigest,
@@ -94,7 +94,7 @@ pub struct Session {
 pub struct BegunSession {
     /// What the cookie is to hold.
     pub token: Zeroizing<String>,
-    /// What another cookie is to hold for long: who shows it is counted apart from strangers when
+    /// What another cookie is to hold for long: who shows it is counted apart from clients when
     /// they sign in. It lets nobody in.
     pub device: Option<Zeroizing<String>>,
 }
@@ -119,7 +119,7 @@ impl Session {
 }
 
 impl Access {
-    /// Whose session it is; `None` when it is not good. With `asks` the person is asking for
+    /// Whose session it is; `None` when it is not good. With `asks` the user is asking for
     /// something themselves, and not a page that they have left open.
     ///
     /// # Errors
@@ -161,7 +161,7 @@ impl Access {
         super::lock(&self.signed_in).contains_key(&shown.digest)
     }
 
-    /// Signs somebody in, and ends the session that they showed before.
+    /// Signs a user in, and ends the session that they showed before.
     ///
     /// # Errors
     /// [`SignInError`].
@@ -172,7 +172,7 @@ impl Access {
     ) -> Result<BegunSession, SignInError> {
         let now = self.clock.now();
         // Nobody has a name that cannot be: the database is not asked for it.
-        let shaped = check_name("a person", given.name.trim()).is_ok();
+        let shaped = check_name("a user", given.name.trim()).is_ok();
         let user = if shaped { self.store.user(given.name).await? } else { None };
         let (noted, own) = match self.note_attempt(given, user.as_ref()).await {
             Err(error @ SignInError::TooMany { .. }) => {
@@ -189,7 +189,7 @@ impl Access {
                 let why = match &user {
                     Some(user) if user.disabled_at.is_some() => "disabled",
                     Some(_) => "wrong password",
-                    None => "nobody has this name",
+                    None => "unknown user",
                 };
                 return Err(self.refuse(user.as_ref(), &given.from, why).await);
             }
@@ -203,7 +203,9 @@ impl Access {
         let user = same.ok_or(SignInError::Wrong)?;
         if user.totp_since.is_some() && !self.take_code(&mut tx, user.id, given.code).await? {
             drop(tx);
-            return Err(self.refuse(Some(&user), &given.from, "no code, or a wrong one").await);
+            return Err(self
+                .refuse(Some(&user), &given.from, "missing or wrong two-factor code")
+                .await);
         }
         tx.forget_attempts(&own, &noted).await?;
         if let Some(before) = before {
@@ -216,13 +218,13 @@ impl Access {
         Ok(begun)
     }
 
-    /// Writes down that somebody was not let in, and says so to the log: who it was and why is only
+    /// Records that a user was rejected, and says so to the log: who it was and why is only
     /// in the audit log.
     async fn refuse(&self, user: Option<&UserRow>, from: &Client<'_>, why: &str) -> SignInError {
         // What is given as a name that nobody has may be a password.
-        let target = user.map_or("an unknown name".to_owned(), |user| target(&user.name));
+        let target = user.map_or("unknown user".to_owned(), |user| target(&user.name));
         self.note_refusal(user, from.peer, &target, why).await;
-        warn!(event = "operator.sign_in_refused", peer = %from.peer, "a sign-in was refused");
+        warn!(event = "operator.sign_in_refused", peer = %from.peer, "sign-in rejected");
         SignInError::Wrong
     }
 
@@ -271,13 +273,13 @@ pub(super) async fn begin(
     Ok(BegunSession { token, device: None })
 }
 
-/// A person, as whoever acts.
+/// A user, as whoever acts.
 pub(super) fn own_caller(user: &UserRow) -> Result<Caller, StoreError> {
     let scopes = scopes(&user.scopes, "users", &user.name)?;
     Ok(Caller::new(user.name.clone(), user.tenant.clone(), scopes))
 }
 
-/// Writes down what was done to a person.
+/// Records what was done to a user.
 pub(super) async fn audit(
     tx: &mut Tx<'_>,
     caller: &Caller,
@@ -292,9 +294,9 @@ pub(super) async fn audit(
     tx.audit_with(&entry, caller.audit_more()).await
 }
 
-/// A person, as the audit log names them.
+/// A user, as the audit log names them.
 fn target(user: &str) -> String {
-    format!("person {user}")
+    format!("user {user}")
 }
 
 /// 32 random bytes, as a cookie and a link can hold them.

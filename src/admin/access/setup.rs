@@ -1,4 +1,4 @@
-//! Set-up links: by one of them somebody chooses a password, once.
+//! Set-up links: by one of them a user chooses a password, once.
 
 use time::{Duration, OffsetDateTime};
 use tracing::info;
@@ -17,7 +17,7 @@ const GOOD_FOR: Duration = Duration::hours(24);
 /// Who makes the first link.
 const FIRST: &str = "sealpost serve";
 
-/// A link for somebody, to be shown once.
+/// A link for a user, to be shown once.
 #[derive(Debug)]
 pub struct Invitation {
     /// What the link ends in: `/setup?token=`, and this.
@@ -31,12 +31,12 @@ pub struct Invitation {
 /// What is known of a link that is good.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetupLink {
-    /// For whom it is; `None` for the first person of all, who also chooses a name.
+    /// For whom it is; `None` for the first user, who also chooses a name.
     pub name: Option<String>,
 }
 
 impl Access {
-    /// The link for the first person, where there is nobody yet; `None` where there is, or where
+    /// The link for the first user, where there is nobody yet; `None` where there is, or where
     /// another gateway, or this one earlier, has made a link that is still good.
     ///
     /// # Errors
@@ -62,12 +62,12 @@ impl Access {
         link.map(|(_, name)| SetupLink { name }).ok_or_else(spent)
     }
 
-    /// Uses a link: chooses a password, and for the first person a name. Signs them in, unless a
+    /// Uses a link: chooses a password, and for the first user a name. Signs them in, unless a
     /// code is asked for: then they do that themselves.
     ///
     /// # Errors
     /// [`AdminError::NotFound`] where the link is not good; [`AdminError::Invalid`] for a
-    /// name or a password that is not taken; [`AdminError::Conflict`] where somebody has this
+    /// name or a password that is not taken; [`AdminError::Conflict`] where a user has this
     /// name; [`AdminError::Store`]. The link stays good then.
     pub async fn set_up(
         &self,
@@ -78,7 +78,7 @@ impl Access {
     ) -> Result<Option<BegunSession>, AdminError> {
         let about = self.setup_link(token).await?;
         let name = about.name.as_deref().or(name).unwrap_or_default().trim().to_owned();
-        check_name("a person", &name)?;
+        check_name("a user", &name)?;
         check_choice(&name, password)?;
         if about.name.is_none() {
             check_free(&name)?;
@@ -106,7 +106,7 @@ impl Access {
         if let Some(begun) = &begun {
             self.remember(begun);
         }
-        info!(user = user.name, "somebody has chosen a password");
+        info!(user = user.name, "password set");
         Ok(begun)
     }
 
@@ -128,7 +128,7 @@ impl Access {
         Ok(None)
     }
 
-    /// Makes a link; earlier ones for the same person are good no longer.
+    /// Makes a link; earlier ones for the same user are good no longer.
     pub(super) async fn invite(
         tx: &mut Tx<'_>,
         user: Option<i64>,
@@ -142,7 +142,7 @@ impl Access {
     }
 }
 
-/// The first person may do everything.
+/// The first user may do everything.
 async fn insert_first(
     tx: &mut Tx<'_>,
     name: &str,
@@ -151,12 +151,12 @@ async fn insert_first(
 ) -> Result<(), AdminError> {
     let scopes = words([Scope::Admin].into_iter().collect());
     let row = NewUser { name, scopes: &scopes, tenant: None, at: now, by: FIRST };
-    let taken = || AdminError::Conflict(format!("there is a person `{name}`"));
+    let taken = || AdminError::Conflict(format!("user `{name}` already exists"));
     tx.insert_person(&row).await?.ok_or_else(taken)?;
     audit_grant(tx, &Caller::local(FIRST).at(from.peer), &row).await?;
     Ok(())
 }
 
 fn spent() -> AdminError {
-    AdminError::NotFound("set-up link like this: it was used, or its time is over".to_owned())
+    AdminError::NotFound("set-up link (used or expired)".to_owned())
 }

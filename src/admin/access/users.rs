@@ -1,4 +1,4 @@
-//! People: added, listed, reset and disabled by administrators; and what they do about themselves.
+//! Users: added, listed, reset and disabled by administrators; and what they do about themselves.
 
 use time::OffsetDateTime;
 use tracing::info;
@@ -13,7 +13,7 @@ use crate::admin::audit::digest;
 use crate::admin::{AdminError, Caller, Reason, Scope, Scopes};
 use crate::store::{AuditEntry, AuditMore, NewUser as Row, StoreError, Tx, UserRow};
 
-/// A person that is to be added.
+/// A user that is to be added.
 #[derive(Debug, Clone)]
 pub struct NewUser {
     /// Their name: what they sign in with, and what the audit log calls them.
@@ -24,7 +24,7 @@ pub struct NewUser {
     pub tenant: Option<String>,
 }
 
-/// What ended together with somebody's way in.
+/// What ended together with a user's way in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ended {
     /// How many of their sessions.
@@ -33,7 +33,7 @@ pub struct Ended {
     pub keys: Vec<(String, String)>,
 }
 
-/// What is known of a person.
+/// What is known of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// Their name.
@@ -95,15 +95,15 @@ impl Access {
         Ok(users.into_iter().map(User::of).collect::<Result<_, _>>()?)
     }
 
-    /// Adds a person; by the invitation they choose a password.
+    /// Adds a user; by the invitation they choose a password.
     ///
     /// # Errors
     /// [`AdminError::Denied`] without [`Scope::Admin`]; [`AdminError::Invalid`] for a name
     /// that cannot be, no scope, or a tenant that is not the caller's; [`AdminError::Conflict`]
-    /// where somebody has this name; [`AdminError::Store`].
+    /// where a user has this name; [`AdminError::Store`].
     pub async fn add_user(&self, caller: &Caller, new: &NewUser) -> Result<Invitation, AdminError> {
         caller.needs(Scope::Admin)?;
-        check_name("a person", &new.name)?;
+        check_name("a user", &new.name)?;
         check_free(&new.name)?;
         check_grant(caller, new.scopes, new.tenant.as_deref())?;
         let now = self.clock.now();
@@ -119,17 +119,17 @@ impl Access {
             return Err(match caller.tenant() {
                 // They may not know whom others have.
                 Some(_) => taken(&new.name),
-                None => AdminError::Conflict(format!("there is a person `{}`", new.name)),
+                None => AdminError::Conflict(format!("user `{}` already exists", new.name)),
             });
         };
         let invitation = Self::invite(&mut tx, Some(user), now, caller.actor()).await?;
         audit_grant(&mut tx, caller, &row).await?;
         tx.commit(()).await?;
-        info!(actor = caller.actor(), user = new.name, "a person was added");
+        info!(actor = caller.actor(), user = new.name, "user added");
         Ok(invitation)
     }
 
-    /// Ends somebody's password, or what links them to an issuer, their sessions and the keys that
+    /// Ends a user's password, or what links them to an issuer, their sessions and the keys that
     /// they made: they are invited anew. `codes` says whether their codes end too, for who has lost
     /// what makes them.
     ///
@@ -151,14 +151,14 @@ impl Access {
             drop_codes(&mut tx, user.id).await?;
         }
         let invitation = Self::invite(&mut tx, Some(user.id), now, caller.actor()).await?;
-        let action = if codes { "reset person and codes" } else { "reset person" };
+        let action = if codes { "reset user and two-factor" } else { "reset user" };
         audit(&mut tx, caller, now, action, &user.name, reason).await?;
         tx.commit(()).await?;
         self.forget(&ended);
         Ok(Invitation { ended, ..invitation })
     }
 
-    /// Lets somebody sign in no more, and ends their sessions, the keys that they made, and the jobs
+    /// Lets a user sign in no more, and ends their sessions, the keys that they made, and the jobs
     /// of either.
     ///
     /// # Errors
@@ -177,13 +177,13 @@ impl Access {
         let ended = end_all(&mut tx, caller, &user, now, reason).await?;
         tx.expire_links(Some(user.id), now).await?;
         tx.cancel_jobs_of(&user.name, caller.actor(), now).await?;
-        audit(&mut tx, caller, now, "disable person", &user.name, reason).await?;
+        audit(&mut tx, caller, now, "disable user", &user.name, reason).await?;
         tx.commit(()).await?;
         self.forget(&ended);
         Ok((User::of(UserRow { disabled_at: since, ..user })?, ended))
     }
 
-    /// Lets somebody sign in again.
+    /// Lets a user sign in again.
     ///
     /// # Errors
     /// As [`Access::disable_user`].
@@ -196,7 +196,7 @@ impl Access {
         let (mut tx, user, now) = self.manage(caller, name).await?;
         let reason = Reason::new(reason)?.get();
         tx.set_disabled_at(user.id, None).await?;
-        audit(&mut tx, caller, now, "enable person", &user.name, reason).await?;
+        audit(&mut tx, caller, now, "enable user", &user.name, reason).await?;
         tx.commit(()).await?;
         Ok(User::of(UserRow { disabled_at: None, ..user })?)
     }
@@ -209,7 +209,7 @@ impl Access {
         }
     }
 
-    /// Begins to change something about somebody else, whom it locks.
+    /// Begins to change something about another user, whom it locks.
     pub(super) async fn manage(
         &self,
         caller: &Caller,
@@ -218,7 +218,7 @@ impl Access {
         caller.needs(Scope::Admin)?;
         let mut tx = self.store.begin().await?;
         let user = tx.lock_person(name, caller.tenant()).await?;
-        let user = user.ok_or_else(|| AdminError::NotFound(format!("person `{name}`")))?;
+        let user = user.ok_or_else(|| AdminError::NotFound(format!("user `{name}`")))?;
         Ok((tx, user, self.clock.now()))
     }
 
@@ -250,7 +250,7 @@ impl Access {
         Ok(begun)
     }
 
-    /// Has somebody who is signed in give their password once more.
+    /// Has a user who is signed in give their password once more.
     pub(super) async fn recheck(
         &self,
         session: &Session,
@@ -262,7 +262,7 @@ impl Access {
         let hash = user.as_ref().and_then(|user| user.password.as_deref());
         let right = self.passwords.check(password, hash).await;
         let Some(user) = user.filter(|_| right) else {
-            let target = format!("the session of person {}", session.name);
+            let target = format!("session of user {}", session.name);
             self.note_refusal(None, from.peer, &target, "wrong password").await;
             return Err(SignInError::Wrong);
         };
@@ -273,7 +273,7 @@ impl Access {
     }
 }
 
-/// Ends somebody's sessions, forgets their browsers, and revokes every key that they made: what they
+/// Ends a user's sessions, deletes their browsers, and revokes every key that they made: what they
 /// could still come in by. Each key is in the audit log.
 async fn end_all(
     tx: &mut Tx<'_>,
@@ -305,7 +305,7 @@ async fn end_all(
             at: now,
             actor: caller.actor(),
             action: "end sessions",
-            target: &format!("person {}", user.name),
+            target: &format!("user {}", user.name),
             reason,
             count: sessions,
         };
@@ -315,7 +315,7 @@ async fn end_all(
     Ok(Ended { sessions, keys })
 }
 
-/// Locks somebody who gave their password a moment ago, unless an administrator has reset or
+/// Locks a user who gave their password a moment ago, unless an administrator has reset or
 /// disabled them since: checking a password takes its time.
 ///
 /// # Errors
@@ -328,7 +328,7 @@ pub(super) async fn lock_unchanged(tx: &mut Tx<'_>, user: &UserRow) -> Result<()
     if same { Ok(()) } else { Err(SignInError::Wrong) }
 }
 
-/// Writes down who was let in, and what they may do.
+/// Records who was accepted, and what they may do.
 pub(super) async fn audit_grant(
     tx: &mut Tx<'_>,
     caller: &Caller,
@@ -338,9 +338,9 @@ pub(super) async fn audit_grant(
     let entry = AuditEntry {
         at: new.at,
         actor: caller.actor(),
-        action: "add person",
+        action: "add user",
         target: &format!(
-            "person {}: {}; tenant {}",
+            "user {}: {}; tenant {}",
             new.name,
             new.scopes.join(" "),
             new.tenant.unwrap_or("all")

@@ -54,7 +54,7 @@ pub async fn capture(
         Some(envelope) => {
             let provider = &gates.of(caller, &event.source)?.gate.provider;
             let whole = provider.whole(envelope, &event.body);
-            whole.ok_or_else(|| invalid("its payload cannot be put together in one piece"))?
+            whole.ok_or_else(|| invalid("the payload cannot be reassembled"))?
         }
     };
     let captured = fixture((&event, origin), &body, &store.delivery_outcomes(id).await?, keep)?;
@@ -62,22 +62,23 @@ pub async fn capture(
     Ok(captured)
 }
 
-/// The fixture of an event with this body that has come to these fates.
+/// The fixture of an event with this body that has come to these outcomes.
 fn fixture(
     (event, origin): (&StoredEvent, Origin),
     body: &[u8],
     delivery_outcomes: &[DeliveryOutcome],
     keep: &[String],
 ) -> Result<Captured, AdminError> {
-    let fate = delivery_outcomes.iter().rev().find(|fate| !fate.handler.starts_with(TO));
-    let fate = fate.ok_or_else(|| invalid("nothing was to be done about it"))?;
-    if !fate.is_final() {
-        return Err(invalid("it is not finished: what it comes to is not known yet"));
+    let delivery =
+        delivery_outcomes.iter().rev().find(|delivery| !delivery.handler.starts_with(TO));
+    let delivery = delivery.ok_or_else(|| invalid("the event has no deliveries to handlers"))?;
+    if !delivery.is_final() {
+        return Err(invalid("the delivery is not finished yet"));
     }
     let mut value: Value = serde_json::from_slice(body)
-        .map_err(|_| invalid("its body is no JSON, which cannot be scrubbed"))?;
-    if fate.death_reason.as_deref() == Some("dup_key") {
-        return Err(invalid("a field stands twice in it, which scrubbing would lose"));
+        .map_err(|_| invalid("the body is not JSON and cannot be scrubbed"))?;
+    if delivery.death_reason.as_deref() == Some("dup_key") {
+        return Err(invalid("the body has a duplicate field, which scrubbing would lose"));
     }
     let mut scrubbed = scrub::scrub(&mut value, keep);
     scrubbed.extend(file(&mut value));
@@ -89,21 +90,21 @@ fn fixture(
         }
     }
     let name = format!("captured-{}", event.id.0.simple());
-    let status = if fate.handler == crate::store::GATE { "quarantined" } else { "accepted" };
+    let status = if delivery.handler == crate::store::GATE { "quarantined" } else { "accepted" };
     let mut then = Map::new();
-    then.insert("state".into(), fate.state.as_str().into());
-    for (key, value) in [("outcome", &fate.outcome), ("death_reason", &fate.death_reason)] {
+    then.insert("state".into(), delivery.state.as_str().into());
+    for (key, value) in [("outcome", &delivery.outcome), ("death_reason", &delivery.death_reason)] {
         if let Some(value) = value {
             then.insert(key.into(), value.as_str().into());
         }
     }
     let edited = origin.edited_from.map_or(String::new(), |original| {
-        format!(" Its body was edited by an operator, from event {original}: nobody sent it so.")
+        format!(" The body was edited by an operator, from event {original}.")
     });
-    let (kind, state) = (&event.kind, &fate.state);
+    let (kind, state) = (&event.kind, &delivery.state);
     let mut document = json!({
         "name": name,
-        "about": format!("Captured: an event of type {kind} that came to {state}.{edited}"),
+        "about": format!("Captured: an event of type {kind}, final state {state}.{edited}"),
         "provider": event.provider,
         "source": event.source,
         "body": value,
@@ -159,5 +160,5 @@ fn run(claims: &[u8]) -> Option<(Value, Value)> {
 }
 
 fn invalid(why: &str) -> AdminError {
-    AdminError::Invalid(format!("the event cannot be captured: {why}"))
+    AdminError::Invalid(format!("cannot capture the event: {why}"))
 }

@@ -12,10 +12,10 @@ const SHARE: usize = 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TooManySubscribers {
     /// Every seat is taken.
-    #[error("every seat is taken")]
+    #[error("too many streams are open")]
     Full,
     /// The caller has as many as one may have.
-    #[error("this caller has as many seats as one may have")]
+    #[error("this caller has too many open streams")]
     Share,
 }
 

@@ -224,7 +224,7 @@ impl Subscription {
                     Ok(Some(changes)) => return StreamItem::Changes(changes),
                     Ok(None) => {}
                     Err(error) => {
-                        debug!(%error, "a subscription cannot read; it tries again");
+                        debug!(%error, "stream subscription cannot read, retrying");
                         tokio::time::sleep(AGAIN).await;
                         return StreamItem::Nothing;
                     }

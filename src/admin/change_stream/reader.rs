@@ -90,7 +90,7 @@ struct Outage {
 impl Outage {
     fn note(&mut self, error: &StoreError) {
         if !self.spoken {
-            warn!(error = error as &dyn std::error::Error, "the stream cannot be read");
+            warn!(error = error as &dyn std::error::Error, "cannot read the stream");
         }
         self.spoken = true;
     }
@@ -131,7 +131,7 @@ impl Deferred {
             warn!(
                 lag_seconds = lag.as_secs(),
                 owner = horizon.owner,
-                "a transaction that is still open holds back the stream"
+                "a long-open transaction blocks the stream"
             );
         }
         self.spoken = Some(now);

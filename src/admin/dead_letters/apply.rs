@@ -13,10 +13,10 @@ use crate::store::{AuditEntry, AuditMore, OperatorAction, StoreError, Tx};
 /// What was done.
 #[derive(Debug, Clone, Default)]
 pub struct ActionResult {
-    /// The deliveries that were replayed or discarded; of held requests, the numbers of those that
-    /// were let in or removed.
+    /// The deliveries that were replayed or discarded; of rejected requests, the numbers of those
+    /// that were accepted or removed.
     pub resolved: Vec<i64>,
-    /// The new deliveries; of held requests, the numbers of those that became new events.
+    /// The new deliveries; of rejected requests, the numbers of those that became new events.
     pub created: Vec<i64>,
     /// Those about which nothing was done, and why.
     pub refused: Vec<(i64, Refused)>,
@@ -91,7 +91,7 @@ impl DeadLetters {
             action = action.as_str(),
             actor,
             count = batch.resolved.len(),
-            "an operator dealt with dead letters"
+            "dead letters resolved by an operator"
         );
         wake_gateways(&self.store).await;
     }

@@ -11,7 +11,7 @@ const UNRECOGNISED: &str = "unrecognised";
 pub enum Action {
     /// Make a new delivery of it.
     Replay,
-    /// Leave it as it is, and count it as dealt with.
+    /// Leave it as it is, and mark it as resolved.
     Discard,
 }
 
@@ -19,27 +19,27 @@ pub enum Action {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// It is still being worked on.
-    #[error("it is {0}: it is still being worked on")]
+    #[error("not finished: {0}")]
     Unfinished(String),
     /// It ended well.
-    #[error("it is done")]
+    #[error("already done")]
     Done,
-    /// An operator dealt with it already.
-    #[error("it was {0} already")]
+    /// An operator already resolved it.
+    #[error("already {0}")]
     Resolved(String),
     /// The source is not configured, or is disabled: nobody would work on the replay.
-    #[error("there is no source `{0}` that is enabled")]
+    #[error("source `{0}` is not enabled or does not exist")]
     NoSource(String),
     /// The source has no such handler, or none for this type.
-    #[error("source `{from}` has no handler for it")]
+    #[error("source `{from}` has no matching handler")]
     NoHandler {
         /// The source.
         from: String,
     },
     /// Its event was removed.
-    #[error("its event is gone")]
+    #[error("the event no longer exists")]
     EventGone,
-    /// It is a held request that stays one.
+    /// It is a rejected request that stays one.
     #[error("{0}")]
     Held(String),
 }

@@ -1,4 +1,4 @@
-//! Dead letters: looked at, and dealt with one by one. Many at once are a [`Job`](super::Job).
+//! Dead letters: looked at, and resolved one by one. Many at once are a [`Job`](super::Job).
 
 mod apply;
 mod decide;

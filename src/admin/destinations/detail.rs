@@ -24,14 +24,15 @@ pub trait SendTest: Send + Sync + 'static {
 pub struct DestinationDetail {
     /// What the list shows of it.
     pub destination: Destination,
-    /// When something is sent next; `None` where nothing waits, or it is held back by an operator.
+    /// When something is sent next; `None` where nothing waits, or it is paused or disabled by an
+    /// operator.
     pub next_try: Option<OffsetDateTime>,
     /// How it did in each of the last 24 hours, the oldest first, the present one last.
     pub hours: Vec<(OffsetDateTime, ResponseHour)>,
     /// Of a hundred requests of those hours, how many were taken; `None` where there were none.
     pub success_percent: Option<f64>,
-    /// Half of the answers came within so many milliseconds, and 95 of a hundred; `None` where there
-    /// were none, or they took longer than is told apart.
+    /// Half of the answers came within so many milliseconds, and 95 of a hundred; `None` where
+    /// there were none, or they took longer than is told apart.
     pub p50_ms: Option<u32>,
     /// See `p50_ms`.
     pub p95_ms: Option<u32>,
@@ -100,7 +101,8 @@ impl Destinations {
                 | DestinationStatus::Disabled
                 | DestinationStatus::Unconfigured
         ) {
-            let text = format!("it is {}: nothing is sent", destination.standing.as_str());
+            let text =
+                format!("the destination is {}: nothing is sent", destination.standing.as_str());
             return Err(AdminError::Conflict(text));
         }
         let now = self.clock.now();
@@ -115,7 +117,7 @@ impl Destinations {
         Ok(count)
     }
 
-    /// Sends it a test event, which says that it is one, whatever holds the destination back. What
+    /// Sends it a test event, which says that it is one, whatever blocks the destination. What
     /// it answers is shown to callers with `payload:read` in full.
     ///
     /// # Errors
@@ -145,7 +147,7 @@ impl Destinations {
             Some(tests) => tests.send_test(name).await,
             None => None,
         };
-        let not_here = || AdminError::Conflict("it is not in the configuration".to_owned());
+        let not_here = || AdminError::Conflict("the destination is not configured".to_owned());
         let mut answer = answer.ok_or_else(not_here)?;
         self.store.answers().note(&destination.handler(), answer.clone());
         self.store.flush_responses(self.clock.now()).await?;
@@ -162,8 +164,8 @@ fn redact_payload(answer: &mut DestinationResponse) {
     answer.body.clear();
     if answer.error.is_some() {
         answer.error = Some(match answer.status {
-            Some(status) => format!("it answered {status}"),
-            None => "it could not be reached".to_owned(),
+            Some(status) => format!("destination responded {status}"),
+            None => "cannot reach the destination".to_owned(),
         });
     }
 }
@@ -183,7 +185,7 @@ fn next_try(
     Some(due?.max(held_until.unwrap_or(now)).max(now))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a percentage for people")]
+#[expect(clippy::cast_precision_loss, reason = "a percentage for display")]
 fn percent(delivered: u64, failed: u64) -> Option<f64> {
     let all = delivered + failed;
     (all > 0).then(|| (delivered as f64 / all as f64 * 1000.0).round() / 10.0)

@@ -31,7 +31,7 @@ pub struct EditPreview {
     pub event: EventId,
     /// The handlers that the edited event would go to.
     pub handlers: Vec<String>,
-    /// The difference, line by line; JSON is written out for it. Written by strangers.
+    /// The difference, line by line; JSON is written out for it. Untrusted input.
     pub diff: String,
     /// Whether something is left out of the difference, because it is long.
     pub is_partial: bool,
@@ -124,7 +124,7 @@ impl DeadLetters {
         let envelope = envelope.as_deref();
         let new = NewEdit { id: event, original: original.id, body, envelope, by: actor, at };
         if !tx.insert_edit(&new).await? {
-            return Err(AdminError::Conflict("its event is gone".to_owned()));
+            return Err(AdminError::Conflict("the event no longer exists".to_owned()));
         }
         let pairs: Vec<(i64, String)> =
             handlers.into_iter().map(|handler| (delivery, handler)).collect();
@@ -156,13 +156,13 @@ impl DeadLetters {
         let letter = self.store.dead_letters(&[delivery], caller.tenant()).await?.pop();
         let letter = letter.ok_or_else(|| AdminError::NotFound(format!("delivery {delivery}")))?;
         let original = self.store.event(letter.event).await?;
-        let original =
-            original.ok_or_else(|| AdminError::Conflict("its event is gone".to_owned()))?;
+        let original = original
+            .ok_or_else(|| AdminError::Conflict("the event no longer exists".to_owned()))?;
         if original.body.len() > MOST_EDITED {
             return Err(too_long());
         }
         if std::str::from_utf8(&original.body).is_err() {
-            let text = "its body is no text, and cannot be edited";
+            let text = "the body is not text and cannot be edited";
             return Err(AdminError::Invalid(text.to_owned()));
         }
         Ok(original)
@@ -192,7 +192,7 @@ impl DeadLetters {
         let shown = original.shown_body();
         let same = *body == shown || (envelope.is_none() && are_alike(body, &shown));
         if same {
-            let text = "nothing is changed: a replay does that";
+            let text = "nothing was changed: replay the delivery instead";
             return Err(AdminError::Invalid(text.to_owned()));
         }
         Ok((original, envelope))
@@ -221,10 +221,10 @@ fn are_alike(one: &[u8], other: &[u8]) -> bool {
 }
 
 fn too_long() -> AdminError {
-    AdminError::Invalid(format!("what is edited has at most {MOST_EDITED} bytes"))
+    AdminError::Invalid(format!("an edited body must have at most {MOST_EDITED} bytes"))
 }
 
 fn no_envelope() -> AdminError {
-    let text = "it came in chunks, and what goes around them does not say its size and digest";
+    let text = "the event came in chunks, and its envelope has no size and digest";
     AdminError::Invalid(text.to_owned())
 }

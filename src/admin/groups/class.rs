@@ -22,7 +22,7 @@ pub enum Class {
 
 /// The word is no class.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is not a class; there are handler, destination, content, transfer, internal")]
+#[error("unknown class `{0}`; expected handler, destination, content, transfer or internal")]
 pub struct UnknownClass(String);
 
 impl Class {

@@ -238,9 +238,7 @@ impl FromStr for GroupCursor {
             let last_at = OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?;
             parts.next().is_none().then_some(Self(GroupPlace { open, last_at, id }))
         };
-        read().ok_or_else(|| {
-            AdminError::Invalid("this is no place in the list: begin without one".to_owned())
-        })
+        read().ok_or_else(|| AdminError::Invalid("invalid cursor: start without one".to_owned()))
     }
 }
 

@@ -9,14 +9,14 @@ use crate::admin::{Action, Scope};
 pub enum JobAction {
     /// This to dead letters.
     Letters(Action),
-    /// This to held requests.
+    /// This to rejected requests.
     Held(RejectedAction),
 }
 
-/// What is done about a held request.
+/// What is done about a rejected request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RejectedAction {
-    /// It is verified again, and let in where it holds.
+    /// It is reprocessed, and accepted where it verifies.
     Verify,
     /// It is removed before its time.
     Discard,
@@ -45,7 +45,7 @@ impl JobAction {
         }
     }
 
-    /// The verb, for people.
+    /// The verb, for users.
     pub fn verb(self) -> &'static str {
         match self {
             Self::Letters(action) => action.as_str(),
@@ -54,17 +54,17 @@ impl JobAction {
         }
     }
 
-    /// Whether it is about held requests.
+    /// Whether it is about rejected requests.
     pub fn is_about_rejected(self) -> bool {
         matches!(self, Self::Held(_))
     }
 
-    /// What somebody needs who plans, starts or cancels such a job.
+    /// What a user needs who plans, starts or cancels such a job.
     pub fn scope(self) -> Scope {
         if self.is_about_rejected() { Scope::SecretsWrite } else { Scope::EventsReplay }
     }
 
-    /// Under which kind people are told that many are dealt with.
+    /// Under which kind users are told that many are resolved.
     pub(super) fn alert(self) -> &'static str {
         match self {
             Self::Letters(Action::Replay) => "bulk_replay",

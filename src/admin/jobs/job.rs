@@ -1,4 +1,4 @@
-//! A job, as people see it.
+//! A job, as users see it.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ pub struct Job {
     pub tenant: Option<String>,
     /// What it does.
     pub action: JobAction,
-    /// To which dead letters or held requests, in words.
+    /// To which dead letters or rejected requests, in words.
     pub target: String,
     /// The most that it deals with; `None` for all.
     pub cap: Option<u64>,
@@ -26,7 +26,7 @@ pub struct Job {
     pub reason: String,
     /// How many matched when it was planned.
     pub matched: u64,
-    /// Where held requests are to be verified: how many of those would have been let in then.
+    /// Where rejected requests are to be verified: how many of those would have been accepted then.
     pub verifiable: Option<u64>,
     /// Some of those.
     pub sample: Vec<i64>,
@@ -48,7 +48,7 @@ pub struct Job {
     pub cancelled_by: Option<String>,
     /// Why it cannot go on.
     pub failure: Option<String>,
-    /// How many it has replayed, let in or discarded.
+    /// How many it has replayed, accepted or discarded.
     pub resolved: u64,
     /// How many new deliveries it has made, or new events.
     pub created: u64,
@@ -65,7 +65,7 @@ pub struct JobDetail {
     pub job: Job,
     /// Some of what matched when it was planned, as it stands now, the oldest first.
     pub sample: Vec<DeadLetter>,
-    /// The same, where it is about held requests; none for who may not see those.
+    /// The same, where it is about rejected requests; none for who may not see those.
     pub rejected_requests: Vec<RejectedRequest>,
     /// What became of its new deliveries: of the first ten thousand.
     pub delivery_outcomes: JobOutcomes,
@@ -80,7 +80,7 @@ pub enum JobState {
     Running,
     /// It has done everything, or as much as its cap allows.
     Done,
-    /// Somebody stopped it.
+    /// A user stopped it.
     Cancelled,
     /// It cannot go on.
     Failed,
@@ -128,7 +128,7 @@ impl Job {
         })
     }
 
-    /// How many it will have dealt with when it has done everything.
+    /// How many it will have resolved when it has done everything.
     pub fn goal(&self) -> u64 {
         self.cap.map_or(self.matched, |cap| cap.min(self.matched))
     }
@@ -185,7 +185,7 @@ mod tests {
     use super::*;
     use crate::store::DeadLetterFilter;
 
-    /// Cannot be written down.
+    /// Cannot be recorded.
     struct Unwritable;
 
     impl Serialize for Unwritable {

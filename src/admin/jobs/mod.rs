@@ -1,4 +1,4 @@
-//! Jobs: replaying or discarding many dead letters, verifying or discarding many held requests.
+//! Jobs: replaying or discarding many dead letters, verifying or discarding many rejected requests.
 //!
 //! - A *plan* says what would be done: how many match, and some of them. It is a [`Job`] that has
 //!   not begun, and cannot be started any more after [`PLAN_LASTS`].
@@ -7,10 +7,11 @@
 //! - What is frozen in the plan: which match by age, and the highest id. A replay that dies again
 //!   is no business of the job that made it.
 //!
-//! That a job is planned, started and cancelled is in the audit log. Each batch about dead letters is
-//! one transaction: its effects, the job's progress and its line in the audit log; for held requests
-//! see `rejected_requests`. When the worker dies between two batches, another goes on behind the last one; when it dies
-//! within one, that batch has not happened. Either way nothing is replayed twice.
+//! That a job is planned, started and cancelled is in the audit log. Each batch about dead letters
+//! is one transaction: its effects, the job's progress and its line in the audit log; for rejected
+//! requests see `rejected_requests`. When the worker dies between two batches, another goes on
+//! behind the last one; when it dies within one, that batch has not happened. Either way nothing is
+//! replayed twice.
 
 mod action;
 mod job;
@@ -39,7 +40,7 @@ pub const PLAN_LASTS: Duration = Duration::minutes(15);
 pub const SAMPLE: u16 = 10;
 /// The most deliveries that are named one by one.
 const MOST_IDS: usize = 10_000;
-/// Beyond so many, people are told that somebody does it.
+/// Beyond so many, users are told that a user does it.
 const TOLD_BEYOND: u64 = 100;
 
 /// What is to be done about many dead letters.
@@ -49,9 +50,9 @@ pub struct BulkRequest {
     pub action: Action,
     /// About which.
     pub selection: Selection,
-    /// The most that are dealt with, the oldest first; `None` for all.
+    /// The most that are resolved, the oldest first; `None` for all.
     pub cap: Option<u32>,
-    /// The most that are dealt with in a second; `None` for no limit.
+    /// The most that are resolved in a second; `None` for no limit.
     pub rate: Option<u32>,
     /// Why.
     pub reason: String,
@@ -68,7 +69,7 @@ pub struct BulkPreview {
     pub sample: Vec<DeadLetter>,
 }
 
-/// What a wish means at a moment.
+/// What a request means at a moment.
 struct Meant {
     filter: DeadLetterFilter,
     matched: i64,
@@ -80,7 +81,7 @@ struct Meant {
 #[derive(Clone)]
 pub struct Jobs {
     desk: DeadLetters,
-    /// What deals with held requests; jobs about those wait for somebody who has it.
+    /// The service for rejected requests; jobs about those wait for a user who has it.
     rejected_requests: Option<RejectedRequests>,
     /// Rings when a job was started here.
     hint: Arc<Notify>,
@@ -96,7 +97,7 @@ struct Terms {
 impl Terms {
     fn new(cap: Option<u32>, rate: Option<u32>) -> Result<Self, AdminError> {
         if cap == Some(0) || rate == Some(0) {
-            return Err(AdminError::Invalid("a cap and a rate are at least 1".to_owned()));
+            return Err(AdminError::Invalid("cap and rate must be at least 1".to_owned()));
         }
         let rate = rate.map(|rate| i32::try_from(rate).unwrap_or(i32::MAX));
         Ok(Self { cap: cap.map(i64::from), rate })
@@ -109,7 +110,7 @@ impl Jobs {
         Self { desk, rejected_requests: None, hint: Arc::default() }
     }
 
-    /// The same, for held requests too.
+    /// The same, for rejected requests too.
     #[must_use]
     pub fn with_rejected_requests(self, rejected_requests: RejectedRequests) -> Self {
         Self { rejected_requests: Some(rejected_requests), ..self }
@@ -122,9 +123,9 @@ impl Jobs {
     pub async fn preview(
         &self,
         caller: &Caller,
-        wish: &BulkRequest,
+        request: &BulkRequest,
     ) -> Result<BulkPreview, AdminError> {
-        let resolve_filter = self.resolve_filter(caller, wish).await?;
+        let resolve_filter = self.resolve_filter(caller, request).await?;
         let sample = self.letters(caller, resolve_filter.ids).await?;
         Ok(BulkPreview { matched: resolve_filter.matched.unsigned_abs(), sample })
     }
@@ -135,18 +136,22 @@ impl Jobs {
     /// [`AdminError::NotFound`] when nothing matches; [`AdminError::Invalid`] without a
     /// reason, with a cap or rate of nothing, or with too many ids; [`AdminError::Denied`]
     /// without [`Scope::EventsReplay`]; [`AdminError::Store`].
-    pub async fn plan(&self, caller: &Caller, wish: &BulkRequest) -> Result<JobDetail, AdminError> {
-        let Meant { filter, matched, up_to, ids } = self.resolve_filter(caller, wish).await?;
-        let reason = Reason::new(&wish.reason)?.get();
-        let (now, named) = (self.desk.clock.now(), matches!(wish.selection, Selection::Ids(_)));
-        let (action, target) = (wish.action.as_str(), wish.selection.to_string());
-        let terms = Terms::new(wish.cap, wish.rate)?;
+    pub async fn plan(
+        &self,
+        caller: &Caller,
+        request: &BulkRequest,
+    ) -> Result<JobDetail, AdminError> {
+        let Meant { filter, matched, up_to, ids } = self.resolve_filter(caller, request).await?;
+        let reason = Reason::new(&request.reason)?.get();
+        let (now, named) = (self.desk.clock.now(), matches!(request.selection, Selection::Ids(_)));
+        let (action, target) = (request.action.as_str(), request.selection.to_string());
+        let terms = Terms::new(request.cap, request.rate)?;
         let new = NewJob {
             tenant: filter.tenant.as_deref(),
             action,
             selection: &written(&filter)?,
             target: &target,
-            force: wish.force && named,
+            force: request.force && named,
             cap: terms.cap,
             rate: terms.rate,
             reason,
@@ -178,27 +183,27 @@ impl Jobs {
         self.detail(caller, id).await
     }
 
-    /// What a wish means now, if it can be wished for.
+    /// What a request means now, if it is valid.
     async fn resolve_filter(
         &self,
         caller: &Caller,
-        wish: &BulkRequest,
+        request: &BulkRequest,
     ) -> Result<Meant, AdminError> {
         caller.needs(Scope::EventsReplay)?;
-        Reason::new(&wish.reason)?;
-        Terms::new(wish.cap, wish.rate)?;
-        if let Selection::Ids(ids) = &wish.selection
+        Reason::new(&request.reason)?;
+        Terms::new(request.cap, request.rate)?;
+        if let Selection::Ids(ids) = &request.selection
             && ids.len() > MOST_IDS
         {
-            let text = format!("at most {MOST_IDS} can be named one by one");
+            let text = format!("at most {MOST_IDS} ids are allowed");
             return Err(AdminError::Invalid(text));
         }
         let store = &self.desk.store;
-        let mut filter = self.desk.resolve_filter(caller, &wish.selection).await?;
+        let mut filter = self.desk.resolve_filter(caller, &request.selection).await?;
         filter.resolved = false;
         let (matched, up_to) = store.count_dead_letters(&filter).await?;
         if matched == 0 {
-            return Err(AdminError::NotFound("dead letter that matches".to_owned()));
+            return Err(AdminError::NotFound("matching dead letter".to_owned()));
         }
         let page = Page {
             after: i64::MIN,
@@ -243,7 +248,7 @@ impl Jobs {
         let lease = here.map(|token| (token, worker::LEASE));
         if !tx.start_job(id, caller.actor(), self.desk.clock.now(), lease).await? {
             let state = self.job(caller, id).await?.state;
-            let text = format!("it cannot be started: it is {state}");
+            let text = format!("cannot start the job: it is {state}");
             return Err(AdminError::Conflict(text));
         }
         let most = plan.cap.map_or(plan.matched, |cap| plan.matched.min(cap));
@@ -290,7 +295,7 @@ impl Jobs {
         let now = self.desk.clock.now();
         let mut tx = self.desk.store.begin().await?;
         if !tx.cancel_job(id, caller.actor(), now).await? {
-            let text = format!("it cannot be cancelled: it is {}", job.state);
+            let text = format!("cannot cancel the job: it is {}", job.state);
             return Err(AdminError::Conflict(text));
         }
         let entry = AuditEntry {

@@ -1,7 +1,7 @@
-//! Jobs about held requests: planned with how many would be let in now, and worked off in small
-//! batches. Each request that is let in is an event by itself, committed by the intake; the job's
-//! progress follows. A worker that dies in between leaves requests whose event is there: the next
-//! one finds that event, and no second one is made.
+//! Jobs about rejected requests: planned with how many would be accepted now, and worked off in
+//! small batches. Each request that is accepted is an event by itself, committed by ingest; the
+//! job's progress follows. A worker that dies in between leaves requests whose event is there: the
+//! next one finds that event, and no second one is made.
 
 use time::Duration;
 
@@ -12,51 +12,51 @@ use crate::admin::{
 };
 use crate::store::{JobLease, JobProgress, JobRow, NewJob, RejectedRequestSelection, StoreError};
 
-/// The most held requests of one batch.
+/// The most rejected requests of one batch.
 const BATCH: i64 = 25;
 /// How long a job waits when a request could not be recorded.
 const BUSY: Duration = Duration::SECOND;
 
-/// What is to be done about many held requests.
+/// What is to be done about many rejected requests.
 #[derive(Debug, Clone)]
 pub struct RejectedBulkRequest {
     /// What.
     pub action: RejectedAction,
     /// About those of this source; `None` for all that the caller sees.
     pub source: Option<String>,
-    /// The most that are dealt with, the oldest first; `None` for all.
+    /// The most that are resolved, the oldest first; `None` for all.
     pub cap: Option<u32>,
-    /// The most that are dealt with in a second; `None` for no limit.
+    /// The most that are resolved in a second; `None` for no limit.
     pub rate: Option<u32>,
     /// Why.
     pub reason: String,
 }
 
 impl Jobs {
-    /// Plans a job about held requests: a dry run, which says how many match and, where they are
-    /// to be verified, how many of those would be let in now.
+    /// Plans a job about rejected requests: a dry run, which says how many match and, where they
+    /// are to be verified, how many of those would be accepted now.
     ///
     /// # Errors
     /// As [`Jobs::plan`], with [`Scope::SecretsWrite`].
     pub async fn plan_rejected(
         &self,
         caller: &Caller,
-        wish: &RejectedBulkRequest,
+        request: &RejectedBulkRequest,
     ) -> Result<JobDetail, AdminError> {
         caller.needs(Scope::SecretsWrite)?;
-        let reason = Reason::new(&wish.reason)?.get();
-        let terms = Terms::new(wish.cap, wish.rate)?;
+        let reason = Reason::new(&request.reason)?.get();
+        let terms = Terms::new(request.cap, request.rate)?;
         let rejected_requests = self.rejected_requests()?;
         let selection = RejectedRequestSelection {
             tenant: caller.tenant().map(str::to_owned),
-            source: wish.source.clone(),
+            source: request.source.clone(),
         };
         let (store, now) = (&self.desk.store, self.desk.clock.now());
         let (matched, up_to) = store.count_rejected(&selection).await?;
         if matched == 0 {
-            return Err(AdminError::NotFound("held request that matches".to_owned()));
+            return Err(AdminError::NotFound("matching rejected request".to_owned()));
         }
-        let verifiable = match wish.action {
+        let verifiable = match request.action {
             RejectedAction::Verify => {
                 Some(rejected_requests.verifiable(caller, &selection, up_to).await?)
             }
@@ -64,13 +64,13 @@ impl Jobs {
         };
         let sample = store.find_rejected(&selection, (i64::MIN, up_to), i64::from(SAMPLE)).await?;
         let sample: Vec<i64> = sample.into_iter().map(|(number, _)| number).collect();
-        let target = match &wish.source {
-            Some(source) => format!("held requests of source `{source}`"),
-            None => "all held requests".to_owned(),
+        let target = match &request.source {
+            Some(source) => format!("rejected requests of source `{source}`"),
+            None => "all rejected requests".to_owned(),
         };
         let new = NewJob {
             tenant: caller.tenant(),
-            action: JobAction::Held(wish.action).as_str(),
+            action: JobAction::Held(request.action).as_str(),
             selection: &written(&selection)?,
             target: &target,
             force: false,
@@ -88,13 +88,13 @@ impl Jobs {
         self.planned(caller, &new).await
     }
 
-    /// What deals with held requests.
+    /// The service for rejected requests.
     pub(super) fn rejected_requests(&self) -> Result<&RejectedRequests, AdminError> {
-        let none = || AdminError::Conflict("nothing here deals with held requests".to_owned());
+        let none = || AdminError::Conflict("rejected requests are not available here".to_owned());
         self.rejected_requests.as_ref().ok_or_else(none)
     }
 
-    /// Works on a job about held requests.
+    /// Works on a job about rejected requests.
     pub(super) async fn work_on_rejected(
         &self,
         (lease, job): (JobLease, &JobRow),
@@ -123,7 +123,7 @@ impl Jobs {
         let actor = job.started_by.as_deref().unwrap_or(&job.planned_by);
         let scopes = Scopes::from_iter([Scope::SecretsWrite]);
         let caller = Caller::new(actor, job.tenant.clone(), scopes);
-        // In the log before any of them is let in.
+        // In the log before any of them is accepted.
         rejected_requests.note_batch(&mut tx, &caller, action, job, next.len()).await?;
         let batch = match action {
             RejectedAction::Discard => rejected_requests.discard_batch(&mut tx, &next).await?,

@@ -67,7 +67,7 @@ impl Jobs {
                     Duration::try_from(wait).unwrap_or_default().min(POLL)
                 }
                 Err(error) => {
-                    warn!(error = &error as &dyn std::error::Error, "cannot work on a job");
+                    warn!(error = &error as &dyn std::error::Error, "cannot run a job");
                     POLL
                 }
             };
@@ -87,7 +87,7 @@ impl Worker {
     }
 
     /// Does the next batch of its job, or takes a job. Dropped in the middle, that batch has not
-    /// happened, and the job is free for another once the lease has run out.
+    /// happened, and the job is free for another once the lease has expired.
     ///
     /// # Errors
     /// [`StoreError`]: this batch has not happened, unless it was the commit that failed. What
@@ -111,7 +111,7 @@ impl Worker {
         match &worked {
             Ok(Step::Ended) => self.rejected_requests = None,
             Err(error @ (StoreError::Refused(_) | StoreError::Inconsistent { .. })) => {
-                error!(job.id = lease.job, error = error as &dyn std::error::Error, "a job failed");
+                error!(job.id = lease.job, error = error as &dyn std::error::Error, "job failed");
                 self.rejected_requests = None;
                 store.fail_job(lease, &error.to_string(), now).await?;
             }
@@ -126,7 +126,7 @@ impl Worker {
         if let Err(error) = self.jobs.desk.store.release_job(lease).await {
             warn!(
                 error = &error as &dyn std::error::Error,
-                "a job is free once its lease runs out"
+                "cannot release a job, its lease will expire"
             );
         }
     }

@@ -40,7 +40,7 @@ impl Monitoring {
         Ok(slice)
     }
 
-    /// Writes down that a body is read.
+    /// Records that a body is read.
     async fn note(&self, caller: &Caller, read: Read, event: EventId) -> Result<(), AdminError> {
         let target = format!("event {event}");
         payload_reads::note(&self.store, caller, read, &target, self.clock.now()).await

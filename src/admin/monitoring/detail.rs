@@ -28,11 +28,11 @@ pub struct EventDetail {
     pub action: Option<String>,
     /// When it happened, as the sender says.
     pub occurred_at: Option<OffsetDateTime>,
-    /// Why it was let in.
+    /// Why it was accepted.
     pub proof: ProofView,
     /// What came beside the body; `None` for callers without `payload:read`.
     pub payload: Option<PayloadView>,
-    /// How often it was received and when last; `None` once its key is forgotten.
+    /// How often it was received and when last; `None` once its key is deleted.
     pub seen: Option<(u64, OffsetDateTime)>,
     /// How often it was received with another body under the same id.
     pub other_bodies: u32,
@@ -57,7 +57,7 @@ pub struct EventDetail {
     pub newer: Option<EventId>,
 }
 
-/// Why an event was let in.
+/// Why an event was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProofView {
     /// How much the proof says.
@@ -71,7 +71,7 @@ pub struct ProofView {
     pub secret_place: Option<usize>,
     /// Our time minus the signed time at arrival, in seconds.
     pub skew_seconds: Option<i64>,
-    /// Let in past the time of its token, because it was still awaited.
+    /// Accepted past the time of its token, because it was still awaited.
     pub late: bool,
 }
 

@@ -1,9 +1,9 @@
-//! What operators see of what came in and what became of it.
+//! What operators see of what was received and its outcome.
 //!
 //! - A [`Topology`] is what is configured, as plain data without secrets.
 //! - [`Monitoring::overview`] answers whether anything is wrong: a row for every source, and an
-//!   [`Alarm`] for everything that is. It reads tallies, never events.
-//! - [`Monitoring::raise_alarms`] tells people who do not look.
+//!   [`Alarm`] for everything that is. It reads counters, never events.
+//! - [`Monitoring::raise_alarms`] tells users who do not look.
 //! - [`Monitoring::events`] looks for events; a page says how far it has looked back. Everything about
 //!   one of them is an [`EventDetail`]; its body comes in slices.
 //! - [`Monitoring::transfers`] are payloads in chunks that are not whole yet.
@@ -42,7 +42,7 @@ pub use troubles::{DispatchTrouble, DispatchTroubles};
 use crate::clock::SharedClock;
 use crate::store::Store;
 
-/// What came in and what became of it, for those who look.
+/// Received events and outcomes, for those who look.
 #[derive(Clone)]
 pub struct Monitoring {
     store: Store,

@@ -1,4 +1,4 @@
-//! Is anything wrong? Answered from tallies, and from the indexes of what waits: however much is
+//! Is anything wrong? Answered from counters, and from the indexes of what waits: however much is
 //! stored, it costs the same.
 
 use time::{Duration, OffsetDateTime};

@@ -64,14 +64,13 @@ impl UnlistedProxies {
         }
         let line = line(address, trusted);
         let section = listener.section();
-        let advice =
-            format!("if it is your proxy, write into config.toml, below [{section}]: {line}");
+        let advice = format!("if it is your proxy, add to config.toml, in [{section}]: {line}");
         warn!(
             event = "proxy.not_trusted",
             listener = section,
             peer = %address,
-            "requests come through a proxy that is not trusted, so that its clients look like \
-             one; {advice}"
+            "requests come through an untrusted proxy, so all its clients share one address; \
+             {advice}"
         );
         known.insert((listener, address), Met { line, last: Instant::now() });
     }
@@ -91,8 +90,8 @@ impl UnlistedProxies {
                 name: Some(format!("{address} before [{section}]")),
                 severity: Severity::Warning,
                 text: format!(
-                    "requests come through {address}, a proxy that is not trusted, so that its \
-                     clients look like one: write {line} below [{section}] in config.toml"
+                    "requests come through {address}, an untrusted proxy, so all its clients share \
+                     one address: add {line} to [{section}] in config.toml"
                 ),
                 since: None,
                 count: 1,

@@ -54,7 +54,7 @@ pub struct EventPage {
 /// What there is to choose from. Approximate: a help for choosing, not a count.
 #[derive(Debug, Clone)]
 pub struct Facets {
-    /// Sources, with how many events they sent in the last day by the tallies.
+    /// Sources, with how many events they sent in the last day by the counters.
     pub sources: Vec<(String, u64)>,
     /// Types, with how many there are of each among the newest events.
     pub kinds: Vec<(String, u64)>,
@@ -164,13 +164,13 @@ fn filter(caller: &Caller, search: &Search) -> Result<EventFilter, AdminError> {
     if let Some(state) = &search.state
         && !["ready", "leased", "done", "dead"].contains(&state.as_str())
     {
-        return invalid(format!("`{state}` is no state: they are ready, leased, done, dead"));
+        return invalid(format!("unknown state `{state}`; expected ready, leased, done or dead"));
     }
     let text = search.text.as_ref().filter(|text| !text.is_empty());
     if let Some(text) = text {
         caller.needs(Scope::PayloadRead)?;
         if text.len() > MOST_TEXT {
-            return invalid(format!("a text to look for has at most {MOST_TEXT} bytes"));
+            return invalid(format!("the search text must have at most {MOST_TEXT} bytes"));
         }
     }
     let kind = search.kind.as_deref().filter(|kind| !kind.is_empty());

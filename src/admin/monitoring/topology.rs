@@ -53,7 +53,7 @@ pub struct SourceFacts {
     pub per_second: u32,
     /// How many at once.
     pub burst: u32,
-    /// How long refused requests are held; `None` where they are not.
+    /// How long rejected requests are kept; `None` where they are not.
     pub keep_rejected: Option<Duration>,
     /// Whether a dead letter holds the deliveries behind it in its lane.
     pub lane_blocks: bool,

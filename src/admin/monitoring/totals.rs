@@ -4,7 +4,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::store::{ACKNOWLEDGED_WITHIN, Counted, Counter, Span, TOO_LARGE};
 
-/// What came in and what became of it, in some time. Approximate, as tallies are.
+/// Received events and outcomes, in some time. Approximate, as counters are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals {
     /// New events.
@@ -15,7 +15,7 @@ pub struct Totals {
     pub quarantined: u64,
     /// Chunks of payloads that were not whole yet.
     pub chunks: u64,
-    /// Requests that were not let in or could not be kept.
+    /// Requests that were rejected or could not be kept.
     pub refused: u64,
     /// The same by reason, the most frequent first.
     pub reasons: Vec<(String, u64)>,
@@ -45,7 +45,7 @@ pub struct Point {
     pub begin: OffsetDateTime,
     /// Requests that were authentic.
     pub verified: u64,
-    /// Requests that were not let in or could not be kept.
+    /// Requests that were rejected or could not be kept.
     pub refused: u64,
     /// Deliveries that ended well.
     pub handled: u64,

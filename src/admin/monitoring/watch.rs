@@ -1,4 +1,4 @@
-//! Telling people who do not look: an alert for every alarm that begins, a recovery when it is over,
+//! Telling users who do not look: an alert for every alarm that begins, a recovery when it is over,
 //! and a gauge of what goes on.
 
 use tracing::warn;
@@ -61,8 +61,8 @@ impl Monitoring {
             key: "",
             severity: Severity::Critical,
             source: "",
-            text: "what is wrong cannot be read from the database: a table may be locked, or the \
-                   database is too slow",
+            text: "cannot read alarms from the database: a table may be locked, or the database is \
+                   too slow",
             passing: false,
         };
         tx.alert_stands(&alert, 1).await?;
@@ -88,13 +88,13 @@ fn gauge(kind: AlarmKind, severity: Severity, count: usize) {
 }
 
 async fn tell_alarms(tx: &mut Tx<'_>, read: &Read, alarms: &[Alarm]) -> Result<u64, StoreError> {
-    let told: Vec<&Alarm> = alarms.iter().filter(|alarm| alarm.kind.is_told()).collect();
+    let notified: Vec<&Alarm> = alarms.iter().filter(|alarm| alarm.kind.is_told()).collect();
     let mut changed = 0;
     for known in &read.alerts {
         let Some(kind) = AlarmKind::of(&known.kind).filter(|kind| kind.is_told()) else {
             continue;
         };
-        if told.iter().any(|alarm| identity(alarm) == identity_of(known)) {
+        if notified.iter().any(|alarm| identity(alarm) == identity_of(known)) {
             continue;
         }
         if kind.is_local(&known.key) && !is_forgotten(known) {
@@ -103,7 +103,7 @@ async fn tell_alarms(tx: &mut Tx<'_>, read: &Read, alarms: &[Alarm]) -> Result<u
         let over = kind.over(&known.source, &known.key);
         changed += end(tx, known, kind.as_str(), &over).await?;
     }
-    for alarm in told {
+    for alarm in notified {
         let (source, kind, key) = identity(alarm);
         let known = read.alerts.iter().find(|known| identity_of(known) == (source, kind, key));
         let is_told =
@@ -122,7 +122,7 @@ async fn tell_alarms(tx: &mut Tx<'_>, read: &Read, alarms: &[Alarm]) -> Result<u
         };
         tx.alert_stands(&alert, 1).await?;
         if known.is_none() {
-            warn!(kind, source.name = source, about = key, text = alarm.text, "an alarm began");
+            warn!(kind, source.name = source, about = key, text = alarm.text, "alarm raised");
             changed += 1;
         }
     }
@@ -139,7 +139,7 @@ async fn tell_deaths(tx: &mut Tx<'_>, read: &Read) -> Result<u64, StoreError> {
     for known in read.alerts.iter().filter(|known| known.kind == DEAD_LETTER) {
         if !read.deaths.iter().any(|deaths| is(known, deaths)) {
             let (source, key) = (&known.source, &known.key);
-            let text = format!("no dead letter of {source} is open any longer: {key}");
+            let text = format!("no open dead letter of {source} any more: {key}");
             changed += end(tx, known, DEAD_LETTER, &text).await?;
         }
     }
@@ -151,7 +151,7 @@ async fn tell_deaths(tx: &mut Tx<'_>, read: &Read) -> Result<u64, StoreError> {
             continue;
         }
         let text = if deaths.handler == GATE {
-            format!("authentic requests were quarantined: {}", deaths.death_reason)
+            format!("authentic requests quarantined: {}", deaths.death_reason)
         } else {
             key(deaths)
         };

@@ -1,4 +1,4 @@
-//! Many held requests at once, for jobs.
+//! Many rejected requests at once, for jobs.
 
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use crate::verify::{RawRequest, Refusal, RequestHead};
 /// How many are tried for a plan.
 const TRIED: i64 = 10_000;
 
-/// What came of some held requests, by their numbers.
+/// What came of some rejected requests, by their numbers.
 #[derive(Debug, Default)]
 pub(in crate::admin) struct RejectedBatch {
     /// They are events, or are removed.
@@ -28,7 +28,7 @@ pub(in crate::admin) struct RejectedBatch {
 }
 
 impl RejectedRequests {
-    /// How many of those up to this number would be let in now. Where there are very many, of the
+    /// How many of those up to this number would be accepted now. Where there are very many, of the
     /// oldest.
     pub(in crate::admin) async fn verifiable(
         &self,
@@ -55,7 +55,7 @@ impl RejectedRequests {
         Ok(verifiable)
     }
 
-    /// Writes down what a batch of a job is about to do.
+    /// Records what a batch of a job is about to do.
     pub(in crate::admin) async fn note_batch(
         &self,
         tx: &mut Tx<'_>,
@@ -68,8 +68,8 @@ impl RejectedRequests {
             at: self.clock.now(),
             actor: caller.actor(),
             action: match action {
-                RejectedAction::Verify => "verify held",
-                RejectedAction::Discard => "discard held",
+                RejectedAction::Verify => "reprocess rejected request",
+                RejectedAction::Discard => "discard rejected request",
             },
             target: &format!("job {}: {}", job.id, job.target),
             reason: &job.reason,
@@ -95,7 +95,7 @@ impl RejectedRequests {
         Ok(batch)
     }
 
-    /// Verifies them again, one after the other, and lets in what holds. It ends before the first
+    /// Reprocesses them, one after the other, and accepts what verifies. It ends before the first
     /// that holds and cannot be recorded now.
     pub(in crate::admin) async fn verify_batch(
         &self,
@@ -116,7 +116,7 @@ impl RejectedRequests {
                     batch.busy = Some(why);
                     break;
                 }
-                // Somebody else was quicker.
+                // Another one was quicker.
                 Err(AdminError::NotFound(_)) => {}
                 Err(AdminError::Store(error)) if batch.last.is_none() => return Err(error),
                 // What was done until here counts.
@@ -148,7 +148,7 @@ impl RejectedRequests {
             Err(ReprocessError::Refused) => {
                 let at = request.received_at.unix_timestamp();
                 let word = refusal(&gate, &payload, at).unwrap_or("refused");
-                Ok(Err(Left::Refused(format!("it is refused again: {word}"))))
+                Ok(Err(Left::Refused(format!("rejected again: {word}"))))
             }
             Err(error @ ReprocessError::Busy(_)) => Ok(Err(Left::Busy(error.to_string()))),
             Err(error) => Ok(Err(Left::Refused(error.to_string()))),
@@ -156,16 +156,16 @@ impl RejectedRequests {
     }
 }
 
-/// Why a held request stays one.
+/// Why a rejected request stays one.
 enum Left {
-    /// It is not let in.
+    /// It is rejected.
     Refused(String),
     /// It has to be tried again.
     Busy(String),
 }
 
 /// The closed word under which it is refused as of its time of arrival; `None` where it holds. What
-/// holds and came late is for its registry to decide, when it is let in.
+/// holds and came late is for its registry to decide, when it is accepted.
 fn refusal(gate: &SourceVerifier, payload: &RecordedRequest, at: i64) -> Option<&'static str> {
     let head: RequestHead = gate.head(payload);
     match RawRequest::new(head, payload.body.clone()).verify(&gate.gate, at) {

@@ -1,10 +1,10 @@
-//! Held requests: refused, and kept sealed for a while, so that their operator can learn why and
-//! let them in once that is put right.
+//! Rejected requests: kept sealed for a while, so that an operator can learn why they were rejected
+//! and reprocess them once the cause is fixed.
 //!
 //! - [`RejectedRequestWriter`] takes them from the listener.
-//! - [`RejectedRequests`] is what operators do with them. Nothing of a held request reaches a handler
-//!   before it was *verified again*: by the source's present gate, as of its time of arrival, and
-//!   on from there by the way that every request takes ([`Reprocess`]). Many at once are a
+//! - [`RejectedRequests`] is what operators do with them. Nothing of a rejected request reaches a
+//!   handler before it was *reprocessed*: by the source's present gate, as of its time of arrival,
+//!   and on from there by the way that every request takes ([`Reprocess`]). Many at once are a
 //!   [`Job`](super::Job).
 
 mod bulk;
@@ -36,7 +36,7 @@ const MAX_PAGE: u32 = 1000;
 /// Lets a request in that was refused once, if its source's gate has nothing against it now.
 #[async_trait]
 pub trait Reprocess: Send + Sync + 'static {
-    /// Takes it from the gate to its commit, as of its time of arrival.
+    /// Takes it from verification to its commit, as of its time of arrival.
     ///
     /// # Errors
     /// [`ReprocessError`].
@@ -58,24 +58,24 @@ pub struct Reprocessed {
     pub duplicate: bool,
 }
 
-/// Why a request was not let in.
+/// Why a request was rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReprocessError {
-    /// The gate still refuses it.
-    #[error("it is refused again")]
+    /// Verification still rejects it.
+    #[error("rejected again")]
     Refused,
     /// Its source is not enabled.
-    #[error("its source is not enabled")]
+    #[error("the source is not enabled")]
     NoSource,
     /// It is authentic, and can never be recorded.
-    #[error("it is authentic, and cannot be recorded: {0}")]
+    #[error("authentic, but cannot be recorded: {0}")]
     NotRecorded(String),
     /// It is authentic, and could not be recorded now: another try may do it.
-    #[error("it is authentic, and could not be recorded now: {0}")]
+    #[error("authentic, but cannot be recorded at the moment: {0}")]
     Busy(String),
 }
 
-/// The held requests, for those who do something about them.
+/// The rejected requests, for those who do something about them.
 #[derive(Clone)]
 pub struct RejectedRequests {
     store: Store,
@@ -85,7 +85,7 @@ pub struct RejectedRequests {
     reprocess: Arc<dyn Reprocess>,
 }
 
-/// A held request as it is shown.
+/// A rejected request as it is shown.
 #[derive(Debug, Clone)]
 pub struct RejectedRequestDetail {
     /// What is known of it.
@@ -107,8 +107,8 @@ pub enum Verified {
 }
 
 impl RejectedRequests {
-    /// The held requests of `store`, which `vault` opens. They are explained by `gates` and let in
-    /// by `reprocess`.
+    /// The rejected requests of `store`, which `vault` opens. They are explained by `gates` and
+    /// accepted by `reprocess`.
     pub fn new(
         store: Store,
         clock: SharedClock,
@@ -187,12 +187,12 @@ impl RejectedRequests {
         let reason = Reason::new(reason)?.get();
         let payload = payload.ok_or_else(|| is_event(&request))?;
         self.gates.of(caller, &request.source)?;
-        // Before it is let in: no event comes in this way without an entry in the log.
-        self.note(caller, id, "verify held", reason).await?;
+        // Before it is accepted: no event comes in this way without an entry in the log.
+        self.note(caller, id, "reprocess rejected request", reason).await?;
         match self.let_in(caller, &request, &payload).await? {
             Ok(reprocessed) => Ok(Verified::Admitted(reprocessed)),
             Err(ReprocessError::Refused) => {
-                self.note(caller, id, "verify held, refused again", reason).await?;
+                self.note(caller, id, "reprocess rejected request, rejected again", reason).await?;
                 let explained = self.explained(caller, &request, &payload).await?;
                 Ok(Verified::Refused(Box::new(explained)))
             }
@@ -200,7 +200,7 @@ impl RejectedRequests {
         }
     }
 
-    /// Lets it in where it holds, and notes which event it is.
+    /// Accepts it where it verifies, and notes which event it is.
     async fn let_in(
         &self,
         caller: &Caller,
@@ -234,7 +234,7 @@ impl RejectedRequests {
             return Err(not_found(id));
         }
         tx.audit_with(
-            &entry(caller, "discard held", reason, now, &target(id)),
+            &entry(caller, "discard rejected request", reason, now, &target(id)),
             caller.audit_more(),
         )
         .await?;
@@ -267,7 +267,7 @@ impl RejectedRequests {
         Ok((request, opened))
     }
 
-    /// Looked for on a thread of its own: a stranger chooses how long it takes.
+    /// Looked for on a thread of its own: a client chooses how long it takes.
     async fn explained(
         &self,
         caller: &Caller,
@@ -278,11 +278,11 @@ impl RejectedRequests {
         let (source, at) = (request.source.clone(), request.received_at);
         let explained =
             spawn_blocking(move || super::explain(&caller, &gates, &source, &payload, at, &[]));
-        let broken = |_| AdminError::Conflict("the explanation broke off".to_owned());
+        let broken = |_| AdminError::Conflict("the diagnosis failed".to_owned());
         explained.await.map_err(broken)?
     }
 
-    /// Writes down what was asked for, or came to nothing.
+    /// Records what was asked for, or came to nothing.
     async fn note(
         &self,
         caller: &Caller,
@@ -310,7 +310,7 @@ fn entry<'a>(
 }
 
 fn target(id: Uuid) -> String {
-    format!("held request {id}")
+    format!("rejected request {id}")
 }
 
 fn not_found(id: Uuid) -> AdminError {
@@ -319,5 +319,5 @@ fn not_found(id: Uuid) -> AdminError {
 
 fn is_event(request: &RejectedRequest) -> AdminError {
     let event = request.event_id.map(|event| format!(" {event}")).unwrap_or_default();
-    AdminError::Conflict(format!("it was verified again already, and is event{event}"))
+    AdminError::Conflict(format!("already reprocessed as event{event}"))
 }

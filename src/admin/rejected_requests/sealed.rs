@@ -1,4 +1,5 @@
-//! What is sealed of a held request: the head that its provider saw, what came along, and the body.
+//! What is sealed of a rejected request: the head that its provider saw, what came along, and the
+//! body.
 
 use std::io::Write as _;
 
@@ -56,8 +57,8 @@ pub(super) fn open(
         let (head, body) = rest.split_at_checked(length)?;
         Some((serde_json::from_slice::<Head>(head).ok()?, body))
     };
-    let (head, body) =
-        split().ok_or_else(|| AdminError::Conflict("what is held is of another kind".into()))?;
+    let (head, body) = split()
+        .ok_or_else(|| AdminError::Conflict("the stored request has an unknown format".into()))?;
     Ok(RecordedRequest {
         path: Some(match head.action {
             Some(action) => format!("/hooks/{source}/{action}"),

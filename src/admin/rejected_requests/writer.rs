@@ -1,4 +1,4 @@
-//! Holding refused requests, beside the path of those that are not: a bounded queue, and one task
+//! Keeping rejected requests, beside the path of those that are not: a bounded queue, and one task
 //! that seals and writes. When either is full, the new one is dropped and counted.
 
 use std::net::IpAddr;
@@ -18,12 +18,12 @@ use crate::store::{EventId, NewRejectedRequest, RejectedRequestLimits, Store};
 use crate::vault::Vault;
 use crate::verify::{Refusal, RequestHead};
 
-/// How many refused requests may wait to be written.
+/// How many rejected requests may wait to be written.
 const QUEUE: usize = 256;
 /// How many bytes of their bodies may.
 const QUEUE_BYTES: usize = 8 * 1024 * 1024;
 
-/// Takes refused requests to be held.
+/// Takes rejected requests to be kept.
 #[derive(Clone)]
 pub struct RejectedRequestWriter {
     queue: mpsc::Sender<NewlyRejected>,
@@ -110,7 +110,8 @@ impl RejectedRequestWriter {
 impl Writer {
     async fn run(self, mut requests: mpsc::Receiver<NewlyRejected>) {
         while let Some(request) = requests.recv().await {
-            let result = caught("held requests", self.write(&request)).await.unwrap_or("failed");
+            let result =
+                caught("rejected requests", self.write(&request)).await.unwrap_or("failed");
             self.waiting.fetch_sub(request.body.len(), Ordering::Relaxed);
             count(&request.source, result);
         }
@@ -122,7 +123,7 @@ impl Writer {
         let sealed = match sealed::seal(&self.vault, whose, &request.head, &request.body) {
             Ok(sealed) => sealed,
             Err(error) => {
-                warn!(error = %error, "cannot seal a refused request");
+                warn!(error = %error, "cannot seal a rejected request");
                 return "failed";
             }
         };
@@ -142,7 +143,7 @@ impl Writer {
             Ok(true) => "kept",
             Ok(false) => "full",
             Err(error) => {
-                warn!(error = &error as &dyn std::error::Error, "cannot hold a refused request");
+                warn!(error = &error as &dyn std::error::Error, "cannot keep a rejected request");
                 "failed"
             }
         }

@@ -13,7 +13,7 @@ use crate::cli::{self, Exit, delivery_detail};
 pub(in crate::cli) struct Replay {
     #[command(flatten)]
     pub(super) act: Act,
-    /// Also what is done or resolved; only by id.
+    /// Also replay deliveries that succeeded or are resolved; requires IDs.
     #[arg(long, requires = "ids")]
     pub(super) force: bool,
 }
@@ -22,24 +22,24 @@ pub(in crate::cli) struct Replay {
 pub(in crate::cli) struct Act {
     #[command(flatten)]
     which: WhichArgs,
-    /// Why, for the audit log.
+    /// Reason, recorded in the audit log.
     #[arg(long, value_name = "TEXT",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     reason: String,
-    /// Who, for the audit log; by default the user.
+    /// Name recorded in the audit log; defaults to the current user.
     #[arg(long, value_name = "NAME",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(super) actor: Option<String>,
-    /// At most so many, the oldest first.
+    /// Maximum number to process, oldest first.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     cap: Option<u32>,
-    /// At most so many in a second.
+    /// Maximum number per second.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
-    /// Do it. Without it, all but a single delivery that is named is only shown.
+    /// Apply the change. Without it, anything but a single ID is only previewed.
     #[arg(long)]
     yes: bool,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -59,7 +59,7 @@ impl Act {
             return Ok(done.exit());
         }
         let jobs = Jobs::new(desk.clone());
-        let wish = BulkRequest {
+        let request = BulkRequest {
             action,
             selection: self.which.selection(),
             cap: self.cap,
@@ -68,45 +68,51 @@ impl Act {
             force,
         };
         if !self.yes {
-            return self.show(&jobs, caller, &wish).await;
+            return self.show(&jobs, caller, &request).await;
         }
-        let plan = match jobs.plan(caller, &wish).await {
+        let plan = match jobs.plan(caller, &request).await {
             Err(AdminError::NotFound(_)) => return Ok(Exit::NothingMatched),
             plan => plan?,
         };
         let worker = jobs.start_here(caller, plan.job.id).await?;
         let (done, ended) = progress::work(&jobs, caller, &plan.job, worker).await;
-        // Also when it broke off: what is done is done.
+        // Print partial results if it failed.
         done.print(action, self.format)?;
         ended?;
         for id in self.which.ids.iter().filter(|id| !done.knows(**id)) {
-            cli::talk(&format!("there is no delivery {id}"));
+            cli::talk(&format!("delivery {id} not found"));
         }
         Ok(done.exit())
     }
 
-    /// What would be done. Nothing is, and nothing is written down.
-    async fn show(&self, jobs: &Jobs, caller: &Caller, wish: &BulkRequest) -> anyhow::Result<Exit> {
-        let rehearsed = match jobs.preview(caller, wish).await {
+    /// Prints a preview. Nothing is changed or recorded.
+    async fn show(
+        &self,
+        jobs: &Jobs,
+        caller: &Caller,
+        request: &BulkRequest,
+    ) -> anyhow::Result<Exit> {
+        let preview = match jobs.preview(caller, request).await {
             Err(AdminError::NotFound(_)) => return Ok(Exit::NothingMatched),
-            rehearsed => rehearsed?,
+            preview => preview?,
         };
-        let (matched, action) = (rehearsed.matched, wish.action.as_str());
+        let (matched, action) = (preview.matched, request.action.as_str());
         let goal = self.cap.map_or(matched, |cap| matched.min(cap.into()));
         match self.format {
             Format::Text => output::print(&format!(
                 "would {action} {goal}: {}\n{}",
-                output::line(&wish.selection.to_string()),
-                table(&rehearsed.sample),
+                output::line(&request.selection.to_string()),
+                table(&preview.sample),
             ))?,
             Format::Json => output::print(&output::json(&json!({
                 "action": action,
                 "dry_run": true,
                 "matched": matched,
-                "sample": rehearsed.sample.iter().map(delivery_detail::letter).collect::<Vec<Value>>(),
+                "sample":
+                    preview.sample.iter().map(delivery_detail::letter).collect::<Vec<Value>>(),
             })))?,
         }
-        cli::talk("nothing was done: --yes does it");
+        cli::talk("nothing changed; pass --yes to apply");
         Ok(Exit::Ok)
     }
 }

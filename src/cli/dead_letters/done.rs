@@ -1,4 +1,4 @@
-//! What was done about dead letters, counted and printed.
+//! Results of an action on dead letters.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::admin::{Action, ActionResult};
 use crate::cli::Exit;
 use crate::cli::output::{self, Format};
 
-/// What was done.
+/// The results so far.
 #[derive(Default)]
 pub(in crate::cli) struct Done {
     resolved: Vec<i64>,
@@ -15,7 +15,7 @@ pub(in crate::cli) struct Done {
 }
 
 impl Done {
-    /// With what one batch came to.
+    /// Adds the results of a batch.
     pub(super) fn with(mut self, batch: ActionResult) -> Self {
         self.resolved.extend(batch.resolved);
         self.created.extend(batch.created);
@@ -23,22 +23,21 @@ impl Done {
         self
     }
 
-    /// How many were looked at.
+    /// Number of items processed.
     pub(in crate::cli) fn seen(&self) -> usize {
         self.resolved.len() + self.refused.len()
     }
 
-    /// Whether it was one of them.
+    /// Whether this delivery was processed.
     pub(super) fn knows(&self, id: i64) -> bool {
         self.resolved.contains(&id) || self.refused.iter().any(|(refused, _)| *refused == id)
     }
 
-    /// What the command ends with.
+    /// Exit status of the command.
     pub(super) fn exit(&self) -> Exit {
         if self.refused.is_empty() { Exit::Ok } else { Exit::Failed }
     }
 
-    /// Prints it.
     pub(super) fn print(&self, action: Action, format: Format) -> std::io::Result<()> {
         match format {
             Format::Text => {
@@ -49,7 +48,7 @@ impl Done {
                     [new] => format!("{did} {count}; new: {new}\n"),
                 };
                 for (id, why) in &self.refused {
-                    let refused = format!("refused {id}: {}\n", output::line(why));
+                    let refused = format!("skipped {id}: {}\n", output::line(why));
                     text.push_str(&refused);
                 }
                 output::print(&text)

@@ -1,4 +1,4 @@
-//! `sealpost dead-letters`: look at dead letters, and deal with them.
+//! `sealpost dead-letters`: list, replay and discard dead letters.
 
 mod act;
 pub(super) mod done;
@@ -24,32 +24,33 @@ use crate::store::{DeathReason, EventId};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// List dead letters, newest first; with `--format json` one JSON object a line.
+    /// List dead letters, newest first; `--format json` prints one JSON object per line.
     List(List),
-    /// Show everything about a delivery; with `--format json` as one JSON document.
+    /// Show a delivery with its event and attempts; `--format json` prints one JSON document.
     Show(Show),
-    /// Hand dead letters to their handlers again.
+    /// Replay dead letters.
     ///
-    /// A replay is a new delivery of the same event; the dead letter counts as resolved. Unless a
-    /// single delivery is named, --yes does it, and without it is shown what would be done. With
-    /// --format json it prints one JSON document.
+    /// A replay is a new delivery of the same event; the dead letter is marked as resolved. A
+    /// single ID is replayed at once; any other selection is only previewed unless --yes is given.
+    /// --format json prints one JSON document.
     Replay(Replay),
-    /// Count dead letters as dealt with, and leave them as they are.
+    /// Discard dead letters.
     ///
-    /// Frees a lane that they block. Unless a single delivery is named, --yes does it, and without
-    /// it is shown what would be done. With --format json it prints one JSON document.
+    /// Marks them as resolved without another delivery, and unblocks their lanes. A single ID is
+    /// discarded at once; any other selection is only previewed unless --yes is given.
+    /// --format json prints one JSON document.
     Discard(Act),
-    /// Replay a dead letter with another body, as a new event.
+    /// Replay a dead letter with an edited body, as a new event.
     ///
-    /// Shows the difference; --yes does it. The original is kept.
+    /// Prints the diff; pass --yes to create the event. The original event is kept.
     Edit(one::Edit),
-    /// Let a dead letter hold its lane no longer, and leave it open.
+    /// Unblock the lane of a dead letter; the dead letter stays open.
     Unblock(one::Unblock),
 }
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Deliveries {
-    /// Show everything about a delivery; with `--format json` as one JSON document.
+    /// Show a delivery with its event and attempts; `--format json` prints one JSON document.
     Show(Show),
 }
 
@@ -57,68 +58,68 @@ pub(super) enum Deliveries {
 pub(super) struct List {
     #[command(flatten)]
     filter: FilterArgs,
-    /// Those that were replayed or discarded too.
+    /// Include resolved dead letters (replayed or discarded).
     #[arg(long)]
     all: bool,
-    /// Only those with a lower id: the next page.
+    /// Only IDs below this one (next page).
     #[arg(long, value_name = "ID")]
     before: Option<i64>,
-    /// Only those with a higher id: the page before.
+    /// Only IDs above this one (previous page).
     #[arg(long, value_name = "ID", conflicts_with = "before")]
     after: Option<i64>,
-    /// How many.
+    /// Maximum number of results.
     #[arg(long, value_name = "COUNT", default_value_t = 50,
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Show {
-    /// The delivery's id.
+    /// Delivery ID.
     id: i64,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct FilterArgs {
-    /// Of this event.
+    /// Only this event.
     #[arg(long, value_name = "ID")]
     event: Option<uuid::Uuid>,
-    /// Of this source.
+    /// Only this source.
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    /// Of this handler; `gate` for what no handler has seen.
+    /// Only this handler; `gate` selects quarantined events, which reach no handler.
     #[arg(long, value_name = "NAME")]
     handler: Option<String>,
-    /// Dead for this reason, such as `exhausted`.
-    #[arg(long, value_name = "WORD")]
+    /// Only this death reason, such as `exhausted`.
+    #[arg(long, value_name = "REASON")]
     death_reason: Option<DeathReason>,
-    /// Dead for at least this long, such as `2h`.
-    #[arg(long, value_name = "AGE", value_parser = humantime::parse_duration)]
+    /// Dead-lettered at least this long ago, such as `2h`.
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     older_than: Option<Duration>,
-    /// Of this group: see `groups list`.
+    /// Only this group; see `groups list`.
     #[arg(long, value_name = "ID")]
     group: Option<i64>,
-    /// Of groups of this class: handler, destination, content, transfer or internal.
-    #[arg(long, value_name = "WORD")]
+    /// Only groups of this class: handler, destination, content, transfer or internal.
+    #[arg(long, value_name = "CLASS")]
     class: Option<Class>,
-    /// Dead for at most this long.
-    #[arg(long, value_name = "AGE", value_parser = humantime::parse_duration)]
+    /// Dead-lettered at most this long ago.
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     newer_than: Option<Duration>,
 }
 
 pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
-    // Before the database: this is about the command line.
+    // Check the command line before opening the database.
     let (action, act, force) = match command {
         Command::List(list) => return with(config, async |desk| list.run(&desk).await),
         Command::Show(show) => return show.run(config),
         Command::Edit(edit) => return with(config, async |desk| edit.run(&desk).await),
-        Command::Unblock(free) => return with(config, async |desk| free.run(&desk).await),
+        Command::Unblock(unblock) => return with(config, async |desk| unblock.run(&desk).await),
         Command::Replay(replay) => (Action::Replay, &replay.act, replay.force),
         Command::Discard(act) => (Action::Discard, act, false),
     };
@@ -179,7 +180,7 @@ impl List {
             }
         }
         if let Some(older) = page.older {
-            super::talk(&format!("there are more: --before {older}"));
+            super::talk(&format!("more results: --before {older}"));
         }
         Ok(Exit::Ok)
     }

@@ -1,4 +1,4 @@
-//! `sealpost dead-letters edit | free`: what is done to one.
+//! `sealpost dead-letters edit | unblock`.
 
 use std::path::PathBuf;
 
@@ -12,40 +12,40 @@ use crate::cli::{self, Exit, caller};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Edit {
-    /// The delivery's id.
+    /// Delivery ID.
     id: i64,
-    /// The file with the edited body.
+    /// File with the edited body.
     #[arg(long, value_name = "FILE")]
     body: PathBuf,
-    /// Why, for the audit log.
+    /// Reason, recorded in the audit log.
     #[arg(long, value_name = "TEXT", required_if_eq("yes", "true"),
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     reason: Option<String>,
-    /// Who, for the audit log; by default the user.
+    /// Name recorded in the audit log; defaults to the current user.
     #[arg(long, value_name = "NAME",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     actor: Option<String>,
-    /// Do it.
+    /// Create the event. Without it, only the diff is printed.
     #[arg(long)]
     yes: bool,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Unblock {
-    /// The delivery's id.
+    /// Delivery ID.
     id: i64,
-    /// Why, for the audit log.
+    /// Reason, recorded in the audit log.
     #[arg(long, value_name = "TEXT",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     reason: String,
-    /// Who, for the audit log; by default the user.
+    /// Name recorded in the audit log; defaults to the current user.
     #[arg(long, value_name = "NAME",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     actor: Option<String>,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -56,22 +56,22 @@ impl Edit {
         let body = tokio::fs::read(&self.body).await;
         let body = Bytes::from(body.with_context(|| format!("{}", self.body.display()))?);
         if !self.yes {
-            let rehearsal = desk.preview_edit(&caller, self.id, &body).await?;
+            let preview = desk.preview_edit(&caller, self.id, &body).await?;
             let document = json!({
                 "dry_run": true,
-                "delivery": rehearsal.delivery,
-                "event": rehearsal.event.to_string(),
-                "handlers": rehearsal.handlers,
-                "diff": rehearsal.diff,
-                "is_partial": rehearsal.is_partial,
+                "delivery": preview.delivery,
+                "event": preview.event.to_string(),
+                "handlers": preview.handlers,
+                "diff": preview.diff,
+                "is_partial": preview.is_partial,
             });
-            output::print_as(self.format, &output::lines(&rehearsal.diff), &document)?;
-            if rehearsal.is_partial {
-                cli::talk("the difference goes on");
+            output::print_as(self.format, &output::lines(&preview.diff), &document)?;
+            if preview.is_partial {
+                cli::talk("the diff is truncated");
             }
             cli::talk(&format!(
-                "nothing was done: --yes makes a new event, for {}",
-                output::line(&rehearsal.handlers.join(", "))
+                "nothing changed; pass --yes to create a new event for {}",
+                output::line(&preview.handlers.join(", "))
             ));
             return Ok(Exit::Ok);
         }
@@ -88,7 +88,7 @@ impl Edit {
 impl Unblock {
     pub(super) async fn run(&self, desk: &DeadLetters) -> anyhow::Result<Exit> {
         desk.free(&caller(self.actor.as_deref())?, self.id, &self.reason).await?;
-        let text = format!("delivery {} holds its lane no longer\n", self.id);
+        let text = format!("unblocked the lane of delivery {}\n", self.id);
         output::print_as(self.format, &text, &json!({ "delivery": self.id }))?;
         Ok(Exit::Ok)
     }

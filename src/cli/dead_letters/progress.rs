@@ -1,5 +1,5 @@
-//! Working a job off from the command line: with a line on a terminal that says how far it is, and
-//! cancelled when somebody interrupts it.
+//! Runs a job from the command line: shows its progress on a terminal, and cancels it when
+//! interrupted.
 
 use std::io::IsTerminal as _;
 
@@ -11,7 +11,7 @@ use crate::cli::interrupt::a_signal;
 use crate::cli::{self, output};
 use crate::clock::{Clock, SystemClock};
 
-/// Works it off; gives also what was done where it broke off.
+/// Runs the job; returns partial results if it fails.
 pub(in crate::cli) async fn work(
     jobs: &Jobs,
     caller: &Caller,
@@ -22,7 +22,7 @@ pub(in crate::cli) async fn work(
     let mut done = Done::default();
     let mut interrupted = std::pin::pin!(a_signal());
     let ended = loop {
-        // A batch is never broken off: it is asked between two whether somebody wants to stop.
+        // A batch is never interrupted: signals are checked between batches.
         let step = worker.step().await;
         let wait = match step {
             Ok(Step::Did { batch, .. }) => {
@@ -57,13 +57,13 @@ async fn cancel(jobs: &Jobs, caller: &Caller, id: i64) -> anyhow::Result<()> {
     anyhow::bail!("interrupted: job {id} is cancelled")
 }
 
-/// Whether it ended as it should.
+/// Whether the job succeeded.
 async fn verdict(jobs: &Jobs, caller: &Caller, id: i64) -> anyhow::Result<()> {
     let job = jobs.show(caller, id).await?.job;
     match (&job.failure, &job.cancelled_by) {
         (Some(failure), _) => anyhow::bail!("job {id} failed: {}", output::line(failure)),
         (None, Some(who)) => anyhow::bail!("job {id} was cancelled by {}", output::line(who)),
-        (None, None) if !job.has_ended() => anyhow::bail!("another works on job {id} now"),
+        (None, None) if !job.has_ended() => anyhow::bail!("another process is running job {id}"),
         (None, None) => Ok(()),
     }
 }
@@ -72,7 +72,7 @@ fn until_then(until: OffsetDateTime) -> std::time::Duration {
     (until - SystemClock.now()).try_into().unwrap_or_default()
 }
 
-/// A line that says how far it is, where a person looks.
+/// A progress line on a terminal.
 struct Line {
     goal: u64,
     shown: bool,

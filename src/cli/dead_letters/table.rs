@@ -7,7 +7,7 @@ use crate::store::DeadLetter;
 pub(in crate::cli) fn table(letters: &[DeadLetter]) -> String {
     let now = SystemClock.now();
     let head = [
-        "ID", "EVENT", "SOURCE", "HANDLER", "KIND", "REASON", "TRIES", "DIED", "AGE", "WAIT",
+        "ID", "EVENT", "SOURCE", "HANDLER", "KIND", "REASON", "ATTEMPTS", "DIED", "AGE", "WAITING",
         "ERROR",
     ];
     let rows: Vec<Vec<String>> = letters

@@ -1,5 +1,5 @@
-//! `sealpost jobs`: replaying or discarding many. `sealpost dead-letters replay | discard` plans a
-//! job and works it off itself; one that is started here is worked off by a gateway.
+//! `sealpost jobs`: bulk replays and discards. `sealpost dead-letters replay | discard` plans a job
+//! and runs it itself; a job that is started here is run by a gateway.
 
 mod plan;
 mod shown;
@@ -12,67 +12,67 @@ use crate::config::Config;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Plan a job: a dry run that says what it would do, and can be started for fifteen minutes.
+    /// Plan a job: prints a preview; the job can be started within fifteen minutes.
     Plan(plan::Plan),
-    /// Start a planned job; a gateway works it off.
+    /// Start a planned job; a gateway runs it.
     Start(Start),
-    /// List jobs and plans, newest first; with `--format json` one JSON object a line.
+    /// List jobs and plans, newest first; `--format json` prints one JSON object per line.
     List(List),
-    /// Show a job: its progress, and what became of what it made.
+    /// Show a job: its progress, and the outcome of the deliveries that it created.
     Show(Show),
-    /// Cancel a job: what it has done is done, and nothing more is.
+    /// Cancel a job. Items that were already processed stay so.
     Cancel(Cancel),
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
-    /// Only those with a lower id: the next page.
+    /// Only IDs below this one (next page).
     #[arg(long, value_name = "ID")]
     before: Option<i64>,
-    /// How many.
+    /// Maximum number of results.
     #[arg(long, value_name = "COUNT", default_value_t = 50,
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Show {
-    /// The job's id.
+    /// Job ID.
     id: i64,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Start {
-    /// The job's id.
+    /// Job ID.
     id: i64,
-    /// Who, for the audit log; by default the user.
+    /// Name recorded in the audit log; defaults to the current user.
     #[arg(long, value_name = "NAME",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     actor: Option<String>,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Cancel {
-    /// The job's id.
+    /// Job ID.
     id: i64,
-    /// Why, for the audit log.
+    /// Reason, recorded in the audit log.
     #[arg(long, value_name = "TEXT",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     reason: String,
-    /// Who, for the audit log; by default the user.
+    /// Name recorded in the audit log; defaults to the current user.
     #[arg(long, value_name = "NAME",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     actor: Option<String>,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -93,7 +93,7 @@ pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
 impl Start {
     async fn run(&self, jobs: &Jobs) -> anyhow::Result<Exit> {
         let job = jobs.start(&caller(self.actor.as_deref())?, self.id).await?;
-        let text = format!("started job {}: it does at most {}\n", job.id, job.goal());
+        let text = format!("started job {}: up to {} items\n", job.id, job.goal());
         output::print_as(self.format, &text, &shown::as_json(&job))?;
         Ok(Exit::Ok)
     }
@@ -108,7 +108,7 @@ impl List {
             Format::Json => found.iter().map(|job| output::json(&shown::as_json(job))).collect(),
         })?;
         if found.len() == self.limit as usize {
-            super::talk(&format!("there may be more: --before {}", last.id));
+            super::talk(&format!("there may be more results: --before {}", last.id));
         }
         Ok(Exit::Ok)
     }
@@ -125,7 +125,7 @@ impl Show {
 impl Cancel {
     async fn run(&self, jobs: &Jobs) -> anyhow::Result<Exit> {
         let job = jobs.cancel(&caller(self.actor.as_deref())?, self.id, &self.reason).await?;
-        let text = format!("cancelled job {}; it had done {}\n", job.id, job.resolved);
+        let text = format!("cancelled job {}: {} items were processed\n", job.id, job.resolved);
         output::print_as(self.format, &text, &shown::as_json(&job))?;
         Ok(Exit::Ok)
     }

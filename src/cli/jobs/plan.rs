@@ -8,34 +8,34 @@ use crate::cli::{self, Exit, caller};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Plan {
-    /// What is to be done.
+    /// Action to apply.
     #[arg(value_enum)]
     action: BulkVerb,
     #[command(flatten)]
     which: WhichArgs,
-    /// Why, for the audit log.
+    /// Reason, recorded in the audit log.
     #[arg(long, value_name = "TEXT",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     reason: String,
-    /// Who, for the audit log; by default the user.
+    /// Name recorded in the audit log; defaults to the current user.
     #[arg(long, value_name = "NAME",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     actor: Option<String>,
-    /// At most so many, the oldest first.
+    /// Maximum number to process, oldest first.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     cap: Option<u32>,
-    /// At most so many in a second.
+    /// Maximum number per second.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
-    /// Replay also what is done or resolved; only by id.
+    /// Also replay deliveries that succeeded or are resolved; requires IDs.
     #[arg(long, requires = "ids")]
     force: bool,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
-/// What is done about dead letters.
+/// An action on dead letters.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum BulkVerb {
     Replay,
@@ -44,7 +44,7 @@ enum BulkVerb {
 
 impl Plan {
     pub(super) async fn run(&self, jobs: &Jobs) -> anyhow::Result<Exit> {
-        let wish = BulkRequest {
+        let request = BulkRequest {
             action: match self.action {
                 BulkVerb::Replay => Action::Replay,
                 BulkVerb::Discard => Action::Discard,
@@ -55,9 +55,10 @@ impl Plan {
             reason: self.reason.clone(),
             force: self.force,
         };
-        let plan = jobs.plan(&caller(self.actor.as_deref())?, &wish).await?;
+        let plan = jobs.plan(&caller(self.actor.as_deref())?, &request).await?;
         output::print_as(self.format, &shown::text(&plan), &shown::detail_as_json(&plan))?;
-        cli::talk(&format!("nothing was done: `sealpost jobs start {}` starts it", plan.job.id));
+        let id = plan.job.id;
+        cli::talk(&format!("nothing changed; start the job with `sealpost jobs start {id}`"));
         Ok(Exit::Ok)
     }
 }

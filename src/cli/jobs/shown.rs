@@ -1,4 +1,4 @@
-//! What is said of a job.
+//! Prints jobs.
 
 use serde_json::{Value, json};
 
@@ -42,15 +42,21 @@ pub(super) fn detail_as_json(detail: &JobDetail) -> Value {
     json!({
         "job": as_json(&detail.job),
         "sample": detail.sample.iter().map(delivery_detail::letter).collect::<Vec<Value>>(),
-        "rejected_requests": detail.rejected_requests.iter().map(rejected_requests::about).collect::<Vec<Value>>(),
-        "fates": { "done": delivery_outcomes.done, "dead": delivery_outcomes.dead, "waiting": delivery_outcomes.waiting },
+        "rejected_requests": detail.rejected_requests.iter()
+            .map(rejected_requests::about)
+            .collect::<Vec<Value>>(),
+        "fates": {
+            "done": delivery_outcomes.done,
+            "dead": delivery_outcomes.dead,
+            "waiting": delivery_outcomes.waiting,
+        },
     })
 }
 
 pub(super) fn table(jobs: &[Job]) -> String {
     let now = SystemClock.now();
     let head =
-        ["ID", "STATE", "ACTION", "DONE", "OF", "REFUSED", "PLANNED", "BY", "TARGET", "REASON"];
+        ["ID", "STATE", "ACTION", "DONE", "TOTAL", "SKIPPED", "PLANNED", "BY", "TARGET", "REASON"];
     let rows: Vec<Vec<String>> = jobs
         .iter()
         .map(|job| {
@@ -80,18 +86,18 @@ pub(super) fn text(detail: &JobDetail) -> String {
     };
     let by = |at: time::OffsetDateTime, who: &str| format!("{}, by {who}", output::time(at));
     field("state", job.state.as_str());
-    field("does", &format!("{} {}", job.action.verb(), job.target));
-    field("because", &job.reason);
+    field("action", &format!("{} {}", job.action.verb(), job.target));
+    field("reason", &job.reason);
     field("matched", &job.matched.to_string());
     if let Some(count) = job.verifiable {
-        field("would hold", &count.to_string());
+        field("verifiable", &count.to_string());
     }
     field("planned", &by(job.planned_at, &job.planned_by));
     if let (Some(at), Some(who)) = (job.started_at, &job.started_by) {
         field("started", &by(at, who));
     }
     if let Some(at) = job.finished_at {
-        field("ended", &output::time(at));
+        field("finished", &output::time(at));
     }
     if let Some(who) = &job.cancelled_by {
         field("cancelled by", who);
@@ -106,13 +112,13 @@ pub(super) fn text(detail: &JobDetail) -> String {
             "{} done, {} dead, {} waiting",
             delivery_outcomes.done, delivery_outcomes.dead, delivery_outcomes.waiting
         );
-        field("of those", &delivery_outcomes);
+        field("outcome", &delivery_outcomes);
     }
-    field("refused", &job.refused.to_string());
+    field("skipped", &job.refused.to_string());
     for (id, why) in &job.refusals {
         field("", &format!("{id}: {why}"));
     }
-    text.push_str("\nSome of what it is about\n");
+    text.push_str("\nSample\n");
     if job.action.is_about_rejected() {
         text.push_str(&rejected_requests::table(&detail.rejected_requests));
     } else {
@@ -121,7 +127,7 @@ pub(super) fn text(detail: &JobDetail) -> String {
     text
 }
 
-/// What a refusal's number is of.
+/// JSON key of the ID of a skipped item.
 fn subject(job: &Job) -> &'static str {
     if job.action.is_about_rejected() { "held" } else { "delivery" }
 }

@@ -1,4 +1,4 @@
-//! Dealing with many held requests: a planned job, worked off here.
+//! Bulk actions on rejected requests: plans a job and runs it.
 
 use serde_json::{Value, json};
 
@@ -10,18 +10,18 @@ use crate::cli::{self, Exit};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Many {
-    /// With --all: only those of this source.
+    /// With --all: only this source.
     #[arg(long, value_name = "NAME", requires = "all")]
     source: Option<String>,
-    /// With --all: at most so many, the oldest first.
+    /// With --all: maximum number to process, oldest first.
     #[arg(long, value_name = "COUNT", requires = "all",
           value_parser = clap::value_parser!(u32).range(1..))]
     cap: Option<u32>,
-    /// With --all: at most so many in a second.
+    /// With --all: maximum number per second.
     #[arg(long, value_name = "COUNT", requires = "all",
           value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
-    /// With --all: do it.
+    /// With --all: apply the change.
     #[arg(long, requires = "all")]
     yes: bool,
 }
@@ -34,34 +34,34 @@ impl Many {
         format: Format,
         (jobs, caller): (&Jobs, &Caller),
     ) -> anyhow::Result<Exit> {
-        let wish = RejectedBulkRequest {
+        let request = RejectedBulkRequest {
             action,
             source: self.source.clone(),
             cap: self.cap,
             rate: self.rate,
             reason: reason.to_owned(),
         };
-        let plan = match jobs.plan_rejected(caller, &wish).await {
+        let plan = match jobs.plan_rejected(caller, &request).await {
             Err(AdminError::NotFound(_)) => return Ok(Exit::NothingMatched),
             plan => plan?,
         };
         if !self.yes {
             output::print_as(format, &would(&plan), &as_json(&plan))?;
-            cli::talk("nothing was done: --yes does it");
+            cli::talk("nothing changed; pass --yes to apply");
             return Ok(Exit::Ok);
         }
         let worker = jobs.start_here(caller, plan.job.id).await?;
         let (done, ended) = progress::work(jobs, caller, &plan.job, worker).await;
         let job = jobs.show(caller, plan.job.id).await?.job;
-        let verb = if action == RejectedAction::Verify { "let in" } else { "discarded" };
+        let verb = if action == RejectedAction::Verify { "accepted" } else { "discarded" };
         let mut text = format!("{verb} {} of {}", job.resolved, job.goal());
         if action == RejectedAction::Verify {
             let known = job.resolved.saturating_sub(job.created);
-            text = format!("{text}; new events: {}, known before: {known}", job.created);
+            text = format!("{text}; new events: {}, duplicates: {known}", job.created);
         }
         text.push('\n');
         for (number, why) in &job.refusals {
-            let line = format!("not let in, number {number}: {}\n", output::line(why));
+            let line = format!("skipped, number {number}: {}\n", output::line(why));
             text.push_str(&line);
         }
         let json = json!({
@@ -79,9 +79,9 @@ impl Many {
 
 fn would(plan: &JobDetail) -> String {
     let job = &plan.job;
-    let pauses = job
-        .verifiable
-        .map_or(String::new(), |count| format!("; {count} of {} would be let in now", job.matched));
+    let pauses = job.verifiable.map_or(String::new(), |count| {
+        format!("; {count} of {} would be accepted now", job.matched)
+    });
     format!(
         "would {} {}: {}{pauses}\n{}",
         job.action.verb(),

@@ -1,4 +1,4 @@
-//! What people are told about runs. Failures of one guild and actor are one thing that goes on,
+//! What users are told about runs. Failures of one guild and actor are one thing that goes on,
 //! until one of its runs succeeds.
 
 use super::payload::Event;
@@ -18,7 +18,7 @@ pub(super) async fn failed(
     let how = event.kind.rsplit('.').next().unwrap_or_default();
     let id = run.actor_run_id.as_deref().unwrap_or("not known");
     let text = format!(
-        "a run ({}) of {} for guild {} ended as {how}; Apify's id of it is {id}",
+        "run ({}) of {} for guild {} ended as {how}; Apify run id {id}",
         run.purpose,
         actor(run),
         run.guild_id,
@@ -39,7 +39,7 @@ pub(super) async fn succeeded(tx: &mut Tx<'_>, source: &str, run: &Run) -> Resul
 
 /// Tells that runs were given up.
 pub(super) async fn expired(tx: &mut Tx<'_>, source: &str, runs: u64) -> Result<(), StoreError> {
-    let text = format!("nothing was heard in time of {runs} runs: they are given up");
+    let text = format!("{runs} runs were not heard from in time and expired");
     let severity = Severity::Warning;
     tx.alert(&Alert { kind: EXPIRED, key: "", severity, source, text: &text, passing: true }).await
 }

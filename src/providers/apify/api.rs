@@ -22,8 +22,8 @@ pub(super) fn described() -> Described {
         resource: RESOURCE,
         operation: "startApifyRun",
         summary: "Start a run",
-        description: "It is entered, counted against the guild's budget of the day, and answered \
-                      with its token. What it takes besides depends on what its source is for.",
+        description: "The run is registered, counted against the guild's daily budget, and \
+                      returned with its token. Further fields depend on the source's purpose.",
         request,
         reply,
         schemas,

@@ -45,14 +45,14 @@ impl Write for Settle {
         let mut named = false;
         if let (None, Some(id)) = (&run.actor_run_id, &self.event.subject) {
             if tables::is_taken(tx, &self.source, run.key, id).await? {
-                return Err(unknown(format!("Apify's run {id} is registered under another key")));
+                return Err(unknown(format!("Apify run {id} is registered under another key")));
             }
             run.actor_run_id = Some(id.clone());
             run.actor_id = run.actor_id.take().or_else(|| self.event.actor_id.clone());
             named = true;
         }
         let changed = run.state.after(self.change, self.late);
-        // A repetition of the success may bring results that the first one did not.
+        // A duplicate of the success may bring results that the first one did not.
         let repeated =
             changed.is_none() && self.results.is_some() && run.state.succeeded_with(self.change);
         run.state = changed.unwrap_or(run.state);
@@ -66,7 +66,7 @@ impl Write for Settle {
         if changed.is_some() || repeated {
             self.write_results(tx, &run).await?;
         }
-        // Last, since what people are told about is locked until the commit.
+        // Last, since what users are told about is locked until the commit.
         match changed.map(|state| state.status) {
             Some(Status::Failed) => alerts::failed(tx, &self.source, &run, &self.event).await?,
             Some(Status::Succeeded) => alerts::succeeded(tx, &self.source, &run).await?,
@@ -82,7 +82,7 @@ impl Settle {
         let run = match (&self.claims, &self.event.subject) {
             (Some(claims), _) => tables::lock_by_key(tx, &self.source, claims.run_key).await?,
             (None, Some(id)) => tables::lock_by_actor_run(tx, &self.source, id).await?,
-            (None, None) => return Err(unknown("the body names no run and there is no token")),
+            (None, None) => return Err(unknown("the body has no run id and there is no token")),
         };
         Ok(run)
     }
@@ -117,14 +117,14 @@ impl Settle {
         let named = self.event.subject.as_deref();
         let differs = |known: Option<&str>| matches!((known, named), (Some(known), Some(named)) if known != named);
         if differs(run.actor_run_id.as_deref()) {
-            return Err(unknown("the body names another run than the register"));
+            return Err(unknown("the body has a different run id than the registered run"));
         }
         let Some(claims) = &self.claims else { return Ok(()) };
         if claims.guild_id != run.guild_id {
-            return Err(unknown("the token names another guild than the register"));
+            return Err(unknown("the token has a different guild than the registered run"));
         }
         if differs(claims.actor_run_id.as_deref()) {
-            return Err(unknown("the body names another run than the token"));
+            return Err(unknown("the body has a different run id than the token"));
         }
         Ok(())
     }

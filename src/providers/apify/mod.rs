@@ -348,7 +348,7 @@ impl Provider for Apify {
     }
 }
 
-/// Whether a dispatch id can be one: no key is made of what a person could mistake for nothing.
+/// Whether a dispatch id can be one: no key is made of what a user could mistake for nothing.
 fn is_dispatch(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
 }

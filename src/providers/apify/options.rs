@@ -144,7 +144,9 @@ impl Options {
             .try_into()
             .map_err(|error| OptionsError(error.to_string().trim().to_owned()))?;
         if written.token_ttl > MAX_TTL || written.dispatch_ttl > MAX_TTL {
-            return Err(OptionsError("`token_ttl` and `dispatch_ttl` are at most 30 days".into()));
+            return Err(OptionsError(
+                "`token_ttl` and `dispatch_ttl` must be at most 30 days".into(),
+            ));
         }
         if written.token_ttl == 0 || written.dispatch_ttl < written.token_ttl {
             return Err(OptionsError(
@@ -219,9 +221,7 @@ fn mode(written: &Written) -> Result<Mode, OptionsError> {
         let others =
             [("token_header", &written.token_header), ("token_query", &written.token_query)];
         return match others.into_iter().find(|(_, value)| value.is_some()) {
-            Some((name, _)) => {
-                Err(OptionsError(format!("`{name}` goes with mode = \"token\" only")))
-            }
+            Some((name, _)) => Err(OptionsError(format!("`{name}` requires mode = \"token\""))),
             None => Ok(Mode::Enforce),
         };
     }

@@ -88,7 +88,7 @@ pub(super) fn read(body: &[u8]) -> Result<Event, (Quarantine, String)> {
         return Err((Quarantine::FieldLength, "eventType is too long".into()));
     }
     if kind.is_empty() || !kind.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(schema("eventType is not a name"));
+        return Err(schema("eventType is not a valid name"));
     }
     let data = payload.event_data.unwrap_or_default();
     let resource = payload.resource.unwrap_or_default();
@@ -107,7 +107,7 @@ pub(super) fn read(body: &[u8]) -> Result<Event, (Quarantine, String)> {
         ("resource.defaultRequestQueueId", &resource.default_request_queue_id),
     ] {
         if !id.as_deref().is_none_or(is_id) {
-            return Err(schema(format!("{field} is not an id")));
+            return Err(schema(format!("{field} is not a valid id")));
         }
     }
     let named = data.actor_run_id.or(data.actor_build_id);

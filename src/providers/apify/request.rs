@@ -61,7 +61,7 @@ impl Request {
         now: OffsetDateTime,
     ) -> Result<Claims, &'static str> {
         if !self.actor_id.as_deref().is_none_or(is_name) {
-            return Err("an actor is named by 1 to 200 visible characters");
+            return Err("an actor must be 1 to 200 visible characters");
         }
         let claims = Claims {
             v: 1,
@@ -76,8 +76,8 @@ impl Request {
         // What the gateway would not read must not be minted.
         let json = serde_json::to_vec(&claims).unwrap_or_default();
         Claims::read(&json).ok_or(
-            "a guild is named by letters, digits, `-` and `_`, at most 64; an actor's run by \
-             letters and digits, at most 40",
+            "a guild must be at most 64 letters, digits, `-` and `_`; an actor run id at most 40 \
+             letters and digits",
         )
     }
 
@@ -87,10 +87,10 @@ impl Request {
             return Ok(Vec::new());
         }
         if purpose == Purpose::Verify {
-            return Err("a verification is started for no `posts`");
+            return Err("a verification takes no `posts`");
         }
         if self.posts.len() > MAX_POSTS || !self.posts.iter().all(|post| is_name(post)) {
-            return Err("`posts` are at most 1000, each named by 1 to 200 visible characters");
+            return Err("`posts` must be at most 1000 ids of 1 to 200 visible characters");
         }
         Ok(self.posts.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect())
     }
@@ -104,20 +104,20 @@ impl Request {
         if purpose == Purpose::Run {
             return match (&self.handle, &self.code) {
                 (None, None) => Ok(None),
-                _ => Err("`handle` and `code` are for a source with purpose = \"verify\""),
+                _ => Err("`handle` and `code` require a source with purpose = \"verify\""),
             };
         }
         let (Some(platform), Some(handle)) = (self.platform, &self.handle) else {
-            return Err("a verification needs a `platform` and a `handle`");
+            return Err("a verification requires a `platform` and a `handle`");
         };
         let handle = handle.strip_prefix('@').unwrap_or(handle).to_lowercase();
         if !is_name(&handle) {
-            return Err("a handle is 1 to 200 visible characters");
+            return Err("a handle must be 1 to 200 visible characters");
         }
         let code = self.code.clone().unwrap_or_else(make_up);
         let shaped = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         if !(6..=64).contains(&code.len()) || !code.bytes().all(shaped) {
-            return Err("a code is 6 to 64 letters, digits, `-` and `_`");
+            return Err("a code must be 6 to 64 letters, digits, `-` and `_`");
         }
         Ok(Some(Sought { platform, handle, code, expires_at }))
     }

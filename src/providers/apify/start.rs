@@ -90,15 +90,13 @@ pub enum StartError {
     #[error("{0}")]
     Invalid(&'static str),
     /// Its key, or its id at Apify, belongs to another run.
-    #[error("the run key, or the actor's run, belongs to another run")]
+    #[error("the run key or the actor run id belongs to another run")]
     Taken,
     /// The idempotency key was used with another body.
-    #[error("the idempotency key was used with another body")]
+    #[error("the idempotency key was already used with a different body")]
     KeyReused,
     /// As many runs as are allowed were started for the guild today.
-    #[error(
-        "the guild's budget of {limit} runs a day is spent; the next day begins at {resets_at}"
-    )]
+    #[error("the guild's budget of {limit} runs per day is exhausted until {resets_at}")]
     Spent {
         /// The budget.
         limit: u32,
@@ -163,8 +161,8 @@ impl Starter {
     pub async fn start(&self, with: With<'_>, request: &Request) -> Result<Started, StartError> {
         if !self.mints && request.actor_run_id.is_none() {
             return Err(StartError::Invalid(
-                "the source has mode = \"token\": its webhooks are matched by Apify's id of the \
-                 run, which is wanted as `actor_run_id`",
+                "the source has mode = \"token\" and matches webhooks by Apify's run id: \
+                 `actor_run_id` is required",
             ));
         }
         let run_key = request.run_key.unwrap_or_else(Uuid::new_v4);

@@ -1,4 +1,4 @@
-//! What is let in, and as what.
+//! What is accepted, and as what.
 
 use std::sync::Arc;
 

@@ -12,7 +12,7 @@ use crate::store::{
     StoreError, StoredEvent, Tx, Write,
 };
 
-/// What people are told about: the bot is silent.
+/// What users are told about: the bot is silent.
 const SILENT: &str = "bot_silent";
 
 /// Keeps callbacks and the bot's health.
@@ -63,7 +63,7 @@ impl Write for Beat {
         let was_missing = tables::is_missing(tx, &event.source).await?;
         let written = tables::upsert_health(tx, event, heartbeat, at).await?;
         if written && was_missing {
-            let text = "the bot's heartbeats come again";
+            let text = "the bot's heartbeats have resumed";
             let (source, key) = (event.source.as_str(), "");
             tx.alert_is_over(&AlertResolution { kind: SILENT, key, source, text }).await?;
         }

@@ -175,7 +175,7 @@ impl Bot {
         }
     }
 
-    /// The digest under which a repetition is the same request. Every service has a namespace of
+    /// The digest under which a duplicate is the same request. Every service has a namespace of
     /// its own; keyed with the token, where there is one, so that nobody else can foresee it.
     fn request_key(&self, service: &str, key: &str) -> [u8; 32] {
         let parts = [service.as_bytes(), &[0], key.as_bytes()];

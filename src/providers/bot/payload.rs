@@ -51,7 +51,7 @@ pub(super) fn kind(body: &[u8]) -> Result<String, (Quarantine, String)> {
         return Err((Quarantine::FieldLength, "`event` is too long".into()));
     }
     if event.is_empty() || !event.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err((Quarantine::Schema, "`event` is not a name".into()));
+        return Err((Quarantine::Schema, "`event` is not a valid name".into()));
     }
     if event == HEARTBEAT {
         heartbeat(body)?;

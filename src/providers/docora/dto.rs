@@ -185,7 +185,7 @@ pub(super) fn required<'a>(text: Option<Text<'a>>, field: &str) -> Result<Cow<'a
 
 pub(super) fn count(count: Option<Count>, field: &str) -> Result<u32, Fault> {
     let count = count.ok_or_else(|| missing(field))?;
-    count.0.ok_or_else(|| (Quarantine::ChunkRange, format!("`{field}` is no count")))
+    count.0.ok_or_else(|| (Quarantine::ChunkRange, format!("`{field}` is not a valid count")))
 }
 
 pub(super) fn size(size: Option<u64>) -> Result<u64, Fault> {
@@ -261,7 +261,7 @@ fn label(text: &str, max: usize, field: &str) -> Result<(), Fault> {
         return Err((Quarantine::FieldLength, format!("`{field}` is longer than {max} bytes")));
     }
     if text.chars().any(char::is_control) {
-        return Err((Quarantine::Schema, format!("`{field}` holds a control character")));
+        return Err((Quarantine::Schema, format!("`{field}` contains a control character")));
     }
     Ok(())
 }

@@ -79,7 +79,7 @@ fn stored(repository: RepositoryRow, file: File<'_>, event: &StoredEvent) -> Res
         media::quarantine_reason(&path, content.as_bytes(), matches!(content, Content::Text(_)));
     let content_sha = match &content {
         Content::Text(text) => Sha256::digest(text.as_bytes()).into(),
-        // Checked when it was let in, or put together.
+        // Checked when it was accepted, or put together.
         Content::Bytes(_) => sha,
     };
     let mut lossy = content_sha != sha;

@@ -42,7 +42,7 @@ pub(super) fn split(text: &str) -> Split<'_> {
 /// What is wrong with it, in one line or a few.
 pub(super) fn parse(yaml: &str) -> Result<Option<Map<String, Value>>, String> {
     if yaml.len() > MAX_YAML {
-        return Err(format!("{} bytes of front matter, at most {MAX_YAML} are read", yaml.len()));
+        return Err(format!("front matter too large: {} bytes, limit {MAX_YAML}", yaml.len()));
     }
     if yaml.trim().is_empty() {
         return Ok(None);
@@ -157,7 +157,7 @@ mod tests {
             let error = parse(yaml).unwrap_err();
             assert!(!error.is_empty() && error.len() <= MAX_ERROR, "{yaml:?}: {error}");
         }
-        assert!(parse(&"a".repeat(MAX_YAML + 1)).unwrap_err().contains("at most 65536"));
+        assert!(parse(&"a".repeat(MAX_YAML + 1)).unwrap_err().contains("limit 65536"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::store::{DeathReason, Effects, StoredEvent};
 
 /// The handler of every Docora source.
 pub(super) struct DocoraHandler {
-    /// Which repositories are let in.
+    /// Which repositories are accepted.
     pub(super) registration: Registration,
     pub(super) keeper: Keeper,
 }

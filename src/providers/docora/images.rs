@@ -33,16 +33,16 @@ pub(super) struct Image {
 /// Why it is none, or one that is not taken.
 pub(super) fn inspect(content: &[u8]) -> Result<Image, String> {
     bounded(content)?;
-    let format = format(content).ok_or("the content is no JPEG, PNG, GIF or WebP")?;
+    let format = format(content).ok_or("the content is not a JPEG, PNG, GIF or WebP image")?;
     let (size, still) = guarded(|| {
         let mut decoder = reader(content, format).into_decoder().map_err(|e| e.to_string())?;
         let (width, height) = decoder.dimensions();
         let pixels = u64::from(width) * u64::from(height);
         if pixels > MAX_PIXELS {
-            return Err(format!("{width} × {height} pixels; at most {MAX_PIXELS} are taken"));
+            return Err(format!("{width} × {height} pixels; limit {MAX_PIXELS}"));
         }
         if pixels == 0 {
-            return Err("it has no pixels".to_owned());
+            return Err("the image has no pixels".to_owned());
         }
         let turned = turned(decoder.orientation().unwrap_or(Orientation::NoTransforms));
         let size = if turned { (height, width) } else { (width, height) };
@@ -54,7 +54,7 @@ pub(super) fn inspect(content: &[u8]) -> Result<Image, String> {
 /// Refuses what is larger than an image may be.
 pub(super) fn bounded(content: &[u8]) -> Result<(), String> {
     if content.len() > MAX_BYTES {
-        return Err(format!("{} bytes; an image may have {MAX_BYTES}", content.len()));
+        return Err(format!("image too large: {} bytes, limit {MAX_BYTES}", content.len()));
     }
     Ok(())
 }
@@ -85,7 +85,7 @@ pub(super) fn reader(content: &[u8], format: ImageFormat) -> ImageReader<Cursor<
 /// Calls a decoder. Whatever bytes it is given, a panic in it is a problem of the image.
 pub(super) fn guarded<T>(decode: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     let decoded = catch_unwind(AssertUnwindSafe(decode));
-    let result = decoded.unwrap_or_else(|_| Err("the image broke its decoder".to_owned()));
+    let result = decoded.unwrap_or_else(|_| Err("the image decoder panicked".to_owned()));
     result.map_err(|why| {
         let why = why.replace('\0', "\u{fffd}");
         // Decoders end some of their messages with a line break.
@@ -213,6 +213,6 @@ pub(super) mod tests {
     #[test]
     fn a_panic_in_a_decoder_is_a_problem_of_the_image() {
         let broken: Result<(), _> = guarded(|| panic!("index out of range"));
-        assert_eq!(broken, Err("the image broke its decoder".to_owned()));
+        assert_eq!(broken, Err("the image decoder panicked".to_owned()));
     }
 }

@@ -9,7 +9,7 @@
 //!   again: the next file event does.
 //! - The sender stops a whole repository at the first answer that is no 2xx. Whatever is signed
 //!   is therefore kept, and what is of no use becomes a dead letter.
-//! - The sender gives its requests no id and sends everything again when in doubt. A repetition of
+//! - The sender gives its requests no id and sends everything again when in doubt. A duplicate of
 //!   the same bytes is recognised by their digest; the same file in a new payload is recognised by
 //!   the handler, from what it knows about the file. Not by path and digest for ever: a file may
 //!   go from A to B and back to A.
@@ -108,7 +108,7 @@ static SCHEME: Scheme = Scheme {
 struct Options {
     /// The application's id at Docora: `app_` and 24 hexadecimal digits.
     app_id: AppId,
-    /// Which repositories are let in.
+    /// Which repositories are accepted.
     #[serde(default)]
     registration: Registration,
     /// Where Docora's own interface is: only `sealpost docora` calls it.
@@ -150,12 +150,12 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
     }
     let mut warnings = Vec::new();
     if app_id.0 == PLACEHOLDER {
-        let text = "`app_id` is the placeholder of the example: every request of your application \
-                    is refused until it is your own";
+        let text = "`app_id` is the placeholder from the example: every request is rejected until \
+                    you set your own";
         warnings.push(text.to_owned());
     }
     let unreachable = registration == Registration::Required && api_url.is_none();
-    let warning = "no repository can be registered, and so none is let in: there is no `api_url`";
+    let warning = "without `api_url` no repository can be registered, and none is accepted";
     warnings.extend(unreachable.then(|| warning.to_owned()));
     let objects = &spec.services.objects;
     Ok(Built {
@@ -276,7 +276,7 @@ impl Docora {
     }
 
     fn name(&self, action: Option<&str>, request: &VerifiedRequest) -> Result<Classified, Fault> {
-        let no_action = || (Quarantine::ActionMismatch, "the path names no action".to_owned());
+        let no_action = || (Quarantine::ActionMismatch, "the path has no action".to_owned());
         let action = action.and_then(Action::named).ok_or_else(no_action)?;
         let Payload { repository, built_at, news } = payload::read_body(action, request.body())?;
         let id: &str = &repository.id;

@@ -23,10 +23,10 @@ pub(super) fn check(path: &str) -> Result<(), &'static str> {
         return Err("the path is longer than 1024 bytes");
     }
     if path.chars().any(breaks_the_line) {
-        return Err("the path holds a control character or a line break");
+        return Err("the path contains a control character or a line break");
     }
     if path.chars().any(reorders) {
-        return Err("the path holds a character that reverses how its neighbours are shown");
+        return Err("the path contains a bidirectional control character");
     }
     if path.split('/').count() > MAX_SEGMENTS {
         return Err("the path has more than 64 segments");
@@ -41,10 +41,10 @@ pub(super) fn check(path: &str) -> Result<(), &'static str> {
     }
     let worst = worst_reading(path)?;
     if worst.starts_with('/') {
-        return Err("the path can be read as an absolute one");
+        return Err("the path can be interpreted as absolute");
     }
     if worst.split('/').any(|segment| segment.chars().all(|c| c == '.')) {
-        return Err("a segment of the path can be read as nothing but dots");
+        return Err("a segment of the path can be interpreted as only dots");
     }
     Ok(())
 }
@@ -54,7 +54,7 @@ pub(super) fn check(path: &str) -> Result<(), &'static str> {
 /// left out.
 fn worst_reading(path: &str) -> Result<String, &'static str> {
     const HIDDEN: Result<String, &str> =
-        Err("the path holds a percent-encoded control character or an over-long escape");
+        Err("the path contains a percent-encoded control character or an over-long escape");
     let mut worst = String::with_capacity(path.len());
     let mut rest = path;
     while let Some(c) = rest.chars().next() {

@@ -220,7 +220,7 @@ fn content<'a>(
         None if base64 => Ok(Encoded::Base64(text)),
         None => Ok(Encoded::Text(text)),
         Some(_) if !base64 => {
-            Err((Quarantine::Schema, "text does not come in chunks; base64 does".into()))
+            Err((Quarantine::Schema, "only base64 content may come in chunks, not text".into()))
         }
         Some(_) if text.is_empty() => {
             Err((Quarantine::Schema, "`file.content` of a chunk is empty".into()))

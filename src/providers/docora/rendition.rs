@@ -35,7 +35,7 @@ pub(super) fn size(image: &Image, width: u32) -> Option<(u32, u32)> {
 /// # Errors
 /// Why there is no rendition, in words.
 pub(super) fn render(content: &[u8], (width, height): (u32, u32)) -> Result<Vec<u8>, String> {
-    let format = format(content).ok_or("it is no image")?;
+    let format = format(content).ok_or("not an image")?;
     guarded(|| {
         let mut decoder = reader(content, format).into_decoder().map_err(|e| e.to_string())?;
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
@@ -52,7 +52,7 @@ pub(super) fn render(content: &[u8], (width, height): (u32, u32)) -> Result<Vec<
         written.map_err(|error| error.to_string())?;
         let bytes = bytes.into_inner();
         if bytes.len() >= content.len() {
-            return Err("it would not be smaller".to_owned());
+            return Err("the rendition would not be smaller".to_owned());
         }
         Ok(bytes)
     })
@@ -93,6 +93,6 @@ mod tests {
         assert!(render(&claiming(5_000, 5_000), (30, 30)).is_err());
         assert!(render(b"<html>", (30, 30)).is_err());
         let one = encoded(2, 1, ImageFormat::Png);
-        assert_eq!(render(&one, (2, 1)), Err("it would not be smaller".to_owned()));
+        assert_eq!(render(&one, (2, 1)), Err("the rendition would not be smaller".to_owned()));
     }
 }

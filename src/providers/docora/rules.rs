@@ -63,7 +63,7 @@ impl Rules {
             }
         }
         if end < text.len() {
-            rules.skip(read.lines().count(), &format!("only {MAX_BYTES} bytes are read"));
+            rules.skip(read.lines().count(), &format!("only the first {MAX_BYTES} bytes are read"));
         }
         rules
     }

@@ -22,7 +22,7 @@ pub(super) fn inspect(content: &[u8]) -> Result<Image, String> {
 
 /// The inside of the root element's tag.
 fn root(text: &str) -> Result<&str, String> {
-    let no_svg = || "the content is no SVG".to_owned();
+    let no_svg = || "the content is not an SVG image".to_owned();
     let mut rest = text.trim_ascii_start();
     loop {
         let (begin, end) = if rest.starts_with("<?") {
@@ -85,7 +85,7 @@ fn pixels(number: &str) -> Option<u32> {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "the range was looked at"
+        reason = "the range was checked"
     )]
     (0.5..1e6).contains(&number).then(|| number.round() as u32)
 }

@@ -1,4 +1,4 @@
-//! What is let in, and what it is called.
+//! What is accepted, and what it is called.
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};

@@ -71,9 +71,9 @@ impl Stripe {
             return Ok(Effects::ignored());
         }
         let detail = if self.livemode {
-            "a test event of the platform's own account at a source of live events"
+            "test event of the platform's own account at a live source"
         } else {
-            "a live event at a source of test events"
+            "live event at a test source"
         };
         Err(Failure::permanent(DeathReason::LivemodeMismatch, detail))
     }
@@ -81,7 +81,7 @@ impl Stripe {
     /// Whether the source takes events of this account.
     pub(super) fn check_account(&self, account: Option<&str>) -> Result<(), Failure> {
         if self.account.is_some() && self.account.as_deref() != account {
-            let detail = format!("the source takes no events of {}", owner(account));
+            let detail = format!("the source does not accept events of {}", owner(account));
             return Err(wrong_account(detail));
         }
         Ok(())

@@ -122,14 +122,16 @@ fn api(spec: &SourceSpec, options: &Options) -> Result<Option<StripeClient>, Opt
     let wrong = |what: &str| Err(OptionsError(what.to_owned()));
     let Some(key) = &spec.token else {
         if options.api_base.is_some() || options.api_version.is_some() {
-            return wrong("api_base, api_version: they want an API key as the source's `token`");
+            return wrong(
+                "api_base, api_version: these require an API key as the source's `token`",
+            );
         }
         return Ok(None);
     };
     check_key(key, options.livemode)?;
     let base = Url::parse(options.api_base.as_deref().unwrap_or(DEFAULT_BASE)).ok();
     let Some(base) = base else {
-        return wrong("api_base: it is not an address like `https://api.stripe.com`");
+        return wrong("api_base: must be a URL such as `https://api.stripe.com`");
     };
     match spec.services.outbound.check(&base) {
         Ok(()) => {}
@@ -141,7 +143,7 @@ fn api(spec: &SourceSpec, options: &Options) -> Result<Option<StripeClient>, Opt
     let version = options.api_version.clone().unwrap_or_else(|| DEFAULT_VERSION.to_owned());
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     if version.is_empty() || !version.bytes().all(fits) {
-        return wrong("api_version: it is not a version like `2025-09-30.clover`");
+        return wrong("api_version: must be a version such as `2025-09-30.clover`");
     }
     Ok(Some(StripeClient::new(spec.services.outbound.clone(), base, key.clone(), version)))
 }
@@ -156,8 +158,8 @@ fn check_key(key: &Secret, livemode: bool) -> Result<(), OptionsError> {
     };
     let known = matches!(mode, b"live" | b"test") && key.iter().all(u8::is_ascii_graphic);
     let problem = match (known, livemode == (mode == b"live")) {
-        (false, _) => "it is not an API key like `sk_live_…` or `rk_test_…`",
-        (true, false) => "its mode is not the source's: see `livemode`",
+        (false, _) => "not an API key such as `sk_live_…` or `rk_test_…`",
+        (true, false) => "test or live mode differs from the source's `livemode`",
         (true, true) => return Ok(()),
     };
     Err(OptionsError(format!("token: {problem}")))
@@ -233,11 +235,11 @@ fn name(body: &[u8], digest: impl FnOnce() -> [u8; 32]) -> Result<EventMeta, Qua
 /// A type that can be stored and shown; those with a handler cost no allocation.
 fn check_kind(kind: &str) -> Result<Cow<'static, str>, Quarantined> {
     if kind.len() > EventMeta::MAX_KIND {
-        let detail = format!("`type` has {} bytes", kind.len());
+        let detail = format!("`type` is too long: {} bytes", kind.len());
         return Err((Quarantine::FieldLength, detail).into());
     }
     if kind.is_empty() || kind.contains(char::is_control) {
-        let detail = "`type` is empty or holds control characters".to_owned();
+        let detail = "`type` is empty or contains control characters".to_owned();
         return Err((Quarantine::Schema, detail).into());
     }
     let known = KINDS.iter().find(|known| **known == kind);

@@ -1,4 +1,4 @@
-//! Amounts as people read them.
+//! Amounts as users read them.
 //!
 //! Stripe counts money in the currency's minor unit, as a whole number. How many digits stand
 //! behind the point follows Stripe's page on supported currencies

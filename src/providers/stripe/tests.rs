@@ -133,8 +133,8 @@ fn a_key_is_one_of_the_sources_own_mode() {
         assert!(built(options, Some(key)).is_ok(), "{options}, {key}");
     }
     for (options, key, told) in [
-        ("livemode = true", "sk_test_0123456789abcdef", "its mode"),
-        ("livemode = false", "sk_live_0123456789abcdef", "its mode"),
+        ("livemode = true", "sk_test_0123456789abcdef", "test or live mode"),
+        ("livemode = false", "sk_live_0123456789abcdef", "test or live mode"),
         ("livemode = true", "pk_live_0123456789abcdef", "not an API key"),
         ("livemode = true", "whsec_0123456789abcdef", "not an API key"),
         ("livemode = true", "sk_live_0123456789 abcdef", "not an API key"),

@@ -15,7 +15,8 @@ pub(super) struct Id(String);
 
 /// The text is not an id.
 #[derive(Debug, thiserror::Error)]
-#[error("an id is empty, longer than {MAX} characters, or holds control characters", MAX = Id::MAX)]
+#[error("an id is empty, longer than {MAX} characters, or contains control \
+         characters", MAX = Id::MAX)]
 pub(super) struct BadId;
 
 impl Id {
@@ -95,7 +96,7 @@ impl TryFrom<String> for Word {
         if (1..=60).contains(&text.len()) && text.bytes().all(letter) {
             Ok(Self(text))
         } else {
-            Err("a status is no word like `past_due`")
+            Err("invalid status, expected a name such as `past_due`")
         }
     }
 }

@@ -1,11 +1,10 @@
-//! Alerts: what people are to be told, raised in the transaction of what it is about.
+//! Alerts: notifications for users, raised in the transaction of their cause.
 //!
-//! - An alert *goes on* until it is said to be over. Raised again while it goes on, it is folded:
-//!   counted in the same row.
-//! - It is *pending* while there is something to tell. What has been told is told again when it
+//! - An alert is *open* until its recovery. Repeats are counted in the same row while it is open.
+//! - It is *pending* until it is sent. It is sent again when it
 //!   matters more than before, when it has come ten times as often, when it comes at a much higher
 //!   rate than in the hour before, after a pause without it, and once a day while it keeps coming.
-//! - A *recovery* ends what goes on, and is told itself.
+//! - A *recovery* closes an open alert, and is sent itself.
 
 use std::fmt;
 use std::str::FromStr;
@@ -27,7 +26,7 @@ const MAX_TEXT: usize = 1024;
 /// The longest key that is shown, in bytes; folding goes by the whole.
 const MAX_KEY: usize = 200;
 
-/// Something that people should know.
+/// A notification for users.
 #[derive(Debug, Clone, Copy)]
 pub struct Alert<'a> {
     /// What happened: a word of the program, never of a sender, such as `dead_letter`.
@@ -38,13 +37,13 @@ pub struct Alert<'a> {
     pub severity: Severity,
     /// The source that it is about.
     pub source: &'a str,
-    /// What to tell, in a sentence or two. It may hold what strangers wrote, but no secret.
+    /// What to tell, in a sentence or two. It may hold untrusted text, but no secret.
     pub text: &'a str,
     /// Whether it happens and is over: no recovery will follow. It ends by itself an hour later.
     pub passing: bool,
 }
 
-/// Something that people were told about is over.
+/// The end of an open alert.
 #[derive(Debug, Clone, Copy)]
 pub struct AlertResolution<'a> {
     /// As in [`Alert::kind`].
@@ -63,16 +62,16 @@ pub struct AlertResolution<'a> {
 pub enum Severity {
     /// Good to know.
     Info,
-    /// Somebody should look at it in time.
+    /// Needs attention soon.
     #[default]
     Warning,
-    /// Somebody should look at it now.
+    /// Needs attention now.
     Critical,
 }
 
 /// The word is no severity.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is not a severity; there are info, warning, critical")]
+#[error("unknown severity `{0}`; expected info, warning or critical")]
 pub struct UnknownSeverity(String);
 
 /// An alert as it is kept.
@@ -116,7 +115,7 @@ impl AlertRow {
         }
     }
 
-    /// Whether people know: `pending`, `told`, or `not told` for what was given up.
+    /// The notification state: `pending`, `told` (sent), or `not told` (given up).
     pub fn told(&self) -> &'static str {
         match (self.pending, self.sent_at) {
             (true, _) => "pending",
@@ -236,7 +235,7 @@ impl Tx<'_> {
         .await
     }
 
-    /// Says that what goes on is over, and tells so if people were told, or are still to be told,
+    /// Says that what goes on is over, and tells so if users were told, or are still to be told,
     /// about it. Says whether anything went on.
     ///
     /// # Errors

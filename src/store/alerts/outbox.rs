@@ -1,4 +1,4 @@
-//! The alerts that wait to be told: claimed under a lease, told, settled.
+//! Pending alerts: claimed under a lease, sent, settled.
 
 use std::time::Duration;
 
@@ -161,7 +161,7 @@ impl Store {
     /// Gives a batch back that could not be told. Nothing is told before `wait` has passed.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]; the lease runs out then.
+    /// [`StoreError::Unavailable`]; the lease expires then.
     pub async fn alerts_not_told(
         &self,
         batch: &AlertBatch,
@@ -209,7 +209,7 @@ impl Store {
     }
 
     /// Gives up what is too old to be news, or one too many; gives how many. Ends what only
-    /// happened, and forgets what is long over.
+    /// happened, and deletes what is long over.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

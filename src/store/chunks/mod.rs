@@ -230,7 +230,7 @@ impl Store {
             GATE,
             DeathReason::Quarantined(Quarantine::ChunkExpired).as_str(),
             format!(
-                "transfer {} had {} of {} chunks when it was given up",
+                "transfer {} expired with {} of {} chunks",
                 row.transfer_id, row.have, row.total
             ),
         )
@@ -257,7 +257,10 @@ impl Store {
         let flaw = if received == promised {
             let (size, sha256) = join(connection, transfer, new).await?;
             if size != i64::try_from(manifest.size).unwrap_or(i64::MAX) {
-                Some((Quarantine::SizeMismatch, format!("{size} bytes, not {}", manifest.size)))
+                Some((
+                    Quarantine::SizeMismatch,
+                    format!("{size} bytes, expected {}", manifest.size),
+                ))
             } else if sha256 != manifest.sha256 {
                 Some((Quarantine::DigestMismatch, digests(&sha256, &manifest.sha256)))
             } else {
@@ -267,7 +270,7 @@ impl Store {
             keep_joined_text(connection, transfer, new).await?;
             Some((
                 Quarantine::SizeMismatch,
-                format!("{received} characters of base64, not {promised}"),
+                format!("{received} characters of base64, expected {promised}"),
             ))
         };
         let (plan, state, answer) = match flaw {

@@ -107,11 +107,11 @@ pub(super) fn objection(
     match transfer.state.as_str() {
         "open" => None,
         "superseded" => {
-            let what = "a newer transfer of the same file came in between";
+            let what = "a newer transfer of the same file arrived";
             conflict(Quarantine::ChunkSuperseded, what)
         }
         "expired" => {
-            let what = "the transfer was given up before this chunk came";
+            let what = "the transfer expired before this chunk arrived";
             conflict(Quarantine::ChunkExpired, what)
         }
         _ => Some(Ok(ChunkOutcome::Repeated(transfer.event))),
@@ -196,7 +196,7 @@ pub(super) async fn repeated(
     if digest == chunk.digest() {
         return Ok(Ok(ChunkOutcome::Repeated(transfer.event)));
     }
-    let what = format!("chunk {} was received before with other content", chunk.index);
+    let what = format!("chunk {} was already received with different content", chunk.index);
     Ok(Err(ChunkRejected::Conflict(Quarantine::ChunkMixed, what)))
 }
 

@@ -13,7 +13,7 @@ use crate::verify::Fingerprint;
 const KEPT_FINE: Duration = Duration::days(3);
 /// How long spans of an hour are kept.
 const KEPT_COARSE: Duration = Duration::days(40);
-/// The most rows that one step forgets.
+/// The most rows that one step deletes.
 const STEP: i64 = 20_000;
 
 /// Counts that were taken off their counters, in the order of the table's key: two gateways that
@@ -49,7 +49,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn flush_tallies(&self, now: OffsetDateTime) -> Result<(), StoreError> {
-        let taken = self.tallies.take();
+        let taken = self.counters.take();
         if taken.rows.is_empty() && taken.secrets.is_empty() {
             return Ok(());
         }
@@ -111,7 +111,7 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets up to a step of tallies that are too old to be of use; gives how many.
+    /// Deletes up to a step of counters that are too old to be of use; gives how many.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -163,7 +163,7 @@ impl Tx<'_> {
 
 impl Tx<'_> {
     /// Counts the new deliveries that an operator made.
-    pub(in crate::store) async fn tally_replays(
+    pub(in crate::store) async fn count_replays(
         &mut self,
         deliveries: &[i64],
         now: OffsetDateTime,

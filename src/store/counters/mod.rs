@@ -1,4 +1,4 @@
-//! Tallies: how much came in and what became of it, per source and span of time.
+//! Counters: received events and outcomes, per source and span of time.
 //!
 //! - A [`SourceCounters`] is what one source has been counted in this process: plain counters, so that
 //!   counting costs a request a few additions and never a wait.
@@ -45,7 +45,7 @@ pub enum Counter {
     Quarantined,
     /// A chunk of a payload that is not whole yet.
     Chunk,
-    /// A request that was not let in or could not be kept, by reason.
+    /// A request that was rejected or could not be kept, by reason.
     Refused,
     /// An answer to an authentic request, by how long it took.
     Acknowledged,
@@ -55,7 +55,7 @@ pub enum Counter {
     Ignored,
     /// An attempt that failed; there will be another.
     Retry,
-    /// The same, and it does not count: its destination is held back.
+    /// The same, and it does not count: its destination is blocked.
     Deferred,
     /// A delivery that became a dead letter after it was handed to a handler.
     Dead,
@@ -86,7 +86,7 @@ struct Refused {
     others: AtomicU64,
 }
 
-/// The tallies of every source.
+/// The counters of every source.
 #[derive(Debug, Clone, Default)]
 pub struct Counters(Arc<Inner>);
 

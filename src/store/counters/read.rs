@@ -1,4 +1,4 @@
-//! Reading tallies: bounded by time and by how many sources there are, never by how much came in.
+//! Reading counters: bounded by time and by how many sources there are, never by how much came in.
 
 use time::OffsetDateTime;
 

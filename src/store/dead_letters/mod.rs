@@ -48,7 +48,7 @@ pub struct DeadLetter {
     pub resolution: Option<String>,
     /// When it was resolved.
     pub resolved_at: Option<OffsetDateTime>,
-    /// Its lane, as it is shown to people.
+    /// Its lane, as it is shown to users.
     pub lane: Option<String>,
     /// How many deliveries in its lane wait for it to be resolved; above [`MANY_WAITING`] it says
     /// only that there are more.

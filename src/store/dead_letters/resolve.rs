@@ -1,4 +1,4 @@
-//! Dealing with dead letters: locked, replayed, resolved.
+//! Resolving dead letters: locked, replayed, resolved.
 
 use time::OffsetDateTime;
 
@@ -103,7 +103,7 @@ impl Tx<'_> {
         )
         .fetch_all(self.connection())
         .await?;
-        self.tally_replays(&ids, now).await?;
+        self.count_replays(&ids, now).await?;
         Ok(ids)
     }
 

@@ -1,5 +1,5 @@
-//! Jobs: what is to be done about many dead letters or held requests. Here they are planned, looked at, started and
-//! cancelled; in `work` they are worked off.
+//! Jobs: what is to be done about many dead letters or rejected requests. Here they are planned,
+//! looked at, started and cancelled; in `work` they are worked off.
 
 mod work;
 
@@ -40,9 +40,9 @@ pub struct JobRow {
     pub reason: String,
     /// How many matched when it was planned.
     pub matched: i64,
-    /// For `verify_held`: how many of those would have been let in then.
+    /// For `verify_held`: how many of those would have been accepted then.
     pub verifiable: Option<i64>,
-    /// The highest id that matched then; of held requests, the highest number.
+    /// The highest id that matched then; of rejected requests, the highest number.
     pub up_to: i64,
     /// Some of those that matched.
     pub sample: Vec<i64>,
@@ -64,7 +64,7 @@ pub struct JobRow {
     pub cancelled_by: Option<String>,
     /// Why it cannot go on.
     pub failure: Option<String>,
-    /// It has dealt with everything up to this id.
+    /// It has resolved everything up to this id.
     pub after: i64,
     /// Because of its rate: the next batch not before this time.
     pub next_at: Option<OffsetDateTime>,
@@ -304,7 +304,7 @@ impl Tx<'_> {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Cancels every job that somebody has planned or started, since they may do it no longer.
+    /// Cancels every job that a user has planned or started, since they may do it no longer.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

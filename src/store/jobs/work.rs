@@ -24,7 +24,7 @@ pub struct JobLease {
 /// By how much a batch has brought a job on.
 #[derive(Debug)]
 pub struct JobProgress<'a> {
-    /// Everything up to this id is dealt with.
+    /// Everything up to this id is resolved.
     pub after: i64,
     /// How many were replayed or discarded.
     pub resolved: i64,
@@ -49,7 +49,7 @@ impl JobRow {
         serde_json::from_str(&self.selection).map_err(|_| self.inconsistent("selection"))
     }
 
-    /// About which nothing was done, and why, as far as it was written down.
+    /// About which nothing was done, and why, as far as it was recorded.
     ///
     /// # Errors
     /// [`StoreError::Inconsistent`].
@@ -65,7 +65,7 @@ impl JobRow {
 
 impl Store {
     /// Takes a running job that nobody works on, or whose worker is gone, and that is due; with
-    /// `only`, this one or none. Jobs about held requests only where `held` is true.
+    /// `only`, this one or none. Jobs about rejected requests only where `held` is true.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

@@ -367,7 +367,7 @@ fn what(place: Place, word: Option<&str>, has_reason: bool) -> Option<ChangeKind
         (Place::Attempt(..), Some("done")) => ChangeKind::Done,
         (Place::Attempt(..), Some("retry")) => ChangeKind::Retry,
         (Place::Attempt(..), Some("deferred")) => ChangeKind::Deferred,
-        // The last: the destination was forgotten.
+        // The last: the destination was deleted.
         (Place::Attempt(..), Some("dead")) | (Place::Action(_), Some("dead_letter")) => {
             ChangeKind::Dead
         }

@@ -20,14 +20,14 @@ pub struct OperatorAction<'a> {
 }
 
 impl Tx<'_> {
-    /// Writes down that an operator replayed (these are the new deliveries), discarded, freed the
+    /// Records that an operator replayed (these are the new deliveries), discarded, freed the
     /// lanes of or buried (these are the old ones).
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn note(
         &mut self,
-        deed: OperatorAction<'_>,
+        action: OperatorAction<'_>,
         old: &[i64],
         replays: &[i64],
     ) -> Result<(), StoreError> {
@@ -40,13 +40,13 @@ impl Tx<'_> {
                      SELECT replay_of, id FROM deliveries
                       WHERE id = ANY($5) AND replay_of IS NOT NULL) AS d (id, replay_id)
               ORDER BY d.id, d.replay_id",
-            deed.at,
-            bounded(deed.actor),
-            deed.action,
+            action.at,
+            bounded(action.actor),
+            action.action,
             old,
             replays,
-            deed.job,
-            bounded(deed.reason),
+            action.job,
+            bounded(action.reason),
         )
         .execute(self.connection())
         .await?;

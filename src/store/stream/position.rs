@@ -33,7 +33,7 @@ pub(super) enum Place {
 
 /// The text is no position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this is not an id of the stream")]
+#[error("invalid stream id")]
 pub struct BadPosition;
 
 /// What a statement gives of a place.

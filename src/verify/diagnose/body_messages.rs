@@ -38,34 +38,27 @@ impl BodyFault {
 impl BodyForm {
     pub(super) fn text(self) -> String {
         match self {
-            Self::LostNewline => "and the body has lost a line break at its end since".to_owned(),
-            Self::GainedBlanks => {
-                "and the body has gained white space at its ends since".to_owned()
-            }
-            Self::LostBom => "and the body has lost a byte order mark since".to_owned(),
-            Self::GainedBom => "and the body has gained a byte order mark since".to_owned(),
-            Self::LineEnds => "and the line ends of the body were changed since".to_owned(),
-            Self::EncodedTwice => "and the body was written as a JSON text once more".to_owned(),
-            Self::Base64 => "and the body was written as base64 since".to_owned(),
-            Self::FormEncoded => "and the body was written as a form since".to_owned(),
+            Self::LostNewline => "but the body lost a trailing line break afterwards".to_owned(),
+            Self::GainedBlanks => "but white space was added around the body afterwards".to_owned(),
+            Self::LostBom => "but the body lost a byte order mark afterwards".to_owned(),
+            Self::GainedBom => "but a byte order mark was added to the body afterwards".to_owned(),
+            Self::LineEnds => "but the line endings of the body were changed afterwards".to_owned(),
+            Self::EncodedTwice => "but the body was encoded as a JSON string once more".to_owned(),
+            Self::Base64 => "but the body was encoded as base64 afterwards".to_owned(),
+            Self::FormEncoded => "but the body was form-encoded afterwards".to_owned(),
             Self::Mojibake => {
-                "and the body, which was UTF-8, was read in a charset of one byte and written as \
-                 UTF-8 once more"
+                "but the UTF-8 body was decoded with a single-byte charset and encoded as UTF-8 \
+                 again"
                     .to_owned()
             }
             Self::OneByteCharset => {
-                "and the body, which was UTF-8, was written in a charset of one byte since"
-                    .to_owned()
+                "but the UTF-8 body was re-encoded in a single-byte charset afterwards".to_owned()
             }
-            Self::Normalised => {
-                "and the body's characters were composed or taken apart since (Unicode \
-                 normalisation)"
-                    .to_owned()
-            }
+            Self::Normalised => "but the body was Unicode-normalised afterwards".to_owned(),
             Self::Unsigned => "over an empty body".to_owned(),
             Self::Rewritten(style) => {
                 format!(
-                    "and the body was read as JSON and written anew; signed was {}",
+                    "but the body was parsed and re-serialised as JSON; the signed body was {}",
                     style.text()
                 )
             }
@@ -86,24 +79,24 @@ impl BodyFault {
     pub(super) fn text(self) -> &'static str {
         match self {
             Self::Empty => "is empty",
-            Self::Cut => "is JSON that breaks off: its end is missing",
+            Self::Cut => "is truncated JSON",
             Self::Compressed => "is compressed",
-            Self::Replaced => "holds U+FFFD, which stands for what could not be read",
+            Self::Replaced => "contains U+FFFD (replacement characters)",
         }
     }
 
     pub(super) fn hint(self) -> &'static str {
         match self {
             Self::Empty => {
-                "look for what loses the body on its way: a redirect, or a framework that has read \
-                 it before it is sent on"
+                "look for a redirect that drops the body, or a framework that consumes it before \
+                 forwarding"
             }
             Self::Cut => {
-                "look for what cuts the body off: a limit of a proxy, or a length counted in \
+                "look for what truncates the body: a proxy limit, or a length counted in \
                  characters instead of bytes"
             }
             Self::Compressed => "send the body as it was signed, without compressing it",
-            Self::Replaced => "look for what reads the body in another charset than UTF-8",
+            Self::Replaced => "look for what decodes the body in a charset other than UTF-8",
         }
     }
 }
@@ -113,18 +106,18 @@ impl Style {
         let mut text = match self.spacing {
             Spacing::Compact => "compact JSON".to_owned(),
             Spacing::Blanks => {
-                "JSON with a blank after commas and colons, as Python writes it".into()
+                "JSON with a space after commas and colons, as Python writes it".into()
             }
-            Spacing::Indented(width) => format!("JSON indented by {width} blanks"),
-            Spacing::Tabs => "JSON indented by tabs".to_owned(),
+            Spacing::Indented(width) => format!("JSON indented by {width} spaces"),
+            Spacing::Tabs => "JSON indented with tabs".to_owned(),
         };
         text.push_str(match self.escapes {
             Escapes::Least => "",
-            Escapes::NonAscii => ", with characters beyond ASCII escaped",
-            Escapes::Slashes => ", with slashes and characters beyond ASCII escaped, as PHP does",
+            Escapes::NonAscii => ", with non-ASCII characters escaped",
+            Escapes::Slashes => ", with slashes and non-ASCII characters escaped, as PHP does",
             Escapes::Markup => ", with angle brackets and ampersands escaped, as Go does",
         });
-        text.push_str(if self.sorted { ", its keys sorted" } else { "" });
+        text.push_str(if self.sorted { ", with sorted keys" } else { "" });
         text
     }
 }

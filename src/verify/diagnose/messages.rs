@@ -8,11 +8,11 @@ use super::{
 };
 
 /// What to do where no secret made the signature.
-const NOBODY: &str = "compare the fingerprints of `sealpost check` with the sender's secret; look for a proxy or a \
-     framework that parses the body before it is signed or sent";
+const NOBODY: &str = "compare the fingerprints in `sealpost check` with the sender's secret; look \
+                      for a proxy or framework that parses the body before it is signed or sent";
 
 impl Explanation {
-    /// Whether the request is let in.
+    /// Whether the request is accepted.
     pub fn verifies(&self) -> bool {
         self.reason.is_none()
     }
@@ -20,7 +20,7 @@ impl Explanation {
     /// The closed word of what is found, for programs.
     pub fn word(&self) -> &'static str {
         match &self.finding {
-            Finding::Verifies { .. } => "pauses",
+            Finding::Verifies { .. } => "verifies",
             Finding::PastItsTime => "past_its_time",
             Finding::AnotherSource => "another_source",
             Finding::Header(_, HeaderFault::Missing) => "header_missing",
@@ -44,60 +44,57 @@ impl Explanation {
         let mut text = match &self.finding {
             Finding::Verifies { skew } => verifies(*skew),
             Finding::PastItsTime => {
-                "its token holds, and is past its time: it is let in only while its run is awaited"
-                    .to_owned()
+                "token valid but expired: accepted only while its run is expected".to_owned()
             }
             Finding::AnotherSource => {
-                "it is for another source: the id in its headers is not this source's".to_owned()
+                "wrong source: the id in the headers belongs to another source".to_owned()
             }
             Finding::Header(header, fault) => header_fault(header, *fault),
             Finding::HeaderFormat(header, spelling) => {
                 format!("the signature in `{header}` {}", spelling.text())
             }
-            Finding::Shape(header) => format!("`{header}` does not have its shape"),
+            Finding::Shape(header) => format!("`{header}` is malformed"),
             Finding::Timestamp(fault) => fault.text().to_owned(),
             Finding::Stale { beyond, age } => format!(
-                "it was signed {age} s before it arrived, {beyond} s more than the source allows"
+                "too old: signed {age} s before arrival, {beyond} s over the source's limit"
             ),
             Finding::Future { beyond, ahead } => format!(
-                "it was signed for {ahead} s after it arrived, {beyond} s more than the source \
-                 allows"
+                "in the future: signed {ahead} s after arrival, {beyond} s over the source's limit"
             ),
             Finding::Character(header) => {
-                format!("`{header}` is empty, too long, or holds a character that it may not hold")
+                format!("`{header}` is empty, too long, or contains a forbidden character")
             }
-            Finding::NotAllowed(what) => format!("{what} is not on the source's list"),
-            Finding::Departs => "the signature is not what the gate asks for".to_owned(),
+            Finding::NotAllowed(what) => format!("{what} is not in the source's allow list"),
+            Finding::Departs => "invalid signature".to_owned(),
             Finding::SomethingBeside => {
-                "the signature holds, but something beside it that the source asks for, such as a \
-                 token, is not right"
+                "valid signature, but another required credential, such as a token, is wrong"
                     .to_owned()
             }
             Finding::Body(fault) => {
-                format!("no configured secret made this signature, and the body {}", fault.text())
+                format!("no configured secret matches the signature, and the body {}", fault.text())
             }
             Finding::Nobody => {
-                "no configured secret made this signature: wrong key, or the body was changed in a \
-                 way that cannot be undone"
+                "no configured secret matches the signature: wrong secret, or the body was changed \
+                 irreversibly"
                     .to_owned()
             }
         };
-        let beside = matches!(self.finding, Finding::Verifies { .. } | Finding::SomethingBeside);
+        let valid = matches!(self.finding, Finding::Verifies { .. } | Finding::SomethingBeside);
         // Writing to a string cannot fail.
         match &self.made {
-            Some(made) if beside => write!(text, " ({})", made.who()),
+            Some(made) if valid => write!(text, " ({})", made.who()),
             Some(made) if made.is_as_asked() => {
-                write!(text, "; otherwise it holds ({})", made.who())
+                write!(text, "; otherwise valid ({})", made.who())
             }
             Some(made) => write!(text, ": {}", made.text()),
             None if matches!(self.finding, Finding::Stale { .. } | Finding::Future { .. }) => {
-                write!(text, "; besides, no configured secret made its signature")
+                write!(text, "; also, no configured secret matches the signature")
             }
             None => Ok(()),
         }
         .ok();
         if self.cut {
-            text.push_str("; the body is large, and not every change to it was tried");
+            text.push_str("; the body is large, so not every possible change was tried");
         }
         text
     }
@@ -110,36 +107,35 @@ impl Explanation {
             Finding::Departs => match (departure, &self.made) {
                 (Some(departure), _) => departure.hint(),
                 (None, Some(Made { origin: Origin::Retired, .. })) => {
-                    "give the sender the present secret, or add the retired one to `secrets` until \
-                     it has changed over"
+                    "give the sender the current secret, or add the retired one to `secrets` until \
+                     the sender has switched"
                 }
                 (None, _) => "add the secret to the source's `secrets`",
             },
-            Finding::PastItsTime => "start a new run, or raise `token_ttl` of the source",
-            Finding::AnotherSource => "look which source has this id, and give the sender its path",
+            Finding::PastItsTime => "start a new run, or raise the source's `token_ttl`",
+            Finding::AnotherSource => "find the source with this id, and give the sender its path",
             Finding::Header(_, HeaderFault::Missing) => {
-                "look whether a proxy drops the header, and whether the sender signs at all"
+                "check whether a proxy drops the header, and whether the sender signs at all"
             }
             Finding::Header(_, HeaderFault::Doubled) => {
-                "look for a proxy that adds the header again: two values would be read differently \
-                 by different readers"
+                "look for a proxy that adds the header again: a repeated header is ambiguous"
             }
             Finding::Header(..) | Finding::Shape(_) | Finding::Character(_) => {
-                "compare the header with what the sender's documentation shows"
+                "compare the header with the sender's documentation"
             }
             Finding::HeaderFormat(_, spelling) => spelling.hint(),
-            Finding::Timestamp(_) => "write the time as whole seconds since 1970, digits only",
+            Finding::Timestamp(_) => "send the timestamp as whole Unix seconds, digits only",
             // However old it is: it would be refused when it is fresh, too.
             Finding::Stale { .. } | Finding::Future { .. } if self.made.is_none() => NOBODY,
             Finding::Stale { .. } => {
-                "compare both clocks; if the sender repeats old requests without signing them \
-                 afresh, raise `max_age` of the source"
+                "compare both clocks; if the sender retries old requests without signing them \
+                 again, raise the source's `max_age`"
             }
             Finding::Future { .. } => {
-                "compare both clocks; the sender's runs ahead, or ours is behind"
+                "compare both clocks: the sender's is ahead, or this machine's is behind"
             }
-            Finding::NotAllowed(_) => "add it to the source's list if it belongs there",
-            Finding::SomethingBeside => "compare the source's `token` with what the sender has",
+            Finding::NotAllowed(_) => "add it to the source's allow list if it is legitimate",
+            Finding::SomethingBeside => "compare the source's `token` with the sender's",
             Finding::Body(fault) => fault.hint(),
             Finding::Nobody => NOBODY,
         };
@@ -169,7 +165,7 @@ impl Made {
     }
 
     fn text(&self) -> String {
-        let mut text = format!("it was made with {}", self.who());
+        let mut text = format!("signed with {}", self.who());
         for departure in &self.departures {
             text.push_str(", ");
             match departure {
@@ -191,32 +187,34 @@ impl Departure {
         match self {
             Self::HeaderFormat(spelling) => spelling.hint(),
             Self::Secret(SecretForm::Base64Decoded | SecretForm::HexDecoded) => {
-                "use the text of the secret as it is, as the key of the HMAC: do not decode it"
+                "use the secret's text as the HMAC key: do not decode it"
             }
             Self::Secret(SecretForm::WithoutPrefix | SecretForm::WithPrefix) => {
-                "the whole text of the secret is the key, with the prefix that it has"
+                "use the whole text of the secret as the key, including its prefix"
             }
-            Self::Secret(_) => "take what surrounds the secret out of the sender's configuration",
+            Self::Secret(_) => {
+                "remove the extra characters around the secret in the sender's configuration"
+            }
             Self::Text(TextForm::BodyAlone) => {
-                "sign the time too, as the sender's documentation says: without it a captured \
-                 request could be sent again for ever"
+                "sign the timestamp too, as the sender's documentation says: without it a captured \
+                 request could be replayed forever"
             }
             Self::Text(TextForm::Other) => {
-                "change the source's `form`, or let the sender sign in the form that it takes"
+                "change the source's `form`, or make the sender use the source's signature form"
             }
-            Self::Text(_) => "sign the time exactly as the header has it",
+            Self::Text(_) => "sign the timestamp exactly as it is in the header",
             Self::Body(BodyForm::Rewritten(_) | BodyForm::EncodedTwice) => {
-                "send the very bytes that were signed: write the JSON once, sign that text, send \
-                 that text"
+                "send exactly the bytes that were signed: serialise the JSON once, sign that text, \
+                 send that text"
             }
             Self::Body(BodyForm::Base64) => {
-                "let the gateway in front hand the body on as it is: some encode what they take for \
-                 binary"
+                "configure the gateway in front to pass the body through unchanged: some encode \
+                 bodies that they take for binary"
             }
             Self::Body(BodyForm::FormEncoded) => {
                 "send the body as it was signed, with `Content-Type: application/json`"
             }
-            Self::Body(_) => "look for what changes the body between signing and here",
+            Self::Body(_) => "look for what changes the body between the sender and Sealpost",
         }
     }
 }
@@ -224,24 +222,22 @@ impl Departure {
 impl HeaderFormat {
     fn text(&self) -> String {
         match self {
-            Self::Base64 => "is base64, and hexadecimal digits are asked for".to_owned(),
-            Self::Base64Url => {
-                "is URL-safe base64, and hexadecimal digits are asked for".to_owned()
-            }
+            Self::Base64 => "is base64, expected hexadecimal".to_owned(),
+            Self::Base64Url => "is URL-safe base64, expected hexadecimal".to_owned(),
             Self::NoPrefix(prefix) => format!("lacks the prefix `{prefix}`"),
             Self::Prefix { expected: Some(expected), found } => {
-                format!("begins with `{found}`, and `{expected}` is asked for")
+                format!("begins with `{found}`, expected `{expected}`")
             }
             Self::Prefix { expected: None, found } => {
-                format!("begins with `{found}`, and no prefix is asked for")
+                format!("begins with `{found}`, expected no prefix")
             }
-            Self::Blanks => "has blanks or quotes that do not belong there".to_owned(),
+            Self::Blanks => "has extra spaces or quotes".to_owned(),
             Self::Digits(count) => format!(
-                "has {count} hexadecimal digits{}, and HMAC-SHA256 has 64",
+                "has {count} hexadecimal digits{}, expected 64 for HMAC-SHA256",
                 match count {
-                    40 => " as HMAC-SHA1 has",
-                    96 => " as HMAC-SHA384 has",
-                    128 => " as HMAC-SHA512 has",
+                    40 => " (HMAC-SHA1)",
+                    96 => " (HMAC-SHA384)",
+                    128 => " (HMAC-SHA512)",
                     _ => "",
                 }
             ),
@@ -254,10 +250,10 @@ impl HeaderFormat {
 
     fn hint(&self) -> &'static str {
         match self {
-            Self::Base64 | Self::Base64Url => "let the sender write the MAC as hexadecimal digits",
-            Self::NoPrefix(_) | Self::Prefix { .. } => "write the prefix as asked for",
-            Self::Digits(_) => "sign with HMAC-SHA256 and send the whole of it",
-            _ => "write the header as the sender's documentation shows it",
+            Self::Base64 | Self::Base64Url => "make the sender encode the MAC as hexadecimal",
+            Self::NoPrefix(_) | Self::Prefix { .. } => "use the expected prefix",
+            Self::Digits(_) => "sign with HMAC-SHA256 and send the full digest",
+            _ => "format the header as in the sender's documentation",
         }
     }
 }
@@ -265,13 +261,13 @@ impl HeaderFormat {
 impl SecretForm {
     fn text(self) -> &'static str {
         match self {
-            Self::Newline => "with a line break at its end",
-            Self::Blanks => "with a blank beside it",
+            Self::Newline => "with a trailing line break",
+            Self::Blanks => "with a leading or trailing space",
             Self::Quoted => "with quotes around it",
             Self::WithoutPrefix => "without its prefix `whsec_`",
-            Self::WithPrefix => "with a prefix `whsec_` that it does not have",
+            Self::WithPrefix => "with an extra prefix `whsec_`",
             Self::Base64Decoded => "decoded as base64",
-            Self::HexDecoded => "decoded as hexadecimal digits",
+            Self::HexDecoded => "decoded as hexadecimal",
         }
     }
 }
@@ -279,10 +275,10 @@ impl SecretForm {
 impl TextForm {
     fn text(self) -> &'static str {
         match self {
-            Self::Millis => "over the time in milliseconds, and the header has seconds",
-            Self::Seconds => "over the time in seconds, and the header has milliseconds",
-            Self::BodyAlone => "over the body alone, without the time",
-            Self::Other => "in a form of signature that the source does not take for this request",
+            Self::Millis => "over the timestamp in milliseconds, but the header has seconds",
+            Self::Seconds => "over the timestamp in seconds, but the header has milliseconds",
+            Self::BodyAlone => "over the body alone, without the timestamp",
+            Self::Other => "in a signature form that the source does not accept for this request",
         }
     }
 }
@@ -290,28 +286,32 @@ impl TextForm {
 impl TimeFault {
     fn text(self) -> &'static str {
         match self {
-            Self::Millis => "the time is in milliseconds, and seconds are asked for",
-            Self::Finer => "the time is in micro- or nanoseconds, and seconds are asked for",
-            Self::Date => "the time is a date, and seconds since 1970 are asked for",
-            Self::Fraction => "the time has a fraction, and whole seconds are asked for",
-            Self::Number => "the time is no plain decimal number of seconds",
+            Self::Millis => "invalid timestamp: milliseconds, expected seconds",
+            Self::Finer => "invalid timestamp: micro- or nanoseconds, expected seconds",
+            Self::Date => "invalid timestamp: a date, expected Unix seconds",
+            Self::Fraction => "invalid timestamp: fractional, expected whole seconds",
+            Self::Number => "invalid timestamp: not a decimal number of seconds",
         }
     }
 }
 
 fn verifies(skew: Option<i64>) -> String {
     match skew {
-        None => "it holds".to_owned(),
-        Some(skew @ ..0) => format!("it holds: signed {} s after it arrived", skew.unsigned_abs()),
-        Some(skew) => format!("it holds: signed {skew} s before it arrived"),
+        None => "valid signature".to_owned(),
+        Some(skew @ ..0) => {
+            format!("valid signature: signed {} s after arrival", skew.unsigned_abs())
+        }
+        Some(skew) => format!("valid signature: signed {skew} s before arrival"),
     }
 }
 
 fn header_fault(header: &str, fault: HeaderFault) -> String {
     match fault {
         HeaderFault::Missing => format!("`{header}` is missing"),
-        HeaderFault::Doubled => format!("`{header}` is there more than once"),
-        HeaderFault::NotVisible => format!("`{header}` holds something else than visible ASCII"),
+        HeaderFault::Doubled => format!("`{header}` is repeated"),
+        HeaderFault::NotVisible => {
+            format!("`{header}` contains characters other than visible ASCII")
+        }
         HeaderFault::Empty => format!("`{header}` is empty"),
     }
 }

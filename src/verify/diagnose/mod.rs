@@ -1,6 +1,6 @@
-//! Why a request is refused, for its operator: what the answer to the sender keeps to itself.
+//! Why a request is rejected, for the operator; the response to the sender does not contain this.
 //!
-//! - A [`Case`] is a request that was recorded, and when it arrived.
+//! - A [`Case`] is a recorded request with its time of arrival.
 //! - A [`Finding`] is what is wrong with it, as far as its head shows.
 //! - [`Made`] says whose secret made its signature after all, and by which [`Departure`]s from what
 //!   the gate asks for: another spelling, another form of the secret, a body that was changed on
@@ -47,7 +47,7 @@ pub struct Case<'a> {
     pub at: UnixSeconds,
 }
 
-/// Why a request is refused, or that it is not.
+/// Why a request is rejected, or that it is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
     /// The closed word under which it is refused; `None` where it holds.
@@ -68,13 +68,13 @@ pub enum Finding {
         /// The skew, where a time is signed.
         skew: Option<i64>,
     },
-    /// Its token holds, and is past its time: it is let in as long as its run is awaited.
+    /// Its token is valid but expired: it is accepted as long as its run is awaited.
     PastItsTime,
     /// It is for another source, such as another application of the sender's.
     AnotherSource,
     /// There is something wrong with a header, whatever it should hold.
     Header(&'static str, HeaderFault),
-    /// The signature is not spelled as the gate reads it.
+    /// The signature is not spelled as verification reads it.
     HeaderFormat(&'static str, HeaderFormat),
     /// A header is not what it should be, in some other way.
     Shape(&'static str),
@@ -98,7 +98,7 @@ pub enum Finding {
     Character(&'static str),
     /// What it names is not on the source's list.
     NotAllowed(&'static str),
-    /// The signature was made by something else than what the gate asks for: see [`Made`].
+    /// The signature was made by something else than what verification expects: see [`Made`].
     Departs,
     /// The signature holds, and something beside it that the source asks for does not.
     SomethingBeside,
@@ -173,7 +173,7 @@ pub struct Made {
     pub origin: Origin,
     /// Which secret.
     pub secret: Fingerprint,
-    /// In what it differs from what the gate asks for; nothing where it is as it should be.
+    /// In what it differs from what verification expects; nothing where it is as it should be.
     pub departures: Vec<Departure>,
 }
 
@@ -188,7 +188,7 @@ pub enum Origin {
     Offered,
 }
 
-/// In what a signature differs from what the gate asks for.
+/// In what a signature differs from what verification expects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Departure {
     /// How it is written.
@@ -318,7 +318,7 @@ fn look(
 }
 
 impl Made {
-    /// Whether the gate would let it in, if only it were fresh.
+    /// Whether it would be accepted, if only it were fresh.
     pub fn is_as_asked(&self) -> bool {
         self.origin == Origin::ConfiguredDestination && self.departures.is_empty()
     }

@@ -50,15 +50,15 @@ const FOUND: &[(&str, &str)] = &[
 const SYNTAX: &[(&str, &str)] = &[
     ("EOF while parsing a list", "the body ends within a list"),
     ("EOF while parsing an object", "the body ends within an object"),
-    ("EOF while parsing a string", "the body ends within a text"),
+    ("EOF while parsing a string", "the body ends within a string"),
     ("EOF while parsing a value", "the body ends where a value is expected"),
     ("expected ident", "expected `true`, `false` or `null`"),
     ("expected value", "expected a value"),
-    ("trailing characters", "there is more text after the end of the JSON"),
-    ("trailing comma", "a comma with nothing after it"),
+    ("trailing characters", "trailing characters after the JSON"),
+    ("trailing comma", "trailing comma"),
     ("key must be a string", "the name of a field must be in quotes"),
-    ("recursion limit exceeded", "it is nested too deeply"),
-    ("number out of range", "a number is too large to be read"),
+    ("recursion limit exceeded", "nested too deeply"),
+    ("number out of range", "a number is too large"),
 ];
 
 /// Says what is wrong with `json` where it should be a `T`. It stands at the path `at` of the body;
@@ -76,39 +76,36 @@ pub(super) fn describe<'de, T: Deserialize<'de>>(
         });
         return known.unwrap_or(text);
     }
-    let told = without_place(&text);
-    let fault = missing(told)
-        .or_else(|| list(told))
-        .or_else(|| mismatch(told))
-        .or_else(|| {
-            told.strip_prefix("duplicate field ").map(|name| format!("{name} stands twice"))
-        })
-        .or_else(|| variant(told))
-        .unwrap_or_else(|| told.to_owned());
+    let message = without_place(&text);
+    let fault = missing(message)
+        .or_else(|| list(message))
+        .or_else(|| mismatch(message))
+        .or_else(|| variant(message))
+        .unwrap_or_else(|| message.to_owned());
     let path = path::<T>(json, at);
     if path.is_empty() { fault } else { format!("{fault} at `{path}`") }
 }
 
 /// The message without its line and column: they are of raw text that nobody sees so.
 fn without_place(text: &str) -> &str {
-    let Some((told, place)) = text.rsplit_once(" at line ") else { return text };
+    let Some((message, place)) = text.rsplit_once(" at line ") else { return text };
     let is_place = place.split(" column ").all(|part| part.bytes().all(|b| b.is_ascii_digit()));
-    if is_place { told } else { text }
+    if is_place { message } else { text }
 }
 
-fn missing(told: &str) -> Option<String> {
-    told.strip_prefix("missing field ").map(|name| format!("{name} is missing"))
+fn missing(message: &str) -> Option<String> {
+    message.strip_prefix("missing field ").map(|name| format!("{name} is missing"))
 }
 
 /// A struct is also read from a list, by position: one of another length says so.
-fn list(told: &str) -> Option<String> {
-    let is_list = told.starts_with("invalid length ") && told.contains(", expected struct ");
+fn list(message: &str) -> Option<String> {
+    let is_list = message.starts_with("invalid length ") && message.contains(", expected struct ");
     is_list.then(|| "expected an object, found a list".to_owned())
 }
 
 /// `invalid type: string "x", expected i64`, and the like.
-fn mismatch(told: &str) -> Option<String> {
-    let (kind, rest) = told.split_once(": ")?;
+fn mismatch(message: &str) -> Option<String> {
+    let (kind, rest) = message.split_once(": ")?;
     if !matches!(kind, "invalid type" | "invalid value") {
         return None;
     }
@@ -120,8 +117,8 @@ fn mismatch(told: &str) -> Option<String> {
 
 /// What serde says of a word that it does not know: that was found as a value, and stands in
 /// quotes.
-fn variant(told: &str) -> Option<String> {
-    let rest = told.strip_prefix("unknown variant `")?;
+fn variant(message: &str) -> Option<String> {
+    let rest = message.strip_prefix("unknown variant `")?;
     let (found, expected) = rest.split_once("`, expected ")?;
     Some(format!("expected {expected}, found {found:?}"))
 }
@@ -241,7 +238,7 @@ mod tests {
                 r#"{"id":"x","times":[1,300]}"#,
                 "expected a whole number, 0 or more, found a whole number that does not fit at `/times/1`",
             ),
-            (r#"{"id":"x","id":"y"}"#, "`id` stands twice"),
+            (r#"{"id":"x","id":"y"}"#, "duplicate field `id`"),
         ] {
             let error = serde_json::from_str::<Shape>(json).unwrap_err();
             assert_eq!(describe::<Shape>(json.as_bytes(), &error, ""), says, "{json}");
@@ -256,8 +253,8 @@ mod tests {
             ("{\"id\":tru}", "expected `true`, `false` or `null` at line 1 column "),
         ] {
             let error = serde_json::from_str::<Shape>(json).unwrap_err();
-            let told = describe::<Shape>(json.as_bytes(), &error, "");
-            assert!(told.starts_with(says), "{told}");
+            let message = describe::<Shape>(json.as_bytes(), &error, "");
+            assert!(message.starts_with(says), "{message}");
         }
     }
 

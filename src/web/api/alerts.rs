@@ -1,4 +1,4 @@
-//! Alerts: what people were told, or are to be told.
+//! Alerts.
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};
@@ -17,32 +17,32 @@ use crate::web::denial::Denial;
 
 /// The path.
 const PATH: &str = "/api/v1/alerts";
-/// The list that cursors belong to.
+/// The list a cursor belongs to.
 const LIST: List = *b"al";
 
 #[derive(OpenApi)]
 #[openapi(paths(list))]
 struct Document;
 
-/// Mounts the noun.
+/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new(PATH).ask(list));
 }
 
-/// Which alerts.
+/// The query of the list.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Asked {
-    /// Those that are over and told, too.
+    /// Include closed alerts that were sent.
     #[serde(default)]
     #[param(inline)]
     all: bool,
-    /// Where to go on: `next` of the page before.
+    /// Cursor: `next` of the previous page.
     #[param(pattern = "^AWFs[A-Za-z0-9_-]{21}[AQgw]$")]
     cursor: Option<String>,
-    /// How many, at most.
+    /// Maximum number of items.
     #[serde(default)]
     #[param(value_type = u32, minimum = 1, maximum = 200, default = 50)]
     limit: Limit,
@@ -53,11 +53,11 @@ struct Asked {
 pub(super) struct Alert {
     id: i64,
     severity: Severity,
-    /// The source that it is about.
+    /// The source it is about.
     source: String,
-    /// What happened: a word of the program, such as `dead_letter`.
+    /// The kind, such as `dead_letter`.
     kind: String,
-    /// What it happened to; null for callers without `payload:read`.
+    /// The subject; null without the scope `payload:read`.
     key: Option<String>,
     /// How often it was raised.
     count: i64,
@@ -66,18 +66,18 @@ pub(super) struct Alert {
     #[serde(with = "time::serde::rfc3339")]
     last_at: OffsetDateTime,
     state: State,
-    /// When it ended; null while it goes on.
+    /// When it was closed; null while it is open.
     #[serde(with = "time::serde::rfc3339::option")]
     over_at: Option<OffsetDateTime>,
     told: Telling,
-    /// When it was told last.
+    /// When it was last sent.
     #[serde(with = "time::serde::rfc3339::option")]
     sent_at: Option<OffsetDateTime>,
-    /// The newest text; null for callers without `payload:read`. It may quote what strangers sent.
+    /// The latest text; null without the scope `payload:read`. It may quote untrusted data.
     text: Option<String>,
 }
 
-/// How much an alert matters.
+/// The severity of an alert.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = AlertSeverity)]
@@ -87,7 +87,7 @@ pub(super) enum Severity {
     Critical,
 }
 
-/// How an alert stands; `recovery` says that another is over.
+/// The state of an alert; `recovery` reports that another alert was closed.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = AlertState)]
@@ -97,7 +97,7 @@ enum State {
     AlertResolution,
 }
 
-/// Whether people know of an alert.
+/// The notification state of an alert.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = AlertTold)]
 enum Telling {
@@ -111,7 +111,7 @@ enum Telling {
 
 /// List alerts
 ///
-/// Those that were raised last come first.
+/// Most recently raised first.
 #[utoipa::path(
     get, path = "/api/v1/alerts", operation_id = "listAlerts", tag = "alerts",
     params(Asked), security(("bearer" = ["events:read"])),

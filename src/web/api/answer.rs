@@ -1,5 +1,4 @@
-//! Answers: a page of a list, or one thing, with an `ETag`, so that whoever has it already is told
-//! so; and what was done.
+//! Responses: a page of a list or a single resource with an `ETag`, and the result of a change.
 
 use actix_web::body::BoxBody;
 use actix_web::http::header;
@@ -17,32 +16,32 @@ use crate::web::denial::Denial;
 pub(super) struct Page<T> {
     /// The items, in the list's order.
     items: Vec<T>,
-    /// The cursor of the next page; null on the last one.
+    /// The cursor of the next page; null on the last page.
     next: Option<String>,
 }
 
-/// Something that may be asked for again and again.
+/// A resource with an `ETag`.
 pub(super) struct WithEtag<T>(pub(super) T);
 
-/// As [`WithEtag`], with a field `at` that says when it was asked for: that alone is no change.
+/// As [`WithEtag`], but the field `at`, the time of the request, does not affect the tag.
 pub(super) struct WithEtagIgnoringTime<T>(pub(super) T);
 
-/// A page, which links to the next.
+/// A page with a link to the next.
 pub(super) struct ListPage<T>(pub(super) Page<T>);
 
-/// A page that says more than its items, and links to the next.
+/// A page with additional fields and a link to the next.
 pub(super) struct Linked<T> {
     pub(super) page: T,
     /// The cursor of the next page.
     pub(super) next: Option<String>,
 }
 
-/// Something that was done.
+/// The result of a change.
 pub(super) struct Done<T>(pub(super) T);
 
 impl<T> Page<T> {
-    /// Of rows that were asked for with [`Limit::and_one`]: one too many says that there is a next
-    /// page, and is left out. `place` gives a row's position in the list.
+    /// Builds a page from rows queried with [`Limit::and_one`]: the extra row shows that there is a
+    /// next page and is dropped. `place` returns the position of a row.
     pub(super) fn of<R, P: Place>(
         (rows, limit): (Vec<R>, Limit),
         list: List,
@@ -56,12 +55,12 @@ impl<T> Page<T> {
         Ok(Self { items, next })
     }
 
-    /// Items of which is known where the next page begins.
+    /// Builds a page with a known next cursor.
     pub(super) fn until(items: Vec<T>, next: Option<String>) -> Self {
         Self { items, next }
     }
 
-    /// A list that is never longer than a page.
+    /// Builds a page of a list that always fits on one page.
     pub(super) fn whole(items: Vec<T>) -> Self {
         Self { items, next: None }
     }
@@ -126,8 +125,8 @@ fn respond(body: &impl Serialize, request: &HttpRequest, link: Option<String>) -
     answer(body, (&tag, ""), request, link)
 }
 
-/// Answers with a body, or says that the client has it. Before a tag that is the same for what is
-/// as good as the same stands `W/`.
+/// Responds with a body, or 304 if the client already has it. A tag that ignores fields is weak
+/// (`W/`).
 fn answer(
     body: Vec<u8>,
     (tag, weak): (&str, &str),
@@ -146,7 +145,7 @@ fn answer(
     response.insert_header((header::CONTENT_TYPE, "application/json")).body(body)
 }
 
-/// Whether the client says that it has this already: any of a list of tags, weak or strong, or `*`.
+/// Whether `If-None-Match` matches: any of a list of tags, weak or strong, or `*`.
 fn has_it(request: &HttpRequest, tag: &str) -> bool {
     let values = request.headers().get_all(header::IF_NONE_MATCH);
     values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|one| {
@@ -155,7 +154,7 @@ fn has_it(request: &HttpRequest, tag: &str) -> bool {
     })
 }
 
-/// The address of the next page: this one's, with another cursor.
+/// The `Link` of the next page: the same URL with another cursor.
 fn link(request: &HttpRequest, next: &str) -> String {
     let pairs = request.query_string().split('&');
     let kept = pairs.filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
@@ -172,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn when_it_was_asked_for_is_no_change_and_everything_else_is() {
+    fn tag_ignores_only_the_request_time() {
         let tag = |at: u8, count: u8| {
             let request = TestRequest::default().to_http_request();
             let answer =

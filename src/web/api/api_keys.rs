@@ -1,4 +1,4 @@
-//! API keys: made, listed and revoked by administrators.
+//! API keys: create, list, revoke.
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};
@@ -20,31 +20,31 @@ use crate::web::denial::Denial;
 #[openapi(paths(list, create, revoke))]
 struct Document;
 
-/// Mounts the noun.
+/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new("/api/v1/api-keys").get(list).post(Repeat::Secret, create));
     routes.add(Endpoint::new("/api/v1/api-keys/{key}/revoke").post(Repeat::Repeatable, revoke));
 }
 
-/// What is known of an API key.
+/// An API key, without its secret.
 #[derive(Debug, Serialize, ToSchema)]
 struct ApiKey {
-    /// The part that may be seen.
+    /// Its public id.
     id: String,
     name: String,
-    /// What it may do.
+    /// Its scopes.
     scopes: Vec<Grant>,
-    /// The only tenant whose things it sees; null for all.
+    /// The tenant it is limited to; null for all tenants.
     tenant: Option<String>,
     state: State,
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
     created_by: String,
-    /// From when on it is refused.
+    /// When it expires.
     #[serde(with = "time::serde::rfc3339::option")]
     expires_at: Option<OffsetDateTime>,
-    /// When it was shown last, to the minute or so.
+    /// When it was last used, to about a minute.
     #[serde(with = "time::serde::rfc3339::option")]
     last_used_at: Option<OffsetDateTime>,
     #[serde(with = "time::serde::rfc3339::option")]
@@ -52,7 +52,7 @@ struct ApiKey {
     revoked_by: Option<String>,
 }
 
-/// Whether a key counts.
+/// The state of a key.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = ApiKeyState)]
@@ -62,21 +62,21 @@ enum State {
     Revoked,
 }
 
-/// A key that is to be made.
+/// A key to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewKey {
-    /// What people call it; the audit log calls whoever shows it `key:NAME`.
+    /// Its name; the audit log records it as `key:NAME`.
     name: Called,
-    /// What it may do.
+    /// Its scopes.
     #[schema(min_items = 1)]
     scopes: Vec<Grant>,
-    /// The only tenant whose things it sees; without it all are.
+    /// The tenant it is limited to; all tenants by default.
     #[schema(value_type = Option<String>, pattern = "^[!-~]{1,100}$")]
     tenant: Option<Name>,
-    /// For how many days it is good: 90 where nobody says.
+    /// Lifetime in days; default 90.
     days: Option<Days>,
-    /// Whether it is good until it is revoked; then `days` does not count.
+    /// Whether it never expires; `days` is then ignored.
     #[serde(default)]
     unlimited: bool,
 }
@@ -87,21 +87,21 @@ struct NewKey {
 #[schema(minimum = 1, maximum = 3650)]
 struct Days(i64);
 
-/// A key that was made.
+/// A created key.
 #[derive(Debug, Serialize, ToSchema)]
 struct MadeKey {
-    /// The key: now, and never again.
+    /// The API key; returned only here.
     key: String,
     about: ApiKey,
 }
 
 /// List API keys
 ///
-/// The newest come first; those that count no longer are among them.
+/// Newest first, including expired and revoked keys.
 #[utoipa::path(
     get, path = "/api/v1/api-keys", operation_id = "listApiKeys", tag = "access",
     security(("bearer" = ["admin"])),
-    responses((status = 200, description = "Every key", body = Page<ApiKey>)),
+    responses((status = 200, description = "All keys", body = Page<ApiKey>)),
 )]
 async fn list(
     AuthenticatedCaller(caller): AuthenticatedCaller,
@@ -112,9 +112,9 @@ async fn list(
     Ok(ListPage(Page::whole(keys.collect::<Result<_, _>>()?)))
 }
 
-/// Make an API key
+/// Create an API key
 ///
-/// The answer is the only place where the key is shown.
+/// The key is returned only in this response.
 #[utoipa::path(
     post, path = "/api/v1/api-keys", operation_id = "createApiKey", tag = "access",
     request_body = NewKey, security(("bearer" = ["admin"])),
@@ -143,12 +143,12 @@ async fn create(
 
 /// Revoke an API key
 ///
-/// It is refused from now on; one that is revoked already stays as it is.
+/// Requests with it are rejected from now on. Revoking a revoked key has no effect.
 #[utoipa::path(
     post, path = "/api/v1/api-keys/{key}/revoke", operation_id = "revokeApiKey", tag = "access",
-    params(("key" = String, Path, description = "Its id", pattern = "^[0-9a-f]{16}$")),
+    params(("key" = String, Path, description = "Id of the key", pattern = "^[0-9a-f]{16}$")),
     request_body = ReasonBody, security(("bearer" = ["admin"])),
-    responses((status = 200, description = "It is revoked", body = ApiKey)),
+    responses((status = 200, description = "The revoked key", body = ApiKey)),
 )]
 async fn revoke(
     AuthenticatedCaller(caller): AuthenticatedCaller,
@@ -165,7 +165,11 @@ impl TryFrom<Whole> for Days {
 
     fn try_from(days: Whole) -> Result<Self, Self::Error> {
         let days = days.get();
-        if (1..=3650).contains(&days) { Ok(Self(days)) } else { Err("`days` is 1 to 3650") }
+        if (1..=3650).contains(&days) {
+            Ok(Self(days))
+        } else {
+            Err("invalid `days`: expected 1 to 3650")
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The audit log: what was done, and whether it is whole.
+//! The audit log: list and verify.
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};
@@ -15,55 +15,55 @@ use crate::web::admin::AdminState;
 use crate::web::caller::AuthenticatedCaller;
 use crate::web::denial::Denial;
 
-/// The list that cursors belong to.
+/// The list a cursor belongs to.
 const LIST: List = *b"au";
 
 #[derive(OpenApi)]
 #[openapi(paths(list, verify))]
 struct Document;
 
-/// Mounts the noun.
+/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new("/api/v1/audit").ask(list));
     routes.add(Endpoint::new("/api/v1/audit/verification").ask(verify));
 }
 
-/// Which entries. Every part that is there must hold.
+/// The query of the list; all given filters must match.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Asked {
-    /// Of this actor.
+    /// Filter by actor.
     #[param(value_type = Option<String>, pattern = r"^[^\x00-\x1f\x7f-\x9f]{1,256}$")]
     actor: Option<Text>,
-    /// Of this action.
+    /// Filter by action.
     #[param(value_type = Option<String>, pattern = r"^[^\x00-\x1f\x7f-\x9f]{1,256}$")]
     action: Option<Text>,
-    /// Of actors that see only this tenant's things.
+    /// Filter by the tenant of the actor.
     #[param(value_type = Option<String>, pattern = "^[!-~]{1,100}$")]
     tenant: Option<Name>,
-    /// Not before this time.
+    /// At or after this time.
     #[param(value_type = Option<String>, format = DateTime)]
     since: Option<Time>,
     /// Before this time.
     #[param(value_type = Option<String>, format = DateTime)]
     until: Option<Time>,
-    /// Where to go on: `next` of the page before.
+    /// Cursor: `next` of the previous page.
     #[param(pattern = "^AWF1[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]$")]
     cursor: Option<String>,
-    /// How many, at most.
+    /// Maximum number of items.
     #[serde(default)]
     #[param(value_type = u32, minimum = 1, maximum = 200, default = 50)]
     limit: Limit,
 }
 
-/// Against what the log is held.
+/// The query of the verification.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Expected {
-    /// The hash that an entry must have: of the head as it was noted earlier, elsewhere.
+    /// A hash that one entry must have: that of the head, recorded earlier elsewhere.
     #[param(value_type = Option<String>, pattern = "^[0-9a-f]{64}$")]
     expected: Option<Digest>,
 }
@@ -81,45 +81,45 @@ struct Entry {
     id: i64,
     #[serde(with = "time::serde::rfc3339")]
     at: OffsetDateTime,
-    /// Who.
+    /// The actor.
     actor: String,
-    /// The only tenant whose things they see.
+    /// The tenant the actor is limited to.
     tenant: Option<String>,
-    /// The address that they asked from; null for the command line.
+    /// The client address; null for the command line.
     address: Option<String>,
-    /// What.
+    /// The action.
     action: String,
-    /// To what.
+    /// The target.
     target: String,
-    /// Why, in their words.
+    /// The reason.
     reason: String,
-    /// How many rows it touched.
+    /// Number of affected rows.
     count: i64,
-    /// The SHA-256 of what was there before.
+    /// The SHA-256 of the state before.
     before: Option<String>,
-    /// The SHA-256 of what is there after it.
+    /// The SHA-256 of the state after.
     after: Option<String>,
-    /// The hash of the entry before; zeros in the first one.
+    /// The hash of the previous entry; zeros in the first one.
     prev_hash: String,
-    /// Its own.
+    /// The hash of this entry.
     hash: String,
 }
 
-/// What was found out about the audit log.
+/// The result of a verification.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AuditVerification)]
 struct Verification {
-    /// Whether it is whole.
+    /// Whether the chain is intact.
     intact: bool,
-    /// How many entries hold.
+    /// Number of valid entries.
     entries: u64,
-    /// The last one that does; null where there is none.
+    /// The last valid entry; null if there is none.
     head: Option<Head>,
-    /// The first thing that is wrong, in a sentence.
+    /// The first error, in a sentence.
     broken: Option<String>,
 }
 
-/// An entry and its hash: what to note elsewhere.
+/// An entry and its hash, to be recorded elsewhere.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AuditHead)]
 struct Head {
@@ -127,9 +127,9 @@ struct Head {
     hash: String,
 }
 
-/// List entries of the audit log
+/// List audit log entries
 ///
-/// The newest come first.
+/// Newest first.
 #[utoipa::path(
     get, path = "/api/v1/audit", operation_id = "listAuditEntries", tag = "audit",
     params(Asked), security(("bearer" = ["admin"])),
@@ -150,13 +150,12 @@ async fn list(
 
 /// Verify the audit log
 ///
-/// Walks the chain of hashes from its beginning. That its end was cut off shows only to whoever
-/// gives the hash that its head had earlier. The chain is one, over all tenants: a key of one
-/// tenant does not get it.
+/// Checks the hash chain from its beginning. Entries deleted at the end are detected only with an
+/// earlier head hash in `head`. Requires an API key for all tenants.
 #[utoipa::path(
     get, path = "/api/v1/audit/verification", operation_id = "verifyAudit", tag = "audit",
     params(Expected), security(("bearer" = ["admin"])),
-    responses((status = 200, description = "What was found out", body = Verification)),
+    responses((status = 200, description = "The result of the verification", body = Verification)),
 )]
 async fn verify(
     AuthenticatedCaller(caller): AuthenticatedCaller,
@@ -195,7 +194,7 @@ impl TryFrom<String> for Digest {
         let lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
         match hex::decode_to_slice(text, &mut hash) {
             Ok(()) if lower => Ok(Self(hash)),
-            _ => Err("a hash has 64 hexadecimal digits, in lower case"),
+            _ => Err("invalid hash: expected 64 hexadecimal digits in lower case"),
         }
     }
 }

@@ -1,5 +1,4 @@
-//! Reading the body of a call: bounded in bytes and time, JSON, and nothing in it that the call does
-//! not know.
+//! Reads JSON request bodies, bounded in size and time; unknown fields are rejected.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -21,12 +20,12 @@ use crate::web::denial::Denial;
 
 /// The largest body, in bytes.
 pub(super) const LIMIT: usize = 256 * 1024;
-/// The largest body of a call that takes a payload, in bytes.
+/// The largest body of a call that contains a payload, in bytes.
 pub(super) const LARGEST: usize = 2 * 1024 * 1024;
-/// How long it may take to arrive.
+/// The timeout for the body.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// The body of a change: a JSON object of at most `MAX` bytes, as `T`.
+/// A JSON body of at most `MAX` bytes, as `T`.
 pub(super) struct Body<T, const MAX: usize = LIMIT>(pub(super) T);
 
 impl<T: DeserializeOwned + 'static, const MAX: usize> FromRequest for Body<T, MAX> {
@@ -47,38 +46,38 @@ impl<T: DeserializeOwned + 'static, const MAX: usize> FromRequest for Body<T, MA
     }
 }
 
-/// Why something is done, for the audit log: 1 to 500 characters, not all of them blank, and no
-/// control characters.
+/// The reason of a change, for the audit log: 1 to 500 characters, not blank, no control
+/// characters.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(value_type = String, min_length = 1, max_length = 500,
          pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$")]
 pub(super) struct Reason(String);
 
-/// A whole number as JSON has it, where 7.0 is one.
+/// An integer in JSON; `7.0` is accepted.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(try_from = "Number")]
 pub(super) struct Whole(i64);
 
-/// The id of something that is counted from 1.
+/// A numeric id, from 1.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(try_from = "Whole")]
 #[schema(minimum = 1, maximum = 9_223_372_036_854_775_807_u64)]
 pub(super) struct Id(i64);
 
-/// How many: at least one.
+/// A count, at least 1.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(try_from = "Whole")]
 #[schema(minimum = 1, maximum = 4_294_967_295_u64)]
 pub(super) struct Count(u32);
 
-/// An age in whole seconds, of at most a hundred years.
+/// An age in whole seconds, at most a hundred years.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(try_from = "Whole")]
 #[schema(minimum = 0, maximum = 3_155_760_000_u64)]
 pub(super) struct Age(u64);
 
-/// Why something is done.
+/// The reason of a change.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReasonBody {
@@ -86,7 +85,7 @@ pub(super) struct ReasonBody {
 }
 
 impl Reason {
-    /// As it was given.
+    /// The text as given.
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
@@ -114,7 +113,7 @@ impl TryFrom<Number> for Whole {
             let number = number.as_f64().filter(|number| number.fract() == 0.0)?;
             format!("{number:.0}").parse().ok()
         };
-        number.as_i64().or_else(written_out).map(Self).ok_or("this has to be a whole number")
+        number.as_i64().or_else(written_out).map(Self).ok_or("expected an integer")
     }
 }
 
@@ -122,7 +121,7 @@ impl TryFrom<Whole> for Id {
     type Error = &'static str;
 
     fn try_from(Whole(id): Whole) -> Result<Self, Self::Error> {
-        if id >= 1 { Ok(Self(id)) } else { Err("an id is a number from 1") }
+        if id >= 1 { Ok(Self(id)) } else { Err("invalid id: expected a number from 1") }
     }
 }
 
@@ -138,7 +137,7 @@ impl TryFrom<Whole> for Count {
 
     fn try_from(Whole(count): Whole) -> Result<Self, Self::Error> {
         let count = u32::try_from(count).ok().filter(|count| *count >= 1);
-        count.map(Self).ok_or("this is a number from 1 to 4294967295")
+        count.map(Self).ok_or("expected a number from 1 to 4294967295")
     }
 }
 
@@ -154,12 +153,12 @@ impl TryFrom<Whole> for Age {
 
     fn try_from(Whole(seconds): Whole) -> Result<Self, Self::Error> {
         let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds <= CENTURY);
-        seconds.map(Self).ok_or("an age is a number of seconds from 0 to 3155760000")
+        seconds.map(Self).ok_or("invalid age: expected a number of seconds from 0 to 3155760000")
     }
 }
 
 impl ReasonBody {
-    /// Why.
+    /// The reason.
     pub(super) fn reason(&self) -> &str {
         self.reason.as_str()
     }
@@ -174,7 +173,7 @@ impl TryFrom<String> for Reason {
     }
 }
 
-/// Whether the request says that its body is JSON.
+/// Whether the content type of the request is JSON.
 fn is_json(request: &HttpRequest) -> bool {
     let mut types = request.headers().get_all(header::CONTENT_TYPE);
     let (Some(value), None) = (types.next(), types.next()) else { return false };
@@ -182,7 +181,7 @@ fn is_json(request: &HttpRequest) -> bool {
     essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
 }
 
-/// Reads the body, as it is on the wire.
+/// Reads the body as received.
 pub(super) async fn read(
     request: &HttpRequest,
     mut payload: web::Payload,
@@ -211,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_whole_number_may_be_written_with_a_point_and_nothing_behind_it() {
+    fn integers_may_have_a_zero_fraction() {
         for (text, whole) in [
             ("7", Some(7)),
             ("7.0", Some(7)),

@@ -1,9 +1,9 @@
-//! Cursors: where a list goes on. Base64url of a version, the list that it belongs to, and the
-//! position of the last item that was given.
+//! Pagination cursors: base64url of a version, the list, and the position of the last returned
+//! item.
 //!
-//! A cursor is opaque to clients and no secret: what a list gives is what its caller may see,
-//! wherever it begins. So there is no signature to check, and every text of the shape that the
-//! document gives is a position; any other is refused.
+//! A cursor is opaque to clients but not secret: a list returns only what its caller may see, at
+//! any position. So cursors are not signed; every well-formed cursor is a position, and anything
+//! else is rejected.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,19 +13,19 @@ use uuid::Uuid;
 
 use crate::web::denial::Denial;
 
-/// The version of the form.
+/// The version of the format.
 const VERSION: u8 = 1;
 
-/// The first and the last time that the database is asked about.
+/// The earliest and the latest time the database can compare.
 const FIRST: OffsetDateTime = datetime!(0001-01-01 0:00 UTC);
 const LAST: OffsetDateTime = datetime!(9999-12-31 0:00 UTC);
 
-/// The list that a cursor belongs to: two letters.
+/// The list a cursor belongs to: two letters.
 pub(super) type List = [u8; 2];
 
-/// A position in a list that is sorted by it.
+/// A position in a sorted list.
 pub(super) trait Place: Sized {
-    /// Writes its bytes, always as many.
+    /// Writes its bytes, a fixed number.
     fn write(&self, bytes: &mut Vec<u8>);
     /// Reads them.
     fn read(bytes: &[u8]) -> Option<Self>;
@@ -51,7 +51,7 @@ impl Place for Uuid {
     }
 }
 
-/// A time, to the microsecond, and an id: times are not unique.
+/// A time to the microsecond, and an id as a tie-breaker.
 impl Place for (OffsetDateTime, i64) {
     fn write(&self, bytes: &mut Vec<u8>) {
         let micros = self.0.unix_timestamp_nanos() / 1_000;
@@ -65,7 +65,7 @@ impl Place for (OffsetDateTime, i64) {
     }
 }
 
-/// A count, and where that is the same a time and an id.
+/// A count, with a time and an id as tie-breakers.
 impl Place for (i64, OffsetDateTime, i64) {
     fn write(&self, bytes: &mut Vec<u8>) {
         self.0.write(bytes);
@@ -79,13 +79,13 @@ impl Place for (i64, OffsetDateTime, i64) {
     }
 }
 
-/// The time, within what the database can compare.
+/// The time, within the range of the database.
 fn at(micros: i64) -> OffsetDateTime {
     let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000);
     time.map_or(if micros < 0 { FIRST } else { LAST }, within)
 }
 
-/// The nearest time that the database can compare, in UTC.
+/// The nearest time within the range of the database, in UTC.
 pub(super) fn within(time: OffsetDateTime) -> OffsetDateTime {
     time.clamp(FIRST, LAST).to_offset(UtcOffset::UTC)
 }
@@ -98,7 +98,7 @@ pub(super) fn after(list: List, place: &impl Place) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Where a cursor of this list points to.
+/// Parses a cursor of this list.
 pub(super) fn read<P: Place>(list: List, text: &str) -> Result<P, Denial> {
     let place = || {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
@@ -107,7 +107,7 @@ pub(super) fn read<P: Place>(list: List, text: &str) -> Result<P, Denial> {
         (*version == VERSION && *of == list).then(|| P::read(place)).flatten()
     };
     place().ok_or(Denial::Malformed(
-        "`cursor` is not one of this list: take it from `next`, or begin without it".into(),
+        "invalid `cursor`: use the `next` of this list, or omit it".into(),
     ))
 }
 
@@ -118,7 +118,7 @@ mod tests {
     const LIST: List = *b"xy";
 
     #[test]
-    fn a_cursor_leads_back_to_its_position() {
+    fn cursors_round_trip() {
         for id in [i64::MIN, -1, 0, 7, i64::MAX] {
             assert_eq!(read::<i64>(LIST, &after(LIST, &id)), Ok(id));
         }
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_cursor_of_the_list_is_refused() {
+    fn invalid_cursors_are_rejected() {
         let good = after(LIST, &7_i64);
         assert!(good.starts_with("AXh5"), "{good}");
         let other = after(*b"xz", &7_i64);
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_no_database_knows_is_the_nearest_that_it_does() {
+    fn times_are_clamped_to_the_range_of_the_database() {
         assert_eq!(at(i64::MIN), datetime!(0001-01-01 0:00 UTC));
         assert_eq!(at(i64::MAX), datetime!(9999-12-31 0:00 UTC));
     }

@@ -1,4 +1,4 @@
-//! Dead letters: which there are, and doing something about one of them.
+//! Dead letters: list, replay, discard, unblock.
 
 use std::time::Duration;
 
@@ -20,78 +20,78 @@ use crate::web::admin::AdminState;
 use crate::web::caller::AuthenticatedCaller;
 use crate::web::denial::Denial;
 
-/// The list that cursors belong to.
+/// The list a cursor belongs to.
 const LIST: List = *b"dl";
 
 #[derive(OpenApi)]
 #[openapi(paths(list, replay, discard, free))]
 struct Document;
 
-/// Mounts the noun.
+/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new("/api/v1/dead-letters").ask(list));
-    // What was replayed or discarded is refused the second time.
+    // A repeat is a conflict, since the dead letter is resolved.
     let refused = Repeat::Repeatable;
     routes.add(Endpoint::new("/api/v1/dead-letters/{delivery}/discard").post(refused, discard));
     routes.add(Endpoint::new("/api/v1/dead-letters/{delivery}/unblock").post(refused, free));
-    // By force it is replayed again each time.
+    // With `force` every repeat replays it again.
     routes
         .add(Endpoint::new("/api/v1/dead-letters/{delivery}/replay").post(Repeat::Single, replay));
 }
 
-/// Which dead letters. Every part that is there must hold.
+/// The query of the list; all given filters must match.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Asked {
-    /// Of this event.
+    /// Filter by event.
     #[param(value_type = Option<String>, format = Uuid)]
     event: Option<Uuid>,
-    /// Of this group.
+    /// Filter by group.
     #[param(value_type = Option<i64>, minimum = 1)]
     group: Option<Number>,
-    /// Of groups of this class.
+    /// Filter by class.
     #[param(inline)]
     class: Option<Class>,
-    /// Of this source.
+    /// Filter by source.
     #[param(value_type = Option<String>, pattern = "^[!-~]{1,100}$")]
     source: Option<Name>,
-    /// Of this handler; `gate` for what no handler has seen.
+    /// Filter by handler; `gate` for events quarantined before any handler.
     #[param(value_type = Option<String>, pattern = "^[!-~]{1,100}$")]
     handler: Option<Name>,
-    /// Dead for this reason.
+    /// Filter by reason.
     #[param(inline)]
     death_reason: Option<DeathReason>,
-    /// Dead for at least as many seconds.
+    /// Minimum age in seconds.
     #[param(value_type = Option<u64>, minimum = 0, maximum = 3_155_760_000_u64)]
     older_than_seconds: Option<Seconds>,
-    /// Dead for at most as many seconds.
+    /// Maximum age in seconds.
     #[param(value_type = Option<u64>, minimum = 0, maximum = 3_155_760_000_u64)]
     newer_than_seconds: Option<Seconds>,
-    /// Those that were replayed or discarded, too.
+    /// Include resolved dead letters.
     #[serde(default)]
     all: bool,
-    /// Where to go on: `next` of the page before.
+    /// Cursor: `next` of the previous page.
     #[param(pattern = "^AWRs[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]$")]
     cursor: Option<String>,
-    /// How many, at most.
+    /// Maximum number of items.
     #[serde(default)]
     #[param(value_type = u32, minimum = 1, maximum = 200, default = 50)]
     limit: Limit,
 }
 
-/// A replay, and why.
+/// A replay with its reason.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Replay {
     reason: Reason,
-    /// Also what is done, or was replayed or discarded before.
+    /// Also replay a completed or already resolved delivery.
     #[serde(default)]
     force: bool,
 }
 
-/// What was done about a dead letter.
+/// A resolved dead letter.
 #[derive(Debug, Serialize, ToSchema)]
 struct Dealt {
     /// The delivery.
@@ -101,7 +101,7 @@ struct Dealt {
     created: Vec<i64>,
 }
 
-/// What is done about a dead letter.
+/// The action on a dead letter.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Dealing {
@@ -109,7 +109,7 @@ pub(super) enum Dealing {
     Discard,
 }
 
-/// A dead letter that holds its lane no longer.
+/// A dead letter that no longer blocks its lane.
 #[derive(Debug, Serialize, ToSchema)]
 struct Unblocked {
     delivery: i64,
@@ -117,7 +117,7 @@ struct Unblocked {
 
 /// List dead letters
 ///
-/// The newest come first.
+/// Newest first.
 #[utoipa::path(
     get, path = "/api/v1/dead-letters", operation_id = "listDeadLetters", tag = "dead letters",
     params(Asked), security(("bearer" = ["events:read"])),
@@ -137,15 +137,15 @@ async fn list(
     Ok(ListPage(Page::of((rows, limit), LIST, place, Delivery::new)?))
 }
 
-/// Hand a dead letter to its handler again
+/// Replay a dead letter
 ///
-/// A replay is a new delivery of the same event; the dead letter counts as resolved.
+/// Creates a new delivery of the same event; the dead letter is resolved.
 #[utoipa::path(
     post, path = "/api/v1/dead-letters/{delivery}/replay", operation_id = "replayDeadLetter",
     tag = "dead letters",
     params(("delivery" = i64, Path, description = "The delivery", minimum = 1)),
     request_body = Replay, security(("bearer" = ["events:replay"])),
-    responses((status = 200, description = "It is delivered again", body = Dealt)),
+    responses((status = 200, description = "Replayed", body = Dealt)),
 )]
 async fn replay(
     AuthenticatedCaller(caller): AuthenticatedCaller,
@@ -157,15 +157,15 @@ async fn replay(
     apply(&caller, *delivery, act, replay.reason.as_str(), &admin).await
 }
 
-/// Count a dead letter as dealt with
+/// Discard a dead letter
 ///
-/// It is left as it is; a lane that it blocks is free.
+/// Resolves it without a delivery; its lane is unblocked.
 #[utoipa::path(
     post, path = "/api/v1/dead-letters/{delivery}/discard", operation_id = "discardDeadLetter",
     tag = "dead letters",
     params(("delivery" = i64, Path, description = "The delivery", minimum = 1)),
     request_body = ReasonBody, security(("bearer" = ["events:replay"])),
-    responses((status = 200, description = "It is dealt with", body = Dealt)),
+    responses((status = 200, description = "Discarded", body = Dealt)),
 )]
 async fn discard(
     AuthenticatedCaller(caller): AuthenticatedCaller,
@@ -176,15 +176,15 @@ async fn discard(
     apply(&caller, *delivery, (Action::Discard, false), because.reason(), &admin).await
 }
 
-/// Let a dead letter hold its lane no longer
+/// Unblock the lane of a dead letter
 ///
-/// What waits behind it goes on. It stays a dead letter; its replay goes to the end of the lane.
+/// The deliveries behind it proceed. It stays open; a replay joins the end of the lane.
 #[utoipa::path(
     post, path = "/api/v1/dead-letters/{delivery}/unblock", operation_id = "unblockDeadLetterLane",
     tag = "dead letters",
     params(("delivery" = i64, Path, description = "The delivery", minimum = 1)),
     request_body = ReasonBody, security(("bearer" = ["events:replay"])),
-    responses((status = 200, description = "The lane is free", body = Unblocked)),
+    responses((status = 200, description = "Unblocked", body = Unblocked)),
 )]
 async fn free(
     AuthenticatedCaller(caller): AuthenticatedCaller,

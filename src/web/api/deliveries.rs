@@ -1,4 +1,4 @@
-//! Deliveries: everything about one, dead or not.
+//! Deliveries.
 
 use std::collections::BTreeMap;
 
@@ -24,43 +24,44 @@ use crate::web::denial::Denial;
 #[openapi(paths(show))]
 struct Document;
 
-/// Mounts the noun.
+/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new("/api/v1/deliveries/{delivery}").get(show));
 }
 
-/// What is being done about an event.
+/// The processing of an event by one handler or destination.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Delivery {
     id: i64,
     event: String,
     source: String,
-    /// The handler's stored name; `gate` for what no handler has seen.
+    /// The name of the handler; `gate` if the event was quarantined before any handler.
     handler: String,
-    /// The event type; null when the event is gone.
+    /// The event type; null if the event was deleted.
     kind: Option<String>,
     state: State,
-    /// The delivery that this one replays.
+    /// The delivery this one replays.
     replay_of: Option<i64>,
-    /// Attempts begun.
+    /// Number of attempts started.
     attempts: i32,
     death_reason: Option<DeathReason>,
-    /// Its last error; in lists the first line. Null for callers without `payload:read`.
+    /// The last error; in lists its first line. Null without the scope `payload:read`.
     error: Option<String>,
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
-    /// When it became done or dead.
+    /// When it was completed or dead-lettered.
     #[serde(with = "time::serde::rfc3339::option")]
     finished_at: Option<OffsetDateTime>,
     resolution: Option<Resolution>,
     #[serde(with = "time::serde::rfc3339::option")]
     resolved_at: Option<OffsetDateTime>,
-    /// What is delivered in order with it.
+    /// The lane: deliveries of one lane are processed in order.
     lane: Option<String>,
-    /// How many deliveries in its lane wait for it to be resolved.
+    /// Number of deliveries in its lane blocked until it is resolved.
     waiting: i64,
-    /// The group of a dead letter; null for any other, and for one that died a moment ago.
+    /// The group of a dead letter; null for other deliveries, and for a dead letter that is not
+    /// grouped yet.
     group: Option<i64>,
     /// The class of its group.
     class: Option<Class>,
@@ -77,7 +78,7 @@ pub(super) enum State {
     Dead,
 }
 
-/// How an operator resolved a dead letter.
+/// How a dead letter was resolved.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Resolution {
@@ -85,19 +86,19 @@ pub(super) enum Resolution {
     Discarded,
 }
 
-/// Why a delivery is dead.
+/// Why a delivery was dead-lettered.
 #[derive(Debug)]
 pub(super) struct DeathReason(pub(super) store::DeathReason);
 
-/// Everything about a delivery.
+/// A delivery with its event and attempts.
 #[derive(Debug, Serialize, ToSchema)]
 struct Everything {
     delivery: Delivery,
-    /// Null when it was removed.
+    /// Null if the event was deleted.
     event: Option<Event>,
-    /// Every delivery of the event, oldest first, this one included.
+    /// All deliveries of the event, oldest first, including this one.
     deliveries: Vec<Delivery>,
-    /// Every attempt at those.
+    /// All attempts of those deliveries.
     attempts: Vec<Attempt>,
 }
 
@@ -112,31 +113,31 @@ struct Event {
     action: Option<String>,
     #[serde(with = "time::serde::rfc3339")]
     received_at: OffsetDateTime,
-    /// The sender's own time.
+    /// The time reported by the sender.
     #[serde(with = "time::serde::rfc3339::option")]
     occurred_at: Option<OffsetDateTime>,
     proof: Proof,
-    /// What was made of another event by an operator says so; nobody sent it.
+    /// The original event, if an operator created this one by an edit.
     edited: Option<Edited>,
     seen: Seen,
-    /// What of it only those may see who may see payloads; null for others.
+    /// The payload; null without the scope `payload:read`.
     payload: Option<Payload>,
 }
 
-/// What proves an event.
+/// The proof of an event's authenticity.
 #[derive(Debug, Serialize, ToSchema)]
 struct Proof {
     strength: Strength,
-    /// Which secret it was signed with: the beginning of its digest.
+    /// The fingerprint of the secret that verified it.
     secret: String,
-    /// How old the signature was; negative for one from the future.
+    /// Age of the signature at arrival in seconds; negative if its timestamp was in the future.
     skew_seconds: Option<i64>,
-    /// Whether it came past its time and was awaited.
+    /// Whether it was accepted after its token expired.
     late: bool,
 }
 
-/// How much is proven: the body is part of what was signed, or it is only vouched for; or nothing,
-/// where an operator edited it.
+/// The strength of the proof: the signature covers the body, the request is authenticated without
+/// covering the body, or the body was edited by an operator and has no proof.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = ProofStrength)]
@@ -146,7 +147,7 @@ pub(super) enum Strength {
     Edited,
 }
 
-/// Of what event another was made, and by whom.
+/// The original of an edited event, and who edited it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = EventEdited)]
 pub(super) struct Edited {
@@ -155,7 +156,7 @@ pub(super) struct Edited {
     by: String,
 }
 
-/// How often an event was received; null once its key is forgotten.
+/// How often the event was received; null once its deduplication key has expired.
 #[derive(Debug, Serialize, ToSchema)]
 struct Seen {
     count: Option<i32>,
@@ -163,19 +164,19 @@ struct Seen {
     last_at: Option<OffsetDateTime>,
 }
 
-/// What strangers sent: data, never to be rendered.
+/// Untrusted data from the sender; never render it.
 #[derive(Debug, Serialize, ToSchema)]
 struct Payload {
-    /// The headers that are kept.
+    /// The stored headers.
     headers: BTreeMap<String, String>,
-    /// What the sender's token says: any JSON.
+    /// The claims of the sender's token: any JSON.
     claims: Option<Value>,
-    /// What is around the event: any JSON.
+    /// The envelope of the event: any JSON.
     envelope: Option<Value>,
     body: Preview,
 }
 
-/// The beginning of a body: at most 64 KiB.
+/// The first 64 KiB of a body.
 #[derive(Debug, Serialize, ToSchema)]
 struct Preview {
     size_bytes: u64,
@@ -184,7 +185,7 @@ struct Preview {
     content: String,
 }
 
-/// How a body is shown.
+/// The encoding of the body in this response.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = PreviewEncoding)]
@@ -193,11 +194,11 @@ pub(super) enum Encoding {
     Hex,
 }
 
-/// One attempt at a delivery.
+/// An attempt of a delivery.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Attempt {
     delivery: i64,
-    /// From 1.
+    /// The number of the attempt, from 1.
     number: i32,
     #[serde(with = "time::serde::rfc3339")]
     started_at: OffsetDateTime,
@@ -205,7 +206,7 @@ pub(super) struct Attempt {
     finished_at: OffsetDateTime,
     seconds: f64,
     result: Outcome,
-    /// What went wrong; null for callers without `payload:read`.
+    /// The error; null without the scope `payload:read`.
     error: Option<String>,
 }
 
@@ -221,14 +222,14 @@ enum Outcome {
     Lost,
 }
 
-/// Show everything about a delivery
+/// Show a delivery
 ///
-/// Its event, that event's other deliveries, and every attempt.
+/// With its event, the other deliveries of that event, and all attempts.
 #[utoipa::path(
     get, path = "/api/v1/deliveries/{delivery}", operation_id = "showDelivery", tag = "deliveries",
     params(("delivery" = i64, Path, description = "The delivery", minimum = 1)),
     security(("bearer" = ["events:read"])),
-    responses((status = 200, description = "Everything about it", body = Everything)),
+    responses((status = 200, description = "The delivery", body = Everything)),
 )]
 async fn show(
     AuthenticatedCaller(caller): AuthenticatedCaller,
@@ -332,7 +333,7 @@ impl Payload {
     }
 }
 
-/// Stored JSON as JSON; what is not, as text.
+/// Stored JSON as JSON; invalid JSON as text.
 pub(super) fn embedded(bytes: &Bytes) -> Value {
     serde_json::from_slice(bytes)
         .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()))
@@ -369,7 +370,7 @@ impl utoipa::PartialSchema for DeathReason {
     fn schema() -> RefOr<Schema> {
         let words = store::DeathReason::all().map(store::DeathReason::as_str);
         let words = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words));
-        words.description(Some("Why a delivery is dead")).into()
+        words.description(Some("Why a delivery was dead-lettered")).into()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Destinations: how each stands, and holding one back or letting it go on.
+//! Destinations: status, pause and resume, test events.
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ use crate::web::denial::Denial;
 #[openapi(paths(list, show, pause, resume, try_now, send_test, disable, enable, forget))]
 struct Document;
 
-/// Mounts the noun.
+/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new("/api/v1/destinations").get(list));
@@ -41,59 +41,58 @@ pub(super) fn mount(routes: &mut Routes) {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Destination {
     name: String,
-    /// Where it is, without a user or a query; null where it is not in the configuration.
+    /// Its URL, without credentials and query; null if it is no longer configured.
     url: Option<String>,
-    /// Whether it is in the configuration.
+    /// Whether it is configured.
     configured: bool,
     state: State,
-    /// Since when it is in that state.
+    /// When it entered that state.
     #[serde(with = "time::serde::rfc3339::option")]
     since: Option<OffsetDateTime>,
     /// Why it is disabled.
     why: Option<String>,
-    /// Nothing is sent before.
+    /// No delivery is sent before this time.
     #[serde(with = "time::serde::rfc3339::option")]
     not_before: Option<OffsetDateTime>,
-    /// Failures in a row.
+    /// Consecutive failures.
     failures: i32,
-    /// How many of its deliveries wait.
+    /// Waiting deliveries.
     ready: i64,
-    /// Since when the one that waits longest has been there.
+    /// When the oldest waiting delivery was created.
     #[serde(with = "time::serde::rfc3339::option")]
     oldest: Option<OffsetDateTime>,
-    /// How many of its deliveries are at work.
+    /// Deliveries in flight.
     at_work: i64,
-    /// How many of its dead letters are open.
+    /// Open dead letters.
     dead: i64,
     #[serde(with = "time::serde::rfc3339::option")]
     last_failed_at: Option<OffsetDateTime>,
-    /// How it last failed; null for callers without `payload:read`.
+    /// The last error; null without the scope `payload:read`.
     last_error: Option<String>,
 }
 
-/// Everything about a destination.
+/// A destination with its statistics.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DestinationDetail)]
 struct Detail {
     destination: Destination,
-    /// When something is sent to it next; null where nothing waits, or an operator holds it back.
+    /// When the next delivery is sent; null if none is waiting or it is paused.
     #[serde(with = "time::serde::rfc3339::option")]
     next_try_at: Option<OffsetDateTime>,
-    /// Of a hundred requests of the last day, how many ended with the event being taken; null where
-    /// there were none.
+    /// The success rate of the last 24 hours, in percent; null without requests.
     success_percent: Option<f64>,
-    /// Half of the answers of the last day came within so many milliseconds; null where there were
-    /// none, or it was longer than is told apart.
+    /// The median latency of the last 24 hours in milliseconds, as an upper bound; null without
+    /// responses, or if it exceeds the largest measured bound.
     p50_ms: Option<u32>,
-    /// As `p50_ms`, of 95 in a hundred.
+    /// As `p50_ms`, for the 95th percentile.
     p95_ms: Option<u32>,
-    /// The last 24 hours, the oldest first, the present one last.
+    /// The last 24 hours, oldest first, the current hour last.
     hours: Vec<Hour>,
-    /// Its last answers, newest first, at most twenty; of those that took the event, one a second.
+    /// Recent responses, newest first, at most twenty; at most one successful response per second.
     answers: Vec<Answer>,
 }
 
-/// How a destination did in an hour.
+/// The results of one hour.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DestinationHour)]
 struct Hour {
@@ -103,7 +102,7 @@ struct Hour {
     failed: u64,
 }
 
-/// What a destination answered. What it wrote is data of strangers, never to be rendered.
+/// A response of a destination. Headers and body are untrusted data; never render them.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DestinationAnswer)]
 struct Answer {
@@ -114,17 +113,17 @@ struct Answer {
     test: bool,
     delivery: Option<i64>,
     event: String,
-    /// Null where nothing came back.
+    /// The HTTP status; null without a response.
     status: Option<u16>,
-    /// Within bounds; none for callers without `payload:read`.
+    /// The headers, truncated; empty without the scope `payload:read`.
     headers: Vec<AnswerHeader>,
-    /// Its beginning; empty for callers without `payload:read`.
+    /// The beginning of the body; empty without the scope `payload:read`.
     body: String,
-    /// Why the event was not taken; null where it was.
+    /// Why the request failed; null if it succeeded.
     error: Option<String>,
 }
 
-/// A header of an answer.
+/// A response header.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DestinationAnswerHeader)]
 struct AnswerHeader {
@@ -132,16 +131,16 @@ struct AnswerHeader {
     value: String,
 }
 
-/// What waits for a destination is tried.
+/// The result of a retry.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DestinationTried)]
 struct Tried {
     name: String,
-    /// How many deliveries are due by that.
+    /// Number of deliveries that are now due.
     due: u64,
 }
 
-/// How a destination stands.
+/// The state of a destination.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = DestinationState)]
@@ -156,22 +155,22 @@ enum State {
     Rejecting,
 }
 
-/// A destination for which nothing waits any more.
+/// A destination without waiting deliveries.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DestinationForgotten)]
 struct Forgotten {
     name: String,
-    /// How many of its deliveries became dead letters.
+    /// Number of deliveries that became dead letters.
     dead: u64,
 }
 
 /// List destinations
 ///
-/// Those of the configuration, then those of which only the database knows.
+/// Configured destinations first, then those that exist only in the database.
 #[utoipa::path(
     get, path = "/api/v1/destinations", operation_id = "listDestinations", tag = "destinations",
     security(("bearer" = ["events:read"])),
-    responses((status = 200, description = "Every destination", body = Page<Destination>)),
+    responses((status = 200, description = "All destinations", body = Page<Destination>)),
 )]
 async fn list(
     AuthenticatedCaller(caller): AuthenticatedCaller,
@@ -184,10 +183,10 @@ async fn list(
 
 /// Show a destination
 ///
-/// Where it is, how it did in the last day, and what it answered last.
+/// With its URL, statistics of the last 24 hours, and recent responses.
 #[utoipa::path(
     get, path = "/api/v1/destinations/{destination}", operation_id = "showDestination",
-    tag = "destinations", params(("destination" = String, Path, description = "Its name",
+    tag = "destinations", params(("destination" = String, Path, description = "Name of the destination",
                                   pattern = "^[a-z0-9_-]{1,64}$")),
     security(("bearer" = ["events:read"])),
     responses((status = 200, description = "The destination", body = Detail)),
@@ -200,16 +199,16 @@ async fn show(
     Ok(WithEtag(Detail::new(admin.destinations.show(&caller, &name).await?)?))
 }
 
-/// Try now what waits for a destination
+/// Retry waiting deliveries of a destination now
 ///
-/// An open breaker sends its probe at once, and what waits for its time is due.
+/// An open circuit breaker sends its probe immediately, and waiting retries become due.
 #[utoipa::path(
     post, path = "/api/v1/destinations/{destination}/try", operation_id = "tryDestination",
-    tag = "destinations", params(("destination" = String, Path, description = "Its name",
+    tag = "destinations", params(("destination" = String, Path, description = "Name of the destination",
                                   pattern = "^[a-z0-9_-]{1,64}$")),
     request_body = ReasonBody, security(("bearer" = ["sources:write"])),
-    responses((status = 200, description = "It is tried", body = Tried),
-              (status = 409, description = "An operator holds it back")),
+    responses((status = 200, description = "The retry has started", body = Tried),
+              (status = 409, description = "It is paused or disabled")),
 )]
 async fn try_now(
     (AuthenticatedCaller(caller), name, Body(because), admin): Asked,
@@ -219,16 +218,16 @@ async fn try_now(
     Ok(Done(Tried { name, due }))
 }
 
-/// Send a destination a test event
+/// Send a test event to a destination
 ///
-/// It says that it is one: its type is `sealpost.test`, and it has the header `sealpost-test`. It is
-/// signed as every event is, sent once, and is no event of any list.
+/// Its type is `sealpost.test`, and it has the header `sealpost-test`. It is signed like any event,
+/// sent once, and not stored as an event.
 #[utoipa::path(
     post, path = "/api/v1/destinations/{destination}/test", operation_id = "testDestination",
-    tag = "destinations", params(("destination" = String, Path, description = "Its name",
+    tag = "destinations", params(("destination" = String, Path, description = "Name of the destination",
                                   pattern = "^[a-z0-9_-]{1,64}$")),
     security(("bearer" = ["sources:write"])),
-    responses((status = 200, description = "What it answered", body = Answer)),
+    responses((status = 200, description = "The response of the destination", body = Answer)),
 )]
 async fn send_test(
     AuthenticatedCaller(caller): AuthenticatedCaller,
@@ -238,71 +237,71 @@ async fn send_test(
     Ok(Done(Answer::new(admin.destinations.send_test(&caller, &name).await?)))
 }
 
-/// Hold a destination back
+/// Pause a destination
 ///
-/// Nothing is sent to it until it is resumed; what arrives for it is kept.
+/// No delivery is sent until it is resumed; new events are kept.
 #[utoipa::path(
     post, path = "/api/v1/destinations/{destination}/pause", operation_id = "pauseDestination",
-    tag = "destinations", params(("destination" = String, Path, description = "Its name",
+    tag = "destinations", params(("destination" = String, Path, description = "Name of the destination",
                                   pattern = "^[a-z0-9_-]{1,64}$")),
     request_body = ReasonBody, security(("bearer" = ["sources:write"])),
-    responses((status = 200, description = "It is held back", body = Toggled)),
+    responses((status = 200, description = "Paused", body = Toggled)),
 )]
 async fn pause(asked: Asked) -> Result<Done<Toggled>, Denial> {
     switch(asked, DestinationSwitch::Pause).await
 }
 
-/// Let a paused destination go on
+/// Resume a destination
 ///
-/// One that failed is tried at once.
+/// A failing destination is retried immediately.
 #[utoipa::path(
     post, path = "/api/v1/destinations/{destination}/resume", operation_id = "resumeDestination",
-    tag = "destinations", params(("destination" = String, Path, description = "Its name",
+    tag = "destinations", params(("destination" = String, Path, description = "Name of the destination",
                                   pattern = "^[a-z0-9_-]{1,64}$")),
     request_body = ReasonBody, security(("bearer" = ["sources:write"])),
-    responses((status = 200, description = "It goes on", body = Toggled)),
+    responses((status = 200, description = "Resumed", body = Toggled)),
 )]
 async fn resume(asked: Asked) -> Result<Done<Toggled>, Denial> {
     switch(asked, DestinationSwitch::Resume).await
 }
 
-/// Send nothing to a destination any more
+/// Disable a destination
 ///
-/// What arrives for it is kept.
+/// No delivery is sent until it is enabled; new events are kept.
 #[utoipa::path(
     post, path = "/api/v1/destinations/{destination}/disable", operation_id = "disableDestination",
-    tag = "destinations", params(("destination" = String, Path, description = "Its name",
+    tag = "destinations", params(("destination" = String, Path, description = "Name of the destination",
                                   pattern = "^[a-z0-9_-]{1,64}$")),
     request_body = ReasonBody, security(("bearer" = ["sources:write"])),
-    responses((status = 200, description = "It is disabled", body = Toggled)),
+    responses((status = 200, description = "Disabled", body = Toggled)),
 )]
 async fn disable(asked: Asked) -> Result<Done<Toggled>, Denial> {
     switch(asked, DestinationSwitch::Disable).await
 }
 
-/// Let a disabled destination go on
+/// Enable a destination
 ///
-/// Such as one that answered 410.
+/// For example one that was disabled because it responded 410.
 #[utoipa::path(
     post, path = "/api/v1/destinations/{destination}/enable", operation_id = "enableDestination",
-    tag = "destinations", params(("destination" = String, Path, description = "Its name",
+    tag = "destinations", params(("destination" = String, Path, description = "Name of the destination",
                                   pattern = "^[a-z0-9_-]{1,64}$")),
     request_body = ReasonBody, security(("bearer" = ["sources:write"])),
-    responses((status = 200, description = "It goes on", body = Toggled)),
+    responses((status = 200, description = "Enabled", body = Toggled)),
 )]
 async fn enable(asked: Asked) -> Result<Done<Toggled>, Denial> {
     switch(asked, DestinationSwitch::Enable).await
 }
 
-/// Give up what waits for a destination that is not configured any more
+/// Forget a destination that is no longer configured
 ///
-/// Its deliveries become dead letters.
+/// Its waiting deliveries become dead letters.
 #[utoipa::path(
     post, path = "/api/v1/destinations/{destination}/forget", operation_id = "forgetDestination",
-    tag = "destinations", params(("destination" = String, Path, description = "Its name",
+    tag = "destinations", params(("destination" = String, Path, description = "Name of the destination",
                                   pattern = "^[a-z0-9_-]{1,64}$")),
     request_body = ReasonBody, security(("bearer" = ["sources:write"])),
-    responses((status = 200, description = "Nothing waits for it", body = Forgotten)),
+    responses((status = 200, description = "No waiting deliveries are left", body = Forgotten)),
 )]
 async fn forget(
     (AuthenticatedCaller(caller), name, Body(because), admin): Asked,

@@ -1,4 +1,4 @@
-//! Edit and replay: a dead letter's event with another body.
+//! Edit and replay: replay a dead letter with an edited body.
 
 use actix_web::web;
 use bytes::Bytes;
@@ -17,10 +17,10 @@ use crate::web::denial::Denial;
 #[openapi(paths(edit, preview))]
 struct Document;
 
-/// Mounts the noun.
+/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    // Once it is edited it counts as replayed, and is refused the second time.
+    // An edited dead letter is resolved, so a repeat is a conflict.
     let refused = Repeat::Repeatable;
     routes.add(Endpoint::new("/api/v1/dead-letters/{delivery}/edit").post(refused, edit));
     let nothing = Repeat::Repeatable;
@@ -28,26 +28,26 @@ pub(super) fn mount(routes: &mut Routes) {
         .add(Endpoint::new("/api/v1/dead-letters/{delivery}/edit/preview").post(nothing, preview));
 }
 
-/// An edit, and why.
+/// An edit with its reason.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewEdit)]
 struct Edit {
-    /// The whole new body.
+    /// The complete new body.
     body: String,
     reason: Reason,
 }
 
-/// An edit that is only looked at.
+/// An edit for preview.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = EditDraft)]
 struct Draft {
-    /// The whole new body.
+    /// The complete new body.
     body: String,
 }
 
-/// What an edit has come to.
+/// The result of an edit.
 #[derive(Debug, Serialize, ToSchema)]
 struct Edited {
     /// The new event.
@@ -56,7 +56,7 @@ struct Edited {
     created: Vec<i64>,
 }
 
-/// What an edit would change.
+/// The preview of an edit.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = EditRehearsal)]
 struct EditPreview {
@@ -64,23 +64,24 @@ struct EditPreview {
     delivery: i64,
     /// Its event.
     event: String,
-    /// The handlers that the edited event would go to.
+    /// The handlers that would receive the edited event.
     handlers: Vec<String>,
-    /// The difference, line by line; JSON is written out for it. Data of strangers.
+    /// The unified diff; JSON is indented first. Untrusted data.
     diff: String,
-    /// Whether something is left out of the difference, because it is long.
+    /// Whether the diff is truncated.
     is_partial: bool,
 }
 
-/// Hand an edited event to the handlers of a dead letter
+/// Replay a dead letter with an edited body
 ///
-/// A new event with this body, which says of what it was made; the dead letter counts as replayed.
+/// Creates a new event with this body that refers to the original; the dead letter is resolved as
+/// replayed.
 #[utoipa::path(
     post, path = "/api/v1/dead-letters/{delivery}/edit", operation_id = "editDeadLetter",
     tag = "dead letters",
     params(("delivery" = i64, Path, description = "The delivery", minimum = 1)),
     request_body = Edit, security(("bearer" = ["payload:read", "events:edit"])),
-    responses((status = 200, description = "It is delivered", body = Edited)),
+    responses((status = 200, description = "The edited event is delivered", body = Edited)),
 )]
 async fn edit(
     AuthenticatedCaller(caller): AuthenticatedCaller,
@@ -94,15 +95,15 @@ async fn edit(
     Ok(Done(Edited { event: edited.event.to_string(), created: edited.created }))
 }
 
-/// Say what an edit would change
+/// Preview an edit of a dead letter
 ///
-/// The difference, and where the edited event would go. Nothing is done.
+/// Returns the diff and the handlers that would receive the edited event. Nothing is changed.
 #[utoipa::path(
     post, path = "/api/v1/dead-letters/{delivery}/edit/preview",
     operation_id = "previewDeadLetterEdit", tag = "dead letters",
     params(("delivery" = i64, Path, description = "The delivery", minimum = 1)),
     request_body = Draft, security(("bearer" = ["payload:read", "events:edit"])),
-    responses((status = 200, description = "What it would change", body = EditPreview)),
+    responses((status = 200, description = "The preview", body = EditPreview)),
 )]
 async fn preview(
     AuthenticatedCaller(caller): AuthenticatedCaller,
@@ -122,7 +123,7 @@ async fn preview(
     }))
 }
 
-/// A body that the event cannot have depends on the event: the call itself is well formed.
+/// Whether a body is valid depends on the event, so an invalid one is a conflict.
 fn denial(error: AdminError) -> Denial {
     match error {
         AdminError::Invalid(detail) => Denial::Conflict(detail),

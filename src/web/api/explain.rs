@@ -1,4 +1,4 @@
-//! Why a request is refused: of one that somebody wrote down.
+//! Explains why a recorded request is rejected.
 
 use actix_web::web;
 use base64::Engine as _;
@@ -20,14 +20,14 @@ use crate::web::denial::Denial;
 #[openapi(paths(explain))]
 struct Document;
 
-/// Mounts the noun.
+/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     // It changes nothing.
     routes.add(Endpoint::new("/api/v1/explanations").post(Repeat::Repeatable, explain));
 }
 
-/// A request that was written down, and the source that it is held against.
+/// A recorded request and the source to check it against.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = RecordedRequest)]
@@ -35,20 +35,20 @@ struct Recorded {
     /// The source.
     #[schema(value_type = String, pattern = "^[!-~]{1,100}$")]
     source: Name,
-    /// Its path; the last part may be the action.
+    /// Its path; the last segment may be the action.
     path: Option<String>,
-    /// Its query, undecoded.
+    /// Its query string, undecoded.
     query: Option<String>,
     /// Its headers, in order.
     headers: Vec<Header>,
-    /// Its body, exactly; without it an empty one.
+    /// Its exact body; empty by default.
     body: Option<RecordedBody>,
-    /// When it arrived; now where nobody says.
+    /// Its time of arrival; now by default.
     #[schema(value_type = Option<String>, format = DateTime)]
     received_at: Option<Time>,
 }
 
-/// A line of a request's head.
+/// A request header.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = RecordedHeader)]
@@ -57,7 +57,7 @@ struct Header {
     value: String,
 }
 
-/// The body of a request: a text, or any bytes in base64.
+/// A request body: text, or bytes in base64.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum RecordedBody {
@@ -71,36 +71,37 @@ enum RecordedBody {
 #[schema(value_type = String, pattern = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$")]
 struct Base64(Vec<u8>);
 
-/// Why a request is refused, or that it is not. It holds neither a signature nor a secret.
+/// The verification result of a request. It contains neither a signature nor a secret.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Explanation {
-    /// The source that it was held against.
+    /// The source it was checked against.
     source: String,
-    /// Whether it is let in.
+    /// Whether it is accepted.
     verifies: bool,
-    /// The word under which it is refused, as in the log.
+    /// The rejection reason, as in the log.
     reason: Option<String>,
-    /// The word of what is found, which says more.
+    /// The detailed finding.
     finding: String,
-    /// What is found, in a sentence or two.
+    /// The finding in a sentence or two.
     text: String,
-    /// What to do about it.
+    /// The suggested fix.
     hint: Option<String>,
-    /// The fingerprint of the secret that made the signature, where one did.
+    /// The fingerprint of the secret that produced the signature, if known.
     secret: Option<String>,
-    /// The time of arrival that it was judged by.
+    /// The time of arrival used for the check.
     #[serde(with = "time::serde::rfc3339")]
     received_at: OffsetDateTime,
 }
 
-/// Say why a request is refused
+/// Explain why a request is rejected
 ///
-/// It is held against the secrets of its source, those that are retired too. Nothing is stored.
+/// Checks a recorded request against the secrets of the source, including retired ones. Nothing is
+/// stored.
 #[utoipa::path(
     post, path = "/api/v1/explanations", operation_id = "explainRequest", tag = "refusals",
     request_body = Recorded, security(("bearer" = ["secrets:write"])),
-    responses((status = 200, description = "Why", body = Explanation),
-              (status = 404, description = "There is no such source")),
+    responses((status = 200, description = "The explanation", body = Explanation),
+              (status = 404, description = "Unknown source")),
 )]
 async fn explain(
     AuthenticatedCaller(caller): AuthenticatedCaller,
@@ -110,7 +111,7 @@ async fn explain(
     let (gates, now) = (admin.gates.clone(), admin.clock.now());
     let source = recorded.source.0.clone();
     let request = recorded.request();
-    // A large body is hashed once for every secret.
+    // A large body is hashed once per secret.
     let explained =
         web::block(move || admin::explain(&caller, &gates, &source, &request, now, &[]));
     let explained = explained.await.map_err(|_| Denial::Internal)??;

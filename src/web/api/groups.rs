@@ -1,4 +1,4 @@
-//! Groups: dead letters that look alike.
+//! Groups of similar dead letters.
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};
@@ -16,84 +16,84 @@ use crate::web::admin::AdminState;
 use crate::web::caller::AuthenticatedCaller;
 use crate::web::denial::Denial;
 
-/// The list that cursors belong to.
+/// The list a cursor belongs to.
 const LIST: List = *b"gr";
 
 #[derive(OpenApi)]
 #[openapi(paths(list, show))]
 struct Document;
 
-/// Mounts the noun.
+/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new("/api/v1/groups").ask(list));
     routes.add(Endpoint::new("/api/v1/groups/{group}").get(show));
 }
 
-/// Which groups. Every part that is there must hold.
+/// The query of the list; all given filters must match.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Asked {
-    /// Of this source.
+    /// Filter by source.
     #[param(value_type = Option<String>, pattern = "^[!-~]{1,100}$")]
     source: Option<Name>,
-    /// Of this handler; `gate` for what no handler has seen.
+    /// Filter by handler; `gate` for events quarantined before any handler.
     #[param(value_type = Option<String>, pattern = "^[!-~]{1,100}$")]
     handler: Option<Name>,
-    /// Of this class.
+    /// Filter by class.
     #[param(inline)]
     class: Option<Class>,
-    /// Those too of which none is open.
+    /// Include groups without open dead letters.
     #[serde(default)]
     #[param(inline)]
     all: bool,
-    /// Where to go on: `next` of the page before.
+    /// Cursor: `next` of the previous page.
     #[param(pattern = "^AWdy[A-Za-z0-9_-]{32}$")]
     cursor: Option<String>,
-    /// How many, at most.
+    /// Maximum number of items.
     #[serde(default)]
     #[param(value_type = u32, minimum = 1, maximum = 200, default = 50)]
     limit: Limit,
 }
 
-/// A group of dead letters: the same source, handler, reason and message, but for what varies in
-/// it.
+/// A group of dead letters with the same source, handler, reason and message, ignoring variable
+/// parts of the message.
 #[derive(Debug, Serialize, ToSchema)]
 struct Group {
     id: i64,
-    /// To whom its events belong; empty where they were gone before that was known.
+    /// The tenant of its events; empty if they were deleted before it was recorded.
     tenant: String,
     source: String,
-    /// The handler's stored name.
+    /// The name of the handler.
     handler: String,
     class: Class,
     death_reason: DeathReason,
-    /// What it is called: the newest message, or what the reason means where there is none, or the
-    /// caller lacks `payload:read`.
+    /// The title: the latest message, or a description of the reason without a message or without
+    /// the scope `payload:read`.
     title: String,
-    /// The first line of the newest one's error; null where it has none, and for callers without
+    /// The first line of the latest error; null without an error or without the scope
     /// `payload:read`.
     message: Option<String>,
-    /// Whether its messages are too various to be told apart.
+    /// Whether its messages vary too much to be grouped further.
     is_various: bool,
-    /// How many are neither replayed nor discarded.
+    /// Number of open dead letters.
     open: u64,
-    /// How many there have been.
+    /// Total number of dead letters.
     total: u64,
-    /// When the first died.
+    /// When the first was dead-lettered.
     #[serde(with = "time::serde::rfc3339")]
     first_at: OffsetDateTime,
-    /// When the last died.
+    /// When the last was dead-lettered.
     #[serde(with = "time::serde::rfc3339")]
     last_at: OffsetDateTime,
-    /// The newest of them: a delivery.
+    /// The latest delivery in it.
     sample: i64,
-    /// How many died in each of the last 24 hours, the present one last.
+    /// Dead letters in each of the last 24 hours, the current hour last.
     trend: Vec<u64>,
 }
 
-/// What kind of failure a dead letter is: whom it asks to do something.
+/// The class of a failure.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = GroupClass)]
@@ -107,7 +107,7 @@ pub(super) enum Class {
 
 /// List groups of dead letters
 ///
-/// Those with most open dead letters come first.
+/// Most open dead letters first.
 #[utoipa::path(
     get, path = "/api/v1/groups", operation_id = "listGroups", tag = "groups",
     params(Asked), security(("bearer" = ["events:read"])),
@@ -129,7 +129,7 @@ async fn list(
 
 /// Show a group of dead letters
 ///
-/// Its dead letters are those that a job of its `group` selects.
+/// List its dead letters with the filter `group`.
 #[utoipa::path(
     get, path = "/api/v1/groups/{group}", operation_id = "showGroup", tag = "groups",
     params(("group" = i64, Path, description = "The group", minimum = 1)),
@@ -156,7 +156,7 @@ impl Asked {
 }
 
 impl Class {
-    /// As it is asked for.
+    /// Converts the request.
     pub(super) fn meant(self) -> admin::Class {
         match self {
             Self::Handler => admin::Class::Handler,

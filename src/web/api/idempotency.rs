@@ -1,10 +1,9 @@
-//! `Idempotency-Key`: what is asked for twice with the same key and body is done once.
+//! `Idempotency-Key`: repeated requests with the same key and body are executed once.
 //!
-//! The body is read here, since it is part of what the request is; the handler reads it again. An
-//! answer that says something was done is kept and given again. One that says nothing was done
-//! lets the key go: the same request may be sent again, and so may another. Where it is not known
-//! whether something was done, the claim stays until it expires: see
-//! [`IdempotencyKeys`](crate::admin::Requests).
+//! The body is part of the request's identity, so it is read here; the handler reads it again. A
+//! success response is stored and returned again. An error response without an effect releases the
+//! key for the same or another request. If the outcome is unknown, the claim stays until it
+//! expires: see `admin::IdempotencyKeys`.
 
 use actix_web::body::{BoxBody, to_bytes};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
@@ -19,12 +18,12 @@ use crate::store::IdempotencyClaim;
 use crate::web::admin::AdminState;
 use crate::web::denial::Denial;
 
-/// The header that names a request.
+/// The request header.
 pub(super) const KEY: &str = "idempotency-key";
-/// The header of an answer that was given before.
+/// The response header.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// Carries out a change, once where it names itself.
+/// Executes a change, at most once per idempotency key.
 pub(super) async fn idempotent(
     act: Repeat,
     mut request: ServiceRequest,
@@ -47,7 +46,7 @@ pub(super) async fn idempotent(
     settle(&admin, claimed, act, answered).await
 }
 
-/// The key that a request names itself with.
+/// The idempotency key of a request.
 pub(super) fn key(request: &HttpRequest) -> Result<Option<String>, Denial> {
     let mut keys = request.headers().get_all(KEY);
     let Some(key) = keys.next() else { return Ok(None) };
@@ -56,12 +55,13 @@ pub(super) fn key(request: &HttpRequest) -> Result<Option<String>, Denial> {
     if shaped && keys.next().is_none() {
         Ok(Some(key.to_owned()))
     } else {
-        let why = "Idempotency-Key must be one, of 1 to 255 visible characters";
+        let why =
+            "invalid Idempotency-Key: expected a single header of 1 to 255 visible characters";
         Err(Denial::Malformed(why.into()))
     }
 }
 
-/// The answer to a request that was sent before.
+/// The response to a repeated request.
 fn again(claim: IdempotencyClaim) -> Result<HttpResponse, Denial> {
     match claim {
         IdempotencyClaim::Answered { status, body: Some(body) } => {
@@ -81,7 +81,7 @@ fn again(claim: IdempotencyClaim) -> Result<HttpResponse, Denial> {
     }
 }
 
-/// Writes down what became of a request.
+/// Records the outcome of a request.
 async fn settle(
     admin: &AdminState,
     claimed: ClaimedKey,
@@ -90,7 +90,7 @@ async fn settle(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let status = answered.status();
     if !status.is_success() {
-        // Of what broke, nobody knows how far it got: only what may be repeated is let go.
+        // The outcome of an internal error is unknown: release the key only if a repeat is safe.
         if act == Repeat::Repeatable || !status.is_server_error() {
             admin.requests.settle(claimed, None).await;
         }

@@ -1,4 +1,4 @@
-//! How often a caller may ask, and how often they may change something.
+//! Rate limits per caller, for reads and for changes.
 
 use std::num::NonZeroU32;
 
@@ -8,36 +8,35 @@ use governor::{DefaultKeyedRateLimiter, Quota as Allowance};
 use crate::admin::Caller;
 use crate::web::denial::Denial;
 
-/// How many requests a caller may send.
+/// A rate limit.
 #[derive(Debug, Clone, Copy)]
 pub struct Quota {
-    /// On average.
+    /// Requests per second.
     pub per_second: NonZeroU32,
-    /// At once.
+    /// Burst.
     pub burst: NonZeroU32,
 }
 
-/// What is left to whom. Callers of two tenants, and people and keys, are told apart.
+/// The rate limiters by caller. Users and keys, and callers of different tenants, are separate.
 #[derive(Debug)]
 pub struct Limits {
     reads: DefaultKeyedRateLimiter<Key>,
     changes: DefaultKeyedRateLimiter<Key>,
 }
 
-/// Which of a caller's quotas a request counts against.
+/// The limit a request counts against.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::web) enum Rate {
-    /// What changes nothing, and what applications ask of providers: those have budgets of their
-    /// own.
+    /// Reads, and provider endpoints, which have their own quotas.
     Reads,
-    /// What operators change.
+    /// Changes by operators.
     Changes,
 }
 
 type Key = (String, Option<String>);
 
 impl Limits {
-    /// With these quotas.
+    /// Creates the limiters.
     pub fn new(reads: Quota, changes: Quota) -> Self {
         let limiter = |quota: Quota| {
             let allowance = Allowance::per_second(quota.per_second).allow_burst(quota.burst);
@@ -46,7 +45,7 @@ impl Limits {
         Self { reads: limiter(reads), changes: limiter(changes) }
     }
 
-    /// Forgets who has not asked for a while. To be called now and then.
+    /// Removes idle callers. Call it periodically.
     pub fn tidy(&self) {
         for limiter in [&self.reads, &self.changes] {
             limiter.retain_recent();
@@ -63,7 +62,7 @@ impl Limits {
         let key = (caller.actor().to_owned(), caller.tenant().map(str::to_owned));
         limiter.check_key(&key).map_err(|until| {
             let wait = until.wait_time_from(limiter.clock().now());
-            // Rounded up: whoever waits so long is let in.
+            // Rounded up, so that a retry after this time succeeds.
             Denial::TooMany { after: wait.as_secs() + 1 }
         })
     }

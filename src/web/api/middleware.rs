@@ -1,5 +1,5 @@
-//! What every request below `/api/v1` has in common: an id, the caller's rate, a deadline, a net
-//! for panics, headers, the log.
+//! The middleware of every request below `/api/v1`: request id, rate limit, timeout, panic
+//! handling, headers, log.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -18,12 +18,12 @@ use crate::admin::Caller;
 use crate::web::admin::AdminState;
 use crate::web::denial::Denial;
 
-/// How long a request may take, up to the head of its answer.
+/// The timeout of a request, up to the head of its response.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// The header that names a request.
+/// The header with the request id.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Answers a request within its bounds.
+/// Handles a request.
 pub(super) async fn api_middleware(
     rate: Rate,
     request: ServiceRequest,
@@ -34,7 +34,7 @@ pub(super) async fn api_middleware(
         return Ok(request.into_response(Denial::Internal.respond()));
     };
     let id = admin.apis.requests().next();
-    // Who is let in without a token is no caller, and asks for health.
+    // Requests without a caller are health checks.
     let caller = request.extensions().get::<Caller>().cloned();
     let admitted = caller.as_ref().map_or(Ok(()), |caller| admin.limits.check(caller, rate));
     let answered = match admitted {
@@ -59,14 +59,14 @@ pub(super) async fn api_middleware(
             method,
             path,
             status,
-            "answered a call"
+            "request handled"
         );
         metrics::counter!("sealpost_api_calls_total", "status" => status.to_string()).increment(1);
     }
     Ok(answered)
 }
 
-/// Runs the handler, in time.
+/// Runs the handler with the timeout.
 async fn answer(
     request: ServiceRequest,
     next: Next<BoxBody>,
@@ -76,17 +76,17 @@ async fn answer(
     let Ok(worked) = tokio::time::timeout(DEADLINE, working).await else {
         return Err(Denial::Unavailable);
     };
-    // The log has its line of every panic already.
+    // The panic hook has already logged it.
     let Ok(worked) = worked else { return Err(Denial::Internal) };
     let answered = worked.unwrap_or_else(|error| ServiceResponse::from_err(error, http.clone()));
-    // What went wrong is written anew, with the request's id.
+    // Rebuild the error response with the request id.
     match answered.response().error().map(|error| error.as_error::<Denial>().cloned()) {
         Some(Some(denial)) => Err(denial),
         _ => Ok(answered),
     }
 }
 
-/// The headers that every answer has.
+/// The headers of every response.
 fn finish(mut answered: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxBody> {
     let headers = answered.headers_mut();
     if let Ok(id) = HeaderValue::from_str(id) {

@@ -1,13 +1,13 @@
-//! The API of operators and applications, on the operator listener, below `/api/v1`.
+//! The admin API for operators and applications, below `/api/v1` on the admin listener.
 //!
-//! - A file of this folder is a noun. It holds what is read and written over HTTP, each field with
-//!   its meaning, and thin handlers over `admin`, which knows who may do what.
-//! - [`Routes`] mounts them. Every route goes through [`middleware`]: an id, the caller's rate, a
-//!   deadline, the log. A change goes through [`idempotent`] too: it may name itself.
-//! - [`document`] is made from the same handlers; a test holds it against what is mounted.
-//! - [`calls`] is what providers answer to applications: it takes what nobody else took.
+//! - A file of this folder is a resource: its request and response types, and thin handlers over
+//!   `admin`, which checks permissions.
+//! - [`Routes`] registers them. Every route goes through [`middleware`]: request id, rate limit,
+//!   timeout, log. A change goes through [`idempotency`] too.
+//! - [`document`] is generated from the same handlers; a test compares it with the routes.
+//! - [`provider_endpoints`] serves the endpoints of providers: it matches last.
 //!
-//! What goes wrong is a [`Denial`](super::denial::Denial), and nothing else.
+//! Every error is a [`Denial`](super::denial::Denial).
 
 mod alerts;
 mod answer;
@@ -51,18 +51,17 @@ pub(super) use routes::{Endpoint, Routes};
 use super::denial::Denial;
 use super::{health, stream};
 
-/// What every path begins with.
+/// The prefix of every path.
 const BASE: &str = "/api/v1";
 
-/// Mounts everything that the operator listener answers to machines.
+/// Registers the API, health and metrics routes.
 pub(super) fn mount(config: &mut web::ServiceConfig) {
     let not_found = |_, _: &HttpRequest| Denial::NotFound(None).into();
     config.app_data(web::PathConfig::default().error_handler(not_found));
     routes().mount(config);
 }
 
-/// Every route, in the order in which they are tried. What providers answer comes last: it takes
-/// any two words.
+/// All routes, in matching order. The provider endpoints come last: they match any two segments.
 fn routes() -> Routes {
     let mut routes = Routes::default();
     for mount in [
@@ -100,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_mounted_is_what_is_documented() {
+    fn every_route_is_documented() {
         let routes = routes();
         let mounted: BTreeSet<String> = routes.list().into_iter().collect();
         let mut documented = BTreeSet::new();
@@ -112,7 +111,7 @@ mod tests {
                     .extend(methods.map(|method| format!("{} {path}", method.to_uppercase())));
             }
         }
-        // What providers answer is documented by them.
+        // Provider endpoints are documented by their providers.
         documented.insert("POST /api/v1/{provider}/{resource}".to_owned());
         assert_eq!(mounted, documented);
         assert!(mounted.len() > 10, "the routes are read");

@@ -1,4 +1,4 @@
-//! Whether anything is wrong.
+//! The overview: current problems and counts.
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};
@@ -19,72 +19,72 @@ use crate::web::denial::Denial;
 #[openapi(paths(show))]
 struct Document;
 
-/// Mounts the noun.
+/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new("/api/v1/overview").get(show));
 }
 
-/// How everything stands. Counts are approximate: a few seconds old, and the last hour begins at a
-/// multiple of five minutes, the last day at a full hour.
+/// The overview. Counts are approximate: a few seconds old; the last hour begins at a multiple of
+/// five minutes, the last 24 hours at a full hour.
 #[derive(Debug, Serialize, ToSchema)]
 struct Overview {
-    /// When it was asked.
+    /// The time of the request.
     #[serde(with = "time::serde::rfc3339")]
     at: OffsetDateTime,
-    /// How much what is wrong matters, at most; null where nothing is wrong.
+    /// The highest severity of the problems; null without problems.
     severity: Option<Severity>,
-    /// What is wrong, what matters most first.
+    /// Current problems, most severe first.
     alarms: Vec<Alarm>,
-    /// Whether alerts are told to anybody: false where no channel is configured.
+    /// Whether alerts are sent: false if no channel is configured.
     alerts_are_told: bool,
-    /// Every source, in configured order.
+    /// All sources, in configured order.
     sources: Vec<SourceRow>,
-    /// Requests to paths that are no source's, in the last day; null for a key of one tenant.
+    /// Requests to unknown paths in the last 24 hours; null for a key of one tenant.
     elsewhere: Option<Counts>,
-    /// All sources together, the last hour by five minutes.
+    /// All sources, the last hour in steps of five minutes.
     hour: Series,
-    /// All sources together, the last day by hours.
+    /// All sources, the last 24 hours by hour.
     day: Series,
 }
 
-/// Something that is wrong.
+/// A problem.
 #[derive(Debug, Serialize, ToSchema)]
 struct Alarm {
     kind: AlarmKind,
-    /// The source that it is about; null where it is not about one.
+    /// The source it is about, or null.
     source: Option<String>,
-    /// The stored name of the destination or handler that it is about; for an alert its kind.
+    /// The name of the destination or handler it is about; for an alert its kind.
     name: Option<String>,
     severity: Severity,
-    /// What it is, in a sentence.
+    /// A description, in a sentence.
     text: String,
-    /// How much there is of it: deliveries, dead letters, requests.
+    /// The number of affected deliveries, dead letters or requests.
     count: u64,
-    /// Since when, where that is known.
+    /// Since when, if known.
     #[serde(with = "time::serde::rfc3339::option")]
     since: Option<OffsetDateTime>,
     look_at: Place,
 }
 
-/// What can be wrong.
+/// The kind of a problem.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum AlarmKind {
     /// The database cannot be written to.
     Database,
-    /// This machine's clock and the database's differ.
+    /// The clocks of the gateway and the database differ.
     Clock,
-    /// A transaction stays open in the database server.
+    /// A long-running transaction in the database server.
     Transaction,
-    /// Deliveries are overdue; or, where it has a name, a gateway cannot claim those of a handler,
-    /// or write what it comes to.
+    /// Deliveries are overdue; or, with a name, a gateway cannot claim deliveries of a handler or
+    /// store their results.
     Stuck,
     DestinationFailing,
     DestinationDisabled,
-    /// It answers more than a third of the events with 4xx.
+    /// The destination rejects more than a third of the events with 4xx.
     DestinationRejecting,
-    /// Deliveries wait for a destination that is not configured any more.
+    /// Deliveries wait for a destination that is no longer configured.
     DestinationUnconfigured,
     /// Dead letters are open.
     DeadLetters,
@@ -92,30 +92,30 @@ enum AlarmKind {
     Paused,
     Silence,
     Refusals,
-    /// Requests are larger than their source may send.
+    /// Requests exceed the body limit of their source.
     Oversize,
-    /// Signed requests came to paths that are no source's.
+    /// Signed requests arrive at unknown paths.
     WrongPath,
     TransfersExpired,
     TransfersLate,
-    /// A proxy is in front of a gateway that is not trusted.
+    /// A proxy in front of the gateway is not in the trusted list.
     Proxy,
-    /// An alert goes on that a provider or an operator has raised.
+    /// An open alert raised by a provider or an operator.
     Alert,
 }
 
-/// Where to look.
+/// A reference to the details.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AlarmPlace)]
 struct Place {
     what: Looked,
-    /// Of this source.
+    /// The source to filter by.
     source: Option<String>,
-    /// With deliveries in this state.
+    /// The delivery state to filter by.
     state: Option<State>,
 }
 
-/// What to look at.
+/// The kind of page with the details.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = AlarmPlaceWhat)]
@@ -131,114 +131,114 @@ enum Looked {
     Settings,
 }
 
-/// How one source stands.
+/// The status of a source.
 #[derive(Debug, Serialize, ToSchema)]
 struct SourceRow {
     name: String,
-    /// What kind of sender it is.
+    /// The provider.
     provider: String,
     tenant: String,
-    /// Whether it lets anything in.
+    /// Whether it is enabled.
     enabled: bool,
-    /// Since when it is paused; null where it is not.
+    /// When it was paused; null if it is not paused.
     #[serde(with = "time::serde::rfc3339::option")]
     paused_at: Option<OffsetDateTime>,
     /// The last hour.
     hour: Counts,
-    /// The last day.
+    /// The last 24 hours.
     day: Counts,
-    /// Requests that were authentic, by five minutes, oldest first.
+    /// Authentic requests in steps of five minutes, oldest first.
     hour_line: Vec<u64>,
-    /// The same by hours.
+    /// Authentic requests by hour.
     day_line: Vec<u64>,
-    /// How long the delivery that waits longest has been due.
+    /// How long the oldest waiting delivery has been due.
     waiting_seconds: Option<f64>,
-    /// Within what time 95 of 100 authentic requests were answered in the last hour.
+    /// The 95th percentile response time of authentic requests in the last hour.
     p95_seconds: Option<f64>,
-    /// When something authentic last came.
+    /// When the last authentic request was received.
     #[serde(with = "time::serde::rfc3339::option")]
     last_event_at: Option<OffsetDateTime>,
-    /// The fingerprint of the secret that was used last.
+    /// The fingerprint of the secret used last.
     secret: Option<String>,
 }
 
-/// What came in and what became of it, in some time. Approximate.
+/// Counts by outcome in a period. Approximate.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Counts {
     /// All requests.
     received: u64,
-    /// Requests that were authentic.
+    /// Authentic requests.
     verified: u64,
     /// New events.
     accepted: u64,
-    /// Requests that had come before.
+    /// Duplicates.
     duplicates: u64,
-    /// Requests that are authentic, and no use.
+    /// Quarantined requests: authentic but not processable.
     quarantined: u64,
-    /// Chunks of payloads that were not whole yet.
+    /// Chunks of incomplete payloads.
     chunks: u64,
-    /// Requests that were not let in or could not be kept.
+    /// Requests that were rejected or could not be stored.
     refused: u64,
-    /// The same by reason, the most frequent first.
+    /// Rejected requests by reason, most frequent first.
     reasons: Vec<ReasonCount>,
-    /// Deliveries that ended well.
+    /// Completed deliveries.
     handled: u64,
-    /// Deliveries that their handler had no use for.
+    /// Deliveries ignored by their handler.
     ignored: u64,
-    /// Attempts that failed; there will be another.
+    /// Failed attempts that will be retried.
     retries: u64,
     /// Deliveries that became dead letters.
     dead: u64,
-    /// Deliveries that operators made of others.
+    /// Deliveries replayed by operators.
     replayed: u64,
-    /// Transfers that were given up.
+    /// Expired transfers.
     expired: u64,
 }
 
-/// How many requests were refused for a reason.
+/// The number of rejected requests for one reason.
 #[derive(Debug, Serialize, ToSchema)]
 struct ReasonCount {
-    /// A word of the program, such as `sig_mismatch`.
+    /// The reason, such as `sig_mismatch`.
     reason: String,
     count: u64,
 }
 
-/// A chart: the last spans of one length, oldest first; the last one is not over.
+/// A time series of equal spans, oldest first; the last span is not complete.
 #[derive(Debug, Serialize, ToSchema)]
 struct Series {
-    /// The length of a span.
+    /// The length of a span, in seconds.
     step_seconds: i64,
     points: Vec<Point>,
 }
 
-/// One span of a chart.
+/// A span of a time series.
 #[derive(Debug, Serialize, ToSchema)]
 struct Point {
-    /// When it begins.
+    /// The beginning of the span.
     #[serde(with = "time::serde::rfc3339")]
     begin: OffsetDateTime,
-    /// Requests that were authentic.
+    /// Authentic requests.
     verified: u64,
-    /// Requests that were not let in or could not be kept.
+    /// Requests that were rejected or could not be stored.
     refused: u64,
-    /// Deliveries that ended well.
+    /// Completed deliveries.
     handled: u64,
     /// Deliveries that became dead letters.
     dead: u64,
-    /// Within what time half of the authentic requests were answered.
+    /// The median response time of authentic requests.
     p50_seconds: Option<f64>,
-    /// Within what time 95 of 100 were.
+    /// The 95th percentile response time of authentic requests.
     p95_seconds: Option<f64>,
 }
 
-/// Show whether anything is wrong
+/// Show the overview
 ///
-/// What is wrong, a row for every source, and charts of the last hour and day. It reads counts,
-/// never events: however much is stored, it costs the same.
+/// Current problems, a row for every source, and time series of the last hour and 24 hours. It
+/// reads counters only, so its cost does not depend on the number of events.
 #[utoipa::path(
     get, path = "/api/v1/overview", operation_id = "showOverview", tag = "overview",
     security(("bearer" = ["events:read"])),
-    responses((status = 200, description = "How everything stands", body = Overview)),
+    responses((status = 200, description = "The overview", body = Overview)),
 )]
 async fn show(
     AuthenticatedCaller(caller): AuthenticatedCaller,

@@ -1,4 +1,4 @@
-//! Holds: sources and handlers that are paused.
+//! Pauses of sources and handlers.
 
 use actix_web::web;
 use serde::Serialize;
@@ -20,7 +20,7 @@ use crate::web::denial::Denial;
 #[openapi(paths(list, pause_source, resume_source, pause_handler, resume_handler))]
 struct Document;
 
-/// Mounts the noun.
+/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     let same = Repeat::Repeatable;
@@ -31,7 +31,7 @@ pub(super) fn mount(routes: &mut Routes) {
     routes.add(Endpoint::new("/api/v1/handlers/{handler}/resume").post(same, resume_handler));
 }
 
-/// Something that is paused.
+/// A paused source or handler.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Pause {
     what: What,
@@ -39,17 +39,17 @@ pub(super) struct Pause {
     #[serde(with = "time::serde::rfc3339")]
     paused_at: OffsetDateTime,
     paused_by: String,
-    /// Why, in their words.
+    /// The reason.
     why: String,
 }
 
-/// List what is paused
+/// List pauses
 ///
-/// Sources and handlers; destinations say it themselves.
+/// Paused sources and handlers. The state of a destination is part of the destination.
 #[utoipa::path(
     get, path = "/api/v1/pauses", operation_id = "listPauses", tag = "pauses",
     security(("bearer" = ["events:read"])),
-    responses((status = 200, description = "Every hold", body = Page<Pause>)),
+    responses((status = 200, description = "All pauses", body = Page<Pause>)),
 )]
 async fn list(
     AuthenticatedCaller(caller): AuthenticatedCaller,
@@ -61,25 +61,25 @@ async fn list(
 
 /// Pause a source
 ///
-/// It still receives, verifies and records; what it records waits.
+/// It still receives, verifies and stores events; deliveries wait.
 #[utoipa::path(
     post, path = "/api/v1/sources/{source}/pause", operation_id = "pauseSource", tag = "pauses",
-    params(("source" = String, Path, description = "Its name", pattern = "^[a-z0-9_-]{1,64}$")),
+    params(("source" = String, Path, description = "Name of the source", pattern = "^[a-z0-9_-]{1,64}$")),
     request_body = ReasonBody, security(("bearer" = ["sources:write"])),
-    responses((status = 200, description = "It is paused", body = Toggled)),
+    responses((status = 200, description = "Paused", body = Toggled)),
 )]
 async fn pause_source(asked: Asked) -> Result<Done<Toggled>, Denial> {
     switch(asked, PauseTarget::Source, true).await
 }
 
-/// Let a paused source go on
+/// Resume a source
 ///
-/// Ages of what waited count from now.
+/// The age of waiting deliveries counts from now.
 #[utoipa::path(
     post, path = "/api/v1/sources/{source}/resume", operation_id = "resumeSource", tag = "pauses",
-    params(("source" = String, Path, description = "Its name", pattern = "^[a-z0-9_-]{1,64}$")),
+    params(("source" = String, Path, description = "Name of the source", pattern = "^[a-z0-9_-]{1,64}$")),
     request_body = ReasonBody, security(("bearer" = ["sources:write"])),
-    responses((status = 200, description = "It goes on", body = Toggled)),
+    responses((status = 200, description = "Resumed", body = Toggled)),
 )]
 async fn resume_source(asked: Asked) -> Result<Done<Toggled>, Denial> {
     switch(asked, PauseTarget::Source, false).await
@@ -87,27 +87,27 @@ async fn resume_source(asked: Asked) -> Result<Done<Toggled>, Denial> {
 
 /// Pause a handler
 ///
-/// Of every source that has it: a key of one tenant cannot.
+/// For all sources. Requires an API key for all tenants.
 #[utoipa::path(
     post, path = "/api/v1/handlers/{handler}/pause", operation_id = "pauseHandler", tag = "pauses",
-    params(("handler" = String, Path, description = "Its stored name",
+    params(("handler" = String, Path, description = "Name of the handler",
             pattern = "^[a-z0-9_-]{1,64}$")),
     request_body = ReasonBody, security(("bearer" = ["sources:write"])),
-    responses((status = 200, description = "It is paused", body = Toggled)),
+    responses((status = 200, description = "Paused", body = Toggled)),
 )]
 async fn pause_handler(asked: Asked) -> Result<Done<Toggled>, Denial> {
     switch(asked, PauseTarget::Handler, true).await
 }
 
-/// Let a paused handler go on
+/// Resume a handler
 ///
-/// Of every source that has it: a key of one tenant cannot.
+/// For all sources. Requires an API key for all tenants.
 #[utoipa::path(
     post, path = "/api/v1/handlers/{handler}/resume", operation_id = "resumeHandler", tag = "pauses",
-    params(("handler" = String, Path, description = "Its stored name",
+    params(("handler" = String, Path, description = "Name of the handler",
             pattern = "^[a-z0-9_-]{1,64}$")),
     request_body = ReasonBody, security(("bearer" = ["sources:write"])),
-    responses((status = 200, description = "It goes on", body = Toggled)),
+    responses((status = 200, description = "Resumed", body = Toggled)),
 )]
 async fn resume_handler(asked: Asked) -> Result<Done<Toggled>, Denial> {
     switch(asked, PauseTarget::Handler, false).await

@@ -1,7 +1,7 @@
-//! The calls of applications, on the operator listener: `POST /api/v1/{provider}/{resource}`.
+//! The provider endpoints for applications: `POST /api/v1/{provider}/{resource}`.
 //!
-//! Which source is meant stands in the body, as `source`; it may be left out where only one has
-//! what is asked for. What a call is about is its provider's matter: see [`ProviderEndpoint`]. It needs the scope
+//! The field `source` of the body selects the source; it is optional if only one source has the
+//! endpoint. The rest is up to the provider: see [`ProviderEndpoint`]. A call requires the scope
 //! `sources:write`, and a key of one tenant reaches only that tenant's sources.
 
 use std::collections::HashMap;
@@ -31,12 +31,12 @@ use crate::web::caller::AuthenticatedCaller;
 use crate::web::denial::Denial;
 use crate::web::receive::RequestIds;
 
-/// The path of every call.
+/// The path of the endpoints.
 const PATH: &str = "/api/v1/{provider}/{resource}";
-/// How long a call may take.
+/// The timeout of a call.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// What applications may ask of which source.
+/// The mounted endpoints by provider, resource and source.
 pub struct Apis {
     by_path: HashMap<(&'static str, &'static str), Vec<Mounted>>,
     clock: SharedClock,
@@ -50,20 +50,19 @@ struct Mounted {
     api: Arc<dyn ProviderEndpoint>,
 }
 
-/// Of a body, which source is meant.
+/// The part of the body that selects the source.
 #[derive(Deserialize)]
 struct Addressed {
     source: Option<String>,
 }
 
 impl Apis {
-    /// None yet.
+    /// An empty set.
     pub fn new(clock: SharedClock, requests: RequestIds) -> Self {
         Self { by_path: HashMap::new(), clock, requests }
     }
 
-    /// Mounts what a tenant's source of `provider` can be asked for; `secret` is what it
-    /// signs with.
+    /// Adds the endpoints of a tenant's source of `provider`; `secret` is its signing secret.
     pub fn add(
         &mut self,
         provider: &'static str,
@@ -76,12 +75,12 @@ impl Apis {
         mounted.push(Mounted { source, tenant, secret, api });
     }
 
-    /// What makes ids of requests.
+    /// The generator of request ids.
     pub(super) fn requests(&self) -> &RequestIds {
         &self.requests
     }
 
-    /// The sources that the caller may ask for this; `None` where there are none.
+    /// The sources with this endpoint that the caller may use; `None` if there are none.
     fn find(&self, request: &HttpRequest, caller: &Caller) -> Option<Vec<&Mounted>> {
         let part = |name| request.match_info().get(name);
         let wanted = (part("provider")?, part("resource")?);
@@ -92,12 +91,12 @@ impl Apis {
     }
 }
 
-/// Mounts what providers answer.
+/// Adds the route of the endpoints.
 pub(super) fn mount(routes: &mut Routes) {
     routes.add(Endpoint::new(PATH).call(call));
 }
 
-/// Answers one call.
+/// Handles one call.
 async fn call(
     AuthenticatedCaller(caller): AuthenticatedCaller,
     request: HttpRequest,
@@ -125,7 +124,7 @@ async fn call(
     Ok(of_reply(&reply))
 }
 
-/// The source that is named; the only one, where none is.
+/// The selected source, or the only one.
 fn choose<'m>(mounted: &[&'m Mounted], named: Option<&str>) -> Result<&'m Mounted, Denial> {
     let names = || mounted.iter().map(|one| one.source.as_str()).collect::<Vec<_>>().join(", ");
     match (named, mounted) {
@@ -134,11 +133,13 @@ fn choose<'m>(mounted: &[&'m Mounted], named: Option<&str>) -> Result<&'m Mounte
             found.ok_or_else(|| Denial::Invalid(format!("`source` must be one of: {}", names())))
         }
         (None, [only]) => Ok(only),
-        (None, _) => Err(Denial::Invalid(format!("`source` must say which is meant: {}", names()))),
+        (None, _) => {
+            Err(Denial::Invalid(format!("`source` is required; expected one of: {}", names())))
+        }
     }
 }
 
-/// What is new is 201, and its repetition too; what was there is 200.
+/// 201 for a created resource and its idempotent replay, 200 for an existing one.
 fn of_reply(reply: &Reply) -> HttpResponse {
     let status = if reply.made == Made::Known { StatusCode::OK } else { StatusCode::CREATED };
     let mut response = HttpResponse::build(status);
@@ -161,7 +162,7 @@ fn of_fault(fault: Fault, now: OffsetDateTime) -> Denial {
     }
 }
 
-/// What a provider answers, as the document says it.
+/// The `OpenAPI` operation of an endpoint.
 pub(super) fn document(provider: &str, described: &Described) -> openapi::OpenApi {
     let json = |schema: &str| {
         Content::new(Some(RefOr::<openapi::Schema>::Ref(Ref::from_schema_name(schema))))
@@ -179,8 +180,11 @@ pub(super) fn document(provider: &str, described: &Described) -> openapi::OpenAp
         .summary(Some(described.summary))
         .description(Some(described.description))
         .request_body(Some(request.build()))
-        .response("200", answer("It was there"))
-        .response("201", answer("It was made, by this call or by one with the same key"))
+        .response("200", answer("Already exists"))
+        .response(
+            "201",
+            answer("Created, by this request or an earlier one with the same Idempotency-Key"),
+        )
         .response("404", ResponseBuilder::new().build())
         .security(SecurityRequirement::new("bearer", [Scope::SourcesWrite.as_str()]));
     let path = format!("/api/v1/{provider}/{}", described.resource);

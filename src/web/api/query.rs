@@ -1,4 +1,4 @@
-//! What is asked for in the query: once each, and nothing that the call does not know.
+//! Query parameters: unknown and repeated parameters are rejected.
 
 use std::future::{Ready, ready};
 
@@ -12,14 +12,14 @@ use time::format_description::well_known::Rfc3339;
 use super::cursor;
 use crate::web::denial::Denial;
 
-/// The longest query, in bytes: a text that is looked for may be written in escapes.
+/// The longest query, in bytes; a search text may be percent-encoded.
 const MAX: usize = 8 * 1024;
-/// The most items of a page.
+/// The maximum page size.
 const MOST: u32 = 200;
-/// How many items a page has where nobody says.
+/// The default page size.
 const USUAL: u32 = 50;
 
-/// The query, as `T`; where `T` denies unknown fields, so does the call.
+/// The query, as `T`, which must deny unknown fields.
 pub(in crate::web) struct Query<T>(pub(in crate::web) T);
 
 impl<T: DeserializeOwned> FromRequest for Query<T> {
@@ -33,34 +33,34 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
 
 fn read<T: DeserializeOwned>(text: &str) -> Result<Query<T>, Denial> {
     if text.len() > MAX {
-        return Err(Denial::Malformed("the query is longer than 8 KiB".into()));
+        return Err(Denial::Malformed("query string longer than 8 KiB".into()));
     }
     match web::Query::<T>::from_query(text) {
         Ok(query) => Ok(Query(query.into_inner())),
         Err(QueryPayloadError::Deserialize(error)) => {
             Err(Denial::Malformed(error.to_string().into()))
         }
-        Err(_) => Err(Denial::Malformed("the query cannot be read".into())),
+        Err(_) => Err(Denial::Malformed("invalid query string".into())),
     }
 }
 
-/// How many items a page may have: 1 to 200, 50 where nobody says.
+/// Page size: 1 to 200, default 50.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Limit(u32);
 
 impl Limit {
-    /// As it is asked of the database: one more, so that it shows whether there is a next page.
+    /// The number of rows to query: one extra row shows whether there is a next page.
     pub(super) fn and_one(self) -> u32 {
         self.0 + 1
     }
 
-    /// As it is, for what tells by itself whether there is a next page.
+    /// The page size, for queries that report a next page themselves.
     pub(super) fn exactly(self) -> u32 {
         self.0
     }
 
-    /// The most items of the page.
+    /// The page size.
     pub(super) fn most(self) -> usize {
         self.0 as usize
     }
@@ -78,11 +78,11 @@ impl TryFrom<String> for Limit {
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let limit = whole(&text).filter(|limit| (1..=u64::from(MOST)).contains(limit));
         let limit = limit.and_then(|limit| u32::try_from(limit).ok());
-        limit.map(Self).ok_or("`limit` is a number from 1 to 200")
+        limit.map(Self).ok_or("invalid `limit`: expected a number from 1 to 200")
     }
 }
 
-/// The id of something that is counted from 1, as it is asked for.
+/// A numeric id, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Number(pub(super) i64);
@@ -92,12 +92,11 @@ impl TryFrom<String> for Number {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let id = whole(&text).and_then(|id| i64::try_from(id).ok()).filter(|id| *id >= 1);
-        id.map(Self).ok_or("an id is a number from 1")
+        id.map(Self).ok_or("invalid id: expected a number from 1")
     }
 }
 
-/// The name of a source, a handler or a destination, as it is asked for: 1 to 100 visible
-/// characters.
+/// The name of a source, handler or destination: 1 to 100 visible characters.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Name(pub(super) String);
@@ -107,12 +106,15 @@ impl TryFrom<String> for Name {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let shaped = (1..=100).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-        if shaped { Ok(Self(text)) } else { Err("a name has 1 to 100 visible ASCII characters") }
+        if shaped {
+            Ok(Self(text))
+        } else {
+            Err("invalid name: expected 1 to 100 visible ASCII characters")
+        }
     }
 }
 
-/// Something to compare with, as it is asked for: 1 to 256 characters, none of them a control
-/// character.
+/// A text to compare with: 1 to 256 characters without control characters.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Text(pub(super) String);
@@ -122,11 +124,15 @@ impl TryFrom<String> for Text {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let shaped = (1..=256).contains(&text.chars().count()) && !text.contains(char::is_control);
-        if shaped { Ok(Self(text)) } else { Err("a text has 1 to 256 characters, none of control") }
+        if shaped {
+            Ok(Self(text))
+        } else {
+            Err("invalid text: expected 1 to 256 characters without control characters")
+        }
     }
 }
 
-/// The beginning of an id: hexadecimal digits, with hyphens between them.
+/// A prefix of an id: hexadecimal digits and hyphens.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Beginning(pub(super) String);
@@ -140,11 +146,15 @@ impl TryFrom<String> for Beginning {
             && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
             && !text.starts_with('-')
             && !text.contains("--");
-        if shaped { Ok(Self(text)) } else { Err("an id begins with 1 to 32 hexadecimal digits") }
+        if shaped {
+            Ok(Self(text))
+        } else {
+            Err("invalid id prefix: expected 1 to 32 hexadecimal digits")
+        }
     }
 }
 
-/// A time, as RFC 3339 writes it; within what the database can compare.
+/// A time in RFC 3339, within the range of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Time(pub(super) OffsetDateTime);
@@ -154,17 +164,16 @@ impl TryFrom<String> for Time {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let time = OffsetDateTime::parse(&text, &Rfc3339);
-        time.map(|time| Self(cursor::within(time)))
-            .map_err(|_| "a time is written as RFC 3339 says")
+        time.map(|time| Self(cursor::within(time))).map_err(|_| "invalid time: expected RFC 3339")
     }
 }
 
-/// An age in whole seconds, of at most a hundred years.
+/// An age in whole seconds, at most a hundred years.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Seconds(pub(super) u64);
 
-/// The most [`Seconds`].
+/// The maximum of [`Seconds`].
 pub(super) const CENTURY: u64 = 3_155_760_000;
 
 impl TryFrom<String> for Seconds {
@@ -172,11 +181,11 @@ impl TryFrom<String> for Seconds {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let seconds = whole(&text).filter(|seconds| *seconds <= CENTURY);
-        seconds.map(Self).ok_or("an age is a number of seconds from 0 to 3155760000")
+        seconds.map(Self).ok_or("invalid age: expected a number of seconds from 0 to 3155760000")
     }
 }
 
-/// A number, as it is written in decimal and in no other way.
+/// A number in canonical decimal form.
 fn whole(text: &str) -> Option<u64> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit());
     plain.then(|| text.parse().ok()).flatten()
@@ -203,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_one_to_two_hundred_and_fifty_by_itself() {
+    fn limit_is_1_to_200_and_defaults_to_50() {
         assert_eq!(asked("").unwrap().limit, Limit(50));
         assert_eq!(asked("limit=1").unwrap().limit, Limit(1));
         assert_eq!(asked("limit=200").unwrap().limit, Limit(200));
@@ -214,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_or_stands_twice_is_named() {
+    fn unknown_and_repeated_parameters_are_named() {
         assert_eq!(asked("source=a").unwrap().source, Some(Name("a".into())));
         assert!(asked("colour=red").unwrap_err().contains("`colour`"));
         assert!(asked("source=a&source=b").unwrap_err().contains("`source`"));

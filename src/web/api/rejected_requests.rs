@@ -1,4 +1,4 @@
-//! Refused requests that are held: why they are refused, and verifying them again.
+//! Rejected requests that are kept for inspection: explain, reprocess, discard.
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};
@@ -24,61 +24,61 @@ use crate::web::admin::AdminState;
 use crate::web::caller::AuthenticatedCaller;
 use crate::web::denial::Denial;
 
-/// The list that cursors belong to.
+/// The list a cursor belongs to.
 const LIST: List = *b"he";
 
 #[derive(OpenApi)]
 #[openapi(paths(list, plan, show, explanation, verify, discard))]
 struct Document;
 
-/// Mounts the noun.
+/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new("/api/v1/rejected-requests").ask(list));
-    // Whoever plans twice has two plans.
+    // Planning twice creates two plans.
     routes.add(Endpoint::new("/api/v1/rejected-requests/jobs").post(Repeat::Single, plan));
     routes.add(Endpoint::new("/api/v1/rejected-requests/{request}").get(show));
     routes.add(Endpoint::new("/api/v1/rejected-requests/{request}/explanation").get(explanation));
-    // What is an event is refused the second time, and what is gone is not there.
+    // A repeated reprocessing is a conflict; a repeated discard is not found.
     let same = Repeat::Repeatable;
     routes.add(Endpoint::new("/api/v1/rejected-requests/{request}/verify").post(same, verify));
     routes.add(Endpoint::new("/api/v1/rejected-requests/{request}/discard").post(same, discard));
 }
 
-/// Which held requests.
+/// The query of the list.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Asked {
-    /// Of this source.
+    /// Filter by source.
     #[param(value_type = Option<String>, pattern = "^[!-~]{1,100}$")]
     source: Option<Name>,
-    /// Where to go on: `next` of the page before.
+    /// Cursor: `next` of the previous page.
     #[param(pattern = "^AWhl[A-Za-z0-9_-]{21}[AQgw]$")]
     cursor: Option<String>,
-    /// How many, at most.
+    /// Maximum number of items.
     #[serde(default)]
     #[param(value_type = u32, minimum = 1, maximum = 200, default = 50)]
     limit: Limit,
 }
 
-/// What is to be done about many held requests.
+/// A bulk action on rejected requests.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewHeldJob)]
 struct BulkRequest {
     action: Dealing,
-    /// Those of this source; without it, all that the caller sees.
+    /// Filter by source; all visible sources by default.
     #[schema(value_type = Option<String>, pattern = "^[!-~]{1,100}$")]
     source: Option<Name>,
-    /// The most that are dealt with, the oldest first; without it all are.
+    /// Maximum number to process, oldest first; all by default.
     cap: Option<Count>,
-    /// The most that are dealt with in a second; without it there is no limit.
+    /// Maximum number to process per second; unlimited by default.
     rate: Option<Count>,
     reason: Reason,
 }
 
-/// What is done about held requests.
+/// The action on rejected requests.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = HeldDealing)]
@@ -87,56 +87,56 @@ enum Dealing {
     Discard,
 }
 
-/// A refused request that is held, sealed.
+/// A rejected request, stored encrypted.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct RejectedRequest {
     id: String,
     tenant: String,
     source: String,
     provider: String,
-    /// The word under which it was refused.
+    /// The rejection reason.
     reason: String,
-    /// The address that it came from.
+    /// The client address.
     peer: Option<String>,
-    /// The size of its body.
+    /// The size of its body in bytes.
     size_bytes: i64,
     #[serde(with = "time::serde::rfc3339")]
     received_at: OffsetDateTime,
-    /// When it is removed.
+    /// When it is deleted.
     #[serde(with = "time::serde::rfc3339")]
     expires_at: OffsetDateTime,
-    /// The event that it became when it was verified again.
+    /// The event it became when it was reprocessed.
     event: Option<String>,
     #[serde(with = "time::serde::rfc3339::option")]
     verified_at: Option<OffsetDateTime>,
     verified_by: Option<String>,
 }
 
-/// Everything about a held request.
+/// A rejected request with its content and explanation.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = HeldDetail)]
 struct Detail {
     request: RejectedRequest,
-    /// Its head and body; null for callers without `payload:read`, and once it is an event.
+    /// Its headers and body; null without the scope `payload:read`, and once it is an event.
     payload: Option<Opened>,
-    /// Why it is refused now; null once it is an event.
+    /// Why it is rejected by the current secrets; null once it is an event.
     explanation: Option<Explanation>,
 }
 
-/// What strangers sent: data, never to be rendered.
+/// Untrusted data from the client; never render it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = HeldPayload)]
 struct Opened {
     path: Option<String>,
     query: Option<String>,
-    /// Its headers, in order. What begins with a colon came along and is no header.
+    /// Its headers, in order. Names that begin with a colon are metadata and not headers.
     headers: Vec<Header>,
     encoding: Encoding,
-    /// Its whole body.
+    /// Its complete body.
     body: String,
 }
 
-/// A header as it came, but for bytes that are no text.
+/// A header as received, except for bytes that are not text.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = HeldHeader)]
 struct Header {
@@ -144,32 +144,32 @@ struct Header {
     value: String,
 }
 
-/// What came of verifying a request again.
+/// The result of a reprocessing.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = HeldVerified)]
 struct Outcome {
-    /// The event that it is; null where it is refused again.
+    /// The event; null if the request is rejected again.
     event: Option<String>,
-    /// Whether that was there before.
+    /// Whether the event already existed.
     duplicate: bool,
-    /// Why it is refused again.
+    /// Why it is rejected again.
     explanation: Option<Explanation>,
 }
 
-/// A held request that was removed.
+/// A deleted rejected request.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = HeldDiscarded)]
 struct Discarded {
     id: String,
 }
 
-/// List held requests
+/// List rejected requests
 ///
-/// Refused requests of sources that hold them, newest first.
+/// Rejected requests of sources that keep them, newest first.
 #[utoipa::path(
     get, path = "/api/v1/rejected-requests", operation_id = "listRejectedRequests", tag = "refusals",
     params(Asked), security(("bearer" = ["secrets:write"])),
-    responses((status = 200, description = "A page of requests", body = Page<RejectedRequest>)),
+    responses((status = 200, description = "A page of rejected requests", body = Page<RejectedRequest>)),
 )]
 async fn list(
     AuthenticatedCaller(caller): AuthenticatedCaller,
@@ -184,16 +184,16 @@ async fn list(
     Ok(ListPage(Page::of((rows, limit), LIST, place, |row| Ok(RejectedRequest::new(row)))?))
 }
 
-/// Plan a job about held requests
+/// Plan a job on rejected requests
 ///
-/// A dry run: it says how many match and, where they are to be verified, how many of those would be
-/// let in now. Nothing is done until the plan is started like any other, with
-/// `POST /api/v1/jobs/{job}/start`, which it can be for fifteen minutes.
+/// A dry run: returns how many match and, for reprocessing, how many of those pass verification
+/// now. Nothing is changed until the plan is started with `POST /api/v1/jobs/{job}/start`. A plan
+/// expires after fifteen minutes.
 #[utoipa::path(
     post, path = "/api/v1/rejected-requests/jobs", operation_id = "planRejectedRequestsJob", tag = "refusals",
     request_body = BulkRequest, security(("bearer" = ["secrets:write"])),
     responses((status = 200, description = "The plan", body = JobDetail),
-              (status = 404, description = "Nothing matches")),
+              (status = 404, description = "No rejected request matches")),
 )]
 async fn plan(
     AuthenticatedCaller(caller): AuthenticatedCaller,
@@ -203,15 +203,15 @@ async fn plan(
     planned(admin.jobs.plan_rejected(&caller, &wish.meant())).await
 }
 
-/// Show a held request
+/// Show a rejected request
 ///
-/// What it is, and why it is refused by the present secrets.
+/// With its content, and why the current secrets reject it.
 #[utoipa::path(
     get, path = "/api/v1/rejected-requests/{request}", operation_id = "showRejectedRequest", tag = "refusals",
-    params(("request" = String, Path, format = Uuid, description = "The request")),
+    params(("request" = String, Path, format = Uuid, description = "Id of the rejected request")),
     security(("bearer" = ["secrets:write"])),
-    responses((status = 200, description = "Everything about it", body = Detail),
-              (status = 409, description = "It cannot be opened")),
+    responses((status = 200, description = "The rejected request", body = Detail),
+              (status = 409, description = "It cannot be decrypted")),
 )]
 async fn show(
     AuthenticatedCaller(caller): AuthenticatedCaller,
@@ -221,16 +221,16 @@ async fn show(
     Ok(WithEtag(Detail::new(admin.rejected_requests.show(&caller, *request).await?)))
 }
 
-/// Say why a held request is refused
+/// Explain why a request was rejected
 ///
-/// By the present secrets; or that it is not.
+/// Verifies the rejected request with the current secrets.
 #[utoipa::path(
     get, path = "/api/v1/rejected-requests/{request}/explanation", operation_id = "explainRejectedRequest",
     tag = "refusals",
-    params(("request" = String, Path, format = Uuid, description = "The request")),
+    params(("request" = String, Path, format = Uuid, description = "Id of the rejected request")),
     security(("bearer" = ["secrets:write"])),
-    responses((status = 200, description = "Why", body = Explanation),
-              (status = 409, description = "It is an event by now, or cannot be opened")),
+    responses((status = 200, description = "The explanation", body = Explanation),
+              (status = 409, description = "It is already an event, or cannot be decrypted")),
 )]
 async fn explanation(
     AuthenticatedCaller(caller): AuthenticatedCaller,
@@ -240,15 +240,15 @@ async fn explanation(
     Ok(WithEtag(Explanation::new(admin.rejected_requests.explain(&caller, *request).await?)))
 }
 
-/// Verify a held request again
+/// Reprocess a rejected request
 ///
-/// As of its time of arrival; where it holds now, it is let in.
+/// Verifies it again as of its time of arrival. If it passes, it becomes an event.
 #[utoipa::path(
     post, path = "/api/v1/rejected-requests/{request}/verify", operation_id = "reprocessRejectedRequest",
     tag = "refusals",
-    params(("request" = String, Path, format = Uuid, description = "The request")),
+    params(("request" = String, Path, format = Uuid, description = "Id of the rejected request")),
     request_body = ReasonBody, security(("bearer" = ["secrets:write"])),
-    responses((status = 200, description = "What came of it", body = Outcome)),
+    responses((status = 200, description = "The result", body = Outcome)),
 )]
 async fn verify(
     AuthenticatedCaller(caller): AuthenticatedCaller,
@@ -260,15 +260,15 @@ async fn verify(
     Ok(Done(Outcome::new(verified)))
 }
 
-/// Remove a held request
+/// Discard a rejected request
 ///
-/// Before its time.
+/// Deletes it before the end of its retention.
 #[utoipa::path(
     post, path = "/api/v1/rejected-requests/{request}/discard", operation_id = "discardRejectedRequest",
     tag = "refusals",
-    params(("request" = String, Path, format = Uuid, description = "The request")),
+    params(("request" = String, Path, format = Uuid, description = "Id of the rejected request")),
     request_body = ReasonBody, security(("bearer" = ["secrets:write"])),
-    responses((status = 200, description = "It is gone", body = Discarded)),
+    responses((status = 200, description = "Deleted", body = Discarded)),
 )]
 async fn discard(
     AuthenticatedCaller(caller): AuthenticatedCaller,
@@ -281,7 +281,7 @@ async fn discard(
 }
 
 impl BulkRequest {
-    /// As it is asked for.
+    /// Converts the request.
     fn meant(self) -> RejectedBulkRequest {
         let Terms { cap, rate, reason } = Terms::of(self.cap, self.rate, &self.reason);
         let action = match self.action {

@@ -1,5 +1,5 @@
-//! Mounting: a path with its methods. What a path does not take is answered with what it takes, and
-//! `HEAD` and `OPTIONS` are answered wherever they make sense.
+//! Route registration: a path with its methods. Other methods are answered with 405 and `Allow`;
+//! `HEAD` and `OPTIONS` are added automatically.
 
 use actix_web::body::BoxBody;
 use actix_web::dev::ServiceRequest;
@@ -14,7 +14,7 @@ use super::{BASE, idempotency};
 use crate::admin::Repeat;
 use crate::web::denial::Denial;
 
-/// Everything that is mounted.
+/// All registered routes.
 #[derive(Default)]
 pub(in crate::web) struct Routes {
     all: Vec<Endpoint>,
@@ -29,22 +29,22 @@ pub(in crate::web) struct Endpoint {
 }
 
 impl Routes {
-    /// Mounts a path.
+    /// Adds a path.
     pub(in crate::web) fn add(&mut self, at: Endpoint) {
         self.all.push(at);
     }
 
-    /// Adds what a noun says about its routes to the document.
+    /// Adds the `OpenAPI` document of a module.
     pub(in crate::web) fn document<D: utoipa::OpenApi>(&mut self) {
         self.documents.push(D::openapi);
     }
 
-    /// What all say about themselves.
+    /// The merged `OpenAPI` document.
     pub(super) fn documents(&self) -> impl Iterator<Item = OpenApi> {
         self.documents.iter().map(|document| document())
     }
 
-    /// Hands everything over to the listener.
+    /// Registers all routes with the listener.
     pub(super) fn mount(self, config: &mut web::ServiceConfig) {
         let mut scope = web::scope(BASE);
         for at in self.all {
@@ -70,12 +70,12 @@ impl Routes {
 }
 
 impl Endpoint {
-    /// A path, as it stands in the document.
+    /// A path, as written in the document.
     pub(in crate::web) fn new(path: &'static str) -> Self {
         Self { path, methods: Vec::new(), routes: Vec::new() }
     }
 
-    /// What `GET` gives, and of which `HEAD` gives the head. It takes no query.
+    /// Adds `GET` and `HEAD`. A query is rejected.
     pub(in crate::web) fn get<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
@@ -86,7 +86,7 @@ impl Endpoint {
         self.read(head, plain(web::get().to(handler)))
     }
 
-    /// As [`Endpoint::get`], where the handler reads the query itself, or minds none.
+    /// As [`Endpoint::get`], but the handler reads the query itself.
     pub(in crate::web) fn ask<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
@@ -96,7 +96,7 @@ impl Endpoint {
         self.read(web::head().to(handler.clone()), web::get().to(handler))
     }
 
-    /// What `POST` does; `act` says what its repetition comes to, where it names itself.
+    /// Adds `POST`; `act` defines its idempotency with an `Idempotency-Key`.
     pub(in crate::web) fn post<F, Args>(self, act: Repeat, handler: F) -> Self
     where
         F: Handler<Args>,
@@ -107,7 +107,7 @@ impl Endpoint {
         self.method(Method::POST, plain(web::post().to(handler).wrap(idempotent)), Rate::Changes)
     }
 
-    /// What `POST` does, where it sees to its repetition itself.
+    /// Adds `POST` for a handler that implements idempotency itself.
     pub(super) fn call<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
@@ -129,7 +129,7 @@ impl Endpoint {
         self
     }
 
-    /// The path's own service, with an answer to every other method.
+    /// The service of the path, with 405 for every other method.
     fn resource(self, path: &str) -> actix_web::Resource {
         let mut allow: Vec<&str> = self.methods.iter().map(Method::as_str).collect();
         if allow.contains(&"GET") {
@@ -160,17 +160,17 @@ impl Endpoint {
     }
 }
 
-/// The route, without a query: what nobody reads would only seem to be heard.
+/// The route with a guard that rejects a query.
 fn plain(route: Route) -> Route {
     route.wrap(from_fn(async |request: ServiceRequest, next: Next<BoxBody>| {
         if request.query_string().is_empty() {
             return next.call(request).await;
         }
-        Err(Denial::Malformed("this call takes no query".into()).into())
+        Err(Denial::Malformed("unexpected query string".into()).into())
     }))
 }
 
-/// The route, within its bounds.
+/// The route wrapped in the middleware.
 fn middleware(route: Route, rate: Rate) -> Route {
     route.wrap(from_fn(move |request, next| middleware::api_middleware(rate, request, next)))
 }

@@ -1,4 +1,4 @@
-//! Sources and settings: what is configured, and how far it works.
+//! Sources and settings.
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ use crate::web::denial::Denial;
 #[openapi(paths(list, show, settings))]
 struct Document;
 
-/// Mounts the noun.
+/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new("/api/v1/sources").get(list));
@@ -31,54 +31,53 @@ pub(super) fn mount(routes: &mut Routes) {
 #[derive(Debug, Serialize, ToSchema)]
 struct Source {
     name: String,
-    /// What kind of sender it is.
+    /// The provider.
     provider: String,
     tenant: String,
-    /// Whether it lets anything in.
+    /// Whether it is enabled.
     enabled: bool,
     setup: Setup,
-    /// Why it is paused; null where it is not.
+    /// The pause; null if it is not paused.
     paused: Option<Pause>,
-    /// How long refused requests are held; null where they are not.
+    /// How long rejected requests are kept, in seconds; null if they are not kept.
     keep_rejected_seconds: Option<f64>,
-    /// What its sender calls, its own first.
+    /// The webhook URLs, the source's own first.
     urls: Vec<String>,
-    /// Whether that is so: without a public URL in the configuration it is the listener's own
-    /// address, which senders reach by what stands in front of it.
+    /// Whether `urls` are public URLs. Without a public URL in the configuration they contain the
+    /// listener's own address, which may be behind a proxy.
     urls_are_public: bool,
-    /// The paths that lead to it, its own first. `{action}` stands for a word of `actions`.
+    /// The paths of the source, its own first. `{action}` stands for one of `actions`.
     paths: Vec<String>,
-    /// The actions that may follow the path; none where the path ends with the source.
+    /// The actions that may follow the path; empty if the path ends with the source.
     actions: Vec<String>,
-    /// The headers that carry the proof and what it covers.
+    /// The headers that carry the signature and its inputs.
     headers: Vec<String>,
-    /// The largest body.
+    /// Maximum body size in bytes.
     max_body_bytes: u64,
-    /// How old a signature may be.
+    /// Maximum age of a signature, in seconds.
     max_age_seconds: i64,
-    /// How far in the future it may lie.
+    /// How far in the future the timestamp may be, in seconds.
     max_future_seconds: i64,
-    /// How many authentic requests it may send in a second.
+    /// Rate limit for authentic requests, per second.
     per_second: u32,
-    /// How many at once.
+    /// Burst of that rate limit.
     burst: u32,
-    /// Whether a dead letter holds the deliveries behind it in its lane.
+    /// Whether a dead letter blocks the deliveries behind it in its lane.
     lane_blocks: bool,
-    /// The stored names of its handlers, destinations among them.
+    /// The names of its handlers, including destinations.
     handlers: Vec<String>,
-    /// Its secrets in configured order, then those that were used once.
+    /// Its secrets in configured order, then secrets used in the past.
     secrets: Vec<Secret>,
-    /// When something authentic last came.
+    /// When the last authentic request was received.
     #[serde(with = "time::serde::rfc3339::option")]
     last_event_at: Option<OffsetDateTime>,
-    /// What was counted in the last hour.
+    /// The counts of the last hour.
     hour: Counts,
-    /// What was counted in the last day.
+    /// The counts of the last 24 hours.
     day: Counts,
 }
 
-/// How far a source is set up: it lets nothing in, nothing has come, nothing that came was
-/// authentic, or it works.
+/// The set-up state of a source: disabled, no request yet, no authentic request yet, or working.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = SourceSetup)]
@@ -89,42 +88,43 @@ enum Setup {
     Receiving,
 }
 
-/// A secret of a source, never what it is.
+/// A secret of a source, without its value.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = SourceSecret)]
 struct Secret {
-    /// The beginning of its digest.
+    /// Its fingerprint: the beginning of its digest.
     fingerprint: String,
-    /// Its place among the configured ones, from 1; null where it is not configured any more.
+    /// Its position among the configured secrets, from 1; null if no longer configured.
     place: Option<usize>,
-    /// How many requests it has verified.
+    /// Number of requests it has verified.
     requests: u64,
-    /// When it first did.
+    /// When it first verified a request.
     #[serde(with = "time::serde::rfc3339::option")]
     first_at: Option<OffsetDateTime>,
-    /// When it last did.
+    /// When it last verified a request.
     #[serde(with = "time::serde::rfc3339::option")]
     last_at: Option<OffsetDateTime>,
-    /// Whether it can be removed: it was used once, and for a week only others were.
+    /// Whether it can be removed: it was used in the past, and only other secrets were used for a
+    /// week.
     removable: bool,
 }
 
-/// One key of the configuration in effect.
+/// A key of the effective configuration.
 #[derive(Debug, Serialize, ToSchema)]
 struct Setting {
     /// Its path, such as `dispatch.lease`.
     key: String,
-    /// Its value. Of a secret only where it is, never what it is.
+    /// Its value. For a secret, its location and never the secret itself.
     value: String,
 }
 
 /// List sources
 ///
-/// In configured order, with what keeps a new one from working.
+/// In configured order, with their set-up state.
 #[utoipa::path(
     get, path = "/api/v1/sources", operation_id = "listSources", tag = "sources",
     security(("bearer" = ["events:read"])),
-    responses((status = 200, description = "Every source", body = Page<Source>)),
+    responses((status = 200, description = "All sources", body = Page<Source>)),
 )]
 async fn list(
     AuthenticatedCaller(caller): AuthenticatedCaller,
@@ -136,10 +136,10 @@ async fn list(
 
 /// Show a source
 ///
-/// How it is configured, which of its secrets are used, and what came lately.
+/// With its configuration, the use of its secrets, and recent counts.
 #[utoipa::path(
     get, path = "/api/v1/sources/{source}", operation_id = "showSource", tag = "sources",
-    params(("source" = String, Path, description = "Its name", pattern = "^[a-z0-9_-]{1,64}$")),
+    params(("source" = String, Path, description = "Name of the source", pattern = "^[a-z0-9_-]{1,64}$")),
     security(("bearer" = ["events:read"])),
     responses((status = 200, description = "The source", body = Source)),
 )]
@@ -151,14 +151,13 @@ async fn show(
     Ok(WithEtag(Source::new(admin.monitoring.source(&caller, &source).await?)?))
 }
 
-/// List the settings
+/// List settings
 ///
-/// The configuration in effect, key by key, without a secret in it. It is of all tenants together:
-/// a key of one tenant does not get it.
+/// The effective configuration, key by key, without secrets. Requires an API key for all tenants.
 #[utoipa::path(
     get, path = "/api/v1/settings", operation_id = "listSettings", tag = "gateway",
     security(("bearer" = ["admin"])),
-    responses((status = 200, description = "Every setting", body = Page<Setting>)),
+    responses((status = 200, description = "All settings", body = Page<Setting>)),
 )]
 async fn settings(
     AuthenticatedCaller(caller): AuthenticatedCaller,

@@ -1,5 +1,5 @@
-//! Switches: what is held back, or let go on. Sources, handlers and destinations have them, and all
-//! are asked alike: a name in the path, a reason in the body.
+//! Pause, resume, enable and disable for sources, handlers and destinations: a name in the path, a
+//! reason in the body.
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};
@@ -9,11 +9,11 @@ use super::body::{Body, ReasonBody};
 use crate::web::admin::AdminState;
 use crate::web::caller::AuthenticatedCaller;
 
-/// What the handler of a switch is given: who, which one, why, and where it is done.
+/// The input of a toggle handler: caller, name, reason and state.
 pub(super) type Asked =
     (AuthenticatedCaller, web::Path<String>, Body<ReasonBody>, web::Data<AdminState>);
 
-/// What has a switch.
+/// The kinds of things that can be toggled.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = SwitchWhat)]
@@ -23,11 +23,11 @@ pub(super) enum What {
     Destination,
 }
 
-/// What became of a switch.
+/// The result of a toggle.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Toggled {
     pub(super) what: What,
     pub(super) name: String,
-    /// False where it was so already.
+    /// False if it already had the requested state.
     pub(super) changed: bool,
 }

@@ -1,4 +1,4 @@
-//! Transfers: payloads in chunks that are not whole yet, and what became of the others.
+//! Transfers: payloads received in chunks.
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};
@@ -18,40 +18,40 @@ use crate::web::admin::AdminState;
 use crate::web::caller::AuthenticatedCaller;
 use crate::web::denial::Denial;
 
-/// The list that cursors belong to.
+/// The list a cursor belongs to.
 const LIST: List = *b"tr";
 
 #[derive(OpenApi)]
 #[openapi(paths(list, show))]
 struct Document;
 
-/// Mounts the noun.
+/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new("/api/v1/transfers").ask(list));
     routes.add(Endpoint::new("/api/v1/transfers/{transfer}").get(show));
 }
 
-/// Which transfers.
+/// The query of the list.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Asked {
-    /// Instead of those that are open the fifty that were closed last, on one page.
+    /// List the fifty most recently closed transfers on one page, instead of the open ones.
     #[serde(default)]
     #[param(inline)]
     closed: bool,
-    /// Where to go on among those that are open: `next` of the page before.
+    /// Cursor in the open transfers: `next` of the previous page.
     #[param(pattern = "^AXRy[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]$")]
     cursor: Option<String>,
-    /// How many open ones, at most.
+    /// Maximum number of open transfers.
     #[serde(default)]
     #[param(value_type = u32, minimum = 1, maximum = 200, default = 50)]
     limit: Limit,
 }
 
 /// A transfer.
-#[expect(clippy::struct_field_names, reason = "the sender's own word for it")]
+#[expect(clippy::struct_field_names, reason = "the field name used by the sender")]
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Transfer {
     id: i64,
@@ -61,13 +61,13 @@ pub(super) struct Transfer {
     kind: String,
     /// The sender's id of the transfer.
     transfer_id: String,
-    /// How many chunks have arrived.
+    /// Number of chunks received.
     have: u32,
-    /// Of how many.
+    /// Total number of chunks.
     total: u32,
-    /// The places of the chunks that are there, from 0. Of a closed transfer they are gone.
+    /// The indexes of the received chunks, from 0; empty for a closed transfer.
     there: Vec<u32>,
-    /// Bytes of base64 text that have arrived.
+    /// Bytes of base64 text received.
     received_bytes: u64,
     /// When the first chunk arrived.
     #[serde(with = "time::serde::rfc3339")]
@@ -76,28 +76,28 @@ pub(super) struct Transfer {
     #[serde(with = "time::serde::rfc3339")]
     last_chunk_at: OffsetDateTime,
     state: State,
-    /// The id that the whole event has, or will have.
+    /// The id of the complete event, assigned in advance.
     event: String,
-    /// How long it waits for its next chunk before it is given up; null once it is closed.
+    /// Seconds until it expires without another chunk; null once it is closed.
     idle_left_seconds: Option<f64>,
-    /// How long it may still take in all; null once it is closed.
+    /// Seconds until it expires in any case; null once it is closed.
     total_left_seconds: Option<f64>,
 }
 
-/// Everything about a transfer.
+/// A transfer with its envelope.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TransferDetail)]
 struct Detail {
     transfer: Transfer,
-    /// What it is of, such as a path: any JSON that a stranger sent, never to be rendered. Null for
-    /// who may not see payloads.
+    /// The envelope of the sender, with the path for example: any untrusted JSON, never render it.
+    /// Null without the scope `payload:read`.
     envelope: Option<Value>,
-    /// Other transfers of the same thing, the newest first, at most twenty. A newer one supersedes
-    /// those that are open.
+    /// Other transfers of the same payload, newest first, at most twenty. A newer transfer
+    /// supersedes open ones.
     others: Vec<Transfer>,
 }
 
-/// Whether a transfer is open, or how it was closed.
+/// The state of a transfer.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = TransferState)]
@@ -111,7 +111,7 @@ enum State {
 
 /// List transfers
 ///
-/// Those that are open, newest first; or those that were closed last.
+/// Open transfers, newest first; or the most recently closed ones.
 #[utoipa::path(
     get, path = "/api/v1/transfers", operation_id = "listTransfers", tag = "transfers",
     params(Asked), security(("bearer" = ["events:read"])),
@@ -136,8 +136,7 @@ async fn list(
 
 /// Show a transfer
 ///
-/// Which of its chunks are there, how long it may still take, what it is of, and which others are
-/// of the same.
+/// With its chunks, deadlines, envelope, and other transfers of the same payload.
 #[utoipa::path(
     get, path = "/api/v1/transfers/{transfer}", operation_id = "showTransfer", tag = "transfers",
     params(("transfer" = i64, Path, description = "The transfer", minimum = 1)),

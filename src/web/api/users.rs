@@ -1,4 +1,4 @@
-//! People: invited, listed and disabled by administrators.
+//! Users: invite, list, reset, disable.
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ use crate::web::denial::Denial;
 #[openapi(paths(list, invite, reset, disable, enable, sessions, end_session))]
 struct Document;
 
-/// Mounts the noun.
+/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new("/api/v1/users").get(list).post(Repeat::Secret, invite));
@@ -31,7 +31,7 @@ pub(super) fn mount(routes: &mut Routes) {
     routes.add(end.post(Repeat::Repeatable, end_session));
 }
 
-/// What somebody may do; `admin` is all of it.
+/// A permission; `admin` includes all others.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[schema(as = Scope)]
 pub(super) enum Grant {
@@ -51,26 +51,26 @@ pub(super) enum Grant {
     Admin,
 }
 
-/// What somebody is to be called.
+/// The name of a new user or key.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(as = NewName, pattern = "^[A-Za-z0-9._@+-]([A-Za-z0-9 ._@+-]{0,62}[A-Za-z0-9._@+-])?$")]
 pub(super) struct Called(String);
 
-/// A person: somebody who signs in.
+/// A user of the console.
 #[derive(Debug, Serialize, ToSchema)]
 struct User {
-    /// What they sign in with, and what the audit log calls them.
+    /// The name they sign in with, as recorded in the audit log.
     name: String,
-    /// What they may do.
+    /// Their scopes.
     scopes: Vec<Grant>,
-    /// The only tenant whose things they see; null for all.
+    /// The tenant they are limited to; null for all tenants.
     tenant: Option<String>,
     state: State,
-    /// Since when a code is asked for.
+    /// When two-factor authentication was turned on.
     #[serde(with = "time::serde::rfc3339::option")]
     codes_since: Option<OffsetDateTime>,
-    /// The `OpenID` Connect issuer that vouches for them.
+    /// The `OpenID` Connect issuer they sign in with.
     issuer: Option<String>,
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
@@ -81,7 +81,7 @@ struct User {
     disabled_at: Option<OffsetDateTime>,
 }
 
-/// Whether a person can sign in; who is `invited` has yet to choose a password.
+/// The state of a user; `invited` users have not set a password yet.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = PersonState)]
@@ -91,41 +91,41 @@ enum State {
     Disabled,
 }
 
-/// A person that is to be added.
+/// A user to invite.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewUser {
     name: Called,
-    /// What they may do.
+    /// Their scopes.
     #[schema(min_items = 1)]
     scopes: Vec<Grant>,
-    /// The only tenant whose things they see; without it all are.
+    /// The tenant they are limited to; all tenants by default.
     #[schema(value_type = Option<String>, pattern = "^[!-~]{1,100}$")]
     tenant: Option<Name>,
 }
 
-/// A person's way in that is to end, and why.
+/// A reset with its reason.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = PersonReset)]
 struct Reset {
     reason: Reason,
-    /// Their codes end too: they have lost what makes them.
+    /// Also turn two-factor authentication off, for a lost authenticator.
     #[serde(default)]
     codes: bool,
 }
 
-/// What ended together with somebody's way in.
+/// The sessions and keys that were revoked.
 #[derive(Debug, Serialize, ToSchema)]
 struct Ended {
-    /// How many of their sessions.
+    /// Number of sessions.
     sessions: u64,
-    /// The ids of the API keys that are revoked: those that they made, and those that were made
-    /// with these.
+    /// The ids of the revoked API keys: those created by the user, and those created with these
+    /// keys.
     keys: Vec<String>,
 }
 
-/// A person who cannot sign in any more, and what ended with that.
+/// A disabled user with the revoked sessions and keys.
 #[derive(Debug, Serialize, ToSchema)]
 struct DisabledPerson {
     #[serde(flatten)]
@@ -133,44 +133,44 @@ struct DisabledPerson {
     ended: Ended,
 }
 
-/// One of a person's sessions.
+/// A session of a user.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PersonSession)]
 struct Session {
     id: i64,
-    /// The address that they signed in from.
+    /// The client address at sign-in.
     address: String,
-    /// The beginning of what their browser said of itself.
+    /// The beginning of the `User-Agent` at sign-in.
     agent: String,
     #[serde(with = "time::serde::rfc3339")]
     signed_in_at: OffsetDateTime,
-    /// When they last asked for something, to the minute.
+    /// The last activity, to the minute.
     #[serde(with = "time::serde::rfc3339")]
     last_seen_at: OffsetDateTime,
-    /// When it ends whatever they do.
+    /// When it expires regardless of activity.
     #[serde(with = "time::serde::rfc3339")]
     expires_at: OffsetDateTime,
 }
 
-/// By what somebody chooses a password, once.
+/// A one-time set-up link for a password.
 #[derive(Debug, Serialize, ToSchema)]
 struct Invitation {
-    /// The path that they open on the operator listener: now, and never again.
+    /// The path of the link on the admin listener; returned only here.
     path: String,
-    /// From when on it is good no longer.
+    /// When it expires.
     #[serde(with = "time::serde::rfc3339")]
     expires_at: OffsetDateTime,
-    /// What ended with the way in that it takes the place of; null where there was none.
+    /// The sessions and keys revoked by a reset; null for a new user.
     ended: Option<Ended>,
 }
 
-/// List people
+/// List users
 ///
-/// By name; those who cannot sign in are among them.
+/// By name, including disabled users.
 #[utoipa::path(
     get, path = "/api/v1/users", operation_id = "listUsers", tag = "access",
     security(("bearer" = ["admin"])),
-    responses((status = 200, description = "Everybody", body = Page<User>)),
+    responses((status = 200, description = "All users", body = Page<User>)),
 )]
 async fn list(
     AuthenticatedCaller(caller): AuthenticatedCaller,
@@ -180,9 +180,9 @@ async fn list(
     Ok(ListPage(Page::whole(users.map(User::new).collect::<Result<_, _>>()?)))
 }
 
-/// Invite a person
+/// Invite a user
 ///
-/// By the path in the answer, which is shown nowhere else, they choose a password.
+/// Returns a one-time path where the user sets a password. It is not shown again.
 #[utoipa::path(
     post, path = "/api/v1/users", operation_id = "inviteUser", tag = "access",
     request_body = NewUser, security(("bearer" = ["admin"])),
@@ -202,12 +202,13 @@ async fn invite(
     Ok(Done(Invitation::new(&invitation)))
 }
 
-/// End a person's password and sessions
+/// Reset a user's password and sessions
 ///
-/// The API keys that they made are revoked. By the path in the answer, which is shown nowhere else, they choose another password.
+/// Also revokes the API keys the user created. Returns a one-time path where the user sets a new
+/// password. It is not shown again.
 #[utoipa::path(
     post, path = "/api/v1/users/{user}/reset", operation_id = "resetUser", tag = "access",
-    params(("person" = String, Path, description = "Their name")),
+    params(("user" = String, Path, description = "Name of the user")),
     request_body = Reset, security(("bearer" = ["admin"])),
     responses((status = 200, description = "The invitation", body = Invitation)),
 )]
@@ -223,14 +224,14 @@ async fn reset(
     Ok(Done(Invitation { ended, ..Invitation::new(&invitation) }))
 }
 
-/// Let a person sign in no more
+/// Disable a user
 ///
-/// Their sessions end, and the API keys that they made are revoked.
+/// Ends all sessions, revokes the API keys the user created, and prevents sign-in.
 #[utoipa::path(
     post, path = "/api/v1/users/{user}/disable", operation_id = "disableUser", tag = "access",
-    params(("person" = String, Path, description = "Their name")),
+    params(("user" = String, Path, description = "Name of the user")),
     request_body = ReasonBody, security(("bearer" = ["admin"])),
-    responses((status = 200, description = "They cannot sign in", body = DisabledPerson)),
+    responses((status = 200, description = "The disabled user", body = DisabledPerson)),
 )]
 async fn disable(
     AuthenticatedCaller(caller): AuthenticatedCaller,
@@ -243,14 +244,14 @@ async fn disable(
     Ok(Done(DisabledPerson { user: User::new(user)?, ended: Ended::new(&ended) }))
 }
 
-/// List a person's sessions
+/// List a user's sessions
 ///
-/// The one that was used last comes first.
+/// Most recently used first.
 #[utoipa::path(
     get, path = "/api/v1/users/{user}/sessions", operation_id = "listSessions", tag = "access",
-    params(("person" = String, Path, description = "Their name")),
+    params(("user" = String, Path, description = "Name of the user")),
     security(("bearer" = ["admin"])),
-    responses((status = 200, description = "Those that are good", body = Page<Session>)),
+    responses((status = 200, description = "The active sessions", body = Page<Session>)),
 )]
 async fn sessions(
     AuthenticatedCaller(caller): AuthenticatedCaller,
@@ -261,14 +262,14 @@ async fn sessions(
     Ok(ListPage(Page::whole(sessions.map(Session::new).collect())))
 }
 
-/// End one session of a person
+/// End a session of a user
 #[utoipa::path(
     post, path = "/api/v1/users/{user}/sessions/{session}/end", operation_id = "endSession",
     tag = "access",
-    params(("person" = String, Path, description = "Their name"),
+    params(("user" = String, Path, description = "Name of the user"),
            ("session" = i64, Path, description = "The session", minimum = 1)),
     request_body = ReasonBody, security(("bearer" = ["admin"])),
-    responses((status = 200, description = "The sessions that are left", body = Page<Session>)),
+    responses((status = 200, description = "The remaining sessions", body = Page<Session>)),
 )]
 async fn end_session(
     AuthenticatedCaller(caller): AuthenticatedCaller,
@@ -283,14 +284,14 @@ async fn end_session(
     Ok(Done(Page::whole(left.into_iter().map(Session::new).collect())))
 }
 
-/// Let a person sign in again
+/// Enable a user
 ///
-/// With the password that they had.
+/// The user can sign in again with the same password.
 #[utoipa::path(
     post, path = "/api/v1/users/{user}/enable", operation_id = "enableUser", tag = "access",
-    params(("person" = String, Path, description = "Their name")),
+    params(("user" = String, Path, description = "Name of the user")),
     request_body = ReasonBody, security(("bearer" = ["admin"])),
-    responses((status = 200, description = "They can sign in", body = User)),
+    responses((status = 200, description = "The enabled user", body = User)),
 )]
 async fn enable(
     AuthenticatedCaller(caller): AuthenticatedCaller,
@@ -302,12 +303,12 @@ async fn enable(
     Ok(Done(User::new(user)?))
 }
 
-/// These scopes, as they are answered.
+/// Converts stored scopes.
 pub(super) fn grants(scopes: Scopes) -> Result<Vec<Grant>, Denial> {
     scopes.iter().map(|scope| word(scope.as_str())).collect()
 }
 
-/// These scopes, as they are asked for.
+/// Converts requested scopes.
 pub(super) fn granted(grants: &[Grant]) -> Scopes {
     let scope = |grant: &Grant| match grant {
         Grant::EventsRead => Scope::EventsRead,
@@ -335,7 +336,11 @@ impl TryFrom<String> for Called {
         let shaped = (1..=64).contains(&name.len())
             && name.trim() == name
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" ._@+-".contains(&byte));
-        if shaped { Ok(Self(name)) } else { Err("a name is 1 to 64 letters, digits and ` ._@+-`") }
+        if shaped {
+            Ok(Self(name))
+        } else {
+            Err("invalid name: expected 1 to 64 letters, digits and ` ._@+-`")
+        }
     }
 }
 

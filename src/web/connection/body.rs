@@ -1,4 +1,4 @@
-//! The bodies of requests and answers, which tell the connection's progress how far they are.
+//! Wrappers of request and response bodies that report to the progress of the connection.
 
 use std::cell::RefCell;
 use std::io;
@@ -14,8 +14,8 @@ use futures_util::{Stream, StreamExt as _};
 
 use super::progress::{Fault, Progress};
 
-/// What the library reads of a request's body. It is kept until the request is answered, read or
-/// not: only then does the library end the connection of a request whose body is not whole.
+/// The payload as read by actix. It is kept until the request is answered, whether read or not:
+/// only then does actix close the connection of a request with an incomplete body.
 type Whole = Rc<RefCell<Payload>>;
 
 /// The body of a request.
@@ -48,7 +48,7 @@ impl Drop for RequestBody {
     }
 }
 
-/// Whether a body was given up because it arrives too slowly.
+/// Whether a body was aborted because it arrives too slowly.
 pub(in crate::web) fn is_too_slow(error: &PayloadError) -> bool {
     matches!(error, PayloadError::Io(error) if error.kind() == io::ErrorKind::TimedOut)
 }
@@ -57,19 +57,19 @@ fn error_of(fault: Fault) -> PayloadError {
     PayloadError::Io(match fault {
         Fault::Slow => io::Error::new(io::ErrorKind::TimedOut, "the body arrives too slowly"),
         Fault::Framing => {
-            io::Error::new(io::ErrorKind::InvalidData, "the body has too much around it")
+            io::Error::new(io::ErrorKind::InvalidData, "the body has too much chunk framing")
         }
     })
 }
 
-/// A request that is being answered. When this is dropped, it is.
+/// A request in progress; dropping it marks the request as answered.
 pub(super) struct Answering {
     progress: Rc<Progress>,
     body: Option<Whole>,
 }
 
 impl Answering {
-    /// Begins with a request that has this body; gives it back as the handler is to read it.
+    /// Starts a request with this body; returns the wrapped body for the handler.
     pub(super) fn begin(progress: &Rc<Progress>, body: Payload) -> (Self, Payload) {
         if matches!(body, Payload::None) {
             progress.begin(false);
@@ -82,7 +82,7 @@ impl Answering {
         (answering, Payload::Stream { payload: Box::pin(body) })
     }
 
-    /// The answer is a stream that ends by rules of its own.
+    /// The response is a stream with its own end conditions.
     pub(super) fn streams(&self) {
         self.progress.streams();
     }
@@ -90,7 +90,7 @@ impl Answering {
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        // Nobody reads on, so what is left can go: has all of it arrived?
+        // The body is not read any further: check whether it has arrived completely.
         if let Some(whole) = &self.body {
             let cx = &mut Context::from_waker(Waker::noop());
             let mut whole = whole.borrow_mut();
@@ -107,12 +107,12 @@ impl Drop for Answering {
     }
 }
 
-/// The body of an answer.
+/// A response body.
 pub(super) struct AnswerBody {
     pub(super) body: BoxBody,
-    /// Whether only its size is wanted.
+    /// Whether this is a `HEAD` response, which needs only the size.
     pub(super) is_of_head: bool,
-    /// Dropped with the body, once that is written.
+    /// Dropped with the body, once it is written.
     pub(super) _answering: Option<Answering>,
 }
 

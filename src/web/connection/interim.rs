@@ -1,47 +1,47 @@
-//! `100 Continue`: the HTTP library writes it as soon as a client expects it, before anybody has
-//! looked at the request. It is kept back until somebody reads the body, so that a client never
-//! hears that it should go on and then that it should not have.
+//! `100 Continue`: actix writes it as soon as a client expects it, before the handler runs. It is
+//! delayed until the handler reads the body, so that a client is not asked to continue and then
+//! rejected.
 
-/// What the library writes.
+/// The bytes actix writes.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// How far it is with the present request.
+/// The state for the current request.
 #[derive(Debug, Default)]
 pub(super) struct Interim {
-    /// The client expects it, and the library will write it next.
+    /// The client expects it, and actix will write it next.
     expected: bool,
-    /// Somebody reads the body.
+    /// The body is being read.
     wanted: bool,
-    /// The request was answered, and nobody had read the body: what is expected is never sent.
+    /// The request was answered without reading the body: it is never sent.
     in_vain: bool,
-    /// What is kept back of it.
+    /// The delayed part.
     kept: &'static [u8],
 }
 
 impl Interim {
-    /// The request that comes next expects it.
+    /// The next request expects it.
     pub(super) fn expect(&mut self) {
         *self = Self { expected: true, ..Self::default() };
     }
 
-    /// A request has begun.
+    /// A request has started.
     pub(super) fn begin(&mut self) {
         self.wanted = false;
     }
 
-    /// Somebody reads its body.
+    /// Its body is being read.
     pub(super) fn want(&mut self) {
         self.wanted = true;
     }
 
-    /// It is answered. The library may not have written what is expected yet: it writes that
-    /// together with an answer that is given at once.
+    /// It is answered. Actix may not have written the interim response yet: it writes it together
+    /// with an immediate response.
     pub(super) fn forget(&mut self) {
         let in_vain = self.expected && (self.in_vain || !self.wanted);
         *self = Self { expected: in_vain, in_vain, ..Self::default() };
     }
 
-    /// How many of the bytes that are about to be written are kept back.
+    /// How many of the bytes about to be written are withheld.
     pub(super) fn keep_back(&mut self, bytes: &[u8]) -> Option<usize> {
         let expected = std::mem::take(&mut self.expected);
         let in_vain = std::mem::take(&mut self.in_vain);
@@ -52,12 +52,12 @@ impl Interim {
         keeps.then_some(CONTINUE.len())
     }
 
-    /// What is to be sent by now of what was kept back.
+    /// The withheld bytes that are now due.
     pub(super) fn due(&self) -> Option<&'static [u8]> {
         (self.wanted && !self.kept.is_empty()).then_some(self.kept)
     }
 
-    /// So many bytes of it were sent.
+    /// Records the number of bytes sent.
     pub(super) fn sent(&mut self, bytes: usize) {
         self.kept = self.kept.get(bytes..).unwrap_or_default();
     }
@@ -68,9 +68,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_sent_only_once_somebody_reads_the_body() {
+    fn interim_response_is_sent_once_the_body_is_read() {
         let mut interim = Interim::default();
-        assert_eq!(interim.keep_back(CONTINUE), None, "nobody expects it: these are other bytes");
+        assert_eq!(interim.keep_back(CONTINUE), None, "not expected: these are other bytes");
         interim.expect();
         interim.begin();
         assert_eq!(interim.keep_back(CONTINUE), Some(25));
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_not_kept_back_from_who_reads_at_once_and_not_sent_after_the_answer() {
+    fn interim_response_is_not_sent_after_the_final_one() {
         let mut interim = Interim::default();
         interim.expect();
         interim.begin();
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_dropped_where_the_answer_is_given_before_the_library_has_written_it() {
+    fn interim_response_is_dropped_if_the_final_one_comes_first() {
         let mut interim = Interim::default();
         interim.expect();
         interim.begin();
@@ -110,6 +110,6 @@ mod tests {
         assert_eq!(interim.keep_back(&both[25..]), None);
         interim.begin();
         interim.want();
-        assert_eq!(interim.due(), None, "it was another request's");
+        assert_eq!(interim.due(), None, "it belonged to another request");
     }
 }

@@ -1,10 +1,9 @@
-//! Connections: how many there are, and that each makes progress or ends.
+//! Connection management: limits on the number of connections, and timeouts for every state.
 //!
-//! The HTTP library has a deadline for the first head of a connection and for the time between two
-//! requests, and none for anything else. Here every state has one. A connection's `progress` knows
-//! what it is doing: the `socket` tells it what moves, the `body` of a request and of its answer
-//! tell how far they are. The `watch` over the connection ends what is late. The `table` has the
-//! connections of all peers, and lets one that makes no progress yield where there are too many.
+//! Actix has timeouts only for the first head of a connection and for keep-alive. Here every state
+//! has one. `progress` tracks the state of a connection: `socket` reports bytes moved, `body` the
+//! progress of request and response bodies. `watch` closes a connection that is late. `table`
+//! counts the connections of all client addresses and evicts stalled ones when a limit is reached.
 
 mod body;
 mod interim;
@@ -38,29 +37,29 @@ pub use settings::{Bounds, Settings};
 use socket::Socket;
 use table::Connections;
 
-/// What keeps the HTTP library from logging each malformed request as an error: any stranger could
-/// fill the log. The listeners count them, and log them at level debug. The server says at each
-/// listener what it starts, which is said elsewhere already.
+/// Log filters for actix. It logs each malformed request as an error, so that any client could fill
+/// the log; the listeners count them and log them at level debug. Its start-up messages are
+/// redundant.
 pub const QUIET_LIBRARY: &str = "actix_http::h1::dispatcher=off,actix_server=warn";
-/// Seconds that requests may take to finish when the gateway stops.
+/// Graceful shutdown timeout of requests, in seconds.
 const DRAIN_SECONDS: u64 = 15;
-/// How many connections a thread may have beyond its share: those that are about to yield or to be
-/// refused, and so that one thread may have more than another.
+/// Extra connections per thread beyond its share: connections about to be evicted or rejected, and
+/// uneven distribution.
 const SPARE: usize = 32;
 
-/// How an application takes `HEAD`.
+/// How an application handles `HEAD`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Head {
     /// As `GET`, without the body.
     AsGet,
-    /// As any other method.
+    /// Like any other method.
     AsItIs,
 }
 
 /// Serves an application on a listener; `factory` is called on each thread.
 ///
 /// # Errors
-/// When the socket cannot be listened on.
+/// When the address cannot be bound.
 pub(super) fn serve<F, I, S, B>(
     listener: TcpListener,
     settings: Settings,
@@ -99,7 +98,7 @@ where
             let answered = Service::call(service, request);
             async move { Ok(begun.answer(answered.await)) }
         });
-        // The library's own deadlines are off: ours know more.
+        // The timeouts of actix are off: `watch` replaces them.
         let http = HttpService::build()
             .keep_alive(keep_alive)
             .client_request_timeout(Duration::ZERO)
@@ -121,7 +120,7 @@ where
         let (settings, connections) = (Arc::clone(&settings), Arc::clone(&connections));
         apply_fn_factory(http, move |stream: TcpStream, http| {
             let address = stream.peer_addr().ok();
-            // Whose address is not known has gone already.
+            // A connection without a peer address is already closed.
             let ip = address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip());
             let admitted = match connections.admit(ip.to_canonical()) {
                 Ok(seat) => {

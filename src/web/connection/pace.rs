@@ -1,21 +1,20 @@
-//! A minimum rate at which bytes move between a peer and us.
+//! The minimum transfer rate of a client.
 
 use std::num::NonZeroU64;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The slowest peer that is served.
+/// The minimum rate.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Slowest {
-    /// How many bytes a second it moves at least.
+    /// Bytes per second.
     pub(super) rate: NonZeroU64,
-    /// How far it may fall behind that rate; also the longest it may move nothing at all.
+    /// How far a client may fall behind the rate; also the longest time without any bytes.
     pub(super) stall: Duration,
 }
 
-/// How far a peer is behind the minimum rate. Only the time in which we wait for it counts: what
-/// takes time on our side is not held against it.
+/// How far a client is behind the minimum rate. Only time spent waiting for the client counts.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     behind: Duration,
@@ -23,19 +22,19 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// We begin to wait for the peer, unless we wait already.
+    /// Starts waiting for the client, unless already waiting.
     pub(super) fn wait(&mut self, now: Instant) {
         self.waiting_since.get_or_insert(now);
     }
 
-    /// We wait no longer.
+    /// Stops waiting.
     pub(super) fn stop(&mut self, now: Instant) {
         if let Some(since) = self.waiting_since.take() {
             self.behind += now.saturating_duration_since(since);
         }
     }
 
-    /// The peer has moved `bytes`.
+    /// The client has moved `bytes`.
     pub(super) fn moved(&mut self, now: Instant, bytes: usize, slowest: Slowest) {
         self.stop(now);
         let nanos = u128::from(bytes as u64) * 1_000_000_000 / u128::from(slowest.rate.get());
@@ -43,12 +42,12 @@ impl Pace {
         self.behind = self.behind.saturating_sub(earned);
     }
 
-    /// Since when we wait for the peer.
+    /// Since when the gateway waits for the client.
     pub(super) fn waiting_since(&self) -> Option<Instant> {
         self.waiting_since
     }
 
-    /// When the peer will be too slow, if it moves nothing until then.
+    /// When the client becomes too slow if it moves nothing until then.
     pub(super) fn late_at(&self, slowest: Slowest) -> Option<Instant> {
         Some(self.waiting_since? + slowest.stall.saturating_sub(self.behind))
     }
@@ -66,17 +65,17 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_moves_nothing_is_late_after_the_stall() {
+    fn stalled_clients_are_late_after_the_limit() {
         let begin = Instant::now();
         let mut pace = Pace::default();
-        assert_eq!(pace.late_at(SLOWEST), None, "nobody waits");
+        assert_eq!(pace.late_at(SLOWEST), None, "not waiting");
         pace.wait(begin);
         pace.wait(begin + seconds(3));
         assert_eq!(pace.late_at(SLOWEST), Some(begin + seconds(10)));
     }
 
     #[test]
-    fn a_peer_at_the_minimum_rate_is_never_late_and_one_below_it_is() {
+    fn only_clients_below_the_minimum_rate_are_late() {
         let begin = Instant::now();
         for (bytes, late) in [(1024, false), (2048, false), (512, true)] {
             let mut pace = Pace::default();
@@ -92,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_was_quick_may_not_rest_the_longer_for_it() {
+    fn fast_transfer_earns_no_extra_pause() {
         let begin = Instant::now();
         let mut pace = Pace::default();
         pace.wait(begin);
@@ -102,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn time_in_which_nobody_waits_for_the_peer_does_not_count() {
+    fn time_not_spent_waiting_does_not_count() {
         let begin = Instant::now();
         let mut pace = Pace::default();
         pace.wait(begin);

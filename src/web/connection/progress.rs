@@ -1,5 +1,5 @@
-//! What a connection is doing, and by when it has to be done with it. The socket, the bodies and
-//! the requests tell; the watch over the connection asks.
+//! The state of a connection and its deadlines. The socket, the bodies and the requests report to
+//! it; `watch` reads it.
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::sync::Arc;
@@ -14,74 +14,74 @@ use super::interim::Interim;
 use super::pace::Pace;
 use super::table::{Doing, Seat};
 
-/// How many bytes the framing of a body may take, besides as many for each byte of the body as
-/// [`FRAMING_PER_BYTE`] says. What is read ahead of the body's reader counts too.
+/// The maximum framing bytes of a body, in addition to [`FRAMING_PER_BYTE`] per body byte.
+/// Read-ahead counts too.
 const FRAMING: u64 = 512 * 1024;
-/// The least that a body in chunks needs is six bytes for one.
+/// A chunk of one byte needs at least six bytes.
 const FRAMING_PER_BYTE: u64 = 8;
-/// How much is read of what a client sends after a request, before that request is answered.
+/// The maximum bytes read after a request before it is answered.
 const READ_AHEAD: u64 = 64 * 1024;
-/// How long a connection that ends may take to send what nobody reads any more.
+/// The lingering timeout of a closing connection.
 pub(super) const LINGER: Duration = Duration::from_secs(5);
 
-/// What a connection has not done in time.
+/// A missed deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Late {
-    /// The head of a request is not whole.
+    /// The request head is incomplete.
     Head,
-    /// No request came.
+    /// No request arrived.
     Idle,
-    /// The body of a request arrives too slowly.
+    /// The request body arrives too slowly.
     Body,
-    /// The peer does not read the answer.
+    /// The client does not read the response.
     Answer,
-    /// It should have ended.
+    /// The connection should be closed.
     Closing,
 }
 
-/// Why the reader of a body gets no more of it.
+/// Why the reading of a body was aborted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     /// It arrives too slowly.
     Slow,
-    /// Its framing takes too many bytes.
+    /// It has too many framing bytes.
     Framing,
 }
 
-/// Where a connection is in the course of its requests.
+/// The phase of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// A head is expected, or has begun to arrive.
+    /// Waiting for a request head.
     Head { since: Instant },
-    /// A request was answered, and nothing came since.
+    /// Idle after a response.
     Idle { since: Instant },
     /// A request is being read or answered.
     Busy,
-    /// A request was answered before its body had arrived: nothing more is wanted.
+    /// A request was answered before its body arrived: the connection closes.
     Closing { since: Instant },
 }
 
 #[derive(Debug)]
 struct Facts {
     phase: Phase,
-    /// Whether bytes of a head are there.
+    /// Whether a head has begun to arrive.
     head_begun: bool,
-    /// How the peer reads what we write.
+    /// The rate at which the client reads the response.
     answer: Pace,
-    /// How the peer sends the body.
+    /// The rate at which the client sends the body.
     body: Pace,
-    /// Whether the body has arrived.
+    /// Whether the body is complete.
     body_done: bool,
     fault: Option<Fault>,
     reader: Option<Waker>,
-    /// Bytes read since the request began, and bytes of its body.
+    /// Bytes read since the request started, and bytes of its body.
     wire: u64,
     body_bytes: u64,
-    /// Bytes read since the request's body had arrived.
+    /// Bytes read since the body was complete.
     ahead: u64,
-    /// The one who would read on, had there not been enough.
+    /// The waker of a paused reader.
     held_back: Option<Waker>,
-    /// Whether the answer is a stream that ends by rules of its own.
+    /// Whether the response is a stream with its own end conditions.
     is_stream: bool,
     socket: Option<TcpStream>,
 }
@@ -97,7 +97,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Of a connection that was accepted just now.
+    /// Creates it for a new connection.
     pub(super) fn new(settings: Arc<Settings>, seat: Seat) -> Self {
         let facts = Facts {
             phase: Phase::Head { since: Instant::now() },
@@ -125,7 +125,7 @@ impl Progress {
         progress
     }
 
-    /// Its place among the connections.
+    /// Its entry in the connection table.
     pub(super) fn seat(&self) -> &Seat {
         &self.seat
     }
@@ -134,7 +134,7 @@ impl Progress {
         self.facts.borrow_mut()
     }
 
-    /// Changes the facts, and tells the others what the connection is doing now.
+    /// Updates the state and the entry in the connection table.
     fn change(&self, change: impl FnOnce(&mut Facts, Instant)) {
         change(&mut self.facts(), Instant::now());
         self.tell();
@@ -153,7 +153,7 @@ impl Progress {
         self.seat.tell(doing, since);
     }
 
-    /// The first thing that the connection has to have done, and by when.
+    /// The next deadline.
     pub(super) fn deadline(&self) -> Option<(Instant, Late)> {
         let facts = self.facts();
         let slowest = self.settings.slowest;
@@ -169,7 +169,7 @@ impl Progress {
         answer.into_iter().chain(next).min_by_key(|(at, _)| *at)
     }
 
-    // What the socket tells.
+    // Reported by the socket.
 
     /// Bytes have arrived.
     pub(super) fn read(&self, bytes: &[u8]) {
@@ -196,8 +196,8 @@ impl Progress {
         });
     }
 
-    /// Whether nothing more should be read for now: of the body of a request that is refused, or of
-    /// further requests while one is being answered or answers are not read.
+    /// Whether reading should pause: for the body of a rejected request, or for pipelined requests
+    /// while one is being answered or responses are not read.
     pub(super) fn holds_back(&self, cx: &Context<'_>) -> bool {
         let mut facts = self.facts();
         let enough = match facts.phase {
@@ -212,22 +212,22 @@ impl Progress {
         enough
     }
 
-    /// The peer has cut the connection.
+    /// The client has closed the connection.
     pub(super) fn reset(&self) {
         self.was_reset.set(true);
     }
 
-    /// Whether it has.
+    /// Whether the client has closed the connection.
     pub(super) fn was_reset(&self) -> bool {
         self.was_reset.get()
     }
 
-    /// The peer does not take what is written.
+    /// The client does not read the written bytes.
     pub(super) fn write_blocked(&self) {
         self.change(|facts, now| facts.answer.wait(now));
     }
 
-    /// The peer has taken so much of it.
+    /// The client has read this many bytes.
     pub(super) fn written(&self, bytes: usize) {
         let slowest = self.settings.slowest;
         if self.facts().answer.waiting_since().is_some() {
@@ -240,12 +240,12 @@ impl Progress {
         }
     }
 
-    /// Keeps what is left of the socket, for its end.
+    /// Keeps the socket for the shutdown.
     pub(super) fn park(&self, socket: Option<TcpStream>) {
         self.facts().socket = socket;
     }
 
-    /// The socket, once nobody else has it.
+    /// The socket, once it is released.
     pub(super) fn unpark(&self) -> Option<TcpStream> {
         self.facts().socket.take()
     }
@@ -255,9 +255,9 @@ impl Progress {
         self.interim.borrow_mut()
     }
 
-    // What requests and their bodies tell.
+    // Reported by requests and their bodies.
 
-    /// A request has begun.
+    /// A request has started.
     pub(super) fn begin(&self, has_body: bool) {
         self.change(|facts, _| {
             facts.phase = Phase::Busy;
@@ -270,7 +270,7 @@ impl Progress {
         self.interim().begin();
     }
 
-    /// Its answer is a stream that ends by rules of its own.
+    /// Its response is a stream with its own end conditions.
     pub(super) fn streams(&self) {
         self.facts().is_stream = true;
     }
@@ -293,12 +293,12 @@ impl Progress {
         self.interim().forget();
     }
 
-    /// Why the body's reader gets no more.
+    /// Why the reading of the body was aborted, if it was.
     pub(super) fn fault(&self) -> Option<Fault> {
         self.facts().fault
     }
 
-    /// The body's reader waits for more.
+    /// The handler waits for more of the body.
     pub(super) fn body_waits(&self, waker: &Waker) {
         self.change(|facts, now| {
             facts.body.wait(now);
@@ -316,7 +316,7 @@ impl Progress {
         });
     }
 
-    /// The body is whole.
+    /// The body is complete.
     pub(super) fn body_ended(&self) {
         self.change(|facts, now| {
             facts.body.stop(now);
@@ -324,7 +324,7 @@ impl Progress {
         });
     }
 
-    /// Nobody reads the body any more.
+    /// The body is no longer read.
     pub(super) fn body_left(&self) {
         self.change(|facts, now| {
             facts.body.stop(now);
@@ -332,26 +332,26 @@ impl Progress {
         });
     }
 
-    /// The body's reader is told that it is too slow.
+    /// Aborts the body as too slow.
     pub(super) fn give_body_up(&self) {
         self.change(|facts, _| facts.fail(Fault::Slow));
     }
 
-    // What its end asks.
+    // Used by the shutdown.
 
-    /// Whether bytes of a head are there that is not whole.
+    /// Whether an incomplete head was received.
     pub(super) fn has_half_a_head(&self) -> bool {
         let facts = self.facts();
         facts.head_begun && matches!(facts.phase, Phase::Head { .. })
     }
 
-    /// Whether the peer may still be sending a body that nobody reads.
+    /// Whether the client may still be sending an unread body.
     pub(super) fn is_closing(&self) -> bool {
         matches!(self.facts().phase, Phase::Closing { .. })
     }
 
-    /// Makes room for another connection. Gives whether this one can end at once; a request whose
-    /// body does not arrive is answered first, and one that is being worked on is finished.
+    /// Evicts the connection. Returns whether it can be closed immediately; a request whose body is
+    /// stalled is answered first, and a request in progress is completed.
     pub(super) fn yields(&self) -> bool {
         let facts = self.facts();
         let (phase, answer) = (facts.phase, facts.answer.waiting_since());
@@ -366,7 +366,7 @@ impl Progress {
         true
     }
 
-    /// It ends, and waits only for the peer to have heard.
+    /// The connection closes and only lingers for the client.
     pub(super) fn lingers(&self) {
         self.change(|facts, now| facts.phase = Phase::Closing { since: now });
     }

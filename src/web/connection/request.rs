@@ -1,4 +1,4 @@
-//! Requests, which tell their connection's progress when they begin and when they are answered.
+//! The middleware that reports the start and the end of requests to the progress of the connection.
 
 use std::rc::Rc;
 
@@ -12,14 +12,14 @@ use super::Head;
 use super::body::{AnswerBody, Answering};
 use super::progress::Progress;
 
-/// A request that has begun.
+/// A request in progress.
 pub(super) struct Begun {
     is_of_head: bool,
     answering: Option<Answering>,
 }
 
 impl Begun {
-    /// Begins with a request, and makes of it what the application is to see.
+    /// Starts a request and wraps it for the application.
     pub(super) fn of(request: &mut Request, head: Head) -> Self {
         let is_of_head = request.method() == Method::HEAD;
         if is_of_head && head == Head::AsGet {
@@ -40,7 +40,7 @@ impl Begun {
         Self { is_of_head, answering }
     }
 
-    /// The application's answer, watched until it is written.
+    /// The application's response, tracked until it is written.
     pub(super) fn answer<B>(
         self,
         answered: Result<ServiceResponse<B>, Error>,

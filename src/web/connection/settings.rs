@@ -1,4 +1,4 @@
-//! What holds for the connections of a listener.
+//! The connection settings of a listener.
 
 use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroU64};
@@ -9,10 +9,10 @@ use ipnet::IpNet;
 
 use super::pace::Slowest;
 
-/// How many connections that did not end as they should are logged in a second.
+/// The maximum number of broken connections logged per second.
 const LOGGED_PER_SECOND: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
-/// What holds for the connections of a listener.
+/// The connection settings of a listener.
 #[derive(Debug)]
 pub struct Settings {
     pub(super) listener: &'static str,
@@ -22,30 +22,29 @@ pub struct Settings {
     pub(super) keep_alive: Duration,
     pub(super) slowest: Slowest,
     pub(super) trusted_proxies: Vec<IpNet>,
-    /// What may be logged about connections.
+    /// The rate limit of the log.
     pub(super) log: DefaultDirectRateLimiter,
 }
 
-/// How many connections, and by when each has to make progress.
+/// The connection limits and timeouts.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// The most connections.
+    /// The maximum number of connections.
     pub total: usize,
-    /// The most connections of one peer that is no proxy.
+    /// The maximum number of connections per client address that is not a proxy.
     pub per_peer: usize,
-    /// How long a head may take to arrive.
+    /// The timeout of a request head.
     pub head_deadline: Duration,
-    /// How long a connection may rest between two requests.
+    /// The keep-alive timeout.
     pub keep_alive: Duration,
-    /// How long a body or an answer may stand still.
+    /// The stall timeout of a body or a response.
     pub stall: Duration,
-    /// How many bytes of a body or an answer move in a second, at least.
+    /// The minimum rate of a body or a response, in bytes per second.
     pub min_rate: NonZeroU64,
 }
 
 impl Settings {
-    /// Of the listener of this name. Connections of `trusted_proxies` are bounded by the total
-    /// alone.
+    /// The settings of a listener. Connections of `trusted_proxies` are limited only by the total.
     pub fn new(listener: &'static str, bounds: Bounds, trusted_proxies: Vec<IpNet>) -> Self {
         Self {
             listener,
@@ -59,7 +58,7 @@ impl Settings {
         }
     }
 
-    /// Whether a peer is a proxy that is listed.
+    /// Whether an address is a trusted proxy.
     pub(super) fn trusts(&self, address: IpAddr) -> bool {
         self.trusted_proxies.iter().any(|net| net.contains(&address))
     }

@@ -1,4 +1,4 @@
-//! The socket under a connection, which tells the connection's progress what moves on it.
+//! The socket wrapper that reports bytes moved to the progress of the connection.
 
 use std::io;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use super::progress::Progress;
 
-/// A socket. When it is dropped, what is left of it goes to the progress.
+/// A socket. On drop the stream is handed to the progress for the shutdown.
 pub(super) struct Socket {
     stream: Option<TcpStream>,
     progress: Rc<Progress>,
@@ -29,7 +29,7 @@ impl Socket {
         self.stream.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
-    /// Sends `100 Continue`, if it was kept back and the body is read by now.
+    /// Sends a delayed `100 Continue` once the body is being read.
     fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let Some(due) = self.progress.interim().due() else { return Poll::Ready(Ok(())) };
@@ -51,7 +51,8 @@ impl AsyncRead for Socket {
         let before = buf.filled().len();
         match ready!(self.stream()?.poll_read(cx, buf)) {
             Ok(()) => self.progress.read(buf.filled().get(before..).unwrap_or_default()),
-            // As an end, of which the reader of the body hears: an error would drop it unheard.
+            // As end of file, which the reader of the body receives: an error would drop it
+            // silently.
             Err(_) => self.progress.reset(),
         }
         Poll::Ready(Ok(()))

@@ -1,5 +1,5 @@
-//! Who has how many connections at a listener. Each peer has a bounded number, and so has the
-//! listener; where there are too many, one that makes no progress makes room for the newcomer.
+//! The connection table of a listener. Connections are limited per client address and in total; at
+//! a limit, a connection without progress is evicted for a new one.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -14,25 +14,25 @@ use tokio::time::Instant;
 use super::Settings;
 use crate::ingest::Peer;
 
-/// How long a body or an answer has to stand still before its connection can be made to yield, in
+/// How long a body or a response must be stalled before its connection can be evicted, in
 /// microseconds.
 const STALLED: u64 = 1_000_000;
 
-/// The most proxies that are not listed and are remembered all the same.
+/// The maximum number of detected proxies that are not in the trusted list.
 const FORWARDERS: usize = 64;
 
-/// What a connection is doing. Those that are listed first yield first.
+/// The state of a connection, in eviction order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Doing {
-    /// It ends.
+    /// Closing.
     Closing,
-    /// It has no whole request.
+    /// Without a complete request head.
     Head,
-    /// It waits for the peer, in the middle of a request or of an answer.
+    /// Waiting for the client within a request or a response.
     Stalled,
-    /// It waits for the next request.
+    /// Idle between requests.
     Idle,
-    /// We work on its request. It does not yield.
+    /// Processing a request; never evicted.
     Work,
 }
 
@@ -41,25 +41,25 @@ impl Doing {
     const BITS: u32 = 3;
 }
 
-/// Why a connection is refused.
+/// Why a connection is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refused {
-    /// The peer has as many as one may have, and all are at work.
+    /// The limit per client address is reached and all its connections are processing.
     Peer,
-    /// The listener has as many as it may have, and all are at work.
+    /// The limit of the listener is reached and all connections are processing.
     Full,
 }
 
-/// One connection, as the others see it.
+/// An entry of the table.
 #[derive(Debug)]
 struct Entry {
-    /// What it is doing, and since when.
+    /// Its state, and since when.
     state: AtomicU64,
     yields: AtomicBool,
     waker: AtomicWaker,
 }
 
-/// The connections of one listener, over all its threads.
+/// The connections of one listener, across its threads.
 #[derive(Debug)]
 pub(super) struct Connections {
     settings: Arc<Settings>,
@@ -72,16 +72,16 @@ pub(super) struct Connections {
 #[derive(Debug, Default)]
 struct Taken {
     count: usize,
-    /// By peer, and whether that is a proxy: one whose clients it stands for.
+    /// By client address, and whether that is a proxy.
     peers: HashMap<Key, Vec<Arc<Entry>>>,
-    /// Peers of our own network that turned out to be proxies.
+    /// Addresses of private networks detected as proxies.
     forwarders: HashSet<Peer>,
 }
 
 type Key = (Peer, IsProxy);
 type IsProxy = bool;
 
-/// A connection's place among them; given back when dropped.
+/// A slot in the table, released on drop.
 #[derive(Debug)]
 pub(super) struct Seat {
     connections: Arc<Connections>,
@@ -91,7 +91,7 @@ pub(super) struct Seat {
 }
 
 impl Connections {
-    /// None yet.
+    /// An empty table.
     pub(super) fn new(settings: Arc<Settings>) -> Self {
         let listener = settings.listener;
         Self {
@@ -103,7 +103,7 @@ impl Connections {
         }
     }
 
-    /// Takes a place for a connection from this address.
+    /// Takes a slot for a connection from this address.
     pub(super) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Seat, Refused> {
         let peer = Peer::from(address);
         let entry = Arc::new(Entry {
@@ -129,7 +129,7 @@ impl Connections {
         Ok(Seat { connections: Arc::clone(self), key, address, entry })
     }
 
-    /// Makes a connection of this peer yield; false when all are at work.
+    /// Evicts a connection of this address; false if all are processing.
     fn make_room_of(&self, taken: &mut Taken, key: &Key) -> bool {
         let now = self.micros(Instant::now());
         let Some(entries) = taken.peers.get_mut(key) else { return false };
@@ -149,7 +149,7 @@ impl Connections {
         true
     }
 
-    /// Makes a connection of the peer yield that has the most of them, proxies last.
+    /// Evicts a connection of the address with the most connections, proxies last.
     fn make_room(&self, taken: &mut Taken) -> bool {
         let sizes = taken.peers.iter().map(|(key, entries)| (*key, entries.len()));
         let mut peers: Vec<(Key, usize)> = sizes.collect();
@@ -172,7 +172,7 @@ impl Connections {
 }
 
 impl Entry {
-    /// Its turn to yield; the smallest is the first, `None` does not.
+    /// Its eviction order, smallest first; `None` is never evicted.
     fn turn(&self, now: u64) -> Option<(Doing, u64)> {
         let state = self.state.load(Ordering::Relaxed);
         let since = state >> Doing::BITS;
@@ -187,19 +187,19 @@ impl Entry {
 }
 
 impl Seat {
-    /// Says what the connection is doing, and since when.
+    /// Sets the state of the connection, and since when.
     pub(super) fn tell(&self, doing: Doing, since: Instant) {
         self.entry.state.store(self.connections.pack(doing, since), Ordering::Relaxed);
     }
 
-    /// Whether the connection should make room; else wakes this when it should.
+    /// Whether the connection is to be evicted; otherwise registers the waker.
     pub(super) fn yields(&self, waker: &Waker) -> bool {
         self.entry.waker.register(waker);
         self.entry.yields.load(Ordering::Acquire)
     }
 
-    /// The peer names others that it forwards for. One of our own network is believed so far that
-    /// it may have more connections than one peer may: it is a proxy that is not listed.
+    /// The peer sends forwarding headers. On a private network it is treated as an unlisted proxy,
+    /// which may have more connections than one client address.
     pub(super) fn forwards(&self) {
         let (peer, is_proxy) = self.key;
         if is_proxy || !is_near(self.address) {
@@ -211,7 +211,7 @@ impl Seat {
         }
     }
 
-    /// Where the connection comes from.
+    /// The address of the connection.
     pub(super) fn address(&self) -> IpAddr {
         self.address
     }
@@ -222,7 +222,7 @@ impl Drop for Seat {
         self.connections.open.decrement(1.0);
         let mut taken = self.connections.taken();
         let Some(entries) = taken.peers.get_mut(&self.key) else { return };
-        // One that had to yield is not there any more.
+        // An evicted connection is already removed.
         let Some(place) = entries.iter().position(|entry| Arc::ptr_eq(entry, &self.entry)) else {
             return;
         };
@@ -234,7 +234,7 @@ impl Drop for Seat {
     }
 }
 
-/// Whether an address is this machine's or of a private network.
+/// Whether an address is a loopback or private one.
 fn is_near(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
@@ -266,13 +266,13 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_has_as_many_as_one_may_and_gives_them_back() {
+    fn connections_per_address_are_limited_and_released() {
         let table = connections(100, 2, &[]);
         let admit = |address: &str| table.admit(from(address));
         let (first, second) = (at_work(admit("192.0.2.1").unwrap()), admit("192.0.2.1").unwrap());
         let second = at_work(second);
         assert_eq!(admit("192.0.2.1").err(), Some(Refused::Peer));
-        assert!(admit("192.0.2.2").is_ok(), "another peer is not concerned");
+        assert!(admit("192.0.2.2").is_ok(), "another address is not affected");
         drop(first);
         assert!(admit("192.0.2.1").is_ok());
         drop(second);
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_progress_yields_to_the_newcomer_in_turn() {
+    fn stalled_connections_are_evicted_in_order() {
         let table = connections(100, 4, &[]);
         let began = Instant::now();
         let later = |millis: u64| began + std::time::Duration::from_millis(millis);
@@ -297,16 +297,16 @@ mod tests {
             assert!(!must_yield(next));
             let newcomer = at_work(table.admit(from("192.0.2.1")).unwrap());
             assert!(must_yield(next));
-            assert_eq!(table.taken().count, 4, "it is not counted any more");
+            assert_eq!(table.taken().count, 4, "it is no longer counted");
             std::mem::forget(newcomer);
         }
         assert!(table.admit(from("192.0.2.1")).is_err());
         drop((idle, old, new, closing));
-        assert_eq!(table.taken().count, 4, "and is not given back twice");
+        assert_eq!(table.taken().count, 4, "and is not released twice");
     }
 
     #[test]
-    fn a_full_listener_takes_from_who_has_the_most_and_from_proxies_last() {
+    fn full_listener_evicts_from_the_largest_address_and_proxies_last() {
         let table = connections(6, 100, &["10.0.0.0/8"]);
         let admit = |address: &str| table.admit(from(address)).unwrap();
         let proxied: Vec<Seat> = (0..3).map(|_| admit("10.0.0.1")).collect();
@@ -317,13 +317,13 @@ mod tests {
         assert!(!must_yield(&single));
         assert!(!proxied.iter().any(must_yield));
         let others: Vec<Seat> = (0..5).map(|_| at_work(admit("192.0.2.3"))).collect();
-        assert!(proxied.iter().all(must_yield), "when nobody else has any");
+        assert!(proxied.iter().all(must_yield), "when no other address has any");
         assert_eq!(table.admit(from("192.0.2.4")).err(), Some(Refused::Full));
         drop((newcomer, others));
     }
 
     #[test]
-    fn a_proxy_is_not_one_peer_whether_it_is_listed_or_only_behaves_as_one() {
+    fn proxies_are_exempt_from_the_limit_per_address() {
         let table = connections(100, 1, &["10.0.0.0/8"]);
         let admit = |address: &str| table.admit(from(address)).map(at_work);
         let _listed = [admit("10.0.0.1").unwrap(), admit("10.0.0.1").unwrap()];
@@ -333,6 +333,6 @@ mod tests {
         let _unlisted = [admit("127.0.0.1").unwrap(), admit("127.0.0.1").unwrap()];
         let far = admit("192.0.2.1").unwrap();
         far.forwards();
-        assert!(admit("192.0.2.1").is_err(), "anybody can write the header");
+        assert!(admit("192.0.2.1").is_err(), "any client can send the header");
     }
 }

@@ -1,4 +1,4 @@
-//! The watch over a connection: it ends what does not make progress.
+//! Enforces the deadlines of a connection.
 
 use std::future::{Future, poll_fn};
 use std::net::IpAddr;
@@ -22,22 +22,22 @@ const SILENCE: Duration = Duration::from_secs(1);
 
 const REQUEST_TIMEOUT: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-/// What a connection hears for which there is no room any more.
+/// The response to a rejected connection.
 const UNAVAILABLE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\
     retry-after: 1\r\nconnection: close\r\n\r\n";
 
 /// How a connection ended.
 #[derive(Debug)]
 enum End {
-    /// The library is done with it.
+    /// Closed by actix.
     Done(Result<(), DispatchError>),
     Late(Late),
-    /// It made room for another.
+    /// Evicted.
     Yielded,
 }
 
 impl End {
-    /// The closed word for why it did not end as it should.
+    /// The reason of an abnormal end, for the log.
     fn broken(&self, progress: &Progress) -> Option<&'static str> {
         match self {
             Self::Done(Ok(())) | Self::Late(Late::Idle | Late::Closing) => {
@@ -86,8 +86,8 @@ pub(super) async fn over(
     }
 }
 
-/// Ends a connection for which there is no room. Whether it hears why is chance: its request is not
-/// read, since that would take the room that there is not.
+/// Rejects a connection at the limit. The response may not arrive, since the request is not read:
+/// reading would need the capacity that is missing.
 pub(super) fn refuse(socket: &TcpStream, refused: Refused, peer: IpAddr, settings: &Settings) {
     say(socket, UNAVAILABLE);
     let why = match refused {
@@ -102,7 +102,7 @@ pub(super) fn refuse(socket: &TcpStream, refused: Refused, peer: IpAddr, setting
     note(settings, "connection.refused", why, peer);
 }
 
-/// Logs what became of a connection: not every one, where there are many.
+/// Logs the end of a connection, rate limited.
 fn note(settings: &Settings, event: &'static str, reason: &'static str, peer: IpAddr) {
     if settings.log.check().is_ok() {
         debug!(event, listener = settings.listener, reason, %peer);
@@ -117,7 +117,7 @@ async fn until_end(
     let mut alarm = pin!(sleep_until(Instant::now() + LINGER));
     poll_fn(|cx| {
         loop {
-            // First, so that a request that has just arrived is seen.
+            // First, so that a request that has just arrived is noticed.
             if let Poll::Ready(done) = dispatcher.as_mut().poll(cx) {
                 return Poll::Ready(End::Done(done));
             }
@@ -125,7 +125,7 @@ async fn until_end(
                 return Poll::Ready(End::Yielded);
             }
             let Some((at, late)) = progress.deadline() else { return Poll::Pending };
-            // An alarm that comes too early is set anew, which is cheaper than to set it at every
+            // A timer that fires too early is set again, which is cheaper than setting it at every
             // request.
             if at < alarm.deadline() || alarm.is_elapsed() {
                 alarm.as_mut().reset(at);
@@ -145,14 +145,14 @@ async fn until_end(
     .await
 }
 
-/// Says something, as far as there is room for it.
+/// Writes a response, as far as the socket buffer allows.
 fn say(socket: &TcpStream, words: &[u8]) {
-    // What cannot be said is not heard; the connection ends in any case.
+    // A failed write is ignored; the connection is closed in any case.
     drop(socket.try_write(words));
 }
 
-/// Ends our side, and reads what still comes until the peer has ended its own: if it were not read,
-/// the peer would see a broken connection in the place of the answer.
+/// Lingering close: shuts down the write side and reads until the client closes. Without it, unread
+/// bytes would cause a reset and the client might lose the response.
 async fn linger(mut socket: TcpStream, progress: &Progress) {
     progress.lingers();
     if tokio::io::AsyncWriteExt::shutdown(&mut socket).await.is_err() {

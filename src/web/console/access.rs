@@ -1,5 +1,5 @@
-//! API keys and people, asked for and changed. What is shown once stands on the page that answers
-//! the form: sending it again finds the name taken, and makes nothing.
+//! Handlers of the API keys and users pages. A secret that is shown once is on the page that
+//! answers the form; resubmitting the form fails because the name is taken.
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -14,7 +14,7 @@ use crate::admin::{AdminError, Expiry, Invitation, NewApiKey, NewUser, Scope, Sc
 use crate::web::admin::AdminState;
 use crate::web::session;
 
-/// The fields of a form, of which some can be there more than once.
+/// The fields of a form; some can occur more than once.
 type Fields = web::Form<Vec<(String, String)>>;
 
 /// The list of keys.
@@ -23,7 +23,7 @@ pub(super) async fn keys(request: HttpRequest, cx: PageContext) -> HttpResponse 
     cx.answer(view.map(|view| keys::page(&cx, &view)))
 }
 
-/// Makes a key.
+/// Creates a key.
 pub(super) async fn make_key(request: HttpRequest, cx: PageContext, form: Fields) -> HttpResponse {
     let made = async {
         let new = NewApiKey {
@@ -53,13 +53,13 @@ pub(super) async fn revoke_key(
     cx.go_on(done.await)
 }
 
-/// The list of people.
+/// The list of users.
 pub(super) async fn users(request: HttpRequest, cx: PageContext) -> HttpResponse {
     let view = present::users(&request, &cx, None).await;
     cx.answer(view.map(|view| users::page(&cx, &view)))
 }
 
-/// Adds somebody.
+/// Invites a user.
 pub(super) async fn add_user(
     request: HttpRequest,
     cx: PageContext,
@@ -79,7 +79,7 @@ pub(super) async fn add_user(
     cx.answer(added.await.map(|view| users::page(&cx, &view)))
 }
 
-/// Lets somebody sign in no more, or again; or has them choose another password.
+/// Disables, enables or resets a user.
 pub(super) async fn on_person(
     request: HttpRequest,
     cx: PageContext,
@@ -123,34 +123,34 @@ fn scopes(form: &Fields) -> Result<Scopes, AdminError> {
     read.map_err(|error| AdminError::Invalid(error.to_string()))
 }
 
-/// The tenant that is named; else the only one that whoever asks may name.
+/// The given tenant, or the caller's own.
 fn tenant(cx: &PageContext, form: &Fields) -> Option<String> {
     let named = Some(field(form, "tenant")).filter(|tenant| !tenant.is_empty());
     named.or(cx.viewer.caller.tenant()).map(str::to_owned)
 }
 
-/// A key that never expires has to be asked for: an empty field is no such wish.
+/// The expiry. A key that never expires must be requested explicitly; an empty field is an error.
 fn expiry(days: &str, never: bool) -> Result<Expiry, AdminError> {
     let invalid = |text: &str| AdminError::Invalid(text.to_owned());
     match (days.is_empty(), never) {
         (true, true) => return Ok(Expiry::Never),
         (true, false) => {
-            return Err(invalid("say for how many days the key is good, or that it never expires"));
+            return Err(invalid("enter the number of days, or select `Never expires`"));
         }
-        (false, true) => return Err(invalid("a key that never expires has no days")),
+        (false, true) => return Err(invalid("leave the days empty for a key that never expires")),
         (false, false) => {}
     }
     let days = days.parse::<u16>().ok().filter(|days| (1..=3650).contains(days));
-    let days = days.ok_or_else(|| invalid("the days are a number from 1 to 3650"))?;
+    let days = days.ok_or_else(|| invalid("days must be a number from 1 to 3650"))?;
     Ok(Expiry::After(Duration::days(days.into())))
 }
 
-/// A link's whole address: at the configured name, else at the one by which the browser knows us.
-/// What a request says that a proxy has been asked for proves nothing.
+/// The absolute address of a link: at the configured URL, else at the request's `Host`. Forwarding
+/// headers are not trusted here.
 fn address(request: &HttpRequest, admin: &AdminState, invitation: &Invitation) -> String {
     let base = admin.public_url.clone().or_else(|| {
         let host = request.headers().get(header::HOST)?.to_str().ok()?;
-        // Browsers take the session's cookie over plain HTTP on the machine itself only.
+        // Browsers accept the session cookie over plain HTTP only on localhost.
         let url = Url::parse(&format!("http://{host}")).ok()?;
         let is_here = match url.host()? {
             Host::Domain(name) => name == "localhost",

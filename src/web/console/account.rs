@@ -1,4 +1,4 @@
-//! One's own account, asked for and changed. Only who has signed in has one.
+//! Handlers of the account page. API keys have no account.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -11,26 +11,26 @@ use super::pages::account::{Codes, View, page};
 use crate::admin::{AdminError, Scope, Session, SignInError};
 use crate::web::session::{self, SignedIn};
 
-/// Passwords, the one of now and the next.
+/// The current and the new password.
 #[derive(Deserialize)]
 pub(super) struct Passwords {
     old: String,
     new: String,
 }
 
-/// A code.
+/// A two-factor code.
 #[derive(Deserialize)]
 pub(super) struct Code {
     code: String,
 }
 
-/// The password of now.
+/// The current password.
 #[derive(Deserialize)]
 pub(super) struct Password {
     password: String,
 }
 
-/// The account.
+/// The account page.
 pub(super) async fn show(
     request: HttpRequest,
     cx: PageContext,
@@ -44,7 +44,7 @@ pub(super) async fn show(
     cx.answer(shown.await)
 }
 
-/// Ends one of one's sessions.
+/// Ends one of the user's sessions.
 pub(super) async fn end(
     request: HttpRequest,
     cx: PageContext,
@@ -55,7 +55,7 @@ pub(super) async fn end(
     cx.go_on(ended.await.map(|()| "/account?did=ended".to_owned()))
 }
 
-/// Ends one's other sessions.
+/// Ends all other sessions of the user.
 pub(super) async fn elsewhere(
     request: HttpRequest,
     cx: PageContext,
@@ -78,7 +78,7 @@ pub(super) async fn password(
     }
 }
 
-/// Begins with codes: the page on which their secret is shown, this once.
+/// Starts the set-up of two-factor codes: the page shows the secret once.
 pub(super) async fn begin_codes(
     request: HttpRequest,
     cx: PageContext,
@@ -94,7 +94,7 @@ pub(super) async fn begin_codes(
     }
 }
 
-/// Asks for codes from now on.
+/// Turns two-factor codes on.
 pub(super) async fn confirm_codes(
     request: HttpRequest,
     cx: PageContext,
@@ -112,7 +112,7 @@ pub(super) async fn confirm_codes(
     }
 }
 
-/// Asks for no codes any more.
+/// Turns two-factor codes off.
 pub(super) async fn codes_off(
     request: HttpRequest,
     cx: PageContext,
@@ -125,7 +125,7 @@ pub(super) async fn codes_off(
     }
 }
 
-/// The account, and why nothing was changed.
+/// The account page with an error.
 fn refuse(
     request: &HttpRequest,
     cx: &PageContext,
@@ -152,7 +152,9 @@ fn codes(request: &HttpRequest, own: &Session) -> Result<Codes, AdminError> {
         return Ok(Codes::On);
     }
     if !own.password {
-        return Ok(Codes::Never("Your issuer asks for codes, not Sealpost.".to_owned()));
+        return Ok(Codes::Never(
+            "Two-factor authentication is handled by your single sign-on provider.".to_owned(),
+        ));
     }
     let never = session::access(request)?.why_no_codes();
     Ok(never.map_or(Codes::Off, |why| Codes::Never(sentence(&why))))

@@ -1,4 +1,4 @@
-//! What is done by posting a form. Every one comes from a page of ours: the door has seen to that.
+//! Handlers of posted forms. `access` has already checked the origin and the CSRF token.
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use crate::admin::{Action, AdminError, Reason};
 use crate::store::DestinationSwitch;
 use crate::web::admin::AdminState;
 
-/// What the forms of acts hold.
+/// The fields of an action form.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Form {
@@ -17,18 +17,18 @@ pub(super) struct Form {
 }
 
 impl Form {
-    /// The reason, which there must be.
+    /// The reason, which is required.
     pub(super) fn reason(&self) -> Result<&str, AdminError> {
         Reason::new(&self.reason).map(Reason::get)
     }
 }
 
-/// Browsers end lines as Windows does, whatever was in the text.
+/// Converts the CRLF line endings that browsers send into LF.
 pub(super) fn plain_lines(text: &str) -> String {
     text.replace("\r\n", "\n")
 }
 
-/// Replays or discards one delivery, or frees the lane that it holds.
+/// Replays or discards one delivery, or unblocks its lane.
 pub(super) async fn on_delivery(
     cx: PageContext,
     admin: web::Data<AdminState>,
@@ -40,7 +40,7 @@ pub(super) async fn on_delivery(
         let desk = &admin.dead_letters;
         if verb == "unblock" {
             desk.free(&cx.viewer.caller, id, form.reason()?).await?;
-            return Ok(format!("/deliveries/{id}?did=freed"));
+            return Ok(format!("/deliveries/{id}?did=unblocked"));
         }
         let (action, did) = match &*verb {
             "replay" => (Action::Replay, "replayed"),
@@ -57,7 +57,7 @@ pub(super) async fn on_delivery(
     cx.go_on(done.await)
 }
 
-/// Holds a destination back, or lets it go on.
+/// Pauses, resumes, enables, disables, tests or retries a destination.
 pub(super) async fn on_destination(
     cx: PageContext,
     admin: web::Data<AdminState>,

@@ -1,4 +1,4 @@
-//! The pages, asked for.
+//! Handlers of the dead letter, destination and alert pages.
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -12,7 +12,7 @@ use crate::admin::AdminError;
 use crate::web::admin::AdminState;
 use crate::web::problem::Problem;
 
-/// What the address of a list can say.
+/// The query of a list.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct ListQuery {
@@ -23,7 +23,7 @@ pub(super) struct ListQuery {
     pub(super) before: i64,
 }
 
-/// What the address of something with a body can say.
+/// The query of a page with a body.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct BodyQuery {
@@ -74,7 +74,7 @@ pub(super) async fn alerts(
     cx.show(present::alerts(&admin, &cx.viewer.caller, all), alerts::page).await
 }
 
-/// The answer where there is nothing: a page for browsers, a problem document for others.
+/// The 404 response: a page for browsers, a problem document for other clients.
 pub(super) async fn nothing(request: HttpRequest, cx: PageContext) -> HttpResponse {
     let accepts = request.headers().get(header::ACCEPT);
     let reads_pages = accepts

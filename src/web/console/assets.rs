@@ -1,5 +1,5 @@
-//! The stylesheet, the script and the icon: in the binary, named by their content, so that a browser may keep
-//! them for good and never shows a page with the ones of yesterday.
+//! The stylesheet, the script and the icon. They are compiled in and named by their content hash,
+//! so that browsers can cache them forever.
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 /// The path of every asset.
 pub(in crate::web) const PATH: &str = "/assets/{name}";
 
-/// A file that pages name.
+/// A static file.
 pub(super) struct Asset {
     name: String,
     kind: &'static str,
@@ -26,7 +26,7 @@ pub(super) static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("console", "js", "text/javascript; charset=utf-8", include_str!("assets/console.js"))
 });
 
-/// The icon: the mark that stands on every page.
+/// The icon.
 pub(super) static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("icon", "svg", "image/svg+xml", include_str!("assets/icon.svg")));
 
@@ -37,13 +37,13 @@ impl Asset {
         Self { name: format!("{name}.{short}.{end}"), kind, content }
     }
 
-    /// Where it is.
+    /// Its address.
     pub(super) fn href(&self) -> String {
         format!("/assets/{}", self.name)
     }
 }
 
-/// Serves one.
+/// Serves an asset.
 pub(in crate::web) async fn asset(name: web::Path<String>) -> HttpResponse {
     let mut all = [&*STYLE, &*SCRIPT, &*ICON].into_iter();
     let Some(asset) = all.find(|asset| asset.name == *name) else {
@@ -78,7 +78,7 @@ mod tests {
         })
     }
 
-    /// The contrast as WCAG 2 computes it.
+    /// The contrast ratio of WCAG 2.
     fn contrast(one: [f64; 3], other: [f64; 3]) -> f64 {
         let luminance = |[r, g, b]: [f64; 3]| 0.2126 * r + 0.7152 * g + 0.0722 * b;
         let (one, other) = (luminance(one) + 0.05, luminance(other) + 0.05);
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_readable_on_every_ground_it_is_set_on_in_both_themes() {
+    fn text_contrast_is_sufficient_in_both_themes() {
         let grounds = ["ground", "surface", "sunken"];
         let mut pairs: Vec<(&str, &str)> = Vec::new();
         for ground in grounds {
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_shows_the_bounds_of_a_field_stands_out_in_both_themes() {
+    fn field_border_contrast_is_sufficient_in_both_themes() {
         for ground in ["ground", "surface"] {
             let (edge, ground_colours) = (colours("edge"), colours(ground));
             for theme in [0, 1] {
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_changes_with_the_content() {
+    fn name_changes_with_the_content() {
         let (one, other) = (Asset::new("a", "css", "", "x"), Asset::new("a", "css", "", "y"));
         assert_ne!(one.name, other.name);
         assert_eq!(one.name, Asset::new("a", "css", "", "x").name);

@@ -1,4 +1,4 @@
-//! The audit log, asked for; and its chain, checked.
+//! Handlers of the audit log page.
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
@@ -8,7 +8,7 @@ use super::pages::audit::{View, page};
 use super::present::{self, AuditQuery};
 use crate::web::admin::AdminState;
 
-/// The hash that the chain is to have.
+/// The expected hash.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Expected {
@@ -25,8 +25,8 @@ pub(super) async fn list(
     cx.answer(view.map(|view| page(&cx, &view)))
 }
 
-/// Walks the chain, and says whether it holds. It reads every entry: so it is a form that is
-/// posted, and no address that something loads ahead.
+/// Verifies the chain. It reads every entry, so it is a posted form and not a link that a browser
+/// could prefetch.
 pub(super) async fn verify(
     cx: PageContext,
     admin: web::Data<AdminState>,

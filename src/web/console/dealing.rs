@@ -1,5 +1,4 @@
-//! Dealing with dead letters: groups, jobs, edits, and what is paused. Pages that are asked for
-//! come first, then the forms that are posted from them.
+//! Handlers for groups, jobs, edits and pauses: first the pages, then the forms posted from them.
 
 use actix_web::{HttpResponse, web};
 use bytes::Bytes;
@@ -15,7 +14,7 @@ use crate::admin::{Action, AdminError, BulkRequest, Filter, Selection};
 use crate::store::{DeathReason, PauseTarget};
 use crate::web::admin::AdminState;
 
-/// Every path of these.
+/// The routes.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.route("/dead-letters", web::get().to(list))
         .route("/dead-letters/groups/{id}", web::get().to(group))
@@ -34,7 +33,7 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .route("/pauses/{what}/{name}/{verb}", web::post().to(hold));
 }
 
-/// What the address of the groups can say.
+/// The query of the groups page.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct GroupsQuery {
@@ -43,14 +42,14 @@ pub(super) struct GroupsQuery {
     pub(super) after: String,
 }
 
-/// What the address of a list that begins with the newest can say.
+/// The query of a list sorted by newest first.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Older {
     pub(super) before: Option<i64>,
 }
 
-/// What a job is to be about, as an address or a form says it; what is empty says nothing.
+/// The selection of a job, from a query or a form; empty fields are ignored.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Asked {
@@ -65,7 +64,7 @@ pub(super) struct Asked {
     pub(super) reason: String,
 }
 
-/// A body that was edited, and why.
+/// An edited body with the reason.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct EditForm {
@@ -79,18 +78,19 @@ pub(super) fn given<T: std::str::FromStr>(what: &str, text: &str) -> Result<Opti
         return Ok(None);
     }
     let read = text.parse().map(Some);
-    read.map_err(|_| AdminError::Invalid(format!("`{text}` is no {what}")))
+    read.map_err(|_| AdminError::Invalid(format!("invalid {what} `{text}`")))
 }
 
 impl Asked {
-    /// The action; a replay where none is named.
+    /// The action; `replay` by default.
     pub(super) fn action(&self) -> Result<Action, AdminError> {
         let word = if self.action.is_empty() { "replay" } else { &*self.action };
-        let unknown = || AdminError::Invalid("it is neither a replay nor a discard".to_owned());
+        let unknown =
+            || AdminError::Invalid("unknown action; expected `replay` or `discard`".to_owned());
         Action::of(word).ok_or_else(unknown)
     }
 
-    /// Which dead letters.
+    /// The selected dead letters.
     pub(super) fn selection(&self) -> Result<Selection, AdminError> {
         Ok(Selection::Matching(Filter {
             group: given("group", &self.group)?,
@@ -107,8 +107,8 @@ impl Asked {
         Ok(BulkRequest {
             action: self.action()?,
             selection: self.selection()?,
-            cap: given("number of deliveries", &self.cap)?,
-            rate: given("number of deliveries in a second", &self.rate)?,
+            cap: given("limit", &self.cap)?,
+            rate: given("rate", &self.rate)?,
             reason: reason.reason()?.to_owned(),
             force: false,
         })
@@ -154,7 +154,7 @@ async fn job(
     id: web::Path<i64>,
 ) -> HttpResponse {
     let view = present::job(&admin, &cx.viewer.caller, *id).await;
-    // The address says for ever that it was started; the page says what became of that.
+    // The flash message stays in the address; the page shows the current state.
     let runs = view.as_ref().is_ok_and(|view| view.job.is_running);
     cx.flash = cx.flash.filter(|flash| runs || flash.text != STARTED);
     cx.answer(view.map(|view| jobs::one(&cx, &view)))
@@ -213,7 +213,7 @@ async fn edit_page(
     cx.answer(view.map(|view| edit::page(&cx, &view)))
 }
 
-/// Shows the text again, as it was edited.
+/// Shows the editor again with the edited text.
 async fn edit_again(
     cx: PageContext,
     id: web::Path<i64>,
@@ -223,7 +223,7 @@ async fn edit_again(
     cx.answer(Ok(edit::page(&cx, &view)))
 }
 
-/// Shows what an edit changes, or what is wrong with it above the text.
+/// Shows the difference, or the editor with the error.
 async fn check_edit(
     cx: PageContext,
     admin: web::Data<AdminState>,

@@ -1,4 +1,4 @@
-//! Why a request is refused that somebody wrote down, asked for with a form.
+//! Handlers of the page that explains why a recorded request is rejected.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
@@ -15,14 +15,14 @@ use super::pages::explain::{Answer, Asked, View, page};
 use crate::admin::{self, AdminError, Explained, RecordedRequest, Verifiers};
 use crate::web::admin::AdminState;
 
-/// What the address of the form can say.
+/// The query of the form.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Towards {
     source: String,
 }
 
-/// What the form holds.
+/// The fields of the form.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Given {
@@ -44,7 +44,7 @@ pub(super) async fn form(
     cx.answer(view.map(|sources| page(&cx, &View { sources, asked, answer: None })))
 }
 
-/// What the source makes of the request, above the form as it was filled in.
+/// The verification result, above the submitted form.
 pub(super) async fn explain(
     cx: PageContext,
     admin: web::Data<AdminState>,
@@ -77,7 +77,7 @@ async fn answer(
 ) -> Result<Explained, AdminError> {
     let (caller, gates, now) = (cx.viewer.caller.clone(), gates.clone(), cx.now);
     let source = source.to_owned();
-    // A large body is hashed once for every secret.
+    // A large body is hashed once per secret.
     let explained =
         web::block(move || admin::explain(&caller, &gates, &source, &recorded, now, &[]));
     let gone = |_| AdminError::Conflict("the gateway is stopping".to_owned());
@@ -85,15 +85,15 @@ async fn answer(
 }
 
 impl Given {
-    /// The request: a recording, or a head to which the body is added. A head without a request
-    /// line is one of a request to the source itself.
+    /// The request: a full recording, or a head plus the separate body. A head without a request
+    /// line is taken as a request to the source's path.
     fn recorded(&self) -> Result<RecordedRequest, AdminError> {
         let written = plain_lines(self.request.trim_start());
         let (head, within) = written.split_once("\n\n").unwrap_or((written.trim_end(), ""));
         let body = self.bytes()?;
         let is_json = written.starts_with('{');
         if !body.is_empty() && (is_json || !within.trim().is_empty()) {
-            let twice = "the body stands in the request already: leave one of them out";
+            let twice = "the body is given twice; leave one of them empty";
             return Err(AdminError::Invalid(twice.to_owned()));
         }
         let body = if body.is_empty() { within.as_bytes() } else { &body };
@@ -107,7 +107,7 @@ impl Given {
         };
         let at = self.at.trim();
         if !at.is_empty() {
-            let wrong = || format!("`{at}` is no time such as 2026-11-20T12:00:00Z");
+            let wrong = || format!("invalid time `{at}`; expected the form 2026-11-20T12:00:00Z");
             let read = OffsetDateTime::parse(at, &Rfc3339);
             request.received_at = Some(read.map_err(|_| AdminError::Invalid(wrong()))?);
         }
@@ -117,7 +117,7 @@ impl Given {
     fn bytes(&self) -> Result<Vec<u8>, AdminError> {
         let packed = || self.body.split_whitespace().collect::<String>();
         let invalid = |what: &str, error: &dyn std::error::Error| {
-            AdminError::Invalid(format!("the body is no {what}: {error}"))
+            AdminError::Invalid(format!("the body is not valid {what}: {error}"))
         };
         match self.written.as_str() {
             "base64" => STANDARD.decode(packed()).map_err(|error| invalid("base64", &error)),

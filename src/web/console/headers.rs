@@ -1,5 +1,5 @@
-//! What every page tells the browser: nothing is loaded, sent or framed but by and to ourselves,
-//! and nothing is kept. Put on in one place, so that no page can be without.
+//! Security headers of every page: same-origin loading, forms and frames only, and no caching. They
+//! are added in one place, so that no page can be without.
 
 use actix_web::Error;
 use actix_web::body::MessageBody;
@@ -7,13 +7,13 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 
-/// The policy of pages.
+/// The content security policy of pages.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
                       connect-src 'self'; form-action 'self'; base-uri 'none'; \
                       object-src 'none'; frame-ancestors 'none'; \
                       require-trusted-types-for 'script'";
 
-/// What stands on everything that a browser could show.
+/// The headers of every response that a browser could render.
 const EVERYWHERE: [(HeaderName, &str); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
@@ -22,7 +22,7 @@ const EVERYWHERE: [(HeaderName, &str); 5] = [
     (header::CACHE_CONTROL, "no-store"),
 ];
 
-/// Puts them on: all of them on a page, and all but the policy on what is sent somewhere else.
+/// Adds the headers: all of them to a page, all but the policy to a response that has its own.
 pub(in crate::web) async fn protect(
     request: ServiceRequest,
     next: Next<impl MessageBody>,

@@ -1,4 +1,4 @@
-//! What is around every page: the head, the way around, who is signed in, what was just done.
+//! The layout of every page: head, navigation, user, flash message.
 
 use maud::{DOCTYPE, Markup, html};
 use time::OffsetDateTime;
@@ -7,59 +7,59 @@ use super::assets::{ICON, SCRIPT, STYLE};
 use super::parts::{BadgeTone, said, word};
 use crate::admin::{Caller, Scope};
 
-/// Who looks at a page.
+/// The viewer of a page.
 #[derive(Debug, Clone)]
 pub(super) struct Viewer {
-    /// Who they are, and what they may.
+    /// The caller with their scopes.
     pub(super) caller: Caller,
-    /// The secret word of their session, which every form carries; `None` without a session.
+    /// The CSRF token of their session, which every form contains; `None` without a session.
     pub(super) csrf: Option<String>,
 }
 
-/// What a page is rendered for.
+/// The context a page is rendered in.
 #[derive(Debug, Clone)]
 pub(super) struct PageContext {
-    /// Who looks at it.
+    /// The viewer.
     pub(super) viewer: Viewer,
-    /// When.
+    /// The current time.
     pub(super) now: OffsetDateTime,
-    /// Where one can go.
+    /// The sections in the navigation.
     pub(super) sections: &'static [&'static [Section]],
-    /// What was just done.
+    /// The flash message.
     pub(super) flash: Option<Flash>,
 }
 
-/// What was just done, and where that is which was made by it.
+/// A flash message, optionally with a link to what was created.
 #[derive(Debug, Clone)]
 pub(super) struct Flash {
-    /// In a sentence.
+    /// The message.
     pub(super) text: String,
-    /// An address and what stands on it.
+    /// An address and its label.
     pub(super) link: Option<(String, String)>,
 }
 
-/// What a page says of itself.
+/// The metadata of a page.
 #[derive(Debug, Default)]
 pub(super) struct Head<'a> {
     /// Its title.
     pub(super) title: &'a str,
-    /// A sentence on it.
+    /// Its lead sentence.
     pub(super) lead: &'a str,
-    /// The section that it belongs to.
+    /// Its section.
     pub(super) section: Option<Section>,
-    /// Whether it is a page below its section.
+    /// Whether it is a subpage of its section.
     pub(super) below: bool,
-    /// The page above it within the section: where it is and what it is called.
+    /// The parent page within the section: address and label.
     pub(super) within: Option<&'a (String, String)>,
-    /// After how many seconds it is asked for again where scripts do not do it.
+    /// After how many seconds it is reloaded without scripts.
     pub(super) refresh: Option<u32>,
-    /// Where the browser goes on to by itself: a path of ours.
+    /// The path of the console to redirect to.
     pub(super) onward: Option<&'a str>,
-    /// What can be done, beside the title.
+    /// Actions, beside the title.
     pub(super) actions: Option<Markup>,
 }
 
-/// A part of the console.
+/// A section of the console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Section {
     Overview,
@@ -81,7 +81,7 @@ pub(super) enum Section {
 }
 
 impl Section {
-    /// Where it is, what it is called, and the key that goes there after `g`.
+    /// Its address, its label, and its shortcut key after `g`.
     pub(super) fn row(self) -> (&'static str, &'static str, Option<&'static str>) {
         match self {
             Self::Overview => ("/", "Overview", Some("o")),
@@ -89,7 +89,7 @@ impl Section {
             Self::DeadLetters => ("/dead-letters", "Dead letters", Some("d")),
             Self::Jobs => ("/jobs", "Jobs", Some("j")),
             Self::Transfers => ("/transfers", "Transfers", Some("t")),
-            Self::Held => ("/rejected-requests", "Held requests", Some("h")),
+            Self::Held => ("/rejected-requests", "Rejected requests", Some("h")),
             Self::Explain => ("/explain", "Explain a request", Some("x")),
             Self::Sources => ("/sources", "Sources", Some("s")),
             Self::Pauses => ("/pauses", "Pauses", Some("u")),
@@ -97,13 +97,13 @@ impl Section {
             Self::Alerts => ("/alerts", "Alerts", Some("l")),
             Self::Audit => ("/audit", "Audit log", Some("a")),
             Self::Keys => ("/keys", "API keys", Some("k")),
-            Self::Users => ("/users", "People", Some("p")),
+            Self::Users => ("/users", "Users", Some("p")),
             Self::Settings => ("/settings", "Settings", None),
             Self::Account => ("/account", "Account", Some("y")),
         }
     }
 
-    /// The scope that somebody needs to be shown this section.
+    /// The scope required for this section.
     fn needs(self) -> Option<Scope> {
         match self {
             Self::Held | Self::Explain => Some(Scope::SecretsWrite),
@@ -115,12 +115,12 @@ impl Section {
 }
 
 impl PageContext {
-    /// Whether whoever looks may do this.
+    /// Whether the viewer has a scope.
     pub(super) fn may(&self, scope: Scope) -> bool {
         self.viewer.caller.may(scope)
     }
 
-    /// A link into a section, or the words alone where it cannot be reached.
+    /// A link into a section, or plain text if the viewer lacks the scope.
     pub(super) fn link(&self, section: Section, href: &str, label: &str) -> Markup {
         let reachable = self.reachable().flatten().any(|one| one == section);
         html! {
@@ -135,7 +135,7 @@ impl PageContext {
             html lang="en" {
                 (of_head(head))
                 body {
-                    a .skip href="#content" { "Skip to the content" }
+                    a .skip href="#content" { "Skip to content" }
                     div .frame {
                         header .side {
                             div .side-top {
@@ -169,7 +169,7 @@ impl PageContext {
                             (body)
                         }
                         footer .foot {
-                            span { "Times are in UTC." }
+                            span { "All times are in UTC." }
                             button .plain.small-button.scripted-only type="button" data-does="keys" {
                                 "Keyboard: ?"
                             }
@@ -183,7 +183,7 @@ impl PageContext {
 
     fn reachable(&self) -> impl Iterator<Item = Vec<Section>> {
         self.sections.iter().map(|group| {
-            // An account is a person's: who shows a key has none.
+            // API keys have no account page.
             let may = |section: &&Section| match section.needs() {
                 Some(scope) => self.may(scope),
                 None => self.viewer.csrf.is_some(),
@@ -243,7 +243,7 @@ impl PageContext {
                 h2 #keys-title { "Keyboard" }
                 dl .terms {
                     dt { kbd { "j" } " " kbd { "k" } } dd { "next, previous row" }
-                    dt { kbd { "Enter" } } dd { "open it" }
+                    dt { kbd { "Enter" } } dd { "open" }
                     dt { kbd { "n" } } dd { "next page of a list" }
                     dt { kbd { "/" } } dd { "search" }
                     @for section in self.reachable().flatten() {
@@ -251,7 +251,7 @@ impl PageContext {
                             dt { kbd { "g" } " " kbd { (key) } } dd { (name) }
                         }
                     }
-                    dt { kbd { "?" } } dd { "this" }
+                    dt { kbd { "?" } } dd { "show this help" }
                 }
                 form method="dialog" { button .first { "Close" } }
             }
@@ -259,12 +259,12 @@ impl PageContext {
     }
 }
 
-/// A page for who is not signed in.
+/// A page for users who are not signed in.
 pub(super) fn bare(title: &str, body: &Markup) -> Markup {
     alone(&Head { title, ..Head::default() }, body)
 }
 
-/// A page from which the browser goes on to a path of ours by itself.
+/// A page that redirects to a path of the console.
 pub(super) fn passing(title: &str, onward: &str, body: &Markup) -> Markup {
     alone(&Head { title, onward: Some(onward), ..Head::default() }, body)
 }
@@ -322,7 +322,7 @@ fn crumbs(head: &Head<'_>) -> Markup {
     };
     let (href, name, _) = section.row();
     html! {
-        nav .crumbs aria-label="Above this page" {
+        nav .crumbs aria-label="Breadcrumbs" {
             ol {
                 li { a href=(href) { (name) } }
                 @if let Some((href, name)) = head.within {
@@ -334,7 +334,7 @@ fn crumbs(head: &Head<'_>) -> Markup {
     }
 }
 
-/// A message that stands out.
+/// A highlighted message.
 pub(super) fn note(label: &str, tone: BadgeTone, text: &Markup) -> Markup {
     html! {
         div class={ "note " (tone.class()) } { (word(label, tone)) p { (text) } }

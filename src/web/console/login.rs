@@ -1,5 +1,5 @@
-//! The way in and out: signing in, the one-time link by which somebody chooses a password, signing
-//! out. Whoever comes here is nobody yet, so that these pages stand outside of the frame.
+//! Sign-in, sign-out and set-up links. These pages are for users who are not signed in, so they
+//! have no navigation.
 
 use actix_web::cookie::Cookie;
 use actix_web::http::{StatusCode, header};
@@ -11,14 +11,14 @@ use super::pages::sign_in;
 use crate::admin::{AdminError, SignInError};
 use crate::web::session::{self, SIGN_IN, SignedIn};
 
-/// Where one wanted to go before signing in.
+/// The path to redirect to after signing in.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Towards {
     pub(super) next: String,
 }
 
-/// What the form to sign in with holds.
+/// The fields of the sign-in form.
 #[derive(Deserialize)]
 pub(super) struct Credentials {
     name: String,
@@ -29,14 +29,14 @@ pub(super) struct Credentials {
     next: String,
 }
 
-/// What the address of a one-time link says.
+/// The query of a set-up link.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Link {
     token: String,
 }
 
-/// What its form holds.
+/// The fields of the set-up form.
 #[derive(Deserialize)]
 pub(super) struct Chosen {
     token: String,
@@ -45,13 +45,13 @@ pub(super) struct Chosen {
     password: String,
 }
 
-/// The form to sign in with.
+/// The sign-in form.
 pub(super) async fn form(request: HttpRequest, towards: web::Query<Towards>) -> HttpResponse {
     let (next, issuer) = (ours(&towards.next).to_owned(), issuer(&request));
     html(StatusCode::OK, sign_in::page(&sign_in::View { next, issuer, ..sign_in::View::default() }))
 }
 
-/// Signs somebody in, and sends them to where they wanted to go.
+/// Signs a user in and redirects.
 pub(super) async fn sign_in(request: HttpRequest, given: web::Form<Credentials>) -> HttpResponse {
     let code = Some(given.code.as_str()).filter(|code| !code.trim().is_empty());
     let signed_in = session::sign_in(&request, (&given.name, &given.password), code).await;
@@ -68,7 +68,7 @@ pub(super) async fn sign_in(request: HttpRequest, given: web::Form<Credentials>)
     response
 }
 
-/// Signs somebody out.
+/// Signs a user out.
 pub(super) async fn sign_out(request: HttpRequest, SignedIn(own): SignedIn) -> HttpResponse {
     match session::sign_out(&request, &own).await {
         Ok(cookie) => go_on(SIGN_IN, [cookie]),
@@ -76,7 +76,7 @@ pub(super) async fn sign_out(request: HttpRequest, SignedIn(own): SignedIn) -> H
     }
 }
 
-/// The form of a one-time link.
+/// The form of a set-up link.
 pub(super) async fn link(request: HttpRequest, link: web::Query<Link>) -> HttpResponse {
     let about = async { session::access(&request)?.setup_link(&link.token).await };
     match about.await {
@@ -94,13 +94,13 @@ pub(super) async fn link(request: HttpRequest, link: web::Query<Link>) -> HttpRe
     }
 }
 
-/// Uses a one-time link.
+/// Uses a set-up link.
 pub(super) async fn set_up(request: HttpRequest, chosen: web::Form<Chosen>) -> HttpResponse {
     let name = Some(chosen.name.trim()).filter(|name| !name.is_empty());
     let begun = session::set_up(&request, &chosen.token, name, &chosen.password).await;
     let error = match begun {
         Ok(Some(cookies)) => return go_on("/", cookies),
-        // A code is asked for, which the link does not stand for.
+        // The user still needs a two-factor code, which the link does not replace.
         Ok(None) => return go_on(SIGN_IN, None),
         Err(error) => error,
     };
@@ -118,18 +118,18 @@ pub(super) async fn set_up(request: HttpRequest, chosen: web::Form<Chosen>) -> H
     html(Words::of(&error).status, sign_in::set_up(&view))
 }
 
-/// What is answered to whoever is not let in by a password.
+/// A failed sign-in.
 pub(super) struct Refusal {
     /// The status.
     pub(super) status: StatusCode,
-    /// Why, in a sentence.
+    /// The reason, a sentence.
     pub(super) text: String,
-    /// After how many seconds to come again.
+    /// Seconds until a retry is allowed.
     pub(super) after: Option<u64>,
 }
 
 impl Refusal {
-    /// Why not: which of name, password and code was wrong is not said.
+    /// The failure; it does not reveal whether the name, password or code was wrong.
     pub(super) fn of(error: &SignInError) -> Self {
         let text = sentence(&error.to_string());
         match error {
@@ -145,14 +145,14 @@ impl Refusal {
     }
 }
 
-/// Says when to come again.
+/// Sets `Retry-After`.
 pub(super) fn wait(response: &mut HttpResponse, after: Option<u64>) {
     if let Some(after) = after {
         response.headers_mut().insert(header::RETRY_AFTER, after.into());
     }
 }
 
-/// Sends the browser on, with cookies.
+/// A redirect with cookies.
 pub(super) fn go_on(to: &str, cookies: impl IntoIterator<Item = Cookie<'static>>) -> HttpResponse {
     let mut response = HttpResponse::SeeOther();
     response.insert_header((header::LOCATION, to));
@@ -162,7 +162,7 @@ pub(super) fn go_on(to: &str, cookies: impl IntoIterator<Item = Cookie<'static>>
     response.finish()
 }
 
-/// What people call the issuer where they may sign in, too.
+/// The display name of the single sign-on issuer, if configured.
 fn issuer(request: &HttpRequest) -> Option<String> {
     session::access(request).ok()?.issuer_label().map(str::to_owned)
 }
@@ -176,8 +176,8 @@ fn refused_link(error: &AdminError) -> HttpResponse {
     html(words.status, page)
 }
 
-/// A path of ours as it is, and the first page for whatever else. Browsers read `//` and `/\` as
-/// the beginning of another host, and leave out what cannot be seen.
+/// A path of the console, or `/` for anything else. Browsers read `//` and `/\` as the beginning of
+/// another host, and ignore invisible characters.
 pub(super) fn ours(next: &str) -> &str {
     let path = next.strip_prefix('/').is_some_and(|rest| !rest.starts_with('/'));
     let plain = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_is_sent_to_a_path_of_ours_and_nowhere_else() {
+    fn redirects_stay_within_the_console() {
         for path in ["/", "/events?q=a%20b&type=x", "/deliveries/1"] {
             assert_eq!(ours(path), path);
         }

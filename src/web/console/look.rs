@@ -1,4 +1,4 @@
-//! The pages on what came in, asked for.
+//! Handlers of the overview, event, transfer, source and rejected request pages.
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
@@ -13,14 +13,14 @@ use super::present;
 use crate::admin::capture;
 use crate::web::admin::AdminState;
 
-/// Where a list goes on.
+/// The cursor of a list.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Before {
     before: String,
 }
 
-/// Whether anything is wrong.
+/// The overview.
 pub(super) async fn overview(cx: PageContext, admin: web::Data<AdminState>) -> HttpResponse {
     cx.show(present::overview(&admin, &cx.viewer.caller), overview::page).await
 }
@@ -48,7 +48,7 @@ pub(super) async fn event(
     cx.show(present::event(&admin, &cx.viewer.caller, &id, tab), event::page).await
 }
 
-/// The body of an event, to be kept: never shown by the browser.
+/// Downloads the body of an event; browsers never render it.
 pub(super) async fn body(
     cx: PageContext,
     admin: web::Data<AdminState>,
@@ -66,7 +66,7 @@ pub(super) async fn body(
     }
 }
 
-/// An event as a fixture, to be kept.
+/// Downloads an event as a fixture.
 pub(super) async fn fixture(
     cx: PageContext,
     admin: web::Data<AdminState>,
@@ -117,7 +117,7 @@ pub(super) async fn source(
     cx.show(present::source(&admin, &cx.viewer.caller, &name), sources::one).await
 }
 
-/// How a source is set up.
+/// The set-up page of a source.
 pub(super) async fn set_up(
     cx: PageContext,
     admin: web::Data<AdminState>,
@@ -126,7 +126,7 @@ pub(super) async fn set_up(
     cx.show(present::source(&admin, &cx.viewer.caller, &name), sources::set_up).await
 }
 
-/// What the address of the held requests can say.
+/// The query of the rejected requests page.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct HeldQuery {
@@ -140,7 +140,7 @@ pub(super) async fn settings(cx: PageContext, admin: web::Data<AdminState>) -> H
     cx.answer(view.map(|view| settings::page(&cx, &view)))
 }
 
-/// The held requests.
+/// The rejected requests.
 pub(super) async fn rejected_requests(
     cx: PageContext,
     admin: web::Data<AdminState>,
@@ -150,7 +150,7 @@ pub(super) async fn rejected_requests(
     cx.show(present::held(&admin, &cx.viewer.caller, asked), rejected_requests::page).await
 }
 
-/// One held request.
+/// One rejected request.
 pub(super) async fn held_one(
     cx: PageContext,
     admin: web::Data<AdminState>,
@@ -161,7 +161,7 @@ pub(super) async fn held_one(
     cx.show(present::held_one(&admin, &cx.viewer.caller, &id, tab), rejected_requests::one).await
 }
 
-/// What is kept and not shown, whatever is in it.
+/// A download, whatever its content.
 fn attachment(name: &str, kind: &'static str) -> actix_web::HttpResponseBuilder {
     let mut response = HttpResponse::Ok();
     response

@@ -1,16 +1,15 @@
-//! The console: pages for operators, made on the server, that work without scripts.
+//! The web console: server-rendered pages for operators that work without scripts.
 //!
-//! - A *page* ([`pages`]) is a view, a plain value, and the markup that is made of it. It is made
-//!   of *parts* ([`parts`]) and stands in the *frame* ([`frame`]).
-//! - The *desk* ([`desk`]) is where views come from: it asks [`admin`](crate::admin), and
-//!   knows nothing of markup. What may be seen is decided there, and left out of the view.
-//! - An *act* ([`acts`]) is a form that was posted. It ends by sending the browser to a page, so
-//!   that loading that again does nothing again.
-//! - [`dealing`] has both for what is done about dead letters.
-//! - [`protect`] puts on every page what keeps it from loading or sending anything elsewhere.
+//! - [`pages`]: a view (a plain value) per page and the function that renders it, from [`parts`],
+//!   inside the [`layout`].
+//! - [`present`]: builds the views from [`admin`](crate::admin) and knows no markup. Data the
+//!   caller must not see is left out of the view there.
+//! - [`acts`]: posted forms. Each ends with a redirect, so that a reload does not repeat it.
+//! - [`dealing`]: pages and forms for groups, jobs, edits and pauses.
+//! - [`headers`]: the security headers of every page.
 //!
-//! What came from strangers goes into text nodes and quoted attributes, which are escaped where
-//! they are written; no page takes markup from outside of this module.
+//! Untrusted data goes only into text nodes and quoted attributes, which are escaped when they are
+//! written; no page accepts markup from outside of this module.
 
 mod access;
 mod account;
@@ -39,10 +38,10 @@ pub(super) use headers::protect;
 
 use super::form;
 
-/// Every path of the console.
+/// The routes of the console.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     let (query, path) = (web::QueryConfig::default(), web::PathConfig::default());
-    // How large it may be depends on the path: the door has seen to that.
+    // `access` has already applied the size limit of the path.
     let form = web::FormConfig::default().limit(form::LARGEST);
     app.app_data(query.error_handler(|_, request| page_context::malformed(request)))
         .app_data(path.error_handler(|_, request| page_context::malformed(request)))

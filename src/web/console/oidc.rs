@@ -1,6 +1,6 @@
-//! Signing in at an issuer: the way there and back.
+//! Single sign-on: the redirect to the issuer and the callback.
 //!
-//! What is answered to whoever comes back says nothing of why they are not let in: the log does.
+//! A failed callback does not reveal the cause; the log does.
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -11,8 +11,8 @@ use super::pages::sign_in;
 use crate::admin::OidcError;
 use crate::web::session::{self, Back, SIGN_IN};
 
-/// Sends the browser to the issuer. What another site sends here only gets to where people sign in:
-/// a sign-in begins where somebody wants it.
+/// Redirects to the issuer. A request started by another site is redirected to the sign-in page, so
+/// that no other site can start a sign-in.
 pub(super) async fn start(request: HttpRequest, towards: web::Query<Towards>) -> HttpResponse {
     let site = request.headers().get("sec-fetch-site").map(header::HeaderValue::as_bytes);
     if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
@@ -24,11 +24,11 @@ pub(super) async fn start(request: HttpRequest, towards: web::Query<Towards>) ->
     }
 }
 
-/// Signs in whoever comes back. The browser does not send a strict cookie on a way that began at
-/// another site: it goes on from a page of ours.
+/// Completes the sign-in. Browsers do not send a strict cookie on a navigation that began at
+/// another site, so the answer is a page of the console that redirects.
 pub(super) async fn callback(request: HttpRequest) -> HttpResponse {
     let back = web::Query::<Back>::from_query(request.query_string());
-    // What cannot be read has no state.
+    // A query that cannot be parsed has no state.
     let back = back.map(web::Query::into_inner).unwrap_or_default();
     let (mut response, cookie) = match session::complete_sign_in(&request, &back).await {
         Ok((next, cookie)) => (html(StatusCode::OK, sign_in::arrived(ours(&next))), Some(cookie)),
@@ -45,25 +45,25 @@ pub(super) async fn callback(request: HttpRequest) -> HttpResponse {
 fn refuse(error: &OidcError) -> HttpResponse {
     let (status, title, text, after) = match error {
         OidcError::Off => {
-            (StatusCode::NOT_FOUND, "Nothing is here", "One signs in with a password here.", None)
+            (StatusCode::NOT_FOUND, "Not found", "Single sign-on is not configured.", None)
         }
         OidcError::Refused(_) => (
             StatusCode::FORBIDDEN,
-            "You are not signed in",
-            "The sign-in was not completed, or you are not among those who may come in. Begin \
-             again, or ask an administrator: the gateway's log says why.",
+            "Sign-in failed",
+            "The sign-in was not completed, or your account has no access. Try again, or ask an \
+             administrator to check the gateway's log.",
             None,
         ),
         OidcError::Issuer(_) => (
             StatusCode::BAD_GATEWAY,
-            "You are not signed in",
-            "Where you sign in does not answer as it should. Come again in a moment.",
+            "Sign-in failed",
+            "The single sign-on provider is not responding correctly. Try again in a moment.",
             Some(10),
         ),
         OidcError::TooMany { after } => (
             StatusCode::TOO_MANY_REQUESTS,
-            "You are not signed in",
-            "There were too many attempts: come again later.",
+            "Sign-in failed",
+            "Too many attempts. Try again later.",
             Some(*after),
         ),
         OidcError::Admin(error) => {

@@ -1,4 +1,4 @@
-//! Who looks at a page and when, taken from the request; and the answer that they get.
+//! The context of a page, taken from the request, and the responses made with it.
 
 use std::future::{Ready, ready};
 
@@ -17,7 +17,7 @@ use crate::store::StoreError;
 use crate::web::admin::AdminState;
 use crate::web::denial::Denial;
 
-/// The sections that there are.
+/// The sections.
 pub(super) const SECTIONS: &[&[Section]] = &[
     &[
         Section::Overview,
@@ -31,42 +31,41 @@ pub(super) const SECTIONS: &[&[Section]] = &[
     &[Section::Sources, Section::Pauses, Section::Destinations, Section::Alerts, Section::Settings],
     WHO,
 ];
-/// The sections about who may do what.
+/// The sections about access.
 const WHO: &[Section] = &[Section::Audit, Section::Keys, Section::Users, Section::Account];
 
-/// What is said when a job has begun.
-pub(super) const STARTED: &str = "It has begun.";
+/// The flash message after starting a job.
+pub(super) const STARTED: &str = "Job started.";
 
-/// What the address of a page says was just done: a word of ours and a number, so that a link from
-/// elsewhere cannot put other words on our pages.
+/// Flash messages by their key in the address. The address holds only a key and a number, so that a
+/// link from another site cannot put text on a page.
 const DONE: &[(&str, &str)] = &[
-    ("replayed", "Replayed: a new delivery is made, and this one counts as dealt with."),
-    ("discarded", "Discarded: it stays as it is and counts as dealt with."),
-    ("edited", "Replayed as edited: a new event is made, and this delivery counts as dealt with."),
-    ("unblocked", "The lane is free: what waited in it goes on, and this one stays open."),
+    ("replayed", "Replayed: a new delivery was created and this one is resolved."),
+    ("discarded", "Discarded: this delivery is resolved."),
+    ("edited", "Edited and replayed: a new event was created and this delivery is resolved."),
+    ("unblocked", "Lane unblocked: waiting deliveries proceed. This dead letter stays open."),
     ("started", STARTED),
-    ("cancelled", "Cancelled: what is done is done, and nothing more will be."),
-    ("pause", "Paused: what arrives is kept, and nothing is handed on until it is resumed."),
-    ("resume", "Resumed: it goes on."),
-    ("enable", "Enabled: it is sent to again."),
-    ("disable", "Disabled: nothing is sent until it is enabled."),
-    ("tested", "The test event was sent: what came back stands first among the last answers."),
-    ("tried", "What waits is tried now."),
-    ("held-discarded", "Discarded: the request is removed, and was never let in."),
-    ("verified", "Verified: the request is an event now."),
-    ("password", "Your password is changed, and your other sessions have ended."),
-    ("elsewhere", "You are signed out everywhere else."),
-    ("ended", "That session has ended."),
-    ("codes-on", "A code is asked for from now on."),
-    ("codes-off", "No code is asked for any more."),
-    ("revoked", "The key is revoked: it is refused from now on."),
+    ("cancelled", "Cancelled. Completed work is not undone."),
+    ("pause", "Paused: events are stored and nothing is delivered until it is resumed."),
+    ("resume", "Resumed."),
+    ("enable", "Enabled: deliveries are sent again."),
+    ("disable", "Disabled: no delivery is sent until it is enabled."),
+    ("tested", "Test event sent: the response is first among the recent responses."),
+    ("tried", "Waiting deliveries are retried now."),
+    ("held-discarded", "Discarded: the rejected request was deleted."),
+    ("verified", "Reprocessed: the request is now an event."),
+    ("password", "Password changed. All other sessions were signed out."),
+    ("elsewhere", "All other sessions were signed out."),
+    ("ended", "The session was signed out."),
+    ("codes-on", "Two-factor authentication is on."),
+    ("codes-off", "Two-factor authentication is off."),
+    ("revoked", "Key revoked: requests with it are rejected."),
     (
         "disabled",
-        "They cannot sign in any more: their sessions have ended, and the API keys that they made \
-         are revoked.",
+        "User disabled: all sessions ended, and the API keys the user created are revoked.",
     ),
-    ("enabled", "They can sign in again."),
-    ("unchanged", "It was so already: nothing changed."),
+    ("enabled", "User enabled: the user can sign in again."),
+    ("unchanged", "Nothing changed: already in this state."),
 ];
 
 impl FromRequest for PageContext {
@@ -95,17 +94,17 @@ fn of_request(request: &HttpRequest) -> Option<PageContext> {
     })
 }
 
-/// Where that is which was just made: a delivery by its number, or an event by its id.
+/// The link to what was just created: a delivery by its number, or an event by its id.
 fn made_link(made: &str) -> Option<(String, String)> {
     if let Ok(id) = made.parse::<i64>() {
         return Some((format!("/deliveries/{id}"), format!("Delivery {id}")));
     }
     let event: Uuid = made.parse().ok()?;
-    Some((format!("/events/{event}"), "The new event".to_owned()))
+    Some((format!("/events/{event}"), "New event".to_owned()))
 }
 
 impl PageContext {
-    /// The page that is made of a view, once that is there, or the page on why there is none.
+    /// The page rendered from a view, or the error page.
     pub(super) async fn show<V>(
         &self,
         view: impl Future<Output = Result<V, AdminError>>,
@@ -114,7 +113,7 @@ impl PageContext {
         self.answer(view.await.map(|view| page(self, &view)))
     }
 
-    /// A page, or the page on why there is none.
+    /// A page, or the error page.
     pub(super) fn answer(&self, page: Result<Markup, AdminError>) -> HttpResponse {
         match page {
             Ok(page) => html(StatusCode::OK, page),
@@ -122,12 +121,12 @@ impl PageContext {
         }
     }
 
-    /// A form that has to be filled in again.
+    /// A form with errors.
     pub(super) fn once_more(page: Markup) -> HttpResponse {
         html(StatusCode::UNPROCESSABLE_ENTITY, page)
     }
 
-    /// Sends the browser on to a page, or gives the page on why nothing was done.
+    /// A redirect to a page, or the error page.
     pub(super) fn go_on(&self, to: Result<String, AdminError>) -> HttpResponse {
         match to {
             Ok(to) => HttpResponse::SeeOther().insert_header((header::LOCATION, to)).finish(),
@@ -135,7 +134,7 @@ impl PageContext {
         }
     }
 
-    /// The page that says why nothing else is shown.
+    /// The error page.
     pub(super) fn error_page(&self, error: &AdminError) -> HttpResponse {
         let Words { status, title, text, again } = Words::of(error);
         let scope = error.missing().map(crate::admin::Scope::as_str);
@@ -148,54 +147,54 @@ impl PageContext {
     }
 }
 
-/// What is said of an error.
+/// The texts of an error.
 pub(super) struct Words {
     /// The status.
     pub(super) status: StatusCode,
-    /// In a few words.
+    /// The title.
     pub(super) title: &'static str,
-    /// In a sentence.
+    /// The detail, a sentence.
     pub(super) text: String,
-    /// Whether it may be different in a moment.
+    /// Whether a retry may succeed.
     pub(super) again: bool,
 }
 
 impl Words {
-    /// Says it; what is wrong inside goes to the log.
+    /// The texts of an error. Internal errors are logged.
     pub(super) fn of(error: &AdminError) -> Self {
         let (status, title) = match error {
-            AdminError::Denied(_) => (StatusCode::FORBIDDEN, "You may not do this"),
-            AdminError::AllTenants => (StatusCode::FORBIDDEN, "You see one tenant only"),
-            AdminError::NotFound(_) => (StatusCode::NOT_FOUND, "Nothing is here"),
-            AdminError::Invalid(_) => (StatusCode::BAD_REQUEST, "That cannot be asked for"),
+            AdminError::Denied(_) => (StatusCode::FORBIDDEN, "Missing scope"),
+            AdminError::AllTenants => (StatusCode::FORBIDDEN, "Requires access to all tenants"),
+            AdminError::NotFound(_) => (StatusCode::NOT_FOUND, "Not found"),
+            AdminError::Invalid(_) => (StatusCode::BAD_REQUEST, "Invalid request"),
             AdminError::Store(error) if error.is_about_a_text() => {
-                (StatusCode::BAD_REQUEST, "That cannot be asked for")
+                (StatusCode::BAD_REQUEST, "Invalid request")
             }
-            AdminError::Conflict(_) => (StatusCode::CONFLICT, "Something is in the way"),
+            AdminError::Conflict(_) => (StatusCode::CONFLICT, "Conflict"),
             AdminError::Store(StoreError::Unavailable(_) | StoreError::CommitUnknown(_)) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "The database does not answer")
+                (StatusCode::SERVICE_UNAVAILABLE, "Database unavailable")
             }
             AdminError::Vault(_) | AdminError::Store(_) => {
-                error!(error = error as &dyn std::error::Error, "a page cannot be made");
-                (StatusCode::INTERNAL_SERVER_ERROR, "Something is wrong on our side")
+                error!(error = error as &dyn std::error::Error, "cannot render a page");
+                (StatusCode::INTERNAL_SERVER_ERROR, "Internal error")
             }
         };
         let again = status == StatusCode::SERVICE_UNAVAILABLE;
         let text = match error {
-            _ if again => "Nothing was changed. It may be there again in a moment.".to_owned(),
-            AdminError::Store(error) if error.is_about_a_text() => "A text holds a NUL.".to_owned(),
-            AdminError::Vault(_) | AdminError::Store(_) => {
-                "The gateway's log says what.".to_owned()
+            _ if again => "Nothing was changed. Try again in a moment.".to_owned(),
+            AdminError::Store(error) if error.is_about_a_text() => {
+                "A text contains a NUL character.".to_owned()
             }
+            AdminError::Vault(_) | AdminError::Store(_) => "See the gateway's log.".to_owned(),
             other => sentence(&other.to_string()),
         };
         Self { status, title, text, again }
     }
 }
 
-/// The page on an address or a form that cannot be read.
+/// The error page for an address or a form that cannot be parsed.
 pub(super) fn malformed(request: &HttpRequest) -> actix_web::Error {
-    let invalid = AdminError::Invalid("the address or the form cannot be read".to_owned());
+    let invalid = AdminError::Invalid("cannot parse the address or the form".to_owned());
     let answer = match of_request(request) {
         Some(cx) => cx.error_page(&invalid),
         None => Denial::NoKey.respond(),
@@ -203,7 +202,7 @@ pub(super) fn malformed(request: &HttpRequest) -> actix_web::Error {
     InternalError::from_response(invalid, answer).into()
 }
 
-/// A page as an answer.
+/// A page as a response.
 pub(super) fn html(status: StatusCode, page: Markup) -> HttpResponse {
     HttpResponse::build(status)
         .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))

@@ -1,4 +1,4 @@
-//! Dealing with held requests: one by one, and many by a job.
+//! Handlers that reprocess or discard rejected requests, one by one or as a job.
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
@@ -11,7 +11,7 @@ use super::present;
 use crate::admin::{AdminError, RejectedAction, RejectedBulkRequest, Scope, Verified};
 use crate::web::admin::AdminState;
 
-/// Every path of these.
+/// The routes.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.route("/rejected-requests/new", web::get().to(new))
         .route("/rejected-requests/jobs", web::post().to(plan))
@@ -19,7 +19,7 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .route("/rejected-requests/{id}/discard", web::post().to(discard));
 }
 
-/// What a job is to be about, as an address or a form says it.
+/// The selection of a job, from a query or a form.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Asked {
@@ -35,7 +35,9 @@ impl Asked {
         match &*self.action {
             "verify" => Ok(RejectedAction::Verify),
             "discard" => Ok(RejectedAction::Discard),
-            _ => Err(AdminError::Invalid("the action is `verify` or `discard`".to_owned())),
+            _ => Err(AdminError::Invalid(
+                "unknown action; expected `verify` or `discard`".to_owned(),
+            )),
         }
     }
 
@@ -48,8 +50,8 @@ impl Asked {
         Ok(RejectedBulkRequest {
             action: self.action()?,
             source: self.source(),
-            cap: given("number of requests", &self.cap)?,
-            rate: given("number of requests in a second", &self.rate)?,
+            cap: given("limit", &self.cap)?,
+            rate: given("rate", &self.rate)?,
             reason: reason.reason()?.to_owned(),
         })
     }
@@ -79,7 +81,7 @@ async fn plan(
     cx.go_on(planned.await)
 }
 
-/// Verifies a held request again.
+/// Reprocesses a rejected request.
 async fn verify(
     cx: PageContext,
     admin: web::Data<AdminState>,
@@ -97,7 +99,7 @@ async fn verify(
     cx.go_on(done.await)
 }
 
-/// Removes a held request before its time.
+/// Deletes a rejected request before the end of its retention.
 async fn discard(
     cx: PageContext,
     admin: web::Data<AdminState>,

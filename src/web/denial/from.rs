@@ -1,4 +1,4 @@
-//! From what operators are told to what is answered over HTTP.
+//! Conversions of errors into [`Denial`].
 
 use actix_web::error::PayloadError;
 
@@ -23,9 +23,11 @@ impl From<StoreError> for Denial {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(_) | StoreError::CommitUnknown(_) => Self::Unavailable,
-            error if error.is_about_a_text() => Self::Malformed("a text holds a NUL".into()),
+            error if error.is_about_a_text() => {
+                Self::Malformed("a text contains a NUL character".into())
+            }
             error => {
-                tracing::error!(error = &error as &dyn std::error::Error, "a call failed");
+                tracing::error!(error = &error as &dyn std::error::Error, "API call failed");
                 Self::Internal
             }
         }
@@ -42,7 +44,7 @@ impl From<AdminError> for Denial {
             AdminError::Conflict(detail) => Self::Conflict(detail),
             AdminError::Store(error) => error.into(),
             AdminError::Vault(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "a call failed");
+                tracing::error!(error = &error as &dyn std::error::Error, "API call failed");
                 Self::Conflict(error.to_string())
             }
         }

@@ -1,8 +1,8 @@
-//! The rows of the table: a closed identifier, a status and a title each.
+//! The problem types of the admin listener: `type` slug, status and title.
 
 use actix_web::http::StatusCode;
 
-/// A row of the table: one for each [`Denial`](super::Denial) of the same name.
+/// A problem type; one for each [`Denial`](super::Denial) of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::web) enum Kind {
     NoKey,
@@ -33,7 +33,7 @@ pub(in crate::web) enum Kind {
 }
 
 impl Kind {
-    /// Every row.
+    /// All problem types.
     pub(in crate::web) const ALL: [Self; 25] = [
         Self::NoKey,
         Self::TooManyFailures,
@@ -62,115 +62,102 @@ impl Kind {
         Self::Internal,
     ];
 
-    /// The closed identifier, the status and the title.
+    /// The `type` slug, the status and the title.
     pub(super) fn row(self) -> (&'static str, StatusCode, &'static str) {
         match self {
             Self::NoKey => (
                 "key-required",
                 StatusCode::UNAUTHORIZED,
-                "Send an API key: Authorization: Bearer slp_...",
+                "API key required: Authorization: Bearer slp_...",
             ),
-            Self::TooManyFailures => {
-                ("too-many-failures", StatusCode::TOO_MANY_REQUESTS, "Too many bad keys")
-            }
-            Self::Forbidden => {
-                ("scope-missing", StatusCode::FORBIDDEN, "You may not: a scope is missing")
-            }
+            Self::TooManyFailures => (
+                "too-many-failures",
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many failed authentication attempts",
+            ),
+            Self::Forbidden => ("scope-missing", StatusCode::FORBIDDEN, "Missing scope"),
             Self::CsrfFailed => (
                 "csrf-failed",
                 StatusCode::FORBIDDEN,
-                "This was not sent from a page of this session: load the page again",
+                "CSRF check failed: reload the page and try again",
             ),
-            Self::AllTenants => (
-                "all-tenants",
-                StatusCode::FORBIDDEN,
-                "This is about all tenants: a key of one does not see it",
-            ),
-            Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "Nothing is here"),
-            Self::MethodNotAllowed => (
-                "method-not-allowed",
-                StatusCode::METHOD_NOT_ALLOWED,
-                "This path does not take this method",
-            ),
-            Self::Malformed => (
-                "malformed",
-                StatusCode::BAD_REQUEST,
-                "The query or a header is not what this call takes",
-            ),
-            Self::Invalid => {
-                ("invalid", StatusCode::BAD_REQUEST, "The body is not what this call takes")
+            Self::AllTenants => {
+                ("all-tenants", StatusCode::FORBIDDEN, "Requires access to all tenants")
             }
-            Self::Conflict => {
-                ("conflict", StatusCode::CONFLICT, "It is in the way of something that is there")
+            Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "Not found"),
+            Self::MethodNotAllowed => {
+                ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
             }
+            Self::Malformed => ("malformed", StatusCode::BAD_REQUEST, "Invalid query or header"),
+            Self::Invalid => ("invalid", StatusCode::BAD_REQUEST, "Invalid request body"),
+            Self::Conflict => ("conflict", StatusCode::CONFLICT, "Conflict with the current state"),
             Self::KeyReused => (
                 "idempotency-key-reused",
                 StatusCode::UNPROCESSABLE_ENTITY,
-                "This Idempotency-Key was used before with another request",
+                "Idempotency-Key reused with a different request",
             ),
             Self::InProgress => (
                 "idempotency-in-progress",
                 StatusCode::CONFLICT,
-                "A request with this Idempotency-Key is at work",
+                "A request with this Idempotency-Key is in progress",
             ),
             Self::OutcomeUnknown => (
                 "idempotency-outcome-unknown",
                 StatusCode::CONFLICT,
-                "A request with this Idempotency-Key was broken off: look whether it was carried \
-                 out, and if not ask with a new key",
+                "The outcome of the request with this Idempotency-Key is unknown: check the current \
+                 state, and retry with a new key if needed",
             ),
             Self::AnswerNotKept => (
                 "idempotency-answer-not-kept",
                 StatusCode::CONFLICT,
-                "The request with this Idempotency-Key was carried out, and its answer was shown \
-                 only once",
+                "The request with this Idempotency-Key succeeded; its response is shown only once",
             ),
             Self::BudgetSpent => (
                 "budget-spent",
                 StatusCode::TOO_MANY_REQUESTS,
-                "The budget of the day is spent; a day ends at midnight UTC",
+                "Daily quota exceeded; it resets at midnight UTC",
             ),
-            Self::TooLarge => ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
+            Self::TooLarge => ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "Payload too large"),
             Self::BodyTimeout => {
-                ("body-timeout", StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time")
+                ("body-timeout", StatusCode::REQUEST_TIMEOUT, "Request body timeout")
             }
             Self::BodyBroken => {
-                ("body-broken", StatusCode::BAD_REQUEST, "The body did not arrive whole")
+                ("body-broken", StatusCode::BAD_REQUEST, "Request body incomplete or malformed")
             }
             Self::Encoded => (
                 "content-encoding",
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "Send the body as it is, without a content encoding",
+                "Content-Encoding not supported: send the body unencoded",
             ),
             Self::NotJson => (
                 "not-json",
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "Send the body as JSON: Content-Type: application/json",
+                "Content-Type must be application/json",
             ),
-            Self::TooMany => {
-                ("too-many-requests", StatusCode::TOO_MANY_REQUESTS, "Too many requests")
-            }
+            Self::TooMany => (
+                "too-many-requests",
+                StatusCode::TOO_MANY_REQUESTS,
+                "Rate limited: too many requests",
+            ),
             Self::Gone => (
                 "position-gone",
                 StatusCode::GONE,
-                "What followed this position may have been removed, or it is not one of this \
-                 database: begin anew without it, or with after=start for everything that is kept",
+                "Unknown or expired stream position: reconnect without it, or with after=start for all \
+                 retained changes",
             ),
             Self::Full => {
-                ("too-many-clients", StatusCode::SERVICE_UNAVAILABLE, "Too many clients watch")
+                ("too-many-clients", StatusCode::SERVICE_UNAVAILABLE, "Too many stream clients")
             }
             Self::Unavailable => (
                 "unavailable",
                 StatusCode::SERVICE_UNAVAILABLE,
-                "The database does not answer in time, or the gateway stops",
+                "Service unavailable: the database did not respond, or the gateway is stopping",
             ),
-            Self::Internal => {
-                ("internal", StatusCode::INTERNAL_SERVER_ERROR, "Something is wrong on our side")
-            }
+            Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),
         }
     }
 
-    /// The closed identifier.
+    /// The `type` slug.
     pub(in crate::web) fn id(self) -> &'static str {
         self.row().0
     }
@@ -180,7 +167,7 @@ impl Kind {
         self.row().1
     }
 
-    /// What it means, for people.
+    /// The title.
     pub(in crate::web) fn title(self) -> &'static str {
         self.row().2
     }

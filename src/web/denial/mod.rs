@@ -1,7 +1,7 @@
-//! The operator listener's one table from what went wrong to what is answered.
+//! The error responses of the admin listener, as `application/problem+json`.
 //!
-//! A [`Denial`] is one thing that went wrong; its [`Kind`] is the row of the table: a closed
-//! identifier, a status, a title. The document of the API is made from the same rows.
+//! A [`Denial`] is an error with its details; its [`Kind`] is the problem type: `type` slug, status
+//! and title. The `OpenAPI` document lists the same types.
 
 mod from;
 mod kind;
@@ -18,82 +18,82 @@ pub(super) use kind::Kind;
 
 use crate::admin::{Denied, Scope};
 
-/// Seconds after which it may be different.
+/// `Retry-After` in seconds for temporary errors.
 const RETRY_AFTER: u64 = 5;
-/// What every `type` begins with.
+/// The prefix of every `type`.
 pub(super) const URN: &str = "urn:sealpost:problem:";
 
-/// Why not.
+/// An error response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Denial {
-    /// No key, or one that is not good: always the same bytes.
+    /// Missing or invalid API key: always the same bytes.
     NoKey,
-    /// Too many of those.
+    /// Too many failed authentication attempts.
     TooManyFailures {
-        /// After how many seconds to come again.
+        /// `Retry-After` in seconds.
         after: u64,
     },
-    /// The caller may not.
+    /// The caller lacks a scope.
     Forbidden(Scope),
-    /// A change that comes with a session, and not from one of our own pages.
+    /// A change with a session cookie that did not come from a page of the console.
     CsrfFailed,
-    /// It is about all tenants together, and they see one.
+    /// It covers all tenants, and the caller is limited to one.
     AllTenants,
-    /// There is no such thing; in words, where it is more than a path.
+    /// Not found; with a detail unless only the path is unknown.
     NotFound(Option<String>),
-    /// The path does not take this method.
+    /// Method not allowed.
     MethodNotAllowed {
-        /// The methods that it takes, as `Allow` lists them.
+        /// The allowed methods, as in `Allow`.
         allow: String,
     },
-    /// What stands in the query or in a header is not what may.
+    /// Invalid query or header.
     Malformed(Cow<'static, str>),
-    /// The body is not what this call takes.
+    /// Invalid request body.
     Invalid(String),
-    /// It is in the way of something that is there.
+    /// Conflict with the current state.
     Conflict(String),
-    /// The idempotency key was used with another request.
+    /// The idempotency key was used with a different request.
     KeyReused,
-    /// A request with this idempotency key is at work.
+    /// A request with this idempotency key is in progress.
     InProgress,
-    /// Nobody knows whether the request with this idempotency key was carried out.
+    /// It is unknown whether the request with this idempotency key was executed.
     OutcomeUnknown,
-    /// It was carried out, and its answer is not kept.
+    /// It was executed, and its response is not stored.
     AnswerNotKept,
-    /// The budget is spent.
+    /// The daily quota is exceeded.
     BudgetSpent {
-        /// The budget.
+        /// The quota.
         limit: u32,
-        /// When there is a new one.
+        /// When the quota resets.
         resets_at: OffsetDateTime,
-        /// After how many seconds that is.
+        /// Seconds until the reset.
         after: u64,
     },
-    /// The body is larger than is taken.
+    /// The body exceeds the limit.
     TooLarge {
         /// The limit in bytes.
         limit: usize,
     },
     /// The body did not arrive in time.
     BodyTimeout,
-    /// The connection broke, or the body's framing is not valid.
+    /// The connection broke, or the body's framing is invalid.
     BodyBroken,
-    /// The body is encoded.
+    /// The body has a content encoding.
     Encoded,
-    /// The body does not say that it is JSON.
+    /// The content type is not JSON.
     NotJson,
-    /// The caller asks too often.
+    /// The caller is rate limited.
     TooMany {
-        /// After how many seconds to come again.
+        /// `Retry-After` in seconds.
         after: u64,
     },
-    /// The position is not in the stream: it was removed, or was never there.
+    /// The stream position is unknown or expired.
     Gone,
-    /// Every seat is taken.
+    /// The maximum number of stream clients is reached.
     Full,
-    /// The database does not answer, or the gateway stops.
+    /// The database is unavailable, or the gateway is stopping.
     Unavailable,
-    /// A bug, or a value that the database refuses.
+    /// A bug, or a value the database rejects.
     Internal,
 }
 
@@ -130,7 +130,7 @@ impl ResponseError for Denial {
 }
 
 impl Denial {
-    /// The row of the table.
+    /// The problem type.
     pub(super) fn kind(&self) -> Kind {
         match self {
             Self::NoKey => Kind::NoKey,
@@ -161,12 +161,12 @@ impl Denial {
         }
     }
 
-    /// The closed word.
+    /// The `type` slug.
     pub(super) fn reason(&self) -> &'static str {
         self.kind().id()
     }
 
-    /// What exactly is wrong.
+    /// The detail.
     fn detail(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Malformed(detail) => Some(Cow::Borrowed(detail)),
@@ -178,13 +178,13 @@ impl Denial {
         }
     }
 
-    /// The answer.
+    /// The response.
     pub(super) fn respond(&self) -> HttpResponse {
         self.respond_to(None)
     }
 
-    /// The answer to a request that has an id. Who has no key is told none: those answers must
-    /// not differ by a byte.
+    /// The response to a request with an id. Unauthenticated responses omit the id: they must be
+    /// byte-identical.
     pub(super) fn respond_to(&self, request_id: Option<&str>) -> HttpResponse {
         let (id, status, title) = self.kind().row();
         let mut response = HttpResponseBuilder::new(status);
@@ -207,7 +207,7 @@ impl Denial {
             Self::MethodNotAllowed { allow } => {
                 response.insert_header((header::ALLOW, allow.as_str()));
             }
-            // The rest of the body may still be on its way, and nobody waits for it.
+            // The rest of the body may still arrive; it is not read.
             Self::TooLarge { .. } | Self::BodyTimeout | Self::BodyBroken | Self::Encoded => {
                 response.force_close();
             }
@@ -254,9 +254,9 @@ mod tests {
             Denial::AllTenants,
             Denial::NotFound(None),
             Denial::MethodNotAllowed { allow: "GET, HEAD".into() },
-            Denial::Malformed("there is no parameter `colour`".into()),
+            Denial::Malformed("unknown parameter `colour`".into()),
             Denial::Invalid("missing field `reason`".into()),
-            Denial::Conflict("it was replayed already".into()),
+            Denial::Conflict("already replayed".into()),
             Denial::KeyReused,
             Denial::InProgress,
             Denial::OutcomeUnknown,
@@ -282,7 +282,7 @@ mod tests {
     #[actix_web::test]
     async fn every_denial_has_its_body() {
         let kinds: Vec<Kind> = every().iter().map(Denial::kind).collect();
-        assert_eq!(kinds, Kind::ALL, "the list of rows is whole");
+        assert_eq!(kinds, Kind::ALL, "every denial is covered");
         let mut page = String::new();
         for denial in every() {
             let response = denial.respond_to(Some("req-1"));

@@ -151,7 +151,7 @@ async fn a_secret_in_the_address_stands_nowhere_afterwards() {
     ] {
         seen += &gateway.operator(path).await.text;
     }
-    for table in ["events", "deliveries", "audit_log", "tallies", "alerts", "event_keys"] {
+    for table in ["events", "deliveries", "audit_log", "counters", "alerts", "event_keys"] {
         seen += &json!(gateway.rows(table).await).to_string();
     }
     assert!(!seen.contains("canary"), "{seen}");

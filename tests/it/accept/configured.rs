@@ -31,7 +31,7 @@ fn a_secret_that_tools_have_decorated_is_warned_of() {
     program.file("secret-billing", &format!("{SECRET}\n"));
     let run = program.run(&["check"]);
     assert_eq!(run.code, 0, "{}", run.all());
-    for told in ["quotes", "NAME=value", "does not begin with"] {
+    for told in ["quotes", "NAME=value", "must begin with"] {
         assert!(!run.stdout.contains(told), "{}", run.all());
     }
 }

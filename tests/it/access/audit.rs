@@ -1,4 +1,4 @@
-//! The audit log: a chain to which one can only add.
+//! The audit log: an append-only hash chain.
 
 use sealpost::admin::{Caller, Scope, Scopes, audit};
 use sealpost::store::{AuditEntry, AuditFilter, Target};
@@ -29,7 +29,7 @@ async fn broken(gateway: &Gateway) -> Option<audit::Break> {
     audit::verify(gateway.store(), &root(), None, |_| ()).await.unwrap().broken
 }
 
-/// Whether a statement is refused.
+/// The error of a rejected statement.
 async fn refused(target: &Target, statement: &str) -> String {
     let mut connection = sql::connect(target).await;
     let done = sqlx::query(database::trusted(statement)).execute(&mut connection).await;
@@ -38,7 +38,7 @@ async fn refused(target: &Target, statement: &str) -> String {
 }
 
 #[tokio::test]
-async fn entries_of_many_at_once_are_one_chain_without_a_gap() {
+async fn concurrent_entries_form_one_chain() {
     let gateway = Gateway::start().await;
     let writers = (0..8).map(|_| write(&gateway, &["a", "b", "c"]));
     futures_util::future::join_all(writers).await;
@@ -52,7 +52,7 @@ async fn entries_of_many_at_once_are_one_chain_without_a_gap() {
 }
 
 #[tokio::test]
-async fn a_change_a_gap_and_a_lost_end_are_found() {
+async fn changes_gaps_and_truncation_are_detected() {
     let gateway = Gateway::start().await;
     write(&gateway, &["a", "b", "c", "d"]).await;
     let head = audit::verify(gateway.store(), &root(), None, |_| ()).await.unwrap().head.unwrap().1;
@@ -73,7 +73,7 @@ async fn a_change_a_gap_and_a_lost_end_are_found() {
 }
 
 #[tokio::test]
-async fn nothing_can_be_put_before_the_first_entry() {
+async fn entries_cannot_be_prepended() {
     let gateway = Gateway::start().await;
     write(&gateway, &["a"]).await;
     let before =
@@ -87,7 +87,7 @@ async fn nothing_can_be_put_before_the_first_entry() {
 }
 
 #[tokio::test]
-async fn nobody_changes_the_log_in_place_not_even_a_superuser() {
+async fn entries_cannot_be_changed_even_by_a_superuser() {
     let gateway = Gateway::start().await;
     write(&gateway, &["a"]).await;
     let changes =
@@ -99,7 +99,7 @@ async fn nobody_changes_the_log_in_place_not_even_a_superuser() {
 }
 
 #[tokio::test]
-async fn the_gateways_own_role_has_no_right_to_change_the_log() {
+async fn gateway_role_cannot_change_entries() {
     let admin = database::empty().await;
     let name = sql::texts(&admin, "SELECT current_database()::text").await.remove(0);
     let role = format!("gateway_of_{name}");
@@ -129,7 +129,7 @@ async fn the_gateways_own_role_has_no_right_to_change_the_log() {
 }
 
 #[tokio::test]
-async fn the_log_is_for_administrators_and_each_tenants_see_their_own() {
+async fn administrators_see_the_entries_of_their_tenant() {
     let gateway = Gateway::start().await;
     write(&gateway, &["ada", "bob", "ada"]).await;
     gateway.key("key", &[Scope::EventsRead], None).await;
@@ -170,7 +170,7 @@ async fn the_log_is_for_administrators_and_each_tenants_see_their_own() {
 }
 
 #[tokio::test]
-async fn the_log_is_listed_and_verified_on_the_command_line() {
+async fn log_is_listed_and_verified_by_the_cli() {
     let gateway = Gateway::start().await;
     assert_eq!(run(&gateway, &["audit", "verify"]).await.0, Some(2), "nothing was done");
     write(&gateway, &["ada", "bob"]).await;

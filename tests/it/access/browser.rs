@@ -1,4 +1,4 @@
-//! What a browser sends: the cookie, and where a change comes from.
+//! Session cookies and cross-site protection.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ fn cookie(token: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_browser_that_is_not_signed_in_is_sent_to_where_people_sign_in() {
+async fn browser_without_a_session_is_redirected_to_sign_in() {
     let gateway = Gateway::start().await;
     let ended = cookie(&"A".repeat(43));
     for (path, way) in [
@@ -59,7 +59,7 @@ async fn a_browser_that_is_not_signed_in_is_sent_to_where_people_sign_in() {
 }
 
 #[tokio::test]
-async fn a_session_does_what_its_person_may_and_a_key_counts_before_it() {
+async fn session_has_its_users_scopes_and_a_key_takes_precedence() {
     let gateway = Gateway::start().await;
     let token = cookie(&signed_in(&gateway, "ada", Scope::EventsRead).await);
     let cookie = ("cookie", &*token);
@@ -73,7 +73,7 @@ async fn a_session_does_what_its_person_may_and_a_key_counts_before_it() {
 }
 
 #[tokio::test]
-async fn a_change_with_a_session_needs_its_csrf_token_and_our_own_page() {
+async fn session_changes_require_the_csrf_token_and_same_origin() {
     let gateway = Gateway::start().await;
     let token = signed_in(&gateway, "ada", Scope::Admin).await;
     let other = signed_in(&gateway, "bob", Scope::Admin).await;
@@ -122,7 +122,7 @@ async fn a_change_with_a_session_needs_its_csrf_token_and_our_own_page() {
 }
 
 #[tokio::test]
-async fn a_page_that_was_left_open_keeps_no_session_alive() {
+async fn automatic_refresh_does_not_extend_a_session() {
     let gateway = Gateway::start().await;
     let token = cookie(&signed_in(&gateway, "ada", Scope::EventsRead).await);
     let poll = [("cookie", &*token), ("sec-fetch-mode", "cors")];
@@ -135,7 +135,7 @@ async fn a_page_that_was_left_open_keeps_no_session_alive() {
 }
 
 #[tokio::test]
-async fn while_the_database_is_away_a_session_is_not_sent_away() {
+async fn database_outage_does_not_end_a_session() {
     let gateway = Gateway::start().await;
     let token = cookie(&signed_in(&gateway, "ada", Scope::EventsRead).await);
     let headers = [("cookie", &*token), PAGE];

@@ -1,4 +1,4 @@
-//! Files that hold secrets or data are for their owner only, and secrets that are not are told of.
+//! Permissions of files with secrets or data.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -23,7 +23,7 @@ fn files_below(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
 }
 
 #[tokio::test]
-async fn objects_are_their_owners_unless_somebody_has_opened_their_folder() {
+async fn objects_are_private_unless_their_folder_is_not() {
     let place = tempfile::tempdir().unwrap();
     let put = async |folder: &Path, name: &str| {
         let objects = Objects::at(&Place::Folder(folder.to_owned())).unwrap();
@@ -48,7 +48,7 @@ async fn objects_are_their_owners_unless_somebody_has_opened_their_folder() {
 }
 
 #[test]
-fn check_names_every_secret_file_that_others_can_read() {
+fn check_warns_of_readable_secret_files() {
     let config = "[alerts]\ndiscord = { file = \"channel\" }\n[[source]]\nname = \"billing\"\n\
                   provider = \"stripe\"\nsecrets = [{ file = \"billing\" }]\n\
                   options = { livemode = false }\n";
@@ -73,7 +73,7 @@ fn check_names_every_secret_file_that_others_can_read() {
 }
 
 #[tokio::test]
-async fn a_fixture_that_is_captured_is_for_its_owner_only() {
+async fn captured_fixture_is_private() {
     let gateway = Gateway::start().await;
     let sent = gateway.send("billing", None, event().to_string().as_bytes()).await;
     gateway.run_until_idle().await;

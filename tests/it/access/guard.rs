@@ -1,5 +1,4 @@
-//! Who is kept out, and who is not: strangers that only know a name, people who have left, and
-//! people who have no second factor yet.
+//! Brute-force protection, revoked users, and required two-factor authentication.
 
 use std::net::IpAddr;
 
@@ -29,7 +28,7 @@ async fn in_browser(
 }
 
 #[tokio::test]
-async fn strangers_who_only_know_a_name_lock_nobody_out() {
+async fn failed_attempts_on_a_name_do_not_lock_the_user_out() {
     let gateway = Gateway::start().await;
     signed_in(&gateway, "ada", Scope::Admin).await;
     let device = in_browser(&gateway, (PEER, None), PASSWORD).await.unwrap().expect("it is known");
@@ -60,7 +59,7 @@ async fn strangers_who_only_know_a_name_lock_nobody_out() {
 }
 
 #[tokio::test]
-async fn one_network_guesses_so_often_whatever_the_names() {
+async fn attempts_are_limited_per_network() {
     let gateway = Gateway::start().await;
     let tried = async |number: usize| {
         let name = format!("name{number}");
@@ -73,7 +72,7 @@ async fn one_network_guesses_so_often_whatever_the_names() {
 }
 
 #[tokio::test]
-async fn a_name_is_folded_in_one_place_and_one_that_cannot_be_is_nobodys() {
+async fn names_are_case_folded_and_invalid_names_are_unknown() {
     let gateway = Gateway::start().await;
     signed_in(&gateway, "\u{130}nci", Scope::Admin).await;
     try_from(&gateway, " \u{130}NC\u{49}", (PASSWORD, None), PEER).await.expect("the same name");
@@ -96,7 +95,7 @@ async fn a_name_is_folded_in_one_place_and_one_that_cannot_be_is_nobodys() {
 }
 
 #[tokio::test]
-async fn nobody_is_called_as_the_audit_log_calls_others_and_tenants_learn_no_names() {
+async fn reserved_names_are_rejected_and_tenants_learn_no_names() {
     let gateway = Gateway::start().await;
     let access = gateway.access();
     add(&gateway, "ada", Scope::Admin, None).await;
@@ -127,7 +126,7 @@ async fn nobody_is_called_as_the_audit_log_calls_others_and_tenants_learn_no_nam
 }
 
 #[tokio::test]
-async fn whoever_is_disabled_or_reset_leaves_no_way_in_behind() {
+async fn disabling_or_reset_revokes_all_access() {
     let gateway = Gateway::start().await;
     let access = gateway.access();
     let made = async |by: &sealpost::admin::Caller, name: &str, scope: Scope| {
@@ -172,7 +171,7 @@ async fn whoever_is_disabled_or_reset_leaves_no_way_in_behind() {
             .await;
         let actions: Vec<&str> =
             written.iter().map(|row| row["action"].as_str().unwrap()).collect();
-        let last = if reset { "reset person" } else { "disable person" };
+        let last = if reset { "reset user" } else { "disable user" };
         assert_eq!(actions, ["revoke key", "revoke key", "end sessions", last], "{written:?}");
     }
     // No browser of either is known any more.
@@ -180,7 +179,7 @@ async fn whoever_is_disabled_or_reset_leaves_no_way_in_behind() {
 }
 
 #[tokio::test]
-async fn a_session_says_where_it_is_and_can_be_ended_alone() {
+async fn sessions_show_their_client_and_can_be_ended_individually() {
     let gateway = Gateway::start().await;
     signed_in(&gateway, "ada", Scope::Admin).await;
     let agent = format!("Browser {}", "x".repeat(500));
@@ -240,7 +239,7 @@ async fn a_session_says_where_it_is_and_can_be_ended_alone() {
 }
 
 #[tokio::test]
-async fn a_second_factor_that_is_required_comes_before_anything_else() {
+async fn required_two_factor_must_be_set_up_first() {
     let required = "[operator]\nlisten = \"127.0.0.1:0\"\nrequire_second_factor = true\n";
     let gateway =
         Gateway::builder().config("[operator]\nlisten = \"127.0.0.1:0\"\n", required).start().await;
@@ -248,7 +247,7 @@ async fn a_second_factor_that_is_required_comes_before_anything_else() {
     let asked = page_with(&gateway, "/events", &token).await;
     assert_eq!((asked.status, &asked.headers[LOCATION]), (303, &"/account".parse().unwrap()));
     let account = page_with(&gateway, "/account", &token).await;
-    assert!(account.text.contains("A second factor is required here"), "{}", account.text);
+    assert!(account.text.contains("Two-factor authentication is required."), "{}", account.text);
     assert!(!account.text.contains("href=\"/events\""), "nothing else can be reached");
     assert_eq!(page_with(&gateway, "/api/v1/overview", &token).await.status, 403);
 
@@ -266,7 +265,7 @@ async fn a_second_factor_that_is_required_comes_before_anything_else() {
 }
 
 #[tokio::test]
-async fn a_key_without_an_end_has_to_be_asked_for() {
+async fn key_without_expiry_must_be_explicit() {
     let gateway = Gateway::start().await;
     let token = signed_in(&gateway, "ada", Scope::Admin).await;
     let csrf = session(&gateway, &token).await.unwrap().csrf;

@@ -12,7 +12,7 @@ use super::users::signed_in;
 use super::{STREAM, get, get_with};
 use crate::harness::{API_KEY, Answer, Gateway};
 
-/// What may not differ between two refusals.
+/// What must be identical in two rejections.
 fn essence(answer: &Answer) -> (u16, String, HeaderMap) {
     let mut headers = answer.headers.clone();
     headers.remove("date");
@@ -33,7 +33,7 @@ fn root() -> Caller {
 }
 
 #[tokio::test]
-async fn whoever_has_no_good_key_is_told_the_same_everywhere_and_health_needs_none() {
+async fn rejections_are_identical_and_health_needs_no_key() {
     let gateway = Gateway::start().await;
     let good = format!("Bearer {API_KEY}");
     let (first, cut) = (get(&gateway, "/metrics", &[]).await, &good[..good.len() - 1]);
@@ -73,7 +73,7 @@ async fn whoever_has_no_good_key_is_told_the_same_everywhere_and_health_needs_no
 }
 
 #[tokio::test]
-async fn a_peer_that_keeps_failing_is_slowed_down_and_a_key_that_was_good_lately_is_not() {
+async fn failing_clients_are_blocked_and_cached_keys_are_not() {
     let gateway = Gateway::start().await;
     gateway.access().tidy().await;
     let mut answers = Vec::new();
@@ -95,7 +95,7 @@ async fn a_peer_that_keeps_failing_is_slowed_down_and_a_key_that_was_good_lately
 }
 
 #[tokio::test]
-async fn what_any_browser_can_be_made_to_send_is_no_failure_of_its_peer() {
+async fn cross_site_requests_are_not_counted_as_failures() {
     let gateway = Gateway::start().await;
     let wrong = format!("Bearer {}", API_KEY.replace("AAEC", "BAEC"));
     for _ in 0..40 {
@@ -109,7 +109,7 @@ async fn what_any_browser_can_be_made_to_send_is_no_failure_of_its_peer() {
 }
 
 #[tokio::test]
-async fn behind_a_proxy_that_is_trusted_each_peer_fails_for_itself() {
+async fn clients_behind_a_trusted_proxy_fail_separately() {
     let proxied = "[operator]\ntrusted_proxies = [\"127.0.0.0/8\"]\n";
     let gateway = Gateway::builder().config("[operator]\n", proxied).start().await;
     let ask = async |peer: &str| {
@@ -127,7 +127,7 @@ async fn behind_a_proxy_that_is_trusted_each_peer_fails_for_itself() {
 }
 
 #[tokio::test]
-async fn of_a_key_only_the_digest_is_kept_and_both_ends_of_its_life_are_audited() {
+async fn only_the_digest_of_a_key_is_stored_and_changes_are_audited() {
     let gateway = Gateway::start().await;
     let made = gateway.access().create_key(&root(), &new("ci", Scope::EventsRead, None)).await;
     let made = made.unwrap();
@@ -159,7 +159,7 @@ async fn of_a_key_only_the_digest_is_kept_and_both_ends_of_its_life_are_audited(
 }
 
 #[tokio::test]
-async fn a_key_ends_when_it_was_said_to_and_one_without_an_end_does_not() {
+async fn keys_expire_unless_created_without_expiry() {
     let gateway = Gateway::start().await;
     let mut short = new("short", Scope::EventsRead, None);
     short.expiry = Expiry::After(time::Duration::HOUR);
@@ -176,7 +176,7 @@ async fn a_key_ends_when_it_was_said_to_and_one_without_an_end_does_not() {
 }
 
 #[tokio::test]
-async fn while_the_database_is_away_a_key_that_was_good_gets_metrics_for_an_hour() {
+async fn cached_key_reads_metrics_during_a_database_outage() {
     let gateway = Gateway::start().await;
     let key = gateway.key("scraper", &[Scope::EventsRead], None).await;
     let revoked = gateway.key("revoked", &[Scope::EventsRead], None).await;
@@ -199,7 +199,7 @@ async fn while_the_database_is_away_a_key_that_was_good_gets_metrics_for_an_hour
 }
 
 #[tokio::test]
-async fn when_a_key_was_used_is_noted_once_a_minute() {
+async fn last_use_is_recorded_once_a_minute() {
     let gateway = Gateway::start().await;
     let key = gateway.key("ci", &[Scope::EventsRead], None).await;
     let used = "SELECT extract(epoch FROM last_used_at)::bigint FROM api_keys WHERE name = 'ci'";
@@ -213,7 +213,7 @@ async fn when_a_key_was_used_is_noted_once_a_minute() {
 }
 
 #[tokio::test]
-async fn every_scope_opens_what_it_names_and_nothing_else() {
+async fn scopes_grant_only_their_operations() {
     let gateway = Gateway::start().await;
     for scope in Scope::ALL {
         let key = gateway.key(scope.as_str().replace(':', "-").as_str(), &[scope], None).await;
@@ -233,7 +233,7 @@ async fn every_scope_opens_what_it_names_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_key_of_one_tenant_does_not_see_what_is_about_all_or_another() {
+async fn tenant_keys_see_only_their_tenant() {
     let gateway = Gateway::start().await;
     let key = gateway.key("theirs", &[Scope::Admin], Some("others")).await;
     assert_eq!(get_with(&gateway, "/metrics", &key).await.status, 403);
@@ -257,7 +257,7 @@ async fn a_key_of_one_tenant_does_not_see_what_is_about_all_or_another() {
 }
 
 #[tokio::test]
-async fn only_administrators_deal_with_keys_and_no_two_have_one_name() {
+async fn only_administrators_manage_keys_and_names_are_unique() {
     let gateway = Gateway::start().await;
     let access = gateway.access();
     let others = Scope::ALL.into_iter().filter(|scope| *scope != Scope::Admin).collect();

@@ -1,4 +1,4 @@
-//! No log line holds what a sender, an application or another stranger wrote.
+//! Log lines contain no untrusted text.
 
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -12,7 +12,7 @@ use crate::harness::{Builder, Gateway};
 use crate::receive::{event, file_event};
 use crate::rejected_requests::{HOLDS, PLAIN, send_refused};
 
-/// Stands in everything that strangers write here.
+/// The marker in all untrusted texts.
 const CANARY: &str = "canary-4f1d Jane Doe";
 
 /// Every line that this process has logged so far.
@@ -141,7 +141,7 @@ async fn look(gateway: &Gateway) {
 }
 
 #[tokio::test]
-async fn what_strangers_write_is_in_the_last_error_and_in_no_log_line() {
+async fn untrusted_text_is_in_the_last_error_and_not_in_the_log() {
     let log = Log::listen();
     let handled: Builder = Gateway::builder().config(PLAIN, HOLDS).handler(Fails).leaves_work();
     let handled = handled.start().await;
@@ -149,7 +149,7 @@ async fn what_strangers_write_is_in_the_last_error_and_in_no_log_line() {
     handled.run_to_the_end().await;
     handled.tidy().await;
     look(&handled).await;
-    let (errors, lines) = (handled.dead_letters().await, log.lines("delivery is a dead letter"));
+    let (errors, lines) = (handled.dead_letters().await, log.lines("delivery dead-lettered"));
     let told = errors.iter().filter(|(_, error)| error.contains(CANARY)).count();
     assert!(told >= 4, "operators see what went wrong: {errors:?}");
     assert!(lines.len() >= 4, "each is logged: {lines:?}");
@@ -170,7 +170,7 @@ async fn what_strangers_write_is_in_the_last_error_and_in_no_log_line() {
         sent.run_until_idle().await;
         sent.clock().advance(std::time::Duration::from_secs(120));
     }
-    let held_back = log.lines("the destination is held back");
+    let held_back = log.lines("destination blocked");
     assert!(!held_back.is_empty(), "it is logged");
     let found = log.lines("canary");
     assert!(found.is_empty(), "{found:#?}");

@@ -1,4 +1,4 @@
-//! Who may call the operator listener, over real HTTP.
+//! Authentication and authorization on the admin listener, over real HTTP.
 
 mod audit;
 mod browser;
@@ -31,7 +31,7 @@ async fn get_with(gateway: &Gateway, path: &str, key: &str) -> Answer {
     get(gateway, path, &[&format!("Bearer {key}")]).await
 }
 
-/// Posts a form as a browser would that is not signed in.
+/// Posts a form as a browser without a session.
 async fn post_form(gateway: &Gateway, path: &str, form: &str) -> Answer {
     let request = gateway.client().post(gateway.operator_url(path));
     let request = request.header("content-type", "application/x-www-form-urlencoded");

@@ -1,4 +1,4 @@
-//! What anybody may ask of the operator listener, and how much of it.
+//! Limits of unauthenticated requests on the admin listener.
 
 use reqwest::header::CONTENT_TYPE;
 use sealpost::clock::Clock;
@@ -30,7 +30,7 @@ async fn post(gateway: &Gateway, path: &str, body: String) -> Answer {
 }
 
 #[tokio::test]
-async fn a_form_has_its_limit_by_who_may_send_it_and_has_to_come_in_time() {
+async fn forms_are_limited_in_size_and_time() {
     let gateway = Gateway::start().await;
     for (path, most) in [
         ("/sign-in", 8 * 1024),
@@ -49,7 +49,7 @@ async fn a_form_has_its_limit_by_who_may_send_it_and_has_to_come_in_time() {
 }
 
 #[tokio::test]
-async fn a_flood_of_sign_ins_is_turned_away_before_the_database_and_readiness_goes_on() {
+async fn sign_in_flood_is_rejected_before_the_database() {
     // All of them at once, each on a connection of its own.
     let connections = "[operator]\nconnections_per_peer = 128\n";
     let gateway = Gateway::builder().config("[operator]\n", connections).start().await;
@@ -84,7 +84,7 @@ async fn a_flood_of_sign_ins_is_turned_away_before_the_database_and_readiness_go
 }
 
 #[tokio::test]
-async fn who_shows_a_key_at_the_console_has_the_quotas_of_every_caller() {
+async fn console_requests_with_a_key_are_rate_limited() {
     let quotas = "[operator]\nreads = { per_second = 1, burst = 2 }\n\
                   changes = { per_second = 1, burst = 1 }\n";
     let gateway = Gateway::builder().config("[operator]\n", quotas).start().await;

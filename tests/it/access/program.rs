@@ -25,7 +25,7 @@ pub(super) async fn run(gateway: &Gateway, arguments: &[&str]) -> (Option<i32>, 
 }
 
 #[tokio::test]
-async fn keys_are_made_listed_and_revoked_on_the_command_line() {
+async fn cli_creates_lists_and_revokes_keys() {
     let gateway = Gateway::start().await;
     let arguments =
         ["api-keys", "create", "grafana", "--scopes", "events:read", "--format", "json"];
@@ -65,7 +65,7 @@ async fn keys_are_made_listed_and_revoked_on_the_command_line() {
 }
 
 #[tokio::test]
-async fn people_are_added_reset_and_disabled_on_the_command_line() {
+async fn cli_adds_resets_and_disables_users() {
     let gateway = Gateway::start().await;
     let (code, link) = run(&gateway, &["users", "add", "ada", "--scopes", "admin"]).await;
     assert_eq!(code, Some(0));
@@ -101,12 +101,12 @@ async fn people_are_added_reset_and_disabled_on_the_command_line() {
     assert_eq!(
         did,
         [
-            r#""grace" "add person""#,
+            r#""grace" "add user""#,
             r#""ada" "set password""#,
             r#""grace" "end sessions""#,
-            r#""grace" "reset person""#,
-            r#""grace" "disable person""#,
-            r#""grace" "enable person""#,
+            r#""grace" "reset user""#,
+            r#""grace" "disable user""#,
+            r#""grace" "enable user""#,
         ]
     );
 }

@@ -1,4 +1,4 @@
-//! What a key shows of the stream.
+//! Permissions of the change stream.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ async fn insert(gateway: &Gateway, tenant: &str, kind: &str) {
 }
 
 #[tokio::test]
-async fn a_key_of_one_tenant_is_told_only_what_is_that_tenants() {
+async fn tenant_keys_stream_only_their_tenant() {
     let gateway = Gateway::start().await;
     insert(&gateway, "default", "ours.first").await;
     insert(&gateway, "others", "theirs").await;
@@ -59,7 +59,7 @@ async fn a_key_of_one_tenant_is_told_only_what_is_that_tenants() {
 }
 
 #[tokio::test]
-async fn without_payload_read_no_error_text_is_told() {
+async fn error_texts_require_payload_read() {
     let gateway = Gateway::start().await;
     let event = json!({
         "id": "evt_1", "object": "event", "type": "account.updated", "created": 1_763_600_000,
@@ -78,7 +78,7 @@ async fn without_payload_read_no_error_text_is_told() {
 }
 
 #[tokio::test]
-async fn a_stream_ends_when_its_key_is_revoked() {
+async fn stream_ends_when_its_key_is_revoked() {
     let builder = Gateway::builder();
     let builder = builder.config("[operator]\n", "[operator]\nheartbeat = \"1s\"\n");
     let gateway = builder.start().await;
@@ -87,5 +87,5 @@ async fn a_stream_ends_when_its_key_is_revoked() {
     told(&mut response, "id: ").await;
     gateway.access().revoke_key(&Caller::local("grace"), &key[4..20], "leaked").await.unwrap();
     let text = told(&mut response, "never told").await;
-    assert!(text.contains(": the key is good no longer"), "{text}");
+    assert!(text.contains(": the credentials are no longer valid or have changed"), "{text}");
 }

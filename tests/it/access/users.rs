@@ -1,4 +1,4 @@
-//! People, their passwords, codes and set-up links.
+//! Users, passwords, two-factor codes and set-up links.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -35,7 +35,7 @@ pub(super) async fn add(
     invitation.token.to_string()
 }
 
-/// Adds a person who has chosen [`PASSWORD`], and is signed in.
+/// Adds a user with [`PASSWORD`] and signs them in.
 pub(crate) async fn signed_in(gateway: &Gateway, name: &str, scope: Scope) -> String {
     let link = add(gateway, name, scope, None).await;
     let begun = gateway.access().set_up(&link, None, PASSWORD, &Client::at(PEER)).await.unwrap();
@@ -73,7 +73,7 @@ pub(super) fn code(gateway: &Gateway, base32: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_first_link_makes_one_administrator_once_and_only_while_there_is_nobody() {
+async fn first_link_creates_one_administrator() {
     let gateway = Gateway::start().await;
     let access = gateway.access();
     let first = access.first_invitation().await.unwrap().expect("a link");
@@ -102,7 +102,7 @@ async fn the_first_link_makes_one_administrator_once_and_only_while_there_is_nob
 }
 
 #[tokio::test]
-async fn a_link_ends_after_a_day_and_another_takes_its_place() {
+async fn links_expire_and_are_replaced() {
     let gateway = Gateway::start().await;
     let first = gateway.access().first_invitation().await.unwrap().expect("a link");
     gateway.clock().advance(Duration::from_hours(24));
@@ -132,7 +132,7 @@ async fn a_link_ends_after_a_day_and_another_takes_its_place() {
 }
 
 #[tokio::test]
-async fn whatever_is_wrong_at_a_sign_in_is_told_alike_and_tries_are_limited() {
+async fn sign_in_errors_are_identical_and_rate_limited() {
     let gateway = Gateway::start().await;
     signed_in(&gateway, "ada", Scope::Admin).await;
     add(&gateway, "invited", Scope::Admin, None).await;
@@ -154,7 +154,7 @@ async fn whatever_is_wrong_at_a_sign_in_is_told_alike_and_tries_are_limited() {
 }
 
 #[tokio::test]
-async fn many_tries_at_once_are_counted_one_by_one() {
+async fn concurrent_attempts_are_all_counted() {
     let gateway = Gateway::start().await;
     signed_in(&gateway, "ada", Scope::Admin).await;
     let tries = (0..12).map(|_| try_in(&gateway, "ada", "wrong horse battery"));
@@ -164,7 +164,7 @@ async fn many_tries_at_once_are_counted_one_by_one() {
 }
 
 #[tokio::test]
-async fn a_session_ends_when_nobody_asks_when_its_time_is_over_and_when_it_is_told_to() {
+async fn sessions_end_by_idleness_age_and_sign_out() {
     let gateway = Gateway::start().await;
     let token = signed_in(&gateway, "ada", Scope::Admin).await;
     gateway.clock().advance(Duration::from_mins(29));
@@ -191,7 +191,7 @@ async fn a_session_ends_when_nobody_asks_when_its_time_is_over_and_when_it_is_to
 }
 
 #[tokio::test]
-async fn a_new_sign_in_a_new_password_and_disabling_end_what_was_before() {
+async fn sign_in_password_change_and_disabling_end_sessions() {
     let gateway = Gateway::start().await;
     let access = gateway.access();
     let first = signed_in(&gateway, "ada", Scope::EventsRead).await;
@@ -221,7 +221,7 @@ async fn a_new_sign_in_a_new_password_and_disabling_end_what_was_before() {
 }
 
 #[tokio::test]
-async fn codes_are_asked_for_once_confirmed_and_each_is_taken_once() {
+async fn two_factor_codes_are_required_and_single_use() {
     let gateway = Gateway::start().await;
     let access = gateway.access();
     let token = signed_in(&gateway, "ada", Scope::Admin).await;
@@ -261,7 +261,7 @@ async fn codes_are_asked_for_once_confirmed_and_each_is_taken_once() {
 }
 
 #[tokio::test]
-async fn without_a_master_key_there_are_no_codes_and_it_says_why() {
+async fn two_factor_requires_a_master_key() {
     let gateway = Gateway::builder().variable("SEALPOST_MASTER_KEY", "").start().await;
     let token = signed_in(&gateway, "ada", Scope::Admin).await;
     let ada = session(&gateway, &token).await.unwrap();
@@ -272,7 +272,7 @@ async fn without_a_master_key_there_are_no_codes_and_it_says_why() {
 }
 
 #[tokio::test]
-async fn a_reset_link_keeps_the_codes_unless_they_are_lost() {
+async fn reset_keeps_two_factor_unless_requested() {
     let gateway = Gateway::start().await;
     let access = gateway.access();
     let token = signed_in(&gateway, "ada", Scope::Admin).await;
@@ -289,7 +289,7 @@ async fn a_reset_link_keeps_the_codes_unless_they_are_lost() {
 }
 
 #[tokio::test]
-async fn administrators_of_one_tenant_deal_with_its_people_only() {
+async fn tenant_administrators_manage_only_their_users() {
     let gateway = Gateway::start().await;
     let access = gateway.access();
     add(&gateway, "ada", Scope::Admin, None).await;

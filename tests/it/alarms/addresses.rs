@@ -119,7 +119,7 @@ fn a_check_says_what_there_is_what_to_know_and_what_does_not_answer() {
     let lines: Vec<&str> = run.stdout.lines().collect();
     assert!(lines[0].starts_with("SOURCE   PROVIDER"), "{}", run.stdout);
     assert!(run.stdout.contains("warning: source cards: `app_id` is the placeholder"));
-    assert!(run.stdout.contains("warning: nobody is told"), "{}", run.stdout);
+    assert!(run.stdout.contains("warning: no alert channel is configured"), "{}", run.stdout);
     let asked = ["check", "--format", "json", "--database", "--destinations"];
     let run = program.run(&asked);
     assert_eq!(run.code, 1, "{}", run.all());

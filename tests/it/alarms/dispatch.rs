@@ -63,7 +63,7 @@ async fn results_that_cannot_be_written_are_told_everywhere_until_they_can() {
     assert_eq!(stuck(&gateway).await, [json!(null); 0]);
     assert_eq!(gateway.count(OPEN).await, 0);
     let over = gateway.query("SELECT text FROM alerts WHERE recovery AND kind = 'stuck'").await;
-    assert_eq!(over, [json!({ "text": "what told comes to can be written again" })]);
+    assert_eq!(over, [json!({ "text": "results of told can be recorded again" })]);
     let run = program.run(&["overview"]);
-    assert!(!run.stdout.contains("could not be written"), "{}", run.all());
+    assert!(!run.stdout.contains("cannot record the results"), "{}", run.all());
 }

@@ -143,7 +143,7 @@ impl Scene {
         let now = self.gateway.clock().now();
         for time in 0..times {
             let began = if time == 0 { now - ago } else { now };
-            let error = "it answered 500";
+            let error = "destination responded 500";
             let setback =
                 DestinationFailure { fault, retry_after: retry, began, now: began, error };
             self.gateway.store().record_failure("to:shop", &setback).await.unwrap();
@@ -447,9 +447,9 @@ async fn everything_that_breaks_is_told_everywhere_until_it_is_mended() {
         assert_eq!(scene.alerts_open(alert).await, 1, "{what}");
         let page = scene.gateway.operator("/").await;
         assert_eq!(page.status, 200, "{}", page.text);
-        assert!(!page.text.contains("all well"), "{what}");
+        assert!(!page.text.contains("No problems"), "{what}");
         let tone = if *severity == "critical" { "note bad" } else { "note warn" };
-        assert!(page.text.contains(tone) && page.text.contains("Look at it"), "{what}");
+        assert!(page.text.contains(tone) && page.text.contains("Details"), "{what}");
         let run = scene.program.run(&["overview", "--exit-code"]);
         assert_eq!(run.code, 1, "{what}: {}", run.all());
         assert!(run.stdout.starts_with(&format!("{severity}: ")), "{what}: {}", run.all());
@@ -462,10 +462,10 @@ async fn everything_that_breaks_is_told_everywhere_until_it_is_mended() {
         assert_eq!((worst, &alarms[..]), (Value::Null, &[][..]), "after: {what}");
         assert_eq!(scene.alerts_open(alert).await, 0, "after: {what}");
         let page = scene.gateway.operator("/").await;
-        assert!(page.text.contains("all well"), "after: {what}");
+        assert!(page.text.contains("No problems"), "after: {what}");
         let run = scene.program.run(&["overview", "--exit-code"]);
         assert_eq!(run.code, 0, "after: {what}: {}", run.all());
-        assert!(run.stdout.starts_with("nothing is wrong"), "after: {what}: {}", run.all());
+        assert!(run.stdout.starts_with("no open alarms"), "after: {what}: {}", run.all());
     }
 }
 
@@ -481,7 +481,7 @@ async fn of_several_things_the_worst_counts_and_each_is_named() {
     let kinds: Vec<&str> = alarms.iter().map(|(kind, _)| kind.as_str()).collect();
     assert_eq!(kinds, ["destination_failing", "dead_letters", "paused"]);
     let page = scene.gateway.operator("/").await.text;
-    for part in ["critical", "failing", "paused", "3 things need"] {
+    for part in ["critical", "failing", "paused", "3 problems need"] {
         assert!(page.contains(part), "{part}");
     }
     let row = scene.gateway.operator("/api/v1/overview").await.json;

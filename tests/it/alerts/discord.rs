@@ -179,7 +179,7 @@ async fn a_text_that_discord_refuses_does_not_hold_up_the_others() {
     raise(gateway.store(), "b", "fine").await;
     assert_eq!(step(&gateway).await, Step::Told(2));
     let [_, message] = &web.received()[..] else { panic!("two messages") };
-    assert!(content(message).contains("2 that cannot be shown here: `sealpost alerts list`"));
+    assert!(content(message).contains("2 cannot be shown here: `sealpost alerts list`"));
 }
 
 #[tokio::test]
@@ -216,10 +216,10 @@ async fn the_commands_list_what_there_is_and_try_the_channel() {
     assert_eq!((&listed["state"], &listed["severity"]), (&json!("open"), &json!("warning")));
     step(&gateway).await;
     let list = program.run(&["alerts", "list"]);
-    assert!(list.stdout.contains("told") && list.stdout.contains(r"broken \u{1b}[31m"));
+    assert!(list.stdout.contains("sent") && list.stdout.contains(r"broken \u{1b}[31m"));
 
     let run = program.run(&["alerts", "test", "--text", "hello @here"]);
-    assert_eq!((run.code, run.stderr.as_str()), (0, "the channel took it\n"), "{}", run.stdout);
+    assert_eq!((run.code, run.stderr.as_str()), (0, "test message sent\n"), "{}", run.stdout);
     let [.., message] = &web.received()[..] else { panic!("a message") };
     assert_eq!(content(message), "\u{2705} `hello @\u{200b}here`");
     drop(web);
@@ -234,7 +234,7 @@ async fn the_commands_list_what_there_is_and_try_the_channel() {
     assert_eq!((run.code, run.stdout.as_str()), (64, ""));
     assert_eq!(
         run.stderr,
-        "error: alerts.discord: the address in variable `CHANNEL` is not an address\n"
+        "error: alerts.discord: the address in variable `CHANNEL` is not a valid URL\n"
     );
 }
 

@@ -1,4 +1,4 @@
-//! What every call has in common: methods, bodies, headers, rates.
+//! Methods, bodies, headers and rate limits of every call.
 
 use reqwest::Method;
 
@@ -9,7 +9,7 @@ const LIST: &str = "/api/v1/dead-letters";
 const DISCARD: &str = "/api/v1/dead-letters/1/discard";
 
 #[tokio::test]
-async fn a_path_says_which_methods_it_takes() {
+async fn allow_lists_the_methods_of_a_path() {
     let gateway = Gateway::start().await;
     for (path, allow) in [
         (LIST, "GET, HEAD, OPTIONS"),
@@ -35,7 +35,7 @@ async fn a_path_says_which_methods_it_takes() {
 }
 
 #[tokio::test]
-async fn every_answer_has_its_headers_and_no_other_site_is_let_in() {
+async fn responses_have_their_headers_and_no_cors() {
     let gateway = Gateway::start().await;
     let origin = [("origin", "https://elsewhere.example")];
     for path in [LIST, "/api/v1/nothing/at/all", "/api/v1/openapi.json"] {
@@ -50,7 +50,7 @@ async fn every_answer_has_its_headers_and_no_other_site_is_let_in() {
 }
 
 #[tokio::test]
-async fn a_body_is_json_and_bounded_and_holds_only_what_is_known() {
+async fn invalid_bodies_are_rejected() {
     let gateway = Gateway::start().await;
     let plain = [("content-type", "text/plain")];
     let answer = send(&gateway, (Method::POST, DISCARD), Some(API_KEY), &plain, None).await;
@@ -78,7 +78,7 @@ async fn a_body_is_json_and_bounded_and_holds_only_what_is_known() {
 }
 
 #[tokio::test]
-async fn who_asks_too_often_is_told_when_to_come_again_and_others_are_not() {
+async fn callers_are_rate_limited_separately() {
     let gateway = Gateway::builder()
         .config(
             "[operator]\n",

@@ -1,5 +1,5 @@
-//! Every operation of the document is called without a key, with keys of the wrong scopes, and with
-//! another tenant's key. Whoever adds an operation adds a line here: without one this fails.
+//! Calls every operation of the document without a key, with keys of the wrong scopes, and with
+//! another tenant's key. A new operation needs a line here, or this fails.
 
 use reqwest::Method;
 use sealpost::admin::Scope;
@@ -270,7 +270,7 @@ async fn gateway() -> (Gateway, Names) {
 }
 
 #[tokio::test]
-async fn without_a_key_nothing_is_let_in() {
+async fn every_operation_requires_a_key() {
     let (gateway, names) = gateway().await;
     for (method, line, _) in covered() {
         let answer = send(&gateway, (method, &names.path(line)), None, &[], line.body).await;
@@ -279,7 +279,7 @@ async fn without_a_key_nothing_is_let_in() {
 }
 
 #[tokio::test]
-async fn with_every_scope_but_the_right_one_a_call_names_the_right_one() {
+async fn every_operation_names_the_missing_scope() {
     let (gateway, names) = gateway().await;
     for (method, line, operation) in covered() {
         let documented: Vec<Scope> = operation["security"][0]["bearer"]
@@ -306,7 +306,7 @@ async fn with_every_scope_but_the_right_one_a_call_names_the_right_one() {
 }
 
 #[tokio::test]
-async fn what_is_read_is_there_for_whom_it_belongs_to() {
+async fn reads_return_the_tenants_own_data() {
     let (gateway, names) = gateway().await;
     for (method, line, _) in covered() {
         if method != Method::GET || line.stranger == Sees::Stream {
@@ -320,7 +320,7 @@ async fn what_is_read_is_there_for_whom_it_belongs_to() {
 }
 
 #[tokio::test]
-async fn what_has_not_changed_is_not_sent_again() {
+async fn unchanged_resources_return_304() {
     let (gateway, names) = gateway().await;
     let (mut count, mut all) = (0, 0);
     for (method, line, operation) in covered() {
@@ -348,7 +348,7 @@ async fn what_has_not_changed_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn what_is_there_and_is_not_asked_for_right_is_refused_alike() {
+async fn wrong_methods_and_unknown_parameters_are_rejected() {
     let (gateway, names) = gateway().await;
     for (method, line, operation) in covered() {
         let (id, path) = (line.id, names.path(line));
@@ -369,7 +369,7 @@ async fn what_is_there_and_is_not_asked_for_right_is_refused_alike() {
 }
 
 #[tokio::test]
-async fn every_change_that_names_itself_is_carried_out_once() {
+async fn changes_are_idempotent_with_a_key() {
     let (gateway, names) = gateway().await;
     for (method, line, _) in covered() {
         if method != Method::POST {
@@ -391,7 +391,7 @@ async fn every_change_that_names_itself_is_carried_out_once() {
 }
 
 #[tokio::test]
-async fn what_belongs_to_another_tenant_is_not_there() {
+async fn other_tenants_data_is_not_found() {
     let (gateway, names) = gateway().await;
     let key = gateway.key("stranger", &Scope::ALL, Some(STRANGER)).await;
     for (method, line, _) in covered() {

@@ -1,4 +1,4 @@
-//! The document: served, committed, and true.
+//! The OpenAPI document: served, committed, complete.
 
 use std::process::Command;
 
@@ -22,7 +22,7 @@ pub(super) fn operations() -> Vec<(String, String, Value)> {
 }
 
 #[tokio::test]
-async fn the_committed_document_is_the_one_that_is_printed_and_served() {
+async fn committed_document_is_current_and_served() {
     let printed = Command::new(env!("CARGO_BIN_EXE_sealpost")).arg("openapi").output().unwrap();
     assert!(
         String::from_utf8(printed.stdout).unwrap() == COMMITTED,
@@ -35,7 +35,7 @@ async fn the_committed_document_is_the_one_that_is_printed_and_served() {
 }
 
 #[test]
-fn every_operation_says_all_that_there_is_to_say() {
+fn every_operation_is_fully_documented() {
     let operations = operations();
     let mut ids = Vec::new();
     for (method, path, operation) in &operations {

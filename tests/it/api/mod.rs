@@ -1,4 +1,4 @@
-//! The operator's API, over real HTTP.
+//! The admin API, over real HTTP.
 
 mod bounds;
 mod coverage;
@@ -47,7 +47,7 @@ pub(crate) async fn dead_letters(gateway: &Gateway, numbers: std::ops::Range<usi
     }
 }
 
-/// What a problem is.
+/// The type of a problem.
 fn problem(answer: &Answer) -> &str {
     assert_eq!(answer.headers["content-type"], "application/problem+json", "{}", answer.text);
     assert_eq!(answer.json["status"], answer.status, "{}", answer.text);

@@ -1,4 +1,4 @@
-//! Requests that name themselves.
+//! Requests with an `Idempotency-Key`.
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ fn because(reason: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_same_request_is_carried_out_once_and_answered_alike() {
+async fn repeated_request_is_executed_once() {
     let (gateway, discard, replay) = gateway().await;
     let first = post(&gateway, &discard, &KEY, &because("noise")).await;
     assert_eq!(first.status, 200, "{}", first.text);
@@ -44,27 +44,27 @@ async fn the_same_request_is_carried_out_once_and_answered_alike() {
 }
 
 #[tokio::test]
-async fn after_a_day_a_key_is_forgotten() {
+async fn keys_expire_after_a_day() {
     let (gateway, discard, _) = gateway().await;
     assert_eq!(post(&gateway, &discard, &KEY, &because("noise")).await.status, 200);
     gateway.clock().advance(std::time::Duration::from_hours(24));
     let late = post(&gateway, &discard, &KEY, &because("another")).await;
     assert_eq!(late.status, 409, "it is carried out, and refused: {}", late.text);
     gateway.tidy().await;
-    assert!(gateway.rows("api_requests").await.is_empty());
+    assert!(gateway.rows("idempotency_keys").await.is_empty());
 }
 
 #[tokio::test]
-async fn what_was_refused_may_be_asked_for_again() {
+async fn failed_request_releases_its_key() {
     let (gateway, discard, _) = gateway().await;
     let wrong = post(&gateway, &discard, &KEY, "{}").await;
     assert_eq!((wrong.status, problem(&wrong)), (400, "invalid"));
-    assert!(gateway.rows("api_requests").await.is_empty());
+    assert!(gateway.rows("idempotency_keys").await.is_empty());
     assert_eq!(post(&gateway, &discard, &KEY, &because("noise")).await.status, 200);
 }
 
 #[tokio::test]
-async fn of_two_that_come_at_once_one_is_carried_out() {
+async fn concurrent_requests_are_executed_once() {
     let (gateway, discard, _) = gateway().await;
     let body = because("noise");
     let (one, other) =
@@ -86,7 +86,7 @@ async fn break_off(gateway: &Gateway) {
 }
 
 #[tokio::test]
-async fn a_broken_off_request_is_at_work_for_two_minutes_and_then_as_safe_as_its_act() {
+async fn interrupted_request_is_retried_or_reported_after_two_minutes() {
     let (gateway, discard, replay) = gateway().await;
     assert_eq!(post(&gateway, &discard, &KEY, &because("noise")).await.status, 200);
     break_off(&gateway).await;
@@ -114,7 +114,7 @@ async fn a_broken_off_request_is_at_work_for_two_minutes_and_then_as_safe_as_its
 }
 
 #[tokio::test]
-async fn a_key_belongs_to_its_caller() {
+async fn keys_are_scoped_to_their_caller() {
     let (gateway, discard, _) = gateway().await;
     assert_eq!(post(&gateway, &discard, &KEY, &because("noise")).await.status, 200);
     let other = gateway.key("other", &[sealpost::admin::Scope::Admin], None).await;

@@ -1,4 +1,4 @@
-//! Lists: pages, cursors, tags, filters.
+//! Lists: pagination, cursors, tags, filters.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ fn ids(page: &Value) -> Vec<i64> {
 }
 
 #[tokio::test]
-async fn pages_follow_each_other_and_leave_nothing_out() {
+async fn pagination_returns_every_item() {
     let gateway = Gateway::start().await;
     dead_letters(&gateway, 0..5).await;
     let all = ids(&get(&gateway, PATH, &[]).await.json);
@@ -40,7 +40,7 @@ async fn pages_follow_each_other_and_leave_nothing_out() {
 }
 
 #[tokio::test]
-async fn a_page_that_has_not_changed_is_not_sent_again() {
+async fn unchanged_page_returns_304() {
     let gateway = Gateway::start().await;
     dead_letters(&gateway, 0..1).await;
     let first = get(&gateway, PATH, &[]).await;
@@ -57,7 +57,7 @@ async fn a_page_that_has_not_changed_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn dead_letters_are_asked_for_by_event_group_class_and_age_together() {
+async fn dead_letters_are_filtered_by_event_group_class_and_age() {
     let gateway = Gateway::start().await;
     dead_letters(&gateway, 0..2).await;
     let all = get(&gateway, PATH, &[]).await.json;
@@ -81,7 +81,7 @@ async fn dead_letters_are_asked_for_by_event_group_class_and_age_together() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_asked_for_is_named() {
+async fn invalid_parameters_are_named() {
     let gateway = Gateway::start().await;
     let other = get(&gateway, "/api/v1/alerts?limit=1", &[]).await;
     assert_eq!((other.status, &other.json["items"]), (200, &json!([])));
@@ -108,7 +108,7 @@ async fn what_cannot_be_asked_for_is_named() {
 }
 
 #[tokio::test]
-async fn a_delivery_is_shown_with_all_that_is_known_of_it() {
+async fn delivery_is_shown_with_its_event() {
     let gateway = Gateway::start().await;
     dead_letters(&gateway, 0..1).await;
     let id = ids(&get(&gateway, PATH, &[]).await.json)[0];

@@ -153,7 +153,7 @@ async fn a_dataset_that_is_refused_is_a_dead_letter_that_can_be_replayed() {
         gateway.run_until_idle().await;
         let dead = gateway.dead_letters().await;
         assert_eq!(dead[0].0, "permanent");
-        assert!(dead[0].1.contains(&format!("Apify answers {status}")), "{dead:?}");
+        assert!(dead[0].1.contains(&format!("Apify responded {status}")), "{dead:?}");
         assert!(!dead[0].1.contains("bot-token"), "the token is in no error");
         assert_eq!(stub.asked().len(), 1, "nobody asks again");
         // Its results are not here: it has not succeeded yet.

@@ -1,5 +1,5 @@
-//! A gateway that has had a day: traffic from several senders, failures of every kind, and people
-//! who dealt with some of them. What its pages show is what people will look at.
+//! A gateway with a day of realistic traffic: several senders, failures of every kind, and operators'
+//! actions, for tests and pictures of its pages.
 
 use std::time::Duration;
 
@@ -140,7 +140,7 @@ async fn users(gateway: &Gateway) {
     gateway.run_until_idle().await;
     let wrong = plan(gateway, Action::Discard, of("billing"), 2, "test events").await;
     jobs.cancel(&ada(), wrong, "they are not").await.unwrap();
-    plan(gateway, Action::Replay, of("billing"), 100, "the ledger is mended").await;
+    plan(gateway, Action::Replay, of("billing"), 100, "the ledger is fixed").await;
     let running = plan(gateway, Action::Replay, of("cards"), 9, "sent again").await;
     jobs.start(&ada(), running).await.unwrap();
 

@@ -1,5 +1,5 @@
-//! An operator's whole day, in a browser, by clicks: from the link that makes them a person to a
-//! page that is closed to them because they have gone home.
+//! A complete operator workflow in a browser: set up an account, find, edit and replay dead letters,
+//! sign out.
 
 use sealpost::admin::Step;
 
@@ -60,7 +60,7 @@ impl Day<'_> {
     /// Finds a dead letter by its group and in the list, and reads why it died.
     async fn reads_why(&self) {
         self.follow("#now tbody a[href^='/dead-letters/groups/']").await;
-        self.sees("05-group", "What to do").await;
+        self.sees("05-group", "Recommended action").await;
         self.follow("tbody a[href='/deliveries/1']").await;
         self.browser.arrives_at("/deliveries/1").await;
         self.sees("06-why", "account acct_1 is not known").await;
@@ -79,13 +79,13 @@ impl Day<'_> {
     async fn repairs(&self) {
         self.follow("a[href='/deliveries/1/edit']").await;
         self.browser.arrives_at("/deliveries/1/edit").await;
-        self.sees("08-edit", "The body as it is to be").await;
+        self.sees("08-edit", "Edited body").await;
         self.browser.ask(REPAIRED).await;
         self.send("/deliveries/1/edit", "/deliveries/1/edit").await;
-        self.sees("09-difference", "Nothing is done yet").await;
+        self.sees("09-difference", "Nothing has been changed yet").await;
         self.browser.write("#reason", "the sender said so").await;
         self.browser.click("form[action='/deliveries/1/edit/replay'] button:not(.plain)").await;
-        self.sees("10-edited", "Replayed as edited").await;
+        self.sees("10-edited", "a new event was created").await;
         let here = self.browser.path().await;
         assert!(here.starts_with("/deliveries/1?did=edited&made="), "{here}");
         self.handler.mend();
@@ -93,7 +93,7 @@ impl Day<'_> {
         let done = self.gateway.query("SELECT id FROM deliveries WHERE state = 'done'").await;
         let [done] = &done[..] else { panic!("one is done") };
         self.browser.open(&format!("/deliveries/{}", done["id"])).await;
-        self.sees("11-done", "It is done").await;
+        self.sees("11-done", "No action needed").await;
     }
 
     /// Plans a replay of a group: at most three, ten in a second. Gives where the plan is.
@@ -103,12 +103,12 @@ impl Day<'_> {
         self.follow("a[href^='/jobs/new?action=replay']").await;
         self.browser.write("#cap", "3").await;
         self.browser.write("#rate", "10").await;
-        self.browser.write("#reason", "the ledger is mended").await;
+        self.browser.write("#reason", "the ledger is fixed").await;
         self.browser.picture(&format!("day-12-new-job-{job}")).await;
         let here = format!("/jobs/{job}");
         self.send("/jobs", &here).await;
         self.sees(&format!("13-dry-run-{job}"), "4 dead letters match").await;
-        self.browser.comes_to_say("the oldest 3 would be dealt with").await;
+        self.browser.comes_to_say("the oldest 3 would be processed").await;
         self.browser.comes_to_say("account acct_1 is not known").await;
         here
     }
@@ -122,7 +122,7 @@ impl Day<'_> {
         self.browser.arrives_at(&format!("{here}/cancel")).await;
         self.browser.write("#cancel-reason", "not yet").await;
         self.send(&format!("{here}/cancel"), &format!("{here}?did=cancelled")).await;
-        self.sees("15-cancelled", "nothing more will be").await;
+        self.sees("15-cancelled", "Completed work is not undone").await;
 
         let here = self.plans(2).await;
         self.send(&format!("{here}/start"), &format!("{here}?did=started")).await;
@@ -132,12 +132,12 @@ impl Day<'_> {
         while matches!(worker.step().await.unwrap(), Step::Did { .. } | Step::Ended) {}
         self.gateway.run_until_idle().await;
         self.sees("16-result", "3 of 3").await;
-        self.browser.comes_to_say("Dead again").await;
+        self.browser.comes_to_say("Dead-lettered again").await;
     }
 }
 
 #[tokio::test]
-async fn an_operator_comes_repairs_replays_and_goes_home() {
+async fn operator_workflow_in_a_browser() {
     if is_missing() {
         return;
     }
@@ -164,7 +164,7 @@ async fn an_operator_comes_repairs_replays_and_goes_home() {
     let log = gateway.query("SELECT actor, action, reason FROM audit_log ORDER BY id").await;
     let by_ada = log.iter().filter(|line| line["actor"] == "ada");
     let reasons: Vec<&str> = by_ada.filter_map(|line| line["reason"].as_str()).collect();
-    for reason in ["the sender said so", "not yet", "the ledger is mended"] {
+    for reason in ["the sender said so", "not yet", "the ledger is fixed"] {
         assert!(reasons.contains(&reason), "{reason} of {reasons:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! What people do about dead letters: alone, many at once, and by pausing what makes them.
+//! Dead letter pages: groups, jobs, edits and pauses.
 
 use sealpost::admin::{Scope, Step};
 
@@ -25,7 +25,7 @@ pub(super) async fn as_other(gateway: &Gateway, scopes: &[Scope], path: &str) ->
 }
 
 #[tokio::test]
-async fn dead_letters_are_shown_by_class_with_what_they_have_in_common() {
+async fn dead_letters_are_grouped_by_class() {
     let gateway = gateway(&Fragile::default()).await;
     let page = gateway.operator("/dead-letters").await.text;
     let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} in {page}"));
@@ -40,14 +40,17 @@ async fn dead_letters_are_shown_by_class_with_what_they_have_in_common() {
     for id in 1..=5 {
         assert!(page.contains(&format!("\"/deliveries/{id}\"")), "{id}: {page}");
     }
-    assert!(!page.contains("\"/deliveries/6\"") && page.contains("Died in a day: 5 in all"));
+    assert!(
+        !page.contains("\"/deliveries/6\"")
+            && page.contains("Dead-lettered in 24 hours: 5 in total")
+    );
     let blind = as_other(&gateway, &[Scope::EventsRead], &group).await;
     assert!(blind.0 == 200 && !blind.1.contains("acct_"), "no error text: {}", blind.1);
     assert!(!blind.1.contains("/jobs/new"), "nothing that they may not do");
 }
 
 #[tokio::test]
-async fn who_lacks_a_scope_is_told_which() {
+async fn missing_scope_is_named() {
     let gateway = gateway(&Fragile::default()).await;
     let reader = [Scope::EventsRead];
     for (scopes, path, missing) in [
@@ -65,7 +68,7 @@ async fn who_lacks_a_scope_is_told_which() {
 }
 
 #[tokio::test]
-async fn many_are_planned_started_and_cancelled_by_forms() {
+async fn jobs_are_planned_started_and_cancelled() {
     let gateway = gateway(&Fragile::default()).await;
     for (path, form, status) in [
         ("/jobs", "action=replay&class=handler&reason=", 400),
@@ -80,7 +83,7 @@ async fn many_are_planned_started_and_cancelled_by_forms() {
     }
     let open = "SELECT count(*) FROM deliveries WHERE state = 'dead' AND resolution IS NULL";
     let plan = gateway.operator("/jobs/1").await.text;
-    for said in ["5 dead letters match", "the oldest 2 would be dealt with"] {
+    for said in ["5 dead letters match", "the oldest 2 would be processed"] {
         assert!(plan.contains(said), "{said}: {plan}");
     }
     assert_eq!(gateway.count(open).await, 6, "a plan does nothing");
@@ -106,7 +109,7 @@ async fn many_are_planned_started_and_cancelled_by_forms() {
 }
 
 #[tokio::test]
-async fn an_edit_is_checked_and_a_source_and_a_handler_are_paused_by_forms() {
+async fn edit_is_previewed_and_sources_and_handlers_are_paused() {
     let gateway = gateway(&Fragile::default()).await;
     let wrong = post(&gateway, "/deliveries/1/edit", OURS, "body=%7Bhalf").await;
     assert_eq!(wrong.status, 422);

@@ -1,4 +1,4 @@
-//! The way in and out of the console: over HTTP, and in a browser.
+//! Sign-in, sign-out, accounts, keys and users in the console, over HTTP and in a browser.
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use url::form_urlencoded;
@@ -34,13 +34,13 @@ fn cookie(answer: &Answer) -> String {
     set.split(';').next().unwrap().to_owned()
 }
 
-/// The word that every form of a page repeats.
+/// The CSRF token of a page.
 fn csrf(page: &str) -> &str {
     let (_, rest) = page.split_once("name=\"csrf\" value=\"").expect("a form");
     rest.split_once('"').expect("its end").0
 }
 
-/// The first person, signed in by their link: the cookie.
+/// The session cookie of the first user, signed in by the set-up link.
 async fn first(gateway: &Gateway) -> String {
     let token = link(gateway).await;
     let form = [("token", &*token), ("name", "ada"), ("password", PASSWORD)];
@@ -48,7 +48,7 @@ async fn first(gateway: &Gateway) -> String {
 }
 
 #[tokio::test]
-async fn a_link_makes_a_person_who_is_signed_in_and_works_once() {
+async fn setup_link_creates_a_user_once() {
     let gateway = Gateway::start().await;
     let token = link(&gateway).await;
     let path = format!("/setup?token={token}");
@@ -56,7 +56,11 @@ async fn a_link_makes_a_person_who_is_signed_in_and_works_once() {
     let form = [("token", &*token), ("name", "ada"), ("password", "short")];
     let answer = post(&gateway, "/setup", "", &form).await;
     assert_eq!(answer.status, 400, "{}", answer.text);
-    assert!(answer.text.contains("A password has at least 12 characters."), "{}", answer.text);
+    assert!(
+        answer.text.contains("The password must have at least 12 characters."),
+        "{}",
+        answer.text
+    );
     let form = [("token", &*token), ("name", "ada"), ("password", PASSWORD)];
     let answer = post(&gateway, "/setup", "", &form).await;
     assert_eq!((answer.status, &answer.headers[LOCATION]), (303, &"/".parse().unwrap()));
@@ -67,7 +71,7 @@ async fn a_link_makes_a_person_who_is_signed_in_and_works_once() {
 }
 
 #[tokio::test]
-async fn signing_in_leads_back_to_where_one_wanted_to_go_and_to_no_other_site() {
+async fn sign_in_redirects_only_within_the_console() {
     let gateway = Gateway::start().await;
     first(&gateway).await;
     let sent = get(&gateway, "/alerts?which=all", "").await;
@@ -84,7 +88,7 @@ async fn signing_in_leads_back_to_where_one_wanted_to_go_and_to_no_other_site() 
     for attempt in 1..=5 {
         let answer = post(&gateway, "/sign-in", "", &wrong).await;
         assert_eq!(answer.status, 403, "attempt {attempt}");
-        assert!(answer.text.contains("the password or the code is wrong"), "{}", answer.text);
+        assert!(answer.text.contains("password or two-factor code"), "{}", answer.text);
         assert!(!answer.headers.contains_key(SET_COOKIE));
     }
     let answer = post(&gateway, "/sign-in", "", &wrong).await;
@@ -93,7 +97,7 @@ async fn signing_in_leads_back_to_where_one_wanted_to_go_and_to_no_other_site() 
 }
 
 #[tokio::test]
-async fn a_form_without_its_word_is_refused_and_who_signs_out_is_out() {
+async fn forms_require_the_csrf_token_and_sign_out_ends_the_session() {
     let gateway = Gateway::start().await;
     let cookie = first(&gateway).await;
     let page = get(&gateway, "/account", &cookie).await;
@@ -108,13 +112,13 @@ async fn a_form_without_its_word_is_refused_and_who_signs_out_is_out() {
 }
 
 #[tokio::test]
-async fn the_account_lists_ones_sessions_and_ends_the_others() {
+async fn account_page_lists_and_ends_sessions() {
     let gateway = Gateway::start().await;
     let here = first(&gateway).await;
     let form = [("name", "ada"), ("password", PASSWORD)];
     let there = cookie(&post(&gateway, "/sign-in", "", &form).await);
     let page = get(&gateway, "/account", &here).await.text;
-    assert_eq!(page.matches("this one").count(), 1, "{page}");
+    assert_eq!(page.matches(">current</span>").count(), 1, "{page}");
     assert!(page.contains("action=\"/account/sessions/end\""), "{page}");
     let end = "/account/sessions/end";
     assert_eq!(post(&gateway, end, &here, &[("csrf", "")]).await.status, 403);
@@ -129,7 +133,7 @@ async fn the_account_lists_ones_sessions_and_ends_the_others() {
 }
 
 #[tokio::test]
-async fn keys_people_and_the_log_are_kept_from_their_pages_and_secrets_shown_once() {
+async fn keys_and_users_are_managed_and_secrets_are_shown_once() {
     let gateway = Gateway::start().await;
     let cookie = first(&gateway).await;
     let page = get(&gateway, "/keys", &cookie).await.text;
@@ -162,14 +166,14 @@ async fn keys_people_and_the_log_are_kept_from_their_pages_and_secrets_shown_onc
     let none = get(&gateway, "/audit?since=2026-11-21", &cookie).await.text;
     assert!(none.contains("No entries"), "{none}");
     let good = post(&gateway, "/audit/verify", &cookie, &[word]).await.text;
-    assert!(good.contains("chain holds") && good.contains("the head is entry"), "{good}");
+    assert!(good.contains("chain valid") && good.contains("the head is entry"), "{good}");
     let other = [word, ("head", &*"0".repeat(64))];
     let cut = post(&gateway, "/audit/verify", &cookie, &other).await.text;
     assert!(cut.contains("chain broken"), "{cut}");
 }
 
 #[tokio::test]
-async fn who_shows_a_key_is_not_signed_in_and_has_no_account() {
+async fn api_keys_have_no_account_page() {
     let gateway = Gateway::start().await;
     let request = gateway.client().get(gateway.operator_url("/keys")).bearer_auth(API_KEY);
     let page = Answer::of(request.send().await.unwrap()).await;
@@ -180,7 +184,7 @@ async fn who_shows_a_key_is_not_signed_in_and_has_no_account() {
 }
 
 #[tokio::test]
-async fn a_person_sets_up_signs_out_in_and_looks_at_their_account() {
+async fn setup_sign_out_and_sign_in_in_a_browser() {
     if is_missing() {
         return;
     }

@@ -1,5 +1,4 @@
-//! What is done about requests that were refused: one that somebody wrote down, and those that are
-//! held.
+//! Pages that explain and discard rejected requests.
 
 use reqwest::header::LOCATION;
 use sealpost::admin::Scope;
@@ -25,7 +24,7 @@ fn head(headers: &[(String, String)]) -> String {
 }
 
 #[tokio::test]
-async fn a_request_that_was_written_down_is_explained_however_it_is_given() {
+async fn recorded_request_is_explained_in_every_format() {
     let gateway = Gateway::start().await;
     let headers = head(&gateway.sign("billing", BODY.as_bytes(), &[]));
     // As a browser sends what is typed into a field.
@@ -43,14 +42,14 @@ async fn a_request_that_was_written_down_is_explained_however_it_is_given() {
     ] {
         let answer = ask(&gateway, &[&fields[..], &[("source", "billing")]].concat()).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
-        assert!(answer.text.contains("let in"), "{fields:?}: {}", answer.text);
+        assert!(answer.text.contains("accepted"), "{fields:?}: {}", answer.text);
     }
     let stranger = Secret::new(RETIRED_SECRET).unwrap();
     let at = gateway.clock_seconds();
     let right = gateway.sign("billing", BODY.as_bytes(), &[]);
     let wrong = head(&gateway.sign_with("billing", BODY.as_bytes(), &[], at, &stranger));
     let answer = ask(&gateway, &[("source", "billing"), ("request", &wrong), ("body", BODY)]).await;
-    assert!(answer.text.contains("refused as sig_mismatch"), "{}", answer.text);
+    assert!(answer.text.contains("rejected as sig_mismatch"), "{}", answer.text);
     let (_, expected) = right[0].1.rsplit_once('=').expect("a signature");
     assert!(!answer.text.contains(expected), "the signature that would be right is never told");
     let late = [
@@ -60,18 +59,24 @@ async fn a_request_that_was_written_down_is_explained_however_it_is_given() {
         ("at", "2030-01-01T00:00:00Z"),
     ];
     let answer = ask(&gateway, &late).await;
-    assert!(answer.text.contains("refused as ts_stale"), "{}", answer.text);
+    assert!(answer.text.contains("rejected as ts_stale"), "{}", answer.text);
     assert_eq!(gateway.count("SELECT count(*) FROM events").await, 0, "nothing is let in");
 }
 
 #[tokio::test]
-async fn what_is_no_request_is_said_above_the_form_and_who_may_not_ask_is_told() {
+async fn invalid_input_and_a_missing_scope_are_reported() {
     let gateway = Gateway::start().await;
     for (fields, why) in [
         ([("request", "nonsense"), ("body", "x"), ("written", "text")], "A header has no colon"),
-        ([("request", "a: b"), ("body", "zz"), ("written", "hex")], "The body is no hexadecimal"),
-        ([("request", "a: b"), ("body", "!"), ("written", "base64")], "The body is no base64"),
-        ([("request", "a: b\n\nx"), ("body", "x"), ("written", "text")], "leave one of them out"),
+        (
+            [("request", "a: b"), ("body", "zz"), ("written", "hex")],
+            "The body is not valid hexadecimal",
+        ),
+        (
+            [("request", "a: b"), ("body", "!"), ("written", "base64")],
+            "The body is not valid base64",
+        ),
+        ([("request", "a: b\n\nx"), ("body", "x"), ("written", "text")], "leave one of them empty"),
         ([("request", "{\"x\":1}"), ("body", ""), ("written", "text")], "unknown field"),
     ] {
         let answer = ask(&gateway, &[&fields[..], &[("source", "billing")]].concat()).await;
@@ -94,7 +99,7 @@ async fn what_is_no_request_is_said_above_the_form_and_who_may_not_ask_is_told()
 }
 
 #[tokio::test]
-async fn a_held_request_leads_to_the_form_and_is_discarded_with_a_reason() {
+async fn rejected_request_links_the_form_and_is_discarded() {
     let gateway = Gateway::builder().config(PLAIN, HOLDS).start().await;
     send_refused(&gateway, BODY).await;
     let id = held(&gateway, 1).await[0].id;
@@ -113,12 +118,12 @@ async fn a_held_request_leads_to_the_form_and_is_discarded_with_a_reason() {
     let [entry] = &gateway.acts().await[..] else { panic!("one line") };
     assert_eq!(
         (&entry["action"], &entry["reason"]),
-        (&"discard held".into(), &"a test of theirs".into())
+        (&"discard rejected request".into(), &"a test of theirs".into())
     );
 }
 
 #[tokio::test]
-async fn the_form_is_reached_by_clicks_and_takes_a_file_to_the_byte() {
+async fn form_accepts_a_file_upload() {
     if is_missing() {
         return;
     }
@@ -137,7 +142,7 @@ async fn the_form_is_reached_by_clicks_and_takes_a_file_to_the_byte() {
         browser.write("#request", headers.trim_end()).await;
         browser.write("#file", file.to_str().unwrap()).await;
         browser.click("form[action='/explain'] button").await;
-        browser.comes_to_say("let in").await;
+        browser.comes_to_say("accepted").await;
         browser.keep("explain", "/explain").await;
     })
     .await;

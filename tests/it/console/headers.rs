@@ -1,4 +1,4 @@
-//! Every page has the headers that keep it to itself.
+//! Security headers of pages, posted forms, and caching of assets.
 
 use reqwest::header::{ACCEPT, HeaderMap};
 
@@ -47,7 +47,7 @@ fn check(what: &str, headers: &HeaderMap) {
 }
 
 #[tokio::test]
-async fn every_page_has_the_headers_that_keep_it_to_itself_and_no_markup_of_a_stranger() {
+async fn pages_have_security_headers_and_escape_untrusted_markup() {
     let busy = busy().await;
     for (name, path) in pages(&busy).await {
         let answer = page(&busy.gateway, &path).await;
@@ -79,7 +79,7 @@ async fn every_page_has_the_headers_that_keep_it_to_itself_and_no_markup_of_a_st
 }
 
 #[tokio::test]
-async fn what_is_posted_sends_the_browser_on_and_only_from_a_page_of_ours() {
+async fn posted_forms_redirect_and_require_the_same_origin() {
     let gateway = gateway(&Fragile::default()).await;
     let host = gateway.operator_url("");
     let elsewhere = [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")];
@@ -106,7 +106,7 @@ async fn what_is_posted_sends_the_browser_on_and_only_from_a_page_of_ours() {
 }
 
 #[tokio::test]
-async fn assets_are_kept_for_good_by_the_name_that_their_content_gives_them() {
+async fn assets_are_cached_by_content_hash() {
     let gateway = Gateway::start().await;
     let page = page(&gateway, "/dead-letters").await.text;
     for (begin, end, kind) in [

@@ -1,5 +1,5 @@
-//! Signing in at an issuer, in a browser. The issuer is another site than the console, so that the
-//! browser keeps its strict cookies back as it would for anybody.
+//! Single sign-on in a browser. The issuer is another site than the console, so that the browser
+//! withholds strict cookies as in production.
 
 use std::net::TcpListener;
 
@@ -9,7 +9,7 @@ use super::browser::{is_missing, with_browser};
 use crate::access::oidc::{Stub, gateway_at, invite};
 
 #[tokio::test]
-async fn a_browser_comes_back_from_the_issuer_to_where_one_wanted_to_go() {
+async fn single_sign_on_redirects_back() {
     if is_missing() {
         return;
     }

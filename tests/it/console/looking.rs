@@ -1,4 +1,4 @@
-//! What people see of transfers, sources and events, and how they get there.
+//! Pages of transfers, sources and events.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ async fn api(gateway: &Gateway, path: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_transfer_shows_which_chunks_are_here_and_what_superseded_it() {
+async fn transfer_page_shows_chunks_and_the_superseding_transfer() {
     if is_missing() {
         return;
     }
@@ -47,9 +47,9 @@ async fn superseded(gateway: &Gateway, transfer: &Transfer) -> i64 {
         browser.open("/transfers").await;
         browser.click("a[href='/transfers/1']").await;
         let text = browser.text().await;
-        assert!(text.contains("2 of 3 chunks are here") && text.contains("images/"), "{text}");
+        assert!(text.contains("2 of 3 chunks received") && text.contains("images/"), "{text}");
         let map = "return document.querySelector('svg.map').getAttribute('aria-label')";
-        assert_eq!(browser.ask(map).await, "2 of 3 chunks are here");
+        assert_eq!(browser.ask(map).await, "2 of 3 chunks received");
         assert!(text.contains("15 min"), "the time that is left: {text}");
         browser.keep("transfer", "/transfers/1").await;
         transfer.again().send(gateway, 0).await;
@@ -57,18 +57,18 @@ async fn superseded(gateway: &Gateway, transfer: &Transfer) -> i64 {
         assert!(browser.text().await.contains("superseded"));
         let newer = gateway.count(newest).await;
         browser.click(&format!("a[href='/transfers/{newer}']")).await;
-        assert!(browser.text().await.contains("1 of 3 chunks are here"));
+        assert!(browser.text().await.contains("1 of 3 chunks received"));
     })
     .await;
     gateway.count(newest).await
 }
 
 #[tokio::test]
-async fn a_source_is_paused_and_resumed_on_its_page_and_says_so_everywhere() {
+async fn source_is_paused_and_resumed_on_its_page() {
     let gateway = Gateway::builder().config(PLAIN, HOLDS).start().await;
     let page = gateway.operator("/sources/billing").await.text;
     assert!(page.contains("action=\"/pauses/source/billing/pause\""), "{page}");
-    assert!(page.contains("holds what it refuses for 1 h"), "{page}");
+    assert!(page.contains("keeps rejected requests for 1 h"), "{page}");
     assert_eq!(api(&gateway, "/sources/billing").await["keep_rejected_seconds"], 3600.0);
     for (verb, next, is_paused) in [("pause", "resume", true), ("resume", "pause", false)] {
         let path = format!("/pauses/source/billing/{verb}");
@@ -91,7 +91,7 @@ async fn a_source_is_paused_and_resumed_on_its_page_and_says_so_everywhere() {
 }
 
 #[tokio::test]
-async fn a_source_that_is_set_up_shows_its_address_and_turns_green_by_itself() {
+async fn set_up_page_shows_the_url_and_updates() {
     if is_missing() {
         return;
     }
@@ -129,14 +129,14 @@ async fn a_source_that_is_set_up_shows_its_address_and_turns_green_by_itself() {
         let answer = gateway.send("billing", None, ping.to_string().as_bytes()).await;
         assert_eq!(answer.what(), "accepted");
         gateway.count_up().await;
-        browser.comes_to_say("It works.").await;
+        browser.comes_to_say("Set-up complete.").await;
     })
     .await;
     gateway.run_until_idle().await;
 }
 
 #[tokio::test]
-async fn an_event_leads_to_its_edits_and_back_and_says_when_it_came_again() {
+async fn event_page_links_edits_and_shows_duplicates() {
     if is_missing() {
         return;
     }
@@ -162,11 +162,11 @@ async fn an_event_leads_to_its_edits_and_back_and_says_when_it_came_again() {
         browser.show_token().await;
         browser.open(&format!("/events/{original}")).await;
         let text = browser.text().await;
-        assert!(text.contains("Received again") && text.contains("2 times in all"), "{text}");
+        assert!(text.contains("Received again") && text.contains("latest of 2 times"), "{text}");
         browser.click(&format!("a[href='/events/{edit}']")).await;
         let text = browser.text().await;
         assert!(
-            text.contains("Nobody sent this body") && text.contains("Made by an edit"),
+            text.contains("No provider sent this body") && text.contains("Created by an edit"),
             "{text}"
         );
         browser.keep("event-edited", &format!("/events/{edit}")).await;
@@ -178,7 +178,7 @@ async fn an_event_leads_to_its_edits_and_back_and_says_when_it_came_again() {
 }
 
 #[tokio::test]
-async fn a_text_that_came_in_chunks_is_edited_as_a_whole_and_a_picture_is_not() {
+async fn chunked_text_can_be_edited_and_binary_cannot() {
     let gateway = Gateway::start().await;
     for (text, transfer) in [(true, Transfer::of_text(3)), (false, Transfer::of(3))] {
         for index in 0..3 {
@@ -192,7 +192,7 @@ async fn a_text_that_came_in_chunks_is_edited_as_a_whole_and_a_picture_is_not() 
         let page = gateway.operator(&format!("/deliveries/{id}")).await.text;
         let link = format!("href=\"/deliveries/{id}/edit\"");
         assert_eq!(page.contains(&link), text, "{page}");
-        assert_eq!(page.contains("Its body is no text, and cannot be edited."), !text, "{page}");
+        assert_eq!(page.contains("The body is not text and cannot be edited."), !text, "{page}");
         let path = format!("/deliveries/{id}/edit/replay");
         let done = post(&gateway, &path, OURS, "body=plain+text%0D%0A&reason=a+typing+error").await;
         assert_eq!(done.status, if text { 303 } else { 400 }, "{}", done.text);
@@ -214,7 +214,7 @@ async fn a_text_that_came_in_chunks_is_edited_as_a_whole_and_a_picture_is_not() 
 }
 
 #[tokio::test]
-async fn a_dead_letter_says_what_waits_behind_it_and_a_freed_lane_is_told_to_all() {
+async fn unblocking_a_lane_is_shown_and_streamed() {
     if is_missing() {
         return;
     }
@@ -233,9 +233,9 @@ async fn a_dead_letter_says_what_waits_behind_it_and_a_freed_lane_is_told_to_all
         let text = browser.text().await;
         assert!(text.contains("2 deliveries wait"), "{text}");
         browser.click("details:has(form[action='/deliveries/1/unblock']) summary").await;
-        browser.write("#free-reason", "they do not depend on it").await;
+        browser.write("#unblock-reason", "they do not depend on it").await;
         browser.click("form[action='/deliveries/1/unblock'] button").await;
-        browser.comes_to_say("The lane is free").await;
+        browser.comes_to_say("Lane unblocked").await;
         assert!(!browser.text().await.contains("deliveries wait"));
     })
     .await;

@@ -1,5 +1,4 @@
-//! A newcomer, who does what the README says, to the letter: its commands in a shell, its clicks in
-//! a browser.
+//! Follows the steps of the README: its commands in a shell, its clicks in a browser.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -108,7 +107,7 @@ fn steps() -> (Vec<&'static str>, Vec<&'static str>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_commands_and_clicks_of_the_readme_lead_to_an_event_in_the_console() {
+async fn readme_steps_lead_to_an_event_in_the_console() {
     if is_missing() || lacks("the shell", &["bash", "curl", "openssl"]) {
         return;
     }
@@ -121,7 +120,7 @@ async fn ten_commands_and_clicks_of_the_readme_lead_to_an_event_in_the_console()
     }
     // Its standard error is no terminal: the README says where the link is then.
     assert!(README.contains("the log names a file with the link, `data/sealpost-setup-link`"));
-    shell.says("the link to set up the first person is in this file");
+    shell.says("link to create the first user written to a file");
     let file = shell.folder.path().join("data/sealpost-setup-link");
     let link = std::fs::read_to_string(&file).unwrap().trim_end().to_owned();
     let mode = std::fs::metadata(&file).unwrap().permissions().mode();

@@ -1,4 +1,4 @@
-//! What the overview counts is a link to the list of it, and the list is there.
+//! The counts of the overview link to the matching lists.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -66,7 +66,7 @@ async fn follow(gateway: &Gateway, link: &str) -> String {
 }
 
 #[tokio::test]
-async fn every_number_of_the_overview_leads_to_the_list_that_it_counts() {
+async fn overview_counts_link_to_matching_lists() {
     let gateway = eventful().await;
     let page = gateway.operator("/").await.text;
     let links = links(&page);
@@ -97,11 +97,11 @@ async fn every_number_of_the_overview_leads_to_the_list_that_it_counts() {
 }
 
 #[tokio::test]
-async fn the_page_of_a_source_says_why_requests_were_refused_and_leads_to_those_that_are_held() {
+async fn source_page_shows_rejection_reasons_and_links_rejected_requests() {
     let gateway = eventful().await;
     let page = gateway.operator("/sources/billing").await.text;
     for part in [
-        "Refused: sig_mismatch",
+        "Rejected: sig_mismatch",
         "<a href=\"/rejected-requests?source=billing\">20</a>",
         "<a href=\"/dead-letters/all?source=billing&amp;which=all\">1</a>",
         "<a href=\"/events?source=billing&amp;state=done\">2</a>",
@@ -112,6 +112,6 @@ async fn the_page_of_a_source_says_why_requests_were_refused_and_leads_to_those_
         follow(&gateway, &link).await;
     }
     let (status, page) = as_other(&gateway, &[Scope::EventsRead], "/sources/billing").await;
-    assert!(status == 200 && page.contains("Refused: sig_mismatch"), "{page}");
+    assert!(status == 200 && page.contains("Rejected: sig_mismatch"), "{page}");
     assert!(!page.contains("/rejected-requests?"), "no link to what they may not see: {page}");
 }

@@ -1,4 +1,4 @@
-//! What people see and do, in a browser.
+//! Pages in a browser.
 
 use sealpost::admin::Scope;
 use serde_json::json;
@@ -10,7 +10,7 @@ use super::{Fragile, QUIET, gateway};
 use crate::harness::Gateway;
 
 #[tokio::test]
-async fn every_page_fits_both_screens_in_both_themes_and_runs_nothing_of_a_stranger() {
+async fn pages_fit_both_screens_and_run_no_untrusted_script() {
     if is_missing() {
         return;
     }
@@ -34,7 +34,7 @@ async fn every_page_fits_both_screens_in_both_themes_and_runs_nothing_of_a_stran
 }
 
 #[tokio::test]
-async fn every_page_says_what_will_be_there_where_nothing_is_yet() {
+async fn empty_states_are_shown() {
     if is_missing() {
         return;
     }
@@ -49,7 +49,7 @@ async fn every_page_says_what_will_be_there_where_nothing_is_yet() {
 }
 
 #[tokio::test]
-async fn a_dead_letter_is_found_read_and_replayed_by_clicking() {
+async fn dead_letter_is_replayed_in_a_browser() {
     if is_missing() {
         return;
     }
@@ -65,24 +65,24 @@ async fn a_dead_letter_is_found_read_and_replayed_by_clicking() {
         browser.comes_to_say("account acct_1 is not known").await;
         browser.comes_to_say("Received and verified").await;
 
-        browser.write("#replay-reason", "the ledger is mended").await;
+        browser.write("#replay-reason", "the ledger is fixed").await;
         browser.click("form[action='/deliveries/1/replay'] button").await;
-        browser.comes_to_say("Replayed: a new delivery is made").await;
+        browser.comes_to_say("Replayed: a new delivery was created").await;
         let here = browser.path().await;
         assert!(here.starts_with("/deliveries/1?did=replayed&made="), "{here}");
 
         handler.mend();
         gateway.run_until_idle().await;
         browser.open("/deliveries/1").await;
-        browser.comes_to_say("key:test dealt with it").await;
+        browser.comes_to_say("key:test resolved it").await;
     })
     .await;
     let [audit] = &gateway.acts().await[..] else { panic!("one line") };
-    assert_eq!(audit["reason"], "the ledger is mended");
+    assert_eq!(audit["reason"], "the ledger is fixed");
 }
 
 #[tokio::test]
-async fn a_list_is_walked_and_left_by_keys_and_the_theme_is_remembered() {
+async fn keyboard_navigation_works_and_the_theme_is_remembered() {
     if is_missing() {
         return;
     }
@@ -119,7 +119,7 @@ async fn a_list_is_walked_and_left_by_keys_and_the_theme_is_remembered() {
 }
 
 #[tokio::test]
-async fn a_destination_is_paused_and_resumed_with_a_reason() {
+async fn destination_is_paused_and_resumed() {
     if is_missing() {
         return;
     }

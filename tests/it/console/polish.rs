@@ -1,4 +1,4 @@
-//! Small things of pages that are wrong for long before somebody says so.
+//! Details of pages: flash messages and the icon.
 
 use sealpost::admin::Step;
 
@@ -6,7 +6,7 @@ use crate::api::dead_letters;
 use crate::harness::Gateway;
 
 #[tokio::test]
-async fn a_job_that_is_done_does_not_say_for_ever_that_it_has_begun() {
+async fn finished_jobs_hide_the_started_message() {
     let gateway = Gateway::builder().leaves_work().start().await;
     dead_letters(&gateway, 0..2).await;
     let json = [("content-type", "application/json")];
@@ -14,17 +14,17 @@ async fn a_job_that_is_done_does_not_say_for_ever_that_it_has_begun() {
     let planned = gateway.call("/api/v1/jobs", &json, plan).await;
     let id = planned.json["job"]["id"].as_i64().unwrap_or_else(|| panic!("{}", planned.text));
     let page = gateway.operator(&format!("/jobs/{id}")).await.text;
-    assert!(page.contains("the oldest 1 would be dealt with"), "a dry run does nothing: {page}");
+    assert!(page.contains("the oldest 1 would be processed"), "a dry run does nothing: {page}");
     let path = format!("/jobs/{id}?did=started");
     assert_eq!(gateway.call(&format!("/api/v1/jobs/{id}/start"), &json, "").await.status, 200);
-    assert!(gateway.operator(&path).await.text.contains("It has begun."), "while it runs");
+    assert!(gateway.operator(&path).await.text.contains("Job started."), "while it runs");
     let mut worker = gateway.jobs().worker();
     while matches!(worker.step().await.unwrap(), Step::Did { .. }) {}
-    assert!(!gateway.operator(&path).await.text.contains("It has begun."), "it is done");
+    assert!(!gateway.operator(&path).await.text.contains("Job started."), "it is done");
 }
 
 #[tokio::test]
-async fn the_icon_is_one_that_the_policy_of_pages_lets_in() {
+async fn icon_is_allowed_by_the_content_security_policy() {
     let gateway = Gateway::start().await;
     let page = gateway.operator("/").await;
     assert!(!page.text.contains("data:,"), "{}", page.text);

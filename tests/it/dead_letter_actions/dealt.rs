@@ -10,7 +10,7 @@ use crate::harness::{API_KEY, Answer, Gateway};
 
 const WHY: &str = "the table is there";
 /// What stands on the page of a delivery that was dealt with.
-const WHO: &str = "<strong>key:test</strong> dealt with it";
+const WHO: &str = "<strong>key:test</strong> resolved it";
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
 /// Posts a form of the console with the reason; gives where it leads, and that page.
@@ -56,28 +56,31 @@ async fn a_replay_a_discard_and_an_edit_link_what_they_made_and_name_who_and_why
     let (place, page) = post(&gateway, &format!("{replayed}/replay"), "").await;
     let made = place.strip_prefix(&format!("{replayed}?did=replayed&made=")).expect(&place);
     let link = format!("href=\"/deliveries/{made}\"");
-    says(&page, &["Replayed: a new delivery is made", &link, WHO, WHY]);
+    says(&page, &["Replayed: a new delivery was created", &link, WHO, WHY]);
     let made = get(&gateway, &format!("/deliveries/{made}")).await.text;
     says(&made, &["by key:test", WHY, &format!("href=\"{replayed}\"")]);
 
     let discarded = format!("/deliveries/{}", dead[1]);
     let (place, page) = post(&gateway, &format!("{discarded}/discard"), "").await;
     assert_eq!(place, format!("{discarded}?did=discarded"));
-    says(&page, &["Discarded: it stays as it is", WHO, WHY]);
+    says(&page, &["Discarded: this delivery is resolved", WHO, WHY]);
 
     let edited = format!("/deliveries/{}", dead[2]);
     let body = "body=%7B%22id%22%3A%22evt_fine%22%7D";
     let (place, page) = post(&gateway, &format!("{edited}/edit/replay"), body).await;
     let made = place.strip_prefix(&format!("{edited}?did=edited&made=")).expect(&place);
     let link = format!("href=\"/events/{made}\"");
-    says(&page, &["Replayed as edited", "The new event", "the edited event", &link, WHO, WHY]);
+    says(
+        &page,
+        &["Edited and replayed: a new event", "New event", "the edited event", &link, WHO, WHY],
+    );
     let event = get(&gateway, &format!("/events/{made}")).await.text;
-    says(&event, &["Nobody sent this body: key:test made it of"]);
+    says(&event, &["No provider sent this body: key:test edited it from"]);
     gateway.run_until_idle().await;
     // What was just done is told once; who did it, and why, for ever.
     let later = get(&gateway, &edited).await.text;
     says(&later, &[WHO, WHY]);
-    assert!(!later.contains("Replayed as edited"), "{later}");
+    assert!(!later.contains("Edited and replayed: a new event"), "{later}");
 }
 
 #[tokio::test]
@@ -90,7 +93,7 @@ async fn what_a_job_dealt_with_names_who_began_it_and_why() {
     says(&page, &[WHY, "by key:test", "2 dead letters match"]);
     let (place, page) = post(&gateway, &format!("{plan}/start"), "").await;
     assert_eq!(place, format!("{plan}?did=started"));
-    says(&page, &["It has begun.", "by key:test", WHY]);
+    says(&page, &["Job started.", "by key:test", WHY]);
     let mut worker = gateway.jobs().worker();
     while !matches!(worker.step().await.unwrap(), Step::Idle) {}
     says(&get(&gateway, &plan).await.text, &["by key:test", WHY]);
@@ -116,9 +119,9 @@ async fn a_lane_that_was_freed_is_told_on_the_page_in_the_timeline_and_in_the_st
     gateway.run_until_idle().await;
     send(&gateway, "evt_fine").await;
     let head = ids(gateway.desk(), &open()).await[0];
-    let (place, page) = post(&gateway, &format!("/deliveries/{head}/free"), "").await;
-    assert_eq!(place, format!("/deliveries/{head}?did=freed"));
-    says(&page, &["The lane is free", ">freed</span>", "by key:test", WHY]);
+    let (place, page) = post(&gateway, &format!("/deliveries/{head}/unblock"), "").await;
+    assert_eq!(place, format!("/deliveries/{head}?did=unblocked"));
+    says(&page, &["Lane unblocked", ">unblocked</span>", "by key:test", WHY]);
     gateway.run_until_idle().await;
     assert_eq!(handler.handled(), ["evt_fine"], "what waited goes on");
 

@@ -65,13 +65,13 @@ async fn it_says_where_it_is_how_it_did_and_what_it_answered() {
     let desk = Destinations::new(gateway.store().clone(), clock, configured);
     let detail = desk.show(&reader, "app").await.unwrap();
     let text = format!("{detail:?}");
-    assert!(text.contains("it answered 503"), "{text}");
+    assert!(text.contains("destination responded 503"), "{text}");
     assert!(!text.contains("locked") && !text.contains("thanks"), "{text}");
     let listed = desk.list(&reader).await.unwrap();
     assert!(listed[0].state.as_ref().is_none_or(|state| state.last_error.is_none()));
 
     let page = call(&gateway, Method::GET, "/destinations/app", None).await.text;
-    for part in ["Success rate", "50 %", "the table is locked", "Send a test event", "Try now"] {
+    for part in ["Success rate", "50 %", "the table is locked", "Send a test event", "Retry now"] {
         assert!(page.contains(part), "{part}: {page}");
     }
     let list = call(&gateway, Method::GET, "/destinations", None).await.text;

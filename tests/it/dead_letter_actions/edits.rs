@@ -33,7 +33,7 @@ async fn an_edited_event_is_edited_in_lists_filters_pages_and_the_stream() {
     let delivery = gateway.operator(&format!("/api/v1/deliveries/{}", made.created[0])).await;
     assert_eq!(delivery.json["event"]["proof"]["strength"], "edited", "{}", delivery.text);
     let page = gateway.operator(&format!("/events/{}", made.event)).await.text;
-    assert!(page.contains("nothing proves this body") && !page.contains(">verified<"), "{page}");
+    assert!(page.contains("has no proof") && !page.contains(">verified<"), "{page}");
 
     let changes = gateway.changes().await;
     let told: Vec<(&str, Option<String>)> = changes

@@ -39,10 +39,10 @@ async fn fail(gateway: &Gateway, id: &str, says: &str) {
 async fn a_group_is_called_by_its_newest_message_and_only_values_are_left_out_of_its_key() {
     let gateway = Gateway::builder().handler(Says).start().await;
     for (number, says) in [
-        "it answered 422: card 17 is locked (SQLSTATE 55P03)",
-        "it answered 422: card 99 is locked (SQLSTATE 55P03)",
-        "it answered 404: card 17 is locked (SQLSTATE 55P03)",
-        "it answered 422: card 17 is locked (SQLSTATE 40001)",
+        "destination responded 422: card 17 is locked (SQLSTATE 55P03)",
+        "destination responded 422: card 99 is locked (SQLSTATE 55P03)",
+        "destination responded 404: card 17 is locked (SQLSTATE 55P03)",
+        "destination responded 422: card 17 is locked (SQLSTATE 40001)",
         "missing field `details_submitted`",
         "missing field `payouts_enabled`",
         "invalid type: string \"x\", expected i64 at line 1 column 64",
@@ -64,9 +64,9 @@ async fn a_group_is_called_by_its_newest_message_and_only_values_are_left_out_of
         [
             ("invalid type: string \"a \\\"b\\\" c\", expected i64 at line 2 column 7", 2),
             ("invalid type: string \"x\", expected u64 at line 1 column 64", 1),
-            ("it answered 404: card 17 is locked (SQLSTATE 55P03)", 1),
-            ("it answered 422: card 17 is locked (SQLSTATE 40001)", 1),
-            ("it answered 422: card 99 is locked (SQLSTATE 55P03)", 2),
+            ("destination responded 404: card 17 is locked (SQLSTATE 55P03)", 1),
+            ("destination responded 422: card 17 is locked (SQLSTATE 40001)", 1),
+            ("destination responded 422: card 99 is locked (SQLSTATE 55P03)", 2),
             ("missing field `details_submitted`", 1),
             ("missing field `payouts_enabled`", 1),
         ]
@@ -76,7 +76,7 @@ async fn a_group_is_called_by_its_newest_message_and_only_values_are_left_out_of
     let reader = Caller::new("rita", None, Scopes::from_iter([Scope::EventsRead]));
     let page = gateway.groups().list(&reader, &selection, None, 100).await.unwrap();
     for group in &page.groups {
-        assert_eq!(group.title, "The handler said that no further attempt can help");
+        assert_eq!(group.title, "The handler reported a permanent failure");
         assert_eq!(group.message, None);
     }
 }

@@ -81,7 +81,7 @@ async fn all_of_a_source_are_planned_with_how_many_hold_by_now_and_let_in_by_one
     let job = mended.jobs().show(&grace(), plan.job.id).await.unwrap().job;
     assert_eq!(job.state, JobState::Done);
     assert_eq!((job.resolved, job.created, job.refused), (60, 59, 1));
-    assert_eq!(job.refusals[0].1, "it is refused again: sig_mismatch");
+    assert_eq!(job.refusals[0].1, "rejected again: sig_mismatch");
     assert_eq!(mended.count("SELECT count(*) FROM events").await, 60);
     let open = "SELECT count(*) FROM rejected_requests WHERE event_id IS NULL";
     assert_eq!(mended.count(open).await, 1);
@@ -90,7 +90,7 @@ async fn all_of_a_source_are_planned_with_how_many_hold_by_now_and_let_in_by_one
     let audit = mended
         .query("SELECT DISTINCT action, actor FROM audit_log WHERE action LIKE '%held%'")
         .await;
-    assert_eq!(audit, [json!({ "action": "verify held", "actor": "grace" })]);
+    assert_eq!(audit, [json!({ "action": "reprocess rejected request", "actor": "grace" })]);
     mended.run_until_idle().await;
 
     // Dealt with once: a second job has only what is left.

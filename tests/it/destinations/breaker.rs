@@ -113,7 +113,7 @@ async fn what_is_about_the_event_is_tried_again_until_its_attempts_are_used_up()
         let expected = three("dead", "exhausted", &results);
         assert_eq!(only(&gateway).await, expected, "{status}");
         let error = gateway.dead_letters().await.remove(0).1;
-        assert_eq!(error, format!("it answered {status}: no such thing"));
+        assert_eq!(error, format!("destination responded {status}: no such thing"));
         // Nobody else had to wait for it.
         send(&gateway, "invoice.paid", "in_2").await;
         gateway.run_until_idle().await;

@@ -34,9 +34,9 @@ async fn a_destination_is_listed_paused_resumed_and_enabled() {
     assert_eq!((&list()["state"], &list()["ready"]), (&json!("ok"), &json!(0)));
 
     let paused = program.run(&["destinations", "pause", "app", "--reason", "deploying"]);
-    assert_eq!((paused.code, paused.stdout.as_str()), (0, "pause app: done\n"));
+    assert_eq!((paused.code, paused.stdout.as_str()), (0, "paused app\n"));
     let again = program.run(&["destinations", "pause", "app", "--reason", "deploying"]);
-    assert_eq!(again.stdout, "pause app: it was so already\n");
+    assert_eq!(again.stdout, "app is already paused\n");
     send(&gateway, "invoice.paid", "in_1").await;
     gateway.run_until_idle().await;
     assert_eq!(receiver.connections(), 0);
@@ -46,8 +46,8 @@ async fn a_destination_is_listed_paused_resumed_and_enabled() {
 
     let listed = list();
     assert_eq!(listed["state"], "disabled");
-    assert_eq!(listed["why"], "it answered 410 (Gone)");
-    assert_eq!(listed["last_error"], "it answered 410");
+    assert_eq!(listed["why"], "destination responded 410 (Gone)");
+    assert_eq!(listed["last_error"], "destination responded 410");
     let text = program.run(&["destinations", "list"]);
     let mut lines = text.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     assert_eq!(lines.next().unwrap()[..4], ["NAME", "STATE", "FOR", "READY"]);
@@ -70,7 +70,7 @@ async fn a_destination_is_listed_paused_resumed_and_enabled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_for_a_destination_that_is_not_configured_any_more_becomes_dead_letters() {
+async fn forget_dead_letters_the_backlog_of_an_unconfigured_destination() {
     let receiver = Receiver::content().await;
     let gateway = gateway(&receiver).await;
     let forget = ["destinations", "forget", "app", "--reason", "it is gone"];
@@ -85,7 +85,7 @@ async fn what_waits_for_a_destination_that_is_not_configured_any_more_becomes_de
     assert_eq!((&listed[0]["name"], &listed[0]["state"]), (&json!("another"), &json!("ok")));
     assert_eq!((&listed[1]["name"], &listed[1]["state"]), (&json!("app"), &json!("unconfigured")));
     let forgotten = program.run(&forget);
-    assert_eq!(forgotten.stdout, "forget app: 1 became dead letters\n");
+    assert_eq!(forgotten.stdout, "app: 1 deliveries dead-lettered\n");
     assert_eq!(gateway.dead_letters().await[0].0, "handler_missing");
     let unknown = program.run(&["destinations", "pause", "nobody", "--reason", "r"]);
     assert_eq!(unknown.code, 2, "{}", unknown.stderr);
@@ -94,24 +94,24 @@ async fn what_waits_for_a_destination_that_is_not_configured_any_more_becomes_de
 }
 
 #[test]
-fn what_is_wrong_with_a_destination_is_said_without_a_database() {
+fn check_reports_destination_errors_without_a_database() {
     for (more, expected) in [
-        ("sources = [\"nothing\"]", "there is no source `nothing`"),
-        ("sources = []", "sources must name at least one"),
+        ("sources = [\"nothing\"]", "unknown source `nothing`"),
+        ("sources = []", "sources must list at least one"),
         ("timeout = \"30s\"", "shorter than dispatch.handler_deadline"),
         ("rate = 1\nconcurrency = 40", "shorter than dispatch.handler_deadline"),
-        ("sign = \"bot\"", "`service` goes with sign = \"bot\""),
-        ("service = \"api\"", "`service` goes with sign = \"bot\""),
-        ("types = []", "there is none"),
-        ("types = [\"*.paid\"]", "`*.paid` is not a type"),
-        ("filter = \"type ==\"", "no JSONPath query"),
+        ("sign = \"bot\"", "`service` and sign = \"bot\" require each other"),
+        ("service = \"api\"", "`service` and sign = \"bot\" require each other"),
+        ("types = []", "the list is empty"),
+        ("types = [\"*.paid\"]", "`*.paid` is not an event type"),
+        ("filter = \"type ==\"", "not a valid JSONPath query"),
         ("headers = { Webhook-Id = \"x\" }", "the header `Webhook-Id` cannot be set"),
         ("headers = { \"webhook-signature\" = \"x\" }", "cannot be set"),
         ("headers = { Svix-Id = \"x\" }", "the header `Svix-Id` cannot be set"),
         ("header_prefix = \"svix\"\nheaders = { webhook-id = \"x\" }", "cannot be set"),
         (
             "sign = \"bot\"\nservice = \"api\"\nheader_prefix = \"svix\"",
-            "`header_prefix` goes with",
+            "`header_prefix` requires sign",
         ),
         ("headers = { Authorization = \"x\" }", "cannot be set"),
         ("headers = { Host = \"x\" }", "cannot be set"),
@@ -125,7 +125,7 @@ fn what_is_wrong_with_a_destination_is_said_without_a_database() {
         assert!(run.stderr.contains(expected), "{more}: {}", run.stderr);
     }
     for (url, expected) in [
-        ("app.example.com", "its URL is none"),
+        ("app.example.com", "destination `app`: invalid URL"),
         ("http://app.example.com/", "outbound.allow"),
         ("https://app.example.com:5432/", "outbound.allow"),
         ("https://10.0.0.1/", "10.0.0.1 is neither public"),

@@ -203,9 +203,6 @@ async fn an_image_waits_while_its_objects_cannot_be_written() {
     gateway.run_until_idle().await;
     let waiting = gateway.query("SELECT state, last_error FROM deliveries").await;
     assert_eq!(waiting[0]["state"], "ready");
-    assert!(
-        waiting[0]["last_error"].as_str().unwrap().contains("folder of objects"),
-        "{waiting:?}"
-    );
+    assert!(waiting[0]["last_error"].as_str().unwrap().contains("object folder"), "{waiting:?}");
     assert_eq!(gateway.rows("docora_images").await, [Value::Null; 0]);
 }

@@ -71,7 +71,7 @@ async fn what_is_wrong_with_a_request_is_answered_alike_whether_there_is_a_sourc
             }
         }
     }
-    for table in ["events", "event_keys", "held_requests"] {
+    for table in ["events", "event_keys", "rejected_requests"] {
         assert_eq!(gateway.rows(table).await.len(), 0, "{table}");
     }
     bench.finish().await;

@@ -154,12 +154,8 @@ async fn a_handler_that_panics_fails_its_attempt_and_no_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handler_that_hangs_fails_its_attempt_at_the_deadline() {
     let gateway = busy(&Misbehaving::that(How::Hangs)).await;
-    assert_dead_after_three(
-        &gateway,
-        DeathReason::Exhausted,
-        "the handler did not come back within 300ms",
-    )
-    .await;
+    assert_dead_after_three(&gateway, DeathReason::Exhausted, "the handler timed out after 300ms")
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -186,7 +182,7 @@ async fn a_handler_that_blocks_its_thread_does_not_hold_up_the_intake() {
     let (worked, ()) = tokio::join!(gateway.dispatcher().step(), intake);
     assert!(worked.unwrap() >= 3);
     let failed = gateway.query("SELECT error FROM attempts WHERE result = 'retry'").await;
-    assert_eq!(failed, [json!({ "error": "the handler did not come back within 300ms" })]);
+    assert_eq!(failed, [json!({ "error": "the handler timed out after 300ms" })]);
     // From now on it does come back.
     handler.go_on.add_permits(100);
     gateway.run_to_the_end().await;
@@ -218,7 +214,7 @@ async fn an_event_that_kills_its_gateway_every_time_becomes_a_dead_letter_alone(
     gateway.run_to_the_end().await;
     let [(reason, error)] = gateway.dead_letters().await.try_into().unwrap();
     assert_eq!(reason, DeathReason::LeaseLost.as_str());
-    assert!(error.contains("the lease ran out with no result"), "{error}");
+    assert!(error.contains("lease expired without a result"), "{error}");
     // The two others were lost with it, and are done all the same.
     let lost = "SELECT count(*) FROM attempts WHERE result = 'lost'";
     assert_eq!(gateway.count(lost).await, 6);

@@ -521,7 +521,7 @@ impl Gateway {
     pub(crate) async fn acts(&self) -> Vec<Value> {
         self.query(
             "SELECT * FROM audit_log
-              WHERE action NOT LIKE '% payload' AND action NOT IN ('denied', 'refused sign-in')
+              WHERE action NOT LIKE '% payload' AND action NOT IN ('denied', 'sign-in rejected')
               ORDER BY id",
         )
         .await
@@ -584,13 +584,13 @@ impl Drop for Gateway {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let unfinished = "SELECT count(*) FROM deliveries WHERE state NOT IN ('done', 'dead')";
-            let unsound = "SELECT count(*) FROM invalid_rows";
+            let invalid = "SELECT count(*) FROM invalid_rows";
             let left = runtime.block_on(sql::number(&target, unfinished));
-            (left, runtime.block_on(sql::number(&target, unsound)))
+            (left, runtime.block_on(sql::number(&target, invalid)))
         });
-        let (unfinished, unsound) = left.join().expect("two counts");
+        let (unfinished, invalid) = left.join().expect("two counts");
         assert_eq!(unfinished, 0, "deliveries are left unfinished");
-        assert_eq!(unsound, 0, "rows break the rules of their tables: see the view `unsound`");
+        assert_eq!(invalid, 0, "rows break the rules of their tables: see the view `invalid_rows`");
     }
 }
 

@@ -101,9 +101,9 @@ fn the_configuration_of_every_page_passes_the_check() {
         // Where a page gives two sources one secret, that is said, and meant.
         let warnings: Vec<&str> =
             warnings.filter(|line| !(shares && line.contains("is also the secret of"))).collect();
-        let nobody = "warning: nobody is told of alerts: no [alerts] discord is configured, so \
-                      they are only listed";
-        assert_eq!(warnings, [nobody], "{}", run.stdout);
+        let expected = "warning: no alert channel is configured ([alerts] discord): alerts are \
+                        only listed";
+        assert_eq!(warnings, [expected], "{}", run.stdout);
     }
 }
 

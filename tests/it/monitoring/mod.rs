@@ -1,10 +1,10 @@
 //! What operators see of what came in and what became of it.
 
+mod counters;
 mod detail;
 mod overview;
 mod search;
 mod sources;
-mod tallies;
 
 use async_trait::async_trait;
 use sealpost::dispatch::{Attempt, Failure, Handler};

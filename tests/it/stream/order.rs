@@ -349,7 +349,7 @@ async fn a_client_that_takes_nothing_gives_up_its_seat_and_loses_nothing_when_it
     let mut got = Vec::new();
     slow.read_to_end(&mut got).await.unwrap();
     let got = String::from_utf8(got).unwrap();
-    assert!(got.contains(": this client takes too long; go on with Last-Event-ID"));
+    assert!(got.contains(": the client reads too slowly; reconnect with Last-Event-ID"));
     let ids: Vec<&str> = got.lines().filter_map(|line| line.strip_prefix("id: ")).collect();
     let data = got.lines().filter(|line| line.starts_with("data: ")).count();
     assert!(data > 0 && data < COUNT as usize, "{data}");
@@ -373,5 +373,8 @@ async fn a_stream_ends_when_its_gateway_stops_and_says_so() {
     let mut watcher = Watcher::open(&gateway, "", None).await;
     gateway.stop();
     assert_eq!(watcher.next().await, None);
-    assert_eq!(watcher.comments.last().unwrap(), "the gateway stops; go on with Last-Event-ID");
+    assert_eq!(
+        watcher.comments.last().unwrap(),
+        "the gateway is stopping; reconnect with Last-Event-ID"
+    );
 }

@@ -77,9 +77,9 @@ async fn changes_are_shown_as_lines_until_it_is_interrupted() {
     let tail = Tail::start(&gateway, "wrong-token-0123456789", &[]);
     let (code, said) = tail.ended().await;
     assert_eq!(code, Some(1));
-    assert!(said.contains("the operator listener says 401"), "{said}");
+    assert!(said.contains("the operator listener responded with 401"), "{said}");
     let (code, said) = Tail::start(&gateway, API_KEY, &["--after", "x"]).ended().await;
-    assert!(code == Some(1) && said.contains("says 400"), "{said}");
+    assert!(code == Some(1) && said.contains("responded with 400"), "{said}");
     let (code, said) = Tail::start(&gateway, "", &[]).ended().await;
     assert!(code == Some(64) && said.contains("SEALPOST_API_KEY"), "{said}");
 }
@@ -116,7 +116,7 @@ async fn it_goes_on_where_it_was_when_the_gateway_comes_back() {
     tail.signal(Signal::SIGTERM);
     let (code, said) = tail.ended().await;
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("the gateway stops"), "{said}");
+    assert!(said.contains("the gateway is stopping"), "{said}");
 
     // The id that it prints is what --after takes.
     let id = seen[1]["id"].as_str().unwrap();

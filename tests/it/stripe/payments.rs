@@ -270,8 +270,8 @@ async fn people_are_told_of_a_dispute_once_and_of_its_end() {
     );
     assert_eq!(
         alerts[0]["text"],
-        "121.00 AUD of acct_a are disputed, fraudulent: dispute dp_told, warning_needs_response, \
-         evidence until 2025-11-30",
+        "121.00 AUD of acct_a disputed, fraudulent: dispute dp_told, warning_needs_response, \
+         evidence due by 2025-11-30",
     );
     // The inquiry becomes a dispute, which is the same thing and worse; repeated, it is not news.
     for id in ["evt_2", "evt_3"] {
@@ -282,7 +282,7 @@ async fn people_are_told_of_a_dispute_once_and_of_its_end() {
     }
     tell(&gateway, &[event("evt_4", "charge.dispute.closed", 20, told("lost"))]).await;
     let over = gateway.query("SELECT text FROM alerts WHERE recovery").await;
-    assert_eq!(over[0]["text"], "the dispute dp_told of 121.00 AUD is closed: lost");
+    assert_eq!(over[0]["text"], "dispute dp_told of 121.00 AUD closed: lost");
     assert_eq!(gateway.count("SELECT count(*) FROM alerts WHERE over_at IS NULL").await, 0);
 
     // Its end first: nothing is left to tell.

@@ -152,7 +152,7 @@ async fn an_overloaded_stripe_is_asked_again_when_it_says() {
     let due = gateway.query("SELECT state, due_at, last_error FROM deliveries").await;
     assert_eq!(due[0]["state"], "ready");
     assert!(due[0]["due_at"].as_str().unwrap().starts_with("2026-11-20T12:10:00"), "{due:?}");
-    assert_eq!(due[0]["last_error"], "Stripe answered 429 rate_limit");
+    assert_eq!(due[0]["last_error"], "Stripe responded 429 rate_limit");
     gateway.run_to_the_end().await;
     let known = row(&gateway, "stripe_subscriptions", "subscription_id", "sub_1").await.unwrap();
     assert_eq!(known["status"], "active");
@@ -174,11 +174,11 @@ async fn what_no_other_attempt_can_mend_is_a_dead_letter_that_tells_no_secret() 
         (Told::error(400, "parameter_invalid"), "answered 400 parameter_invalid"),
         (Told::error(302, ""), "answered 302"),
         (Told::ok(&huge), "larger than 1048576 bytes"),
-        (Told::ok(&json!([])), "not the event that was asked for"),
-        (Told::ok(&other), "another event than was asked for"),
-        (Told::ok(&elsewhere), "is not where an object of Stripe's is"),
-        (Told::ok(&nowhere), "is not where an object of Stripe's is"),
-        (Told::ok(&updated()), "another object than was asked for"),
+        (Told::ok(&json!([])), "not the requested event"),
+        (Told::ok(&other), "a different event than requested"),
+        (Told::ok(&elsewhere), "is not a valid path of a Stripe object"),
+        (Told::ok(&nowhere), "is not a valid path of a Stripe object"),
+        (Told::ok(&updated()), "a different object than requested"),
     ] {
         let stub = Stub::start().await;
         stub.answers("/v2/core/events/evt_thin", vec![answer]);
@@ -208,7 +208,7 @@ async fn a_stripe_that_cannot_be_reached_is_asked_again() {
     gateway.run_until_idle().await;
     let left = gateway.query("SELECT state, last_error FROM deliveries").await;
     assert_eq!(left[0]["state"], "ready");
-    assert!(left[0]["last_error"].as_str().unwrap().starts_with("Stripe could not be asked"));
+    assert!(left[0]["last_error"].as_str().unwrap().starts_with("request to Stripe failed"));
     let again = builder(&stub.url(), &folder).beside(&gateway).start().await;
     again.run_to_the_end().await;
     let known = row(&again, "stripe_subscriptions", "subscription_id", "sub_1").await.unwrap();

@@ -40,7 +40,7 @@ async fn a_role_that_may_not_log_in_any_more_is_told_in_the_log() {
                     && line.contains(r#""trouble":"login""#)
             })
         };
-        (said("could not commit") && said("events cannot be recorded")).then(|| log.clone())
+        (said("cannot commit events") && said("database unusable")).then(|| log.clone())
     });
     assert!(!log.await.contains("canary"));
     server.kill().await;

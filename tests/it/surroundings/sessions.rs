@@ -119,7 +119,7 @@ async fn what_cannot_be_set_is_refused_at_the_start() {
     sql::execute(&elsewhere, &off).await;
     let run = program.run(&["migrate"]);
     assert_eq!(run.code, 69, "{}", run.stderr);
-    assert!(run.stderr.contains("the triggers are off"), "{}", run.stderr);
+    assert!(run.stderr.contains("triggers are disabled"), "{}", run.stderr);
     let on = format!("ALTER DATABASE {name} RESET session_replication_role");
     sql::execute(&elsewhere, &on).await;
     assert_eq!(program.run(&["migrate"]).code, 0);
@@ -142,5 +142,5 @@ async fn a_database_that_cannot_hold_every_text_is_refused_at_the_start() {
     program.set("DATABASE_URL", &database::url(&target.with_database(&name)).await);
     let run = program.run(&["migrate"]);
     assert_eq!(run.code, 69, "{}", run.stderr);
-    assert!(run.stderr.contains("UTF8 is needed"), "{}", run.stderr);
+    assert!(run.stderr.contains("UTF8 is required"), "{}", run.stderr);
 }

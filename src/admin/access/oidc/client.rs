@@ -26,13 +26,13 @@ pub(super) struct Wire {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WireError {
     /// It is not a request that we send.
-    #[error("it is not a request that is sent")]
+    #[error("invalid request")]
     Request,
     /// It was not sent, or not answered.
     #[error(transparent)]
     Outbound(#[from] OutboundError),
     /// The answer is none.
-    #[error("the answer is none")]
+    #[error("invalid response")]
     Answer(#[from] http::Error),
 }
 
@@ -84,7 +84,7 @@ pub(super) fn whole(error: &dyn Error) -> String {
     short(&text)
 }
 
-/// The beginning of what a stranger wrote, as it may stand in a line of the log.
+/// The beginning of untrusted text, as it may stand in a line of the log.
 pub(super) fn short(text: &str) -> String {
     text.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -1,6 +1,6 @@
-//! The issuer: what it says of itself, kept for a while; and what it says of a person.
+//! The issuer: what it says of itself, kept for a while; and what it says of a user.
 //!
-//! Nothing is asked of it before somebody wants to sign in, so that a gateway starts and runs
+//! Nothing is asked of it before a user wants to sign in, so that a gateway starts and runs
 //! while its issuer is away. Every request has a deadline and every answer a largest size.
 
 use std::fmt;
@@ -35,7 +35,7 @@ const RENEWED_AFTER: Duration = Duration::minutes(1);
 /// How long an issuer that did not answer is left alone.
 const LEFT_ALONE: Duration = Duration::seconds(10);
 
-/// Who vouches for people, and who we are there.
+/// Who vouches for users, and who we are there.
 #[derive(Clone)]
 pub struct IssuerSettings {
     /// The issuer's URL, exactly as it writes it itself.
@@ -46,11 +46,11 @@ pub struct IssuerSettings {
     pub client_secret: Option<Zeroizing<String>>,
     /// Where browsers reach the operator listener.
     pub public_url: Url,
-    /// What people call it.
+    /// What users call it.
     pub label: String,
 }
 
-/// Who vouches for people.
+/// Who vouches for users.
 pub struct Issuer {
     pub(super) settings: IssuerSettings,
     pub(super) url: IssuerUrl,
@@ -105,7 +105,7 @@ pub(super) type Client = CoreClient<
 #[derive(Debug, thiserror::Error)]
 pub enum IssuerError {
     /// A URL is none.
-    #[error("its URL, or ours, is none")]
+    #[error("invalid issuer URL or redirect URL")]
     Url(#[from] url::ParseError),
     /// No request may go there.
     #[error(transparent)]
@@ -135,7 +135,7 @@ impl Issuer {
         })
     }
 
-    /// What people call it.
+    /// What users call it.
     pub(super) fn label(&self) -> &str {
         &self.settings.label
     }
@@ -160,13 +160,13 @@ impl Issuer {
     pub(super) async fn check_sender(&self, said: Option<&str>) -> Result<(), OidcError> {
         match said {
             Some(said) if said == self.settings.issuer => Ok(()),
-            Some(_) => Err(OidcError::refused("`iss` names another issuer")),
+            Some(_) => Err(OidcError::refused("`iss` belongs to another issuer")),
             None => {
                 let metadata = self.metadata().await?;
                 let further = metadata.additional_metadata();
                 if further.authorization_response_iss_parameter_supported {
                     return Err(OidcError::refused(
-                        "the issuer always sends `iss`, and it is absent",
+                        "`iss` is missing, although the issuer always sends it",
                     ));
                 }
                 Ok(())
@@ -225,12 +225,12 @@ impl Issuer {
         let http = self.client.http();
         let metadata = Metadata::discover_async(self.url.clone(), &http).await;
         let metadata = metadata.map_err(|error| whole(&error))?;
-        let token = metadata.token_endpoint().ok_or("it has no token endpoint")?.url();
+        let token = metadata.token_endpoint().ok_or("the issuer has no token endpoint")?.url();
         let (authorization, keys) = (metadata.authorization_endpoint(), metadata.jwks_uri());
         for place in [authorization.url(), token, keys.url()] {
             // Only an issuer on the loopback comes without TLS.
             if place.scheme() != "https" && self.url.url().scheme() == "https" {
-                return Err(format!("its endpoint {place} is not https"));
+                return Err(format!("the issuer's endpoint {place} is not https"));
             }
         }
         Ok(Arc::new(metadata))

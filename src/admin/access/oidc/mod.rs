@@ -5,7 +5,7 @@
 //! - What the browser comes back with is a [`OidcCallback`]. Its code is redeemed and the ID token
 //!   checked ([`token`]).
 //! - Nobody is made by signing in. Whoever has come before is known by issuer and subject; else the
-//!   verified e-mail address has to be the name of somebody who was invited and has neither a
+//!   verified e-mail address has to be the name of a user who was invited and has neither a
 //!   password nor a code. They are linked to the subject then, and the address counts no more.
 //! - An [`OidcSignIn`] is a session like any other. Codes are the issuer's matter.
 
@@ -32,11 +32,11 @@ use super::sessions::{BegunSession, ShownSession, audit, begin, own_caller};
 use crate::admin::AdminError;
 use crate::store::{Attempt, NewFlow, OidcFlowRow, StoreError, Tx, UserRow};
 
-/// How long somebody may be at the issuer.
+/// How long a user may be at the issuer.
 const LASTS: Duration = Duration::minutes(10);
 /// The most sign-ins that are under way.
 const MOST: i64 = 1_000;
-/// After how many seconds to come again when there are as many.
+/// After how many seconds to retry when there are as many.
 const CROWDED: u64 = 60;
 /// What an issuer can say instead of sending a code. Anybody can write another word into the
 /// address, and it would go to the log.
@@ -82,7 +82,7 @@ pub struct OidcCallback<'a> {
     pub from: Client<'a>,
 }
 
-/// Somebody who is signed in.
+/// A user who is signed in.
 #[derive(Debug)]
 pub struct OidcSignIn {
     /// Their session.
@@ -95,18 +95,18 @@ pub struct OidcSignIn {
 #[derive(Debug, thiserror::Error)]
 pub enum OidcError {
     /// No issuer is configured.
-    #[error("no issuer is configured")]
+    #[error("single sign-on is not configured")]
     Off,
     /// What came back does not count, or is of nobody who may come in.
     #[error("{0}")]
     Refused(String),
     /// The issuer does not answer as it should.
-    #[error("the issuer does not answer as it should: {0}")]
+    #[error("invalid response from the issuer: {0}")]
     Issuer(String),
     /// There were too many attempts.
-    #[error("there were too many attempts")]
+    #[error("too many attempts")]
     TooMany {
-        /// After how many seconds to come again.
+        /// After how many seconds to retry.
         after: u64,
     },
     /// It does not work now.
@@ -127,7 +127,7 @@ impl From<StoreError> for OidcError {
 }
 
 impl Access {
-    /// What people call the issuer where they may sign in; `None` where there is none.
+    /// What users call the issuer where they may sign in; `None` where there is none.
     pub fn issuer_label(&self) -> Option<&str> {
         self.issuer.as_ref().map(Issuer::label)
     }
@@ -143,7 +143,7 @@ impl Access {
     ) -> Result<OidcRedirect, OidcError> {
         let issuer = self.issuer.as_ref().ok_or(OidcError::Off)?;
         let departure = self.begin_flow(issuer, next, from).await;
-        self.told(departure, from.peer).await
+        self.record_failure(departure, from.peer).await
     }
 
     /// Signs in whoever comes back from the issuer, and ends the session that they showed before.
@@ -157,21 +157,25 @@ impl Access {
     ) -> Result<OidcSignIn, OidcError> {
         let issuer = self.issuer.as_ref().ok_or(OidcError::Off)?;
         let arrival = self.end_flow(issuer, given, before).await;
-        self.told(arrival, given.from.peer).await
+        self.record_failure(arrival, given.from.peer).await
     }
 
-    /// Writes down why nobody was signed in.
-    async fn told<T>(&self, result: Result<T, OidcError>, peer: IpAddr) -> Result<T, OidcError> {
+    /// Records why nobody was signed in.
+    async fn record_failure<T>(
+        &self,
+        result: Result<T, OidcError>,
+        peer: IpAddr,
+    ) -> Result<T, OidcError> {
         if let Err(error) = &result {
             warn!(
                 event = "operator.sign_in_refused",
                 way = "oidc",
                 %peer,
                 reason = %error,
-                "a sign-in was refused"
+                "sign-in rejected"
             );
             if matches!(error, OidcError::Refused(_) | OidcError::TooMany { .. }) {
-                self.note_refusal(None, peer, "a person of the issuer", &error.to_string()).await;
+                self.note_refusal(None, peer, "user of the issuer", &error.to_string()).await;
             }
         }
         result
@@ -210,23 +214,25 @@ impl Access {
         before: Option<&ShownSession>,
     ) -> Result<OidcSignIn, OidcError> {
         let flow = given.token.and_then(Flow::read);
-        let flow = flow.ok_or_else(|| OidcError::refused("this browser began no sign-in"))?;
+        let flow =
+            flow.ok_or_else(|| OidcError::refused("no sign-in was started in this browser"))?;
         if !flow.has_state(given.state) {
-            return Err(OidcError::refused("the state is not of this browser's sign-in"));
+            return Err(OidcError::refused("the state does not belong to this browser's sign-in"));
         }
         // Whatever comes of it: it is used now.
         let mut tx = self.store.begin().await?;
         let kept = tx.take_flow(&flow.digest(), self.clock.now()).await?;
         tx.commit(()).await?;
-        let late = || OidcError::refused("the sign-in was used before, or is too old");
+        let late = || OidcError::refused("the sign-in was already used, or has expired");
         let kept = kept.ok_or_else(late)?;
         issuer.check_sender(given.iss).await?;
         if let Some(error) = given.error {
             let known = CODES.iter().find(|code| **code == error);
-            let code = known.unwrap_or(&"an error that is not in the standard");
-            return Err(OidcError::refused(&format!("the issuer says: {code}")));
+            let code = known.unwrap_or(&"non-standard error");
+            return Err(OidcError::refused(&format!("the issuer responded with error: {code}")));
         }
-        let code = given.code.ok_or_else(|| OidcError::refused("there is no code"))?;
+        let code =
+            given.code.ok_or_else(|| OidcError::refused("the authorization code is missing"))?;
         let who = issuer.redeem(code, &flow).await?;
         self.admit(issuer, &who, kept, (before, &given.from)).await
     }
@@ -258,7 +264,7 @@ impl Access {
     }
 }
 
-/// Links somebody who was invited to whom the issuer speaks of.
+/// Links a user who was invited to whom the issuer speaks of.
 async fn link(
     tx: &mut Tx<'_>,
     issuer: &str,
@@ -267,25 +273,25 @@ async fn link(
 ) -> Result<UserRow, OidcError> {
     let Some(email) = &who.email else {
         return Err(OidcError::refused(
-            "nobody has this subject, and no e-mail address is verified",
+            "no user has this subject, and no e-mail address is verified",
         ));
     };
     let user = tx.lock_person(email, None).await?.ok_or_else(|| {
-        OidcError::refused(&format!("nobody has this subject or is called `{email}`"))
+        OidcError::refused(&format!("no user has this subject or the name `{email}`"))
     })?;
     if user.disabled_at.is_some() {
         return Err(OidcError::refused(&format!("`{}` is disabled", user.name)));
     }
     if user.password.is_some() || user.totp_since.is_some() || user.oidc_issuer.is_some() {
         return Err(OidcError::refused(&format!(
-            "`{}` is not linked: they sign in in another way, and were not reset",
+            "user `{}` is not linked to the issuer: uses another sign-in method and was not reset",
             user.name
         )));
     }
     tx.link_person(user.id, issuer, &who.subject).await?;
     tx.expire_links(Some(user.id), now).await?;
     let own = own_caller(&user)?.at(from.peer);
-    audit(tx, &own, now, "link person", &user.name, &format!("to {issuer}")).await?;
-    info!(user = user.name, issuer, "a person was linked to an issuer");
+    audit(tx, &own, now, "link user", &user.name, &format!("to {issuer}")).await?;
+    info!(user = user.name, issuer, "user linked to the issuer");
     Ok(user)
 }

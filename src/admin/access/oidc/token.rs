@@ -1,4 +1,4 @@
-//! What the issuer says of a person: the code is redeemed, and the ID token checked.
+//! What the issuer says of a user: the code is redeemed, and the ID token checked.
 //!
 //! A token counts where it is signed with one of the issuer's own keys by an algorithm that it
 //! lists, is for us and for nobody else besides, has not ended, was issued just now, and repeats
@@ -42,7 +42,7 @@ const OLDEST: i64 = 900;
 /// The longest subject, in bytes, as the protocol has it.
 const LONGEST_SUBJECT: usize = 255;
 
-/// Who somebody is, as the issuer says.
+/// Who a user is, as the issuer says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Identity {
     /// Who they are there, for ever.
@@ -64,9 +64,8 @@ impl Issuer {
             )) if let Some(newer) = self.newer(&metadata).await => self.check(&newer, &token, flow),
             checked => checked,
         };
-        let claims = claims.map_err(|error| {
-            OidcError::refused(&format!("the ID token does not count: {}", whole(&error)))
-        })?;
+        let claims = claims
+            .map_err(|error| OidcError::refused(&format!("invalid ID token: {}", whole(&error))))?;
         self.identity(&claims)
     }
 
@@ -85,12 +84,12 @@ impl Issuer {
             RequestTokenError::ServerResponse(said)
                 if *said.error() == CoreErrorResponseType::InvalidGrant =>
             {
-                OidcError::refused("the issuer does not take the code")
+                OidcError::refused("the issuer rejected the code")
             }
             error => OidcError::Issuer(whole(error)),
         })?;
         let token = answer.id_token().cloned();
-        token.ok_or_else(|| OidcError::Issuer("its answer has no ID token".to_owned()))
+        token.ok_or_else(|| OidcError::Issuer("the issuer's response has no ID token".to_owned()))
     }
 
     fn check(
@@ -119,11 +118,11 @@ impl Issuer {
     fn identity(&self, claims: &CoreIdTokenClaims) -> Result<Identity, OidcError> {
         let party = claims.authorized_party();
         if party.is_some_and(|party| **party != self.settings.client_id) {
-            return Err(OidcError::refused("the ID token was made for another client"));
+            return Err(OidcError::refused("the ID token was issued for another client"));
         }
         let subject = claims.subject().as_str();
         if !(1..=LONGEST_SUBJECT).contains(&subject.len()) {
-            return Err(OidcError::refused("the ID token has no subject that can be"));
+            return Err(OidcError::refused("the ID token has no valid subject"));
         }
         let verified = claims.email_verified() == Some(true);
         let email = claims.email().filter(|_| verified).map(|email| email.as_str().to_owned());

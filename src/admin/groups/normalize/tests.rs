@@ -31,8 +31,8 @@ fn values_are_taken_out_and_what_a_programmer_wrote_stays() {
         ("a \"text\nof two lines\" within", "a <text> within"),
         ("`decks/intro.md` has no title", "`<path>` has no title"),
         (
-            "it answered 422: card table is locked (SQLSTATE 55P03) by migration 0042",
-            "it answered 422: card table is locked (SQLSTATE 55P03) by migration <n>",
+            "destination responded 422: card table is locked (SQLSTATE 55P03) by migration 0042",
+            "destination responded 422: card table is locked (SQLSTATE 55P03) by migration <n>",
         ),
         (
             "invalid type: string \"x\", expected i64 at line 1 column 64",
@@ -54,8 +54,8 @@ fn other_faults_have_other_keys() {
     for (one, other) in [
         ("missing field `details_submitted`", "missing field `payouts_enabled`"),
         ("`details_submitted` is missing", "`payouts_enabled` is missing"),
-        ("it answered 422: no", "it answered 404: no"),
-        ("it answered 500", "it answered 502"),
+        ("destination responded 422: no", "destination responded 404: no"),
+        ("destination responded 500", "destination responded 502"),
         ("responded with 500", "responded with 503"),
         ("status=404", "status=410"),
         ("request failed with status code 401", "request failed with status code 403"),

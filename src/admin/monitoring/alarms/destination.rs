@@ -22,24 +22,23 @@ pub(in crate::admin::monitoring) fn of_destination(
         ..Alarm::new(kind, severity, text, Link::Destinations).since(since)
     };
     let wait = match waiting {
-        0 => "nothing waits for it".to_owned(),
-        many => format!("{} for it", plural(many, "delivery waits", "deliveries wait")),
+        0 => "no deliveries waiting".to_owned(),
+        many => plural(many, "delivery waiting", "deliveries waiting"),
     };
     if !configured {
         let text = format!(
-            "destination {name} is not configured any more, and {wait}: configure it again, or \
-             forget it"
+            "destination {name} is no longer configured, {wait}: configure it again, or delete it"
         );
         return vec![alarm(AlarmKind::DestinationUnconfigured, Severity::Warning, text, None)];
     }
     if let Some(since) = troubled.disabled_at {
-        let text = format!("destination {name} is disabled, and {wait}");
+        let text = format!("destination {name} is disabled, {wait}");
         let severity = if waiting > 0 { Severity::Critical } else { Severity::Warning };
         return vec![alarm(AlarmKind::DestinationDisabled, severity, text, Some(since))];
     }
     if let Some(since) = troubled.paused_at {
         let long = lasting(now - since);
-        let text = format!("destination {name} has been paused for {long}, and {wait}");
+        let text = format!("destination {name} has been paused for {long}, {wait}");
         return vec![alarm(AlarmKind::Paused, Severity::Warning, text, Some(since))];
     }
     let recent = troubled.last_failed_at.is_some_and(|last| now - last < STALE_AFTER);
@@ -55,15 +54,16 @@ pub(in crate::admin::monitoring) fn of_destination(
         let age = now - since;
         let severity = if age >= CRITICAL_AFTER { Severity::Critical } else { Severity::Warning };
         let text = format!(
-            "destination {name} has failed for {}, {} in a row, and {wait}",
+            "destination {name} has been failing for {}, {} in a row, {wait}",
             lasting(age),
             plural(troubled.failures.unsigned_abs().into(), "request", "requests"),
         );
         alarms.push(alarm(AlarmKind::DestinationFailing, severity, text, Some(since)));
     }
     if let Some(since) = troubled.rejecting_since {
-        let text =
-            format!("destination {name} rejects events: it answers more than a third with 4xx");
+        let text = format!(
+            "destination {name} rejects events: more than a third of the responses are 4xx"
+        );
         let kind = AlarmKind::DestinationRejecting;
         alarms.push(alarm(kind, Severity::Warning, text, Some(since)));
     }
@@ -134,6 +134,6 @@ mod tests {
         assert_eq!(of(&paused), [(AlarmKind::Paused, Severity::Warning)]);
         let gone = of_destination(&fine(), false, NOW);
         assert_eq!(gone[0].kind, AlarmKind::DestinationUnconfigured);
-        assert!(gone[0].text.contains("3 deliveries wait for it"), "{}", gone[0].text);
+        assert!(gone[0].text.contains("3 deliveries waiting"), "{}", gone[0].text);
     }
 }

@@ -18,15 +18,15 @@ pub(in crate::admin::monitoring) fn of_trouble(
     let (text, link) = match source {
         Some(source) => (
             format!(
-                "deliveries of {source} for {handler} could not be claimed for {long}: a table may \
-                 be locked, or the database is too slow"
+                "cannot claim deliveries of {source} for {handler} for {long}: a table may be \
+                 locked, or the database is too slow"
             ),
             Link::Events { source: source.clone(), state: "ready" },
         ),
         None => (
             format!(
-                "what {handler} comes to could not be written for {long}: a table may be locked, \
-                 or the database is too slow"
+                "cannot record the results of {handler} for {long}: a table may be locked, or the \
+                 database is too slow"
             ),
             Link::Alerts,
         ),
@@ -56,11 +56,11 @@ mod tests {
         assert_eq!(of(None, 44), None);
         let written = of(None, 45).unwrap();
         assert_eq!((written.kind, written.severity), (AlarmKind::Stuck, Severity::Warning));
-        assert!(written.text.starts_with("what cards comes to could not be written for 45s"));
+        assert!(written.text.starts_with("cannot record the results of cards for 45s"));
         assert_eq!((written.source, written.name.as_deref()), (None, Some("cards")));
         let claimed = of(Some("docs"), 300).unwrap();
         assert_eq!(claimed.severity, Severity::Critical);
-        assert!(claimed.text.starts_with("deliveries of docs for cards could not be claimed"));
+        assert!(claimed.text.starts_with("cannot claim deliveries of docs for cards"));
         assert_eq!(claimed.source.as_deref(), Some("docs"));
     }
 
@@ -68,8 +68,8 @@ mod tests {
     fn only_what_names_a_handler_is_one_gateways_own() {
         assert!(AlarmKind::Stuck.is_local("cards") && !AlarmKind::Stuck.is_local(""));
         let over = |source, key| AlarmKind::Stuck.over(source, key);
-        assert_eq!(over("docs", ""), "no delivery of docs is overdue any longer");
+        assert_eq!(over("docs", ""), "no overdue delivery of docs any more");
         assert_eq!(over("docs", "cards"), "deliveries of docs for cards can be claimed again");
-        assert_eq!(over("", "cards"), "what cards comes to can be written again");
+        assert_eq!(over("", "cards"), "results of cards can be recorded again");
     }
 }

@@ -19,7 +19,7 @@ pub(in crate::admin::monitoring) fn of_clocks(
     let offset = ours - theirs;
     let text = || {
         format!(
-            "this machine's clock is {} {} the database's: senders may be refused for it",
+            "this machine's clock is {} {} the database's: requests may be rejected",
             humantime::format_duration(std::time::Duration::from_secs(
                 offset.whole_seconds().unsigned_abs()
             )),
@@ -32,7 +32,7 @@ pub(in crate::admin::monitoring) fn of_clocks(
 
 /// Whether the database takes no writes.
 pub(in crate::admin::monitoring) fn of_database(state: DatabaseState) -> Option<Alarm> {
-    let text = "the database only reads: no event can be recorded, senders are answered 503";
+    let text = "the database is read-only: no event can be recorded, senders get 503";
     state.only_reads.then(|| {
         Alarm::new(AlarmKind::Database, Severity::Critical, text.to_owned(), Link::Settings)
     })
@@ -51,8 +51,8 @@ pub(in crate::admin::monitoring) fn of_transaction(
     };
     let text = || {
         format!(
-            "a transaction{whose} in the database server has been open for {}: the stream waits \
-             for it, and deliveries get slower the longer it stays open",
+            "a transaction{whose} on the database server has been open for {}: it blocks the \
+             stream and slows down deliveries",
             lasting(age),
         )
     };
@@ -67,8 +67,7 @@ pub(in crate::admin::monitoring) fn of_wrong_paths(hour: &Totals) -> Option<Alar
     let mut reasons = hour.reasons.iter();
     let (_, count) = *reasons.find(|(reason, _)| reason == WRONG_PATH)?;
     let text = format!(
-        "{} with a signature came to paths that are no source's in the last hour: a sender may \
-             have a wrong address",
+        "{} with a signature to unknown paths in the last hour: a sender may have a wrong URL",
         plural(count, "request", "requests"),
     );
     let alarm = Alarm::new(AlarmKind::WrongPath, Severity::Warning, text, Link::Sources);
@@ -79,7 +78,7 @@ pub(in crate::admin::monitoring) fn of_wrong_paths(hour: &Totals) -> Option<Alar
 pub(in crate::admin::monitoring) fn of_pause(pause: &Pause, now: OffsetDateTime) -> Alarm {
     let (what, name) = (pause.what, &pause.name);
     let text = format!(
-        "{what} {name} has been paused for {}: events are recorded, and wait",
+        "{what} {name} has been paused for {}: events are recorded and wait",
         lasting(now - pause.paused_at),
     );
     let alarm = Alarm::new(AlarmKind::Paused, Severity::Warning, text, Link::Pauses);
@@ -96,7 +95,7 @@ pub(in crate::admin::monitoring) fn of_alert(alert: &OpenAlert, may_see: bool) -
     let text = if may_see {
         format!("{}: {}", alert.kind, alert.text.trim_end_matches('.'))
     } else {
-        format!("the alert {} goes on", alert.kind)
+        format!("alert {} is open", alert.kind)
     };
     Alarm {
         source,

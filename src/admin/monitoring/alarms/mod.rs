@@ -35,7 +35,7 @@ pub struct Alarm {
     pub name: Option<String>,
     /// How much it matters.
     pub severity: Severity,
-    /// What it is, in a sentence. Only an alert's text may hold what strangers wrote.
+    /// What it is, in a sentence. Only an alert's text may hold untrusted text.
     pub text: String,
     /// Since when, where that is known.
     pub since: Option<OffsetDateTime>,
@@ -184,33 +184,31 @@ impl AlarmKind {
     pub(super) fn over(self, source: &str, key: &str) -> String {
         let who = if key.is_empty() { source } else { key };
         match self {
-            Self::Database => "the database can be read and written again".to_owned(),
+            Self::Database => "the database is readable and writable again".to_owned(),
             Self::Clock => "the clocks agree again".to_owned(),
-            Self::Transaction => "no transaction stays open any longer".to_owned(),
-            Self::Stuck if key.is_empty() => format!("no delivery of {who} is overdue any longer"),
+            Self::Transaction => "no long-open transaction any more".to_owned(),
+            Self::Stuck if key.is_empty() => format!("no overdue delivery of {who} any more"),
             Self::Stuck if source.is_empty() => {
-                format!("what {who} comes to can be written again")
+                format!("results of {who} can be recorded again")
             }
             Self::Stuck => format!("deliveries of {source} for {who} can be claimed again"),
-            Self::DestinationFailing => format!("{who} does not fail any longer"),
-            Self::DestinationDisabled => format!("{who} is enabled again, or was taken out"),
-            Self::DestinationRejecting => format!("{who} does not reject events any longer"),
+            Self::DestinationFailing => format!("{who} has recovered"),
+            Self::DestinationDisabled => format!("{who} is enabled again, or was removed"),
+            Self::DestinationRejecting => format!("{who} accepts events again"),
             Self::DestinationUnconfigured => {
-                format!("no delivery waits for {who}, or it is configured again")
+                format!("no delivery is waiting for {who}, or it is configured again")
             }
-            Self::DeadLetters => format!("no dead letter of {who} is open any longer"),
-            Self::Paused => format!("{who} is not paused any longer"),
-            Self::Silence => format!("{who} sends again, or was not expected to any longer"),
-            Self::Refusals => format!("most requests of {who} are no longer refused"),
-            Self::Oversize => format!("no request of {who} was too large in the last hour"),
-            Self::WrongPath => {
-                "no signed request came to an unknown path in the last hour".to_owned()
-            }
-            Self::Proxy => format!("{who} is trusted, or sends nothing any longer"),
+            Self::DeadLetters => format!("no open dead letter of {who} any more"),
+            Self::Paused => format!("{who} was resumed"),
+            Self::Silence => format!("{who} is sending again, or is no longer expected to"),
+            Self::Refusals => format!("most requests to {who} are no longer rejected"),
+            Self::Oversize => format!("no request to {who} was too large in the last hour"),
+            Self::WrongPath => "no signed request to an unknown path in the last hour".to_owned(),
+            Self::Proxy => format!("{who} is trusted, or sends nothing any more"),
             Self::TransfersExpired => {
-                format!("no transfer of {who} was given up in the last hour")
+                format!("no transfer of {who} expired in the last hour")
             }
-            Self::TransfersLate => format!("no transfer of {who} is late any longer"),
+            Self::TransfersLate => format!("no late transfer of {who} any more"),
             Self::Alert => format!("{who} is over"),
         }
     }

@@ -42,7 +42,7 @@ pub(in crate::admin::monitoring) fn of_source(
         alarms.push(alarm(
             AlarmKind::Silence,
             Severity::Warning,
-            format!("nothing from {name} for {gap}: about {missing} requests would be usual"),
+            format!("nothing received from {name} for {gap}: about {missing} requests expected"),
             Some(last),
             Link::Source(name.clone()),
         ));
@@ -54,8 +54,8 @@ pub(in crate::admin::monitoring) fn of_source(
             AlarmKind::Refusals,
             Severity::Warning,
             format!(
-                "{refused} of {received} requests to {name} in the last hour were refused, most \
-                 as {reason}"
+                "{refused} of {received} requests to {name} in the last hour were rejected, most \
+                 with {reason}"
             ),
             None,
             Link::Source(name.clone()),
@@ -86,7 +86,7 @@ pub(in crate::admin::monitoring) fn of_source(
             AlarmKind::TransfersExpired,
             Severity::Warning,
             format!(
-                "{} of {name} given up in the last hour: the rest never came",
+                "{} of {name} expired in the last hour before they were complete",
                 plural(facts.hour.expired, "transfer", "transfers"),
             ),
             None,
@@ -98,7 +98,7 @@ pub(in crate::admin::monitoring) fn of_source(
             AlarmKind::TransfersLate,
             Severity::Info,
             format!(
-                "{} of {name} with more than half of the time for the rest used up",
+                "{} of {name} incomplete after more than half of their time limit",
                 plural(late.count.unsigned_abs(), "transfer", "transfers"),
             ),
             Some(late.since),
@@ -114,7 +114,7 @@ fn oversize(facts: &SourceStats<'_>) -> Option<String> {
     let count = facts.hour.oversize;
     (count > 0).then(|| {
         format!(
-            "{} to {} in the last hour {} larger than its max_body of {}: {} content was not kept",
+            "{} to {} in the last hour {} larger than max_body ({}): {} content was not kept",
             plural(count, "request", "requests"),
             facts.source.name,
             if count == 1 { "was" } else { "were" },
@@ -253,12 +253,12 @@ mod tests {
         assert_eq!(
             texts,
             [
-                "nothing from billing for 1h: about 700 requests would be usual",
-                "1 request to billing in the last hour was larger than its max_body of 1 B: its \
-                 content was not kept",
+                "nothing received from billing for 1h: about 700 requests expected",
+                "1 request to billing in the last hour was larger than max_body (1 B): its content \
+                 was not kept",
                 "1 delivery of billing overdue, the oldest by 1h",
                 "3 dead letters of billing open, not_json (gate)",
-                "2 transfers of billing given up in the last hour: the rest never came",
+                "2 transfers of billing expired in the last hour before they were complete",
             ]
         );
     }

@@ -144,11 +144,11 @@ fn read(answer: &Answer, now: OffsetDateTime) -> Result<Vec<&RawValue>, Failure>
 
 fn refused(answer: &Answer) -> String {
     let hint = match answer.status {
-        401 | 403 => ": is the source's `token` a token of the account that runs the actor?",
-        404 => ": the dataset is not there, or no longer",
+        401 | 403 => ": check that the source's `token` belongs to the account that runs the actor",
+        404 => ": the dataset does not exist, or no longer exists",
         _ => "",
     };
-    format!("Apify answers {} to the request for the dataset{hint}", answer.status)
+    format!("Apify responded {} to the dataset request{hint}", answer.status)
 }
 
 fn transient(

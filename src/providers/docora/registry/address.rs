@@ -21,10 +21,10 @@ pub struct Address {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadAddress {
     /// It is no repository's.
-    #[error("an address is https://github.com/OWNER/NAME")]
+    #[error("the repository URL must be https://github.com/OWNER/NAME")]
     Form,
     /// Docora takes none of these.
-    #[error("docora takes no repository whose name holds a dot")]
+    #[error("docora does not support repository names with a dot")]
     Dot,
 }
 
@@ -37,7 +37,7 @@ pub struct GithubToken(Secret);
 pub enum BadToken {
     /// Not one of GitHub's.
     #[error(
-        "a GitHub token begins with ghp_ or github_pat_, and has at most {MAX_TOKEN} characters"
+        "a GitHub token must begin with ghp_ or github_pat_ and have at most {MAX_TOKEN} characters"
     )]
     Form,
     /// Unfit for a secret.
@@ -61,7 +61,7 @@ impl Address {
         &self.name
     }
 
-    /// Owner and name, as people say it.
+    /// Owner and name, as users say it.
     pub fn short(&self) -> String {
         format!("{}/{}", self.owner, self.name)
     }
@@ -75,7 +75,7 @@ impl Address {
 impl FromStr for Address {
     type Err = BadAddress;
 
-    /// Takes an address as people paste it: with a slash or `.git` at its end, too.
+    /// Takes an address as users paste it: with a slash or `.git` at its end, too.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim_end_matches('/');
         let text = text.strip_suffix(".git").unwrap_or(text);

@@ -40,19 +40,19 @@ pub struct Registered {
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// No answer. It may have been done.
-    #[error("docora gave no answer: it may have been done, and may be done again")]
+    #[error("no response from docora: the request may have succeeded and can be retried")]
     NoAnswer(#[from] OutboundError),
     /// The application's token is not accepted.
-    #[error("docora does not accept the source's token: {0}")]
+    #[error("docora rejected the source's token: {0}")]
     Unauthorized(String),
     /// It is not there, or not for this application or this GitHub token.
-    #[error("docora does not find it: {0}")]
+    #[error("docora responded not found: {0}")]
     NotFound(String),
     /// Too many calls.
-    #[error("docora asks to wait: too many calls in a minute")]
+    #[error("docora rate limited the source: too many calls per minute")]
     TooMany,
     /// Any other answer.
-    #[error("docora answered {status}: {text}")]
+    #[error("docora responded {status}: {text}")]
     Refused {
         /// The status.
         status: u16,
@@ -60,7 +60,7 @@ pub enum ApiError {
         text: String,
     },
     /// An answer that is not what it should be.
-    #[error("docora answered {0} with something that cannot be read")]
+    #[error("docora responded {0} with an invalid body")]
     Unreadable(u16),
 }
 
@@ -177,7 +177,7 @@ fn refusal(answer: &Answer) -> ApiError {
     }
     let text = match serde_json::from_slice::<Body>(&answer.body) {
         Ok(body) => body.error.chars().take(MAX_TEXT).collect(),
-        Err(_) => "it does not say why".to_owned(),
+        Err(_) => "no reason given".to_owned(),
     };
     match answer.status {
         401 | 403 => ApiError::Unauthorized(text),

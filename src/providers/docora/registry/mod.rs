@@ -2,7 +2,7 @@
 //! ([`DocoraClient`]), and kept track of here ([`RepositoryRegistrar`]).
 //!
 //! - A *registration* gives a repository its id. Registering again may give another: Docora then
-//!   forgets the old one, and refuses the first call of the two.
+//!   deletes the old one, and refuses the first call of the two.
 //! - A repository's GitHub token is kept sealed, so that it can be registered again.
 //! - Docora begins to send as soon as it knows a repository, which may be before its answer is
 //!   recorded here. Where a registration is required, such events wait for it.
@@ -22,7 +22,7 @@ pub use registrar::{By, Changed, Registering, RegistrarError, RepositoryRegistra
 use super::tables::RepositoryRow;
 use crate::store::{Alert, AlertResolution, Severity, StoreError, Tx};
 
-/// Which repositories' events are let in.
+/// Which repositories' events are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Registration {
@@ -74,15 +74,15 @@ impl TryFrom<String> for ApiUrl {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let mut url = Url::parse(&text).map_err(|_| "`api_url` is not an address")?;
+        let mut url = Url::parse(&text).map_err(|_| "`api_url` is not a valid URL")?;
         if !matches!(url.scheme(), "https" | "http") {
             return Err("`api_url` must begin with https://");
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("`api_url` must hold no credentials: the source's `token` is for them");
+            return Err("`api_url` must contain no credentials: use the source's `token`");
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err("`api_url` must end with a path");
+            return Err("`api_url` must have a path");
         }
         if !url.path().ends_with('/') {
             let path = format!("{}/", url.path());
@@ -94,7 +94,7 @@ impl TryFrom<String> for ApiUrl {
 
 /// What an event says that waits for its repository's registration.
 pub(super) fn awaiting(repository_id: &str) -> String {
-    format!("the repository {repository_id} is not registered (`sealpost docora register` does it)")
+    format!("repository {repository_id} is not registered (run `sealpost docora register`)")
 }
 
 const SYNC_FAILED: &str = "sync_failed";
@@ -123,7 +123,7 @@ pub(super) async fn recovered(
     repository: &RepositoryRow,
 ) -> Result<(), StoreError> {
     let RepositoryRow { source, repository_id, owner, name, .. } = repository;
-    let text = format!("{owner}/{name} recovered: files arrive again");
+    let text = format!("{owner}/{name} recovered: files are arriving again");
     ended(tx, source, repository_id, &text).await
 }
 

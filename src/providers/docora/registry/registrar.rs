@@ -60,7 +60,7 @@ pub struct Changed {
     pub repository_id: String,
     /// The id that it had before, if another.
     pub before: Option<String>,
-    /// Whether it was registered anew.
+    /// Whether it was registered again.
     pub anew: bool,
     /// How many deliveries waited for it, and go on now.
     pub released: u64,
@@ -79,7 +79,7 @@ pub struct Unregistered {
 #[derive(Debug, thiserror::Error)]
 pub enum RegistrarError {
     /// It is not registered here.
-    #[error("no such repository is registered at this source")]
+    #[error("the repository is not registered at this source")]
     NotRegistered,
     /// Docora did not do it.
     #[error(transparent)]
@@ -88,7 +88,7 @@ pub enum RegistrarError {
     #[error(transparent)]
     Vault(#[from] VaultError),
     /// What was sealed is no token.
-    #[error("the kept token cannot be used")]
+    #[error("invalid stored token")]
     Token(#[from] BadToken),
     /// The database failed. What was done at Docora stays done: do it again.
     #[error(transparent)]
@@ -127,7 +127,7 @@ impl RepositoryRegistrar {
         Ok(Registering::Registered(self.record(address, changed, sealed, now).await?))
     }
 
-    /// Takes a repository's registration back, and forgets its token. Files and cards stay as
+    /// Takes a repository's registration back, and deletes its token. Files and cards stay as
     /// they are.
     ///
     /// # Errors

@@ -87,7 +87,7 @@ impl RepositoryRow {
         Ok(())
     }
 
-    /// Forgets the description, if it came from this file and not from one that differs in case.
+    /// Deletes the description, if it came from this file and not from one that differs in case.
     pub(super) async fn forget_description(
         &self,
         connection: &mut PgConnection,

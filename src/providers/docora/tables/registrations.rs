@@ -88,7 +88,7 @@ pub(in crate::providers::docora) async fn record(
     .fetch_all(tx.connection())
     .await?;
     for old in replaced {
-        ended(tx, source, &old, &format!("{} was registered anew", address.short())).await?;
+        ended(tx, source, &old, &format!("{} was registered again", address.short())).await?;
     }
     // Its events may have come before: then they say how it stands.
     sqlx::query!(
@@ -125,7 +125,7 @@ pub(in crate::providers::docora) async fn end(
     )
     .execute(tx.connection())
     .await?;
-    ended(tx, source, id, &format!("{} is watched no more", address.short())).await
+    ended(tx, source, id, &format!("{} is no longer watched", address.short())).await
 }
 
 /// The repositories of a source: registered, or heard of.

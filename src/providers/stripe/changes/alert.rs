@@ -1,4 +1,4 @@
-//! Telling people that a payment is disputed: evidence is taken for some days only.
+//! Telling users that a payment is disputed: evidence is taken for some days only.
 
 use super::super::lifecycle::Dispute;
 use super::super::money::Money;
@@ -22,14 +22,14 @@ pub(super) async fn tell(
     let money = Money { amount: joined.amount, currency: &joined.currency };
     let (source, key, status) = (&stamp.source, &joined.id, &joined.status);
     if Dispute::is_closed(status) {
-        let text = format!("the dispute {key} of {money} is closed: {status}");
+        let text = format!("dispute {key} of {money} closed: {status}");
         tx.alert_is_over(&AlertResolution { kind: DISPUTED, key, source, text: &text }).await?;
         return Ok(());
     }
     let reason = joined.reason.as_ref().map(|reason| format!(", {reason}")).unwrap_or_default();
-    let until = joined.evidence_due_by.map(|due_by| format!(", evidence until {}", due_by.date()));
+    let until = joined.evidence_due_by.map(|due_by| format!(", evidence due by {}", due_by.date()));
     let text = format!(
-        "{money} of {} are disputed{reason}: dispute {key}, {status}{}",
+        "{money} of {} disputed{reason}: dispute {key}, {status}{}",
         owner(joined.account.as_deref()),
         until.unwrap_or_default(),
     );

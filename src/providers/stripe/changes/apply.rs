@@ -158,7 +158,7 @@ async fn claim(
     Err(EffectError::Rejected {
         reason: DeathReason::WrongAccount,
         detail: format!(
-            "{} {id} belongs to {}, the event is of {}",
+            "{} {id} belongs to {}, but the event is from {}",
             kind.as_str(),
             owner(known.as_deref()),
             owner(account),

@@ -1,5 +1,5 @@
 //! How Stripe's events add up, whatever the order in which they arrive. Pure, and the one place
-//! where the lives of its objects are written down.
+//! where the lives of its objects are recorded.
 //!
 //! Every rule here is a *join*: of two things known about one object it keeps one, by an order in
 //! which nothing ties except what is equal. Joins may be made in any order and any number of

@@ -1,4 +1,4 @@
-//! Any order and any repetition of an object's events comes to the same.
+//! Any order and any duplicate of an object's events comes to the same.
 
 use std::collections::BTreeMap;
 

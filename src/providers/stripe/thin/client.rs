@@ -34,17 +34,17 @@ pub(crate) struct StripeClient {
 /// Why Stripe did not say.
 #[derive(Debug, thiserror::Error)]
 enum AskError {
-    #[error("Stripe could not be asked")]
+    #[error("request to Stripe failed")]
     NotAsked(#[source] OutboundError),
-    #[error("Stripe does not take the API key ({status}{said})")]
+    #[error("Stripe rejected the API key ({status}{said})")]
     Key { status: u16, said: Said },
-    #[error("Stripe knows no {what} of this id, or keeps it no more")]
+    #[error("Stripe has no {what} with this id, or no longer keeps it")]
     Unknown { what: &'static str },
-    #[error("Stripe answered {status}{said}")]
+    #[error("Stripe responded {status}{said}")]
     Status { status: u16, said: Said },
-    #[error("Stripe's answer is not text")]
+    #[error("Stripe's response is not text")]
     NotText,
-    #[error("`{0}` is not where an object of Stripe's is")]
+    #[error("`{0}` is not a valid path of a Stripe object")]
     Place(String),
 }
 
@@ -68,7 +68,7 @@ impl StripeClient {
     ///
     /// # Errors
     /// Transient where Stripe cannot be reached, is overloaded (with its `Retry-After`) or fails;
-    /// permanent where it does not take the key or does not know the event, which it forgets
+    /// permanent where it does not take the key or does not know the event, which it deletes
     /// after 30 days.
     pub(crate) async fn event(
         &self,

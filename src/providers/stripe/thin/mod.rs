@@ -105,13 +105,13 @@ struct Classified {
 /// Reads an answer. What is wrong with it is not the event's fault: no quarantine word says so.
 fn answered<'de, T: serde::Deserialize<'de>>(body: &'de [u8], what: &str) -> Result<T, Failure> {
     serde_json::from_slice(body).map_err(|error| {
-        let detail = format!("Stripe's answer is not the {what} that was asked for: {error}");
+        let detail = format!("Stripe's response is not the requested {what}: {error}");
         Failure::permanent(DeathReason::Permanent, detail)
     })
 }
 
 fn other(what: &str) -> Failure {
-    let detail = format!("Stripe answered with another {what} than was asked for");
+    let detail = format!("Stripe responded with a different {what} than requested");
     Failure::permanent(DeathReason::Permanent, detail)
 }
 

@@ -1,10 +1,9 @@
-//! What operations have in common: how callers show who they are, what can go wrong, `ETag` and
-//! `If-None-Match` where something is read, `Link` where it has pages, `Idempotency-Key` where
-//! something is changed.
+//! What all operations share in the `OpenAPI` document: authentication, errors, `ETag` and
+//! `If-None-Match` for reads, `Link` for paginated lists, `Idempotency-Key` for changes.
 
 #![expect(
     clippy::indexing_slicing,
-    reason = "of a JSON object, what is not there is null to read, and made where it is written"
+    reason = "indexing a JSON object reads null for a missing key and inserts it on write"
 )]
 
 use std::collections::BTreeMap;
@@ -14,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::admin::Scope;
 use crate::web::denial::{Kind, URN};
 
-/// What can go wrong with any call that is let in by a key.
+/// The errors of every authenticated call.
 const ALWAYS: [Kind; 6] = [
     Kind::NoKey,
     Kind::TooManyFailures,
@@ -23,7 +22,7 @@ const ALWAYS: [Kind; 6] = [
     Kind::Unavailable,
     Kind::Internal,
 ];
-/// What can go wrong with a change, besides.
+/// The additional errors of a change.
 const CHANGING: [Kind; 11] = [
     Kind::Invalid,
     Kind::BodyBroken,
@@ -38,7 +37,7 @@ const CHANGING: [Kind; 11] = [
     Kind::KeyReused,
 ];
 
-/// Adds it to a document.
+/// Adds the shared parts to a document.
 pub(super) fn complete(document: &mut Value) {
     document["info"]["description"] = include_str!("about.md").trim_end().into();
     document["info"]["license"] = json!({
@@ -51,7 +50,7 @@ pub(super) fn complete(document: &mut Value) {
     let components = &mut document["components"];
     components["securitySchemes"]["bearer"] = json!({
         "type": "http", "scheme": "bearer",
-        "description": "A key of the operator listener.",
+        "description": "An API key.",
     });
     let schemas = components["schemas"].as_object_mut().into_iter().flat_map(Map::values_mut);
     let shapes = schemas.filter_map(|schema| schema.get_mut("oneOf")?.as_array_mut());
@@ -64,16 +63,16 @@ pub(super) fn complete(document: &mut Value) {
     }
 }
 
-/// One of several shapes, where its only field says which: no other may stand beside it.
+/// A `oneOf` of objects with exactly one field each.
 fn close(variant: &mut Value) {
     if variant["properties"].as_object().is_some_and(|fields| fields.len() == 1) {
         variant["additionalProperties"] = false.into();
     }
 }
 
-/// Adds it to one operation.
+/// Adds the shared parts to one operation.
 fn finish(method: &str, operation: &mut Value) {
-    // Health is asked for by whoever comes.
+    // Health checks need no key.
     let Some(scopes) = operation["security"][0]["bearer"].as_array().map(Vec::len) else { return };
     let empty = Vec::new();
     let parameters = operation["parameters"].as_array().unwrap_or(&empty);
@@ -89,7 +88,7 @@ fn finish(method: &str, operation: &mut Value) {
             operation,
             "idempotency-replayed",
             &json!({
-                "description": "Whether this was answered before; absent where the request does not name itself.",
+                "description": "Whether this is a stored response to an earlier request; absent without an Idempotency-Key.",
                 "schema": { "type": "string", "enum": ["true", "false"] },
             }),
         );
@@ -99,18 +98,18 @@ fn finish(method: &str, operation: &mut Value) {
             operation,
             "etag",
             &json!({
-                "description": "What `If-None-Match` takes.",
+                "description": "The value for `If-None-Match`.",
                 "schema": { "type": "string" }, "required": true,
             }),
         );
-        operation["responses"]["304"] = json!({ "description": "It has not changed" });
+        operation["responses"]["304"] = json!({ "description": "Not modified" });
     }
     if pages {
         header(
             operation,
             "link",
             &json!({
-                "description": "The address of the next page, `rel=\"next\"`; absent on the last one.",
+                "description": "The URL of the next page, `rel=\"next\"`; absent on the last page.",
                 "schema": { "type": "string" },
             }),
         );
@@ -118,7 +117,7 @@ fn finish(method: &str, operation: &mut Value) {
     for kind in kinds {
         refer(operation, kind.status().as_u16());
     }
-    // What an operation says of itself, it says in a word.
+    // An error documented by the operation itself keeps its description.
     let declared = operation["responses"].as_object().into_iter().flat_map(Map::keys);
     let declared: Vec<u16> = declared.filter_map(|status| status.parse().ok()).collect();
     for status in declared.into_iter().filter(|status| *status >= 400) {
@@ -139,7 +138,7 @@ fn parameter(operation: &mut Value, parameter: Value) {
     }
 }
 
-/// Adds a header to every answer that says that it went well.
+/// Adds a header to every success response.
 fn header(operation: &mut Value, name: &str, header: &Value) {
     let responses = operation["responses"].as_object_mut().into_iter().flatten();
     for (_, response) in responses.filter(|(status, _)| status.starts_with('2')) {
@@ -150,7 +149,7 @@ fn header(operation: &mut Value, name: &str, header: &Value) {
 fn idempotency_key() -> Value {
     json!({
         "name": "Idempotency-Key", "in": "header", "required": false,
-        "description": "Names the request: however often it is sent within 24 hours, it is carried out once.",
+        "description": "Makes the request idempotent: repeats within 24 hours are executed once.",
         "schema": { "type": "string", "pattern": "^[!-~]{1,255}$" },
     })
 }
@@ -158,12 +157,12 @@ fn idempotency_key() -> Value {
 fn if_none_match() -> Value {
     json!({
         "name": "If-None-Match", "in": "header", "required": false,
-        "description": "The `ETag` of what the client has.",
+        "description": "The `ETag` of the client's copy.",
         "schema": { "type": "string" },
     })
 }
 
-/// The rows of the table, by status.
+/// The problem types by status.
 fn by_status() -> BTreeMap<u16, Vec<Kind>> {
     let mut by_status = BTreeMap::<_, Vec<Kind>>::new();
     for kind in Kind::ALL {
@@ -186,7 +185,7 @@ fn response(status: u16, kinds: &[Kind]) -> Value {
     });
     if [429, 503].contains(&status) {
         response["headers"]["retry-after"] = json!({
-            "description": "After how many seconds to come again.",
+            "description": "Seconds to wait before a retry.",
             "schema": { "type": "integer", "minimum": 1 }, "required": true,
         });
     }
@@ -196,25 +195,25 @@ fn response(status: u16, kinds: &[Kind]) -> Value {
 fn problem() -> Value {
     let types = Kind::ALL.map(|kind| format!("{URN}{}", kind.id()));
     json!({
-        "description": "What went wrong.",
+        "description": "An error.",
         "type": "object",
         "required": ["type", "title", "status"],
         "properties": {
-            "type": { "type": "string", "enum": types, "description": "Which of the closed list." },
-            "title": { "type": "string", "description": "What that means." },
-            "status": { "type": "integer", "description": "The status." },
-            "detail": { "type": "string", "description": "What exactly is wrong." },
+            "type": { "type": "string", "enum": types, "description": "The problem type." },
+            "title": { "type": "string", "description": "The title of the problem type." },
+            "status": { "type": "integer", "description": "The HTTP status." },
+            "detail": { "type": "string", "description": "Details of this error." },
             "scope": {
                 "type": "string", "enum": Scope::ALL.map(Scope::as_str),
-                "description": "The scope that is missing.",
+                "description": "The missing scope.",
             },
-            "limit_bytes": { "type": "integer", "description": "The largest body that is taken." },
-            "limit": { "type": "integer", "description": "The budget." },
+            "limit_bytes": { "type": "integer", "description": "The maximum body size in bytes." },
+            "limit": { "type": "integer", "description": "The quota." },
             "resets_at": {
                 "type": "string", "format": "date-time",
-                "description": "When there is a new budget.",
+                "description": "When the quota resets.",
             },
-            "request_id": { "type": "string", "description": "As in `x-request-id`." },
+            "request_id": { "type": "string", "description": "The request id, as in `x-request-id`." },
         },
     })
 }

@@ -1,6 +1,6 @@
-//! The API's description: `OpenAPI` 3.1, made from the handlers themselves.
+//! The `OpenAPI` 3.1 document, generated from the handlers.
 //!
-//! What operations have in common stands in [`common`] and not at each of them.
+//! [`common`] adds what all operations share.
 
 mod common;
 
@@ -17,24 +17,24 @@ use super::routes::{Endpoint, Routes};
 use crate::provider_endpoint::Described;
 use crate::web::admin::AdminState;
 
-/// Where the document is.
+/// The path of the document.
 const PATH: &str = "/api/v1/openapi.json";
-/// What it is.
+/// Its content type.
 const TYPE: &str = "application/vnd.oai.openapi+json";
 
 #[derive(OpenApi)]
 #[openapi(paths(serve))]
 struct Document;
 
-/// Mounts the document.
+/// Adds the route of the document.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new(PATH).get(serve));
 }
 
-/// Give this document
+/// Get the API description
 ///
-/// It is the one that is committed as `docs/openapi.json`.
+/// Identical to `docs/openapi.json` in the repository.
 #[utoipa::path(
     get, path = "/api/v1/openapi.json", operation_id = "showDocument", tag = "gateway",
     security(("bearer" = [])),
@@ -45,8 +45,8 @@ async fn serve(admin: web::Data<AdminState>) -> HttpResponse {
     HttpResponse::Ok().insert_header((header::CONTENT_TYPE, TYPE)).body(admin.document.clone())
 }
 
-/// The document, with a line break at its end. `answers` are what providers answer to
-/// applications, each with its provider.
+/// The document, with a trailing newline. `answers` are the provider endpoints, each with its
+/// provider.
 pub fn document(answers: &[(&'static str, Described)]) -> String {
     let info = InfoBuilder::new().title("Sealpost").version(env!("CARGO_PKG_VERSION"));
     let mut document = openapi::OpenApi::new(info.build(), Paths::new());
@@ -61,8 +61,7 @@ pub fn document(answers: &[(&'static str, Described)]) -> String {
     format!("{}\n", serde_json::to_string_pretty(&sorted(document)).unwrap_or_default())
 }
 
-/// The same, with its keys in the order of the alphabet: else it would depend on how `serde_json`
-/// happens to be built.
+/// Sorts the keys, so that the output does not depend on the features of `serde_json`.
 fn sorted(value: Value) -> Value {
     match value {
         Value::Object(fields) => {

@@ -1,4 +1,4 @@
-//! What is said of an event.
+//! The representation of an event.
 
 use std::collections::BTreeMap;
 
@@ -24,71 +24,71 @@ pub(super) struct Summary {
     provider: String,
     kind: String,
     strength: Strength,
-    /// Where its body comes from, if an operator edited it: nobody sent this event.
+    /// The original event, if an operator created this one by an edit.
     edited: Option<Edited>,
-    /// Whether it came past its time and was awaited.
+    /// Whether it was accepted after its token expired.
     late: bool,
     #[serde(with = "time::serde::rfc3339")]
     received_at: OffsetDateTime,
-    /// The size of its body.
+    /// The size of its body in bytes.
     size_bytes: u64,
     deliveries: Deliveries,
 }
 
-/// How many deliveries of an event are in which state.
+/// The number of deliveries of an event by state.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = EventDeliveries)]
 struct Deliveries {
     ready: u64,
     leased: u64,
     done: u64,
-    /// Dead letters that nobody has dealt with.
+    /// Open dead letters.
     dead: u64,
-    /// Dead letters that were replayed or discarded.
+    /// Resolved dead letters.
     resolved: u64,
 }
 
-/// Everything about an event but its body.
+/// An event without its body.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = EventDetail)]
 pub(super) struct Detail {
     event: Summary,
-    /// The action in the path; not signed, a hint.
+    /// The action in the path; an unsigned hint.
     action: Option<String>,
-    /// The sender's own time.
+    /// The time reported by the sender.
     #[serde(with = "time::serde::rfc3339::option")]
     occurred_at: Option<OffsetDateTime>,
     proof: Proof,
-    /// What came beside the body; null for callers without `payload:read`.
+    /// Headers, claims and envelope; null without the scope `payload:read`.
     payload: Option<Beside>,
-    /// How often it was received; null once its key is forgotten.
+    /// How often it was received; null once its deduplication key has expired.
     seen_count: Option<u64>,
-    /// When it was received last.
+    /// When it was last received.
     #[serde(with = "time::serde::rfc3339::option")]
     last_seen_at: Option<OffsetDateTime>,
-    /// How often it was received with another body under the same id; those bodies are not kept,
-    /// unless the sender uses an id once: then they are events of their own.
+    /// How often it was received with a different body under the same id. Those bodies are not
+    /// stored, unless the provider's ids are not unique: then they are separate events.
     other_bodies: u32,
-    /// The transfer that it came by, if it came in chunks.
+    /// The transfer, if it was received in chunks.
     transfer: Option<Transfer>,
     /// Its deliveries, oldest first.
     deliveries: Vec<Delivery>,
-    /// Every attempt at those.
+    /// All attempts of those deliveries.
     attempts: Vec<Attempt>,
-    /// Where its body comes from, if nobody sent it; the secret is that of the other event.
+    /// The original event, if this one was created by an edit; the secret is that of the original.
     edited: Option<Edited>,
-    /// The events that operators made of it, oldest first, at most twenty.
+    /// Edited copies of it, oldest first, at most twenty.
     edits: Vec<EditMade>,
-    /// All of it in the order in which it happened.
+    /// The timeline, oldest first.
     timeline: Vec<TimelineEntry>,
     related: Related,
-    /// The event that was received before it, if one is near.
+    /// The event received before it, if close in time.
     older: Option<String>,
-    /// The event that was received after it, if one is near.
+    /// The event received after it, if close in time.
     newer: Option<String>,
 }
 
-/// An event that an operator made of another one.
+/// An edited copy of an event.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = EventEdit)]
 struct EditMade {
@@ -99,64 +99,63 @@ struct EditMade {
     at: OffsetDateTime,
 }
 
-/// Why an event was let in.
+/// The proof of an event's authenticity.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = EventProof)]
 struct Proof {
     strength: Strength,
-    /// The headers that carry the proof, as its source is configured now.
+    /// The headers that carry the signature, by the current configuration of the source.
     headers: Vec<String>,
     /// The fingerprint of the secret that verified it.
     secret: String,
-    /// The secret's place among those that are configured now, from 1; null where it is not among
-    /// them.
+    /// The position of the secret among the configured ones, from 1; null if no longer configured.
     secret_place: Option<usize>,
-    /// Our time minus the signed time at arrival.
+    /// The gateway's time minus the signed time at arrival, in seconds.
     skew_seconds: Option<i64>,
-    /// Whether it came past its time and was awaited.
+    /// Whether it was accepted after its token expired.
     late: bool,
 }
 
-/// What came beside a body: what strangers sent, never to be rendered.
+/// Headers, claims and envelope: untrusted data, never render it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = EventPayload)]
 struct Beside {
-    /// The headers that are kept; under names that begin with a colon, what came along and is not
-    /// signed: `:content-type`, `:user-agent`, `:peer`.
+    /// The stored headers. Names that begin with a colon are unsigned metadata: `:content-type`,
+    /// `:user-agent`, `:peer`.
     headers: BTreeMap<String, String>,
-    /// What the sender's token says: any JSON.
+    /// The claims of the sender's token: any JSON.
     claims: Option<Value>,
-    /// What is around the event: any JSON.
+    /// The envelope of the event: any JSON.
     envelope: Option<Value>,
 }
 
-/// Something that happened to an event.
+/// An entry of the timeline of an event.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = EventMoment)]
 struct TimelineEntry {
     #[serde(with = "time::serde::rfc3339")]
     at: OffsetDateTime,
     what: What,
-    /// How often it had been received by then, where it was again. Only the last time is kept.
+    /// How often it had been received by then, for a duplicate. Only the last time is recorded.
     times: Option<u64>,
-    /// The delivery that it is about.
+    /// The delivery.
     delivery: Option<i64>,
     handler: Option<String>,
-    /// Which attempt it was.
+    /// The number of the attempt.
     attempt: Option<i32>,
-    /// How long the attempt took.
+    /// The duration of the attempt.
     took_seconds: Option<f64>,
-    /// What went wrong; null for callers without `payload:read`.
+    /// The error; null without the scope `payload:read`.
     error: Option<String>,
-    /// Who, where an operator did it.
+    /// The operator, for an operator's action.
     by: Option<String>,
-    /// Why, in the operator's words.
+    /// The operator's reason.
     reason: Option<String>,
-    /// The event that was made, where this one was edited.
+    /// The event created by an edit.
     made: Option<String>,
 }
 
-/// What happened to an event: to itself, to an attempt, or by an operator.
+/// The kind of a timeline entry: about the event, an attempt, or an operator's action.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = EventMomentWhat)]
@@ -185,7 +184,7 @@ struct Related {
     lanes: Vec<String>,
     /// The events, newest first, at most twenty.
     events: Vec<Summary>,
-    /// How many deliveries before and after were looked at, besides all that are unfinished.
+    /// Number of finished deliveries inspected before and after; unfinished ones are all included.
     reach: u32,
 }
 

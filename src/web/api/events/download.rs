@@ -1,4 +1,4 @@
-//! An event's bytes: its body as it was received, and a fixture made of it.
+//! Downloads of an event: its body, and a fixture.
 
 use actix_web::body::SizedStream;
 use actix_web::http::header;
@@ -15,35 +15,35 @@ use crate::web::api::answer::WithEtag;
 use crate::web::caller::AuthenticatedCaller;
 use crate::web::denial::Denial;
 
-/// Nothing that strangers sent is rendered, not even where a browser is made to.
+/// Prevents browsers from rendering untrusted data.
 const POLICY: &str = "default-src 'none'; sandbox";
 
 /// A fixture: an event without secrets and personal data.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Fixture {
-    /// Whose webhook it is: the folder.
+    /// The provider: the folder.
     provider: String,
-    /// Its name: the file, without `.json`.
+    /// The file name, without `.json`.
     name: String,
-    /// The file: JSON as `sealpost fixtures run` reads it.
+    /// The file content: JSON for `sealpost fixtures run`.
     document: Value,
-    /// What was replaced in it.
+    /// The replaced values.
     scrubbed: Vec<Scrubbed>,
 }
 
-/// Something that was replaced in a fixture.
+/// A replaced value in a fixture.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = FixtureScrubbed)]
 struct Scrubbed {
-    /// Where: a JSON pointer into the body.
+    /// A JSON pointer into the body.
     place: String,
-    /// Why, in a word or two.
+    /// Why it was replaced.
     rule: String,
 }
 
-/// Give the body of an event
+/// Download the body of an event
 ///
-/// As it was received, byte for byte: data of strangers.
+/// As received, byte for byte. Untrusted data.
 #[utoipa::path(
     get, path = "/api/v1/events/{event}/body", operation_id = "downloadEventBody", tag = "events",
     params(("event" = String, Path, format = Uuid, description = "The event")),
@@ -65,9 +65,9 @@ pub(super) async fn body(
         .body(SizedStream::new(size, Box::pin(slices))))
 }
 
-/// Make a fixture of an event
+/// Create a fixture from an event
 ///
-/// What it was and what has become of it, without secrets and personal data. Nothing is stored.
+/// The event and its outcome, without secrets and personal data. Nothing is stored.
 #[utoipa::path(
     get, path = "/api/v1/events/{event}/fixture", operation_id = "captureEvent", tag = "events",
     params(("event" = String, Path, format = Uuid, description = "The event")),
@@ -84,7 +84,7 @@ pub(super) async fn fixture(
     let asked = (EventId(*event), admin.clock.now());
     let captured = admin::capture(&caller, store, gates, asked, &[]).await;
     let captured = captured.map_err(|error| match error {
-        // Nothing is wrong with what was asked for: it is the event that is not of such a form.
+        // The request is valid, but the event cannot be captured: a conflict.
         AdminError::Invalid(detail) => Denial::Conflict(detail),
         error => error.into(),
     })?;

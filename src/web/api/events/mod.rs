@@ -1,4 +1,4 @@
-//! Events: looking for them, and all that is known of one: its body and a fixture of it too.
+//! Events: search, details, body, fixture.
 
 mod detail;
 mod download;
@@ -22,14 +22,14 @@ use crate::web::admin::AdminState;
 use crate::web::caller::AuthenticatedCaller;
 use crate::web::denial::Denial;
 
-/// The list that cursors belong to.
+/// The list a cursor belongs to.
 const LIST: List = *b"ev";
 
 #[derive(OpenApi)]
 #[openapi(paths(list, show, download::body, download::fixture))]
 struct Document;
 
-/// Mounts the noun.
+/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new("/api/v1/events").ask(list));
@@ -38,45 +38,47 @@ pub(super) fn mount(routes: &mut Routes) {
     routes.add(Endpoint::new("/api/v1/events/{event}/fixture").get(download::fixture));
 }
 
-/// Which events. Every part that is there must hold.
+/// The query of the list; all given filters must match.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Asked {
-    /// Of this source.
+    /// Filter by source.
     #[param(value_type = Option<String>, pattern = "^[!-~]{1,100}$")]
     source: Option<Name>,
-    /// Of this kind of sender.
+    /// Filter by provider.
     #[param(value_type = Option<String>, pattern = "^[!-~]{1,100}$")]
     provider: Option<Name>,
-    /// Of this type; `*` at the end stands for anything.
+    /// Filter by type; a trailing `*` is a wildcard.
     #[param(value_type = Option<String>, pattern = r"^[^\x00-\x1f\x7f-\x9f]{1,256}$")]
     kind: Option<Text>,
-    /// With a delivery in this state.
+    /// Filter by the state of a delivery.
     #[param(inline)]
     state: Option<State>,
-    /// Received at this time or later. Of a payload in chunks the first one counts.
+    /// Received at or after this time. For a chunked payload the first chunk counts.
     #[param(value_type = Option<String>, format = DateTime)]
     from: Option<Time>,
     /// Received before this time.
     #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Time>,
-    /// With an id that begins so.
+    /// Filter by prefix of the id.
     #[param(value_type = Option<String>, pattern = "^[0-9a-fA-F](-?[0-9a-fA-F]){0,31}-?$")]
     id: Option<Beginning>,
-    /// With this key: the id that its sender gave it, or the SHA-256 of the body in hexadecimal.
+    /// Filter by deduplication key: the sender's event id, or the SHA-256 of the body in
+    /// hexadecimal.
     #[param(value_type = Option<String>, pattern = r"^[^\x00-\x1f\x7f-\x9f]{1,256}$")]
     key: Option<Text>,
-    /// Of this strength.
+    /// Filter by strength of the proof.
     #[param(inline)]
     strength: Option<Strength>,
-    /// With this text in the first 64 KiB of the body, byte for byte; for callers with `payload:read`.
+    /// Search this text in the first 64 KiB of the body, byte for byte; requires the scope
+    /// `payload:read`.
     #[param(value_type = Option<String>, pattern = r"^[^\x00-\x1f\x7f-\x9f]{1,256}$")]
     text: Option<Text>,
-    /// Where to go on: `next` of the page before.
+    /// Cursor: `next` of the previous page.
     #[param(pattern = "^AWV2[A-Za-z0-9_-]{21}[AQgw]$")]
     cursor: Option<String>,
-    /// How many, at most.
+    /// Maximum number of items.
     #[serde(default)]
     #[param(value_type = u32, minimum = 1, maximum = 200, default = 50)]
     limit: Limit,
@@ -87,19 +89,19 @@ struct Asked {
 struct EventPage {
     /// The events, newest first.
     items: Vec<Summary>,
-    /// The cursor of the next page; null where there is no more.
+    /// The cursor of the next page; null on the last page.
     next: Option<String>,
-    /// Up to when this page has looked back; null where it has looked at everything. A page may
-    /// have few events and a next one: so many were found so far.
+    /// How far back this page has searched; null if the search is complete. A page may contain few
+    /// events and still have a next page, because the search per page is bounded.
     #[serde(with = "time::serde::rfc3339::option")]
     looked_back_to: Option<OffsetDateTime>,
-    /// Whether everything that was asked for has been looked at.
+    /// Whether the search is complete.
     complete: bool,
 }
 
-/// Look for events
+/// List events
 ///
-/// The newest come first.
+/// Newest first.
 #[utoipa::path(
     get, path = "/api/v1/events", operation_id = "listEvents", tag = "events",
     params(Asked), security(("bearer" = ["events:read"])),
@@ -115,7 +117,7 @@ async fn list(
     let search = asked.search();
     let found = admin.monitoring.events(&caller, &search, before.map(EventId), limit).await;
     let found = found.map_err(|error| match error {
-        // What cannot be asked for stands in the query.
+        // Invalid input can only come from the query.
         AdminError::Invalid(detail) => Denial::Malformed(detail.into()),
         error => error.into(),
     })?;
@@ -126,15 +128,14 @@ async fn list(
     Ok(Linked { page, next })
 }
 
-/// Show everything about an event but its body
+/// Show an event
 ///
-/// Why it was let in, its deliveries and every attempt, what happened in which order, and its
-/// neighbours.
+/// With its proof, deliveries, attempts, timeline and neighbours, but without its body.
 #[utoipa::path(
     get, path = "/api/v1/events/{event}", operation_id = "showEvent", tag = "events",
     params(("event" = String, Path, format = Uuid, description = "The event")),
     security(("bearer" = ["events:read"])),
-    responses((status = 200, description = "Everything but its body", body = Detail)),
+    responses((status = 200, description = "The event without its body", body = Detail)),
 )]
 async fn show(
     AuthenticatedCaller(caller): AuthenticatedCaller,

@@ -1,4 +1,4 @@
-//! What is to be done about many dead letters, as it is asked for.
+//! The request that plans a job on dead letters.
 
 use std::time::Duration;
 
@@ -14,24 +14,24 @@ use crate::web::api::deliveries::DeathReason;
 use crate::web::api::groups::Class;
 use crate::web::api::query::Name;
 
-/// What is to be done about many dead letters.
+/// A bulk action on dead letters.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewJob)]
 pub(super) struct BulkRequest {
     action: Dealing,
     which: Which,
-    /// The most that are dealt with, the oldest first; without it all are.
+    /// Maximum number to process, oldest first; all by default.
     cap: Option<Count>,
-    /// The most that are dealt with in a second; without it there is no limit.
+    /// Maximum number to process per second; unlimited by default.
     rate: Option<Count>,
     reason: Reason,
-    /// Also what is done, or was replayed or discarded before; only of deliveries that are named.
+    /// Also process completed and already resolved deliveries; only for deliveries listed by id.
     #[serde(default)]
     force: bool,
 }
 
-/// Which dead letters: those that are named, or all that match.
+/// The dead letters: listed by id, or all that match a filter.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = NewJobWhich)]
@@ -40,33 +40,33 @@ enum Which {
     Matching(Matching),
 }
 
-/// What dead letters have in common. Every part that is there must hold.
+/// A filter for dead letters; all given fields must match.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewJobMatching)]
 struct Matching {
-    /// Of this event.
+    /// Filter by event.
     #[schema(value_type = Option<String>, format = Uuid)]
     event: Option<Uuid>,
-    /// Of this group.
+    /// Filter by group.
     group: Option<Id>,
-    /// Of groups of this class.
+    /// Filter by class.
     class: Option<Class>,
-    /// Of this source.
+    /// Filter by source.
     #[schema(value_type = Option<String>, pattern = "^[!-~]{1,100}$")]
     source: Option<Name>,
-    /// Of this handler; `gate` for what no handler has seen.
+    /// Filter by handler; `gate` for events quarantined before any handler.
     #[schema(value_type = Option<String>, pattern = "^[!-~]{1,100}$")]
     handler: Option<Name>,
-    /// Dead for this reason.
+    /// Filter by reason.
     death_reason: Option<DeathReason>,
-    /// Dead for at least as many seconds.
+    /// Minimum age in seconds.
     older_than_seconds: Option<Age>,
-    /// Dead for at most as many seconds.
+    /// Maximum age in seconds.
     newer_than_seconds: Option<Age>,
 }
 
-/// How much a job may do, how fast, and why, whatever it is about.
+/// The limits and the reason of a job.
 pub(in crate::web::api) struct Terms {
     pub(in crate::web::api) cap: Option<u32>,
     pub(in crate::web::api) rate: Option<u32>,
@@ -74,7 +74,7 @@ pub(in crate::web::api) struct Terms {
 }
 
 impl Terms {
-    /// As they are asked for.
+    /// Converts the request.
     pub(in crate::web::api) fn of(
         cap: Option<Count>,
         rate: Option<Count>,
@@ -86,7 +86,7 @@ impl Terms {
 }
 
 impl BulkRequest {
-    /// As it is asked for.
+    /// Converts the request.
     pub(super) fn meant(self) -> admin::BulkRequest {
         let Terms { cap, rate, reason } = Terms::of(self.cap, self.rate, &self.reason);
         admin::BulkRequest {

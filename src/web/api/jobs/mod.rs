@@ -1,4 +1,4 @@
-//! Jobs: dealing with many dead letters or held requests, planned first.
+//! Jobs: bulk actions on dead letters or rejected requests, planned before they start.
 
 pub(super) mod bulk_request;
 pub(super) mod shown;
@@ -19,33 +19,33 @@ use crate::web::admin::AdminState;
 use crate::web::caller::AuthenticatedCaller;
 use crate::web::denial::Denial;
 
-/// The list that cursors belong to.
+/// The list a cursor belongs to.
 const LIST: List = *b"jo";
 
 #[derive(OpenApi)]
 #[openapi(paths(plan, start, cancel, list, show))]
 struct Document;
 
-/// Mounts the noun.
+/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    // Whoever plans twice has two plans.
+    // Planning twice creates two plans.
     routes.add(Endpoint::new("/api/v1/jobs").ask(list).post(Repeat::Single, plan));
     routes.add(Endpoint::new("/api/v1/jobs/{job}").get(show));
-    // What was started or cancelled is refused the second time.
+    // A repeated start or cancellation is a conflict.
     routes.add(Endpoint::new("/api/v1/jobs/{job}/start").post(Repeat::Repeatable, start));
     routes.add(Endpoint::new("/api/v1/jobs/{job}/cancel").post(Repeat::Repeatable, cancel));
 }
 
-/// Which jobs.
+/// The query of the list.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Asked {
-    /// Where to go on: `next` of the page before.
+    /// Cursor: `next` of the previous page.
     #[param(pattern = "^AWpv[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]$")]
     cursor: Option<String>,
-    /// How many, at most.
+    /// Maximum number of items.
     #[serde(default)]
     #[param(value_type = u32, minimum = 1, maximum = 200, default = 50)]
     limit: Limit,
@@ -53,13 +53,13 @@ struct Asked {
 
 /// Plan a job
 ///
-/// A dry run: it says how many dead letters match, and shows some of them. Nothing is done until
-/// the plan is started, which it can be for fifteen minutes.
+/// A dry run: returns how many dead letters match and a sample. Nothing is changed until the plan
+/// is started. A plan expires after fifteen minutes.
 #[utoipa::path(
     post, path = "/api/v1/jobs", operation_id = "planJob", tag = "jobs",
     request_body = BulkRequest, security(("bearer" = ["events:replay"])),
     responses((status = 200, description = "The plan", body = Detail),
-              (status = 404, description = "Nothing matches")),
+              (status = 404, description = "No dead letter matches")),
 )]
 async fn plan(
     AuthenticatedCaller(caller): AuthenticatedCaller,
@@ -69,7 +69,7 @@ async fn plan(
     planned(admin.jobs.plan(&caller, &bulk_request.meant())).await
 }
 
-/// Answers with what was planned, whatever it is about.
+/// The response with a planned job.
 pub(super) async fn planned(
     planning: impl Future<Output = Result<JobDetail, AdminError>>,
 ) -> Result<Done<Detail>, Denial> {
@@ -78,13 +78,13 @@ pub(super) async fn planned(
 
 /// Start a planned job
 ///
-/// A gateway works it off in batches. A job about held requests needs `secrets:write` in the place
+/// A gateway processes it in batches. A job on rejected requests requires `secrets:write` instead
 /// of `events:replay`.
 #[utoipa::path(
     post, path = "/api/v1/jobs/{job}/start", operation_id = "startJob", tag = "jobs",
     params(("job" = i64, Path, description = "The job", minimum = 1)),
     security(("bearer" = ["events:replay"])),
-    responses((status = 200, description = "It runs", body = Job)),
+    responses((status = 200, description = "The running job", body = Job)),
 )]
 async fn start(
     AuthenticatedCaller(caller): AuthenticatedCaller,
@@ -96,13 +96,13 @@ async fn start(
 
 /// Cancel a job or a plan
 ///
-/// What it has done is done; after the present batch nothing more is. A job about held requests
-/// needs `secrets:write` in the place of `events:replay`.
+/// Stops after the current batch; completed work is not undone. A job on rejected requests requires
+/// `secrets:write` instead of `events:replay`.
 #[utoipa::path(
     post, path = "/api/v1/jobs/{job}/cancel", operation_id = "cancelJob", tag = "jobs",
     params(("job" = i64, Path, description = "The job", minimum = 1)),
     request_body = ReasonBody, security(("bearer" = ["events:replay"])),
-    responses((status = 200, description = "It is cancelled", body = Job)),
+    responses((status = 200, description = "The cancelled job", body = Job)),
 )]
 async fn cancel(
     AuthenticatedCaller(caller): AuthenticatedCaller,
@@ -115,7 +115,7 @@ async fn cancel(
 
 /// List jobs
 ///
-/// The newest come first; plans are among them.
+/// Newest first, including plans.
 #[utoipa::path(
     get, path = "/api/v1/jobs", operation_id = "listJobs", tag = "jobs",
     params(Asked), security(("bearer" = ["events:read"])),
@@ -135,7 +135,7 @@ async fn list(
 
 /// Show a job
 ///
-/// Its progress, some of what it is about, and what became of the deliveries that it made.
+/// With its progress, a sample, and the outcome of the deliveries it created.
 #[utoipa::path(
     get, path = "/api/v1/jobs/{job}", operation_id = "showJob", tag = "jobs",
     params(("job" = i64, Path, description = "The job", minimum = 1)),

@@ -1,4 +1,4 @@
-//! What is said of a job.
+//! The representation of a job.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -10,55 +10,55 @@ use crate::web::api::rejected_requests::RejectedRequest;
 use crate::web::api::words::word;
 use crate::web::denial::Denial;
 
-/// A job. One that has not begun is a plan.
+/// A job. A job that has not started is a plan.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::web::api) struct Job {
     id: i64,
-    /// The only tenant whose things it touches; null for all.
+    /// The tenant it is limited to; null for all tenants.
     tenant: Option<String>,
     action: Action,
-    /// To which dead letters or held requests, in words.
+    /// The selection, in words.
     target: String,
     state: State,
-    /// How many matched when it was planned.
+    /// Number of matches at planning time.
     matched: u64,
-    /// Where held requests are to be verified: how many of those would have been let in then; null
-    /// for other jobs.
+    /// Number of matches that passed verification at planning time; null unless it reprocesses
+    /// rejected requests.
     verifiable: Option<u64>,
-    /// How many it will have dealt with when it has done everything.
+    /// Number of items it will process.
     goal: u64,
-    /// The most that it deals with; null for all.
+    /// Maximum number of items; null for all.
     cap: Option<u64>,
-    /// The most that it deals with in a second; null for no limit.
+    /// Maximum number of items per second; null for no limit.
     rate: Option<u32>,
-    /// Why, in the words of whoever planned it.
+    /// The reason given when it was planned.
     reason: String,
     #[serde(with = "time::serde::rfc3339")]
     planned_at: OffsetDateTime,
     planned_by: String,
-    /// When it can no longer be started.
+    /// When the plan expires.
     #[serde(with = "time::serde::rfc3339")]
     expires_at: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339::option")]
     started_at: Option<OffsetDateTime>,
     started_by: Option<String>,
-    /// When it ended, however it did.
+    /// When it ended, in any way.
     #[serde(with = "time::serde::rfc3339::option")]
     finished_at: Option<OffsetDateTime>,
     cancelled_by: Option<String>,
-    /// Why it cannot go on.
+    /// Why it failed.
     failure: Option<String>,
-    /// How many it has replayed, let in or discarded.
+    /// Number of items replayed, accepted or discarded.
     resolved: u64,
-    /// How many new deliveries it has made; where it lets held requests in, how many new events.
+    /// Number of new deliveries; for rejected requests, number of new events.
     created: u64,
-    /// About how many nothing was done.
+    /// Number of items skipped.
     refused: u64,
-    /// Why, for the first hundred of those.
+    /// The first hundred skipped items with the reason.
     refusals: Vec<Refusal>,
 }
 
-/// What a job does: to dead letters, or to held requests.
+/// The action of a job, on dead letters or rejected requests.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = JobAction)]
@@ -69,7 +69,7 @@ enum Action {
     DiscardHeld,
 }
 
-/// How a job stands.
+/// The state of a job.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = JobState)]
@@ -82,39 +82,39 @@ enum State {
     Expired,
 }
 
-/// Why nothing was done about a delivery or a held request.
+/// A skipped delivery or rejected request.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = JobRefusal)]
 struct Refusal {
-    /// The delivery; null where it is about held requests.
+    /// The delivery; null for jobs on rejected requests.
     delivery: Option<i64>,
-    /// The number of the held request; null where it is about deliveries.
+    /// The number of the rejected request; null for jobs on deliveries.
     rejected_requests: Option<i64>,
     why: String,
 }
 
-/// A job, with what it is about and what came of it.
+/// A job with a sample and its outcome.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = JobDetail)]
 pub(in crate::web::api) struct Detail {
     job: Job,
-    /// Some of what matched when it was planned, as it stands now, the oldest first; none for who
-    /// may not see events.
+    /// A sample of the dead letters matched at planning time, in their current state, oldest first;
+    /// empty without the scope `events:read`.
     sample: Vec<Delivery>,
-    /// The same, where it is about held requests; none for callers without `secrets:write`.
+    /// A sample of the rejected requests; empty without the scope `secrets:write`.
     rejected_requests: Vec<RejectedRequest>,
     delivery_outcomes: Fates,
 }
 
-/// What became of the new deliveries of a job: of the first ten thousand.
+/// The outcome of the first ten thousand new deliveries of a job.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = JobOutcomes)]
 struct Fates {
-    /// They ended well.
+    /// Completed.
     done: i64,
-    /// They are dead letters again.
+    /// Dead-lettered again.
     dead: i64,
-    /// They wait, or are at work.
+    /// Waiting or in flight.
     waiting: i64,
 }
 

@@ -1,5 +1,5 @@
-// What the console does beyond its pages: a theme that is remembered, numbers that stay fresh, and
-// keys. Everything else works without it. It never makes markup from text.
+// Progressive enhancement of the console: stored theme, live refresh, keyboard shortcuts. Everything
+// else works without scripts. It never builds markup from text.
 "use strict";
 (() => {
   const root = document.documentElement;
@@ -26,8 +26,8 @@
     }
   };
 
-  // A piece of the page that is asked for again: the browser parses the answer, we put the piece
-  // where the old one is. What somebody is in the middle of is left alone.
+  // Live refresh: fetch the page, let the browser parse it, and replace the live elements. An element
+  // with focus or an open detail is left alone.
   const busy = (piece) => {
     const selection = getSelection();
     const selected = selection && !selection.isCollapsed && piece.contains(selection.anchorNode);
@@ -128,7 +128,7 @@
     }
   };
 
-  // A file is put into a field in base64, so that no byte of it is changed on the way.
+  // Puts a file into a field in base64, so that its bytes are not changed.
   const onFile = (event) => {
     const input = event.target.closest("input[data-into]");
     if (!input || !input.files[0]) return;

@@ -1,4 +1,4 @@
-//! One's own account: what it may, the password, the codes.
+//! The signed-in user's account: scopes, sessions, password, two-factor codes.
 
 use maud::{Markup, html};
 use time::OffsetDateTime;
@@ -11,32 +11,32 @@ use crate::admin::OwnSession;
 
 /// The account.
 pub(in crate::web::console) struct View {
-    /// What it may do.
+    /// Its scopes.
     pub(in crate::web::console) scopes: Vec<String>,
-    /// Since when this session lasts.
+    /// When this session began.
     pub(in crate::web::console) since: OffsetDateTime,
-    /// Whether a password is kept here.
+    /// Whether the user has a local password (false for single sign-on).
     pub(in crate::web::console) password: bool,
-    /// How the codes stand.
+    /// The state of two-factor codes.
     pub(in crate::web::console) codes: Codes,
-    /// Whether nothing else can be done before codes are turned on.
+    /// Whether codes must be turned on before anything else is allowed.
     pub(in crate::web::console) must_enrol: bool,
-    /// Their sessions, the one that was used last first; none on a page that is about another form.
+    /// Sessions, most recently used first; empty on a page that redisplays another form.
     pub(in crate::web::console) sessions: Vec<OwnSession>,
-    /// What was wrong with what was just tried.
+    /// Why the last form was rejected.
     pub(in crate::web::console) wrong: Option<String>,
 }
 
-/// How the codes of an authenticator app stand.
+/// The state of two-factor codes.
 pub(in crate::web::console) enum Codes {
-    /// There can be none: why.
+    /// Not available, with the reason.
     Never(String),
-    /// None is asked for.
+    /// Off.
     Off,
-    /// Begun: the address that an app reads, which holds the secret, and the secret to type; both
-    /// only on the page that follows the beginning.
+    /// Set-up started: the `otpauth` address with the secret, and the secret to type; both are
+    /// shown only on the page that starts the set-up.
     Begun(Option<(String, String)>),
-    /// One is asked for.
+    /// On.
     On,
 }
 
@@ -48,45 +48,45 @@ pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let you = terms(&[
         ("Name", html! { (said(caller.actor())) }),
         ("Tenant", html! { @if let Some(tenant) = caller.tenant() { (said(tenant)) } }),
-        ("May", may),
+        ("Scopes", may),
         ("Signed in", stamp(view.since, cx.now)),
     ]);
     cx.page(&head, &html! {
         @if view.must_enrol {
             (note("required", BadgeTone::Warn, &html! {
-                "A second factor is required here. Set codes up below: until then you can do nothing else."
+                "Two-factor authentication is required. Set it up below; until then no other page is available."
             }))
         }
-        @if let Some(wrong) = &view.wrong { (note("not done", BadgeTone::Bad, &html! { (said(wrong)) })) }
+        @if let Some(wrong) = &view.wrong { (note("not changed", BadgeTone::Bad, &html! { (said(wrong)) })) }
         div .two {
             div .stack {
-                (panel("You", &html! {}, &html! { div .pad { (you) } }))
+                (panel("Profile", &html! {}, &html! { div .pad { (you) } }))
                 @if !view.sessions.is_empty() {
                     (panel("Sessions", &html! {}, &sessions(cx, &view.sessions)))
                 }
                 @if view.password { (panel("Password", &html! {}, &password(cx))) }
             }
-            (panel("Codes", &html! {}, &codes(cx, &view.codes)))
+            (panel("Two-factor authentication", &html! {}, &codes(cx, &view.codes)))
         }
     })
 }
 
 fn sessions(cx: &PageContext, sessions: &[OwnSession]) -> Markup {
     let columns =
-        [("Signed in", TEXT), ("From", TEXT), ("Last seen", TEXT), ("Ends", TEXT), ("", TEXT)];
+        [("Signed in", TEXT), ("From", TEXT), ("Last seen", TEXT), ("Expires", TEXT), ("", TEXT)];
     let rows: Vec<Vec<Markup>> = sessions
         .iter()
         .map(|session| {
             vec![
                 html! {
                     (stamp(session.since, cx.now))
-                    @if session.is_this { " " (word("this one", BadgeTone::Good)) }
+                    @if session.is_this { " " (word("current", BadgeTone::Good)) }
                 },
                 html! { (said(&session.peer)) span .under { (said(&session.agent)) } },
                 when(session.last_seen_at, cx.now),
                 when(session.until, cx.now),
                 html! { @if !session.is_this {
-                    (button(cx, &format!("/account/sessions/{}/end", session.id), "risky", "End"))
+                    (button(cx, &format!("/account/sessions/{}/end", session.id), "risky", "Sign out"))
                 } },
             ]
         })
@@ -94,7 +94,7 @@ fn sessions(cx: &PageContext, sessions: &[OwnSession]) -> Markup {
     html! {
         (table("Sessions", &columns, &rows))
         @if sessions.len() > 1 {
-            div .pad { (button(cx, "/account/sessions/end", "risky", "Sign out everywhere else")) }
+            div .pad { (button(cx, "/account/sessions/end", "risky", "Sign out all other sessions")) }
         }
     }
 }
@@ -106,12 +106,12 @@ fn password(cx: &PageContext) -> Markup {
         "form",
         &html! {
             (password_now("old"))
-            (field("new", "New password", "At least 12 characters; a few words are fine.", &html! {
+            (field("new", "New password", "At least 12 characters. A passphrase is fine.", &html! {
                 input #new name="new" type="password" required minlength="12" autocomplete="new-password"
                       aria-describedby="new-hint";
             }))
-            div .actions { button { "Change it" } }
-            p .muted .small { "Your other sessions end." }
+            div .actions { button { "Change password" } }
+            p .muted .small { "All other sessions are signed out." }
         },
     )
 }
@@ -130,39 +130,39 @@ fn password_now(id: &str) -> Markup {
 fn codes(cx: &PageContext, codes: &Codes) -> Markup {
     match codes {
         Codes::Never(why) => html! { div .pad { div .tight {
-            p { (word("off", BadgeTone::Plain)) " No codes can be asked for." }
+            p { (word("off", BadgeTone::Plain)) " Two-factor authentication is not available." }
             p .muted { (said(why)) }
         } } },
         Codes::Off => html! {
             div .pad {
-                p { (word("off", BadgeTone::Plain)) " Only your password is asked for when you sign in." }
+                p { (word("off", BadgeTone::Plain)) " Sign-in requires only your password." }
             }
-            (begin(cx, "first", "Set codes up"))
+            (begin(cx, "first", "Set up two-factor authentication"))
         },
         Codes::Begun(secret) => html! {
             div .pad { div .tight {
                 @if let Some((address, secret)) = secret {
-                    p { "Let an authenticator app read this, then type the code that it shows." }
+                    p { "Scan the QR code with an authenticator app, then enter the code it shows." }
                     (qr(address))
-                    (command("secret", "Or type this into the app", secret))
+                    (command("secret", "Or enter this secret in the app", secret))
                 } @else {
-                    p { "Type the code that the app shows now, or begin anew." }
+                    p { "Enter the code the app shows now, or start over." }
                 }
             } }
             (post(cx, "/account/codes/confirm", "form", &html! {
-                (field("code", "Code", "The six digits that the app shows.", &html! {
+                (field("code", "Code", "Six digits from your authenticator app.", &html! {
                     input #code name="code" inputmode="numeric" pattern="[0-9]{6}" maxlength="6" required
                           autocomplete="one-time-code" aria-describedby="code-hint";
                 }))
-                div .actions { button .first { "Turn codes on" } }
+                div .actions { button .first { "Turn on" } }
             }))
-            @if secret.is_none() { (begin(cx, "", "Begin anew")) }
+            @if secret.is_none() { (begin(cx, "", "Start over")) }
         },
         Codes::On => html! {
-            div .pad { p { (word("on", BadgeTone::Good)) " A code is asked for when you sign in." } }
+            div .pad { p { (word("on", BadgeTone::Good)) " Sign-in requires a two-factor code." } }
             (post(cx, "/account/codes/off", "form", &html! {
                 (password_now("password"))
-                div .actions { button .risky { "Turn codes off" } }
+                div .actions { button .risky { "Turn off" } }
             }))
         },
     }

@@ -1,4 +1,4 @@
-//! What people were told, or are to be told.
+//! The list of alerts.
 
 use maud::{Markup, html};
 use time::OffsetDateTime;
@@ -11,9 +11,9 @@ use super::super::parts::{
 
 /// The list.
 pub(in crate::web::console) struct View {
-    /// Whether those that are over and told are shown too.
+    /// Whether closed alerts are included.
     pub(in crate::web::console) all: bool,
-    /// Whether anybody is told: there is a channel.
+    /// Whether an alert channel is configured.
     pub(in crate::web::console) are_told: bool,
     /// Alerts, newest first.
     pub(in crate::web::console) rows: Vec<Row>,
@@ -25,21 +25,21 @@ pub(in crate::web::console) struct View {
 pub(in crate::web::console) struct Row {
     /// Its id.
     pub(in crate::web::console) id: i64,
-    /// How much it matters: a stored word.
+    /// The severity: a stored value.
     pub(in crate::web::console) severity: String,
-    /// What happened: a stored word.
+    /// The kind: a stored value.
     pub(in crate::web::console) kind: String,
-    /// The source that it is about.
+    /// The source it is about.
     pub(in crate::web::console) source: String,
-    /// What is told; `None` where it may not be seen.
+    /// The text; `None` without the scope `payload:read`.
     pub(in crate::web::console) text: Option<String>,
     /// How often it was raised.
     pub(in crate::web::console) count: u64,
     /// When it was raised last.
     pub(in crate::web::console) last_at: OffsetDateTime,
-    /// Whether it goes on, in a word.
+    /// Its state.
     pub(in crate::web::console) state: &'static str,
-    /// Whether it was told, in a word.
+    /// Its notification state.
     pub(in crate::web::console) told: &'static str,
 }
 
@@ -47,7 +47,7 @@ pub(in crate::web::console) struct Row {
 pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let head = Head {
         title: "Alerts",
-        lead: "What people were told, or are to be told. The same again while it goes on is counted.",
+        lead: "Alerts that were sent or are waiting to be sent. Repeats are counted while the alert is open.",
         section: Some(Section::Alerts),
         ..Head::default()
     };
@@ -58,7 +58,7 @@ pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
         chosen,
     };
     let values = vec![
-        which("going on or to be told", "/alerts", !view.all),
+        which("open or not yet sent", "/alerts", !view.all),
         which("all", "/alerts?which=all", view.all),
     ];
     cx.page(
@@ -66,10 +66,10 @@ pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
         &html! {
             @if !view.are_told { (nobody_is_told()) }
             section .panel aria-label="Alerts" {
-                (facets(&[Facet { label: "Which", values }]))
+                (facets(&[Facet { label: "Show", values }]))
                 div #list data-live="15" {
                     @if view.rows.is_empty() {
-                        (empty("No alerts", "Nothing is wrong that anybody would be told."))
+                        (empty("No alerts", "No alert is open."))
                     } @else {
                         (list(cx, &view.rows))
                         (pager(&view.pager))
@@ -80,13 +80,13 @@ pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
     )
 }
 
-/// Says that alerts reach nobody who does not look here.
+/// The warning shown while no alert channel is configured.
 pub(in crate::web::console) fn nobody_is_told() -> Markup {
     note(
-        "nobody is told",
+        "no channel",
         BadgeTone::Calm,
         &html! {
-            "No channel is configured, so alerts are only shown here. Set " code { "discord" }
+            "No alert channel is configured, so alerts appear only on this page. Set " code { "discord" }
             " in the section " code { "[alerts]" } " of the configuration."
         },
     )
@@ -94,7 +94,7 @@ pub(in crate::web::console) fn nobody_is_told() -> Markup {
 
 fn list(cx: &PageContext, rows: &[Row]) -> Markup {
     let columns = [
-        ("What", TEXT),
+        ("Alert", TEXT),
         ("Severity", TEXT),
         ("Source", TEXT),
         ("Text", WIDE),
@@ -112,7 +112,7 @@ fn list(cx: &PageContext, rows: &[Row]) -> Markup {
                 html! {
                     @match &row.text {
                         Some(text) => { (said(text)) }
-                        None => { span .muted { "shown with the scope payload:read" } }
+                        None => { span .muted { "requires scope payload:read" } }
                     }
                 },
                 html! { (number(row.count)) },

@@ -1,4 +1,4 @@
-//! The audit log: who did what, to what, and why.
+//! The audit log.
 
 use maud::{Markup, html};
 use time::OffsetDateTime;
@@ -11,21 +11,21 @@ use super::super::parts::{
 
 /// The list.
 pub(in crate::web::console) struct View {
-    /// Narrowed to this actor; all where it is empty.
+    /// Filter by actor; empty for all.
     pub(in crate::web::console) actor: String,
-    /// Narrowed to this action; all where it is empty.
+    /// Filter by action; empty for all.
     pub(in crate::web::console) action: String,
-    /// Not before this day, as it was typed.
+    /// First day, as typed.
     pub(in crate::web::console) since: String,
-    /// Not after this day, as it was typed.
+    /// Last day, as typed.
     pub(in crate::web::console) until: String,
-    /// Whether whoever looks sees all of the chain, and can have it checked.
+    /// Whether the caller sees the whole chain and may verify it.
     pub(in crate::web::console) whole: bool,
-    /// Entries, the newest first.
+    /// Entries, newest first.
     pub(in crate::web::console) rows: Vec<Row>,
     /// Where this page is.
     pub(in crate::web::console) pager: Pager,
-    /// Whether the chain of hashes holds, where that was checked: a sentence.
+    /// The result of a chain verification, if one was run: valid or not, and a sentence.
     pub(in crate::web::console) chain: Option<(bool, String)>,
 }
 
@@ -35,17 +35,17 @@ pub(in crate::web::console) struct Row {
     pub(in crate::web::console) id: i64,
     /// When.
     pub(in crate::web::console) at: OffsetDateTime,
-    /// Who.
+    /// The actor.
     pub(in crate::web::console) actor: String,
-    /// From where.
+    /// The client address.
     pub(in crate::web::console) address: Option<String>,
-    /// What they did: a stored word.
+    /// The action: a stored value.
     pub(in crate::web::console) action: String,
-    /// To what.
+    /// The target.
     pub(in crate::web::console) target: String,
-    /// Why.
+    /// The reason.
     pub(in crate::web::console) reason: String,
-    /// To how many.
+    /// The number of affected rows.
     pub(in crate::web::console) count: u64,
     /// The entry's hash, in hexadecimal.
     pub(in crate::web::console) hash: String,
@@ -55,22 +55,22 @@ pub(in crate::web::console) struct Row {
 pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let head = Head {
         title: "Audit log",
-        lead: "Who did what, to what, and why. Entries are only ever added; each names the hash of the one before.",
+        lead: "Administrative actions with actor, target and reason. Append-only; each entry contains the hash of the previous one.",
         section: Some(Section::Audit),
         ..Head::default()
     };
     cx.page(&head, &html! {
         @if let Some((intact, text)) = &view.chain {
-            (note(if *intact { "chain holds" } else { "chain broken" },
+            (note(if *intact { "chain valid" } else { "chain broken" },
                   if *intact { BadgeTone::Good } else { BadgeTone::Bad }, &html! { (said(text)) }))
         }
         section .panel aria-label="Entries" {
             form .search method="get" action="/audit" role="search" {
                 div .inline {
-                    (field("actor", "Who", "", &html! {
+                    (field("actor", "Actor", "", &html! {
                         input #actor name="actor" value=(view.actor) data-search autocomplete="off";
                     }))
-                    (field("action", "What", "", &html! {
+                    (field("action", "Action", "", &html! {
                         input #action name="action" value=(view.action) autocomplete="off";
                     }))
                     (field("since", "From", "", &html! {
@@ -79,29 +79,28 @@ pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
                     (field("until", "To", "", &html! {
                         input #until name="until" type="date" value=(view.until);
                     }))
-                    button { "Narrow" }
+                    button { "Filter" }
                 }
             }
-            @if view.rows.is_empty() { (empty("No entries", "Nobody did anything that matches.")) }
+            @if view.rows.is_empty() { (empty("No entries", "No entry matches the filter.")) }
             @else { (list(cx, &view.rows)) (pager(&view.pager)) }
         }
-        @if view.whole { (panel("Check the chain", &html! {}, &check(cx))) }
+        @if view.whole { (panel("Verify the chain", &html! {}, &check(cx))) }
     })
 }
 
 fn check(cx: &PageContext) -> Markup {
-    let hint =
-        "The hash of an entry as you noted it elsewhere: then entries that were cut off show too.";
+    let hint = "The hash of an entry, recorded earlier outside this database. It also detects deleted entries at the end.";
     post(
         cx,
         "/audit/verify",
         "form",
         &html! {
-            (field("head", "Expected hash, if you have one", hint, &html! {
+            (field("head", "Expected hash (optional)", hint, &html! {
                 input #head name="head" pattern="[0-9a-fA-F]{64}" maxlength="64" autocomplete="off"
                       spellcheck="false" aria-describedby="head-hint";
             }))
-            div .actions { button { "Check every entry" } }
+            div .actions { button { "Verify all entries" } }
         },
     )
 }
@@ -110,9 +109,9 @@ fn list(cx: &PageContext, rows: &[Row]) -> Markup {
     let columns = [
         ("Entry", NUMBER),
         ("When", TEXT),
-        ("Who", TEXT),
-        ("What", TEXT),
-        ("To what, and why", WIDE),
+        ("Actor", TEXT),
+        ("Action", TEXT),
+        ("Target and reason", WIDE),
         ("Count", NUMBER),
         ("Hash", TEXT),
     ];

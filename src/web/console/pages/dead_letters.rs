@@ -12,28 +12,28 @@ use crate::admin::Scope;
 
 /// The list.
 pub(in crate::web::console) struct View {
-    /// How it is narrowed.
+    /// The filter.
     pub(in crate::web::console) narrowed: Narrowed,
-    /// The reasons that there are.
+    /// The known reasons.
     pub(in crate::web::console) reasons: Vec<String>,
-    /// Where one plans to act on all that match and are open.
+    /// The page that plans a job on all open matches.
     pub(in crate::web::console) plan: Option<String>,
-    /// This page of them.
+    /// The rows of this page.
     pub(in crate::web::console) rows: Vec<Row>,
     /// Where this page is.
     pub(in crate::web::console) pager: Pager,
 }
 
-/// How the list is narrowed; what is empty does not narrow it.
+/// The filter; an empty field does not filter.
 #[derive(Debug, Clone, Default)]
 pub(in crate::web::console) struct Narrowed {
-    /// To this source.
+    /// The source.
     pub(in crate::web::console) source: String,
-    /// To this handler.
+    /// The handler.
     pub(in crate::web::console) handler: String,
-    /// To this reason.
+    /// The reason.
     pub(in crate::web::console) reason: String,
-    /// Not narrowed to those that are open.
+    /// Whether resolved ones are included.
     pub(in crate::web::console) resolved: bool,
 }
 
@@ -45,17 +45,17 @@ pub(in crate::web::console) struct Row {
     pub(in crate::web::console) kind: Option<String>,
     /// Its source.
     pub(in crate::web::console) source: String,
-    /// The handler's stored name.
+    /// The handler's name.
     pub(in crate::web::console) handler: String,
-    /// Why it is dead.
+    /// Why it was dead-lettered.
     pub(in crate::web::console) reason: String,
-    /// The first line of its error; `None` where there is none, or where it may not be seen.
+    /// The first line of its error; `None` without an error or without the scope.
     pub(in crate::web::console) error: Option<String>,
-    /// Attempts begun.
+    /// Attempts started.
     pub(in crate::web::console) attempts: i32,
-    /// Since when it is dead.
+    /// When it was dead-lettered.
     pub(in crate::web::console) died_at: Option<OffsetDateTime>,
-    /// How many deliveries of its lane wait for it.
+    /// The number of deliveries it blocks in its lane.
     pub(in crate::web::console) waiting: u64,
     /// How it was resolved.
     pub(in crate::web::console) resolution: Option<String>,
@@ -65,11 +65,11 @@ pub(in crate::web::console) struct Row {
 pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let plan = view.plan.as_ref().filter(|_| cx.may(Scope::EventsReplay));
     let head = Head {
-        title: "One by one",
-        lead: "Deliveries that ended without success and wait for somebody to deal with them.",
+        title: "All dead letters",
+        lead: "Deliveries that failed permanently and need to be replayed or discarded.",
         section: Some(Section::DeadLetters),
         below: true,
-        actions: plan.map(|plan| html! { a .button.first href=(plan) { "Act on all of these" } }),
+        actions: plan.map(|plan| html! { a .button.first href=(plan) { "Bulk action" } }),
         ..Head::default()
     };
     cx.page(
@@ -79,7 +79,7 @@ pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
                 (narrow(view))
                 div #list data-live="15" {
                     @if view.rows.is_empty() {
-                        (empty("No dead letters", "Nothing waits for an operator here."))
+                        (empty("No dead letters", "No dead letter matches the filter."))
                     } @else {
                         (list(cx, &view.rows))
                         (pager(&view.pager))
@@ -106,23 +106,23 @@ fn narrow(view: &View) -> Markup {
                     input #handler name="handler" value=(narrowed.handler) autocomplete="off";
                 }))
                 (select("reason", "reason", "Reason", &reasons, &narrowed.reason))
-                (select("which", "which", "Which", &which, if narrowed.resolved { "all" } else { "" }))
-                button { "Narrow" }
+                (select("which", "which", "Show", &which, if narrowed.resolved { "all" } else { "" }))
+                button { "Filter" }
             }
         }
     }
 }
 
-/// The rows, wherever a list of dead letters is shown.
+/// The table of dead letters, shared by several pages.
 pub(in crate::web::console) fn list(cx: &PageContext, rows: &[Row]) -> Markup {
     let columns = [
         ("Delivery", TEXT),
         ("Type", TEXT),
         ("Source", TEXT),
-        ("Why", WIDE),
+        ("Reason", WIDE),
         ("Attempts", NUMBER),
-        ("Died", TEXT),
-        ("Holds", NUMBER),
+        ("Dead since", TEXT),
+        ("Blocks", NUMBER),
     ];
     let rows: Vec<Vec<Markup>> = rows
         .iter()

@@ -1,4 +1,4 @@
-//! One delivery, dead or not: why it is as it is, and what can be done about it.
+//! One delivery in any state: its history and the available actions.
 
 use maud::{Markup, html};
 use time::OffsetDateTime;
@@ -14,47 +14,47 @@ use crate::admin::{Scope, TimelineEntry};
 pub(in crate::web::console) struct View {
     /// Its id.
     pub(in crate::web::console) id: i64,
-    /// The state's stored word.
+    /// The state: a stored value.
     pub(in crate::web::console) state: String,
     /// Its source.
     pub(in crate::web::console) source: String,
-    /// The handler's stored name.
+    /// The handler's name.
     pub(in crate::web::console) handler: String,
-    /// Why it is dead: a stored word.
+    /// Why it was dead-lettered: a stored value.
     pub(in crate::web::console) death_reason: Option<String>,
     /// How it was resolved, and when.
     pub(in crate::web::console) resolved: Option<(String, OffsetDateTime)>,
-    /// Who did that and why, as far as it is kept.
+    /// Who resolved it and why, if recorded.
     pub(in crate::web::console) resolved_by: Option<(String, String)>,
-    /// The deliveries that were made of it.
+    /// The deliveries created by replaying it.
     pub(in crate::web::console) replays: Vec<i64>,
-    /// The event that was made of its own by an edit.
+    /// The event created by editing its event.
     pub(in crate::web::console) edited_as: Option<String>,
-    /// The delivery that it replays.
+    /// The delivery it replays.
     pub(in crate::web::console) replay_of: Option<i64>,
-    /// Attempts begun.
+    /// Attempts started.
     pub(in crate::web::console) attempts: i32,
     /// When it was created.
     pub(in crate::web::console) created_at: OffsetDateTime,
-    /// When it became done or dead.
+    /// When it was completed or dead-lettered.
     pub(in crate::web::console) finished_at: Option<OffsetDateTime>,
     /// Its lane.
     pub(in crate::web::console) lane: Option<String>,
-    /// The group of those that look alike, once it is in one.
+    /// Its group of similar dead letters, once assigned.
     pub(in crate::web::console) group: Option<i64>,
-    /// How many deliveries of its lane wait for it.
+    /// The number of deliveries it blocks in its lane.
     pub(in crate::web::console) waiting: u64,
-    /// The last error; `None` where there is none, or where it may not be seen.
+    /// The last error; `None` without an error or without the scope.
     pub(in crate::web::console) error: Option<String>,
     /// The event's id.
     pub(in crate::web::console) event_id: String,
-    /// The event; `None` once it is gone.
+    /// The event; `None` once deleted by retention.
     pub(in crate::web::console) event: Option<Event>,
-    /// What happened, oldest first.
+    /// The timeline, oldest first.
     pub(in crate::web::console) steps: Vec<TimelineEntry>,
-    /// Where its event is edited, or why it cannot be; nothing where nobody here may.
+    /// The link to the edit page, or why editing is impossible; `None` without the scope.
     pub(in crate::web::console) edit: Option<Result<String, &'static str>>,
-    /// The same by other ways: what it does, and the command.
+    /// Equivalent commands: a label and the command.
     pub(in crate::web::console) commands: Vec<(&'static str, String)>,
 }
 
@@ -67,7 +67,7 @@ impl View {
 /// The page.
 pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let title = format!("Delivery {}", view.id);
-    let lead = format!("Of {} for {}", view.source, view.handler);
+    let lead = format!("Source {}, handler {}", view.source, view.handler);
     let head = Head {
         title: &title,
         lead: &lead,
@@ -83,7 +83,7 @@ pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
                 @match &view.event {
                     Some(event) => (payload(event.payload.as_ref())),
                     None => (panel("Body", &html! {}, &html! {
-                        div .empty { p { "The event is gone: it was kept for as long as it is configured." } }
+                        div .empty { p { "The event was deleted at the end of its retention." } }
                     })),
                 }
             }
@@ -105,33 +105,33 @@ fn verdict(cx: &PageContext, view: &View) -> Markup {
         div .notes {
             @if view.state == "dead" {
                 (note("dead", BadgeTone::Bad, &html! {
-                    strong { (said(view.death_reason.as_deref().unwrap_or("no reason is kept"))) }
+                    strong { (said(view.death_reason.as_deref().unwrap_or("no reason recorded"))) }
                     @if let Some(error) = &view.error { ": " span .said { (said(error)) } }
-                    @if hidden { ". Error texts are shown to who has the scope " code { "payload:read" } "." }
+                    @if hidden { ". Error texts require the scope " code { "payload:read" } "." }
                 }))
             }
             @if let Some((how, at)) = &view.resolved {
                 (note(how, BadgeTone::of(how), &resolution(cx, view, *at)))
             }
             @if view.waiting > 0 {
-                (note("lane held", BadgeTone::Warn, &html! {
+                (note("lane blocked", BadgeTone::Warn, &html! {
                     (count(view.waiting, "delivery waits", "deliveries wait"))
-                    " in its lane until it is replayed or discarded, or the lane is freed."
+                    " in its lane until it is replayed or discarded, or the lane is unblocked."
                 }))
             }
         }
     }
 }
 
-/// Who dealt with it, when and why, and what came of it.
+/// Who resolved it, when and why, and the result.
 fn resolution(cx: &PageContext, view: &View, at: OffsetDateTime) -> Markup {
     html! {
         @match &view.resolved_by {
             Some((who, why)) => {
-                strong { (said(who)) } " dealt with it, " (stamp(at, cx.now))
+                strong { (said(who)) } " resolved it, " (stamp(at, cx.now))
                 @if !why.is_empty() { ": " span .said { (said(why)) } }
             },
-            None => { "An operator dealt with it, " (stamp(at, cx.now)) },
+            None => { "Resolved by an operator, " (stamp(at, cx.now)) },
         }
         "."
         @for id in &view.replays { " " a href={ "/deliveries/" (id) } { "Delivery " (id) } }
@@ -157,7 +157,7 @@ fn delivery(cx: &PageContext, view: &View) -> Markup {
             (
                 "Group",
                 html! { @if let Some(group) = view.group {
-                    a href={ "/dead-letters/groups/" (group) } { "Those that look alike" }
+                    a href={ "/dead-letters/groups/" (group) } { "Similar dead letters" }
                 } },
             ),
             ("Lane", html! { @if let Some(lane) = &view.lane { code { (said(lane)) } } }),
@@ -183,28 +183,28 @@ fn actions(cx: &PageContext, view: &View) -> Markup {
             details .act open {
                 summary { "Replay" }
                 (confirm(cx, "replay", &act("replay"),
-                    "A new delivery of the same event is made, and this one counts as dealt with.",
+                    "Creates a new delivery of the same event and marks this one as resolved.",
                     ("first", "Replay")))
             }
             details .act {
                 summary { "Discard" }
                 (confirm(cx, "discard", &act("discard"),
-                    "It stays as it is and counts as dealt with; a lane that it holds goes on.",
+                    "Marks it as resolved without delivering it. The lane it blocks is unblocked.",
                     ("risky", "Discard")))
             }
             @if view.waiting > 0 {
                 details .act {
-                    summary { "Free the lane" }
+                    summary { "Unblock lane" }
                     (confirm(cx, "unblock", &act("unblock"),
-                        "What waits behind it goes on; it stays open, and a replay goes to the end of the lane.",
-                        ("risky", "Free the lane")))
+                        "The deliveries behind it proceed. This one stays open; a replay joins the end of the lane.",
+                        ("risky", "Unblock lane")))
                 }
             }
         } @else {
             div .pad { p .muted {
-                @if view.state == "done" { "It is done: there is nothing to do." }
-                @else if view.resolved.is_some() { "It was dealt with: there is nothing to do." }
-                @else { "It is still being worked on." }
+                @if view.state == "done" { "Done. No action needed." }
+                @else if view.resolved.is_some() { "Resolved. No action needed." }
+                @else { "Still in progress." }
             } }
         }
         @match &view.edit {
@@ -214,7 +214,7 @@ fn actions(cx: &PageContext, view: &View) -> Markup {
         }
         @if !view.commands.is_empty() {
             details .act {
-                summary { "As a command" }
+                summary { "Command line" }
                 div .pad { div .stack {
                     @for (place, (label, text)) in view.commands.iter().enumerate() {
                         (command(&format!("command-{place}"), label, text))
@@ -223,5 +223,5 @@ fn actions(cx: &PageContext, view: &View) -> Markup {
             }
         }
     };
-    panel("What to do", &html! {}, &body)
+    panel("Actions", &html! {}, &body)
 }

@@ -1,4 +1,4 @@
-//! One destination: where it is, how it did in the last day, what it answered, and what to do.
+//! One destination: its URL, statistics of the last 24 hours, recent responses and actions.
 
 use maud::{Markup, html};
 use time::{Duration, OffsetDateTime};
@@ -13,29 +13,29 @@ use crate::admin::Scope;
 
 /// A destination.
 pub(in crate::web::console) struct View {
-    /// What the list shows of it.
+    /// Its row in the list.
     pub(in crate::web::console) row: Row,
-    /// When something is sent next.
+    /// When the next delivery is sent.
     pub(in crate::web::console) next: Option<OffsetDateTime>,
-    /// Of a hundred requests of the last day, how many were taken.
+    /// The success rate of the last 24 hours, in percent.
     pub(in crate::web::console) success: Option<f64>,
-    /// Within how many milliseconds half of the answers came, and 95 of a hundred.
+    /// The median and the 95th percentile latency, in milliseconds.
     pub(in crate::web::console) within: (Option<u32>, Option<u32>),
-    /// How many events were taken in each hour of the last day, and how many requests failed.
+    /// Successful and failed requests in each of the last 24 hours.
     pub(in crate::web::console) hours: (Vec<u64>, Vec<u64>),
-    /// Its last answers, the newest first.
+    /// Its recent responses, newest first.
     pub(in crate::web::console) answers: Vec<Answer>,
-    /// Whether what it wrote is among them.
+    /// Whether headers and bodies are included (scope `payload:read`).
     pub(in crate::web::console) payload: bool,
 }
 
-/// What it answered.
+/// A response of the destination.
 pub(in crate::web::console) struct Answer {
-    /// When the request began.
+    /// When the request was sent.
     pub(in crate::web::console) at: OffsetDateTime,
     /// How long it took.
     pub(in crate::web::console) took: Duration,
-    /// The delivery; `None` for a test.
+    /// The delivery; `None` for a test event.
     pub(in crate::web::console) delivery: Option<i64>,
     /// The status.
     pub(in crate::web::console) status: Option<u16>,
@@ -43,7 +43,7 @@ pub(in crate::web::console) struct Answer {
     pub(in crate::web::console) headers: Vec<(String, String)>,
     /// The beginning of the body.
     pub(in crate::web::console) body: String,
-    /// Why the event was not taken.
+    /// Why the request failed.
     pub(in crate::web::console) error: Option<String>,
 }
 
@@ -53,7 +53,7 @@ pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let title = format!("Destination {}", row.name);
     let head = Head {
         title: &title,
-        lead: row.url.as_deref().unwrap_or("It is not in the configuration."),
+        lead: row.url.as_deref().unwrap_or("Not in the configuration."),
         section: Some(Section::Destinations),
         below: true,
         ..Head::default()
@@ -61,8 +61,8 @@ pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
     cx.page(&head, &html! {
         div .beside {
             div .stack {
-                (panel("Last day", &html! {}, &day(view)))
-                (panel("Last answers", &html! { "The newest first; of those that took the event, one a second" },
+                (panel("Last 24 hours", &html! {}, &day(view)))
+                (panel("Recent responses", &html! { "Newest first; at most one successful response per second" },
                        &answers(cx, view)))
             }
             div .stack {
@@ -89,8 +89,8 @@ fn day(view: &View) -> Markup {
             div { dt { "Latency, p95" } dd { (within(view.within.1)) } }
         }
         (terms(&[
-            ("Delivered", sparkline("Delivered in a day", &view.hours.0)),
-            ("Failed", sparkline("Failed in a day", &view.hours.1)),
+            ("Delivered", sparkline("Delivered in 24 hours", &view.hours.0)),
+            ("Failed", sparkline("Failed in 24 hours", &view.hours.1)),
         ]))
     }
 }
@@ -98,7 +98,7 @@ fn day(view: &View) -> Markup {
 fn facts(cx: &PageContext, view: &View) -> Markup {
     let row = &view.row;
     terms(&[
-        ("Address", html! { @if let Some(url) = &row.url { code { (said(url)) } } }),
+        ("URL", html! { @if let Some(url) = &row.url { code { (said(url)) } } }),
         (
             "State",
             html! {
@@ -108,21 +108,21 @@ fn facts(cx: &PageContext, view: &View) -> Markup {
             },
         ),
         (
-            "Next try",
+            "Next attempt",
             html! {
                 @if let Some(at) = view.next { (when(at, cx.now)) }
-                @else if row.ready == 0 { span .muted { "nothing waits" } }
-                @else { span .muted { "held back" } }
+                @else if row.ready == 0 { span .muted { "no delivery waiting" } }
+                @else { span .muted { "blocked" } }
             },
         ),
         (
             "Waiting",
             html! {
                 (number(row.ready))
-                @if let Some(at) = row.oldest { ", the oldest since " (stamp(at, cx.now)) }
+                @if let Some(at) = row.oldest { ", oldest since " (stamp(at, cx.now)) }
             },
         ),
-        ("At work", html! { (number(row.at_work)) }),
+        ("In flight", html! { (number(row.at_work)) }),
         (
             "Dead letters",
             html! {
@@ -143,10 +143,15 @@ fn facts(cx: &PageContext, view: &View) -> Markup {
 
 fn answers(cx: &PageContext, view: &View) -> Markup {
     if view.answers.is_empty() {
-        return empty("No answers yet", "What it answers stands here within seconds.");
+        return empty("No responses yet", "Responses appear here within seconds.");
     }
-    let columns =
-        [("When", TEXT), ("Status", TEXT), ("Took", NUMBER), ("For", TEXT), ("Answer", WIDE)];
+    let columns = [
+        ("When", TEXT),
+        ("Status", TEXT),
+        ("Duration", NUMBER),
+        ("Delivery", TEXT),
+        ("Response", WIDE),
+    ];
     let rows: Vec<Vec<Markup>> = view
         .answers
         .iter()
@@ -157,7 +162,7 @@ fn answers(cx: &PageContext, view: &View) -> Markup {
                     @let tone = if one.error.is_none() { BadgeTone::Good } else { BadgeTone::Bad };
                     @match one.status {
                         Some(status) => (word(&status.to_string(), tone)),
-                        None => (word("no answer", tone)),
+                        None => (word("no response", tone)),
                     }
                 },
                 html! { (took(one.took)) },
@@ -180,24 +185,24 @@ fn answers(cx: &PageContext, view: &View) -> Markup {
                             } }
                         }
                     } @else if !view.payload && one.error.is_none() {
-                        span .muted { "shown with the scope payload:read" }
+                        span .muted { "requires scope payload:read" }
                     }
                 },
             ]
         })
         .collect();
-    table("Last answers", &columns, &rows)
+    table("Recent responses", &columns, &rows)
 }
 
 fn acts(cx: &PageContext, row: &Row) -> Markup {
     let act = |verb: &str| format!("/destinations/{}/{verb}", link_path(&row.name));
     html! {
-        section .panel aria-label="What to do" {
+        section .panel aria-label="Actions" {
             @if row.url.is_some() {
                 details .act open {
                     summary { "Send a test event" }
                     div .pad { div .tight {
-                        p .muted { "Signed as every event is. Its type is sealpost.test, and a header says that it is a test." }
+                        p .muted { "Signed like any event. Its type is sealpost.test, and the header sealpost-test marks it as a test." }
                         (button(cx, &act("test"), "first", "Send a test event"))
                     } }
                 }
@@ -215,20 +220,24 @@ fn acts(cx: &PageContext, row: &Row) -> Markup {
 
 fn says(verb: &str) -> (&'static str, &'static str, &'static str) {
     match verb {
-        "try" => {
-            ("Try now", "What waits is sent at once; if it fails again, it waits again.", "first")
-        }
-        "pause" => ("Pause", "Nothing is sent until it is resumed; what arrives is kept.", "first"),
-        "resume" => {
-            ("Resume", "It is sent to again, and one that failed is tried at once.", "first")
-        }
-        "enable" => {
-            ("Enable", "It is sent to again, and one that failed is tried at once.", "first")
-        }
-        _ => (
-            "Disable",
-            "Nothing is sent any more until it is enabled; what arrives is kept.",
-            "risky",
+        "try" => (
+            "Retry now",
+            "Waiting deliveries are sent immediately. If they fail, the backoff resumes.",
+            "first",
         ),
+        "pause" => {
+            ("Pause", "No delivery is sent until it is resumed. New events are kept.", "first")
+        }
+        "resume" => (
+            "Resume",
+            "Deliveries are sent again. A failing destination is retried immediately.",
+            "first",
+        ),
+        "enable" => (
+            "Enable",
+            "Deliveries are sent again. A failing destination is retried immediately.",
+            "first",
+        ),
+        _ => ("Disable", "No delivery is sent until it is enabled. New events are kept.", "risky"),
     }
 }

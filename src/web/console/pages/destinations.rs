@@ -1,4 +1,4 @@
-//! The destinations: how they stand, and what holds them back or lets them go on.
+//! The list of destinations.
 
 use maud::{Markup, html};
 use time::OffsetDateTime;
@@ -18,25 +18,25 @@ pub(in crate::web::console) struct View {
 pub(in crate::web::console) struct Row {
     /// Its name.
     pub(in crate::web::console) name: String,
-    /// Where it is.
+    /// Its URL.
     pub(in crate::web::console) url: Option<String>,
-    /// How it stands, in one word.
+    /// Its state.
     pub(in crate::web::console) state: &'static str,
-    /// Since when it stands so.
+    /// When it entered that state.
     pub(in crate::web::console) since: Option<OffsetDateTime>,
-    /// Why, in whose words ever.
+    /// The reason for that state.
     pub(in crate::web::console) why: Option<String>,
-    /// How many deliveries wait.
+    /// Waiting deliveries.
     pub(in crate::web::console) ready: u64,
-    /// Since when the oldest waits.
+    /// When the oldest waiting delivery was created.
     pub(in crate::web::console) oldest: Option<OffsetDateTime>,
-    /// How many are at work.
+    /// Deliveries in flight.
     pub(in crate::web::console) at_work: u64,
-    /// How many are dead and open.
+    /// Open dead letters.
     pub(in crate::web::console) dead: u64,
-    /// When it failed last, and how.
+    /// The last failure: time and text.
     pub(in crate::web::console) failed: Option<(OffsetDateTime, Option<String>)>,
-    /// What can be done: the verbs.
+    /// The available actions.
     pub(in crate::web::console) verbs: Vec<&'static str>,
 }
 
@@ -44,7 +44,7 @@ pub(in crate::web::console) struct Row {
 pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let head = Head {
         title: "Destinations",
-        lead: "Where verified events are handed on to. What arrives for one that is held back is kept.",
+        lead: "Endpoints that receive verified events. Events for a paused or failing destination are kept.",
         section: Some(Section::Destinations),
         ..Head::default()
     };
@@ -53,7 +53,7 @@ pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
         &html! {
             section .panel aria-label="Destinations" #list data-live="15" {
                 @if view.rows.is_empty() {
-                    (empty("No destinations", "The configuration names none."))
+                    (empty("No destinations", "The configuration contains no destinations."))
                 } @else {
                     (list(cx, &view.rows))
                 }
@@ -68,8 +68,8 @@ fn list(cx: &PageContext, rows: &[Row]) -> Markup {
         ("State", TEXT),
         ("Waiting", NUMBER),
         ("Oldest", TEXT),
-        ("At work", NUMBER),
-        ("Dead", NUMBER),
+        ("In flight", NUMBER),
+        ("Dead letters", NUMBER),
         ("Last failure", WIDE),
     ];
     let rows: Vec<Vec<Markup>> = rows.iter().map(|row| vec![

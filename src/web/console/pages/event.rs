@@ -1,4 +1,4 @@
-//! One event: what came in, why it was believed, what became of it.
+//! One event: payload, proof, deliveries and timeline.
 
 use maud::{Markup, html};
 use time::OffsetDateTime;
@@ -13,29 +13,29 @@ use super::parts_of_event::{Event, facts, life, payload, proof};
 use super::transfers::{Map, map};
 use crate::admin::TimelineEntry;
 
-/// An event and what is about it.
+/// An event with its deliveries and timeline.
 pub(in crate::web::console) struct View {
     /// The event.
     pub(in crate::web::console) event: Event,
-    /// For one that came in chunks: which came when.
+    /// The chunk map of a chunked event.
     pub(in crate::web::console) chunks: Option<Map>,
-    /// What happened, oldest first.
+    /// The timeline, oldest first.
     pub(in crate::web::console) steps: Vec<TimelineEntry>,
     /// Its deliveries.
     pub(in crate::web::console) deliveries: Vec<Delivery>,
-    /// Others of its lane, the nearest first.
+    /// Other events of its lane, nearest first.
     pub(in crate::web::console) related: Vec<events::Row>,
     /// Its lane.
     pub(in crate::web::console) lane: Option<String>,
-    /// The event that it was made of by an edit, and by whom.
+    /// The original of an edited event, and who edited it.
     pub(in crate::web::console) edited: Option<(String, String)>,
-    /// What was made of it by edits, oldest first: the event, by whom and when.
+    /// Edited copies of it, oldest first: the event, by whom and when.
     pub(in crate::web::console) edits: Vec<(String, String, OffsetDateTime)>,
-    /// The transfer that it came by.
+    /// The transfer it came from.
     pub(in crate::web::console) transfer: Option<i64>,
-    /// What can be done with it: where, and what it is called.
+    /// Available actions: address and label.
     pub(in crate::web::console) more: Vec<(String, &'static str)>,
-    /// The same by other ways: what it does, and the command.
+    /// Equivalent commands: a label and the command.
     pub(in crate::web::console) commands: Vec<(&'static str, String)>,
 }
 
@@ -45,19 +45,19 @@ pub(in crate::web::console) struct Delivery {
     pub(in crate::web::console) id: i64,
     /// The handler.
     pub(in crate::web::console) handler: String,
-    /// The state's stored word.
+    /// The state: a stored value.
     pub(in crate::web::console) state: String,
     /// How it was resolved.
     pub(in crate::web::console) resolution: Option<String>,
-    /// Attempts begun.
+    /// Attempts started.
     pub(in crate::web::console) attempts: u64,
-    /// When it was made.
+    /// When it was created.
     pub(in crate::web::console) created_at: OffsetDateTime,
 }
 
 /// The page.
 pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
-    let lead = format!("From {}, id {}", view.event.source, view.event.id);
+    let lead = format!("Source {}, id {}", view.event.source, view.event.id);
     let head = Head {
         title: &view.event.kind,
         lead: &lead,
@@ -94,7 +94,7 @@ pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
                         } }, &html! { div .pad { (map(chunks)) } }))
                     }
                     @if !view.commands.is_empty() {
-                        (panel("As a command", &html! {}, &html! { div .pad { div .stack {
+                        (panel("Command line", &html! {}, &html! { div .pad { div .stack {
                             @for (place, (label, text)) in view.commands.iter().enumerate() {
                                 (command(&format!("command-{place}"), label, text))
                             }
@@ -111,8 +111,8 @@ fn edits(cx: &PageContext, view: &View) -> Markup {
     html! { div .pad { div .tight {
         @if let Some((original, by)) = &view.edited {
             p {
-                "Nobody sent this body: " (said(by)) " made it of " (event(original))
-                ", which is kept as it was. Destinations are told so by a header, "
+                "No provider sent this body: " (said(by)) " edited it from " (event(original))
+                ", which is unchanged. Destinations receive the header "
                 code { "sealpost-edited" } "."
             }
         }
@@ -124,14 +124,14 @@ fn edits(cx: &PageContext, view: &View) -> Markup {
 
 fn deliveries(cx: &PageContext, deliveries: &[Delivery]) -> Markup {
     if deliveries.is_empty() {
-        return empty("No deliveries", "No handler takes events of this type.");
+        return empty("No deliveries", "No handler is configured for this event type.");
     }
     let columns = [
         ("Delivery", TEXT),
         ("Handler", TEXT),
         ("State", TEXT),
         ("Attempts", NUMBER),
-        ("Made", NUMBER),
+        ("Created", NUMBER),
     ];
     let rows: Vec<Vec<Markup>> = deliveries
         .iter()

@@ -1,4 +1,4 @@
-//! The list of events, narrowed and searched.
+//! The list of events, with filters and search.
 
 use maud::{Markup, html};
 use time::OffsetDateTime;
@@ -11,37 +11,37 @@ use super::super::parts::{
 
 /// The list.
 pub(in crate::web::console) struct View {
-    /// What is looked for.
+    /// The search.
     pub(in crate::web::console) asked: Asked,
-    /// What the list can be narrowed by.
+    /// The filters.
     pub(in crate::web::console) facets: Vec<Facet>,
-    /// This page of it, the newest first.
+    /// The rows of this page, newest first.
     pub(in crate::web::console) rows: Vec<Row>,
     /// Where this page is.
     pub(in crate::web::console) pager: Pager,
-    /// Whether whoever looks may search in bodies.
+    /// Whether the caller may search bodies.
     pub(in crate::web::console) bodies: bool,
-    /// Why it cannot be looked for, in a sentence.
+    /// Why the search is invalid, in a sentence.
     pub(in crate::web::console) wrong: Option<String>,
 }
 
-/// What is looked for; what is empty does not narrow.
+/// The search; an empty field does not filter.
 #[derive(Debug, Clone, Default)]
 pub(in crate::web::console) struct Asked {
-    /// The words.
+    /// The text.
     pub(in crate::web::console) q: String,
-    /// Where they are looked for: `id`, `key` or `body`.
+    /// The field searched: `id`, `key`, `type` or `body`.
     pub(in crate::web::console) within: String,
-    /// Received since, as it was typed.
+    /// Received since, as typed.
     pub(in crate::web::console) since: String,
-    /// Received until, as it was typed.
+    /// Received until, as typed.
     pub(in crate::web::console) until: String,
-    /// What narrows it by facets: names and values, sent along with a search.
+    /// Active filters: names and values, sent along with a search.
     pub(in crate::web::console) kept: Vec<(String, String)>,
 }
 
 impl Asked {
-    /// Whether nothing narrows the list.
+    /// Whether no filter is active.
     fn is_everything(&self) -> bool {
         [&self.q, &self.since, &self.until].into_iter().all(String::is_empty)
             && self.kept.is_empty()
@@ -56,11 +56,11 @@ pub(in crate::web::console) struct Row {
     pub(in crate::web::console) kind: String,
     /// Its source.
     pub(in crate::web::console) source: String,
-    /// What became of its deliveries: words and how many.
+    /// Its deliveries: states and counts.
     pub(in crate::web::console) states: Vec<(String, u64)>,
     /// The size of its body, in bytes.
     pub(in crate::web::console) size: u64,
-    /// How much its proof says.
+    /// The strength of its proof.
     pub(in crate::web::console) strength: String,
     /// When it was received.
     pub(in crate::web::console) received_at: OffsetDateTime,
@@ -70,7 +70,7 @@ pub(in crate::web::console) struct Row {
 pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let head = Head {
         title: "Events",
-        lead: "What came in and was verified.",
+        lead: "Received and verified events.",
         section: Some(Section::Events),
         ..Head::default()
     };
@@ -82,12 +82,12 @@ pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
                 (facets(&view.facets))
                 div #list data-live="15" {
                     @if let Some(wrong) = &view.wrong {
-                        (empty("That cannot be looked for", &said(wrong)))
+                        (empty("Invalid search", &said(wrong)))
                     } @else if view.rows.is_empty() {
                         @if view.asked.is_everything() {
-                            (empty("No events yet", "What comes in and is verified stands here."))
+                            (empty("No events yet", "Verified events appear here."))
                         } @else {
-                            (empty("No events", "Nothing matches: take away what narrows the list."))
+                            (empty("No events", "No event matches the filter."))
                         }
                     } @else {
                         (list(cx, &view.rows))
@@ -124,7 +124,7 @@ fn looks(view: &View) -> Markup {
     )
 }
 
-/// The rows, wherever a list of events is shown.
+/// The table of events, shared by several pages.
 pub(in crate::web::console) fn list(cx: &PageContext, rows: &[Row]) -> Markup {
     let columns = [
         ("Received", TEXT),

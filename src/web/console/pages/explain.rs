@@ -1,5 +1,5 @@
-//! Why a request is refused: of one that somebody wrote down. Neither a signature nor a secret is
-//! ever on the page but as it was typed in.
+//! Explain why a recorded request is rejected. The page shows no signature and no secret except in
+//! the input itself.
 
 use maud::{Markup, html};
 use time::OffsetDateTime;
@@ -9,60 +9,60 @@ use super::super::page_context::sentence;
 use super::super::parts::{BadgeTone, Choice, field, panel, post, said, select, stamp, terms};
 use crate::admin::Explained;
 
-/// The form, and what came of it.
+/// The form and its result.
 pub(in crate::web::console) struct View {
-    /// The sources that can be asked.
+    /// The available sources.
     pub(in crate::web::console) sources: Vec<String>,
-    /// What is asked.
+    /// The input.
     pub(in crate::web::console) asked: Asked,
-    /// What is answered, once something was asked.
+    /// The result, once submitted.
     pub(in crate::web::console) answer: Option<Answer>,
 }
 
-/// The form as it was filled in.
+/// The submitted form.
 #[derive(Debug, Default)]
 pub(in crate::web::console) struct Asked {
     /// The source.
     pub(in crate::web::console) source: String,
-    /// The recording, or the head alone.
+    /// The recorded request, or its headers only.
     pub(in crate::web::console) request: String,
-    /// The body, where it is apart.
+    /// The body, if given separately.
     pub(in crate::web::console) body: String,
-    /// How that is written: `text`, `base64` or `hex`.
+    /// The encoding of that body: `text`, `base64` or `hex`.
     pub(in crate::web::console) written: String,
     /// When the request arrived.
     pub(in crate::web::console) at: String,
 }
 
-/// What is answered.
+/// The result.
 pub(in crate::web::console) enum Answer {
-    /// The request cannot be read: why.
+    /// The input cannot be parsed, with the reason.
     Wrong(String),
-    /// What the source makes of it.
+    /// The verification result.
     Said {
-        /// In a few words.
+        /// The verdict.
         verdict: String,
-        /// How it is meant.
+        /// Its tone.
         tone: BadgeTone,
-        /// The word of what is found.
+        /// The finding.
         finding: String,
-        /// The same in a sentence.
+        /// The finding in a sentence.
         text: String,
-        /// What to do about it.
+        /// The suggested fix.
         hint: Option<String>,
-        /// The fingerprint of the secret that made the signature.
+        /// The fingerprint of the secret that produced the signature.
         secret: Option<String>,
-        /// The time of arrival that it was judged by.
+        /// The time of arrival used for the check.
         at: OffsetDateTime,
     },
 }
 
 impl Answer {
-    /// What is said of an explanation.
+    /// Builds the result from an explanation.
     pub(in crate::web::console) fn of(explained: &Explained) -> Self {
-        let refused = |reason| format!("refused as {reason}");
+        let refused = |reason| format!("rejected as {reason}");
         Self::Said {
-            verdict: explained.reason.map_or_else(|| "let in".to_owned(), refused),
+            verdict: explained.reason.map_or_else(|| "accepted".to_owned(), refused),
             tone: if explained.verifies { BadgeTone::Good } else { BadgeTone::Bad },
             finding: explained.finding.replace('_', " "),
             text: sentence(&explained.text),
@@ -77,7 +77,7 @@ impl Answer {
 pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let head = Head {
         title: "Explain a request",
-        lead: "Why a source refuses a request that somebody wrote down. Nothing is stored, nothing is let in.",
+        lead: "Check a recorded request against a source and show why it is rejected. Nothing is stored or delivered.",
         section: Some(Section::Explain),
         ..Head::default()
     };
@@ -85,7 +85,7 @@ pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
         &head,
         &html! {
             @if let Some(answer) = &view.answer { (answered(cx, answer)) }
-            (panel("The request", &html! {}, &form(cx, view)))
+            (panel("Request", &html! {}, &form(cx, view)))
         },
     )
 }
@@ -93,7 +93,7 @@ pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
 fn answered(cx: &PageContext, answer: &Answer) -> Markup {
     let (verdict, tone, finding, text, hint, secret, at) = match answer {
         Answer::Wrong(why) => {
-            return note("not read", BadgeTone::Warn, &html! { (said(&sentence(why))) });
+            return note("invalid input", BadgeTone::Warn, &html! { (said(&sentence(why))) });
         }
         Answer::Said { verdict, tone, finding, text, hint, secret, at } => {
             (verdict, *tone, finding, text, hint, secret, *at)
@@ -104,10 +104,10 @@ fn answered(cx: &PageContext, answer: &Answer) -> Markup {
             strong { (said(text)) }
             @if let Some(hint) = hint { " " (said(hint)) }
         }))
-        (panel("What was found", &html! {}, &terms(&[
+        (panel("Result", &html! {}, &terms(&[
             ("Finding", html! { (said(finding)) }),
             ("Secret", html! { @if let Some(secret) = secret {
-                code { (said(secret)) } " " span .muted { "fingerprint; it made the signature" }
+                code { (said(secret)) } " " span .muted { "fingerprint of the signing secret" }
             } }),
             ("Arrived", stamp(at, cx.now)),
         ])))
@@ -125,28 +125,28 @@ fn form(cx: &PageContext, view: &View) -> Markup {
         "form",
         &html! {
             (select("source", "source", "Source", &sources, &asked.source))
-            (field("request", "The request",
-                "HTTP as it is on the wire, its headers alone, or a JSON document with path, headers and body.",
+            (field("request", "Request",
+                "Raw HTTP, headers only, or a JSON document with path, headers and body.",
                 &html! {
                     textarea #request name="request" rows="12" spellcheck="false" required
                              aria-describedby="request-hint" { "\n" (asked.request) }
                 }))
-            (field("body", "Its body, where it is not above",
-                "A line of a text ends with one byte, \\n. Where it ends otherwise, give the bytes in base64 or hex.",
+            (field("body", "Body (if not included above)",
+                "Text lines end with \\n. For other line endings give the bytes in base64 or hex.",
                 &html! {
                     textarea #body name="body" rows="8" spellcheck="false"
                              aria-describedby="body-hint" { "\n" (asked.body) }
                 }))
             div .scripted-only {
-                (field("file", "Or a file with the body", "At most 3 MiB; larger ones with sealpost explain.", &html! {
+                (field("file", "Or a file with the body", "At most 3 MiB; for larger files use sealpost explain.", &html! {
                     input #file type="file" data-into="body" data-how="written" aria-describedby="file-hint";
                 }))
             }
-            (select("written", "written", "The body is written as", &written, &asked.written))
-            (field("at", "Arrived", "Such as 2026-11-20T12:00:00Z; now, where nothing is said.", &html! {
+            (select("written", "written", "Body encoding", &written, &asked.written))
+            (field("at", "Arrived", "For example 2026-11-20T12:00:00Z; defaults to now.", &html! {
                 input #at name="at" value=(asked.at) maxlength="40" autocomplete="off" aria-describedby="at-hint";
             }))
-            div .actions { button .first { "Explain it" } }
+            div .actions { button .first { "Explain" } }
         },
     )
 }

@@ -1,4 +1,4 @@
-//! Dead letters by what they have in common.
+//! Dead letters grouped by error.
 
 use maud::{Markup, html};
 use time::OffsetDateTime;
@@ -13,23 +13,23 @@ use crate::admin::Scope;
 
 /// The list.
 pub(in crate::web::console) struct View {
-    /// The classes, which are kept apart, and what else narrows the list.
+    /// The filters: class, and open or all.
     pub(in crate::web::console) facets: Vec<Facet>,
-    /// The groups of each class that is shown.
+    /// The groups of each class shown.
     pub(in crate::web::console) classes: Vec<OfClass>,
 }
 
 /// The groups of a class.
 pub(in crate::web::console) struct OfClass {
-    /// What it is called.
+    /// Its label.
     pub(in crate::web::console) name: &'static str,
-    /// What it asks people to do.
+    /// The recommended action.
     pub(in crate::web::console) asks: &'static str,
-    /// This page of it, those with most open first.
+    /// The groups of this page, most open dead letters first.
     pub(in crate::web::console) rows: Vec<Group>,
     /// Where this page is.
     pub(in crate::web::console) pager: Pager,
-    /// Where one plans to act on all of the class; `None` where none is open.
+    /// The page that plans a job on the whole class; `None` if none is open.
     pub(in crate::web::console) plan: Option<String>,
 }
 
@@ -37,29 +37,29 @@ pub(in crate::web::console) struct OfClass {
 pub(in crate::web::console) struct Group {
     /// Its id.
     pub(in crate::web::console) id: i64,
-    /// What kind of failure they are, in words.
+    /// The class label.
     pub(in crate::web::console) class: &'static str,
     /// The source.
     pub(in crate::web::console) source: String,
     /// The handler.
     pub(in crate::web::console) handler: String,
-    /// The reason: a stored word.
+    /// The reason: a stored value.
     pub(in crate::web::console) reason: String,
-    /// What it is called.
+    /// The title.
     pub(in crate::web::console) title: String,
-    /// Whether its messages are too various to be told apart.
+    /// Whether its messages vary too much to be grouped further.
     pub(in crate::web::console) is_various: bool,
-    /// How many are open.
+    /// Open dead letters.
     pub(in crate::web::console) open: u64,
-    /// How many there ever were.
+    /// Dead letters in total.
     pub(in crate::web::console) total: u64,
-    /// When the first died.
+    /// When the first was dead-lettered.
     pub(in crate::web::console) first_at: OffsetDateTime,
-    /// When the last died.
+    /// When the last was dead-lettered.
     pub(in crate::web::console) last_at: OffsetDateTime,
-    /// The newest of them: a delivery.
+    /// The newest delivery in it.
     pub(in crate::web::console) sample: i64,
-    /// How many died in each hour of the last day.
+    /// Dead letters per hour in the last 24 hours.
     pub(in crate::web::console) course: Vec<u64>,
 }
 
@@ -67,11 +67,11 @@ pub(in crate::web::console) struct Group {
 pub(in crate::web::console) struct One {
     /// The group.
     pub(in crate::web::console) group: Group,
-    /// This page of what is in it.
+    /// The dead letters of this page.
     pub(in crate::web::console) rows: Vec<dead_letters::Row>,
     /// Where this page is.
     pub(in crate::web::console) pager: Pager,
-    /// What its class asks people to do.
+    /// The recommended action of its class.
     pub(in crate::web::console) asks: &'static str,
 }
 
@@ -79,9 +79,9 @@ pub(in crate::web::console) struct One {
 pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let head = Head {
         title: "Dead letters",
-        lead: "Deliveries that ended without success, by what they have in common.",
+        lead: "Deliveries that failed permanently, grouped by error.",
         section: Some(Section::DeadLetters),
-        actions: Some(html! { a .button href="/dead-letters/all" { "One by one" } }),
+        actions: Some(html! { a .button href="/dead-letters/all" { "All dead letters" } }),
         ..Head::default()
     };
     let nothing = view.classes.iter().all(|class| class.rows.is_empty());
@@ -92,7 +92,7 @@ pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
             div #list .stack data-live="15" {
                 @if nothing {
                     section .panel aria-label="Groups" {
-                        (empty("No dead letters", "Nothing waits for an operator here."))
+                        (empty("No dead letters", "No open dead letters."))
                     }
                 }
                 @for class in view.classes.iter().filter(|class| !class.rows.is_empty()) {
@@ -111,7 +111,7 @@ fn of_class(cx: &PageContext, class: &OfClass) -> Markup {
                 h2 { (class.name) }
                 p { (class.asks) }
                 @if let Some(plan) = plan {
-                    div .actions { a .button.small-button href=(plan) { "Act on all of these" } }
+                    div .actions { a .button.small-button href=(plan) { "Bulk action" } }
                 }
             }
             (list(cx, class.name, &class.rows))
@@ -122,10 +122,10 @@ fn of_class(cx: &PageContext, class: &OfClass) -> Markup {
 
 fn list(cx: &PageContext, caption: &str, rows: &[Group]) -> Markup {
     let columns = [
-        ("Newest message", WIDE),
+        ("Latest message", WIDE),
         ("Source", TEXT),
         ("Open", NUMBER),
-        ("Day", TEXT),
+        ("Last 24 h", TEXT),
         ("First", NUMBER),
         ("Last", NUMBER),
     ];
@@ -141,7 +141,7 @@ fn list(cx: &PageContext, caption: &str, rows: &[Group]) -> Markup {
         },
         html! { (name(&row.source)) span .under { (name(&row.handler)) } },
         html! { (number(row.open)) @if row.total > row.open { span .under { "of " (number(row.total)) } } },
-        sparkline("Died in a day", &row.course),
+        sparkline("Dead-lettered in 24 hours", &row.course),
         when(row.first_at, cx.now),
         when(row.last_at, cx.now),
     ]).collect();
@@ -173,21 +173,21 @@ pub(in crate::web::console) fn one(cx: &PageContext, view: &One) -> Markup {
                 ("Reason", word(&group.reason, BadgeTone::Bad)),
                 ("Source", html! { (said(&group.source)) }),
                 ("Handler", html! { (said(&group.handler)) }),
-                ("Newest message", html! {
+                ("Latest message", html! {
                     code { (said(&group.title)) }
-                    @if group.is_various { " and others: they are too various to be told apart" }
+                    @if group.is_various { " and others (too varied to group further)" }
                 }),
                 ("Open", html! { (number(group.open)) " of " (number(group.total)) }),
                 ("First", stamp(group.first_at, cx.now)),
                 ("Last", stamp(group.last_at, cx.now)),
-                ("What to do", html! { (view.asks) }),
-                ("The newest", html! { a href={ "/deliveries/" (group.sample) } { "Delivery " (group.sample) } }),
-                ("Last day", sparkline("Died in a day", &group.course)),
+                ("Recommended action", html! { (view.asks) }),
+                ("Latest", html! { a href={ "/deliveries/" (group.sample) } { "Delivery " (group.sample) } }),
+                ("Last 24 hours", sparkline("Dead-lettered in 24 hours", &group.course)),
             ]))
         }))
         section .panel aria-label="In this group" #list data-live="15" {
             @if view.rows.is_empty() {
-                (empty("None is open", "All of them were dealt with."))
+                (empty("No open dead letters", "All dead letters of this group are resolved."))
             } @else {
                 (dead_letters::list(cx, &view.rows))
                 (pager(&view.pager))

@@ -1,5 +1,5 @@
-//! Jobs: what is done about many dead letters. Planned first, which is the dry run; then under way,
-//! where it can be cancelled; then done, with what became of each.
+//! Jobs: bulk actions on dead letters or rejected requests. A job is planned (the dry run), then
+//! started and can be cancelled, then shows its outcome.
 
 use maud::{Markup, html};
 use time::OffsetDateTime;
@@ -26,41 +26,41 @@ pub(in crate::web::console) struct Job {
     pub(in crate::web::console) id: i64,
     /// `replay`, `verify` or `discard`.
     pub(in crate::web::console) action: &'static str,
-    /// What one of them is called, and several.
+    /// The noun for one item and for several.
     pub(in crate::web::console) things: (&'static str, &'static str),
-    /// What its starting needs.
+    /// The scope that starting it requires.
     pub(in crate::web::console) scope: Scope,
-    /// What it acts on, in words.
+    /// The selection, in words.
     pub(in crate::web::console) target: String,
-    /// The state's stored word.
+    /// The state: a stored value.
     pub(in crate::web::console) state: &'static str,
-    /// Whether it can be begun.
+    /// Whether it is planned and can be started.
     pub(in crate::web::console) is_plan: bool,
-    /// Whether it is worked on.
+    /// Whether it is running.
     pub(in crate::web::console) is_running: bool,
-    /// How many matched when it was planned.
+    /// The number of matches at planning time.
     pub(in crate::web::console) matched: u64,
-    /// How many of those would have been let in then, where that is what it does.
+    /// How many of those passed verification at planning time, for a reprocessing job.
     pub(in crate::web::console) verifiable: Option<u64>,
-    /// How many of those it deals with.
+    /// How many of those it processes.
     pub(in crate::web::console) goal: u64,
-    /// How many are dealt with.
+    /// How many are processed.
     pub(in crate::web::console) done: u64,
     /// Who planned it, and when.
     pub(in crate::web::console) planned: (String, OffsetDateTime),
-    /// Who began it, and when.
+    /// Who started it, and when.
     pub(in crate::web::console) started: Option<(String, OffsetDateTime)>,
     /// Who cancelled it.
     pub(in crate::web::console) cancelled_by: Option<String>,
-    /// Why it is done.
+    /// The reason given.
     pub(in crate::web::console) reason: String,
     /// When it ended.
     pub(in crate::web::console) finished_at: Option<OffsetDateTime>,
-    /// Why it cannot go on.
+    /// Why it failed.
     pub(in crate::web::console) failure: Option<String>,
-    /// The most that it acts on.
+    /// The maximum number of items.
     pub(in crate::web::console) cap: Option<u64>,
-    /// The most that it acts on in a second.
+    /// The maximum number of items per second.
     pub(in crate::web::console) rate: Option<u32>,
 }
 
@@ -68,29 +68,29 @@ pub(in crate::web::console) struct Job {
 pub(in crate::web::console) struct One {
     /// The job.
     pub(in crate::web::console) job: Job,
-    /// Until when a plan can be begun.
+    /// When the plan expires.
     pub(in crate::web::console) until: OffsetDateTime,
-    /// Some of what it is about.
+    /// A sample of the dead letters.
     pub(in crate::web::console) sample: Vec<dead_letters::Row>,
-    /// The same, where it is about held requests.
+    /// A sample of the rejected requests.
     pub(in crate::web::console) rejected_requests: Vec<rejected_requests::Row>,
-    /// What became of how many.
+    /// Outcomes and counts.
     pub(in crate::web::console) outcomes: Vec<(&'static str, u64)>,
-    /// About which nothing was done, and why: the first hundred.
+    /// The items that were skipped, and why: the first hundred.
     pub(in crate::web::console) refusals: Vec<(i64, String)>,
-    /// The same on the command line.
+    /// The equivalent command.
     pub(in crate::web::console) command: String,
 }
 
-/// A job that is to be planned.
+/// The form that plans a job.
 pub(in crate::web::console) struct New {
     /// `replay` or `discard`.
     pub(in crate::web::console) action: &'static str,
-    /// What it acts on, in words.
+    /// The selection, in words.
     pub(in crate::web::console) target: String,
-    /// How many match now.
+    /// The number of current matches.
     pub(in crate::web::console) matched: u64,
-    /// The same, as fields of the form.
+    /// The selection, as form fields.
     pub(in crate::web::console) fields: Vec<(&'static str, String)>,
 }
 
@@ -98,7 +98,7 @@ pub(in crate::web::console) struct New {
 pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let head = Head {
         title: "Jobs",
-        lead: "What is done about many dead letters or held requests at once.",
+        lead: "Bulk actions on dead letters and rejected requests.",
         section: Some(Section::Jobs),
         refresh: Some(10),
         ..Head::default()
@@ -108,7 +108,7 @@ pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
         &html! {
             section .panel aria-label="Jobs" #list data-live="5" {
                 @if view.rows.is_empty() {
-                    (empty("No jobs", "Plan one from a group of dead letters, or from the held requests."))
+                    (empty("No jobs", "Plan a job from a group of dead letters or from the rejected requests."))
                 } @else {
                     (list(cx, &view.rows))
                     (pager(&view.pager))
@@ -121,11 +121,11 @@ pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
 fn list(cx: &PageContext, rows: &[Job]) -> Markup {
     let columns = [
         ("Job", TEXT),
-        ("What", WIDE),
+        ("Target", WIDE),
         ("State", TEXT),
         ("Done", NUMBER),
-        ("Of", NUMBER),
-        ("Who", TEXT),
+        ("Total", NUMBER),
+        ("Planned by", TEXT),
         ("Planned", NUMBER),
     ];
     let rows: Vec<Vec<Markup>> = rows
@@ -152,7 +152,7 @@ fn tone(state: &str) -> BadgeTone {
     }
 }
 
-/// The page on which one is planned.
+/// The page that plans a job.
 pub(in crate::web::console) fn new(cx: &PageContext, view: &New) -> Markup {
     let head = Head {
         title: "Plan a job",
@@ -162,29 +162,29 @@ pub(in crate::web::console) fn new(cx: &PageContext, view: &New) -> Markup {
         ..Head::default()
     };
     let choice = |value: &str, label: &str| Choice { value: value.into(), label: label.into() };
-    let actions = [choice("replay", "Replay them"), choice("discard", "Discard them")];
+    let actions = [choice("replay", "Replay"), choice("discard", "Discard")];
     cx.page(&head, &html! {
-        (panel("What to do", &html! {
+        (panel("Job", &html! {
             (count(view.matched, "dead letter matches", "dead letters match")) " now"
         }, &post(cx, "/jobs", "form", &html! {
             @for (name, value) in &view.fields { input type="hidden" name=(name) value=(value); }
             (select("action", "action", "Action", &actions, view.action))
             div .grid {
-                (field("cap", "At most", "The oldest first; empty for all", &html! {
+                (field("cap", "Limit", "Oldest first; empty for all", &html! {
                     input #cap name="cap" type="number" min="1" max="4000000000"
                           aria-describedby="cap-hint";
                 }))
-                (field("rate", "In a second", "So that what receives them keeps up; empty for no limit", &html! {
+                (field("rate", "Rate per second", "Protects the receiver; empty for no limit", &html! {
                     input #rate name="rate" type="number" min="1" max="100000"
                           aria-describedby="rate-hint";
                 }))
             }
-            (field("reason", "Reason", "It is written to the audit log.", &html! {
+            (field("reason", "Reason", "Recorded in the audit log.", &html! {
                 input #reason name="reason" required maxlength="500" autocomplete="off"
                       aria-describedby="reason-hint";
             }))
-            p .muted { "The next page is a dry run: it shows what would be done, and nothing is." }
-            div .actions { button .first { "Plan it" } }
+            p .muted { "The next page is a dry run: it shows what would be done. Nothing is changed until you start the job." }
+            div .actions { button .first { "Plan job" } }
         })))
     })
 }
@@ -214,23 +214,23 @@ pub(in crate::web::console) fn one(cx: &PageContext, view: &One) -> Markup {
                     (facts(cx, job))
                 }
             }
-            (panel("As a command", &html! {}, &html! { div .pad {
-                (command("command", "The same on the command line", &view.command))
+            (panel("Command line", &html! {}, &html! { div .pad {
+                (command("command", "Equivalent command", &view.command))
             } }))
         },
     )
 }
 
-/// The page that asks why one is cancelled.
+/// The page that asks for the reason of a cancellation.
 pub(in crate::web::console) fn cancel(cx: &PageContext, job: &Job) -> Markup {
     let above = (format!("/jobs/{}", job.id), title(job));
     let head = Head {
-        title: if job.is_plan { "Drop the plan" } else { "Cancel the job" },
+        title: if job.is_plan { "Discard plan" } else { "Cancel job" },
         section: Some(Section::Jobs),
         within: Some(&above),
         ..Head::default()
     };
-    let says = "What is done is done; after the present batch nothing more is.";
+    let says = "Stops the job after the current batch. Completed work is not undone.";
     cx.page(
         &head,
         &html! {
@@ -244,41 +244,41 @@ pub(in crate::web::console) fn cancel(cx: &PageContext, job: &Job) -> Markup {
 fn title(job: &Job) -> String {
     let verb = match job.action {
         "discard" => "Discard",
-        "verify" => "Verify",
+        "verify" => "Reprocess",
         _ => "Replay",
     };
     format!("{verb} {}", job.id)
 }
 
-/// The dry run, and what begins it.
+/// The dry run, and the button that starts the job.
 fn plan(cx: &PageContext, view: &One) -> Markup {
     let job = &view.job;
     let act = format!("/jobs/{}", job.id);
     let (class, label) = match job.action {
-        "discard" => ("risky", "Discard them"),
-        "verify" => ("first", "Verify them"),
-        _ => ("first", "Replay them"),
+        "discard" => ("risky", "Discard"),
+        "verify" => ("first", "Reprocess"),
+        _ => ("first", "Replay"),
     };
     let (one, several) = job.things;
     let shown = view.sample.len() + view.rejected_requests.len();
     html! {
         (note("dry run", BadgeTone::Calm, &html! {
-            "Nothing is done yet. "
+            "Nothing has been changed yet. "
             strong {
                 (count(job.matched, one, several)) @if job.matched == 1 { " matches" } @else { " match" }
             }
-            @if let Some(verifiable) = job.verifiable { ", and " strong { (number(verifiable)) " would be let in now" } }
-            @if job.goal < job.matched { ": the oldest " (number(job.goal)) " would be dealt with" }
-            ". The plan can be begun until " (stamp(view.until, cx.now)) "."
+            @if let Some(verifiable) = job.verifiable { ", and " strong { (number(verifiable)) " would be accepted now" } }
+            @if job.goal < job.matched { "; the oldest " (number(job.goal)) " would be processed" }
+            ". The plan expires at " (stamp(view.until, cx.now)) "."
         }))
         @if cx.may(job.scope) {
             div .actions {
                 (button(cx, &format!("{act}/start"), class, label))
-                a .button href={ (act) "/cancel" } { "Drop the plan" }
+                a .button href={ (act) "/cancel" } { "Discard plan" }
             }
         }
         section .panel aria-labelledby="sample" {
-            header { h2 #sample { "Sample" } p { (shown) " of " (number(job.matched)) ", the oldest first" } }
+            header { h2 #sample { "Sample" } p { (shown) " of " (number(job.matched)) ", oldest first" } }
             @if job.scope == Scope::SecretsWrite {
                 (rejected_requests::list(cx, &view.rejected_requests))
             } @else {
@@ -328,8 +328,8 @@ fn refusals(job: &Job, refusals: &[(i64, String)]) -> Markup {
             vec![id, html! { (said(why)) }]
         })
         .collect();
-    let columns = [(job.things.0, TEXT), ("Why nothing was done", WIDE)];
-    panel("Refused", &html! { "The first hundred at most" }, &table("Refused", &columns, &rows))
+    let columns = [(job.things.0, TEXT), ("Reason", WIDE)];
+    panel("Skipped", &html! { "At most the first hundred" }, &table("Skipped", &columns, &rows))
 }
 
 fn facts(cx: &PageContext, job: &Job) -> Markup {
@@ -338,12 +338,12 @@ fn facts(cx: &PageContext, job: &Job) -> Markup {
         "Job",
         &html! {},
         &terms(&[
-            ("What", html! { (job.action) " " (said(&job.target)) }),
+            ("Target", html! { (job.action) " " (said(&job.target)) }),
             ("Reason", html! { (said(&job.reason)) }),
-            ("At most", html! { @if let Some(cap) = job.cap { (number(cap)) } }),
-            ("In a second", html! { @if let Some(rate) = job.rate { (number(rate)) } }),
+            ("Limit", html! { @if let Some(cap) = job.cap { (number(cap)) } }),
+            ("Rate per second", html! { @if let Some(rate) = job.rate { (number(rate)) } }),
             ("Planned", by(&job.planned)),
-            ("Began", html! { @if let Some(started) = &job.started { (by(started)) } }),
+            ("Started", html! { @if let Some(started) = &job.started { (by(started)) } }),
             ("Cancelled by", html! { @if let Some(who) = &job.cancelled_by { (said(who)) } }),
             ("Ended", html! { @if let Some(at) = job.finished_at { (stamp(at, cx.now)) } }),
         ]),

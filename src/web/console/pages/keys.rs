@@ -1,4 +1,4 @@
-//! API keys: made, listed, revoked. The key itself is shown once.
+//! API keys: create, list, revoke. The key itself is shown once.
 
 use maud::{Markup, html};
 use time::OffsetDateTime;
@@ -12,9 +12,9 @@ use crate::admin::Scope;
 
 /// The list.
 pub(in crate::web::console) struct View {
-    /// Keys, the newest first.
+    /// Keys, newest first.
     pub(in crate::web::console) rows: Vec<Row>,
-    /// The key that was just made: only this page ever shows it.
+    /// The key that was just created: only this page ever shows it.
     pub(in crate::web::console) made: Option<String>,
 }
 
@@ -22,21 +22,21 @@ pub(in crate::web::console) struct View {
 pub(in crate::web::console) struct Row {
     /// Its id.
     pub(in crate::web::console) id: String,
-    /// What it is for.
+    /// Its name.
     pub(in crate::web::console) name: String,
-    /// What it may do.
+    /// Its scopes.
     pub(in crate::web::console) scopes: Vec<String>,
-    /// The only tenant whose things it sees.
+    /// The tenant it is limited to.
     pub(in crate::web::console) tenant: Option<String>,
     /// `good`, `expired` or `revoked`.
     pub(in crate::web::console) state: &'static str,
-    /// When it was made.
+    /// When it was created.
     pub(in crate::web::console) created_at: OffsetDateTime,
-    /// By whom.
+    /// Who created it.
     pub(in crate::web::console) created_by: String,
-    /// Until when it is good.
+    /// When it expires.
     pub(in crate::web::console) expires_at: Option<OffsetDateTime>,
-    /// When it was used last.
+    /// When it was last used.
     pub(in crate::web::console) last_used: Option<OffsetDateTime>,
 }
 
@@ -44,21 +44,21 @@ pub(in crate::web::console) struct Row {
 pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let head = Head {
         title: "API keys",
-        lead: "For programs. A key is shown once, when it is made; what is kept is its digest.",
+        lead: "Credentials for programs. A key is shown once, at creation; only its digest is stored.",
         section: Some(Section::Keys),
         ..Head::default()
     };
     cx.page(&head, &html! {
         @if let Some(made) = &view.made {
-            (note("made", BadgeTone::Good, &html! { "Copy the key now: it is not shown again." }))
-            div .panel { div .pad { (command("made", "The key", made)) } }
+            (note("created", BadgeTone::Good, &html! { "Copy the key now. It is not shown again." }))
+            div .panel { div .pad { (command("made", "API key", made)) } }
         }
         section .panel aria-label="API keys" {
-            @if view.rows.is_empty() { (empty("No API keys", "Make one below.")) }
+            @if view.rows.is_empty() { (empty("No API keys", "Create one below.")) }
             @else { (list(cx, &view.rows)) }
         }
         div .two {
-            (panel("Make a key", &html! {}, &make(cx)))
+            (panel("Create a key", &html! {}, &make(cx)))
             @let active: Vec<&Row> = view.rows.iter().filter(|row| row.state == "good").collect();
             @if !active.is_empty() {
                 section .panel aria-labelledby="revoke" {
@@ -68,7 +68,7 @@ pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
                             summary { (said(&row.name)) " " code { (said(&row.id)) } }
                             (confirm(cx, &format!("revoke-{}", link_path(&row.id)),
                                 &format!("/keys/{}/revoke", link_path(&row.id)),
-                                "What uses it is refused from now on.", ("risky", "Revoke")))
+                                "Requests with this key are rejected from now on.", ("risky", "Revoke")))
                         }
                     }
                 }
@@ -83,32 +83,32 @@ fn make(cx: &PageContext) -> Markup {
         "/keys",
         "form",
         &html! {
-            (field("name", "Name", "What it is for.", &html! {
+            (field("name", "Name", "What the key is used for.", &html! {
                 input #name name="name" required maxlength="64" autocomplete="off" aria-describedby="name-hint";
             }))
             (scopes("key"))
             div .grid {
-                (field("tenant", "Tenant", "Empty: all.", &html! {
+                (field("tenant", "Tenant", "Empty for all tenants.", &html! {
                     input #tenant name="tenant" autocomplete="off" aria-describedby="tenant-hint";
                 }))
-                (field("days", "Days", "Until it expires.", &html! {
+                (field("days", "Days", "Lifetime in days.", &html! {
                     input #days name="days" type="number" min="1" max="3650" value="90" aria-describedby="days-hint";
                 }))
             }
             div .check {
                 input #never type="checkbox" name="never" value="yes";
-                label for="never" { "It never expires " span .muted { "(leave the days empty)" } }
+                label for="never" { "Never expires " span .muted { "(leave the days empty)" } }
             }
-            div .actions { button .first { "Make it" } }
+            div .actions { button .first { "Create key" } }
         },
     )
 }
 
-/// Boxes for the scopes, with what each lets do. `id` is their own on the page.
+/// Checkboxes for the scopes with a description each. `id` is unique on the page.
 pub(in crate::web::console) fn scopes(id: &str) -> Markup {
     html! {
         fieldset .field {
-            legend .label { "May" }
+            legend .label { "Scopes" }
             @for scope in Scope::ALL {
                 div .check {
                     input type="checkbox" name="scope" value=(scope.as_str()) id={ (id) "-" (scope.as_str()) };
@@ -123,13 +123,13 @@ pub(in crate::web::console) fn scopes(id: &str) -> Markup {
 
 fn lets(scope: Scope) -> &'static str {
     match scope {
-        Scope::EventsRead => "see what came in and what became of it",
-        Scope::PayloadRead => "see bodies, headers and error texts",
-        Scope::EventsReplay => "replay, discard, free lanes",
-        Scope::EventsEdit => "edit a body and have it delivered, with payload:read",
+        Scope::EventsRead => "read events and their outcome",
+        Scope::PayloadRead => "read bodies, headers and error texts",
+        Scope::EventsReplay => "replay, discard, unblock lanes",
+        Scope::EventsEdit => "edit a body and replay it; also requires payload:read",
         Scope::SourcesWrite => "pause and resume",
-        Scope::SecretsWrite => "see and verify held requests",
-        Scope::Admin => "everything, and who else may",
+        Scope::SecretsWrite => "read and reprocess rejected requests",
+        Scope::Admin => "everything, including users and keys",
     }
 }
 
@@ -137,9 +137,9 @@ fn list(cx: &PageContext, rows: &[Row]) -> Markup {
     let columns = [
         ("Name", TEXT),
         ("State", TEXT),
-        ("May", WIDE),
+        ("Scopes", WIDE),
         ("Tenant", TEXT),
-        ("Made", TEXT),
+        ("Created", TEXT),
         ("Expires", TEXT),
         ("Last used", TEXT),
     ];

@@ -1,5 +1,5 @@
-//! The pages: each is a view, a plain value, and the markup that is made of it. Where the values
-//! come from is the matter of [`desk`](super::dead_letter_actions).
+//! The pages. Each module has a view (a plain value) and the function that renders it. The views
+//! are built by [`present`](super::present).
 
 pub(super) mod account;
 pub(super) mod alerts;

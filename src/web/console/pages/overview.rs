@@ -1,4 +1,4 @@
-//! The overview: whether anything is wrong, in five seconds.
+//! The overview: current problems and key figures.
 
 use maud::{Markup, html};
 use time::{Duration, OffsetDateTime};
@@ -12,85 +12,85 @@ use super::alerts::nobody_is_told;
 
 /// The overview.
 pub(in crate::web::console) struct View {
-    /// How much what is wrong matters, at most: a word and its tone. None where nothing is wrong.
+    /// The highest severity among the problems: label and tone. `None` without problems.
     pub(in crate::web::console) worst: Option<(&'static str, BadgeTone)>,
-    /// Whether anybody is told of alerts: there is a channel.
+    /// Whether an alert channel is configured.
     pub(in crate::web::console) alerts_are_told: bool,
-    /// What is wrong, the worst first.
+    /// Current problems, most severe first.
     pub(in crate::web::console) banners: Vec<Banner>,
     /// A row for each source.
     pub(in crate::web::console) sources: Vec<Source>,
-    /// Groups of open dead letters, those with most of them first.
+    /// Groups of open dead letters, largest first.
     pub(in crate::web::console) groups: Vec<Group>,
-    /// How many dead letters are open.
+    /// Open dead letters in total.
     pub(in crate::web::console) open_in_all: u64,
-    /// When the last hour and the last day begin, as they are counted.
+    /// When the counted last hour and last 24 hours begin.
     pub(in crate::web::console) began: Began,
-    /// Events received, hour by hour.
+    /// Requests received per hour.
     pub(in crate::web::console) received: Vec<Bar>,
-    /// Time to acknowledge hour by hour, in milliseconds: the median and the 95th of a hundred.
+    /// Response time per hour, in milliseconds: the median and the 95th percentile.
     pub(in crate::web::console) median: Vec<Option<f64>>,
-    /// The slowest but five of a hundred.
+    /// The 95th percentile response time of the last hour.
     pub(in crate::web::console) slow: Vec<Option<f64>>,
 }
 
-/// When what is counted begins: at a multiple of five minutes, and at a full hour.
+/// Where the counting periods begin: at a multiple of five minutes, and at a full hour.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::web::console) struct Began {
     /// The last hour.
     pub(in crate::web::console) hour: OffsetDateTime,
-    /// The last day.
+    /// The last 24 hours.
     pub(in crate::web::console) day: OffsetDateTime,
 }
 
-/// Something that is wrong.
+/// A problem.
 pub(in crate::web::console) struct Banner {
-    /// In a word, such as `silent`.
+    /// Its kind, such as `silent`.
     pub(in crate::web::console) word: String,
-    /// How much it matters.
+    /// Its severity.
     pub(in crate::web::console) tone: BadgeTone,
-    /// What it is.
+    /// A description.
     pub(in crate::web::console) text: String,
-    /// Where to look.
+    /// The page with details.
     pub(in crate::web::console) href: String,
 }
 
-/// A number of the last hour, and of the last day.
+/// A count of the last hour and of the last 24 hours.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in crate::web::console) struct HourDay {
-    /// Of the last hour.
+    /// The last hour.
     pub(in crate::web::console) hour: u64,
-    /// Of the last day.
+    /// The last 24 hours.
     pub(in crate::web::console) day: u64,
 }
 
-/// How a source does.
+/// The figures of a source.
 pub(in crate::web::console) struct Source {
     /// Its name.
     pub(in crate::web::console) name: String,
-    /// What kind of sender it is.
+    /// Its provider.
     pub(in crate::web::console) provider: String,
-    /// How it stands, in a word.
+    /// Its state.
     pub(in crate::web::console) state: String,
     /// Requests.
     pub(in crate::web::console) received: HourDay,
-    /// Those that proved who sent them.
+    /// Verified requests.
     pub(in crate::web::console) verified: HourDay,
-    /// Those that did not.
+    /// Rejected requests.
     pub(in crate::web::console) refused: HourDay,
-    /// Deliveries that ended well.
+    /// Completed deliveries.
     pub(in crate::web::console) handled: HourDay,
-    /// Deliveries that died.
+    /// Deliveries that became dead letters.
     pub(in crate::web::console) dead: HourDay,
-    /// Verified requests hour by hour, of the last day.
+    /// Verified requests per hour in the last 24 hours.
     pub(in crate::web::console) course: Vec<u64>,
-    /// Since when the oldest delivery waits.
+    /// When the oldest waiting delivery was created.
     pub(in crate::web::console) oldest_waiting: Option<OffsetDateTime>,
-    /// How long the slowest but five of a hundred waited for their answer.
+    /// The 95th percentile response time.
     pub(in crate::web::console) slow: Option<Duration>,
     /// When the last event was received.
     pub(in crate::web::console) last_event: Option<OffsetDateTime>,
-    /// The fingerprint of the secret that verified last.
+    /// The fingerprint of the secret that last verified a request.
     pub(in crate::web::console) secret: Option<String>,
 }
 
@@ -98,19 +98,19 @@ pub(in crate::web::console) struct Source {
 pub(in crate::web::console) struct Group {
     /// Its id.
     pub(in crate::web::console) id: String,
-    /// What they have in common: the message.
+    /// The message they share.
     pub(in crate::web::console) message: Option<String>,
     /// The source.
     pub(in crate::web::console) source: String,
     /// The handler.
     pub(in crate::web::console) handler: String,
-    /// The reason: a stored word.
+    /// The reason: a stored value.
     pub(in crate::web::console) reason: String,
-    /// How many are open.
+    /// Open dead letters.
     pub(in crate::web::console) open: u64,
-    /// When the last of them died.
+    /// When the last one was dead-lettered.
     pub(in crate::web::console) last_at: OffsetDateTime,
-    /// Deaths hour by hour, of the last day.
+    /// Dead letters per hour in the last 24 hours.
     pub(in crate::web::console) course: Vec<u64>,
 }
 
@@ -126,35 +126,35 @@ pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
         div #now .stack data-live="10" {
             div .notes {
                 @match view.worst {
-                    None => (note("all well", BadgeTone::Good, &html! {
-                        "No alarm goes on: nothing is overdue, paused, failing or dead."
+                    None => (note("ok", BadgeTone::Good, &html! {
+                        "No problems: nothing is overdue, paused, failing or dead-lettered."
                     })),
                     Some((word, tone)) => (note(word, tone, &html! {
-                        (count(view.banners.len() as u64, "thing needs", "things need"))
+                        (count(view.banners.len() as u64, "problem needs", "problems need"))
                         " attention."
                     })),
                 }
                 @for banner in &view.banners {
                     (note(&banner.word, banner.tone, &html! {
-                        (said(&banner.text)) " " a href=(banner.href) { "Look at it" }
+                        (said(&banner.text)) " " a href=(banner.href) { "Details" }
                     }))
                 }
                 @if !view.alerts_are_told { (nobody_is_told()) }
             }
             (figures(cx, view))
-            (panel("Sources", &html! { "The last hour, and below it the last day" }, &sources(cx, view)))
+            (panel("Sources", &html! { "Last hour; last 24 hours below" }, &sources(cx, view)))
             (panel("Dead letters by impact", &html! {
-                a href="/dead-letters" { "All " (number(view.open_in_all)) " that are open" }
+                a href="/dead-letters" { "All " (number(view.open_in_all)) " open" }
             }, &groups(cx, &view.groups)))
         }
         div .two {
-            (panel("Received", &html! { "Requests in each hour" }, &bars("Requests", "", &view.received)))
-            (panel("Time to acknowledge", &html! { "From the request to the answer" }, &latency(view)))
+            (panel("Received", &html! { "Requests per hour" }, &bars("Requests", "", &view.received)))
+            (panel("Response time", &html! { "From the request to the response" }, &latency(view)))
         }
     })
 }
 
-/// What the whole gateway comes to.
+/// The figures of the whole gateway.
 fn figures(cx: &PageContext, view: &View) -> Markup {
     let sum = |part: fn(&Source) -> HourDay| {
         let parts = view.sources.iter().map(part);
@@ -166,14 +166,14 @@ fn figures(cx: &PageContext, view: &View) -> Markup {
     let both = |numbers: HourDay, places: &Places| {
         html! {
             a href=(places.hour) { (number(numbers.hour)) }
-            span .under { a href=(places.day) { (number(numbers.day)) " in the last day" } }
+            span .under { a href=(places.day) { (number(numbers.day)) " in the last 24 hours" } }
         }
     };
     let (received, refused) = (sum(|source| source.received), sum(|source| source.refused));
     let waiting = view.sources.iter().filter_map(|one| Some((one.oldest_waiting?, &one.name)));
     let oldest = waiting.min();
     html! {
-        section .panel aria-label="In all" {
+        section .panel aria-label="Totals" {
             dl .figures {
                 div {
                     dt { "Open dead letters" }
@@ -187,14 +187,14 @@ fn figures(cx: &PageContext, view: &View) -> Markup {
                     }
                 }
                 div {
-                    dt { "Oldest delivery waits" }
+                    dt { "Oldest waiting delivery" }
                     dd {
                         @match oldest {
                             Some((at, source)) => {
                                 a href=(events_of(source, "ready")) { (age(cx.now - at)) }
-                                span .under.said { "of " (said(source)) }
+                                span .under.said { "source " (said(source)) }
                             },
-                            None => { "none" span .under { "no delivery waits" } },
+                            None => { "none" span .under { "no delivery waiting" } },
                         }
                     }
                 }
@@ -203,9 +203,10 @@ fn figures(cx: &PageContext, view: &View) -> Markup {
                     dd { (both(received, &Places::of_events(view.began, None, ""))) }
                 }
                 div {
-                    dt { "Refused in the last hour" }
+                    dt { "Rejected in the last hour" }
                     dd class=(if refused.hour > 0 { "warn" } else { "" }) {
-                        // What was refused is kept by few sources: it is counted in the table.
+                        // Few sources keep rejected requests, so the link leads to the counts in
+                        // the table.
                         (both(refused, &Places::one("#panel-sources")))
                     }
                 }
@@ -217,7 +218,7 @@ fn figures(cx: &PageContext, view: &View) -> Markup {
 fn latency(view: &View) -> Markup {
     let times: Vec<String> = view.received.iter().map(|bar| bar.label.clone()).collect();
     curves(
-        "Time to acknowledge",
+        "Response time",
         "ms",
         &times,
         &[
@@ -227,7 +228,7 @@ fn latency(view: &View) -> Markup {
     )
 }
 
-/// Where that is listed which was counted in the last hour, and in the last day.
+/// Links to the lists behind the counts of the last hour and the last 24 hours.
 struct Places {
     hour: String,
     day: String,
@@ -238,7 +239,7 @@ impl Places {
         Self { hour: place.to_owned(), day: place.to_owned() }
     }
 
-    /// The events since then; of one source, and with such a delivery, where these are given.
+    /// The events since then; optionally of one source and with a delivery in this state.
     fn of_events(began: Began, source: Option<&str>, state: &str) -> Self {
         let since = |at| {
             let at = typed(at);
@@ -252,7 +253,7 @@ impl Places {
     }
 }
 
-/// The numbers of the hour and the day, as links to what was counted.
+/// The counts of the hour and of the 24 hours, as links to the lists.
 fn both(numbers: HourDay, alarming: bool, places: &Places) -> Markup {
     html! {
         @if numbers.hour == 0 { span .muted { "0" } }
@@ -272,17 +273,17 @@ fn events_of(source: &str, state: &str) -> String {
 fn sources(cx: &PageContext, view: &View) -> Markup {
     let (sources, began) = (&view.sources, view.began);
     if sources.is_empty() {
-        return empty("No sources", "The configuration names none.");
+        return empty("No sources", "The configuration contains no sources.");
     }
     let columns = [
         ("Source", TEXT),
         ("Received", NUMBER),
         ("Verified", NUMBER),
-        ("Refused", NUMBER),
+        ("Rejected", NUMBER),
         ("Handled", NUMBER),
-        ("Dead", NUMBER),
-        ("Day", TEXT),
-        ("Oldest waits", NUMBER),
+        ("Dead letters", NUMBER),
+        ("Last 24 h", TEXT),
+        ("Oldest waiting", NUMBER),
         ("p95", NUMBER),
         ("Last event", NUMBER),
         ("Secret", TEXT),
@@ -298,7 +299,7 @@ fn sources(cx: &PageContext, view: &View) -> Markup {
         both(source.refused, true, &of_source(&source.name)),
         both(source.handled, false, &Places::of_events(began, Some(&source.name), "done")),
         both(source.dead, true, &dead_of(&source.name)),
-        sparkline("Verified in a day", &source.course),
+        sparkline("Verified in 24 hours", &source.course),
         html! { @match source.oldest_waiting {
             Some(at) => a href=(events_of(&source.name, "ready")) { (age(cx.now - at)) },
             None => span .muted { "none" },
@@ -317,25 +318,25 @@ fn sources(cx: &PageContext, view: &View) -> Markup {
     table("Sources", &columns, &rows)
 }
 
-/// Requests by what became of them, and why they were refused.
+/// The link to a source's outcomes and rejection reasons.
 fn of_source(name: &str) -> Places {
     Places::one(&format!("/sources/{}#panel-traffic", link_path(name)))
 }
 
-/// Dead letters, those that were dealt with too: they are counted when they die.
+/// Dead letters including resolved ones: the count is taken when a delivery is dead-lettered.
 fn dead_of(name: &str) -> Places {
     Places::one(&format!("/dead-letters/all?source={}&which=all", link_path(name)))
 }
 
 fn groups(cx: &PageContext, groups: &[Group]) -> Markup {
     if groups.is_empty() {
-        return empty("No dead letters", "Nothing waits for an operator.");
+        return empty("No dead letters", "No open dead letters.");
     }
     let columns = [
-        ("What they have in common", WIDE),
+        ("Error", WIDE),
         ("Source", TEXT),
         ("Open", NUMBER),
-        ("Day", TEXT),
+        ("Last 24 h", TEXT),
         ("Last", NUMBER),
     ];
     let rows: Vec<Vec<Markup>> = groups.iter().map(|group| vec![
@@ -349,7 +350,7 @@ fn groups(cx: &PageContext, groups: &[Group]) -> Markup {
         html! {
             a href={ "/dead-letters/groups/" (link_path(&group.id)) } { (number(group.open)) }
         },
-        sparkline("Died in a day", &group.course),
+        sparkline("Dead-lettered in 24 hours", &group.course),
         when(group.last_at, cx.now),
     ]).collect();
     table("Dead letters by impact", &columns, &rows)

@@ -1,4 +1,4 @@
-//! What the pages on an event and on a delivery both show.
+//! The parts shared by the event page and the delivery page.
 
 use maud::{Markup, html};
 use time::OffsetDateTime;
@@ -14,11 +14,11 @@ use crate::admin::TimelineEntry;
 pub(in crate::web::console) struct Event {
     /// Its id.
     pub(in crate::web::console) id: String,
-    /// To whom its source belongs.
+    /// The tenant of its source.
     pub(in crate::web::console) tenant: String,
     /// Its source.
     pub(in crate::web::console) source: String,
-    /// What kind of sender that is.
+    /// The provider of that source.
     pub(in crate::web::console) provider: String,
     /// Its type.
     pub(in crate::web::console) kind: String,
@@ -26,37 +26,37 @@ pub(in crate::web::console) struct Event {
     pub(in crate::web::console) action: Option<String>,
     /// When it was received.
     pub(in crate::web::console) received_at: OffsetDateTime,
-    /// When it happened, as the sender says.
+    /// When it occurred, according to the sender.
     pub(in crate::web::console) occurred_at: Option<OffsetDateTime>,
-    /// How often it was received and when last; `None` once its key is forgotten.
+    /// How often it was received and when last; `None` once its deduplication key has expired.
     pub(in crate::web::console) seen: Option<(u64, OffsetDateTime)>,
     /// Its proof.
     pub(in crate::web::console) proof: Proof,
-    /// What whoever looks may see of its payload; `None` where they may not.
+    /// Its payload; `None` without the scope `payload:read`.
     pub(in crate::web::console) payload: Option<Payload>,
 }
 
-/// Why an event was believed.
+/// The proof of an event.
 pub(in crate::web::console) struct Proof {
-    /// What was signed and how, where it is known.
+    /// The signature scheme, if known.
     pub(in crate::web::console) scheme: Option<String>,
-    /// How much it says: a stored word.
+    /// Its strength: a stored value.
     pub(in crate::web::console) strength: String,
     /// The fingerprint of the secret.
     pub(in crate::web::console) secret: String,
-    /// Our time minus the signed time, in seconds.
+    /// The gateway's time minus the signed time, in seconds.
     pub(in crate::web::console) skew_seconds: Option<i64>,
-    /// Let in past the time of its token.
+    /// Whether it was accepted after its token expired.
     pub(in crate::web::console) late: bool,
 }
 
-/// What came in.
+/// A received payload.
 pub(in crate::web::console) struct Payload {
-    /// The headers that are kept.
+    /// The stored headers.
     pub(in crate::web::console) headers: Vec<(String, String)>,
-    /// What the verified token says.
+    /// The claims of the verified token.
     pub(in crate::web::console) claims: Option<String>,
-    /// What went around the chunks.
+    /// The envelope of the chunks.
     pub(in crate::web::console) envelope: Option<String>,
     /// The body.
     pub(in crate::web::console) body: Bytes,
@@ -70,7 +70,7 @@ pub(in crate::web::console) fn facts(cx: &PageContext, event: &Event) -> Markup 
         Some((times, last)) => {
             html! { (count(times, "time", "times")) ", last " (stamp(last, now)) }
         }
-        None => html! { "its key is forgotten" },
+        None => html! { "deduplication key expired" },
     };
     panel(
         "Event",
@@ -89,12 +89,12 @@ pub(in crate::web::console) fn facts(cx: &PageContext, event: &Event) -> Markup 
             ("Tenant", html! { (said(&event.tenant)) }),
             ("Received", stamp(event.received_at, now)),
             ("Occurred", html! { @if let Some(at) = event.occurred_at { (stamp(at, now)) } }),
-            ("Seen", seen),
+            ("Received count", seen),
         ]),
     )
 }
 
-/// Why it was believed.
+/// The proof of the event.
 pub(in crate::web::console) fn proof(proof: &Proof) -> Markup {
     if proof.strength == "edited" {
         return panel(
@@ -103,12 +103,9 @@ pub(in crate::web::console) fn proof(proof: &Proof) -> Markup {
             &terms(&[
                 (
                     "Verdict",
-                    html! { (word("edited", BadgeTone::Warn)) " nothing proves this body: an operator wrote it" },
+                    html! { (word("edited", BadgeTone::Warn)) " this body was written by an operator and has no proof" },
                 ),
-                (
-                    "Original",
-                    html! { "signed or vouched for with secret " code { (said(&proof.secret)) } },
-                ),
+                ("Original", html! { "verified with secret " code { (said(&proof.secret)) } }),
             ]),
         );
     }
@@ -121,19 +118,19 @@ pub(in crate::web::console) fn proof(proof: &Proof) -> Markup {
             ("Scheme", html! { @if let Some(scheme) = &proof.scheme { (said(scheme)) } }),
             ("Secret", html! { code { (said(&proof.secret)) } " " span .muted { "fingerprint" } }),
             ("Skew", html! { @if let Some(skew) = proof.skew_seconds { (skew) " s" } }),
-            ("Late", html! { @if proof.late { "let in past the time of its token" } }),
+            ("Late", html! { @if proof.late { "accepted after its token expired" } }),
         ]),
     )
 }
 
-/// The payload, or why it is not shown.
+/// The payload, or the missing scope.
 pub(in crate::web::console) fn payload(payload: Option<&Payload>) -> Markup {
     let Some(payload) = payload else {
         return panel(
             "Body",
             &html! {},
             &html! {
-                div .empty { p { "Payloads are shown to who has the scope " code { "payload:read" } "." } }
+                div .empty { p { "Payloads require the scope " code { "payload:read" } "." } }
             },
         );
     };
@@ -145,7 +142,7 @@ pub(in crate::web::console) fn payload(payload: Option<&Payload>) -> Markup {
     html! {
         (bytes(&payload.body))
         @if !headers.is_empty() {
-            (panel("Headers", &html! { "Only those that are kept" }, &terms(&headers)))
+            (panel("Headers", &html! { "Stored headers only" }, &terms(&headers)))
         }
         @for (title, text) in [("Claims", &payload.claims), ("Envelope", &payload.envelope)] {
             @if let Some(text) = text {
@@ -155,7 +152,7 @@ pub(in crate::web::console) fn payload(payload: Option<&Payload>) -> Markup {
     }
 }
 
-/// The life of an event; `here` is the delivery that the page is about.
+/// The timeline of an event; `here` is the delivery of the current page.
 pub(in crate::web::console) fn life(
     moments: &[TimelineEntry],
     here: Option<i64>,
@@ -177,18 +174,18 @@ fn step(moment: &TimelineEntry, here: Option<i64>) -> Step {
             ("received again", _) => {
                 strong { "Received again" }
                 @if let Some(times) = moment.times {
-                    span .muted { "for the last time, " (count(times, "time", "times")) " in all" }
+                    span .muted { "latest of " (count(times, "time", "times")) }
                 }
             },
             ("received with another body", _) => {
                 strong { "Received with another body" }
                 @if let Some(times) = moment.times {
-                    span .muted { (count(times, "time", "times")) " under the same id" }
+                    span .muted { (count(times, "time", "times")) " with the same id" }
                 }
             },
             ("edited", _) => {
                 @match &moment.made {
-                    None => strong { "Made by an edit" },
+                    None => strong { "Created by an edit" },
                     Some(event) => {
                         strong { "Edited and replayed" }
                         a href={ "/events/" (event) } { "as another event" }

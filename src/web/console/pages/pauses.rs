@@ -1,4 +1,4 @@
-//! What is paused, and what can be: sources and handlers.
+//! Sources and handlers, paused or not.
 
 use maud::{Markup, html};
 use time::OffsetDateTime;
@@ -21,7 +21,7 @@ pub(in crate::web::console) struct Row {
     pub(in crate::web::console) what: &'static str,
     /// Its name.
     pub(in crate::web::console) name: String,
-    /// Since when it is paused, by whom and why; `None` where it is not.
+    /// When it was paused, by whom and why; `None` if it is not paused.
     pub(in crate::web::console) pause: Option<(OffsetDateTime, String, String)>,
 }
 
@@ -29,32 +29,36 @@ pub(in crate::web::console) struct Row {
 pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let head = Head {
         title: "Pauses",
-        lead: "What is paused still receives, verifies and keeps: nothing is handed on until it is resumed.",
+        lead: "A paused source or handler still receives, verifies and stores events. Nothing is delivered until it is resumed.",
         section: Some(Section::Pauses),
         ..Head::default()
     };
-    cx.page(&head, &html! {
-        section .panel aria-label="Sources and handlers" #list data-live="15" {
-            @if view.rows.is_empty() {
-                (empty("Nothing can be paused", "The configuration names no source that is enabled."))
-            } @else {
-                (list(cx, &view.rows))
+    cx.page(
+        &head,
+        &html! {
+            section .panel aria-label="Sources and handlers" #list data-live="15" {
+                @if view.rows.is_empty() {
+                    (empty("Nothing to pause", "The configuration contains no enabled source."))
+                } @else {
+                    (list(cx, &view.rows))
+                }
             }
-        }
-        @if cx.may(Scope::SourcesWrite) {
-            section .panel aria-label="What to do" {
-                @for row in &view.rows {
-                    div .switch id={ (row.what) "-" (link_path(&row.name)) } {
-                        (switch(cx, row.what, &row.name, row.pause.is_some()))
+            @if cx.may(Scope::SourcesWrite) {
+                section .panel aria-label="Actions" {
+                    @for row in &view.rows {
+                        div .switch id={ (row.what) "-" (link_path(&row.name)) } {
+                            (switch(cx, row.what, &row.name, row.pause.is_some()))
+                        }
                     }
                 }
             }
-        }
-    })
+        },
+    )
 }
 
 fn list(cx: &PageContext, rows: &[Row]) -> Markup {
-    let columns = [("Name", TEXT), ("What", TEXT), ("State", TEXT), ("Why", WIDE), ("Since", TEXT)];
+    let columns =
+        [("Name", TEXT), ("Kind", TEXT), ("State", TEXT), ("Reason", WIDE), ("Since", TEXT)];
     let rows: Vec<Vec<Markup>> = rows
         .iter()
         .map(|row| {
@@ -73,7 +77,7 @@ fn list(cx: &PageContext, rows: &[Row]) -> Markup {
     table("Sources and handlers", &columns, &rows)
 }
 
-/// Pauses or resumes a source or a handler, wherever one is shown. Leads to the list.
+/// The form that pauses or resumes a source or handler. It redirects to the list.
 pub(in crate::web::console) fn switch(
     cx: &PageContext,
     what: &str,
@@ -81,9 +85,13 @@ pub(in crate::web::console) fn switch(
     is_paused: bool,
 ) -> Markup {
     let (verb, label, says) = if is_paused {
-        ("resume", "Resume", "What was kept is worked on, the oldest first.")
+        ("resume", "Resume", "Stored events are processed, oldest first.")
     } else {
-        ("pause", "Pause", "What arrives is verified and kept; what is at work now is finished.")
+        (
+            "pause",
+            "Pause",
+            "New events are verified and stored. Deliveries in flight are completed.",
+        )
     };
     let name_part = link_path(name);
     html! {

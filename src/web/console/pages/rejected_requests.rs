@@ -1,5 +1,5 @@
-//! Refused requests that a source is told to hold: why they were refused, and whether they would be
-//! now. They are never dispatched.
+//! Rejected requests that a source keeps: why they were rejected, and whether they would pass now.
+//! They are never dispatched.
 
 use maud::{Markup, html};
 use time::OffsetDateTime;
@@ -12,23 +12,23 @@ use super::super::parts::{
 
 /// The list.
 pub(in crate::web::console) struct View {
-    /// The sources, which the list can be narrowed to.
+    /// The source filter.
     pub(in crate::web::console) facets: Vec<Facet>,
-    /// The source that it is narrowed to.
+    /// The source filtered by.
     pub(in crate::web::console) source: Option<String>,
-    /// Held requests, the newest first.
+    /// Rejected requests, newest first.
     pub(in crate::web::console) rows: Vec<Row>,
     /// Where this page is.
     pub(in crate::web::console) pager: Pager,
 }
 
-/// A held request.
+/// A rejected request.
 pub(in crate::web::console) struct Row {
     /// Its id.
     pub(in crate::web::console) id: String,
-    /// The source that it was sent to.
+    /// The source it was sent to.
     pub(in crate::web::console) source: String,
-    /// Why it was refused: a stored word.
+    /// Why it was rejected: a stored value.
     pub(in crate::web::console) reason: String,
     /// The explanation in a sentence.
     pub(in crate::web::console) verdict: String,
@@ -36,13 +36,13 @@ pub(in crate::web::console) struct Row {
     pub(in crate::web::console) size: u64,
     /// When it was received.
     pub(in crate::web::console) received_at: OffsetDateTime,
-    /// When it is removed.
+    /// When it is deleted.
     pub(in crate::web::console) until: OffsetDateTime,
-    /// The event that it is now, and who had it verified.
+    /// The event it became, and who reprocessed it.
     pub(in crate::web::console) event: Option<(String, String)>,
 }
 
-/// A job about held requests that is to be planned.
+/// The form that plans a job on rejected requests.
 pub(in crate::web::console) struct New {
     /// `verify` or `discard`.
     pub(in crate::web::console) action: &'static str,
@@ -50,39 +50,39 @@ pub(in crate::web::console) struct New {
     pub(in crate::web::console) source: Option<String>,
 }
 
-/// One held request.
+/// One rejected request.
 pub(in crate::web::console) struct One {
     /// Its row.
     pub(in crate::web::console) row: Row,
-    /// What was looked at, in order: what, how it is meant, what was found.
+    /// The verification steps in order: name, tone, finding.
     pub(in crate::web::console) findings: Vec<(String, BadgeTone, String)>,
-    /// What to do about it.
+    /// The suggested fix.
     pub(in crate::web::console) advice: Option<String>,
-    /// Its headers; those that prove something are shortened.
+    /// Its headers; signature headers are shortened.
     pub(in crate::web::console) headers: Vec<(String, String)>,
-    /// Its body; `None` where it may not be seen.
+    /// Its body; `None` without the scope `payload:read`.
     pub(in crate::web::console) body: Option<Bytes>,
 }
 
 /// The page with all of them.
 pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let head = Head {
-        title: "Held requests",
-        lead: "Requests that were refused, of sources that are told to hold them. Never delivered.",
+        title: "Rejected requests",
+        lead: "Requests that failed verification, kept for inspection by sources with keep_rejected. They are never delivered.",
         section: Some(Section::Held),
         actions: (!view.rows.is_empty()).then(|| {
             html! {
                 a .button.risky href=(plan(view.source.as_deref(), "discard")) { "Discard all" }
-                a .button.first href=(plan(view.source.as_deref(), "verify")) { "Verify all" }
+                a .button.first href=(plan(view.source.as_deref(), "verify")) { "Reprocess all" }
             }
         }),
         ..Head::default()
     };
     cx.page(&head, &html! {
         section .panel aria-label="Sources" { (facets(&view.facets)) }
-        section .panel aria-label="Held requests" #list data-live="15" {
+        section .panel aria-label="Rejected requests" #list data-live="15" {
             @if view.rows.is_empty() {
-                (empty("Nothing is held", "A source holds what it refuses where keep_rejected is set."))
+                (empty("No rejected requests", "A source keeps rejected requests when keep_rejected is set."))
             } @else {
                 (list(cx, &view.rows))
                 (pager(&view.pager))
@@ -98,17 +98,17 @@ fn plan(source: Option<&str>, action: &str) -> String {
     )
 }
 
-/// The page on which a job about many is planned.
+/// The page that plans a job on rejected requests.
 pub(in crate::web::console) fn new(cx: &PageContext, view: &New) -> Markup {
     let target = match &view.source {
-        Some(source) => format!("Held requests of source {source}"),
-        None => "All held requests".to_owned(),
+        Some(source) => format!("Rejected requests of source {source}"),
+        None => "All rejected requests".to_owned(),
     };
     let head = Head {
         title: if view.action == "discard" {
-            "Discard held requests"
+            "Discard rejected requests"
         } else {
-            "Verify held requests"
+            "Reprocess rejected requests"
         },
         lead: &target,
         section: Some(Section::Held),
@@ -120,37 +120,37 @@ pub(in crate::web::console) fn new(cx: &PageContext, view: &New) -> Markup {
             input type="hidden" name="action" value=(view.action);
             input type="hidden" name="source" value=(view.source.as_deref().unwrap_or_default());
             div .grid {
-                (field("cap", "At most", "The oldest first; empty for all", &html! {
+                (field("cap", "Limit", "Oldest first; empty for all", &html! {
                     input #cap name="cap" type="number" min="1" max="4000000000"
                           aria-describedby="cap-hint";
                 }))
-                (field("rate", "Per second", "Empty for no limit", &html! {
+                (field("rate", "Rate per second", "Empty for no limit", &html! {
                     input #rate name="rate" type="number" min="1" max="100000"
                           aria-describedby="rate-hint";
                 }))
             }
-            (field("reason", "Reason", "It is written to the audit log.", &html! {
+            (field("reason", "Reason", "Recorded in the audit log.", &html! {
                 input #reason name="reason" required maxlength="500" autocomplete="off"
                       aria-describedby="reason-hint";
             }))
             p .muted {
-                "The next page is a dry run: it says how many match"
-                @if view.action == "verify" { ", and how many of those verify by now" }
-                ". Nothing is done before you start it."
+                "The next page is a dry run: it shows how many match"
+                @if view.action == "verify" { ", and how many of those pass verification now" }
+                ". Nothing is changed until you start the job."
             }
-            div .actions { button .first { "Plan it" } }
+            div .actions { button .first { "Plan job" } }
         })))
     })
 }
 
-/// A table of them.
+/// The table of rejected requests.
 pub(in crate::web::console) fn list(cx: &PageContext, rows: &[Row]) -> Markup {
     let columns = [
         ("Received", TEXT),
         ("Source", TEXT),
-        ("Why", WIDE),
+        ("Reason", WIDE),
         ("Size", NUMBER),
-        ("Removed", NUMBER),
+        ("Deleted", NUMBER),
         ("Id", TEXT),
     ];
     let rows: Vec<Vec<Markup>> = rows
@@ -163,7 +163,7 @@ pub(in crate::web::console) fn list(cx: &PageContext, rows: &[Row]) -> Markup {
                     @if let Some((event, by)) = &row.event {
                         (word("verified", BadgeTone::Good))
                         span .under {
-                            "by " (said(by)) ": now " a href={ "/events/" (link_path(event)) } { "event " (id(event)) }
+                            "reprocessed by " (said(by)) ": " a href={ "/events/" (link_path(event)) } { "event " (id(event)) }
                         }
                     } @else {
                         (word(&row.reason, BadgeTone::Bad)) span .under { (said(&row.verdict)) }
@@ -175,19 +175,19 @@ pub(in crate::web::console) fn list(cx: &PageContext, rows: &[Row]) -> Markup {
             ]
         })
         .collect();
-    table("Held requests", &columns, &rows)
+    table("Rejected requests", &columns, &rows)
 }
 
 /// The page with one.
 pub(in crate::web::console) fn one(cx: &PageContext, view: &One) -> Markup {
     let row = &view.row;
-    let title = format!("Held request {}", row.id);
+    let title = format!("Rejected request {}", row.id);
     let act = |verb: &str| format!("/rejected-requests/{}/{verb}", link_path(&row.id));
     let head = Head { title: &title, section: Some(Section::Held), below: true, ..Head::default() };
     cx.page(&head, &html! {
         @if let Some((event, by)) = &row.event {
             (note("verified", BadgeTone::Good, &html! {
-                strong { "Let in by " (said(by)) } ": it is now "
+                strong { "Reprocessed by " (said(by)) } ": it is now "
                 a href={ "/events/" (link_path(event)) } { "event " (said(event)) } "."
             }))
         } @else {
@@ -198,7 +198,7 @@ pub(in crate::web::console) fn one(cx: &PageContext, view: &One) -> Markup {
         }
         div .beside {
             div .stack {
-                (panel("Explanation", &html! { "What was looked at, in order" }, &html! {
+                (panel("Explanation", &html! { "Verification steps, in order" }, &html! {
                     ol .line-up {
                         @for (what, tone, found) in &view.findings {
                             li class=(tone.class()) {
@@ -211,34 +211,34 @@ pub(in crate::web::console) fn one(cx: &PageContext, view: &One) -> Markup {
                 @match &view.body {
                     Some(body) => (bytes(body)),
                     None => (panel("Body", &html! {}, &html! {
-                        div .empty { p { "Payloads are shown to who has the scope " code { "payload:read" } "." } }
+                        div .empty { p { "Payloads require the scope " code { "payload:read" } "." } }
                     })),
                 }
             }
             div .stack {
-                @if row.event.is_none() { section .panel aria-label="What to do" {
+                @if row.event.is_none() { section .panel aria-label="Actions" {
                     details .act open {
-                        summary { "Verify again" }
+                        summary { "Reprocess" }
                         (confirm(cx, "verify", &act("verify"),
-                            "Once the secret is right it is checked as if it had come in time, and becomes an event.",
-                            ("first", "Verify again")))
+                            "Verifies it again as of its time of arrival, with the current secrets. If it passes, it becomes an event.",
+                            ("first", "Reprocess")))
                     }
                     details .act {
                         summary { "Discard" }
                         (confirm(cx, "discard", &act("discard"),
-                            "It is removed now, and not only when its time is over. Nothing brings it back.",
+                            "Deletes it now instead of at the end of its retention. This cannot be undone.",
                             ("risky", "Discard")))
                     }
                 } }
                 (panel("Another request", &html! {}, &html! { p .pad {
-                    a href={ "/explain?source=" (link_path(&row.source)) } { "Explain one that was recorded" }
-                    ", of this source."
+                    a href={ "/explain?source=" (link_path(&row.source)) } { "Explain a recorded request" }
+                    " of this source."
                 } }))
                 (panel("Request", &html! {}, &terms(&[
                     ("Source", html! { (said(&row.source)) }),
-                    ("Refused for", word(&row.reason, if row.event.is_some() { BadgeTone::Plain } else { BadgeTone::Bad })),
+                    ("Rejected for", word(&row.reason, if row.event.is_some() { BadgeTone::Plain } else { BadgeTone::Bad })),
                     ("Received", stamp(row.received_at, cx.now)),
-                    ("Removed", stamp(row.until, cx.now)),
+                    ("Deleted", stamp(row.until, cx.now)),
                     ("Size", html! { (size(row.size)) }),
                 ])))
                 @let headers: Vec<(&str, Markup)> = view.headers.iter()

@@ -1,4 +1,4 @@
-//! The settings, to read: they are changed in the configuration.
+//! The effective settings, read-only.
 
 use maud::{Markup, html};
 
@@ -7,7 +7,7 @@ use super::super::parts::{panel, said, terms};
 
 /// The settings.
 pub(in crate::web::console) struct View {
-    /// By section: its title, and each setting with its value. Secrets are left out.
+    /// By section: its title, and each setting with its value. Secrets are omitted.
     pub(in crate::web::console) sections: Vec<(String, Vec<(String, String)>)>,
 }
 
@@ -15,7 +15,7 @@ pub(in crate::web::console) struct View {
 pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let head = Head {
         title: "Settings",
-        lead: "As this gateway runs with them. They stand in its configuration; secrets are left out.",
+        lead: "The effective configuration of this gateway. Secrets are omitted.",
         section: Some(Section::Settings),
         ..Head::default()
     };

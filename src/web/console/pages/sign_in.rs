@@ -1,4 +1,4 @@
-//! The way in: signing in, and the form of a one-time link.
+//! The sign-in page and the form of a set-up link.
 
 use maud::{Markup, html};
 use url::form_urlencoded;
@@ -6,39 +6,39 @@ use url::form_urlencoded;
 use super::super::layout::{bare, note, passing};
 use super::super::parts::{BadgeTone, field, said};
 
-/// The form to sign in with.
+/// The sign-in form.
 #[derive(Debug, Default)]
 pub(in crate::web::console) struct View {
-    /// Why the last try was none: the same words, whichever of name, password and code was wrong.
+    /// Why the last attempt failed: the same text whether the name, password or code was wrong.
     pub(in crate::web::console) wrong: Option<String>,
-    /// Where one wanted to go: a path of ours.
+    /// The path to redirect to after signing in.
     pub(in crate::web::console) next: String,
-    /// The name that was typed.
+    /// The name as typed.
     pub(in crate::web::console) name: String,
-    /// What people call the issuer where they may sign in, too.
+    /// The display name of the single sign-on issuer, if configured.
     pub(in crate::web::console) issuer: Option<String>,
 }
 
-/// The form for who was given a link.
+/// The form of a set-up link.
 #[derive(Debug, Default)]
 pub(in crate::web::console) struct SetUp {
-    /// The link's secret word, which the form carries on.
+    /// The token of the link, sent along with the form.
     pub(in crate::web::console) token: String,
-    /// The name that the link is for, or that was typed.
+    /// The user name of the link, or the name as typed.
     pub(in crate::web::console) name: String,
-    /// Whether the link is for that name.
+    /// Whether the link fixes the name.
     pub(in crate::web::console) fixed: bool,
-    /// What was wrong with what was just tried.
+    /// Why the last submission was rejected.
     pub(in crate::web::console) wrong: Option<String>,
 }
 
-/// The page to sign in on.
+/// The sign-in page.
 pub(in crate::web::console) fn page(view: &View) -> Markup {
     bare(
         "Sign in",
         &html! {
             @if let Some(wrong) = &view.wrong {
-                (note("not signed in", BadgeTone::Bad, &html! { (said(wrong)) }))
+                (note("sign-in failed", BadgeTone::Bad, &html! { (said(wrong)) }))
             }
             section .panel {
                 header { h1 { "Sign in" } }
@@ -51,7 +51,7 @@ pub(in crate::web::console) fn page(view: &View) -> Markup {
                     (field("password", "Password", "", &html! {
                         input #password name="password" type="password" required autocomplete="current-password";
                     }))
-                    (field("code", "Code", "Six digits from your authenticator app, if you have set one up.", &html! {
+                    (field("code", "Two-factor code", "Six digits from your authenticator app, if set up.", &html! {
                         input #code name="code" inputmode="numeric" pattern="[0-9]{6}" maxlength="6"
                               autocomplete="one-time-code" aria-describedby="code-hint";
                     }))
@@ -68,55 +68,55 @@ pub(in crate::web::console) fn page(view: &View) -> Markup {
     )
 }
 
-/// The page from which who has signed in elsewhere goes on.
+/// The page shown after single sign-on, which redirects within the console.
 pub(in crate::web::console) fn arrived(next: &str) -> Markup {
     passing(
         "Signed in",
         next,
         &html! {
             section .panel {
-                header { h1 { "You are signed in" } }
-                div .pad { a .button.first href=(next) { "Go on" } }
+                header { h1 { "Signed in" } }
+                div .pad { a .button.first href=(next) { "Continue" } }
             }
         },
     )
 }
 
-/// The page for who was given a link.
+/// The page of a set-up link.
 pub(in crate::web::console) fn set_up(view: &SetUp) -> Markup {
     bare(
         "Set up your account",
         &html! {
             @if let Some(wrong) = &view.wrong {
-                (note("not yet", BadgeTone::Bad, &html! { (said(wrong)) }))
+                (note("not completed", BadgeTone::Bad, &html! { (said(wrong)) }))
             }
             section .panel {
                 header { h1 { "Set up your account" } }
                 form .form method="post" action="/setup" {
                     input type="hidden" name="token" value=(view.token);
-                    (field("name", "Name", "With it you sign in.", &html! {
+                    (field("name", "Name", "You sign in with this name.", &html! {
                         input #name name="name" value=(said(&view.name)) readonly[view.fixed] required
                               autofocus[!view.fixed] maxlength="64" autocomplete="username"
                               autocapitalize="none" spellcheck="false" aria-describedby="name-hint";
                     }))
-                    (field("password", "Password", "At least 12 characters; a few words are fine.", &html! {
+                    (field("password", "Password", "At least 12 characters. A passphrase is fine.", &html! {
                         input #password name="password" type="password" required minlength="12"
                               autofocus[view.fixed] autocomplete="new-password" aria-describedby="password-hint";
                     }))
-                    div .actions { button .first { "Set it up" } }
+                    div .actions { button .first { "Set up account" } }
                 }
             }
         },
     )
 }
 
-/// The page on a link that is good no longer.
+/// The page of an expired link.
 pub(in crate::web::console) fn spent() -> Markup {
-    let text = "It was used, or is too old. Ask an administrator for another one.";
-    trouble("This link is spent", text)
+    let text = "It was already used or has expired. Ask an administrator for a new one.";
+    trouble("Link expired", text)
 }
 
-/// The page on why somebody who is not signed in does not get what they ask for.
+/// The error page for users who are not signed in.
 pub(in crate::web::console) fn trouble(title: &str, text: &str) -> Markup {
     bare(
         title,

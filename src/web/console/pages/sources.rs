@@ -1,4 +1,4 @@
-//! The sources, one of them, and how one is set up.
+//! The list of sources, one source, and its set-up instructions.
 
 use maud::{Markup, html};
 use time::{Duration, OffsetDateTime};
@@ -21,19 +21,19 @@ pub(in crate::web::console) struct View {
 pub(in crate::web::console) struct Row {
     /// Its name.
     pub(in crate::web::console) name: String,
-    /// What kind of sender it is.
+    /// Its provider.
     pub(in crate::web::console) provider: String,
-    /// To whom it belongs.
+    /// Its tenant.
     pub(in crate::web::console) tenant: String,
-    /// How it stands, in a word.
+    /// Its state.
     pub(in crate::web::console) state: String,
-    /// Whether a verified event ever came.
+    /// When the last verified event was received.
     pub(in crate::web::console) verified_at: Option<OffsetDateTime>,
-    /// Whether an operator holds it back.
+    /// Whether an operator paused it.
     pub(in crate::web::console) is_paused: bool,
-    /// How long requests that it refuses are held; `None` where they are not.
+    /// How long rejected requests are kept; `None` if they are not.
     pub(in crate::web::console) keeps_rejected: Option<Duration>,
-    /// How many secrets it has.
+    /// The number of its secrets.
     pub(in crate::web::console) secrets: u64,
 }
 
@@ -41,49 +41,49 @@ pub(in crate::web::console) struct Row {
 pub(in crate::web::console) struct One {
     /// Its row.
     pub(in crate::web::console) row: Row,
-    /// What its sender calls.
+    /// The webhook URLs.
     pub(in crate::web::console) urls: Vec<String>,
-    /// Whether that is so, and not the listener's own address.
+    /// Whether those are public URLs, and not the listener's own address.
     pub(in crate::web::console) is_public: bool,
-    /// What `{action}` in those stands for.
+    /// The values of `{action}` in those URLs.
     pub(in crate::web::console) actions: Vec<String>,
-    /// How it signs, in words.
+    /// The signature scheme, in words.
     pub(in crate::web::console) scheme: String,
     /// Its handlers.
     pub(in crate::web::console) handlers: Vec<String>,
-    /// What came and what became of it.
+    /// Traffic counts by outcome.
     pub(in crate::web::console) traffic: Vec<Count>,
     /// Its secrets.
     pub(in crate::web::console) secrets: Vec<Secret>,
-    /// Since when an operator holds it back, who and why.
+    /// When it was paused, by whom and why.
     pub(in crate::web::console) paused: Option<(OffsetDateTime, String, String)>,
-    /// A command that sends a test event, signed.
+    /// A command that sends a signed test event.
     pub(in crate::web::console) test: Option<String>,
 }
 
-/// How much there was of something.
+/// A traffic count.
 pub(in crate::web::console) struct Count {
-    /// Of what.
+    /// What is counted.
     pub(in crate::web::console) what: String,
     /// In the last hour.
     pub(in crate::web::console) hour: u64,
-    /// In the last day.
+    /// In the last 24 hours.
     pub(in crate::web::console) day: u64,
-    /// Where it is listed, if it is.
+    /// The list behind the count, if available.
     pub(in crate::web::console) href: Option<String>,
 }
 
-/// A secret, of which only the fingerprint is known.
+/// A secret, known only by its fingerprint.
 pub(in crate::web::console) struct Secret {
     /// Its fingerprint.
     pub(in crate::web::console) fingerprint: String,
-    /// `active`, or why not.
+    /// `active`, or its state otherwise.
     pub(in crate::web::console) state: String,
     /// When it first verified a request.
     pub(in crate::web::console) first_used: Option<OffsetDateTime>,
-    /// When it last did.
+    /// When it last verified a request.
     pub(in crate::web::console) last_used: Option<OffsetDateTime>,
-    /// How many requests it verified.
+    /// The number of requests it verified.
     pub(in crate::web::console) uses: u64,
 }
 
@@ -91,7 +91,7 @@ pub(in crate::web::console) struct Secret {
 pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let head = Head {
         title: "Sources",
-        lead: "Who may send, and with which secrets. They stand in the configuration.",
+        lead: "Webhook senders and their secrets, as configured.",
         section: Some(Section::Sources),
         ..Head::default()
     };
@@ -126,7 +126,7 @@ pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
         &head,
         &html! {
             section .panel aria-label="Sources" #list data-live="15" {
-                @if rows.is_empty() { (empty("No sources", "The configuration names none.")) }
+                @if rows.is_empty() { (empty("No sources", "The configuration contains no sources.")) }
                 @else { (table("Sources", &columns, &rows)) }
             }
         },
@@ -138,7 +138,7 @@ fn state(row: &Row) -> Markup {
         @if row.is_paused { (word("paused", BadgeTone::Warn)) " " }
         (word(&row.state, BadgeTone::of(&row.state)))
         @if let Some(span) = row.keeps_rejected {
-            span .under { "holds what it refuses for " (age(span)) }
+            span .under { "keeps rejected requests for " (age(span)) }
         }
     }
 }
@@ -164,7 +164,7 @@ pub(in crate::web::console) fn one(cx: &PageContext, view: &One) -> Markup {
         @if let Some((at, actor, reason)) = &view.paused {
             (note("paused", BadgeTone::Warn, &html! {
                 "By " (said(actor)) ", " (stamp(*at, cx.now)) ": " (said(reason))
-                ". What arrives is kept."
+                ". New events are stored."
             }))
         }
         div .beside {
@@ -173,16 +173,16 @@ pub(in crate::web::console) fn one(cx: &PageContext, view: &One) -> Markup {
                     ("State", state(row)),
                     ("Provider", html! { (said(&row.provider)) }),
                     ("Tenant", html! { (said(&row.tenant)) }),
-                    ("Signs", html! { (said(&view.scheme)) }),
+                    ("Signature", html! { (said(&view.scheme)) }),
                     ("Handlers", html! { (said(&view.handlers.join(", "))) }),
-                    ("Addresses", html! { @for url in &view.urls { code .said { (said(url)) } br; } }),
+                    ("Webhook URLs", html! { @for url in &view.urls { code .said { (said(url)) } br; } }),
                     ("Last verified", html! { @if let Some(at) = row.verified_at { (stamp(at, cx.now)) } }),
                 ])))
-                (panel("Traffic", &html! { "What came, and what became of it" }, &traffic(&view.traffic)))
-                (panel("Secrets", &html! { "Known by their fingerprints only" }, &secrets(cx, &view.secrets)))
+                (panel("Traffic", &html! { "Requests and deliveries by outcome" }, &traffic(&view.traffic)))
+                (panel("Secrets", &html! { "Fingerprints only" }, &secrets(cx, &view.secrets)))
             }
             @if cx.may(Scope::SourcesWrite) && row.state != "disabled" {
-                section .panel aria-label="What to do" {
+                section .panel aria-label="Actions" {
                     (switch(cx, "source", &row.name, view.paused.is_some()))
                 }
             }
@@ -191,7 +191,7 @@ pub(in crate::web::console) fn one(cx: &PageContext, view: &One) -> Markup {
 }
 
 fn traffic(counts: &[Count]) -> Markup {
-    let columns = [("What", TEXT), ("Last hour", NUMBER), ("Last day", NUMBER)];
+    let columns = [("Outcome", TEXT), ("Last hour", NUMBER), ("Last 24 hours", NUMBER)];
     let shown = |count: &Count, of: u64| {
         html! { @match count.href.as_ref().filter(|_| of > 0) {
             Some(href) => a href=(href) { (number(of)) },
@@ -207,7 +207,7 @@ fn traffic(counts: &[Count]) -> Markup {
 
 fn secrets(cx: &PageContext, secrets: &[Secret]) -> Markup {
     if secrets.is_empty() {
-        return empty("No secrets", "Nothing that it sends can be verified.");
+        return empty("No secrets", "Requests of this source cannot be verified.");
     }
     let columns = [
         ("Fingerprint", TEXT),
@@ -237,13 +237,13 @@ fn secrets(cx: &PageContext, secrets: &[Secret]) -> Markup {
     table("Secrets", &columns, &rows)
 }
 
-/// The page that shows what to give the sender, and turns green.
+/// The set-up page: the URL and the secret for the sender, and whether an event has arrived.
 pub(in crate::web::console) fn set_up(cx: &PageContext, view: &One) -> Markup {
     let row = &view.row;
     let above = (format!("/sources/{}", link_path(&row.name)), row.name.clone());
     let head = Head {
         title: "Set up",
-        lead: "Give the sender the address and the secret; then let it send something.",
+        lead: "Configure the webhook URL and the secret at the sender, then trigger an event.",
         section: Some(Section::Sources),
         within: Some(&above),
         refresh: row.verified_at.is_none().then_some(5),
@@ -253,15 +253,15 @@ pub(in crate::web::console) fn set_up(cx: &PageContext, view: &One) -> Markup {
         div #set-up data-live=[row.verified_at.is_none().then_some("2")] {
             @match row.verified_at {
                 Some(at) => (note("verified", BadgeTone::Good, &html! {
-                    strong { "It works. " } "A verified event was received " (when(at, cx.now)) ". "
-                    a href={ "/events?source=" (link_path(&row.name)) } { "See it" }
+                    strong { "Set-up complete. " } "A verified event was received " (when(at, cx.now)) ". "
+                    a href={ "/events?source=" (link_path(&row.name)) } { "Show events" }
                 })),
                 None => (note("waiting", BadgeTone::Calm, &html! {
-                    "No verified event yet. This page turns green when the first one comes."
+                    "No verified event yet. This page updates when the first one arrives."
                 })),
             }
         }
-        (panel("The address", &html! { "It is what the sender calls" }, &html! { div .pad { div .stack {
+        (panel("Webhook URL", &html! { "The URL the sender calls" }, &html! { div .pad { div .stack {
             @for (place, url) in view.urls.iter().enumerate() {
                 (command(&format!("url-{place}"), if place == 0 { "URL" } else { "Or" }, url))
             }
@@ -270,26 +270,26 @@ pub(in crate::web::console) fn set_up(cx: &PageContext, view: &One) -> Markup {
             }
             @if !view.is_public {
                 p .muted {
-                    "It is the gateway's own address: the sender calls the public host that stands in front. "
-                    "Say it in the configuration, as " code { "ingest.public_url" } ", and it is shown here."
+                    "This is the gateway's own address. Senders call the public host in front of it. "
+                    "Set " code { "ingest.public_url" } " in the configuration to show the public URL here."
                 }
             }
         } } }))
-        (panel("The secret", &html! {}, &html! { div .pad { p {
-            "The configuration names it; it is not shown. "
-            @if view.secrets.is_empty() { "There is none yet: nothing can be verified." }
-            @else { "What the sender signs with must have this fingerprint:" }
+        (panel("Secret", &html! {}, &html! { div .pad { p {
+            "The secret is in the configuration and is not shown. "
+            @if view.secrets.is_empty() { "No secret is configured, so no request can be verified." }
+            @else { "The sender's secret must have this fingerprint:" }
         }
         @for secret in &view.secrets { p { code { (said(&secret.fingerprint)) } } }
         p .muted { (said(&view.scheme)) }
-        (command("fingerprint", "Computes the fingerprint of a secret in a file", "sealpost sources fingerprint < secret.txt")) } }))
+        (command("fingerprint", "Compute the fingerprint of a secret in a file", "sealpost sources fingerprint < secret.txt")) } }))
         @if let Some(test) = &view.test {
-            (panel("A test", &html! {}, &html! { div .pad {
+            (panel("Test event", &html! {}, &html! { div .pad {
                 p .muted {
                     "One event, signed with the source's secret and marked as a test (type "
-                    code { "sealpost.test" } "): it is recorded, and handed to nobody."
+                    code { "sealpost.test" } "). It is recorded and not delivered."
                 }
-                (command("test", "Sends one harmless test event", test))
+                (command("test", "Send a test event", test))
             } }))
         }
     })

@@ -1,4 +1,4 @@
-//! Transfers in progress: payloads that come in chunks.
+//! Transfers: payloads received in chunks.
 
 use maud::{Markup, html};
 use time::OffsetDateTime;
@@ -11,16 +11,16 @@ use super::super::parts::{
 
 /// Squares in a row of a chunk map.
 const ACROSS: usize = 40;
-/// The most squares that are drawn: beyond it each stands for several chunks.
+/// The maximum number of squares; above it each square stands for several chunks.
 const SQUARES: usize = 400;
 
 /// The list.
 pub(in crate::web::console) struct View {
-    /// Transfers, those with the least time left first.
+    /// Open transfers, least time left first.
     pub(in crate::web::console) rows: Vec<Row>,
     /// Where this page is.
     pub(in crate::web::console) pager: Pager,
-    /// Those that were closed last: id, what it is of, source, state, and when its last chunk came.
+    /// The most recently closed: id, path, source, state, and when the last chunk arrived.
     pub(in crate::web::console) closed: Vec<(i64, String, String, String, OffsetDateTime)>,
 }
 
@@ -28,21 +28,21 @@ pub(in crate::web::console) struct View {
 pub(in crate::web::console) struct Row {
     /// Its id.
     pub(in crate::web::console) id: i64,
-    /// What it is of, such as a path.
+    /// Its subject, such as a path.
     pub(in crate::web::console) name: String,
     /// Its source.
     pub(in crate::web::console) source: String,
     /// Its chunks.
     pub(in crate::web::console) map: Map,
-    /// How many bytes are here.
+    /// Bytes received.
     pub(in crate::web::console) bytes: u64,
-    /// How many there will be, as it says.
+    /// The total announced by the sender.
     pub(in crate::web::console) of_bytes: Option<u64>,
-    /// When its first chunk came.
+    /// When its first chunk arrived.
     pub(in crate::web::console) began_at: OffsetDateTime,
-    /// When its last chunk came.
+    /// When its last chunk arrived.
     pub(in crate::web::console) last_at: OffsetDateTime,
-    /// When it is given up unless another chunk comes.
+    /// When it expires unless another chunk arrives.
     pub(in crate::web::console) until: OffsetDateTime,
 }
 
@@ -52,40 +52,41 @@ pub(in crate::web::console) struct One {
     pub(in crate::web::console) id: i64,
     /// The sender's id of it.
     pub(in crate::web::console) name: String,
-    /// What it is of, where that may be seen and the sender says a path.
+    /// Its path, if announced by the sender and visible to the caller.
     pub(in crate::web::console) path: Option<String>,
-    /// To whom its source belongs.
+    /// The tenant of its source.
     pub(in crate::web::console) tenant: String,
     /// Its source.
     pub(in crate::web::console) source: String,
     /// The event type of the whole.
     pub(in crate::web::console) kind: String,
-    /// Whether it is open, or how it was closed: a stored word.
+    /// Its state: a stored value.
     pub(in crate::web::console) state: String,
-    /// Which chunks are here; `None` once it is closed, when they are here no more.
+    /// The received chunks; `None` once closed, when they are deleted.
     pub(in crate::web::console) map: Option<Map>,
-    /// How many chunks came, of how many.
+    /// Chunks received, and the total.
     pub(in crate::web::console) chunks: (u32, u32),
-    /// How many bytes of text they had.
+    /// Bytes received, as encoded text.
     pub(in crate::web::console) bytes: u64,
-    /// When the first chunk came.
+    /// When the first chunk arrived.
     pub(in crate::web::console) began_at: OffsetDateTime,
-    /// When the last new chunk came.
+    /// When the last new chunk arrived.
     pub(in crate::web::console) last_at: OffsetDateTime,
-    /// When it is given up unless another chunk comes, and when in any case.
+    /// The idle deadline and the final deadline.
     pub(in crate::web::console) until: Option<(OffsetDateTime, OffsetDateTime)>,
-    /// The event that it became, if it did.
+    /// The event it became, if any.
     pub(in crate::web::console) event: Option<String>,
-    /// What it is of, as the sender says it.
+    /// The sender's envelope.
     pub(in crate::web::console) envelope: Option<String>,
-    /// Others of the same, the newest first: id, state, and when the first chunk came.
+    /// Other transfers of the same payload, newest first: id, state, and when the first chunk
+    /// arrived.
     pub(in crate::web::console) others: Vec<(i64, String, OffsetDateTime)>,
 }
 
-/// Which chunks of a payload are here.
+/// The received chunks of a payload.
 #[derive(Debug, Clone, Default)]
 pub(in crate::web::console) struct Map {
-    /// For each chunk whether it is.
+    /// For each chunk, whether it was received.
     pub(in crate::web::console) have: Vec<bool>,
 }
 
@@ -93,7 +94,7 @@ pub(in crate::web::console) struct Map {
 pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let head = Head {
         title: "Transfers",
-        lead: "Payloads that come in chunks and are not whole yet. One that is given up becomes a dead letter.",
+        lead: "Incomplete payloads received in chunks. An expired transfer becomes a dead letter.",
         section: Some(Section::Transfers),
         refresh: Some(10),
         ..Head::default()
@@ -103,14 +104,14 @@ pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
         &html! {
             section .panel aria-label="Transfers" #list data-live="5" {
                 @if view.rows.is_empty() {
-                    (empty("No transfers", "Nothing is on its way in chunks."))
+                    (empty("No transfers", "No open transfers."))
                 } @else {
                     (list(cx, &view.rows))
                     (pager(&view.pager))
                 }
             }
             @if !view.closed.is_empty() {
-                (panel("Closed", &html! { "Those whose last chunk came last" }, &closed(cx, &view.closed)))
+                (panel("Closed", &html! { "Most recent first" }, &closed(cx, &view.closed)))
             }
         },
     )
@@ -118,11 +119,11 @@ pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
 
 fn list(cx: &PageContext, rows: &[Row]) -> Markup {
     let columns = [
-        ("What", WIDE),
+        ("Payload", WIDE),
         ("Source", TEXT),
         ("Chunks", WIDE),
         ("Size", NUMBER),
-        ("Began", NUMBER),
+        ("Started", NUMBER),
         ("Last chunk", NUMBER),
         ("Time left", NUMBER),
     ];
@@ -147,7 +148,7 @@ fn list(cx: &PageContext, rows: &[Row]) -> Markup {
 }
 
 fn closed(cx: &PageContext, rows: &[(i64, String, String, String, OffsetDateTime)]) -> Markup {
-    let columns = [("What", WIDE), ("Source", TEXT), ("State", TEXT), ("Last chunk", NUMBER)];
+    let columns = [("Payload", WIDE), ("Source", TEXT), ("State", TEXT), ("Last chunk", NUMBER)];
     let rows: Vec<Vec<Markup>> = rows
         .iter()
         .map(|(id, name, source, state, at)| {
@@ -180,17 +181,17 @@ pub(in crate::web::console) fn one(cx: &PageContext, view: &One) -> Markup {
                 (panel("Chunks", &html! {}, &html! { div .pad { @match &view.map {
                     Some(chunks) => (map(chunks)),
                     None => p {
-                        (number(view.chunks.0)) " of " (number(view.chunks.1)) " came. "
-                        span .muted { "It is closed, and they are not kept apart any more." }
+                        (number(view.chunks.0)) " of " (number(view.chunks.1)) " received. "
+                        span .muted { "The transfer is closed; its chunks are no longer stored separately." }
                     },
                 } } }))
                 @if let Some(envelope) = &view.envelope {
-                    (panel("Envelope", &html! { "What it is of, as the sender says it" }, &html! {
+                    (panel("Envelope", &html! { "As sent" }, &html! {
                         pre .bytes tabindex="0" role="region" aria-label="Envelope" { (said(envelope)) }
                     }))
                 }
                 @if !view.others.is_empty() {
-                    (panel("Of the same", &html! { "A newer one supersedes those that are open" },
+                    (panel("Same payload", &html! { "A newer transfer supersedes open ones" },
                         &others(cx, &view.others)))
                 }
             }
@@ -208,15 +209,15 @@ fn facts(cx: &PageContext, view: &One) -> Markup {
         ("Source", cx.link(Section::Sources, &source, &view.source)),
         ("Tenant", html! { (said(&view.tenant)) }),
         ("Type", html! { (said(&view.kind)) }),
-        ("Its sender's id", html! { code { (said(&view.name)) } }),
+        ("Sender's id", html! { code { (said(&view.name)) } }),
         ("Chunks", html! { (number(view.chunks.0)) " of " (number(view.chunks.1)) }),
-        ("Size", html! { (size(view.bytes)) " " span .muted { "as it is sent" } }),
-        ("Began", stamp(view.began_at, cx.now)),
+        ("Size", html! { (size(view.bytes)) " " span .muted { "as encoded" } }),
+        ("Started", stamp(view.began_at, cx.now)),
         ("Last chunk", stamp(view.last_at, cx.now)),
         ("Time left", html! { @if let Some(left) = left { (left) } }),
-        ("Given up", html! { @if let Some((idle, _)) = view.until { (stamp(idle, cx.now)) } }),
+        ("Expires", html! { @if let Some((idle, _)) = view.until { (stamp(idle, cx.now)) } }),
         (
-            "At the latest",
+            "Expires at the latest",
             html! { @if let Some((_, total)) = view.until { (stamp(total, cx.now)) } },
         ),
         (
@@ -239,10 +240,10 @@ fn others(cx: &PageContext, others: &[(i64, String, OffsetDateTime)]) -> Markup 
             ]
         })
         .collect();
-    table("Of the same", &[("Transfer", TEXT), ("State", TEXT), ("Began", NUMBER)], &rows)
+    table("Same payload", &[("Transfer", TEXT), ("State", TEXT), ("Started", NUMBER)], &rows)
 }
 
-/// A chunk map: a square for each chunk, or for as many as it takes.
+/// The chunk map: one square per chunk, or per several chunks.
 pub(in crate::web::console) fn map(map: &Map) -> Markup {
     let total = map.have.len();
     let here = map.have.iter().filter(|have| **have).count();
@@ -255,7 +256,7 @@ pub(in crate::web::console) fn map(map: &Map) -> Markup {
     let squares: Vec<&str> = map.have.chunks(each).map(class).collect();
     let across = squares.len().clamp(1, ACROSS);
     let down = squares.len().div_ceil(ACROSS).max(1);
-    let says = format!("{} of {} chunks are here", number(here as u64), number(total as u64));
+    let says = format!("{} of {} chunks received", number(here as u64), number(total as u64));
     html! {
         svg .map width=(across * 8) height=(down * 8) viewBox={ "0 0 " (across * 8) " " (down * 8) }
             role="img" aria-label=(says) {
@@ -264,6 +265,6 @@ pub(in crate::web::console) fn map(map: &Map) -> Markup {
                      x=(place % ACROSS * 8 + 1) y=(place / ACROSS * 8 + 1) {}
             }
         }
-        span .under { (says) @if each > 1 { ", a square for " (each) } }
+        span .under { (says) @if each > 1 { ", one square per " (each) } }
     }
 }

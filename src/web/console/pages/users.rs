@@ -1,4 +1,4 @@
-//! People: operators who sign in.
+//! Users of the console.
 
 use maud::{Markup, html};
 use time::OffsetDateTime;
@@ -13,34 +13,34 @@ use crate::admin::Ended;
 
 /// The list.
 pub(in crate::web::console) struct View {
-    /// People by name.
+    /// Users by name.
     pub(in crate::web::console) rows: Vec<Row>,
-    /// The link for who was just invited: only this page ever shows it.
-    /// With what ended, where it takes the place of another way in.
+    /// The set-up link of the user just invited: only this page ever shows it.
+    /// With the sessions and keys that were revoked by a reset.
     pub(in crate::web::console) invited: Option<(String, String, Ended)>,
 }
 
-/// A person.
+/// A user.
 pub(in crate::web::console) struct Row {
-    /// Their name, with which they sign in.
+    /// The name they sign in with.
     pub(in crate::web::console) name: String,
-    /// What they may do.
+    /// Their scopes.
     pub(in crate::web::console) scopes: Vec<String>,
-    /// The only tenant whose things they see.
+    /// The tenant they are limited to.
     pub(in crate::web::console) tenant: Option<String>,
-    /// `good` or `disabled`; `invited` while they have not chosen a password.
+    /// `good` or `disabled`; `invited` until they have set a password.
     pub(in crate::web::console) state: &'static str,
-    /// Whether a code is asked for when they sign in.
+    /// Whether two-factor authentication is on.
     pub(in crate::web::console) codes: bool,
-    /// When they signed in last.
+    /// When they last signed in.
     pub(in crate::web::console) last_sign_in: Option<OffsetDateTime>,
 }
 
 /// The page.
 pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
     let head = Head {
-        title: "People",
-        lead: "Who signs in here, and what they may do.",
+        title: "Users",
+        lead: "Console users and their scopes.",
         section: Some(Section::Users),
         ..Head::default()
     };
@@ -48,30 +48,30 @@ pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
         @if let Some((name, link, ended)) = &view.invited {
             @if *ended != Ended::default() { (note("ended", BadgeTone::Warn, &what_ended(ended))) }
             (note("invited", BadgeTone::Good, &html! {
-                "Give this link to " (said(name)) ": it works once, within 24 hours, and is not shown again."
+                "Send this link to " (said(name)) ". It works once, within 24 hours, and is not shown again."
             }))
-            div .panel { div .pad { (command("invited", "The link", link)) } }
+            div .panel { div .pad { (command("invited", "Set-up link", link)) } }
         }
-        section .panel aria-label="People" {
-            @if view.rows.is_empty() { (empty("Nobody", "Invite somebody below.")) }
+        section .panel aria-label="Users" {
+            @if view.rows.is_empty() { (empty("No users", "Invite one below.")) }
             @else { (list(cx, &view.rows)) }
         }
         div .two {
-            (panel("Invite somebody", &html! {}, &post(cx, "/users", "form", &html! {
-                (field("name", "Name", "With it they sign in.", &html! {
+            (panel("Invite a user", &html! {}, &post(cx, "/users", "form", &html! {
+                (field("name", "Name", "The user signs in with this name.", &html! {
                     input #name name="name" required maxlength="64" autocomplete="off" aria-describedby="name-hint";
                 }))
                 (scopes("person"))
-                (field("tenant", "Tenant", "Empty: all.", &html! {
+                (field("tenant", "Tenant", "Empty for all tenants.", &html! {
                     input #tenant name="tenant" autocomplete="off" aria-describedby="tenant-hint";
                 }))
-                div .actions { button .first { "Make the link" } }
+                div .actions { button .first { "Create link" } }
             })))
             @let others: Vec<&Row> = view.rows.iter()
                 .filter(|row| row.name != cx.viewer.caller.actor()).collect();
             @if !others.is_empty() {
                 section .panel aria-labelledby="change" {
-                    header { h2 #change { "Change what somebody can do" } }
+                    header { h2 #change { "Manage users" } }
                     @for row in others { (acts(cx, row)) }
                 }
             }
@@ -81,26 +81,26 @@ pub(in crate::web::console) fn page(cx: &PageContext, view: &View) -> Markup {
 
 fn acts(cx: &PageContext, row: &Row) -> Markup {
     let verbs: &[(&str, &str, &str, &str)] = if row.state == "disabled" {
-        &[("enable", "first", "Enable", "They can sign in again, with what they signed in with.")]
+        &[("enable", "first", "Enable", "The user can sign in again with the same credentials.")]
     } else {
         &[
             (
                 "reset",
                 "",
-                "New password",
-                "Their password, or what links them to an issuer, ends with their sessions, and the API keys that they made are revoked; you get a link by which they choose another password.",
+                "Reset password",
+                "Removes the password or the single sign-on link, ends all sessions and revokes the API keys the user created. You get a link to set a new password.",
             ),
             (
                 "reset-all",
                 "",
-                "New password, no codes",
-                "As above, and no code is asked for: for who has lost what makes them.",
+                "Reset password and two-factor",
+                "As above, and turns two-factor authentication off. For users who lost their authenticator.",
             ),
             (
                 "disable",
                 "risky",
                 "Disable",
-                "Their sessions end, the API keys that they made are revoked, and they cannot sign in any more.",
+                "Ends all sessions, revokes the API keys the user created and prevents sign-in.",
             ),
         ]
     };
@@ -118,8 +118,8 @@ fn acts(cx: &PageContext, row: &Row) -> Markup {
 fn what_ended(ended: &Ended) -> Markup {
     html! {
         (count(ended.sessions, "session", "sessions")) " ended"
-        @if ended.keys.is_empty() { "; they had made no API keys that were good." } @else {
-            ", and these API keys are revoked: "
+        @if ended.keys.is_empty() { "; no active API keys." } @else {
+            ". Revoked API keys: "
             @for (place, (name, id)) in ended.keys.iter().enumerate() {
                 @if place > 0 { ", " }
                 (said(name)) " " code { (said(id)) }
@@ -133,9 +133,9 @@ fn list(cx: &PageContext, rows: &[Row]) -> Markup {
     let columns = [
         ("Name", TEXT),
         ("State", TEXT),
-        ("May", WIDE),
+        ("Scopes", WIDE),
         ("Tenant", TEXT),
-        ("Codes", TEXT),
+        ("Two-factor", TEXT),
         ("Last sign-in", TEXT),
     ];
     let rows: Vec<Vec<Markup>> = rows.iter().map(|row| vec![
@@ -148,5 +148,5 @@ fn list(cx: &PageContext, rows: &[Row]) -> Markup {
             Some(at) => (when(at, cx.now)), None => span .muted { "never" },
         } },
     ]).collect();
-    table("People", &columns, &rows)
+    table("Users", &columns, &rows)
 }

@@ -1,21 +1,21 @@
-//! A payload, as text or as bytes. It is data: it goes into text nodes and nowhere else.
+//! A payload viewer: text or hex. Payloads are untrusted and go only into text nodes.
 
 use maud::{Markup, html};
 
 use super::{said, size};
 use crate::admin::pretty;
 
-/// The most that is shown of JSON that is written out in lines, in bytes.
+/// The largest part of indented JSON that is shown, in bytes.
 const MOST_DECODED: usize = 512 * 1024;
 
-/// How a payload is looked at.
+/// How a payload is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::web::console) enum Tab {
-    /// As JSON, indented; where it is none, as it came.
+    /// Indented, if it is JSON; otherwise as received.
     Decoded,
-    /// As it came, as text.
+    /// As received, as text.
     Raw,
-    /// Byte by byte.
+    /// A hex dump.
     Hex,
 }
 
@@ -25,18 +25,18 @@ pub(in crate::web::console) struct Bytes {
     pub(in crate::web::console) shown: Vec<u8>,
     /// The size of the whole, in bytes.
     pub(in crate::web::console) size: u64,
-    /// How it is looked at.
+    /// The selected tab.
     pub(in crate::web::console) tab: Tab,
-    /// This page, to which a tab is added.
+    /// The address of the page, to which the tab is added.
     pub(in crate::web::console) href: String,
-    /// Where the whole is given out, where it is.
+    /// The download address, if available.
     pub(in crate::web::console) download: Option<String>,
 }
 
 impl Tab {
     const ALL: [Self; 3] = [Self::Decoded, Self::Raw, Self::Hex];
 
-    /// The word in the address.
+    /// Its value in the address.
     pub(in crate::web::console) fn as_str(self) -> &'static str {
         match self {
             Self::Decoded => "decoded",
@@ -45,7 +45,7 @@ impl Tab {
         }
     }
 
-    /// Reads it; decoded where it is none.
+    /// Parses it; `Decoded` by default.
     pub(in crate::web::console) fn read(word: Option<&str>) -> Self {
         Self::ALL.into_iter().find(|tab| Some(tab.as_str()) == word).unwrap_or(Self::Decoded)
     }
@@ -64,7 +64,7 @@ impl Bytes {
         (self.shown.len() as u64) < self.size
     }
 
-    /// It as text, if it is one; a character that the cut has halved is left out.
+    /// The payload as text, if it is UTF-8, without a character cut in half.
     fn text(&self) -> Option<&str> {
         match std::str::from_utf8(&self.shown) {
             Ok(text) => Some(text),
@@ -92,10 +92,10 @@ pub(in crate::web::console) fn bytes(bytes: &Bytes) -> Markup {
                 h2 #body { "Body" }
                 p {
                     (size(bytes.size))
-                    @if bytes.is_cut() { ", of which the first " (size(bytes.shown.len() as u64)) }
+                    @if bytes.is_cut() { ", first " (size(bytes.shown.len() as u64)) }
                 }
                 div .actions {
-                    nav .tabs aria-label="How the body is shown" {
+                    nav .tabs aria-label="Body format" {
                         @for tab in Tab::ALL {
                             a href={ (bytes.href) "?view=" (tab.as_str()) "#body" }
                               aria-current=[(tab == bytes.tab).then_some("true")] { (tab.label()) }
@@ -107,9 +107,9 @@ pub(in crate::web::console) fn bytes(bytes: &Bytes) -> Markup {
                 }
             }
             @if bytes.shown.is_empty() {
-                div .empty { p { "The body is empty." } }
+                div .empty { p { "Empty body." } }
             } @else {
-                pre class=(class) tabindex="0" role="region" aria-label="The body's content" { (content) }
+                pre class=(class) tabindex="0" role="region" aria-label="Body content" { (content) }
             }
         }
     }
@@ -122,13 +122,13 @@ fn raw(bytes: &Bytes) -> (&'static str, String) {
     }
 }
 
-/// As JSON in lines; none where it is none, or where only the beginning of it is here.
+/// The payload as indented JSON; `None` if it is not JSON or is truncated.
 fn decoded(bytes: &Bytes) -> Option<String> {
     if bytes.is_cut() {
         return None;
     }
     let lines = pretty(bytes.text()?, MOST_DECODED).ok()?;
-    let more = if lines.is_cut { "\n… and more: download it to see the whole." } else { "" };
+    let more = if lines.is_cut { "\n… truncated; download the full body." } else { "" };
     Some(format!("{}{more}", said(&lines.text)))
 }
 
@@ -140,13 +140,13 @@ fn hex_rows(shown: &[u8]) -> String {
         let readable = |byte: &u8| if byte.is_ascii_graphic() { *byte as char } else { '.' };
         let readable: String = bytes.iter().map(readable).collect();
         let pairs = pairs.join(" ");
-        // Writing to a string does not fail.
+        // Writing to a string never fails.
         let _written = writeln!(rows, "{:08x}  {pairs:<47}  {readable}", row * 16);
     }
     rows
 }
 
-/// A command to copy. `id` is its own on the page.
+/// A command with a copy button. `id` is unique on the page.
 pub(in crate::web::console) fn command(id: &str, label: &str, text: &str) -> Markup {
     html! {
         div .field {
@@ -171,24 +171,24 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_markup_is_shown_and_not_rendered() {
+    fn markup_in_bodies_is_escaped() {
         let page = of(b"<script>alert(1)</script>", 25, Tab::Raw);
         assert!(
             page.contains("&lt;script&gt;alert(1)&lt;/script&gt;") && !page.contains("<script")
         );
         let page = of(br#"{"a":"<img onerror=x>"}"#, 23, Tab::Decoded);
         assert!(page.contains("&lt;img onerror=x&gt;") && !page.contains("<img"));
-        assert_eq!(Tab::read(None), Tab::Decoded, "what people can read comes first");
+        assert_eq!(Tab::read(None), Tab::Decoded, "decoded is the default");
         assert!(of(br#"{"a":1}"#, 7, Tab::Decoded).contains("{\n  &quot;a&quot;: 1\n}"));
         assert!(of(br#"{"a":1}"#, 7, Tab::Raw).contains(">{&quot;a&quot;:1}<"));
         assert!(of(b"no JSON", 7, Tab::Decoded).contains(">no JSON<"));
     }
 
     #[test]
-    fn a_body_that_is_no_text_is_shown_in_hexadecimal() {
+    fn binary_bodies_are_shown_as_hex() {
         let page = of(b"\x89PNG\r\n\x1a\n", 8, Tab::Raw);
         assert!(page.contains("00000000  89 50 4e 47 0d 0a 1a 0a"), "{page}");
-        assert!(of(b"abc", 9, Tab::Raw).contains("of which the first 3 bytes"));
+        assert!(of(b"abc", 9, Tab::Raw).contains("first 3 bytes"));
         assert!(of("n\u{e9}".as_bytes().get(..2).unwrap(), 3, Tab::Raw).contains(">n</pre>"));
     }
 }

@@ -1,4 +1,4 @@
-//! Charts, drawn as SVG. Each has the same numbers as text beside it.
+//! Charts as SVG, each with its numbers as a table.
 
 use std::fmt::Write as _;
 
@@ -6,33 +6,33 @@ use maud::{Markup, html};
 
 use super::number;
 
-/// The size that charts are drawn in; they are scaled to their place.
+/// The size of the drawing area; charts are scaled to their place.
 const WIDTH: f64 = 560.0;
 const HEIGHT: f64 = 150.0;
-/// Room for the numbers at the side and the words below.
+/// Margins for the axis labels.
 const LEFT: f64 = 44.0;
 const BELOW: f64 = 20.0;
 
-/// Half the width of a value that stands alone in a curve.
+/// Half the width of an isolated value in a curve.
 const DASH: f64 = 4.0;
 
 /// One bar.
 pub(in crate::web::console) struct Bar {
-    /// What it stands for, such as an hour.
+    /// Its label, such as an hour.
     pub(in crate::web::console) label: String,
-    /// How high it is.
+    /// Its value.
     pub(in crate::web::console) value: u64,
 }
 
 /// One curve of several.
 pub(in crate::web::console) struct Curve {
-    /// What it shows.
+    /// Its label.
     pub(in crate::web::console) label: &'static str,
-    /// Its values in order; `None` where there was nothing to measure.
+    /// Its values in order; `None` without a measurement.
     pub(in crate::web::console) values: Vec<Option<f64>>,
 }
 
-/// The course of a number, as small as a word. `what` says it to who does not see it.
+/// A sparkline. `what` is its label for screen readers.
 pub(in crate::web::console) fn sparkline(what: &str, values: &[u64]) -> Markup {
     let top = values.iter().copied().max().unwrap_or(0);
     let sum: u64 = values.iter().sum();
@@ -41,13 +41,13 @@ pub(in crate::web::console) fn sparkline(what: &str, values: &[u64]) -> Markup {
     for (place, value) in values.iter().enumerate() {
         let (x, y) = (100.0 * ratio(place as u64, last as u64), 25.0 - 23.0 * ratio(*value, top));
         let command = if place == 0 { 'M' } else { 'L' };
-        // Writing to a string does not fail.
+        // Writing to a string never fails.
         let _written = write!(path, "{command}{x:.1} {y:.1}");
         if values.len() == 1 {
             let _written = write!(path, "L100.0 {y:.1}");
         }
     }
-    let says = format!("{what}: {} in all, at most {}", number(sum), number(top));
+    let says = format!("{what}: {} in total, at most {}", number(sum), number(top));
     html! {
         svg .spark .flat[top == 0] viewBox="0 0 100 26" preserveAspectRatio="none" role="img" aria-label=(says) {
             @if !path.is_empty() {
@@ -89,7 +89,7 @@ pub(in crate::web::console) fn bars(what: &str, unit: &str, bars: &[Bar]) -> Mar
     }
 }
 
-/// Curves over time; `times` names each place.
+/// Curves over time; `times` are the labels of the axis.
 pub(in crate::web::console) fn curves(
     what: &str,
     unit: &str,
@@ -143,8 +143,8 @@ pub(in crate::web::console) fn curves(
     }
 }
 
-/// The path of a curve; it is broken where nothing was measured. A value with none beside it is a
-/// dash, since a line needs two.
+/// The path of a curve, interrupted where nothing was measured. An isolated value is drawn as a
+/// dash, since a line needs two points.
 fn course(values: &[Option<f64>], top: f64) -> String {
     let last = as_f64(values.len().saturating_sub(1).max(1) as u64);
     let at = |place: usize| values.get(place).copied().flatten();
@@ -155,7 +155,7 @@ fn course(values: &[Option<f64>], top: f64) -> String {
         let y = (HEIGHT - BELOW) * (1.0 - value / top);
         let follows = place.checked_sub(1).and_then(at).is_some();
         let is_alone = !follows && at(place + 1).is_none();
-        // Writing to a string does not fail.
+        // Writing to a string never fails.
         let _written = if is_alone {
             let (from, to) = ((x - DASH).max(LEFT), (x + DASH).min(WIDTH));
             write!(path, "M{from:.1} {y:.1}L{to:.1} {y:.1}")
@@ -185,7 +185,7 @@ fn ends(first: Option<&str>, last: Option<&str>) -> Markup {
     }
 }
 
-/// The next number above that reads well and whose half is whole: 2, 4 or 10 and zeros.
+/// The next round number above whose half is a whole number: 2, 4 or 10, with zeros.
 fn nice(top: f64) -> f64 {
     let mut step = 1.0;
     loop {
@@ -211,7 +211,7 @@ fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { as_f64(part) / as_f64(whole) }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "it is drawn, and not counted with")]
+#[expect(clippy::cast_precision_loss, reason = "the value is only drawn")]
 fn as_f64(n: u64) -> f64 {
     n as f64
 }
@@ -226,14 +226,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scale_ends_at_a_number_that_reads_well() {
+    fn scales_end_at_a_round_number() {
         let tops = [0.0, 1.0, 3.0, 17.0, 501.0].map(nice).map(|top| format!("{top}"));
         assert_eq!(tops, ["2", "2", "4", "20", "1000"]);
     }
 
     #[test]
-    fn a_chart_of_nothing_is_drawn_and_says_so() {
-        assert!(sparkline("Received", &[]).into_string().contains("Received: 0 in all"));
+    fn empty_charts_are_drawn() {
+        assert!(sparkline("Received", &[]).into_string().contains("Received: 0 in total"));
         assert!(sparkline("Received", &[0, 0]).into_string().contains("M0.0 25.0L100.0 25.0"));
         assert!(!bars("Received", "", &[]).into_string().contains("NaN"));
         let gap = [Some(1.0), None, Some(1.0)];
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn one_value_is_drawn() {
+    fn single_values_are_drawn() {
         assert!(sparkline("Received", &[3]).into_string().contains("M0.0 2.0L100.0 2.0"));
         assert_eq!(course(&[Some(1.0)], 2.0), "M44.0 65.0L48.0 65.0");
         assert_eq!(course(&[None, Some(2.0), Some(0.0)], 2.0), "M302.0 0.0L560.0 130.0");

@@ -1,13 +1,13 @@
-//! What an edit changes, line by line.
+//! The difference between two texts, line by line.
 
 use maud::{Markup, html};
 
 use super::said;
 
-/// A unified difference, which names both texts in its first two lines.
+/// A unified diff; its first two lines are the file headers.
 pub(in crate::web::console) fn diff(unified: &str) -> Markup {
     html! {
-        pre .diff tabindex="0" role="region" aria-label="The difference" {
+        pre .diff tabindex="0" role="region" aria-label="Difference" {
             @for line in unified.lines().skip(2) { (shown(line)) }
         }
     }
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_difference_shows_what_goes_and_what_comes_as_text() {
+    fn removed_and_added_lines_are_marked() {
         let unified = "--- received\n+++ edited\n@@ -1,2 +1,2 @@\n a\n-b\n+<b>\n";
         let shown = diff(unified).into_string();
         assert!(shown.contains("\u{2212} b<") && shown.contains("+ &lt;b&gt;"), "{shown}");

@@ -1,19 +1,19 @@
-//! Forms. What changes something is a form that posts, with the session's secret word in it.
+//! Forms. Every change is a posted form that contains the CSRF token of the session.
 
 use maud::{Markup, html};
 
 use super::super::layout::PageContext;
 use super::said;
 
-/// A choice of a [`select`].
+/// An option of a [`select`].
 pub(in crate::web::console) struct Choice {
-    /// What is sent.
+    /// The submitted value.
     pub(in crate::web::console) value: String,
-    /// What is shown.
+    /// The label.
     pub(in crate::web::console) label: String,
 }
 
-/// A field with its label. `input` has this `id` itself.
+/// A field with its label. `input` itself must have this `id`.
 pub(in crate::web::console) fn field(id: &str, label: &str, hint: &str, input: &Markup) -> Markup {
     html! {
         div .field {
@@ -24,7 +24,7 @@ pub(in crate::web::console) fn field(id: &str, label: &str, hint: &str, input: &
     }
 }
 
-/// A field with a few choices.
+/// A drop-down field.
 pub(in crate::web::console) fn select(
     id: &str,
     name: &str,
@@ -46,7 +46,7 @@ pub(in crate::web::console) fn select(
     )
 }
 
-/// A form that changes something.
+/// A posted form.
 pub(in crate::web::console) fn post(
     cx: &PageContext,
     action: &str,
@@ -61,7 +61,7 @@ pub(in crate::web::console) fn post(
     }
 }
 
-/// A button that is a form of its own: for what needs no reason.
+/// A button with its own form, for actions that need no reason.
 pub(in crate::web::console) fn button(
     cx: &PageContext,
     action: &str,
@@ -71,7 +71,7 @@ pub(in crate::web::console) fn button(
     post(cx, action, "", &html! { button class=(class) { (label) } })
 }
 
-/// A form that asks for a reason, and says what will happen. `id` is its own on the page.
+/// A form that describes the effect and asks for a reason. `id` is unique on the page.
 pub(in crate::web::console) fn confirm(
     cx: &PageContext,
     id: &str,
@@ -86,7 +86,7 @@ pub(in crate::web::console) fn confirm(
         "form",
         &html! {
             p .muted { (says) }
-            (field(&reason, "Reason", "It is written to the audit log.", &html! {
+            (field(&reason, "Reason", "Recorded in the audit log.", &html! {
                 input id=(reason) name="reason" required maxlength="500" autocomplete="off"
                       aria-describedby={ (reason) "-hint" };
             }))
@@ -95,7 +95,7 @@ pub(in crate::web::console) fn confirm(
     )
 }
 
-/// A form that looks for something; `more` are the fields that go with it.
+/// A search form; `more` are additional fields.
 pub(in crate::web::console) fn search(
     action: &str,
     label: &str,

@@ -1,11 +1,11 @@
-//! Panels, facets, pages of a list, terms and timelines.
+//! Panels, filters, pagination, definition lists and timelines.
 
 use maud::{Markup, html};
 use time::OffsetDateTime;
 
 use super::{BadgeTone, number, said, stamp};
 
-/// A panel with a heading; `parked` is said beside it.
+/// A panel with a heading; `parked` is shown beside it.
 pub(in crate::web::console) fn panel(title: &str, parked: &Markup, body: &Markup) -> Markup {
     let letters = title.chars().filter(char::is_ascii_alphanumeric);
     let id = format!("panel-{}", letters.collect::<String>().to_lowercase());
@@ -17,41 +17,41 @@ pub(in crate::web::console) fn panel(title: &str, parked: &Markup, body: &Markup
     }
 }
 
-/// What is said where a list would be.
+/// The empty state of a list.
 pub(in crate::web::console) fn empty(what: &str, more: &str) -> Markup {
     html! { div .empty { strong { (what) } @if !more.is_empty() { p { (more) } } } }
 }
 
-/// One thing that a list can be narrowed by.
+/// A filter of a list.
 pub(in crate::web::console) struct Facet {
-    /// What it is.
+    /// Its label.
     pub(in crate::web::console) label: &'static str,
-    /// What it can be.
+    /// Its values.
     pub(in crate::web::console) values: Vec<FacetValue>,
 }
 
-/// A value of a facet.
+/// A value of a filter.
 pub(in crate::web::console) struct FacetValue {
-    /// What it is called.
+    /// Its label.
     pub(in crate::web::console) label: String,
-    /// How many there are; `None` where nobody counted.
+    /// The number of matches; `None` if not counted.
     pub(in crate::web::console) count: Option<u64>,
-    /// The list with it, or without it where it is chosen.
+    /// The list with this value, or without it if it is selected.
     pub(in crate::web::console) href: String,
-    /// Whether the list is narrowed by it.
+    /// Whether it is selected.
     pub(in crate::web::console) chosen: bool,
 }
 
-/// How many values of a facet are shown at once, beside the one that takes it away.
+/// The number of values shown before the rest collapses.
 const SHOWN: usize = 8;
 
-/// Facets. A long one shows its first values and what is chosen; a click shows the rest.
+/// The filters. A long one shows its first values and the selected one; a click expands the rest.
 pub(in crate::web::console) fn facets(facets: &[Facet]) -> Markup {
     if facets.iter().all(|facet| facet.values.is_empty()) {
         return html! {};
     }
     html! {
-        nav .facets aria-label="Narrow the list" {
+        nav .facets aria-label="Filter" {
             @for facet in facets.iter().filter(|facet| !facet.values.is_empty()) {
                 div {
                     h3 { (facet.label) }
@@ -69,7 +69,7 @@ pub(in crate::web::console) fn facets(facets: &[Facet]) -> Markup {
     }
 }
 
-/// The values that are shown at once, and the others.
+/// Splits the values into the visible and the collapsed ones.
 fn split(values: &[FacetValue]) -> (Vec<&FacetValue>, Vec<&FacetValue>) {
     let placed = values.iter().enumerate();
     let (shown, rest): (Vec<_>, Vec<_>) =
@@ -87,23 +87,23 @@ fn facet_value(value: &FacetValue) -> Markup {
     }
 }
 
-/// Where one is in a list.
+/// The pagination of a list.
 #[derive(Debug, Clone, Default)]
 pub(in crate::web::console) struct Pager {
-    /// What is shown, in words: nothing is cut off without saying so.
+    /// A summary of the rows shown; it states when the list is truncated.
     pub(in crate::web::console) shown: String,
-    /// The first page, where this is another.
+    /// The first page, unless this is it.
     pub(in crate::web::console) first: Option<String>,
-    /// The next page, where there is one.
+    /// The next page, if any.
     pub(in crate::web::console) next: Option<String>,
 }
 
-/// The foot of a list.
+/// The footer of a list.
 pub(in crate::web::console) fn pager(pager: &Pager) -> Markup {
     html! {
         div .pager {
             p { (said(&pager.shown)) }
-            nav aria-label="Pages" {
+            nav aria-label="Pagination" {
                 @if let Some(first) = &pager.first {
                     a .button .small-button rel="first" href=(first) { "First page" }
                 }
@@ -115,7 +115,7 @@ pub(in crate::web::console) fn pager(pager: &Pager) -> Markup {
     }
 }
 
-/// Terms and what they are; those that are empty are left out.
+/// A definition list; empty values are left out.
 pub(in crate::web::console) fn terms(terms: &[(&str, Markup)]) -> Markup {
     html! {
         dl .terms {
@@ -127,19 +127,19 @@ pub(in crate::web::console) fn terms(terms: &[(&str, Markup)]) -> Markup {
     }
 }
 
-/// A moment in the life of something.
+/// A timeline entry.
 pub(in crate::web::console) struct Step {
-    /// When.
+    /// The time.
     pub(in crate::web::console) at: OffsetDateTime,
-    /// What happened.
+    /// The step.
     pub(in crate::web::console) what: Markup,
-    /// What else there is to say, in a stranger's words.
+    /// Details; untrusted text.
     pub(in crate::web::console) detail: Option<String>,
-    /// How it is meant.
+    /// Its tone.
     pub(in crate::web::console) tone: BadgeTone,
 }
 
-/// What happened, oldest first.
+/// A timeline, oldest first.
 pub(in crate::web::console) fn timeline(steps: &[Step], now: OffsetDateTime) -> Markup {
     html! {
         ol .line-up {
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_facet_shows_its_first_values_and_what_is_chosen() {
+    fn long_facets_show_the_first_values_and_the_selected_one() {
         let values = (0..40).map(|number| FacetValue {
             label: format!("type-{number}"),
             count: None,

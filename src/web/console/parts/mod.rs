@@ -1,5 +1,5 @@
-//! What pages are made of: each part takes plain values and gives markup. Texts of strangers come
-//! in as strings and leave as text nodes; no part takes markup that a stranger wrote.
+//! Building blocks of pages: functions from plain values to markup. Untrusted text comes in as
+//! strings and is written as text nodes; no part accepts untrusted markup.
 
 mod bytes;
 mod chart;

@@ -1,4 +1,4 @@
-//! A table that is a list of cards where there is no room for one.
+//! A table that becomes a list of cards on narrow screens.
 
 use maud::{Markup, html};
 
@@ -18,7 +18,7 @@ pub(in crate::web::console) const NUMBER: &str = "num";
 /// Text that may be long.
 pub(in crate::web::console) const WIDE: &str = "wide";
 
-/// A table; the first cell of a row names it. A cell that is empty is left out of a card.
+/// A table; the first cell is the row header. Empty cells are left out of a card.
 pub(in crate::web::console) fn table(
     caption: &str,
     columns: &[(&'static str, &'static str)],

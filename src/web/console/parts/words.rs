@@ -1,4 +1,4 @@
-//! Words, numbers and times.
+//! Badges, numbers, ids and times.
 
 use maud::{Markup, html};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -8,26 +8,26 @@ use time::{Duration, OffsetDateTime, UtcOffset};
 use crate::text::{self, time};
 pub(in crate::web::console) use crate::text::{age, number, size, time as utc};
 
-/// What stays as it is in a part of a path or a query.
+/// Characters that are not percent-encoded in a path segment or a query value.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// How many characters of an id a list shows: the last group of a UUID.
+/// The number of characters of an id shown in lists: the last group of a UUID.
 const TAIL: usize = 12;
 
-/// How a word of status is meant. The colour says it too, never alone.
+/// The tone of a badge. The colour never carries the meaning alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::web::console) enum BadgeTone {
-    /// As it should be.
+    /// Good.
     Good,
-    /// Under way.
+    /// In progress.
     Calm,
-    /// To be looked at in time.
+    /// Needs attention.
     Warn,
-    /// To be looked at now.
+    /// Needs attention immediately.
     Bad,
-    /// Neither.
+    /// Neutral.
     Plain,
-    /// A word that this version does not know: it is marked, so that nobody takes it for harmless.
+    /// A value unknown to this version: it is marked as such.
     Unknown,
 }
 
@@ -44,10 +44,10 @@ impl BadgeTone {
         }
     }
 
-    /// How a stored state, result or resolution is meant.
+    /// The tone of a stored state, result or resolution.
     pub(in crate::web::console) fn of(word: &str) -> Self {
         match word {
-            "done" | "ok" | "verified" | "replayed" | "told" | "active" | "good" => Self::Good,
+            "done" | "ok" | "verified" | "replayed" | "active" | "good" => Self::Good,
             "ready" | "leased" | "running" | "planned" | "duplicate" | "open" | "waiting" => {
                 Self::Calm
             }
@@ -86,23 +86,23 @@ impl BadgeTone {
     }
 }
 
-/// A word of status.
+/// A badge.
 pub(in crate::web::console) fn word(word: &str, tone: BadgeTone) -> Markup {
     html! { span class={ "word " (tone.class()) } {
         (said(word)) @if tone == BadgeTone::Unknown { " (unknown)" }
     } }
 }
 
-/// What a stranger wrote, on one line or many: what could mislead its reader is made visible.
+/// Untrusted text: invisible and bidirectional characters are escaped.
 pub(in crate::web::console) fn said(written: &str) -> String {
-    // The end of a line in what Windows wrote.
+    // A CRLF line ending.
     if written.contains('\r') {
         return text::lines(&written.replace('\r', "\u{240d}")).into_owned();
     }
     text::lines(written).into_owned()
 }
 
-/// The beginning of a text, at most `most` characters and of one line.
+/// The first line of a text, truncated to `most` characters.
 pub(in crate::web::console) fn short(text: &str, most: usize) -> String {
     let line = text.lines().next().unwrap_or_default();
     let mut shown: String = line.chars().take(most).collect();
@@ -112,8 +112,8 @@ pub(in crate::web::console) fn short(text: &str, most: usize) -> String {
     said(&shown)
 }
 
-/// A name of parts, such as `customer.subscription.updated` or `to:app`. It goes on in another line
-/// only behind one of them, never within a word.
+/// A dotted name, such as `customer.subscription.updated` or `to:app`. It wraps only after a
+/// separator, never within a word.
 pub(in crate::web::console) fn name(written: &str) -> Markup {
     html! {
         span .said.name {
@@ -125,25 +125,25 @@ pub(in crate::web::console) fn name(written: &str) -> Markup {
     }
 }
 
-/// An id, of which a list shows the end: those that were made together differ there. All of it is
-/// shown on hover, and is what is copied.
+/// A shortened id: lists show its end, where ids created together differ. The full id is shown on
+/// hover and is what gets copied.
 pub(in crate::web::console) fn id(full: &str) -> Markup {
     let from = full.char_indices().rev().nth(TAIL - 1).map_or(0, |(at, _)| at);
     let (head, tail) = full.split_at_checked(from).unwrap_or(("", full));
     html! { span .id title=(said(full)) { span .head { (said(head)) } (said(tail)) } }
 }
 
-/// A part of a path or a query, encoded.
+/// Percent-encodes a path segment or a query value.
 pub(in crate::web::console) fn link_path(part: &str) -> String {
     utf8_percent_encode(part, PLAIN).to_string()
 }
 
-/// A number of things.
+/// A number with its noun, singular or plural.
 pub(in crate::web::console) fn count(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", number(n), if n == 1 { one } else { many })
 }
 
-/// A time as a browser's field for one gives it, to the minute and in UTC.
+/// A time as the value of a `datetime-local` field, to the minute, in UTC.
 pub(in crate::web::console) fn typed(at: OffsetDateTime) -> String {
     let at = at.to_offset(UtcOffset::UTC);
     format!("{}T{:02}:{:02}", at.date(), at.hour(), at.minute())
@@ -153,7 +153,7 @@ fn machine(at: OffsetDateTime) -> String {
     at.to_offset(UtcOffset::UTC).format(&Rfc3339).unwrap_or_default()
 }
 
-/// How long something took, to the millisecond.
+/// A duration, to the millisecond.
 pub(in crate::web::console) fn took(span: Duration) -> String {
     let millis = span.whole_milliseconds().max(0);
     if millis < 1000 {
@@ -162,7 +162,7 @@ pub(in crate::web::console) fn took(span: Duration) -> String {
     format!("{}.{:02} s", millis / 1000, millis % 1000 / 10)
 }
 
-/// How far `at` is from `now`.
+/// The distance of `at` from `now`.
 fn distance(at: OffsetDateTime, now: OffsetDateTime) -> String {
     match at - now {
         span if span.abs() < Duration::SECOND => "now".to_owned(),
@@ -171,12 +171,12 @@ fn distance(at: OffsetDateTime, now: OffsetDateTime) -> String {
     }
 }
 
-/// A time as its distance from `now`, with the time itself on hover.
+/// A relative time, with the absolute time on hover.
 pub(in crate::web::console) fn when(at: OffsetDateTime, now: OffsetDateTime) -> Markup {
     html! { time .nowrap datetime=(machine(at)) title={ (time(at)) " UTC" } { (distance(at, now)) } }
 }
 
-/// A time in full, with its distance from `now` on hover.
+/// An absolute time, with the relative time on hover.
 pub(in crate::web::console) fn stamp(at: OffsetDateTime, now: OffsetDateTime) -> Markup {
     html! { time .nowrap datetime=(machine(at)) title={ (time(at)) " UTC, " (distance(at, now)) } { (time(at)) } }
 }
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_turn_or_hide_other_text_is_made_visible() {
+    fn invisible_and_bidirectional_characters_are_escaped() {
         assert_eq!(said("plain\ttext\nof two lines"), "plain\ttext\nof two lines");
         assert_eq!(said("a\u{202e}b\u{1b}[31m\u{0}"), "a\\u{202e}b\\u{1b}[31m\\u{0}");
         assert_eq!(short("first\nsecond", 40), "first\u{2026}");
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_breaks_behind_its_parts_only_and_an_id_is_all_there() {
+    fn names_wrap_at_separators_and_ids_are_complete() {
         let shown = name("to:legacy.app_one-two").into_string();
         assert!(shown.contains(">to:<wbr>legacy.<wbr>app_<wbr>one-two<"), "{shown}");
         assert!(name("ledger").into_string().contains(">ledger<"));
@@ -210,19 +210,19 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_is_not_known_is_marked() {
+    fn unknown_words_are_marked() {
         assert_eq!(BadgeTone::of("a state of tomorrow"), BadgeTone::Unknown);
         assert!(word("new", BadgeTone::of("new")).into_string().contains("new (unknown)"));
         assert!(!word("dead", BadgeTone::of("dead")).into_string().contains("unknown"));
     }
 
     #[test]
-    fn what_something_took_is_said_as_people_say_it() {
+    fn durations_are_readable() {
         assert_eq!([12, 1_234].map(|ms| took(Duration::milliseconds(ms))), ["12 ms", "1.23 s"]);
     }
 
     #[test]
-    fn a_time_says_when_it_was_for_people_and_machines() {
+    fn times_have_relative_and_machine_readable_forms() {
         let (at, now) = (datetime!(2026-11-20 12:00 UTC), datetime!(2026-11-20 12:05 UTC));
         let shown = when(at, now).into_string();
         assert!(shown.contains(r#"datetime="2026-11-20T12:00:00Z""#), "{shown}");

@@ -1,4 +1,4 @@
-//! The views of keys and people.
+//! Views of the API keys and users.
 
 use actix_web::HttpRequest;
 
@@ -7,7 +7,7 @@ use super::super::pages::{keys, users};
 use crate::admin::{AdminError, Ended, Scope, Scopes};
 use crate::web::session;
 
-/// The list of keys; `made` is one that was just made.
+/// The list of keys; `made` is a key that was just created.
 pub(in crate::web::console) async fn keys(
     request: &HttpRequest,
     cx: &PageContext,
@@ -28,7 +28,7 @@ pub(in crate::web::console) async fn keys(
     Ok(keys::View { rows: rows.collect(), made })
 }
 
-/// The list of people; `invited` is who was just invited, with the link.
+/// The list of users; `invited` is the user just invited, with the link.
 pub(in crate::web::console) async fn users(
     request: &HttpRequest,
     cx: &PageContext,

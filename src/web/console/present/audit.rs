@@ -12,7 +12,7 @@ use crate::store::{AuditFilter, AuditRow, Hash, Store};
 /// Entries of a page.
 const ROWS: u32 = 50;
 
-/// What the address of the list can say.
+/// The query of the list.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(default)]
 pub(in crate::web::console) struct AuditQuery {
@@ -49,7 +49,7 @@ pub(in crate::web::console) async fn audit(
         since: query.since.clone(),
         until: query.until.clone(),
         pager: Pager {
-            shown: format!("{shown} on this page, the newest first"),
+            shown: format!("{shown} on this page, newest first"),
             first: before.map(|_| query.address(None)),
             next: last.map(|last| query.address(Some(last))),
         },
@@ -59,7 +59,7 @@ pub(in crate::web::console) async fn audit(
     })
 }
 
-/// Whether the chain holds, in a sentence; `head` is a hash that was noted earlier, if any.
+/// The result of the verification, in a sentence; `head` is an expected hash, if any.
 pub(in crate::web::console) async fn chain(
     store: &Store,
     caller: &Caller,
@@ -67,13 +67,13 @@ pub(in crate::web::console) async fn chain(
 ) -> Result<(bool, String), AdminError> {
     let expected = Some(head.trim()).filter(|head| !head.is_empty()).map(hash).transpose()?;
     let verified = audit::verify(store, caller, expected.as_ref(), |_| ()).await?;
-    let holding = count(verified.entries, "entry holds", "entries hold");
+    let holding = count(verified.entries, "entry valid", "entries valid");
     let head = match verified.head {
-        Some((id, hash)) => format!("the head is entry {id}, with the hash {}", hex::encode(hash)),
-        None => "there is no head yet".to_owned(),
+        Some((id, hash)) => format!("the head is entry {id}, hash {}", hex::encode(hash)),
+        None => "the log is empty".to_owned(),
     };
     Ok(match verified.broken {
-        Some(broken) => (false, format!("{broken}. Before that, {holding}; {head}.")),
+        Some(broken) => (false, format!("{broken}. Before that: {holding}; {head}.")),
         None => (true, format!("{holding}; {head}.")),
     })
 }
@@ -107,19 +107,20 @@ fn row(entry: AuditRow) -> Row {
     }
 }
 
-/// The beginning of a day.
+/// Parses a day and returns its beginning.
 fn day(text: &str) -> Result<Option<OffsetDateTime>, AdminError> {
     let text = text.trim();
     if text.is_empty() {
         return Ok(None);
     }
     let day = Date::parse(text, format_description!("[year]-[month]-[day]"));
-    let day = day.map_err(|_| AdminError::Invalid("a day is like 2026-11-20".to_owned()))?;
+    let day = day
+        .map_err(|_| AdminError::Invalid("invalid day; expected the form 2026-11-20".to_owned()))?;
     Ok(Some(day.midnight().assume_utc()))
 }
 
 fn hash(text: &str) -> Result<Hash, AdminError> {
-    let wrong = || AdminError::Invalid("a hash has 64 hexadecimal digits".to_owned());
+    let wrong = || AdminError::Invalid("invalid hash; expected 64 hexadecimal digits".to_owned());
     let bytes = hex::decode(text).map_err(|_| wrong())?;
     bytes.try_into().map_err(|_| wrong())
 }

@@ -1,8 +1,8 @@
-//! Groups of dead letters, jobs about many of them, and what is paused.
+//! Views of the groups, jobs and pauses.
 
 use super::super::dealing::{Asked, GroupsQuery};
 use super::super::pages::{groups, jobs, pauses};
-use super::super::parts::{Facet, FacetValue, Pager, count};
+use super::super::parts::{Facet, FacetValue, Pager, count, number};
 use super::row;
 use crate::admin::{
     Action, AdminError, Caller, Class, Group, GroupSelection, Job, JobAction, JobState, Paging,
@@ -13,10 +13,10 @@ use crate::web::admin::AdminState;
 
 /// Rows of a page.
 const ROWS: u32 = 50;
-/// Groups of a class, where all classes are shown.
+/// Groups per class when all classes are shown.
 const FEW: u32 = 10;
 
-/// The groups: of every class the first, or those of one class.
+/// The groups: the largest of every class, or all of one class.
 pub(in crate::web::console) async fn groups(
     admin: &AdminState,
     caller: &Caller,
@@ -42,8 +42,8 @@ pub(in crate::web::console) async fn groups(
             asks: asks(one),
             plan: (open > 0).then(|| format!("/jobs/new?class={one}")),
             pager: Pager {
-                shown: count(page.groups.len() as u64, "group here", "groups here")
-                    + ", those with most open first",
+                shown: count(page.groups.len() as u64, "group on this page", "groups on this page")
+                    + ", most open dead letters first",
                 first: after.map(|_| here.clone()),
                 next: page.next.map(|next| format!("{here}&after={next}")),
             },
@@ -58,7 +58,7 @@ pub(in crate::web::console) async fn groups(
         href: address(Some(one).filter(|_| class != Some(one)), resolved),
         chosen: class == Some(one),
     });
-    let which = [("open", false), ("dealt with too", true)].map(|(label, all)| FacetValue {
+    let which = [("open", false), ("open and resolved", true)].map(|(label, all)| FacetValue {
         label: label.to_owned(),
         count: None,
         href: address(class, all),
@@ -66,7 +66,7 @@ pub(in crate::web::console) async fn groups(
     });
     let facets = vec![
         Facet { label: "Class", values: values.collect() },
-        Facet { label: "Which", values: which.into() },
+        Facet { label: "Show", values: which.into() },
     ];
     Ok(groups::View { facets, classes })
 }
@@ -82,23 +82,21 @@ fn name(class: Class) -> &'static str {
         Class::Destination => "Destination failures",
         Class::Content => "Quarantined content",
         Class::Transfer => "Expired transfers",
-        Class::Internal => "Internal faults",
+        Class::Internal => "Internal errors",
     }
 }
 
 fn asks(class: Class) -> &'static str {
     match class {
         Class::Handler => {
-            "A handler failed, or said that no attempt can help: mend it, then replay."
+            "A handler failed or reported a permanent error. Fix the handler, then replay."
         }
         Class::Destination => {
-            "An application did not take the event: bring it back up, then replay."
+            "The destination did not accept the event. Fix the destination, then replay."
         }
-        Class::Content => "Authentic, and of no use as it is: edit it, or ask the sender.",
-        Class::Transfer => {
-            "A payload in chunks never became whole: the sender has to send it again."
-        }
-        Class::Internal => "A fault of ours: the log says more. A replay does no harm.",
+        Class::Content => "Authentic but not processable. Edit the event, or contact the sender.",
+        Class::Transfer => "A chunked payload stayed incomplete. The sender has to send it again.",
+        Class::Internal => "An internal error; see the log. A replay is safe.",
     }
 }
 
@@ -137,10 +135,7 @@ pub(in crate::web::console) async fn group(
     let shown = page.letters.len();
     Ok(groups::One {
         pager: Pager {
-            shown: format!(
-                "{shown} on this page, {} open in all, the newest first",
-                count(found.open, "is", "are")
-            ),
+            shown: format!("{shown} on this page, {} open, newest first", number(found.open)),
             first: before.map(|_| here.clone()),
             next: page.older.map(|older| format!("{here}?before={older}")),
         },
@@ -150,7 +145,7 @@ pub(in crate::web::console) async fn group(
     })
 }
 
-/// The jobs, the newest first.
+/// The jobs, newest first.
 pub(in crate::web::console) async fn jobs(
     admin: &AdminState,
     caller: &Caller,
@@ -160,7 +155,7 @@ pub(in crate::web::console) async fn jobs(
     let more = listed.len() > ROWS as usize;
     listed.truncate(ROWS as usize);
     let next = listed.last().filter(|_| more).map(|job| format!("/jobs?before={}", job.id));
-    let shown = count(listed.len() as u64, "job", "jobs") + " on this page, the newest first";
+    let shown = count(listed.len() as u64, "job", "jobs") + " on this page, newest first";
     let pager = Pager { shown, first: before.map(|_| "/jobs".to_owned()), next };
     Ok(jobs::View { rows: listed.into_iter().map(shown_job).collect(), pager })
 }
@@ -170,7 +165,7 @@ fn shown_job(job: Job) -> jobs::Job {
         id: job.id,
         action: job.action.verb(),
         things: if job.action.is_about_rejected() {
-            ("held request", "held requests")
+            ("rejected request", "rejected requests")
         } else {
             ("dead letter", "dead letters")
         },
@@ -223,22 +218,22 @@ fn outcomes(job: &Job, delivery_outcomes: JobOutcomes) -> Vec<(&'static str, u64
         JobAction::Letters(Action::Replay) => {
             outcomes.push(("Replayed", job.resolved));
             outcomes.push(("Done", delivery_outcomes.done.unsigned_abs()));
-            outcomes.push(("Dead again", delivery_outcomes.dead.unsigned_abs()));
-            outcomes.push(("Still at work", delivery_outcomes.waiting.unsigned_abs()));
+            outcomes.push(("Dead-lettered again", delivery_outcomes.dead.unsigned_abs()));
+            outcomes.push(("In progress", delivery_outcomes.waiting.unsigned_abs()));
         }
         JobAction::Held(RejectedAction::Verify) => {
             outcomes.push(("New events", job.created));
-            outcomes.push(("Known before", job.resolved.saturating_sub(job.created)));
+            outcomes.push(("Duplicates", job.resolved.saturating_sub(job.created)));
         }
         JobAction::Letters(Action::Discard) | JobAction::Held(RejectedAction::Discard) => {
             outcomes.push(("Discarded", job.resolved));
         }
     }
-    outcomes.push(("Refused", job.refused));
+    outcomes.push(("Skipped", job.refused));
     outcomes
 }
 
-/// What a job could be about, before it is planned.
+/// The form that plans a job.
 pub(in crate::web::console) async fn new_job(
     admin: &AdminState,
     caller: &Caller,
@@ -260,7 +255,7 @@ pub(in crate::web::console) async fn new_job(
     Ok(jobs::New { action, target: selection.to_string(), matched, fields })
 }
 
-/// What can be paused.
+/// Sources and handlers, paused or not.
 pub(in crate::web::console) async fn pauses(
     admin: &AdminState,
     caller: &Caller,

@@ -1,4 +1,4 @@
-//! One delivery and what happened to its event.
+//! The view of one delivery, with the timeline of its event.
 
 use super::super::pages::delivery;
 use super::super::pages::parts_of_event::{Event, Payload, Proof};
@@ -49,7 +49,7 @@ fn view(dossier: DeliveryDetail, caller: &Caller, tab: Tab) -> delivery::View {
         attempts: delivery.attempts,
         created_at: delivery.created_at,
         finished_at: delivery.finished_at,
-        // Its parts are kept apart by a character that nobody sees.
+        // The parts of a lane name are separated by an invisible character.
         lane: delivery.lane,
         waiting: delivery.waiting.unsigned_abs(),
         error: dossier.last_error.filter(|_| may_see),
@@ -98,7 +98,7 @@ fn event(preview: EventPreview, may_see: bool, tab: Tab, href: String) -> Event 
     }
 }
 
-/// Where its event is edited, or why it cannot be; nothing where nobody here may.
+/// The link to the edit page, or why editing is impossible; `None` without the scopes.
 fn edit(
     delivery: &DeadLetter,
     event: Option<&EventPreview>,
@@ -108,22 +108,22 @@ fn edit(
     let may = caller.may(Scope::PayloadRead) && caller.may(Scope::EventsEdit);
     let event = event.filter(|_| is_open && may)?;
     Some(if event.as_text().is_none() {
-        Err("Its body is no text, and cannot be edited.")
+        Err("The body is not text and cannot be edited.")
     } else if event.body_size > MOST_EDITED as u64 {
-        Err("Its body is longer than the 4 MiB that can be edited.")
+        Err("The body is larger than 4 MiB, the limit for editing.")
     } else {
         Ok(format!("/deliveries/{}/edit", delivery.id))
     })
 }
 
-/// The same on the command line.
+/// Equivalent commands.
 fn commands(delivery: &DeadLetter) -> Vec<(&'static str, String)> {
     let id = delivery.id;
-    let mut commands = vec![("Show it", format!("sealpost dead-letters show {id}"))];
+    let mut commands = vec![("Show", format!("sealpost dead-letters show {id}"))];
     if delivery.state == "dead" && delivery.resolution.is_none() {
         let act = |verb: &str| format!("sealpost dead-letters {verb} {id} --reason 'why'");
-        commands.push(("Replay it", act("replay")));
-        commands.push(("Discard it", act("discard")));
+        commands.push(("Replay", act("replay")));
+        commands.push(("Discard", act("discard")));
     }
     commands
 }

@@ -1,4 +1,4 @@
-//! Events: looked for, and one of them.
+//! Views of the events list and of one event.
 
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -15,13 +15,13 @@ use crate::admin::{AdminError, Caller, EventPage, PREVIEW, Scope, Search};
 use crate::store::{EventId, EventRow};
 use crate::web::admin::AdminState;
 
-/// What is found where nothing can be looked for.
+/// The result of an invalid search.
 const NONE: EventPage =
     EventPage { events: Vec::new(), next: None, looked_back_to: None, complete: true };
-/// The states that deliveries are in.
+/// The states of deliveries.
 const STATES: [&str; 4] = ["ready", "leased", "done", "dead"];
 
-/// What the address of the list can say.
+/// The query of the list.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(default)]
 pub(in crate::web::console) struct Query {
@@ -45,18 +45,18 @@ pub(in crate::web::console) async fn events(
     let before = given(&query.before).map(|text| id(&text)).transpose()?;
     let found = async { monitoring.events(caller, &query.search()?, before, ROWS).await };
     let (page, wrong) = match found.await {
-        // What cannot be looked for is said where it was typed.
+        // An invalid search is reported beside the search field.
         Err(AdminError::Invalid(wrong)) => (NONE, Some(wrong)),
         found => (found?, None),
     };
     let facets = monitoring.facets(caller).await?;
     let shown = match (page.complete, page.looked_back_to) {
         (false, Some(to)) => format!(
-            "{} on this page; looked back to {}, there may be more before that",
+            "{} on this page; searched back to {}, older events may match",
             count(page.events.len() as u64, "event", "events"),
             utc(to)
         ),
-        _ => format!("{}, the newest first", count(page.events.len() as u64, "event", "events")),
+        _ => format!("{}, newest first", count(page.events.len() as u64, "event", "events")),
     };
     let values = |known: Vec<(String, u64)>, chosen: &str, with: fn(&Query, String) -> Query| {
         let all = [(String::from("any"), None, String::new())].into_iter();
@@ -78,14 +78,14 @@ pub(in crate::web::console) async fn events(
     Ok(View {
         facets: vec![
             Facet {
-                label: "Source, in a day",
+                label: "Source, last 24 hours",
                 values: values(facets.sources, &query.source, |query, source| Query {
                     source,
                     ..query.clone()
                 }),
             },
             Facet {
-                label: "Type, of the newest",
+                label: "Type, newest events",
                 values: values(facets.kinds, &query.kind, |query, kind| Query {
                     kind,
                     ..query.clone()
@@ -166,7 +166,7 @@ pub(in crate::web::console) async fn event(
             payload,
         },
         chunks: detail.transfer.map(|one| transfers::Map { have: map(&one) }).filter(|map| {
-            // Of one that was given up nobody knows any more which had come.
+            // The received chunks of an expired transfer are not recorded.
             map.have.contains(&true)
         }),
         steps: detail.timeline,
@@ -186,10 +186,10 @@ pub(in crate::web::console) async fn event(
         related: detail.related.events.into_iter().map(row).collect(),
         more,
         commands: vec![
-            ("Show it", format!("sealpost events show {id}")),
-            ("Its body", format!("sealpost events body {id}")),
+            ("Show", format!("sealpost events show {id}")),
+            ("Body", format!("sealpost events body {id}")),
             (
-                "By HTTP",
+                "HTTP",
                 format!(
                     "curl {}/api/v1/events/{id} -H \"Authorization: Bearer $SEALPOST_API_KEY\"",
                     admin.base
@@ -199,10 +199,10 @@ pub(in crate::web::console) async fn event(
     })
 }
 
-/// The id of an event.
+/// Parses the id of an event.
 pub(in crate::web::console) fn id(text: &str) -> Result<EventId, AdminError> {
     let read = text.parse().map(EventId);
-    read.map_err(|_| AdminError::Invalid(format!("`{text}` is no event's id")))
+    read.map_err(|_| AdminError::Invalid(format!("invalid event id `{text}`")))
 }
 
 fn row(event: EventRow) -> Row {
@@ -230,12 +230,12 @@ fn given(text: &str) -> Option<String> {
     Some(text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
-/// A time as a browser's field gives it, in UTC.
+/// Parses the value of a `datetime-local` field, as UTC.
 fn moment(text: &str) -> Result<Option<OffsetDateTime>, AdminError> {
     let Some(text) = given(text) else { return Ok(None) };
     let format = format_description!("[year]-[month]-[day]T[hour]:[minute][optional [:[second]]]");
     let read = time::PrimitiveDateTime::parse(&text, format);
-    let read = read.map_err(|_| AdminError::Invalid(format!("`{text}` is no time")))?;
+    let read = read.map_err(|_| AdminError::Invalid(format!("invalid time `{text}`")))?;
     Ok(Some(read.assume_utc()))
 }
 

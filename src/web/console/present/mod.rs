@@ -1,4 +1,4 @@
-//! Where views come from. What whoever looks may not see is left out here.
+//! Builds the views. Data the caller must not see is left out here.
 
 mod access;
 mod audit;
@@ -29,7 +29,7 @@ use crate::web::admin::AdminState;
 
 /// Rows of a page.
 const ROWS: u32 = 50;
-/// The most alerts that are shown.
+/// The maximum number of alerts shown.
 const ALERTS: u32 = 200;
 
 /// The list of dead letters.
@@ -88,7 +88,7 @@ pub(super) async fn dead_letters(
         reasons: DeathReason::all().map(|reason| reason.as_str().to_owned()).collect(),
         pager: Pager {
             shown: format!(
-                "{} on this page, {} in all, the newest first",
+                "{} on this page, {} in total, newest first",
                 letters.len(),
                 count(total, "dead letter", "dead letters")
             ),
@@ -187,9 +187,9 @@ pub(super) async fn alerts(
     let may_see = caller.may(Scope::PayloadRead);
     let number = count(kept.len() as u64, "alert", "alerts");
     let shown = if kept.len() < ALERTS as usize {
-        format!("{number}, the newest first")
+        format!("{number}, newest first")
     } else {
-        format!("The newest {ALERTS}: there may be more")
+        format!("The newest {ALERTS}; older alerts are not shown")
     };
     let rows = kept.into_iter().map(|one| alert(one, may_see)).collect();
     let are_told = admin.alerts.are_told();
@@ -211,9 +211,9 @@ fn alert(alert: AlertRow, may_see: bool) -> alerts::Row {
             (false, None) => "open",
         },
         told: match (alert.pending, alert.sent_at) {
-            (true, _) => "to be told",
-            (false, Some(_)) => "told",
-            (false, None) => "not told",
+            (true, _) => "not yet sent",
+            (false, Some(_)) => "sent",
+            (false, None) => "not sent",
         },
     }
 }

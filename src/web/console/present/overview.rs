@@ -1,4 +1,4 @@
-//! The overview: whether anything is wrong.
+//! The view of the overview.
 
 use super::super::page_context::sentence;
 use super::super::pages::overview::{Banner, Began, Group, HourDay, Source, View};
@@ -9,7 +9,7 @@ use crate::admin::{
 use crate::store::{Severity, TO};
 use crate::web::admin::AdminState;
 
-/// Groups that are shown: those that matter most.
+/// The maximum number of groups shown.
 const GROUPS: u32 = 8;
 
 /// The overview.
@@ -47,13 +47,13 @@ fn banner(alarm: Alarm) -> Banner {
         AlarmKind::DestinationDisabled => "disabled",
         AlarmKind::DestinationRejecting => "rejecting",
         AlarmKind::DestinationUnconfigured => "unconfigured",
-        AlarmKind::DeadLetters => "dead",
+        AlarmKind::DeadLetters => "dead letters",
         AlarmKind::Paused => "paused",
         AlarmKind::Silence => "silent",
-        AlarmKind::Refusals => "refused",
+        AlarmKind::Refusals => "rejected",
         AlarmKind::Oversize => "oversize",
         AlarmKind::WrongPath => "wrong path",
-        AlarmKind::TransfersExpired => "given up",
+        AlarmKind::TransfersExpired => "expired",
         AlarmKind::TransfersLate => "late",
         AlarmKind::Proxy => "proxy",
         AlarmKind::Alert => "alert",

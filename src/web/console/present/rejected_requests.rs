@@ -1,4 +1,4 @@
-//! Held requests: refused ones that were kept to be explained.
+//! Views of the rejected requests.
 
 use uuid::Uuid;
 
@@ -53,7 +53,7 @@ pub(in crate::web::console) async fn one(
     let (verdict, advice, findings) = match dossier.explained {
         Some(explained) => {
             let secret = explained.secret.map(|secret| {
-                ("secret".to_owned(), BadgeTone::Plain, format!("made with {secret}"))
+                ("secret".to_owned(), BadgeTone::Plain, format!("signed with {secret}"))
             });
             let finding =
                 (explained.finding.replace('_', " "), BadgeTone::Bad, explained.text.clone());
@@ -63,7 +63,7 @@ pub(in crate::web::console) async fn one(
                 [Some(finding), secret].into_iter().flatten().collect(),
             )
         }
-        None => ("It is an event by now".to_owned(), None, Vec::new()),
+        None => ("It is now an event".to_owned(), None, Vec::new()),
     };
     let (headers, body) = match dossier.payload {
         Some(payload) => {
@@ -83,9 +83,9 @@ pub(in crate::web::console) async fn one(
     Ok(One { row: row(&dossier.request, verdict), findings, advice, headers, body })
 }
 
-/// The id of a held request.
+/// Parses the id of a rejected request.
 pub(in crate::web::console) fn id(text: &str) -> Result<Uuid, AdminError> {
-    text.parse().map_err(|_| AdminError::NotFound(format!("held request {text}")))
+    text.parse().map_err(|_| AdminError::NotFound(format!("rejected request {text}")))
 }
 
 pub(super) fn row(held: &RejectedRequest, verdict: String) -> Row {

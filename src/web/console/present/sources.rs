@@ -1,4 +1,4 @@
-//! Sources, and the settings.
+//! Views of the sources and the settings.
 
 use super::super::pages::settings;
 use super::super::pages::sources::{Count, One, Row, Secret, View};
@@ -31,7 +31,7 @@ pub(in crate::web::console) async fn source(
         is_public: view.is_public,
         actions: facts.actions.clone(),
         scheme: format!(
-            "Signature in {}; at most {} s old, at most {} s from the future",
+            "Header {}; tolerance {} s in the past, {} s in the future",
             facts.headers.join(", "),
             facts.max_age,
             facts.max_future
@@ -83,7 +83,7 @@ fn row(view: &SourceView) -> Row {
     }
 }
 
-/// What came and what became of it; why requests were refused is below how many were.
+/// The traffic counts; rejection reasons follow the number of rejected requests.
 fn traffic(view: &SourceView, caller: &Caller) -> Vec<Count> {
     let name = link_path(&view.facts.name);
     let events = format!("/events?source={name}");
@@ -99,17 +99,17 @@ fn traffic(view: &SourceView, caller: &Caller) -> Vec<Count> {
     let mut counts = vec![
         count("Requests", &Totals::received, None),
         count("New events", &|totals| totals.accepted, Some(events.clone())),
-        count("Received again", &|totals| totals.duplicates, None),
+        count("Duplicates", &|totals| totals.duplicates, None),
         count("Chunks", &|totals| totals.chunks, Some("/transfers".to_owned())),
         count("Quarantined", &|totals| totals.quarantined, Some(dead.clone())),
-        count("Refused", &|totals| totals.refused, held.clone()),
+        count("Rejected", &|totals| totals.refused, held.clone()),
     ];
     counts.extend(view.day.reasons.iter().map(|(reason, _)| {
         let of = |totals: &Totals| {
             let known = totals.reasons.iter().find(|(known, _)| known == reason);
             known.map_or(0, |(_, count)| *count)
         };
-        count(&format!("Refused: {reason}"), &of, held.clone())
+        count(&format!("Rejected: {reason}"), &of, held.clone())
     }));
     counts.extend([
         count("Handled", &|totals| totals.handled, Some(format!("{events}&state=done"))),

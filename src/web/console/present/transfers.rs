@@ -1,4 +1,4 @@
-//! Transfers: payloads in chunks.
+//! Views of the transfers.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use super::ROWS;
 use crate::admin::{AdminError, Caller, TransferView, pretty};
 use crate::web::admin::AdminState;
 
-/// The most of an envelope that is shown, in bytes.
+/// The largest part of an envelope that is shown, in bytes.
 const SHOWN: usize = 64 * 1024;
 
 /// The list.
@@ -65,10 +65,10 @@ pub(in crate::web::console) async fn transfer(
     Ok(One {
         id: one.id,
         map: (one.state == "open").then_some(map),
-        // It became what it should, or a dead letter about it.
+        // It became an event, or a dead letter about it.
         event: matches!(&*one.state, "whole" | "quarantined").then(|| one.event.to_string()),
         name: one.transfer_id,
-        // Where the sender that sends in chunks says it.
+        // The path is a field of the envelope of the chunked provider.
         path: json
             .as_ref()
             .and_then(|json| json.pointer("/file/path")?.as_str().map(str::to_owned)),
@@ -89,7 +89,7 @@ pub(in crate::web::console) async fn transfer(
     })
 }
 
-/// For each chunk whether it is there. Once the payload is whole the chunks themselves are gone.
+/// For each chunk, whether it was received. Chunks are deleted once the payload is complete.
 pub(in crate::web::console) fn map(view: &TransferView) -> Vec<bool> {
     let is_whole = view.transfer.state == "whole";
     (0..view.transfer.total)

@@ -1,4 +1,4 @@
-//! Who comes in.
+//! Successful single sign-on.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::{Sign, Stub, come_in, gateway, get, invite, leave, param, session, to
 use crate::harness::Gateway;
 
 #[tokio::test]
-async fn who_was_invited_comes_in_and_is_linked_and_the_link_for_a_password_is_spent() {
+async fn invited_user_signs_in_and_is_linked() {
     let stub = Stub::start().await;
     let gateway = gateway(&stub.url).start().await;
     assert_eq!(stub.asked("/jwks"), 0, "nothing is asked for before somebody comes");
@@ -55,7 +55,7 @@ async fn who_was_invited_comes_in_and_is_linked_and_the_link_for_a_password_is_s
     let [_, linked, signed_in] = &log[..] else { panic!("{log:?}") };
     let actor = "Ada@example.org";
     let reason = format!("to {}", stub.url);
-    assert_eq!(*linked, json!({ "actor": actor, "action": "link person", "reason": reason }));
+    assert_eq!(*linked, json!({ "actor": actor, "action": "link user", "reason": reason }));
     let reason = "by OpenID Connect";
     assert_eq!(*signed_in, json!({ "actor": actor, "action": "sign in", "reason": reason }));
     assert_eq!(gateway.rows("sign_in_attempts").await.len(), 0, "it was no failure");
@@ -63,7 +63,7 @@ async fn who_was_invited_comes_in_and_is_linked_and_the_link_for_a_password_is_s
 }
 
 #[tokio::test]
-async fn from_the_second_time_on_the_subject_counts_and_no_address() {
+async fn linked_user_is_identified_by_subject() {
     let stub = Stub::start().await;
     let gateway = gateway(&stub.url).start().await;
     invite(&gateway, "ada@example.org").await;
@@ -83,7 +83,7 @@ async fn from_the_second_time_on_the_subject_counts_and_no_address() {
 }
 
 #[tokio::test]
-async fn who_is_reset_is_invited_anew_and_may_be_linked_to_another_subject() {
+async fn reset_user_can_be_linked_to_another_subject() {
     let stub = Stub::start().await;
     let gateway = gateway(&stub.url).start().await;
     invite(&gateway, "ada@example.org").await;
@@ -96,7 +96,7 @@ async fn who_is_reset_is_invited_anew_and_may_be_linked_to_another_subject() {
 }
 
 #[tokio::test]
-async fn a_key_that_the_issuer_has_made_since_is_found() {
+async fn rotated_issuer_key_is_fetched() {
     let stub = Stub::start().await;
     let gateway = gateway(&stub.url).start().await;
     invite(&gateway, "ada@example.org").await;
@@ -111,7 +111,7 @@ async fn a_key_that_the_issuer_has_made_since_is_found() {
 }
 
 #[tokio::test]
-async fn an_issuer_that_wants_the_secret_in_the_body_gets_it_there() {
+async fn client_secret_is_sent_in_the_body_if_required() {
     let stub = Stub::start().await;
     stub.says(json!({ "token_endpoint_auth_methods_supported": ["client_secret_post"] }));
     let gateway = gateway(&stub.url).start().await;
@@ -120,7 +120,7 @@ async fn an_issuer_that_wants_the_secret_in_the_body_gets_it_there() {
 }
 
 #[tokio::test]
-async fn the_way_to_an_issuer_is_shown_only_where_there_is_one() {
+async fn sign_in_page_links_the_issuer_only_if_configured() {
     let stub = Stub::start().await;
     let gateway = gateway(&stub.url).start().await;
     let page = get(&gateway, "/sign-in?next=%2Fevents%3Fa%3Db", "").await.text;
