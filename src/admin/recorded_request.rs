@@ -187,7 +187,7 @@ mod tests {
             ("POST / HTTP/1.1\ncontent-length: 9\n\n{}", "has 2 bytes"),
             ("POST / HTTP/1.1\ntransfer-encoding: chunked\n\n0\n\n", "chunked"),
             ("{\"bodie\":1}", "unknown field"),
-            ("{\"body\":\"\",\"body_b64\":\"\"}", "not both"),
+            ("{\"body\":\"\",\"body_b64\":\"\"}", "mutually exclusive"),
             ("{\"body_b64\":\"!\"}", "`body_b64`"),
         ] {
             let error = RecordedRequest::read(text.as_bytes()).unwrap_err().to_string();

@@ -131,11 +131,11 @@ impl Writers {
 
 async fn write(
     name: &'static str,
-    group_writer: GroupWriter,
+    inserter: GroupWriter,
     jobs: mpsc::Receiver<Job>,
     committed: Arc<dyn Fn() + Send + Sync>,
 ) {
-    let mut writer = Writer { group_writer, jobs, locked: VecDeque::new() };
+    let mut writer = Writer { inserter, jobs, locked: VecDeque::new() };
     let sizes = metrics::histogram!("sealpost_group_commit_events", "writer" => name);
     let mut group = Vec::with_capacity(MAX_ROWS);
     loop {
@@ -159,12 +159,12 @@ async fn write(
         group.clear();
         committed();
     }
-    writer.group_writer.close().await;
+    writer.inserter.close().await;
 }
 
 /// Records what comes in through a queue.
 struct Writer {
-    group_writer: GroupWriter,
+    inserter: GroupWriter,
     jobs: mpsc::Receiver<Job>,
     /// Those for which another transaction holds a lock: tried now and then, behind all others.
     locked: VecDeque<Job>,
@@ -254,7 +254,7 @@ impl Writer {
     /// was.
     async fn record(&mut self, part: &mut Vec<Job>, waits: LockWait) -> Option<StoreError> {
         let events: Vec<&NewEvent> = part.iter().map(|job| &job.new).collect();
-        match self.group_writer.record(&events, waits).await {
+        match self.inserter.record(&events, waits).await {
             Ok(recorded) => {
                 for (job, recorded) in part.drain(..).zip(recorded.split()) {
                     answer(job, Ok(recorded));
@@ -269,7 +269,7 @@ impl Writer {
         if part.is_empty() {
             return;
         }
-        self.group_writer.has_failed(error);
+        self.inserter.has_failed(error);
         let why = explain(error);
         for job in part {
             answer(job, Err(why));

@@ -42,7 +42,7 @@ impl Store {
     /// a commit may take.
     ///
     /// # Errors
-    /// As [`GroupWriter::record`](super::Recorder::record).
+    /// As [`GroupWriter::record`](super::GroupWriter::record).
     pub async fn record_keyed(
         &self,
         new: &NewEvent,

@@ -201,7 +201,7 @@ impl Proof {
     }
 
     /// Marks a proof that holds although its token is past its time, by so many seconds: the
-    /// request then goes no further than a [`ExpiredToken`](super::LateRequest).
+    /// request then goes no further than a [`ExpiredToken`](super::ExpiredToken).
     #[must_use]
     pub fn past_its_time(mut self, seconds: i64) -> Self {
         self.late = Some(seconds);

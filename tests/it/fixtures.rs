@@ -137,7 +137,10 @@ async fn fixtures_send_checks_responses() {
     let docora = root().join("docora");
     let (exit, _, error) = send(&docora, &[]);
     assert_eq!(exit, Some(64));
-    assert!(error.contains("`cards`, `cards-too`: choose one with --source"), "{error}");
+    assert!(
+        error.contains("several sources (`cards`, `cards-too`): choose one with --source"),
+        "{error}"
+    );
     let one = docora.join("create-markdown.json");
     assert_eq!(send(&one, &["--source", "cards"]).0, Some(0));
     assert_eq!(send(&one, &["--source", "billing"]).0, Some(64));

@@ -142,7 +142,8 @@ fn literals(source: &str) -> Vec<String> {
             }
             ('\'', _) if at(place + 2) == '\'' => place += 3,
             ('r', '"' | '#') if !(place > 0 && at(place - 1).is_alphanumeric()) => {
-                let hashes = (place + 1..).take_while(|place| at(*place) == '#').count();
+                let after = characters.get(place + 1..).unwrap_or_default();
+                let hashes = after.iter().take_while(|one| **one == '#').count();
                 place += 1 + hashes;
                 if at(place) != '"' {
                     continue;

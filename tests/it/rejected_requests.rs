@@ -11,7 +11,8 @@ use crate::cli::Program;
 use crate::harness::{Answer, Builder, Gateway, MASTER_KEY, RETIRED_SECRET};
 
 pub(crate) const PLAIN: &str = "name = \"billing\"\nprovider = \"stripe\"\n";
-pub(crate) const HOLDS: &str = "name = \"billing\"\nprovider = \"stripe\"\nhold_refused = \"1h\"\n";
+pub(crate) const HOLDS: &str =
+    "name = \"billing\"\nprovider = \"stripe\"\nkeep_rejected = \"1h\"\n";
 const CONFIG: &str = include_str!("harness/config.toml");
 const EVENT: &str = r#"{"id":"evt_held","object":"event","type":"ping","created":1763640000}"#;
 

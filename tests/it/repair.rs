@@ -81,7 +81,7 @@ async fn what_no_provider_would_take_or_nobody_may_see_is_not_edited() {
     gateway.send("billing", None, b"\xff\xfe").await;
     let binary = *ids(desk, &open()).await.last().unwrap();
     let error = desk.edit(&ada(), binary, &body, WHY).await.unwrap_err();
-    assert!(error.to_string().contains("no text"), "{error}");
+    assert!(error.to_string().contains("is not text"), "{error}");
 }
 
 #[tokio::test]

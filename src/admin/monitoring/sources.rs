@@ -43,7 +43,7 @@ pub enum Setup {
     /// It lets nothing in.
     Disabled,
     /// Nothing has come yet.
-    Backlog,
+    Waiting,
     /// Requests arrive, and none was authentic yet.
     Refusing,
     /// It has received something authentic.
@@ -73,7 +73,7 @@ impl Setup {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Disabled => "disabled",
-            Self::Backlog => "waiting",
+            Self::Waiting => "waiting",
             Self::Refusing => "refusing",
             Self::Receiving => "receiving",
         }
@@ -161,7 +161,7 @@ fn setup(source: &SourceFacts, usage: &[&SecretUsage], day: &Totals) -> Setup {
     match (source.enabled, usage.is_empty(), day.refused) {
         (false, ..) => Setup::Disabled,
         (_, false, _) => Setup::Receiving,
-        (_, true, 0) => Setup::Backlog,
+        (_, true, 0) => Setup::Waiting,
         _ => Setup::Refusing,
     }
 }

@@ -112,7 +112,7 @@ impl Store {
     /// moment is tried again, as long as a commit may take.
     ///
     /// # Errors
-    /// As [`GroupWriter::record`](super::Recorder::record).
+    /// As [`GroupWriter::record`](super::GroupWriter::record).
     pub async fn add_chunk(
         &self,
         new: &NewChunk<'_>,

@@ -26,7 +26,7 @@ pub struct JobRow {
     /// `replay`, `discard`, `verify_held` or `discard_rejected`.
     pub action: String,
     /// Which: a [`DeadLetterFilter`](super::DeadLetterFilter) or a
-    /// [`RejectedRequestSelection`](super::HeldSelection) as JSON.
+    /// [`RejectedRequestSelection`](super::RejectedRequestSelection) as JSON.
     pub selection: String,
     /// Which, in words.
     pub target: String,

@@ -94,7 +94,7 @@ pub(super) enum Severity {
 enum State {
     Open,
     Over,
-    AlertResolution,
+    Recovery,
 }
 
 /// The notification state of an alert.

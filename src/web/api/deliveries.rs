@@ -217,7 +217,7 @@ pub(super) struct Attempt {
 enum Outcome {
     Done,
     Retry,
-    Held,
+    Deferred,
     Dead,
     Lost,
 }

@@ -65,7 +65,7 @@ struct Asked {
 /// A bulk action on rejected requests.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = NewHeldJob)]
+#[schema(as = NewRejectedRequestsJob)]
 struct BulkRequest {
     action: Dealing,
     /// Filter by source; all visible sources by default.
@@ -81,7 +81,7 @@ struct BulkRequest {
 /// The action on rejected requests.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-#[schema(as = HeldDealing)]
+#[schema(as = RejectedRequestAction)]
 enum Dealing {
     Verify,
     Discard,
@@ -114,7 +114,7 @@ pub(super) struct RejectedRequest {
 
 /// A rejected request with its content and explanation.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = HeldDetail)]
+#[schema(as = RejectedRequestDetail)]
 struct Detail {
     request: RejectedRequest,
     /// Its headers and body; null without the scope `payload:read`, and once it is an event.
@@ -125,7 +125,7 @@ struct Detail {
 
 /// Untrusted data from the client; never render it.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = HeldPayload)]
+#[schema(as = RejectedRequestPayload)]
 struct Opened {
     path: Option<String>,
     query: Option<String>,
@@ -138,7 +138,7 @@ struct Opened {
 
 /// A header as received, except for bytes that are not text.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = HeldHeader)]
+#[schema(as = RejectedRequestHeader)]
 struct Header {
     name: String,
     value: String,
@@ -146,7 +146,7 @@ struct Header {
 
 /// The result of a reprocessing.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = HeldVerified)]
+#[schema(as = ReprocessResult)]
 struct Outcome {
     /// The event; null if the request is rejected again.
     event: Option<String>,
@@ -158,7 +158,7 @@ struct Outcome {
 
 /// A deleted rejected request.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = HeldDiscarded)]
+#[schema(as = DiscardedRejectedRequest)]
 struct Discarded {
     id: String,
 }

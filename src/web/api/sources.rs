@@ -83,7 +83,7 @@ struct Source {
 #[schema(as = SourceSetup)]
 enum Setup {
     Disabled,
-    Backlog,
+    Waiting,
     Refusing,
     Receiving,
 }

@@ -10,7 +10,7 @@ const RUNS: &str = "/api/v1/apify/runs";
 const DISPATCH: &str = "x-apify-webhook-dispatch-id";
 /// A source beside those of every test.
 const SOURCE: &str = "\n[[source]]\nname = \"scheduled\"\nprovider = \"apify\"\n\
-    secrets = [{ env = \"SHARED\" }]\nhold_refused = \"1h\"\n\
+    secrets = [{ env = \"SHARED\" }]\nkeep_rejected = \"1h\"\n\
     options = { purpose = \"run\", mode = \"token\", token_query = \"secret\" }\n";
 const SHARED: &str = "shared-canary-0123456789abcdef";
 

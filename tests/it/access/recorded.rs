@@ -34,7 +34,7 @@ async fn failed_sign_ins_are_audited_and_bounded() {
     }
     let seen = entries(&gateway, "sign-in rejected").await;
     let of_ada = json!({
-        "actor": "anonymous", "tenant": null, "address": "192.0.2.1", "target": "person ada",
+        "actor": "anonymous", "tenant": null, "address": "192.0.2.1", "target": "user ada",
         "reason": "wrong password", "count": 1,
     });
     assert_eq!(seen[0], of_ada);

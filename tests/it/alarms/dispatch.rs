@@ -41,7 +41,7 @@ async fn results_that_cannot_be_written_are_told_everywhere_until_they_can() {
         let [alarm] = &shown[..] else { panic!("one: {shown:?}") };
         assert_eq!((&alarm["kind"], &alarm["severity"]), (&json!("stuck"), &json!("warning")));
         assert_eq!((&alarm["source"], &alarm["name"]), (&Value::Null, &json!("told")));
-        let what = "what told comes to could not be written";
+        let what = "cannot record the results of told";
         assert!(alarm["text"].as_str().unwrap().starts_with(what), "{alarm}");
         let alert =
             gateway.query("SELECT kind, source, key FROM alerts WHERE kind = 'stuck'").await;

@@ -211,7 +211,7 @@ impl Scene {
             }
             "a destination is paused" => self.switch(DestinationSwitch::Pause).await,
             "a destination fails" => {
-                self.record_failure(FailureScope::Destination, 2, minute, None).await
+                self.record_failure(FailureScope::Destination, 2, minute, None).await;
             }
             "a destination fails for long" => {
                 self.record_failure(FailureScope::Destination, 6, minute * 6, None).await;
@@ -223,7 +223,7 @@ impl Scene {
                 self.record_failure(FailureScope::Event, 5, Duration::ZERO, None).await;
             }
             "a destination is gone" => {
-                self.record_failure(FailureScope::Gone, 1, Duration::ZERO, None).await
+                self.record_failure(FailureScope::Gone, 1, Duration::ZERO, None).await;
             }
             "a destination is not configured" => {
                 self.send("evt_for_another").await;

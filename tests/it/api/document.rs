@@ -1,4 +1,4 @@
-//! The OpenAPI document: served, committed, complete.
+//! The `OpenAPI` document: served, committed, complete.
 
 use std::process::Command;
 

@@ -62,11 +62,11 @@ async fn a_group_is_called_by_its_newest_message_and_only_values_are_left_out_of
     assert_eq!(
         groups,
         [
-            ("invalid type: string \"a \\\"b\\\" c\", expected i64 at line 2 column 7", 2),
-            ("invalid type: string \"x\", expected u64 at line 1 column 64", 1),
             ("destination responded 404: card 17 is locked (SQLSTATE 55P03)", 1),
             ("destination responded 422: card 17 is locked (SQLSTATE 40001)", 1),
             ("destination responded 422: card 99 is locked (SQLSTATE 55P03)", 2),
+            ("invalid type: string \"a \\\"b\\\" c\", expected i64 at line 2 column 7", 2),
+            ("invalid type: string \"x\", expected u64 at line 1 column 64", 1),
             ("missing field `details_submitted`", 1),
             ("missing field `payouts_enabled`", 1),
         ]

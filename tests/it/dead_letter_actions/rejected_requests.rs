@@ -88,7 +88,9 @@ async fn all_of_a_source_are_planned_with_how_many_hold_by_now_and_let_in_by_one
     let marked = held(&mended, 61).await;
     assert_eq!(marked.iter().filter(|one| one.verified_by.as_deref() == Some("grace")).count(), 60);
     let audit = mended
-        .query("SELECT DISTINCT action, actor FROM audit_log WHERE action LIKE '%held%'")
+        .query(
+            "SELECT DISTINCT action, actor FROM audit_log WHERE action LIKE '%rejected request%'",
+        )
         .await;
     assert_eq!(audit, [json!({ "action": "reprocess rejected request", "actor": "grace" })]);
     mended.run_until_idle().await;

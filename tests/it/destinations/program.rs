@@ -56,7 +56,7 @@ async fn a_destination_is_listed_paused_resumed_and_enabled() {
     program.run(&["destinations", "enable", "app", "--reason", "it is back"]);
     gateway.clock().advance(Duration::from_mins(1));
     gateway.run_until_idle().await;
-    assert_eq!(only(&gateway).await, three("done", "handled", "held done"));
+    assert_eq!(only(&gateway).await, three("done", "handled", "deferred done"));
     let audit = gateway
         .query("SELECT actor, action, target, reason, count FROM audit_log ORDER BY id")
         .await;

@@ -196,7 +196,8 @@ async fn an_image_that_is_none_is_a_file_with_a_reason_and_no_dead_letter() {
     assert_eq!(gateway.dead_letters().await, []);
     let files = gateway.query("SELECT * FROM docora_files ORDER BY path").await;
     let found: Vec<_> = files.iter().map(|file| file["problem"].as_str().unwrap()).collect();
-    let expected = ["60000 × 60000 pixels", "the SVG declares", "10485", "the content is no"];
+    let expected =
+        ["60000 × 60000 pixels", "the SVG declares", "image too large: 10485", "the content is no"];
     assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().zip(expected) {
         assert!(found.starts_with(expected), "{found} {expected}");

@@ -41,10 +41,7 @@ async fn a_stranger_behind_it_refuses_no_other_sender_and_the_operator_is_told_w
     assert_eq!(join_all(good).await, [202; 20]);
     let told = alarms(gateway).await;
     assert_eq!(told.len(), 1, "{told:?}");
-    assert!(
-        told[0].contains("write trusted_proxies = [\"127.0.0.1/32\"] below [ingest]"),
-        "{told:?}"
-    );
+    assert!(told[0].contains("add trusted_proxies = [\"127.0.0.1/32\"] to [ingest]"), "{told:?}");
     bench.finish().await;
 }
 
@@ -52,7 +49,7 @@ async fn a_stranger_behind_it_refuses_no_other_sender_and_the_operator_is_told_w
 async fn a_proxy_that_is_listed_is_no_alarm_and_its_word_counts_in_every_spelling() {
     let listed = format!("{INGEST}\ntrusted_proxies = [\"127.0.0.0/8\"]");
     // What is refused is held with the address that it came from.
-    let held = "name = \"billing\"\nhold_refused = \"1h\"";
+    let held = "name = \"billing\"\nkeep_rejected = \"1h\"";
     let gateway =
         Gateway::builder().config(INGEST, &listed).config("name = \"billing\"", held).start().await;
     let spellings = [
@@ -116,7 +113,7 @@ async fn strangers_behind_it_use_up_nobody_elses_sign_ins() {
     let answer = operator(&gateway, SENDER, "/sign-in", Some(&form)).await;
     assert_eq!(answer.status, 303, "{}", answer.text);
     let told = alarms(&gateway).await;
-    assert!(told.iter().any(|text| text.contains("below [operator]")), "{told:?}");
+    assert!(told.iter().any(|text| text.contains("to [operator]")), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,7 +22,7 @@ fn of<'a>(view: &'a SourceView, secret: &sealpost::verify::Secret) -> &'a Secret
 async fn a_new_source_says_what_keeps_it_from_its_first_event() {
     let gateway = gateway().await;
     let view = source(&gateway, "billing").await;
-    assert_eq!((view.setup, view.last_event), (Setup::Backlog, None));
+    assert_eq!((view.setup, view.last_event), (Setup::Waiting, None));
     assert_eq!(view.facts.paths, ["/hooks/billing", "/api/stripe/webhook"]);
     assert_eq!(view.facts.handlers.len(), 1);
     let cards = source(&gateway, "cards").await;

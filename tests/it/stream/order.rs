@@ -207,7 +207,7 @@ async fn what_commits_late_holds_back_what_began_after_it_and_the_client_hears_w
     sql::run(&mut open, &insert(1, "late")).await;
     let after = [send(&gateway).await, send(&gateway).await];
     let lag = watcher.comment("lag ").await;
-    assert!(lag.contains("a transaction that is still open"), "{lag}");
+    assert!(lag.contains("blocked by an open transaction"), "{lag}");
     sql::run(&mut open, "COMMIT").await;
     let seen = watcher.take(3).await;
     assert_eq!(text(&seen[0], "type"), "late");
@@ -283,7 +283,7 @@ async fn a_change_that_is_none_is_answered_with_every_one_that_there_is() {
     let (status, _, problem) = refused(&gateway, "?change=dead,dying", None).await;
     assert_eq!(status, 400);
     let detail = problem["detail"].as_str().unwrap();
-    let (_, words) = detail.split_once("change may be: ").expect("what it may be");
+    let (_, words) = detail.split_once("expected one of: ").expect("what it may be");
     let words: Vec<&str> = words.split(", ").collect();
     assert_eq!(words, ChangeKind::ALL.map(ChangeKind::as_str));
     assert!(words.contains(&"unblocked"), "{detail}");

@@ -168,11 +168,11 @@ async fn what_no_other_attempt_can_mend_is_a_dead_letter_that_tells_no_secret() 
     let mut nowhere = updated();
     nowhere["related_object"]["url"] = json!("/v1/../v2/core/events/evt_thin");
     for (answer, told) in [
-        (Told::error(401, "api_key_expired"), "does not take the API key (401 api_key_expired)"),
-        (Told::error(403, "secret key"), "does not take the API key (403)"),
-        (Told::error(404, "not_found"), "knows no event of this id"),
-        (Told::error(400, "parameter_invalid"), "answered 400 parameter_invalid"),
-        (Told::error(302, ""), "answered 302"),
+        (Told::error(401, "api_key_expired"), "rejected the API key (401 api_key_expired)"),
+        (Told::error(403, "secret key"), "rejected the API key (403)"),
+        (Told::error(404, "not_found"), "has no event with this id"),
+        (Told::error(400, "parameter_invalid"), "responded 400 parameter_invalid"),
+        (Told::error(302, ""), "responded 302"),
         (Told::ok(&huge), "larger than 1048576 bytes"),
         (Told::ok(&json!([])), "not the requested event"),
         (Told::ok(&other), "a different event than requested"),

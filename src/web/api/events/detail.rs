@@ -169,7 +169,7 @@ enum What {
     Quarantined,
     Done,
     Retry,
-    Held,
+    Deferred,
     Dead,
     Lost,
     Replayed,

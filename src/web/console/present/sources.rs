@@ -67,7 +67,7 @@ pub(in crate::web::console) fn settings(
 fn row(view: &SourceView) -> Row {
     let state = match view.setup {
         Setup::Disabled => "disabled",
-        Setup::Backlog => "waiting",
+        Setup::Waiting => "waiting",
         Setup::Refusing => "refusing",
         Setup::Receiving => "ok",
     };

@@ -214,7 +214,7 @@ async fn uninvited_user_is_rejected() {
     let gateway = invited(&stub).await;
     let mut told = Vec::new();
     for (other, why) in [
-        (json!({ "email": "eve@example.org" }), "is called `eve@example.org`"),
+        (json!({ "email": "eve@example.org" }), "or the name `eve@example.org`"),
         (json!({ "email_verified": false }), "no e-mail address is verified"),
         (json!({ "email_verified": null }), "no e-mail address is verified"),
         (json!({ "email": null }), "no e-mail address is verified"),
