@@ -44,8 +44,8 @@ impl Tx<'_> {
 /// What was rolled back, or never written, gives no such evidence:
 ///
 /// ```compile_fail,E0308
-/// use sealpost::store::{Committed, KeptChunk, NotKept};
-/// fn vouch(not_kept: NotKept) -> Committed<KeptChunk> {
+/// use sealpost::store::{Committed, ChunkOutcome, ChunkRejected};
+/// fn vouch(not_kept: ChunkRejected) -> Committed<ChunkOutcome> {
 ///     not_kept
 /// }
 /// ```

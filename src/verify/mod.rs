@@ -19,9 +19,9 @@
 //! Compile-time guarantees (the first example is the control, which compiles):
 //!
 //! ```
-//! use sealpost::verify::{Gate, RawRequest, Refusal, VerifiedRequest};
-//! fn on(raw: RawRequest, gate: &Gate) -> Result<usize, Refusal> {
-//!     let verified: VerifiedRequest = raw.verify(gate, 1_700_000_000)?;
+//! use sealpost::verify::{RawRequest, Refusal, VerifiedRequest, Verifier};
+//! fn on(raw: RawRequest, verifier: &Verifier) -> Result<usize, Refusal> {
+//!     let verified: VerifiedRequest = raw.verify(verifier, 1_700_000_000)?;
 //!     Ok(verified.body().len())
 //! }
 //! ```
@@ -44,7 +44,7 @@
 //! fn forge(secret: Fingerprint) -> Proof {
 //!     Proof {
 //!         strength: Strength::Signed, secret, skew: None, covered: Vec::new(),
-//!         claims: None, request_key: None, late: false,
+//!         claims: None, request_key: None, late: None,
 //!     }
 //! }
 //! ```

@@ -59,11 +59,11 @@ const AFTER_NAMES: &[&str] = &[" is required", " is a required", " is missing", 
 /// The first line of an error text, without the values in it.
 ///
 /// ```
-/// # use sealpost::admin::normalise;
+/// # use sealpost::admin::normalize;
 /// let text = "card 17 of 'ada@example.org': /decks/intro.md is not there";
-/// assert_eq!(normalise(text), "card <n> of <text>: <path> is not there");
+/// assert_eq!(normalize(text), "card <n> of <text>: <path> is not there");
 /// let text = "destination responded 422: `title` is missing";
-/// assert_eq!(normalise(text), text);
+/// assert_eq!(normalize(text), text);
 /// ```
 pub fn normalize(text: &str) -> String {
     let bound = text.char_indices().nth(LOOKED_AT).map_or(text.len(), |(end, _)| end);
