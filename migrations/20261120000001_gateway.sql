@@ -230,7 +230,7 @@ COMMENT ON COLUMN attempts.delivery_id IS 'The delivery.';
 COMMENT ON COLUMN attempts.number      IS 'From 1, without gaps.';
 COMMENT ON COLUMN attempts.started_at  IS 'When the handler was called.';
 COMMENT ON COLUMN attempts.finished_at IS 'When it came back; for a lost attempt, when the loss was noticed.';
-COMMENT ON COLUMN attempts.result      IS 'done; retry: failed, due again later; held: the same while its destination is held back, and does not count; dead: failed for good; lost: the lease ran out with no result, and does not count either.';
+COMMENT ON COLUMN attempts.result      IS 'done; retry: failed, due again later; deferred: its destination could not be tried or is failing for all, which does not count as an attempt; dead: failed for good; lost: the lease ran out with no result, and does not count either.';
 COMMENT ON COLUMN attempts.error       IS 'What went wrong, at most 8 KiB.';
 COMMENT ON COLUMN attempts.xact        IS 'The transaction that inserted it: its place in the stream of changes.';
 
@@ -467,7 +467,7 @@ COMMENT ON COLUMN alerts.sent_at          IS 'When it was told last; null if it 
 COMMENT ON COLUMN alerts.over_at          IS 'When it ended; null while it goes on.';
 COMMENT ON COLUMN alerts.passing          IS 'Nothing will say that it is over: it ends by itself, an hour after it was last raised.';
 COMMENT ON COLUMN alerts.attempts         IS 'How often telling it failed in a row.';
-COMMENT ON COLUMN alerts.retry_at         IS 'After a failure: nothing is told before this time, since all of it goes to one place.';
+COMMENT ON COLUMN alerts.retry_at         IS 'After a failure: no alert is sent before this time, since all go to the same channel.';
 COMMENT ON COLUMN alerts.lease_token      IS 'The fencing token of the gateway that is telling it.';
 COMMENT ON COLUMN alerts.lease_expires_at IS 'When another gateway may tell it instead.';
 
@@ -488,7 +488,7 @@ COMMENT ON TABLE  counters         IS 'Counts per source and span of time. Appro
 COMMENT ON COLUMN counters.minutes IS 'How long the span is. Everything is counted twice: in spans of five minutes, kept for days, and of an hour, kept for weeks.';
 COMMENT ON COLUMN counters.bucket  IS 'When the span begins; a multiple of its length in UTC.';
 COMMENT ON COLUMN counters.source  IS 'The source; empty for requests to paths that are no source''s.';
-COMMENT ON COLUMN counters.what    IS 'accepted, duplicate, quarantined, chunk, refused; acknowledged; handled, ignored, retry, held, dead, replayed, expired.';
+COMMENT ON COLUMN counters.what    IS 'accepted, duplicate, quarantined, chunk, refused; acknowledged; handled, ignored, retry, deferred, dead, replayed, expired.';
 COMMENT ON COLUMN counters.detail  IS 'For refused: the reason''s word. For quarantined: `too_large` where the body was larger than the source keeps. For acknowledged: the most milliseconds that it took, or `more`. Empty otherwise.';
 COMMENT ON COLUMN counters.count   IS 'How many.';
 
@@ -538,7 +538,7 @@ CREATE INDEX rejected_requests_by_expiry ON rejected_requests (expires_at);
 
 COMMENT ON TABLE  rejected_requests             IS 'Refused requests that carried a signature, of sources with hold_refused. Never dispatched. Bounded per source; removed when they expire.';
 COMMENT ON COLUMN rejected_requests.id          IS 'A UUID of version 7, by time of arrival.';
-COMMENT ON COLUMN rejected_requests.number      IS 'Its place in the order in which requests were held: how far a job has come.';
+COMMENT ON COLUMN rejected_requests.number      IS 'Sequence number, in the order of insertion: how far a job has come.';
 COMMENT ON COLUMN rejected_requests.tenant      IS 'To whom the source belongs.';
 COMMENT ON COLUMN rejected_requests.source      IS 'The source that refused it.';
 COMMENT ON COLUMN rejected_requests.provider    IS 'What kind of sender the source is for.';

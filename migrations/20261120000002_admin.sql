@@ -315,10 +315,10 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_running ON jobs (id) WHERE state = 'running';
 CREATE INDEX jobs_planned ON jobs (expires_at) WHERE state = 'planned';
 
-COMMENT ON TABLE  jobs                  IS 'What is to be done about many dead letters or held requests. One that has not begun is a plan.';
+COMMENT ON TABLE  jobs                  IS 'A bulk action on dead letters or rejected requests. Planned first, then started.';
 COMMENT ON COLUMN jobs.id               IS 'Identity.';
-COMMENT ON COLUMN jobs.tenant           IS 'The only tenant whose dead letters or held requests it touches; null for all.';
-COMMENT ON COLUMN jobs.action           IS 'replay or discard: dead letters; verify_held or discard_held: held requests.';
+COMMENT ON COLUMN jobs.tenant           IS 'The only tenant whose dead letters or rejected requests it touches; null for all.';
+COMMENT ON COLUMN jobs.action           IS 'replay or discard: dead letters; verify_held or discard_held: rejected requests.';
 COMMENT ON COLUMN jobs.selection        IS 'Which, as JSON; ages are times by now.';
 COMMENT ON COLUMN jobs.target           IS 'Which, in words.';
 COMMENT ON COLUMN jobs.force            IS 'Also what is done or resolved; only by id.';
@@ -328,7 +328,7 @@ COMMENT ON COLUMN jobs.reason           IS 'Why, in the words of whoever planned
 COMMENT ON COLUMN jobs.matched          IS 'How many matched when it was planned.';
 COMMENT ON COLUMN jobs.verifiable       IS 'For verify_held: how many of those that matched would have been let in when it was planned.';
 COMMENT ON COLUMN jobs.up_to            IS 'The highest id that matched then: what dies later is not its business.';
-COMMENT ON COLUMN jobs.sample           IS 'Some of those that matched: deliveries, or numbers of held requests.';
+COMMENT ON COLUMN jobs.sample           IS 'Some of those that matched: deliveries, or numbers of rejected requests.';
 COMMENT ON COLUMN jobs.state            IS 'planned; running; done; cancelled: somebody stopped it; failed: it cannot go on; expired: it was not started in time.';
 COMMENT ON COLUMN jobs.planned_at       IS 'When it was planned.';
 COMMENT ON COLUMN jobs.planned_by       IS 'Who planned it.';
