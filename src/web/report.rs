@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use metrics::SharedString;
 use time::OffsetDateTime;
 use tracing::{info, warn};
 
@@ -103,7 +104,10 @@ impl<'a> Report<'a> {
 
     fn count(&self, outcome: &'static str, reason: &'static str) {
         // Only configured sources have a name here, so that clients cannot create new series.
-        let source = self.source.as_ref().map_or("none", |(name, _)| name).to_owned();
+        let source = self
+            .source
+            .as_ref()
+            .map_or_else(|| SharedString::from("none"), |(name, _)| Arc::clone(name).into());
         metrics::counter!(
             "sealpost_ingest_total",
             "source" => source,
