@@ -85,11 +85,10 @@ pub use jobs::{
 };
 pub use master_keys::{MasterKeys, Rotated, Seals};
 pub use monitoring::{
-    Alarm, AlarmKind, Baseline, BodySlice, DispatchTrouble, DispatchTroubles, EventDetail,
-    EventPage, Facets, Link, Listener, MOST_EVENTS, MOST_TRANSFERS, Monitoring, Overview,
-    PayloadView, Point, ProofView, Related, SLICE, Search, SecretView, Series, Setting, Setup,
-    SourceFacts, SourceRow, SourceView, Topology, Totals, TransferDetail, TransferView, Transfers,
-    UnlistedProxies, is_internal,
+    Alarm, AlarmKind, Baseline, BodySlice, DispatchTroubles, EventDetail, EventPage, Facets, Link,
+    Listener, MOST_EVENTS, MOST_TRANSFERS, Monitoring, Overview, PayloadView, Point, ProofView,
+    Related, SLICE, Search, SecretView, Series, Setting, Setup, SourceFacts, SourceRow, SourceView,
+    Topology, Totals, TransferDetail, TransferView, Transfers, UnlistedProxies, is_internal,
 };
 pub use pauses::{PauseStatus, Pauses};
 pub use pretty::{Pretty, pretty};

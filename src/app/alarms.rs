@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::admin::{DispatchTrouble, Monitoring};
-use crate::dispatch::{Dispatcher, Trouble};
+use crate::admin::Monitoring;
+use crate::dispatch::Dispatcher;
 
 /// Interval between checks. Together with the delays of some alarms, an alarm opens within a
 /// minute.
@@ -19,9 +19,7 @@ const WITHIN: Duration = Duration::from_secs(15);
 /// Connects the alarms to the problems that this dispatcher reports.
 pub(super) fn ask(monitoring: &Monitoring, dispatcher: &Dispatcher) {
     let dispatcher = dispatcher.clone();
-    let known =
-        |Trouble { source, handler, since }: Trouble| DispatchTrouble { source, handler, since };
-    monitoring.troubles().ask(move || dispatcher.troubles().into_iter().map(known).collect());
+    monitoring.troubles().ask(move || dispatcher.troubles());
 }
 
 /// Raises alerts until `stop`. A task of its own, so that no other slow or stuck task delays an

@@ -22,7 +22,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("alerts", &["verify", "outbound", "store"]),
     ("ingest", &["verify", "lifecycle", "store"]),
     ("dispatch", &["clock", "verify", "store"]),
-    ("admin", &["clock", "verify", "lifecycle", "outbound", "store", "vault"]),
+    ("admin", &["clock", "dispatch", "verify", "lifecycle", "outbound", "store", "vault"]),
     (
         "providers",
         &["provider_endpoint", "verify", "dispatch", "objects", "outbound", "store", "vault"],

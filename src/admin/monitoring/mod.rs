@@ -37,7 +37,7 @@ pub use sources::{SecretView, Setup, SourceView};
 pub use topology::{Setting, SourceFacts, Topology};
 pub use totals::{Point, Series, Totals};
 pub use transfers::{MOST_TRANSFERS, TransferDetail, TransferView, Transfers};
-pub use troubles::{DispatchTrouble, DispatchTroubles};
+pub use troubles::DispatchTroubles;
 
 use crate::clock::SharedClock;
 use crate::store::Store;

@@ -10,7 +10,7 @@ use super::inactivity::Baseline;
 use super::overview::SourceRow;
 use super::topology::{SourceFacts, Topology};
 use super::totals::Totals;
-use super::troubles::DispatchTrouble;
+use crate::dispatch::Trouble;
 use crate::store::{
     Backlog, Counted, DEAD_LETTER, DatabaseState, FailingDestination, LateTransfers, OpenAlert,
     OpenDeadLetterCounts, OpenTransaction, Pause, PauseTarget, SecretUsage, Span, StoreError,
@@ -51,7 +51,7 @@ pub(super) struct Read {
     /// The proxies that this gateway does not trust.
     proxies: Vec<Alarm>,
     /// What dispatch in this gateway cannot do.
-    troubles: Vec<DispatchTrouble>,
+    troubles: Vec<Trouble>,
 }
 
 impl Monitoring {

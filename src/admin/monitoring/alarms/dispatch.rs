@@ -3,15 +3,15 @@
 use time::OffsetDateTime;
 
 use super::{Alarm, AlarmKind, CRITICAL_AFTER, Link, PATIENCE, lasting};
-use crate::admin::monitoring::troubles::DispatchTrouble;
+use crate::dispatch::Trouble;
 use crate::store::Severity;
 
 /// A queue that cannot be claimed from, or a handler whose results cannot be written.
 pub(in crate::admin::monitoring) fn of_trouble(
-    trouble: &DispatchTrouble,
+    trouble: &Trouble,
     now: OffsetDateTime,
 ) -> Option<Alarm> {
-    let DispatchTrouble { source, handler, since } = trouble;
+    let Trouble { source, handler, since } = trouble;
     let age = now - *since;
     let severity = if age >= CRITICAL_AFTER { Severity::Critical } else { Severity::Warning };
     let long = lasting(age);
@@ -48,7 +48,7 @@ mod tests {
     fn of(source: Option<&str>, seconds: i64) -> Option<Alarm> {
         let since = NOW - Duration::seconds(seconds);
         let (source, handler) = (source.map(str::to_owned), "cards".to_owned());
-        of_trouble(&DispatchTrouble { source, handler, since }, NOW)
+        of_trouble(&Trouble { source, handler, since }, NOW)
     }
 
     #[test]
