@@ -43,6 +43,20 @@ schemathesis:
 bench:
     cargo bench --bench load
 
+# Regenerate the generated parts of the documentation
+docs:
+    cargo run -- openapi > docs/openapi.json
+    for part in cli api config providers; do cargo run -- reference $part > docs/reference/$part.md; done
+    cargo run -- reference schema > docs/config.schema.json
+
+# Build the book into target/book, and check its links
+book:
+    .ci/book
+
+# Lint the API document, and compile a client that is generated from it
+client:
+    .ci/client
+
 # Everything at once, on a fresh machine
 demo:
     cargo run --release -- demo

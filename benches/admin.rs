@@ -29,7 +29,7 @@ use sealpost::admin::{
 };
 use sealpost::clock::SystemClock;
 use sealpost::postgres::{self, Cluster, Settings};
-use sealpost::store::{EventId, PoolSettings, Store, Target};
+use sealpost::store::{DeliveryState, EventId, PoolSettings, Store, Target};
 use sqlx::AssertSqlSafe;
 
 /// How many times each question is asked.
@@ -90,7 +90,7 @@ async fn fill(target: &Target, events: u64) {
              SELECT n, now() - interval '30 days' * (1 - n / {events}::float8) AS at,
                     'source-' || lpad((n * 7919 % {SOURCES})::text, 2, '0') AS source
                FROM generate_series({from}::bigint, {to}) AS n;
-             INSERT INTO events (id, tenant, source, provider, kind, strength, late, secret,
+             INSERT INTO events (id, tenant, source, provider, event_type, strength, late, secret,
                                  skew_seconds, received_at, key, headers, body)
              SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0')
                      || '70008' || lpad(to_hex(n), 15, '0'))::uuid,
@@ -206,13 +206,13 @@ async fn measure(store: &Store, events: u64) -> Vec<&'static str> {
     ask!("events, a page far back", |_| monitoring.events(&caller, &all, middle.next, 50));
     let by = search(|search| search.source = Some("source-07".to_owned()));
     ask!("events of a source", |_| monitoring.events(&caller, &by, None, 50));
-    let by = search(|search| search.kind = Some("kind.7".to_owned()));
+    let by = search(|search| search.event_type = Some("kind.7".to_owned()));
     ask!("events of a type", |_| monitoring.events(&caller, &by, None, 50));
-    let by = search(|search| search.kind = Some("absent".to_owned()));
+    let by = search(|search| search.event_type = Some("absent".to_owned()));
     ask!("events of a type that is none", |_| monitoring.events(&caller, &by, None, 50));
-    let by = search(|search| search.state = Some("dead".to_owned()));
+    let by = search(|search| search.state = Some(DeliveryState::Dead));
     ask!("events with a dead letter", |_| monitoring.events(&caller, &by, None, 50));
-    let by = search(|search| search.state = Some("leased".to_owned()));
+    let by = search(|search| search.state = Some(DeliveryState::Leased));
     ask!("events in a state that none is", |_| monitoring.events(&caller, &by, None, 50));
     let by = search(|search| search.text = Some("absent".to_owned()));
     ask!("events with an absent text", |_| monitoring.events(&caller, &by, None, 50));
@@ -233,15 +233,15 @@ async fn measure(store: &Store, events: u64) -> Vec<&'static str> {
     let groups = Groups::new(store.clone(), Arc::new(SystemClock));
     let page = groups.list(&caller, &GroupSelection::default(), None, 2).await.unwrap();
     let any = GroupSelection::default();
-    let (group, next) = (page.groups[0].id, page.next);
+    let (group, next) = (page.items[0].id, page.next);
     ask!("groups, first page", |_| groups.list(&caller, &any, None, 50));
     ask!("groups, next page", |_| groups.list(&caller, &any, next, 50));
     ask!("groups by class", |_| groups.by_class(&caller));
     ask!("group detail", |_| groups.show(&caller, group));
     let of = |group| Selection::Matching(Filter { group: Some(group), ..Filter::default() });
     ask!("dead letters of a group", |_| desk.list(&caller, &of(group), Paging::first(50)));
-    let letters = desk.list(&caller, &of(group), Paging::first(50)).await.unwrap().letters;
-    ask!("dead letter detail", |run| desk.show(&caller, letters[run % letters.len()].id));
+    let dead = desk.list(&caller, &of(group), Paging::first(50)).await.unwrap().items;
+    ask!("dead letter detail", |run| desk.show(&caller, dead[run % dead.len()].id));
     let jobs = Jobs::new(desk.clone());
     let wish = BulkRequest {
         action: Action::Discard,
@@ -304,7 +304,7 @@ fn topology() -> Topology {
         base_url: "http://localhost:8080".to_owned(),
         is_public: false,
         destinations: Vec::new(),
-        alerts_are_told: false,
+        alerts_are_sent: false,
         transfer_idle: time::Duration::minutes(15),
         transfer_total: time::Duration::hours(1),
         settings: Vec::new(),

@@ -23,6 +23,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -210,7 +211,9 @@ fn requests(numbers: Range<usize>) -> Vec<Bytes> {
 
 /// Sends for a while; prints and gives the rate of answers 2xx.
 fn measure(name: &str, address: SocketAddr, requests: &Arc<Vec<Bytes>>, duration: Duration) -> f64 {
+    let before = processor_time();
     let (mut times, took) = generate(address, requests, duration);
+    let after = processor_time();
     times.sort_unstable();
     let rate = times.len() as f64 / took.as_secs_f64();
     let quantile = |q: f64| times[((times.len() - 1) as f64 * q) as usize].as_secs_f64() * 1e3;
@@ -219,7 +222,37 @@ fn measure(name: &str, address: SocketAddr, requests: &Arc<Vec<Bytes>>, duration
         quantile(0.50),
         quantile(0.99)
     );
+    let each = |before: Duration, after: Duration| {
+        after.saturating_sub(before).as_secs_f64() * 1e6 / times.len() as f64
+    };
+    println!(
+        "{:<16} processor time a request: gateway and generator {:.1} \u{b5}s, PostgreSQL {:.1} \u{b5}s",
+        "",
+        each(before.0, after.0),
+        each(before.1, after.1)
+    );
     rate
+}
+
+/// The processor time that this process and that every PostgreSQL process has used so far: steadier
+/// than a rate where other machines share the processor.
+fn processor_time() -> (Duration, Duration) {
+    let own = of_process(Path::new("/proc/self/stat")).map_or(Duration::ZERO, |(_, time)| time);
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let all = processes.filter_map(|process| of_process(&process.path().join("stat")));
+    let postgres = all.filter(|(name, _)| name == "postgres").map(|(_, time)| time).sum();
+    (own, postgres)
+}
+
+/// The name and the processor time of a process, as Linux counts it.
+fn of_process(stat: &Path) -> Option<(String, Duration)> {
+    /// Of the kernel's interface: what it counts in.
+    const TICK: Duration = Duration::from_millis(10);
+    let text = std::fs::read_to_string(stat).ok()?;
+    let (head, fields) = text.rsplit_once(") ")?;
+    let ticks: u32 =
+        fields.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u32>().ok()).sum();
+    Some((head.split_once('(')?.1.to_owned(), TICK * ticks))
 }
 
 /// Sends for a while; gives how long each answer took, and how long it all did.

@@ -9,7 +9,7 @@ CREATE TABLE events (
     tenant       text        NOT NULL,
     source       text        NOT NULL,
     provider     text        NOT NULL,
-    kind         text        NOT NULL,
+    event_type   text        NOT NULL,
     action       text,
     strength     text        NOT NULL,
     late         boolean     NOT NULL,
@@ -37,7 +37,7 @@ COMMENT ON COLUMN events.id           IS 'UUIDv7: sorts by time of arrival.';
 COMMENT ON COLUMN events.tenant       IS 'To whom the source belongs.';
 COMMENT ON COLUMN events.source       IS 'The name of the source in the configuration.';
 COMMENT ON COLUMN events.provider     IS 'What kind of sender the source is.';
-COMMENT ON COLUMN events.kind         IS 'The event type, at most 200 bytes.';
+COMMENT ON COLUMN events.event_type   IS 'The event type, at most 200 bytes.';
 COMMENT ON COLUMN events.action       IS 'The action in the path; not signed, a hint.';
 COMMENT ON COLUMN events.strength     IS 'signed: the body is part of what was signed; vouched: a token or a shared secret vouches for the request; edited: nobody sent it, an operator wrote the body.';
 COMMENT ON COLUMN events.late         IS 'Let in past the time of its token, because the registry still awaited it.';
@@ -248,7 +248,7 @@ CREATE TABLE chunk_transfers (
     owner         bytea       NOT NULL CHECK (octet_length(owner) = 32),
     transfer_id   text        NOT NULL,
     manifest      bytea       NOT NULL CHECK (octet_length(manifest) = 32),
-    kind          text        NOT NULL,
+    event_type    text        NOT NULL,
     envelope      bytea       NOT NULL,
     total         integer     NOT NULL CHECK (total > 0),
     have          integer     NOT NULL DEFAULT 0 CHECK (have BETWEEN 0 AND total),
@@ -278,7 +278,7 @@ COMMENT ON COLUMN chunk_transfers.subject       IS 'SHA-256 over what is transfe
 COMMENT ON COLUMN chunk_transfers.owner         IS 'SHA-256 over the first part of the subject (the repository): each has a share of what its source may have open.';
 COMMENT ON COLUMN chunk_transfers.transfer_id   IS 'The sender''s id of the transfer.';
 COMMENT ON COLUMN chunk_transfers.manifest      IS 'Digest over everything that the first chunk froze.';
-COMMENT ON COLUMN chunk_transfers.kind          IS 'The event type of the whole.';
+COMMENT ON COLUMN chunk_transfers.event_type    IS 'The event type of the whole.';
 COMMENT ON COLUMN chunk_transfers.envelope      IS 'The payload''s JSON without content and chunk number.';
 COMMENT ON COLUMN chunk_transfers.total         IS 'How many chunks there are.';
 COMMENT ON COLUMN chunk_transfers.have          IS 'How many have arrived.';
@@ -312,7 +312,7 @@ CREATE TABLE destinations (
     handler        text        COLLATE "C" PRIMARY KEY CHECK (handler LIKE 'to:%'),
     paused_at      timestamptz,
     disabled_at    timestamptz,
-    disabled_why   text,
+    disabled_reason text,
     failures        integer     NOT NULL DEFAULT 0 CHECK (failures >= 0),
     failing_since   timestamptz,
     opened_at       timestamptz,
@@ -323,7 +323,7 @@ CREATE TABLE destinations (
     last_failed_at timestamptz,
     last_error     text,
     CONSTRAINT disabled_for_a_reason
-        CHECK ((disabled_at IS NULL) = (disabled_why IS NULL)),
+        CHECK ((disabled_at IS NULL) = (disabled_reason IS NULL)),
     CONSTRAINT open_until_a_probe
         CHECK ((opened_at IS NULL) = (openings = 0)
            AND (opened_at IS NULL OR not_before IS NOT NULL))
@@ -333,7 +333,7 @@ COMMENT ON TABLE  destinations                IS 'What holds destinations back. 
 COMMENT ON COLUMN destinations.handler        IS 'As in deliveries: `to:` and the destination''s name.';
 COMMENT ON COLUMN destinations.paused_at      IS 'When an operator paused it; null where it is not paused.';
 COMMENT ON COLUMN destinations.disabled_at    IS 'When it was disabled, by an operator or because it answered 410; null where it is enabled.';
-COMMENT ON COLUMN destinations.disabled_why   IS 'Why it is disabled.';
+COMMENT ON COLUMN destinations.disabled_reason IS 'Why it is disabled.';
 COMMENT ON COLUMN destinations.failures       IS 'Failures in a row, with no success between them.';
 COMMENT ON COLUMN destinations.failing_since  IS 'When the first of those failures was; null where the last request succeeded.';
 COMMENT ON COLUMN destinations.opened_at      IS 'When its breaker opened; null while it is closed.';
@@ -418,9 +418,9 @@ CREATE TABLE alerts (
     source           text        NOT NULL,
     kind             text        NOT NULL,
     key              text        NOT NULL,
-    dedup_key             bytea       NOT NULL CHECK (octet_length(dedup_key) = 32),
+    dedup_key        bytea       NOT NULL CHECK (octet_length(dedup_key) = 32),
     severity         smallint    NOT NULL CHECK (severity BETWEEN 1 AND 3),
-    recovery         boolean     NOT NULL DEFAULT false,
+    resolution       boolean     NOT NULL DEFAULT false,
     text             text        NOT NULL,
     first_at         timestamptz NOT NULL,
     last_at          timestamptz NOT NULL,
@@ -428,10 +428,10 @@ CREATE TABLE alerts (
     hour_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
     hour_count       bigint      NOT NULL DEFAULT 1,
     hour_before      bigint      NOT NULL DEFAULT 0,
-    told             bigint      NOT NULL DEFAULT 0 CHECK (told BETWEEN 0 AND count),
+    notified_count   bigint      NOT NULL DEFAULT 0 CHECK (notified_count BETWEEN 0 AND count),
     pending          boolean     NOT NULL DEFAULT true,
     sent_at          timestamptz,
-    over_at          timestamptz,
+    closed_at        timestamptz,
     passing          boolean     NOT NULL DEFAULT false,
     attempts         integer     NOT NULL DEFAULT 0 CHECK (attempts >= 0),
     retry_at         timestamptz,
@@ -439,37 +439,37 @@ CREATE TABLE alerts (
     lease_expires_at timestamptz,
     CONSTRAINT leased_whole_or_not_at_all
         CHECK ((lease_token IS NULL) = (lease_expires_at IS NULL)),
-    CONSTRAINT a_recovery_is_over
-        CHECK (NOT recovery OR over_at IS NOT NULL)
+    CONSTRAINT a_resolution_is_closed
+        CHECK (NOT resolution OR closed_at IS NOT NULL)
 );
-CREATE UNIQUE INDEX alerts_open ON alerts (dedup_key) WHERE over_at IS NULL;
+CREATE UNIQUE INDEX alerts_open ON alerts (dedup_key) WHERE closed_at IS NULL;
 CREATE INDEX alerts_pending ON alerts (severity, id) WHERE pending;
 CREATE INDEX alerts_by_age ON alerts (last_at);
 
-COMMENT ON TABLE  alerts                  IS 'What people are to be told. Repetitions of what goes on are counted in one row.';
+COMMENT ON TABLE  alerts                  IS 'Notifications for users. Repeats of an open alert are counted in its row.';
 COMMENT ON COLUMN alerts.id               IS 'Identity.';
-COMMENT ON COLUMN alerts.source           IS 'The source that it is about.';
-COMMENT ON COLUMN alerts.kind             IS 'What happened: a word of whoever raises it, such as dead_letter.';
-COMMENT ON COLUMN alerts.key              IS 'What of this kind it happened to, at most 200 bytes.';
-COMMENT ON COLUMN alerts.dedup_key             IS 'SHA-256 over source, kind and the whole key: what has the same one is the same thing again.';
-COMMENT ON COLUMN alerts.severity         IS '1: information, 2: warning, 3: critical. The highest that it was raised with.';
-COMMENT ON COLUMN alerts.recovery         IS 'It says that something is over.';
-COMMENT ON COLUMN alerts.text             IS 'The newest text, at most 1 KiB. Partly written by strangers.';
-COMMENT ON COLUMN alerts.first_at         IS 'When it was raised first.';
-COMMENT ON COLUMN alerts.last_at          IS 'When it was raised last.';
+COMMENT ON COLUMN alerts.source           IS 'The source it is about; empty for the gateway itself.';
+COMMENT ON COLUMN alerts.kind             IS 'The type of the alert, such as dead_letter.';
+COMMENT ON COLUMN alerts.key              IS 'The subject, at most 200 bytes.';
+COMMENT ON COLUMN alerts.dedup_key        IS 'SHA-256 over source, kind and the full key: an alert with the same one is a repeat.';
+COMMENT ON COLUMN alerts.severity         IS '1: info, 2: warning, 3: critical. The highest it was raised with.';
+COMMENT ON COLUMN alerts.resolution       IS 'Whether it reports that another alert was closed.';
+COMMENT ON COLUMN alerts.text             IS 'The latest text, at most 1 KiB. It may quote untrusted data.';
+COMMENT ON COLUMN alerts.first_at         IS 'When it was first raised.';
+COMMENT ON COLUMN alerts.last_at          IS 'When it was last raised.';
 COMMENT ON COLUMN alerts.count            IS 'How often it was raised.';
-COMMENT ON COLUMN alerts.hour_at          IS 'When the hour began in which it is counted now, to notice a change of rate.';
+COMMENT ON COLUMN alerts.hour_at          IS 'The beginning of the hour counted in hour_count, to notice a change of rate.';
 COMMENT ON COLUMN alerts.hour_count       IS 'How often it was raised in that hour.';
 COMMENT ON COLUMN alerts.hour_before      IS 'How often it was raised in the hour before that.';
-COMMENT ON COLUMN alerts.told             IS 'How often of that has been told.';
-COMMENT ON COLUMN alerts.pending          IS 'It is to be told. False once it was, or once it was given up as too old or one too many.';
-COMMENT ON COLUMN alerts.sent_at          IS 'When it was told last; null if it never was.';
-COMMENT ON COLUMN alerts.over_at          IS 'When it ended; null while it goes on.';
-COMMENT ON COLUMN alerts.passing          IS 'Nothing will say that it is over: it ends by itself, an hour after it was last raised.';
-COMMENT ON COLUMN alerts.attempts         IS 'How often telling it failed in a row.';
+COMMENT ON COLUMN alerts.notified_count   IS 'The count that was last sent.';
+COMMENT ON COLUMN alerts.pending          IS 'Whether it is to be sent. False once it was sent, or given up as too old or one too many.';
+COMMENT ON COLUMN alerts.sent_at          IS 'When it was last sent; null if never.';
+COMMENT ON COLUMN alerts.closed_at        IS 'When it was closed; null while it is open.';
+COMMENT ON COLUMN alerts.passing          IS 'Whether it is closed by itself, an hour after it was last raised: no resolution follows.';
+COMMENT ON COLUMN alerts.attempts         IS 'Failed attempts to send it, in a row.';
 COMMENT ON COLUMN alerts.retry_at         IS 'After a failure: no alert is sent before this time, since all go to the same channel.';
-COMMENT ON COLUMN alerts.lease_token      IS 'The fencing token of the gateway that is telling it.';
-COMMENT ON COLUMN alerts.lease_expires_at IS 'When another gateway may tell it instead.';
+COMMENT ON COLUMN alerts.lease_token      IS 'The fencing token of the gateway that is sending it.';
+COMMENT ON COLUMN alerts.lease_expires_at IS 'When another gateway may send it instead.';
 
 -- Counters of received events and outcomes. Overviews and alarms read these, never events or
 -- deliveries. Counted in each gateway and added every few seconds, so they are approximate.
@@ -517,7 +517,9 @@ CREATE TABLE rejected_requests (
     tenant      text        NOT NULL,
     source      text        NOT NULL,
     provider    text        NOT NULL,
-    reason      text        NOT NULL,
+    reason      text        NOT NULL
+        CHECK (reason IN ('unknown_source', 'sig_missing', 'sig_malformed', 'ts_malformed',
+                          'ts_stale', 'ts_future', 'sig_mismatch', 'id_charset', 'not_allowed')),
     peer        text,
     size_bytes  bigint      NOT NULL CHECK (size_bytes >= 0),
     key_id      text        COLLATE "C",
@@ -536,13 +538,13 @@ CREATE TABLE rejected_requests (
 CREATE INDEX rejected_requests_by_source ON rejected_requests (source, id);
 CREATE INDEX rejected_requests_by_expiry ON rejected_requests (expires_at);
 
-COMMENT ON TABLE  rejected_requests             IS 'Refused requests that carried a signature, of sources with hold_refused. Never dispatched. Bounded per source; removed when they expire.';
+COMMENT ON TABLE  rejected_requests             IS 'Rejected requests with a signature, of sources with keep_rejected. Never dispatched. Bounded per source; removed when they expire.';
 COMMENT ON COLUMN rejected_requests.id          IS 'A UUID of version 7, by time of arrival.';
 COMMENT ON COLUMN rejected_requests.number      IS 'Sequence number, in the order of insertion: how far a job has come.';
 COMMENT ON COLUMN rejected_requests.tenant      IS 'To whom the source belongs.';
-COMMENT ON COLUMN rejected_requests.source      IS 'The source that refused it.';
+COMMENT ON COLUMN rejected_requests.source      IS 'The source that rejected it.';
 COMMENT ON COLUMN rejected_requests.provider    IS 'What kind of sender the source is for.';
-COMMENT ON COLUMN rejected_requests.reason      IS 'The closed word under which it was refused.';
+COMMENT ON COLUMN rejected_requests.reason      IS 'Why it was rejected.';
 COMMENT ON COLUMN rejected_requests.peer        IS 'The address that it came from, as far as it is known.';
 COMMENT ON COLUMN rejected_requests.size_bytes  IS 'The size of its body.';
 COMMENT ON COLUMN rejected_requests.key_id      IS 'Which master key seals it; null once it is an event.';
@@ -560,7 +562,7 @@ CREATE TABLE pauses (
     name       text        COLLATE "C" NOT NULL,
     paused_at  timestamptz,
     paused_by  text        NOT NULL,
-    why        text        NOT NULL,
+    reason     text        NOT NULL,
     resumed_at timestamptz,
     PRIMARY KEY (what, name),
     CONSTRAINT paused_or_resumed CHECK (num_nonnulls(paused_at, resumed_at) >= 1)
@@ -570,5 +572,5 @@ COMMENT ON COLUMN pauses.what       IS 'source or handler.';
 COMMENT ON COLUMN pauses.name       IS 'Its name, as in deliveries.';
 COMMENT ON COLUMN pauses.paused_at  IS 'Since when it is paused; null where it is not.';
 COMMENT ON COLUMN pauses.paused_by  IS 'Who paused it last.';
-COMMENT ON COLUMN pauses.why        IS 'Why, in their words.';
+COMMENT ON COLUMN pauses.reason     IS 'The reason that was given.';
 COMMENT ON COLUMN pauses.resumed_at IS 'When it was resumed last: what is older counts its age from then.';

@@ -276,7 +276,7 @@ CREATE TABLE jobs (
     id               bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     tenant           text,
     action           text        NOT NULL
-        CHECK (action IN ('replay', 'discard', 'verify_held', 'discard_held')),
+        CHECK (action IN ('replay', 'discard', 'reprocess_rejected', 'discard_rejected')),
     selection        text        NOT NULL,
     target           text        NOT NULL,
     force            boolean     NOT NULL,
@@ -301,8 +301,8 @@ CREATE TABLE jobs (
     next_at          timestamptz,
     resolved         bigint      NOT NULL DEFAULT 0,
     created          bigint      NOT NULL DEFAULT 0,
-    refused          bigint      NOT NULL DEFAULT 0,
-    refusals         text        NOT NULL DEFAULT '[]',
+    skipped          bigint      NOT NULL DEFAULT 0,
+    skipped_items    text        NOT NULL DEFAULT '[]',
     lease_token      uuid,
     lease_expires_at timestamptz,
     CONSTRAINT leased_whole_or_not_at_all
@@ -318,7 +318,7 @@ CREATE INDEX jobs_planned ON jobs (expires_at) WHERE state = 'planned';
 COMMENT ON TABLE  jobs                  IS 'A bulk action on dead letters or rejected requests. Planned first, then started.';
 COMMENT ON COLUMN jobs.id               IS 'Identity.';
 COMMENT ON COLUMN jobs.tenant           IS 'The only tenant whose dead letters or rejected requests it touches; null for all.';
-COMMENT ON COLUMN jobs.action           IS 'replay or discard: dead letters; verify_held or discard_held: rejected requests.';
+COMMENT ON COLUMN jobs.action           IS 'replay or discard: dead letters; reprocess_rejected or discard_rejected: rejected requests.';
 COMMENT ON COLUMN jobs.selection        IS 'Which, as JSON; ages are times by now.';
 COMMENT ON COLUMN jobs.target           IS 'Which, in words.';
 COMMENT ON COLUMN jobs.force            IS 'Also what is done or resolved; only by id.';
@@ -326,7 +326,7 @@ COMMENT ON COLUMN jobs.cap              IS 'The most that it resolves; null for 
 COMMENT ON COLUMN jobs.rate             IS 'The most that it resolves in a second; null for no limit.';
 COMMENT ON COLUMN jobs.reason           IS 'Why, in the words of whoever planned it.';
 COMMENT ON COLUMN jobs.matched          IS 'How many matched when it was planned.';
-COMMENT ON COLUMN jobs.verifiable       IS 'For verify_held: how many of those that matched would have been let in when it was planned.';
+COMMENT ON COLUMN jobs.verifiable       IS 'For reprocess_rejected: how many of those that matched would have been accepted when it was planned.';
 COMMENT ON COLUMN jobs.up_to            IS 'The highest id that matched then: what dies later is not its business.';
 COMMENT ON COLUMN jobs.sample           IS 'Some of those that matched: deliveries, or numbers of rejected requests.';
 COMMENT ON COLUMN jobs.state            IS 'planned; running; done; cancelled: somebody stopped it; failed: it cannot go on; expired: it was not started in time.';
@@ -342,8 +342,8 @@ COMMENT ON COLUMN jobs.after            IS 'It has dealt with everything up to t
 COMMENT ON COLUMN jobs.next_at          IS 'Because of its rate: the next batch not before this time.';
 COMMENT ON COLUMN jobs.resolved         IS 'How many it has replayed or discarded.';
 COMMENT ON COLUMN jobs.created          IS 'How many new deliveries it has made.';
-COMMENT ON COLUMN jobs.refused          IS 'About how many nothing was done.';
-COMMENT ON COLUMN jobs.refusals         IS 'Why, for the first hundred of those, as JSON.';
+COMMENT ON COLUMN jobs.skipped          IS 'How many items were skipped.';
+COMMENT ON COLUMN jobs.skipped_items    IS 'The first hundred skipped items: id and reason, as JSON.';
 COMMENT ON COLUMN jobs.lease_token      IS 'The fencing token of whoever works on it.';
 COMMENT ON COLUMN jobs.lease_expires_at IS 'When it may be taken over, by the database''s clock.';
 

@@ -1,40 +1,72 @@
-//! Who acts, and what they may do. Every function of [`operator`](super) that does something for
-//! somebody takes a [`Caller`]: what is asked for by console, API or command line passes the same
-//! check in the same place.
+//! Callers and their scopes. Every function of [`admin`](super) that acts for somebody takes a
+//! [`Caller`], so that console, API and command line pass the same check in the same place.
 
-use std::fmt;
 use std::net::IpAddr;
-use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use strum::VariantArray;
+use utoipa::ToSchema;
 
 use super::AdminError;
 use crate::store::AuditMore;
 
-/// One thing that a caller may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A permission; `admin` includes all others.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    strum::Display,
+    strum::VariantArray,
+)]
+#[strum(parse_err_ty = UnknownScope, parse_err_fn = unknown_scope)]
 pub enum Scope {
-    /// See what was received and its outcome, without payloads.
+    /// Read events and their outcome, without payloads.
+    #[serde(rename = "events:read")]
+    #[strum(serialize = "events:read")]
     EventsRead,
-    /// See payloads: bodies, kept headers, error texts of handlers.
+    /// Read payloads: bodies, kept headers, error texts of handlers.
+    #[serde(rename = "payload:read")]
+    #[strum(serialize = "payload:read")]
     PayloadRead,
-    /// Replay, discard, free lanes, save as fixtures.
+    /// Replay, discard, unblock lanes, save as fixtures.
+    #[serde(rename = "events:replay")]
+    #[strum(serialize = "events:replay")]
     EventsReplay,
-    /// Edit a body that a sender sent, and have it delivered: with [`Scope::PayloadRead`].
+    /// Edit a body and have it delivered; also requires [`Scope::PayloadRead`].
+    #[serde(rename = "events:edit")]
+    #[strum(serialize = "events:edit")]
     EventsEdit,
-    /// Pause and resume sources, handlers and destinations; say which repositories a source is
-    /// sent.
+    /// Pause and resume sources, handlers and destinations; register repositories.
+    #[serde(rename = "sources:write")]
+    #[strum(serialize = "sources:write")]
     SourcesWrite,
-    /// See rejected requests that are kept, and verify them again.
+    /// Read and reprocess rejected requests.
+    #[serde(rename = "secrets:write")]
+    #[strum(serialize = "secrets:write")]
     SecretsWrite,
-    /// Everything, and who else may: users, keys, the audit log; the master keys.
+    /// Everything, including users, API keys, the audit log and the master keys.
+    #[serde(rename = "admin")]
+    #[strum(serialize = "admin")]
     Admin,
 }
 
-/// What a caller may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// A set of scopes; in JSON a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<Scope>", into = "Vec<Scope>")]
 pub struct Scopes(u8);
 
-/// Who acts. It is made where somebody is recognised: by a session, an API key, or the account that
-/// runs the command line.
+/// Who makes a request: identified by a session, an API key, or the account that runs the command
+/// line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     actor: String,
@@ -43,43 +75,29 @@ pub struct Caller {
     address: Option<IpAddr>,
 }
 
-/// The caller may not do this.
+/// The caller lacks a scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("scope `{0}` required")]
 pub struct Denied(pub Scope);
 
 /// An unknown scope.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown scope `{0}`; expected one of {known}", known = Scope::words())]
+#[error("unknown scope `{0}`; expected one of {known}", known = known_scopes())]
 pub struct UnknownScope(String);
 
+fn unknown_scope(word: &str) -> UnknownScope {
+    UnknownScope(word.to_owned())
+}
+
+fn known_scopes() -> String {
+    let words: Vec<&str> = Scope::VARIANTS.iter().copied().map(Scope::as_str).collect();
+    words.join(", ")
+}
+
 impl Scope {
-    /// Every one, the least first.
-    pub const ALL: [Self; 7] = [
-        Self::EventsRead,
-        Self::PayloadRead,
-        Self::EventsReplay,
-        Self::EventsEdit,
-        Self::SourcesWrite,
-        Self::SecretsWrite,
-        Self::Admin,
-    ];
-
-    /// The stored word.
+    /// The word in JSON and in the database.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::EventsRead => "events:read",
-            Self::PayloadRead => "payload:read",
-            Self::EventsReplay => "events:replay",
-            Self::EventsEdit => "events:edit",
-            Self::SourcesWrite => "sources:write",
-            Self::SecretsWrite => "secrets:write",
-            Self::Admin => "admin",
-        }
-    }
-
-    fn words() -> String {
-        Self::ALL.map(Self::as_str).join(", ")
+        self.into()
     }
 
     fn bit(self) -> u8 {
@@ -87,38 +105,23 @@ impl Scope {
     }
 }
 
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Scope {
-    type Err = UnknownScope;
-
-    fn from_str(word: &str) -> Result<Self, UnknownScope> {
-        let found = Self::ALL.into_iter().find(|scope| scope.as_str() == word);
-        found.ok_or_else(|| UnknownScope(word.to_owned()))
-    }
-}
-
 impl Scopes {
-    /// Everything.
+    /// All scopes.
     pub fn all() -> Self {
-        Self::from_iter(Scope::ALL)
+        Scope::VARIANTS.iter().copied().collect()
     }
 
-    /// Whether it is among them; who has [`Scope::Admin`] has all.
+    /// Whether this scope is included; [`Scope::Admin`] includes all.
     pub fn has(self, scope: Scope) -> bool {
         self.0 & (scope.bit() | Scope::Admin.bit()) != 0
     }
 
-    /// Those that were given, the least first.
+    /// The granted scopes, in the order of [`Scope`].
     pub fn iter(self) -> impl Iterator<Item = Scope> {
-        Scope::ALL.into_iter().filter(move |scope| self.0 & scope.bit() != 0)
+        Scope::VARIANTS.iter().copied().filter(move |scope| self.0 & scope.bit() != 0)
     }
 
-    /// Whether there is none.
+    /// Whether no scope is granted.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
@@ -130,61 +133,72 @@ impl FromIterator<Scope> for Scopes {
     }
 }
 
+impl From<Vec<Scope>> for Scopes {
+    fn from(scopes: Vec<Scope>) -> Self {
+        scopes.into_iter().collect()
+    }
+}
+
+impl From<Scopes> for Vec<Scope> {
+    fn from(scopes: Scopes) -> Self {
+        scopes.iter().collect()
+    }
+}
+
 impl Caller {
-    /// Somebody who was recognised. `tenant` is the only one whose things they see; `None` for who
-    /// sees all.
+    /// An identified caller, limited to `tenant`; `None` for all tenants.
     pub fn new(actor: impl Into<String>, tenant: Option<String>, scopes: Scopes) -> Self {
         Self { actor: actor.into(), tenant, scopes, address: None }
     }
 
-    /// The same, as they ask from this address.
+    /// The caller with a client address.
     #[must_use]
     pub fn at(self, address: IpAddr) -> Self {
         Self { address: Some(address), ..self }
     }
 
-    /// The same, who may do nothing any more.
+    /// The caller without any scope.
     #[must_use]
     pub fn without_scopes(self) -> Self {
         Self { scopes: Scopes::default(), ..self }
     }
 
-    /// Whoever runs the command line beside the database: they could do anything there anyway.
+    /// The user of the command line. They have access to the database, so they have all scopes.
     pub fn local(actor: impl Into<String>) -> Self {
         Self::new(actor, None, Scopes::all())
     }
 
-    /// Their name in the audit log.
+    /// The name in the audit log.
     pub fn actor(&self) -> &str {
         &self.actor
     }
 
-    /// The only tenant whose things they see; `None` for all.
+    /// The tenant the caller is limited to; `None` for all tenants.
     pub fn tenant(&self) -> Option<&str> {
         self.tenant.as_deref()
     }
 
-    /// The address that they ask from; `None` for the command line.
+    /// The client address; `None` for the command line.
     pub fn address(&self) -> Option<IpAddr> {
         self.address
     }
 
-    /// What they may do.
+    /// The granted scopes.
     pub fn scopes(&self) -> Scopes {
         self.scopes
     }
 
-    /// Whether it is the same somebody, with the same rights, wherever they ask from.
+    /// Whether both have the same name, tenant and scopes; the address may differ.
     pub fn may_as(&self, other: &Self) -> bool {
         (&self.actor, &self.tenant, self.scopes) == (&other.actor, &other.tenant, other.scopes)
     }
 
-    /// Whether they may do this.
+    /// Whether the caller has this scope.
     pub fn may(&self, scope: Scope) -> bool {
         self.scopes.has(scope)
     }
 
-    /// Lets them do this, or not.
+    /// Requires a scope.
     ///
     /// # Errors
     /// [`Denied`].
@@ -192,16 +206,16 @@ impl Caller {
         if self.may(scope) { Ok(()) } else { Err(Denied(scope)) }
     }
 
-    /// Lets them do this to what is of all tenants together, or not.
+    /// Requires a scope and access to all tenants.
     ///
     /// # Errors
-    /// [`AdminError::Denied`]; [`AdminError::AllTenants`] for who sees one.
+    /// [`AdminError::Denied`]; [`AdminError::AllTenants`] for a caller limited to one tenant.
     pub fn needs_over_all(&self, scope: Scope) -> Result<(), AdminError> {
         self.needs(scope)?;
         if self.tenant.is_some() { Err(AdminError::AllTenants) } else { Ok(()) }
     }
 
-    /// What the audit log says about them beyond their name.
+    /// The tenant and address of the caller, for the audit log.
     pub fn audit_more(&self) -> AuditMore<'_> {
         AuditMore { tenant: self.tenant(), address: self.address, ..AuditMore::default() }
     }
@@ -212,12 +226,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_has_admin_has_all_and_who_has_one_has_no_other() {
+    fn admin_includes_all_scopes_and_others_only_themselves() {
+        let all = Scope::VARIANTS.iter().copied();
         let admin = Scopes::from_iter([Scope::Admin]);
-        assert!(Scope::ALL.into_iter().all(|scope| admin.has(scope)));
-        for one in Scope::ALL.into_iter().filter(|scope| *scope != Scope::Admin) {
+        assert!(all.clone().all(|scope| admin.has(scope)));
+        for one in all.clone().filter(|scope| *scope != Scope::Admin) {
             let caller = Caller::new("ada", None, Scopes::from_iter([one]));
-            for other in Scope::ALL {
+            for other in all.clone() {
                 let expected = if one == other { Ok(()) } else { Err(Denied(other)) };
                 assert_eq!(caller.needs(other), expected);
             }
@@ -225,10 +240,13 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_is_read_from_its_word_and_an_unknown_one_names_them_all() {
-        for scope in Scope::ALL {
+    fn scopes_have_one_word_in_text_and_json() {
+        for scope in Scope::VARIANTS.iter().copied() {
             assert_eq!(scope.as_str().parse(), Ok(scope));
+            assert_eq!(serde_json::to_value(scope).unwrap(), scope.as_str());
         }
+        let json = serde_json::to_string(&Scopes::all()).unwrap();
+        assert_eq!(serde_json::from_str::<Scopes>(&json).unwrap(), Scopes::all());
         let error = "root".parse::<Scope>().unwrap_err().to_string();
         assert!(error.contains("`root`") && error.contains("events:replay"), "{error}");
     }

@@ -77,7 +77,8 @@ impl MasterKeys {
         done: &mut Rotated,
     ) -> Result<(), AdminError> {
         caller.needs_over_all(Scope::Admin)?;
-        let reason = Reason::new(reason)?.get();
+        let reason = Reason::new(reason)?;
+        let reason = reason.as_str();
         let rotation = Rotation { keys: self, caller, reason, newest: self.vault.newest()? };
         let mut after = None;
         while let Some(last) = rotation.credentials(after.as_ref(), done).await? {

@@ -1,6 +1,7 @@
 //! The admin core: operations on dead letters, destinations, users and jobs, and monitoring. The
 //! command line, the console and the API share it.
 //!
+//! - [`Admin`] holds all services. [`actions`] is the catalogue of the changes to one item.
 //! - [`Access`] recognises callers, and manages users, sessions and API keys. A [`Caller`] is
 //!   an authenticated user or API key, with its scopes.
 //! - [`audit`] is the audit log.
@@ -23,29 +24,37 @@
 //! - [`MasterKeys`] seal secrets, and can be rotated.
 
 mod access;
+pub mod actions;
 mod alerts;
 pub mod audit;
 mod caller;
 mod capture;
+mod change;
 mod change_stream;
+pub mod cursor;
 mod dead_letters;
 mod destinations;
 mod edit;
 mod error;
+mod events;
 mod explain;
 mod groups;
 mod idempotency;
+mod input;
 mod jobs;
 mod lanes;
 mod master_keys;
 mod monitoring;
+mod page;
 mod pauses;
 mod payload_reads;
 mod pretty;
 mod reason;
 mod recorded_request;
 mod rejected_requests;
+mod services;
 mod timeline;
+mod transfers;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -53,52 +62,62 @@ use std::sync::Arc;
 use tracing::warn;
 
 pub use access::{
-    Access, ApiKey, BegunSession, Client, CodeSecret, Credentials, Denial, Ended, Expiry,
-    Invitation, Issuer, IssuerError, IssuerSettings, MadeKey, NewApiKey, NewUser, OidcCallback,
-    OidcError, OidcRedirect, OidcSignIn, OwnSession, Session, SetupLink, ShownKey, ShownSession,
-    SignInError, User,
+    Access, ApiKey, ApiKeyState, BegunSession, Client, CodeSecret, Credentials, Denial,
+    DisabledUser, Ended, Expiry, Identity, Invitation, Issuer, IssuerError, IssuerSettings, MadeKey,
+    NewApiKey, NewUser, OidcCallback, OidcError, OidcRedirect, OidcSignIn, OwnSession, RevokedKey,
+    Session, SetupLink, ShownKey, ShownSession, SignInError, User, UserSession, UserState,
 };
-pub use alerts::Alerts;
+pub use alerts::{AlertRow, AlertState, Alerts, Notification, Severity};
 pub use caller::{Caller, Denied, Scope, Scopes, UnknownScope};
-pub use capture::{Captured, Scrubbed, capture};
+pub use capture::{CapturedFixture, Scrubbed, capture};
 pub use change_stream::{
-    ChangeStream, ChangeStreamSettings, StreamItem, Subscription, TooManySubscribers,
+    Change, ChangeKind, ChangeStream, ChangeStreamSettings, StreamItem, Subscription,
+    TooManySubscribers,
 };
 pub use dead_letters::{
-    Action, ActionResult, DeadLetters, DeliveryDetail, Filter, LetterPage, PREVIEW, Paging,
-    Refused, Selection,
+    Action, ActionResult, Attempt, AttemptResult, DeadLetterPage, DeadLetters, Delivery,
+    DeliveryDetail, DeliveryState, Edit, Encoding, Event, Filter, PREVIEW, Paging, Payload,
+    Preview, Proof, Refused, Resolution, ResolvedBy, Seen, Selection,
 };
 pub use destinations::{
-    ConfiguredDestination, Destination, DestinationDetail, DestinationStatus, Destinations,
-    SendTest,
+    ConfiguredDestination, Destination, DestinationAnswer, DestinationAnswerHeader,
+    DestinationDetail, DestinationHour, DestinationStatus, Destinations, SendTest,
 };
 pub use edit::{EditPreview, Edited, MOST_EDITED};
 pub use error::AdminError;
-pub use explain::{Explained, Verifiers, explain};
+pub use events::{
+    BodySlice, DeliveryCounts, EditMade, EventDetail, EventFacets, EventMatches, EventPage,
+    EventPayload, EventProof, EventSummary, MOST_EVENTS, RelatedEvents, SLICE, Search,
+};
+pub use explain::{Explanation, Verifiers, explain};
 pub use groups::{
     Class, Group, GroupCursor, GroupPage, GroupSelection, Groups, UnknownClass, normalize,
 };
 pub use idempotency::{ClaimedKey, IdempotencyKeys, IdempotencyState, Repeat};
+pub use input::{Age, Count, Id, Name, Whole};
 pub use jobs::{
-    BATCH, BulkPreview, BulkRequest, Job, JobAction, JobDetail, JobState, Jobs, PLAN_LASTS,
-    RejectedAction, RejectedBulkRequest, SAMPLE, Step, Worker,
+    BATCH, BulkPreview, BulkRequest, Job, JobAction, JobDetail, JobOutcomes, JobState, Jobs,
+    PLAN_LASTS, RejectedAction, RejectedBulkRequest, SAMPLE, SkippedItem, Step, Worker,
 };
 pub use master_keys::{MasterKeys, Rotated, Seals};
 pub use monitoring::{
-    Alarm, AlarmKind, Baseline, BodySlice, DispatchTroubles, EventDetail, EventPage, Facets, Link,
-    Listener, MOST_EVENTS, MOST_TRANSFERS, Monitoring, Overview, PayloadView, Point, ProofView,
-    Related, SLICE, Search, SecretView, Series, Setting, Setup, SourceFacts, SourceRow, SourceView,
-    Topology, Totals, TransferDetail, TransferView, Transfers, UnlistedProxies, is_internal,
+    Alarm, AlarmKind, Baseline, Counts, DispatchTroubles, Link, Listener, Monitoring, Overview,
+    Point, ReasonCount, Series, Setting, Source, SourceFacts, SourceRow, SourceSecret, SourceSetup,
+    Topology, UnlistedProxies, is_internal,
 };
-pub use pauses::{PauseStatus, Pauses};
+pub use page::Page;
+pub use pauses::{Pause, PauseStatus, PauseTarget, Pauses};
 pub use pretty::{Pretty, pretty};
 pub use reason::Reason;
 pub use recorded_request::RecordedRequest;
 pub use rejected_requests::{
-    NewlyRejected, RejectedRequestDetail, RejectedRequestWriter, RejectedRequests, Reprocess,
-    ReprocessError, Reprocessed, Verified,
+    NewlyRejected, RejectedRequest, RejectedRequestDetail, RejectedRequestHeader,
+    RejectedRequestPayload, RejectedRequestWriter, RejectedRequests, Reprocess, ReprocessError,
+    Reprocessed, Verified,
 };
-pub use timeline::TimelineEntry;
+pub use services::{Admin, AdminParts, Need};
+pub use timeline::{TimelineEntry, TimelineKind};
+pub use transfers::{MOST_TRANSFERS, Transfer, TransferDetail, TransferState, Transfers};
 
 use crate::store::Store;
 

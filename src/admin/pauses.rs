@@ -1,15 +1,17 @@
-//! Pausing sources and handlers. A paused source still receives, verifies and records; what it
-//! records waits, and so does what is there already. What is at work when it is paused is finished.
+//! Pausing sources and handlers. A paused source still receives, verifies and stores events; their
+//! deliveries wait. Deliveries in flight are completed.
 //!
-//! Time on hold does not make anything too old: after it is resumed, ages count from then.
+//! A pause makes no delivery too old: after resuming, ages count from then.
 
 use std::collections::BTreeMap;
 
-use super::{AdminError, Caller, Reason, Routing, Scope, wake_gateways};
+use super::change::{Audited, AuditedChange};
+use super::{AdminError, Caller, Reason, Routing, Scope};
 use crate::clock::SharedClock;
-use crate::store::{AuditEntry, Pause, PauseTarget, Store, TO};
+pub use crate::store::{Pause, PauseTarget};
+use crate::store::{Store, TO};
 
-/// What is paused, for those who pause and resume.
+/// The pauses.
 #[derive(Clone)]
 pub struct Pauses {
     store: Store,
@@ -17,19 +19,19 @@ pub struct Pauses {
     routing: Routing,
 }
 
-/// Something that can be paused.
+/// A source or a handler, paused or not.
 #[derive(Debug, Clone)]
 pub struct PauseStatus {
-    /// What.
-    pub what: PauseTarget,
+    /// Whether it is a source or a handler.
+    pub target: PauseTarget,
     /// Its name.
     pub name: String,
-    /// Why it is paused; `None` where it is not.
+    /// The pause; `None` if it is not paused.
     pub pause: Option<Pause>,
 }
 
 impl Pauses {
-    /// The holds of `store`, on the sources and handlers that `routing` names.
+    /// The pauses in `store`, of the sources and handlers in `routing`.
     pub fn new(store: Store, clock: SharedClock, routing: Routing) -> Self {
         Self { store, clock, routing }
     }
@@ -41,11 +43,11 @@ impl Pauses {
     pub async fn list(&self, caller: &Caller) -> Result<Vec<Pause>, AdminError> {
         caller.needs(Scope::EventsRead)?;
         let mut pauses = self.store.pauses().await?;
-        pauses.retain(|pause| self.sees(caller, pause.what, &pause.name));
+        pauses.retain(|pause| self.sees(caller, pause.target, &pause.name));
         Ok(pauses)
     }
 
-    /// Everything that can be paused, or is: sources, then handlers, each by name, with its hold.
+    /// Everything that can be paused, or is: sources, then handlers, each by name, with its pause.
     /// A caller of one tenant sees its sources only.
     ///
     /// # Errors
@@ -57,20 +59,19 @@ impl Pauses {
             let handlers = handlers.map(|handler| (PauseTarget::Handler, (*handler).to_owned()));
             handlers.chain([(PauseTarget::Source, source.clone())])
         });
-        for (what, name) in names.filter(|(what, name)| self.sees(caller, *what, name)) {
-            let key = (what == PauseTarget::Handler, name.clone());
-            all.insert(key, PauseStatus { what, name, pause: None });
+        for (target, name) in names.filter(|(target, name)| self.sees(caller, *target, name)) {
+            let key = (target == PauseTarget::Handler, name.clone());
+            all.insert(key, PauseStatus { target, name, pause: None });
         }
         for pause in self.list(caller).await? {
-            let key = (pause.what == PauseTarget::Handler, pause.name.clone());
-            let standing =
-                PauseStatus { what: pause.what, name: pause.name.clone(), pause: Some(pause) };
-            all.insert(key, standing);
+            let (target, name) = (pause.target, pause.name.clone());
+            let key = (target == PauseTarget::Handler, name.clone());
+            all.insert(key, PauseStatus { target, name, pause: Some(pause) });
         }
         Ok(all.into_values().collect())
     }
 
-    /// Pauses a source or a handler; false where it was paused already.
+    /// Pauses a source or a handler; false if it was paused already.
     ///
     /// # Errors
     /// [`AdminError::NotFound`]; [`AdminError::Invalid`] for a destination, which is paused
@@ -79,75 +80,70 @@ impl Pauses {
     pub async fn pause(
         &self,
         caller: &Caller,
-        what: PauseTarget,
+        target: PauseTarget,
         name: &str,
-        reason: &str,
+        reason: &Reason,
     ) -> Result<bool, AdminError> {
-        self.switch(caller, what, name, reason, true).await
+        self.switch(caller, target, name, reason, true).await
     }
 
-    /// Lets a source or a handler go on; false where it was not paused.
+    /// Resumes a source or a handler; false if it was not paused.
     ///
     /// # Errors
     /// As [`Pauses::pause`].
     pub async fn resume(
         &self,
         caller: &Caller,
-        what: PauseTarget,
+        target: PauseTarget,
         name: &str,
-        reason: &str,
+        reason: &Reason,
     ) -> Result<bool, AdminError> {
-        self.switch(caller, what, name, reason, false).await
+        self.switch(caller, target, name, reason, false).await
     }
 
     async fn switch(
         &self,
         caller: &Caller,
-        what: PauseTarget,
+        target: PauseTarget,
         name: &str,
-        reason: &str,
+        reason: &Reason,
         pause: bool,
     ) -> Result<bool, AdminError> {
         caller.needs(Scope::SourcesWrite)?;
-        let reason = Reason::new(reason)?.get();
-        if what == PauseTarget::Handler && name.starts_with(TO) {
+        if target == PauseTarget::Handler && name.starts_with(TO) {
             let text = "this handler is a destination: pause or resume the destination".to_owned();
             return Err(AdminError::Invalid(text));
         }
-        // What is not configured any more may still be on hold, and be let go.
-        let known = self.is_configured(what, name)
+        // What is no longer configured may still be paused, and can be resumed.
+        let known = self.is_configured(target, name)
             || self
                 .store
                 .pauses()
                 .await?
                 .iter()
-                .any(|pause| pause.what == what && pause.name == name);
-        if !known || !self.sees(caller, what, name) {
-            return Err(AdminError::NotFound(format!("{what} `{name}`")));
+                .any(|pause| pause.target == target && pause.name == name);
+        if !known || !self.sees(caller, target, name) {
+            return Err(AdminError::NotFound(format!("{target} `{name}`")));
         }
-        let now = self.clock.now();
-        let mut tx = self.store.begin().await?;
+        let mut change = AuditedChange::begin(&self.store, &self.clock, caller).await?;
+        let (tx, at) = (&mut change.tx, change.at);
         let changed = if pause {
-            tx.pause(what, name, caller.actor(), reason, now).await?
+            tx.pause(target, name, caller.actor(), reason, at).await?
         } else {
-            tx.resume(what, name, now).await?
+            tx.resume(target, name, at).await?
         };
-        let entry = AuditEntry {
-            at: now,
-            actor: caller.actor(),
+        let audited = Audited {
             action: if pause { "pause" } else { "resume" },
-            target: &format!("{what} {name}"),
+            target: &format!("{target} {name}"),
             reason,
             count: u64::from(changed),
         };
-        tx.audit_with(&entry, caller.audit_more()).await?;
-        tx.commit(()).await?;
-        wake_gateways(&self.store).await;
+        change.commit(audited).await?;
         Ok(changed)
     }
 
-    fn is_configured(&self, what: PauseTarget, name: &str) -> bool {
-        match what {
+    fn is_configured(&self, target: PauseTarget, name: &str) -> bool {
+        match target {
             PauseTarget::Source => self.routing.sources.contains_key(name),
             PauseTarget::Handler => {
                 self.routing.sources.values().any(|route| route.handlers.contains(&name))
@@ -155,10 +151,10 @@ impl Pauses {
         }
     }
 
-    /// A handler works for every source that has it: it belongs to no tenant.
-    fn sees(&self, caller: &Caller, what: PauseTarget, name: &str) -> bool {
+    /// A handler belongs to no tenant: it works for every source that has it.
+    fn sees(&self, caller: &Caller, target: PauseTarget, name: &str) -> bool {
         let Some(tenant) = caller.tenant() else { return true };
         let route = self.routing.sources.get(name);
-        what == PauseTarget::Source && route.is_some_and(|route| route.tenant == tenant)
+        target == PauseTarget::Source && route.is_some_and(|route| route.tenant == tenant)
     }
 }

@@ -1,22 +1,29 @@
-//! Why something is done, in the words of whoever does it: one rule for console, API and command
-//! line, held here.
+//! The reason that a user gives for a change. Console, API and command line follow one rule.
+
+use std::ops::Deref;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::AdminError;
 
-/// A reason, for the audit log: 1 to [`Reason::LONGEST`] characters, not all of them blank, and no
-/// control characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reason<'a>(&'a str);
+/// The reason of a change, for the audit log: 1 to 500 characters, not blank, no control
+/// characters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, min_length = 1, max_length = 500,
+         pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$")]
+pub struct Reason(String);
 
-impl<'a> Reason<'a> {
-    /// The most characters.
+impl Reason {
+    /// The maximum length, in characters.
     pub const LONGEST: usize = 500;
 
-    /// Reads a reason. Blanks around it are left out.
+    /// Checks a reason. Surrounding white space is removed.
     ///
     /// # Errors
-    /// [`AdminError::Invalid`] for a text that is no reason.
-    pub fn new(text: &'a str) -> Result<Self, AdminError> {
+    /// [`AdminError::Invalid`] for a text that is blank, too long or has control characters.
+    pub fn new(text: &str) -> Result<Self, AdminError> {
         let reason = text.trim();
         if reason.is_empty() {
             let missing = "a reason is required (recorded in the audit log)";
@@ -30,12 +37,34 @@ impl<'a> Reason<'a> {
             let controls = "the reason must be a single line without control characters";
             return Err(AdminError::Invalid(controls.to_owned()));
         }
-        Ok(Self(reason))
+        Ok(Self(reason.to_owned()))
     }
 
     /// The text.
-    pub fn get(self) -> &'a str {
-        self.0
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Deref for Reason {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Reason {
+    type Error = AdminError;
+
+    fn try_from(text: String) -> Result<Self, AdminError> {
+        Self::new(&text)
+    }
+}
+
+impl From<Reason> for String {
+    fn from(reason: Reason) -> Self {
+        reason.0
     }
 }
 
@@ -44,10 +73,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reason_says_something_in_one_line() {
+    fn reason_is_one_line_with_visible_text() {
         let long = "ä".repeat(Reason::LONGEST);
         for good in ["a", " the secret was mistyped ", "\u{1f44d}", &long] {
-            assert_eq!(Reason::new(good).unwrap().get(), good.trim());
+            assert_eq!(Reason::new(good).unwrap().as_str(), good.trim());
         }
         for wrong in [
             "",
@@ -61,6 +90,7 @@ mod tests {
             &format!("{long}x"),
         ] {
             assert!(matches!(Reason::new(wrong), Err(AdminError::Invalid(_))), "{wrong:?}");
+            assert!(Reason::try_from(wrong.to_owned()).is_err(), "{wrong:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A recorded request, read back: its bytes are what counts.
+//! A recorded request, read from HTTP or JSON with its exact bytes.
 
 use std::collections::BTreeMap;
 
@@ -8,40 +8,51 @@ use bytes::Bytes;
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use super::AdminError;
+use super::{AdminError, Encoding};
 
-/// A request that was recorded.
+/// A recorded request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecordedRequest {
-    /// Its path, without the query; the last part may be the action.
+    /// Its path without the query; the last segment may be the action.
     pub path: Option<String>,
-    /// Its query, undecoded.
+    /// Its query string, undecoded.
     pub query: Option<String>,
     /// Its headers, in order.
     pub headers: Vec<(String, Vec<u8>)>,
-    /// Its body, exactly.
+    /// Its exact body.
     pub body: Bytes,
-    /// When it arrived, where the recording says so.
+    /// Its time of arrival, if recorded.
     pub received_at: Option<OffsetDateTime>,
 }
 
-/// The JSON form.
+/// A recording in JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
-    /// Not looked at: the gateway takes POST alone.
+    /// Ignored: the gateway accepts only POST.
     #[serde(rename = "method")]
     _method: Option<String>,
     path: Option<String>,
+    query: Option<String>,
     #[serde(default)]
-    headers: BTreeMap<String, Values>,
+    headers: Headers,
+    /// The encoding of `body`.
+    encoding: Option<Encoding>,
     body: Option<String>,
     body_b64: Option<String>,
     #[serde(default, with = "time::serde::rfc3339::option")]
     received_at: Option<OffsetDateTime>,
 }
 
-/// One value, or as many lines as there were.
+/// The headers, by name or as a list.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Headers {
+    ByName(BTreeMap<String, Values>),
+    List(Vec<Header>),
+}
+
+/// The value of a header, or its values if it is repeated.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Values {
@@ -49,25 +60,62 @@ enum Values {
     Several(Vec<String>),
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    name: String,
+    value: String,
+}
+
+impl Default for Headers {
+    fn default() -> Self {
+        Self::List(Vec::new())
+    }
+}
+
+impl Headers {
+    fn lines(self) -> Vec<(String, Vec<u8>)> {
+        match self {
+            Self::ByName(headers) => {
+                let lines = headers.into_iter().flat_map(|(name, values)| {
+                    let values = match values {
+                        Values::One(value) => vec![value],
+                        Values::Several(values) => values,
+                    };
+                    values.into_iter().map(move |value| (name.clone(), value.into_bytes()))
+                });
+                lines.collect()
+            }
+            Self::List(headers) => {
+                headers.into_iter().map(|line| (line.name, line.value.into_bytes())).collect()
+            }
+        }
+    }
+}
+
 impl RecordedRequest {
-    /// Reads a recording: HTTP/1.1 as it is on the wire (request line, headers, an empty line, the
-    /// body), or a JSON document with `path`, `headers` and `body` or `body_b64`.
+    /// Reads a recording: HTTP/1.1 as on the wire (request line, headers, an empty line, the body),
+    /// or a JSON document with `path`, `headers` and `body` or `body_b64`, such as the payload of a
+    /// [`RejectedRequestDetail`](super::RejectedRequestDetail).
     ///
     /// # Errors
-    /// [`AdminError::Invalid`] says what is wrong with it.
+    /// [`AdminError::Invalid`] with the problem.
     pub fn read(recording: &[u8]) -> Result<Self, AdminError> {
         let read = if recording.trim_ascii_start().first() == Some(&b'{') {
-            Self::of_json(recording)
+            Self::from_json(recording)
         } else {
-            Self::of_http(recording)
+            Self::from_http(recording)
         };
         read.map_err(AdminError::Invalid)
     }
 
-    fn of_json(recording: &[u8]) -> Result<Self, String> {
+    fn from_json(recording: &[u8]) -> Result<Self, String> {
         let document: Document = serde_json::from_slice(recording)
             .map_err(|error| format!("invalid recorded request: {error}"))?;
         let body = match (document.body, document.body_b64) {
+            (Some(text), None) if document.encoding == Some(Encoding::Hex) => {
+                hex::decode(text).map_err(|error| format!("`body`: {error}"))?
+            }
             (Some(text), None) => text.into_bytes(),
             (None, Some(base64)) => {
                 STANDARD.decode(base64).map_err(|error| format!("`body_b64`: {error}"))?
@@ -75,19 +123,17 @@ impl RecordedRequest {
             (None, None) => Vec::new(),
             _ => return Err("`body` and `body_b64` are mutually exclusive".to_owned()),
         };
-        let lines = document.headers.into_iter().flat_map(|(name, values)| {
-            let values = match values {
-                Values::One(value) => vec![value],
-                Values::Several(values) => values,
-            };
-            values.into_iter().map(move |value| (name.clone(), value.into_bytes()))
-        });
         let (path, query) = target(document.path);
-        let received_at = document.received_at;
-        Ok(Self { path, query, headers: lines.collect(), body: body.into(), received_at })
+        Ok(Self {
+            path,
+            query: document.query.or(query),
+            headers: document.headers.lines(),
+            body: body.into(),
+            received_at: document.received_at,
+        })
     }
 
-    fn of_http(recording: &[u8]) -> Result<Self, String> {
+    fn from_http(recording: &[u8]) -> Result<Self, String> {
         let mut rest = recording;
         let mut request = Self::default();
         let first = line(&mut rest).unwrap_or_default();
@@ -114,7 +160,8 @@ impl RecordedRequest {
         Ok(request)
     }
 
-    /// The body as long as the head says: what an editor adds at the end of a file is none of it.
+    /// The body, of the length that the head states: an editor may have added a line break at the end
+    /// of the file.
     fn cut<'r>(&self, rest: &'r [u8]) -> Result<&'r [u8], String> {
         let value = |wanted: &str| {
             let found = self.headers.iter().find(|(name, _)| name == wanted);
@@ -142,7 +189,7 @@ fn target(path: Option<String>) -> (Option<String>, Option<String>) {
     }
 }
 
-/// Takes a line off, without its end.
+/// Takes a line, without its ending.
 fn line<'r>(rest: &mut &'r [u8]) -> Option<&'r [u8]> {
     let end = rest.iter().position(|byte| *byte == b'\n')?;
     let (line, after) = rest.split_at_checked(end)?;
@@ -153,6 +200,7 @@ fn line<'r>(rest: &mut &'r [u8]) -> Option<&'r [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::RejectedRequestPayload;
 
     #[test]
     fn http_is_read_to_the_byte() {
@@ -179,7 +227,24 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_recording_says_why() {
+    fn payload_of_a_rejected_request_is_a_recording() {
+        for body in [&b"{ }\n"[..], b"\xff"] {
+            let request = RecordedRequest {
+                path: Some("/hooks/a".to_owned()),
+                query: Some("x=1".to_owned()),
+                headers: vec![("x".to_owned(), b"1".to_vec()), ("x".to_owned(), b"2".to_vec())],
+                body: Bytes::copy_from_slice(body),
+                received_at: Some(OffsetDateTime::UNIX_EPOCH),
+            };
+            let payload = RejectedRequestPayload::from(request.clone());
+            assert_eq!(payload.bytes(), body);
+            let recording = serde_json::to_vec(&payload).unwrap();
+            assert_eq!(RecordedRequest::read(&recording).unwrap(), request);
+        }
+    }
+
+    #[test]
+    fn invalid_recordings_are_rejected_with_the_problem() {
         for (text, why) in [
             ("nonsense\n", "neither"),
             ("POST / HTTP/1.1\nx\n\n", "colon"),

@@ -1,114 +1,190 @@
-//! What happened to an event, told from its deliveries and the attempts at them.
+//! The timeline of an event: what happened to it, by its deliveries, their attempts and what users
+//! did.
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
-use crate::store::{DeadLetter, EventId, EventPreview, GATE, PastAction, PastAttempt};
+use crate::store::{
+    AttemptResult, Delivery, DeliveryAttempt, DeliveryState, EventId, EventPreview, GATE,
+    PastAction, PastActionKind, Resolution,
+};
 
-/// Something that happened to an event.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An entry of the timeline of an event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = EventMoment)]
 pub struct TimelineEntry {
-    /// When.
+    /// When it happened.
+    #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
-    /// What: `received`, or `edited` where nobody sent it; `received again`,
-    /// `received with another body`, `quarantined`; of an
-    /// attempt its result: `done`, `retry`, `held`, `dead`, `lost`; of an operator: `replayed`,
-    /// which made this delivery, `discarded`, `freed`, `dead` where its destination was deleted,
-    /// and `edited`, which made another event of this one.
-    pub what: String,
-    /// How often it had been received by then, where it was again. Only the last time is kept.
+    /// What happened.
+    pub what: TimelineKind,
+    /// How often it had been received by then, for a duplicate. Only the last time is recorded.
     pub times: Option<u64>,
-    /// The delivery that it is about.
+    /// The delivery.
     pub delivery: Option<i64>,
-    /// Its handler.
+    /// The handler or destination of the delivery.
     pub handler: Option<String>,
-    /// Which attempt it was.
+    /// The number of the attempt.
     pub attempt: Option<i32>,
-    /// How long the attempt took.
-    pub took: Option<time::Duration>,
-    /// What went wrong, for callers with `payload:read`.
+    /// The duration of the attempt.
+    pub took_seconds: Option<f64>,
+    /// The error; null without the scope `payload:read`.
     pub error: Option<String>,
-    /// Who, where an operator did it.
+    /// The operator, for an operator's action.
     pub by: Option<String>,
-    /// Why, in their words.
+    /// The operator's reason.
     pub reason: Option<String>,
-    /// The event that was made, where one was edited.
+    /// The event created by an edit.
     pub made: Option<EventId>,
 }
 
-/// What happened to an event, in the order in which it happened.
+/// The kind of a timeline entry: about the event, an attempt, or an operator's action.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    strum::IntoStaticStr,
+    strum::Display,
+    strum::VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+#[schema(as = EventMomentWhat)]
+pub enum TimelineKind {
+    /// The event was received.
+    Received,
+    /// It was received again, with the same body.
+    #[serde(rename = "received again")]
+    #[strum(serialize = "received again")]
+    ReceivedAgain,
+    /// Its id was received again, with another body.
+    #[serde(rename = "received with another body")]
+    #[strum(serialize = "received with another body")]
+    ReceivedWithAnotherBody,
+    /// An operator created it by an edit, or created another event by editing it.
+    Edited,
+    /// It was quarantined.
+    Quarantined,
+    /// An attempt succeeded.
+    Done,
+    /// An attempt failed and was to be repeated.
+    Retry,
+    /// An attempt was deferred, because its destination accepted nothing.
+    Deferred,
+    /// A delivery became a dead letter.
+    Dead,
+    /// An attempt ended without a result.
+    Lost,
+    /// An operator replayed an earlier delivery, which created this one.
+    Replayed,
+    /// An operator discarded the dead letter.
+    Discarded,
+    /// An operator unblocked the lane of the dead letter.
+    Unblocked,
+}
+
+impl TimelineKind {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+impl From<AttemptResult> for TimelineKind {
+    fn from(result: AttemptResult) -> Self {
+        match result {
+            AttemptResult::Done => Self::Done,
+            AttemptResult::Retry => Self::Retry,
+            AttemptResult::Deferred => Self::Deferred,
+            AttemptResult::Dead => Self::Dead,
+            AttemptResult::Lost => Self::Lost,
+        }
+    }
+}
+
+/// The timeline of an event, oldest first.
 pub(super) fn timeline(
     preview: &EventPreview,
-    deliveries: &[DeadLetter],
-    attempts: &[PastAttempt],
+    deliveries: &[Delivery],
+    attempts: &[DeliveryAttempt],
     operator_actions: &[PastAction],
 ) -> Vec<TimelineEntry> {
-    let begin = if preview.edited.is_some() { "edited" } else { "received" };
-    let mut moments = vec![moment(preview.event.received_at, begin)];
+    let is_edited = preview.edited.is_some();
+    let begin = if is_edited { TimelineKind::Edited } else { TimelineKind::Received };
+    let mut entries = vec![entry(preview.event.received_at, begin)];
     if let (Some(count @ 2..), Some(last)) = (preview.seen_count, preview.last_seen_at) {
         let times = Some(u64::from(count.unsigned_abs()));
-        moments.push(TimelineEntry { times, ..moment(last, "received again") });
+        entries.push(TimelineEntry { times, ..entry(last, TimelineKind::ReceivedAgain) });
     }
     if let (count @ 1.., Some(last)) = (preview.other_bodies, preview.last_seen_at) {
         let times = Some(u64::from(count));
-        moments.push(TimelineEntry { times, ..moment(last, "received with another body") });
+        entries.push(TimelineEntry { times, ..entry(last, TimelineKind::ReceivedWithAnotherBody) });
     }
     for delivery in deliveries {
-        let made = operator_actions.iter().find(|past| past.replay == Some(delivery.id));
+        let created = operator_actions.iter().find(|past| past.replay == Some(delivery.id));
         if delivery.replay_of.is_some() {
-            moments.push(by(made, of(delivery, delivery.created_at, "replayed")));
+            entries.push(by(created, of(delivery, delivery.created_at, TimelineKind::Replayed)));
         }
         let own = attempts.iter().filter(|attempt| attempt.delivery == delivery.id);
-        moments.extend(own.map(|attempt| TimelineEntry {
+        entries.extend(own.map(|attempt| TimelineEntry {
             attempt: Some(attempt.number),
-            took: Some(attempt.finished_at - attempt.started_at),
+            took_seconds: Some(attempt.seconds),
             error: attempt.error.clone(),
-            ..of(delivery, attempt.finished_at, &attempt.result)
+            ..of(delivery, attempt.finished_at, attempt.result.into())
         }));
-        let done: Vec<&PastAction> =
+        let actions: Vec<&PastAction> =
             operator_actions.iter().filter(|past| past.delivery == delivery.id).collect();
-        let with = |action: &str| done.iter().find(|past| past.action == action).copied();
-        if let (Some(died), "dead") = (delivery.finished_at, delivery.state.as_str()) {
-            let what = if delivery.handler == GATE { "quarantined" } else { "dead" };
+        let with =
+            |action: PastActionKind| actions.iter().find(|past| past.action == action).copied();
+        if let (Some(died), DeliveryState::Dead) = (delivery.finished_at, delivery.state) {
+            let is_quarantined = delivery.handler == GATE;
+            let what = if is_quarantined { TimelineKind::Quarantined } else { TimelineKind::Dead };
             let error = delivery.error.clone();
-            if let Some(buried) = with("dead_letter") {
-                moments
-                    .push(by(Some(buried), TimelineEntry { error, ..of(delivery, died, "dead") }));
+            if let Some(action) = with(PastActionKind::DeadLetter) {
+                let dead = of(delivery, died, TimelineKind::Dead);
+                entries.push(by(Some(action), TimelineEntry { error, ..dead }));
             } else if delivery.attempts == 0 {
-                // What no handler has seen died without an attempt.
-                moments.push(TimelineEntry { error, ..of(delivery, died, what) });
+                // Without an attempt there is no other entry for it.
+                entries.push(TimelineEntry { error, ..of(delivery, died, what) });
             }
         }
-        if let Some(freed) = with("unblock") {
-            moments.push(by(Some(freed), of(delivery, freed.at, "unblocked")));
+        if let Some(action) = with(PastActionKind::Unblock) {
+            entries.push(by(Some(action), of(delivery, action.at, TimelineKind::Unblocked)));
         }
-        if let (Some("discarded"), Some(at)) =
-            (delivery.resolution.as_deref(), delivery.resolved_at)
+        if let (Some(Resolution::Discarded), Some(at)) = (delivery.resolution, delivery.resolved_at)
         {
-            moments.push(by(with("discard"), of(delivery, at, "discarded")));
+            let discarded = of(delivery, at, TimelineKind::Discarded);
+            entries.push(by(with(PastActionKind::Discard), discarded));
         }
-        let edited = done.iter().find_map(|past| {
-            let event = EventId(past.replay_event?);
+        let edited = actions.iter().find_map(|past| {
+            let event = past.replay_event?;
             (event != preview.event.id).then_some((past, event))
         });
         if let Some((past, event)) = edited {
-            let edited = TimelineEntry { made: Some(event), ..of(delivery, past.at, "edited") };
-            moments.push(by(Some(past), edited));
+            let edited = of(delivery, past.at, TimelineKind::Edited);
+            entries.push(by(Some(past), TimelineEntry { made: Some(event), ..edited }));
         }
     }
-    // What happened at one instant stays in the order in which it was put here.
-    moments.sort_by_key(|moment| moment.at);
-    moments
+    // The sort is stable: entries of the same time stay in the order above.
+    entries.sort_by_key(|entry| entry.at);
+    entries
 }
 
-fn moment(at: OffsetDateTime, what: &str) -> TimelineEntry {
+fn entry(at: OffsetDateTime, what: TimelineKind) -> TimelineEntry {
     TimelineEntry {
         at,
-        what: what.to_owned(),
+        what,
         times: None,
         delivery: None,
         handler: None,
         attempt: None,
-        took: None,
+        took_seconds: None,
         error: None,
         by: None,
         reason: None,
@@ -116,19 +192,19 @@ fn moment(at: OffsetDateTime, what: &str) -> TimelineEntry {
     }
 }
 
-fn of(delivery: &DeadLetter, at: OffsetDateTime, what: &str) -> TimelineEntry {
+fn of(delivery: &Delivery, at: OffsetDateTime, what: TimelineKind) -> TimelineEntry {
     TimelineEntry {
         delivery: Some(delivery.id),
         handler: Some(delivery.handler.clone()),
-        ..moment(at, what)
+        ..entry(at, what)
     }
 }
 
-/// The same, with who did it and why.
-fn by(past: Option<&PastAction>, moment: TimelineEntry) -> TimelineEntry {
+/// Adds who did it and why.
+fn by(past: Option<&PastAction>, entry: TimelineEntry) -> TimelineEntry {
     TimelineEntry {
         by: past.map(|past| past.actor.clone()),
         reason: past.map(|past| past.reason.clone()).filter(|reason| !reason.is_empty()),
-        ..moment
+        ..entry
     }
 }

@@ -44,16 +44,16 @@ pub(super) fn of_test(text: &str) -> String {
 }
 
 fn line(alert: &PendingAlert) -> String {
-    let mark = match (alert.recovery, alert.severity) {
+    let mark = match (alert.resolution, alert.severity) {
         (true, _) => '\u{1f7e2}',
         (false, Severity::Info) => '\u{1f535}',
         (false, Severity::Warning) => '\u{1f7e0}',
         (false, Severity::Critical) => '\u{1f534}',
     };
-    let times = match (alert.count, alert.told) {
+    let times = match (alert.count, alert.notified_count) {
         (1, _) => String::new(),
         (count, 0) => format!(" (\u{d7}{count})"),
-        (count, told) => format!(" (\u{d7}{count}, {} new)", count - told),
+        (count, sent) => format!(" (\u{d7}{count}, {} new)", count - sent),
     };
     let (source, kind, text) = (quoted(&alert.source), quoted(&alert.kind), quoted(&alert.text));
     format!("{mark} {source} {kind}{times}: {text}")
@@ -123,19 +123,19 @@ mod tests {
             source: "cards".into(),
             kind: "sync_failed".into(),
             severity: Severity::Warning,
-            recovery: false,
+            resolution: false,
             text: text.into(),
             last_at: OffsetDateTime::UNIX_EPOCH,
             count: 1,
-            told: 0,
+            notified_count: 0,
         }
     }
 
     #[test]
     fn a_line_says_what_where_and_how_often() {
         let again = PendingAlert { count: 5, ..alert("a") };
-        let reminder = PendingAlert { count: 9, told: 5, ..alert("a") };
-        let over = PendingAlert { recovery: true, ..alert("fine") };
+        let reminder = PendingAlert { count: 9, notified_count: 5, ..alert("a") };
+        let over = PendingAlert { resolution: true, ..alert("fine") };
         assert_eq!(
             of_alerts(&[alert("it broke"), again, reminder, over]),
             "\u{1f7e0} `cards` `sync_failed`: `it broke`\n\

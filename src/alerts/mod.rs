@@ -62,7 +62,7 @@ pub enum Step {
     /// Nothing to send now.
     Nothing,
     /// The number of alerts sent.
-    Told(usize),
+    Sent(usize),
     /// The channel did not take them: not before this time has passed.
     Backlog(Duration),
 }
@@ -83,10 +83,10 @@ impl Notifier {
         let Some(batch) = in_time(claim).await? else { return Ok(Step::Nothing) };
         match discord.tell(&batch.alerts).await {
             Ok(()) => {
-                in_time(self.store.alerts_told(&batch)).await?;
+                in_time(self.store.alerts_sent(&batch)).await?;
                 info!(count = batch.alerts.len(), "alerts sent");
-                count("told", batch.alerts.len() as u64);
-                Ok(Step::Told(batch.alerts.len()))
+                count("sent", batch.alerts.len() as u64);
+                Ok(Step::Sent(batch.alerts.len()))
             }
             Err(error) => {
                 let wait = wait(&batch, &error);
@@ -97,7 +97,7 @@ impl Notifier {
                     "cannot send alerts"
                 );
                 count("failed", 1);
-                in_time(self.store.alerts_not_told(&batch, wait)).await?;
+                in_time(self.store.alerts_failed(&batch, wait)).await?;
                 Ok(Step::Backlog(wait))
             }
         }

@@ -1,163 +1,143 @@
-//! Builds the services of the admin API and the console.
+//! Builds the admin core: of a gateway, and of a command beside one.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, LazyLock};
 
-use super::error::BuildError;
-use super::topology::topology;
+use async_trait::async_trait;
+use bytes::Bytes;
+use time::OffsetDateTime;
+use tokio_util::task::TaskTracker;
+
+use super::destinations::{Destined, Testers, destinations};
+use super::reprocess::Reprocessor;
+use super::topology::{named, topology};
+use super::wiring::{Wiring, services};
+use super::{BuildError, TestOverrides};
 use crate::admin::{
-    Access, Alerts, ConfiguredDestination, DeadLetters, Destinations, Groups, IdempotencyKeys,
-    Issuer, IssuerSettings, Jobs, Monitoring, Pauses, RejectedRequests, SendTest, Verifiers,
+    Admin, AdminParts, Issuer, Need, Reprocess, ReprocessError, Reprocessed, Routing, SendTest,
+    Verifiers,
 };
-use crate::clock::SharedClock;
-use crate::config::{Config, DestinationEntry, LimitEntry, OidcConfig};
+use crate::clock::{SharedClock, SystemClock};
+use crate::config::{Config, LimitEntry};
 use crate::lifecycle::Supervisor;
-use crate::providers::{self, Services};
-use crate::store::Store;
-use crate::telemetry::Metrics;
-use crate::web::{self, AdminState, Apis, Limits, Quota};
+use crate::providers;
+use crate::store::{DestinationResponse, Store};
+use crate::verify::RequestHead;
+use crate::web::{self, Apis, Limits, Quota, RequestIds};
 
-/// Builds the services.
-pub(super) struct AdminBuilder<'d> {
-    pub(super) config: &'d Config,
-    pub(super) store: &'d Store,
-    pub(super) clock: &'d SharedClock,
-}
-
-/// Services that are shared with other parts of the gateway.
-pub(super) struct Tools<'t> {
-    pub(super) dead_letters: &'t DeadLetters,
-    pub(super) monitoring: &'t Monitoring,
-    pub(super) groups: &'t Groups,
-    pub(super) jobs: &'t Jobs,
-    pub(super) pauses: &'t Pauses,
-    pub(super) rejected_requests: &'t RejectedRequests,
-    pub(super) tests: &'t Arc<dyn SendTest>,
-    pub(super) gates: &'t Verifiers,
-    pub(super) access: &'t Arc<Access>,
-}
-
-impl AdminBuilder<'_> {
-    /// The state of the operator listener.
-    pub(super) fn operator(
-        &self,
-        tools: &Tools<'_>,
-        (stopping, metrics, supervisor): (&Arc<AtomicBool>, &Metrics, &Supervisor),
-        apis: Apis,
-    ) -> AdminState {
-        let base = self.config.operator_base(self.config.file.operator.listen);
-        AdminState {
-            store: self.store.clone(),
-            clock: Arc::clone(self.clock),
-            stopping: Arc::clone(stopping),
-            metrics: metrics.clone(),
-            supervisor: supervisor.clone(),
-            apis: Arc::new(apis),
-            limits: self.limits(),
-            document: document().into(),
-            requests: self.requests(),
-            dead_letters: tools.dead_letters.clone(),
-            destinations: self.destinations().with_tests(Arc::clone(tools.tests)),
-            alerts: self.alerts(),
-            monitoring: tools.monitoring.clone(),
-            groups: tools.groups.clone(),
-            jobs: tools.jobs.clone(),
-            pauses: tools.pauses.clone(),
-            rejected_requests: tools.rejected_requests.clone(),
-            gates: tools.gates.clone(),
-            access: Arc::clone(tools.access),
-            public_url: self.config.operator_url.as_ref().map(|_| base.clone()),
-            base,
+/// The admin core of a command, without a running gateway. To be called on a runtime.
+///
+/// # Errors
+/// [`BuildError`], as [`super::App::build`] would give it.
+pub fn admin(config: &Config, store: &Store, need: Need) -> Result<Admin, BuildError> {
+    match need {
+        Need::Nothing | Need::Names => Ok(by_name(config, store)),
+        Need::Sources => {
+            let (services, parts) = (services(config)?, TestOverrides::default());
+            let destinations = destinations(config, &services)?;
+            let mut apis = Apis::new(Arc::clone(&parts.clock), RequestIds::new(0));
+            let wiring = Wiring::of(config, &parts, &services, &destinations, &mut apis)?;
+            // Running gateways notice at their next poll.
+            let committed: Arc<dyn Fn() + Send + Sync> = Arc::new(|| ());
+            let supervisor = Supervisor::new(TaskTracker::new());
+            let built = Built {
+                wiring: &wiring,
+                destinations: &destinations,
+                clock: &parts.clock,
+                committed: &committed,
+                supervisor: &supervisor,
+                issuer: None,
+            };
+            built.admin(config, store)
         }
     }
+}
 
-    pub(super) fn limits(&self) -> Arc<Limits> {
-        let quota = |limit: LimitEntry| Quota { per_second: limit.per_second, burst: limit.burst };
-        let operator = &self.config.file.operator;
-        Arc::new(Limits::new(quota(operator.reads), quota(operator.changes)))
-    }
+/// The parts of a gateway that the admin core uses.
+pub(super) struct Built<'b> {
+    pub(super) wiring: &'b Wiring,
+    pub(super) destinations: &'b [Destined<'b>],
+    pub(super) clock: &'b SharedClock,
+    /// Wakes the dispatcher.
+    pub(super) committed: &'b Arc<dyn Fn() + Send + Sync>,
+    pub(super) supervisor: &'b Supervisor,
+    pub(super) issuer: Option<Issuer>,
+}
 
-    pub(super) fn requests(&self) -> IdempotencyKeys {
-        IdempotencyKeys::new(self.store.clone(), Arc::clone(self.clock))
-    }
-
-    pub(super) fn destinations(&self) -> Destinations {
-        let configured = configured_destinations(self.config);
-        Destinations::new(self.store.clone(), Arc::clone(self.clock), configured)
-    }
-
-    pub(super) fn groups(&self) -> Groups {
-        Groups::new(self.store.clone(), Arc::clone(self.clock))
-    }
-
-    pub(super) fn monitoring(&self) -> Result<Monitoring, BuildError> {
-        let topology = topology(self.config)?;
-        Ok(Monitoring::new(self.store.clone(), Arc::clone(self.clock), topology))
-    }
-
-    pub(super) fn alerts(&self) -> Alerts {
-        alerts(self.config, self.store)
+impl Built<'_> {
+    /// The admin core.
+    pub(super) fn admin(self, config: &Config, store: &Store) -> Result<Admin, BuildError> {
+        let Self { wiring, destinations, clock, committed, supervisor, issuer } = self;
+        Ok(Admin::new(AdminParts {
+            store: store.clone(),
+            clock: Arc::clone(clock),
+            vault: config.vault.clone(),
+            topology: topology(config)?,
+            routing: wiring.routing.clone(),
+            verifiers: wiring.verifiers.clone(),
+            reprocess: Arc::new(Reprocessor::new(store, &wiring.sources, committed, supervisor)),
+            tests: Testers::over(destinations, clock),
+            issuer,
+            require_second_factor: config.file.operator.require_second_factor,
+        }))
     }
 }
 
-/// The single sign-on issuer (OIDC), if one is configured.
-pub(super) fn issuer(
-    config: &Config,
-    services: &Services,
-    clock: &SharedClock,
-) -> Result<Option<Issuer>, BuildError> {
-    let Some(OidcConfig { entry, client_secret, public_url }) = &config.oidc else {
-        return Ok(None);
-    };
-    let settings = IssuerSettings {
-        issuer: entry.issuer.clone(),
-        client_id: entry.client_id.clone(),
-        client_secret: client_secret.clone(),
-        public_url: public_url.clone(),
-        label: entry.label.clone(),
-    };
-    Ok(Some(Issuer::new(settings, services.outbound.clone(), Arc::clone(clock))?))
-}
-
-/// Alerts of the configured sources.
-pub fn alerts(config: &Config, store: &Store) -> Alerts {
-    let sources = config.sources.iter().map(|source| &source.entry);
-    let tenants = sources.map(|source| (source.name.clone(), source.tenant.clone()));
-    let destinations = configured_destinations(config);
-    Alerts::new(store.clone(), tenants.collect(), destinations, config.discord.is_some())
-}
-
-/// The destinations, each with its tenant if it takes events of one tenant only.
-pub fn configured_destinations(config: &Config) -> Vec<ConfiguredDestination> {
-    let tenant = |entry: &DestinationEntry| {
-        let sources = config.sources.iter().map(|source| &source.entry);
-        let mut tenants = sources.filter(|s| entry.takes_from(&s.name)).map(|s| &s.tenant);
-        let first = tenants.next()?;
-        tenants.all(|tenant| tenant == first).then(|| first.clone())
-    };
-    let entries = config.destinations.iter().map(|destination| &destination.entry);
-    let configured = |entry: &DestinationEntry| ConfiguredDestination {
-        name: entry.name.clone(),
-        tenant: tenant(entry),
-        url: shown(&entry.url),
-    };
-    entries.map(configured).collect()
-}
-
-/// A URL without parts that may be secret: user, password and query.
-fn shown(text: &str) -> String {
-    let Ok(mut url) = url::Url::parse(text) else { return String::new() };
-    // Fails only for URLs that cannot have a user.
-    let _cannot = url.set_username("").and_then(|()| url.set_password(None));
-    if url.query().is_some() {
-        url.set_query(Some("\u{2026}"));
+/// The admin core of a command that needs no source.
+fn by_name(config: &Config, store: &Store) -> Admin {
+    let mut routing = Routing::default();
+    for source in config.file.source.iter().filter(|source| source.enabled) {
+        routing.add(&source.name, &source.tenant, Vec::new(), Arc::new(|_: &str| Vec::new()));
     }
-    url.to_string().replace("%E2%80%A6", "\u{2026}")
+    Admin::new(AdminParts {
+        store: store.clone(),
+        clock: Arc::new(SystemClock),
+        vault: config.vault.clone(),
+        topology: named(config),
+        routing,
+        verifiers: Verifiers::default(),
+        reprocess: Arc::new(NotBuilt),
+        tests: Arc::new(NotBuilt),
+        issuer: None,
+        require_second_factor: config.file.operator.require_second_factor,
+    })
+}
+
+/// Stands for the sources and destinations where only their names are known.
+struct NotBuilt;
+
+#[async_trait]
+impl Reprocess for NotBuilt {
+    async fn reprocess(
+        &self,
+        _: &str,
+        _: RequestHead,
+        _: Bytes,
+        _: OffsetDateTime,
+    ) -> Result<Reprocessed, ReprocessError> {
+        Err(ReprocessError::NoSource)
+    }
+}
+
+#[async_trait]
+impl SendTest for NotBuilt {
+    async fn send_test(&self, _: &str) -> Option<DestinationResponse> {
+        None
+    }
+}
+
+/// The rate limits of callers.
+pub(super) fn limits(config: &Config) -> Arc<Limits> {
+    let quota = |limit: LimitEntry| Quota { per_second: limit.per_second, burst: limit.burst };
+    let operator = &config.file.operator;
+    Arc::new(Limits::new(quota(operator.reads), quota(operator.changes)))
 }
 
 /// The `OpenAPI` document of the admin API, as served and committed.
 pub fn document() -> String {
-    let apis = providers::CATALOGUE.iter();
-    let apis = apis.filter_map(|entry| Some((entry.name, entry.api?())));
-    web::document(&apis.collect::<Vec<_>>())
+    static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
+        let apis = providers::CATALOGUE.iter();
+        let apis = apis.filter_map(|entry| Some((entry.name, entry.api?())));
+        web::document(&apis.collect::<Vec<_>>())
+    });
+    DOCUMENT.clone()
 }

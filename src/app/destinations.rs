@@ -5,8 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use url::Url;
 
-use super::wiring::services;
-use super::{BuildError, TestOverrides};
+use super::BuildError;
 use crate::admin::SendTest;
 use crate::clock::SharedClock;
 use crate::config::{Config, DestinationConfig, DestinationEntry, HeaderPrefix, SignForm};
@@ -80,15 +79,6 @@ impl SendTest for Testers {
         let (_, destination) = self.destinations.iter().find(|(known, _)| known == name)?;
         Some(destination.send_test(self.clock.now()).await)
     }
-}
-
-/// Sends test events without a running gateway.
-///
-/// # Errors
-/// [`BuildError`], as [`super::App::build`] would give it.
-pub fn testers(config: &Config) -> Result<Arc<dyn SendTest>, BuildError> {
-    let services = services(config)?;
-    Ok(Testers::over(&destinations(config, &services)?, &TestOverrides::default().clock))
 }
 
 /// The destinations of a source, as its handlers.

@@ -9,6 +9,7 @@ mod decoys;
 mod descriptors;
 mod destinations;
 mod error;
+mod issuer;
 mod memory;
 mod repositories;
 mod reprocess;
@@ -28,10 +29,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::{
-    Access, ChangeStream, ChangeStreamSettings, DeadLetters, Groups, Jobs, Listener, Monitoring,
-    Pauses, RejectedRequests,
-};
+use crate::admin::{Admin, ChangeStream, ChangeStreamSettings, Listener};
 use crate::alerts::{Discord, Notifier};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
@@ -42,19 +40,20 @@ use crate::objects::Objects;
 use crate::providers::Services;
 use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
-use crate::web::{self, Apis, AuthState, HeadLimits, Ingest, Limits, Proxies, RequestIds};
+use crate::web::{
+    self, AdminState, Apis, AuthState, HeadLimits, Ingest, Limits, Proxies, RequestIds,
+};
 
-pub use admin::{alerts, configured_destinations, document};
+pub use admin::{admin, document};
 pub use connections::log_filter;
 use decoys::{decoy, oversize};
-pub use destinations::testers;
 pub use error::BuildError;
 pub use repositories::{Repositories, repositories};
 use runtime::HandlerRuntime;
 pub use stats_flusher::StatsFlusher;
 pub use topology::topology;
 use wiring::{Wiring, bytes};
-pub use wiring::{check_sources, gates, rejected_requests, routing, services};
+pub use wiring::{check_sources, services, verifiers};
 
 /// Chooses the handlers of a source, given those of the provider.
 pub type ChooseHandlers =
@@ -92,19 +91,13 @@ pub struct App {
     maintenance: Maintenance,
     counting: StatsFlusher,
     notifier: Notifier,
-    dead_letters: DeadLetters,
-    groups: Groups,
-    jobs: Jobs,
-    monitoring: Monitoring,
-    rejected_requests: RejectedRequests,
-    pauses: Pauses,
+    admin: Admin,
     wakeup: Wakeup,
     store: Store,
     objects: Objects,
     peers: Arc<Peers>,
     limits: Arc<Limits>,
     door: Arc<AuthState>,
-    access: Arc<Access>,
     /// Ends event streams.
     unwatch: CancellationToken,
     metrics: Metrics,
@@ -140,23 +133,23 @@ impl App {
         let mut services = services(config)?;
         services.answers = store.answers().clone();
         let destinations = destinations::destinations(config, &services)?;
-        let tests = destinations::Testers::over(&destinations, &parts.clock);
         let requests = || RequestIds::new(rand::random());
-        let mut wiring = Wiring::default();
         let mut apis = Apis::new(Arc::clone(&parts.clock), requests());
-        for source in config.sources.iter().filter(|source| source.entry.enabled) {
-            wiring.add(config, source, parts, &services, &destinations, &mut apis)?;
-        }
-        let gates = wiring.gates.clone();
-        let rejected_requests =
-            wiring.rejected_requests(config, &store, &parts.clock, &committed, &supervisor);
+        let wiring = Wiring::of(config, parts, &services, &destinations, &mut apis)?;
+        let admin = admin::Built {
+            wiring: &wiring,
+            destinations: &destinations,
+            clock: &parts.clock,
+            committed: &committed,
+            supervisor: &supervisor,
+            issuer: issuer::issuer(config, &services, &parts.clock)?,
+        };
+        let admin = admin.admin(config, &store)?;
         let intake = Intake::new(store.clone(), batch, committed);
         store.counters().begin(wiring.keys());
 
-        let desk = admin::AdminBuilder { config, store: &store, clock: &parts.clock };
-        let monitoring = desk.monitoring()?;
         let proxies = |listener, trusted: &[IpNet]| {
-            Proxies::new(listener, trusted.to_vec(), monitoring.proxies().clone())
+            Proxies::new(listener, trusted.to_vec(), admin.monitoring.proxies().clone())
         };
         let peers = Arc::new(Peers::default());
         let stopping = Arc::new(AtomicBool::new(false));
@@ -179,12 +172,8 @@ impl App {
             counters: store.counters().clone(),
             rejected_request_writer: wiring::rejected_request_writer(config, &store, &tasks),
         };
-        let access = Access::new(store.clone(), Arc::clone(&parts.clock), config.vault.clone());
-        let issuer = admin::issuer(config, &services, &parts.clock)?;
-        let required = file.operator.require_second_factor;
-        let access = Arc::new(access.with_issuer(issuer).with_second_factor(required));
         let door = Arc::new(AuthState::new(
-            Arc::clone(&access),
+            Arc::clone(&admin.access),
             file.operator.failures_per_minute,
             proxies(Listener::Operator, &file.operator.trusted_proxies),
         ));
@@ -199,25 +188,19 @@ impl App {
             (tasks.clone(), Handle::current()),
             unwatch.clone(),
         );
-        let dead_letters =
-            DeadLetters::new(store.clone(), Arc::clone(&parts.clock), wiring.routing.clone());
-        let pauses = Pauses::new(store.clone(), Arc::clone(&parts.clock), wiring.routing);
-        let groups = desk.groups();
-        let jobs =
-            Jobs::new(dead_letters.clone()).with_rejected_requests(rejected_requests.clone());
-        let tools = admin::Tools {
-            dead_letters: &dead_letters,
-            monitoring: &monitoring,
-            groups: &groups,
-            jobs: &jobs,
-            pauses: &pauses,
-            rejected_requests: &rejected_requests,
-            tests: &tests,
-            gates: &gates,
-            access: &access,
+        let limits = admin::limits(config);
+        let base = config.operator_base(file.operator.listen);
+        let operator_state = AdminState {
+            admin: admin.clone(),
+            stopping: Arc::clone(&stopping),
+            supervisor: supervisor.clone(),
+            metrics: metrics.clone(),
+            apis: Arc::new(apis),
+            limits: Arc::clone(&limits),
+            document: document().into(),
+            public_url: config.operator_url.as_ref().map(|_| base.clone()),
+            base,
         };
-        let operator_state = desk.operator(&tools, (&stopping, &metrics, &supervisor), apis);
-        let limits = Arc::clone(&operator_state.limits);
         let workers = file.ingest.workers.unwrap_or_else(|| {
             std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
         });
@@ -244,7 +227,7 @@ impl App {
             )
         });
         if let Some(dispatcher) = &dispatcher {
-            alarms::ask(&monitoring, dispatcher);
+            alarms::ask(&admin.monitoring, dispatcher);
         }
         let maintenance = Maintenance {
             store: store.clone(),
@@ -271,19 +254,13 @@ impl App {
             maintenance,
             counting: StatsFlusher { store: store.clone(), clock: Arc::clone(&parts.clock) },
             notifier,
-            jobs,
-            dead_letters,
-            groups,
-            monitoring,
-            rejected_requests,
-            pauses,
+            admin,
             wakeup,
             store,
             objects: services.objects,
             peers,
             limits,
             door,
-            access,
             unwatch,
             metrics,
             stopping,
@@ -308,39 +285,9 @@ impl App {
         &self.objects
     }
 
-    /// The dead letters.
-    pub fn dead_letters(&self) -> &DeadLetters {
-        &self.dead_letters
-    }
-
-    /// The groups of dead letters.
-    pub fn groups(&self) -> &Groups {
-        &self.groups
-    }
-
-    /// The pauses.
-    pub fn pauses(&self) -> &Pauses {
-        &self.pauses
-    }
-
-    /// The jobs.
-    pub fn jobs(&self) -> &Jobs {
-        &self.jobs
-    }
-
-    /// The rejected requests that were kept.
-    pub fn rejected_requests(&self) -> &RejectedRequests {
-        &self.rejected_requests
-    }
-
-    /// Users, sessions and API keys.
-    pub fn access(&self) -> &Arc<Access> {
-        &self.access
-    }
-
-    /// Read-only queries for the admin API and the console.
-    pub fn monitoring(&self) -> &Monitoring {
-        &self.monitoring
+    /// The admin core.
+    pub fn admin(&self) -> &Admin {
+        &self.admin
     }
 
     /// The dispatcher, for stepping it in tests; `None` if dispatch is disabled.

@@ -34,7 +34,7 @@ impl Repositories {
             actor: caller.actor().to_owned(),
             tenant: caller.tenant().map(str::to_owned),
             address: caller.address(),
-            reason: Reason::new(reason)?.get().to_owned(),
+            reason: Reason::new(reason)?.into(),
         };
         let Self { store, vault, tenant, source, api } = self.clone();
         Ok(RepositoryRegistrar { store, vault, tenant, source, api, by })

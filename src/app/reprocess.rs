@@ -2,11 +2,12 @@
 //! every request, but with writers of its own, since it outlives the listener.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use time::OffsetDateTime;
+use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{Reprocess, ReprocessError, Reprocessed};
@@ -17,8 +18,14 @@ use crate::verify::{RawRequest, RequestHead};
 
 /// Verification and ingestion for requests that do not come from the listener.
 pub(super) struct Reprocessor {
-    intake: Intake,
+    store: Store,
     sources: HashMap<String, Arc<Source>>,
+    committed: Arc<dyn Fn() + Send + Sync>,
+    supervisor: Supervisor,
+    /// The runtime of the writers: a request may come from the thread of a listener.
+    runtime: Handle,
+    /// Started with the first request.
+    intake: OnceLock<Intake>,
 }
 
 impl Reprocessor {
@@ -28,13 +35,24 @@ impl Reprocessor {
         committed: &Arc<dyn Fn() + Send + Sync>,
         supervisor: &Supervisor,
     ) -> Self {
-        // The shutdown does not wait for these writers: each write is awaited by its caller.
-        let supervisor = supervisor.on(TaskTracker::new());
-        let batch = GroupCommit::start(store, &supervisor, committed);
-        let intake = Intake::new(store.clone(), batch, Arc::clone(committed));
-        let sources =
-            sources.iter().map(|source| (source.name.to_string(), Arc::clone(source))).collect();
-        Self { intake, sources }
+        let sources = sources.iter();
+        Self {
+            store: store.clone(),
+            sources: sources.map(|one| (one.name.to_string(), Arc::clone(one))).collect(),
+            committed: Arc::clone(committed),
+            // The shutdown does not wait for these writers: each write is awaited by its caller.
+            supervisor: supervisor.on(TaskTracker::new()),
+            runtime: Handle::current(),
+            intake: OnceLock::new(),
+        }
+    }
+
+    fn intake(&self) -> &Intake {
+        self.intake.get_or_init(|| {
+            let _entered = self.runtime.enter();
+            let batch = GroupCommit::start(&self.store, &self.supervisor, &self.committed);
+            Intake::new(self.store.clone(), batch, Arc::clone(&self.committed))
+        })
     }
 }
 
@@ -49,7 +67,7 @@ impl Reprocess for Reprocessor {
     ) -> Result<Reprocessed, ReprocessError> {
         let source = self.sources.get(source).ok_or(ReprocessError::NoSource)?;
         let raw = RawRequest::new(head, body);
-        let accepted = self.intake.accept(source, raw, received_at, SlowLane::default());
+        let accepted = self.intake().accept(source, raw, received_at, SlowLane::default());
         let receipt = match accepted.await {
             Ok(receipt) => receipt.into_inner(),
             Err(Rejection::Refused(_)) => return Err(ReprocessError::Refused),

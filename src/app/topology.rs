@@ -2,9 +2,9 @@
 
 use super::destinations::{Destined, handlers_to};
 use super::wiring;
-use super::{BuildError, configured_destinations, services, span};
-use crate::admin::{Setting, SourceFacts, Topology};
-use crate::config::{Config, DeadHead, SourceConfig};
+use super::{BuildError, services, span};
+use crate::admin::{ConfiguredDestination, Setting, SourceFacts, Topology};
+use crate::config::{Config, DeadHead, DestinationEntry, SourceConfig, SourceEntry};
 use crate::providers::Services;
 
 /// The effective configuration, without secrets.
@@ -15,13 +15,19 @@ pub fn topology(config: &Config) -> Result<Topology, BuildError> {
     let services = services(config)?;
     let destinations = super::destinations::destinations(config, &services)?;
     let facts = |source| source_facts(config, source, &services, &destinations);
+    let sources = config.sources.iter().map(facts).collect::<Result<_, _>>()?;
+    Ok(Topology { sources, ..named(config) })
+}
+
+/// The configuration of a command that needs no source: of the sources, only what is in the file.
+pub(super) fn named(config: &Config) -> Topology {
     let transfers = &config.file.transfers;
-    Ok(Topology {
-        sources: config.sources.iter().map(facts).collect::<Result<_, _>>()?,
+    Topology {
+        sources: config.file.source.iter().map(named_source).collect(),
         base_url: base_url(config),
         is_public: config.file.ingest.public_url.is_some(),
         destinations: configured_destinations(config),
-        alerts_are_told: config.discord.is_some(),
+        alerts_are_sent: config.file.alerts.discord.is_some(),
         transfer_idle: span(transfers.idle),
         transfer_total: span(transfers.total),
         settings: config
@@ -29,7 +35,44 @@ pub fn topology(config: &Config) -> Result<Topology, BuildError> {
             .into_iter()
             .map(|(key, value)| Setting { key, value })
             .collect(),
-    })
+    }
+}
+
+fn named_source(entry: &SourceEntry) -> SourceFacts {
+    SourceFacts {
+        name: entry.name.clone(),
+        provider: entry.provider.clone(),
+        tenant: entry.tenant.clone(),
+        enabled: entry.enabled,
+        ..SourceFacts::default()
+    }
+}
+
+/// The destinations, each with its tenant if it takes events of one tenant only.
+pub(super) fn configured_destinations(config: &Config) -> Vec<ConfiguredDestination> {
+    let tenant = |entry: &DestinationEntry| {
+        let sources = config.file.source.iter();
+        let mut tenants = sources.filter(|s| entry.takes_from(&s.name)).map(|s| &s.tenant);
+        let first = tenants.next()?;
+        tenants.all(|tenant| tenant == first).then(|| first.clone())
+    };
+    let configured = |entry: &DestinationEntry| ConfiguredDestination {
+        name: entry.name.clone(),
+        tenant: tenant(entry),
+        url: shown(&entry.url),
+    };
+    config.file.destination.iter().map(configured).collect()
+}
+
+/// A URL without parts that may be secret: user, password and query.
+fn shown(text: &str) -> String {
+    let Ok(mut url) = url::Url::parse(text) else { return String::new() };
+    // Fails only for URLs that cannot have a user.
+    let _cannot = url.set_username("").and_then(|()| url.set_password(None));
+    if url.query().is_some() {
+        url.set_query(Some("\u{2026}"));
+    }
+    url.to_string().replace("%E2%80%A6", "\u{2026}")
 }
 
 fn base_url(config: &Config) -> String {

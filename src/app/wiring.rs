@@ -7,24 +7,21 @@ use bytesize::ByteSize;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use super::admin::issuer;
 use super::advice;
 use super::decoys::{seed, stand_in};
 use super::destinations::{Destined, destinations, handlers_to};
-use super::reprocess::Reprocessor;
+use super::issuer::issuer;
 use super::{BuildError, TestOverrides};
-use crate::admin::{RejectedRequestWriter, RejectedRequests, Routing, Verifiers};
-use crate::clock::SharedClock;
+use crate::admin::{RejectedRequestWriter, Routing, Verifiers};
 use crate::config::{Config, DeadHead, SourceConfig, Transfers};
 use crate::dispatch::{DispatchSettings, Handler, HandlerTable, ProviderMaintenance, RetryPolicy};
 use crate::ingest::{ByteBudget, HandlersFor, Rate, Source};
-use crate::lifecycle::Supervisor;
 use crate::objects::Objects;
 use crate::outbound::{Outbound, Policy};
 use crate::providers::{self, Built, Entry, Pace, Services, ServicesError, SourceSpec};
 use crate::store::{ChunkQuota, ExpectedTokens, Open, RejectedRequestLimits, ResponseLog, Store};
 use crate::verify::{KeyRing, Provider, TransferLimits, Verifier, Window};
-use crate::web::{Apis, RequestIds, Routes};
+use crate::web::{Apis, Routes};
 
 /// A body larger than this gets a longer deadline.
 const LARGE_BODY: usize = 2 * 1024 * 1024;
@@ -38,7 +35,7 @@ pub(super) struct Wiring {
     pub(super) routes: Routes,
     pub(super) table: HandlerTable,
     pub(super) routing: Routing,
-    pub(super) gates: Verifiers,
+    pub(super) verifiers: Verifiers,
     pub(super) registries: Vec<Arc<dyn ExpectedTokens>>,
     pub(super) maintenance_tasks: Vec<Arc<dyn ProviderMaintenance>>,
     /// Selects the decoy of an unknown source name.
@@ -46,7 +43,22 @@ pub(super) struct Wiring {
 }
 
 impl Wiring {
-    pub(super) fn add(
+    /// The tables of every enabled source.
+    pub(super) fn of(
+        config: &Config,
+        parts: &TestOverrides,
+        services: &Services,
+        destinations: &[Destined<'_>],
+        apis: &mut Apis,
+    ) -> Result<Self, BuildError> {
+        let mut wiring = Self::default();
+        for source in config.sources.iter().filter(|source| source.entry.enabled) {
+            wiring.add(config, source, parts, services, destinations, apis)?;
+        }
+        Ok(wiring)
+    }
+
+    fn add(
         &mut self,
         config: &Config,
         source: &SourceConfig,
@@ -75,13 +87,13 @@ impl Wiring {
         let max_body = max_body(config, source, entry);
         let pace = pace(source, entry);
         let rate = || Rate::new(pace.per_second, pace.burst, pace.patience);
-        let gate = gate(source, entry, built.provider)?;
-        self.gates.add(name, &source.entry.tenant, gate.clone(), source.retired.clone());
+        let verifier = verifier(source, entry, built.provider)?;
+        self.verifiers.add(name, &source.entry.tenant, verifier.clone(), source.retired.clone());
         let aliases = &source.entry.aliases;
         let source = Arc::new(Source {
             name: Arc::from(name.as_str()),
             tenant: source.entry.tenant.clone(),
-            gate,
+            gate: verifier,
             takers,
             registry: built.registry,
             max_body,
@@ -104,21 +116,6 @@ impl Wiring {
     pub(super) fn keys(&self) -> impl Iterator<Item = (String, KeyRing)> {
         self.sources.iter().map(|source| (source.name.to_string(), source.gate.keys.clone()))
     }
-
-    /// The rejected requests of all these sources.
-    pub(super) fn rejected_requests(
-        &self,
-        config: &Config,
-        store: &Store,
-        clock: &SharedClock,
-        committed: &Arc<dyn Fn() + Send + Sync>,
-        supervisor: &Supervisor,
-    ) -> RejectedRequests {
-        let readmission = Reprocessor::new(store, &self.sources, committed, supervisor);
-        let readmission = Arc::new(readmission);
-        let (vault, gates) = (config.vault.clone(), self.gates.clone());
-        RejectedRequests::new(store.clone(), Arc::clone(clock), vault, gates, readmission)
-    }
 }
 
 /// Builds the provider of every source and discards it; returns the warnings of each source.
@@ -138,55 +135,19 @@ pub fn check_sources(config: &Config) -> Result<Vec<Vec<String>>, BuildError> {
     sources.map(check).collect()
 }
 
-/// The routing of replays of every enabled source, without a running gateway.
-///
-/// # Errors
-/// [`BuildError`], as [`super::App::build`] would give it.
-pub fn routing(config: &Config) -> Result<Routing, BuildError> {
-    let services = services(config)?;
-    let destinations = destinations(config, &services)?;
-    let mut routing = Routing::default();
-    for source in config.sources.iter().filter(|source| source.entry.enabled) {
-        let name = &source.entry.name;
-        let (_, mut built) = build_source(config, source, &services)?;
-        built.handlers.extend(handlers_to(&destinations, name, &built.provider));
-        let tenant = &source.entry.tenant;
-        routing.add(name, tenant, names(&built.handlers), takers(&built.handlers));
-    }
-    Ok(routing)
-}
-
 /// The verifiers of all sources, including disabled ones, without a running gateway.
 ///
 /// # Errors
 /// [`BuildError`], as [`super::App::build`] would give it.
-pub fn gates(config: &Config) -> Result<Verifiers, BuildError> {
+pub fn verifiers(config: &Config) -> Result<Verifiers, BuildError> {
     let services = services(config)?;
-    let mut gates = Verifiers::default();
+    let mut verifiers = Verifiers::default();
     for source in &config.sources {
         let (entry, built) = build_source(config, source, &services)?;
-        let gate = gate(source, entry, built.provider)?;
-        gates.add(&source.entry.name, &source.entry.tenant, gate, source.retired.clone());
+        let verifier = verifier(source, entry, built.provider)?;
+        verifiers.add(&source.entry.name, &source.entry.tenant, verifier, source.retired.clone());
     }
-    Ok(gates)
-}
-
-/// Diagnoses and reprocesses rejected requests, without a running gateway.
-///
-/// # Errors
-/// [`BuildError`], as [`super::App::build`] would give it.
-pub fn rejected_requests(config: &Config, store: &Store) -> Result<RejectedRequests, BuildError> {
-    let (services, parts) = (services(config)?, TestOverrides::default());
-    let destinations = destinations(config, &services)?;
-    let mut apis = Apis::new(Arc::clone(&parts.clock), RequestIds::new(0));
-    let mut wiring = Wiring::default();
-    for source in config.sources.iter().filter(|source| source.entry.enabled) {
-        wiring.add(config, source, &parts, &services, &destinations, &mut apis)?;
-    }
-    // Running gateways notice at their next poll.
-    let committed: Arc<dyn Fn() + Send + Sync> = Arc::new(|| ());
-    let supervisor = Supervisor::new(TaskTracker::new());
-    Ok(wiring.rejected_requests(config, store, &parts.clock, &committed, &supervisor))
+    Ok(verifiers)
 }
 
 /// Stores rejected requests, if any source keeps them.
@@ -282,7 +243,7 @@ fn check_memory(
     Err(BuildError::Retention { source_name: source.entry.name.clone(), retention, needed })
 }
 
-fn gate(
+fn verifier(
     source: &SourceConfig,
     entry: &Entry,
     provider: Arc<dyn Provider>,
@@ -353,8 +314,8 @@ fn warnings(config: &Config, source: &SourceConfig, entry: &Entry) -> Vec<String
 
 fn takers(handlers: &[Arc<dyn Handler>]) -> HandlersFor {
     let handlers = handlers.to_vec();
-    Arc::new(move |kind| {
-        let takers = handlers.iter().filter(|handler| handler.takes(kind));
+    Arc::new(move |event_type| {
+        let takers = handlers.iter().filter(|handler| handler.takes(event_type));
         takers.map(|handler| handler.name()).collect()
     })
 }

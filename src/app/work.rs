@@ -23,7 +23,7 @@ impl App {
     /// then the pools. Returns whether everything ended cleanly.
     pub async fn run(self, shutdown: Shutdown) -> bool {
         self.start_background(shutdown.soft());
-        self.serve(shutdown).await
+        Box::pin(self.serve(shutdown)).await
     }
 
     /// Starts the supervised background tasks.
@@ -45,9 +45,9 @@ impl App {
         run!("wake-ups from others", wakeup.clone(), |it, stop| it.0.listen(&it.1, &stop));
         run!("wake-ups for others", wakeup, |it, stop| it.0.announce(&it.1, &stop));
         run!("housekeeping", self.maintenance.clone(), |it, stop| it.run(&stop));
-        run!("alarms", self.monitoring.clone(), |it, stop| alarms::watch(&it, &stop));
-        run!("jobs", self.jobs.clone(), |it, stop| it.run(&stop));
-        run!("groups", self.groups.clone(), |it, stop| it.run(&stop));
+        run!("alarms", self.admin.monitoring.clone(), |it, stop| alarms::watch(&it, &stop));
+        run!("jobs", self.admin.jobs.clone(), |it, stop| it.run(&stop));
+        run!("groups", self.admin.groups.clone(), |it, stop| it.run(&stop));
         run!("counters", self.counting.clone(), |it, stop| it.run(&stop));
         run!("alerts", self.notifier.clone(), |it, stop| it.run(&stop));
         run!("the database's state", DatabaseWatch(self.store.clone()), |it, stop| it.run(&stop));

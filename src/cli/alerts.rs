@@ -1,13 +1,13 @@
 //! `sealpost alerts`: list alerts and test the alert channel.
 
-use serde_json::{Value, json};
+use std::path::Path;
 
 use super::output::{self, Format};
-use super::{Exit, UsageError, block_on, caller, database};
+use super::{Exit, UsageError, block_on, database};
+use crate::admin::{AlertRow, Need, Notification};
 use crate::app;
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
-use crate::store::AlertRow;
+use crate::config::{Config, Environment};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -38,7 +38,7 @@ pub(super) struct Test {
     text: String,
 }
 
-pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
+pub(super) fn run(config: &Path, command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::List(list) => list.run(config),
         Command::Test(test) => test.run(config),
@@ -46,29 +46,25 @@ pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
 }
 
 impl List {
-    fn run(&self, config: &Config) -> anyhow::Result<Exit> {
-        let caller = caller(None)?;
-        let alerts = database::with_store(config, async |store| {
-            Ok(app::alerts(config, store).list(&caller, self.all, None, self.limit).await?)
+    fn run(&self, config: &Path) -> anyhow::Result<Exit> {
+        let alerts = database::with_admin(config, Need::Names, None, async |admin, caller| {
+            Ok(admin.alerts.list(caller, self.all, None, self.limit).await?)
         })?;
         if alerts.is_empty() {
             return Ok(Exit::NothingMatched);
         }
-        match self.format {
-            Format::Text => output::print(&table(&alerts))?,
-            Format::Json => {
-                let lines: String =
-                    alerts.iter().map(|alert| output::json(&document(alert))).collect();
-                output::print(&lines)?;
-            }
-        }
+        output::print(&match self.format {
+            Format::Text => table(&alerts),
+            Format::Json => alerts.iter().map(output::json).collect(),
+        })?;
         Ok(Exit::Ok)
     }
 }
 
 impl Test {
-    fn run(&self, config: &Config) -> anyhow::Result<Exit> {
-        let channel = app::channel(config)?;
+    fn run(&self, config: &Path) -> anyhow::Result<Exit> {
+        let config = Config::load(config, &Environment::of_process())?;
+        let channel = app::channel(&config)?;
         let channel =
             channel.ok_or(UsageError("no alert channel is configured: set [alerts] discord"))?;
         block_on(async { Ok(channel.test(&self.text).await?) })?;
@@ -80,7 +76,7 @@ impl Test {
 fn table(alerts: &[AlertRow]) -> String {
     let now = SystemClock.now();
     let head =
-        ["ID", "SEVERITY", "SOURCE", "KIND", "COUNT", "LAST", "AGE", "STATE", "NOTIFIED", "TEXT"];
+        ["ID", "SEVERITY", "SOURCE", "TYPE", "COUNT", "LAST", "AGE", "STATE", "NOTIFIED", "TEXT"];
     let rows: Vec<Vec<String>> = alerts
         .iter()
         .map(|alert| {
@@ -88,13 +84,13 @@ fn table(alerts: &[AlertRow]) -> String {
                 alert.id.to_string(),
                 alert.severity.to_string(),
                 alert.source.clone(),
-                alert.kind.clone(),
+                alert.alert_type.clone(),
                 alert.count.to_string(),
                 output::time(alert.last_at),
                 output::age(now - alert.last_at),
-                alert.state().to_owned(),
-                notified(alert).to_owned(),
-                alert.text.chars().take(120).collect(),
+                alert.state.to_string(),
+                notified(alert.notification).to_owned(),
+                alert.text.iter().flat_map(|text| text.chars()).take(120).collect(),
             ]
         })
         .collect();
@@ -102,28 +98,10 @@ fn table(alerts: &[AlertRow]) -> String {
 }
 
 /// Whether the alert was sent to the channel.
-fn notified(alert: &AlertRow) -> &'static str {
-    match alert.told() {
-        "told" => "sent",
-        "not told" => "not sent",
-        pending => pending,
+fn notified(notification: Notification) -> &'static str {
+    match notification {
+        Notification::Pending => "pending",
+        Notification::Sent => "sent",
+        Notification::NotSent => "not sent",
     }
-}
-
-fn document(alert: &AlertRow) -> Value {
-    json!({
-        "id": alert.id,
-        "severity": alert.severity.as_str(),
-        "source": alert.source,
-        "kind": alert.kind,
-        "key": alert.key,
-        "count": alert.count,
-        "first_at": output::rfc3339(alert.first_at),
-        "last_at": output::rfc3339(alert.last_at),
-        "state": alert.state(),
-        "over_at": alert.over_at.map(output::rfc3339),
-        "told": alert.told(),
-        "sent_at": alert.sent_at.map(output::rfc3339),
-        "text": alert.text,
-    })
 }

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::output::{self, Format};
 use super::{Exit, database};
-use crate::admin::{Caller, audit};
+use crate::admin::Caller;
+use crate::admin::audit::{self, AuditRow};
 use crate::config::{Config, Environment};
-use crate::store::{AuditFilter, AuditRow, Hash, Store};
+use crate::store::{AuditFilter, Hash, Store};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -84,7 +84,7 @@ impl List {
         let Some(last) = entries.last() else { return Ok(Exit::NothingMatched) };
         let text = match self.format {
             Format::Text => table(&entries),
-            Format::Json => entries.iter().map(|entry| output::json(&describe(entry))).collect(),
+            Format::Json => entries.iter().map(output::json).collect(),
         };
         output::print(&text)?;
         if entries.len() == self.limit as usize {
@@ -101,29 +101,14 @@ impl Verify {
             super::talk(&format!("{} entries verified; {broken}", verified.entries));
             return Ok(Exit::Failed);
         }
-        let Some((id, hash)) = verified.head else { return Ok(Exit::NothingMatched) };
-        output::print(&format!("{}\n", hex::encode(hash)))?;
-        super::talk(&format!("{} entries verified; the head is entry {id}", verified.entries));
+        let Some(head) = verified.head else { return Ok(Exit::NothingMatched) };
+        output::print(&format!("{}\n", hex::encode(head.hash)))?;
+        super::talk(&format!(
+            "{} entries verified; the head is entry {}",
+            verified.entries, head.id
+        ));
         Ok(Exit::Ok)
     }
-}
-
-fn describe(entry: &AuditRow) -> Value {
-    json!({
-        "id": entry.id,
-        "at": output::rfc3339(entry.at),
-        "actor": entry.actor,
-        "tenant": entry.tenant,
-        "address": entry.address,
-        "action": entry.action,
-        "target": entry.target,
-        "reason": entry.reason,
-        "count": entry.count,
-        "before": entry.before.map(hex::encode),
-        "after": entry.after.map(hex::encode),
-        "prev_hash": hex::encode(entry.prev_hash),
-        "hash": hex::encode(entry.hash),
-    })
 }
 
 fn table(entries: &[AuditRow]) -> String {

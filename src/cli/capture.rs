@@ -29,11 +29,11 @@ pub(super) struct Args {
 
 pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
     let caller = Caller::local(actor(None)?);
-    let gates = app::gates(config)?;
+    let verifiers = app::verifiers(config)?;
     database::with_store(config, async |store| {
         for id in &args.events {
-            let asked = (EventId(*id), SystemClock.now());
-            let captured = capture(&caller, store, &gates, asked, &args.keep).await?;
+            let requested = (EventId(*id), SystemClock.now());
+            let captured = capture(&caller, store, &verifiers, requested, &args.keep).await?;
             let folder = args.to.join(&captured.provider);
             let path = folder.join(format!("{}.json", captured.name));
             let text = serde_json::to_string_pretty(&captured.document)? + "\n";

@@ -109,7 +109,7 @@ async fn sign_up(running: &Running) -> anyhow::Result<String> {
     let link = access.first_invitation().await?.context("a user already exists")?;
     let password = hex::encode(rand::random::<[u8; 10]>());
     let here = Client::at(running.operator.ip());
-    access.set_up(&link.token, Some(USER), &password, &here).await?;
+    access.set_up(link.token(), Some(USER), &password, &here).await?;
     Ok(password)
 }
 

@@ -1,85 +1,17 @@
 //! Prints an event with its timeline.
 
-use bytes::Bytes;
-use serde_json::{Value, json};
-
-use super::delivery_detail::embedded;
-use super::output::{line, rfc3339, table, time};
-use super::{delivery_detail, event_table, transfers};
-use crate::admin::{EventDetail, TimelineEntry};
-
-/// The event as JSON.
-pub(super) fn document(detail: &EventDetail) -> Value {
-    let proof = &detail.proof;
-    let payload = detail.payload.as_ref().map(|payload| {
-        let headers: serde_json::Map<String, Value> = payload
-            .headers
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone().into()))
-            .collect();
-        json!({
-            "headers": headers,
-            "claims": payload.claims.as_ref().map(embedded),
-            "envelope": payload.envelope.as_ref().map(embedded),
-        })
-    });
-    json!({
-        "event": event_table::row(&detail.event),
-        "action": detail.action,
-        "occurred_at": detail.occurred_at.map(rfc3339),
-        "proof": {
-            "strength": proof.strength.as_str(),
-            "headers": proof.headers,
-            "secret": proof.secret,
-            "secret_place": proof.secret_place,
-            "skew_seconds": proof.skew_seconds,
-            "late": proof.late,
-        },
-        "payload": payload,
-        "seen": detail.seen.map(|(count, last)| json!({ "count": count, "last_at": rfc3339(last) })),
-        "transfer": detail.transfer.as_ref().map(transfers::document),
-        "deliveries": detail.deliveries.iter().map(delivery_detail::letter).collect::<Vec<Value>>(),
-        "edited": detail.edited.as_ref().map(|edit| json!({
-            "from": edit.from.to_string(),
-            "by": edit.by,
-        })),
-        "edits": detail.edits.iter().map(|made| json!({
-            "event": made.event.to_string(),
-            "by": made.by,
-            "at": rfc3339(made.at),
-        })).collect::<Vec<Value>>(),
-        "timeline": detail.timeline.iter().map(moment).collect::<Vec<Value>>(),
-        "related": {
-            "lanes": detail.related.lanes,
-            "events": detail.related.events.iter().map(event_table::row).collect::<Vec<Value>>(),
-            "reach": detail.related.reach,
-        },
-        "older": detail.older.map(|event| event.to_string()),
-        "newer": detail.newer.map(|event| event.to_string()),
-    })
-}
-
-fn moment(moment: &TimelineEntry) -> Value {
-    json!({
-        "at": rfc3339(moment.at),
-        "what": moment.what,
-        "times": moment.times,
-        "delivery": moment.delivery,
-        "handler": moment.handler,
-        "attempt": moment.attempt,
-        "took_seconds": moment.took.map(time::Duration::as_seconds_f64),
-        "error": moment.error,
-    })
-}
+use super::output::{line, table, time};
+use super::{event_table, transfers};
+use crate::admin::EventDetail;
 
 /// The event as text.
 pub(super) fn text(detail: &EventDetail) -> String {
     let (event, proof) = (&detail.event, &detail.proof);
     let mut fields = vec![
-        ("kind", event.kind.clone()),
+        ("type", event.event_type.clone()),
         ("source", format!("{} ({}, tenant {})", event.source, event.provider, event.tenant)),
         ("received", time(event.received_at)),
-        ("size", crate::text::size(event.size)),
+        ("size", crate::text::size(event.size_bytes)),
         (
             "proof",
             match &detail.edited {
@@ -112,15 +44,16 @@ pub(super) fn text(detail: &EventDetail) -> String {
     }
     maybe("action", detail.action.clone());
     maybe("occurred", detail.occurred_at.map(time));
-    maybe("requests", detail.seen.map(|(count, last)| format!("{count}, last at {}", time(last))));
+    let seen = detail.seen_count.zip(detail.last_seen_at);
+    maybe("requests", seen.map(|(count, last)| format!("{count}, last at {}", time(last))));
     for (name, value) in detail.payload.iter().flat_map(|payload| &payload.headers) {
         maybe("header", Some(format!("{name}: {value}")));
     }
-    let json = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
     let payload = detail.payload.as_ref();
-    maybe("claims", payload.and_then(|payload| payload.claims.as_ref()).map(json));
-    maybe("envelope", payload.and_then(|payload| payload.envelope.as_ref()).map(json));
-    maybe("transfer", detail.transfer.as_ref().map(transfers::in_words));
+    maybe("claims", payload.and_then(|payload| payload.claims.as_ref()).map(ToString::to_string));
+    let envelope = payload.and_then(|payload| payload.envelope.as_ref());
+    maybe("envelope", envelope.map(ToString::to_string));
+    maybe("transfer", detail.transfer.as_ref().map(transfers::summary));
     maybe("older", detail.older.map(|event| event.to_string()));
     maybe("newer", detail.newer.map(|event| event.to_string()));
 
@@ -133,16 +66,16 @@ pub(super) fn text(detail: &EventDetail) -> String {
     let rows: Vec<Vec<String>> = detail
         .timeline
         .iter()
-        .map(|moment| {
-            let took = moment.took.map(|took| format!("{:.3}s", took.as_seconds_f64()));
+        .map(|entry| {
+            let took = entry.took_seconds.map(|seconds| format!("{seconds:.3}s"));
             vec![
-                time(moment.at),
-                moment.what.clone(),
-                moment.delivery.map(|id| id.to_string()).unwrap_or_default(),
-                moment.handler.clone().unwrap_or_default(),
-                moment.attempt.map(|number| number.to_string()).unwrap_or_default(),
+                time(entry.at),
+                entry.what.to_string(),
+                entry.delivery.map(|id| id.to_string()).unwrap_or_default(),
+                entry.handler.clone().unwrap_or_default(),
+                entry.attempt.map(|number| number.to_string()).unwrap_or_default(),
                 took.unwrap_or_default(),
-                moment.error.clone().unwrap_or_default(),
+                entry.error.clone().unwrap_or_default(),
             ]
         })
         .collect();

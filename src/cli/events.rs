@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use reqwest::StatusCode;
 use reqwest::header;
+use serde::Serialize;
 use serde_json::Value;
 use url::Url;
 use zeroize::Zeroizing;
@@ -15,6 +16,7 @@ use super::interrupt::a_signal;
 use super::output::{self, Format};
 use super::sse::{Message, Reader};
 use super::{Exit, UsageError, block_on, search, talk};
+use crate::admin::Change;
 use crate::config::{Config, Environment};
 
 /// Environment variable with the API key.
@@ -84,12 +86,11 @@ pub(super) fn run(
     environment: &Environment,
     command: &Command,
 ) -> anyhow::Result<Exit> {
-    let load = || Config::load(path, environment);
     let args = match command {
         Command::Tail(args) => args,
-        Command::List(list) => return list.run(&load()?),
-        Command::Show(show) => return show.run(&load()?),
-        Command::Body(body) => return body.run(&load()?),
+        Command::List(list) => return list.run(path),
+        Command::Show(show) => return show.run(path),
+        Command::Body(body) => return body.run(path),
     };
     let config = Config::load_without_sources(path, environment)?;
     let key = key(args, environment)?;
@@ -195,7 +196,7 @@ impl Watch<'_> {
                     Message::Data(json) => data = Some(json),
                     Message::Position(id) => {
                         if let Some(json) = data.take() {
-                            text.push_str(&self.show(&json, &id));
+                            text.push_str(&self.show(&json, &id)?);
                         }
                         self.position = Some(id);
                     }
@@ -209,54 +210,45 @@ impl Watch<'_> {
         }
     }
 
-    fn show(&self, json: &str, id: &str) -> String {
-        let mut value: Value = serde_json::from_str(json).unwrap_or_default();
-        match (self.args.format, value.as_object_mut()) {
-            (Format::Json, Some(object)) => {
-                object.insert("id".to_owned(), Value::String(id.to_owned()));
-                output::json(&value)
-            }
-            _ => line(&value),
-        }
+    fn show(&self, json: &str, id: &str) -> anyhow::Result<String> {
+        let change: Change = serde_json::from_str(json).context("invalid change in the stream")?;
+        Ok(match self.args.format {
+            Format::Json => output::json(&WithId { id, change: &change }),
+            Format::Text => line(&change),
+        })
     }
 }
 
+/// A change with its id in the stream.
+#[derive(Serialize)]
+struct WithId<'a> {
+    id: &'a str,
+    #[serde(flatten)]
+    change: &'a Change,
+}
+
 /// One change as a line of text.
-fn line(value: &Value) -> String {
-    let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
-    let number = |name: &str| value.get(name).and_then(Value::as_i64);
-    let at = text("at").get(..19).unwrap_or_default().replace('T', " ");
+fn line(change: &Change) -> String {
     let mut more: Vec<String> = Vec::new();
-    if let Some(delivery) = number("delivery") {
-        more.push(format!("delivery {delivery}"));
-    }
-    if let Some(attempt) = number("attempt") {
-        more.push(format!("attempt {attempt}"));
-    }
-    if let Some(replay) = number("replay") {
-        more.push(format!("as {replay}"));
-    }
-    for (before, name) in [
-        ("from ", "edited_from"),
-        ("", "handler"),
-        ("", "outcome"),
-        ("", "reason"),
-        ("by ", "actor"),
-    ] {
-        if !text(name).is_empty() {
-            more.push(format!("{before}{}", text(name)));
-        }
-    }
+    more.extend(change.delivery.map(|delivery| format!("delivery {delivery}")));
+    more.extend(change.attempt.map(|attempt| format!("attempt {attempt}")));
+    more.extend(change.replay.map(|replay| format!("as {replay}")));
+    more.extend(change.edited_from.map(|original| format!("from {original}")));
+    more.extend(change.handler.clone());
+    more.extend(change.outcome.map(|outcome| outcome.to_string()));
+    more.extend(change.reason.map(|reason| reason.to_string()));
+    more.extend(change.actor.as_ref().map(|actor| format!("by {actor}")));
     let mut more = more.join(", ");
-    if !text("error").is_empty() {
-        more = format!("{more}: {}", text("error"));
+    if let Some(error) = &change.error {
+        more = format!("{more}: {error}");
     }
     let line = format!(
-        "{at}Z  {:11}  {:12}  {:32}  {}  {more}",
-        text("change"),
-        text("source"),
-        text("type"),
-        text("event"),
+        "{}  {:11}  {:12}  {:32}  {}  {more}",
+        output::time(change.at),
+        change.change.as_str(),
+        change.source,
+        change.event_type.as_deref().unwrap_or_default(),
+        change.event,
     );
     format!("{}\n", output::line(line.trim_end()))
 }

@@ -4,13 +4,12 @@ use std::io::Read as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::output::{self, Format};
 use super::{Exit, actor};
-use crate::admin::{Caller, Explained, RecordedRequest, explain};
+use crate::admin::{Caller, Explanation, RecordedRequest, explain};
 use crate::app;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Environment, SecretRef};
@@ -49,23 +48,20 @@ pub(super) fn run(config: &Config, environment: &Environment, args: &Args) -> an
     let mut request = RecordedRequest::read(&recording(args)?)?;
     request.received_at = args.at.or(request.received_at);
     let caller = Caller::local(actor(None)?);
-    let (gates, now) = (app::gates(config)?, SystemClock.now());
-    let explained = explain(&caller, &gates, &args.source, &request, now, &offered)?;
-    match args.format {
-        Format::Text => output::print(&text(&explained))?,
-        Format::Json => output::print(&output::json(&json!(explained)))?,
-    }
-    Ok(if explained.verifies { Exit::Ok } else { Exit::Failed })
+    let (verifiers, now) = (app::verifiers(config)?, SystemClock.now());
+    let explanation = explain(&caller, &verifiers, &args.source, &request, now, &offered)?;
+    output::print_as(args.format, &text(&explanation), &explanation)?;
+    Ok(if explanation.verifies { Exit::Ok } else { Exit::Failed })
 }
 
 /// The result, the reason and a hint, as text.
-pub(super) fn text(explained: &Explained) -> String {
-    let verdict = match explained.reason {
+pub(super) fn text(explanation: &Explanation) -> String {
+    let verdict = match explanation.reason {
         None => "accepted".to_owned(),
         Some(reason) => format!("rejected as {reason}"),
     };
-    let mut text = format!("{verdict}: {}\n", output::line(&explained.text));
-    if let Some(hint) = &explained.hint {
+    let mut text = format!("{verdict}: {}\n", output::line(&explanation.text));
+    if let Some(hint) = &explanation.hint {
         text.push_str("hint: ");
         text.push_str(&output::line(hint));
         text.push('\n');

@@ -1,14 +1,11 @@
 //! `sealpost groups`: dead letters grouped by error.
 
-use std::sync::Arc;
-
-use serde_json::{Value, json};
+use std::path::Path;
 
 use super::output::{self, Format};
-use super::{Exit, caller, database};
-use crate::admin::{Class, Group, GroupCursor, GroupSelection, Groups};
+use super::{Exit, database};
+use crate::admin::{Caller, Class, Group, GroupCursor, GroupSelection, Groups, Need};
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -53,41 +50,37 @@ pub(super) struct Show {
     format: Format,
 }
 
-pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
-    database::with_store(config, async |store| {
-        let groups = Groups::new(store.clone(), Arc::new(SystemClock));
-        match command {
-            Command::List(list) => list.run(&groups).await,
-            Command::Show(show) => show.run(&groups).await,
-        }
+pub(super) fn run(config: &Path, command: &Command) -> anyhow::Result<Exit> {
+    database::with_admin(config, Need::Names, None, async |admin, caller| match command {
+        Command::List(list) => list.run(&admin.groups, caller).await,
+        Command::Show(show) => show.run(&admin.groups, caller).await,
     })
 }
 
 impl Show {
-    async fn run(&self, groups: &Groups) -> anyhow::Result<Exit> {
-        let group = groups.show(&caller(None)?, self.id).await?;
-        output::print_as(self.format, &table(std::slice::from_ref(&group)), &json(&group))?;
+    async fn run(&self, groups: &Groups, caller: &Caller) -> anyhow::Result<Exit> {
+        let group = groups.show(caller, self.id).await?;
+        output::print_as(self.format, &table(std::slice::from_ref(&group)), &group)?;
         Ok(Exit::Ok)
     }
 }
 
 impl List {
-    async fn run(&self, groups: &Groups) -> anyhow::Result<Exit> {
+    async fn run(&self, groups: &Groups, caller: &Caller) -> anyhow::Result<Exit> {
         let selection = GroupSelection {
             source: self.source.clone(),
             handler: self.handler.clone(),
             class: self.class,
             resolved: self.all,
         };
-        let page = groups.list(&caller(None)?, &selection, self.after, self.limit).await?;
-        if page.groups.is_empty() {
+        let page = groups.list(caller, &selection, self.after, self.limit).await?;
+        if page.items.is_empty() {
             return Ok(Exit::NothingMatched);
         }
         match self.format {
-            Format::Text => output::print(&table(&page.groups))?,
+            Format::Text => output::print(&table(&page.items))?,
             Format::Json => {
-                let lines = page.groups.iter().map(|group| output::json(&json(group)));
-                output::print(&lines.collect::<String>())?;
+                output::print(&page.items.iter().map(output::json).collect::<String>())?;
             }
         }
         if let Some(next) = page.next {
@@ -95,26 +88,6 @@ impl List {
         }
         Ok(Exit::Ok)
     }
-}
-
-fn json(group: &Group) -> Value {
-    json!({
-        "id": group.id,
-        "tenant": group.tenant,
-        "source": group.source,
-        "handler": group.handler,
-        "class": group.class.as_str(),
-        "death_reason": group.death_reason,
-        "title": group.title,
-        "message": group.message,
-        "is_various": group.is_various,
-        "open": group.open,
-        "total": group.total,
-        "first_at": output::rfc3339(group.first_at),
-        "last_at": output::rfc3339(group.last_at),
-        "sample": group.sample,
-        "trend": group.trend,
-    })
 }
 
 fn table(groups: &[Group]) -> String {
@@ -133,7 +106,7 @@ fn table(groups: &[Group]) -> String {
                 group.class.to_string(),
                 group.source.clone(),
                 group.handler.clone(),
-                group.death_reason.clone(),
+                group.death_reason.to_string(),
                 output::age(now - group.first_at),
                 output::age(now - group.last_at),
                 group.sample.to_string(),

@@ -48,10 +48,15 @@ fn write(command: &clap::Command, name: &str, folder: &Path) -> anyhow::Result<(
     let path = folder.join(format!("{name}.1"));
     std::fs::write(&path, page(command, name)?)
         .with_context(|| format!("cannot write {}", path.display()))?;
-    for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+    for below in shown(command) {
         write(below, &format!("{name}-{}", below.get_name()), folder)?;
     }
     Ok(())
+}
+
+/// The subcommands that have a page.
+fn shown(command: &clap::Command) -> impl Iterator<Item = &clap::Command> {
+    command.get_subcommands().filter(|below| below.get_name() != "help" && !below.is_hide_set())
 }
 
 fn page(command: &clap::Command, name: &str) -> std::io::Result<Vec<u8>> {

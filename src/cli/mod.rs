@@ -1,6 +1,7 @@
 //! The command line. Data goes to standard output, messages go to standard error; every command's
 //! exit code is one of [`Exit`].
 
+mod actions;
 mod alerts;
 mod api_keys;
 mod apify;
@@ -24,10 +25,10 @@ mod interrupt;
 mod jobs;
 mod manual;
 mod migrate;
-mod monitoring;
 mod output;
 mod overview;
 mod pauses;
+mod reference;
 mod rejected_requests;
 mod scratch;
 mod search;
@@ -98,7 +99,7 @@ enum Command {
     Deliveries(dead_letters::Deliveries),
     /// Pause or resume handlers.
     #[command(subcommand)]
-    Handlers(pauses::Handlers),
+    Handlers(actions::Perform<actions::OnHandler>),
     /// List paused sources and handlers.
     #[command(subcommand)]
     Pauses(pauses::Command),
@@ -148,6 +149,9 @@ enum Command {
     Completions(manual::Completions),
     /// Print or write the manual pages.
     Man(manual::Man),
+    /// Print a generated part of the documentation.
+    #[command(hide = true)]
+    Reference(reference::Args),
 }
 
 /// How a command ended.
@@ -208,29 +212,29 @@ impl Cli {
             Command::Explain(args) => {
                 explain::run(&self.config()?, &Environment::of_process(), args)
             }
-            Command::Rejected(command) => rejected_requests::run(&self.config()?, command),
+            Command::Rejected(command) => rejected_requests::run(&self.config, command),
             Command::Demo(args) => demo::run(&Environment::of_process(), args),
-            Command::DeadLetters(command) => dead_letters::run(&self.config()?, command),
-            Command::Groups(command) => groups::run(&self.config()?, command),
-            Command::Deliveries(command) => command.run(&self.config()?),
-            Command::Handlers(command) => pauses::run_on_handler(&self.config()?, command),
-            Command::Pauses(command) => pauses::run(&self.config()?, command),
-            Command::Jobs(command) => jobs::run(&self.config()?, command),
-            Command::Alerts(command) => alerts::run(&self.config()?, command),
+            Command::DeadLetters(command) => dead_letters::run(&self.config, command),
+            Command::Groups(command) => groups::run(&self.config, command),
+            Command::Deliveries(command) => command.run(&self.config),
+            Command::Handlers(action) => action.run(&self.config),
+            Command::Pauses(command) => pauses::run(&self.config, command),
+            Command::Jobs(command) => jobs::run(&self.config, command),
+            Command::Alerts(command) => alerts::run(&self.config, command),
             Command::Vault(vault::Command::Key) => vault::key(),
             Command::Vault(vault::Command::Rotate(rotate)) => rotate.run(&self.config()?),
             Command::Docora(command) => docora::run(&self.config()?, command),
-            Command::Destinations(command) => destinations::run(&self.config()?, command),
+            Command::Destinations(command) => destinations::run(&self.config, command),
             Command::Events(command) => {
                 events::run(&self.config, &Environment::of_process(), command)
             }
-            Command::Settings(args) => settings::run(&self.config()?, args),
+            Command::Settings(args) => settings::run(&self.config, args),
             Command::ApiKeys(command) => api_keys::run(&self.config, command),
             Command::Users(command) => users::run(&self.config, command),
             Command::Audit(command) => audit::run(&self.config, command),
-            Command::Overview(args) => overview::run(&self.config()?, args),
-            Command::Transfers(command) => transfers::run(&self.config()?, command),
-            Command::Sources(command) => sources::run(&self.config()?, command),
+            Command::Overview(args) => overview::run(&self.config, args),
+            Command::Transfers(command) => transfers::run(&self.config, command),
+            Command::Sources(command) => sources::run(&self.config, command),
             Command::Openapi => {
                 output::print(&crate::app::document())?;
                 Ok(Exit::Ok)
@@ -238,6 +242,7 @@ impl Cli {
             Command::Apify(command) => apify::run(&self.config()?, command),
             Command::Completions(args) => manual::completions(args),
             Command::Man(args) => manual::man(args),
+            Command::Reference(args) => reference::run(args),
         }
     }
 
@@ -300,13 +305,7 @@ fn talk_over(text: &str) {
 
 /// The link to choose a password; `base` is the URL of the console.
 fn setup_link(base: &str, invitation: &Invitation) -> Zeroizing<String> {
-    Zeroizing::new(format!("{base}/setup?token={}", *invitation.token))
-}
-
-/// The outcome of pausing, resuming, enabling or disabling, as a line of text.
-fn switched(verb: &str, name: &str, changed: bool) -> String {
-    let name = output::line(name);
-    if changed { format!("{verb}d {name}\n") } else { format!("{name} is already {verb}d\n") }
+    Zeroizing::new(format!("{base}{}", *invitation.path))
 }
 
 /// The name for the audit log: the given one, or that of the environment or the account.

@@ -6,8 +6,7 @@
 use std::borrow::Cow;
 use std::io::{self, Write as _};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -43,7 +42,7 @@ pub(super) fn print_on(text: &str) -> io::Result<bool> {
 }
 
 /// Prints a text, or one JSON document on a line.
-pub(super) fn print_as(format: Format, text: &str, document: &Value) -> io::Result<()> {
+pub(super) fn print_as(format: Format, text: &str, document: &impl Serialize) -> io::Result<()> {
     match format {
         Format::Text => print(text),
         Format::Json => print(&json(document)),
@@ -51,7 +50,8 @@ pub(super) fn print_as(format: Format, text: &str, document: &Value) -> io::Resu
 }
 
 /// One JSON document on a line.
-pub(super) fn json(value: &Value) -> String {
+pub(super) fn json(value: &impl Serialize) -> String {
+    let value = serde_json::to_value(value).unwrap_or_default();
     let mut text = String::new();
     // These characters occur only inside JSON strings, where `\u` is a valid escape.
     for character in value.to_string().chars() {
@@ -132,11 +132,6 @@ fn padded(cell: &str, width: usize) -> String {
         taken += wide;
     }
     format!("{cut}\u{2026}{}", " ".repeat(width.saturating_sub(taken + 1)))
-}
-
-/// Binary data as base64.
-pub(super) fn base64(bytes: &[u8]) -> String {
-    STANDARD.encode(bytes)
 }
 
 /// A time as text.

@@ -3,22 +3,16 @@
 mod many;
 
 use std::io::IsTerminal as _;
-use std::sync::Arc;
+use std::path::Path;
 
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 use self::many::Many;
+use super::actions::{ActionArgs, perform};
 use super::output::{self, Format};
-use super::{Exit, actor, database, explain};
-use crate::admin::{
-    Caller, DeadLetters, Jobs, RecordedRequest, RejectedAction, RejectedRequestDetail,
-    RejectedRequests, Verified,
-};
-use crate::app;
-use crate::clock::SystemClock;
-use crate::config::Config;
-use crate::store::RejectedRequest;
+use super::{Exit, database, explain};
+use crate::admin::actions::{Noun, find_action};
+use crate::admin::{Admin, Caller, Need, RejectedAction, RejectedRequest, RejectedRequests};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -26,7 +20,7 @@ pub(super) enum Command {
     List(List),
     /// Show a rejected request and why it is rejected.
     ///
-    /// `--format json` prints one JSON document; its `request` is a recording that
+    /// `--format json` prints one JSON document; its `payload` is a recording that
     /// `sealpost explain` accepts.
     Show(One),
     /// Diagnose a rejected request with the current secrets. Exits with 0 if it verifies now.
@@ -91,48 +85,31 @@ pub(super) struct Act {
     format: Format,
 }
 
-pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
-    let named = match command {
-        Command::Verify(act) | Command::Discard(act) => act.actor.as_deref(),
-        Command::List(_) | Command::Show(_) | Command::Explain(_) => None,
+pub(super) fn run(config: &Path, command: &Command) -> anyhow::Result<Exit> {
+    let (needs, actor) = match command {
+        Command::Verify(act) => (Need::Sources, act.actor.as_deref()),
+        Command::Discard(act) => (Need::Names, act.actor.as_deref()),
+        Command::List(_) => (Need::Names, None),
+        Command::Show(_) | Command::Explain(_) => (Need::Sources, None),
     };
-    let caller = Caller::local(actor(named)?);
-    database::with_store(config, async |store| {
-        let rejected = app::rejected_requests(config, store)?;
-        let routing = app::routing(config)?;
-        let desk = DeadLetters::new(store.clone(), Arc::new(SystemClock), routing);
-        let jobs = Jobs::new(desk).with_rejected_requests(rejected.clone());
-        command.run(&rejected, &jobs, &caller).await
+    database::with_admin(config, needs, actor, async |admin, caller| {
+        command.run((admin, caller), config).await
     })
 }
 
 impl Command {
-    async fn run(
-        &self,
-        rejected: &RejectedRequests,
-        jobs: &Jobs,
-        caller: &Caller,
-    ) -> anyhow::Result<Exit> {
+    async fn run(&self, (admin, caller): (&Admin, &Caller), config: &Path) -> anyhow::Result<Exit> {
+        let rejected = &admin.rejected_requests;
         match self {
             Self::List(list) => list.run(rejected, caller).await,
             Self::Show(one) => one.show(rejected, caller).await,
             Self::Explain(one) => {
-                let explained = rejected.explain(caller, one.id).await?;
-                output::print_as(one.format, &explain::text(&explained), &json!(explained))?;
-                Ok(if explained.verifies { Exit::Ok } else { Exit::Failed })
+                let explanation = rejected.explain(caller, one.id).await?;
+                output::print_as(one.format, &explain::text(&explanation), &explanation)?;
+                Ok(if explanation.verifies { Exit::Ok } else { Exit::Failed })
             }
-            Self::Verify(act) => match act.id {
-                Some(id) => act.verify(rejected, caller, id).await,
-                None => act.many(RejectedAction::Verify, jobs, caller).await,
-            },
-            Self::Discard(act) => match act.id {
-                Some(id) => {
-                    rejected.discard(caller, id, &act.reason).await?;
-                    output::print_as(act.format, "discarded 1\n", &json!({ "discarded": id }))?;
-                    Ok(Exit::Ok)
-                }
-                None => act.many(RejectedAction::Discard, jobs, caller).await,
-            },
+            Self::Verify(act) => act.run("verify", (admin, caller), config).await,
+            Self::Discard(act) => act.run("discard", (admin, caller), config).await,
         }
     }
 }
@@ -145,8 +122,7 @@ impl List {
         match self.format {
             Format::Text => output::print(&table(&requests))?,
             Format::Json => {
-                let lines: String = requests.iter().map(|one| output::json(&about(one))).collect();
-                output::print(&lines)?;
+                output::print(&requests.iter().map(output::json).collect::<String>())?;
             }
         }
         if requests.len() == self.limit as usize {
@@ -158,63 +134,46 @@ impl List {
 
 impl One {
     async fn show(&self, rejected: &RejectedRequests, caller: &Caller) -> anyhow::Result<Exit> {
-        let RejectedRequestDetail { request, payload, explained } =
-            rejected.show(caller, self.id).await?;
-        let mut text = table(std::slice::from_ref(&request));
-        if let Some(explained) = &explained {
-            text.push_str(&explain::text(explained));
+        let detail = rejected.show(caller, self.id).await?;
+        let mut text = table(std::slice::from_ref(&detail.request));
+        if let Some(explanation) = &detail.explanation {
+            text.push_str(&explain::text(explanation));
         }
-        if let Some(payload) = &payload {
+        if let Some(payload) = &detail.payload {
             text.push('\n');
-            for (name, value) in &payload.headers {
-                let value = String::from_utf8_lossy(value);
-                text.push_str(&format_header(name, &shown(name, &value)));
+            for header in &payload.headers {
+                let value = shown(&header.name, &header.value);
+                text.push_str(&format_header(&header.name, &value));
             }
             text.push('\n');
-            text.push_str(&output::lines(&String::from_utf8_lossy(&payload.body)));
+            text.push_str(&output::lines(&String::from_utf8_lossy(&payload.bytes())));
             text.push('\n');
         }
-        let mut json = about(&request);
-        if let Some(object) = json.as_object_mut() {
-            object.insert("explained".into(), json!(explained));
-            object.insert("request".into(), payload.as_ref().map_or(Value::Null, recording));
-        }
-        output::print_as(self.format, &text, &json)?;
+        output::print_as(self.format, &text, &detail)?;
         Ok(Exit::Ok)
     }
 }
 
 impl Act {
-    async fn many(
+    async fn run(
         &self,
-        action: RejectedAction,
-        jobs: &Jobs,
-        caller: &Caller,
+        verb: &str,
+        (admin, caller): (&Admin, &Caller),
+        config: &Path,
     ) -> anyhow::Result<Exit> {
-        self.many.run(action, &self.reason, self.format, (jobs, caller)).await
-    }
-
-    async fn verify(
-        &self,
-        rejected: &RejectedRequests,
-        caller: &Caller,
-        id: Uuid,
-    ) -> anyhow::Result<Exit> {
-        match rejected.verify(caller, id, &self.reason).await? {
-            Verified::Admitted(reprocessed) => {
-                let outcome = if reprocessed.duplicate { "duplicate of" } else { "accepted as" };
-                let text = format!("{outcome} event {}\n", reprocessed.event);
-                let json = json!({
-                    "event": reprocessed.event.to_string(), "duplicate": reprocessed.duplicate,
-                });
-                output::print_as(self.format, &text, &json)?;
-                Ok(Exit::Ok)
-            }
-            Verified::Refused(explained) => {
-                output::print_as(self.format, &explain::text(&explained), &json!(explained))?;
-                Ok(Exit::Failed)
-            }
+        if let (Some(id), Some(action)) = (self.id, find_action(Noun::RejectedRequest, verb)) {
+            let args = ActionArgs {
+                id: id.to_string(),
+                reason: Some(self.reason.clone()),
+                option: false,
+                actor: self.actor.clone(),
+                format: self.format,
+            };
+            return perform((admin, caller), action, &args, config).await;
         }
+        let action =
+            if verb == "verify" { RejectedAction::Reprocess } else { RejectedAction::Discard };
+        self.many.run(action, &self.reason, self.format, (&admin.jobs, caller)).await
     }
 }
 
@@ -231,50 +190,6 @@ fn shown(name: &str, value: &str) -> String {
     value.to_owned()
 }
 
-pub(super) fn about(request: &RejectedRequest) -> Value {
-    json!({
-        "id": request.id,
-        "tenant": request.tenant,
-        "source": request.source,
-        "provider": request.provider,
-        "reason": request.reason,
-        "peer": request.peer,
-        "size_bytes": request.size_bytes,
-        "received_at": output::rfc3339(request.received_at),
-        "expires_at": output::rfc3339(request.expires_at),
-        "event": request.event_id,
-        "verified_at": request.verified_at.map(output::rfc3339),
-        "verified_by": request.verified_by,
-    })
-}
-
-/// The request in the format of `sealpost explain`.
-fn recording(payload: &RecordedRequest) -> Value {
-    let target = match (&payload.path, &payload.query) {
-        (Some(path), Some(query)) => Some(format!("{path}?{query}")),
-        (path, _) => path.clone(),
-    };
-    let mut headers = serde_json::Map::new();
-    for (name, value) in &payload.headers {
-        let lines = headers.entry(name).or_insert_with(|| json!([]));
-        if let Some(lines) = lines.as_array_mut() {
-            lines.push(String::from_utf8_lossy(value).into());
-        }
-    }
-    let mut json = json!({
-        "method": "POST", "path": target, "headers": headers,
-        "received_at": payload.received_at.map(output::rfc3339),
-    });
-    let (key, body) = match std::str::from_utf8(&payload.body) {
-        Ok(text) => ("body", text.to_owned()),
-        Err(_) => ("body_b64", output::base64(&payload.body)),
-    };
-    if let Some(object) = json.as_object_mut() {
-        object.insert(key.to_owned(), body.into());
-    }
-    json
-}
-
 pub(super) fn table(requests: &[RejectedRequest]) -> String {
     let head = ["ID", "SOURCE", "REASON", "CLIENT", "BYTES", "RECEIVED", "EXPIRES", "EVENT"];
     let rows: Vec<Vec<String>> = requests
@@ -283,12 +198,12 @@ pub(super) fn table(requests: &[RejectedRequest]) -> String {
             vec![
                 one.id.to_string(),
                 one.source.clone(),
-                one.reason.clone(),
+                one.reason.to_string(),
                 one.peer.clone().unwrap_or_default(),
                 one.size_bytes.to_string(),
                 output::time(one.received_at),
                 output::time(one.expires_at),
-                one.event_id.map(|event| event.to_string()).unwrap_or_default(),
+                one.event.map(|event| event.to_string()).unwrap_or_default(),
             ]
         })
         .collect();

@@ -1,18 +1,20 @@
 //! `sealpost events list`, `show` and `body`.
 
 use std::io::Write as _;
+use std::path::Path;
 
 use anyhow::Context as _;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use futures_util::TryStreamExt as _;
+use strum::VariantArray as _;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use super::output::{self, Format};
-use super::{Exit, event_page, event_table, monitoring, talk};
-use crate::admin::Search;
-use crate::config::Config;
-use crate::store::EventId;
+use super::{Exit, database, event_page, event_table, talk};
+use crate::admin::{Need, Search};
+use crate::store::{DeliveryState, EventId};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
@@ -26,13 +28,13 @@ pub(super) struct List {
     #[arg(long, value_name = "TYPE")]
     r#type: Option<String>,
     /// Only events with a delivery in this state.
-    #[arg(long, value_name = "STATE", value_parser = ["ready", "leased", "done", "dead"])]
-    state: Option<String>,
+    #[arg(long, value_name = "STATE", value_parser = state())]
+    state: Option<DeliveryState>,
     /// Received at or after this time, such as `2026-11-20T12:00:00Z`.
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(long, value_name = "TIME", value_parser = timestamp)]
     from: Option<OffsetDateTime>,
     /// Received before this time.
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(long, value_name = "TIME", value_parser = timestamp)]
     to: Option<OffsetDateTime>,
     /// Event ID, or the beginning of one.
     #[arg(long, value_name = "ID")]
@@ -71,12 +73,12 @@ pub(super) struct Body {
 }
 
 impl List {
-    pub(super) fn run(&self, config: &Config) -> anyhow::Result<Exit> {
+    pub(super) fn run(&self, config: &Path) -> anyhow::Result<Exit> {
         let search = Search {
             source: self.source.clone(),
             provider: self.provider.clone(),
-            kind: self.r#type.clone(),
-            state: self.state.clone(),
+            event_type: self.r#type.clone(),
+            state: self.state,
             from: self.from,
             to: self.to,
             id: self.id.clone(),
@@ -84,19 +86,14 @@ impl List {
             strength: None,
             text: self.text.clone(),
         };
-        monitoring::with(config, async |monitoring, caller| {
+        database::with_admin(config, Need::Names, None, async |admin, caller| {
             let before = self.before.map(EventId);
-            let page = monitoring.events(caller, &search, before, self.limit).await?;
+            let page = admin.monitoring.events(caller, &search, before, self.limit).await?;
             match self.format {
                 Format::Text if page.events.is_empty() => {}
                 Format::Text => output::print(&event_table::table(&page.events))?,
                 Format::Json => {
-                    let lines: String = page
-                        .events
-                        .iter()
-                        .map(|event| output::json(&event_table::row(event)))
-                        .collect();
-                    output::print(&lines)?;
+                    output::print(&page.events.iter().map(output::json).collect::<String>())?;
                 }
             }
             if let (Some(next), Some(at)) = (page.next, page.looked_back_to) {
@@ -111,13 +108,10 @@ impl List {
 }
 
 impl Show {
-    pub(super) fn run(&self, config: &Config) -> anyhow::Result<Exit> {
-        monitoring::with(config, async |monitoring, caller| {
-            let detail = monitoring.event(caller, EventId(self.id)).await?;
-            output::print(&match self.format {
-                Format::Text => event_page::text(&detail),
-                Format::Json => output::json(&event_page::document(&detail)),
-            })?;
+    pub(super) fn run(&self, config: &Path) -> anyhow::Result<Exit> {
+        database::with_admin(config, Need::Sources, None, async |admin, caller| {
+            let detail = admin.monitoring.event(caller, EventId(self.id)).await?;
+            output::print_as(self.format, &event_page::text(&detail), &detail)?;
             Ok(Exit::Ok)
         })
     }
@@ -125,9 +119,9 @@ impl Show {
 
 impl Body {
     /// Writes the body unchanged: it is for a file or another program.
-    pub(super) fn run(&self, config: &Config) -> anyhow::Result<Exit> {
-        monitoring::with(config, async |monitoring, caller| {
-            let (_, slices) = monitoring.download(caller, EventId(self.id)).await?;
+    pub(super) fn run(&self, config: &Path) -> anyhow::Result<Exit> {
+        database::with_admin(config, Need::Names, None, async |admin, caller| {
+            let (_, slices) = admin.monitoring.download(caller, EventId(self.id)).await?;
             let mut slices = std::pin::pin!(slices);
             while let Some(slice) = slices.try_next().await? {
                 match std::io::stdout().lock().write_all(&slice) {
@@ -144,7 +138,13 @@ impl Body {
     }
 }
 
-fn moment(text: &str) -> anyhow::Result<OffsetDateTime> {
+/// Parses the state of a delivery.
+fn state() -> impl TypedValueParser<Value = DeliveryState> {
+    let words = DeliveryState::VARIANTS.iter().map(|state| state.as_str());
+    PossibleValuesParser::new(words).try_map(|word| word.parse::<DeliveryState>())
+}
+
+fn timestamp(text: &str) -> anyhow::Result<OffsetDateTime> {
     let invalid = "invalid time; expected a format like 2026-11-20T12:00:00Z";
     OffsetDateTime::parse(text, &Rfc3339).context(invalid)
 }

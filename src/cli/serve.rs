@@ -68,7 +68,7 @@ async fn invite(
     app: &App,
     operator: SocketAddr,
 ) -> Result<(), StoreError> {
-    let Some(invitation) = app.access().first_invitation().await? else { return Ok(()) };
+    let Some(invitation) = app.admin().access.first_invitation().await? else { return Ok(()) };
     let link = super::setup_link(&config.operator_base(operator), &invitation);
     if std::io::stderr().is_terminal() {
         super::talk(&format!(

@@ -1,11 +1,10 @@
 //! `sealpost settings`: print the effective configuration.
 
-use serde_json::json;
+use std::path::Path;
 
 use super::output::{self, Format};
-use super::{Exit, monitoring};
-use crate::admin::Setting;
-use crate::config::Config;
+use super::{Exit, database};
+use crate::admin::{Need, Setting};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -14,20 +13,15 @@ pub(super) struct Args {
     format: Format,
 }
 
-pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
-    monitoring::with(config, async |monitoring, caller| {
-        let settings = monitoring.settings(caller)?;
+pub(super) fn run(config: &Path, args: &Args) -> anyhow::Result<Exit> {
+    database::with_admin(config, Need::Sources, None, async |admin, caller| {
+        let settings = admin.monitoring.settings(caller)?;
         output::print(&match args.format {
             Format::Text => {
                 let row = |setting: &Setting| vec![setting.key.clone(), setting.value.clone()];
                 output::table(&["KEY", "VALUE"], &settings.iter().map(row).collect::<Vec<_>>())
             }
-            Format::Json => {
-                let document = |setting: &Setting| {
-                    output::json(&json!({ "key": setting.key, "value": setting.value }))
-                };
-                settings.iter().map(document).collect()
-            }
+            Format::Json => settings.iter().map(output::json).collect(),
         })?;
         Ok(Exit::Ok)
     })

@@ -1,19 +1,20 @@
 //! `sealpost sources`: show, test, pause and resume sources.
 
 use std::io::Read as _;
+use std::path::Path;
 
 use serde_json::{Value, json};
 use time::Duration;
 use zeroize::Zeroizing;
 
+use super::actions::{OnSource, Perform};
 use super::output::{self, Format};
-use super::{Exit, monitoring, overview, pauses};
-use crate::admin::{SecretView, SourceView};
+use super::{Exit, database};
+use crate::admin::{Need, Source, SourceSecret};
 use crate::app;
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
+use crate::config::{Config, Environment};
 use crate::fixtures::{self, Sender};
-use crate::store::PauseTarget;
 use crate::verify::Secret;
 
 #[derive(Debug, clap::Subcommand)]
@@ -29,10 +30,8 @@ pub(super) enum Command {
     Test(Test),
     /// Print the fingerprint of a secret read from standard input, to compare with a source's.
     Fingerprint,
-    /// Pause a source until it is resumed; incoming events are recorded and wait.
-    Pause(pauses::Act),
-    /// Resume a paused source.
-    Resume(pauses::Act),
+    #[command(flatten)]
+    Act(Perform<OnSource>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -63,35 +62,30 @@ pub(super) struct Test {
     format: Format,
 }
 
-pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
+pub(super) fn run(config: &Path, command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::Test(test) => return test.run(config),
         Command::Fingerprint => return fingerprint(),
-        Command::Pause(act) => return act.run(config, PauseTarget::Source, true),
-        Command::Resume(act) => return act.run(config, PauseTarget::Source, false),
+        Command::Act(action) => return action.run(config),
         Command::List(_) | Command::Show(_) => {}
     }
-    monitoring::with(config, async |monitoring, caller| {
+    database::with_admin(config, Need::Sources, None, async |admin, caller| {
         let text = match command {
             Command::List(list) => {
-                let sources = monitoring.sources(caller).await?;
+                let sources = admin.monitoring.sources(caller).await?;
                 match list.format {
                     Format::Text => table(&sources),
-                    Format::Json => {
-                        sources.iter().map(|source| output::json(&document(source))).collect()
-                    }
+                    Format::Json => sources.iter().map(output::json).collect(),
                 }
             }
             Command::Show(show) => {
-                let source = monitoring.source(caller, &show.name).await?;
+                let source = admin.monitoring.source(caller, &show.name).await?;
                 match show.format {
                     Format::Text => page(&source),
-                    Format::Json => output::json(&document(&source)),
+                    Format::Json => output::json(&source),
                 }
             }
-            Command::Pause(_) | Command::Resume(_) | Command::Test(_) | Command::Fingerprint => {
-                String::new()
-            }
+            Command::Act(_) | Command::Test(_) | Command::Fingerprint => String::new(),
         };
         output::print(&text)?;
         Ok(Exit::Ok)
@@ -99,8 +93,9 @@ pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
 }
 
 impl Test {
-    fn run(&self, config: &Config) -> anyhow::Result<Exit> {
-        let topology = app::topology(config)?;
+    fn run(&self, config: &Path) -> anyhow::Result<Exit> {
+        let config = Config::load(config, &Environment::of_process())?;
+        let topology = app::topology(&config)?;
         let facts = topology.sources.iter().find(|source| source.name == self.name);
         let found = config.sources.iter().find(|source| source.entry.name == self.name);
         let (Some(facts), Some(source)) = (facts, found) else {
@@ -128,55 +123,57 @@ fn fingerprint() -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-fn table(sources: &[SourceView]) -> String {
+fn table(sources: &[Source]) -> String {
     let head = ["NAME", "PROVIDER", "TENANT", "STATE", "PATH", "LAST EVENT"];
     let rows: Vec<Vec<String>> = sources
         .iter()
         .map(|source| {
             vec![
-                source.facts.name.clone(),
-                source.facts.provider.clone(),
-                source.facts.tenant.clone(),
+                source.name.clone(),
+                source.provider.clone(),
+                source.tenant.clone(),
                 state(source).to_owned(),
-                source.facts.paths.first().cloned().unwrap_or_default(),
-                source.last_event.map(output::time).unwrap_or_default(),
+                source.paths.first().cloned().unwrap_or_default(),
+                source.last_event_at.map(output::time).unwrap_or_default(),
             ]
         })
         .collect();
     output::table(&head, &rows)
 }
 
-fn page(source: &SourceView) -> String {
-    let facts = &source.facts;
+fn page(source: &Source) -> String {
     let mut fields = vec![
-        ("provider", facts.provider.clone()),
-        ("tenant", facts.tenant.clone()),
+        ("provider", source.provider.clone()),
+        ("tenant", source.tenant.clone()),
         ("state", state(source).to_owned()),
     ];
-    fields.extend(source.pause.iter().map(|pause| {
+    fields.extend(source.paused.iter().map(|pause| {
         let since = output::time(pause.paused_at);
-        ("paused", format!("since {since} by {}: {}", pause.paused_by, pause.why))
+        ("paused", format!("since {since} by {}: {}", pause.paused_by, pause.reason))
     }));
-    fields.extend(facts.paths.iter().map(|path| ("path", path.clone())));
-    if source.is_public {
+    fields.extend(source.paths.iter().map(|path| ("path", path.clone())));
+    if source.urls_are_public {
         fields.extend(source.urls.iter().map(|url| ("url", url.clone())));
     }
     fields.extend([
-        ("actions", facts.actions.join(", ")),
-        ("headers", facts.headers.join(", ")),
-        ("largest body", output::size(facts.max_body)),
+        ("actions", source.actions.join(", ")),
+        ("headers", source.headers.join(", ")),
+        ("largest body", output::size(source.max_body_bytes)),
         (
             "window",
-            format!("up to {}s old, up to {}s in the future", facts.max_age, facts.max_future),
+            format!(
+                "up to {}s old, up to {}s in the future",
+                source.max_age_seconds, source.max_future_seconds
+            ),
         ),
-        ("limit", format!("{} per second, burst {}", facts.per_second, facts.burst)),
-        ("kept", facts.keep_rejected.map(kept).unwrap_or_default()),
-        ("handlers", facts.handlers.join(", ")),
-        ("last event", source.last_event.map_or_else(|| "none".to_owned(), output::time)),
+        ("limit", format!("{} per second, burst {}", source.per_second, source.burst)),
+        ("kept", source.keep_rejected_seconds.map(kept).unwrap_or_default()),
+        ("handlers", source.handlers.join(", ")),
+        ("last event", source.last_event_at.map_or_else(|| "none".to_owned(), output::time)),
     ]);
     let rejected = source.day.reasons.iter();
-    fields.extend(rejected.map(|(reason, count)| ("rejected", format!("{count} as {reason}"))));
-    let mut text = format!("Source {}\n", facts.name);
+    fields.extend(rejected.map(|one| ("rejected", format!("{} as {}", one.count, one.reason))));
+    let mut text = format!("Source {}\n", source.name);
     for (name, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {
         let field = format!("  {name:<12} {}\n", output::line(value));
         text.push_str(&field);
@@ -202,15 +199,15 @@ fn page(source: &SourceView) -> String {
 }
 
 /// The state of the source.
-fn state(source: &SourceView) -> &'static str {
-    if source.pause.is_some() { "paused" } else { source.setup.as_str() }
+fn state(source: &Source) -> &'static str {
+    if source.paused.is_some() { "paused" } else { source.setup.as_str() }
 }
 
-fn kept(span: Duration) -> String {
-    format!("rejected requests, for {}", output::age(span))
+fn kept(seconds: f64) -> String {
+    format!("rejected requests, for {}", output::age(Duration::seconds_f64(seconds)))
 }
 
-fn in_words(secret: &SecretView) -> String {
+fn in_words(secret: &SourceSecret) -> String {
     match (secret.place, secret.last_at) {
         (None, _) => "no longer configured".to_owned(),
         (_, None) => "not used yet".to_owned(),
@@ -219,43 +216,4 @@ fn in_words(secret: &SecretView) -> String {
         }
         _ => String::new(),
     }
-}
-
-fn document(source: &SourceView) -> Value {
-    let facts = &source.facts;
-    let secrets = source.secrets.iter().map(|secret| {
-        json!({
-            "fingerprint": secret.fingerprint,
-            "place": secret.place,
-            "requests": secret.requests,
-            "first_at": secret.first_at.map(output::rfc3339),
-            "last_at": secret.last_at.map(output::rfc3339),
-            "removable": secret.removable,
-        })
-    });
-    json!({
-        "name": facts.name,
-        "provider": facts.provider,
-        "tenant": facts.tenant,
-        "enabled": facts.enabled,
-        "setup": source.setup.as_str(),
-        "paused": source.pause.as_ref().map(pauses::document),
-        "keep_rejected_seconds": facts.keep_rejected.map(Duration::as_seconds_f64),
-        "urls": source.urls,
-        "urls_are_public": source.is_public,
-        "paths": facts.paths,
-        "actions": facts.actions,
-        "headers": facts.headers,
-        "max_body_bytes": facts.max_body,
-        "max_age_seconds": facts.max_age,
-        "max_future_seconds": facts.max_future,
-        "per_second": facts.per_second,
-        "burst": facts.burst,
-        "lane_blocks": facts.lane_blocks,
-        "handlers": facts.handlers,
-        "secrets": secrets.collect::<Vec<Value>>(),
-        "last_event_at": source.last_event.map(output::rfc3339),
-        "hour": overview::totals(&source.hour),
-        "day": overview::totals(&source.day),
-    })
 }

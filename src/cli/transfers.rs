@@ -1,13 +1,10 @@
 //! `sealpost transfers`: payloads that arrive in chunks.
 
-use serde_json::{Value, json};
+use std::path::Path;
 
-use super::delivery_detail::embedded;
 use super::output::{self, Format};
-use super::{Exit, monitoring, talk};
-use crate::admin::{TransferDetail, TransferView};
-use crate::config::Config;
-use crate::store::TransferState;
+use super::{Exit, database, talk};
+use crate::admin::{Need, Transfer, TransferDetail};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -42,7 +39,7 @@ pub(super) struct Show {
     format: Format,
 }
 
-pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
+pub(super) fn run(config: &Path, command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::List(list) => list.run(config),
         Command::Show(show) => show.run(config),
@@ -50,20 +47,19 @@ pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
 }
 
 impl List {
-    fn run(&self, config: &Config) -> anyhow::Result<Exit> {
-        monitoring::with(config, async |monitoring, caller| {
-            let transfers = monitoring.transfers(caller, self.before, self.limit).await?;
+    fn run(&self, config: &Path) -> anyhow::Result<Exit> {
+        database::with_admin(config, Need::Names, None, async |admin, caller| {
+            let transfers = admin.monitoring.transfers(caller, self.before, self.limit).await?;
             if let Some(next) = transfers.next {
                 talk(&format!("there may be more open transfers: --before {next}"));
             }
-            let closed = transfers.closed.into_iter().map(alone);
-            let all: Vec<TransferView> = transfers.open.into_iter().chain(closed).collect();
+            let all: Vec<Transfer> = transfers.open.into_iter().chain(transfers.closed).collect();
             if all.is_empty() {
                 return Ok(Exit::NothingMatched);
             }
             output::print(&match self.format {
                 Format::Text => table(&all),
-                Format::Json => all.iter().map(|view| output::json(&document(view))).collect(),
+                Format::Json => all.iter().map(output::json).collect(),
             })?;
             Ok(Exit::Ok)
         })
@@ -71,99 +67,57 @@ impl List {
 }
 
 impl Show {
-    fn run(&self, config: &Config) -> anyhow::Result<Exit> {
-        monitoring::with(config, async |monitoring, caller| {
-            let detail = monitoring.transfer(caller, self.id).await?;
-            output::print(&match self.format {
-                Format::Text => page(&detail),
-                Format::Json => output::json(&whole(&detail)),
-            })?;
+    fn run(&self, config: &Path) -> anyhow::Result<Exit> {
+        database::with_admin(config, Need::Names, None, async |admin, caller| {
+            let detail = admin.monitoring.transfer(caller, self.id).await?;
+            output::print_as(self.format, &page(&detail), &detail)?;
             Ok(Exit::Ok)
         })
     }
 }
 
 /// A map of received chunks: one mark per chunk, 64 per line.
-fn map(view: &TransferView) -> String {
-    let mark = |index: u32| if view.there.binary_search(&index).is_ok() { '#' } else { '.' };
-    let marks: Vec<char> = (0..view.transfer.total).map(mark).collect();
+fn map(transfer: &Transfer) -> String {
+    let received = &transfer.received_chunks;
+    let mark = |index: u32| if received.binary_search(&index).is_ok() { '#' } else { '.' };
+    let marks: Vec<char> = (0..transfer.total).map(mark).collect();
     marks.chunks(64).map(String::from_iter).collect::<Vec<String>>().join("\n")
 }
 
 /// A transfer with its envelope and related transfers.
 fn page(detail: &TransferDetail) -> String {
-    let view = &detail.view;
-    let mut text = format!("{}{}\n", table(std::slice::from_ref(view)), map(view));
+    let transfer = &detail.transfer;
+    let mut text = format!("{}{}\n", table(std::slice::from_ref(transfer)), map(transfer));
     if let Some(envelope) = &detail.envelope {
-        let envelope = String::from_utf8_lossy(envelope);
-        text.extend(["\nEnvelope ", &output::line(&envelope), "\n"]);
+        text.extend(["\nEnvelope ", &output::line(&envelope.to_string()), "\n"]);
     }
     if !detail.others.is_empty() {
-        let others: Vec<TransferView> = detail.others.iter().cloned().map(alone).collect();
-        text.extend(["\nRelated transfers\n", &table(&others)]);
+        text.extend(["\nRelated transfers\n", &table(&detail.others)]);
     }
     text
 }
 
-fn whole(detail: &TransferDetail) -> Value {
-    let others = detail.others.iter().cloned().map(|other| document(&alone(other)));
-    json!({
-        "transfer": document(&detail.view),
-        "envelope": detail.envelope.as_ref().map(embedded),
-        "others": others.collect::<Vec<Value>>(),
-    })
-}
-
-/// A transfer without details.
-fn alone(transfer: TransferState) -> TransferView {
-    TransferView { transfer, there: Vec::new(), idle_left: None, total_left: None }
-}
-
 /// A transfer in one line.
-pub(super) fn in_words(view: &TransferView) -> String {
-    let TransferState { id, have, total, state, .. } = &view.transfer;
+pub(super) fn summary(transfer: &Transfer) -> String {
+    let Transfer { id, have, total, state, .. } = transfer;
     format!("{id}: {state}, {have} of {total} chunks")
 }
 
-/// A transfer as JSON.
-pub(super) fn document(view: &TransferView) -> Value {
-    let transfer = &view.transfer;
-    json!({
-        "id": transfer.id,
-        "tenant": transfer.tenant,
-        "source": transfer.source,
-        "kind": transfer.kind,
-        "transfer_id": transfer.transfer_id,
-        "event": transfer.event.to_string(),
-        "state": transfer.state,
-        "have": transfer.have,
-        "total": transfer.total,
-        "there": view.there,
-        "received_bytes": transfer.received,
-        "opened_at": output::rfc3339(transfer.opened_at),
-        "last_chunk_at": output::rfc3339(transfer.last_chunk_at),
-        "idle_left_seconds": view.idle_left.map(time::Duration::as_seconds_f64),
-        "total_left_seconds": view.total_left.map(time::Duration::as_seconds_f64),
-        "event": transfer.event.to_string(),
-    })
-}
-
-fn table(views: &[TransferView]) -> String {
+fn table(transfers: &[Transfer]) -> String {
     let head =
-        ["ID", "SOURCE", "KIND", "STATE", "CHUNKS", "BYTES", "LAST CHUNK", "TIME LEFT", "EVENT"];
-    let rows: Vec<Vec<String>> = views
+        ["ID", "SOURCE", "TYPE", "STATE", "CHUNKS", "BYTES", "LAST CHUNK", "TIME LEFT", "EVENT"];
+    let rows: Vec<Vec<String>> = transfers
         .iter()
-        .map(|view| {
-            let transfer = &view.transfer;
+        .map(|transfer| {
             vec![
                 transfer.id.to_string(),
                 transfer.source.clone(),
-                transfer.kind.clone(),
-                transfer.state.clone(),
+                transfer.event_type.clone(),
+                transfer.state.to_string(),
                 format!("{}/{}", transfer.have, transfer.total),
-                transfer.received.to_string(),
+                transfer.received_bytes.to_string(),
                 output::time(transfer.last_chunk_at),
-                view.time_left().map(output::age).unwrap_or_default(),
+                transfer.time_left().map(output::age).unwrap_or_default(),
                 transfer.event.to_string(),
             ]
         })

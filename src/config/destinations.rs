@@ -4,16 +4,19 @@ use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::schema::Span;
 use super::{Environment, File, SecretRef, is_source_name};
 use crate::verify::Secret;
 
 /// One destination.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DestinationEntry {
     /// Its name, as in `sealpost destinations pause NAME`. Never changed once used.
+    #[schemars(extend("pattern" = "^[a-z0-9_-]{1,64}$"))]
     pub name: String,
     /// URL that events are sent to.
     pub url: String,
@@ -39,6 +42,7 @@ pub struct DestinationEntry {
     pub token: Option<SecretRef>,
     /// Timeout of a request.
     #[serde(default = "timeout", with = "humantime_serde")]
+    #[schemars(with = "Span")]
     pub timeout: Duration,
     /// Maximum number of concurrent requests, over all gateways.
     #[serde(default = "concurrency")]
@@ -54,7 +58,7 @@ pub struct DestinationEntry {
 }
 
 /// How requests are signed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SignForm {
     /// Standard Webhooks.
@@ -65,7 +69,7 @@ pub enum SignForm {
 }
 
 /// Prefix of the Standard Webhooks headers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum HeaderPrefix {
     /// `webhook-id` and so on, as in the standard.

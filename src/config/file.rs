@@ -4,17 +4,19 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::destinations::DestinationEntry;
 use super::listeners::{Ingest, Operator};
 use super::outbound::Outbound;
+use super::schema::{Format, Level, Size, Span};
 use super::source::{SecretRef, SourceEntry};
 use crate::alerts::Severity;
 use crate::telemetry::LogFormat;
 
 /// The whole file.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct File {
     /// The listener for webhooks.
@@ -48,7 +50,7 @@ pub struct File {
 }
 
 /// The database.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Database {
     /// Database URL. Defaults to `DATABASE_URL`; without either, the gateway runs its own database.
@@ -61,9 +63,11 @@ pub struct Database {
     pub operator_connections: u32,
     /// Timeout for a free connection.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "Span")]
     pub acquire_timeout: Duration,
     /// Statement timeout while storing events.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "Span")]
     pub statement_timeout: Duration,
     /// Whether to start on a database that can lose committed data.
     pub allow_unsafe_durability: bool,
@@ -84,7 +88,7 @@ impl Default for Database {
 }
 
 /// The `PostgreSQL` that the gateway runs itself.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Postgres {
     /// The managed cluster.
@@ -92,7 +96,7 @@ pub struct Postgres {
 }
 
 /// The managed cluster.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Managed {
     /// Its data directory.
@@ -110,7 +114,7 @@ impl Default for Managed {
 }
 
 /// Delivery of events to handlers.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Dispatch {
     /// Whether this gateway delivers events; another one on the same database can.
@@ -119,23 +123,29 @@ pub struct Dispatch {
     pub concurrency: usize,
     /// Timeout of a handler.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "Span")]
     pub handler_deadline: Duration,
     /// How long a lease lasts; longer than the handler's deadline.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "Span")]
     pub lease: Duration,
     /// Poll interval without a notification.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "Span")]
     pub poll: Duration,
     /// Maximum number of attempts, including the first.
     pub max_attempts: u32,
     /// Longest time from the first attempt to the start of the last, not counting downtime.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "Span")]
     pub max_age: Duration,
     /// Upper bound of the first delay; it doubles with every attempt.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "Span")]
     pub backoff: Duration,
     /// Upper bound of every delay.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "Span")]
     pub max_backoff: Duration,
 }
 
@@ -156,22 +166,26 @@ impl Default for Dispatch {
 }
 
 /// Payloads that arrive in chunks.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Transfers {
     /// Maximum number of chunks of a transfer.
     pub max_chunks: u32,
     /// Maximum size of a complete payload, decoded.
+    #[schemars(with = "Size")]
     pub max_bytes: ByteSize,
     /// Maximum number of open transfers of a source.
     pub max_open: u32,
     /// Maximum number of bytes in open transfers of a source.
+    #[schemars(with = "Size")]
     pub max_waiting: ByteSize,
     /// Timeout between two chunks of a transfer.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "Span")]
     pub idle: Duration,
     /// Timeout of a whole transfer.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "Span")]
     pub total: Duration,
 }
 
@@ -189,7 +203,7 @@ impl Default for Transfers {
 }
 
 /// Storage of objects that are too large for a database row.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Objects {
     /// Directory.
@@ -205,7 +219,7 @@ impl Default for Objects {
 }
 
 /// An S3 bucket.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct S3Entry {
     /// The bucket.
@@ -226,11 +240,12 @@ fn default_region() -> String {
 }
 
 /// Deduplication keys.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Keys {
     /// How long keys are kept. Longer than the retries of any sender.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "Span")]
     pub retention: Duration,
 }
 
@@ -241,12 +256,13 @@ impl Default for Keys {
 }
 
 /// Rejected requests that are kept, for sources with `keep_rejected`.
-#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RejectedRequestsSection {
     /// Maximum number of requests of a source.
     pub max_rows: u32,
     /// Maximum number of bytes of a source, sealed.
+    #[schemars(with = "Size")]
     pub max_bytes: ByteSize,
 }
 
@@ -257,15 +273,17 @@ impl Default for RejectedRequestsSection {
 }
 
 /// Alerts.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Alerts {
     /// Webhook URL of a Discord channel; without one, alerts are only listed.
     pub discord: Option<SecretRef>,
     /// Interval between messages; alerts in between are combined.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "Span")]
     pub every: Duration,
     /// Alerts of lower severity are listed, but not sent.
+    #[schemars(with = "Level")]
     pub min_severity: Severity,
 }
 
@@ -276,10 +294,11 @@ impl Default for Alerts {
 }
 
 /// The log.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
     /// JSON or text; by default text on a terminal and JSON otherwise.
+    #[schemars(with = "Format")]
     pub format: LogFormat,
     /// Filter: a level, or `target=level` pairs.
     pub filter: String,

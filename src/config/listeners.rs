@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use ipnet::IpNet;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::oidc::OidcEntry;
+use super::schema::{Size, Span};
 use super::source::LimitEntry;
 
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
@@ -62,12 +64,14 @@ macro_rules! listener {
         }
     ) => {
         $(#[$about])*
-        #[derive(Debug, Clone, Deserialize, Serialize)]
+        #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
         #[serde(deny_unknown_fields, default)]
         pub struct $name {
             /// Listen address.
+            #[schemars(with = "String")]
             pub listen: SocketAddr,
             /// Proxies whose `X-Forwarded-For` or `Forwarded` header is trusted.
+            #[schemars(with = "Vec<String>")]
             pub trusted_proxies: Vec<IpNet>,
             /// Maximum number of connections, over all threads.
             pub connections: usize,
@@ -75,14 +79,18 @@ macro_rules! listener {
             pub connections_per_peer: usize,
             /// Timeout for the head of a request.
             #[serde(with = "humantime_serde")]
+            #[schemars(with = "Span")]
             pub head_deadline: Duration,
             /// Idle timeout between two requests.
             #[serde(with = "humantime_serde")]
+            #[schemars(with = "Span")]
             pub keep_alive: Duration,
             /// Timeout without progress of a body or response.
             #[serde(with = "humantime_serde")]
+            #[schemars(with = "Span")]
             pub stall: Duration,
             /// Minimum rate of a body or response, per second.
+            #[schemars(with = "Size")]
             pub min_rate: ByteSize,
             $($(#[$own])* pub $key: $type,)*
         }
@@ -127,8 +135,10 @@ listener! {
         /// Number of threads; defaults to the number of cores.
         workers: Option<usize> = None,
         /// Maximum number of bytes of bodies in flight; defaults to a part of the available memory.
+        #[schemars(with = "Option<Size>")]
         in_flight: Option<ByteSize> = None,
         /// Maximum size of the headers of a request, names and values.
+        #[schemars(with = "Size")]
         max_head: ByteSize = ByteSize::kib(32),
         /// Maximum number of header lines of a request.
         max_header_lines: usize = MOST_HEADER_LINES,
@@ -146,6 +156,7 @@ listener! {
         stream_clients: usize = 32,
         /// Interval between heartbeats of the event stream.
         #[serde(with = "humantime_serde")]
+        #[schemars(with = "Span")]
         heartbeat: Duration = Duration::from_secs(15),
         /// Rate limit of read requests of a caller.
         reads: LimitEntry = LimitEntry::of(50, 200),

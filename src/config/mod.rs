@@ -12,6 +12,7 @@ mod objects;
 mod oidc;
 mod outbound;
 mod reference;
+mod schema;
 mod settings;
 mod source;
 mod spans;
@@ -29,6 +30,7 @@ pub use file::{
 pub use listeners::{ConnectionLimits, Ingest, Operator};
 pub use oidc::{OidcConfig, OidcEntry};
 pub use outbound::Outbound;
+pub use schema::schema;
 pub use source::{DeadHead, LimitEntry, SecretRef, SourceEntry};
 
 use bytesize::ByteSize;
@@ -124,6 +126,23 @@ impl Config {
         Self::resolve(read(path, &text, environment)?, environment)
     }
 
+    /// Reads the file like [`Config::load`], for a command that verifies, signs and sends nothing:
+    /// secrets may be missing. Sources and destinations are then known by their entries in
+    /// [`Config::file`] only.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_without_secrets(
+        path: &Path,
+        environment: &Environment,
+    ) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let file = read(path, &text, environment)?;
+        let config = Self::without_secrets(file.clone(), environment)?;
+        Ok(Self { file, ..config })
+    }
+
     /// Reads the file like [`Config::load`], for a command that needs no source: secrets may be
     /// missing, and so may the file.
     ///
@@ -138,8 +157,11 @@ impl Config {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
         };
-        let mut file =
-            File { source: Vec::new(), destination: Vec::new(), ..read(path, &text, environment)? };
+        Self::without_secrets(read(path, &text, environment)?, environment)
+    }
+
+    fn without_secrets(file: File, environment: &Environment) -> Result<Self, ConfigError> {
+        let mut file = File { source: Vec::new(), destination: Vec::new(), ..file };
         file.objects = Objects::default();
         file.alerts.discord = None;
         file.operator.oidc = None;

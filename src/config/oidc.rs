@@ -1,5 +1,6 @@
 //! The single sign-on issuer (OIDC).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 use zeroize::Zeroizing;
@@ -10,7 +11,7 @@ use super::{Environment, SecretRef};
 const LONGEST_LABEL: usize = 40;
 
 /// The single sign-on issuer (OIDC).
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OidcEntry {
     /// Issuer URL, exactly as in its discovery document.

@@ -5,13 +5,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::schema::{Options, Size, Span};
+
 /// One source.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SourceEntry {
     /// Its name, as in `/hooks/{name}`.
+    #[schemars(extend("pattern" = "^[a-z0-9_-]{1,64}$"))]
     pub name: String,
     /// Its provider.
     pub provider: String,
@@ -22,6 +26,7 @@ pub struct SourceEntry {
     #[serde(default = "yes")]
     pub enabled: bool,
     /// One to three secrets; a request signed with any of them verifies.
+    #[schemars(extend("minItems" = 1, "maxItems" = 3))]
     pub secrets: Vec<SecretRef>,
     /// Retired secrets: they never verify, they only help to diagnose rejected requests.
     #[serde(default)]
@@ -29,6 +34,7 @@ pub struct SourceEntry {
     /// How long rejected requests with a signature are kept, for diagnosis and reprocessing; by
     /// default they are not kept.
     #[serde(default, with = "humantime_serde")]
+    #[schemars(with = "Option<Span>")]
     pub keep_rejected: Option<Duration>,
     /// An additional secret, for providers that require one.
     pub token: Option<SecretRef>,
@@ -36,15 +42,19 @@ pub struct SourceEntry {
     #[serde(default)]
     pub aliases: Vec<String>,
     /// Maximum body size; defaults to the provider's.
+    #[schemars(with = "Option<Size>")]
     pub max_body: Option<ByteSize>,
     /// Timeout of a body; the default is longer for larger `max_body`.
     #[serde(default, with = "humantime_serde")]
+    #[schemars(with = "Option<Span>")]
     pub body_deadline: Option<Duration>,
     /// Maximum age of a signature; defaults to the provider's.
     #[serde(default, with = "humantime_serde")]
+    #[schemars(with = "Option<Span>")]
     pub max_age: Option<Duration>,
     /// How far in the future a signature may be.
     #[serde(default, with = "humantime_serde")]
+    #[schemars(with = "Option<Span>")]
     pub max_future: Option<Duration>,
     /// Rate limit of authentic requests; defaults to the provider's.
     pub limit: Option<LimitEntry>,
@@ -53,12 +63,14 @@ pub struct SourceEntry {
     pub dead_head: DeadHead,
     /// Options of the provider.
     #[serde(default)]
+    #[schemars(with = "Options")]
     pub options: toml::Table,
 }
 
 /// The location of a secret: exactly one of these. Never the secret itself.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
 pub struct SecretRef {
     /// Environment variable.
     pub env: Option<String>,
@@ -67,7 +79,7 @@ pub struct SecretRef {
 }
 
 /// A rate limit.
-#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LimitEntry {
     /// Average requests per second.
@@ -85,7 +97,7 @@ impl LimitEntry {
 }
 
 /// Effect of a dead letter on later deliveries in its lane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DeadHead {
     /// None: later deliveries continue.

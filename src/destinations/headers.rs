@@ -29,7 +29,7 @@ pub(super) fn of(
     let mut headers = vec![
         ("content-type".to_owned(), content_type.to_owned()),
         ("sealpost-source".to_owned(), event.source.clone()),
-        ("sealpost-type".to_owned(), visible(&event.kind)),
+        ("sealpost-type".to_owned(), visible(&event.event_type)),
         ("sealpost-attempt".to_owned(), attempt.number.to_string()),
     ];
     // Who receives it is told what its sender has not sent, or not sent now.

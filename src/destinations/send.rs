@@ -86,8 +86,8 @@ impl Handler for To {
         self.sender.handler
     }
 
-    fn takes(&self, kind: &str) -> bool {
-        self.types.contain(kind)
+    fn takes(&self, event_type: &str) -> bool {
+        self.types.contain(event_type)
     }
 
     fn at_a_time(&self) -> Option<NonZeroU32> {

@@ -43,8 +43,8 @@ impl Types {
         Ok(Self { within, without })
     }
 
-    pub(super) fn contain(&self, kind: &str) -> bool {
-        let any = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(kind));
+    pub(super) fn contain(&self, event_type: &str) -> bool {
+        let any = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(event_type));
         any(&self.within) && !any(&self.without)
     }
 }
@@ -61,10 +61,10 @@ impl Pattern {
         Ok(if is_open { Self::BeginsWith(stem.to_owned()) } else { Self::Exactly(stem.to_owned()) })
     }
 
-    fn matches(&self, kind: &str) -> bool {
+    fn matches(&self, event_type: &str) -> bool {
         match self {
-            Self::Exactly(exact) => kind == exact,
-            Self::BeginsWith(stem) => kind.starts_with(stem),
+            Self::Exactly(exact) => event_type == exact,
+            Self::BeginsWith(stem) => event_type.starts_with(stem),
         }
     }
 }
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_type_is_taken_where_a_pattern_matches_and_no_exclusion_does() {
-        for (patterns, kind, taken) in [
+        for (patterns, event_type, taken) in [
             (&["*"][..], "anything", true),
             (&["invoice.paid"], "invoice.paid", true),
             (&["invoice.paid"], "invoice.paid.late", false),
@@ -94,7 +94,11 @@ mod tests {
             (&["!invoice.*"], "charge.refunded", true),
             (&["!*"], "anything", false),
         ] {
-            assert_eq!(types(patterns).unwrap().contain(kind), taken, "{patterns:?} {kind}");
+            assert_eq!(
+                types(patterns).unwrap().contain(event_type),
+                taken,
+                "{patterns:?} {event_type}"
+            );
         }
     }
 

@@ -19,13 +19,13 @@ pub trait Handler: Send + Sync + 'static {
     fn name(&self) -> &'static str;
 
     /// Which event types it takes. Asked once, at start-up.
-    fn kinds(&self) -> Kinds {
-        Kinds::All
+    fn event_types(&self) -> EventTypes {
+        EventTypes::All
     }
 
     /// Whether it takes events of this type. Asked for every event that arrives.
-    fn takes(&self, kind: &str) -> bool {
-        self.kinds().contain(kind)
+    fn takes(&self, event_type: &str) -> bool {
+        self.event_types().contain(event_type)
     }
 
     /// For a destination: how many of its deliveries may be at work at a time, over all gateways.
@@ -43,19 +43,19 @@ pub trait Handler: Send + Sync + 'static {
 
 /// Which event types a handler takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kinds {
+pub enum EventTypes {
     /// Every type.
     All,
     /// These types.
     Only(&'static [&'static str]),
 }
 
-impl Kinds {
-    /// Whether `kind` is one of them.
-    pub fn contain(self, kind: &str) -> bool {
+impl EventTypes {
+    /// Whether this type is one of them.
+    pub fn contain(self, event_type: &str) -> bool {
         match self {
             Self::All => true,
-            Self::Only(kinds) => kinds.contains(&kind),
+            Self::Only(event_types) => event_types.contains(&event_type),
         }
     }
 }

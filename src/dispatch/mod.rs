@@ -36,7 +36,7 @@ mod table;
 mod turn;
 
 pub use dispatcher::{DispatchSettings, Dispatcher};
-pub use handler::{Attempt, BoxError, Failure, Handler, Kinds};
+pub use handler::{Attempt, BoxError, EventTypes, Failure, Handler};
 pub use maintenance::{Maintenance, ProviderMaintenance, TransferAges};
 
 pub use notify::Wakeup;

@@ -17,13 +17,15 @@ pub(super) fn quarantined(
     useless: Quarantined,
     now: OffsetDateTime,
 ) -> NewEvent {
-    let Quarantined { reason, detail, kind } = useless;
-    let kind = kind
-        .filter(|kind| kind.len() <= EventMeta::MAX_KIND && !kind.contains('\0'))
+    let Quarantined { reason, detail, event_type } = useless;
+    let event_type = event_type
+        .filter(|event_type| {
+            event_type.len() <= EventMeta::MAX_EVENT_TYPE && !event_type.contains('\0')
+        })
         .unwrap_or_else(|| "unrecognised".to_owned());
     NewEvent {
         key: KeyDigest::of_quarantined(&source.tenant, &source.name, reason, &digest),
-        event: stored(source, provenance, body, kind, now),
+        event: stored(source, provenance, body, event_type, now),
         digest: None,
         lane: None,
         plan: Plan::Quarantine { reason: DeathReason::Quarantined(reason), detail },
@@ -35,7 +37,7 @@ pub(super) fn stored(
     source: &Source,
     provenance: Provenance,
     body: Bytes,
-    kind: String,
+    event_type: String,
     now: OffsetDateTime,
 ) -> StoredEvent {
     let Provenance { action, strength, secret, skew, late, claims, headers } = provenance;
@@ -44,7 +46,7 @@ pub(super) fn stored(
         tenant: source.tenant.clone(),
         source: source.name.to_string(),
         provider: source.gate.provider.name().to_owned(),
-        kind,
+        event_type,
         action: action.map(str::to_owned),
         strength,
         late,

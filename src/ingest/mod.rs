@@ -43,7 +43,7 @@ use crate::store::{
 };
 use crate::verify::{
     Chunk, Classified, EventKey, EventMeta, ExpiredToken, Quarantine, Quarantined, RawRequest,
-    Refusal, StreamedBody, TEST_KIND, VerifiedRequest,
+    Refusal, StreamedBody, TEST_EVENT_TYPE, VerifiedRequest,
 };
 
 /// What became of an authentic request. Only ever seen inside a [`Committed`].
@@ -183,7 +183,7 @@ impl Intake {
         let useless = Quarantined {
             reason: Quarantine::TooLarge,
             detail,
-            kind: provenance.action.map(str::to_owned),
+            event_type: provenance.action.map(str::to_owned),
         };
         let new = quarantined(source, provenance, Bytes::new(), request.digest(), useless, now);
         self.record(source, None, new, Some(Quarantine::TooLarge)).await
@@ -226,34 +226,33 @@ impl Intake {
         &self,
         source: &Source,
         verified: &VerifiedRequest,
-        envelope: EventMeta,
+        meta: EventMeta,
         now: OffsetDateTime,
     ) -> Result<Committed<Receipt>, Rejection> {
-        if envelope.kind.len() > EventMeta::MAX_KIND || envelope.kind.contains('\0') {
-            let detail = format!("event type too long: {} bytes", envelope.kind.len());
-            let useless = Quarantined { reason: Quarantine::FieldLength, detail, kind: None };
+        if meta.event_type.len() > EventMeta::MAX_EVENT_TYPE || meta.event_type.contains('\0') {
+            let detail = format!("event type too long: {} bytes", meta.event_type.len());
+            let useless = Quarantined { reason: Quarantine::FieldLength, detail, event_type: None };
             return self.quarantine(source, verified, useless, now).await;
         }
         let plan = Plan::Deliver {
-            handlers: (source.takers)(&envelope.kind),
+            handlers: (source.takers)(&meta.event_type),
             lane_blocks: source.lane_blocks,
         };
-        let key = KeyDigest::of(&source.tenant, &source.name, &envelope.key);
+        let key = KeyDigest::of(&source.tenant, &source.name, &meta.key);
         let event = StoredEvent {
-            occurred_at: envelope.occurred_at,
+            occurred_at: meta.occurred_at,
             ..stored(
                 source,
                 verified.provenance(source.gate.provider.kept_headers()),
                 verified.body().clone(),
-                envelope.kind.into_owned(),
+                meta.event_type.into_owned(),
                 now,
             )
         };
-        let digest =
-            (!matches!(envelope.key, EventKey::BodyDigest(_))).then(|| verified.body_digest());
-        let once = matches!(envelope.key, EventKey::Once(_));
-        let new = NewEvent { event, key, digest, lane: envelope.lane, plan };
-        let kind = new.event.kind.clone();
+        let digest = (!matches!(meta.key, EventKey::BodyDigest(_))).then(|| verified.body_digest());
+        let once = matches!(meta.key, EventKey::Once(_));
+        let new = NewEvent { event, key, digest, lane: meta.lane, plan };
+        let event_type = new.event.event_type.clone();
         match self.record(source, Some(verified), new, None).await {
             Ok(recorded) => match *recorded.get() {
                 Receipt::Differs { first, digest } if once => {
@@ -265,7 +264,7 @@ impl Intake {
                             hex::encode(digest),
                             hex::encode(verified.body_digest()),
                         ),
-                        kind: Some(kind),
+                        event_type: Some(event_type),
                     };
                     self.quarantine(source, verified, useless, now).await
                 }
@@ -289,7 +288,7 @@ impl Intake {
                 source,
                 verified.provenance(&[]),
                 verified.body().clone(),
-                TEST_KIND.to_owned(),
+                TEST_EVENT_TYPE.to_owned(),
                 now,
             ),
             key: KeyDigest::of(&source.tenant, &source.name, &key),
@@ -354,9 +353,11 @@ impl Intake {
         chunk: &Chunk,
         now: OffsetDateTime,
     ) -> Result<Committed<Receipt>, Rejection> {
-        let kind = chunk.manifest.kind;
-        let plan =
-            Plan::Deliver { handlers: (source.takers)(kind), lane_blocks: source.lane_blocks };
+        let event_type = chunk.manifest.event_type;
+        let plan = Plan::Deliver {
+            handlers: (source.takers)(event_type),
+            lane_blocks: source.lane_blocks,
+        };
         let kept = verified.provenance(source.gate.provider.kept_headers()).headers.into_iter();
         let new = NewChunk {
             chunk,
@@ -375,7 +376,8 @@ impl Intake {
             ChunkAnswer::Kept(kept) => kept,
             ChunkAnswer::ChunkRejected(ChunkRejected::Full) => return Err(Rejection::ChunkQuota),
             ChunkAnswer::ChunkRejected(ChunkRejected::Conflict(reason, detail)) => {
-                let useless = Quarantined { reason, detail, kind: Some(kind.to_owned()) };
+                let useless =
+                    Quarantined { reason, detail, event_type: Some(event_type.to_owned()) };
                 return self.quarantine(source, verified, useless, now).await;
             }
         };

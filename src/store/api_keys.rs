@@ -1,41 +1,41 @@
-//! The keys of the operator listener. Only their digests are here.
+//! API keys. Only their digests are stored.
 
 use time::OffsetDateTime;
 
 use super::token::TokenDigest;
 use super::{Store, StoreError, Tx, bounded};
 
-/// The most keys that a gateway remembers for when the database is away.
+/// The maximum number of keys a gateway caches for when the database is unavailable.
 const REMEMBERED: i64 = 1000;
 
-/// A key as it is kept.
+/// A stored key.
 #[derive(Debug, Clone)]
 pub struct ApiKeyRow {
-    /// The part that may be seen.
+    /// The public id.
     pub id: String,
-    /// The digest of the whole.
+    /// The digest of the key.
     pub digest: TokenDigest,
-    /// What users call it.
+    /// The name.
     pub name: String,
-    /// What it may do, in stored words.
+    /// The scopes.
     pub scopes: Vec<String>,
-    /// The only tenant whose things it sees.
+    /// The tenant it is limited to.
     pub tenant: Option<String>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: OffsetDateTime,
-    /// By whom.
+    /// Who created it.
     pub created_by: String,
-    /// From when on it is refused.
+    /// When it expires.
     pub expires_at: Option<OffsetDateTime>,
-    /// When it was shown last.
+    /// When it was last used.
     pub last_used_at: Option<OffsetDateTime>,
-    /// Since when it is refused.
+    /// When it was revoked.
     pub revoked_at: Option<OffsetDateTime>,
     /// Who revoked it.
     pub revoked_by: Option<String>,
 }
 
-/// A key of which everything is as it is stored.
+/// A row of the table.
 struct Row {
     id: String,
     digest: Vec<u8>,
@@ -69,7 +69,7 @@ impl Row {
 }
 
 impl Store {
-    /// The key of this id, whether it is good or not.
+    /// The key with this id, valid or not.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -106,7 +106,7 @@ impl Store {
         rows.into_iter().map(Row::read).collect()
     }
 
-    /// Every key, of `tenant` where one is named, the newest first.
+    /// All keys, or those of `tenant`, newest first.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -124,7 +124,7 @@ impl Store {
         rows.into_iter().map(Row::read).collect()
     }
 
-    /// Notes when keys were shown, each at most once a minute.
+    /// Records the last uses of keys, each at most once a minute.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -145,7 +145,7 @@ impl Store {
 }
 
 impl Tx<'_> {
-    /// Makes a key. False when one that is not revoked has its name.
+    /// Creates a key. False if a key that is not revoked has the name.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -169,7 +169,7 @@ impl Tx<'_> {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Locks the key of this id, of `tenant` where one is named.
+    /// Locks the key with this id, of `tenant` if given.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -192,7 +192,7 @@ impl Tx<'_> {
         row.map(Row::read).transpose()
     }
 
-    /// Refuses a key from now on.
+    /// Revokes a key.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -214,8 +214,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Refuses from now on every key that `actor` made, and every key that was made with one of
-    /// those. Gives them.
+    /// Revokes and returns every key that `actor` created, and every key created with one of those.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -225,7 +224,7 @@ impl Tx<'_> {
         by: &str,
         now: OffsetDateTime,
     ) -> Result<Vec<ApiKeyRow>, StoreError> {
-        // A key's name is free again once it is revoked: what counts is whose it was at the time.
+        // The name of a revoked key can be used again: what counts is which key had it at the time.
         let rows = sqlx::query_as!(
             Row,
             r#"WITH RECURSIVE made AS (

@@ -1,106 +1,164 @@
 //! The audit log: written in the transaction of the action, as a hash chain.
 //!
-//! Every row holds the hash of the one before it, and its own hash covers that: whoever changes,
-//! removes or puts in a row would have to make all later hashes anew. Rows are numbered without a
+//! Every row contains the hash of the previous one, and its own hash covers that: a row cannot be
+//! changed, removed or inserted without recomputing all later hashes. Rows are numbered without a
 //! gap. Only one transaction at a time adds to the chain, from its first entry to its commit, so
-//! that an entry is best the last thing a transaction writes.
+//! write the entry last.
 
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 use super::{Store, StoreError, Tx, bounded};
 
-/// What the lock of the chain is called: any number that nothing else uses.
+/// The id of the chain's advisory lock: any number that nothing else uses.
 const CHAIN: i64 = 0x5345_414c_4155_4449;
 
 /// A SHA-256.
 pub type Hash = [u8; 32];
 
-/// One thing that somebody did.
+/// Hashes in JSON: hexadecimal text.
+pub(crate) mod hexadecimal {
+    use serde::{Deserialize as _, Deserializer, Serializer, de};
+
+    use super::Hash;
+
+    pub(crate) fn serialize<S: Serializer>(hash: &Hash, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&hex::encode(hash))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Hash, D::Error> {
+        parse(&String::deserialize(from)?)
+    }
+
+    fn parse<E: de::Error>(text: &str) -> Result<Hash, E> {
+        let mut hash = Hash::default();
+        hex::decode_to_slice(text, &mut hash).map_err(E::custom)?;
+        Ok(hash)
+    }
+
+    /// The same for an optional hash.
+    pub(crate) mod option {
+        use serde::{Deserialize as _, Deserializer, Serializer};
+
+        use super::Hash;
+
+        #[expect(clippy::ref_option, reason = "the signature that serde calls")]
+        pub(crate) fn serialize<S: Serializer>(
+            hash: &Option<Hash>,
+            to: S,
+        ) -> Result<S::Ok, S::Error> {
+            match hash {
+                Some(hash) => super::serialize(hash, to),
+                None => to.serialize_none(),
+            }
+        }
+
+        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+            from: D,
+        ) -> Result<Option<Hash>, D::Error> {
+            let text = Option::<String>::deserialize(from)?;
+            text.as_deref().map(super::parse).transpose()
+        }
+    }
+}
+
+/// An action to record.
 #[derive(Debug, Clone)]
 pub struct AuditEntry<'a> {
-    /// When.
+    /// When it happened.
     pub at: OffsetDateTime,
-    /// Who.
+    /// The actor.
     pub actor: &'a str,
-    /// What, such as `replay`.
+    /// The action, such as `replay`.
     pub action: &'a str,
-    /// To what: the selection, in words.
+    /// The target, in words.
     pub target: &'a str,
-    /// Why, in the actor's words.
+    /// The reason the actor gave.
     pub reason: &'a str,
-    /// How many rows it touched.
+    /// Number of affected rows.
     pub count: u64,
 }
 
-/// What an entry may say beyond that.
+/// Optional parts of an entry.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AuditMore<'a> {
-    /// The only tenant whose things the actor sees.
+    /// The tenant the actor is limited to.
     pub tenant: Option<&'a str>,
-    /// The address that the actor asks from.
+    /// The client address.
     pub address: Option<IpAddr>,
-    /// The SHA-256 of what was there before, where something was changed.
+    /// The SHA-256 of the state before.
     pub before: Option<Hash>,
-    /// The SHA-256 of what is there after it.
+    /// The SHA-256 of the state after.
     pub after: Option<Hash>,
 }
 
-/// An entry as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An entry of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = AuditEntry)]
 pub struct AuditRow {
     /// Its number, from 1.
     pub id: i64,
-    /// When.
+    /// When it was written.
+    #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
-    /// Who.
+    /// The actor.
     pub actor: String,
-    /// The only tenant whose things they see.
+    /// The tenant the actor is limited to.
     pub tenant: Option<String>,
-    /// The address that they asked from.
+    /// The client address; null for the command line.
     pub address: Option<String>,
-    /// What.
+    /// The action.
     pub action: String,
-    /// To what.
+    /// The target.
     pub target: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// How many rows it touched.
+    /// Number of affected rows.
     pub count: i64,
-    /// The SHA-256 of what was there before.
+    /// The SHA-256 of the state before.
+    #[serde(with = "hexadecimal::option")]
+    #[schema(value_type = Option<String>)]
     pub before: Option<Hash>,
-    /// The SHA-256 of what is there after it.
+    /// The SHA-256 of the state after.
+    #[serde(with = "hexadecimal::option")]
+    #[schema(value_type = Option<String>)]
     pub after: Option<Hash>,
-    /// The hash of the entry before; zeros in the first one.
+    /// The hash of the previous entry; zeros in the first one.
+    #[serde(with = "hexadecimal")]
+    #[schema(value_type = String)]
     pub prev_hash: Hash,
-    /// Its own.
+    /// The hash of this entry.
+    #[serde(with = "hexadecimal")]
+    #[schema(value_type = String)]
     pub hash: Hash,
 }
 
-/// Which entries are wanted. Every part that is there must hold.
+/// A filter of entries; all given parts must match.
 #[derive(Debug, Clone, Default)]
 pub struct AuditFilter {
-    /// Of this actor.
+    /// The actor.
     pub actor: Option<String>,
-    /// Of this action.
+    /// The action.
     pub action: Option<String>,
-    /// Not before this time.
+    /// At or after this time.
     pub since: Option<OffsetDateTime>,
     /// Before this time.
     pub until: Option<OffsetDateTime>,
-    /// Of actors that see only this tenant's things.
+    /// The tenant the actor is limited to.
     pub tenant: Option<String>,
 }
 
 impl AuditRow {
-    /// The hash that it should have: SHA-256 over every field and the hash before, each with its
-    /// length in front, so that no two entries are written alike.
+    /// The expected hash: SHA-256 over every field and the previous hash, each preceded by its
+    /// length, so that different entries have different input.
     pub fn computed(&self) -> Hash {
         let mut hasher = Sha256::new();
         let mut put = |bytes: Option<&[u8]>| {
-            // What is absent differs from what is empty.
+            // An absent value differs from an empty one.
             let length = bytes.map_or(u64::MAX, |bytes| bytes.len() as u64);
             hasher.update(length.to_be_bytes());
             hasher.update(bytes.unwrap_or_default());
@@ -123,7 +181,7 @@ impl AuditRow {
     }
 }
 
-/// An entry of which the hashes are as they are stored.
+/// A row of the table.
 struct Row {
     id: i64,
     at: OffsetDateTime,
@@ -170,7 +228,7 @@ fn inconsistent(id: i64, column: &'static str) -> StoreError {
 }
 
 impl Store {
-    /// Up to `limit` entries that match, the newest first, from the first before `before`.
+    /// Up to `limit` matching entries before the number `before`, newest first.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -204,7 +262,7 @@ impl Store {
         rows.into_iter().map(Row::read).collect()
     }
 
-    /// Up to `limit` entries after an id, in the order of the chain.
+    /// Up to `limit` entries after a number, in the order of the chain.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -224,7 +282,7 @@ impl Store {
 }
 
 impl Tx<'_> {
-    /// Records what the transaction does.
+    /// Records an action in this transaction.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -232,8 +290,7 @@ impl Tx<'_> {
         self.audit_with(entry, AuditMore::default()).await
     }
 
-    /// The same, for an actor that sees one tenant's things only, or with the digests of what was
-    /// changed.
+    /// The same, with the optional parts.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -243,7 +300,7 @@ impl Tx<'_> {
         more: AuditMore<'_>,
     ) -> Result<(), StoreError> {
         sqlx::query!("SELECT pg_advisory_xact_lock($1)", CHAIN).execute(self.connection()).await?;
-        // A statement of its own: it sees what whoever held the lock before has committed.
+        // A separate statement sees what the previous holder of the lock has committed.
         let last = sqlx::query!("SELECT id, hash FROM audit_log ORDER BY id DESC LIMIT 1")
             .fetch_optional(self.connection())
             .await?;
@@ -298,7 +355,7 @@ impl Tx<'_> {
     }
 }
 
-/// To the precision of the database: what is hashed is what is read back.
+/// Truncates to the precision of the database, so that the stored time has the same hash.
 fn to_micros(at: OffsetDateTime) -> OffsetDateTime {
     at.replace_nanosecond(at.nanosecond() / 1_000 * 1_000).unwrap_or(at)
 }

@@ -12,7 +12,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(30);
 /// The longest time between probes.
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 
-/// Where a breaker stands.
+/// The state of a breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Breaker {
     /// Failures in a row.
@@ -47,7 +47,7 @@ impl Breaker {
         self
     }
 
-    /// After an answer that shows that somebody is there. What a `Retry-After` asked for still
+    /// After a response that shows that the destination is up. What a `Retry-After` asked for still
     /// holds.
     pub(super) fn answered(self) -> Self {
         let not_before = if self.opened_at.is_some() { None } else { self.not_before };

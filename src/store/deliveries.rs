@@ -1,5 +1,5 @@
-//! Deliveries: held under a lease that is committed before work begins, settled by consuming the
-//! lease. How they are claimed is in `claim`, `claim_to` and `lost`.
+//! Deliveries: processed under a lease that is committed before the work begins, and settled by
+//! consuming the lease. They are claimed in `claim`, `claim_destinations` and `recovery`.
 
 use std::time::Duration;
 
@@ -8,7 +8,10 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::destinations::TO;
-use super::{DeathReason, EffectError, Effects, EventId, Outcome, Store, StoreError, Tx, bounded};
+use super::{
+    AttemptResult, DeathReason, DeliveryState, EffectError, Effects, EventId, Outcome, Store,
+    StoreError, Tx, bounded,
+};
 
 /// The right to work on a delivery, for a while.
 #[derive(Debug, Clone)]
@@ -127,7 +130,7 @@ impl Store {
                        AND m.handler = settled.handler
                        AND (m.position, m.id) > (settled.position, settled.id)
                      ORDER BY m.position, m.id LIMIT 1) AS next
-            ), let_in AS (
+            ), unparked AS (
                 UPDATE deliveries SET parked = NULL, due_at = GREATEST(due_at, $4)
                  WHERE id = ANY (ARRAY(SELECT id FROM following)) AND state = 'ready'
                    AND COALESCE(parked, '') = 'behind'
@@ -164,9 +167,13 @@ impl Store {
     ) -> Result<(), StoreError> {
         let (now, error) = (now.max(started_at), bounded(failed.error));
         let (state, result, due_at, reason) = match verdict {
-            FailureOutcome::Retry(at) => ("ready", "retry", Some(at), None),
-            FailureOutcome::Defer(at) => ("ready", "deferred", at, None),
-            FailureOutcome::DeadLetter(reason) => ("dead", "dead", None, Some(reason.as_str())),
+            FailureOutcome::Retry(at) => {
+                (DeliveryState::Ready, AttemptResult::Retry, Some(at), None)
+            }
+            FailureOutcome::Defer(at) => (DeliveryState::Ready, AttemptResult::Deferred, at, None),
+            FailureOutcome::DeadLetter(reason) => {
+                (DeliveryState::Dead, AttemptResult::Dead, None, Some(reason.as_str()))
+            }
         };
         let mut tx = Tx::begin(&self.dispatch).await?;
         let settled = sqlx::query!(
@@ -189,7 +196,7 @@ impl Store {
                        AND (m.position, m.id) > (settled.position, settled.id)
                      ORDER BY m.position, m.id LIMIT 1) AS next
                  WHERE $3 = 'dead' AND NOT settled.lane_blocks
-            ), let_in AS (
+            ), unparked AS (
                 UPDATE deliveries SET parked = NULL, due_at = GREATEST(due_at, $6)
                  WHERE id = ANY (ARRAY(SELECT id FROM following)) AND state = 'ready'
                    AND COALESCE(parked, '') = 'behind'
@@ -199,13 +206,13 @@ impl Store {
             "#,
             lease.delivery,
             lease.token,
-            state,
+            state.as_str(),
             due_at,
             reason,
             now,
             error,
             started_at,
-            result,
+            result.as_str(),
             failed.awaiting,
         )
         .execute(tx.connection())

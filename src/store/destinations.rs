@@ -41,12 +41,12 @@ pub struct DestinationFailure<'a> {
     pub error: &'a str,
 }
 
-/// How a destination stands after a setback.
+/// The health of a destination after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DestinationHealth {
     /// Whether it is blocked: its breaker is open, or it is disabled.
     pub held: bool,
-    /// Whether that is so since this setback.
+    /// Whether that is so since this failure.
     pub newly: bool,
 }
 
@@ -59,7 +59,7 @@ pub struct DestinationBlock {
     pub shut: bool,
 }
 
-/// A destination, as it stands in the database.
+/// The state of a destination in the database.
 #[derive(Debug, Clone)]
 pub struct DestinationState {
     /// The stored handler name.
@@ -69,7 +69,7 @@ pub struct DestinationState {
     /// Since when it is disabled.
     pub disabled_at: Option<OffsetDateTime>,
     /// Why it is disabled.
-    pub disabled_why: Option<String>,
+    pub disabled_reason: Option<String>,
     /// Failures in a row.
     pub failures: i32,
     /// Since when it fails.
@@ -84,50 +84,56 @@ pub struct DestinationState {
     pub last_failed_at: Option<OffsetDateTime>,
     /// How it last failed.
     pub last_error: Option<String>,
-    /// How many of its deliveries wait.
+    /// Waiting deliveries.
     pub ready: i64,
-    /// Since when the one that waits longest has been there.
+    /// When the oldest waiting delivery was created.
     pub oldest: Option<OffsetDateTime>,
-    /// How many of its deliveries are at work.
-    pub leased: i64,
-    /// How many of its dead letters are open.
+    /// Deliveries in flight.
+    pub in_flight: i64,
+    /// Open dead letters.
     pub dead: i64,
 }
 
 /// What an operator does to a destination.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    strum::Display,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "snake_case")]
 pub enum DestinationSwitch {
     /// Nothing is sent until it is resumed.
     Pause,
-    /// It is sent to again, and a breaker that is open is closed.
+    /// Deliveries are sent again, and an open breaker is closed.
     Resume,
     /// As pausing, but for good.
     Disable,
-    /// It is sent to again, and a breaker that is open is closed.
+    /// Deliveries are sent again, and an open breaker is closed.
     Enable,
 }
 
 impl DestinationSwitch {
     /// The word in the audit log.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pause => "pause",
-            Self::Resume => "resume",
-            Self::Disable => "disable",
-            Self::Enable => "enable",
-        }
+        self.into()
     }
 }
 
 impl Store {
-    /// Counts a failure against a destination, and gives how it stands then.
+    /// Counts a failure against a destination, and returns its health then.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn record_failure(
         &self,
         handler: &str,
-        setback: &DestinationFailure<'_>,
+        failure: &DestinationFailure<'_>,
     ) -> Result<DestinationHealth, StoreError> {
         let mut tx = Tx::begin(&self.dispatch).await?;
         sqlx::query!(
@@ -150,22 +156,22 @@ impl Store {
             openings: row.openings,
             not_before: row.not_before,
         };
-        let after = match setback.fault {
+        let after = match failure.fault {
             FailureScope::Event => before.answered(),
             FailureScope::Destination => {
-                before.failed(setback.began, setback.now, setback.retry_after)
+                before.failed(failure.began, failure.now, failure.retry_after)
             }
             FailureScope::Gone => before,
         };
         let before_it = Rejections { score: row.rejections, since: row.rejecting_since };
-        let rejections = match setback.fault {
-            FailureScope::Event => before_it.rejected(setback.now),
+        let rejections = match failure.fault {
+            FailureScope::Event => before_it.rejected(failure.now),
             FailureScope::Destination | FailureScope::Gone => before_it,
         };
-        let failing_since = (after.failures > 0).then(|| row.failing_since.unwrap_or(setback.now));
-        let error = bounded(setback.error);
+        let failing_since = (after.failures > 0).then(|| row.failing_since.unwrap_or(failure.now));
+        let error = bounded(failure.error);
         let gone =
-            (setback.fault == FailureScope::Gone).then_some("destination responded 410 (Gone)");
+            (failure.fault == FailureScope::Gone).then_some("destination responded 410 (Gone)");
         sqlx::query!(
             "UPDATE destinations
                 SET failures = $2, opened_at = $3, openings = $4, not_before = $5,
@@ -173,14 +179,14 @@ impl Store {
                     rejecting_since = $11,
                     disabled_at = CASE WHEN $8::text IS NULL THEN disabled_at
                                        ELSE COALESCE(disabled_at, $6) END,
-                    disabled_why = COALESCE(disabled_why, $8)
+                    disabled_reason = COALESCE(disabled_reason, $8)
               WHERE handler = $1",
             handler,
             after.failures,
             after.opened_at,
             after.openings,
             after.not_before,
-            setback.now,
+            failure.now,
             error,
             gone,
             failing_since,
@@ -219,7 +225,7 @@ impl Store {
         Ok(held)
     }
 
-    /// Every destination of which the database knows, by handler name.
+    /// Every destination that has a row or deliveries, by handler name.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -249,12 +255,12 @@ impl Store {
                  GROUP BY handler
             )
             SELECT COALESCE(x.handler, w.handler) AS "handler!", x.paused_at AS "paused_at?",
-                   x.disabled_at AS "disabled_at?", x.disabled_why AS "disabled_why?",
+                   x.disabled_at AS "disabled_at?", x.disabled_reason AS "disabled_reason?",
                    COALESCE(x.failures, 0) AS "failures!", x.failing_since AS "failing_since?",
                    x.opened_at AS "opened_at?", x.not_before AS "not_before?",
                    x.rejecting_since AS "rejecting_since?", x.last_failed_at AS "last_failed_at?",
                    x.last_error AS "last_error?", COALESCE(w.ready, 0) AS "ready!",
-                   w.oldest AS "oldest?", COALESCE(w.leased, 0) AS "leased!",
+                   w.oldest AS "oldest?", COALESCE(w.leased, 0) AS "in_flight!",
                    COALESCE(w.dead, 0) AS "dead!"
               FROM destinations x FULL JOIN work w ON w.handler = x.handler
              ORDER BY 1
@@ -267,8 +273,8 @@ impl Store {
 }
 
 impl Tx<'_> {
-    /// Notes that a destination took an event, and gives since when its breaker was open, if that
-    /// closes it. Costs nothing where nothing is wrong.
+    /// Records that a destination accepted an event. Returns since when its breaker was open, if
+    /// this closes it. Costs nothing for a healthy destination.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -298,7 +304,7 @@ impl Tx<'_> {
         Ok(opened_at.flatten())
     }
 
-    /// Switches a destination; gives whether that changed anything.
+    /// Switches a destination; false if it was in that state already.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -306,7 +312,7 @@ impl Tx<'_> {
         &mut self,
         handler: &str,
         switch: DestinationSwitch,
-        why: &str,
+        reason: &str,
         now: OffsetDateTime,
     ) -> Result<bool, StoreError> {
         sqlx::query!(
@@ -321,8 +327,8 @@ impl Tx<'_> {
                                 ELSE paused_at END,
                     disabled_at = CASE $2 WHEN 'disable' THEN $3 WHEN 'enable' THEN NULL
                                   ELSE disabled_at END,
-                    disabled_why = CASE $2 WHEN 'disable' THEN $4 WHEN 'enable' THEN NULL
-                                   ELSE disabled_why END,
+                    disabled_reason = CASE $2 WHEN 'disable' THEN $4 WHEN 'enable' THEN NULL
+                                   ELSE disabled_reason END,
                     failures = CASE WHEN $2 IN ('resume', 'enable') THEN 0 ELSE failures END,
                     failing_since = CASE WHEN $2 IN ('resume', 'enable') THEN NULL
                                     ELSE failing_since END,
@@ -345,7 +351,7 @@ impl Tx<'_> {
             handler,
             switch.as_str(),
             now,
-            bounded(why),
+            bounded(reason),
         )
         .execute(self.connection())
         .await?;
@@ -353,8 +359,8 @@ impl Tx<'_> {
     }
 
     /// Deletes a destination that is not configured any more: what waits for it becomes dead
-    /// letters, which are counted, told of and noted as an action of who deletes it. Gives how many
-    /// those are.
+    /// letters, which are counted, alerted and recorded as an action of the user. Returns their
+    /// number.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

@@ -1,20 +1,22 @@
-//! Edited events: the body is an operator's, everything else is the original's. Nothing proves them:
-//! their strength is `edited`.
+//! Edited events: the body is a user's, everything else is the original's. Nothing proves them: their
+//! strength is `edited`.
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 use super::{EventId, Store, StoreError, Tx, bounded};
 
-/// An event that is made of another one.
+/// An edited copy of an event.
 #[derive(Debug)]
 pub struct NewEdit<'a> {
     /// Its id.
     pub id: EventId,
-    /// The event that it is made of.
+    /// The event it is a copy of.
     pub original: EventId,
     /// Its body.
     pub body: &'a [u8],
-    /// What went around its chunks, made true for the body; `None` for the original's.
+    /// The envelope of its chunks with the size and digest of this body; `None` for the original's.
     pub envelope: Option<&'a [u8]>,
     /// Who edited it.
     pub by: &'a str,
@@ -22,19 +24,21 @@ pub struct NewEdit<'a> {
     pub at: OffsetDateTime,
 }
 
-/// An event that an operator made of another one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An edited copy of an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = EventEdit)]
 pub struct EditMade {
-    /// Its id.
+    /// The edited copy.
     pub event: EventId,
     /// Who edited it.
     pub by: String,
-    /// When.
+    /// When it was edited.
+    #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
 }
 
 impl Store {
-    /// What was made of an event by editing it, oldest first.
+    /// The edited copies of an event, oldest first.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -61,17 +65,17 @@ impl Store {
 }
 
 impl Tx<'_> {
-    /// Inserts an edited event; false when the original is gone. Its key is a chance number, under
-    /// which nothing is ever recognised: nobody can send it again.
+    /// Inserts an edited event; false if the original was deleted. Its deduplication key is random, so
+    /// that no request is ever a duplicate of it.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn insert_edit(&mut self, new: &NewEdit<'_>) -> Result<bool, StoreError> {
         let done = sqlx::query!(
-            "INSERT INTO events (id, tenant, source, provider, kind, action, strength, late, secret,
-                                 skew_seconds, received_at, occurred_at, key, headers, claims,
+            "INSERT INTO events (id, tenant, source, provider, event_type, action, strength, late,
+                                 secret, skew_seconds, received_at, occurred_at, key, headers, claims,
                                  envelope, body, edited_from, edited_by)
-             SELECT $2, tenant, source, provider, kind, action, 'edited', late, secret,
+             SELECT $2, tenant, source, provider, event_type, action, 'edited', late, secret,
                     skew_seconds, $3, occurred_at, $4, headers, claims, COALESCE($7, envelope),
                     $5, id, $6
                FROM events WHERE id = $1",

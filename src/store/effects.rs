@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{DeathReason, StoreError, Tx};
 
@@ -14,14 +16,29 @@ pub struct Effects {
     write: Option<Box<dyn Write>>,
 }
 
-/// How a delivery ended well.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The outcome of a successful delivery.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    strum::Display,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+#[schema(as = DeliveryOutcome)]
 pub enum Outcome {
     /// It had an effect.
     Handled,
-    /// What it says was known already, or is older than what is known.
+    /// Its content was already known, or older than what is known.
     Unchanged,
-    /// Its type is of no interest here.
+    /// The handler does not handle its type.
     Ignored,
 }
 
@@ -95,10 +112,6 @@ impl Effects {
 impl Outcome {
     /// The stored word.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Handled => "handled",
-            Self::Unchanged => "unchanged",
-            Self::Ignored => "ignored",
-        }
+        self.into()
     }
 }

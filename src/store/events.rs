@@ -3,9 +3,10 @@
 use std::fmt;
 
 use bytes::Bytes;
-use serde::Serializer;
+use serde::{Deserialize, Serialize, Serializer};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Store, StoreError};
@@ -13,7 +14,10 @@ use crate::verify::{Strength, without_credentials};
 
 /// The id of an event: a UUID of version 7, so that it sorts by time of arrival. It is also the
 /// idempotency key of everything that is done about the event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
+#[serde(transparent)]
 pub struct EventId(pub Uuid);
 
 impl EventId {
@@ -34,65 +38,65 @@ impl fmt::Display for EventId {
 /// An event as it is stored, whole.
 #[derive(Debug, Clone)]
 pub struct StoredEvent {
-    /// Its id.
+    /// The id.
     pub id: EventId,
-    /// To whom its source belongs.
+    /// The tenant of its source.
     pub tenant: String,
     /// The name of its source in the configuration.
     pub source: String,
-    /// What kind of sender it is.
+    /// The provider of the source.
     pub provider: String,
     /// The event type.
-    pub kind: String,
-    /// The action in the path; not signed, a hint.
+    pub event_type: String,
+    /// The action in the path; an unsigned hint.
     pub action: Option<String>,
-    /// How much its proof says.
+    /// The strength of its proof.
     pub strength: Strength,
-    /// Accepted past the time of its token, because the registry still awaited it.
+    /// Whether it was accepted after its token expired, because it was still expected.
     pub late: bool,
     /// The fingerprint of the secret that verified it.
     pub secret: String,
-    /// Our time minus the signed time at arrival, in seconds.
+    /// The gateway's time minus the signed time at arrival, in seconds.
     pub skew_seconds: Option<i64>,
     /// When it was received.
     pub received_at: OffsetDateTime,
-    /// When it happened, as the sender says.
+    /// The time reported by the sender.
     pub occurred_at: Option<OffsetDateTime>,
-    /// The headers that are kept, by lower-case name.
+    /// The stored headers, by lower-case name.
     pub headers: Vec<(String, String)>,
-    /// What the verified token says, as JSON.
+    /// The claims of the verified token, as JSON.
     pub claims: Option<Bytes>,
-    /// For a payload that came in chunks: its JSON without content and chunk number.
+    /// For a chunked payload: its JSON without content and chunk number.
     pub envelope: Option<Bytes>,
-    /// The exact bytes that were received; for a payload that came in chunks, the decoded file.
+    /// The exact bytes received; for a chunked payload, the decoded file.
     pub body: Bytes,
 }
 
 impl StoredEvent {
-    /// The body as it leaves the gateway: to applications, and to users. Credentials that a sender
-    /// forwards in it are taken out, for the caller's scopes do not make them the caller's.
+    /// The body as it leaves the gateway, to applications and to users. Credentials that a sender
+    /// forwards in it are removed: no scope entitles the reader to them.
     pub fn shown_body(&self) -> Bytes {
-        without_credentials(&self.kind, self.action.as_deref(), &self.body)
+        without_credentials(&self.event_type, self.action.as_deref(), &self.body)
     }
 }
 
-/// How a delivery came about, for who receives it.
+/// Where a delivery comes from, for its receiver.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// The delivery; `None` where an event is only read.
+    /// The delivery; `None` if the event is only read.
     pub delivery: Option<i64>,
-    /// An operator had the event delivered again.
+    /// Whether an operator replayed it.
     pub replay: bool,
-    /// The event that its sender sent, where an operator edited that.
+    /// The event as it was sent, if this one was created by an edit.
     pub edited_from: Option<EventId>,
 }
 
-/// Bodies up to this size come with their row; larger ones are read in slices of this size, so
-/// that reading costs the body once and not three times.
+/// Bodies up to this size are read with their row. Larger ones are read in slices of this size,
+/// so that memory holds the body once and not three times.
 const SLICE: i32 = 4 * 1024 * 1024;
 
 impl Store {
-    /// Reads an event; `None` when there is none of this id.
+    /// Reads an event; `None` if there is none with this id.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`] when the row is not one of ours.
@@ -100,7 +104,7 @@ impl Store {
         Ok(self.event_to_deliver(id, None).await?.map(|(event, _)| event))
     }
 
-    /// Reads an event, and how its delivery came about; `None` when there is none of this id.
+    /// Reads an event and where its delivery comes from; `None` if there is none with this id.
     ///
     /// # Errors
     /// As [`Store::event`].
@@ -111,8 +115,8 @@ impl Store {
     ) -> Result<Option<(StoredEvent, Origin)>, StoreError> {
         let mut connection = self.dispatch.acquire().await?;
         let row = sqlx::query!(
-            r#"SELECT tenant, source, provider, kind, action, strength, late, secret, skew_seconds,
-                      received_at, occurred_at, headers, claims, envelope,
+            r#"SELECT tenant, source, provider, event_type, action, strength, late, secret,
+                      skew_seconds, received_at, occurred_at, headers, claims, envelope,
                       octet_length(body) AS "size!", substring(body FROM 1 FOR $2) AS "body!",
                       edited_from, (SELECT triggered_by = 'replay' FROM deliveries
                                      WHERE id = $3) AS replay
@@ -146,7 +150,7 @@ impl Store {
             body.extend_from_slice(&slice);
         }
         let edited_from = match row.edited_from {
-            Some(from) => Some(sent(&mut connection, from).await?),
+            Some(from) => Some(original_of(&mut connection, from).await?),
             None => None,
         };
         let origin = Origin { delivery, replay: row.replay.unwrap_or_default(), edited_from };
@@ -155,7 +159,7 @@ impl Store {
             tenant: row.tenant,
             source: row.source,
             provider: row.provider,
-            kind: row.kind,
+            event_type: row.event_type,
             action: row.action,
             strength: strength_from_word(&row.strength).ok_or_else(|| inconsistent("strength"))?,
             late: row.late,
@@ -172,8 +176,8 @@ impl Store {
     }
 }
 
-/// The event that its sender sent, of one that was edited perhaps more than once.
-async fn sent(connection: &mut PgConnection, edited: Uuid) -> Result<EventId, StoreError> {
+/// The event as it was sent, of one that may have been edited more than once.
+async fn original_of(connection: &mut PgConnection, edited: Uuid) -> Result<EventId, StoreError> {
     let first = sqlx::query_scalar!(
         r#"WITH RECURSIVE chain (id, edited_from, depth) AS (
                 SELECT id, edited_from, 0 FROM events WHERE id = $1
@@ -193,15 +197,14 @@ async fn sent(connection: &mut PgConnection, edited: Uuid) -> Result<EventId, St
 pub(super) fn headers_to_json(headers: &[(String, String)]) -> Vec<u8> {
     let mut json = Vec::with_capacity(64);
     let mut serializer = serde_json::Serializer::new(&mut json);
-    // Texts into memory cannot fail to be written.
+    // Writing to memory never fails.
     let written = serializer.collect_map(headers.iter().map(|(name, value)| (name, value)));
     debug_assert!(written.is_ok());
     json
 }
 
 pub(super) fn strength_from_word(word: &str) -> Option<Strength> {
-    let all = [Strength::Signed, Strength::Vouched, Strength::Edited];
-    all.into_iter().find(|strength| strength.as_str() == word)
+    word.parse().ok()
 }
 
 pub(super) fn headers_from_json(json: &[u8]) -> Option<Vec<(String, String)>> {

@@ -149,7 +149,7 @@ pub(super) async fn insert(
             RETURNING k.key, k.event_id, k.fingerprint
         ), stored AS (
             INSERT INTO events (
-                id, key, received_at, tenant, source, provider, kind, action, strength, late,
+                id, key, received_at, tenant, source, provider, event_type, action, strength, late,
                 secret, skew_seconds, occurred_at, headers, claims, body)
             SELECT i.* FROM known JOIN (
                 SELECT UNNEST($1::uuid[]) AS id, UNNEST($2::bytea[]), UNNEST($3::timestamptz[]),
@@ -186,7 +186,7 @@ pub(super) async fn insert(
         &columns.tenants as &[&str],
         &columns.sources as &[&str],
         &columns.providers as &[&str],
-        &columns.kinds as &[&str],
+        &columns.event_types as &[&str],
         &columns.actions as &[Option<&str>],
         &columns.strengths as &[&str],
         &columns.lates,
@@ -240,7 +240,7 @@ pub(super) struct Columns<'a> {
     pub(super) tenants: Vec<&'a str>,
     pub(super) sources: Vec<&'a str>,
     pub(super) providers: Vec<&'a str>,
-    pub(super) kinds: Vec<&'a str>,
+    pub(super) event_types: Vec<&'a str>,
     pub(super) actions: Vec<Option<&'a str>>,
     pub(super) strengths: Vec<&'a str>,
     pub(super) lates: Vec<bool>,
@@ -265,7 +265,7 @@ impl<'a> Columns<'a> {
             tenants: column(group, |event| event.tenant.as_str()),
             sources: column(group, |event| event.source.as_str()),
             providers: column(group, |event| event.provider.as_str()),
-            kinds: column(group, |event| event.kind.as_str()),
+            event_types: column(group, |event| event.event_type.as_str()),
             actions: column(group, |event| event.action.as_deref()),
             strengths: column(group, |event| event.strength.as_str()),
             lates: column(group, |event| event.late),

@@ -47,7 +47,7 @@ pub(super) async fn insert_new(
               FROM gate WHERE open
         ), stored AS (
             INSERT INTO events (
-                id, key, received_at, tenant, source, provider, kind, action, strength, late,
+                id, key, received_at, tenant, source, provider, event_type, action, strength, late,
                 secret, skew_seconds, occurred_at, headers, claims, body, xact)
             SELECT UNNEST($1::uuid[]), UNNEST($2::bytea[]), UNNEST($3::timestamptz[]),
                    UNNEST($5::text[]), UNNEST($6::text[]), UNNEST($7::text[]), UNNEST($8::text[]),
@@ -74,7 +74,7 @@ pub(super) async fn insert_new(
         &columns.tenants as &[&str],
         &columns.sources as &[&str],
         &columns.providers as &[&str],
-        &columns.kinds as &[&str],
+        &columns.event_types as &[&str],
         &columns.actions as &[Option<&str>],
         &columns.strengths as &[&str],
         &columns.lates,

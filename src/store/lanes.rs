@@ -1,11 +1,10 @@
-//! Lanes: deliveries of one source, handler and lane are done one after the other.
+//! Lanes: deliveries of one source, handler and lane are processed one after the other.
 //!
-//! Whether a delivery is the head of its lane is judged when it is claimed, by what is before it.
-//! Where many wait behind each other they would be judged again and again; so those that fill a
-//! queue are parked as `behind`. Whatever ends the one before unparks the next one, in its own
-//! transaction. That is a help and not the rule: what is unparked is judged like any other, and
-//! what was parked at the very moment when the one before it ended is found by
-//! [`Store::unpark_heads`].
+//! Whether a delivery is the head of its lane is decided when it is claimed. Many followers of a head
+//! would be checked again and again; so those that fill a queue are parked as `behind`. The
+//! transaction that ends a delivery unparks the next one of its lane. Parking only saves work: an
+//! unparked delivery is checked like any other, and one that was parked while the one before it
+//! ended is found by [`Store::unpark_heads`].
 
 use time::OffsetDateTime;
 
@@ -13,10 +12,10 @@ use super::{Queue, Store, StoreError, Tx};
 
 /// How many deliveries of a queue are parked at a time.
 const AT_A_TIME: i64 = 1000;
-/// How many lanes are looked at for a head that was parked.
+/// How many lanes are checked for a parked head.
 const LANES: i64 = 200;
 
-/// Up to which lane heads were looked for.
+/// Up to which lane parked heads were looked for.
 #[derive(Debug, Clone, Default)]
 pub struct LanePlace {
     source: String,
@@ -39,9 +38,9 @@ impl QueuePlace {
 }
 
 impl Store {
-    /// Parks followers of a queue, of those that come after `place` in the order in which they
-    /// are due. Gives how many, and where to go on, which is `None` at the end of the queue.
-    /// One that is next after what is in flight is not parked: it is about to be unparked.
+    /// Parks followers of a queue that come after `place` in the order in which they are due.
+    /// Returns how many, and where to continue, which is `None` at the end of the queue. The one
+    /// after a delivery in flight is not parked, since it would be unparked soon.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -53,7 +52,7 @@ impl Store {
     ) -> Result<(u64, Option<QueuePlace>), StoreError> {
         let row = sqlx::query!(
             r#"
-            WITH looked AS MATERIALIZED (
+            WITH scanned AS MATERIALIZED (
                 SELECT d.id, d.due_at, d.lane, COALESCE(d.lane_position, d.id) AS position
                   FROM deliveries d
                  WHERE d.source = $1 AND d.handler = $2 AND d.state = 'ready' AND d.parked IS NULL
@@ -61,15 +60,15 @@ impl Store {
                  ORDER BY d.due_at, d.id LIMIT $6
             ), behind AS MATERIALIZED (
                 SELECT d.id
-                  FROM looked
+                  FROM scanned
                  CROSS JOIN LATERAL (
                     SELECT ahead.state FROM lane_members ahead
-                     WHERE ahead.lane = looked.lane AND ahead.source = $1 AND ahead.handler = $2
-                       AND (ahead.position, ahead.id) < (looked.position, looked.id)
+                     WHERE ahead.lane = scanned.lane AND ahead.source = $1 AND ahead.handler = $2
+                       AND (ahead.position, ahead.id) < (scanned.position, scanned.id)
                      ORDER BY ahead.position DESC, ahead.id DESC LIMIT 1) AS before
                  CROSS JOIN LATERAL (
                     SELECT d.id FROM deliveries d
-                     WHERE d.id = looked.id AND d.state = 'ready' AND COALESCE(d.parked, '') = ''
+                     WHERE d.id = scanned.id AND d.state = 'ready' AND COALESCE(d.parked, '') = ''
                        AND before.state <> 'leased'
                        FOR UPDATE SKIP LOCKED) AS d
             ), parked AS (
@@ -81,7 +80,7 @@ impl Store {
                    last.id AS "id?"
               FROM (SELECT) AS one
               LEFT JOIN LATERAL (
-                SELECT due_at, id FROM looked ORDER BY due_at, id OFFSET $6 - 1) AS last ON true
+                SELECT due_at, id FROM scanned ORDER BY due_at, id OFFSET $6 - 1) AS last ON true
             "#,
             queue.source,
             queue.handler,
@@ -96,8 +95,8 @@ impl Store {
         Ok((row.parked.unsigned_abs(), next))
     }
 
-    /// Unparks heads that were parked, in the lanes that come after `place`; moves it on, and
-    /// back to the beginning at the end. Gives how many were unparked.
+    /// Unparks parked heads in the lanes after `place`, and advances `place`, which starts over at
+    /// the end. Returns how many were unparked.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -120,28 +119,28 @@ impl Store {
                      WHERE d.state = 'ready' AND d.parked = 'behind'
                        AND (d.source, d.handler, d.lane) > (lane.source, lane.handler, lane.lane)
                      ORDER BY d.source, d.handler, d.lane LIMIT 1) AS following
-            ), looked AS MATERIALIZED (
+            ), scanned AS MATERIALIZED (
                 SELECT * FROM lane LIMIT $5
             ), head AS MATERIALIZED (
                 SELECT first.id
-                  FROM looked CROSS JOIN LATERAL (
+                  FROM scanned CROSS JOIN LATERAL (
                     SELECT m.id, m.parked FROM lane_members m
-                     WHERE m.lane = looked.lane AND m.source = looked.source
-                       AND m.handler = looked.handler
+                     WHERE m.lane = scanned.lane AND m.source = scanned.source
+                       AND m.handler = scanned.handler
                      ORDER BY m.position, m.id LIMIT 1) AS first
                  WHERE first.parked = 'behind'
-            ), let_in AS (
+            ), unparked AS (
                 UPDATE deliveries SET parked = NULL, due_at = GREATEST(due_at, $4)
                  WHERE id = ANY (ARRAY(SELECT id FROM head)) AND state = 'ready'
                    AND COALESCE(parked, '') = 'behind'
                 RETURNING 1
             )
-            SELECT (SELECT count(*) FROM looked) AS "looked!",
-                   (SELECT count(*) FROM let_in) AS "let_in!",
+            SELECT (SELECT count(*) FROM scanned) AS "scanned!",
+                   (SELECT count(*) FROM unparked) AS "unparked!",
                    last.source AS "source?", last.handler AS "handler?", last.lane AS "lane?"
               FROM (SELECT) AS one
               LEFT JOIN LATERAL (
-                SELECT source, handler, lane FROM looked
+                SELECT source, handler, lane FROM scanned
                  ORDER BY source DESC, handler DESC, lane DESC LIMIT 1) AS last ON true
             "#,
             place.source,
@@ -153,12 +152,12 @@ impl Store {
         .fetch_one(&self.claim)
         .await?;
         *place = match (row.source, row.handler, row.lane) {
-            (Some(source), Some(handler), Some(lane)) if row.looked >= LANES => {
+            (Some(source), Some(handler), Some(lane)) if row.scanned >= LANES => {
                 LanePlace { source, handler, lane }
             }
             _ => LanePlace::default(),
         };
-        Ok(row.let_in.unsigned_abs())
+        Ok(row.unparked.unsigned_abs())
     }
 }
 

@@ -32,10 +32,12 @@ mod breaker;
 mod chunks;
 mod claim;
 mod claim_destinations;
+mod class;
 mod counters;
 mod credentials;
 mod dead_letters;
 mod deliveries;
+mod delivery;
 mod destinations;
 mod devices;
 mod edits;
@@ -47,6 +49,7 @@ mod expected_tokens;
 mod group_writer;
 mod groups;
 mod health;
+mod id_range;
 mod idempotency_keys;
 mod insert;
 mod insert_new;
@@ -79,26 +82,28 @@ mod token;
 mod transfers;
 mod tx;
 mod users;
+mod words;
 mod writable;
 
 pub use alerts::{
-    Alert, AlertBatch, AlertFilter, AlertResolution, AlertRow, DEAD_LETTER, OpenAlert,
-    PendingAlert, Severity, UnknownSeverity,
+    Alert, AlertBatch, AlertFilter, AlertResolution, AlertRow, AlertState, DEAD_LETTER,
+    Notification, OpenAlert, PendingAlert, Severity,
 };
 pub use api_keys::ApiKeyRow;
+pub(crate) use audit::hexadecimal;
 pub use audit::{AuditEntry, AuditFilter, AuditMore, AuditRow, Hash};
 pub use backlog::{Backlog, LOOKED_AT};
 pub use chunks::{ChunkAnswer, ChunkOutcome, ChunkQuota, ChunkRejected, NewChunk, Open};
 pub use claim::Claimed;
+pub use class::{Class, UnknownClass};
 pub use counters::{
     ACKNOWLEDGED_WITHIN, Counted, Counter, Counters, SecretUsage, SourceCounters, Span, TOO_LARGE,
     WRONG_PATH,
 };
 pub use credentials::Credential;
-pub use dead_letters::{
-    DeadLetter, DeadLetterFilter, LockedDelivery, MANY_WAITING, Order, Page, Resolution,
-};
+pub use dead_letters::{DeadLetterFilter, LockedDelivery, MANY_WAITING, Order, Page};
 pub use deliveries::{Failed, FailureOutcome, Lease, PastAttempts};
+pub use delivery::{AttemptResult, Delivery, DeliveryAttempt, DeliveryState, Resolution};
 pub use destinations::{
     DestinationBlock, DestinationFailure, DestinationHealth, DestinationState, DestinationSwitch,
     FailureScope, TO,
@@ -111,16 +116,17 @@ pub use events::{EventId, Origin, StoredEvent};
 pub use expected_tokens::ExpectedTokens;
 pub use group_writer::{GroupWriter, LockWait};
 pub use groups::{GroupFilter, GroupPlace, GroupRow, GroupUpdate, UngroupedDeadLetter};
+pub use id_range::IdRange;
 pub use idempotency_keys::{IdempotencyClaim, IdempotentRequest};
 pub use insert::{GATE, Inserted, KeyDigest, NewEvent, Plan};
-pub use jobs::{JobLease, JobOutcomes, JobProgress, JobRow, NewJob};
+pub use jobs::{JobAction, JobLease, JobOutcomes, JobProgress, JobRow, JobState, NewJob};
 pub use lanes::{LanePlace, QueuePlace};
 pub use oidc::{NewFlow, OidcFlowRow};
 pub use open_error::OpenError;
 pub use outcomes::DeliveryOutcome;
 pub use pauses::{Pause, PauseTarget};
 pub use pool::{PoolSettings, Target};
-pub use preview::{Edit, EventPreview, PastAction, PastAttempt};
+pub use preview::{Edit, EventPreview, PastAction, PastActionKind};
 pub use problems::{DatabaseState, FailingDestination, OpenDeadLetterCounts, OpenTransaction};
 pub use queues::{Paused, Queue};
 pub use reason::DeathReason;
@@ -133,12 +139,12 @@ pub use related::{LANE_REACH, RelatedEvents, Slice};
 pub use request_keys::{RequestKeyAnswer, RequestKeyClaim};
 pub use responses::{DestinationResponse, ResponseHour, ResponseLog};
 pub use retry_until::RetryUntil;
-pub use search::{DeliveryCounts, EventFilter, EventRow, Found, IdRange, SEARCHED_BYTES};
+pub use search::{DeliveryCounts, EventFilter, EventSummary, FoundEvents, SEARCHED_BYTES};
 pub use session::SessionError;
-pub use sessions::{Attempt, NewSession, OwnSession, SessionRow};
+pub use sessions::{Attempt, NewSession, SessionOfUser, SessionRow};
 pub use stream::{BadPosition, Change, ChangeKind, Changes, Horizon, OperatorAction, Position};
 pub use token::TokenDigest;
-pub use transfers::{LateTransfers, TransferState};
+pub use transfers::{LateTransfers, TransferRow, TransferState};
 pub use tx::{Committed, Tx};
 pub use users::{NewLink, NewUser, SetupLinkRow, UserRow, folded};
 pub use writable::Unwritable;

@@ -104,7 +104,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn link_person(
+    pub async fn link_user(
         &mut self,
         user: i64,
         issuer: &str,

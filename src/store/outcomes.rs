@@ -2,48 +2,58 @@
 
 use sqlx::AssertSqlSafe;
 
-use super::{EventId, Store, StoreError};
+use super::words::{maybe, word};
+use super::{DeathReason, DeliveryState, EventId, Store, StoreError};
 
-/// What became of one delivery.
+/// The outcome of one delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryOutcome {
-    /// Its handler; `gate` for what was quarantined before any.
+    /// The name of the handler; `gate` if the event was quarantined before any handler.
     pub handler: String,
-    /// `ready`, `leased`, `done` or `dead`.
-    pub state: String,
-    /// How it ended well, where it did.
+    /// The state.
+    pub state: DeliveryState,
+    /// The outcome of a completed delivery.
     pub outcome: Option<String>,
-    /// Why it is a dead letter, where it is one.
-    pub death_reason: Option<String>,
-    /// What went wrong last.
+    /// Why it was dead-lettered; `None` for other deliveries.
+    pub death_reason: Option<DeathReason>,
+    /// The last error.
     pub last_error: Option<String>,
 }
 
 impl DeliveryOutcome {
-    /// Whether nothing more will be done about it.
+    /// Whether it is done or dead.
     pub fn is_final(&self) -> bool {
-        matches!(self.state.as_str(), "done" | "dead")
+        matches!(self.state, DeliveryState::Done | DeliveryState::Dead)
     }
 }
 
 impl Store {
-    /// What became of an event: its deliveries, the oldest first.
+    /// The outcomes of the deliveries of an event, oldest first.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn delivery_outcomes(
         &self,
         event: EventId,
     ) -> Result<Vec<DeliveryOutcome>, StoreError> {
-        let delivery_outcomes = sqlx::query_as!(
-            DeliveryOutcome,
-            "SELECT handler, state, outcome, death_reason, last_error
+        let rows = sqlx::query!(
+            "SELECT id, handler, state, outcome, death_reason, last_error
                FROM deliveries WHERE event_id = $1 ORDER BY id",
             event.0,
         )
         .fetch_all(&self.operator)
         .await?;
-        Ok(delivery_outcomes)
+        let delivery_outcomes = rows.into_iter().map(|row| {
+            let table = "deliveries";
+            Ok(DeliveryOutcome {
+                handler: row.handler,
+                state: word(&row.state, table, "state", row.id)?,
+                outcome: row.outcome,
+                death_reason: maybe(row.death_reason.as_deref(), table, "death_reason", row.id)?,
+                last_error: row.last_error,
+            })
+        });
+        delivery_outcomes.collect()
     }
 
     /// Every row of a handler's table, each as a JSON object. `table` stands in the program, in a

@@ -1,10 +1,13 @@
 //! Everything about one delivery and its event, for users.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 use super::events::{headers_from_json, strength_from_word};
-use super::{EventId, Store, StoreError, StoredEvent};
+use super::words::word;
+use super::{DeliveryAttempt, EventId, Store, StoreError, StoredEvent};
 
 /// An event, its body cut.
 #[derive(Debug, Clone)]
@@ -23,54 +26,53 @@ pub struct EventPreview {
     pub edited: Option<Edit>,
 }
 
-/// An event's body is that of another one, edited by an operator. The proof is about the other.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The original of an edited event, and who edited it. The proof is about the original.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = EventEdited)]
 pub struct Edit {
-    /// The other event.
+    /// The original event.
     pub from: EventId,
     /// Who edited it.
     pub by: String,
 }
 
-/// One attempt.
-#[derive(Debug, Clone)]
-pub struct PastAttempt {
-    /// The delivery.
-    pub delivery: i64,
-    /// From 1.
-    pub number: i32,
-    /// When the handler was called.
-    pub started_at: OffsetDateTime,
-    /// When it came back.
-    pub finished_at: OffsetDateTime,
-    /// `done`, `retry`, `dead` or `lost`.
-    pub result: String,
-    /// What went wrong.
-    pub error: Option<String>,
-}
-
-/// What an operator did to a delivery, or what made it.
+/// What a user did to a delivery, or what created it.
 #[derive(Debug, Clone)]
 pub struct PastAction {
-    /// The delivery to which it was done.
+    /// The delivery it was done to.
     pub delivery: i64,
-    /// When.
+    /// When it was done.
     pub at: OffsetDateTime,
-    /// Who.
+    /// Who did it.
     pub actor: String,
-    /// `replay`, `discard`, `free` or `bury`.
-    pub action: String,
-    /// Why, in their words; empty where none was kept.
+    /// What was done.
+    pub action: PastActionKind,
+    /// The reason given; empty where none was recorded.
     pub reason: String,
-    /// The new delivery, for a replay.
+    /// The new delivery of a replay.
     pub replay: Option<i64>,
-    /// The event of the new delivery: another one where it was edited.
-    pub replay_event: Option<uuid::Uuid>,
+    /// The event of the new delivery: another one if it was edited.
+    pub replay_event: Option<EventId>,
+}
+
+/// What a user does to a delivery.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString, strum::VariantArray,
+)]
+#[strum(serialize_all = "snake_case")]
+pub enum PastActionKind {
+    /// Replayed, perhaps with an edited body.
+    Replay,
+    /// Discarded.
+    Discard,
+    /// Unblocked the lane it held.
+    Unblock,
+    /// Dead-lettered, because its destination was removed.
+    DeadLetter,
 }
 
 impl EventPreview {
-    /// The beginning of the body as text, if it is one; a character that the cut has halved is left
-    /// out.
+    /// The beginning of the body as text, if it is UTF-8, without a character cut in half.
     pub fn as_text(&self) -> Option<&str> {
         let shown = &self.event.body;
         let is_cut = (shown.len() as u64) < self.body_size;
@@ -116,13 +118,12 @@ impl Store {
         Ok(ids)
     }
 
-    /// The attempts at these deliveries, in order.
+    /// The attempts of these deliveries, in order.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn attempts(&self, deliveries: &[i64]) -> Result<Vec<PastAttempt>, StoreError> {
-        let attempts = sqlx::query_as!(
-            PastAttempt,
+    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
+    pub async fn attempts(&self, deliveries: &[i64]) -> Result<Vec<DeliveryAttempt>, StoreError> {
+        let rows = sqlx::query!(
             r#"SELECT delivery_id AS "delivery", number, started_at, finished_at, result, error
                  FROM attempts WHERE delivery_id = ANY($1)
                 ORDER BY delivery_id, number"#,
@@ -130,19 +131,29 @@ impl Store {
         )
         .fetch_all(&self.operator)
         .await?;
-        Ok(attempts)
+        let attempts = rows.into_iter().map(|row| {
+            Ok(DeliveryAttempt {
+                delivery: row.delivery,
+                number: row.number,
+                started_at: row.started_at,
+                finished_at: row.finished_at,
+                seconds: (row.finished_at - row.started_at).as_seconds_f64(),
+                result: word(&row.result, "attempts", "result", row.delivery)?,
+                error: row.error,
+            })
+        });
+        attempts.collect()
     }
 
-    /// What operators did to these deliveries, and what made them, in order.
+    /// What users did to these deliveries, and what created them, in order.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn operator_actions(
         &self,
         deliveries: &[i64],
     ) -> Result<Vec<PastAction>, StoreError> {
-        let operator_actions = sqlx::query_as!(
-            PastAction,
+        let rows = sqlx::query!(
             r#"SELECT o.delivery_id AS "delivery", o.at, o.actor, o.action, o.reason,
                       o.replay_id AS "replay", d.event_id AS "replay_event?"
                  FROM operator_actions o LEFT JOIN deliveries d ON d.id = o.replay_id
@@ -152,7 +163,18 @@ impl Store {
         )
         .fetch_all(&self.operator)
         .await?;
-        Ok(operator_actions)
+        let actions = rows.into_iter().map(|row| {
+            Ok(PastAction {
+                delivery: row.delivery,
+                at: row.at,
+                actor: row.actor,
+                action: word(&row.action, "operator_actions", "action", row.delivery)?,
+                reason: row.reason,
+                replay: row.replay,
+                replay_event: row.replay_event.map(EventId),
+            })
+        });
+        actions.collect()
     }
 
     /// The whole text of a delivery's last error.
@@ -177,7 +199,7 @@ impl Store {
         most: i32,
     ) -> Result<Option<EventPreview>, StoreError> {
         let row = sqlx::query!(
-            r#"SELECT e.tenant, e.source, e.provider, e.kind, e.action, e.strength, e.late,
+            r#"SELECT e.tenant, e.source, e.provider, e.event_type, e.action, e.strength, e.late,
                       e.secret, e.skew_seconds, e.received_at, e.occurred_at, e.headers, e.claims,
                       e.envelope, octet_length(e.body) AS "size!",
                       substring(e.body FROM 1 FOR $2) AS "body!",
@@ -197,7 +219,7 @@ impl Store {
             tenant: row.tenant,
             source: row.source,
             provider: row.provider,
-            kind: row.kind,
+            event_type: row.event_type,
             action: row.action,
             strength: strength_from_word(&row.strength).ok_or_else(|| inconsistent("strength"))?,
             late: row.late,

@@ -4,7 +4,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Store, StoreError};
+use super::{DeathReason, Store, StoreError};
 
 /// How many waiting deliveries of a destination, and how many dead letters that are in no group
 /// yet, are counted at most.
@@ -17,8 +17,8 @@ pub struct OpenDeadLetterCounts {
     pub source: String,
     /// The handler's stored name.
     pub handler: String,
-    /// Why they are dead: a word of the closed list.
-    pub death_reason: String,
+    /// Why they are dead.
+    pub death_reason: DeathReason,
     /// How many are neither replayed nor discarded.
     pub open: i64,
     /// When the last of them died.
@@ -49,7 +49,7 @@ pub struct FailingDestination {
     pub waiting: i64,
 }
 
-/// How the database itself stands.
+/// The state of the database itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DatabaseState {
     /// What time it is by its clock.
@@ -72,10 +72,9 @@ impl Store {
     /// too, up to a bound.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn open_dead_letter_counts(&self) -> Result<Vec<OpenDeadLetterCounts>, StoreError> {
-        let deaths = sqlx::query_as!(
-            OpenDeadLetterCounts,
+        let rows = sqlx::query!(
             r#"
             SELECT source AS "source!", handler AS "handler!", death_reason AS "death_reason!",
                    sum(open)::bigint AS "open!", max(last_at) AS "last_at!"
@@ -95,7 +94,18 @@ impl Store {
         )
         .fetch_all(&self.operator)
         .await?;
-        Ok(deaths)
+        let counts = rows.into_iter().map(|row| {
+            let death_reason =
+                row.death_reason.parse::<DeathReason>().map_err(|_| StoreError::Inconsistent {
+                    table: "deliveries",
+                    column: "death_reason",
+                    row: format!("{} {}", row.source, row.handler),
+                })?;
+            let (source, handler) = (row.source, row.handler);
+            let (open, last_at) = (row.open, row.last_at);
+            Ok(OpenDeadLetterCounts { source, handler, death_reason, open, last_at })
+        });
+        counts.collect()
     }
 
     /// Every destination that does not get its events as it should, and every one that deliveries

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+
 use crate::verify::Quarantine;
 
 /// Why a delivery is dead: a closed list.
@@ -135,6 +138,29 @@ impl FromStr for DeathReason {
         Self::all().find(|reason| reason.as_str() == word).ok_or_else(|| UnknownReason(word.into()))
     }
 }
+
+impl Serialize for DeathReason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for DeathReason {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl utoipa::PartialSchema for DeathReason {
+    fn schema() -> RefOr<Schema> {
+        let words = Self::all().map(Self::as_str);
+        let words = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words));
+        words.description(Some("Why a delivery was dead-lettered")).into()
+    }
+}
+
+impl utoipa::ToSchema for DeathReason {}
 
 #[cfg(test)]
 mod tests {

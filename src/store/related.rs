@@ -1,12 +1,11 @@
-//! What stands beside an event: those before and after it, those of its lanes, and its body in
-//! slices.
+//! The neighbours of an event, the other events of its lanes, and its body in slices.
 
 use uuid::Uuid;
 
 use super::{EventId, Store, StoreError};
 use crate::verify::{Lane, may_hold_credentials};
 
-/// How many deliveries before, and how many after, are looked at for those of a lane.
+/// How many deliveries before and after are searched for those of a lane.
 pub const LANE_REACH: i64 = 5_000;
 
 /// What a lane's look-up found.
@@ -72,7 +71,7 @@ impl Store {
         )
         .fetch_all(&self.operator)
         .await?;
-        let mut mates = RelatedEvents::default();
+        let mut related = RelatedEvents::default();
         let mut found: Vec<Uuid> = Vec::new();
         for lane in own {
             let events = sqlx::query_scalar!(
@@ -101,13 +100,13 @@ impl Store {
             .fetch_all(&self.operator)
             .await?;
             found.extend(events);
-            mates.lanes.push(Lane::shown(&lane.lane));
+            related.lanes.push(Lane::shown(&lane.lane));
         }
         found.sort_unstable_by(|a, b| b.cmp(a));
         found.dedup();
         found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        mates.events = found.into_iter().map(EventId).collect();
-        Ok(mates)
+        related.events = found.into_iter().map(EventId).collect();
+        Ok(related)
     }
 
     /// A slice of an event's body, and the size of the whole; `None` when there is no such event,
@@ -124,7 +123,7 @@ impl Store {
     ) -> Result<Option<Slice>, StoreError> {
         let row = sqlx::query!(
             r#"SELECT octet_length(body) AS "size!", substring(body FROM $3 FOR $4) AS "slice!",
-                      kind, action, substring(body FROM 1 FOR 64) AS "beginning!"
+                      event_type, action, substring(body FROM 1 FOR 64) AS "beginning!"
                  FROM events WHERE id = $1 AND ($2::text IS NULL OR tenant = $2)"#,
             event.0,
             tenant,
@@ -135,7 +134,11 @@ impl Store {
         .await?;
         Ok(row.map(|row| Slice {
             size: u64::try_from(row.size).unwrap_or_default(),
-            is_as_received: !may_hold_credentials(&row.kind, row.action.as_deref(), &row.beginning),
+            is_as_received: !may_hold_credentials(
+                &row.event_type,
+                row.action.as_deref(),
+                &row.beginning,
+            ),
             bytes: row.slice,
         }))
     }

@@ -1,4 +1,4 @@
-//! What destinations answer: counted per hour, and the last few kept word for word.
+//! Responses of destinations: counted per hour, and the last few kept in full.
 //!
 //! Both are noted in memory where an answer comes in, and written every few seconds beside the
 //! counters: handing an event over costs no statement for it. What a killed gateway has noted since
@@ -53,12 +53,12 @@ struct Noted {
     kept_at: Option<OffsetDateTime>,
 }
 
-/// How a destination did in an hour.
+/// The results of a destination in an hour.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResponseHour {
-    /// How many events it took.
+    /// Events it accepted.
     pub delivered: u64,
-    /// How many requests it did not take.
+    /// Requests that failed.
     pub failed: u64,
     /// How many answers came within each bound of
     /// [`ACKNOWLEDGED_WITHIN`](super::ACKNOWLEDGED_WITHIN), and beyond them all.
@@ -244,7 +244,7 @@ impl Store {
         Ok(answers.collect())
     }
 
-    /// How a destination did in each hour since `from`, where it did anything.
+    /// The results of a destination in each hour since `from`, without hours without requests.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

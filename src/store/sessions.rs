@@ -35,7 +35,7 @@ pub struct SessionRow {
 
 /// One of a user's sessions.
 #[derive(Debug, Clone)]
-pub struct OwnSession {
+pub struct SessionOfUser {
     /// What it is called.
     pub id: i64,
     /// The address that they signed in from.
@@ -113,7 +113,7 @@ impl Store {
         &self,
         user: i64,
         now: OffsetDateTime,
-    ) -> Result<Vec<OwnSession>, StoreError> {
+    ) -> Result<Vec<SessionOfUser>, StoreError> {
         let rows = sqlx::query!(
             "SELECT id, peer, agent, digest, created_at, last_seen_at, expires_at FROM sessions
               WHERE user_id = $1 AND expires_at > $2 AND last_seen_at > $3
@@ -125,7 +125,7 @@ impl Store {
         .fetch_all(&self.operator)
         .await?;
         let sessions = rows.into_iter().map(|row| {
-            Ok(OwnSession {
+            Ok(SessionOfUser {
                 id: row.id,
                 peer: row.peer,
                 agent: row.agent,

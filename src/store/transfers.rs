@@ -1,56 +1,96 @@
-//! Payloads that come in chunks, for those who watch them.
+//! Transfers: payloads received in chunks.
 
+use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::words::word;
 use super::{EventId, Store, StoreError};
 
-/// A transfer, as it stands.
+/// A transfer, without the list of its chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TransferState {
-    /// Its id.
+pub struct TransferRow {
+    /// The id.
     pub id: i64,
-    /// To whom its source belongs.
+    /// The tenant of its source.
     pub tenant: String,
-    /// Its source.
+    /// The source.
     pub source: String,
     /// The event type of the whole.
-    pub kind: String,
+    pub event_type: String,
     /// The sender's id of the transfer.
     pub transfer_id: String,
-    /// How many chunks have arrived.
+    /// The number of chunks received.
     pub have: u32,
-    /// Of how many.
+    /// The total number of chunks.
     pub total: u32,
-    /// Bytes of base64 text that have arrived.
+    /// Bytes of base64 text received.
     pub received: u64,
     /// When the first chunk arrived.
     pub opened_at: OffsetDateTime,
     /// When the last new chunk arrived.
     pub last_chunk_at: OffsetDateTime,
-    /// `open`, or how it was closed: `whole`, `quarantined`, `superseded` or `expired`.
-    pub state: String,
-    /// The id that the whole event has, or will have.
+    /// The state.
+    pub state: TransferState,
+    /// The id of the complete event, assigned in advance.
     pub event: EventId,
 }
 
-/// Open transfers of one source that have used up more than half of their time.
+/// The state of a transfer.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    strum::Display,
+    strum::VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum TransferState {
+    /// It waits for chunks.
+    Open,
+    /// It is complete and became an event.
+    Whole,
+    /// It is complete, and its event was quarantined.
+    Quarantined,
+    /// A newer transfer of the same payload replaced it.
+    Superseded,
+    /// It was not completed in time.
+    Expired,
+}
+
+impl TransferState {
+    /// The stored word.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// Open transfers of one source that have used more than half of their time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LateTransfers {
     /// The source.
     pub source: String,
-    /// How many.
+    /// The number of transfers.
     pub count: i64,
-    /// When the last new chunk of the one that waits longest arrived.
+    /// When the last new chunk of the longest waiting one arrived.
     pub since: OffsetDateTime,
 }
 
-/// The row, as it is read.
+/// The columns of a transfer.
 struct Row {
     id: i64,
     tenant: String,
     source: String,
-    kind: String,
+    event_type: String,
     transfer_id: String,
     have: i32,
     total: i32,
@@ -61,39 +101,41 @@ struct Row {
     event_id: Uuid,
 }
 
-impl From<Row> for TransferState {
-    fn from(row: Row) -> Self {
-        Self {
+impl TryFrom<Row> for TransferRow {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        Ok(Self {
             id: row.id,
             tenant: row.tenant,
             source: row.source,
-            kind: row.kind,
+            event_type: row.event_type,
             transfer_id: row.transfer_id,
             have: row.have.unsigned_abs(),
             total: row.total.unsigned_abs(),
             received: row.received.unsigned_abs(),
             opened_at: row.opened_at,
             last_chunk_at: row.last_chunk_at,
-            state: row.state,
+            state: word(&row.state, "chunk_transfers", "state", row.id)?,
             event: EventId(row.event_id),
-        }
+        })
     }
 }
 
 impl Store {
-    /// Open transfers, the newest first, with an id below `before`.
+    /// Open transfers with an id below `before`, newest first.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn open_transfers(
         &self,
         tenant: Option<&str>,
         before: i64,
         limit: i64,
-    ) -> Result<Vec<TransferState>, StoreError> {
+    ) -> Result<Vec<TransferRow>, StoreError> {
         let rows = sqlx::query_as!(
             Row,
-            "SELECT id, tenant, source, kind, transfer_id, have, total, received, opened_at,
+            "SELECT id, tenant, source, event_type, transfer_id, have, total, received, opened_at,
                     last_chunk_at, state, event_id
                FROM chunk_transfers
               WHERE state = 'open' AND ($1::text IS NULL OR tenant = $1) AND id < $2
@@ -104,21 +146,21 @@ impl Store {
         )
         .fetch_all(&self.operator)
         .await?;
-        Ok(rows.into_iter().map(TransferState::from).collect())
+        rows.into_iter().map(TransferRow::try_from).collect()
     }
 
-    /// The transfers that were closed last, by when their last chunk came.
+    /// The most recently closed transfers, by the time of their last chunk.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn closed_transfers(
         &self,
         tenant: Option<&str>,
         limit: i64,
-    ) -> Result<Vec<TransferState>, StoreError> {
+    ) -> Result<Vec<TransferRow>, StoreError> {
         let rows = sqlx::query_as!(
             Row,
-            "SELECT id, tenant, source, kind, transfer_id, have, total, received, opened_at,
+            "SELECT id, tenant, source, event_type, transfer_id, have, total, received, opened_at,
                     last_chunk_at, state, event_id
                FROM chunk_transfers
               WHERE state <> 'open' AND ($1::text IS NULL OR tenant = $1)
@@ -128,21 +170,21 @@ impl Store {
         )
         .fetch_all(&self.operator)
         .await?;
-        Ok(rows.into_iter().map(TransferState::from).collect())
+        rows.into_iter().map(TransferRow::try_from).collect()
     }
 
-    /// The transfer of this id, or the one that the event of this id came by.
+    /// The transfer with this id, or the one that became this event.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn transfer(
         &self,
         id: Option<i64>,
         event: Option<EventId>,
-    ) -> Result<Option<TransferState>, StoreError> {
+    ) -> Result<Option<TransferRow>, StoreError> {
         let row = sqlx::query_as!(
             Row,
-            "SELECT id, tenant, source, kind, transfer_id, have, total, received, opened_at,
+            "SELECT id, tenant, source, event_type, transfer_id, have, total, received, opened_at,
                     last_chunk_at, state, event_id
                FROM chunk_transfers WHERE id = $1 OR event_id = $2 LIMIT 1",
             id,
@@ -150,10 +192,10 @@ impl Store {
         )
         .fetch_optional(&self.operator)
         .await?;
-        Ok(row.map(TransferState::from))
+        row.map(TransferRow::try_from).transpose()
     }
 
-    /// What a transfer is of: its JSON without content and chunk number; none where it is not there.
+    /// The sender's envelope of a transfer: its JSON without content and chunk number.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -165,21 +207,20 @@ impl Store {
         Ok(envelope)
     }
 
-    /// Other transfers of the same thing, as they were sent, the newest first: a newer one
-    /// supersedes those that are open.
+    /// Other transfers of the same payload, newest first. A newer one supersedes open ones.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn transfers_of_the_same(
+    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
+    pub async fn transfers_of_same_payload(
         &self,
         id: i64,
         limit: i64,
-    ) -> Result<Vec<TransferState>, StoreError> {
+    ) -> Result<Vec<TransferRow>, StoreError> {
         let rows = sqlx::query_as!(
             Row,
-            "SELECT other.id, other.tenant, other.source, other.kind, other.transfer_id, other.have,
-                    other.total, other.received, other.opened_at, other.last_chunk_at, other.state,
-                    other.event_id
+            "SELECT other.id, other.tenant, other.source, other.event_type, other.transfer_id,
+                    other.have, other.total, other.received, other.opened_at,
+                    other.last_chunk_at, other.state, other.event_id
                FROM chunk_transfers own
                JOIN chunk_transfers other ON other.source = own.source
                                          AND other.subject = own.subject AND other.id <> own.id
@@ -190,14 +231,15 @@ impl Store {
         )
         .fetch_all(&self.operator)
         .await?;
-        Ok(rows.into_iter().map(TransferState::from).collect())
+        rows.into_iter().map(TransferRow::try_from).collect()
     }
 
-    /// Which chunks of these transfers are there, in order. Those of closed ones are gone.
+    /// The indexes of the received chunks of these transfers, in order. Chunks of closed transfers
+    /// are deleted.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn chunks_there(&self, transfers: &[i64]) -> Result<Vec<(i64, u32)>, StoreError> {
+    pub async fn received_chunks(&self, transfers: &[i64]) -> Result<Vec<(i64, u32)>, StoreError> {
         let rows = sqlx::query!(
             "SELECT transfer, index FROM chunk_buffer WHERE transfer = ANY($1)
               ORDER BY transfer, index",

@@ -5,78 +5,78 @@ use time::OffsetDateTime;
 use super::token::TokenDigest;
 use super::{Store, StoreError, Tx, bounded};
 
-/// A user as they are kept.
+/// A stored user.
 #[derive(Debug, Clone)]
 pub struct UserRow {
-    /// Identity.
+    /// The id.
     pub id: i64,
     /// Their name.
     pub name: String,
-    /// What they may do, in stored words.
+    /// The scopes.
     pub scopes: Vec<String>,
-    /// The only tenant whose things they see.
+    /// The tenant they are limited to.
     pub tenant: Option<String>,
-    /// Their password as it was hashed.
+    /// The hash of their password.
     pub password: Option<String>,
-    /// Since when a code is asked for.
+    /// When two-factor authentication was turned on.
     pub totp_since: Option<OffsetDateTime>,
-    /// The issuer that vouches for them.
+    /// The single sign-on issuer.
     pub oidc_issuer: Option<String>,
-    /// When they were added.
+    /// When they were invited.
     pub created_at: OffsetDateTime,
-    /// By whom.
+    /// Who invited them.
     pub created_by: String,
-    /// When they signed in last.
+    /// When they last signed in.
     pub signed_in_at: Option<OffsetDateTime>,
-    /// Since when they cannot sign in.
+    /// When they were disabled.
     pub disabled_at: Option<OffsetDateTime>,
 }
 
-/// A user that is to be added.
+/// A user to add.
 #[derive(Debug, Clone, Copy)]
 pub struct NewUser<'a> {
     /// Their name.
     pub name: &'a str,
-    /// What they may do, in stored words.
+    /// The scopes.
     pub scopes: &'a [String],
-    /// The only tenant whose things they see.
+    /// The tenant they are limited to.
     pub tenant: Option<&'a str>,
-    /// When.
+    /// The current time.
     pub at: OffsetDateTime,
-    /// By whom.
+    /// The actor.
     pub by: &'a str,
 }
 
-/// A link that is good.
+/// A valid set-up link.
 #[derive(Debug, Clone, Copy)]
 pub struct SetupLinkRow {
-    /// For whom; `None` for the first user.
+    /// The user it is for; `None` for the first user.
     pub user: Option<i64>,
 }
 
-/// A link that is to be made.
+/// A set-up link to make.
 #[derive(Debug, Clone, Copy)]
 pub struct NewLink<'a> {
     /// The digest of its token.
     pub digest: TokenDigest,
-    /// For whom; `None` for the first user.
+    /// The user it is for; `None` for the first user.
     pub user: Option<i64>,
-    /// When.
+    /// The current time.
     pub at: OffsetDateTime,
-    /// By whom.
+    /// The actor.
     pub by: &'a str,
-    /// From when on it is good no longer.
+    /// When it expires.
     pub expires_at: OffsetDateTime,
 }
 
-/// A name in the one case that names are compared in. It is made here and nowhere else: what a
-/// database makes of a letter depends on its locale. What cannot be stored is nobody's name.
+/// A name in the case in which names are compared. Not left to the database, whose result depends
+/// on its locale. NUL, which cannot be stored, is replaced.
 pub fn folded(name: &str) -> String {
     name.trim().to_lowercase().replace('\0', "\u{fffd}")
 }
 
 impl Store {
-    /// The user of this name, in whatever case.
+    /// The user with this name, ignoring case.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -93,7 +93,7 @@ impl Store {
         Ok(user)
     }
 
-    /// Everybody, of `tenant` where one is named, by name.
+    /// All users, or those of `tenant`, by name.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -110,7 +110,7 @@ impl Store {
         Ok(users)
     }
 
-    /// The link of this digest, where it is good, with the name of whom it is for.
+    /// The valid link with this digest, with the name of its user.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -134,11 +134,11 @@ impl Store {
 }
 
 impl Tx<'_> {
-    /// Locks the user of this name, of `tenant` where one is named.
+    /// Locks the user with this name, of `tenant` if given.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn lock_person(
+    pub async fn lock_user(
         &mut self,
         name: &str,
         tenant: Option<&str>,
@@ -157,7 +157,7 @@ impl Tx<'_> {
         Ok(user)
     }
 
-    /// Whether there is anybody. Whoever asks next waits for this transaction.
+    /// Whether there is any user. Other callers wait for this transaction.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -171,7 +171,7 @@ impl Tx<'_> {
         Ok(there)
     }
 
-    /// Whether a link for the first user is good.
+    /// Whether there is a valid link for the first user.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -187,11 +187,11 @@ impl Tx<'_> {
         Ok(there)
     }
 
-    /// Adds a user; `None` when a user has this name.
+    /// Adds a user; `None` if the name is taken.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn insert_person(&mut self, new: &NewUser<'_>) -> Result<Option<i64>, StoreError> {
+    pub async fn insert_user(&mut self, new: &NewUser<'_>) -> Result<Option<i64>, StoreError> {
         let id = sqlx::query_scalar!(
             "INSERT INTO users (name, folded, scopes, tenant, created_at, created_by)
              VALUES ($1, $2, $3, $4, $5, $6)
@@ -209,7 +209,7 @@ impl Tx<'_> {
         Ok(id)
     }
 
-    /// Sets a password, as it was hashed.
+    /// Sets the hash of a password.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -220,7 +220,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Lets nobody sign in with the password that was, and no issuer vouch for them any more.
+    /// Removes the password and the single sign-on link.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -235,7 +235,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Says since when a code is asked for; `None` for never.
+    /// Sets when two-factor authentication was turned on; `None` turns it off.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -250,7 +250,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Takes the code of a time step. False when it or a later one was taken before.
+    /// Uses the code of a time step. False if it or a later one was used before.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -265,7 +265,7 @@ impl Tx<'_> {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Sets since when a user may not sign in; `None` lets them.
+    /// Sets when a user was disabled; `None` enables them.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -280,7 +280,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Makes a link. Earlier ones for the same user are good no longer.
+    /// Makes a link and expires earlier ones for the same user.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -300,7 +300,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Uses a link up; `None` when it is not good.
+    /// Uses a link; `None` if it is not valid.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

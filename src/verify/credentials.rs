@@ -14,8 +14,8 @@ const FORWARDING: &str = "sync_failed";
 
 /// Whether an event may forward what a program printed: by its type, by the action in its path, or,
 /// where it came by a wrong path, by the first field of its body, of which the beginning is enough.
-pub fn may_hold_credentials(kind: &str, action: Option<&str>, body: &[u8]) -> bool {
-    kind == FORWARDING || action == Some(FORWARDING) || begins_as_failure(body)
+pub fn may_hold_credentials(event_type: &str, action: Option<&str>, body: &[u8]) -> bool {
+    event_type == FORWARDING || action == Some(FORWARDING) || begins_as_failure(body)
 }
 
 /// Whether the first field is `event`, and says so. The sender writes it first.
@@ -30,8 +30,8 @@ fn begins_as_failure(body: &[u8]) -> bool {
 
 /// The body of an event, without credentials where it may hold any. Of a JSON text only the texts
 /// that hold some are written anew.
-pub fn without_credentials(kind: &str, action: Option<&str>, body: &Bytes) -> Bytes {
-    if !may_hold_credentials(kind, action, body) {
+pub fn without_credentials(event_type: &str, action: Option<&str>, body: &Bytes) -> Bytes {
+    if !may_hold_credentials(event_type, action, body) {
         return body.clone();
     }
     match redact_json(&String::from_utf8_lossy(body)) {
@@ -158,8 +158,8 @@ mod tests {
         }
     }
 
-    fn shown(kind: &str, body: &str) -> String {
-        let body = without_credentials(kind, None, &Bytes::copy_from_slice(body.as_bytes()));
+    fn shown(event_type: &str, body: &str) -> String {
+        let body = without_credentials(event_type, None, &Bytes::copy_from_slice(body.as_bytes()));
         String::from_utf8(body.to_vec()).unwrap()
     }
 

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::Refusal;
+use super::{Refusal, Strength};
 
 /// The most secrets that one source may have at a time: old, present, next.
 const MAX_SECRETS: usize = 3;
@@ -136,29 +136,6 @@ impl fmt::Display for Fingerprint {
 impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
-    }
-}
-
-/// How much a proof says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Strength {
-    /// The body is part of what was signed.
-    Signed,
-    /// A signed token or a shared secret vouches for the request; the body itself is unsigned.
-    Vouched,
-    /// Nothing: an operator wrote the body. No check gives this; it is what an edited event has.
-    Edited,
-}
-
-impl Strength {
-    /// The stored word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Signed => "signed",
-            Self::Vouched => "vouched",
-            Self::Edited => "edited",
-        }
     }
 }
 

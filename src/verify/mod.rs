@@ -86,6 +86,7 @@ mod provider;
 mod refusal;
 mod request;
 mod signature;
+mod strength;
 mod test_event;
 mod transfer;
 mod window;
@@ -94,16 +95,17 @@ pub use along::SenderInfo;
 pub use credentials::{may_hold_credentials, redact, without_credentials};
 pub use headers::Headers;
 pub use json::{parse, parse_at, quarantine_reason};
-pub use keys::{Fingerprint, KeyRing, Proof, Secret, Strength, WeakSecret};
+pub use keys::{Fingerprint, KeyRing, Proof, Secret, WeakSecret};
 pub use oversize::{OversizeRequest, StreamedBody};
 pub use provider::{
     Classified, EventKey, EventMeta, Lane, ProofMethod, Provider, Quarantine, Quarantined,
 };
-pub use refusal::Refusal;
+pub use refusal::{Refusal, RefusalReason};
 pub use request::{
     ExpiredToken, Provenance, RawRequest, RequestHead, VerifiedRequest, Verifier, VerifyContext,
 };
 pub use signature::{Layout, Part, Scheme, Time, Units};
-pub use test_event::{TEST_KIND, test_body};
+pub use strength::Strength;
+pub use test_event::{TEST_EVENT_TYPE, test_body};
 pub use transfer::{Chunk, Manifest, TransferLimits, enveloped};
 pub use window::{UnixSeconds, Window, parse_timestamp};

@@ -107,8 +107,8 @@ pub enum Classified {
 /// The name of an event.
 #[derive(Debug, Clone)]
 pub struct EventMeta {
-    /// Its type, such as `checkout.session.completed`; at most [`EventMeta::MAX_KIND`] bytes.
-    pub kind: Cow<'static, str>,
+    /// Its type, such as `checkout.session.completed`; at most [`EventMeta::MAX_EVENT_TYPE`] bytes.
+    pub event_type: Cow<'static, str>,
     /// By what it is recognised when it comes again.
     pub key: EventKey,
     /// Events of one lane are handled one after the other, in order of arrival.
@@ -118,8 +118,8 @@ pub struct EventMeta {
 }
 
 impl EventMeta {
-    /// The longest kind, in bytes; a longer one is quarantined as [`Quarantine::FieldLength`].
-    pub const MAX_KIND: usize = 200;
+    /// The longest event type, in bytes; a longer one is quarantined as [`Quarantine::FieldLength`].
+    pub const MAX_EVENT_TYPE: usize = 200;
 }
 
 /// By what an event is recognised when it comes again. There is no other way: all come from
@@ -179,7 +179,7 @@ pub struct Quarantined {
     /// What exactly is wrong, for the operator; from the parser, bounded when stored.
     pub detail: String,
     /// The event type as far as it could be told.
-    pub kind: Option<String>,
+    pub event_type: Option<String>,
 }
 
 /// Why an authentic request is kept aside instead of handled.
@@ -281,7 +281,7 @@ impl Quarantine {
 
 impl From<(Quarantine, String)> for Quarantined {
     fn from((reason, detail): (Quarantine, String)) -> Self {
-        Self { reason, detail, kind: None }
+        Self { reason, detail, event_type: None }
     }
 }
 

@@ -1,5 +1,8 @@
 //! Why a request was rejected.
 
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
 use super::request::ExpiredToken;
 
 /// Why a request was rejected.
@@ -47,19 +50,70 @@ pub enum Refusal {
     Late(Box<ExpiredToken>),
 }
 
+/// Why a request was rejected, as in the log and the metrics.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    strum::Display,
+    strum::VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+#[schema(as = RejectionReason)]
+pub enum RefusalReason {
+    /// No source has this path, or the headers belong to another source.
+    UnknownSource,
+    /// A required header is missing.
+    SigMissing,
+    /// A signature header is malformed.
+    SigMalformed,
+    /// The timestamp is malformed.
+    TsMalformed,
+    /// The timestamp or the token is too old.
+    TsStale,
+    /// The timestamp is too far in the future.
+    TsFuture,
+    /// No secret of the source matches the signature.
+    SigMismatch,
+    /// A header contains a forbidden character.
+    IdCharset,
+    /// The request names something that is not in the source's allow list.
+    NotAllowed,
+}
+
 impl Refusal {
-    /// The closed word for the log and the metrics.
+    /// The word for the log and the metrics.
     pub fn reason(&self) -> &'static str {
+        self.kind().as_str()
+    }
+
+    /// The reason, without its details.
+    pub fn kind(&self) -> RefusalReason {
         match self {
-            Self::UnknownSource => "unknown_source",
-            Self::Missing(_) => "sig_missing",
-            Self::Malformed(_) => "sig_malformed",
-            Self::TimestampMalformed => "ts_malformed",
-            Self::Stale { .. } | Self::Late(_) => "ts_stale",
-            Self::Future { .. } => "ts_future",
-            Self::Mismatch => "sig_mismatch",
-            Self::Ambiguous(_) => "id_charset",
-            Self::NotAllowed(_) => "not_allowed",
+            Self::UnknownSource => RefusalReason::UnknownSource,
+            Self::Missing(_) => RefusalReason::SigMissing,
+            Self::Malformed(_) => RefusalReason::SigMalformed,
+            Self::TimestampMalformed => RefusalReason::TsMalformed,
+            Self::Stale { .. } | Self::Late(_) => RefusalReason::TsStale,
+            Self::Future { .. } => RefusalReason::TsFuture,
+            Self::Mismatch => RefusalReason::SigMismatch,
+            Self::Ambiguous(_) => RefusalReason::IdCharset,
+            Self::NotAllowed(_) => RefusalReason::NotAllowed,
         }
+    }
+}
+
+impl RefusalReason {
+    /// The word for the log and the metrics.
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }

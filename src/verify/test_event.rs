@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The type under which it is recorded.
-pub const TEST_KIND: &str = "sealpost.test";
+pub const TEST_EVENT_TYPE: &str = "sealpost.test";
 /// Longer bodies are none.
 const LONGEST: usize = 256;
 

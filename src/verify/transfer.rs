@@ -20,7 +20,7 @@ pub struct Manifest {
     /// supersedes an older incomplete one.
     pub subject: Vec<String>,
     /// The event type that the whole will have.
-    pub kind: &'static str,
+    pub event_type: &'static str,
     /// How many chunks there are.
     pub total: u32,
     /// The size of the decoded whole, in bytes.
@@ -74,7 +74,7 @@ impl Manifest {
         Lane::of(&parts)
     }
 
-    /// A digest over everything that is frozen by the first chunk. The kind comes from the path,
+    /// A digest over everything that is frozen by the first chunk. The event type comes from the path,
     /// which is not signed: whoever sends a chunk to another path must not shut out the others.
     pub fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
@@ -146,7 +146,7 @@ mod tests {
         let manifest = Manifest {
             transfer_id: "550e8400-e29b-41d4-a716-446655440000".into(),
             subject: vec!["repo".into(), "a.png".into()],
-            kind: "create",
+            event_type: "create",
             total,
             size: 10,
             sha256: [0; 32],

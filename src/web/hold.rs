@@ -32,11 +32,11 @@ impl Refused<'_> {
             return;
         }
         self.source.gate.provider.redact(&mut self.head);
-        rejected_request_writer.hold(NewlyRejected {
+        rejected_request_writer.keep(NewlyRejected {
             source: Arc::clone(&self.source.name),
             tenant: self.source.tenant.clone(),
             provider: self.source.gate.provider.name(),
-            reason: refusal.reason(),
+            reason: refusal.kind(),
             head: self.head,
             body,
             peer: self.peer,

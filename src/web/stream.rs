@@ -7,21 +7,22 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream;
-use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
+use serde::Deserialize;
+use strum::VariantArray as _;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use utoipa::{OpenApi, ToSchema};
+use utoipa::OpenApi;
 
 use super::access::PresentedCredential;
 use super::api::{Endpoint, Query, Routes};
 use super::caller::AuthenticatedCaller;
 use super::denial::Denial;
 use crate::admin::{
-    Access, Caller, ChangeStream, Scope, StreamItem, Subscription, TooManySubscribers,
+    Access, Caller, Change, ChangeKind, ChangeStream, Scope, StreamItem, Subscription,
+    TooManySubscribers,
 };
-use crate::store::{Change, ChangeKind, Position};
+use crate::store::Position;
 
 /// The maximum number of queued messages per client.
 const WAITING: usize = 2;
@@ -33,7 +34,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 const RETRY: u32 = 1_000;
 
 #[derive(OpenApi)]
-#[openapi(paths(stream), components(schemas(Line<'_>)))]
+#[openapi(paths(stream), components(schemas(Change)))]
 struct Document;
 
 /// Adds the route.
@@ -46,7 +47,7 @@ pub(super) fn mount(routes: &mut Routes) {
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
-struct Asked {
+struct StreamQuery {
     /// The position to start from: an `id` of the stream, or `start` for all retained changes; new
     /// changes only by default. `Last-Event-ID` takes precedence.
     after: Option<String>,
@@ -67,44 +68,13 @@ struct Filter {
     changes: Vec<ChangeKind>,
 }
 
-/// A change.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Change)]
-struct Line<'a> {
-    change: &'static str,
-    #[serde(with = "time::serde::rfc3339")]
-    at: OffsetDateTime,
-    source: &'a str,
-    r#type: Option<&'a str>,
-    event: String,
-    /// The original event, if an operator created this one by an edit.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    edited_from: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    delivery: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    handler: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attempt: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    outcome: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    replay: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    actor: Option<&'a str>,
-}
-
 /// Stream changes
 ///
 /// New events, attempts and operator actions as server-sent events, in commit order. The `data` of
 /// each is a `Change`. A client that reconnects with the last id misses nothing.
 #[utoipa::path(
     get, path = "/api/v1/stream", operation_id = "watchChanges", tag = "events",
-    params(Asked, ("Last-Event-ID" = Option<String>, Header,
+    params(StreamQuery, ("Last-Event-ID" = Option<String>, Header,
                    description = "The last id received, to continue after it.")),
     security(("bearer" = ["events:read"])),
     responses(
@@ -116,54 +86,55 @@ struct Line<'a> {
 async fn stream(
     AuthenticatedCaller(caller): AuthenticatedCaller,
     request: HttpRequest,
-    Query(asked): Query<Asked>,
-    feed: web::Data<ChangeStream>,
+    Query(query): Query<StreamQuery>,
+    changes: web::Data<ChangeStream>,
     access: web::Data<Access>,
 ) -> Result<HttpResponse, Denial> {
-    begin(&request, &asked, (&feed, access), caller).await
+    begin(&request, &query, (&changes, access), caller).await
 }
 
 async fn begin(
     request: &HttpRequest,
-    asked: &Asked,
-    (feed, access): (&ChangeStream, web::Data<Access>),
+    query: &StreamQuery,
+    (changes, access): (&ChangeStream, web::Data<Access>),
     caller: Caller,
 ) -> Result<HttpResponse, Denial> {
     caller.needs(Scope::EventsRead)?;
-    let filter = Filter::read(asked)?;
-    let after = match position(request, asked)? {
-        Some(after) if !feed.knows(after).await.map_err(|_| Denial::Unavailable)? => {
+    let filter = Filter::read(query)?;
+    let after = match position(request, query)? {
+        Some(after) if !changes.knows(after).await.map_err(|_| Denial::Unavailable)? => {
             return Err(Denial::Gone);
         }
         Some(after) => after,
-        None => feed.end().await.map_err(|_| Denial::Unavailable)?,
+        None => changes.end().await.map_err(|_| Denial::Unavailable)?,
     };
-    let subscription = feed.subscribe(after, &caller).map_err(|none| match none {
+    let subscription = changes.subscribe(after, &caller).map_err(|error| match error {
         TooManySubscribers::Full => Denial::Full,
         TooManySubscribers::Share => {
-            Denial::TooMany { after: feed.settings().heartbeat.as_secs().max(1) }
+            Denial::TooMany { after: changes.settings().heartbeat.as_secs().max(1) }
         }
     })?;
     let (sender, receiver) = mpsc::channel(WAITING);
-    let last_words = Arc::new(Mutex::new(None));
+    let close_reason = Arc::new(Mutex::new(None));
     let client = Client {
         filter,
         sender,
-        last_words: Arc::clone(&last_words),
-        heartbeat: feed.settings().heartbeat,
-        stop: feed.stop().clone(),
+        close_reason: Arc::clone(&close_reason),
+        heartbeat: changes.settings().heartbeat,
+        stop: changes.stop().clone(),
         access: access.into_inner(),
-        shown: PresentedCredential::of(request).ok_or(Denial::NoKey)?,
+        credential: PresentedCredential::of(request).ok_or(Denial::NoKey)?,
         caller,
     };
-    feed.spawn(client.serve(subscription));
-    let body = stream::unfold((receiver, last_words), |(mut receiver, last_words)| async move {
-        let piece = match receiver.recv().await {
-            Some(piece) => piece,
-            None => last_words.lock().unwrap_or_else(PoisonError::into_inner).take()?,
-        };
-        Some((Ok::<_, actix_web::Error>(piece), (receiver, last_words)))
-    });
+    changes.spawn(client.serve(subscription));
+    let body =
+        stream::unfold((receiver, close_reason), |(mut receiver, close_reason)| async move {
+            let piece = match receiver.recv().await {
+                Some(piece) => piece,
+                None => close_reason.lock().unwrap_or_else(PoisonError::into_inner).take()?,
+            };
+            Some((Ok::<_, actix_web::Error>(piece), (receiver, close_reason)))
+        });
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "text/event-stream"))
         // Disables buffering in proxies.
@@ -173,7 +144,7 @@ async fn begin(
 
 /// The position to start from. `Last-Event-ID`, which browsers send on reconnection, takes
 /// precedence over the query.
-fn position(request: &HttpRequest, query: &Asked) -> Result<Option<Position>, Denial> {
+fn position(request: &HttpRequest, query: &StreamQuery) -> Result<Option<Position>, Denial> {
     let header = request.headers().get("last-event-id");
     let text = match header {
         Some(value) => Some(value.to_str().unwrap_or("?")).filter(|text| !text.is_empty()),
@@ -191,7 +162,7 @@ fn position(request: &HttpRequest, query: &Asked) -> Result<Option<Position>, De
 }
 
 impl Filter {
-    fn read(query: &Asked) -> Result<Self, Denial> {
+    fn read(query: &StreamQuery) -> Result<Self, Denial> {
         let list = |text: &Option<String>| -> Vec<String> {
             let words = text.iter().flat_map(|text| text.split(','));
             words.map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect()
@@ -199,10 +170,11 @@ impl Filter {
         let changes = list(&query.change);
         let changes = changes
             .iter()
-            .map(|word| ChangeKind::ALL.into_iter().find(|what| what.as_str() == word))
-            .collect::<Option<_>>()
-            .ok_or_else(|| {
-                let words: Vec<&str> = ChangeKind::ALL.iter().map(|what| what.as_str()).collect();
+            .map(|word| word.parse::<ChangeKind>())
+            .collect::<Result<_, strum::ParseError>>()
+            .map_err(|_| {
+                let words: Vec<&str> =
+                    ChangeKind::VARIANTS.iter().map(|kind| kind.as_str()).collect();
                 Denial::Malformed(
                     format!("invalid `change`: expected one of: {}", words.join(", ")).into(),
                 )
@@ -211,14 +183,14 @@ impl Filter {
     }
 
     fn wants(&self, change: &Change) -> bool {
-        let kind = change.kind.as_deref().unwrap_or_default();
+        let event_type = change.event_type.as_deref().unwrap_or_default();
         let fits = |pattern: &String| match pattern.strip_suffix('*') {
-            Some(beginning) => kind.starts_with(beginning),
-            None => kind == pattern,
+            Some(beginning) => event_type.starts_with(beginning),
+            None => event_type == pattern,
         };
         (self.sources.is_empty() || self.sources.contains(&change.source))
             && (self.types.is_empty() || self.types.iter().any(fits))
-            && (self.changes.is_empty() || self.changes.contains(&change.what))
+            && (self.changes.is_empty() || self.changes.contains(&change.change))
     }
 }
 
@@ -227,11 +199,11 @@ struct Client {
     filter: Filter,
     sender: mpsc::Sender<Bytes>,
     /// The close reason when the queue is full.
-    last_words: Arc<Mutex<Option<Bytes>>>,
+    close_reason: Arc<Mutex<Option<Bytes>>>,
     heartbeat: Duration,
     stop: CancellationToken,
     access: Arc<Access>,
-    shown: PresentedCredential,
+    credential: PresentedCredential,
     caller: Caller,
 }
 
@@ -243,7 +215,7 @@ impl Client {
         let why = following.unwrap_or(Some("the gateway is stopping"));
         if let Some(why) = why {
             let words = format!(": {why}; reconnect with Last-Event-ID\n\n");
-            let mut last = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut last = self.close_reason.lock().unwrap_or_else(PoisonError::into_inner);
             *last = Some(words.into());
         }
         drop(subscription);
@@ -259,8 +231,8 @@ impl Client {
         }
         let mut checked = Instant::now();
         loop {
-            let told = tokio::select! {
-                told = subscription.next() => told,
+            let item = tokio::select! {
+                item = subscription.next() => item,
                 () = self.sender.closed() => return None,
             };
             if checked.elapsed() >= self.heartbeat {
@@ -269,7 +241,7 @@ impl Client {
                 }
                 checked = Instant::now();
             }
-            let text = match told {
+            let text = match item {
                 StreamItem::Changes(changes) => self.render(&changes),
                 StreamItem::Lag(lag) => {
                     let seconds = lag.as_secs();
@@ -288,7 +260,7 @@ impl Client {
     /// succeeds, nothing more is sent.
     async fn check(&self) -> Option<Option<&'static str>> {
         loop {
-            match self.shown.caller(&self.access).await {
+            match self.credential.caller(&self.access).await {
                 Ok(Some(caller)) if caller.may_as(&self.caller) => return None,
                 // A client with changed permissions has to reconnect.
                 Ok(_) => return Some(Some("the credentials are no longer valid or have changed")),
@@ -311,32 +283,11 @@ impl Client {
 
     fn render(&self, changes: &[Change]) -> String {
         let mut text = String::new();
-        let payload = self.caller.may(Scope::PayloadRead);
-        let visible = |change: &&Change| {
-            let own = self.caller.tenant();
-            own.is_none_or(|own| change.tenant.as_deref() == Some(own))
-        };
-        for change in changes.iter().filter(visible).filter(|change| self.filter.wants(change)) {
-            let line = Line {
-                change: change.what.as_str(),
-                at: change.at,
-                source: &change.source,
-                r#type: change.kind.as_deref(),
-                event: change.event.to_string(),
-                edited_from: change.edited_from.map(|from| from.to_string()),
-                delivery: change.delivery,
-                handler: change.handler.as_deref(),
-                attempt: change.attempt,
-                outcome: change.outcome.as_deref(),
-                reason: change.reason.as_deref(),
-                error: change.error.as_deref().filter(|_| payload),
-                replay: change.replay,
-                actor: change.actor.as_deref(),
-            };
+        for change in changes.iter().filter(|change| self.filter.wants(change)) {
             // JSON on one line: line breaks in it are escaped.
-            let data = serde_json::to_string(&line).unwrap_or_default();
-            let (id, what) = (change.position.to_string(), change.what.as_str());
-            text.extend(["id: ", &id, "\nevent: ", what, "\ndata: ", &data, "\n\n"]);
+            let data = serde_json::to_string(change).unwrap_or_default();
+            let (id, kind) = (change.position.to_string(), change.change.as_str());
+            text.extend(["id: ", &id, "\nevent: ", kind, "\ndata: ", &data, "\n\n"]);
         }
         text
     }

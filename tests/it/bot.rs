@@ -123,14 +123,14 @@ async fn a_heartbeat_that_does_not_come_is_noticed_once_and_forgotten_with_the_n
     gateway.clock().advance(Duration::from_secs(60));
     gateway.tidy().await;
     assert_eq!(missing().await, noticed, "noticed once");
-    let alerts = "SELECT kind, severity, recovery, count FROM alerts ORDER BY id";
-    let silent = json!({ "kind": "bot_silent", "severity": 3, "recovery": false, "count": 1 });
+    let alerts = "SELECT kind, severity, resolution, count FROM alerts ORDER BY id";
+    let silent = json!({ "kind": "bot_silent", "severity": 3, "resolution": false, "count": 1 });
     assert_eq!(gateway.query(alerts).await, [silent]);
     send(&gateway, &[], online).await;
     gateway.run_until_idle().await;
     gateway.tidy().await;
     assert!(missing().await.is_null());
-    assert_eq!(gateway.query(alerts).await[1]["recovery"], true);
+    assert_eq!(gateway.query(alerts).await[1]["resolution"], true);
     send(&gateway, &[("x-nonce", "another-nonce-0001")], online).await;
     gateway.run_until_idle().await;
     assert_eq!(gateway.rows("alerts").await.len(), 2, "told once");

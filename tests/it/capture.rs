@@ -60,18 +60,18 @@ async fn capture_requires_payload_scope_and_tenant() {
     let gateway = Gateway::start().await;
     let done = gateway.send("cards", Some("create"), card().as_bytes()).await;
     let id = EventId(done.id().parse().unwrap());
-    let gates = sealpost::app::gates(gateway.config()).unwrap();
+    let verifiers = sealpost::app::verifiers(gateway.config()).unwrap();
     let with = |tenant: Option<&str>, scopes: Scopes| {
         Caller::new("ada", tenant.map(str::to_owned), scopes)
     };
     let blind = with(None, [Scope::EventsRead, Scope::EventsReplay].into_iter().collect());
-    let denied = capture(&blind, gateway.store(), &gates, (id, START), &[]).await.unwrap_err();
+    let denied = capture(&blind, gateway.store(), &verifiers, (id, START), &[]).await.unwrap_err();
     assert_eq!(denied.missing(), Some(Scope::PayloadRead));
     let other = with(Some("other"), Scopes::all());
-    let absent = capture(&other, gateway.store(), &gates, (id, START), &[]).await.unwrap_err();
+    let absent = capture(&other, gateway.store(), &verifiers, (id, START), &[]).await.unwrap_err();
     assert!(matches!(absent, AdminError::NotFound(_)));
     let early =
-        capture(&with(None, Scopes::all()), gateway.store(), &gates, (id, START), &[]).await;
+        capture(&with(None, Scopes::all()), gateway.store(), &verifiers, (id, START), &[]).await;
     assert!(early.unwrap_err().to_string().contains("not finished"));
     gateway.run_until_idle().await;
 }

@@ -134,7 +134,8 @@ fn redact(line: &str) -> String {
 /// Every command, as its arguments.
 fn every_command(command: &clap::Command, words: &[String], found: &mut Vec<Vec<String>>) {
     found.push(words.to_vec());
-    for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+    let shown = |below: &&clap::Command| below.get_name() != "help" && !below.is_hide_set();
+    for below in command.get_subcommands().filter(shown) {
         every_command(below, &[words, &[below.get_name().to_owned()]].concat(), found);
     }
 }
@@ -186,7 +187,7 @@ fn source_errors_need_no_database() {
     insta::assert_snapshot!(Program::new(config).run(&["check"]).all());
     let config =
         "[[source]]\nname = \"a\"\nprovider = \"fax\"\nsecrets = [{ env = \"BOT_SECRET\" }]\n";
-    insta::assert_snapshot!(Program::new(config).run(&["dead-letters", "list"]).all());
+    insta::assert_snapshot!(Program::new(config).run(&["sources", "list"]).all());
 }
 
 #[test]
@@ -256,7 +257,10 @@ async fn dead_letters_are_listed_and_shown() {
     let show = program.json(&["dead-letters", "show", "2", "--format", "json"]);
     assert_eq!(show["delivery"]["id"], 2);
     assert_eq!(show["event"]["proof"]["strength"], "signed");
-    assert!(show["event"]["body"]["content"].as_str().unwrap().contains("evt_1"), "{show}");
+    assert!(
+        show["event"]["payload"]["body"]["content"].as_str().unwrap().contains("evt_1"),
+        "{show}"
+    );
     assert_eq!(show["attempts"][0]["result"], "dead");
 
     for nothing in [
@@ -376,7 +380,7 @@ async fn groups_jobs_edits_and_pauses_work() {
         assert_eq!((run.code, run.stdout), (0, format!("{verb}d {name}\n")), "{}", run.stderr);
     }
     let listed = program.json(&["pauses", "list", "--format", "json"]);
-    assert_eq!((&listed["what"], &listed["paused_by"]), (&json!("handler"), &json!("grace")));
+    assert_eq!((&listed["type"], &listed["paused_by"]), (&json!("handler"), &json!("grace")));
     program.run(&["handlers", "resume", "stripe", "--reason", "a test"]);
     catch_up(&gateway);
     gateway.run_to_the_end().await;
@@ -392,11 +396,15 @@ async fn jobs_are_planned_started_and_cancelled() {
     assert_eq!((&planned["job"]["state"], &planned["job"]["goal"]), (&json!("planned"), &json!(3)));
     let id = planned["job"]["id"].to_string();
     let started = program.json(&[&["jobs", "start", &id][..], &json].concat());
-    assert_eq!((&started["state"], &started["started_by"]), (&json!("running"), &json!("grace")));
+    assert_eq!((&started["changed"], &started["count"]), (&json!(true), &json!(3)));
+    let show = ["jobs", "show", &id, "--format", "json"];
+    let job = || program.json(&show)["job"].clone();
+    assert_eq!((&job()["state"], &job()["started_by"]), (&json!("running"), &json!("grace")));
     let again = program.run(&["jobs", "start", &id]);
     assert!(again.code == 1 && again.stderr.contains("it is running"), "{}", again.all());
     let cancel = ["jobs", "cancel", &id, "--reason", "no need"];
-    assert_eq!(program.json(&[&cancel[..], &json].concat())["state"], "cancelled");
+    assert_eq!(program.json(&[&cancel[..], &json].concat())["action"], "cancel");
+    assert_eq!(job()["state"], "cancelled");
     let nothing = ["jobs", "plan", "discard", "--source", "nobody", "--reason", "known"];
     let nothing = program.run(&nothing);
     assert!(nothing.code == 2 && nothing.stderr.contains("hint:"), "{}", nothing.all());
@@ -414,7 +422,9 @@ async fn json_output_of_settings_deliveries_and_actions() {
     assert_eq!(shown, program.json(&[&["dead-letters", "show", "1"][..], &json].concat()));
     let paused = ["sources", "pause", "billing", "--reason", "a test"];
     let paused = program.json(&[&paused[..], &json].concat());
-    assert_eq!(paused, json!({ "what": "source", "name": "billing", "changed": true }));
+    let item = (&paused["noun"], &paused["id"], &paused["action"]);
+    assert_eq!(item, (&json!("sources"), &json!("billing"), &json!("pause")));
+    assert_eq!((&paused["changed"], &paused["message"]), (&json!(true), &json!("paused billing")));
     let gone = program.run(&["destinations", "pause", "nowhere", "--reason", "a test"]);
     assert!(gone.code == 2 && gone.stderr.contains("destination `nowhere`"), "{}", gone.all());
     assert!(gone.stderr.contains("hint:"), "{}", gone.all());

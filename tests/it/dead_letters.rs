@@ -11,10 +11,12 @@ use sealpost::admin::{
     Worker,
 };
 use sealpost::dispatch::{Attempt, Failure, Handler};
-use sealpost::store::{DeadLetter, DeathReason, Effects, StoredEvent};
+use sealpost::store::{
+    AttemptResult, DeathReason, Delivery, DeliveryState, Effects, Resolution, StoredEvent,
+};
 use serde_json::{Value, json};
 
-use crate::harness::{Gateway, sql};
+use crate::harness::{Gateway, because, sql};
 
 /// Fails until it is mended, and notes what it has handled.
 #[derive(Clone, Default)]
@@ -93,18 +95,18 @@ pub(crate) fn open() -> Selection {
 }
 
 pub(crate) async fn ids(desk: &DeadLetters, selection: &Selection) -> Vec<i64> {
-    let letters = list(desk, selection).await;
-    letters.iter().map(|letter| letter.id).collect()
+    let dead_letters = list(desk, selection).await;
+    dead_letters.iter().map(|dead| dead.id).collect()
 }
 
 /// The oldest first.
-async fn list(desk: &DeadLetters, selection: &Selection) -> Vec<DeadLetter> {
+async fn list(desk: &DeadLetters, selection: &Selection) -> Vec<Delivery> {
     let mut page = desk.list(&ada(), selection, Paging::first(10_000)).await.unwrap();
-    page.letters.reverse();
-    page.letters
+    page.items.reverse();
+    page.items
 }
 
-async fn letter(desk: &DeadLetters, id: i64) -> DeadLetter {
+async fn delivery(desk: &DeadLetters, id: i64) -> Delivery {
     list(desk, &Selection::Ids(vec![id])).await.pop().expect("a delivery")
 }
 
@@ -157,19 +159,20 @@ async fn a_dead_letter_is_listed_shown_replayed_and_done() {
     let [dead] = &list(desk, &open()).await[..] else { panic!("one dead letter") };
     assert_eq!(dead.event.to_string(), id);
     assert_eq!((&*dead.source, &*dead.handler), ("billing", "fragile"));
-    assert_eq!(dead.kind.as_deref(), Some("account.updated"));
-    assert_eq!(dead.death_reason.as_deref(), Some("permanent"));
+    assert_eq!(dead.event_type.as_deref(), Some("account.updated"));
+    assert_eq!(dead.death_reason, Some(DeathReason::Permanent));
     assert_eq!(dead.error.as_deref(), Some("it broke"), "the first line");
     assert_eq!((dead.attempts, dead.waiting), (1, 0));
 
-    let dossier = desk.show(&ada(), dead.id).await.unwrap();
-    assert_eq!(dossier.last_error.as_deref(), Some("it broke\nin two lines"));
-    let preview = dossier.event.expect("its event");
-    assert_eq!(preview.event.body, event("evt_1"));
-    assert_eq!(preview.body_size, event("evt_1").len() as u64);
-    assert_eq!((preview.seen_count, preview.event.strength.as_str()), (Some(2), "signed"));
-    assert_eq!(dossier.attempts.len(), 1);
-    assert_eq!(dossier.attempts[0].result, "dead");
+    let detail = desk.show(&ada(), dead.id).await.unwrap();
+    assert_eq!(detail.delivery.error.as_deref(), Some("it broke\nin two lines"));
+    let shown = detail.event.expect("its event");
+    let body = shown.payload.expect("its payload").body;
+    assert_eq!(body.content.as_bytes(), event("evt_1"));
+    assert_eq!(body.size_bytes, event("evt_1").len() as u64);
+    assert_eq!((shown.seen.count, shown.proof.strength.as_str()), (Some(2), "signed"));
+    assert_eq!(detail.attempts.len(), 1);
+    assert_eq!(detail.attempts[0].result, AttemptResult::Dead);
 
     handler.mend();
     let batch = replay(desk, &Selection::Ids(vec![dead.id])).await;
@@ -177,11 +180,12 @@ async fn a_dead_letter_is_listed_shown_replayed_and_done() {
     gateway.run_until_idle().await;
     assert_eq!(handler.handled(), ["evt_1"]);
 
-    let original = letter(desk, dead.id).await;
-    assert_eq!(original.resolution.as_deref(), Some("replayed"));
-    assert_eq!((&*original.state, original.attempts), ("dead", 1), "history is not edited");
-    let new = letter(desk, batch.created[0]).await;
-    assert_eq!((&*new.state, new.replay_of), ("done", Some(dead.id)));
+    let original = delivery(desk, dead.id).await;
+    assert_eq!(original.resolution, Some(Resolution::Replayed));
+    let unchanged = (DeliveryState::Dead, 1);
+    assert_eq!((original.state, original.attempts), unchanged, "history is not edited");
+    let new = delivery(desk, batch.created[0]).await;
+    assert_eq!((new.state, new.replay_of), (DeliveryState::Done, Some(dead.id)));
     assert_eq!(ids(desk, &open()).await, [0; 0]);
     let all = Selection::Matching(Filter { resolved: true, ..Filter::default() });
     assert_eq!(ids(desk, &all).await, [dead.id]);
@@ -205,8 +209,8 @@ async fn a_replay_may_come_long_after_the_signature_is_stale_and_its_key_forgott
     gateway.tidy().await;
     let desk = gateway.desk();
     let dead = ids(desk, &open()).await;
-    let preview = desk.show(&ada(), dead[0]).await.unwrap().event.unwrap();
-    assert_eq!(preview.seen_count, None, "its key is forgotten");
+    let shown = desk.show(&ada(), dead[0]).await.unwrap().event.unwrap();
+    assert_eq!(shown.seen.count, None, "its key is forgotten");
 
     handler.mend();
     assert_eq!(replay(desk, &open()).await.resolved, dead);
@@ -226,7 +230,7 @@ async fn what_was_quarantined_before_any_handler_goes_to_the_handlers_of_its_sou
 
     handler.mend();
     let batch = replay(desk, &Selection::Ids(vec![dead.id])).await;
-    assert_eq!(letter(desk, batch.created[0]).await.handler, "fragile");
+    assert_eq!(delivery(desk, batch.created[0]).await.handler, "fragile");
     gateway.run_until_idle().await;
     assert_eq!(handler.handled(), ["?"]);
 }
@@ -246,14 +250,14 @@ async fn the_replay_of_a_blocking_head_goes_before_those_that_wait_behind_it() {
     send(&gateway, "evt_fine_2").await;
     assert_eq!(gateway.run_until_idle().await, 0, "the head holds its lane");
     let dead = ids(desk, &open()).await;
-    assert_eq!(letter(desk, dead[0]).await.waiting, 2);
+    assert_eq!(delivery(desk, dead[0]).await.waiting, 2);
 
     // Dead once more: the replay holds the lane in its place, and its replay takes it again.
     let again = replay(desk, &open()).await.created;
     gateway.run_until_idle().await;
     assert_eq!(handler.handled(), [""; 0]);
     assert_eq!(ids(desk, &open()).await, again);
-    assert_eq!(letter(desk, again[0]).await.waiting, 2);
+    assert_eq!(delivery(desk, again[0]).await.waiting, 2);
 
     handler.mend();
     replay(desk, &open()).await;
@@ -278,11 +282,11 @@ async fn to_discard_a_blocking_head_frees_its_lane_and_is_audited() {
     assert_eq!((&batch.resolved, batch.created.len()), (&dead, 0));
     gateway.run_until_idle().await;
     assert_eq!(handler.handled(), ["evt_fine"]);
-    assert_eq!(letter(desk, dead[0]).await.resolution.as_deref(), Some("discarded"));
+    assert_eq!(delivery(desk, dead[0]).await.resolution, Some(Resolution::Discarded));
     assert_eq!(dealt(&gateway).await[0]["action"], "discard");
 
     let twice = act(desk, Action::Discard, &Selection::Ids(dead.clone()), false).await;
-    assert_eq!(twice.refused, [(dead[0], Refused::Resolved("discarded".into()))]);
+    assert_eq!(twice.refused, [(dead[0], Refused::Resolved(Resolution::Discarded))]);
     assert_eq!(dealt(&gateway).await.len(), 1, "what was refused is not an act");
 }
 
@@ -300,7 +304,7 @@ async fn what_is_done_or_dealt_with_is_replayed_by_force_only() {
 
     let refused = replay(desk, &Selection::Ids(both.clone())).await;
     assert_eq!(refused.resolved, [0; 0]);
-    let why = [(both[0], Refused::Done), (both[1], Refused::Resolved("discarded".into()))];
+    let why = [(both[0], Refused::Done), (both[1], Refused::Resolved(Resolution::Discarded))];
     assert_eq!(refused.refused, why);
 
     handler.mend();
@@ -308,7 +312,7 @@ async fn what_is_done_or_dealt_with_is_replayed_by_force_only() {
     assert_eq!(forced.resolved, both);
     gateway.run_until_idle().await;
     assert_eq!(handler.handled(), ["evt_fine", "evt_fine", "evt_bad"]);
-    assert_eq!(letter(desk, both[0]).await.resolution, None, "only the dead are resolved");
+    assert_eq!(delivery(desk, both[0]).await.resolution, None, "only the dead are resolved");
     let unknown = replay(desk, &Selection::Ids(vec![i64::MAX])).await;
     assert!(unknown.resolved.is_empty() && unknown.refused.is_empty(), "nothing matched");
 }
@@ -415,8 +419,8 @@ async fn a_job_whose_worker_dies_is_taken_over_where_it_was_and_replays_nothing_
     assert_eq!(handler.calls.load(Ordering::SeqCst), 1201);
     let detail = jobs.show(&ada(), plan.job.id).await.unwrap();
     assert_eq!(detail.job.state, JobState::Done);
-    assert_eq!((detail.job.resolved, detail.job.created, detail.job.refused), (1200, 1200, 0));
-    assert_eq!((detail.delivery_outcomes.done, detail.delivery_outcomes.followed()), (1200, 1200));
+    assert_eq!((detail.job.resolved, detail.job.created, detail.job.skipped), (1200, 1200, 0));
+    assert_eq!((detail.delivery_outcomes.done, detail.delivery_outcomes.counted()), (1200, 1200));
     let alerts = gateway.query("SELECT kind, text FROM alerts WHERE kind LIKE 'bulk%'").await;
     assert_eq!(alerts.len(), 1, "over a hundred: people are told");
     assert!(alerts[0]["text"].as_str().unwrap().contains("ada"), "{alerts:?}");
@@ -434,7 +438,7 @@ async fn a_job_keeps_to_its_cap_and_its_rate_by_the_clock() {
     let wish =
         BulkRequest { cap: Some(25), rate: Some(10), ..wish(Action::Discard, &open(), false) };
     let plan = jobs.plan(&ada(), &wish).await.unwrap().job;
-    assert_eq!((plan.matched, plan.goal()), (50, 25));
+    assert_eq!((plan.matched, plan.goal), (50, 25));
     jobs.start(&ada(), plan.id).await.unwrap();
     let mut worker = jobs.worker();
     for expected in [10, 10, 5] {
@@ -470,11 +474,11 @@ async fn a_job_that_is_cancelled_stops_between_batches_and_a_plan_cannot_be_star
     let twice = jobs.start(&ada(), plan.id).await;
     assert!(matches!(twice, Err(AdminError::Conflict(_))), "{twice:?}");
     assert_eq!(next(&mut worker).await, 500);
-    let job = jobs.cancel(&ada(), plan.id, "enough").await.unwrap();
+    let job = jobs.cancel(&ada(), plan.id, &because("enough")).await.unwrap();
     assert_eq!((job.state, job.resolved), (JobState::Cancelled, 500));
     assert!(matches!(worker.step().await.unwrap(), Step::Ended));
     assert_eq!(gateway.desk().count(&ada(), &open()).await.unwrap(), 500);
-    let again = jobs.cancel(&ada(), plan.id, "enough").await;
+    let again = jobs.cancel(&ada(), plan.id, &because("enough")).await;
     assert!(matches!(again, Err(AdminError::Conflict(_))), "{again:?}");
 
     gateway.clock().advance(PLAN_LASTS.try_into().unwrap());
@@ -502,8 +506,8 @@ async fn a_job_says_about_which_nothing_was_done_and_why() {
     assert_eq!(next(&mut worker).await, 0);
     assert!(matches!(worker.step().await.unwrap(), Step::Ended));
     let job = jobs.show(&ada(), plan.id).await.unwrap().job;
-    assert_eq!((job.resolved, job.refused, job.refusals.len()), (0, 150, 100));
-    assert_eq!(job.refusals[0].1, "source `billing` has no matching handler");
+    assert_eq!((job.resolved, job.skipped, job.skipped_items.len()), (0, 150, 100));
+    assert_eq!(job.skipped_items[0].why, "source `billing` has no matching handler");
 }
 
 #[tokio::test]
@@ -582,7 +586,7 @@ async fn pages_lead_from_the_newest_to_the_oldest_and_back() {
         let page = async |before, after| {
             let paging = Paging { before, after, limit: 3 };
             let page = desk.list(&ada(), &open(), paging).await.unwrap();
-            let ids: Vec<i64> = page.letters.iter().map(|letter| letter.id).collect();
+            let ids: Vec<i64> = page.items.iter().map(|dead| dead.id).collect();
             (ids, page.older, page.newer)
         };
         let first = page(None, None).await;
@@ -610,15 +614,15 @@ async fn dead_letters_that_look_alike_are_one_group_and_count_down_as_they_are_d
     gateway.send("billing", None, b"{").await;
 
     let page = groups.list(&ada(), &GroupSelection::default(), None, 1).await.unwrap();
-    let [alike] = &page.groups[..] else { panic!("one group a page") };
+    let [alike] = &page.items[..] else { panic!("one group a page") };
     assert_eq!((alike.class, alike.open, alike.total), (Class::Handler, 3, 3));
     assert_eq!((&*alike.source, &*alike.handler), ("billing", "fragile"));
     assert_eq!(alike.message.as_deref(), Some("it broke"));
     assert_eq!((alike.trend[21], alike.trend.iter().sum::<u64>()), (3, 3), "two hours ago");
     let page = groups.list(&ada(), &GroupSelection::default(), page.next, 1).await.unwrap();
-    assert_eq!((page.groups[0].class, page.next), (Class::Content, None));
+    assert_eq!((page.items[0].class, page.next), (Class::Content, None));
     let content = GroupSelection { class: Some(Class::Content), ..GroupSelection::default() };
-    assert_eq!(groups.list(&ada(), &content, None, 9).await.unwrap().groups.len(), 1);
+    assert_eq!(groups.list(&ada(), &content, None, 9).await.unwrap().items.len(), 1);
     let by_class = groups.by_class(&ada()).await.unwrap();
     assert_eq!(by_class, [(Class::Content, 1), (Class::Handler, 3)]);
 
@@ -634,10 +638,10 @@ async fn dead_letters_that_look_alike_are_one_group_and_count_down_as_they_are_d
     act(desk, Action::Discard, &of(alike.id), false).await;
     assert_eq!(groups.show(&ada(), alike.id).await.unwrap().open, 0);
     gateway.run_until_idle().await;
-    let open = groups.list(&ada(), &GroupSelection::default(), None, 9).await.unwrap().groups;
+    let open = groups.list(&ada(), &GroupSelection::default(), None, 9).await.unwrap().items;
     assert_eq!(open.len(), 1, "the other one");
     let every = GroupSelection { resolved: true, ..GroupSelection::default() };
-    assert_eq!(groups.list(&ada(), &every, None, 9).await.unwrap().groups.len(), 2);
+    assert_eq!(groups.list(&ada(), &every, None, 9).await.unwrap().items.len(), 2);
 }
 
 #[tokio::test]
@@ -649,7 +653,7 @@ async fn what_is_resolved_before_it_is_grouped_is_not_counted_as_open() {
     act(gateway.desk(), Action::Discard, &open(), false).await;
     let every = GroupSelection { resolved: true, ..GroupSelection::default() };
     let page = gateway.groups().list(&ada(), &every, None, 9).await.unwrap();
-    assert_eq!((page.groups[0].open, page.groups[0].total), (0, 1));
+    assert_eq!((page.items[0].open, page.items[0].total), (0, 1));
 }
 
 #[tokio::test]
@@ -684,20 +688,19 @@ async fn who_may_not_see_payloads_sees_what_happened_and_nothing_that_was_writte
     let reader = Caller::new("rita", None, scopes(&[Scope::EventsRead]));
 
     let page = desk.list(&reader, &open(), Paging::first(9)).await.unwrap();
-    assert_eq!((page.letters[0].id, page.letters[0].error.clone()), (id, None));
-    let dossier = desk.show(&reader, id).await.unwrap();
-    assert!(!dossier.payload && dossier.last_error.is_none());
-    let event = dossier.event.unwrap();
-    assert!(event.event.body.is_empty() && event.body_size > 0, "only how large it is");
-    assert!(event.event.headers.is_empty() && event.event.claims.is_none());
-    assert!(dossier.attempts.iter().all(|attempt| attempt.error.is_none()));
+    assert_eq!((page.items[0].id, page.items[0].error.clone()), (id, None));
+    let detail = desk.show(&reader, id).await.unwrap();
+    assert!(detail.delivery.error.is_none() && detail.delivery.lane.is_none());
+    assert_eq!(detail.event.unwrap().payload, None, "no body, headers or claims");
+    assert!(detail.attempts.iter().all(|attempt| attempt.error.is_none()));
+    assert!(detail.timeline.iter().all(|entry| entry.error.is_none()));
     let groups = gateway.groups().list(&reader, &GroupSelection::default(), None, 9).await;
-    assert_eq!(groups.unwrap().groups[0].message, None);
+    assert_eq!(groups.unwrap().items[0].message, None);
 
     let denied = |error: &AdminError, scope| assert_eq!(error.missing(), Some(scope));
     let error = gateway.jobs().plan(&reader, &wish(Action::Replay, &open(), false)).await;
     denied(&error.unwrap_err(), Scope::EventsReplay);
-    let error = desk.act(&reader, Action::Replay, id, MENDED, false).await;
+    let error = desk.act(&reader, Action::Replay, id, &because(MENDED), false).await;
     denied(&error.unwrap_err(), Scope::EventsReplay);
     let nobody = Caller::new("nemo", None, Scopes::default());
     denied(&desk.count(&nobody, &open()).await.unwrap_err(), Scope::EventsRead);
@@ -727,12 +730,12 @@ async fn what_belongs_to_another_tenant_looks_as_if_it_were_not_there() {
             assert_eq!(desk.count(&theirs, &selection).await.unwrap(), 1, "{selection}");
             assert_eq!(desk.count(&other, &selection).await.unwrap(), 0, "{selection}");
             let page = desk.list(&other, &selection, Paging::first(9)).await.unwrap();
-            assert!(page.letters.is_empty());
+            assert!(page.items.is_empty());
             let plan = gateway.jobs().plan(&other, &wish(Action::Discard, &selection, false)).await;
             assert!(matches!(plan, Err(AdminError::NotFound(_))), "{selection}");
         }
         assert!(matches!(desk.show(&other, id).await, Err(AdminError::NotFound(_))));
-        let act = desk.act(&other, Action::Discard, id, MENDED, false).await;
+        let act = desk.act(&other, Action::Discard, id, &because(MENDED), false).await;
         assert!(matches!(act, Err(AdminError::NotFound(_))));
         assert!(desk.show(&theirs, id).await.is_ok());
     }

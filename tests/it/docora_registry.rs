@@ -417,7 +417,7 @@ async fn a_new_token_replaces_the_old_one_and_brings_a_forgotten_repository_back
     assert_eq!((changed.repository_id, changed.before), (id(2), Some(id(1))));
     assert_eq!(kept(&gateway).await.as_deref(), Some("ghp_5555666677778888"));
 
-    let ended = gateway.query("SELECT text FROM alerts WHERE recovery").await;
+    let ended = gateway.query("SELECT text FROM alerts WHERE resolution").await;
     assert_eq!(ended, [json!({ "text": "owner/repo was registered again" })]);
     let error = {
         docora.lock().unwrap().watched.clear();
@@ -486,11 +486,11 @@ async fn a_failed_sync_is_told_once_and_so_is_its_end() {
     }
     gateway.run_until_idle().await;
     let alerts =
-        gateway.query("SELECT kind, source, text, count, recovery FROM alerts ORDER BY id");
+        gateway.query("SELECT kind, source, text, count, resolution FROM alerts ORDER BY id");
     let text = "owner/repo cannot be read: fatal: could not read 'https://[redacted]@github.com/' \
                 @everyone";
     let failure = json!({ "kind": "sync_failed", "source": "cards", "text": text, "count": 3,
-                          "recovery": false });
+                          "resolution": false });
     assert_eq!(alerts.await, std::slice::from_ref(&failure));
 
     send_card(&gateway, &id(1), "fine", 2).await;
@@ -499,12 +499,12 @@ async fn a_failed_sync_is_told_once_and_so_is_its_end() {
     send_card(&gateway, &id(1), "fine", 4).await;
     send_card(&gateway, &id(1), "finer", 5).await;
     gateway.run_until_idle().await;
-    let recovery = json!({ "kind": "sync_failed", "source": "cards", "count": 1, "recovery": true,
+    let recovery = json!({ "kind": "sync_failed", "source": "cards", "count": 1, "resolution": true,
                            "text": "owner/repo recovered: files are arriving again" });
     let alerts =
-        gateway.query("SELECT kind, source, text, count, recovery FROM alerts ORDER BY id");
+        gateway.query("SELECT kind, source, text, count, resolution FROM alerts ORDER BY id");
     assert_eq!(alerts.await, [failure, recovery]);
-    assert_eq!(gateway.count("SELECT count(*) FROM alerts WHERE over_at IS NULL").await, 0);
+    assert_eq!(gateway.count("SELECT count(*) FROM alerts WHERE closed_at IS NULL").await, 0);
 }
 
 /// The program on the gateway's database, with Docora's interface at `web`.

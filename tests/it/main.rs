@@ -60,6 +60,7 @@ mod monitoring;
 mod outbound;
 mod plain_words;
 mod receive;
+mod references;
 mod rejected_requests;
 mod repair;
 mod stream;

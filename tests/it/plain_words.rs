@@ -228,8 +228,9 @@ fn documentation_is_plain() {
 
 #[test]
 fn console_texts_are_plain() {
-    let paths = files("src/web/console/pages", ".rs");
-    let texts = paths.iter().map(|path| read(path));
+    let folders = ["", "/access", "/events", "/jobs", "/overview", "/parts"];
+    let paths = folders.iter().flat_map(|below| files(&format!("src/web/console{below}"), ".rs"));
+    let texts = paths.map(|path| read(&path));
     assert_plain(texts.map(|(name, source)| (name, literals(&source).join("\n. "))), 10);
 }
 

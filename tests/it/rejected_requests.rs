@@ -1,14 +1,14 @@
-//! Refused requests that a source is told to hold: sealed, bounded, explained, verified again.
+//! Rejected requests of a source that keeps them: sealed, bounded, explained, reprocessed.
 
 use std::time::Duration;
 
-use sealpost::admin::{AdminError, Caller, Scope, Verified};
-use sealpost::store::RejectedRequest;
-use sealpost::verify::Secret;
+use sealpost::admin::{AdminError, Caller, RejectedRequest, Scope, Verified};
+use sealpost::verify::diagnose::FindingKind;
+use sealpost::verify::{RefusalReason, Secret};
 use serde_json::{Value, json};
 
 use crate::cli::Program;
-use crate::harness::{Answer, Builder, Gateway, MASTER_KEY, RETIRED_SECRET};
+use crate::harness::{Answer, Builder, Gateway, MASTER_KEY, RETIRED_SECRET, because};
 
 pub(crate) const PLAIN: &str = "name = \"billing\"\nprovider = \"stripe\"\n";
 pub(crate) const HOLDS: &str =
@@ -59,7 +59,7 @@ async fn a_refused_request_is_held_sealed_and_becomes_an_event_once_the_secret_i
     };
     assert_eq!(without_id(&answer), without_id(&other), "the sender is told the same");
     let [one] = &held(&gateway, 1).await[..] else { panic!("one") };
-    assert_eq!((&*one.source, &*one.reason), ("billing", "sig_mismatch"));
+    assert_eq!((&*one.source, one.reason), ("billing", RefusalReason::SigMismatch));
     assert_eq!(one.size_bytes, EVENT.len() as i64);
     assert_eq!(gateway.count("SELECT count(*) FROM events").await, 0);
     let clear = "SELECT count(*) FROM rejected_requests WHERE position('evt_held' in
@@ -69,13 +69,13 @@ async fn a_refused_request_is_held_sealed_and_becomes_an_event_once_the_secret_i
 
     let shown = gateway.rejected_requests().show(&grace(), one.id).await.unwrap();
     assert_eq!(shown.payload.unwrap().body, EVENT);
-    assert_eq!(shown.explained.unwrap().finding, "no_secret");
+    assert_eq!(shown.explanation.unwrap().finding, FindingKind::NoSecret);
     let Verified::Refused(why) =
-        gateway.rejected_requests().verify(&grace(), one.id, "try").await.unwrap()
+        gateway.rejected_requests().verify(&grace(), one.id, &because("try")).await.unwrap()
     else {
         panic!("it does not hold")
     };
-    assert_eq!(why.reason, Some("sig_mismatch"));
+    assert_eq!(why.reason, Some(RefusalReason::SigMismatch));
 
     // Another gateway on the same database, started with the secret that the sender uses.
     let secrets = "{ env = \"BILLING_SECRET_OLD\" }";
@@ -86,8 +86,10 @@ async fn a_refused_request_is_held_sealed_and_becomes_an_event_once_the_secret_i
         .await;
     repaired.clock().advance(Duration::from_mins(50));
     assert!(repaired.rejected_requests().explain(&grace(), one.id).await.unwrap().verifies);
-    let verified =
-        repaired.rejected_requests().verify(&grace(), one.id, "the secret is right now").await;
+    let verified = repaired
+        .rejected_requests()
+        .verify(&grace(), one.id, &because("the secret is right now"))
+        .await;
     let Verified::Admitted(reprocessed) = verified.unwrap() else { panic!("it holds") };
     assert!(!reprocessed.duplicate);
     repaired.run_until_idle().await;
@@ -103,10 +105,10 @@ async fn a_refused_request_is_held_sealed_and_becomes_an_event_once_the_secret_i
     assert_eq!(repaired.count(done).await, 1, "it is handled like any other");
 
     let row = repaired.rejected_requests().show(&grace(), one.id).await.unwrap();
-    assert_eq!(row.request.event_id, Some(reprocessed.event.0));
+    assert_eq!(row.request.event, Some(reprocessed.event));
     assert_eq!(row.request.verified_by.as_deref(), Some("grace"));
-    assert!(row.payload.is_none() && row.explained.is_none());
-    let again = repaired.rejected_requests().verify(&grace(), one.id, "again").await;
+    assert!(row.payload.is_none() && row.explanation.is_none());
+    let again = repaired.rejected_requests().verify(&grace(), one.id, &because("again")).await;
     assert!(matches!(again, Err(AdminError::Conflict(_))));
     let audit = repaired
         .query(
@@ -137,7 +139,8 @@ async fn what_came_again_by_another_way_is_the_same_event() {
         .await;
     let first = repaired.send("billing", None, EVENT.as_bytes()).await;
     assert_eq!(first.what(), "accepted");
-    let verified = repaired.rejected_requests().verify(&grace(), one.id, "late").await.unwrap();
+    let verified =
+        repaired.rejected_requests().verify(&grace(), one.id, &because("late")).await.unwrap();
     let Verified::Admitted(reprocessed) = verified else { panic!("it holds") };
     assert!(reprocessed.duplicate);
     assert_eq!(reprocessed.event.to_string(), first.id());
@@ -159,13 +162,13 @@ async fn what_the_head_alone_refuses_is_held_with_its_body_and_what_is_unsigned_
     let malformed = [("stripe-signature".to_owned(), "t=1,v1=abc".to_owned())];
     gateway.send_raw("billing", None, &malformed, EVENT.as_bytes()).await;
     let held = held(&gateway, 2).await;
-    let mut reasons: Vec<&str> = held.iter().map(|one| &*one.reason).collect();
+    let mut reasons: Vec<&str> = held.iter().map(|one| one.reason.as_str()).collect();
     reasons.sort_unstable();
     assert_eq!(reasons, ["sig_malformed", "ts_stale"]);
-    let stale = held.iter().find(|one| one.reason == "ts_stale").unwrap();
+    let stale = held.iter().find(|one| one.reason == RefusalReason::TsStale).unwrap();
     let shown = gateway.rejected_requests().show(&grace(), stale.id).await.unwrap();
     assert_eq!(shown.payload.unwrap().body, EVENT);
-    let text = shown.explained.unwrap().text;
+    let text = shown.explanation.unwrap().text;
     assert!(text.contains("1000 s before arrival, 700 s over"), "{text}");
     assert!(text.contains("otherwise valid"), "{text}");
 }
@@ -203,7 +206,7 @@ async fn who_may_not_see_or_has_another_tenant_is_told_nothing() {
     assert!(
         gateway
             .rejected_requests()
-            .verify(&nobody, one.id, "r")
+            .verify(&nobody, one.id, &because("r"))
             .await
             .unwrap_err()
             .missing()
@@ -213,14 +216,19 @@ async fn who_may_not_see_or_has_another_tenant_is_told_nothing() {
     assert!(gateway.rejected_requests().list(&other, None, None, 10).await.unwrap().is_empty());
     for error in [
         gateway.rejected_requests().show(&other, one.id).await.map(drop).unwrap_err(),
-        gateway.rejected_requests().verify(&other, one.id, "r").await.map(drop).unwrap_err(),
-        gateway.rejected_requests().discard(&other, one.id, "r").await.unwrap_err(),
+        gateway
+            .rejected_requests()
+            .verify(&other, one.id, &because("r"))
+            .await
+            .map(drop)
+            .unwrap_err(),
+        gateway.rejected_requests().discard(&other, one.id, &because("r")).await.unwrap_err(),
     ] {
         assert!(matches!(error, AdminError::NotFound(_)), "{error:?}");
     }
     let blind = with(Some("default"), &[Scope::SecretsWrite]);
     let shown = gateway.rejected_requests().show(&blind, one.id).await.unwrap();
-    assert!(shown.payload.is_none() && shown.explained.is_some());
+    assert!(shown.payload.is_none() && shown.explanation.is_some());
 }
 
 #[tokio::test]
@@ -265,9 +273,9 @@ async fn the_command_line_does_it_all() {
     let run = program.run(&["rejected", "list"]);
     assert!(run.stdout.contains(&id) && run.stdout.contains("sig_mismatch"), "{}", run.all());
     let shown = program.json(&["rejected", "show", &id, "--format", "json"]);
-    assert_eq!(shown["request"]["body"], Value::from(EVENT));
-    // What is shown is a recording.
-    program.file("held.json", &shown["request"].to_string());
+    assert_eq!(shown["payload"]["body"], Value::from(EVENT));
+    // The payload is a recording.
+    program.file("held.json", &shown["payload"].to_string());
     let run = program.run(&["explain", "held.json", "--source", "billing"]);
     assert_eq!((run.code, &run.stdout[..9]), (0, "accepted:"), "{}", run.all());
     let run = program.run(&["rejected", "explain", &id]);

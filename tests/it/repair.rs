@@ -6,11 +6,11 @@ use bytes::Bytes;
 use sealpost::admin::{
     Action, AdminError, Caller, Expiry, JobState, NewApiKey, NewUser, Scope, Scopes, Step,
 };
-use sealpost::store::PauseTarget;
+use sealpost::store::{PauseTarget, Resolution};
 use serde_json::{Value, json};
 
 use crate::dead_letters::{Fragile, WHY, ada, bury, event, gateway, ids, open, replay, send, wish};
-use crate::harness::{Gateway, sql};
+use crate::harness::{Gateway, because, sql};
 
 #[tokio::test]
 async fn an_edited_event_is_a_new_one_that_says_so_and_the_original_is_kept() {
@@ -28,16 +28,17 @@ async fn an_edited_event_is_a_new_one_that_says_so_and_the_original_is_kept() {
     let edited = desk.edit(&ada(), id, &body, WHY).await.unwrap();
     gateway.run_until_idle().await;
     assert_eq!(handler.handled(), ["evt_fine"]);
-    let dossier = desk.show(&ada(), edited.created[0]).await.unwrap();
-    let event_shown = dossier.event.unwrap();
+    let detail = desk.show(&ada(), edited.created[0]).await.unwrap();
+    let event_shown = detail.event.unwrap();
     let edit = event_shown.edited.expect("it says so");
     assert_eq!((edit.from.to_string(), edit.by), (original, "ada".to_owned()));
-    assert_eq!(event_shown.event.body, body);
-    assert_eq!(dossier.delivery.replay_of, Some(id));
+    assert_eq!(event_shown.payload.unwrap().body.content.as_bytes(), body);
+    assert_eq!(detail.delivery.replay_of, Some(id));
     let dead = desk.show(&ada(), id).await.unwrap();
-    assert_eq!(dead.delivery.resolution.as_deref(), Some("replayed"));
+    assert_eq!(dead.delivery.resolution, Some(Resolution::Replayed));
     let kept = dead.event.unwrap();
-    assert_eq!((&kept.event.body[..], kept.edited), (&event("evt_1")[..], None));
+    let body = kept.payload.unwrap().body;
+    assert_eq!((body.content.as_bytes(), kept.edited), (&event("evt_1")[..], None));
 
     let audit = gateway
         .query(
@@ -98,11 +99,11 @@ async fn a_lane_is_freed_without_its_head_being_resolved() {
     send(&gateway, "evt_fine").await;
     assert_eq!(gateway.run_until_idle().await, 0, "the head holds its lane");
     let head = ids(desk, &open()).await;
-    desk.free(&ada(), head[0], "it can wait").await.unwrap();
+    desk.unblock(&ada(), head[0], &because("it can wait")).await.unwrap();
     gateway.run_until_idle().await;
     assert_eq!(handler.handled(), ["evt_fine"]);
     assert_eq!(ids(desk, &open()).await, head, "it is open still");
-    let twice = desk.free(&ada(), head[0], "it can wait").await;
+    let twice = desk.unblock(&ada(), head[0], &because("it can wait")).await;
     assert!(matches!(twice, Err(AdminError::Conflict(_))), "{twice:?}");
     let audit = gateway
         .query(
@@ -122,12 +123,17 @@ async fn a_paused_source_records_and_hands_on_nothing_until_it_is_resumed() {
     let gateway = gateway(&handler).await;
     let pauses = gateway.pauses();
     assert!(
-        pauses.pause(&ada(), PauseTarget::Source, "billing", "they are migrating").await.unwrap()
+        pauses
+            .pause(&ada(), PauseTarget::Source, "billing", &because("they are migrating"))
+            .await
+            .unwrap()
     );
-    assert!(!pauses.pause(&ada(), PauseTarget::Source, "billing", "again").await.unwrap());
+    assert!(
+        !pauses.pause(&ada(), PauseTarget::Source, "billing", &because("again")).await.unwrap()
+    );
     let [hold] = &pauses.list(&ada()).await.unwrap()[..] else { panic!("one") };
     assert_eq!(
-        (&*hold.name, &*hold.paused_by, &*hold.why),
+        (&*hold.name, &*hold.paused_by, &*hold.reason),
         ("billing", "ada", "they are migrating")
     );
     send(&gateway, "evt_fine").await;
@@ -135,8 +141,18 @@ async fn a_paused_source_records_and_hands_on_nothing_until_it_is_resumed() {
     // Longer than anything may take: and yet it is not too old.
     gateway.clock().advance(Duration::from_hours(100));
     assert_eq!(gateway.run_until_idle().await, 0);
-    assert!(pauses.resume(&ada(), PauseTarget::Source, "billing", "they are done").await.unwrap());
-    assert!(!pauses.resume(&ada(), PauseTarget::Source, "billing", "they are done").await.unwrap());
+    assert!(
+        pauses
+            .resume(&ada(), PauseTarget::Source, "billing", &because("they are done"))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !pauses
+            .resume(&ada(), PauseTarget::Source, "billing", &because("they are done"))
+            .await
+            .unwrap()
+    );
     gateway.run_until_idle().await;
     assert_eq!(handler.handled(), ["evt_fine"]);
     assert!(pauses.list(&ada()).await.unwrap().is_empty());
@@ -146,11 +162,14 @@ async fn a_paused_source_records_and_hands_on_nothing_until_it_is_resumed() {
 async fn what_waited_on_hold_is_tried_again_after_a_failure_and_not_too_old() {
     let gateway = Gateway::builder().handler(Down).start().await;
     let pauses = gateway.pauses();
-    pauses.pause(&ada(), PauseTarget::Handler, "down", "it is being mended").await.unwrap();
+    pauses
+        .pause(&ada(), PauseTarget::Handler, "down", &because("it is being mended"))
+        .await
+        .unwrap();
     send(&gateway, "evt_1").await;
     assert_eq!(gateway.run_until_idle().await, 0);
     gateway.clock().advance(Duration::from_hours(100));
-    pauses.resume(&ada(), PauseTarget::Handler, "down", "it is mended").await.unwrap();
+    pauses.resume(&ada(), PauseTarget::Handler, "down", &because("it is mended")).await.unwrap();
     gateway.run_until_idle().await;
     let state = gateway.query("SELECT state, death_reason FROM deliveries").await;
     assert_eq!(state, [json!({ "state": "ready", "death_reason": null })], "its age counts anew");
@@ -168,9 +187,9 @@ async fn a_lease_that_runs_out_on_hold_is_taken_over_when_that_ends() {
     sql::run(&mut other, "UPDATE deliveries SET lease_expires_at = now() - interval '1 hour'")
         .await;
     let pauses = gateway.pauses();
-    pauses.pause(&ada(), PauseTarget::Source, "billing", "a moment").await.unwrap();
+    pauses.pause(&ada(), PauseTarget::Source, "billing", &because("a moment")).await.unwrap();
     assert_eq!(gateway.run_until_idle().await, 0);
-    pauses.resume(&ada(), PauseTarget::Source, "billing", "it is over").await.unwrap();
+    pauses.resume(&ada(), PauseTarget::Source, "billing", &because("it is over")).await.unwrap();
     gateway.run_until_idle().await;
     assert_eq!(handler.handled(), ["evt_fine"]);
 }
@@ -181,7 +200,7 @@ async fn who_pauses_what_is_not_there_or_not_theirs_is_told_so() {
     let gateway = gateway(&handler).await;
     let pauses = gateway.pauses();
     let pause = async |caller: &Caller, what, name: &str| {
-        pauses.pause(caller, what, name, "why not").await.unwrap_err()
+        pauses.pause(caller, what, name, &because("why not")).await.unwrap_err()
     };
     let reader = Caller::new("rita", None, Scopes::from_iter([Scope::EventsReplay]));
     let theirs = Caller::new("tim", Some("elsewhere".into()), Scopes::all());
@@ -236,8 +255,8 @@ async fn a_job_ends_with_the_rights_of_who_began_it() {
         let plan = jobs.plan(&theirs, &wish(Action::Discard, &open(), false)).await.unwrap();
         jobs.start(&theirs, plan.job.id).await.unwrap();
         match actor {
-            "bob" => drop(access.disable_user(&ada(), "bob", "left").await.unwrap()),
-            _ => drop(access.revoke_key(&ada(), &key, "leaked").await.unwrap()),
+            "bob" => drop(access.disable_user(&ada(), "bob", &because("left")).await.unwrap()),
+            _ => drop(access.revoke_key(&ada(), &key, &because("leaked")).await.unwrap()),
         }
         assert!(matches!(jobs.worker().step().await.unwrap(), Step::Idle), "{actor}");
         let ended = jobs.show(&ada(), plan.job.id).await.unwrap().job;

@@ -172,7 +172,7 @@ async fn rotate_requires_admin_on_all_tenants_and_a_reason() {
     let sealing = MasterKeys::new(gateway.store().clone(), Arc::new(SystemClock), both);
     let mut done = Rotated::default();
 
-    let less = Scope::ALL.into_iter().filter(|scope| *scope != Scope::Admin);
+    let less = Scopes::all().iter().filter(|scope| *scope != Scope::Admin);
     let less = Caller::new("rita", None, less.collect());
     let denied = sealing.seals(&less).await.unwrap_err();
     assert_eq!(denied.missing(), Some(Scope::Admin));

@@ -1,4 +1,4 @@
-//! How often a user may try to sign in, and that a try that came to nothing is recorded.
+//! Limits of sign-in attempts, and the audit log entries of failed ones.
 //!
 //! `docs/adr/0045-attempts-are-counted-by-name-and-network.md` says why so.
 
@@ -25,12 +25,12 @@ const OF_A_PROXY: usize = 10 * OF_A_NETWORK;
 const DEVICE_LASTS: Duration = Duration::days(180);
 /// The browsers of a user that are known.
 const DEVICES: i64 = 10;
-/// The longest that is kept of what a browser says of itself, in characters.
+/// The maximum length of a stored `User-Agent`, in characters.
 const LONGEST_AGENT: usize = 200;
 /// Who tries to sign in and is rejected, in the audit log.
 pub(super) const NOBODY: &str = "anonymous";
 
-/// Where a request of a user comes from who signs in.
+/// The client of a sign-in.
 #[derive(Clone, Copy)]
 pub struct Client<'a> {
     /// The address.
@@ -38,7 +38,7 @@ pub struct Client<'a> {
     /// Which client of that address it is, where the address is a proxy's whose word is not trusted
     /// and that names its clients.
     pub behind: Option<u64>,
-    /// What the browser says of itself.
+    /// The `User-Agent`.
     pub agent: &'a str,
     /// What the browser keeps since a user signed in there: see `BegunSession::device`.
     pub device: Option<&'a str>,
@@ -67,10 +67,10 @@ impl Client<'_> {
         format!("{network}{}", behind.unwrap_or_default())
     }
 
-    /// What is kept of what the browser says: clients write it.
-    pub(super) fn told(&self) -> String {
-        let told = self.agent.chars().map(|c| if c.is_control() { ' ' } else { c });
-        told.take(LONGEST_AGENT).collect()
+    /// The stored part of the `User-Agent`, which is untrusted.
+    pub(super) fn stored_agent(&self) -> String {
+        let agent = self.agent.chars().map(|c| if c.is_control() { ' ' } else { c });
+        agent.take(LONGEST_AGENT).collect()
     }
 
     /// What it keeps, if it has the shape of that.

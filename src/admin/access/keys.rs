@@ -6,79 +6,46 @@ use time::{Duration, OffsetDateTime};
 use tracing::info;
 use zeroize::Zeroizing;
 
-use super::{Access, check_grant, check_name, scopes, words};
+use super::{Access, ApiKey, ApiKeyState, MadeKey, check_grant, check_name, words};
 use crate::admin::audit::digest;
+use crate::admin::change::{Audited, AuditedChange};
 use crate::admin::{AdminError, Caller, Reason, Scope, Scopes};
-use crate::store::{ApiKeyRow, AuditEntry, AuditMore, StoreError, TokenDigest};
+use crate::store::{ApiKeyRow, AuditMore, TokenDigest};
 
-/// How a key begins, so that users and scanners know one when they see it.
+/// The prefix of a key, by which users and secret scanners recognise it.
 const PREFIX: &str = "slp_";
 /// The hexadecimal digits of an id.
 const ID: usize = 16;
 /// The characters of a secret: 32 bytes in base64.
 const SECRET: usize = 43;
 
-/// A key as a user shows it: its shape is right, and nothing else is known of it.
+/// A presented key: well-formed, not yet checked.
 #[derive(Debug, Clone)]
 pub struct ShownKey {
     id: String,
     digest: TokenDigest,
 }
 
-/// A key that is to be made.
+/// A key to create.
 #[derive(Debug, Clone)]
 pub struct NewApiKey {
-    /// What users are to call it; the audit log calls whoever shows it `key:NAME`.
+    /// Its name; the audit log records it as `key:NAME`.
     pub name: String,
-    /// What it may do.
+    /// Its scopes.
     pub scopes: Scopes,
-    /// The only tenant whose things it sees; `None` for all.
+    /// The tenant it is limited to; `None` for all tenants.
     pub tenant: Option<String>,
-    /// How long it is good.
+    /// Its lifetime.
     pub expiry: Expiry,
 }
 
-/// How long a key is good.
+/// The lifetime of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expiry {
-    /// So long.
+    /// Expires after this time.
     After(Duration),
-    /// Until it is revoked.
+    /// Does not expire.
     Never,
-}
-
-/// A key that was made.
-#[derive(Debug)]
-pub struct MadeKey {
-    /// The key: now, and never again.
-    pub key: Zeroizing<String>,
-    /// What is kept of it.
-    pub about: ApiKey,
-}
-
-/// What is known of a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ApiKey {
-    /// The part that may be seen.
-    pub id: String,
-    /// What users call it.
-    pub name: String,
-    /// What it may do.
-    pub scopes: Scopes,
-    /// The only tenant whose things it sees; `None` for all.
-    pub tenant: Option<String>,
-    /// When it was made.
-    pub created_at: OffsetDateTime,
-    /// By whom.
-    pub created_by: String,
-    /// From when on it is refused.
-    pub expires_at: Option<OffsetDateTime>,
-    /// When it was shown last, to the minute or so.
-    pub last_used_at: Option<OffsetDateTime>,
-    /// Since when it is refused.
-    pub revoked_at: Option<OffsetDateTime>,
-    /// Who revoked it.
-    pub revoked_by: Option<String>,
 }
 
 impl Default for Expiry {
@@ -89,7 +56,7 @@ impl Default for Expiry {
 }
 
 impl ShownKey {
-    /// Reads what is shown; `None` where it is not a key at all.
+    /// Parses a presented key; `None` if it is malformed.
     pub fn read(shown: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(shown).ok()?;
         let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
@@ -98,7 +65,7 @@ impl ShownKey {
         shaped.then(|| Self { id: id.to_owned(), digest: TokenDigest::of(shown) })
     }
 
-    /// The part that may be seen.
+    /// The public id.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -109,31 +76,7 @@ impl ShownKey {
 }
 
 impl ApiKey {
-    /// In one word: `good`, `expired` or `revoked`.
-    pub fn state(&self, now: OffsetDateTime) -> &'static str {
-        match (self.revoked_at, self.expires_at) {
-            (Some(_), _) => "revoked",
-            (None, Some(end)) if end <= now => "expired",
-            (None, _) => "good",
-        }
-    }
-
-    fn of(kept: ApiKeyRow) -> Result<Self, StoreError> {
-        Ok(Self {
-            scopes: scopes(&kept.scopes, "api_keys", &kept.id)?,
-            id: kept.id,
-            name: kept.name,
-            tenant: kept.tenant,
-            created_at: kept.created_at,
-            created_by: kept.created_by,
-            expires_at: kept.expires_at,
-            last_used_at: kept.last_used_at,
-            revoked_at: kept.revoked_at,
-            revoked_by: kept.revoked_by,
-        })
-    }
-
-    /// What the audit log says of a key that is made: what it may do, for whom, and how long.
+    /// The target of the audit log entry for a created key.
     fn granted(&self) -> String {
         let scopes = words(self.scopes).join(" ");
         let tenant = self.tenant.as_deref().unwrap_or("all");
@@ -144,7 +87,7 @@ impl ApiKey {
         format!("key {} ({}): {scopes}; tenant {tenant}; {until}", self.name, self.id)
     }
 
-    /// What the audit log has a digest of.
+    /// The text whose digest the audit log keeps.
     fn in_words(&self) -> String {
         let scopes = words(self.scopes).join(" ");
         let (tenant, end) = (&self.tenant, self.expires_at.map(OffsetDateTime::unix_timestamp));
@@ -154,12 +97,12 @@ impl ApiKey {
 }
 
 impl Access {
-    /// Makes a key.
+    /// Creates a key.
     ///
     /// # Errors
-    /// [`AdminError::Denied`] without [`Scope::Admin`]; [`AdminError::Invalid`] for a name
-    /// that cannot be, no scope, a tenant that is not the caller's, or an end that is past;
-    /// [`AdminError::Conflict`] where another key has this name; [`AdminError::Store`].
+    /// [`AdminError::Denied`] without [`Scope::Admin`]; [`AdminError::Invalid`] for an invalid
+    /// name, no scope, a tenant other than the caller's, or a lifetime that is not positive;
+    /// [`AdminError::Conflict`] if the name is taken; [`AdminError::Store`].
     pub async fn create_key(
         &self,
         caller: &Caller,
@@ -192,10 +135,10 @@ impl Access {
             revoked_at: None,
             revoked_by: None,
         };
-        let mut tx = self.store.begin().await?;
-        if !tx.insert_api_key(&kept).await? {
+        let mut change = AuditedChange::begin(&self.store, &self.clock, caller).await?;
+        if !change.tx.insert_api_key(&kept).await? {
             return Err(match caller.tenant() {
-                // They may not know which keys others have.
+                // Callers limited to a tenant must not learn which keys other tenants have.
                 Some(_) => super::taken(&new.name),
                 None => AdminError::Conflict(format!(
                     "key `{}` already exists: revoke it first",
@@ -203,35 +146,29 @@ impl Access {
                 )),
             });
         }
-        let about = ApiKey::of(kept)?;
+        let about = ApiKey::new(kept, now)?;
         let target = about.granted();
-        let entry = AuditEntry {
-            at: now,
-            actor: caller.actor(),
-            action: "create key",
-            target: &target,
-            reason: "",
-            count: 1,
-        };
+        let audited = Audited { action: "create key", target: &target, reason: "", count: 1 };
         let after = Some(digest(about.in_words().as_bytes()));
-        tx.audit_with(&entry, AuditMore { after, ..caller.audit_more() }).await?;
-        tx.commit(()).await?;
+        change.audit_with(audited, AuditMore { after, ..caller.audit_more() }).await?;
+        change.commit_audited().await?;
         info!(actor = caller.actor(), key = about.id, "API key created");
         Ok(MadeKey { key, about })
     }
 
-    /// Every key that the caller may know of, the newest first.
+    /// The keys the caller may see, newest first.
     ///
     /// # Errors
     /// [`AdminError::Denied`] without [`Scope::Admin`]; [`AdminError::Store`].
     pub async fn keys(&self, caller: &Caller) -> Result<Vec<ApiKey>, AdminError> {
         caller.needs(Scope::Admin)?;
         let kept = self.store.api_keys(caller.tenant()).await?;
-        Ok(kept.into_iter().map(ApiKey::of).collect::<Result<_, _>>()?)
+        let now = self.clock.now();
+        Ok(kept.into_iter().map(|row| ApiKey::new(row, now)).collect::<Result<_, _>>()?)
     }
 
-    /// Refuses a key from now on, and cancels the jobs that it began. One that is revoked already
-    /// stays as it is.
+    /// Revokes a key and cancels its jobs. Returns whether it changed: revoking a revoked key has no
+    /// effect.
     ///
     /// # Errors
     /// [`AdminError::Denied`] without [`Scope::Admin`]; [`AdminError::NotFound`];
@@ -240,51 +177,44 @@ impl Access {
         &self,
         caller: &Caller,
         id: &str,
-        reason: &str,
-    ) -> Result<ApiKey, AdminError> {
+        reason: &Reason,
+    ) -> Result<(ApiKey, bool), AdminError> {
         caller.needs(Scope::Admin)?;
-        let reason = Reason::new(reason)?.get();
-        let now = self.clock.now();
-        let mut tx = self.store.begin().await?;
+        let mut change = AuditedChange::begin(&self.store, &self.clock, caller).await?;
+        let (tx, now) = (&mut change.tx, change.at);
         let kept = tx.lock_api_key(id, caller.tenant()).await?;
         let kept = kept.ok_or_else(|| AdminError::NotFound(format!("key `{id}`")))?;
-        let before = ApiKey::of(kept)?;
+        let before = ApiKey::new(kept, now)?;
         if before.revoked_at.is_some() {
-            return Ok(before);
+            return Ok((before, false));
         }
         tx.revoke_api_key(id, caller.actor(), now).await?;
         tx.cancel_jobs_of(&actor_of(&before.name), caller.actor(), now).await?;
         let mut about = before.clone();
+        about.state = ApiKeyState::Revoked;
         about.revoked_at = Some(now);
         about.revoked_by = Some(caller.actor().to_owned());
         let target = format!("key {} ({})", about.name, about.id);
-        let entry = AuditEntry {
-            at: now,
-            actor: caller.actor(),
-            action: "revoke key",
-            target: &target,
-            reason,
-            count: 1,
-        };
         let more = AuditMore {
             before: Some(digest(before.in_words().as_bytes())),
             after: Some(digest(about.in_words().as_bytes())),
             ..caller.audit_more()
         };
-        tx.audit_with(&entry, more).await?;
-        tx.commit(()).await?;
+        let audited = Audited { action: "revoke key", target: &target, reason, count: 1 };
+        change.audit_with(audited, more).await?;
+        change.commit_audited().await?;
         super::lock(&self.known).remove(id);
         info!(actor = caller.actor(), key = about.id, "API key revoked");
-        Ok(about)
+        Ok((about, true))
     }
 }
 
-/// What the audit log calls whoever shows a key of this name.
+/// The actor name of requests with this key.
 pub(super) fn actor_of(key: &str) -> String {
     format!("key:{key}")
 }
 
-/// An id and the key that has it.
+/// A new id and its key.
 fn make() -> (String, Zeroizing<String>) {
     let id = hex::encode(rand::random::<[u8; ID / 2]>());
     let random = Zeroizing::new(rand::random::<[u8; 32]>());
@@ -297,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_that_is_made_fits_a_header_is_read_back_and_is_never_the_same() {
+    fn created_keys_fit_a_header_and_are_unique() {
         let ((id, one), (_, other)) = (make(), make());
         assert_ne!(one, other);
         assert_eq!(one.len(), "slp_".len() + ID + 1 + SECRET);
@@ -306,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_not_the_shape_of_a_key_is_none() {
+    fn malformed_keys_are_rejected() {
         let (_, key) = make();
         let mut cut = key.to_string();
         cut.pop();

@@ -1,21 +1,23 @@
-//! Who may, at the operator listener.
+//! Authentication on the operator listener, and the management of users and API keys.
 //!
-//! - A machine shows an *API key*, `slp_<id>_<secret>`. It is looked up by its id; only the digest
-//!   of the whole is kept.
-//! - [`Access`] recognises whoever shows something, as a [`Caller`]. It remembers for a while which
-//!   keys were good: while the database is away that is enough for metrics, which are wanted then,
-//!   and for nothing else.
-//! - A *user* signs in with a password, and with a code where they want to be asked for one; a
-//!   *session* is what their browser then shows. A *set-up link* lets a user choose a password,
-//!   once: the first user, one who was added, one whose password was reset.
-//! - Or an *issuer* vouches for them ([`oidc`]), where one is configured.
-//! - Whoever has [`Scope::Admin`] adds users, makes keys and ends both; whoever sees one tenant
-//!   only, for that tenant. All of it is in the audit log.
+//! - A program presents an *API key*, `slp_<id>_<secret>`. It is looked up by its id; only the
+//!   digest
+//!   of the key is stored.
+//! - [`Access`] identifies the [`Caller`] of a request. It remembers for a while which keys were
+//!   valid: while the database is unavailable that is enough for metrics, and for nothing else.
+//! - A *user* signs in with a password, and with a two-factor code if they have turned that on;
+//!   their
+//!   browser then has a *session*. A *set-up link* lets a user choose a password, once: the first
+//!   user, an invited one, one whose password was reset.
+//! - Or they sign in at an *issuer* ([`oidc`]), if one is configured.
+//! - Callers with [`Scope::Admin`] manage users and keys; those limited to a tenant, only for that
+//!   tenant. All of it is in the audit log.
 
 mod attempts;
 mod common_passwords;
 mod denied;
 mod keys;
+mod model;
 mod oidc;
 mod other_sessions;
 mod password;
@@ -34,15 +36,19 @@ use tracing::{error, warn};
 
 pub use attempts::Client;
 pub use denied::Denial;
-pub use keys::{ApiKey, Expiry, MadeKey, NewApiKey, ShownKey};
+pub use keys::{Expiry, NewApiKey, ShownKey};
+pub use model::{
+    ApiKey, ApiKeyState, DisabledUser, Ended, Identity, Invitation, MadeKey, RevokedKey, User,
+    UserSession, UserState,
+};
 pub use oidc::{
     Issuer, IssuerError, IssuerSettings, OidcCallback, OidcError, OidcRedirect, OidcSignIn,
 };
 pub use other_sessions::OwnSession;
 pub use second_factor::CodeSecret;
 pub use sessions::{BegunSession, Credentials, Session, ShownSession, SignInError};
-pub use setup::{Invitation, SetupLink};
-pub use users::{Ended, NewUser, User};
+pub use setup::SetupLink;
+pub use users::NewUser;
 
 use self::password::Passwords;
 use super::{AdminError, Caller, Scope, Scopes};
@@ -50,19 +56,19 @@ use crate::clock::SharedClock;
 use crate::store::{ApiKeyRow, Store, StoreError, TokenDigest, folded};
 use crate::vault::Vault;
 
-/// How long the database may take to say who it is.
+/// The timeout for looking up a key or session.
 const ASK_WITHIN: Duration = Duration::from_millis(500);
-/// For how long a key that was good still is while the database does not answer.
+/// How long a valid key is accepted while the database is unavailable.
 const TRUSTED_FOR: time::Duration = time::Duration::hours(1);
-/// For how long it is remembered that a session was good.
+/// How long a valid session is remembered.
 const REMEMBERED: time::Duration = time::Duration::minutes(10);
-/// The longest name of a user or a key, in characters.
+/// The maximum length of a name, in characters.
 const LONGEST_NAME: usize = 64;
-/// What nobody may be called: the audit log calls others so.
+/// Names that the audit log uses for other actors.
 const RESERVED: [&str; 6] =
     ["root", "system", "sealpost", "sealpost serve", "nobody", attempts::NOBODY];
 
-/// Recognises callers, and lets administrators manage access.
+/// Identifies callers, and lets administrators manage access.
 pub struct Access {
     store: Store,
     clock: SharedClock,
@@ -70,17 +76,17 @@ pub struct Access {
     passwords: Passwords,
     /// The single sign-on issuer, if one is configured.
     issuer: Option<Issuer>,
-    /// Whether users who have a password need codes too.
+    /// Whether users with a password need two-factor authentication.
     second_factor: bool,
-    /// Sessions that were good lately, and when.
+    /// Recently valid sessions, and when they were checked.
     signed_in: Mutex<HashMap<TokenDigest, OffsetDateTime>>,
-    /// The keys that were good when the database was asked last, by id.
+    /// The keys that were valid at the last check, by id.
     known: Mutex<HashMap<String, Known>>,
-    /// Keys that were shown, and when last: what is still to be recorded.
+    /// Last uses of keys that are not recorded yet.
     used: Mutex<HashMap<String, OffsetDateTime>>,
 }
 
-/// A key that was good.
+/// A key that was valid.
 #[derive(Debug, Clone)]
 struct Known {
     digest: TokenDigest,
@@ -90,7 +96,7 @@ struct Known {
 }
 
 impl Known {
-    /// Whether it counts without the database.
+    /// Whether it is accepted without the database.
     fn counts(&self, shown: &ShownKey, now: OffsetDateTime) -> bool {
         self.digest.matches(shown.digest())
             && now - self.confirmed_at <= TRUSTED_FOR
@@ -99,7 +105,7 @@ impl Known {
 }
 
 impl Access {
-    /// Asks this database; `vault` seals the secrets of users' codes.
+    /// Uses this database; `vault` seals the secrets of two-factor codes.
     pub fn new(store: Store, clock: SharedClock, vault: Vault) -> Self {
         Self {
             store,
@@ -114,39 +120,39 @@ impl Access {
         }
     }
 
-    /// Lets users sign in at this issuer too.
+    /// Enables single sign-on at this issuer.
     #[must_use]
     pub fn with_issuer(self, issuer: Option<Issuer>) -> Self {
         Self { issuer, ..self }
     }
 
-    /// Whether users who have a password need codes of an authenticator app too: who has none may
-    /// do nothing but turn them on. Codes of an issuer are the issuer's matter.
+    /// Whether users with a password need two-factor authentication: until they turn it on, nothing
+    /// else is available to them. Single sign-on has its own.
     #[must_use]
     pub fn with_second_factor(self, required: bool) -> Self {
         Self { second_factor: required, ..self }
     }
 
-    /// Whether users who have a password need codes too.
+    /// Whether users with a password need two-factor authentication.
     pub fn needs_second_factor(&self) -> bool {
         self.second_factor
     }
 
-    /// Whether a key was good when the database was asked last. Costs nothing.
+    /// Whether a key was valid at the last check, from memory.
     pub fn seems_good(&self, shown: &ShownKey) -> bool {
         let now = self.clock.now();
         lock(&self.known).get(shown.id()).is_some_and(|known| known.counts(shown, now))
     }
 
-    /// Whose key it is; `None` when it is not good.
+    /// Looks up the caller of a key; `None` if it is not valid.
     ///
     /// # Errors
-    /// [`StoreError`], also where the database takes too long.
+    /// [`StoreError`], also for a timeout.
     pub async fn caller_of(&self, shown: &ShownKey) -> Result<Option<Caller>, StoreError> {
         let now = self.clock.now();
         let asked = tokio::time::timeout(ASK_WITHIN, self.store.api_key(shown.id())).await;
         let kept = asked.map_err(|_| StoreError::timed_out())??;
-        let Some(known) = kept.and_then(|kept| keep_in_mind(&kept, now)) else {
+        let Some(known) = kept.and_then(|kept| known_key(&kept, now)) else {
             lock(&self.known).remove(shown.id());
             return Ok(None);
         };
@@ -158,16 +164,16 @@ impl Access {
         Ok(caller)
     }
 
-    /// Whose key it was within the last hour, for what has to go on while the database is away. It
-    /// may have been revoked meanwhile.
+    /// The caller of a key that was valid within the last hour, for requests that must work while
+    /// the database is unavailable. It may have been revoked meanwhile.
     pub fn caller_lately(&self, shown: &ShownKey) -> Option<Caller> {
         let (now, known) = (self.clock.now(), lock(&self.known));
         let known = known.get(shown.id()).filter(|known| known.counts(shown, now));
         known.map(|known| known.caller.clone())
     }
 
-    /// Asks the database which keys are good, so that one is known before it is shown, records
-    /// which were, and deletes what has ended. To be called now and then.
+    /// Loads the valid keys, records the last uses of keys, and deletes expired sessions. To be
+    /// called now and then.
     pub async fn tidy(&self) {
         let now = self.clock.now();
         lock(&self.signed_in).retain(|_, seen| now - *seen < REMEMBERED);
@@ -180,7 +186,7 @@ impl Access {
         if let Ok(Ok(keys)) = tokio::time::timeout(ASK_WITHIN, self.store.good_api_keys(now)).await
         {
             let known =
-                keys.iter().filter_map(|kept| Some((kept.id.clone(), keep_in_mind(kept, now)?)));
+                keys.iter().filter_map(|kept| Some((kept.id.clone(), known_key(kept, now)?)));
             *lock(&self.known) = known.collect();
         }
         let used: Vec<_> = lock(&self.used).drain().collect();
@@ -198,8 +204,8 @@ impl fmt::Debug for Access {
     }
 }
 
-/// What is to be remembered of a key; `None` when it is not good now.
-fn keep_in_mind(kept: &ApiKeyRow, now: OffsetDateTime) -> Option<Known> {
+/// The cache entry of a key; `None` if it is not valid now.
+fn known_key(kept: &ApiKeyRow, now: OffsetDateTime) -> Option<Known> {
     let good = kept.revoked_at.is_none() && kept.expires_at.is_none_or(|end| end > now);
     let scopes = scopes(&kept.scopes, "api_keys", &kept.id);
     let scopes = scopes.inspect_err(|why| error!(key = kept.id, %why, "API key rejected")).ok()?;
@@ -211,18 +217,18 @@ fn keep_in_mind(kept: &ApiKeyRow, now: OffsetDateTime) -> Option<Known> {
     })
 }
 
-/// Scopes as they are stored.
+/// Parses stored scopes.
 fn scopes(words: &[String], table: &'static str, row: &str) -> Result<Scopes, StoreError> {
     let read: Result<Scopes, _> = words.iter().map(|word| word.parse::<Scope>()).collect();
     read.map_err(|_| StoreError::Inconsistent { table, column: "scopes", row: row.to_owned() })
 }
 
-/// Scopes as they are stored.
+/// Scopes as stored.
 fn words(scopes: Scopes) -> Vec<String> {
     scopes.iter().map(|scope| scope.as_str().to_owned()).collect()
 }
 
-/// What a user or a key may be called.
+/// Checks the name of a user or key.
 fn check_name(what: &str, name: &str) -> Result<(), AdminError> {
     let length = name.chars().count();
     let shaped = (1..=LONGEST_NAME).contains(&length)
@@ -236,17 +242,17 @@ fn check_name(what: &str, name: &str) -> Result<(), AdminError> {
     )))
 }
 
-/// Nobody is called as the audit log calls others.
+/// Rejects reserved names.
 fn check_free(name: &str) -> Result<(), AdminError> {
     if RESERVED.contains(&folded(name).as_str()) { Err(taken(name)) } else { Ok(()) }
 }
 
-/// What is said of a name that cannot be had, without saying whether a user has it.
+/// The error for an unavailable name, which does not reveal whether a user has it.
 fn taken(name: &str) -> AdminError {
     AdminError::Conflict(format!("the name `{name}` is not available: choose another"))
 }
 
-/// What `caller` may give a user: a scope that they have, for the tenant that they see.
+/// Checks scopes and tenant of a new user or key: at least one scope, and the caller's own tenant.
 fn check_grant(caller: &Caller, scopes: Scopes, tenant: Option<&str>) -> Result<(), AdminError> {
     if scopes.is_empty() {
         return Err(AdminError::Invalid("at least one scope is required".to_owned()));

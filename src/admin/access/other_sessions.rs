@@ -1,56 +1,35 @@
-//! A user's sessions: one's own, and those of others for administrators. Each can be ended alone.
+//! A user's sessions: one's own and, for administrators, those of others. Each can be ended.
 
-use time::OffsetDateTime;
-
-use super::Access;
-use super::sessions::{Session, audit};
+use super::sessions::{Session, target};
+use super::{Access, UserSession};
+use crate::admin::change::{Audited, AuditedChange};
 use crate::admin::{AdminError, Caller, Reason};
-use crate::store::{self, AuditEntry};
+use crate::store::SessionOfUser;
 
-/// One of a user's sessions.
+/// A session of the user who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnSession {
-    /// What it is called.
-    pub id: i64,
-    /// Whether it is the one that asks.
-    pub is_this: bool,
-    /// The address that they signed in from.
-    pub peer: String,
-    /// What their browser said of itself: its beginning.
-    pub agent: String,
-    /// When they signed in.
-    pub since: OffsetDateTime,
-    /// When they last asked for something, to the minute.
-    pub last_seen_at: OffsetDateTime,
-    /// When it ends whatever they do.
-    pub until: OffsetDateTime,
-}
-
-impl OwnSession {
-    fn of(kept: store::OwnSession, own: Option<&Session>) -> Self {
-        Self {
-            is_this: own.is_some_and(|own| kept.digest.matches(&own.digest)),
-            id: kept.id,
-            peer: kept.peer,
-            agent: kept.agent,
-            since: kept.created_at,
-            last_seen_at: kept.last_seen_at,
-            until: kept.expires_at,
-        }
-    }
+    /// The session.
+    pub session: UserSession,
+    /// Whether the request came with this session.
+    pub is_current: bool,
 }
 
 impl Access {
-    /// The sessions of whoever is signed in, the one that was used last first.
+    /// The sessions of the signed-in user, most recently used first.
     ///
     /// # Errors
     /// [`AdminError::Store`].
     pub async fn sessions(&self, own: &Session) -> Result<Vec<OwnSession>, AdminError> {
         let kept = self.store.sessions_of(own.user, self.clock.now()).await?;
-        Ok(kept.into_iter().map(|kept| OwnSession::of(kept, Some(own))).collect())
+        let session = |row: SessionOfUser| {
+            let is_current = row.digest.matches(&own.digest);
+            OwnSession { session: row.into(), is_current }
+        };
+        Ok(kept.into_iter().map(session).collect())
     }
 
-    /// The sessions of a user, the one that was used last first.
+    /// The sessions of a user, most recently used first.
     ///
     /// # Errors
     /// [`AdminError::Denied`] without [`Scope::Admin`](crate::admin::Scope::Admin);
@@ -59,63 +38,57 @@ impl Access {
         &self,
         caller: &Caller,
         name: &str,
-    ) -> Result<Vec<OwnSession>, AdminError> {
-        let (tx, user, now) = self.manage(caller, name).await?;
-        drop(tx);
+    ) -> Result<Vec<UserSession>, AdminError> {
+        let (change, user) = self.manage(caller, name).await?;
+        let now = change.at;
+        drop(change);
         let kept = self.store.sessions_of(user.id, now).await?;
-        Ok(kept.into_iter().map(|kept| OwnSession::of(kept, None)).collect())
+        Ok(kept.into_iter().map(UserSession::from).collect())
     }
 
-    /// Ends one session of a user.
+    /// Ends one session of a user and returns the others.
     ///
     /// # Errors
-    /// As [`Access::sessions_of`]; [`AdminError::Invalid`] without a reason.
+    /// As [`Access::sessions_of`].
     pub async fn end_session_of(
         &self,
         caller: &Caller,
         name: &str,
         id: i64,
-        reason: &str,
-    ) -> Result<(), AdminError> {
-        let (mut tx, user, now) = self.manage(caller, name).await?;
-        let reason = Reason::new(reason)?.get();
-        let digest = tx.end_session_of(user.id, id).await?.ok_or_else(|| gone(id))?;
-        audit(&mut tx, caller, now, "end session", &user.name, reason).await?;
-        tx.commit(()).await?;
+        reason: &Reason,
+    ) -> Result<Vec<UserSession>, AdminError> {
+        let (mut change, user) = self.manage(caller, name).await?;
+        let now = change.at;
+        let digest = change.tx.end_session_of(user.id, id).await?.ok_or_else(|| gone(id))?;
+        let target = target(&user.name);
+        change.commit(Audited { action: "end session", target: &target, reason, count: 1 }).await?;
         super::lock(&self.signed_in).remove(&digest);
-        Ok(())
+        let left = self.store.sessions_of(user.id, now).await?;
+        Ok(left.into_iter().map(UserSession::from).collect())
     }
 
-    /// Ends one of the sessions of whoever is signed in.
+    /// Ends one of the signed-in user's sessions.
     ///
     /// # Errors
     /// [`AdminError::NotFound`]; [`AdminError::Store`].
     pub async fn end_own_session(&self, own: &Session, id: i64) -> Result<(), AdminError> {
-        let mut tx = self.store.begin().await?;
-        let digest = tx.end_session_of(own.user, id).await?.ok_or_else(|| gone(id))?;
-        audit(&mut tx, &own.caller, self.clock.now(), "end session", &own.name, "").await?;
-        tx.commit(()).await?;
+        let mut change = AuditedChange::begin(&self.store, &self.clock, &own.caller).await?;
+        let digest = change.tx.end_session_of(own.user, id).await?.ok_or_else(|| gone(id))?;
+        let (action, target) = ("end session", target(&own.name));
+        change.commit(Audited { action, target: &target, reason: "", count: 1 }).await?;
         super::lock(&self.signed_in).remove(&digest);
         Ok(())
     }
 
-    /// Ends every session of whoever is signed in but this one; gives how many.
+    /// Ends all other sessions of the signed-in user and returns their number.
     ///
     /// # Errors
     /// [`AdminError::Store`].
     pub async fn sign_out_elsewhere(&self, own: &Session) -> Result<u64, AdminError> {
-        let mut tx = self.store.begin().await?;
-        let count = tx.end_other_sessions(own.user, &own.digest).await?;
-        let entry = AuditEntry {
-            at: self.clock.now(),
-            actor: own.caller.actor(),
-            action: "sign out elsewhere",
-            target: &format!("person {}", own.name),
-            reason: "",
-            count,
-        };
-        tx.audit_with(&entry, own.caller.audit_more()).await?;
-        tx.commit(()).await?;
+        let mut change = AuditedChange::begin(&self.store, &self.clock, &own.caller).await?;
+        let count = change.tx.end_other_sessions(own.user, &own.digest).await?;
+        let (action, target) = ("sign out elsewhere", target(&own.name));
+        change.commit(Audited { action, target: &target, reason: "", count }).await?;
         Ok(count)
     }
 }

@@ -30,8 +30,8 @@ impl Access {
         self.vault.newest().err().map(|error| error.to_string())
     }
 
-    /// Makes a new secret. No code is asked for until [`Access::confirm_codes`]. The password has to
-    /// be given once more: whoever finds a browser that was left open cannot lock its user out.
+    /// Makes a new secret. No code is asked for until [`Access::confirm_codes`]. The password has
+    /// to be given once more: whoever finds a browser that was left open cannot lock its user out.
     ///
     /// # Errors
     /// As [`Access::change_password`](super::Access::change_password); [`AdminError::Vault`]
@@ -138,7 +138,7 @@ fn label(user: i64) -> Label {
     Label {
         tenant: String::new(),
         source: "users".to_owned(),
-        name: format!("codes of person {user}"),
+        name: format!("codes of user {user}"),
     }
 }
 

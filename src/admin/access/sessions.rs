@@ -1,9 +1,9 @@
 //! Signing in and out.
 //!
-//! A session is 32 random bytes in a cookie, of which the digest is kept. It ends after 30 minutes
-//! without a request, after 12 hours, when its user signs out, changes the password or is
-//! disabled. Of it the CSRF token is derived: whoever can read a page of the session has it, and a
-//! page elsewhere that only makes the browser send the cookie has not.
+//! A session is 32 random bytes in a cookie; the database has their digest. It ends after 30
+//! minutes without a request, after 12 hours, and when its user signs out, changes the password or
+//! is disabled. The CSRF token is derived from it: pages of the session contain it, and a foreign
+//! page that makes the browser send the cookie does not know it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -18,30 +18,30 @@ use super::{Access, check_name, scopes};
 use crate::admin::{AdminError, Caller};
 use crate::store::{AuditEntry, NewSession, StoreError, TokenDigest, Tx, UserRow};
 
-/// How long a session lasts, whatever is done with it.
+/// The maximum lifetime of a session.
 const LASTS: Duration = Duration::hours(12);
-/// How often it is noted that a user is still there.
+/// How often the last activity is recorded.
 const NOTED_EVERY: Duration = Duration::minutes(1);
 /// The characters of a token: 32 bytes in base64.
 const TOKEN: usize = 43;
 
-/// What a user gives to sign in.
+/// What a user enters to sign in.
 #[derive(Clone, Copy)]
 pub struct Credentials<'a> {
     /// Their name.
     pub name: &'a str,
     /// Their password.
     pub password: &'a str,
-    /// A code, where one is asked for.
+    /// The two-factor code, if given.
     pub code: Option<&'a str>,
-    /// Where the request comes from.
+    /// The client.
     pub from: Client<'a>,
 }
 
-/// Why nobody is signed in.
+/// Why a sign-in failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SignInError {
-    /// The name, the password or the code is wrong: which of them is not said.
+    /// The name, the password or the code is wrong; it is not revealed which.
     #[error("wrong name, password or two-factor code")]
     Wrong,
     /// There were too many attempts.
@@ -50,7 +50,7 @@ pub enum SignInError {
         /// After how many seconds to retry.
         after: u64,
     },
-    /// It does not work now.
+    /// Another error.
     #[error(transparent)]
     Admin(#[from] AdminError),
 }
@@ -61,46 +61,46 @@ impl From<StoreError> for SignInError {
     }
 }
 
-/// A session as a user shows it: its shape is right, and nothing else is known of it.
+/// A presented session: well-formed, not yet checked.
 #[derive(Debug, Clone)]
 pub struct ShownSession {
     digest: TokenDigest,
     csrf: String,
 }
 
-/// A session that is good.
+/// A valid session.
 #[derive(Debug, Clone)]
 pub struct Session {
-    /// Who it is.
+    /// The user as a caller.
     pub caller: Caller,
     /// Their name.
     pub name: String,
-    /// Whether a code is asked for when they sign in.
+    /// Whether two-factor authentication is on.
     pub codes: bool,
-    /// Whether they have a password here, and not an issuer that vouches for them.
+    /// Whether they have a local password (false for single sign-on).
     pub password: bool,
-    /// Whether they have to turn codes on before they may do anything else.
+    /// Whether they must turn on two-factor authentication before anything else.
     pub must_enrol: bool,
     /// When they signed in.
     pub since: OffsetDateTime,
-    /// What every change that comes with this session has to repeat.
+    /// The CSRF token, required of every change.
     pub csrf: String,
     pub(super) user: i64,
     pub(super) digest: TokenDigest,
 }
 
-/// A session that was begun.
+/// A new session.
 #[derive(Debug)]
 pub struct BegunSession {
-    /// What the cookie is to hold.
+    /// The value of the session cookie.
     pub token: Zeroizing<String>,
-    /// What another cookie is to hold for long: who shows it is counted apart from clients when
-    /// they sign in. It lets nobody in.
+    /// The value of the device cookie: sign-in attempts from a known browser are counted
+    /// separately. It does not authenticate.
     pub device: Option<Zeroizing<String>>,
 }
 
 impl ShownSession {
-    /// Reads what a cookie holds; `None` where it is no session at all.
+    /// Parses a cookie; `None` if it is malformed.
     pub fn read(shown: &str) -> Option<Self> {
         is_token(shown)
             .then(|| Self { digest: TokenDigest::of(shown.as_bytes()), csrf: csrf(shown) })
@@ -112,15 +112,15 @@ impl ShownSession {
 }
 
 impl Session {
-    /// Whether a change repeats what it has to, compared in constant time.
+    /// Whether a change has the CSRF token; compared in constant time.
     pub fn repeats(&self, csrf: &str) -> bool {
         self.csrf.as_bytes().ct_eq(csrf.as_bytes()).into()
     }
 }
 
 impl Access {
-    /// Whose session it is; `None` when it is not good. With `asks` the user is asking for
-    /// something themselves, and not a page that they have left open.
+    /// Looks up a session; `None` if it is not valid. `asks` says that the user made the request,
+    /// not an open page that refreshes itself.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -156,12 +156,12 @@ impl Access {
         }))
     }
 
-    /// Whether a session was good lately. Costs nothing.
+    /// Whether a session was valid lately, from memory.
     pub fn seems_signed_in(&self, shown: &ShownSession) -> bool {
         super::lock(&self.signed_in).contains_key(&shown.digest)
     }
 
-    /// Signs a user in, and ends the session that they showed before.
+    /// Signs a user in, and ends their previous session.
     ///
     /// # Errors
     /// [`SignInError`].
@@ -171,7 +171,7 @@ impl Access {
         before: Option<&ShownSession>,
     ) -> Result<BegunSession, SignInError> {
         let now = self.clock.now();
-        // Nobody has a name that cannot be: the database is not asked for it.
+        // Nobody has an invalid name: the database is not asked.
         let shaped = check_name("a user", given.name.trim()).is_ok();
         let user = if shaped { self.store.user(given.name).await? } else { None };
         let (noted, own) = match self.note_attempt(given, user.as_ref()).await {
@@ -195,8 +195,8 @@ impl Access {
             }
         };
         let mut tx = self.store.begin().await?;
-        // What was read before the password was checked may have changed meanwhile.
-        let again = tx.lock_person(&user.name, None).await?;
+        // The user may have changed while the password was checked.
+        let again = tx.lock_user(&user.name, None).await?;
         let same = again.filter(|again| {
             again.id == user.id && again.password == user.password && again.disabled_at.is_none()
         });
@@ -218,17 +218,16 @@ impl Access {
         Ok(begun)
     }
 
-    /// Records that a user was rejected, and says so to the log: who it was and why is only
-    /// in the audit log.
+    /// Records a failed sign-in. Only the audit log says who and why.
     async fn refuse(&self, user: Option<&UserRow>, from: &Client<'_>, why: &str) -> SignInError {
-        // What is given as a name that nobody has may be a password.
+        // An unknown name may be a password in the wrong field.
         let target = user.map_or("unknown user".to_owned(), |user| target(&user.name));
         self.note_refusal(user, from.peer, &target, why).await;
         warn!(event = "operator.sign_in_refused", peer = %from.peer, "sign-in rejected");
         SignInError::Wrong
     }
 
-    /// Knows a session that was begun, so that it is good however often its peer has failed.
+    /// Caches a new session, so that it is accepted however often its peer has failed.
     pub(super) fn remember(&self, begun: &BegunSession) {
         let digest = TokenDigest::of(begun.token.as_bytes());
         super::lock(&self.signed_in).insert(digest, self.clock.now());
@@ -250,7 +249,7 @@ impl Access {
     }
 }
 
-/// Begins a session in a transaction, and writes it down: what it is called, and how it came.
+/// Begins a session in a transaction and records it in the audit log.
 pub(super) async fn begin(
     tx: &mut Tx<'_>,
     user: &UserRow,
@@ -263,7 +262,7 @@ pub(super) async fn begin(
         digest: TokenDigest::of(token.as_bytes()),
         user: user.id,
         peer: from.peer,
-        agent: &from.told(),
+        agent: &from.stored_agent(),
         at: now,
         expires_at: now + LASTS,
     };
@@ -273,13 +272,13 @@ pub(super) async fn begin(
     Ok(BegunSession { token, device: None })
 }
 
-/// A user, as whoever acts.
+/// The user as a caller.
 pub(super) fn own_caller(user: &UserRow) -> Result<Caller, StoreError> {
     let scopes = scopes(&user.scopes, "users", &user.name)?;
     Ok(Caller::new(user.name.clone(), user.tenant.clone(), scopes))
 }
 
-/// Records what was done to a user.
+/// Records an action on a user.
 pub(super) async fn audit(
     tx: &mut Tx<'_>,
     caller: &Caller,
@@ -294,18 +293,18 @@ pub(super) async fn audit(
     tx.audit_with(&entry, caller.audit_more()).await
 }
 
-/// A user, as the audit log names them.
-fn target(user: &str) -> String {
+/// The user as an audit log target.
+pub(super) fn target(user: &str) -> String {
     format!("user {user}")
 }
 
-/// 32 random bytes, as a cookie and a link can hold them.
+/// 32 random bytes, in base64.
 pub(super) fn random() -> Zeroizing<String> {
     let random = Zeroizing::new(rand::random::<[u8; 32]>());
     Zeroizing::new(URL_SAFE_NO_PAD.encode(&random[..]))
 }
 
-/// Whether it has the shape of what [`random`] gives.
+/// Whether a text has the format of [`random`].
 pub(super) fn is_token(shown: &str) -> bool {
     shown.len() == TOKEN
         && shown.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))

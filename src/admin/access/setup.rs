@@ -1,43 +1,31 @@
-//! Set-up links: by one of them a user chooses a password, once.
+//! Set-up links, with which a user chooses a password, once.
 
 use time::{Duration, OffsetDateTime};
 use tracing::info;
-use zeroize::Zeroizing;
 
 use super::attempts::{Client, remember_device};
 use super::password::check_choice;
 use super::sessions::{BegunSession, audit, begin, random};
-use super::users::{Ended, audit_grant};
-use super::{Access, check_free, check_name, words};
+use super::users::audit_grant;
+use super::{Access, Invitation, check_free, check_name, words};
 use crate::admin::{AdminError, Caller, Scope, Scopes};
 use crate::store::{NewLink, NewUser, StoreError, TokenDigest, Tx, UserRow};
 
-/// How long a link is good.
+/// How long a link is valid.
 const GOOD_FOR: Duration = Duration::hours(24);
-/// Who makes the first link.
+/// The actor who makes the first link.
 const FIRST: &str = "sealpost serve";
 
-/// A link for a user, to be shown once.
-#[derive(Debug)]
-pub struct Invitation {
-    /// What the link ends in: `/setup?token=`, and this.
-    pub token: Zeroizing<String>,
-    /// From when on it is good no longer.
-    pub expires_at: OffsetDateTime,
-    /// What ended with the way in that it takes the place of.
-    pub ended: Ended,
-}
-
-/// What is known of a link that is good.
+/// A valid set-up link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetupLink {
-    /// For whom it is; `None` for the first user, who also chooses a name.
+    /// The user it is for; `None` for the first user, who also chooses a name.
     pub name: Option<String>,
 }
 
 impl Access {
-    /// The link for the first user, where there is nobody yet; `None` where there is, or where
-    /// another gateway, or this one earlier, has made a link that is still good.
+    /// A link for the first user; `None` if there is a user already, or if this or another gateway
+    /// has made a link that is still valid.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -52,23 +40,23 @@ impl Access {
         Ok(Some(invitation))
     }
 
-    /// What a link is about.
+    /// Looks up a link.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`] where it is not good; [`AdminError::Store`].
+    /// [`AdminError::NotFound`] for a used or expired link; [`AdminError::Store`].
     pub async fn setup_link(&self, token: &str) -> Result<SetupLink, AdminError> {
         let digest = TokenDigest::of(token.as_bytes());
         let link = self.store.setup_link(&digest, self.clock.now()).await?;
         link.map(|(_, name)| SetupLink { name }).ok_or_else(spent)
     }
 
-    /// Uses a link: chooses a password, and for the first user a name. Signs them in, unless a
-    /// code is asked for: then they do that themselves.
+    /// Uses a link: sets the password, and for the first user the name. Signs the user in, unless
+    /// they have two-factor authentication: then they have to sign in themselves.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`] where the link is not good; [`AdminError::Invalid`] for a
-    /// name or a password that is not taken; [`AdminError::Conflict`] where a user has this
-    /// name; [`AdminError::Store`]. The link stays good then.
+    /// [`AdminError::NotFound`] for a used or expired link; [`AdminError::Invalid`] for a name or
+    /// password that is not accepted; [`AdminError::Conflict`] if the name is taken;
+    /// [`AdminError::Store`]. The link stays valid then.
     pub async fn set_up(
         &self,
         token: &str,
@@ -95,7 +83,7 @@ impl Access {
             }
             insert_first(&mut tx, &name, now, from).await?;
         }
-        let user = tx.lock_person(&name, None).await?;
+        let user = tx.lock_user(&name, None).await?;
         let user = user
             .filter(|user| user.disabled_at.is_none() && link.user.is_none_or(|id| id == user.id));
         let user = user.ok_or_else(spent)?;
@@ -128,7 +116,7 @@ impl Access {
         Ok(None)
     }
 
-    /// Makes a link; earlier ones for the same user are good no longer.
+    /// Makes a link and expires earlier ones for the same user.
     pub(super) async fn invite(
         tx: &mut Tx<'_>,
         user: Option<i64>,
@@ -138,11 +126,11 @@ impl Access {
         let (token, expires_at) = (random(), now + GOOD_FOR);
         let digest = TokenDigest::of(token.as_bytes());
         tx.insert_link(&NewLink { digest, user, at: now, by, expires_at }).await?;
-        Ok(Invitation { token, expires_at, ended: Ended::default() })
+        Ok(Invitation::new(&token, expires_at))
     }
 }
 
-/// The first user may do everything.
+/// Adds the first user, with all scopes.
 async fn insert_first(
     tx: &mut Tx<'_>,
     name: &str,
@@ -152,7 +140,7 @@ async fn insert_first(
     let scopes = words([Scope::Admin].into_iter().collect());
     let row = NewUser { name, scopes: &scopes, tenant: None, at: now, by: FIRST };
     let taken = || AdminError::Conflict(format!("user `{name}` already exists"));
-    tx.insert_person(&row).await?.ok_or_else(taken)?;
+    tx.insert_user(&row).await?.ok_or_else(taken)?;
     audit_grant(tx, &Caller::local(FIRST).at(from.peer), &row).await?;
     Ok(())
 }

@@ -1,106 +1,49 @@
-//! Users: added, listed, reset and disabled by administrators; and what they do about themselves.
+//! Users: invited, listed, reset and disabled by administrators; and changes to one's own account.
 
-use time::OffsetDateTime;
 use tracing::info;
 
 use super::attempts::{Client, remember_device};
 use super::keys::actor_of;
 use super::password::check_choice;
 use super::second_factor::drop_codes;
-use super::sessions::{BegunSession, Session, SignInError, audit, begin};
-use super::{Access, Invitation, check_free, check_grant, check_name, scopes, taken, words};
+use super::sessions::{BegunSession, Session, SignInError, begin, target};
+use super::{
+    Access, DisabledUser, Ended, Invitation, RevokedKey, User, check_free, check_grant, check_name,
+    taken, words,
+};
 use crate::admin::audit::digest;
+use crate::admin::change::{Audited, AuditedChange};
 use crate::admin::{AdminError, Caller, Reason, Scope, Scopes};
 use crate::store::{AuditEntry, AuditMore, NewUser as Row, StoreError, Tx, UserRow};
 
-/// A user that is to be added.
+/// A user to add.
 #[derive(Debug, Clone)]
 pub struct NewUser {
-    /// Their name: what they sign in with, and what the audit log calls them.
+    /// The name they sign in with, as recorded in the audit log.
     pub name: String,
-    /// What they may do.
+    /// Their scopes.
     pub scopes: Scopes,
-    /// The only tenant whose things they see; `None` for all.
+    /// The tenant they are limited to; `None` for all tenants.
     pub tenant: Option<String>,
-}
-
-/// What ended together with a user's way in.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Ended {
-    /// How many of their sessions.
-    pub sessions: u64,
-    /// The keys that they had made, and those that were made with these: names and ids.
-    pub keys: Vec<(String, String)>,
-}
-
-/// What is known of a user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct User {
-    /// Their name.
-    pub name: String,
-    /// What they may do.
-    pub scopes: Scopes,
-    /// The only tenant whose things they see; `None` for all.
-    pub tenant: Option<String>,
-    /// Whether they have chosen a password.
-    pub password: bool,
-    /// Since when a code is asked for.
-    pub codes_since: Option<OffsetDateTime>,
-    /// The `OpenID Connect` issuer that vouches for them.
-    pub issuer: Option<String>,
-    /// When they were added.
-    pub created_at: OffsetDateTime,
-    /// By whom.
-    pub created_by: String,
-    /// When they signed in last.
-    pub signed_in_at: Option<OffsetDateTime>,
-    /// Since when they cannot sign in.
-    pub disabled_at: Option<OffsetDateTime>,
-}
-
-impl User {
-    /// In one word: `good`, `invited` or `disabled`.
-    pub fn state(&self) -> &'static str {
-        match (self.disabled_at, self.password || self.issuer.is_some()) {
-            (Some(_), _) => "disabled",
-            (None, false) => "invited",
-            (None, true) => "good",
-        }
-    }
-
-    pub(super) fn of(kept: UserRow) -> Result<Self, StoreError> {
-        Ok(Self {
-            scopes: scopes(&kept.scopes, "users", &kept.name)?,
-            name: kept.name,
-            tenant: kept.tenant,
-            password: kept.password.is_some(),
-            codes_since: kept.totp_since,
-            issuer: kept.oidc_issuer,
-            created_at: kept.created_at,
-            created_by: kept.created_by,
-            signed_in_at: kept.signed_in_at,
-            disabled_at: kept.disabled_at,
-        })
-    }
 }
 
 impl Access {
-    /// Everybody whom the caller may know of, by name.
+    /// The users the caller may see, by name.
     ///
     /// # Errors
     /// [`AdminError::Denied`] without [`Scope::Admin`]; [`AdminError::Store`].
     pub async fn users(&self, caller: &Caller) -> Result<Vec<User>, AdminError> {
         caller.needs(Scope::Admin)?;
         let users = self.store.users(caller.tenant()).await?;
-        Ok(users.into_iter().map(User::of).collect::<Result<_, _>>()?)
+        Ok(users.into_iter().map(User::new).collect::<Result<_, _>>()?)
     }
 
-    /// Adds a user; by the invitation they choose a password.
+    /// Adds a user; the invitation lets them choose a password.
     ///
     /// # Errors
-    /// [`AdminError::Denied`] without [`Scope::Admin`]; [`AdminError::Invalid`] for a name
-    /// that cannot be, no scope, or a tenant that is not the caller's; [`AdminError::Conflict`]
-    /// where a user has this name; [`AdminError::Store`].
+    /// [`AdminError::Denied`] without [`Scope::Admin`]; [`AdminError::Invalid`] for an invalid
+    /// name, no scope, or a tenant other than the caller's; [`AdminError::Conflict`] if the name is
+    /// taken; [`AdminError::Store`].
     pub async fn add_user(&self, caller: &Caller, new: &NewUser) -> Result<Invitation, AdminError> {
         caller.needs(Scope::Admin)?;
         check_name("a user", &new.name)?;
@@ -115,9 +58,9 @@ impl Access {
             at: now,
             by: caller.actor(),
         };
-        let Some(user) = tx.insert_person(&row).await? else {
+        let Some(user) = tx.insert_user(&row).await? else {
             return Err(match caller.tenant() {
-                // They may not know whom others have.
+                // Callers limited to a tenant must not learn which users other tenants have.
                 Some(_) => taken(&new.name),
                 None => AdminError::Conflict(format!("user `{}` already exists", new.name)),
             });
@@ -129,9 +72,9 @@ impl Access {
         Ok(invitation)
     }
 
-    /// Ends a user's password, or what links them to an issuer, their sessions and the keys that
-    /// they made: they are invited anew. `codes` says whether their codes end too, for who has lost
-    /// what makes them.
+    /// Removes a user's password or single sign-on link, ends their sessions, revokes the API keys
+    /// they created, and invites them again. With `codes`, two-factor authentication is turned off
+    /// too, for users who lost their authenticator.
     ///
     /// # Errors
     /// [`AdminError::Denied`] without [`Scope::Admin`]; [`AdminError::NotFound`];
@@ -141,25 +84,24 @@ impl Access {
         caller: &Caller,
         name: &str,
         codes: bool,
-        reason: &str,
+        reason: &Reason,
     ) -> Result<Invitation, AdminError> {
-        let (mut tx, user, now) = self.manage(caller, name).await?;
-        let reason = Reason::new(reason)?.get();
-        tx.clear_proofs(user.id).await?;
-        let ended = end_all(&mut tx, caller, &user, now, reason).await?;
+        let (mut change, user) = self.manage(caller, name).await?;
+        change.tx.clear_proofs(user.id).await?;
+        let ended = end_all(&mut change, &user, reason).await?;
+        let (tx, at) = (&mut change.tx, change.at);
         if codes {
-            drop_codes(&mut tx, user.id).await?;
+            drop_codes(tx, user.id).await?;
         }
-        let invitation = Self::invite(&mut tx, Some(user.id), now, caller.actor()).await?;
+        let invitation = Self::invite(tx, Some(user.id), at, caller.actor()).await?;
         let action = if codes { "reset user and two-factor" } else { "reset user" };
-        audit(&mut tx, caller, now, action, &user.name, reason).await?;
-        tx.commit(()).await?;
+        change.commit(Audited { action, target: &target(&user.name), reason, count: 1 }).await?;
         self.forget(&ended);
-        Ok(Invitation { ended, ..invitation })
+        Ok(Invitation { ended: Some(ended), ..invitation })
     }
 
-    /// Lets a user sign in no more, and ends their sessions, the keys that they made, and the jobs
-    /// of either.
+    /// Prevents a user from signing in, ends their sessions, revokes the API keys they created, and
+    /// cancels the jobs of both.
     ///
     /// # Errors
     /// [`AdminError::Denied`] without [`Scope::Admin`]; [`AdminError::NotFound`];
@@ -168,19 +110,22 @@ impl Access {
         &self,
         caller: &Caller,
         name: &str,
-        reason: &str,
-    ) -> Result<(User, Ended), AdminError> {
-        let (mut tx, user, now) = self.manage(caller, name).await?;
-        let reason = Reason::new(reason)?.get();
-        let since = Some(user.disabled_at.unwrap_or(now));
-        tx.set_disabled_at(user.id, since).await?;
-        let ended = end_all(&mut tx, caller, &user, now, reason).await?;
-        tx.expire_links(Some(user.id), now).await?;
-        tx.cancel_jobs_of(&user.name, caller.actor(), now).await?;
-        audit(&mut tx, caller, now, "disable user", &user.name, reason).await?;
-        tx.commit(()).await?;
+        reason: &Reason,
+    ) -> Result<DisabledUser, AdminError> {
+        let (mut change, user) = self.manage(caller, name).await?;
+        let at = change.at;
+        let since = Some(user.disabled_at.unwrap_or(at));
+        change.tx.set_disabled_at(user.id, since).await?;
+        let ended = end_all(&mut change, &user, reason).await?;
+        change.tx.expire_links(Some(user.id), at).await?;
+        change.tx.cancel_jobs_of(&user.name, caller.actor(), at).await?;
+        let target = target(&user.name);
+        change
+            .commit(Audited { action: "disable user", target: &target, reason, count: 1 })
+            .await?;
         self.forget(&ended);
-        Ok((User::of(UserRow { disabled_at: since, ..user })?, ended))
+        let user = User::new(UserRow { disabled_at: since, ..user })?;
+        Ok(DisabledUser { user, ended })
     }
 
     /// Lets a user sign in again.
@@ -191,42 +136,41 @@ impl Access {
         &self,
         caller: &Caller,
         name: &str,
-        reason: &str,
+        reason: &Reason,
     ) -> Result<User, AdminError> {
-        let (mut tx, user, now) = self.manage(caller, name).await?;
-        let reason = Reason::new(reason)?.get();
-        tx.set_disabled_at(user.id, None).await?;
-        audit(&mut tx, caller, now, "enable user", &user.name, reason).await?;
-        tx.commit(()).await?;
-        Ok(User::of(UserRow { disabled_at: None, ..user })?)
+        let (mut change, user) = self.manage(caller, name).await?;
+        change.tx.set_disabled_at(user.id, None).await?;
+        let target = target(&user.name);
+        change.commit(Audited { action: "enable user", target: &target, reason, count: 1 }).await?;
+        Ok(User::new(UserRow { disabled_at: None, ..user })?)
     }
 
-    /// Knows keys no more that were good until now.
+    /// Forgets revoked keys that were cached as good.
     fn forget(&self, ended: &Ended) {
         let mut known = super::lock(&self.known);
-        for (_, id) in &ended.keys {
-            known.remove(id);
+        for key in &ended.keys {
+            known.remove(&key.id);
         }
     }
 
-    /// Begins to change something about another user, whom it locks.
-    pub(super) async fn manage(
-        &self,
-        caller: &Caller,
+    /// Begins a change to another user and locks their row.
+    pub(super) async fn manage<'a>(
+        &'a self,
+        caller: &'a Caller,
         name: &str,
-    ) -> Result<(Tx<'_>, UserRow, OffsetDateTime), AdminError> {
+    ) -> Result<(AuditedChange<'a>, UserRow), AdminError> {
         caller.needs(Scope::Admin)?;
-        let mut tx = self.store.begin().await?;
-        let user = tx.lock_person(name, caller.tenant()).await?;
+        let mut change = AuditedChange::begin(&self.store, &self.clock, caller).await?;
+        let user = change.tx.lock_user(name, caller.tenant()).await?;
         let user = user.ok_or_else(|| AdminError::NotFound(format!("user `{name}`")))?;
-        Ok((tx, user, self.clock.now()))
+        Ok((change, user))
     }
 
-    /// Changes one's own password: every session of theirs ends, and a new one begins.
+    /// Changes one's own password: all sessions end and a new one begins.
     ///
     /// # Errors
-    /// [`SignInError::Wrong`] where the old password is; [`SignInError::TooMany`];
-    /// [`AdminError::Invalid`] for a new one that is not taken.
+    /// [`SignInError::Wrong`] for a wrong old password; [`SignInError::TooMany`];
+    /// [`AdminError::Invalid`] for a new password that is not accepted.
     pub async fn change_password(
         &self,
         session: &Session,
@@ -250,7 +194,7 @@ impl Access {
         Ok(begun)
     }
 
-    /// Has a user who is signed in give their password once more.
+    /// Checks the password of a signed-in user again.
     pub(super) async fn recheck(
         &self,
         session: &Session,
@@ -273,62 +217,47 @@ impl Access {
     }
 }
 
-/// Ends a user's sessions, deletes their browsers, and revokes every key that they made: what they
-/// could still come in by. Each key is in the audit log.
+/// Ends a user's sessions, forgets their browsers, and revokes every key they created. Each key
+/// gets an audit log entry.
 async fn end_all(
-    tx: &mut Tx<'_>,
-    caller: &Caller,
+    change: &mut AuditedChange<'_>,
     user: &UserRow,
-    now: OffsetDateTime,
-    reason: &str,
+    reason: &Reason,
 ) -> Result<Ended, StoreError> {
-    let sessions = tx.end_sessions_of(user.id).await?;
-    tx.forget_devices(user.id).await?;
-    let revoked = tx.revoke_api_keys_made_by(&user.name, caller.actor(), now).await?;
+    let (at, actor) = (change.at, change.caller().actor());
+    let sessions = change.tx.end_sessions_of(user.id).await?;
+    change.tx.forget_devices(user.id).await?;
+    let revoked = change.tx.revoke_api_keys_made_by(&user.name, actor, at).await?;
     let mut keys = Vec::new();
     for key in revoked {
-        tx.cancel_jobs_of(&actor_of(&key.name), caller.actor(), now).await?;
+        change.tx.cancel_jobs_of(&actor_of(&key.name), actor, at).await?;
         let target = format!("key {} ({}), made by {}", key.name, key.id, key.created_by);
-        let entry = AuditEntry {
-            at: now,
-            actor: caller.actor(),
-            action: "revoke key",
-            target: &target,
-            reason,
-            count: 1,
-        };
-        tx.audit_with(&entry, caller.audit_more()).await?;
-        keys.push((key.name, key.id));
+        let audited = Audited { action: "revoke key", target: &target, reason, count: 1 };
+        change.audit(audited).await?;
+        keys.push(RevokedKey { name: key.name, id: key.id });
     }
     if sessions > 0 {
-        let entry = AuditEntry {
-            at: now,
-            actor: caller.actor(),
-            action: "end sessions",
-            target: &format!("user {}", user.name),
-            reason,
-            count: sessions,
-        };
-        tx.audit_with(&entry, caller.audit_more()).await?;
+        let (action, target) = ("end sessions", target(&user.name));
+        change.audit(Audited { action, target: &target, reason, count: sessions }).await?;
     }
     keys.sort();
     Ok(Ended { sessions, keys })
 }
 
-/// Locks a user who gave their password a moment ago, unless an administrator has reset or
-/// disabled them since: checking a password takes its time.
+/// Locks a user whose password was just checked, unless an administrator reset or disabled them
+/// meanwhile: checking a password takes time.
 ///
 /// # Errors
 /// [`SignInError::Wrong`].
 pub(super) async fn lock_unchanged(tx: &mut Tx<'_>, user: &UserRow) -> Result<(), SignInError> {
-    let now = tx.lock_person(&user.name, None).await?;
+    let now = tx.lock_user(&user.name, None).await?;
     let same = now.is_some_and(|now| {
         now.id == user.id && now.password == user.password && now.disabled_at.is_none()
     });
     if same { Ok(()) } else { Err(SignInError::Wrong) }
 }
 
-/// Records who was accepted, and what they may do.
+/// Records a new user and their scopes.
 pub(super) async fn audit_grant(
     tx: &mut Tx<'_>,
     caller: &Caller,

@@ -1,48 +1,36 @@
-//! From a stored event to a fixture: what it was and what has become of it, without secrets and
-//! personal data. A dead letter that is captured is a test that it dies, until it is repaired.
+//! Turns a stored event into a fixture: the event and its outcome, without secrets and personal
+//! data. The fixture of a dead letter is a test that fails the same way until the cause is fixed.
 
+mod model;
 mod scrub;
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-pub use scrub::Scrubbed;
+pub use model::{CapturedFixture, Scrubbed};
 
 use super::payload_reads::{self, Read};
 use super::{AdminError, Caller, Scope, Verifiers};
-use crate::store::{DeliveryOutcome, EventId, Origin, Store, StoredEvent, TO};
-use crate::verify::SenderInfo;
+use crate::store::{DeathReason, DeliveryOutcome, EventId, Origin, Store, StoredEvent, TO};
+use crate::verify::{Quarantine, SenderInfo};
 
-/// Headers that are made anew whenever a fixture is signed, by a part of their name.
-const MADE_ANEW: [&str; 4] = ["timestamp", "app-id", "signature", "service"];
+/// Headers that are created whenever a fixture is signed, by a part of their name.
+const RECREATED: [&str; 4] = ["timestamp", "app-id", "signature", "service"];
 
-/// A fixture.
-#[derive(Debug, Clone)]
-pub struct Captured {
-    /// Whose webhook it is: the folder.
-    pub provider: String,
-    /// Its name: the file, without `.json`.
-    pub name: String,
-    /// The file.
-    pub document: Value,
-    /// What was replaced in it.
-    pub scrubbed: Vec<Scrubbed>,
-}
-
-/// Captures an event as a fixture, now. The fields in `keep` stay as they are.
+/// Captures an event as a fixture. The fields in `keep` are not scrubbed.
 ///
 /// # Errors
 /// [`AdminError::Denied`] without `payload:read` and `events:replay`;
-/// [`AdminError::NotFound`]; [`AdminError::Invalid`] where it is not finished, or is of a form
-/// that cannot be scrubbed; [`AdminError::Store`].
+/// [`AdminError::NotFound`]; [`AdminError::Invalid`] if a delivery is not finished or the payload
+/// cannot be scrubbed; [`AdminError::Store`].
 pub async fn capture(
     caller: &Caller,
     store: &Store,
-    gates: &Verifiers,
+    verifiers: &Verifiers,
     (id, now): (EventId, OffsetDateTime),
     keep: &[String],
-) -> Result<Captured, AdminError> {
+) -> Result<CapturedFixture, AdminError> {
     caller.needs(Scope::PayloadRead)?;
     caller.needs(Scope::EventsReplay)?;
     let loaded = store.event_to_deliver(id, None).await?;
@@ -52,7 +40,7 @@ pub async fn capture(
     let body = match &event.envelope {
         None => event.shown_body().to_vec(),
         Some(envelope) => {
-            let provider = &gates.of(caller, &event.source)?.gate.provider;
+            let provider = &verifiers.of(caller, &event.source)?.verifier.provider;
             let whole = provider.whole(envelope, &event.body);
             whole.ok_or_else(|| invalid("the payload cannot be reassembled"))?
         }
@@ -62,13 +50,13 @@ pub async fn capture(
     Ok(captured)
 }
 
-/// The fixture of an event with this body that has come to these outcomes.
+/// The fixture of an event with this body and these outcomes.
 fn fixture(
     (event, origin): (&StoredEvent, Origin),
     body: &[u8],
     delivery_outcomes: &[DeliveryOutcome],
     keep: &[String],
-) -> Result<Captured, AdminError> {
+) -> Result<CapturedFixture, AdminError> {
     let delivery =
         delivery_outcomes.iter().rev().find(|delivery| !delivery.handler.starts_with(TO));
     let delivery = delivery.ok_or_else(|| invalid("the event has no deliveries to handlers"))?;
@@ -77,7 +65,7 @@ fn fixture(
     }
     let mut value: Value = serde_json::from_slice(body)
         .map_err(|_| invalid("the body is not JSON and cannot be scrubbed"))?;
-    if delivery.death_reason.as_deref() == Some("dup_key") {
+    if delivery.death_reason == Some(DeathReason::Quarantined(Quarantine::DuplicateKey)) {
         return Err(invalid("the body has a duplicate field, which scrubbing would lose"));
     }
     let mut scrubbed = scrub::scrub(&mut value, keep);
@@ -85,7 +73,7 @@ fn fixture(
 
     let mut headers = Map::new();
     for (name, value) in &event.headers {
-        if !SenderInfo::is_name(name) && !MADE_ANEW.iter().any(|part| name.contains(part)) {
+        if !SenderInfo::is_name(name) && !RECREATED.iter().any(|part| name.contains(part)) {
             headers.insert(name.clone(), value.as_str().into());
         }
     }
@@ -93,18 +81,19 @@ fn fixture(
     let status = if delivery.handler == crate::store::GATE { "quarantined" } else { "accepted" };
     let mut then = Map::new();
     then.insert("state".into(), delivery.state.as_str().into());
-    for (key, value) in [("outcome", &delivery.outcome), ("death_reason", &delivery.death_reason)] {
+    let death_reason = delivery.death_reason.map(DeathReason::as_str);
+    for (key, value) in [("outcome", delivery.outcome.as_deref()), ("death_reason", death_reason)] {
         if let Some(value) = value {
-            then.insert(key.into(), value.as_str().into());
+            then.insert(key.into(), value.into());
         }
     }
     let edited = origin.edited_from.map_or(String::new(), |original| {
         format!(" The body was edited by an operator, from event {original}.")
     });
-    let (kind, state) = (&event.kind, &delivery.state);
+    let (event_type, state) = (&event.event_type, &delivery.state);
     let mut document = json!({
         "name": name,
-        "about": format!("Captured: an event of type {kind}, final state {state}.{edited}"),
+        "about": format!("Captured: an event of type {event_type}, final state {state}.{edited}"),
         "provider": event.provider,
         "source": event.source,
         "body": value,
@@ -124,11 +113,10 @@ fn fixture(
         }
         object.insert("headers".into(), headers.into());
     }
-    Ok(Captured { provider: event.provider.clone(), name, document, scrubbed })
+    Ok(CapturedFixture { provider: event.provider.clone(), name, document, scrubbed })
 }
 
-/// Blots out the text of a file that the payload brings, and says anew how large it is and what
-/// digest it has.
+/// Masks the text of a file in the payload, and corrects its size and digest.
 fn file(value: &mut Value) -> Option<Scrubbed> {
     let file = value.get_mut("file")?.as_object_mut()?;
     if file.contains_key("content_encoding") {
@@ -150,10 +138,10 @@ fn file(value: &mut Value) -> Option<Scrubbed> {
     file.insert("sha".into(), hex::encode(Sha256::digest(&content)).into());
     file.insert("size".into(), content.len().into());
     file.insert("content".into(), content.into());
-    Some(Scrubbed { place: "/file/content".to_owned(), rule: "free text" })
+    Some(Scrubbed { place: "/file/content".to_owned(), rule: "free text".to_owned() })
 }
 
-/// The run that a token is for.
+/// The run a token belongs to.
 fn run(claims: &[u8]) -> Option<(Value, Value)> {
     let claims: Value = serde_json::from_slice(claims).ok()?;
     Some((claims.get("runKey")?.clone(), claims.get("guildId")?.clone()))

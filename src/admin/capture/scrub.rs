@@ -1,8 +1,10 @@
-//! Taking secrets and personal data out of a payload. What is replaced keeps its shape, and the
-//! same value gets the same replacement everywhere, so that references hold.
+//! Removes secrets and personal data from a payload. Replacements keep the shape of the value, and
+//! the same value gets the same replacement everywhere, so that references stay intact.
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+
+use super::Scrubbed;
 
 /// Texts that are longer are free text.
 const FREE_TEXT: usize = 80;
@@ -42,16 +44,7 @@ const NAMES: &[&str] = &[
     "dob",
 ];
 
-/// What was replaced, and why. The value itself is not part of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scrubbed {
-    /// Where it stands, as a JSON pointer.
-    pub place: String,
-    /// Which rule it fell under.
-    pub rule: &'static str,
-}
-
-/// Replaces what has to be replaced in `value`; the fields in `keep` stay as they are.
+/// Scrubs `value`, except for the fields in `keep`.
 pub(super) fn scrub(value: &mut Value, keep: &[String]) -> Vec<Scrubbed> {
     let mut done = Vec::new();
     walk(value, "", "", keep, &mut done);
@@ -80,7 +73,7 @@ fn walk(value: &mut Value, field: &str, place: &str, keep: &[String], done: &mut
         Value::String(text) => {
             if let Some((rule, replacement)) = replaced(field, text) {
                 *text = replacement;
-                done.push(Scrubbed { place: place.to_owned(), rule });
+                done.push(Scrubbed { place: place.to_owned(), rule: rule.to_owned() });
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}

@@ -1,39 +1,39 @@
-//! The seats of those who watch: so many in all, and for one caller a share of them.
+//! Limits the subscribers: in all, and per caller.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::admin::Caller;
 
-/// Of how many seats one caller may have one.
+/// One caller may use one of this many parts of all slots.
 const SHARE: usize = 4;
 
-/// Why there is no seat.
+/// Why a subscription is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TooManySubscribers {
-    /// Every seat is taken.
+    /// All slots are in use.
     #[error("too many streams are open")]
     Full,
-    /// The caller has as many as one may have.
+    /// The caller uses its whole share.
     #[error("this caller has too many open streams")]
     Share,
 }
 
-/// Callers of two tenants are told apart.
-type Who = (String, Option<String>);
+/// The actor and the tenant of a caller.
+type CallerKey = (String, Option<String>);
 
-/// All seats.
+/// All slots.
 #[derive(Debug)]
 pub(super) struct SubscriberLimits {
     all: usize,
-    taken: Mutex<HashMap<Who, usize>>,
+    taken: Mutex<HashMap<CallerKey, usize>>,
 }
 
-/// One that is taken, as long as this lives.
+/// A slot in use, until it is dropped.
 #[derive(Debug)]
 pub(super) struct SubscriberSlot {
     limits: Arc<SubscriberLimits>,
-    who: Who,
+    key: CallerKey,
 }
 
 impl SubscriberLimits {
@@ -41,26 +41,26 @@ impl SubscriberLimits {
         Self { all, taken: Mutex::default() }
     }
 
-    /// Takes a seat for a caller.
+    /// Takes a slot for a caller.
     pub(super) fn take(
         limits: &Arc<Self>,
         caller: &Caller,
     ) -> Result<SubscriberSlot, TooManySubscribers> {
-        let who = (caller.actor().to_owned(), caller.tenant().map(str::to_owned));
+        let key = (caller.actor().to_owned(), caller.tenant().map(str::to_owned));
         let mut taken = limits.taken();
         if taken.values().sum::<usize>() >= limits.all {
             return Err(TooManySubscribers::Full);
         }
-        let own = taken.entry(who.clone()).or_default();
+        let own = taken.entry(key.clone()).or_default();
         if *own >= limits.all.div_ceil(SHARE) {
             return Err(TooManySubscribers::Share);
         }
         *own += 1;
         drop(taken);
-        Ok(SubscriberSlot { limits: Arc::clone(limits), who })
+        Ok(SubscriberSlot { limits: Arc::clone(limits), key })
     }
 
-    fn taken(&self) -> MutexGuard<'_, HashMap<Who, usize>> {
+    fn taken(&self) -> MutexGuard<'_, HashMap<CallerKey, usize>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -68,7 +68,7 @@ impl SubscriberLimits {
 impl Drop for SubscriberSlot {
     fn drop(&mut self) {
         let mut taken = self.limits.taken();
-        if let Some(own) = taken.get_mut(&self.who) {
+        if let Some(own) = taken.get_mut(&self.key) {
             *own = own.saturating_sub(1);
         }
         taken.retain(|_, own| *own > 0);
@@ -80,24 +80,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_caller_has_a_quarter_of_the_seats_and_gives_them_back() {
+    fn a_caller_gets_a_quarter_of_the_slots_and_returns_them() {
         let limits = Arc::new(SubscriberLimits::new(32));
-        let who = |number: usize| Caller::local(format!("actor {number}"));
-        let mut held: Vec<SubscriberSlot> =
-            (0..8).map(|_| SubscriberLimits::take(&limits, &who(0)).unwrap()).collect();
-        assert_eq!(SubscriberLimits::take(&limits, &who(0)).err(), Some(TooManySubscribers::Share));
+        let caller = |number: usize| Caller::local(format!("actor {number}"));
+        let mut slots: Vec<SubscriberSlot> =
+            (0..8).map(|_| SubscriberLimits::take(&limits, &caller(0)).unwrap()).collect();
+        assert_eq!(
+            SubscriberLimits::take(&limits, &caller(0)).err(),
+            Some(TooManySubscribers::Share)
+        );
         for number in 1..4 {
-            held.extend((0..8).map(|_| SubscriberLimits::take(&limits, &who(number)).unwrap()));
+            slots.extend((0..8).map(|_| SubscriberLimits::take(&limits, &caller(number)).unwrap()));
         }
-        assert_eq!(SubscriberLimits::take(&limits, &who(4)).err(), Some(TooManySubscribers::Full));
-        drop(held.remove(0));
-        assert!(SubscriberLimits::take(&limits, &who(4)).is_ok(), "a seat that was given back");
-        assert!(SubscriberLimits::take(&limits, &who(0)).is_ok(), "its share is not spent either");
-        drop(held);
+        assert_eq!(
+            SubscriberLimits::take(&limits, &caller(4)).err(),
+            Some(TooManySubscribers::Full)
+        );
+        drop(slots.remove(0));
+        assert!(SubscriberLimits::take(&limits, &caller(4)).is_ok(), "a returned slot");
+        assert!(
+            SubscriberLimits::take(&limits, &caller(0)).is_ok(),
+            "its share is not used up either"
+        );
+        drop(slots);
         assert!(limits.taken().is_empty());
         assert!(
-            SubscriberLimits::take(&Arc::new(SubscriberLimits::new(1)), &who(0)).is_ok(),
-            "there is always one"
+            SubscriberLimits::take(&Arc::new(SubscriberLimits::new(1)), &caller(0)).is_ok(),
+            "there is always one slot"
         );
     }
 }

@@ -1,17 +1,18 @@
-//! The stream of changes, for those who watch.
+//! The change stream, for clients that follow it.
 //!
-//! - A *subscription* belongs to one client and holds one of a bounded number of seats ([`limits`]),
-//!   of which one caller has a share.
-//! - It *catches up*: it reads from its position until nothing is left. Then it *follows* what the
-//!   reader tells.
-//! - The *reader* is one per gateway, as long as there is a subscription: it reads what is new once
-//!   and tells all of them, through a buffer that is bounded.
+//! - A [`Subscription`] belongs to one client. The number of subscriptions is limited, in all and
+//!   per caller ([`limits`]).
+//! - It first *catches up*: it reads from its position until nothing is left. Then it *follows* the
+//!   reader.
+//! - There is one *reader* per gateway, while there is a subscription. It reads new changes once
+//!   and sends them to all subscriptions through a bounded buffer.
 //!
-//! Whoever falls behind further than the buffer goes catches up again from its own position. Since
-//! a position says exactly what was told, nothing is lost in any of these steps and nothing is told
-//! twice, whoever is slow, and whichever connection breaks.
+//! A subscription that falls behind the buffer catches up again from its own position. A position
+//! says exactly which changes were sent, so none is lost or repeated, even if a client is slow or a
+//! connection breaks.
 
 mod limits;
+mod model;
 mod reader;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,28 +26,30 @@ use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 pub use limits::TooManySubscribers;
+pub use model::{Change, ChangeKind};
 
 use self::limits::{SubscriberLimits, SubscriberSlot};
+use self::model::redact;
 use super::Caller;
-use crate::store::{Change, Position, Store, StoreError};
+use crate::store::{Position, Store, StoreError};
 
-/// The most changes that are read at a time.
+/// The maximum number of changes read at a time.
 const PAGE: i64 = 500;
-/// Pages that wait for slow subscriptions, in all.
+/// The number of pages buffered for slow subscriptions, in all.
 const BUFFER: usize = 32;
-/// The wait before the database is asked again after it failed.
+/// The delay before reading again after a database error.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// How many may watch, and how often they hear something.
+/// The settings of the stream.
 #[derive(Debug, Clone, Copy)]
 pub struct ChangeStreamSettings {
-    /// The most subscriptions at a time.
+    /// The maximum number of subscriptions.
     pub clients: usize,
-    /// The longest silence.
+    /// The time between heartbeats.
     pub heartbeat: Duration,
 }
 
-/// The stream of changes. Cheap to clone.
+/// The change stream. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct ChangeStream(Arc<Shared>);
 
@@ -54,74 +57,74 @@ pub struct ChangeStream(Arc<Shared>);
 struct Shared {
     store: Store,
     settings: ChangeStreamSettings,
-    /// Rung when there may be something new.
-    hint: Arc<Notify>,
+    /// Notified when there may be something new.
+    notified: Arc<Notify>,
     tasks: TaskTracker,
     runtime: Handle,
     stop: CancellationToken,
     limits: Arc<SubscriberLimits>,
-    /// Who catches up takes turns: most connections are for others.
-    turn: Semaphore,
+    /// Only one subscription catches up at a time: most connections are for others.
+    catching_up: Semaphore,
     live: Mutex<Option<Live>>,
 }
 
-/// The way from the reader to its subscriptions.
+/// The channel from the reader to its subscriptions.
 #[derive(Debug, Clone)]
 struct Live {
-    news: broadcast::Sender<ReaderEvent>,
-    /// Whether the reader knows where it began. What a subscription reads for itself after that
-    /// meets what the reader tells, with no gap between.
+    sender: broadcast::Sender<ReaderEvent>,
+    /// Whether the reader knows its start position. A subscription that reads after that leaves no
+    /// gap to what the reader sends.
     began: watch::Receiver<bool>,
 }
 
-/// What the reader tells.
+/// What the reader sends.
 #[derive(Debug, Clone)]
 enum ReaderEvent {
     Changes(Arc<[Change]>),
     Lag(Duration),
 }
 
-/// What a subscription hears.
+/// What a subscription receives.
 #[derive(Debug)]
 pub enum StreamItem {
-    /// These, in order. Nothing lies between them and what was told before.
+    /// Changes that the caller may see, in order. None lies between them and the previous ones.
     Changes(Arc<[Change]>),
-    /// For so long a transaction that is still open has been holding back what was committed
-    /// after it began.
+    /// How long an open transaction has been blocking changes that were committed after it began.
     Lag(Duration),
-    /// Nothing happened for a while.
+    /// No change for a while.
     Nothing,
 }
 
-/// One client's view of the stream.
+/// One client's subscription.
 #[derive(Debug)]
 pub struct Subscription {
-    feed: ChangeStream,
+    stream: ChangeStream,
+    caller: Caller,
     position: Position,
     joined: Option<(broadcast::Receiver<ReaderEvent>, watch::Receiver<bool>)>,
     following: bool,
-    _seat: SubscriberSlot,
+    _slot: SubscriberSlot,
 }
 
 impl ChangeStream {
-    /// A feed that works on this runtime while somebody subscribes, and ends with `stop`. `hint`
-    /// is rung when there may be something new.
+    /// A stream whose reader runs on this runtime while there is a subscription, and ends with
+    /// `stop`. `notified` is notified when there may be something new.
     pub fn new(
         store: Store,
         settings: ChangeStreamSettings,
-        hint: Arc<Notify>,
+        notified: Arc<Notify>,
         (tasks, runtime): (TaskTracker, Handle),
         stop: CancellationToken,
     ) -> Self {
         Self(Arc::new(Shared {
             store,
             settings,
-            hint,
+            notified,
             tasks,
             runtime,
             stop,
             limits: Arc::new(SubscriberLimits::new(settings.clients)),
-            turn: Semaphore::new(1),
+            catching_up: Semaphore::new(1),
             live: Mutex::default(),
         }))
     }
@@ -131,12 +134,12 @@ impl ChangeStream {
         self.0.settings
     }
 
-    /// Is cancelled when the gateway stops: then every subscription has to end.
+    /// Cancelled when the gateway stops and every subscription has to end.
     pub fn stop(&self) -> &CancellationToken {
         &self.0.stop
     }
 
-    /// Where the stream ends now.
+    /// The end of the stream.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -144,7 +147,7 @@ impl ChangeStream {
         self.0.store.stream_end().await
     }
 
-    /// Whether what follows a position is all still there.
+    /// Whether all changes after a position are still stored.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -152,7 +155,7 @@ impl ChangeStream {
         self.0.store.knows(position).await
     }
 
-    /// Begins after a position.
+    /// Subscribes to the changes after a position.
     ///
     /// # Errors
     /// [`TooManySubscribers`].
@@ -161,54 +164,61 @@ impl ChangeStream {
         after: Position,
         caller: &Caller,
     ) -> Result<Subscription, TooManySubscribers> {
-        let seat = SubscriberLimits::take(&self.0.limits, caller)?;
-        let feed = self.clone();
-        Ok(Subscription { feed, position: after, joined: None, following: false, _seat: seat })
+        let slot = SubscriberLimits::take(&self.0.limits, caller)?;
+        Ok(Subscription {
+            stream: self.clone(),
+            caller: caller.clone(),
+            position: after,
+            joined: None,
+            following: false,
+            _slot: slot,
+        })
     }
 
-    /// Runs what belongs to a subscription where its listener's threads do not have to.
+    /// Runs the work of a subscription outside the threads of its listener.
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         drop(self.0.tasks.spawn_on(work, &self.0.runtime));
     }
 
-    /// Takes part in what the reader tells, and starts it where there is none.
+    /// Joins the reader, and starts it if there is none.
     fn join(&self) -> (broadcast::Receiver<ReaderEvent>, watch::Receiver<bool>) {
         let mut live = self.0.live.lock().unwrap_or_else(PoisonError::into_inner);
-        // A reader that has ended has let go of `began`.
+        // A reader that has ended has dropped the sender of `began`.
         if let Some(live) = live.as_ref().filter(|live| live.began.has_changed().is_ok()) {
-            return (live.news.subscribe(), live.began.clone());
+            return (live.sender.subscribe(), live.began.clone());
         }
-        let (news, receiver) = broadcast::channel(BUFFER);
+        let (sender, receiver) = broadcast::channel(BUFFER);
         let (begin, began) = watch::channel(false);
-        *live = Some(Live { news: news.clone(), began: began.clone() });
-        let feed = self.clone();
-        self.spawn(async move { feed.read(&news, &begin).await });
+        *live = Some(Live { sender: sender.clone(), began: began.clone() });
+        let stream = self.clone();
+        self.spawn(async move { stream.read(&sender, &begin).await });
         (receiver, began)
     }
 
-    /// Whether the reader may end: nobody listens, and whoever comes will start another.
-    fn leave_if_alone(&self, news: &broadcast::Sender<ReaderEvent>) -> bool {
+    /// Whether the reader may end because there is no subscription. The next subscription starts
+    /// another one.
+    fn end_if_unused(&self, sender: &broadcast::Sender<ReaderEvent>) -> bool {
         let mut live = self.0.live.lock().unwrap_or_else(PoisonError::into_inner);
-        let alone = news.receiver_count() == 0;
-        if alone {
+        let unused = sender.receiver_count() == 0;
+        if unused {
             *live = None;
         }
-        alone
+        unused
     }
 }
 
 impl Subscription {
-    /// After what it goes on.
+    /// The position after which it continues.
     pub fn position(&self) -> Position {
         self.position
     }
 
-    /// Waits for the next thing to tell, at most for a heartbeat or so.
+    /// Waits for the next item, for about one heartbeat at most.
     pub async fn next(&mut self) -> StreamItem {
-        let until = tokio::time::Instant::now() + self.feed.0.settings.heartbeat;
+        let until = tokio::time::Instant::now() + self.stream.0.settings.heartbeat;
         loop {
-            // Before it reads for itself: what is told meanwhile waits.
-            let (news, began) = self.joined.get_or_insert_with(|| self.feed.join());
+            // Joined before it reads by itself: what the reader sends meanwhile is buffered.
+            let (receiver, began) = self.joined.get_or_insert_with(|| self.stream.join());
             if !self.following {
                 let beginning = began.wait_for(|began| *began);
                 let begun = tokio::time::timeout_at(until, beginning).await;
@@ -221,7 +231,7 @@ impl Subscription {
                     Err(_) => return StreamItem::Nothing,
                 }
                 match self.catch_up().await {
-                    Ok(Some(changes)) => return StreamItem::Changes(changes),
+                    Ok(Some(changes)) => return self.changes(changes),
                     Ok(None) => {}
                     Err(error) => {
                         debug!(%error, "stream subscription cannot read, retrying");
@@ -231,14 +241,14 @@ impl Subscription {
                 }
                 continue;
             }
-            match tokio::time::timeout_at(until, news.recv()).await {
+            match tokio::time::timeout_at(until, receiver.recv()).await {
                 Ok(Ok(ReaderEvent::Changes(changes))) => {
-                    if let Some(changes) = self.unheard(changes) {
-                        return StreamItem::Changes(changes);
+                    if let Some(changes) = self.unsent(changes) {
+                        return self.changes(changes);
                     }
                 }
                 Ok(Ok(ReaderEvent::Lag(lag))) => return StreamItem::Lag(lag),
-                // It fell behind further than the buffer goes.
+                // It fell behind the buffer, or the reader has ended.
                 Ok(Err(RecvError::Lagged(_) | RecvError::Closed)) => self.following = false,
                 Err(_) => {
                     self.following = began.has_changed().is_ok();
@@ -248,10 +258,14 @@ impl Subscription {
         }
     }
 
-    /// Reads a page for itself; follows the reader when that was the last one.
+    fn changes(&self, changes: Arc<[Change]>) -> StreamItem {
+        StreamItem::Changes(redact(changes, &self.caller))
+    }
+
+    /// Reads a page by itself; follows the reader after the last one.
     async fn catch_up(&mut self) -> Result<Option<Arc<[Change]>>, StoreError> {
-        let shared = &self.feed.0;
-        let turn = shared.turn.acquire().await;
+        let shared = &self.stream.0;
+        let turn = shared.catching_up.acquire().await;
         let read = shared.store.changes(self.position, PAGE).await?;
         drop(turn);
         self.following = !read.more;
@@ -261,8 +275,8 @@ impl Subscription {
         Ok((!read.changes.is_empty()).then(|| read.changes.into()))
     }
 
-    /// What it has not told yet.
-    fn unheard(&mut self, changes: Arc<[Change]>) -> Option<Arc<[Change]>> {
+    /// The changes after the position, which advances.
+    fn unsent(&mut self, changes: Arc<[Change]>) -> Option<Arc<[Change]>> {
         let last = changes.last()?.position;
         let first = changes.first()?.position;
         let position = self.position;

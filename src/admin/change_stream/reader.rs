@@ -1,4 +1,4 @@
-//! Reads what is new, once for all subscriptions.
+//! Reads new changes, once for all subscriptions.
 
 use std::time::Duration;
 
@@ -9,42 +9,42 @@ use tracing::warn;
 use super::{AGAIN, ChangeStream, PAGE, ReaderEvent};
 use crate::store::{Horizon, Position, StoreError};
 
-/// How often the tables are looked at without a hint.
+/// How often the tables are read without a notification.
 const POLL: Duration = Duration::from_secs(1);
-/// The shortest time between two looks: hints come by the thousand.
+/// The shortest time between two reads: notifications come by the thousand.
 const PACE: Duration = Duration::from_millis(20);
-/// A transaction that holds the stream back for so long is spoken of.
+/// A transaction that blocks the stream for this long is reported.
 const LAG: Duration = Duration::from_secs(5);
 
 impl ChangeStream {
-    /// Reads until nobody listens.
+    /// Reads until there is no subscription left.
     pub(super) async fn read(
         &self,
-        news: &broadcast::Sender<ReaderEvent>,
+        sender: &broadcast::Sender<ReaderEvent>,
         began: &watch::Sender<bool>,
     ) {
         let stop = self.0.stop.clone();
-        // A sender that is dropped tells every subscription that this reader has ended.
-        stop.run_until_cancelled(self.reading(news, began)).await.unwrap_or(());
+        // Dropping the sender tells every subscription that this reader has ended.
+        stop.run_until_cancelled(self.reading(sender, began)).await.unwrap_or(());
     }
 
-    async fn reading(&self, news: &broadcast::Sender<ReaderEvent>, began: &watch::Sender<bool>) {
+    async fn reading(&self, sender: &broadcast::Sender<ReaderEvent>, began: &watch::Sender<bool>) {
         let mut outage = Outage::default();
         let mut position = loop {
             match self.end().await {
                 Ok(position) => break position,
                 Err(error) => outage.note(&error),
             }
-            if self.leave_if_alone(news) {
+            if self.end_if_unused(sender) {
                 return;
             }
             tokio::time::sleep(AGAIN).await;
         };
         began.send_replace(true);
-        let mut held = Deferred::new(LAG.min(self.0.settings.heartbeat));
+        let mut blocked = Blocked::new(LAG.min(self.0.settings.heartbeat));
         let mut looked = Instant::now();
-        while !self.leave_if_alone(news) {
-            match self.tell(news, &mut position).await {
+        while !self.end_if_unused(sender) {
+            match self.forward(sender, &mut position).await {
                 Ok(true) => continue,
                 Ok(false) => outage = Outage::default(),
                 Err(error) => outage.note(&error),
@@ -52,22 +52,22 @@ impl ChangeStream {
             if looked.elapsed() >= POLL {
                 looked = Instant::now();
                 if let Ok(horizon) = self.0.store.horizon().await
-                    && let Some(lag) = held.look(horizon, looked)
+                    && let Some(lag) = blocked.report(horizon, looked)
                 {
-                    // An error says only that nobody listens.
-                    drop(news.send(ReaderEvent::Lag(lag)));
+                    // An error only means that there is no subscription.
+                    drop(sender.send(ReaderEvent::Lag(lag)));
                 }
             }
-            drop(tokio::time::timeout(POLL, self.0.hint.notified()).await);
+            drop(tokio::time::timeout(POLL, self.0.notified.notified()).await);
             tokio::time::sleep(PACE).await;
         }
         metrics::gauge!("sealpost_stream_lag_seconds").set(0.0);
     }
 
-    /// Tells what comes after a position, which moves; gives whether there may be more.
-    async fn tell(
+    /// Forwards the changes after a position and advances it. Returns whether there may be more.
+    async fn forward(
         &self,
-        news: &broadcast::Sender<ReaderEvent>,
+        sender: &broadcast::Sender<ReaderEvent>,
         position: &mut Position,
     ) -> Result<bool, StoreError> {
         let read = self.0.store.changes(*position, PAGE).await?;
@@ -75,66 +75,66 @@ impl ChangeStream {
             *position = last;
         }
         if !read.changes.is_empty() {
-            drop(news.send(ReaderEvent::Changes(read.changes.into())));
+            drop(sender.send(ReaderEvent::Changes(read.changes.into())));
         }
         Ok(read.more)
     }
 }
 
-/// A database that does not answer is spoken of once.
+/// An outage of the database, which is logged once.
 #[derive(Default)]
 struct Outage {
-    spoken: bool,
+    logged: bool,
 }
 
 impl Outage {
     fn note(&mut self, error: &StoreError) {
-        if !self.spoken {
+        if !self.logged {
             warn!(error = error as &dyn std::error::Error, "cannot read the stream");
         }
-        self.spoken = true;
+        self.logged = true;
     }
 }
 
-/// For how long one transaction has been holding back others.
-struct Deferred {
-    /// The lag from which on it is spoken of, and how often it is.
+/// How long one transaction has been blocking the stream.
+struct Blocked {
+    /// The lag from which it is reported, and the time between reports.
     after: Duration,
     by: Option<(String, Instant)>,
-    spoken: Option<Instant>,
+    reported: Option<Instant>,
 }
 
-impl Deferred {
+impl Blocked {
     fn new(after: Duration) -> Self {
-        Self { after, by: None, spoken: None }
+        Self { after, by: None, reported: None }
     }
 
-    /// Gives the lag when it is time to speak of it.
-    fn look(&mut self, horizon: Horizon, now: Instant) -> Option<Duration> {
+    /// Returns the lag when it is to be reported.
+    fn report(&mut self, horizon: Horizon, now: Instant) -> Option<Duration> {
         let gauge = metrics::gauge!("sealpost_stream_lag_seconds");
         let since = match &self.by {
             Some((by, since)) if horizon.blocked && *by == horizon.transaction => *since,
             _ => {
                 self.by = horizon.blocked.then_some((horizon.transaction, now));
-                self.spoken = None;
+                self.reported = None;
                 gauge.set(0.0);
                 return None;
             }
         };
         let lag = now.duration_since(since);
         gauge.set(lag.as_secs_f64());
-        let due = self.spoken.is_none_or(|spoken| now.duration_since(spoken) >= self.after);
+        let due = self.reported.is_none_or(|last| now.duration_since(last) >= self.after);
         if lag < self.after || !due {
             return None;
         }
-        if self.spoken.is_none() {
+        if self.reported.is_none() {
             warn!(
                 lag_seconds = lag.as_secs(),
                 owner = horizon.owner,
                 "a long-open transaction blocks the stream"
             );
         }
-        self.spoken = Some(now);
+        self.reported = Some(now);
         Some(lag)
     }
 }
@@ -148,17 +148,17 @@ mod tests {
     }
 
     #[test]
-    fn only_a_transaction_that_lasts_and_holds_something_back_is_spoken_of() {
+    fn only_a_long_blocking_transaction_is_reported() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut held = Deferred::new(Duration::from_secs(5));
-        assert_eq!(held.look(horizon(7, true), at(0)), None);
-        assert_eq!(held.look(horizon(8, true), at(6)), None, "another one");
-        assert_eq!(held.look(horizon(8, true), at(10)), None, "not for long");
-        assert_eq!(held.look(horizon(8, true), at(12)), Some(Duration::from_secs(6)));
-        assert_eq!(held.look(horizon(8, true), at(13)), None, "it was spoken of");
-        assert_eq!(held.look(horizon(8, true), at(17)), Some(Duration::from_secs(11)));
-        assert_eq!(held.look(horizon(8, false), at(18)), None, "nothing waits");
-        assert_eq!(held.look(horizon(8, true), at(19)), None, "counted anew");
+        let mut blocked = Blocked::new(Duration::from_secs(5));
+        assert_eq!(blocked.report(horizon(7, true), at(0)), None);
+        assert_eq!(blocked.report(horizon(8, true), at(6)), None, "another one");
+        assert_eq!(blocked.report(horizon(8, true), at(10)), None, "not for long");
+        assert_eq!(blocked.report(horizon(8, true), at(12)), Some(Duration::from_secs(6)));
+        assert_eq!(blocked.report(horizon(8, true), at(13)), None, "it was just reported");
+        assert_eq!(blocked.report(horizon(8, true), at(17)), Some(Duration::from_secs(11)));
+        assert_eq!(blocked.report(horizon(8, false), at(18)), None, "nothing is blocked");
+        assert_eq!(blocked.report(horizon(8, true), at(19)), None, "counted anew");
     }
 }

@@ -1,5 +1,5 @@
-//! Doing something about some dead letters, in one transaction: their new deliveries or their
-//! resolution, what the stream tells of it, and the line in the audit log.
+//! Applies an action to dead letters in one transaction: new deliveries, resolutions, the change
+//! stream and the audit entry.
 
 use std::net::IpAddr;
 
@@ -10,23 +10,23 @@ use super::{Action, DeadLetters, Refused};
 use crate::admin::wake_gateways;
 use crate::store::{AuditEntry, AuditMore, OperatorAction, StoreError, Tx};
 
-/// What was done.
+/// The result of an action.
 #[derive(Debug, Clone, Default)]
 pub struct ActionResult {
-    /// The deliveries that were replayed or discarded; of rejected requests, the numbers of those
-    /// that were accepted or removed.
+    /// The deliveries that were replayed or discarded; or the ids of the rejected requests that were
+    /// accepted or discarded.
     pub resolved: Vec<i64>,
-    /// The new deliveries; of rejected requests, the numbers of those that became new events.
+    /// The new deliveries; or the ids of the rejected requests that became new events.
     pub created: Vec<i64>,
-    /// Those about which nothing was done, and why.
+    /// Those that were skipped, and why.
     pub refused: Vec<(i64, Refused)>,
 }
 
-/// What is to be done, and who says so.
+/// An action to apply, and who requested it.
 pub(in crate::admin) struct ActionRequest<'a> {
     pub(in crate::admin) action: Action,
     pub(in crate::admin) force: bool,
-    /// They were asked for one by one: whoever did wants to know why nothing is done.
+    /// Whether they were selected by id: then also resolved ones are reported as skipped.
     pub(in crate::admin) named: bool,
     pub(in crate::admin) tenant: Option<&'a str>,
     pub(in crate::admin) address: Option<IpAddr>,
@@ -38,51 +38,51 @@ pub(in crate::admin) struct ActionRequest<'a> {
 }
 
 impl DeadLetters {
-    /// Does it, in a transaction that the caller commits.
+    /// Applies it, in a transaction that the caller commits.
     pub(in crate::admin) async fn apply(
         &self,
         tx: &mut Tx<'_>,
         ids: &[i64],
-        orders: &ActionRequest<'_>,
+        request: &ActionRequest<'_>,
     ) -> Result<ActionResult, StoreError> {
         let mut batch = ActionResult::default();
         let mut pairs = Vec::new();
-        for delivery in tx.lock_deliveries(ids, orders.tenant).await? {
-            match orders.action.decide(&delivery, &self.routing, orders.force) {
+        for delivery in tx.lock_deliveries(ids, request.tenant).await? {
+            match request.action.decide(&delivery, &self.routing, request.force) {
                 Ok(handlers) => {
                     batch.resolved.push(delivery.id);
                     pairs.extend(handlers.into_iter().map(|handler| (delivery.id, handler)));
                 }
-                // It no longer matches: another operator was quicker.
-                Err(Refused::Resolved(_)) if !orders.named => {}
+                // It no longer matches: another user was quicker.
+                Err(Refused::Resolved(_)) if !request.named => {}
                 Err(refused) => batch.refused.push((delivery.id, refused)),
             }
         }
         if batch.resolved.is_empty() {
             return Ok(batch);
         }
-        let ActionRequest { at, actor, job, reason, .. } = *orders;
-        let action = orders.action.as_str();
+        let ActionRequest { at, actor, job, reason, .. } = *request;
+        let action = request.action.as_str();
         batch.created = tx.insert_replays(&pairs, None, at).await?;
-        tx.resolve(&batch.resolved, orders.action.resolution(), at).await?;
-        let discarded = if orders.action == Action::Discard { &batch.resolved[..] } else { &[] };
+        tx.resolve(&batch.resolved, request.action.resolution(), at).await?;
+        let discarded = if request.action == Action::Discard { &batch.resolved[..] } else { &[] };
         tx.note(OperatorAction { at, actor, action, reason, job }, discarded, &batch.created)
             .await?;
         let entry = AuditEntry {
             at,
             actor,
             action,
-            target: orders.target,
-            reason: orders.reason,
+            target: request.target,
+            reason: request.reason,
             count: batch.resolved.len() as u64,
         };
         let more =
-            AuditMore { tenant: orders.tenant, address: orders.address, ..AuditMore::default() };
+            AuditMore { tenant: request.tenant, address: request.address, ..AuditMore::default() };
         tx.audit_with(&entry, more).await?;
         Ok(batch)
     }
 
-    /// Tells what was committed: the log, and gateways that wait for work.
+    /// Logs what was committed, and wakes gateways that wait for work.
     pub(in crate::admin) async fn tell(&self, batch: &ActionResult, action: Action, actor: &str) {
         if batch.resolved.is_empty() {
             return;

@@ -1,64 +1,80 @@
-//! What becomes of one delivery that an operator picked. Pure.
+//! Whether an action applies to a delivery, and which handlers a replay goes to. Pure.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::admin::Routing;
-use crate::store::{GATE, LockedDelivery, Resolution};
+use crate::store::{DeliveryState, GATE, LockedDelivery, Resolution};
 
-/// The event type of what could not be named.
+/// The event type of events whose type could not be determined.
 const UNRECOGNISED: &str = "unrecognised";
 
-/// What is to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The action on a dead letter.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    strum::Display,
+    strum::VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+#[schema(as = DeadLetterAction)]
 pub enum Action {
-    /// Make a new delivery of it.
+    /// Create a new delivery of the same event.
     Replay,
-    /// Leave it as it is, and mark it as resolved.
+    /// Mark it as resolved without another delivery.
     Discard,
 }
 
-/// Why nothing is done about one of them.
+/// Why an action does not apply to a delivery.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// It is still being worked on.
+    /// It is still in progress.
     #[error("not finished: {0}")]
-    Unfinished(String),
-    /// It ended well.
+    Unfinished(DeliveryState),
+    /// It was completed.
     #[error("already done")]
     Done,
-    /// An operator already resolved it.
+    /// It was replayed or discarded before.
     #[error("already {0}")]
-    Resolved(String),
-    /// The source is not configured, or is disabled: nobody would work on the replay.
+    Resolved(Resolution),
+    /// The source is not configured or not enabled, so a replay would not be processed.
     #[error("source `{0}` is not enabled or does not exist")]
     NoSource(String),
-    /// The source has no such handler, or none for this type.
+    /// The source has no such handler, or none for this event type.
     #[error("source `{from}` has no matching handler")]
     NoHandler {
         /// The source.
         from: String,
     },
-    /// Its event was removed.
+    /// The event was deleted.
     #[error("the event no longer exists")]
     EventGone,
-    /// It is a rejected request that stays one.
+    /// A rejected request that is not accepted either now.
     #[error("{0}")]
-    Held(String),
+    RejectedRequest(String),
 }
 
 impl Action {
-    /// The action of this word.
+    /// Parses it.
     pub fn of(word: &str) -> Option<Self> {
-        [Self::Replay, Self::Discard].into_iter().find(|action| action.as_str() == word)
+        word.parse().ok()
     }
 
     /// The word in the audit log.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Replay => "replay",
-            Self::Discard => "discard",
-        }
+        self.into()
     }
 
-    /// What it makes of a dead letter.
+    /// The resolution of a dead letter after it.
     pub fn resolution(self) -> Resolution {
         match self {
             Self::Replay => Resolution::Replayed,
@@ -66,7 +82,7 @@ impl Action {
         }
     }
 
-    /// The handlers that a new delivery is made for; none for what is discarded.
+    /// The handlers that get a new delivery; none when it is discarded.
     pub(in crate::admin) fn decide(
         self,
         delivery: &LockedDelivery,
@@ -74,14 +90,16 @@ impl Action {
         force: bool,
     ) -> Result<Vec<String>, Refused> {
         let force = force && self == Self::Replay;
-        match (delivery.state.as_str(), &delivery.resolution) {
-            ("dead", Some(resolution)) if !force => {
-                return Err(Refused::Resolved(resolution.clone()));
+        match (delivery.state, delivery.resolution) {
+            (DeliveryState::Dead, Some(resolution)) if !force => {
+                return Err(Refused::Resolved(resolution));
             }
-            ("dead", _) => {}
-            ("done", _) if force => {}
-            ("done", _) => return Err(Refused::Done),
-            (state, _) => return Err(Refused::Unfinished(state.to_owned())),
+            (DeliveryState::Dead, _) => {}
+            (DeliveryState::Done, _) if force => {}
+            (DeliveryState::Done, _) => return Err(Refused::Done),
+            (state @ (DeliveryState::Ready | DeliveryState::Leased), _) => {
+                return Err(Refused::Unfinished(state));
+            }
         }
         match self {
             Self::Replay => targets(delivery, routing),
@@ -93,12 +111,11 @@ impl Action {
 fn targets(delivery: &LockedDelivery, routing: &Routing) -> Result<Vec<String>, Refused> {
     let route = routing.sources.get(&delivery.source);
     let route = route.ok_or_else(|| Refused::NoSource(delivery.source.clone()))?;
-    let kind = delivery.kind.as_deref().ok_or(Refused::EventGone)?;
+    let event_type = delivery.event_type.as_deref().ok_or(Refused::EventGone)?;
     let handlers: Vec<&str> = match delivery.handler.as_str() {
-        // No handler has seen it. What it is called now is what it was called then; where it had
-        // no name, every handler may look at it.
-        GATE if kind == UNRECOGNISED => route.handlers.clone(),
-        GATE => (route.takers)(kind),
+        // No handler has seen it. An event without a type goes to every handler.
+        GATE if event_type == UNRECOGNISED => route.handlers.clone(),
+        GATE => (route.takers)(event_type),
         same => route.handlers.iter().copied().filter(|handler| *handler == same).collect(),
     };
     if handlers.is_empty() {
@@ -115,19 +132,19 @@ mod tests {
 
     fn routing() -> Routing {
         let mut routing = Routing::default();
-        let takers = |kind: &str| if kind == "paid" { vec!["ledger"] } else { vec![] };
+        let takers = |event_type: &str| if event_type == "paid" { vec!["ledger"] } else { vec![] };
         routing.add("billing", "default", vec!["ledger", "mail"], Arc::new(takers));
         routing
     }
 
-    fn dead(handler: &str, kind: &str) -> LockedDelivery {
+    fn dead(handler: &str, event_type: &str) -> LockedDelivery {
         LockedDelivery {
             id: 1,
             source: "billing".into(),
             handler: handler.into(),
-            state: "dead".into(),
+            state: DeliveryState::Dead,
             resolution: None,
-            kind: Some(kind.into()),
+            event_type: Some(event_type.into()),
         }
     }
 
@@ -145,7 +162,7 @@ mod tests {
     #[test]
     fn a_replay_that_nobody_would_work_on_is_refused_even_by_force() {
         let elsewhere = LockedDelivery { source: "gone".into(), ..dead("mail", "paid") };
-        let gone = LockedDelivery { kind: None, ..dead("mail", "paid") };
+        let gone = LockedDelivery { event_type: None, ..dead("mail", "paid") };
         let no_handler = Refused::NoHandler { from: "billing".into() };
         assert_eq!(replay(&elsewhere, true), Err(Refused::NoSource("gone".into())));
         assert_eq!(replay(&dead("fax", "paid"), true), Err(no_handler.clone()));
@@ -155,22 +172,21 @@ mod tests {
 
     #[test]
     fn only_force_replays_what_is_done_or_dealt_with_and_nothing_replays_what_is_unfinished() {
-        let state = |state: &str| LockedDelivery { state: state.into(), ..dead("mail", "paid") };
-        let resolved =
-            LockedDelivery { resolution: Some("discarded".into()), ..dead("mail", "paid") };
-        assert_eq!(replay(&state("done"), false), Err(Refused::Done));
-        assert!(replay(&state("done"), true).is_ok());
-        assert_eq!(replay(&resolved, false), Err(Refused::Resolved("discarded".into())));
+        let state = |state| LockedDelivery { state, ..dead("mail", "paid") };
+        let resolution = Some(Resolution::Discarded);
+        let resolved = LockedDelivery { resolution, ..dead("mail", "paid") };
+        assert_eq!(replay(&state(DeliveryState::Done), false), Err(Refused::Done));
+        assert!(replay(&state(DeliveryState::Done), true).is_ok());
+        assert_eq!(replay(&resolved, false), Err(Refused::Resolved(Resolution::Discarded)));
         assert!(replay(&resolved, true).is_ok());
-        for unfinished in ["ready", "leased"] {
-            let refused = Err(Refused::Unfinished(unfinished.into()));
-            assert_eq!(replay(&state(unfinished), true), refused);
+        for unfinished in [DeliveryState::Ready, DeliveryState::Leased] {
+            assert_eq!(replay(&state(unfinished), true), Err(Refused::Unfinished(unfinished)));
         }
     }
 
     #[test]
     fn what_is_done_cannot_be_discarded_by_any_force() {
-        let done = LockedDelivery { state: "done".into(), ..dead("mail", "paid") };
+        let done = LockedDelivery { state: DeliveryState::Done, ..dead("mail", "paid") };
         assert_eq!(Action::Discard.decide(&done, &routing(), true), Err(Refused::Done));
     }
 }

@@ -1,8 +1,9 @@
-//! Dead letters: looked at, and resolved one by one. Many at once are a [`Job`](super::Job).
+//! Dead letters: read, and resolved one by one. Bulk actions are a [`Job`](super::Job).
 
 mod apply;
 mod decide;
 mod detail;
+mod model;
 mod selection;
 
 use std::sync::Arc;
@@ -10,18 +11,22 @@ use std::sync::Arc;
 pub(super) use apply::ActionRequest;
 pub use apply::ActionResult;
 pub use decide::{Action, Refused};
+pub use detail::PREVIEW;
 pub(super) use detail::redact_payload;
-pub use detail::{DeliveryDetail, PREVIEW};
+pub use model::{
+    Attempt, AttemptResult, Delivery, DeliveryDetail, DeliveryState, Edit, Encoding, Event,
+    Payload, Preview, Proof, Resolution, ResolvedBy, Seen,
+};
 pub use selection::{Filter, Selection};
 
 use super::{AdminError, Caller, Groups, Reason, Routing, Scope};
 use crate::clock::SharedClock;
-use crate::store::{DeadLetter, DeadLetterFilter, Order, Page, Store, StoreError};
+use crate::store::{DeadLetterFilter, Order, Page, Store, StoreError};
 
-/// The most rows of a page.
+/// The maximum number of rows of a page.
 const MOST: u32 = 10_000;
 
-/// The dead letters, for those who do something about them.
+/// The service for dead letters and deliveries.
 #[derive(Clone)]
 pub struct DeadLetters {
     pub(super) store: Store,
@@ -29,30 +34,30 @@ pub struct DeadLetters {
     pub(super) routing: Routing,
 }
 
-/// Which part of a list, which begins with the newest.
+/// A part of a list that is sorted by id, newest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Paging {
-    /// Only what is older than this one, nearest first: the next page.
+    /// Only ids below this one: the next page.
     pub before: Option<i64>,
-    /// Only what is newer than this one, nearest first: the page before. Not with `before`.
+    /// Only ids above this one: the previous page. Not with `before`.
     pub after: Option<i64>,
-    /// The most rows.
+    /// The maximum number of rows.
     pub limit: u32,
 }
 
-/// A part of the list of dead letters, the newest first.
+/// A page of the list of dead letters, newest first.
 #[derive(Debug, Clone)]
-pub struct LetterPage {
+pub struct DeadLetterPage {
     /// The dead letters.
-    pub letters: Vec<DeadLetter>,
-    /// [`Paging::before`] of the next page; `None` when this is the last.
+    pub items: Vec<Delivery>,
+    /// [`Paging::before`] of the next page; `None` on the last page.
     pub older: Option<i64>,
-    /// [`Paging::after`] of the page before; `None` when this is the first.
+    /// [`Paging::after`] of the previous page; `None` on the first page.
     pub newer: Option<i64>,
 }
 
 impl Paging {
-    /// The newest.
+    /// The first page.
     pub fn first(limit: u32) -> Self {
         Self { before: None, after: None, limit }
     }
@@ -64,7 +69,7 @@ impl DeadLetters {
         Self { store, clock, routing }
     }
 
-    /// How many match.
+    /// How many dead letters match.
     ///
     /// # Errors
     /// [`AdminError::Denied`] without [`Scope::EventsRead`]; [`AdminError::Store`].
@@ -75,8 +80,8 @@ impl DeadLetters {
         Ok(count.unsigned_abs())
     }
 
-    /// A page of those that match, the newest first. Error texts only for callers with
-    /// `payload:read`.
+    /// A page of the dead letters that match, newest first. Error texts and lanes only for callers
+    /// with `payload:read`.
     ///
     /// # Errors
     /// [`AdminError::Denied`] without [`Scope::EventsRead`]; [`AdminError::Store`].
@@ -85,7 +90,7 @@ impl DeadLetters {
         caller: &Caller,
         selection: &Selection,
         paging: Paging,
-    ) -> Result<LetterPage, AdminError> {
+    ) -> Result<DeadLetterPage, AdminError> {
         caller.needs(Scope::EventsRead)?;
         let filter = self.resolve_filter(caller, selection).await?;
         let limit = usize::try_from(paging.limit.clamp(1, MOST)).unwrap_or(1);
@@ -95,24 +100,24 @@ impl DeadLetters {
             order: if paging.after.is_some() { Order::Up } else { Order::Down },
             limit: i64::try_from(limit + 1).unwrap_or(i64::MAX),
         };
-        // One more than is shown tells whether there are more.
+        // The extra row shows whether there are more.
         let mut ids = self.store.find_dead_letters(&filter, page).await?;
         let more = ids.len() > limit;
         ids.truncate(limit);
-        let mut letters = self.store.dead_letters(&ids, caller.tenant()).await?;
-        letters.reverse();
+        let mut items = self.store.deliveries(&ids, caller.tenant()).await?;
+        items.reverse();
         if !caller.may(Scope::PayloadRead) {
-            letters.iter_mut().for_each(redact_payload);
+            items.iter_mut().for_each(redact_payload);
         }
         let (first, last) = (ids.iter().max().copied(), ids.iter().min().copied());
         let (older, newer) = match page.order {
             Order::Down => (last.filter(|_| more), first.filter(|_| paging.before.is_some())),
             Order::Up => (last, first.filter(|_| more)),
         };
-        Ok(LetterPage { letters, older, newer })
+        Ok(DeadLetterPage { items, older, newer })
     }
 
-    /// Everything about a delivery, dead or not, as far as the caller may see it.
+    /// A delivery in any state with its event and attempts, as far as the caller may see it.
     ///
     /// # Errors
     /// [`AdminError::NotFound`]; [`AdminError::Denied`] without [`Scope::EventsRead`];
@@ -124,19 +129,17 @@ impl DeadLetters {
     /// Replays or discards one delivery. `force` replays also what is done or resolved.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`]; [`AdminError::Invalid`] without a reason;
-    /// [`AdminError::Denied`] without [`Scope::EventsReplay`]; [`AdminError::Store`]: then
-    /// nothing was done, unless it was the commit that failed.
+    /// [`AdminError::NotFound`]; [`AdminError::Denied`] without [`Scope::EventsReplay`];
+    /// [`AdminError::Store`]: then nothing was done, unless it was the commit that failed.
     pub async fn act(
         &self,
         caller: &Caller,
         action: Action,
         id: i64,
-        reason: &str,
+        reason: &Reason,
         force: bool,
     ) -> Result<ActionResult, AdminError> {
         caller.needs(Scope::EventsReplay)?;
-        let reason = Reason::new(reason)?.get();
         let orders = ActionRequest {
             action,
             force,
@@ -159,8 +162,8 @@ impl DeadLetters {
         Ok(batch)
     }
 
-    /// What `selection` means now. Where it names groups, what died just now is grouped first:
-    /// otherwise it would be left out.
+    /// The filter of a selection. If it selects by group, dead letters that are not grouped yet are
+    /// grouped first: otherwise they would be left out.
     pub(super) async fn resolve_filter(
         &self,
         caller: &Caller,

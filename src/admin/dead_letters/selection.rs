@@ -3,40 +3,61 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 use crate::admin::Class;
+use crate::admin::input::{self, Age, Id};
 use crate::store::{DeadLetterFilter, DeathReason, EventId};
 
-/// Which dead letters.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The dead letters: listed by id, or all that match a filter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = NewJobWhich)]
 pub enum Selection {
-    /// These deliveries.
-    Ids(Vec<i64>),
-    /// All that match.
+    /// Deliveries, by id.
+    #[serde(rename = "deliveries")]
+    #[schema(value_type = Vec<Id>)]
+    Ids(#[serde(deserialize_with = "input::ids")] Vec<i64>),
+    /// All open dead letters that match.
     Matching(Filter),
 }
 
-/// What dead letters have in common. Every part that is there must hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// A filter for dead letters; all given fields must match.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewJobMatching)]
 pub struct Filter {
-    /// Of this event.
+    /// Filter by event.
+    #[schema(value_type = Option<String>, format = Uuid)]
     pub event: Option<EventId>,
-    /// Of this group.
+    /// Filter by group.
+    #[serde(default, deserialize_with = "input::id")]
+    #[schema(value_type = Option<Id>)]
     pub group: Option<i64>,
-    /// Of groups of this class.
+    /// Filter by class.
     pub class: Option<Class>,
-    /// Of this source.
+    /// Filter by source.
+    #[serde(default, deserialize_with = "input::name")]
+    #[schema(pattern = "^[!-~]{1,100}$")]
     pub source: Option<String>,
-    /// Of this handler; `gate` for what no handler has seen.
+    /// Filter by handler; `gate` for events quarantined before any handler.
+    #[serde(default, deserialize_with = "input::name")]
+    #[schema(pattern = "^[!-~]{1,100}$")]
     pub handler: Option<String>,
-    /// Dead for this reason.
+    /// Filter by reason.
     pub death_reason: Option<DeathReason>,
-    /// Dead for at least this long.
+    /// Minimum age in seconds.
+    #[serde(rename = "older_than_seconds", default, with = "input::seconds")]
+    #[schema(value_type = Option<Age>)]
     pub older_than: Option<Duration>,
-    /// Dead for at most this long.
+    /// Maximum age in seconds.
+    #[serde(rename = "newer_than_seconds", default, with = "input::seconds")]
+    #[schema(value_type = Option<Age>)]
     pub newer_than: Option<Duration>,
-    /// Those that were replayed or discarded too; only for looking.
+    /// Whether resolved dead letters match too; only for lists.
+    #[serde(skip)]
     pub resolved: bool,
 }
 
@@ -72,11 +93,11 @@ impl Selection {
                 ids: None,
                 event: filter.event.map(|event| event.0),
                 group: filter.group,
-                class: filter.class.map(|class| class.as_str().to_owned()),
+                class: filter.class,
                 tenant,
                 source: filter.source.clone(),
                 handler: filter.handler.clone(),
-                death_reason: filter.death_reason.map(|reason| reason.as_str().to_owned()),
+                death_reason: filter.death_reason,
                 died_before: filter.older_than.map(before),
                 died_after: filter.newer_than.map(before),
                 resolved: filter.resolved,

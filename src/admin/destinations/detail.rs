@@ -1,11 +1,12 @@
-//! Everything about one destination: where it is, how it did in the last day, what it answered.
+//! One destination: its results of the last day, its recent responses, and trying it.
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use super::{Destination, DestinationStatus, Destinations};
-use crate::admin::{AdminError, Caller, Reason, Scope, wake_gateways};
-use crate::store::{ACKNOWLEDGED_WITHIN, AuditEntry, DestinationResponse, ResponseHour, Span};
+use super::{Destination, DestinationAnswer, DestinationDetail, DestinationHour, Destinations};
+use crate::admin::change::{Audited, AuditedChange};
+use crate::admin::{AdminError, Caller, Reason, Scope};
+use crate::store::{ACKNOWLEDGED_WITHIN, DestinationResponse, ResponseHour, Span};
 
 /// How many hours are shown.
 const HOURS: u32 = 24;
@@ -15,34 +16,12 @@ const TRIED: i64 = 1000;
 /// Sends test events.
 #[async_trait]
 pub trait SendTest: Send + Sync + 'static {
-    /// Sends one to the destination of this name; `None` where there is none.
+    /// Sends one to the destination of this name; `None` if there is none.
     async fn send_test(&self, name: &str) -> Option<DestinationResponse>;
 }
 
-/// Everything about one destination.
-#[derive(Debug, Clone)]
-pub struct DestinationDetail {
-    /// What the list shows of it.
-    pub destination: Destination,
-    /// When something is sent next; `None` where nothing waits, or it is paused or disabled by an
-    /// operator.
-    pub next_try: Option<OffsetDateTime>,
-    /// How it did in each of the last 24 hours, the oldest first, the present one last.
-    pub hours: Vec<(OffsetDateTime, ResponseHour)>,
-    /// Of a hundred requests of those hours, how many were taken; `None` where there were none.
-    pub success_percent: Option<f64>,
-    /// Half of the answers came within so many milliseconds, and 95 of a hundred; `None` where
-    /// there were none, or they took longer than is told apart.
-    pub p50_ms: Option<u32>,
-    /// See `p50_ms`.
-    pub p95_ms: Option<u32>,
-    /// Its last answers, the newest first. Headers, bodies and errors only for callers with
-    /// `payload:read`.
-    pub answers: Vec<DestinationResponse>,
-}
-
 impl Destinations {
-    /// Everything about one destination, as far as the caller may see it.
+    /// One destination, as far as the caller may see it.
     ///
     /// # Errors
     /// [`AdminError::NotFound`]; [`AdminError::Denied`] without [`Scope::EventsRead`];
@@ -58,67 +37,62 @@ impl Destinations {
             .into_iter()
             .map(|hour| {
                 let found = known.iter().find(|(begin, _)| *begin == hour);
-                (hour, found.map(|(_, did)| did.clone()).unwrap_or_default())
+                (hour, found.map(|(_, results)| results.clone()).unwrap_or_default())
             })
             .collect();
-        let mut answers = self.store.last_responses(&handler).await?;
-        if !caller.may(Scope::PayloadRead) {
+        let responses = self.store.last_responses(&handler).await?;
+        let may_see = caller.may(Scope::PayloadRead);
+        if !may_see {
             destination.redact_payload();
-            answers.iter_mut().for_each(redact_payload);
         }
         let due = self.store.next_due(&handler).await?;
-        let (delivered, failed) = hours
-            .iter()
-            .fold((0, 0), |(taken, not), (_, did)| (taken + did.delivered, not + did.failed));
+        let (delivered, failed) = hours.iter().fold((0, 0), |(delivered, failed), (_, results)| {
+            (delivered + results.delivered, failed + results.failed)
+        });
+        let hour = |(begins_at, results): &(OffsetDateTime, ResponseHour)| DestinationHour {
+            begins_at: *begins_at,
+            delivered: results.delivered,
+            failed: results.failed,
+        };
+        let answer = |response| DestinationAnswer::new(response, may_see);
         Ok(DestinationDetail {
-            next_try: next_try(&destination, due, now),
+            next_try_at: next_try(&destination, due, now),
             success_percent: percent(delivered, failed),
             p50_ms: within(&hours, 50),
             p95_ms: within(&hours, 95),
-            hours,
-            answers,
+            hours: hours.iter().map(hour).collect(),
+            answers: responses.into_iter().map(answer).collect(),
             destination,
         })
     }
 
-    /// Has what waits for it tried at once; gives how many deliveries became due by that.
+    /// Retries its waiting deliveries now; returns how many deliveries became due.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`]; [`AdminError::Conflict`] where an operator holds it back;
+    /// [`AdminError::NotFound`]; [`AdminError::Conflict`] if it is paused or disabled;
     /// [`AdminError::Denied`] without [`Scope::SourcesWrite`]; [`AdminError::Store`].
     pub async fn try_now(
         &self,
         caller: &Caller,
         name: &str,
-        reason: &str,
+        reason: &Reason,
     ) -> Result<u64, AdminError> {
         caller.needs(Scope::SourcesWrite)?;
-        let reason = Reason::new(reason)?.get();
         let destination = self.find(caller, name).await?;
-        if matches!(
-            destination.standing,
-            DestinationStatus::Paused
-                | DestinationStatus::Disabled
-                | DestinationStatus::Unconfigured
-        ) {
-            let text =
-                format!("the destination is {}: nothing is sent", destination.standing.as_str());
+        if destination.state.is_off() {
+            let text = format!("the destination is {}: nothing is sent", destination.state);
             return Err(AdminError::Conflict(text));
         }
-        let now = self.clock.now();
-        let mut tx = self.store.begin().await?;
-        let count = tx.try_destination(&destination.handler(), now, TRIED).await?;
-        let (actor, target) = (caller.actor(), format!("destination {name}"));
-        let entry =
-            AuditEntry { at: now, actor, action: "try now", target: &target, reason, count };
-        tx.audit_with(&entry, caller.audit_more()).await?;
-        tx.commit(()).await?;
-        wake_gateways(&self.store).await;
+        let mut change = AuditedChange::begin(&self.store, &self.clock, caller).await?;
+        let (handler, at) = (destination.handler(), change.at);
+        let count = change.tx.try_destination(&handler, at, TRIED).await?;
+        let (action, target) = ("try now", format!("destination {name}"));
+        change.commit(Audited { action, target: &target, reason, count }).await?;
         Ok(count)
     }
 
-    /// Sends it a test event, which says that it is one, whatever blocks the destination. What
-    /// it answers is shown to callers with `payload:read` in full.
+    /// Sends it a test event, even if the destination is blocked. Without `payload:read` the text
+    /// of the response is left out.
     ///
     /// # Errors
     /// [`AdminError::NotFound`]; [`AdminError::Conflict`] where it is not configured;
@@ -127,46 +101,26 @@ impl Destinations {
         &self,
         caller: &Caller,
         name: &str,
-    ) -> Result<DestinationResponse, AdminError> {
+    ) -> Result<DestinationAnswer, AdminError> {
         caller.needs(Scope::SourcesWrite)?;
         let destination = self.find(caller, name).await?;
-        let now = self.clock.now();
-        let (actor, target) = (caller.actor(), format!("destination {name}"));
-        let mut tx = self.store.begin().await?;
-        let entry = AuditEntry {
-            at: now,
-            actor,
+        let change = AuditedChange::begin(&self.store, &self.clock, caller).await?;
+        let audited = Audited {
             action: "test destination",
-            target: &target,
+            target: &format!("destination {name}"),
             reason: "a test event",
             count: 1,
         };
-        tx.audit_with(&entry, caller.audit_more()).await?;
-        tx.commit(()).await?;
+        change.commit(audited).await?;
         let answer = match &self.tests {
             Some(tests) => tests.send_test(name).await,
             None => None,
         };
         let not_here = || AdminError::Conflict("the destination is not configured".to_owned());
-        let mut answer = answer.ok_or_else(not_here)?;
+        let answer = answer.ok_or_else(not_here)?;
         self.store.answers().note(&destination.handler(), answer.clone());
         self.store.flush_responses(self.clock.now()).await?;
-        if !caller.may(Scope::PayloadRead) {
-            redact_payload(&mut answer);
-        }
-        Ok(answer)
-    }
-}
-
-/// Takes out what the application wrote.
-fn redact_payload(answer: &mut DestinationResponse) {
-    answer.headers.clear();
-    answer.body.clear();
-    if answer.error.is_some() {
-        answer.error = Some(match answer.status {
-            Some(status) => format!("destination responded {status}"),
-            None => "cannot reach the destination".to_owned(),
-        });
+        Ok(DestinationAnswer::new(answer, caller.may(Scope::PayloadRead)))
     }
 }
 
@@ -175,14 +129,10 @@ fn next_try(
     due: Option<OffsetDateTime>,
     now: OffsetDateTime,
 ) -> Option<OffsetDateTime> {
-    if matches!(
-        destination.standing,
-        DestinationStatus::Paused | DestinationStatus::Disabled | DestinationStatus::Unconfigured
-    ) {
+    if destination.state.is_off() {
         return None;
     }
-    let held_until = destination.state.as_ref().and_then(|state| state.not_before);
-    Some(due?.max(held_until.unwrap_or(now)).max(now))
+    Some(due?.max(destination.not_before.unwrap_or(now)).max(now))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a percentage for display")]
@@ -191,7 +141,7 @@ fn percent(delivered: u64, failed: u64) -> Option<f64> {
     (all > 0).then(|| (delivered as f64 / all as f64 * 1000.0).round() / 10.0)
 }
 
-/// Within how many milliseconds so many of a hundred answers came.
+/// A percentile of the response times, in milliseconds.
 fn within(hours: &[(OffsetDateTime, ResponseHour)], percent: u64) -> Option<u32> {
     let all: u64 = hours.iter().flat_map(|(_, did)| did.within).sum();
     let mut seen = 0;

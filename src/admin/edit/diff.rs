@@ -1,4 +1,4 @@
-//! What an edit changes, line by line. Pure, and bounded.
+//! The unified diff of an edit. Pure, and bounded.
 
 use std::time::Duration;
 
@@ -6,15 +6,14 @@ use similar::TextDiff;
 
 use crate::admin::pretty;
 
-/// The longest text that is compared, in bytes; of longer ones, the beginning.
+/// The maximum length of the compared texts, in bytes; longer ones are truncated.
 const MOST: usize = 512 * 1024;
-/// The longest difference that is shown, in bytes.
+/// The maximum length of the diff, in bytes.
 const SHOWN: usize = 64 * 1024;
-/// Comparing ends after this time with what it has.
+/// The time limit of the comparison.
 const WITHIN: Duration = Duration::from_millis(500);
 
-/// The difference as a unified diff, and whether something is left out of it. JSON is compared
-/// after it is written out in lines.
+/// The unified diff, and whether it is truncated. JSON is indented first.
 pub(super) fn diff(before: &str, after: &str) -> (String, bool) {
     let ((before, before_cut), (after, after_cut)) = (in_lines(before), in_lines(after));
     let mut is_partial = before_cut || after_cut;
@@ -24,8 +23,7 @@ pub(super) fn diff(before: &str, after: &str) -> (String, bool) {
     (bounded(&text, SHOWN).to_owned(), is_partial)
 }
 
-/// The text in lines, and whether something is left out of it: as it was written, where it is no
-/// JSON.
+/// The text in lines, and whether it is truncated. JSON is indented.
 fn in_lines(text: &str) -> (String, bool) {
     let (mut lines, is_cut) = match pretty(text, MOST) {
         Ok(lines) => (lines.text, lines.is_cut),

@@ -1,16 +1,19 @@
-//! Edit and replay: a new event whose body an operator has written, and everything else of which is
-//! that of a dead letter's event. The original is kept, and its dead letter counts as replayed.
+//! Edit and replay: a new event with an edited body, otherwise a copy of a dead letter's event. The
+//! original is kept, and its dead letter is resolved as replayed.
 //!
-//! The new event says what it is wherever it is shown: nobody sent it, and the proof is about the
-//! original. Of a payload that came in chunks the whole file is edited, and the envelope says the
-//! size and the digest of what it is now. What is no text cannot be edited.
+//! The new event is marked as edited wherever it is shown: the sender did not send it, and the proof
+//! is about the original. Of a payload in chunks the whole file is edited, and its envelope gets the
+//! new size and digest. Only text can be edited.
 
 mod diff;
+mod model;
 
 use bytes::Bytes;
 use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
+
+pub use model::{EditPreview, Edited};
 
 use super::payload_reads::{self, Read};
 use super::{Action, AdminError, Caller, DeadLetters, Reason, Scope, pretty, wake_gateways};
@@ -19,40 +22,16 @@ use crate::store::{
 };
 use crate::verify::{self, enveloped};
 
-/// The longest edited body, in bytes.
+/// The maximum size of an edited body, in bytes.
 pub const MOST_EDITED: usize = 4 * 1024 * 1024;
 
-/// What an edit would change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EditPreview {
-    /// The dead letter.
-    pub delivery: i64,
-    /// Its event.
-    pub event: EventId,
-    /// The handlers that the edited event would go to.
-    pub handlers: Vec<String>,
-    /// The difference, line by line; JSON is written out for it. Untrusted input.
-    pub diff: String,
-    /// Whether something is left out of the difference, because it is long.
-    pub is_partial: bool,
-}
-
-/// What an edit has come to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Edited {
-    /// The new event.
-    pub event: EventId,
-    /// Its deliveries.
-    pub created: Vec<i64>,
-}
-
 impl DeadLetters {
-    /// The body of a dead letter's event, to be edited: JSON is written out in lines, which changes
-    /// neither its numbers nor its texts.
+    /// The body of a dead letter's event, for editing. JSON is indented, which changes neither its
+    /// numbers nor its texts.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`]; [`AdminError::Conflict`] when the event is gone;
-    /// [`AdminError::Invalid`] when it cannot be edited; [`AdminError::Denied`] without
+    /// [`AdminError::NotFound`]; [`AdminError::Conflict`] if the event was deleted;
+    /// [`AdminError::Invalid`] if it cannot be edited; [`AdminError::Denied`] without
     /// [`Scope::PayloadRead`] and [`Scope::EventsEdit`]; [`AdminError::Store`].
     pub async fn to_edit(&self, caller: &Caller, delivery: i64) -> Result<String, AdminError> {
         caller.needs(Scope::PayloadRead)?;
@@ -61,7 +40,7 @@ impl DeadLetters {
         let target = format!("event {}, at delivery {delivery}", original.id);
         payload_reads::note(&self.store, caller, Read::Looked, &target, self.clock.now()).await?;
         let text = String::from_utf8_lossy(&original.shown_body()).into_owned();
-        // A file is edited as it is.
+        // Files are edited as they are.
         if original.envelope.is_some() {
             return Ok(text);
         }
@@ -71,7 +50,7 @@ impl DeadLetters {
         })
     }
 
-    /// Says what an edit would change, and does nothing.
+    /// Previews an edit. Nothing is changed.
     ///
     /// # Errors
     /// As [`DeadLetters::edit`].
@@ -86,25 +65,25 @@ impl DeadLetters {
         let (original, _) = self.editable(caller, delivery, body).await?;
         let mut tx = self.store.begin().await?;
         let handlers = self.decide_edit(&mut tx, caller, delivery).await?;
-        // Only looked at: nothing is kept, and the row need not be held while texts are compared.
+        // Nothing is written, and the row need not stay locked during the comparison.
         drop(tx);
         let (before, after) = (original.shown_body(), body.clone());
-        // Long texts take a while, and the thread has others to serve.
+        // Comparing long texts would block the thread.
         let compared = spawn_blocking(move || {
             diff::diff(&String::from_utf8_lossy(&before), &String::from_utf8_lossy(&after))
         });
-        // It neither panics nor is it cancelled.
+        // The task neither panics nor is cancelled.
         let (diff, is_partial) = compared.await.unwrap_or_else(|_| (String::new(), true));
         Ok(EditPreview { delivery, event: original.id, handlers, diff, is_partial })
     }
 
-    /// Makes a new event of a dead letter's with another body, and hands it to the handlers to which
-    /// a replay would go.
+    /// Creates a copy of a dead letter's event with another body, delivered to the handlers that a
+    /// replay would go to.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`]; [`AdminError::Conflict`] when the delivery cannot be
-    /// replayed; [`AdminError::Invalid`] when the body is not what its provider sends, or the
-    /// original cannot be edited, or without a reason; [`AdminError::Denied`] without
+    /// [`AdminError::NotFound`]; [`AdminError::Conflict`] if the delivery cannot be replayed;
+    /// [`AdminError::Invalid`] if the body is invalid, the original cannot be edited, or without a
+    /// reason; [`AdminError::Denied`] without
     /// [`Scope::PayloadRead`] and [`Scope::EventsEdit`]; [`AdminError::Store`].
     pub async fn edit(
         &self,
@@ -115,7 +94,8 @@ impl DeadLetters {
     ) -> Result<Edited, AdminError> {
         caller.needs(Scope::PayloadRead)?;
         caller.needs(Scope::EventsEdit)?;
-        let reason = Reason::new(reason)?.get();
+        let reason = Reason::new(reason)?;
+        let reason = reason.as_str();
         let (original, envelope) = self.editable(caller, delivery, body).await?;
         let (at, actor) = (self.clock.now(), caller.actor());
         let event = EventId::new(at);
@@ -153,9 +133,9 @@ impl DeadLetters {
 
     /// The event of a delivery, if it can be edited.
     async fn original(&self, caller: &Caller, delivery: i64) -> Result<StoredEvent, AdminError> {
-        let letter = self.store.dead_letters(&[delivery], caller.tenant()).await?.pop();
-        let letter = letter.ok_or_else(|| AdminError::NotFound(format!("delivery {delivery}")))?;
-        let original = self.store.event(letter.event).await?;
+        let dead = self.store.deliveries(&[delivery], caller.tenant()).await?.pop();
+        let dead = dead.ok_or_else(|| AdminError::NotFound(format!("delivery {delivery}")))?;
+        let original = self.store.event(dead.event).await?;
         let original = original
             .ok_or_else(|| AdminError::Conflict("the event no longer exists".to_owned()))?;
         if original.body.len() > MOST_EDITED {
@@ -168,8 +148,8 @@ impl DeadLetters {
         Ok(original)
     }
 
-    /// The event of a delivery, if it may be given this body; and what goes around that, where it
-    /// came in chunks.
+    /// The event of a delivery, if this body is valid for it, and the new envelope of a payload in
+    /// chunks.
     async fn editable(
         &self,
         caller: &Caller,
@@ -180,7 +160,7 @@ impl DeadLetters {
         if body.len() > MOST_EDITED {
             return Err(too_long());
         }
-        // A file may hold anything. Every provider that sends whole bodies sends JSON.
+        // A file may contain anything. All other bodies are JSON.
         let envelope = original.envelope.as_ref();
         let envelope = envelope.map(|envelope| enveloped(envelope, body).ok_or_else(no_envelope));
         let envelope = envelope.transpose()?;
@@ -211,7 +191,7 @@ impl DeadLetters {
     }
 }
 
-/// Whether they are the same JSON but for blanks between its parts: the form writes it out in lines.
+/// Whether they are the same JSON except for white space: the form shows it indented.
 fn are_alike(one: &[u8], other: &[u8]) -> bool {
     let lines = |bytes: &[u8]| {
         let text = std::str::from_utf8(bytes).ok()?;

@@ -1,4 +1,4 @@
-//! Puts dead letters into their groups, afterwards: where a delivery dies nothing of this is done.
+//! Groups dead letters in the background: the transaction that dead-letters a delivery does not.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,19 +10,19 @@ use tracing::warn;
 use super::{Class, Groups, normalize};
 use crate::store::{GroupUpdate, StoreError, Tx, UngroupedDeadLetter};
 
-/// The most dead letters of one transaction.
+/// The maximum number of dead letters of one transaction.
 const BATCH: i64 = 1000;
-/// How often dead letters that are in no group are looked for.
+/// How often ungrouped dead letters are looked for.
 const EVERY: Duration = Duration::from_secs(1);
-/// The most groups of one tenant, source, handler and reason. What would be one more joins the
-/// group with no message: a handler that puts into its errors what cannot be told from words would
-/// otherwise make a group of each.
+/// The maximum number of groups of one tenant, source, handler and reason. Beyond it, dead letters
+/// join a group without a message: otherwise a handler whose errors contain variable words would
+/// create a group for each.
 const MOST_ALIKE: i64 = 500;
-/// How many batches a look at the groups waits for.
+/// How many batches a reader of the groups waits for.
 const WAITED_FOR: usize = 3;
 
 impl Groups {
-    /// Groups some of what is not grouped yet; gives how many.
+    /// Groups a batch of dead letters that are not grouped yet; returns how many.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: nothing was done.
@@ -39,7 +39,7 @@ impl Groups {
         Ok(tx.commit(ungrouped.len()).await?.into_inner())
     }
 
-    /// Groups what died just now, so that who looks sees it; with very many at once, a part.
+    /// Groups the newest dead letters before the groups are read; if there are very many, a part.
     pub(in crate::admin) async fn catch_up(&self) -> Result<(), StoreError> {
         for _ in 0..WAITED_FOR {
             if self.step().await? == 0 {
@@ -49,7 +49,7 @@ impl Groups {
         Ok(())
     }
 
-    /// Groups what dies until `stop`.
+    /// Groups dead letters until `stop`.
     pub async fn run(&self, stop: &CancellationToken) {
         loop {
             match stop.run_until_cancelled(self.step()).await {
@@ -67,23 +67,23 @@ impl Groups {
     }
 }
 
-/// By how much groups grow by these, sorted by fingerprint.
+/// The updates of the groups of these dead letters, sorted by fingerprint.
 fn merged<'a>(
-    letters: impl Iterator<Item = &'a UngroupedDeadLetter>,
+    ungrouped: impl Iterator<Item = &'a UngroupedDeadLetter>,
 ) -> BTreeMap<[u8; 32], GroupUpdate> {
     let mut growths = BTreeMap::new();
-    for letter in letters {
-        let error = letter.error.as_deref().unwrap_or_default();
+    for dead in ungrouped {
+        let error = dead.error.as_deref().unwrap_or_default();
         let mut new = GroupUpdate {
             fingerprint: [0; 32],
-            tenant: letter.tenant.clone().unwrap_or_default(),
-            source: letter.source.clone(),
-            handler: letter.handler.clone(),
-            class: Class::of(&letter.handler, &letter.death_reason).as_str(),
-            death_reason: letter.death_reason.clone(),
+            tenant: dead.tenant.clone().unwrap_or_default(),
+            source: dead.source.clone(),
+            handler: dead.handler.clone(),
+            class: Class::of(&dead.handler, dead.death_reason),
+            death_reason: dead.death_reason,
             message: normalize(error),
-            open: i64::from(letter.open),
-            members: vec![(letter.id, letter.died_at)],
+            open: i64::from(dead.open),
+            members: vec![(dead.id, dead.died_at)],
         };
         new.fingerprint = fingerprint(&new);
         add(&mut growths, new);
@@ -103,7 +103,7 @@ fn add(growths: &mut BTreeMap<[u8; 32], GroupUpdate>, new: GroupUpdate) {
     }
 }
 
-/// Beyond [`MOST_ALIKE`] groups that are alike, the rest joins the one without a message.
+/// Beyond [`MOST_ALIKE`] similar groups, the rest joins the one without a message.
 async fn bounded(
     tx: &mut Tx<'_>,
     growths: BTreeMap<[u8; 32], GroupUpdate>,
@@ -114,8 +114,8 @@ async fn bounded(
     let mut within = BTreeMap::new();
     for (key, mut new) in growths {
         if !known.iter().any(|known| known[..] == key[..]) && !new.message.is_empty() {
-            let like =
-                [&new.tenant, &new.source, &new.handler, &new.death_reason].map(Clone::clone);
+            let names = [&new.tenant, &new.source, &new.handler].map(Clone::clone);
+            let like = (names, new.death_reason.as_str());
             let count = match alike.get(&like) {
                 Some(count) => *count,
                 None => tx.groups_like(&new).await?,
@@ -131,14 +131,15 @@ async fn bounded(
     Ok(within.into_values().collect())
 }
 
-/// Over what the members of a group have in common; no two of its parts run into each other.
+/// The digest of what the members of a group have in common. Lengths keep its parts apart.
 fn fingerprint(new: &GroupUpdate) -> [u8; 32] {
     let mut digest = Sha256::new();
-    for part in [&new.tenant, &new.source, &new.handler, &new.death_reason, &new.message] {
+    let reason = new.death_reason.as_str();
+    for part in [new.tenant.as_str(), &new.source, &new.handler, reason, &new.message] {
         digest.update((part.len() as u64).to_be_bytes());
         digest.update(part);
     }
-    // The same words may be a fault of ours and of a handler.
-    digest.update(new.class);
+    // Equal texts may be of different classes.
+    digest.update(new.class.as_str());
     digest.finalize().into()
 }

@@ -1,15 +1,13 @@
-//! Groups: dead letters that look alike, by how much they matter.
+//! Groups of similar dead letters.
 //!
-//! - A [`Group`] has the same source, handler, reason and message, but for the values in that
-//!   ([`normalize`]). It is called by the newest of its messages, values and all.
-//! - Its [`Class`] says what kind of failure it is.
-//! - They are made in the background, by [`Groups::run`], and counted down in the transaction that
-//!   resolves one of them.
-//!
-//! A group that dies in the middle of being made is made again: each batch is one transaction.
+//! - The dead letters of a [`Group`] have the same source, handler, reason and message, ignoring
+//!   variable parts of the message ([`normalize`]). Its title is the latest message.
+//! - Its [`Class`] is the kind of failure.
+//! - Dead letters are grouped in the background, by [`Groups::run`]; the transaction that resolves
+//!   one decrements its group. Each batch is one transaction, so that nothing is lost in a crash.
 
 mod assign;
-mod class;
+mod model;
 mod normalize;
 
 use std::fmt;
@@ -17,85 +15,49 @@ use std::str::FromStr;
 
 use time::{Duration, OffsetDateTime};
 
-pub use class::{Class, UnknownClass};
+pub use model::{Class, Group};
 pub use normalize::normalize;
 
 use super::{AdminError, Caller, Scope};
 use crate::clock::SharedClock;
-use crate::store::{DeathReason, GroupFilter, GroupPlace, GroupRow, Store};
+pub use crate::store::UnknownClass;
+use crate::store::{GroupFilter, GroupPlace, GroupRow, Store};
 
-/// How many hours a trend has.
+/// The number of hours of a trend.
 const TREND: usize = 24;
-/// The most groups of a page.
+/// The maximum number of groups of a page.
 const MOST: u32 = 1000;
 
-/// The groups of dead letters.
+/// The service for groups of dead letters.
 #[derive(Clone)]
 pub struct Groups {
     store: Store,
     clock: SharedClock,
 }
 
-/// A group of dead letters, as far as the caller may see it.
-#[derive(Debug, Clone)]
-pub struct Group {
-    /// Its id.
-    pub id: i64,
-    /// To whom its events belong; empty where they were gone before that was known.
-    pub tenant: String,
-    /// Their source.
-    pub source: String,
-    /// Their handler's stored name.
-    pub handler: String,
-    /// What kind of failure it is.
-    pub class: Class,
-    /// Why they are dead: a word of the closed list.
-    pub death_reason: String,
-    /// What it is called: the newest message, or what the reason means where there is none, or it
-    /// may not be seen.
-    pub title: String,
-    /// The first line of the newest one's error; `None` where it has none, and for callers without
-    /// `payload:read`.
-    pub message: Option<String>,
-    /// Whether its messages are too various to be told apart.
-    pub is_various: bool,
-    /// How many are neither replayed nor discarded.
-    pub open: u64,
-    /// How many there have been.
-    pub total: u64,
-    /// When the first died.
-    pub first_at: OffsetDateTime,
-    /// When the last died.
-    pub last_at: OffsetDateTime,
-    /// The newest of them: a delivery.
-    pub sample: i64,
-    /// How many died in each of the last 24 hours, the present one last.
-    pub trend: Vec<u64>,
-}
-
-/// Which groups. Every part that is there must hold.
+/// A filter for groups; all given fields must match.
 #[derive(Debug, Clone, Default)]
 pub struct GroupSelection {
-    /// Of this source.
+    /// Only this source.
     pub source: Option<String>,
-    /// Of this handler.
+    /// Only this handler.
     pub handler: Option<String>,
-    /// Of this class.
+    /// Only this class.
     pub class: Option<Class>,
-    /// Those too of which none is open.
+    /// Whether groups without open dead letters are included.
     pub resolved: bool,
 }
 
-/// A place in the list of groups.
+/// A position in the list of groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GroupCursor(GroupPlace);
 
-/// A part of the list of groups.
+/// A page of the list of groups.
 #[derive(Debug, Clone)]
 pub struct GroupPage {
-    /// The groups, those with most open dead letters first, then those with the latest death.
-    pub groups: Vec<Group>,
-    /// Where the next page begins; `None` when this is the last.
+    /// The groups, most open dead letters first.
+    pub items: Vec<Group>,
+    /// Where the next page begins; `None` on the last page.
     pub next: Option<GroupCursor>,
 }
 
@@ -105,7 +67,7 @@ impl Groups {
         Self { store, clock }
     }
 
-    /// A page of the groups, by impact. What died just now is grouped first.
+    /// A page of the groups. Dead letters that are not grouped yet are grouped first.
     ///
     /// # Errors
     /// [`AdminError::Denied`] without [`Scope::EventsRead`]; [`AdminError::Store`].
@@ -122,7 +84,7 @@ impl Groups {
             tenant: caller.tenant().map(str::to_owned),
             source: selection.source.clone(),
             handler: selection.handler.clone(),
-            class: selection.class.map(|class| class.as_str().to_owned()),
+            class: selection.class,
             resolved: selection.resolved,
         };
         let limit = usize::try_from(limit.clamp(1, MOST)).unwrap_or(1);
@@ -133,10 +95,10 @@ impl Groups {
         let place =
             |row: &GroupRow| GroupPlace { open: row.open, last_at: row.last_at, id: row.id };
         let next = rows.last().filter(|_| more).map(|row| GroupCursor(place(row)));
-        Ok(GroupPage { groups: self.shown(caller, rows).await?, next })
+        Ok(GroupPage { items: self.shown(caller, rows).await?, next })
     }
 
-    /// One group. What died just now is grouped first.
+    /// One group. Dead letters that are not grouped yet are grouped first.
     ///
     /// # Errors
     /// [`AdminError::NotFound`]; [`AdminError::Denied`] without [`Scope::EventsRead`];
@@ -149,17 +111,14 @@ impl Groups {
         shown.ok_or_else(|| AdminError::NotFound(format!("group {id}")))
     }
 
-    /// How many dead letters of each class are open; those of which none is are left out.
+    /// Number of open dead letters by class, without classes that have none.
     ///
     /// # Errors
     /// [`AdminError::Denied`] without [`Scope::EventsRead`]; [`AdminError::Store`].
     pub async fn by_class(&self, caller: &Caller) -> Result<Vec<(Class, u64)>, AdminError> {
         caller.needs(Scope::EventsRead)?;
         let counts = self.store.open_by_class(caller.tenant()).await?;
-        let counts = counts.into_iter();
-        Ok(counts
-            .filter_map(|(word, open)| Some((word.parse().ok()?, open.unsigned_abs())))
-            .collect())
+        Ok(counts.into_iter().map(|(class, open)| (class, open.unsigned_abs())).collect())
     }
 
     async fn shown(&self, caller: &Caller, rows: Vec<GroupRow>) -> Result<Vec<Group>, AdminError> {
@@ -179,40 +138,19 @@ impl Groups {
                     *bar = count.unsigned_abs();
                 }
             }
-            let meaning = row.death_reason.parse::<DeathReason>().map(DeathReason::text);
-            let message = row.newest.filter(|text| payload && !text.trim().is_empty());
-            Group {
-                id: row.id,
-                title: message
-                    .clone()
-                    .or_else(|| meaning.ok().map(str::to_owned))
-                    .unwrap_or_else(|| row.death_reason.clone()),
-                message,
-                is_various: row.message.is_empty(),
-                tenant: row.tenant,
-                source: row.source,
-                handler: row.handler,
-                class: row.class.parse().unwrap_or(Class::Internal),
-                death_reason: row.death_reason,
-                open: row.open.unsigned_abs(),
-                total: row.total.unsigned_abs(),
-                first_at: row.first_at,
-                last_at: row.last_at,
-                sample: row.sample,
-                trend,
-            }
+            Group::new(row, trend, payload)
         });
         Ok(groups.collect())
     }
 }
 
 impl GroupCursor {
-    /// The place behind a group with so many open dead letters, this last death and this id.
+    /// The position after a group.
     pub fn behind(open: i64, last_at: OffsetDateTime, id: i64) -> Self {
         Self(GroupPlace { open, last_at, id })
     }
 
-    /// What [`GroupCursor::behind`] makes it of.
+    /// The arguments of [`GroupCursor::behind`].
     pub fn parts(self) -> (i64, OffsetDateTime, i64) {
         (self.0.open, self.0.last_at, self.0.id)
     }

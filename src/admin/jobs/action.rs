@@ -1,93 +1,89 @@
-//! What a job does, and to what.
+//! What a job does, and the scope that it requires.
 
-use std::fmt;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::admin::{Action, Scope};
+use crate::store::JobAction;
 
-/// What a job does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JobAction {
-    /// This to dead letters.
-    Letters(Action),
-    /// This to rejected requests.
-    Held(RejectedAction),
-}
-
-/// What is done about a rejected request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The action on rejected requests.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    strum::Display,
+    strum::VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+#[schema(as = RejectedRequestAction)]
 pub enum RejectedAction {
-    /// It is reprocessed, and accepted where it verifies.
-    Verify,
-    /// It is removed before its time.
+    /// Verify them again, and accept those that pass.
+    #[serde(rename = "verify")]
+    #[strum(serialize = "verify")]
+    Reprocess,
+    /// Delete them before the end of their retention.
     Discard,
 }
 
-impl JobAction {
-    /// Every one.
-    pub const ALL: [Self; 4] = [
-        Self::Letters(Action::Replay),
-        Self::Letters(Action::Discard),
-        Self::Held(RejectedAction::Verify),
-        Self::Held(RejectedAction::Discard),
-    ];
-
-    /// The action of this stored word.
-    pub fn of(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|action| action.as_str() == word)
-    }
-
-    /// The stored word.
+impl RejectedAction {
+    /// The word.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Letters(action) => action.as_str(),
-            Self::Held(RejectedAction::Verify) => "verify_held",
-            Self::Held(RejectedAction::Discard) => "discard_held",
+        self.into()
+    }
+}
+
+impl From<Action> for JobAction {
+    fn from(action: Action) -> Self {
+        match action {
+            Action::Replay => Self::Replay,
+            Action::Discard => Self::Discard,
         }
     }
+}
 
+impl From<RejectedAction> for JobAction {
+    fn from(action: RejectedAction) -> Self {
+        match action {
+            RejectedAction::Reprocess => Self::ReprocessRejected,
+            RejectedAction::Discard => Self::DiscardRejected,
+        }
+    }
+}
+
+impl JobAction {
     /// The verb, for users.
     pub fn verb(self) -> &'static str {
         match self {
-            Self::Letters(action) => action.as_str(),
-            Self::Held(RejectedAction::Verify) => "verify",
-            Self::Held(RejectedAction::Discard) => "discard",
+            Self::Replay => "replay",
+            Self::ReprocessRejected => "verify",
+            Self::Discard | Self::DiscardRejected => "discard",
         }
     }
 
     /// Whether it is about rejected requests.
     pub fn is_about_rejected(self) -> bool {
-        matches!(self, Self::Held(_))
+        matches!(self, Self::ReprocessRejected | Self::DiscardRejected)
     }
 
-    /// What a user needs who plans, starts or cancels such a job.
+    /// The scope that planning, starting and cancelling such a job requires.
     pub fn scope(self) -> Scope {
         if self.is_about_rejected() { Scope::SecretsWrite } else { Scope::EventsReplay }
     }
 
-    /// Under which kind users are told that many are resolved.
+    /// The type of the alert about a large job.
     pub(super) fn alert(self) -> &'static str {
         match self {
-            Self::Letters(Action::Replay) => "bulk_replay",
-            Self::Held(RejectedAction::Verify) => "bulk_verify",
-            Self::Letters(Action::Discard) | Self::Held(RejectedAction::Discard) => "bulk_discard",
-        }
-    }
-}
-
-impl fmt::Display for JobAction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_action_is_read_back_from_its_word() {
-        for action in JobAction::ALL {
-            assert_eq!(JobAction::of(action.as_str()), Some(action));
+            Self::Replay => "bulk_replay",
+            Self::ReprocessRejected => "bulk_verify",
+            Self::Discard | Self::DiscardRejected => "bulk_discard",
         }
     }
 }

@@ -1,12 +1,14 @@
-//! Jobs about rejected requests: planned with how many would be accepted now, and worked off in
-//! small batches. Each request that is accepted is an event by itself, committed by ingest; the
-//! job's progress follows. A worker that dies in between leaves requests whose event is there: the
-//! next one finds that event, and no second one is made.
+//! Jobs on rejected requests: planned with the number that would be accepted now, and executed in
+//! small batches. Each accepted request is committed as an event by ingest, before the job's
+//! progress is. If a worker fails in between, the next one finds that event as a duplicate, and
+//! makes no second one.
 
 use time::Duration;
 
-use super::worker::{count, next_at, refusals, room};
-use super::{JobAction, JobDetail, Jobs, PLAN_LASTS, RejectedAction, SAMPLE, Step, Terms, written};
+use super::worker::{count, next_at, room, skipped_items};
+use super::{
+    JobDetail, Jobs, Limits, PLAN_LASTS, RejectedAction, RejectedBulkRequest, SAMPLE, Step, to_json,
+};
 use crate::admin::{
     ActionResult, AdminError, Caller, Reason, Refused, RejectedRequests, Scope, Scopes,
 };
@@ -17,24 +19,9 @@ const BATCH: i64 = 25;
 /// How long a job waits when a request could not be recorded.
 const BUSY: Duration = Duration::SECOND;
 
-/// What is to be done about many rejected requests.
-#[derive(Debug, Clone)]
-pub struct RejectedBulkRequest {
-    /// What.
-    pub action: RejectedAction,
-    /// About those of this source; `None` for all that the caller sees.
-    pub source: Option<String>,
-    /// The most that are resolved, the oldest first; `None` for all.
-    pub cap: Option<u32>,
-    /// The most that are resolved in a second; `None` for no limit.
-    pub rate: Option<u32>,
-    /// Why.
-    pub reason: String,
-}
-
 impl Jobs {
-    /// Plans a job about rejected requests: a dry run, which says how many match and, where they
-    /// are to be verified, how many of those would be accepted now.
+    /// Plans a job on rejected requests: a dry run that counts the matches and, for reprocessing,
+    /// those that would be accepted now.
     ///
     /// # Errors
     /// As [`Jobs::plan`], with [`Scope::SecretsWrite`].
@@ -44,20 +31,21 @@ impl Jobs {
         request: &RejectedBulkRequest,
     ) -> Result<JobDetail, AdminError> {
         caller.needs(Scope::SecretsWrite)?;
-        let reason = Reason::new(&request.reason)?.get();
-        let terms = Terms::new(request.cap, request.rate)?;
+        let reason = Reason::new(&request.reason)?;
+        let reason = reason.as_str();
+        let limits = Limits::new(request.cap, request.rate)?;
         let rejected_requests = self.rejected_requests()?;
         let selection = RejectedRequestSelection {
             tenant: caller.tenant().map(str::to_owned),
             source: request.source.clone(),
         };
-        let (store, now) = (&self.desk.store, self.desk.clock.now());
+        let (store, now) = (&self.dead_letters.store, self.dead_letters.clock.now());
         let (matched, up_to) = store.count_rejected(&selection).await?;
         if matched == 0 {
             return Err(AdminError::NotFound("matching rejected request".to_owned()));
         }
         let verifiable = match request.action {
-            RejectedAction::Verify => {
+            RejectedAction::Reprocess => {
                 Some(rejected_requests.verifiable(caller, &selection, up_to).await?)
             }
             RejectedAction::Discard => None,
@@ -70,12 +58,12 @@ impl Jobs {
         };
         let new = NewJob {
             tenant: caller.tenant(),
-            action: JobAction::Held(request.action).as_str(),
-            selection: &written(&selection)?,
+            action: request.action.into(),
+            selection: &to_json(&selection)?,
             target: &target,
             force: false,
-            cap: terms.cap,
-            rate: terms.rate,
+            cap: limits.cap,
+            rate: limits.rate,
             reason,
             matched,
             verifiable,
@@ -85,7 +73,7 @@ impl Jobs {
             at: now,
             expires_at: now + PLAN_LASTS,
         };
-        self.planned(caller, &new).await
+        self.record_plan(caller, &new).await
     }
 
     /// The service for rejected requests.
@@ -94,14 +82,15 @@ impl Jobs {
         self.rejected_requests.as_ref().ok_or_else(none)
     }
 
-    /// Works on a job about rejected requests.
+    /// Executes the next batch of a job on rejected requests.
     pub(super) async fn work_on_rejected(
         &self,
         (lease, job): (JobLease, &JobRow),
         action: RejectedAction,
         now: time::OffsetDateTime,
     ) -> Result<Step, StoreError> {
-        let (store, Some(rejected_requests)) = (&self.desk.store, &self.rejected_requests) else {
+        let (store, Some(rejected_requests)) = (&self.dead_letters.store, &self.rejected_requests)
+        else {
             return Ok(Step::Ended);
         };
         let selection: RejectedRequestSelection = job.selected()?;
@@ -123,14 +112,14 @@ impl Jobs {
         let actor = job.started_by.as_deref().unwrap_or(&job.planned_by);
         let scopes = Scopes::from_iter([Scope::SecretsWrite]);
         let caller = Caller::new(actor, job.tenant.clone(), scopes);
-        // In the log before any of them is accepted.
-        rejected_requests.note_batch(&mut tx, &caller, action, job, next.len()).await?;
+        // In the audit log before any of them is accepted.
+        rejected_requests.audit_batch(&mut tx, &caller, action, job, next.len()).await?;
         let batch = match action {
             RejectedAction::Discard => rejected_requests.discard_batch(&mut tx, &next).await?,
-            RejectedAction::Verify => {
-                // Letting them in takes a while: the job's row is not kept locked.
+            RejectedAction::Reprocess => {
+                // Accepting them takes a while, so the job's row is not kept locked.
                 tx.commit(()).await?;
-                let batch = rejected_requests.verify_batch(&caller, &next).await?;
+                let batch = rejected_requests.reprocess_batch(&caller, &next).await?;
                 tx = store.begin().await?;
                 if !tx.lock_job(lease).await? {
                     return Ok(Step::Ended);
@@ -138,23 +127,25 @@ impl Jobs {
                 batch
             }
         };
-        let dealt_with = count(&batch.resolved);
+        let resolved = count(&batch.resolved);
         let waits = batch.busy.is_some().then(|| now + BUSY);
         let batch_done = ActionResult {
             resolved: batch.resolved,
             created: batch.created,
-            refused: batch.refused.into_iter().map(|(id, why)| (id, Refused::Held(why))).collect(),
+            refused: (batch.skipped.into_iter())
+                .map(|(number, why)| (number, Refused::RejectedRequest(why)))
+                .collect(),
         };
-        let advance = JobProgress {
+        let progress = JobProgress {
             after: batch.last.unwrap_or(job.after),
-            resolved: dealt_with,
+            resolved,
             created: count(&batch_done.created),
-            refused: count(&batch_done.refused),
-            refusals: &refusals(job, &batch_done)?,
-            next_at: waits.max(next_at(job, dealt_with, now)),
+            skipped: count(&batch_done.refused),
+            skipped_items: &skipped_items(job, &batch_done),
+            next_at: waits.max(next_at(job, resolved, now)),
             lease: super::worker::LEASE,
         };
-        tx.record_job_progress(job.id, &advance).await?;
+        tx.record_job_progress(job.id, &progress).await?;
         tx.commit(()).await?;
         if let Some(until) = waits.filter(|_| batch_done.resolved.is_empty()) {
             return Ok(Step::Paced(until));

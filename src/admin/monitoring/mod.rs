@@ -1,42 +1,34 @@
-//! What operators see of what was received and its outcome.
+//! Monitoring: received events, their outcome, and what is wrong.
 //!
-//! - A [`Topology`] is what is configured, as plain data without secrets.
-//! - [`Monitoring::overview`] answers whether anything is wrong: a row for every source, and an
-//!   [`Alarm`] for everything that is. It reads counters, never events.
-//! - [`Monitoring::raise_alarms`] tells users who do not look.
-//! - [`Monitoring::events`] looks for events; a page says how far it has looked back. Everything about
-//!   one of them is an [`EventDetail`]; its body comes in slices.
-//! - [`Monitoring::transfers`] are payloads in chunks that are not whole yet.
-//! - [`Monitoring::sources`] says how sources are set up and which secrets are used.
+//! - A [`Topology`] is the configuration as plain data, without secrets.
+//! - [`Monitoring::overview`] has a row for every source, and an [`Alarm`] for every problem. It
+//!   reads counters, never events.
+//! - [`Monitoring::raise_alarms`] raises alerts for alarms.
+//! - Its methods about events and transfers are in [`events`](super::events) and
+//!   [`transfers`](super::transfers).
+//! - [`Monitoring::sources`] reports how sources are set up and which secrets are used.
 
 mod alarms;
-mod body;
-mod detail;
 mod inactivity;
+mod model;
 mod overview;
 mod proxies;
 mod reading;
-mod search;
 mod sources;
 mod topology;
 mod totals;
-mod transfers;
 mod troubles;
 mod watch;
 
 use std::sync::Arc;
 
-pub use alarms::{Alarm, AlarmKind, Link};
-pub use body::{BodySlice, SLICE};
-pub use detail::{EventDetail, PayloadView, ProofView, Related};
 pub use inactivity::Baseline;
-pub use overview::{Overview, SourceRow};
+pub use model::{
+    Alarm, AlarmKind, Counts, Link, Overview, Point, ReasonCount, Series, Setting, Source,
+    SourceRow, SourceSecret, SourceSetup,
+};
 pub use proxies::{Listener, UnlistedProxies, is_internal};
-pub use search::{EventPage, Facets, MOST_EVENTS, Search};
-pub use sources::{SecretView, Setup, SourceView};
-pub use topology::{Setting, SourceFacts, Topology};
-pub use totals::{Point, Series, Totals};
-pub use transfers::{MOST_TRANSFERS, TransferDetail, TransferView, Transfers};
+pub use topology::{SourceFacts, Topology};
 pub use troubles::DispatchTroubles;
 
 use crate::clock::SharedClock;
@@ -45,9 +37,9 @@ use crate::store::Store;
 /// Received events and outcomes, for those who look.
 #[derive(Clone)]
 pub struct Monitoring {
-    store: Store,
-    clock: SharedClock,
-    topology: Arc<Topology>,
+    pub(in crate::admin) store: Store,
+    pub(in crate::admin) clock: SharedClock,
+    pub(in crate::admin) topology: Arc<Topology>,
     proxies: UnlistedProxies,
     troubles: DispatchTroubles,
 }

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::alarms::{Alarm, AlarmKind, Link};
+use super::model::{Alarm, AlarmKind, Link};
 use crate::store::Severity;
 
 /// The most proxies that are remembered and told of.

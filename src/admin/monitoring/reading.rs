@@ -1,13 +1,13 @@
-//! What is read to say how everything stands, and what is wrong by it.
+//! Reads the state that the overview and the alarms are computed from.
 
 use std::collections::HashMap;
 
 use time::{Duration, OffsetDateTime};
 
 use super::Monitoring;
-use super::alarms::{self, Alarm, AlarmKind, PATIENCE, SourceStats};
+use super::alarms::{self, PATIENCE, SourceStats};
 use super::inactivity::Baseline;
-use super::overview::SourceRow;
+use super::model::{Alarm, AlarmKind, SourceRow};
 use super::topology::{SourceFacts, Topology};
 use super::totals::Totals;
 use crate::dispatch::Trouble;
@@ -45,7 +45,7 @@ pub(super) struct Read {
     destinations: Vec<FailingDestination>,
     /// The alerts that go on.
     pub(super) alerts: Vec<OpenAlert>,
-    /// How the database stands.
+    /// The state of the database.
     pub(super) database: DatabaseState,
     transaction: Option<OpenTransaction>,
     /// The proxies that this gateway does not trust.
@@ -76,7 +76,7 @@ impl Monitoring {
             pauses: store.pauses().await?,
             deaths: store.open_dead_letter_counts().await?,
             destinations: store.failing_destinations(&handlers, now).await?,
-            alerts: store.alerts_going_on(MOST_ALERTS).await?,
+            alerts: store.open_alerts(MOST_ALERTS).await?,
             database: store.database_state().await?,
             transaction: store.oldest_transaction(now).await?,
             proxies: self.proxies.alarms(),
@@ -86,7 +86,7 @@ impl Monitoring {
 }
 
 impl Read {
-    /// Everything that is wrong that somebody sees who sees this tenant only, or all.
+    /// The alarms that a caller of this tenant sees, or all.
     pub(super) fn alarms(
         &self,
         topology: &Topology,
@@ -109,7 +109,7 @@ impl Read {
         let alerts = self.alerts.iter().filter(|alert| is_of_others(alert));
         let alerts = alerts.filter(|alert| tenant.is_none() || own(&alert.source));
         alarms.extend(alerts.take(SHOWN_ALERTS).map(|alert| alarms::of_alert(alert, may_see)));
-        let pauses = self.pauses.iter().filter(|pause| match pause.what {
+        let pauses = self.pauses.iter().filter(|pause| match pause.target {
             PauseTarget::Source => tenant.is_none() || own(&pause.name),
             PauseTarget::Handler => tenant.is_none(),
         });
@@ -118,8 +118,7 @@ impl Read {
         if let Some(alarm) = alarms::of_clocks(self.now, self.database.now) {
             alarms.push(alarm);
         } else {
-            let of_clocks =
-                |alert: &&OpenAlert| AlarmKind::of(&alert.kind) == Some(AlarmKind::Clock);
+            let of_clocks = |alert: &&OpenAlert| kind_of(alert) == Some(AlarmKind::Clock);
             let other = self.alerts.iter().find(of_clocks).filter(|one| !is_forgotten(one));
             alarms.extend(other.map(|alert| alarms::of_alert(alert, true)));
         }
@@ -129,7 +128,7 @@ impl Read {
         if tenant.is_none() {
             alarms.extend(self.of_proxies());
             alarms.extend(alarms::of_transaction(self.transaction.as_ref(), self.now));
-            alarms.extend(alarms::of_wrong_paths(&self.totals("").0));
+            alarms.extend(alarms::of_wrong_paths(&self.totals("").0.counts));
             alarms.extend(self.of_strays(topology));
         }
         alarms
@@ -157,7 +156,7 @@ impl Read {
             })
         };
         let others = self.alerts.iter().filter(|alert| {
-            AlarmKind::of(&alert.kind) == Some(kind)
+            kind_of(alert) == Some(kind)
                 && kind.is_local(&alert.key)
                 && !is_forgotten(alert)
                 && !is_own(alert)
@@ -227,16 +226,17 @@ impl Read {
             paused_at: self
                 .pauses
                 .iter()
-                .find(|pause| pause.what == PauseTarget::Source && pause.name == *name)
+                .find(|pause| pause.target == PauseTarget::Source && pause.name == *name)
                 .map(|pause| pause.paused_at),
             hour_line: self.line(name, Span::Fine, HOUR, &self.hour),
             day_line: self.line(name, Span::Coarse, DAY, &self.day),
-            waiting: oldest.map(|since| (self.now - since).max(Duration::ZERO)),
-            p95: hour.answered_within(95),
-            last_event: self.usage(name).map(|usage| usage.last_at).max(),
+            waiting_seconds: oldest
+                .map(|since| (self.now - since).max(Duration::ZERO).as_seconds_f64()),
+            p95_seconds: hour.seconds_within(95),
+            last_event_at: self.usage(name).map(|usage| usage.last_at).max(),
             secret: self.usage(name).next().map(|usage| usage.secret.clone()),
-            hour,
-            day,
+            hour: hour.counts,
+            day: day.counts,
         }
     }
 
@@ -253,7 +253,12 @@ impl Read {
     }
 }
 
-/// Whether the gateway that raised it about itself says so no longer: it is mended, or gone.
+/// The type of alarm an alert was raised for; `None` if it was not raised for an alarm.
+pub(super) fn kind_of(alert: &OpenAlert) -> Option<AlarmKind> {
+    alert.kind.parse().ok()
+}
+
+/// Whether the gateway that raised it about itself has stopped raising it.
 pub(super) fn is_forgotten(alert: &OpenAlert) -> bool {
     alert.quiet_seconds > FORGOTTEN_AFTER
 }
@@ -261,7 +266,7 @@ pub(super) fn is_forgotten(alert: &OpenAlert) -> bool {
 /// Whether it was raised by a provider or about what an operator did: what is raised here shows as
 /// what it is about.
 fn is_of_others(alert: &OpenAlert) -> bool {
-    alert.kind != DEAD_LETTER && AlarmKind::of(&alert.kind).is_none()
+    alert.kind != DEAD_LETTER && kind_of(alert).is_none()
 }
 
 /// What was counted of a source at each hour of the day, and when it was counted first.

@@ -1,23 +1,24 @@
-//! What is configured, as plain data: given in when the gateway is built.
+//! The configuration as plain data, as monitoring needs it.
 
 use time::Duration;
 
+use super::model::Setting;
 use crate::admin::ConfiguredDestination;
 use crate::store::TO;
 
-/// What is configured, as far as operators see it. It holds no secret.
+/// The configuration, as far as users may see it. It contains no secret.
 #[derive(Debug, Clone, Default)]
 pub struct Topology {
     /// The sources, in configured order.
     pub sources: Vec<SourceFacts>,
-    /// What paths are put behind to reach them: what senders call, or else the listener itself.
+    /// The base of webhook URLs: the public URL, or else the listener's own address.
     pub base_url: String,
-    /// Whether that is what senders call.
+    /// Whether that is the public URL.
     pub is_public: bool,
     /// The destinations, each with the only tenant whose events it takes.
     pub destinations: Vec<ConfiguredDestination>,
-    /// Whether alerts are told to anybody: a channel is configured.
-    pub alerts_are_told: bool,
+    /// Whether alerts are sent: a channel is configured.
+    pub alerts_are_sent: bool,
     /// How long a transfer waits for its next chunk.
     pub transfer_idle: Duration,
     /// How long a transfer may take in all.
@@ -27,15 +28,15 @@ pub struct Topology {
 }
 
 /// One source, as configured.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceFacts {
     /// Its name.
     pub name: String,
-    /// What kind of sender it is.
+    /// Its provider.
     pub provider: String,
-    /// To whom it belongs.
+    /// Its tenant.
     pub tenant: String,
-    /// Whether it lets anything in.
+    /// Whether it is enabled.
     pub enabled: bool,
     /// The paths that lead to it, its own first. `{action}` stands for a word of `actions`.
     pub paths: Vec<String>,
@@ -63,18 +64,9 @@ pub struct SourceFacts {
     pub handlers: Vec<String>,
 }
 
-/// One key of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Setting {
-    /// Its path, such as `dispatch.lease`.
-    pub key: String,
-    /// Its value. Of a secret only where it is, never what it is.
-    pub value: String,
-}
-
 impl Topology {
-    /// The sources that somebody sees who sees this tenant only, or all.
-    pub(super) fn seen_by<'a>(
+    /// The sources of this tenant, or all.
+    pub(in crate::admin) fn seen_by<'a>(
         &'a self,
         tenant: Option<&'a str>,
     ) -> impl Iterator<Item = &'a SourceFacts> {
@@ -94,8 +86,12 @@ impl Topology {
         self.destinations.iter().find(|destination| destination.name == name)
     }
 
-    /// The source of this name, if they see it.
-    pub(super) fn source(&self, name: &str, tenant: Option<&str>) -> Option<&SourceFacts> {
+    /// The source of this name, if it is of this tenant.
+    pub(in crate::admin) fn source(
+        &self,
+        name: &str,
+        tenant: Option<&str>,
+    ) -> Option<&SourceFacts> {
         let mut sources = self.sources.iter();
         sources.find(|source| source.name == name && tenant.is_none_or(|t| source.tenant == t))
     }

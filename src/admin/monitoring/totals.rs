@@ -1,101 +1,57 @@
-//! Counts added up, and what is read from them.
+//! Counters added up, and series of them.
 
 use time::{Duration, OffsetDateTime};
 
+use super::model::{Counts, Point, ReasonCount, Series};
 use crate::store::{ACKNOWLEDGED_WITHIN, Counted, Counter, Span, TOO_LARGE};
 
-/// Received events and outcomes, in some time. Approximate, as counters are.
+/// The counters of a period, added up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// New events.
-    pub accepted: u64,
-    /// Requests that had come before.
-    pub duplicates: u64,
-    /// Requests that are authentic, and no use.
-    pub quarantined: u64,
-    /// Chunks of payloads that were not whole yet.
-    pub chunks: u64,
-    /// Requests that were rejected or could not be kept.
-    pub refused: u64,
-    /// The same by reason, the most frequent first.
-    pub reasons: Vec<(String, u64)>,
-    /// Of those quarantined and those refused, the ones that were larger than their source keeps.
-    pub oversize: u64,
-    /// Deliveries that ended well.
-    pub handled: u64,
-    /// Deliveries that their handler had no use for.
-    pub ignored: u64,
-    /// Attempts that failed; there will be another.
-    pub retries: u64,
-    /// Dead letters: deliveries that died, requests that were quarantined, transfers given up.
-    pub dead: u64,
-    /// Deliveries that operators made of others.
-    pub replayed: u64,
-    /// Transfers that were given up.
-    pub expired: u64,
-    /// Acknowledgements by how long they took, under the bounds of [`ACKNOWLEDGED_WITHIN`] and
+pub(super) struct Totals {
+    /// What users see of it.
+    pub(super) counts: Counts,
+    /// Quarantined and rejected requests that exceeded the body limit of their source.
+    pub(super) oversize: u64,
+    /// Response times of authentic requests: under the bounds of [`ACKNOWLEDGED_WITHIN`], and
     /// above the last.
-    pub acknowledged: [u64; ACKNOWLEDGED_WITHIN.len() + 1],
-}
-
-/// What is shown of one span of time in a chart.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Point {
-    /// When the span begins.
-    pub begin: OffsetDateTime,
-    /// Requests that were authentic.
-    pub verified: u64,
-    /// Requests that were rejected or could not be kept.
-    pub refused: u64,
-    /// Deliveries that ended well.
-    pub handled: u64,
-    /// Deliveries that became dead letters.
-    pub dead: u64,
-    /// Within what time half of the authentic requests were answered.
-    pub p50: Option<Duration>,
-    /// Within what time 95 of 100 were.
-    pub p95: Option<Duration>,
-}
-
-/// A chart: the last spans of one length, oldest first; the last one is not over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Series {
-    /// The length of a span.
-    pub step: Duration,
-    /// The spans.
-    pub points: Vec<Point>,
+    pub(super) acknowledged: [u64; ACKNOWLEDGED_WITHIN.len() + 1],
 }
 
 impl Totals {
-    /// Everything of these together.
+    /// The sums of these counters.
     pub(super) fn of<'a>(counted: impl IntoIterator<Item = &'a Counted>) -> Self {
         let mut totals = Self::default();
         for one in counted {
             totals.add(one);
         }
-        totals.reasons.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        let by_count = |a: &ReasonCount, b: &ReasonCount| {
+            b.count.cmp(&a.count).then_with(|| a.reason.cmp(&b.reason))
+        };
+        totals.counts.reasons.sort_by(by_count);
         totals
     }
 
     fn add(&mut self, counted: &Counted) {
         let count = counted.count;
+        let counts = &mut self.counts;
         let place = match counted.what {
-            Counter::Accepted => &mut self.accepted,
-            Counter::Duplicate => &mut self.duplicates,
-            Counter::Quarantined => &mut self.quarantined,
-            Counter::Chunk => &mut self.chunks,
-            Counter::Handled => &mut self.handled,
-            Counter::Ignored => &mut self.ignored,
-            Counter::Retry | Counter::Deferred => &mut self.retries,
-            Counter::Dead => &mut self.dead,
-            Counter::Replayed => &mut self.replayed,
-            Counter::Expired => &mut self.expired,
+            Counter::Accepted => &mut counts.accepted,
+            Counter::Duplicate => &mut counts.duplicates,
+            Counter::Quarantined => &mut counts.quarantined,
+            Counter::Chunk => &mut counts.chunks,
+            Counter::Handled => &mut counts.handled,
+            Counter::Ignored => &mut counts.ignored,
+            Counter::Retry | Counter::Deferred => &mut counts.retries,
+            Counter::Dead => &mut counts.dead,
+            Counter::Replayed => &mut counts.replayed,
+            Counter::Expired => &mut counts.expired,
             Counter::Refused => {
-                match self.reasons.iter_mut().find(|(reason, _)| *reason == counted.detail) {
-                    Some((_, known)) => *known += count,
-                    None => self.reasons.push((counted.detail.clone(), count)),
+                let reasons = &mut counts.reasons;
+                match reasons.iter_mut().find(|known| known.reason == counted.detail) {
+                    Some(known) => known.count += count,
+                    None => reasons.push(ReasonCount { reason: counted.detail.clone(), count }),
                 }
-                &mut self.refused
+                &mut counts.refused
             }
             Counter::Acknowledged => {
                 let bound = counted.detail.parse::<u32>().ok();
@@ -107,9 +63,15 @@ impl Totals {
             }
         };
         *place += count;
-        // No handler has seen them, and dead letters they are all the same.
+        if counted.what.is_verified() {
+            counts.verified += count;
+        }
+        if counted.what.is_verified() || counted.what == Counter::Refused {
+            counts.received += count;
+        }
+        // No handler has seen them, but they are dead letters.
         if matches!(counted.what, Counter::Quarantined | Counter::Expired) {
-            self.dead += count;
+            counts.dead += count;
         }
         let may_be_large = matches!(counted.what, Counter::Quarantined | Counter::Refused);
         if may_be_large && counted.detail == TOO_LARGE {
@@ -117,19 +79,13 @@ impl Totals {
         }
     }
 
-    /// Requests that were authentic.
-    pub fn verified(&self) -> u64 {
-        self.accepted + self.duplicates + self.quarantined + self.chunks
+    /// A percentile of the response times of authentic requests, interpolated between two bounds
+    /// of the histogram, in seconds. `None` without requests.
+    pub(super) fn seconds_within(&self, percent: u32) -> Option<f64> {
+        self.answered_within(percent).map(Duration::as_seconds_f64)
     }
 
-    /// All requests.
-    pub fn received(&self) -> u64 {
-        self.verified() + self.refused
-    }
-
-    /// Within what time this part of a hundred of the authentic requests was answered: between two
-    /// bounds of the histogram by proportion. `None` where there was none.
-    pub fn answered_within(&self, percent: u32) -> Option<Duration> {
+    fn answered_within(&self, percent: u32) -> Option<Duration> {
         let all: u64 = self.acknowledged.iter().sum();
         if all == 0 {
             return None;
@@ -158,16 +114,16 @@ impl Series {
             let totals = Totals::of(counted.iter().copied().filter(|one| one.bucket == begin));
             Point {
                 begin,
-                verified: totals.verified(),
-                refused: totals.refused,
-                handled: totals.handled,
-                dead: totals.dead,
-                p50: totals.answered_within(50),
-                p95: totals.answered_within(95),
+                verified: totals.counts.verified,
+                refused: totals.counts.refused,
+                handled: totals.counts.handled,
+                dead: totals.counts.dead,
+                p50_seconds: totals.seconds_within(50),
+                p95_seconds: totals.seconds_within(95),
             }
         };
         let points = span.last(count, now).into_iter().map(point).collect();
-        Self { step: Duration::minutes(span.minutes()), points }
+        Self { step_seconds: span.minutes() * 60, points }
     }
 }
 
@@ -184,6 +140,10 @@ mod tests {
         Counted { bucket, source: "billing".into(), what, detail: detail.into(), count }
     }
 
+    fn reasons(counts: &Counts) -> Vec<(&str, u64)> {
+        counts.reasons.iter().map(|one| (one.reason.as_str(), one.count)).collect()
+    }
+
     #[test]
     fn everything_is_added_up_under_its_name() {
         let all = [
@@ -193,9 +153,9 @@ mod tests {
             counted(Counter::Refused, "sig_mismatch", 4),
             counted(Counter::Refused, "ts_stale", 1),
         ];
-        let totals = Totals::of(&all);
-        assert_eq!((totals.verified(), totals.refused, totals.received()), (5, 6, 11));
-        assert_eq!(totals.reasons, [("sig_mismatch".to_owned(), 4), ("ts_stale".to_owned(), 2)]);
+        let counts = Totals::of(&all).counts;
+        assert_eq!((counts.verified, counts.refused, counts.received), (5, 6, 11));
+        assert_eq!(reasons(&counts), [("sig_mismatch", 4), ("ts_stale", 2)]);
     }
 
     #[test]
@@ -207,9 +167,9 @@ mod tests {
             counted(Counter::Refused, "ts_stale", 1),
         ];
         let totals = Totals::of(&all);
-        assert_eq!((totals.quarantined, totals.dead), (9, 9));
-        assert_eq!((totals.refused, totals.oversize), (4, 5));
-        assert_eq!(totals.reasons, [(TOO_LARGE.to_owned(), 3), ("ts_stale".to_owned(), 1)]);
+        assert_eq!((totals.counts.quarantined, totals.counts.dead), (9, 9));
+        assert_eq!((totals.counts.refused, totals.oversize), (4, 5));
+        assert_eq!(reasons(&totals.counts), [(TOO_LARGE, 3), ("ts_stale", 1)]);
     }
 
     #[test]

@@ -1,26 +1,27 @@
-//! Telling users who do not look: an alert for every alarm that begins, a recovery when it is over,
-//! and a gauge of what goes on.
+//! Raises an alert for every alarm that begins, closes it when the alarm is over, and sets a gauge of
+//! alarms.
 
+use strum::VariantArray as _;
 use tracing::warn;
 
 use super::Monitoring;
-use super::alarms::{Alarm, AlarmKind};
-use super::reading::{Read, is_forgotten};
+use super::model::{Alarm, AlarmKind};
+use super::reading::{Read, is_forgotten, kind_of};
 use crate::store::Tx;
 use crate::store::{
     Alert, AlertResolution, DEAD_LETTER, GATE, OpenAlert, OpenDeadLetterCounts, Severity,
     StoreError,
 };
 
-/// The gauge of what goes on, by kind and severity.
+/// The gauge of alarms, by kind and severity.
 const GAUGE: &str = "sealpost_alarms";
 
-/// What an alert goes by: source, kind and key.
+/// The identity of an alert: source, kind and key.
 type Identity<'a> = (&'a str, &'a str, &'a str);
 
 impl Monitoring {
-    /// Raises an alert for every alarm that has begun, brings those up to date that go on, and says
-    /// what is over. To be called every few seconds; gives how many began or ended.
+    /// Raises an alert for every alarm that has begun, updates those that go on, and ends those
+    /// that are over. To be called every few seconds; returns how many began or ended.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -28,7 +29,7 @@ impl Monitoring {
         let read = match self.read().await {
             Ok(read) => read,
             Err(error) => {
-                // What cannot be asked is not well. The other gauges stay as they were.
+                // An unreadable database is an alarm. The other gauges stay as they were.
                 gauge(AlarmKind::Database, Severity::Critical, 1);
                 return Err(error);
             }
@@ -36,20 +37,20 @@ impl Monitoring {
         let alarms = read.alarms(&self.topology, None, true);
         measure(&alarms);
         if read.database.only_reads {
-            // No alert can be kept. The channel is told directly.
+            // No alert can be stored. The channel is notified directly.
             return Ok(0);
         }
         let mut tx = self.store.begin().await?;
-        let mut changed = tell_alarms(&mut tx, &read, &alarms).await?;
-        changed += tell_deaths(&mut tx, &read).await?;
+        let mut changed = update_alerts(&mut tx, &read, &alarms).await?;
+        changed += update_dead_letter_alerts(&mut tx, &read).await?;
         tx.commit(()).await?;
         Ok(changed)
     }
 }
 
 impl Monitoring {
-    /// Raises an alert that nobody can say what is wrong, since it could not be read for a while: a
-    /// table is locked, or the database is too slow. [`Monitoring::raise_alarms`] ends it.
+    /// Raises an alert that the alarms cannot be read: a table is locked, or the database is too
+    /// slow. [`Monitoring::raise_alarms`] ends it.
     ///
     /// # Errors
     /// [`StoreError`], where the database takes no alert either.
@@ -71,9 +72,9 @@ impl Monitoring {
     }
 }
 
-/// What goes on, for those who watch the metrics.
+/// Sets the gauges.
 fn measure(alarms: &[Alarm]) {
-    for kind in AlarmKind::ALL {
+    for &kind in AlarmKind::VARIANTS {
         for severity in [Severity::Info, Severity::Warning, Severity::Critical] {
             let of = |alarm: &&Alarm| alarm.kind == kind && alarm.severity == severity;
             gauge(kind, severity, alarms.iter().filter(of).count());
@@ -87,11 +88,11 @@ fn gauge(kind: AlarmKind, severity: Severity, count: usize) {
     metrics::gauge!(GAUGE, "kind" => kind, "severity" => severity).set(f64::from(count));
 }
 
-async fn tell_alarms(tx: &mut Tx<'_>, read: &Read, alarms: &[Alarm]) -> Result<u64, StoreError> {
-    let notified: Vec<&Alarm> = alarms.iter().filter(|alarm| alarm.kind.is_told()).collect();
+async fn update_alerts(tx: &mut Tx<'_>, read: &Read, alarms: &[Alarm]) -> Result<u64, StoreError> {
+    let notified: Vec<&Alarm> = alarms.iter().filter(|alarm| alarm.kind.raises_alert()).collect();
     let mut changed = 0;
     for known in &read.alerts {
-        let Some(kind) = AlarmKind::of(&known.kind).filter(|kind| kind.is_told()) else {
+        let Some(kind) = kind_of(known).filter(|kind| kind.raises_alert()) else {
             continue;
         };
         if notified.iter().any(|alarm| identity(alarm) == identity_of(known)) {
@@ -106,9 +107,9 @@ async fn tell_alarms(tx: &mut Tx<'_>, read: &Read, alarms: &[Alarm]) -> Result<u
     for alarm in notified {
         let (source, kind, key) = identity(alarm);
         let known = read.alerts.iter().find(|known| identity_of(known) == (source, kind, key));
-        let is_told =
+        let is_current =
             known.is_some_and(|known| known.text == alarm.text && known.severity >= alarm.severity);
-        if is_told && !alarm.kind.is_local(key) {
+        if is_current && !alarm.kind.is_local(key) {
             continue;
         }
         let kind = alarm.kind.as_str();
@@ -131,7 +132,7 @@ async fn tell_alarms(tx: &mut Tx<'_>, read: &Read, alarms: &[Alarm]) -> Result<u
 
 /// Dead letters have alerts by handler and reason, raised with each that a handler leaves. Those
 /// that no handler has seen, and those whose alert is missing, get theirs here; and here they end.
-async fn tell_deaths(tx: &mut Tx<'_>, read: &Read) -> Result<u64, StoreError> {
+async fn update_dead_letter_alerts(tx: &mut Tx<'_>, read: &Read) -> Result<u64, StoreError> {
     let mut changed = 0;
     let is = |known: &OpenAlert, deaths: &OpenDeadLetterCounts| {
         known.kind == DEAD_LETTER && known.source == deaths.source && known.key == key(deaths)
@@ -175,8 +176,8 @@ async fn end(
     kind: &'static str,
     text: &str,
 ) -> Result<u64, StoreError> {
-    let recovery = AlertResolution { kind, key: &known.key, source: &known.source, text };
-    Ok(tx.alert_is_over(&recovery).await?.into())
+    let resolution = AlertResolution { kind, key: &known.key, source: &known.source, text };
+    Ok(tx.close_alert(&resolution).await?.into())
 }
 
 fn identity(alarm: &Alarm) -> Identity<'_> {

@@ -2,12 +2,13 @@
 //! and reprocess them once the cause is fixed.
 //!
 //! - [`RejectedRequestWriter`] takes them from the listener.
-//! - [`RejectedRequests`] is what operators do with them. Nothing of a rejected request reaches a
-//!   handler before it was *reprocessed*: by the source's present gate, as of its time of arrival,
-//!   and on from there by the way that every request takes ([`Reprocess`]). Many at once are a
+//! - [`RejectedRequests`] is the service for operators. A rejected request reaches a handler only
+//!   after it was *reprocessed*: verified again by the current verifier of its source, as of its
+//!   time of arrival, and then ingested like any other request ([`Reprocess`]). Bulk actions are a
 //!   [`Job`](super::Job).
 
 mod bulk;
+mod model;
 mod sealed;
 mod writer;
 
@@ -19,24 +20,26 @@ use time::OffsetDateTime;
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
+pub use model::{
+    RejectedRequest, RejectedRequestDetail, RejectedRequestHeader, RejectedRequestPayload,
+};
 pub use writer::{NewlyRejected, RejectedRequestWriter};
 
+use super::change::{Audited, AuditedChange};
 use super::payload_reads::{self, Read};
-use super::{AdminError, Caller, Explained, Reason, RecordedRequest, Scope, Verifiers};
+use super::{AdminError, Caller, Explanation, Reason, RecordedRequest, Scope, Verifiers};
 use crate::clock::SharedClock;
-use crate::store::{
-    AuditEntry, EventId, RejectedRequest, RejectedRequestFilter, Store, StoreError,
-};
+use crate::store::{EventId, RejectedRequestFilter, Store, StoreError};
 use crate::vault::Vault;
 use crate::verify::RequestHead;
 
-/// The most that one page lists.
+/// The maximum number of rows of a page.
 const MAX_PAGE: u32 = 1000;
 
-/// Lets a request in that was refused once, if its source's gate has nothing against it now.
+/// Ingests a rejected request, if it verifies now.
 #[async_trait]
 pub trait Reprocess: Send + Sync + 'static {
-    /// Takes it from verification to its commit, as of its time of arrival.
+    /// Verifies it as of its time of arrival, and commits it as an event.
     ///
     /// # Errors
     /// [`ReprocessError`].
@@ -49,16 +52,16 @@ pub trait Reprocess: Send + Sync + 'static {
     ) -> Result<Reprocessed, ReprocessError>;
 }
 
-/// What a request has become.
+/// The event that a rejected request became.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reprocessed {
     /// The event.
     pub event: EventId,
-    /// Whether that was there before.
+    /// Whether the event already existed.
     pub duplicate: bool,
 }
 
-/// Why a request was rejected.
+/// Why a rejected request did not become an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReprocessError {
     /// Verification still rejects it.
@@ -67,59 +70,47 @@ pub enum ReprocessError {
     /// Its source is not enabled.
     #[error("the source is not enabled")]
     NoSource,
-    /// It is authentic, and can never be recorded.
+    /// It is authentic, but can never be recorded.
     #[error("authentic, but cannot be recorded: {0}")]
     NotRecorded(String),
-    /// It is authentic, and could not be recorded now: another try may do it.
+    /// It is authentic, but could not be recorded now. Another attempt may succeed.
     #[error("authentic, but cannot be recorded at the moment: {0}")]
     Busy(String),
 }
 
-/// The rejected requests, for those who do something about them.
+/// The service for rejected requests.
 #[derive(Clone)]
 pub struct RejectedRequests {
     store: Store,
     clock: SharedClock,
     vault: Vault,
-    gates: Verifiers,
+    verifiers: Verifiers,
     reprocess: Arc<dyn Reprocess>,
 }
 
-/// A rejected request as it is shown.
-#[derive(Debug, Clone)]
-pub struct RejectedRequestDetail {
-    /// What is known of it.
-    pub request: RejectedRequest,
-    /// Its head and body; `None` where the caller may not see payloads, and where it is an event by
-    /// now, which has them.
-    pub payload: Option<RecordedRequest>,
-    /// Why it is refused now; `None` where it is an event by now.
-    pub explained: Option<Explained>,
-}
-
-/// What came of verifying a request again.
+/// The result of verifying a request again.
 #[derive(Debug, Clone)]
 pub enum Verified {
-    /// It is an event.
+    /// It is an event now.
     Admitted(Reprocessed),
-    /// It is refused again, for this reason.
-    Refused(Box<Explained>),
+    /// It is rejected again.
+    Refused(Box<Explanation>),
 }
 
 impl RejectedRequests {
-    /// The rejected requests of `store`, which `vault` opens. They are explained by `gates` and
-    /// accepted by `reprocess`.
+    /// The rejected requests of `store`, which `vault` opens. `verifiers` explain them, and
+    /// `reprocess` ingests them.
     pub fn new(
         store: Store,
         clock: SharedClock,
         vault: Vault,
-        gates: Verifiers,
+        verifiers: Verifiers,
         reprocess: Arc<dyn Reprocess>,
     ) -> Self {
-        Self { store, clock, vault, gates, reprocess }
+        Self { store, clock, vault, verifiers, reprocess }
     }
 
-    /// Up to `limit`, the newest first: of `source`, and older than `before`.
+    /// Up to `limit` rejected requests of `source` that are older than `before`, newest first.
     ///
     /// # Errors
     /// [`AdminError::Denied`] without `secrets:write`; [`AdminError::Store`].
@@ -139,8 +130,8 @@ impl RejectedRequests {
         Ok(self.store.rejected_requests(&filter, i64::from(limit.min(MAX_PAGE))).await?)
     }
 
-    /// Everything about one, with why it is refused by the present secrets. The payload is for
-    /// callers with `payload:read`.
+    /// A rejected request, and why the current secrets reject it. The payload is only for callers
+    /// with `payload:read`.
     ///
     /// # Errors
     /// [`AdminError::Denied`] without `secrets:write`; [`AdminError::NotFound`];
@@ -151,8 +142,8 @@ impl RejectedRequests {
         id: Uuid,
     ) -> Result<RejectedRequestDetail, AdminError> {
         let (request, payload) = self.open(caller, id).await?;
-        let explained = match &payload {
-            Some(payload) => Some(self.explained(caller, &request, payload).await?),
+        let explanation = match &payload {
+            Some(payload) => Some(self.explanation(caller, &request, payload).await?),
             None => None,
         };
         let payload = payload.filter(|_| caller.may(Scope::PayloadRead));
@@ -160,59 +151,59 @@ impl RejectedRequests {
             let now = self.clock.now();
             payload_reads::note(&self.store, caller, Read::Looked, &target(id), now).await?;
         }
-        Ok(RejectedRequestDetail { request, payload, explained })
+        let payload = payload.map(RejectedRequestPayload::from);
+        Ok(RejectedRequestDetail { request, payload, explanation })
     }
 
-    /// Why it is refused by the present secrets, or that it is not.
+    /// Whether the current secrets accept it, and why not.
     ///
     /// # Errors
-    /// As [`RejectedRequests::show`]; [`AdminError::Conflict`] where it is an event by now.
-    pub async fn explain(&self, caller: &Caller, id: Uuid) -> Result<Explained, AdminError> {
+    /// As [`RejectedRequests::show`]; [`AdminError::Conflict`] if it is already an event.
+    pub async fn explain(&self, caller: &Caller, id: Uuid) -> Result<Explanation, AdminError> {
         let (request, payload) = self.open(caller, id).await?;
         let payload = payload.ok_or_else(|| is_event(&request))?;
-        self.explained(caller, &request, &payload).await
+        self.explanation(caller, &request, &payload).await
     }
 
-    /// Verifies it again, as of its time of arrival, and lets it in where it holds.
+    /// Verifies it again, as of its time of arrival, and accepts it if it verifies.
     ///
     /// # Errors
-    /// As [`RejectedRequests::explain`]; [`AdminError::Conflict`] where it cannot be recorded now.
+    /// As [`RejectedRequests::explain`]; [`AdminError::Conflict`] if it cannot be recorded now.
     pub async fn verify(
         &self,
         caller: &Caller,
         id: Uuid,
-        reason: &str,
+        reason: &Reason,
     ) -> Result<Verified, AdminError> {
         let (request, payload) = self.open(caller, id).await?;
-        let reason = Reason::new(reason)?.get();
         let payload = payload.ok_or_else(|| is_event(&request))?;
-        self.gates.of(caller, &request.source)?;
-        // Before it is accepted: no event comes in this way without an entry in the log.
+        self.verifiers.of(caller, &request.source)?;
+        // Before it is accepted, so that no event arrives this way without an audit entry.
         self.note(caller, id, "reprocess rejected request", reason).await?;
-        match self.let_in(caller, &request, &payload).await? {
+        match self.accept(caller, &request, &payload).await? {
             Ok(reprocessed) => Ok(Verified::Admitted(reprocessed)),
             Err(ReprocessError::Refused) => {
                 self.note(caller, id, "reprocess rejected request, rejected again", reason).await?;
-                let explained = self.explained(caller, &request, &payload).await?;
-                Ok(Verified::Refused(Box::new(explained)))
+                let explanation = self.explanation(caller, &request, &payload).await?;
+                Ok(Verified::Refused(Box::new(explanation)))
             }
             Err(error) => Err(AdminError::Conflict(error.to_string())),
         }
     }
 
-    /// Accepts it where it verifies, and notes which event it is.
-    async fn let_in(
+    /// Accepts it if it verifies, and records which event it became.
+    async fn accept(
         &self,
         caller: &Caller,
         request: &RejectedRequest,
         payload: &RecordedRequest,
     ) -> Result<Result<Reprocessed, ReprocessError>, AdminError> {
         let (source, at) = (&request.source, request.received_at);
-        let head = self.gates.of(caller, source)?.head(payload);
+        let head = self.verifiers.of(caller, source)?.head(payload);
         let reprocessed = self.reprocess.reprocess(source, head, payload.body.clone(), at).await;
         if let Ok(reprocessed) = &reprocessed {
             let mut tx = self.store.begin().await?;
-            // Whoever was quicker has made the same event of it.
+            // If another process was faster, it recorded the same event.
             tx.mark_reprocessed(request.id, reprocessed.event, caller.actor(), self.clock.now())
                 .await?;
             tx.commit(()).await?;
@@ -220,26 +211,24 @@ impl RejectedRequests {
         Ok(reprocessed)
     }
 
-    /// Removes it before its time.
+    /// Deletes it before the end of its retention.
     ///
     /// # Errors
     /// [`AdminError::Denied`] without `secrets:write`; [`AdminError::NotFound`];
     /// [`AdminError::Store`].
-    pub async fn discard(&self, caller: &Caller, id: Uuid, reason: &str) -> Result<(), AdminError> {
+    pub async fn discard(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+        reason: &Reason,
+    ) -> Result<(), AdminError> {
         self.found(caller, id).await?;
-        let reason = Reason::new(reason)?.get();
-        let now = self.clock.now();
-        let mut tx = self.store.begin().await?;
-        if !tx.discard_rejected(id).await? {
+        let mut change = AuditedChange::begin(&self.store, &self.clock, caller).await?;
+        if !change.tx.discard_rejected(id).await? {
             return Err(not_found(id));
         }
-        tx.audit_with(
-            &entry(caller, "discard rejected request", reason, now, &target(id)),
-            caller.audit_more(),
-        )
-        .await?;
-        tx.commit(()).await?;
-        Ok(())
+        let (action, target) = ("discard rejected request", target(id));
+        Ok(change.commit(Audited { action, target: &target, reason, count: 1 }).await?)
     }
 
     async fn found(
@@ -267,46 +256,32 @@ impl RejectedRequests {
         Ok((request, opened))
     }
 
-    /// Looked for on a thread of its own: a client chooses how long it takes.
-    async fn explained(
+    /// Runs on a blocking thread: the client's data determines how long it takes.
+    async fn explanation(
         &self,
         caller: &Caller,
         request: &RejectedRequest,
         payload: &RecordedRequest,
-    ) -> Result<Explained, AdminError> {
-        let (caller, gates, payload) = (caller.clone(), self.gates.clone(), payload.clone());
-        let (source, at) = (request.source.clone(), request.received_at);
-        let explained =
-            spawn_blocking(move || super::explain(&caller, &gates, &source, &payload, at, &[]));
+    ) -> Result<Explanation, AdminError> {
+        let (caller, verifiers) = (caller.clone(), self.verifiers.clone());
+        let (source, payload, at) = (request.source.clone(), payload.clone(), request.received_at);
+        let explanation =
+            spawn_blocking(move || super::explain(&caller, &verifiers, &source, &payload, at, &[]));
         let broken = |_| AdminError::Conflict("the diagnosis failed".to_owned());
-        explained.await.map_err(broken)?
+        explanation.await.map_err(broken)?
     }
 
-    /// Records what was asked for, or came to nothing.
+    /// Writes an audit entry.
     async fn note(
         &self,
         caller: &Caller,
         id: Uuid,
         action: &str,
-        reason: &str,
+        reason: &Reason,
     ) -> Result<(), StoreError> {
-        let mut tx = self.store.begin().await?;
-        let target = target(id);
-        let entry = entry(caller, action, reason, self.clock.now(), &target);
-        tx.audit_with(&entry, caller.audit_more()).await?;
-        tx.commit(()).await?;
-        Ok(())
+        let change = AuditedChange::begin(&self.store, &self.clock, caller).await?;
+        change.commit(Audited { action, target: &target(id), reason, count: 1 }).await
     }
-}
-
-fn entry<'a>(
-    caller: &'a Caller,
-    action: &'a str,
-    reason: &'a str,
-    at: OffsetDateTime,
-    target: &'a str,
-) -> AuditEntry<'a> {
-    AuditEntry { at, actor: caller.actor(), action, target, reason, count: 1 }
 }
 
 fn target(id: Uuid) -> String {
@@ -318,6 +293,6 @@ fn not_found(id: Uuid) -> AdminError {
 }
 
 fn is_event(request: &RejectedRequest) -> AdminError {
-    let event = request.event_id.map(|event| format!(" {event}")).unwrap_or_default();
+    let event = request.event.map(|event| format!(" {event}")).unwrap_or_default();
     AdminError::Conflict(format!("already reprocessed as event{event}"))
 }

@@ -1,5 +1,5 @@
-//! What is sealed of a rejected request: the head that its provider saw, what came along, and the
-//! body.
+//! The sealed content of a rejected request: the head that its provider saw, the sender information
+//! and the body.
 
 use std::io::Write as _;
 
@@ -35,7 +35,7 @@ pub(super) fn seal(
         query: head.query.clone(),
         headers: headers.chain(along).collect(),
     };
-    // Texts and bytes have a JSON form, and a vector takes whatever is written.
+    // Strings and bytes always serialise, and writing to a vector does not fail.
     let head = serde_json::to_vec(&head).unwrap_or_default();
     let mut plain = Zeroizing::new(Vec::with_capacity(8 + head.len() + body.len()));
     for part in [&(head.len() as u64).to_be_bytes()[..], &head, body] {

@@ -1,5 +1,5 @@
-//! Keeping rejected requests, beside the path of those that are not: a bounded queue, and one task
-//! that seals and writes. When either is full, the new one is dropped and counted.
+//! Keeps rejected requests, without slowing down others: a bounded queue, and one task that seals
+//! and writes. When the queue is full, a new request is dropped and counted.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::sealed;
 use crate::lifecycle::caught;
 use crate::store::{EventId, NewRejectedRequest, RejectedRequestLimits, Store};
 use crate::vault::Vault;
-use crate::verify::{Refusal, RequestHead};
+use crate::verify::{Refusal, RefusalReason, RequestHead};
 
 /// How many rejected requests may wait to be written.
 const QUEUE: usize = 256;
@@ -30,30 +30,29 @@ pub struct RejectedRequestWriter {
     waiting: Arc<AtomicUsize>,
 }
 
-/// A request that was refused.
+/// A request that was just rejected.
 #[derive(Debug)]
 pub struct NewlyRejected {
-    /// The source that refused it.
+    /// The source.
     pub source: Arc<str>,
-    /// To whom the source belongs.
+    /// The tenant of the source.
     pub tenant: String,
-    /// What kind of sender the source is for.
+    /// The provider of the source.
     pub provider: &'static str,
-    /// The closed word under which it was refused.
-    pub reason: &'static str,
+    /// Why it was rejected.
+    pub reason: RefusalReason,
     /// Its head, as the provider saw it.
     pub head: RequestHead,
     /// Its body.
     pub body: Bytes,
-    /// Where it came from.
+    /// The client address.
     pub peer: Option<IpAddr>,
     /// When it arrived.
     pub received_at: OffsetDateTime,
-    /// For how long it is held.
+    /// How long it is kept.
     pub keep: Duration,
 }
 
-/// What it takes to write them.
 struct Writer {
     store: Store,
     vault: Vault,
@@ -62,8 +61,8 @@ struct Writer {
 }
 
 impl RejectedRequestWriter {
-    /// Starts the task that writes on `tasks`. It ends when the last handle is dropped and its
-    /// queue is empty.
+    /// Starts the writing task on `tasks`. It ends when the last handle is dropped and its queue is
+    /// empty.
     pub fn start(
         store: Store,
         vault: Vault,
@@ -77,8 +76,8 @@ impl RejectedRequestWriter {
         Self { queue, waiting }
     }
 
-    /// Whether a request that is refused for this reason may be held: it carried a signature that
-    /// came to nothing. What carries none is not kept.
+    /// Whether a request that is rejected for this reason may be kept: it has a signature, which is
+    /// not valid. A request without a signature is not kept.
     pub fn takes(refusal: &Refusal) -> bool {
         matches!(
             refusal,
@@ -90,13 +89,13 @@ impl RejectedRequestWriter {
         )
     }
 
-    /// The largest body that is held, in bytes.
+    /// The largest body that is kept, in bytes.
     pub fn largest() -> usize {
         QUEUE_BYTES / 2
     }
 
-    /// Hands a request over. It never waits: where there is no room, the request is dropped.
-    pub fn hold(&self, request: NewlyRejected) {
+    /// Queues a request. It never waits: if the queue is full, the request is dropped.
+    pub fn keep(&self, request: NewlyRejected) {
         let (size, source) = (request.body.len(), Arc::clone(&request.source));
         let before = self.waiting.fetch_add(size, Ordering::Relaxed);
         let fits = size <= Self::largest() && before.saturating_add(size) <= QUEUE_BYTES;
@@ -139,7 +138,7 @@ impl Writer {
             received_at: request.received_at,
             expires_at: request.received_at + request.keep,
         };
-        match self.store.hold(&new, self.bounds).await {
+        match self.store.keep_rejected(&new, self.bounds).await {
             Ok(true) => "kept",
             Ok(false) => "full",
             Err(error) => {

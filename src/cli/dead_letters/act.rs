@@ -1,13 +1,13 @@
 //! `sealpost dead-letters replay | discard`.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::done::Done;
 use super::table::table;
 use super::{WhichArgs, progress};
-use crate::admin::{Action, AdminError, BulkRequest, Caller, DeadLetters, Jobs};
+use crate::admin::{Action, Admin, AdminError, BulkRequest, Caller, Jobs, Reason};
 use crate::cli::output::{self, Format};
-use crate::cli::{self, Exit, delivery_detail};
+use crate::cli::{self, Exit};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Replay {
@@ -47,18 +47,20 @@ pub(in crate::cli) struct Act {
 impl Act {
     pub(super) async fn run(
         &self,
-        desk: &DeadLetters,
+        admin: &Admin,
         caller: &Caller,
         action: Action,
         force: bool,
     ) -> anyhow::Result<Exit> {
         if let [id] = self.which.ids[..] {
-            let batch = desk.act(caller, action, id, &self.reason, force).await?;
+            let dead_letters = &admin.dead_letters;
+            let reason = Reason::new(&self.reason)?;
+            let batch = dead_letters.act(caller, action, id, &reason, force).await?;
             let done = Done::default().with(batch);
             done.print(action, self.format)?;
             return Ok(done.exit());
         }
-        let jobs = Jobs::new(desk.clone());
+        let jobs = &admin.jobs;
         let request = BulkRequest {
             action,
             selection: self.which.selection(),
@@ -68,14 +70,14 @@ impl Act {
             force,
         };
         if !self.yes {
-            return self.show(&jobs, caller, &request).await;
+            return self.show(jobs, caller, &request).await;
         }
         let plan = match jobs.plan(caller, &request).await {
             Err(AdminError::NotFound(_)) => return Ok(Exit::NothingMatched),
             plan => plan?,
         };
         let worker = jobs.start_here(caller, plan.job.id).await?;
-        let (done, ended) = progress::work(&jobs, caller, &plan.job, worker).await;
+        let (done, ended) = progress::work(jobs, caller, &plan.job, worker).await;
         // Print partial results if it failed.
         done.print(action, self.format)?;
         ended?;
@@ -108,8 +110,7 @@ impl Act {
                 "action": action,
                 "dry_run": true,
                 "matched": matched,
-                "sample":
-                    preview.sample.iter().map(delivery_detail::letter).collect::<Vec<Value>>(),
+                "sample": preview.sample,
             })))?,
         }
         cli::talk("nothing changed; pass --yes to apply");

@@ -7,19 +7,17 @@ pub(super) mod progress;
 mod table;
 mod which;
 
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Duration;
 
 use act::{Act, Replay};
 pub(super) use table::table;
 pub(super) use which::WhichArgs;
 
+use super::actions::{OnDeadLetter, Perform};
 use super::output::{self, Format};
-use super::{Exit, caller, database, delivery_detail};
-use crate::admin::{Action, Class, DeadLetters, Filter, Paging, Selection};
-use crate::app;
-use crate::clock::SystemClock;
-use crate::config::Config;
+use super::{Exit, database, delivery_detail};
+use crate::admin::{Action, Class, Filter, Need, Paging, Selection};
 use crate::store::{DeathReason, EventId};
 
 #[derive(Debug, clap::Subcommand)]
@@ -44,8 +42,8 @@ pub(super) enum Command {
     ///
     /// Prints the diff; pass --yes to create the event. The original event is kept.
     Edit(one::Edit),
-    /// Unblock the lane of a dead letter; the dead letter stays open.
-    Unblock(one::Unblock),
+    #[command(flatten)]
+    Act(Perform<OnDeadLetter>),
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -113,33 +111,23 @@ pub(super) struct FilterArgs {
     newer_than: Option<Duration>,
 }
 
-pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
-    // Check the command line before opening the database.
-    let (action, act, force) = match command {
-        Command::List(list) => return with(config, async |desk| list.run(&desk).await),
+pub(super) fn run(config: &Path, command: &Command) -> anyhow::Result<Exit> {
+    let (action, args, force) = match command {
+        Command::List(list) => return list.run(config),
         Command::Show(show) => return show.run(config),
-        Command::Edit(edit) => return with(config, async |desk| edit.run(&desk).await),
-        Command::Unblock(unblock) => return with(config, async |desk| unblock.run(&desk).await),
+        Command::Edit(edit) => return edit.run(config),
+        Command::Act(action) => return action.run(config),
         Command::Replay(replay) => (Action::Replay, &replay.act, replay.force),
-        Command::Discard(act) => (Action::Discard, act, false),
+        Command::Discard(args) => (Action::Discard, args, false),
     };
-    let caller = caller(act.actor.as_deref())?;
-    with(config, async |desk| act.run(&desk, &caller, action, force).await)
-}
-
-/// Opens the database for a command.
-pub(super) fn with(
-    config: &Config,
-    work: impl AsyncFnOnce(DeadLetters) -> anyhow::Result<Exit>,
-) -> anyhow::Result<Exit> {
-    let routing = app::routing(config)?;
-    database::with_store(config, async |store| {
-        work(DeadLetters::new(store.clone(), Arc::new(SystemClock), routing)).await
+    let needs = if action == Action::Replay { Need::Sources } else { Need::Names };
+    database::with_admin(config, needs, args.actor.as_deref(), async |admin, caller| {
+        args.run(admin, caller, action, force).await
     })
 }
 
 impl Deliveries {
-    pub(super) fn run(&self, config: &Config) -> anyhow::Result<Exit> {
+    pub(super) fn run(&self, config: &Path) -> anyhow::Result<Exit> {
         let Self::Show(show) = self;
         show.run(config)
     }
@@ -162,39 +150,31 @@ impl FilterArgs {
 }
 
 impl List {
-    async fn run(&self, desk: &DeadLetters) -> anyhow::Result<Exit> {
-        let selection = Selection::Matching(self.filter.filter(self.all));
-        let paging = Paging { before: self.before, after: self.after, limit: self.limit };
-        let page = desk.list(&caller(None)?, &selection, paging).await?;
-        if page.letters.is_empty() {
-            return Ok(Exit::NothingMatched);
-        }
-        match self.format {
-            Format::Text => output::print(&table(&page.letters))?,
-            Format::Json => {
-                let lines = page
-                    .letters
-                    .iter()
-                    .map(|letter| output::json(&delivery_detail::letter(letter)));
-                output::print(&lines.collect::<String>())?;
+    fn run(&self, config: &Path) -> anyhow::Result<Exit> {
+        database::with_admin(config, Need::Names, None, async |admin, caller| {
+            let selection = Selection::Matching(self.filter.filter(self.all));
+            let paging = Paging { before: self.before, after: self.after, limit: self.limit };
+            let page = admin.dead_letters.list(caller, &selection, paging).await?;
+            if page.items.is_empty() {
+                return Ok(Exit::NothingMatched);
             }
-        }
-        if let Some(older) = page.older {
-            super::talk(&format!("more results: --before {older}"));
-        }
-        Ok(Exit::Ok)
+            output::print(&match self.format {
+                Format::Text => table(&page.items),
+                Format::Json => page.items.iter().map(output::json).collect(),
+            })?;
+            if let Some(older) = page.older {
+                super::talk(&format!("more results: --before {older}"));
+            }
+            Ok(Exit::Ok)
+        })
     }
 }
 
 impl Show {
-    pub(super) fn run(&self, config: &Config) -> anyhow::Result<Exit> {
-        with(config, async |desk| {
-            let delivery_detail = desk.show(&caller(None)?, self.id).await?;
-            output::print_as(
-                self.format,
-                &delivery_detail::text(&delivery_detail),
-                &delivery_detail::json(&delivery_detail),
-            )?;
+    pub(super) fn run(&self, config: &Path) -> anyhow::Result<Exit> {
+        database::with_admin(config, Need::Names, None, async |admin, caller| {
+            let detail = admin.dead_letters.show(caller, self.id).await?;
+            output::print_as(self.format, &delivery_detail::text(&detail), &detail)?;
             Ok(Exit::Ok)
         })
     }

@@ -6,7 +6,7 @@ use std::io::IsTerminal as _;
 use time::OffsetDateTime;
 
 use super::done::Done;
-use crate::admin::{Caller, Job, Jobs, Step, Worker};
+use crate::admin::{Caller, Job, Jobs, Reason, Step, Worker};
 use crate::cli::interrupt::a_signal;
 use crate::cli::{self, output};
 use crate::clock::{Clock, SystemClock};
@@ -53,7 +53,7 @@ pub(in crate::cli) async fn work(
 }
 
 async fn cancel(jobs: &Jobs, caller: &Caller, id: i64) -> anyhow::Result<()> {
-    jobs.cancel(caller, id, "interrupted").await?;
+    jobs.cancel(caller, id, &Reason::new("interrupted")?).await?;
     anyhow::bail!("interrupted: job {id} is cancelled")
 }
 
@@ -81,7 +81,7 @@ struct Line {
 
 impl Line {
     fn of(job: &Job) -> Self {
-        Self { goal: job.goal(), shown: false, is_terminal: std::io::stderr().is_terminal() }
+        Self { goal: job.goal, shown: false, is_terminal: std::io::stderr().is_terminal() }
     }
 
     fn show(&mut self, done: &Done) {

@@ -1,35 +1,36 @@
 //! Dead letters as a table.
 
+use crate::admin::Delivery;
 use crate::cli::{delivery_detail, output};
 use crate::clock::{Clock, SystemClock};
-use crate::store::DeadLetter;
+use crate::store::DeathReason;
 
-pub(in crate::cli) fn table(letters: &[DeadLetter]) -> String {
+pub(in crate::cli) fn table(dead_letters: &[Delivery]) -> String {
     let now = SystemClock.now();
     let head = [
-        "ID", "EVENT", "SOURCE", "HANDLER", "KIND", "REASON", "ATTEMPTS", "DIED", "AGE", "WAITING",
+        "ID", "EVENT", "SOURCE", "HANDLER", "TYPE", "REASON", "ATTEMPTS", "DIED", "AGE", "WAITING",
         "ERROR",
     ];
-    let rows: Vec<Vec<String>> = letters
+    let rows: Vec<Vec<String>> = dead_letters
         .iter()
-        .map(|letter| {
-            let reason = letter.death_reason.as_deref().unwrap_or(&letter.state);
-            let reason = match &letter.resolution {
+        .map(|dead| {
+            let reason = dead.death_reason.map_or(dead.state.as_str(), DeathReason::as_str);
+            let reason = match dead.resolution {
                 Some(resolution) => format!("{reason}, {resolution}"),
                 None => reason.to_owned(),
             };
             vec![
-                letter.id.to_string(),
-                letter.event.to_string(),
-                letter.source.clone(),
-                letter.handler.clone(),
-                letter.kind.clone().unwrap_or_default(),
+                dead.id.to_string(),
+                dead.event.to_string(),
+                dead.source.clone(),
+                dead.handler.clone(),
+                dead.event_type.clone().unwrap_or_default(),
                 reason,
-                letter.attempts.to_string(),
-                letter.finished_at.map(output::time).unwrap_or_default(),
-                letter.finished_at.map(|died| output::age(now - died)).unwrap_or_default(),
-                delivery_detail::waiting(letter),
-                letter.error.as_deref().unwrap_or_default().chars().take(80).collect(),
+                dead.attempts.to_string(),
+                dead.finished_at.map(output::time).unwrap_or_default(),
+                dead.finished_at.map(|died| output::age(now - died)).unwrap_or_default(),
+                delivery_detail::waiting(dead),
+                dead.error.as_deref().unwrap_or_default().chars().take(80).collect(),
             ]
         })
         .collect();

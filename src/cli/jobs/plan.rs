@@ -1,10 +1,10 @@
 //! `sealpost jobs plan`.
 
 use super::shown;
-use crate::admin::{Action, BulkRequest, Jobs};
+use crate::admin::{Action, BulkRequest, Caller, Jobs};
 use crate::cli::dead_letters::WhichArgs;
 use crate::cli::output::{self, Format};
-use crate::cli::{self, Exit, caller};
+use crate::cli::{self, Exit};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Plan {
@@ -20,7 +20,7 @@ pub(in crate::cli) struct Plan {
     /// Name recorded in the audit log; defaults to the current user.
     #[arg(long, value_name = "NAME",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
-    actor: Option<String>,
+    pub(super) actor: Option<String>,
     /// Maximum number to process, oldest first.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     cap: Option<u32>,
@@ -43,7 +43,7 @@ enum BulkVerb {
 }
 
 impl Plan {
-    pub(super) async fn run(&self, jobs: &Jobs) -> anyhow::Result<Exit> {
+    pub(super) async fn run(&self, jobs: &Jobs, caller: &Caller) -> anyhow::Result<Exit> {
         let request = BulkRequest {
             action: match self.action {
                 BulkVerb::Replay => Action::Replay,
@@ -55,8 +55,8 @@ impl Plan {
             reason: self.reason.clone(),
             force: self.force,
         };
-        let plan = jobs.plan(&caller(self.actor.as_deref())?, &request).await?;
-        output::print_as(self.format, &shown::text(&plan), &shown::detail_as_json(&plan))?;
+        let plan = jobs.plan(caller, &request).await?;
+        output::print_as(self.format, &shown::text(&plan), &plan)?;
         let id = plan.job.id;
         cli::talk(&format!("nothing changed; start the job with `sealpost jobs start {id}`"));
         Ok(Exit::Ok)

@@ -1,8 +1,6 @@
 //! Bulk actions on rejected requests: plans a job and runs it.
 
-use serde_json::{Value, json};
-
-use super::{about, table};
+use super::table;
 use crate::admin::{AdminError, Caller, JobDetail, Jobs, RejectedAction, RejectedBulkRequest};
 use crate::cli::dead_letters::progress;
 use crate::cli::output::{self, Format};
@@ -46,55 +44,40 @@ impl Many {
             plan => plan?,
         };
         if !self.yes {
-            output::print_as(format, &would(&plan), &as_json(&plan))?;
+            output::print_as(format, &preview(&plan), &plan)?;
             cli::talk("nothing changed; pass --yes to apply");
             return Ok(Exit::Ok);
         }
         let worker = jobs.start_here(caller, plan.job.id).await?;
         let (done, ended) = progress::work(jobs, caller, &plan.job, worker).await;
         let job = jobs.show(caller, plan.job.id).await?.job;
-        let verb = if action == RejectedAction::Verify { "accepted" } else { "discarded" };
-        let mut text = format!("{verb} {} of {}", job.resolved, job.goal());
-        if action == RejectedAction::Verify {
-            let known = job.resolved.saturating_sub(job.created);
-            text = format!("{text}; new events: {}, duplicates: {known}", job.created);
+        let verb = if action == RejectedAction::Reprocess { "accepted" } else { "discarded" };
+        let mut text = format!("{verb} {} of {}", job.resolved, job.goal);
+        if action == RejectedAction::Reprocess {
+            let duplicates = job.resolved.saturating_sub(job.created);
+            text = format!("{text}; new events: {}, duplicates: {duplicates}", job.created);
         }
         text.push('\n');
-        for (number, why) in &job.refusals {
-            let line = format!("skipped, number {number}: {}\n", output::line(why));
+        for item in &job.skipped_items {
+            let line = format!("skipped, number {}: {}\n", item.id(), output::line(&item.why));
             text.push_str(&line);
         }
-        let json = json!({
-            "action": job.action.as_str(), "dry_run": false, "job": job.id,
-            "resolved": job.resolved, "created": job.created, "refused": job.refused,
-            "refusals": job.refusals.iter()
-                .map(|(number, why)| json!({ "number": number, "why": why }))
-                .collect::<Vec<Value>>(),
-        });
-        output::print_as(format, &text, &json)?;
+        output::print_as(format, &text, &job)?;
         ended?;
-        Ok(if done.seen() > 0 && job.refused == 0 { Exit::Ok } else { Exit::Failed })
+        Ok(if done.seen() > 0 && job.skipped == 0 { Exit::Ok } else { Exit::Failed })
     }
 }
 
-fn would(plan: &JobDetail) -> String {
+fn preview(plan: &JobDetail) -> String {
     let job = &plan.job;
-    let pauses = job.verifiable.map_or(String::new(), |count| {
+    let verifiable = job.verifiable.map_or(String::new(), |count| {
         format!("; {count} of {} would be accepted now", job.matched)
     });
     format!(
-        "would {} {}: {}{pauses}\n{}",
+        "would {} {}: {}{verifiable}\n{}",
         job.action.verb(),
-        job.goal(),
+        job.goal,
         output::line(&job.target),
         table(&plan.rejected_requests),
     )
-}
-
-fn as_json(plan: &JobDetail) -> Value {
-    json!({
-        "action": plan.job.action.as_str(), "dry_run": true, "plan": plan.job.id,
-        "matched": plan.job.matched, "verifiable": plan.job.verifiable,
-        "sample": plan.rejected_requests.iter().map(about).collect::<Vec<Value>>(),
-    })
 }

@@ -33,7 +33,7 @@ pub(super) async fn failed(
 pub(super) async fn succeeded(tx: &mut Tx<'_>, source: &str, run: &Run) -> Result<(), StoreError> {
     let text = format!("runs of {} for guild {} succeed again", actor(run), run.guild_id);
     let key = key(run);
-    tx.alert_is_over(&AlertResolution { kind: FAILED, key: &key, source, text: &text }).await?;
+    tx.close_alert(&AlertResolution { kind: FAILED, key: &key, source, text: &text }).await?;
     Ok(())
 }
 

@@ -340,7 +340,7 @@ impl Provider for Apify {
         };
         let lane = claims.map(|claims| claims.run_key.to_string()).or(event.subject);
         Classified::Event(EventMeta {
-            kind: event.kind.into(),
+            event_type: event.kind.into(),
             key,
             lane: lane.map(|run| Lane::of(&[&run])),
             occurred_at: event.created_at,

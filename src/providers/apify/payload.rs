@@ -84,7 +84,7 @@ pub(super) fn read(body: &[u8]) -> Result<Event, (Quarantine, String)> {
     }
     let payload: Payload = parse(body)?;
     let kind = payload.event_type;
-    if kind.len() > EventMeta::MAX_KIND {
+    if kind.len() > EventMeta::MAX_EVENT_TYPE {
         return Err((Quarantine::FieldLength, "eventType is too long".into()));
     }
     if kind.is_empty() || !kind.bytes().all(|byte| byte.is_ascii_graphic()) {

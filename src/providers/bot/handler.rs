@@ -25,7 +25,7 @@ impl Handler for Callbacks {
     }
 
     async fn handle(&self, event: &StoredEvent, _attempt: Attempt) -> Result<Effects, Failure> {
-        if event.kind != HEARTBEAT {
+        if event.event_type != HEARTBEAT {
             return Ok(Effects::write(Keep(event.clone())));
         }
         let heartbeat = payload::heartbeat(&event.body).map_err(|(reason, detail)| {
@@ -65,7 +65,7 @@ impl Write for Beat {
         if written && was_missing {
             let text = "the bot's heartbeats have resumed";
             let (source, key) = (event.source.as_str(), "");
-            tx.alert_is_over(&AlertResolution { kind: SILENT, key, source, text }).await?;
+            tx.close_alert(&AlertResolution { kind: SILENT, key, source, text }).await?;
         }
         Ok(if written { Outcome::Handled } else { Outcome::Unchanged })
     }

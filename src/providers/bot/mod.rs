@@ -260,13 +260,13 @@ impl Provider for Bot {
         let Some(nonce) = request.header(NONCE) else {
             return Classified::Quarantined((Quarantine::Schema, "no signed nonce".into()).into());
         };
-        let kind = match payload::kind(request.body()) {
-            Ok(kind) => kind,
+        let event_type = match payload::event_type(request.body()) {
+            Ok(event_type) => event_type,
             Err(error) => return Classified::Quarantined(Quarantined::from(error)),
         };
         let guild = request.header(GUILD).filter(|guild| !guild.is_empty());
         Classified::Event(EventMeta {
-            kind: kind.into(),
+            event_type: event_type.into(),
             key: EventKey::Once(nonce.as_bytes().to_vec()),
             lane: guild.map(|guild| Lane::of(&[guild])),
             occurred_at: request.header(TIMESTAMP).and_then(signed_at),

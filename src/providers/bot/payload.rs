@@ -45,9 +45,9 @@ impl Status {
 }
 
 /// What a callback's body is called: its `event`.
-pub(super) fn kind(body: &[u8]) -> Result<String, (Quarantine, String)> {
+pub(super) fn event_type(body: &[u8]) -> Result<String, (Quarantine, String)> {
     let Callback { event } = parse(body)?;
-    if event.len() > EventMeta::MAX_KIND {
+    if event.len() > EventMeta::MAX_EVENT_TYPE {
         return Err((Quarantine::FieldLength, "`event` is too long".into()));
     }
     if event.is_empty() || !event.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -76,7 +76,10 @@ mod tests {
 
     #[test]
     fn a_callback_needs_an_event_and_nothing_else() {
-        assert_eq!(kind(br#"{"event":"post.submitted","id":"1"}"#).unwrap(), "post.submitted");
+        assert_eq!(
+            event_type(br#"{"event":"post.submitted","id":"1"}"#).unwrap(),
+            "post.submitted"
+        );
         let long = format!(r#"{{"event":"{}"}}"#, "e".repeat(201));
         for (body, word) in [
             ("", Quarantine::EmptyBody),
@@ -91,7 +94,7 @@ mod tests {
             (r#"{"event":"a","event":"b"}"#, Quarantine::DuplicateKey),
             (&long, Quarantine::FieldLength),
         ] {
-            assert_eq!(kind(body.as_bytes()).unwrap_err().0, word, "{body}");
+            assert_eq!(event_type(body.as_bytes()).unwrap_err().0, word, "{body}");
         }
     }
 
@@ -101,7 +104,7 @@ mod tests {
         let heartbeat = heartbeat(body).unwrap();
         assert_eq!(heartbeat.status, Status::Degraded);
         assert_eq!(heartbeat.memory_bytes, Some(5_000_000_000));
-        assert!(kind(body).is_ok());
+        assert!(event_type(body).is_ok());
         for bad in [
             r#"{"event":"bot.heartbeat"}"#,
             r#"{"event":"bot.heartbeat","status":"fine"}"#,
@@ -109,7 +112,7 @@ mod tests {
             r#"{"event":"bot.heartbeat","status":"online","shardCount":1.5}"#,
             r#"{"event":"bot.heartbeat","status":"online","memoryBytes":9223372036854775808}"#,
         ] {
-            assert_eq!(kind(bad.as_bytes()).unwrap_err().0, Quarantine::Schema, "{bad}");
+            assert_eq!(event_type(bad.as_bytes()).unwrap_err().0, Quarantine::Schema, "{bad}");
         }
     }
 }

@@ -20,7 +20,7 @@ pub(super) async fn insert_event(
         event.source,
         guild,
         service,
-        event.kind,
+        event.event_type,
         &event.body[..],
         event.received_at,
     )

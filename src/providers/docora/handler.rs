@@ -8,7 +8,7 @@ use super::payload::Action;
 use super::registry::Registration;
 use super::store_image::Keeper;
 use super::tables::Detail;
-use crate::dispatch::{Attempt, Failure, Handler, Kinds};
+use crate::dispatch::{Attempt, EventTypes, Failure, Handler};
 use crate::store::{DeathReason, Effects, StoredEvent};
 
 /// The handler of every Docora source.
@@ -24,12 +24,12 @@ impl Handler for DocoraHandler {
         "docora"
     }
 
-    fn kinds(&self) -> Kinds {
-        Kinds::Only(Action::NAMES)
+    fn event_types(&self) -> EventTypes {
+        EventTypes::Only(Action::NAMES)
     }
 
     async fn handle(&self, event: &StoredEvent, attempt: Attempt) -> Result<Effects, Failure> {
-        let Some(action) = Action::named(&event.kind) else { return Ok(Effects::ignored()) };
+        let Some(action) = Action::named(&event.event_type) else { return Ok(Effects::ignored()) };
         // Megabytes of text take their time to be read.
         let reading = {
             let event = event.clone();

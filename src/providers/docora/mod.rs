@@ -247,8 +247,8 @@ impl Provider for Docora {
     fn classify(&self, request: &VerifiedRequest) -> Classified {
         let action = request.action();
         self.name(action, request).unwrap_or_else(|(reason, detail)| {
-            let kind = kind(action, request.body()).map(str::to_owned);
-            Classified::Quarantined(Quarantined { reason, detail, kind })
+            let event_type = event_type(action, request.body()).map(str::to_owned);
+            Classified::Quarantined(Quarantined { reason, detail, event_type })
         })
     }
 
@@ -259,7 +259,7 @@ impl Provider for Docora {
 
 /// The type of a request that is of no use: a failure says by itself that it is one, whatever its
 /// path says, and is then treated with the same care.
-fn kind<'a>(action: Option<&'a str>, body: &[u8]) -> Option<&'a str> {
+fn event_type<'a>(action: Option<&'a str>, body: &[u8]) -> Option<&'a str> {
     let failed = Action::SyncFailed.name();
     let body = parse::<dto::Body<'_>>(body).ok();
     let says_so = body.and_then(|body| body.event).is_some_and(|event| event.0 == failed);
@@ -289,7 +289,7 @@ impl Docora {
                         let manifest = Manifest {
                             transfer_id: slice.transfer_id.clone().into_owned(),
                             subject: vec![id.to_owned(), path.into_owned()],
-                            kind: action.name(),
+                            event_type: action.name(),
                             total: slice.total,
                             size,
                             sha256: sha,
@@ -309,7 +309,7 @@ impl Docora {
             News::SyncFailed(_) => Lane::of(&[id]),
         };
         Ok(Classified::Event(EventMeta {
-            kind: Cow::Borrowed(action.name()),
+            event_type: Cow::Borrowed(action.name()),
             key: EventKey::BodyDigest(request.body_digest()),
             lane: Some(lane),
             occurred_at: Some(built_at),

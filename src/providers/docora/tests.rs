@@ -65,7 +65,7 @@ fn reason(action: &'static str, body: &Value) -> Option<Quarantine> {
             // What says that it is a failure is one, whatever path it comes by: it may hold a token.
             let failure = body["event"] == "sync_failed";
             let kind = if failure { "sync_failed" } else { action };
-            assert_eq!(quarantined.kind.as_deref(), Some(kind));
+            assert_eq!(quarantined.event_type.as_deref(), Some(kind));
             assert!(!quarantined.detail.is_empty());
             Some(quarantined.reason)
         }
@@ -185,7 +185,7 @@ fn each_action_takes_its_shape_and_becomes_an_event_of_that_type() {
         ("create", with(text(), "/file/unknown", json!({})), Lane::of(&[REPOSITORY, "cards/a.md"])),
     ] {
         let Classified::Event(envelope) = named(action, &body) else { panic!("{action}: {body}") };
-        assert_eq!(envelope.kind, action);
+        assert_eq!(envelope.event_type, action);
         assert_eq!(envelope.lane, Some(lane));
         assert_eq!(envelope.occurred_at.unwrap().unix_timestamp_nanos(), 1_704_700_000_123_000_000);
         let digest = Sha256::digest(body.to_string()).into();
@@ -319,7 +319,7 @@ fn chunks_say_the_same_but_for_their_place_and_their_content() {
     });
     for (chunk, content) in chunks.iter().zip(SLICES) {
         assert_eq!(chunk.content, content.as_bytes());
-        assert_eq!(chunk.manifest.kind, "update");
+        assert_eq!(chunk.manifest.event_type, "update");
         assert_eq!(chunk.manifest.subject, [REPOSITORY, "img/a.png"]);
         assert_eq!((chunk.manifest.total, chunk.manifest.size), (2, 10));
     }
@@ -369,7 +369,7 @@ fn event(envelope: Option<Bytes>, body: Bytes) -> StoredEvent {
         tenant: "default".into(),
         source: "cards".into(),
         provider: ENTRY.name.into(),
-        kind: "create".into(),
+        event_type: "create".into(),
         action: Some("create".into()),
         strength: Strength::Signed,
         late: false,

@@ -32,7 +32,7 @@ impl Handler for Stripe {
     }
 
     async fn handle(&self, event: &StoredEvent, attempt: Attempt) -> Result<Effects, Failure> {
-        let kind = event.kind.as_str();
+        let kind = event.event_type.as_str();
         let handled = KINDS.contains(&kind.strip_prefix("v1.").unwrap_or(kind));
         let body: Event<'_> = match read(&event.body) {
             Err(_) if !handled => return Ok(Effects::ignored()),
@@ -51,7 +51,7 @@ impl Handler for Stripe {
         self.check_account(account.as_deref())?;
         let stamp = stamp(event, &body, account)?;
         let object = body.data.as_ref().and_then(|data| data.object);
-        Ok(match Change::read(&event.kind, object, &stamp)? {
+        Ok(match Change::read(&event.event_type, object, &stamp)? {
             Some(change) => Effects::write(Applied { stamp, change }),
             None => Effects::ignored(),
         })

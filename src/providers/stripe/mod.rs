@@ -215,13 +215,13 @@ impl Provider for Stripe {
 
 fn name(body: &[u8], digest: impl FnOnce() -> [u8; 32]) -> Result<EventMeta, Quarantined> {
     let head: Head<'_> = parse(body)?;
-    let kind = check_kind(head.kind())?;
+    let event_type = check_type(head.kind())?;
     if !head.is_event() {
         let detail = "`object` is neither `event` nor `v2.core.event`".to_owned();
         return Err(Quarantined {
             reason: Quarantine::Schema,
             detail,
-            kind: Some(kind.into_owned()),
+            event_type: Some(event_type.into_owned()),
         });
     }
     let key = match head.id() {
@@ -229,12 +229,12 @@ fn name(body: &[u8], digest: impl FnOnce() -> [u8; 32]) -> Result<EventMeta, Qua
         None => EventKey::BodyDigest(digest()),
     };
     let lane = head.object_id().map(|id| Lane::of(&[head.scope().unwrap_or_default(), id]));
-    Ok(EventMeta { kind, key, lane, occurred_at: head.created() })
+    Ok(EventMeta { event_type, key, lane, occurred_at: head.created() })
 }
 
 /// A type that can be stored and shown; those with a handler cost no allocation.
-fn check_kind(kind: &str) -> Result<Cow<'static, str>, Quarantined> {
-    if kind.len() > EventMeta::MAX_KIND {
+fn check_type(kind: &str) -> Result<Cow<'static, str>, Quarantined> {
+    if kind.len() > EventMeta::MAX_EVENT_TYPE {
         let detail = format!("`type` is too long: {} bytes", kind.len());
         return Err((Quarantine::FieldLength, detail).into());
     }

@@ -18,7 +18,7 @@ fn a_snapshot_event_is_named_by_its_id_and_laned_by_its_object() {
             "id":"pi_1","metadata":{"id":"decoy"}}},"request":null}"#,
     )
     .unwrap();
-    assert_eq!(envelope.kind, "payment_intent.succeeded");
+    assert_eq!(envelope.event_type, "payment_intent.succeeded");
     assert_eq!(envelope.key, EventKey::Signed(b"evt_1".to_vec()));
     assert_eq!(envelope.lane, Some(Lane::of(&["acct_1", "pi_1"])));
     assert_eq!(envelope.occurred_at, Some(datetime!(2023-11-14 22:13:20 UTC)));
@@ -90,7 +90,7 @@ fn a_body_that_is_no_event_is_kept_with_its_reason() {
 #[test]
 fn the_longest_type_is_still_a_type() {
     let body = format!(r#"{{"type":"{}"}}"#, "x".repeat(200));
-    assert_eq!(named(&body).unwrap().kind.len(), EventMeta::MAX_KIND);
+    assert_eq!(named(&body).unwrap().event_type.len(), EventMeta::MAX_EVENT_TYPE);
 }
 
 fn built(options: &str, key: Option<&str>) -> Result<Built, OptionsError> {

@@ -1,17 +1,15 @@
 //! Alerts: notifications for users, raised in the transaction of their cause.
 //!
-//! - An alert is *open* until its recovery. Repeats are counted in the same row while it is open.
-//! - It is *pending* until it is sent. It is sent again when it
-//!   matters more than before, when it has come ten times as often, when it comes at a much higher
-//!   rate than in the hour before, after a pause without it, and once a day while it keeps coming.
-//! - A *recovery* closes an open alert, and is sent itself.
-
-use std::fmt;
-use std::str::FromStr;
+//! - An alert is *open* until it is closed. Repeats are counted in the same row while it is open.
+//! - It is *pending* until it is sent. It is sent again when its severity rises, when it was raised
+//!   ten times as often, when its rate is much higher than in the hour before, after a pause of an
+//!   hour, and once a day while it is raised.
+//! - A *resolution* closes an open alert, and is sent itself.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 use super::{DeathReason, StoreError, Tx, bounded};
 
@@ -19,27 +17,28 @@ mod outbox;
 
 pub use outbox::{AlertBatch, AlertFilter, OpenAlert, PendingAlert};
 
-/// The kind of the alerts about dead letters: their key is the handler and the reason.
+/// The type of alerts about dead letters; their key is the handler and the reason.
 pub const DEAD_LETTER: &str = "dead_letter";
-/// The longest text that is kept, in bytes.
+/// The maximum length of a stored text, in bytes.
 const MAX_TEXT: usize = 1024;
-/// The longest key that is shown, in bytes; folding goes by the whole.
+/// The maximum length of a stored key, in bytes; repeats are recognised by the full key.
 const MAX_KEY: usize = 200;
 
 /// A notification for users.
 #[derive(Debug, Clone, Copy)]
 pub struct Alert<'a> {
-    /// What happened: a word of the program, never of a sender, such as `dead_letter`.
+    /// The type: a word of the program, never of a sender, such as `dead_letter`.
     pub kind: &'static str,
-    /// What of this kind it happened to. The same source, kind and key is the same thing again.
+    /// The subject. An alert of the same source, type and key is a repeat.
     pub key: &'a str,
-    /// How much it matters.
+    /// The severity.
     pub severity: Severity,
-    /// The source that it is about.
+    /// The source it is about.
     pub source: &'a str,
-    /// What to tell, in a sentence or two. It may hold untrusted text, but no secret.
+    /// The message, a sentence or two. It may quote untrusted text, but no secret.
     pub text: &'a str,
-    /// Whether it happens and is over: no recovery will follow. It ends by itself an hour later.
+    /// Whether it reports a single moment: no resolution will follow, and it is closed an hour
+    /// after it was last raised.
     pub passing: bool,
 }
 
@@ -52,15 +51,33 @@ pub struct AlertResolution<'a> {
     pub key: &'a str,
     /// As in [`Alert::source`].
     pub source: &'a str,
-    /// What to tell now.
+    /// The message.
     pub text: &'a str,
 }
 
-/// How much an alert matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
+/// The severity of an alert.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Default,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    strum::Display,
+    strum::VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+#[schema(as = AlertSeverity)]
 pub enum Severity {
-    /// Good to know.
+    /// For information.
     Info,
     /// Needs attention soon.
     #[default]
@@ -69,70 +86,104 @@ pub enum Severity {
     Critical,
 }
 
-/// The word is no severity.
-#[derive(Debug, thiserror::Error)]
-#[error("unknown severity `{0}`; expected info, warning or critical")]
-pub struct UnknownSeverity(String);
+/// The state of an alert; `resolution` reports that another alert was closed.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    strum::Display,
+    strum::VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum AlertState {
+    /// Its cause continues.
+    Open,
+    /// Its cause has ended.
+    Closed,
+    /// It reports the end of another alert.
+    Resolution,
+}
 
-/// An alert as it is kept.
-#[derive(Debug, Clone)]
+/// The notification state of an alert.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    strum::Display,
+    strum::VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+#[schema(as = AlertNotification)]
+pub enum Notification {
+    /// It will be sent.
+    Pending,
+    /// It was sent.
+    Sent,
+    /// It was given up: too old, or one too many.
+    NotSent,
+}
+
+/// An alert.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Alert)]
 pub struct AlertRow {
     /// Its id.
     pub id: i64,
-    /// The source that it is about.
-    pub source: String,
-    /// What happened.
-    pub kind: String,
-    /// What it happened to.
-    pub key: String,
-    /// How much it matters.
+    /// Its severity.
     pub severity: Severity,
-    /// Whether it says that something is over.
-    pub recovery: bool,
-    /// The newest text.
-    pub text: String,
-    /// When it was raised first.
-    pub first_at: OffsetDateTime,
-    /// When it was raised last.
-    pub last_at: OffsetDateTime,
+    /// The source it is about; empty for the gateway itself.
+    pub source: String,
+    /// The type, such as `dead_letter`.
+    #[serde(rename = "type")]
+    pub alert_type: String,
+    /// The subject; null if there is none, or without the scope `payload:read`.
+    pub key: Option<String>,
     /// How often it was raised.
     pub count: i64,
-    /// When it was told last.
+    /// When it was first raised.
+    #[serde(with = "time::serde::rfc3339")]
+    pub first_at: OffsetDateTime,
+    /// When it was last raised.
+    #[serde(with = "time::serde::rfc3339")]
+    pub last_at: OffsetDateTime,
+    /// Its state.
+    pub state: AlertState,
+    /// When it was closed; null while it is open.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub closed_at: Option<OffsetDateTime>,
+    /// Whether it was sent to the alert channel.
+    pub notification: Notification,
+    /// When it was last sent.
+    #[serde(with = "time::serde::rfc3339::option")]
     pub sent_at: Option<OffsetDateTime>,
-    /// When it ended; `None` while it goes on.
-    pub over_at: Option<OffsetDateTime>,
-    /// Whether it is still to be told.
-    pub pending: bool,
-}
-
-impl AlertRow {
-    /// How it stands, in one word: `open`, `over`, or `recovery` for what says that another is over.
-    pub fn state(&self) -> &'static str {
-        match (self.recovery, self.over_at) {
-            (true, _) => "recovery",
-            (false, Some(_)) => "over",
-            (false, None) => "open",
-        }
-    }
-
-    /// The notification state: `pending`, `told` (sent), or `not told` (given up).
-    pub fn told(&self) -> &'static str {
-        match (self.pending, self.sent_at) {
-            (true, _) => "pending",
-            (false, Some(_)) => "told",
-            (false, None) => "not told",
-        }
-    }
+    /// The latest text; null without the scope `payload:read`. It may quote untrusted data.
+    pub text: Option<String>,
 }
 
 impl Tx<'_> {
-    /// Raises an alert: it is told once the transaction has committed, and not if it does not.
-    /// Its row is locked until then: raise alerts last.
+    /// Raises an alert: it is sent after the transaction has committed. Its row is locked until
+    /// then: raise alerts last.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn alert(&mut self, alert: &Alert<'_>) -> Result<(), StoreError> {
-        // Told again at 10, 100, 1,000 … since it was raised first, and at 10, 100, 1,000 … within
+        // Sent again at 10, 100, 1,000 … since it was raised first, and at 10, 100, 1,000 … within
         // an hour where that is much more than in the hour before: what trickles in for days does
         // not hide an outage.
         sqlx::query!(
@@ -140,7 +191,7 @@ impl Tx<'_> {
             INSERT INTO alerts AS known
                  (source, kind, key, dedup_key, severity, text, passing, first_at, last_at, hour_at)
              SELECT $1, $2, $3, $4, $5, $6, $7, t.now, t.now, t.now FROM clock_timestamp() AS t (now)
-             ON CONFLICT (dedup_key) WHERE over_at IS NULL DO UPDATE SET
+             ON CONFLICT (dedup_key) WHERE closed_at IS NULL DO UPDATE SET
                  text        = excluded.text,
                  severity    = greatest(known.severity, excluded.severity),
                  last_at     = excluded.last_at,
@@ -156,7 +207,7 @@ impl Tx<'_> {
                  pending     = known.pending
                          OR known.sent_at IS NULL
                          OR excluded.severity > known.severity
-                         OR known.count + 1 >= power(10, char_length(known.told::text))
+                         OR known.count + 1 >= power(10, char_length(known.notified_count::text))
                          OR (excluded.last_at < known.hour_at + interval '1 hour'
                              AND (known.hour_count + 1)::text ~ '^10+$'
                              AND known.hour_count + 1 >= 5 * known.hour_before)
@@ -175,10 +226,9 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Says how something stands that goes on, `count` times over: begins an alert, or updates the
-    /// one there is. It is told again when it matters more than before, when there is ten times as
-    /// much of it as was told, and once a day. Where there is less of it, only the new number
-    /// counts: what is mended in part and grows again is told again.
+    /// Raises an alert about a condition with a size, or updates the open one with the new `count`.
+    /// It is sent again when its severity rises, when the count is ten times what was sent, and
+    /// once a day. A lower count replaces the one that was sent, so that growth is sent again.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -189,17 +239,17 @@ impl Tx<'_> {
                   count)
              SELECT $1, $2, $3, $4, $5, $6, $7, t.now, t.now, t.now, $8
                FROM clock_timestamp() AS t (now)
-             ON CONFLICT (dedup_key) WHERE over_at IS NULL DO UPDATE SET
+             ON CONFLICT (dedup_key) WHERE closed_at IS NULL DO UPDATE SET
                  text     = excluded.text,
                  severity = greatest(known.severity, excluded.severity),
                  last_at  = excluded.last_at,
                  count    = excluded.count,
-                 told     = least(known.told, excluded.count),
+                 notified_count = least(known.notified_count, excluded.count),
                  pending  = known.pending
                          OR known.sent_at IS NULL
                          OR excluded.severity > known.severity
                          OR excluded.count
-                            >= power(10, char_length(least(known.told, excluded.count)::text))
+                            >= power(10, char_length(least(known.notified_count, excluded.count)::text))
                          OR excluded.last_at >= known.sent_at + interval '1 day'",
             alert.source,
             alert.kind,
@@ -215,7 +265,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Tells of a dead letter; those of one source, handler and reason are folded.
+    /// Raises the alert of a dead letter; those of one source, handler and reason are one alert.
     pub(super) async fn alert_of_death(
         &mut self,
         source: &str,
@@ -235,31 +285,33 @@ impl Tx<'_> {
         .await
     }
 
-    /// Says that what goes on is over, and tells so if users were told, or are still to be told,
-    /// about it. Says whether anything went on.
+    /// Closes an open alert. Its resolution is sent if the alert was sent or is pending. Returns
+    /// whether an alert was open.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn alert_is_over(
+    pub async fn close_alert(
         &mut self,
-        recovery: &AlertResolution<'_>,
+        resolution: &AlertResolution<'_>,
     ) -> Result<bool, StoreError> {
         let ended = sqlx::query_scalar!(
             r#"
             WITH ended AS (
-                UPDATE alerts SET over_at = clock_timestamp()
-                 WHERE dedup_key = $1 AND over_at IS NULL
-                RETURNING source, kind, key, dedup_key, severity, over_at, pending OR sent_at IS NOT NULL AS known
-            ), told AS (
+                UPDATE alerts SET closed_at = clock_timestamp()
+                 WHERE dedup_key = $1 AND closed_at IS NULL
+                RETURNING source, kind, key, dedup_key, severity, closed_at,
+                          pending OR sent_at IS NOT NULL AS known
+            ), resolution AS (
                 INSERT INTO alerts
-                    (source, kind, key, dedup_key, severity, recovery, text, first_at, last_at, over_at)
-                SELECT source, kind, key, dedup_key, severity, true, $2, over_at, over_at, over_at
+                    (source, kind, key, dedup_key, severity, resolution, text, first_at, last_at,
+                     closed_at)
+                SELECT source, kind, key, dedup_key, severity, true, $2, closed_at, closed_at, closed_at
                   FROM ended WHERE known
             )
             SELECT count(*) AS "ended!" FROM ended
             "#,
-            &dedup_key(recovery.source, recovery.kind, recovery.key)[..],
-            cut(recovery.text, MAX_TEXT),
+            &dedup_key(resolution.source, resolution.kind, resolution.key)[..],
+            cut(resolution.text, MAX_TEXT),
         )
         .fetch_one(self.connection())
         .await?;
@@ -268,13 +320,9 @@ impl Tx<'_> {
 }
 
 impl Severity {
-    /// The word for it.
+    /// The word in JSON and in the configuration.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Critical => "critical",
-        }
+        self.into()
     }
 
     /// The stored number.
@@ -295,24 +343,7 @@ impl Severity {
     }
 }
 
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Severity {
-    type Err = UnknownSeverity;
-
-    fn from_str(word: &str) -> Result<Self, Self::Err> {
-        let all = [Self::Info, Self::Warning, Self::Critical];
-        all.into_iter()
-            .find(|severity| severity.as_str() == word)
-            .ok_or_else(|| UnknownSeverity(word.to_owned()))
-    }
-}
-
-/// What tells one thing that goes on from another: no two of source, kind and key give the same.
+/// The identity of an alert: no two combinations of source, type and key give the same.
 fn dedup_key(source: &str, kind: &str, key: &str) -> [u8; 32] {
     let mut digest = Sha256::new();
     for part in [source, kind, key] {
@@ -333,14 +364,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_things_are_folded_into_one() {
+    fn different_alerts_have_different_identities() {
         assert_eq!(dedup_key("a", "b", "c"), dedup_key("a", "b", "c"));
         assert_ne!(dedup_key("a", "b", "c"), dedup_key("ab", "", "c"));
         assert_ne!(dedup_key("a", "b", "c"), dedup_key("a", "bc", ""));
     }
 
     #[test]
-    fn a_severity_is_read_back_from_its_word_and_from_its_number() {
+    fn severities_are_read_back_from_word_and_number() {
         for severity in [Severity::Info, Severity::Warning, Severity::Critical] {
             assert_eq!(severity.as_str().parse::<Severity>().unwrap(), severity);
             assert_eq!(Severity::ranked(severity.rank()), severity);

@@ -5,74 +5,74 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{AlertRow, Severity};
+use super::{AlertRow, AlertState, Notification, Severity};
 use crate::store::deliveries::interval;
 use crate::store::{Store, StoreError};
 
-/// The most alerts that wait: beyond it the oldest of the least severe are given up.
+/// The maximum number of pending alerts; beyond it the oldest of the least severe are given up.
 const MAX_PENDING: i64 = 1_000;
-/// The most alerts that are kept.
+/// The maximum number of stored alerts.
 const MAX_KEPT: i64 = 10_000;
 
-/// What is to be told now, by whoever holds it.
+/// Alerts to send now, under a lease.
 #[derive(Debug)]
 pub struct AlertBatch {
     /// The alerts: the most severe first, then in the order in which they were raised.
     pub alerts: Vec<PendingAlert>,
-    /// How often telling them failed in a row, at most.
+    /// The highest number of failed attempts in a row.
     pub attempts: u32,
     /// The fencing token.
     token: Uuid,
 }
 
-/// An alert that is to be told.
+/// An alert to send.
 #[derive(Debug, Clone)]
 pub struct PendingAlert {
     /// Its id.
     pub id: i64,
-    /// The source that it is about.
+    /// The source it is about.
     pub source: String,
-    /// What happened.
+    /// The type.
     pub kind: String,
-    /// How much it matters.
+    /// The severity.
     pub severity: Severity,
-    /// Whether it says that something is over.
-    pub recovery: bool,
-    /// What to tell.
+    /// Whether it reports that another alert was closed.
+    pub resolution: bool,
+    /// The message.
     pub text: String,
-    /// When it was raised last.
+    /// When it was last raised.
     pub last_at: OffsetDateTime,
     /// How often it was raised.
     pub count: i64,
-    /// How often of that was told before.
-    pub told: i64,
+    /// The count that was last sent.
+    pub notified_count: i64,
 }
 
-/// An alert that goes on.
+/// An open alert.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OpenAlert {
-    /// The source that it is about; empty for the gateway itself.
+    /// The source it is about; empty for the gateway itself.
     pub source: String,
-    /// What happened.
+    /// The type.
     pub kind: String,
-    /// What it happened to.
+    /// The subject.
     pub key: String,
-    /// How much it matters.
+    /// The severity.
     pub severity: Severity,
-    /// The newest text.
+    /// The latest text.
     pub text: String,
-    /// When it was raised first.
+    /// When it was first raised.
     pub since: OffsetDateTime,
-    /// How often it was raised, or how much of it there is.
+    /// How often it was raised, or the size of the condition.
     pub count: i64,
-    /// How many seconds ago it was raised last, by the database's clock.
+    /// Seconds since it was last raised, by the database's clock.
     pub quiet_seconds: f64,
 }
 
-/// Which alerts.
+/// A filter of alerts.
 #[derive(Debug, Clone, Default)]
 pub struct AlertFilter {
-    /// Those that are over and told, too.
+    /// Include closed alerts that were sent.
     pub all: bool,
     /// Only of these sources, and of these `handlers`.
     pub sources: Option<Vec<String>>,
@@ -85,8 +85,8 @@ pub struct AlertFilter {
 }
 
 impl Store {
-    /// Takes everything of at least this severity that is pending, for `lease`; nothing while a
-    /// failure says to wait. Committed when it returns.
+    /// Claims the pending alerts of at least this severity, for `lease`; none while a failure
+    /// delays the next attempt. Committed when it returns.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -110,7 +110,8 @@ impl Store {
              UPDATE alerts
                 SET lease_token = $3, lease_expires_at = clock_timestamp() + $4
               WHERE id IN (SELECT id FROM due)
-             RETURNING id, source, kind, severity, recovery, text, last_at, count, told, attempts",
+             RETURNING id, source, kind, severity, resolution, text, last_at, count, notified_count,
+                       attempts",
             least.rank(),
             MAX_PENDING,
             token,
@@ -125,27 +126,27 @@ impl Store {
             source: row.source,
             kind: row.kind,
             severity: Severity::ranked(row.severity),
-            recovery: row.recovery,
+            resolution: row.resolution,
             text: row.text,
             last_at: row.last_at,
             count: row.count,
-            told: row.told,
+            notified_count: row.notified_count,
         });
         let mut alerts: Vec<PendingAlert> = alerts.collect();
         alerts.sort_unstable_by_key(|alert| (std::cmp::Reverse(alert.severity), alert.id));
         Ok(Some(AlertBatch { alerts, attempts, token }))
     }
 
-    /// Notes that a batch was told, unless another gateway holds it by now.
+    /// Records that a batch was sent, unless another gateway has claimed it meanwhile.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn alerts_told(&self, batch: &AlertBatch) -> Result<(), StoreError> {
+    pub async fn alerts_sent(&self, batch: &AlertBatch) -> Result<(), StoreError> {
         let ids: Vec<i64> = batch.alerts.iter().map(|alert| alert.id).collect();
         let counts: Vec<i64> = batch.alerts.iter().map(|alert| alert.count).collect();
         sqlx::query!(
             "UPDATE alerts AS a
-                SET told = t.count, sent_at = clock_timestamp(), pending = false, attempts = 0,
+                SET notified_count = t.count, sent_at = clock_timestamp(), pending = false, attempts = 0,
                     retry_at = NULL, lease_token = NULL, lease_expires_at = NULL
                FROM UNNEST($1::bigint[], $2::bigint[]) AS t (id, count)
               WHERE a.id = t.id AND a.lease_token = $3",
@@ -158,11 +159,11 @@ impl Store {
         Ok(())
     }
 
-    /// Gives a batch back that could not be told. Nothing is told before `wait` has passed.
+    /// Returns a batch that could not be sent. Nothing is sent before `wait` has passed.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]; the lease expires then.
-    pub async fn alerts_not_told(
+    pub async fn alerts_failed(
         &self,
         batch: &AlertBatch,
         wait: Duration,
@@ -180,22 +181,22 @@ impl Store {
         Ok(())
     }
 
-    /// Everything that goes on, what matters most and was raised last first; at most `limit`.
+    /// Open alerts, at most `limit`: the most severe first, then the most recent.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn alerts_going_on(&self, limit: i64) -> Result<Vec<OpenAlert>, StoreError> {
+    pub async fn open_alerts(&self, limit: i64) -> Result<Vec<OpenAlert>, StoreError> {
         let rows = sqlx::query!(
             r#"SELECT source, kind, key, severity, text, first_at, count,
                     extract(epoch FROM clock_timestamp() - last_at)::float8 AS "quiet!"
                FROM alerts
-              WHERE over_at IS NULL
+              WHERE closed_at IS NULL
               ORDER BY severity DESC, last_at DESC, id DESC LIMIT $1"#,
             limit,
         )
         .fetch_all(&self.operator)
         .await?;
-        let going_on = rows.into_iter().map(|row| OpenAlert {
+        let open = rows.into_iter().map(|row| OpenAlert {
             source: row.source,
             kind: row.kind,
             key: row.key,
@@ -205,11 +206,11 @@ impl Store {
             count: row.count,
             quiet_seconds: row.quiet,
         });
-        Ok(going_on.collect())
+        Ok(open.collect())
     }
 
-    /// Gives up what is too old to be news, or one too many; gives how many. Ends what only
-    /// happened, and deletes what is long over.
+    /// Gives up pending alerts that are too old or too many and returns their number. Closes
+    /// passing alerts, and deletes alerts closed long ago.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -226,8 +227,8 @@ impl Store {
         .execute(&self.dispatch)
         .await?;
         sqlx::query!(
-            "UPDATE alerts SET over_at = clock_timestamp()
-              WHERE passing AND over_at IS NULL AND NOT pending
+            "UPDATE alerts SET closed_at = clock_timestamp()
+              WHERE passing AND closed_at IS NULL AND NOT pending
                 AND last_at < clock_timestamp() - interval '1 hour'",
         )
         .execute(&self.dispatch)
@@ -235,7 +236,7 @@ impl Store {
         sqlx::query!(
             "DELETE FROM alerts
               WHERE NOT pending
-                AND (last_at < clock_timestamp() - CASE WHEN over_at IS NULL
+                AND (last_at < clock_timestamp() - CASE WHEN closed_at IS NULL
                                                         THEN interval '1 year'
                                                         ELSE interval '30 days' END
                      OR id IN (SELECT id FROM alerts WHERE NOT pending
@@ -247,17 +248,17 @@ impl Store {
         Ok(given_up.rows_affected())
     }
 
-    /// The newest alerts that `wanted` names.
+    /// The newest alerts that match.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn alerts(&self, wanted: &AlertFilter) -> Result<Vec<AlertRow>, StoreError> {
         let (last_at, id) = wanted.after.unzip();
         let rows = sqlx::query!(
-            "SELECT id, source, kind, key, severity, recovery, text, first_at, last_at, count,
-                    sent_at, over_at, pending
+            "SELECT id, source, kind, key, severity, resolution, text, first_at, last_at, count,
+                    sent_at, closed_at, pending
                FROM alerts
-              WHERE ($1 OR pending OR over_at IS NULL)
+              WHERE ($1 OR pending OR closed_at IS NULL)
                 AND ($2::text[] IS NULL OR source = ANY($2)
                      OR (source = '' AND key = ANY($6)))
                 AND ($3::timestamptz IS NULL OR (last_at, id) < ($3, $4::bigint))
@@ -273,18 +274,26 @@ impl Store {
         .await?;
         let alerts = rows.into_iter().map(|row| AlertRow {
             id: row.id,
-            source: row.source,
-            kind: row.kind,
-            key: row.key,
             severity: Severity::ranked(row.severity),
-            recovery: row.recovery,
-            text: row.text,
+            source: row.source,
+            alert_type: row.kind,
+            key: Some(row.key).filter(|key| !key.is_empty()),
+            count: row.count,
             first_at: row.first_at,
             last_at: row.last_at,
-            count: row.count,
+            state: match (row.resolution, row.closed_at) {
+                (true, _) => AlertState::Resolution,
+                (false, Some(_)) => AlertState::Closed,
+                (false, None) => AlertState::Open,
+            },
+            closed_at: row.closed_at,
+            notification: match (row.pending, row.sent_at) {
+                (true, _) => Notification::Pending,
+                (false, Some(_)) => Notification::Sent,
+                (false, None) => Notification::NotSent,
+            },
             sent_at: row.sent_at,
-            over_at: row.over_at,
-            pending: row.pending,
+            text: Some(row.text),
         });
         Ok(alerts.collect())
     }

@@ -210,9 +210,9 @@ impl Store {
                 VALUES ($2, $3, $4, $5)
             ), stored AS (
                 INSERT INTO events (
-                    id, key, tenant, source, provider, kind, action, strength, late, secret,
+                    id, key, tenant, source, provider, event_type, action, strength, late, secret,
                     received_at, occurred_at, headers, envelope, body)
-                SELECT event_id, $2, tenant, source, provider, kind, action, strength, false,
+                SELECT event_id, $2, tenant, source, provider, event_type, action, strength, false,
                        secret, $4, sent_at, headers, envelope, ''
                   FROM chunk_transfers WHERE id = $1
             )

@@ -48,8 +48,8 @@ pub(super) async fn open(
         r#"
         INSERT INTO chunk_transfers (
             tenant, source, provider, action, strength, secret, key, subject, owner, transfer_id,
-            manifest, kind, envelope, total, sent_at, opened_at, last_chunk_at, state, event_id,
-            headers)
+            manifest, event_type, envelope, total, sent_at, opened_at, last_chunk_at, state,
+            event_id, headers)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $17, $9, $10, $11, $12, $13, $14, $15, $15, 'open',
                 $16, $18)
         ON CONFLICT (source, key) DO NOTHING
@@ -64,7 +64,7 @@ pub(super) async fn open(
         &subject_digest(manifest)[..],
         manifest.transfer_id,
         &manifest.digest()[..],
-        manifest.kind,
+        manifest.event_type,
         &manifest.envelope[..],
         i32::try_from(manifest.total).unwrap_or(i32::MAX),
         manifest.sent_at,
@@ -228,10 +228,10 @@ pub(super) async fn join(
     let row = sqlx::query!(
         r#"
         INSERT INTO events (
-            id, key, tenant, source, provider, kind, action, strength, late, secret,
+            id, key, tenant, source, provider, event_type, action, strength, late, secret,
             received_at, occurred_at, headers, envelope, body)
-        SELECT t.event_id, $2, t.tenant, t.source, t.provider, t.kind, t.action, t.strength, false,
-               t.secret, $3, t.sent_at, t.headers, t.envelope,
+        SELECT t.event_id, $2, t.tenant, t.source, t.provider, t.event_type, t.action, t.strength,
+               false, t.secret, $3, t.sent_at, t.headers, t.envelope,
                (SELECT decode(convert_from(string_agg(content, ''::bytea ORDER BY index), 'UTF8'),
                               'base64')
                   FROM chunk_buffer WHERE transfer = t.id)
@@ -257,10 +257,10 @@ pub(super) async fn keep_joined_text(
     sqlx::query!(
         r#"
         INSERT INTO events (
-            id, key, tenant, source, provider, kind, action, strength, late, secret,
+            id, key, tenant, source, provider, event_type, action, strength, late, secret,
             received_at, occurred_at, headers, envelope, body)
-        SELECT t.event_id, $2, t.tenant, t.source, t.provider, t.kind, t.action, t.strength, false,
-               t.secret, $3, t.sent_at, t.headers, t.envelope,
+        SELECT t.event_id, $2, t.tenant, t.source, t.provider, t.event_type, t.action, t.strength,
+               false, t.secret, $3, t.sent_at, t.headers, t.envelope,
                (SELECT string_agg(content, ''::bytea ORDER BY index)
                   FROM chunk_buffer WHERE transfer = t.id)
           FROM chunk_transfers t WHERE t.id = $1

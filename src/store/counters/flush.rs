@@ -3,6 +3,7 @@
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use strum::VariantArray as _;
 use time::{Duration, OffsetDateTime};
 
 use super::{ACKNOWLEDGED_WITHIN, Counter, Counters, Counting, SourceCounters, TOO_LARGE};
@@ -203,9 +204,9 @@ impl Counters {
 
 impl<'a> Taken<'a> {
     fn tally(&mut self, source: &'a str, tally: &'a SourceCounters) {
-        let plain = Counter::ALL.into_iter().zip(&tally.counts);
+        let plain = Counter::VARIANTS.iter().zip(&tally.counts);
         for (what, counter) in plain {
-            self.row(source, what, String::new(), counter);
+            self.row(source, *what, String::new(), counter);
         }
         let bounds = ACKNOWLEDGED_WITHIN.iter().map(u32::to_string).chain([MORE.to_owned()]);
         for (bound, counter) in bounds.zip(&tally.acknowledged) {

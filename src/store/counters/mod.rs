@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
+use strum::VariantArray as _;
 use time::OffsetDateTime;
 
 use crate::verify::{Fingerprint, KeyRing};
@@ -35,7 +36,20 @@ pub const ACKNOWLEDGED_WITHIN: [u32; 12] =
     [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000];
 
 /// What is counted of a source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "snake_case")]
 pub enum Counter {
     /// A new event.
     Accepted,
@@ -68,7 +82,7 @@ pub enum Counter {
 /// What one source has been counted in this process since the last flush.
 #[derive(Debug, Default)]
 pub struct SourceCounters {
-    counts: [AtomicU64; Counter::ALL.len()],
+    counts: [AtomicU64; Counter::VARIANTS.len()],
     acknowledged: [AtomicU64; ACKNOWLEDGED_WITHIN.len() + 1],
     refused: Refused,
     /// Of what was quarantined, what was too large: counted here and nowhere else.
@@ -106,50 +120,14 @@ struct Counting {
 }
 
 impl Counter {
-    /// Every one.
-    pub const ALL: [Self; 13] = [
-        Self::Accepted,
-        Self::Duplicate,
-        Self::Quarantined,
-        Self::Chunk,
-        Self::Refused,
-        Self::Acknowledged,
-        Self::Handled,
-        Self::Ignored,
-        Self::Retry,
-        Self::Deferred,
-        Self::Dead,
-        Self::Replayed,
-        Self::Expired,
-    ];
-
     /// The stored word.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Duplicate => "duplicate",
-            Self::Quarantined => "quarantined",
-            Self::Chunk => "chunk",
-            Self::Refused => "refused",
-            Self::Acknowledged => "acknowledged",
-            Self::Handled => "handled",
-            Self::Ignored => "ignored",
-            Self::Retry => "retry",
-            Self::Deferred => "deferred",
-            Self::Dead => "dead",
-            Self::Replayed => "replayed",
-            Self::Expired => "expired",
-        }
+        self.into()
     }
 
     /// Whether it is an authentic request.
     pub fn is_verified(self) -> bool {
         matches!(self, Self::Accepted | Self::Duplicate | Self::Quarantined | Self::Chunk)
-    }
-
-    /// Read back from the stored word.
-    pub(crate) fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|what| what.as_str() == word)
     }
 }
 
@@ -277,10 +255,10 @@ mod tests {
     }
 
     #[test]
-    fn each_has_its_own_word_and_place() {
-        for (place, what) in Counter::ALL.into_iter().enumerate() {
-            assert_eq!(what as usize, place);
-            assert_eq!(Counter::from_word(what.as_str()), Some(what));
+    fn each_counter_has_its_own_word_and_place() {
+        for (place, counter) in Counter::VARIANTS.iter().enumerate() {
+            assert_eq!(*counter as usize, place);
+            assert_eq!(counter.as_str().parse::<Counter>().ok(), Some(*counter));
         }
     }
 }

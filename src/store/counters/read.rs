@@ -73,7 +73,7 @@ impl Store {
     /// only, where some are named.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn counted(
         &self,
         span: Span,
@@ -91,16 +91,16 @@ impl Store {
         )
         .fetch_all(&self.operator)
         .await?;
-        let counted = rows.into_iter().filter_map(|row| {
-            Some(Counted {
-                bucket: row.bucket,
-                source: row.source,
-                what: Counter::from_word(&row.what)?,
-                detail: row.detail,
-                count: row.count.unsigned_abs(),
-            })
+        let counted = rows.into_iter().map(|row| {
+            let what = row.what.parse::<Counter>().map_err(|_| StoreError::Inconsistent {
+                table: "counters",
+                column: "what",
+                row: format!("{} {}", row.bucket, row.source),
+            })?;
+            let count = row.count.unsigned_abs();
+            Ok(Counted { bucket: row.bucket, source: row.source, what, detail: row.detail, count })
         });
-        Ok(counted.collect())
+        counted.collect()
     }
 
     /// How many requests each source verified at each hour of the day (UTC), in the hours that

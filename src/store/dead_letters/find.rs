@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::store::{Store, StoreError, Tx};
+use crate::store::{Class, DeathReason, Store, StoreError, Tx};
 
 /// Which dead letters. Every part that is there must hold.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -18,16 +18,16 @@ pub struct DeadLetterFilter {
     pub event: Option<Uuid>,
     /// Of this group.
     pub group: Option<i64>,
-    /// Of groups of this class: a word of the closed list.
-    pub class: Option<String>,
+    /// Of groups of this class.
+    pub class: Option<Class>,
     /// Of this tenant.
     pub tenant: Option<String>,
     /// Of this source.
     pub source: Option<String>,
     /// Of this handler.
     pub handler: Option<String>,
-    /// Dead for this reason: a word of the closed list.
-    pub death_reason: Option<String>,
+    /// Dead for this reason.
+    pub death_reason: Option<DeathReason>,
     /// Dead since this time or longer.
     pub died_before: Option<OffsetDateTime>,
     /// Dead since this time or shorter.
@@ -87,11 +87,11 @@ macro_rules! find {
                    AND d.id > $10 AND d.id < $11
             ) AS every ORDER BY id "# + $direction + " LIMIT $12",
             $filter.group,
-            $filter.class,
+            $filter.class.map(Class::as_str),
             $filter.tenant,
             $filter.source,
             $filter.handler,
-            $filter.death_reason,
+            $filter.death_reason.map(DeathReason::as_str),
             $filter.resolved,
             $filter.died_before,
             $filter.died_after,
@@ -180,9 +180,9 @@ impl Store {
             filter.tenant,
             filter.source,
             filter.handler,
-            filter.death_reason,
+            filter.death_reason.map(DeathReason::as_str),
             filter.group,
-            filter.class,
+            filter.class.map(Class::as_str),
             filter.died_before,
             filter.died_after,
         )
@@ -211,11 +211,11 @@ async fn count_groups(
            AND ($6::text IS NULL OR g.death_reason = $6) AND ($7 OR g.open > 0)
         "#,
         filter.group,
-        filter.class,
+        filter.class.map(Class::as_str),
         filter.tenant,
         filter.source,
         filter.handler,
-        filter.death_reason,
+        filter.death_reason.map(DeathReason::as_str),
         filter.resolved,
     )
     .fetch_one(connection)
@@ -241,11 +241,11 @@ async fn count_by_age(
            AND ($9::timestamptz IS NULL OR d.finished_at >= $9)
         "#,
         filter.group,
-        filter.class,
+        filter.class.map(Class::as_str),
         filter.tenant,
         filter.source,
         filter.handler,
-        filter.death_reason,
+        filter.death_reason.map(DeathReason::as_str),
         filter.resolved,
         filter.died_before,
         filter.died_after,
@@ -276,7 +276,7 @@ async fn count_ungrouped(
         filter.tenant,
         filter.source,
         filter.handler,
-        filter.death_reason,
+        filter.death_reason.map(DeathReason::as_str),
         filter.resolved,
         filter.died_before,
         filter.died_after,

@@ -1,78 +1,33 @@
-//! Dead letters: found, listed, replayed, discarded. Only ever by an operator, and never edited: a
-//! replay is a new delivery, and the dead one is marked as resolved.
+//! Dead letters: found, listed, replayed, discarded. Only a user does any of that, and a dead letter
+//! is never edited: a replay is a new delivery, and the dead one is marked as resolved.
 
 mod find;
 mod resolve;
 
-use time::OffsetDateTime;
-
 pub use find::{DeadLetterFilter, Order, Page};
-pub use resolve::{LockedDelivery, Resolution};
+pub use resolve::LockedDelivery;
 
-use super::{EventId, Store, StoreError};
+use super::words::{maybe, word};
+use super::{Delivery, EventId, Store, StoreError};
 use crate::verify::Lane;
 
-/// As many followers of a blocking head are counted; where there are more, one more is said.
+/// Followers of a blocking head are counted up to this number; beyond it, one more is reported.
 pub const MANY_WAITING: i64 = 1000;
-
-/// A delivery, with what an operator wants to know of it at a glance.
-#[derive(Debug, Clone)]
-pub struct DeadLetter {
-    /// The delivery's id.
-    pub id: i64,
-    /// Its event.
-    pub event: EventId,
-    /// To whom that belongs; `None` when it is not there any more.
-    pub tenant: Option<String>,
-    /// The event's source.
-    pub source: String,
-    /// The handler's stored name; [`GATE`](super::GATE) for what no handler has seen.
-    pub handler: String,
-    /// The event type; `None` when the event is not there any more.
-    pub kind: Option<String>,
-    /// The state's stored word.
-    pub state: String,
-    /// The delivery that this one replays.
-    pub replay_of: Option<i64>,
-    /// Attempts begun.
-    pub attempts: i32,
-    /// Why it is dead: a word of the closed list. `None` for what is not dead.
-    pub death_reason: Option<String>,
-    /// The first line of its last error, at most 300 characters.
-    pub error: Option<String>,
-    /// When it was created.
-    pub created_at: OffsetDateTime,
-    /// When it became done or dead.
-    pub finished_at: Option<OffsetDateTime>,
-    /// `replayed` or `discarded`; `None` while it is open.
-    pub resolution: Option<String>,
-    /// When it was resolved.
-    pub resolved_at: Option<OffsetDateTime>,
-    /// Its lane, as it is shown to users.
-    pub lane: Option<String>,
-    /// How many deliveries in its lane wait for it to be resolved; above [`MANY_WAITING`] it says
-    /// only that there are more.
-    pub waiting: i64,
-    /// Its group, once it is grouped.
-    pub group: Option<i64>,
-    /// What kind of failure it is, once it is grouped: a word of the closed list.
-    pub class: Option<String>,
-}
 
 impl Store {
     /// These deliveries, whatever their state, lowest id first; of another tenant's, none.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn dead_letters(
+    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
+    pub async fn deliveries(
         &self,
         ids: &[i64],
         tenant: Option<&str>,
-    ) -> Result<Vec<DeadLetter>, StoreError> {
+    ) -> Result<Vec<Delivery>, StoreError> {
         let rows = sqlx::query!(
             r#"
-            SELECT d.id, d.event_id, e.tenant AS "tenant?", d.source, d.handler, e.kind AS "kind?",
-                   d.state, d.replay_of, d.attempts, d.death_reason,
+            SELECT d.id, d.event_id, d.source, d.handler, e.event_type AS "event_type?", d.state,
+                   d.replay_of, d.attempts, d.death_reason,
                    left(split_part(d.last_error, E'\n', 1), 300) AS error,
                    d.created_at, d.finished_at, d.resolution, d.resolved_at, d.lane, d.group_id,
                    g.class AS "class?",
@@ -97,27 +52,29 @@ impl Store {
         )
         .fetch_all(&self.operator)
         .await?;
-        let letters = rows.into_iter().map(|row| DeadLetter {
-            id: row.id,
-            event: EventId(row.event_id),
-            tenant: row.tenant,
-            source: row.source,
-            handler: row.handler,
-            kind: row.kind,
-            state: row.state,
-            replay_of: row.replay_of,
-            attempts: row.attempts,
-            death_reason: row.death_reason,
-            error: row.error,
-            created_at: row.created_at,
-            finished_at: row.finished_at,
-            resolution: row.resolution,
-            resolved_at: row.resolved_at,
-            lane: row.lane.map(|lane| Lane::shown(&lane)),
-            waiting: row.waiting,
-            group: row.group_id,
-            class: row.class,
+        let deliveries = rows.into_iter().map(|row| {
+            let table = "deliveries";
+            Ok(Delivery {
+                id: row.id,
+                event: EventId(row.event_id),
+                source: row.source,
+                handler: row.handler,
+                event_type: row.event_type,
+                state: word(&row.state, table, "state", row.id)?,
+                replay_of: row.replay_of,
+                attempts: row.attempts,
+                death_reason: maybe(row.death_reason.as_deref(), table, "death_reason", row.id)?,
+                error: row.error,
+                created_at: row.created_at,
+                finished_at: row.finished_at,
+                resolution: maybe(row.resolution.as_deref(), table, "resolution", row.id)?,
+                resolved_at: row.resolved_at,
+                lane: row.lane.map(|lane| Lane::shown(&lane)),
+                waiting: row.waiting,
+                group: row.group_id,
+                class: maybe(row.class.as_deref(), "dead_letter_groups", "class", row.id)?,
+            })
         });
-        Ok(letters.collect())
+        deliveries.collect()
     }
 }

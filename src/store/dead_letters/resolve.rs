@@ -2,7 +2,8 @@
 
 use time::OffsetDateTime;
 
-use crate::store::{EventId, StoreError, Tx};
+use crate::store::words::{maybe, word};
+use crate::store::{DeliveryState, EventId, Resolution, StoreError, Tx};
 
 /// A delivery whose row is locked, so that it can be decided what becomes of it.
 #[derive(Debug, Clone)]
@@ -13,47 +14,28 @@ pub struct LockedDelivery {
     pub source: String,
     /// The handler's stored name.
     pub handler: String,
-    /// The state's stored word.
-    pub state: String,
-    /// `replayed` or `discarded`; `None` while it is open.
-    pub resolution: Option<String>,
-    /// The event type; `None` when the event is not there any more.
-    pub kind: Option<String>,
-}
-
-/// How an operator resolved a dead letter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Resolution {
-    /// A new delivery was made of it.
-    Replayed,
-    /// It is left as it is.
-    Discarded,
-}
-
-impl Resolution {
-    /// The stored word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Replayed => "replayed",
-            Self::Discarded => "discarded",
-        }
-    }
+    /// The state.
+    pub state: DeliveryState,
+    /// How it was resolved; `None` while it is open.
+    pub resolution: Option<Resolution>,
+    /// The event type; `None` if the event was deleted.
+    pub event_type: Option<String>,
 }
 
 impl Tx<'_> {
-    /// Locks deliveries, in the order of their ids; of another tenant's, none. What comes back is
-    /// as it stands now: another operator may have been quicker.
+    /// Locks deliveries, in the order of their ids; of another tenant's, none. They are returned as
+    /// they are now: another user may have been quicker.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn lock_deliveries(
         &mut self,
         ids: &[i64],
         tenant: Option<&str>,
     ) -> Result<Vec<LockedDelivery>, StoreError> {
-        let rows = sqlx::query_as!(
-            LockedDelivery,
-            r#"SELECT d.id, d.source, d.handler, d.state, d.resolution, e.kind AS "kind?"
+        let rows = sqlx::query!(
+            r#"SELECT d.id, d.source, d.handler, d.state, d.resolution,
+                      e.event_type AS "event_type?"
                  FROM deliveries d LEFT JOIN events e ON e.id = d.event_id
                 WHERE d.id = ANY($1) AND ($2::text IS NULL OR e.tenant = $2)
                 ORDER BY d.id
@@ -63,10 +45,22 @@ impl Tx<'_> {
         )
         .fetch_all(self.connection())
         .await?;
-        Ok(rows)
+        let locked = rows.into_iter().map(|row| {
+            let table = "deliveries";
+            Ok(LockedDelivery {
+                id: row.id,
+                source: row.source,
+                handler: row.handler,
+                state: word(&row.state, table, "state", row.id)?,
+                resolution: maybe(row.resolution.as_deref(), table, "resolution", row.id)?,
+                event_type: row.event_type,
+            })
+        });
+        locked.collect()
     }
 
-    /// Inserts a new delivery, due now, for each pair of a delivery and a handler; gives the new ids.
+    /// Inserts a new delivery, due now, for each pair of a delivery and a handler; returns the new
+    /// ids.
     /// The replay of what holds its lane takes its place in the lane: what waits behind it must not
     /// overtake. Any other replay goes to the end. With `edited`, it is that event which they
     /// deliver: the edited one.

@@ -1,6 +1,7 @@
-//! Jobs: what is to be done about many dead letters or rejected requests. Here they are planned,
-//! looked at, started and cancelled; in `work` they are worked off.
+//! Jobs: bulk actions on dead letters or rejected requests. Here they are planned, listed, started
+//! and cancelled; in `work` they are executed.
 
+mod types;
 mod work;
 
 use std::time::Duration;
@@ -8,178 +9,97 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use types::inconsistent;
+pub use types::{JobAction, JobOutcomes, JobRow, JobState, NewJob};
 pub use work::{JobLease, JobProgress};
 
 use super::deliveries::interval;
+use super::words::word;
 use super::{Store, StoreError, Tx, bounded};
 
-/// The most new deliveries of a job that are looked at for what became of them.
-const FOLLOWED: i64 = 10_000;
-
-/// A job as it is stored.
-#[derive(Debug, Clone)]
-pub struct JobRow {
-    /// Its id.
-    pub id: i64,
-    /// The only tenant whose things it touches; `None` for all.
-    pub tenant: Option<String>,
-    /// `replay`, `discard`, `verify_held` or `discard_rejected`.
-    pub action: String,
-    /// Which: a [`DeadLetterFilter`](super::DeadLetterFilter) or a
-    /// [`RejectedRequestSelection`](super::RejectedRequestSelection) as JSON.
-    pub selection: String,
-    /// Which, in words.
-    pub target: String,
-    /// Also what is done or resolved; only by id.
-    pub force: bool,
-    /// The most that it resolves; `None` for all.
-    pub cap: Option<i64>,
-    /// The most that it resolves in a second; `None` for no limit.
-    pub rate: Option<i32>,
-    /// Why, in the words of whoever planned it.
-    pub reason: String,
-    /// How many matched when it was planned.
-    pub matched: i64,
-    /// For `verify_held`: how many of those would have been accepted then.
-    pub verifiable: Option<i64>,
-    /// The highest id that matched then; of rejected requests, the highest number.
-    pub up_to: i64,
-    /// Some of those that matched.
-    pub sample: Vec<i64>,
-    /// Its state's stored word.
-    pub state: String,
-    /// When it was planned.
-    pub planned_at: OffsetDateTime,
-    /// Who planned it.
-    pub planned_by: String,
-    /// When it can no longer be started.
-    pub expires_at: OffsetDateTime,
-    /// When it was started.
-    pub started_at: Option<OffsetDateTime>,
-    /// Who started it.
-    pub started_by: Option<String>,
-    /// When it ended, however it did.
-    pub finished_at: Option<OffsetDateTime>,
-    /// Who cancelled it.
-    pub cancelled_by: Option<String>,
-    /// Why it cannot go on.
-    pub failure: Option<String>,
-    /// It has resolved everything up to this id.
-    pub after: i64,
-    /// Because of its rate: the next batch not before this time.
-    pub next_at: Option<OffsetDateTime>,
-    /// How many it has replayed or discarded.
-    pub resolved: i64,
-    /// How many new deliveries it has made.
-    pub created: i64,
-    /// About how many nothing was done.
-    pub refused: i64,
-    /// Why, for the first hundred of those: a JSON array of pairs.
-    pub refusals: String,
-}
-
-/// A job that is to be planned.
-#[derive(Debug)]
-pub struct NewJob<'a> {
-    /// As in [`JobRow`].
-    pub tenant: Option<&'a str>,
-    /// As in [`JobRow`].
-    pub action: &'a str,
-    /// As in [`JobRow`].
-    pub selection: &'a str,
-    /// As in [`JobRow`].
-    pub target: &'a str,
-    /// As in [`JobRow`].
-    pub force: bool,
-    /// As in [`JobRow`].
-    pub cap: Option<i64>,
-    /// As in [`JobRow`].
-    pub rate: Option<i32>,
-    /// As in [`JobRow`].
-    pub reason: &'a str,
-    /// As in [`JobRow`].
-    pub matched: i64,
-    /// As in [`JobRow`].
-    pub verifiable: Option<i64>,
-    /// As in [`JobRow`].
-    pub up_to: i64,
-    /// As in [`JobRow`].
-    pub sample: &'a [i64],
-    /// Who plans it.
-    pub by: &'a str,
-    /// Now.
-    pub at: OffsetDateTime,
-    /// When it can no longer be started.
-    pub expires_at: OffsetDateTime,
-}
-
-/// What became of the new deliveries of a job, as far as they were looked at.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct JobOutcomes {
-    /// They ended well.
-    pub done: i64,
-    /// They are dead letters again.
-    pub dead: i64,
-    /// They wait, or are at work.
-    pub waiting: i64,
-}
-
-impl JobOutcomes {
-    /// How many were looked at; no more than ten thousand are.
-    pub fn followed(&self) -> i64 {
-        self.done + self.dead + self.waiting
-    }
-}
+/// How many new deliveries of a job are counted by their outcome.
+const COUNTED: i64 = 10_000;
 
 impl Store {
-    /// One job; `None` when there is none, or it is not this tenant's.
+    /// A job; `None` when there is none, or it belongs to another tenant.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn job(&self, id: i64, tenant: Option<&str>) -> Result<Option<JobRow>, StoreError> {
-        let row = sqlx::query_as!(
-            JobRow,
-            "SELECT id, tenant, action, selection, target, force, cap, rate, reason, matched,
-                    verifiable, up_to, sample, state, planned_at, planned_by, expires_at, started_at, started_by,
-                    finished_at, cancelled_by, failure, after, next_at, resolved, created,
-                    refused, refusals
-               FROM jobs WHERE id = $1 AND ($2::text IS NULL OR tenant = $2)",
-            id,
-            tenant,
-        )
-        .fetch_optional(&self.operator)
-        .await?;
-        Ok(row)
+        Ok(self.job_rows(tenant, (id, id.saturating_add(1)), 1).await?.pop())
     }
 
-    /// Up to `limit` jobs with an id below `before`, the newest first.
+    /// Up to `limit` jobs with an id below `before`, newest first.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn jobs(
         &self,
         tenant: Option<&str>,
         before: i64,
         limit: i64,
     ) -> Result<Vec<JobRow>, StoreError> {
-        let rows = sqlx::query_as!(
-            JobRow,
+        self.job_rows(tenant, (i64::MIN, before), limit).await
+    }
+
+    /// Up to `limit` jobs with an id from `from` and below `before`, newest first.
+    async fn job_rows(
+        &self,
+        tenant: Option<&str>,
+        (from, before): (i64, i64),
+        limit: i64,
+    ) -> Result<Vec<JobRow>, StoreError> {
+        let rows = sqlx::query!(
             "SELECT id, tenant, action, selection, target, force, cap, rate, reason, matched,
-                    verifiable, up_to, sample, state, planned_at, planned_by, expires_at, started_at, started_by,
-                    finished_at, cancelled_by, failure, after, next_at, resolved, created,
-                    refused, refusals
-               FROM jobs WHERE id < $2 AND ($1::text IS NULL OR tenant = $1)
-              ORDER BY id DESC LIMIT $3",
+                    verifiable, up_to, sample, state, planned_at, planned_by, expires_at,
+                    started_at, started_by, finished_at, cancelled_by, failure, after, next_at,
+                    resolved, created, skipped, skipped_items
+               FROM jobs WHERE id >= $2 AND id < $3 AND ($1::text IS NULL OR tenant = $1)
+              ORDER BY id DESC LIMIT $4",
             tenant,
+            from,
             before,
             limit,
         )
         .fetch_all(&self.operator)
         .await?;
-        Ok(rows)
+        let rows = rows.into_iter().map(|row| {
+            Ok(JobRow {
+                id: row.id,
+                tenant: row.tenant,
+                action: word(&row.action, "jobs", "action", row.id)?,
+                selection: row.selection,
+                target: row.target,
+                force: row.force,
+                cap: row.cap,
+                rate: row.rate,
+                reason: row.reason,
+                matched: row.matched,
+                verifiable: row.verifiable,
+                up_to: row.up_to,
+                sample: row.sample,
+                state: word(&row.state, "jobs", "state", row.id)?,
+                planned_at: row.planned_at,
+                planned_by: row.planned_by,
+                expires_at: row.expires_at,
+                started_at: row.started_at,
+                started_by: row.started_by,
+                finished_at: row.finished_at,
+                cancelled_by: row.cancelled_by,
+                failure: row.failure,
+                after: row.after,
+                next_at: row.next_at,
+                resolved: row.resolved,
+                created: row.created,
+                skipped: row.skipped,
+                skipped_items: serde_json::from_str(&row.skipped_items)
+                    .map_err(|_| inconsistent(row.id, "skipped_items"))?,
+            })
+        });
+        rows.collect()
     }
 
-    /// Ends the plans that were not started in time.
+    /// Expires the plans that were not started in time.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -194,12 +114,12 @@ impl Store {
         Ok(done.rows_affected())
     }
 
-    /// What became of the new deliveries of a job: of the first ten thousand.
+    /// The outcome of the first ten thousand new deliveries of a job.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn job_outcomes(&self, id: i64) -> Result<JobOutcomes, StoreError> {
-        let delivery_outcomes = sqlx::query_as!(
+        let outcomes = sqlx::query_as!(
             JobOutcomes,
             r#"
             SELECT count(*) FILTER (WHERE d.state = 'done') AS "done!",
@@ -210,16 +130,16 @@ impl Store {
               JOIN deliveries d ON d.id = a.replay_id
             "#,
             id,
-            FOLLOWED,
+            COUNTED,
         )
         .fetch_one(&self.operator)
         .await?;
-        Ok(delivery_outcomes)
+        Ok(outcomes)
     }
 }
 
 impl Tx<'_> {
-    /// Writes a plan down; gives its id.
+    /// Records a plan and returns its id.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -231,7 +151,7 @@ impl Tx<'_> {
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'planned', $12, $13, $14, $15)
              RETURNING id",
             new.tenant,
-            new.action,
+            new.action.as_str(),
             new.selection,
             bounded(new.target),
             new.force,
@@ -251,8 +171,8 @@ impl Tx<'_> {
         Ok(id)
     }
 
-    /// Starts a plan that is not too old; gives whether there was one to start. With `lease`, whose
-    /// token that is works on it from the beginning.
+    /// Starts a plan that has not expired; false when there is none. With `lease`, only the holder of
+    /// that token works on it.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -279,8 +199,8 @@ impl Tx<'_> {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Cancels a job that has not ended: what it has done is done, and nothing more is. Waits for
-    /// the batch that is under way. Gives whether there was one to cancel.
+    /// Cancels a job that has not ended; false when there is none. Waits for the current batch, and
+    /// undoes nothing.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -304,7 +224,7 @@ impl Tx<'_> {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Cancels every job that a user has planned or started, since they may do it no longer.
+    /// Cancels every job that a user has planned or started, because their permission was withdrawn.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

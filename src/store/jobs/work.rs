@@ -1,14 +1,13 @@
-//! Working a job off: under a lease, batch by batch. A batch's effects and the job's progress are one
-//! transaction, which begins by locking the job's row under the lease's token: whoever has lost the
-//! lease, or works on what was cancelled, does nothing.
+//! Executing a job: under a lease, batch by batch. A batch's effects and the job's progress are one
+//! transaction, which begins by locking the job's row under the lease's token: a worker that has
+//! lost the lease, or whose job was cancelled, does nothing.
 
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::JobRow;
+use super::types::inconsistent;
 use crate::store::deliveries::interval;
 use crate::store::{Store, StoreError, Tx, bounded};
 
@@ -21,58 +20,35 @@ pub struct JobLease {
     pub token: Uuid,
 }
 
-/// By how much a batch has brought a job on.
+/// The progress that a batch adds to a job.
 #[derive(Debug)]
 pub struct JobProgress<'a> {
-    /// Everything up to this id is resolved.
+    /// Everything up to this id is processed.
     pub after: i64,
-    /// How many were replayed or discarded.
+    /// How many items were replayed, accepted or discarded.
     pub resolved: i64,
-    /// How many new deliveries were made.
+    /// How many new deliveries or events were made.
     pub created: i64,
-    /// About how many nothing was done.
-    pub refused: i64,
-    /// As in [`JobRow`].
-    pub refusals: &'a str,
-    /// The next batch not before this time.
+    /// How many items were skipped.
+    pub skipped: i64,
+    /// The first hundred skipped items of the job: id and reason.
+    pub skipped_items: &'a [(i64, String)],
+    /// When the rate allows the next batch.
     pub next_at: Option<OffsetDateTime>,
     /// How long the lease lasts from now on.
     pub lease: Duration,
 }
 
-impl JobRow {
-    /// What its selection says.
-    ///
-    /// # Errors
-    /// [`StoreError::Inconsistent`].
-    pub fn selected<T: DeserializeOwned>(&self) -> Result<T, StoreError> {
-        serde_json::from_str(&self.selection).map_err(|_| self.inconsistent("selection"))
-    }
-
-    /// About which nothing was done, and why, as far as it was recorded.
-    ///
-    /// # Errors
-    /// [`StoreError::Inconsistent`].
-    pub fn refusals(&self) -> Result<Vec<(i64, String)>, StoreError> {
-        serde_json::from_str(&self.refusals).map_err(|_| self.inconsistent("refusals"))
-    }
-
-    /// What is to be said when a column holds what nobody can have written there.
-    pub fn inconsistent(&self, column: &'static str) -> StoreError {
-        StoreError::Inconsistent { table: "jobs", column, row: self.id.to_string() }
-    }
-}
-
 impl Store {
-    /// Takes a running job that nobody works on, or whose worker is gone, and that is due; with
-    /// `only`, this one or none. Jobs about rejected requests only where `held` is true.
+    /// Leases a running job that is due and that no worker holds, or whose worker's lease expired;
+    /// with `only`, no other job. `with_rejected` includes jobs on rejected requests.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn claim_job(
         &self,
         only: Option<i64>,
-        held: bool,
+        with_rejected: bool,
         now: OffsetDateTime,
         lease: Duration,
     ) -> Result<Option<JobLease>, StoreError> {
@@ -94,14 +70,14 @@ impl Store {
             only,
             now,
             interval(lease),
-            held,
+            with_rejected,
         )
         .fetch_optional(&self.operator)
         .await?;
         Ok(lease)
     }
 
-    /// Lets another work on a job.
+    /// Gives up the lease of a job.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -117,7 +93,7 @@ impl Store {
         Ok(())
     }
 
-    /// Ends a job that cannot go on.
+    /// Ends a job that cannot continue.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -143,12 +119,12 @@ impl Store {
 }
 
 impl Tx<'_> {
-    /// Locks a job that still runs under this lease; false when it does not.
+    /// Locks a job that is still running under this lease; false otherwise.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn lock_job(&mut self, lease: JobLease) -> Result<bool, StoreError> {
-        let held = sqlx::query_scalar!(
+        let locked = sqlx::query_scalar!(
             r#"SELECT 1 AS "one!" FROM jobs
                 WHERE id = $1 AND lease_token = $2 AND state = 'running' FOR UPDATE"#,
             lease.job,
@@ -156,10 +132,10 @@ impl Tx<'_> {
         )
         .fetch_optional(self.connection())
         .await?;
-        Ok(held.is_some())
+        Ok(locked.is_some())
     }
 
-    /// Notes how far a job has come. Its row must be locked: [`Tx::lock_job`].
+    /// Records the progress of a job. Its row must be locked: [`Tx::lock_job`].
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -168,18 +144,20 @@ impl Tx<'_> {
         job: i64,
         by: &JobProgress<'_>,
     ) -> Result<(), StoreError> {
+        let skipped_items = serde_json::to_string(by.skipped_items)
+            .map_err(|_| inconsistent(job, "skipped_items"))?;
         sqlx::query!(
             "UPDATE jobs
                 SET after = $2, resolved = resolved + $3, created = created + $4,
-                    refused = refused + $5, refusals = $6, next_at = $7,
+                    skipped = skipped + $5, skipped_items = $6, next_at = $7,
                     lease_expires_at = clock_timestamp() + $8::interval
               WHERE id = $1",
             job,
             by.after,
             by.resolved,
             by.created,
-            by.refused,
-            by.refusals,
+            by.skipped,
+            skipped_items,
             by.next_at,
             interval(by.lease),
         )
@@ -188,7 +166,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Ends a job that has done everything. Its row must be locked: [`Tx::lock_job`].
+    /// Ends a job that has processed everything. Its row must be locked: [`Tx::lock_job`].
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

@@ -1,4 +1,4 @@
-//! Rejected requests that are held, as the vault has sealed them.
+//! Rejected requests that are kept, as the vault has sealed them.
 
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -14,17 +14,57 @@ pub use types::{
     RejectedRequestSelection, SealedRejectedRequest,
 };
 
-/// Where they are.
 const TABLE: &str = "rejected_requests";
-/// How many expired ones are removed at a time.
+/// How many expired requests are deleted at a time.
 const STEP: i64 = 1000;
 
+/// The columns of a [`RejectedRequest`].
+struct Columns {
+    id: Uuid,
+    tenant: String,
+    source: String,
+    provider: String,
+    reason: String,
+    peer: Option<String>,
+    size_bytes: i64,
+    received_at: OffsetDateTime,
+    expires_at: OffsetDateTime,
+    event_id: Option<Uuid>,
+    verified_at: Option<OffsetDateTime>,
+    verified_by: Option<String>,
+}
+
+impl TryFrom<Columns> for RejectedRequest {
+    type Error = StoreError;
+
+    fn try_from(row: Columns) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.id,
+            tenant: row.tenant,
+            source: row.source,
+            provider: row.provider,
+            reason: row.reason.parse().map_err(|_| StoreError::Inconsistent {
+                table: TABLE,
+                column: "reason",
+                row: row.id.to_string(),
+            })?,
+            peer: row.peer,
+            size_bytes: row.size_bytes,
+            received_at: row.received_at,
+            expires_at: row.expires_at,
+            event: row.event_id.map(EventId),
+            verified_at: row.verified_at,
+            verified_by: row.verified_by,
+        })
+    }
+}
+
 impl Store {
-    /// Holds a request; false where the source holds as much as it may.
+    /// Keeps a request; false if the source already keeps as much as it may.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn hold(
+    pub async fn keep_rejected(
         &self,
         new: &NewRejectedRequest<'_>,
         bounds: RejectedRequestLimits,
@@ -33,14 +73,14 @@ impl Store {
             "INSERT INTO rejected_requests (id, tenant, source, provider, reason, peer, size_bytes,
                                         key_id, nonce, ciphertext, received_at, expires_at)
              SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12
-               FROM (SELECT count(*) AS held, COALESCE(sum(octet_length(ciphertext)), 0) AS bytes
+               FROM (SELECT count(*) AS kept, COALESCE(sum(octet_length(ciphertext)), 0) AS bytes
                        FROM rejected_requests WHERE source = $3) AS there
-              WHERE there.held < $13 AND there.bytes + octet_length($10::bytea) <= $14::bigint",
+              WHERE there.kept < $13 AND there.bytes + octet_length($10::bytea) <= $14::bigint",
             new.id,
             new.tenant,
             new.source,
             new.provider,
-            new.reason,
+            new.reason.as_str(),
             new.peer,
             i64::try_from(new.size).unwrap_or(i64::MAX),
             new.sealed.key_id.as_str(),
@@ -56,17 +96,17 @@ impl Store {
         Ok(done.rows_affected() > 0)
     }
 
-    /// Up to `limit` of those that match, the newest first.
+    /// Up to `limit` of those that match, newest first.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn rejected_requests(
         &self,
         filter: &RejectedRequestFilter,
         limit: i64,
     ) -> Result<Vec<RejectedRequest>, StoreError> {
         let rows = sqlx::query_as!(
-            RejectedRequest,
+            Columns,
             "SELECT id, tenant, source, provider, reason, peer, size_bytes, received_at,
                     expires_at, event_id, verified_at, verified_by
                FROM rejected_requests
@@ -80,10 +120,10 @@ impl Store {
         )
         .fetch_all(&self.operator)
         .await?;
-        Ok(rows)
+        rows.into_iter().map(RejectedRequest::try_from).collect()
     }
 
-    /// How many match that are no events yet, and the highest number among them.
+    /// How many match that are not events yet, and the highest number among them.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -104,7 +144,7 @@ impl Store {
         Ok((row.matched, row.up_to))
     }
 
-    /// Up to `limit` that match and are no events yet, with a number after `after` and up to
+    /// Up to `limit` that match and are not events yet, with a number after `after` and up to
     /// `up_to`, in order: number and id.
     ///
     /// # Errors
@@ -131,16 +171,16 @@ impl Store {
         Ok(rows.into_iter().map(|row| (row.number, row.id)).collect())
     }
 
-    /// The rejected requests of these numbers, as far as they are there still, in order.
+    /// The rejected requests with these numbers that still exist, in order.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn rejected_by_number(
         &self,
         numbers: &[i64],
     ) -> Result<Vec<RejectedRequest>, StoreError> {
         let rows = sqlx::query_as!(
-            RejectedRequest,
+            Columns,
             "SELECT id, tenant, source, provider, reason, peer, size_bytes, received_at,
                     expires_at, event_id, verified_at, verified_by
                FROM rejected_requests WHERE number = ANY($1) ORDER BY number",
@@ -148,11 +188,11 @@ impl Store {
         )
         .fetch_all(&self.operator)
         .await?;
-        Ok(rows)
+        rows.into_iter().map(RejectedRequest::try_from).collect()
     }
 
-    /// A rejected request, and what is sealed of it unless it is an event by now; `None` when there
-    /// is none of this id.
+    /// A rejected request with its sealed content, which an event no longer has; `None` if it does
+    /// not exist.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
@@ -161,8 +201,8 @@ impl Store {
         id: Uuid,
     ) -> Result<Option<(RejectedRequest, Option<Sealed>)>, StoreError> {
         let row = sqlx::query!(
-            "SELECT tenant, source, provider, reason, peer, size_bytes, key_id, nonce, ciphertext,
-                    received_at, expires_at, event_id, verified_at, verified_by
+            "SELECT id, tenant, source, provider, reason, peer, size_bytes, key_id, nonce,
+                    ciphertext, received_at, expires_at, event_id, verified_at, verified_by
                FROM rejected_requests WHERE id = $1",
             id,
         )
@@ -175,8 +215,8 @@ impl Store {
             }
             _ => None,
         };
-        let request = RejectedRequest {
-            id,
+        let request = Columns {
+            id: row.id,
             tenant: row.tenant,
             source: row.source,
             provider: row.provider,
@@ -189,10 +229,10 @@ impl Store {
             verified_at: row.verified_at,
             verified_by: row.verified_by,
         };
-        Ok(Some((request, sealed)))
+        Ok(Some((request.try_into()?, sealed)))
     }
 
-    /// Removes up to a step of rejected requests that have expired; gives how many.
+    /// Deletes up to a thousand expired rejected requests; returns how many.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -210,8 +250,7 @@ impl Store {
 }
 
 impl Tx<'_> {
-    /// Locks up to `limit` rejected requests after `after` that another key than `key` seals, by
-    /// id.
+    /// Locks up to `limit` rejected requests after `after` that are sealed with another key, by id.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
@@ -234,15 +273,15 @@ impl Tx<'_> {
         )
         .fetch_all(self.connection())
         .await?;
-        let held = rows.into_iter().map(|row| {
+        let requests = rows.into_iter().map(|row| {
             let label = RejectedRequest::label(&row.tenant, &row.source, row.id);
             let sealed = sealed((TABLE, &row.id), row.key_id, &row.nonce, row.ciphertext)?;
             Ok(SealedRejectedRequest { id: row.id, label, sealed })
         });
-        held.collect()
+        requests.collect()
     }
 
-    /// Replaces what is sealed of a rejected request.
+    /// Replaces the sealed content of a rejected request.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -259,8 +298,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Notes that a rejected request is an event now, and lets go of what was sealed; false when it
-    /// was one already, or is not there any more.
+    /// Records that a rejected request became an event, and deletes its sealed content; false when it
+    /// was an event already, or no longer exists.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -285,7 +324,7 @@ impl Tx<'_> {
         Ok(done.rows_affected() > 0)
     }
 
-    /// Removes a rejected request that is no event; says whether there was one.
+    /// Deletes a rejected request that is not an event; false when there is none.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -297,7 +336,7 @@ impl Tx<'_> {
         Ok(done.rows_affected() > 0)
     }
 
-    /// Removes a rejected request; says whether there was one.
+    /// Deletes a rejected request; false when there is none.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

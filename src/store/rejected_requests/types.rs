@@ -1,37 +1,40 @@
-//! A rejected request that is kept, and which ones a query is for.
+//! Rejected requests as they are stored, and filters for them.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::store::EventId;
 use crate::vault::{Label, Sealed};
+use crate::verify::RefusalReason;
 
-/// A rejected request that is to be kept.
+/// A rejected request to be kept.
 #[derive(Debug, Clone)]
 pub struct NewRejectedRequest<'a> {
-    /// Its id.
+    /// The id.
     pub id: Uuid,
-    /// Its tenant.
+    /// The tenant of the source.
     pub tenant: &'a str,
-    /// The source that refused it.
+    /// The source.
     pub source: &'a str,
-    /// What kind of sender the source is for.
+    /// The provider of the source.
     pub provider: &'a str,
-    /// The closed word under which it was refused.
-    pub reason: &'a str,
-    /// The address that it came from.
+    /// Why it was rejected.
+    pub reason: RefusalReason,
+    /// The client address.
     pub peer: Option<String>,
-    /// The size of its body, in bytes.
+    /// The size of its body in bytes.
     pub size: u64,
     /// Its head and body.
     pub sealed: &'a Sealed,
     /// When it arrived.
     pub received_at: OffsetDateTime,
-    /// When it is removed.
+    /// When it is deleted.
     pub expires_at: OffsetDateTime,
 }
 
-/// How much one source may hold.
+/// How much one source may keep.
 #[derive(Debug, Clone, Copy)]
 pub struct RejectedRequestLimits {
     /// Requests.
@@ -40,47 +43,51 @@ pub struct RejectedRequestLimits {
     pub bytes: i64,
 }
 
-/// A rejected request, without what is sealed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A rejected request, stored encrypted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RejectedRequest {
-    /// Its id.
+    /// The id.
+    #[schema(value_type = String, format = Uuid)]
     pub id: Uuid,
-    /// To whom its source belongs.
+    /// The tenant of the source.
     pub tenant: String,
-    /// The source that refused it.
+    /// The source it was sent to.
     pub source: String,
-    /// What kind of sender the source is for.
+    /// The provider of the source.
     pub provider: String,
-    /// The closed word under which it was refused.
-    pub reason: String,
-    /// The address that it came from.
+    /// The rejection reason.
+    pub reason: RefusalReason,
+    /// The client address.
     pub peer: Option<String>,
-    /// The size of its body, in bytes.
+    /// The size of its body in bytes.
     pub size_bytes: i64,
     /// When it arrived.
+    #[serde(with = "time::serde::rfc3339")]
     pub received_at: OffsetDateTime,
-    /// When it is removed.
+    /// When it is deleted.
+    #[serde(with = "time::serde::rfc3339")]
     pub expires_at: OffsetDateTime,
-    /// The event that it became when it was verified again.
-    pub event_id: Option<Uuid>,
-    /// When that was.
+    /// The event it became when it was reprocessed.
+    pub event: Option<EventId>,
+    /// When it was reprocessed.
+    #[serde(with = "time::serde::rfc3339::option")]
     pub verified_at: Option<OffsetDateTime>,
-    /// Who had it verified again.
+    /// Who reprocessed it.
     pub verified_by: Option<String>,
 }
 
 /// A rejected request, as it is sealed.
 #[derive(Debug, Clone)]
 pub struct SealedRejectedRequest {
-    /// Its id.
+    /// The id.
     pub id: Uuid,
-    /// Under what it is sealed.
+    /// The label it is sealed under.
     pub label: Label,
-    /// What is kept.
+    /// Its head and body.
     pub sealed: Sealed,
 }
 
-/// Which rejected requests.
+/// A filter of the list.
 #[derive(Debug, Clone, Default)]
 pub struct RejectedRequestFilter {
     /// Of this tenant.
@@ -91,7 +98,7 @@ pub struct RejectedRequestFilter {
     pub before: Option<Uuid>,
 }
 
-/// Which rejected requests a job is about: those that are no events yet.
+/// The rejected requests of a job: those that are not events yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RejectedRequestSelection {
     /// Of this tenant.
@@ -101,9 +108,10 @@ pub struct RejectedRequestSelection {
 }
 
 impl RejectedRequest {
-    /// Under what a rejected request is sealed: nobody else's row opens in its place.
+    /// The label a rejected request is sealed under: a row that was moved to another id, source or
+    /// tenant does not open.
     pub fn label(tenant: &str, source: &str, id: Uuid) -> Label {
-        let name = format!("held request {id}");
+        let name = format!("rejected request {id}");
         Label { tenant: tenant.to_owned(), source: source.to_owned(), name }
     }
 }

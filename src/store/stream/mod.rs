@@ -1,123 +1,127 @@
-//! The stream of changes: what arrived and what became of it, in the order of the transactions
-//! that say so.
+//! The change stream: received events, delivery attempts and operator actions, in the order in
+//! which their transactions began.
 //!
-//! - A [`Change`] is one row that is never changed again: an event, an attempt, or what an operator
-//!   did. Each carries the id of the transaction that inserted it.
-//! - A [`Position`] is a place in the stream: that of a change.
-//! - The *horizon* is the oldest transaction that is still open. Only what lies before it is read:
-//!   nothing can come to stand there any more, so that a reader who goes on from its last position
-//!   has missed nothing, whichever gateway wrote it and whichever it asks.
+//! - A [`Change`] is one row that is never changed again: an event, an attempt or an operator
+//!   action. Each row has the id of the transaction that inserted it.
+//! - A [`Position`] is the place of a change in the stream.
+//! - The *horizon* is the oldest transaction that is still open. Only rows before it are read. No
+//!   row can appear there later, so a reader that resumes after its last position misses nothing,
+//!   whichever gateway wrote the row and whichever one it asks.
 //!
-//! Ids of events and deliveries would not do: they are given out before the commit, and what has
-//! the lower one may be committed later, for a payload in chunks an hour later.
+//! Ids of events and deliveries would not do: they are assigned before the commit, and the row with
+//! the lower id may be committed later, for a payload in chunks an hour later.
 
 mod operator_action;
 mod position;
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 pub use operator_action::OperatorAction;
 pub use position::{BadPosition, Position};
 use position::{Place, Row};
 
-use super::{EventId, GATE, Store, StoreError};
+use super::reason::UnknownReason;
+use super::{DeathReason, EventId, GATE, Outcome, Store, StoreError};
 
-/// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a change is about: an event, an attempt or an operator action.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    strum::Display,
+    strum::VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ChangeKind {
-    /// An event came in.
+    /// An event was received.
     Arrived,
-    /// An operator made an event of another one, by editing that.
+    /// An operator created an event by editing another one.
     Edited,
-    /// A request came in that is authentic, and no use.
+    /// An authentic request that cannot be processed was received.
     Quarantined,
-    /// A delivery ended well.
+    /// A delivery succeeded.
     Done,
-    /// An attempt failed; there will be another.
+    /// An attempt failed and will be repeated.
     Retry,
-    /// The same, and it does not count: where the event goes nothing is taken at present.
+    /// An attempt failed and does not count: its destination accepts nothing at present.
     Deferred,
-    /// An attempt ended with no result; there will be another.
-    RecoveredLeases,
+    /// An attempt ended without a result and will be repeated.
+    Lost,
     /// A delivery became a dead letter.
     Dead,
-    /// An operator made a new delivery of it.
+    /// An operator replayed a delivery.
     Replayed,
-    /// An operator left it as it is.
+    /// An operator discarded a dead letter.
     Discarded,
-    /// An operator had it hold its lane no longer.
+    /// An operator unblocked the lane of a dead letter.
     Unblocked,
 }
 
 impl ChangeKind {
-    /// Every one.
-    pub const ALL: [Self; 11] = [
-        Self::Arrived,
-        Self::Edited,
-        Self::Quarantined,
-        Self::Done,
-        Self::Retry,
-        Self::Deferred,
-        Self::RecoveredLeases,
-        Self::Dead,
-        Self::Replayed,
-        Self::Discarded,
-        Self::Unblocked,
-    ];
-
-    /// The word that clients know.
+    /// Its word in the stream.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Arrived => "arrived",
-            Self::Edited => "edited",
-            Self::Quarantined => "quarantined",
-            Self::Done => "done",
-            Self::Retry => "retry",
-            Self::Deferred => "deferred",
-            Self::RecoveredLeases => "lost",
-            Self::Dead => "dead",
-            Self::Replayed => "replayed",
-            Self::Discarded => "discarded",
-            Self::Unblocked => "unblocked",
-        }
+        self.into()
     }
 }
 
-/// One thing that happened. Committed, and final.
-#[derive(Debug, Clone)]
+/// A change. It is committed and final.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Change {
-    /// Where it stands in the stream.
+    /// Its place in the stream.
+    #[serde(skip)]
     pub position: Position,
-    /// When it happened, by the gateway's clock.
-    pub at: OffsetDateTime,
-    /// What happened.
-    pub what: ChangeKind,
-    /// To whom the source belongs; `None` when the event is not there any more.
+    /// The tenant of the source; `None` if the event was deleted.
+    #[serde(skip)]
     pub tenant: Option<String>,
-    /// The event's source.
+    /// What happened.
+    pub change: ChangeKind,
+    /// When it happened, by the gateway's clock.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    /// The source of the event.
     pub source: String,
-    /// The event type; `None` when the event is not there any more.
-    pub kind: Option<String>,
+    /// The event type; null if the event was deleted.
+    #[serde(rename = "type")]
+    pub event_type: Option<String>,
     /// The event.
     pub event: EventId,
-    /// The event that this one was made of, where an operator edited that.
+    /// The original event, if an operator created this one by an edit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edited_from: Option<EventId>,
-    /// The delivery; `None` for an arrival.
+    /// The delivery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<i64>,
-    /// Its handler's stored name.
+    /// The handler or destination of the delivery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handler: Option<String>,
-    /// Which attempt it was, from 1.
+    /// The number of the attempt, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<i32>,
-    /// For done: how.
-    pub outcome: Option<String>,
-    /// For dead and quarantined: why, a word of the closed list.
-    pub reason: Option<String>,
-    /// The first line of the error, at most 300 characters.
+    /// The outcome of a successful delivery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// Why the delivery is dead or the event quarantined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<DeathReason>,
+    /// The first line of the error, at most 300 characters; only with the scope `payload:read`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// For a replay: the new delivery.
+    /// The new delivery, for a replay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay: Option<i64>,
-    /// Who, where an operator did it.
+    /// The user, for an operator action.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
 }
 
@@ -126,20 +130,20 @@ pub struct Change {
 pub struct Changes {
     /// The changes.
     pub changes: Vec<Change>,
-    /// Where to go on; `None` where there was nothing.
+    /// The position after which to continue; `None` if nothing was read.
     pub last: Option<Position>,
-    /// There may be more already.
+    /// Whether there may be more already.
     pub more: bool,
 }
 
 /// How far the stream can be read.
 #[derive(Debug, Clone)]
 pub struct Horizon {
-    /// The oldest open transaction, or the next one that will be.
+    /// The oldest open transaction, or the next one to begin.
     pub transaction: String,
-    /// Something that is committed has to wait for it.
+    /// Whether committed rows have to wait for it.
     pub blocked: bool,
-    /// Whose it is, as far as we are allowed to see.
+    /// Who runs it, as far as the database shows it to us.
     pub owner: Option<String>,
 }
 
@@ -150,23 +154,23 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub async fn changes(&self, after: Position, limit: i64) -> Result<Changes, StoreError> {
         let bounds = after.bounds();
-        // Each part walks its index on `xact` and stops early; only what is returned is joined.
-        // What else is told of a row was written with it, or is never written again.
+        // Each part walks its index on `xact` and stops early; only the returned rows are joined.
+        // The joined columns were written with the row, or are never written again.
         let rows = sqlx::query!(
             r#"
             WITH horizon AS MATERIALIZED (
                 SELECT pg_snapshot_xmin(pg_current_snapshot()) AS xmin
             ), arrivals AS MATERIALIZED (
-                SELECT xact, id, received_at, tenant, source, kind, edited_from FROM events
+                SELECT xact, id, received_at, tenant, source, event_type, edited_from FROM events
                  WHERE (xact, id) > ($1::text::xid8, $2::uuid)
                    AND xact < (SELECT xmin FROM horizon)
                  ORDER BY xact, id LIMIT $6
-            ), tries AS MATERIALIZED (
+            ), runs AS MATERIALIZED (
                 SELECT xact, delivery_id, number, finished_at, result, error FROM attempts
                  WHERE (xact, delivery_id, number) > ($1::text::xid8, $3::bigint, $4::int)
                    AND xact < (SELECT xmin FROM horizon)
                  ORDER BY xact, delivery_id, number LIMIT $6
-            ), deeds AS MATERIALIZED (
+            ), actions AS MATERIALIZED (
                 SELECT xact, id, at, actor, action, delivery_id, replay_id FROM operator_actions
                  WHERE (xact, id) > ($1::text::xid8, $5::bigint)
                    AND xact < (SELECT xmin FROM horizon)
@@ -175,9 +179,9 @@ impl Store {
                 SELECT xact, 0 AS place, id AS uuid, 0::bigint AS a, 0 AS b FROM arrivals
                  UNION ALL
                 SELECT xact, 1, '00000000-0000-0000-0000-000000000000', delivery_id, number
-                  FROM tries
+                  FROM runs
                  UNION ALL
-                SELECT xact, 2, '00000000-0000-0000-0000-000000000000', id, 0 FROM deeds
+                SELECT xact, 2, '00000000-0000-0000-0000-000000000000', id, 0 FROM actions
                  ORDER BY xact, place, uuid, a, b LIMIT $6
             )
             SELECT m.xact::text::bigint AS "xact!", m.place AS "place!", m.uuid AS "uuid!",
@@ -185,11 +189,12 @@ impl Store {
                    COALESCE(v.received_at, t.finished_at, o.at) AS "at!",
                    COALESCE(t.result, o.action) AS word,
                    COALESCE(v.tenant, e.tenant) AS tenant,
-                   COALESCE(v.source, d.source) AS source, COALESCE(v.kind, e.kind) AS kind,
+                   COALESCE(v.source, d.source) AS source,
+                   COALESCE(v.event_type, e.event_type) AS event_type,
                    COALESCE(v.id, d.event_id) AS event_id,
                    COALESCE(d.id, g.id) AS delivery_id, COALESCE(d.handler, g.handler) AS handler,
                    CASE WHEN t.result = 'done' THEN d.outcome END AS outcome,
-                   -- An attempt that was lost and was the last one is a death.
+                   -- The last attempt, when lost, makes the delivery a dead letter.
                    CASE WHEN m.place = 0 THEN g.death_reason
                         WHEN t.result = 'dead' OR (t.result = 'lost' AND t.number = d.attempts
                                                    AND d.state = 'dead')
@@ -202,8 +207,8 @@ impl Store {
                    o.replay_id AS "replay_id?", o.actor AS "actor?"
               FROM merged m
               LEFT JOIN arrivals v ON m.place = 0 AND v.id = m.uuid
-              LEFT JOIN tries t ON m.place = 1 AND t.delivery_id = m.a AND t.number = m.b
-              LEFT JOIN deeds o ON m.place = 2 AND o.id = m.a
+              LEFT JOIN runs t ON m.place = 1 AND t.delivery_id = m.a AND t.number = m.b
+              LEFT JOIN actions o ON m.place = 2 AND o.id = m.a
               LEFT JOIN LATERAL (
                     SELECT id, event_id, source, handler, outcome, state, attempts, death_reason,
                            last_error
@@ -211,7 +216,7 @@ impl Store {
               LEFT JOIN LATERAL (
                     SELECT id, handler, death_reason, last_error FROM deliveries
                      WHERE event_id = v.id AND handler = $7 AND triggered_by = 'arrival') g ON true
-              LEFT JOIN LATERAL (SELECT tenant, kind, edited_from FROM events
+              LEFT JOIN LATERAL (SELECT tenant, event_type, edited_from FROM events
                                   WHERE id = d.event_id) e ON true
              ORDER BY m.xact, m.place, m.uuid, m.a, m.b
             "#,
@@ -232,26 +237,29 @@ impl Store {
             let place = Row { place: row.place, uuid: row.uuid, a: row.a, b: row.b };
             let position = Position { xact: row.xact, place: Place::of(&place)? };
             last = Some(position);
-            // A delivery that was removed meanwhile: there is nothing left to tell of it.
+            // A delivery that has been deleted meanwhile is left out.
             let (Some(event), Some(source)) = (row.event_id, row.source) else { continue };
-            let what = match what(position.place, row.word.as_deref(), row.reason.is_some()) {
+            let kind = match kind(position.place, row.word.as_deref(), row.reason.is_some()) {
                 Some(ChangeKind::Arrived) if row.edited_from.is_some() => Some(ChangeKind::Edited),
-                what => what,
+                kind => kind,
             };
+            let inconsistent = |column| position.inconsistent(column);
+            let outcome = row.outcome.map(|word| word.parse::<Outcome>()).transpose();
+            let reason = row.reason.map(|word| word.parse::<DeathReason>()).transpose();
             changes.push(Change {
                 position,
-                at: row.at,
-                what: what.ok_or_else(|| position.inconsistent("result"))?,
                 tenant: row.tenant,
+                change: kind.ok_or_else(|| inconsistent("result"))?,
+                at: row.at,
                 source,
-                kind: row.kind,
+                event_type: row.event_type,
                 event: EventId(event),
                 edited_from: row.edited_from.map(EventId),
                 delivery: row.delivery_id,
                 handler: row.handler,
                 attempt: matches!(position.place, Place::Attempt(..)).then_some(row.b),
-                outcome: row.outcome,
-                reason: row.reason,
+                outcome: outcome.map_err(|_: strum::ParseError| inconsistent("outcome"))?,
+                reason: reason.map_err(|_: UnknownReason| inconsistent("reason"))?,
                 error: row.error,
                 replay: row.replay_id,
                 actor: row.actor,
@@ -260,7 +268,7 @@ impl Store {
         Ok(Changes { changes, last, more })
     }
 
-    /// Where the stream ends now: whatever commits from now on comes after it.
+    /// The end of the stream: everything that commits from now on comes after it.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -294,8 +302,8 @@ impl Store {
         Ok(Position { xact: row.xact, place: Place::of(&place)? })
     }
 
-    /// Whether a position is one of this database's stream, and what follows it is still there. A
-    /// position names a row: where that is gone, so may be others.
+    /// Whether a position belongs to this database and all rows after it are still there. A
+    /// position names a row: if that one was deleted, others may have been deleted too.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -330,7 +338,7 @@ impl Store {
         Ok(known)
     }
 
-    /// How far the stream can be read, and who stands in the way of more.
+    /// How far the stream can be read, and which transaction blocks the rest.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -341,8 +349,8 @@ impl Store {
                 SELECT pg_snapshot_xmin(now.snapshot) AS xmin, pg_snapshot_xmax(now.snapshot) AS xmax
                   FROM (SELECT pg_current_snapshot() AS snapshot) AS now
             )
-            -- What no transaction of this server can have written was restored from another one:
-            -- nobody holds it back.
+            -- Rows that no transaction of this server can have written were restored from another
+            -- one: nothing blocks them.
             SELECT h.xmin::text AS "xmin!",
                    EXISTS (SELECT 1 FROM events WHERE xact >= h.xmin AND xact < h.xmax)
                    OR EXISTS (SELECT 1 FROM attempts WHERE xact >= h.xmin AND xact < h.xmax)
@@ -360,23 +368,23 @@ impl Store {
     }
 }
 
-fn what(place: Place, word: Option<&str>, has_reason: bool) -> Option<ChangeKind> {
-    let what = match (place, word) {
+fn kind(place: Place, word: Option<&str>, has_reason: bool) -> Option<ChangeKind> {
+    let kind = match (place, word) {
         (Place::Event(_), None) if has_reason => ChangeKind::Quarantined,
         (Place::Event(_), None) => ChangeKind::Arrived,
         (Place::Attempt(..), Some("done")) => ChangeKind::Done,
         (Place::Attempt(..), Some("retry")) => ChangeKind::Retry,
         (Place::Attempt(..), Some("deferred")) => ChangeKind::Deferred,
-        // The last: the destination was deleted.
+        // The latter: the destination was deleted.
         (Place::Attempt(..), Some("dead")) | (Place::Action(_), Some("dead_letter")) => {
             ChangeKind::Dead
         }
         (Place::Attempt(..), Some("lost")) if has_reason => ChangeKind::Dead,
-        (Place::Attempt(..), Some("lost")) => ChangeKind::RecoveredLeases,
+        (Place::Attempt(..), Some("lost")) => ChangeKind::Lost,
         (Place::Action(_), Some("replay")) => ChangeKind::Replayed,
         (Place::Action(_), Some("discard")) => ChangeKind::Discarded,
         (Place::Action(_), Some("unblock")) => ChangeKind::Unblocked,
         _ => return None,
     };
-    Some(what)
+    Some(kind)
 }

@@ -1,27 +1,27 @@
-//! What operators did, as the stream tells it.
+//! Operator actions, for the stream and for timelines.
 
 use time::OffsetDateTime;
 
 use crate::store::{StoreError, Tx, bounded};
 
-/// What an operator did to a delivery.
+/// An operator's action on deliveries.
 #[derive(Debug, Clone, Copy)]
 pub struct OperatorAction<'a> {
     /// When.
     pub at: OffsetDateTime,
-    /// Who.
+    /// The operator.
     pub actor: &'a str,
-    /// `replay`, `discard`, `free` or `bury`.
+    /// `replay`, `discard`, `unblock` or `dead_letter`.
     pub action: &'a str,
-    /// Why, in their words.
+    /// The operator's reason.
     pub reason: &'a str,
-    /// The job that does it; `None` where it is done directly.
+    /// The job that does it; `None` for a single action.
     pub job: Option<i64>,
 }
 
 impl Tx<'_> {
-    /// Records that an operator replayed (these are the new deliveries), discarded, freed the
-    /// lanes of or buried (these are the old ones).
+    /// Records an action: for replays by their new deliveries, for everything else by the
+    /// deliveries it was done to.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

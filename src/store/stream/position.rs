@@ -1,4 +1,4 @@
-//! A place in the stream, and how clients write it.
+//! Positions in the stream, and their text form for clients.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,13 +9,13 @@ use uuid::Uuid;
 
 use crate::store::StoreError;
 
-/// The first byte, so that the rest may change one day.
+/// The first byte, so that the format can change.
 const VERSION: u8 = 1;
 /// Version, transaction, table, key.
 const BYTES: usize = 1 + 8 + 1 + 16;
 
-/// A place in the stream: that of a change. Positions are ordered as their changes are. As text it
-/// is opaque to clients, and checked when it comes back.
+/// The place of a change in the stream. Positions are ordered like their changes. The text form is
+/// opaque to clients, and checked when it comes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     pub(super) xact: i64,
@@ -31,12 +31,12 @@ pub(super) enum Place {
     Action(i64),
 }
 
-/// The text is no position.
+/// The text is not a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("invalid stream id")]
 pub struct BadPosition;
 
-/// What a statement gives of a place.
+/// The columns of a place.
 pub(super) struct Row {
     pub(super) place: i32,
     pub(super) uuid: Uuid,
@@ -53,7 +53,7 @@ pub(super) struct Bounds {
 }
 
 impl Position {
-    /// Before everything.
+    /// Before the first change.
     pub const START: Self = Self { xact: 0, place: Place::Event(Uuid::nil()) };
 
     pub(super) fn bounds(self) -> Bounds {
@@ -70,6 +70,12 @@ impl Position {
 
     pub(super) fn inconsistent(self, column: &'static str) -> StoreError {
         StoreError::Inconsistent { table: "the stream", column, row: self.to_string() }
+    }
+}
+
+impl Default for Position {
+    fn default() -> Self {
+        Self::START
     }
 }
 
@@ -156,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_position_reads_back_as_what_it_was_and_stands_in_order() {
+    fn positions_round_trip_and_are_ordered() {
         let positions = some();
         assert!(positions.is_sorted());
         assert_eq!(positions[0], Position::START);
@@ -166,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_position_is_refused() {
+    fn malformed_positions_are_rejected() {
         let good = some()[2].to_string();
         let mut bad = vec![
             String::new(),

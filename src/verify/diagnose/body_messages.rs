@@ -67,15 +67,6 @@ impl BodyForm {
 }
 
 impl BodyFault {
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Empty => "body_empty",
-            Self::Cut => "body_cut",
-            Self::Compressed => "body_compressed",
-            Self::Replaced => "body_replaced",
-        }
-    }
-
     pub(super) fn text(self) -> &'static str {
         match self {
             Self::Empty => "is empty",

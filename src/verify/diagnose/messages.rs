@@ -17,28 +17,6 @@ impl Explanation {
         self.reason.is_none()
     }
 
-    /// The closed word of what is found, for programs.
-    pub fn word(&self) -> &'static str {
-        match &self.finding {
-            Finding::Verifies { .. } => "verifies",
-            Finding::PastItsTime => "past_its_time",
-            Finding::AnotherSource => "another_source",
-            Finding::Header(_, HeaderFault::Missing) => "header_missing",
-            Finding::Header(_, HeaderFault::Doubled) => "header_doubled",
-            Finding::Header(..) | Finding::Shape(_) => "header_malformed",
-            Finding::HeaderFormat(..) => "signature_spelling",
-            Finding::Timestamp(_) => "timestamp_malformed",
-            Finding::Stale { .. } => "stale",
-            Finding::Future { .. } => "future",
-            Finding::Character(_) => "character",
-            Finding::NotAllowed(_) => "not_allowed",
-            Finding::Departs => self.made.as_ref().map_or("departs", Made::word),
-            Finding::SomethingBeside => "something_beside",
-            Finding::Body(fault) => fault.word(),
-            Finding::Nobody => "no_secret",
-        }
-    }
-
     /// What is found, in one or two sentences.
     pub fn text(&self) -> String {
         let mut text = match &self.finding {
@@ -144,17 +122,6 @@ impl Explanation {
 }
 
 impl Made {
-    fn word(&self) -> &'static str {
-        match (self.departures.last(), self.origin) {
-            (Some(Departure::HeaderFormat(_)), _) => "signature_spelling",
-            (Some(Departure::Secret(_)), _) => "secret_form",
-            (Some(Departure::Text(_)), _) => "signed_text",
-            (Some(Departure::Body(_)), _) => "body_changed",
-            (None, Origin::Retired) => "retired_secret",
-            (None, _) => "offered_secret",
-        }
-    }
-
     fn who(&self) -> String {
         let whose = match self.origin {
             Origin::ConfiguredDestination => "secret",

@@ -11,6 +11,7 @@
 
 mod body_messages;
 mod candidates;
+mod finding_kind;
 mod json;
 mod messages;
 mod read;
@@ -22,11 +23,13 @@ mod tests;
 use bytes::Bytes;
 
 pub use body_messages::BodyFault;
+pub use finding_kind::FindingKind;
 pub use json::{Escapes, Spacing, Style};
 
 use self::search::{Found, Search};
 use super::{
-    Fingerprint, ProofMethod, Refusal, RequestHead, Secret, UnixSeconds, Verifier, VerifyContext,
+    Fingerprint, ProofMethod, Refusal, RefusalReason, RequestHead, Secret, UnixSeconds, Verifier,
+    VerifyContext,
 };
 
 /// The most secrets that are tried.
@@ -50,8 +53,8 @@ pub struct Case<'a> {
 /// Why a request is rejected, or that it is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
-    /// The closed word under which it is refused; `None` where it holds.
-    pub reason: Option<&'static str>,
+    /// Why it is rejected; `None` if it verifies.
+    pub reason: Option<RefusalReason>,
     /// What is found.
     pub finding: Finding,
     /// Whose secret made the signature, where one did.
@@ -270,7 +273,7 @@ pub fn explain(gate: &Verifier, case: &Case<'_>) -> Explanation {
     let refusal = match gate.provider.verify(&request) {
         Ok(proof) => {
             let (finding, reason) = match proof.late {
-                Some(_) => (Finding::PastItsTime, Some("ts_stale")),
+                Some(_) => (Finding::PastItsTime, Some(RefusalReason::TsStale)),
                 None => (Finding::Verifies { skew: proof.skew }, None),
             };
             let (origin, secret) = (Origin::ConfiguredDestination, proof.secret);
@@ -281,7 +284,7 @@ pub fn explain(gate: &Verifier, case: &Case<'_>) -> Explanation {
     };
     let (made, spelling, cut) = look(gate, case, &gate.provider.evidence(&request));
     let finding = find(gate, case, &refusal, made.as_ref(), spelling);
-    Explanation { reason: Some(refusal.reason()), finding, made, cut }
+    Explanation { reason: Some(refusal.kind()), finding, made, cut }
 }
 
 /// Looks for who made each piece of evidence. Where there are several, what is wrong with one of

@@ -172,7 +172,7 @@ fn a_stranger_s_key_and_a_retired_one_are_told_apart() {
         let explanation = Scene::with(name, OTHER, NOW, BODY).explain();
         assert_eq!((explanation.finding, explanation.made), (Finding::Nobody, None), "{name}");
         let explanation = Scene::with(name, OLD, NOW, BODY).explain();
-        assert_eq!(explanation.word(), "retired_secret", "{name}");
+        assert_eq!(explanation.kind().as_str(), "retired_secret", "{name}");
         let made = explanation.made.unwrap();
         assert_eq!(made.secret, secret(OLD).fingerprint());
         assert_eq!(made.origin, Origin::Retired);
@@ -196,7 +196,7 @@ fn a_header_that_is_missing_doubled_or_empty_is_named() {
         let mut scene = Scene::of(name);
         scene.headers.retain(|(header, _)| header != signature);
         let explanation = scene.explain();
-        assert_eq!(explanation.word(), "header_missing", "{name}: {explanation:?}");
+        assert_eq!(explanation.kind().as_str(), "header_missing", "{name}: {explanation:?}");
     }
 }
 
@@ -295,7 +295,11 @@ fn a_body_that_was_changed_on_its_way_is_recognised() {
             let mut scene = Scene::with(name, SECRET, NOW, signed);
             scene.body = arrived.as_bytes().to_vec();
             let explanation = scene.explain();
-            assert_eq!(explanation.word(), "body_changed", "{name} {form:?}: {explanation:?}");
+            assert_eq!(
+                explanation.kind().as_str(),
+                "body_changed",
+                "{name} {form:?}: {explanation:?}"
+            );
             assert_eq!(explanation.made.unwrap().departures, [Departure::Body(*form)], "{name}");
         }
     }
@@ -317,7 +321,7 @@ fn a_body_of_which_something_is_lost_is_seen() {
             let mut scene = Scene::with(name, SECRET, NOW, BODY);
             scene.body = arrived.to_vec();
             let explanation = scene.explain();
-            assert_eq!(explanation.word(), word, "{name}: {explanation:?}");
+            assert_eq!(explanation.kind().as_str(), word, "{name}: {explanation:?}");
             assert!(explanation.hint().is_some());
         }
     }
@@ -329,7 +333,7 @@ fn what_nobody_signed_is_not_helped_by_a_longer_max_age() {
         let mut scene = Scene::with(name, "whsec_a_stranger_s_0123456789", NOW - 1_000, BODY);
         scene.body = BODY.as_bytes().to_vec();
         let explanation = scene.explain();
-        assert_eq!(explanation.word(), "stale", "{name}");
+        assert_eq!(explanation.kind().as_str(), "stale", "{name}");
         let hint = explanation.hint().unwrap();
         assert!(!hint.contains("max_age") && hint.contains("fingerprints"), "{name}: {hint}");
     }

@@ -5,20 +5,10 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, Responder};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use utoipa::ToSchema;
 
 use super::cursor::{self, List, Place};
 use super::query::Limit;
-use crate::web::denial::Denial;
-
-/// A page of a list.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Page<T> {
-    /// The items, in the list's order.
-    items: Vec<T>,
-    /// The cursor of the next page; null on the last page.
-    next: Option<String>,
-}
+pub(super) use crate::admin::Page;
 
 /// A resource with an `ETag`.
 pub(super) struct WithEtag<T>(pub(super) T);
@@ -39,31 +29,17 @@ pub(super) struct Linked<T> {
 /// The result of a change.
 pub(super) struct Done<T>(pub(super) T);
 
-impl<T> Page<T> {
-    /// Builds a page from rows queried with [`Limit::and_one`]: the extra row shows that there is a
-    /// next page and is dropped. `place` returns the position of a row.
-    pub(super) fn of<R, P: Place>(
-        (rows, limit): (Vec<R>, Limit),
-        list: List,
-        place: impl Fn(&R) -> P,
-        item: impl FnMut(R) -> Result<T, Denial>,
-    ) -> Result<Self, Denial> {
-        let more = rows.len() > limit.most();
-        let last = rows.get(limit.most() - 1).filter(|_| more);
-        let next = last.map(|row| cursor::after(list, &place(row)));
-        let items = rows.into_iter().take(limit.most()).map(item).collect::<Result<_, _>>()?;
-        Ok(Self { items, next })
-    }
-
-    /// Builds a page with a known next cursor.
-    pub(super) fn until(items: Vec<T>, next: Option<String>) -> Self {
-        Self { items, next }
-    }
-
-    /// Builds a page of a list that always fits on one page.
-    pub(super) fn whole(items: Vec<T>) -> Self {
-        Self { items, next: None }
-    }
+/// Builds a page from rows queried with [`Limit::and_one`]: the extra row shows that there is a
+/// next page and is dropped. `place` returns the position of a row.
+pub(super) fn page<T, P: Place>(
+    (mut rows, limit): (Vec<T>, Limit),
+    list: List,
+    place: impl Fn(&T) -> P,
+) -> Page<T> {
+    let more = rows.len() > limit.most();
+    rows.truncate(limit.most());
+    let next = rows.last().filter(|_| more).map(|row| cursor::after(list, &place(row)));
+    Page { items: rows, next }
 }
 
 impl<T: Serialize> Responder for WithEtag<T> {
@@ -154,10 +130,11 @@ fn has_it(request: &HttpRequest, tag: &str) -> bool {
     })
 }
 
-/// The `Link` of the next page: the same URL with another cursor.
+/// The `Link` of the next page: the same URL with another cursor, which also replaces `after`.
 fn link(request: &HttpRequest, next: &str) -> String {
     let pairs = request.query_string().split('&');
-    let kept = pairs.filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
+    let is_place = |pair: &str| pair.starts_with("cursor=") || pair.starts_with("after=");
+    let kept = pairs.filter(|pair| !pair.is_empty() && !is_place(pair));
     let mut query: String = kept.flat_map(|pair| [pair, "&"]).collect();
     query.extend(["cursor=", next]);
     format!("<{}?{query}>; rel=\"next\"", request.path())

@@ -1,65 +1,28 @@
-//! API keys: create, list, revoke.
+//! API keys: create, list.
 
 use actix_web::web;
-use serde::{Deserialize, Serialize};
-use time::{Duration, OffsetDateTime};
+use serde::Deserialize;
+use time::Duration;
 use utoipa::{OpenApi, ToSchema};
 
 use super::answer::{Done, ListPage, Page};
-use super::body::{Body, ReasonBody, Whole};
+use super::body::{Body, Whole};
 use super::query::Name;
 use super::routes::{Endpoint, Routes};
-use super::users::{Called, Grant, granted, grants};
-use super::words::word;
-use crate::admin::{self, Expiry, NewApiKey, Repeat};
+use super::users::Called;
+use crate::admin::{ApiKey, Expiry, MadeKey, NewApiKey, Repeat, Scope};
 use crate::web::admin::AdminState;
 use crate::web::caller::AuthenticatedCaller;
 use crate::web::denial::Denial;
 
 #[derive(OpenApi)]
-#[openapi(paths(list, create, revoke))]
+#[openapi(paths(list, create))]
 struct Document;
 
 /// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new("/api/v1/api-keys").get(list).post(Repeat::Secret, create));
-    routes.add(Endpoint::new("/api/v1/api-keys/{key}/revoke").post(Repeat::Repeatable, revoke));
-}
-
-/// An API key, without its secret.
-#[derive(Debug, Serialize, ToSchema)]
-struct ApiKey {
-    /// Its public id.
-    id: String,
-    name: String,
-    /// Its scopes.
-    scopes: Vec<Grant>,
-    /// The tenant it is limited to; null for all tenants.
-    tenant: Option<String>,
-    state: State,
-    #[serde(with = "time::serde::rfc3339")]
-    created_at: OffsetDateTime,
-    created_by: String,
-    /// When it expires.
-    #[serde(with = "time::serde::rfc3339::option")]
-    expires_at: Option<OffsetDateTime>,
-    /// When it was last used, to about a minute.
-    #[serde(with = "time::serde::rfc3339::option")]
-    last_used_at: Option<OffsetDateTime>,
-    #[serde(with = "time::serde::rfc3339::option")]
-    revoked_at: Option<OffsetDateTime>,
-    revoked_by: Option<String>,
-}
-
-/// The state of a key.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-#[schema(as = ApiKeyState)]
-enum State {
-    Good,
-    Expired,
-    Revoked,
 }
 
 /// A key to create.
@@ -70,7 +33,7 @@ struct NewKey {
     name: Called,
     /// Its scopes.
     #[schema(min_items = 1)]
-    scopes: Vec<Grant>,
+    scopes: Vec<Scope>,
     /// The tenant it is limited to; all tenants by default.
     #[schema(value_type = Option<String>, pattern = "^[!-~]{1,100}$")]
     tenant: Option<Name>,
@@ -87,14 +50,6 @@ struct NewKey {
 #[schema(minimum = 1, maximum = 3650)]
 struct Days(i64);
 
-/// A created key.
-#[derive(Debug, Serialize, ToSchema)]
-struct MadeKey {
-    /// The API key; returned only here.
-    key: String,
-    about: ApiKey,
-}
-
 /// List API keys
 ///
 /// Newest first, including expired and revoked keys.
@@ -107,9 +62,7 @@ async fn list(
     AuthenticatedCaller(caller): AuthenticatedCaller,
     admin: web::Data<AdminState>,
 ) -> Result<ListPage<ApiKey>, Denial> {
-    let keys = admin.access.keys(&caller).await?.into_iter();
-    let keys = keys.map(|key| ApiKey::new(key, &admin));
-    Ok(ListPage(Page::whole(keys.collect::<Result<_, _>>()?)))
+    Ok(ListPage(Page::whole(admin.access.keys(&caller).await?)))
 }
 
 /// Create an API key
@@ -132,32 +85,11 @@ async fn create(
     };
     let new = NewApiKey {
         name: new.name.get(),
-        scopes: granted(&new.scopes),
+        scopes: new.scopes.into(),
         tenant: new.tenant.map(|Name(name)| name),
         expiry,
     };
-    let made = admin.access.create_key(&caller, &new).await?;
-    let key = made.key.as_str().to_owned();
-    Ok(Done(MadeKey { key, about: ApiKey::new(made.about, &admin)? }))
-}
-
-/// Revoke an API key
-///
-/// Requests with it are rejected from now on. Revoking a revoked key has no effect.
-#[utoipa::path(
-    post, path = "/api/v1/api-keys/{key}/revoke", operation_id = "revokeApiKey", tag = "access",
-    params(("key" = String, Path, description = "Id of the key", pattern = "^[0-9a-f]{16}$")),
-    request_body = ReasonBody, security(("bearer" = ["admin"])),
-    responses((status = 200, description = "The revoked key", body = ApiKey)),
-)]
-async fn revoke(
-    AuthenticatedCaller(caller): AuthenticatedCaller,
-    key: web::Path<String>,
-    Body(because): Body<ReasonBody>,
-    admin: web::Data<AdminState>,
-) -> Result<Done<ApiKey>, Denial> {
-    let about = admin.access.revoke_key(&caller, &key, because.reason()).await?;
-    Ok(Done(ApiKey::new(about, &admin)?))
+    Ok(Done(admin.access.create_key(&caller, &new).await?))
 }
 
 impl TryFrom<Whole> for Days {
@@ -170,23 +102,5 @@ impl TryFrom<Whole> for Days {
         } else {
             Err("invalid `days`: expected 1 to 3650")
         }
-    }
-}
-
-impl ApiKey {
-    fn new(key: admin::ApiKey, admin: &AdminState) -> Result<Self, Denial> {
-        Ok(Self {
-            state: word(key.state(admin.clock.now()))?,
-            id: key.id,
-            name: key.name,
-            scopes: grants(key.scopes)?,
-            tenant: key.tenant,
-            created_at: key.created_at,
-            created_by: key.created_by,
-            expires_at: key.expires_at,
-            last_used_at: key.last_used_at,
-            revoked_at: key.revoked_at,
-            revoked_by: key.revoked_by,
-        })
     }
 }

@@ -1,22 +1,18 @@
 //! The audit log: list and verify.
 
 use actix_web::web;
-use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
-use utoipa::{OpenApi, ToSchema};
+use serde::Deserialize;
+use utoipa::OpenApi;
 
-use super::answer::{ListPage, Page, WithEtag};
-use super::cursor::{self, List};
+use super::answer::{self, ListPage, Page, WithEtag};
+use super::cursor::{self, AUDIT};
 use super::query::{Limit, Name, Query, Text, Time};
 use super::routes::{Endpoint, Routes};
-use crate::admin::audit;
-use crate::store::{AuditFilter, AuditRow, Hash};
+use crate::admin::audit::{self, AuditRow, Verification};
+use crate::store::{AuditFilter, Hash};
 use crate::web::admin::AdminState;
 use crate::web::caller::AuthenticatedCaller;
 use crate::web::denial::Denial;
-
-/// The list a cursor belongs to.
-const LIST: List = *b"au";
 
 #[derive(OpenApi)]
 #[openapi(paths(list, verify))]
@@ -73,79 +69,24 @@ struct Expected {
 #[serde(try_from = "String")]
 struct Digest(Hash);
 
-/// An entry of the audit log.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = AuditEntry)]
-struct Entry {
-    /// Its number, from 1.
-    id: i64,
-    #[serde(with = "time::serde::rfc3339")]
-    at: OffsetDateTime,
-    /// The actor.
-    actor: String,
-    /// The tenant the actor is limited to.
-    tenant: Option<String>,
-    /// The client address; null for the command line.
-    address: Option<String>,
-    /// The action.
-    action: String,
-    /// The target.
-    target: String,
-    /// The reason.
-    reason: String,
-    /// Number of affected rows.
-    count: i64,
-    /// The SHA-256 of the state before.
-    before: Option<String>,
-    /// The SHA-256 of the state after.
-    after: Option<String>,
-    /// The hash of the previous entry; zeros in the first one.
-    prev_hash: String,
-    /// The hash of this entry.
-    hash: String,
-}
-
-/// The result of a verification.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = AuditVerification)]
-struct Verification {
-    /// Whether the chain is intact.
-    intact: bool,
-    /// Number of valid entries.
-    entries: u64,
-    /// The last valid entry; null if there is none.
-    head: Option<Head>,
-    /// The first error, in a sentence.
-    broken: Option<String>,
-}
-
-/// An entry and its hash, to be recorded elsewhere.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = AuditHead)]
-struct Head {
-    id: i64,
-    hash: String,
-}
-
 /// List audit log entries
 ///
 /// Newest first.
 #[utoipa::path(
     get, path = "/api/v1/audit", operation_id = "listAuditEntries", tag = "audit",
     params(Asked), security(("bearer" = ["admin"])),
-    responses((status = 200, description = "A page of entries", body = Page<Entry>)),
+    responses((status = 200, description = "A page of entries", body = Page<AuditRow>)),
 )]
 async fn list(
     AuthenticatedCaller(caller): AuthenticatedCaller,
     Query(asked): Query<Asked>,
     admin: web::Data<AdminState>,
-) -> Result<ListPage<Entry>, Denial> {
-    let before = asked.cursor.as_deref().map(|text| cursor::read(LIST, text)).transpose()?;
+) -> Result<ListPage<AuditRow>, Denial> {
+    let before = asked.cursor.as_deref().map(|text| cursor::read(AUDIT, text)).transpose()?;
     let limit = asked.limit;
     let filter = asked.filter();
     let rows = audit::list(&admin.store, &caller, &filter, before, limit.and_one()).await?;
-    let place = |entry: &AuditRow| entry.id;
-    Ok(ListPage(Page::of((rows, limit), LIST, place, |row| Ok(Entry::new(row)))?))
+    Ok(ListPage(answer::page((rows, limit), AUDIT, |entry| entry.id)))
 }
 
 /// Verify the audit log
@@ -163,13 +104,7 @@ async fn verify(
     admin: web::Data<AdminState>,
 ) -> Result<WithEtag<Verification>, Denial> {
     let expected = asked.expected.map(|Digest(hash)| hash);
-    let found = audit::verify(&admin.store, &caller, expected.as_ref(), |_| {}).await?;
-    Ok(WithEtag(Verification {
-        intact: found.broken.is_none(),
-        entries: found.entries,
-        head: found.head.map(|(id, hash)| Head { id, hash: hex::encode(hash) }),
-        broken: found.broken.map(|broken| broken.to_string()),
-    }))
+    Ok(WithEtag(audit::verify(&admin.store, &caller, expected.as_ref(), |_| {}).await?))
 }
 
 impl Asked {
@@ -195,26 +130,6 @@ impl TryFrom<String> for Digest {
         match hex::decode_to_slice(text, &mut hash) {
             Ok(()) if lower => Ok(Self(hash)),
             _ => Err("invalid hash: expected 64 hexadecimal digits in lower case"),
-        }
-    }
-}
-
-impl Entry {
-    fn new(entry: AuditRow) -> Self {
-        Self {
-            id: entry.id,
-            at: entry.at,
-            actor: entry.actor,
-            tenant: entry.tenant,
-            address: entry.address,
-            action: entry.action,
-            target: entry.target,
-            reason: entry.reason,
-            count: entry.count,
-            before: entry.before.map(hex::encode),
-            after: entry.after.map(hex::encode),
-            prev_hash: hex::encode(entry.prev_hash),
-            hash: hex::encode(entry.hash),
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use actix_web::web;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
 
 use super::answer::Done;
 use super::body::{Body, LARGEST, Reason};
 use super::routes::{Endpoint, Routes};
-use crate::admin::{AdminError, Repeat};
+use crate::admin::{AdminError, EditPreview, Edited, Repeat};
 use crate::web::admin::AdminState;
 use crate::web::caller::AuthenticatedCaller;
 use crate::web::denial::Denial;
@@ -47,31 +47,6 @@ struct Draft {
     body: String,
 }
 
-/// The result of an edit.
-#[derive(Debug, Serialize, ToSchema)]
-struct Edited {
-    /// The new event.
-    event: String,
-    /// Its deliveries.
-    created: Vec<i64>,
-}
-
-/// The preview of an edit.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = EditRehearsal)]
-struct EditPreview {
-    /// The dead letter.
-    delivery: i64,
-    /// Its event.
-    event: String,
-    /// The handlers that would receive the edited event.
-    handlers: Vec<String>,
-    /// The unified diff; JSON is indented first. Untrusted data.
-    diff: String,
-    /// Whether the diff is truncated.
-    is_partial: bool,
-}
-
 /// Replay a dead letter with an edited body
 ///
 /// Creates a new event with this body that refers to the original; the dead letter is resolved as
@@ -91,8 +66,7 @@ async fn edit(
 ) -> Result<Done<Edited>, Denial> {
     let (body, reason) = (Bytes::from(edit.body), edit.reason.as_str());
     let edited = admin.dead_letters.edit(&caller, *delivery, &body, reason).await;
-    let edited = edited.map_err(denial)?;
-    Ok(Done(Edited { event: edited.event.to_string(), created: edited.created }))
+    Ok(Done(edited.map_err(denial)?))
 }
 
 /// Preview an edit of a dead letter
@@ -112,15 +86,8 @@ async fn preview(
     admin: web::Data<AdminState>,
 ) -> Result<Done<EditPreview>, Denial> {
     let body = Bytes::from(draft.body);
-    let rehearsal = admin.dead_letters.preview_edit(&caller, *delivery, &body).await;
-    let rehearsal = rehearsal.map_err(denial)?;
-    Ok(Done(EditPreview {
-        delivery: rehearsal.delivery,
-        event: rehearsal.event.to_string(),
-        handlers: rehearsal.handlers,
-        diff: rehearsal.diff,
-        is_partial: rehearsal.is_partial,
-    }))
+    let preview = admin.dead_letters.preview_edit(&caller, *delivery, &body).await;
+    Ok(Done(preview.map_err(denial)?))
 }
 
 /// Whether a body is valid depends on the event, so an invalid one is a conflict.

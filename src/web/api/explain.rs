@@ -3,15 +3,14 @@
 use actix_web::web;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
+use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
 
 use super::answer::Done;
 use super::body::{Body, LARGEST};
 use super::query::{Name, Time};
 use super::routes::{Endpoint, Routes};
-use crate::admin::{self, RecordedRequest, Repeat};
+use crate::admin::{self, Explanation, RecordedRequest, Repeat};
 use crate::web::admin::AdminState;
 use crate::web::caller::AuthenticatedCaller;
 use crate::web::denial::Denial;
@@ -53,7 +52,9 @@ struct Recorded {
 #[serde(deny_unknown_fields)]
 #[schema(as = RecordedHeader)]
 struct Header {
+    /// The name.
     name: String,
+    /// The value.
     value: String,
 }
 
@@ -71,28 +72,6 @@ enum RecordedBody {
 #[schema(value_type = String, pattern = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$")]
 struct Base64(Vec<u8>);
 
-/// The verification result of a request. It contains neither a signature nor a secret.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Explanation {
-    /// The source it was checked against.
-    source: String,
-    /// Whether it is accepted.
-    verifies: bool,
-    /// The rejection reason, as in the log.
-    reason: Option<String>,
-    /// The detailed finding.
-    finding: String,
-    /// The finding in a sentence or two.
-    text: String,
-    /// The suggested fix.
-    hint: Option<String>,
-    /// The fingerprint of the secret that produced the signature, if known.
-    secret: Option<String>,
-    /// The time of arrival used for the check.
-    #[serde(with = "time::serde::rfc3339")]
-    received_at: OffsetDateTime,
-}
-
 /// Explain why a request is rejected
 ///
 /// Checks a recorded request against the secrets of the source, including retired ones. Nothing is
@@ -108,14 +87,13 @@ async fn explain(
     Body(recorded): Body<Recorded, LARGEST>,
     admin: web::Data<AdminState>,
 ) -> Result<Done<Explanation>, Denial> {
-    let (gates, now) = (admin.gates.clone(), admin.clock.now());
+    let (verifiers, now) = (admin.verifiers.clone(), admin.clock.now());
     let source = recorded.source.0.clone();
     let request = recorded.request();
     // A large body is hashed once per secret.
-    let explained =
-        web::block(move || admin::explain(&caller, &gates, &source, &request, now, &[]));
-    let explained = explained.await.map_err(|_| Denial::Internal)??;
-    Ok(Done(Explanation::new(explained)))
+    let explanation =
+        web::block(move || admin::explain(&caller, &verifiers, &source, &request, now, &[]));
+    Ok(Done(explanation.await.map_err(|_| Denial::Internal)??))
 }
 
 impl Recorded {
@@ -141,20 +119,5 @@ impl TryFrom<String> for Base64 {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         STANDARD.decode(text).map(Self)
-    }
-}
-
-impl Explanation {
-    pub(super) fn new(explained: admin::Explained) -> Self {
-        Self {
-            source: explained.source,
-            verifies: explained.verifies,
-            reason: explained.reason.map(str::to_owned),
-            finding: explained.finding.to_owned(),
-            text: explained.text,
-            hint: explained.hint,
-            secret: explained.secret,
-            received_at: explained.received_at,
-        }
     }
 }

@@ -1,23 +1,17 @@
 //! Groups of similar dead letters.
 
 use actix_web::web;
-use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
-use utoipa::{OpenApi, ToSchema};
+use serde::Deserialize;
+use utoipa::OpenApi;
 
 use super::answer::{ListPage, Page, WithEtag};
-use super::cursor::{self, List};
-use super::deliveries::DeathReason;
+use super::cursor::{self, GROUPS};
 use super::query::{Limit, Name, Query};
 use super::routes::{Endpoint, Routes};
-use super::words::word;
-use crate::admin::{self, GroupCursor, GroupSelection};
+use crate::admin::{Class, Group, GroupCursor, GroupSelection};
 use crate::web::admin::AdminState;
 use crate::web::caller::AuthenticatedCaller;
 use crate::web::denial::Denial;
-
-/// The list a cursor belongs to.
-const LIST: List = *b"gr";
 
 #[derive(OpenApi)]
 #[openapi(paths(list, show))]
@@ -57,54 +51,6 @@ struct Asked {
     limit: Limit,
 }
 
-/// A group of dead letters with the same source, handler, reason and message, ignoring variable
-/// parts of the message.
-#[derive(Debug, Serialize, ToSchema)]
-struct Group {
-    id: i64,
-    /// The tenant of its events; empty if they were deleted before it was recorded.
-    tenant: String,
-    source: String,
-    /// The name of the handler.
-    handler: String,
-    class: Class,
-    death_reason: DeathReason,
-    /// The title: the latest message, or a description of the reason without a message or without
-    /// the scope `payload:read`.
-    title: String,
-    /// The first line of the latest error; null without an error or without the scope
-    /// `payload:read`.
-    message: Option<String>,
-    /// Whether its messages vary too much to be grouped further.
-    is_various: bool,
-    /// Number of open dead letters.
-    open: u64,
-    /// Total number of dead letters.
-    total: u64,
-    /// When the first was dead-lettered.
-    #[serde(with = "time::serde::rfc3339")]
-    first_at: OffsetDateTime,
-    /// When the last was dead-lettered.
-    #[serde(with = "time::serde::rfc3339")]
-    last_at: OffsetDateTime,
-    /// The latest delivery in it.
-    sample: i64,
-    /// Dead letters in each of the last 24 hours, the current hour last.
-    trend: Vec<u64>,
-}
-
-/// The class of a failure.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-#[schema(as = GroupClass)]
-pub(super) enum Class {
-    Handler,
-    Destination,
-    Content,
-    Transfer,
-    Internal,
-}
-
 /// List groups of dead letters
 ///
 /// Most open dead letters first.
@@ -118,13 +64,12 @@ async fn list(
     Query(asked): Query<Asked>,
     admin: web::Data<AdminState>,
 ) -> Result<ListPage<Group>, Denial> {
-    let after = asked.cursor.as_deref().map(|text| cursor::read(LIST, text)).transpose()?;
+    let after = asked.cursor.as_deref().map(|text| cursor::read(GROUPS, text)).transpose()?;
     let after = after.map(|(open, last_at, id)| GroupCursor::behind(open, last_at, id));
     let limit = asked.limit.exactly();
     let page = admin.groups.list(&caller, &asked.selection(), after, limit).await?;
-    let next = page.next.map(|next| cursor::after(LIST, &next.parts()));
-    let items = page.groups.into_iter().map(Group::new).collect::<Result<_, _>>()?;
-    Ok(ListPage(Page::until(items, next)))
+    let next = page.next.map(|next| cursor::after(GROUPS, &next.parts()));
+    Ok(ListPage(Page { items: page.items, next }))
 }
 
 /// Show a group of dead letters
@@ -141,7 +86,7 @@ async fn show(
     group: web::Path<i64>,
     admin: web::Data<AdminState>,
 ) -> Result<WithEtag<Group>, Denial> {
-    Ok(WithEtag(Group::new(admin.groups.show(&caller, *group).await?)?))
+    Ok(WithEtag(admin.groups.show(&caller, *group).await?))
 }
 
 impl Asked {
@@ -149,43 +94,8 @@ impl Asked {
         GroupSelection {
             source: self.source.map(|Name(name)| name),
             handler: self.handler.map(|Name(name)| name),
-            class: self.class.map(Class::meant),
+            class: self.class,
             resolved: self.all,
         }
-    }
-}
-
-impl Class {
-    /// Converts the request.
-    pub(super) fn meant(self) -> admin::Class {
-        match self {
-            Self::Handler => admin::Class::Handler,
-            Self::Destination => admin::Class::Destination,
-            Self::Content => admin::Class::Content,
-            Self::Transfer => admin::Class::Transfer,
-            Self::Internal => admin::Class::Internal,
-        }
-    }
-}
-
-impl Group {
-    fn new(group: admin::Group) -> Result<Self, Denial> {
-        Ok(Self {
-            id: group.id,
-            tenant: group.tenant,
-            source: group.source,
-            handler: group.handler,
-            class: word(group.class.as_str())?,
-            death_reason: word(&group.death_reason)?,
-            title: group.title,
-            message: group.message,
-            is_various: group.is_various,
-            open: group.open,
-            total: group.total,
-            first_at: group.first_at,
-            last_at: group.last_at,
-            sample: group.sample,
-            trend: group.trend,
-        })
     }
 }

@@ -36,7 +36,8 @@ pub(super) async fn idempotent(
     let body = body::read(request.request(), payload, body::LARGEST).await?;
     let parts = [request.method().as_str(), request.path(), request.query_string()];
     let [method, path, query] = parts.map(str::as_bytes);
-    let claim = admin.requests.claim(&caller, &key, &[method, path, query, &body], act).await;
+    let claim =
+        admin.idempotency_keys.claim(&caller, &key, &[method, path, query, &body], act).await;
     let claimed = match claim.map_err(Denial::from)? {
         IdempotencyState::New(claimed) => claimed,
         IdempotencyState::Known(claim) => return Ok(request.into_response(again(claim)?)),
@@ -92,14 +93,14 @@ async fn settle(
     if !status.is_success() {
         // The outcome of an internal error is unknown: release the key only if a repeat is safe.
         if act == Repeat::Repeatable || !status.is_server_error() {
-            admin.requests.settle(claimed, None).await;
+            admin.idempotency_keys.settle(claimed, None).await;
         }
         return Ok(answered);
     }
     let (request, response) = answered.into_parts();
     let (response, body) = response.into_parts();
     let body = to_bytes(body).await.map_err(|_| Denial::Internal)?;
-    admin.requests.settle(claimed, Some((status.as_u16(), &body))).await;
+    admin.idempotency_keys.settle(claimed, Some((status.as_u16(), &body))).await;
     let mut response = response.set_body(BoxBody::new(body));
     response.headers_mut().insert(REPLAYED, HeaderValue::from_static("false"));
     Ok(ServiceResponse::new(request, response))

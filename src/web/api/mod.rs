@@ -2,6 +2,7 @@
 //!
 //! - A file of this folder is a resource: its request and response types, and thin handlers over
 //!   `admin`, which checks permissions.
+//! - [`actions`] mounts the catalogue of actions.
 //! - [`Routes`] registers them. Every route goes through [`middleware`]: request id, rate limit,
 //!   timeout, log. A change goes through [`idempotency`] too.
 //! - [`document`] is generated from the same handlers; a test compares it with the routes.
@@ -9,6 +10,7 @@
 //!
 //! Every error is a [`Denial`](super::denial::Denial).
 
+mod actions;
 mod alerts;
 mod answer;
 mod api_keys;
@@ -26,6 +28,7 @@ mod groups;
 mod idempotency;
 mod jobs;
 mod limits;
+mod me;
 mod middleware;
 mod overview;
 mod pauses;
@@ -34,10 +37,8 @@ mod query;
 mod rejected_requests;
 mod routes;
 mod sources;
-mod toggle;
 mod transfers;
 mod users;
-mod words;
 
 use actix_web::{HttpRequest, web};
 
@@ -68,6 +69,7 @@ fn routes() -> Routes {
         health::mount,
         document::mount,
         stream::mount,
+        actions::mount,
         alerts::mount,
         api_keys::mount,
         audit::mount,
@@ -78,6 +80,7 @@ fn routes() -> Routes {
         events::mount,
         explain::mount,
         groups::mount,
+        me::mount,
         rejected_requests::mount,
         pauses::mount,
         jobs::mount,

@@ -10,6 +10,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::cursor;
+use crate::admin::Age;
+pub(super) use crate::admin::Name;
 use crate::web::denial::Denial;
 
 /// The longest query, in bytes; a search text may be percent-encoded.
@@ -96,24 +98,6 @@ impl TryFrom<String> for Number {
     }
 }
 
-/// The name of a source, handler or destination: 1 to 100 visible characters.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub(super) struct Name(pub(super) String);
-
-impl TryFrom<String> for Name {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let shaped = (1..=100).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-        if shaped {
-            Ok(Self(text))
-        } else {
-            Err("invalid name: expected 1 to 100 visible ASCII characters")
-        }
-    }
-}
-
 /// A text to compare with: 1 to 256 characters without control characters.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -173,14 +157,11 @@ impl TryFrom<String> for Time {
 #[serde(try_from = "String")]
 pub(super) struct Seconds(pub(super) u64);
 
-/// The maximum of [`Seconds`].
-pub(super) const CENTURY: u64 = 3_155_760_000;
-
 impl TryFrom<String> for Seconds {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let seconds = whole(&text).filter(|seconds| *seconds <= CENTURY);
+        let seconds = whole(&text).filter(|seconds| *seconds <= Age::LONGEST);
         seconds.map(Self).ok_or("invalid age: expected a number of seconds from 0 to 3155760000")
     }
 }

@@ -1,6 +1,8 @@
 //! Route registration: a path with its methods. Other methods are answered with 405 and `Allow`;
 //! `HEAD` and `OPTIONS` are added automatically.
 
+use std::borrow::Cow;
+
 use actix_web::body::BoxBody;
 use actix_web::dev::ServiceRequest;
 use actix_web::http::{Method, header};
@@ -23,7 +25,7 @@ pub(in crate::web) struct Routes {
 
 /// One path with its methods.
 pub(in crate::web) struct Endpoint {
-    path: &'static str,
+    path: Cow<'static, str>,
     methods: Vec<Method>,
     routes: Vec<Route>,
 }
@@ -36,7 +38,12 @@ impl Routes {
 
     /// Adds the `OpenAPI` document of a module.
     pub(in crate::web) fn document<D: utoipa::OpenApi>(&mut self) {
-        self.documents.push(D::openapi);
+        self.described(D::openapi);
+    }
+
+    /// Adds an `OpenAPI` document.
+    pub(super) fn described(&mut self, document: fn() -> OpenApi) {
+        self.documents.push(document);
     }
 
     /// The merged `OpenAPI` document.
@@ -48,11 +55,11 @@ impl Routes {
     pub(super) fn mount(self, config: &mut web::ServiceConfig) {
         let mut scope = web::scope(BASE);
         for at in self.all {
-            if let Some(path) = at.path.strip_prefix(BASE) {
+            let path = at.path.clone();
+            if let Some(path) = path.strip_prefix(BASE) {
                 scope = scope.service(at.resource(path));
             } else {
-                let path = at.path;
-                config.service(at.resource(path));
+                config.service(at.resource(&path));
             }
         }
         let nothing = web::to(|| async { Err::<HttpResponse, _>(Denial::NotFound(None)) });
@@ -71,8 +78,8 @@ impl Routes {
 
 impl Endpoint {
     /// A path, as written in the document.
-    pub(in crate::web) fn new(path: &'static str) -> Self {
-        Self { path, methods: Vec::new(), routes: Vec::new() }
+    pub(in crate::web) fn new(path: impl Into<Cow<'static, str>>) -> Self {
+        Self { path: path.into(), methods: Vec::new(), routes: Vec::new() }
     }
 
     /// Adds `GET` and `HEAD`. A query is rejected.

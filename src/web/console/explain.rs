@@ -1,90 +1,101 @@
-//! Handlers of the page that explains why a recorded request is rejected.
+//! Explains why a recorded request is rejected. The page shows no signature and no secret except in
+//! the input itself.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use maud::{Markup, html};
 use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::acts::plain_lines;
-use super::layout::PageContext;
-use super::page_context::html;
-use super::pages::explain::{Answer, Asked, View, page};
-use crate::admin::{self, AdminError, Explained, RecordedRequest, Verifiers};
+use super::layout::{Head, PageContext, Section, note};
+use super::page_context::{self, sentence};
+use super::parts::{
+    BadgeTone, Choice, field, panel, plain_lines, post, said, select, stamp, terms,
+};
+use crate::admin::{self, AdminError, Explanation, RecordedRequest, Verifiers};
 use crate::web::admin::AdminState;
+
+/// The routes.
+pub(super) fn routes(app: &mut web::ServiceConfig) {
+    app.route("/explain", web::get().to(form)).route("/explain", web::post().to(explain));
+}
 
 /// The query of the form.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Towards {
+struct FormQuery {
     source: String,
 }
 
 /// The fields of the form.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Given {
-    source: String,
-    request: String,
-    body: String,
-    written: String,
-    at: String,
+pub(super) struct Input {
+    /// The source.
+    pub(super) source: String,
+    /// The recorded request, or its headers only.
+    pub(super) request: String,
+    /// The body, if given separately.
+    pub(super) body: String,
+    /// The encoding of that body: `text`, `base64` or `hex`.
+    pub(super) written: String,
+    /// When the request arrived.
+    pub(super) at: String,
 }
 
 /// The form.
-pub(super) async fn form(
+async fn form(
     cx: PageContext,
     admin: web::Data<AdminState>,
-    towards: web::Query<Towards>,
+    query: web::Query<FormQuery>,
 ) -> HttpResponse {
-    let asked = Asked { source: towards.into_inner().source, ..Asked::default() };
-    let view = admin.gates.names(&cx.viewer.caller);
-    cx.answer(view.map(|sources| page(&cx, &View { sources, asked, answer: None })))
+    let input = Input { source: query.into_inner().source, ..Input::default() };
+    let sources = admin.verifiers.names(&cx.viewer.caller);
+    cx.answer(sources.map(|sources| page(&cx, &sources, &input, None)))
 }
 
-/// The verification result, above the submitted form.
-pub(super) async fn explain(
+/// The result, above the submitted form.
+async fn explain(
     cx: PageContext,
     admin: web::Data<AdminState>,
-    form: web::Form<Given>,
+    form: web::Form<Input>,
 ) -> HttpResponse {
-    let given = form.into_inner();
-    let sources = admin.gates.names(&cx.viewer.caller);
-    let sources = match sources {
+    let input = form.into_inner();
+    let sources = match admin.verifiers.names(&cx.viewer.caller) {
         Ok(sources) => sources,
         Err(error) => return cx.error_page(&error),
     };
-    let answered = match given.recorded() {
-        Ok(recorded) => answer(&cx, &admin.gates, &given.source, recorded).await,
+    let result = match input.recorded() {
+        Ok(recorded) => answer(&cx, &admin.verifiers, &input.source, recorded).await,
         Err(error) => Err(error),
     };
-    let (status, answer) = match answered {
-        Ok(explained) => (StatusCode::OK, Answer::of(&explained)),
-        Err(AdminError::Invalid(wrong)) => (StatusCode::UNPROCESSABLE_ENTITY, Answer::Wrong(wrong)),
-        Err(error) => return cx.error_page(&error),
+    let (status, result) = match &result {
+        Ok(explanation) => (StatusCode::OK, Ok(explanation)),
+        Err(AdminError::Invalid(why)) => (StatusCode::UNPROCESSABLE_ENTITY, Err(&**why)),
+        Err(error) => return cx.error_page(error),
     };
-    let view = View { sources, asked: given.asked(), answer: Some(answer) };
-    html(status, page(&cx, &view))
+    page_context::html(status, page(&cx, &sources, &input, Some(result)))
 }
 
 async fn answer(
     cx: &PageContext,
-    gates: &Verifiers,
+    verifiers: &Verifiers,
     source: &str,
     recorded: RecordedRequest,
-) -> Result<Explained, AdminError> {
-    let (caller, gates, now) = (cx.viewer.caller.clone(), gates.clone(), cx.now);
+) -> Result<Explanation, AdminError> {
+    let (caller, verifiers, now) = (cx.viewer.caller.clone(), verifiers.clone(), cx.now);
     let source = source.to_owned();
     // A large body is hashed once per secret.
-    let explained =
-        web::block(move || admin::explain(&caller, &gates, &source, &recorded, now, &[]));
-    let gone = |_| AdminError::Conflict("the gateway is stopping".to_owned());
-    explained.await.map_err(gone)?
+    let explanation =
+        web::block(move || admin::explain(&caller, &verifiers, &source, &recorded, now, &[]));
+    let stopping = |_| AdminError::Conflict("the gateway is stopping".to_owned());
+    explanation.await.map_err(stopping)?
 }
 
-impl Given {
+impl Input {
     /// The request: a full recording, or a head plus the separate body. A head without a request
     /// line is taken as a request to the source's path.
     fn recorded(&self) -> Result<RecordedRequest, AdminError> {
@@ -125,9 +136,86 @@ impl Given {
             _ => Ok(plain_lines(&self.body).into_bytes()),
         }
     }
+}
 
-    fn asked(self) -> Asked {
-        let Self { source, request, body, written, at } = self;
-        Asked { source, request, body, written, at }
+/// The page: the form, and the result once it is submitted. Input that cannot be parsed gives the
+/// problem instead.
+pub(super) fn page(
+    cx: &PageContext,
+    sources: &[String],
+    input: &Input,
+    result: Option<Result<&Explanation, &str>>,
+) -> Markup {
+    let head = Head {
+        title: "Explain a request",
+        lead: "Check a recorded request against a source and show why it is rejected. Nothing is stored or delivered.",
+        section: Some(Section::Explain),
+        ..Head::default()
+    };
+    cx.page(
+        &head,
+        &html! {
+            @match result {
+                Some(Ok(explanation)) => (verdict(cx, explanation)),
+                Some(Err(why)) => (note("invalid input", BadgeTone::Warn, &html! { (said(&sentence(why))) })),
+                None => {}
+            }
+            (panel("Request", &html! {}, &fields(cx, sources, input)))
+        },
+    )
+}
+
+fn verdict(cx: &PageContext, explanation: &Explanation) -> Markup {
+    let rejected = |reason| format!("rejected as {reason}");
+    let verdict = explanation.reason.map_or_else(|| "accepted".to_owned(), rejected);
+    let tone = if explanation.verifies { BadgeTone::Good } else { BadgeTone::Bad };
+    html! {
+        (note(&verdict, tone, &html! {
+            strong { (said(&sentence(&explanation.text))) }
+            @if let Some(hint) = &explanation.hint { " " (said(&sentence(hint))) }
+        }))
+        (panel("Result", &html! {}, &terms(&[
+            ("Finding", html! { (explanation.finding.as_str().replace('_', " ")) }),
+            ("Secret", html! { @if let Some(secret) = &explanation.secret {
+                code { (said(secret)) } " " span .muted { "fingerprint of the signing secret" }
+            } }),
+            ("Arrived", stamp(explanation.received_at, cx.now)),
+        ])))
     }
+}
+
+fn fields(cx: &PageContext, sources: &[String], input: &Input) -> Markup {
+    let same = |word: &str| Choice { value: word.to_owned(), label: word.to_owned() };
+    let sources: Vec<Choice> = sources.iter().map(|name| same(name)).collect();
+    let written = ["text", "base64", "hex"].map(same);
+    post(
+        cx,
+        "/explain",
+        "form",
+        &html! {
+            (select("source", "source", "Source", &sources, &input.source))
+            (field("request", "Request",
+                "Raw HTTP, headers only, or a JSON document with path, headers and body.",
+                &html! {
+                    textarea #request name="request" rows="12" spellcheck="false" required
+                             aria-describedby="request-hint" { "\n" (input.request) }
+                }))
+            (field("body", "Body (if not included above)",
+                "Text lines end with \\n. For other line endings give the bytes in base64 or hex.",
+                &html! {
+                    textarea #body name="body" rows="8" spellcheck="false"
+                             aria-describedby="body-hint" { "\n" (input.body) }
+                }))
+            div .scripted-only {
+                (field("file", "Or a file with the body", "At most 3 MiB; for larger files use sealpost explain.", &html! {
+                    input #file type="file" data-into="body" data-how="written" aria-describedby="file-hint";
+                }))
+            }
+            (select("written", "written", "Body encoding", &written, &input.written))
+            (field("at", "Arrived", "For example 2026-11-20T12:00:00Z; defaults to now.", &html! {
+                input #at name="at" value=(input.at) maxlength="40" autocomplete="off" aria-describedby="at-hint";
+            }))
+            div .actions { button .first { "Explain" } }
+        },
+    )
 }

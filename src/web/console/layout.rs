@@ -67,7 +67,7 @@ pub(super) enum Section {
     DeadLetters,
     Jobs,
     Transfers,
-    Held,
+    RejectedRequests,
     Explain,
     Sources,
     Pauses,
@@ -89,7 +89,7 @@ impl Section {
             Self::DeadLetters => ("/dead-letters", "Dead letters", Some("d")),
             Self::Jobs => ("/jobs", "Jobs", Some("j")),
             Self::Transfers => ("/transfers", "Transfers", Some("t")),
-            Self::Held => ("/rejected-requests", "Rejected requests", Some("h")),
+            Self::RejectedRequests => ("/rejected-requests", "Rejected requests", Some("h")),
             Self::Explain => ("/explain", "Explain a request", Some("x")),
             Self::Sources => ("/sources", "Sources", Some("s")),
             Self::Pauses => ("/pauses", "Pauses", Some("u")),
@@ -106,7 +106,7 @@ impl Section {
     /// The scope required for this section.
     fn needs(self) -> Option<Scope> {
         match self {
-            Self::Held | Self::Explain => Some(Scope::SecretsWrite),
+            Self::RejectedRequests | Self::Explain => Some(Scope::SecretsWrite),
             Self::Audit | Self::Keys | Self::Users => Some(Scope::Admin),
             Self::Account => None,
             _ => Some(Scope::EventsRead),

@@ -4,12 +4,24 @@
 use actix_web::cookie::Cookie;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
+use maud::{Markup, html};
 use serde::Deserialize;
+use url::form_urlencoded;
 
-use super::page_context::{Words, html, sentence};
-use super::pages::sign_in;
+use super::layout::{bare, note, passing};
+use super::page_context::{Words, html as answer, sentence};
+use super::parts::{BadgeTone, field, said};
 use crate::admin::{AdminError, SignInError};
 use crate::web::session::{self, SIGN_IN, SignedIn};
+
+/// The routes of users who are not signed in.
+pub(super) fn routes(app: &mut web::ServiceConfig) {
+    app.route(SIGN_IN, web::get().to(form))
+        .route(SIGN_IN, web::post().to(sign_in))
+        .route("/sign-out", web::post().to(sign_out))
+        .route("/setup", web::get().to(link))
+        .route("/setup", web::post().to(set_up));
+}
 
 /// The path to redirect to after signing in.
 #[derive(Debug, Default, Deserialize)]
@@ -20,7 +32,7 @@ pub(super) struct Towards {
 
 /// The fields of the sign-in form.
 #[derive(Deserialize)]
-pub(super) struct Credentials {
+struct Credentials {
     name: String,
     password: String,
     #[serde(default)]
@@ -32,13 +44,13 @@ pub(super) struct Credentials {
 /// The query of a set-up link.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Link {
+struct Link {
     token: String,
 }
 
 /// The fields of the set-up form.
 #[derive(Deserialize)]
-pub(super) struct Chosen {
+struct Chosen {
     token: String,
     #[serde(default)]
     name: String,
@@ -46,13 +58,13 @@ pub(super) struct Chosen {
 }
 
 /// The sign-in form.
-pub(super) async fn form(request: HttpRequest, towards: web::Query<Towards>) -> HttpResponse {
+async fn form(request: HttpRequest, towards: web::Query<Towards>) -> HttpResponse {
     let (next, issuer) = (ours(&towards.next).to_owned(), issuer(&request));
-    html(StatusCode::OK, sign_in::page(&sign_in::View { next, issuer, ..sign_in::View::default() }))
+    answer(StatusCode::OK, sign_in_page(&SignInPage { next, issuer, ..SignInPage::default() }))
 }
 
 /// Signs a user in and redirects.
-pub(super) async fn sign_in(request: HttpRequest, given: web::Form<Credentials>) -> HttpResponse {
+async fn sign_in(request: HttpRequest, given: web::Form<Credentials>) -> HttpResponse {
     let code = Some(given.code.as_str()).filter(|code| !code.trim().is_empty());
     let signed_in = session::sign_in(&request, (&given.name, &given.password), code).await;
     let error = match signed_in {
@@ -62,14 +74,14 @@ pub(super) async fn sign_in(request: HttpRequest, given: web::Form<Credentials>)
     let Refusal { status, text, after } = Refusal::of(&error);
     let next = ours(&given.next).to_owned();
     let (name, issuer) = (given.name.clone(), issuer(&request));
-    let view = sign_in::View { wrong: Some(text), next, name, issuer };
-    let mut response = html(status, sign_in::page(&view));
+    let view = SignInPage { wrong: Some(text), next, name, issuer };
+    let mut response = answer(status, sign_in_page(&view));
     wait(&mut response, after);
     response
 }
 
 /// Signs a user out.
-pub(super) async fn sign_out(request: HttpRequest, SignedIn(own): SignedIn) -> HttpResponse {
+async fn sign_out(request: HttpRequest, SignedIn(own): SignedIn) -> HttpResponse {
     match session::sign_out(&request, &own).await {
         Ok(cookie) => go_on(SIGN_IN, [cookie]),
         Err(error) => refused_link(&error),
@@ -77,25 +89,21 @@ pub(super) async fn sign_out(request: HttpRequest, SignedIn(own): SignedIn) -> H
 }
 
 /// The form of a set-up link.
-pub(super) async fn link(request: HttpRequest, link: web::Query<Link>) -> HttpResponse {
+async fn link(request: HttpRequest, link: web::Query<Link>) -> HttpResponse {
     let about = async { session::access(&request)?.setup_link(&link.token).await };
     match about.await {
         Ok(about) => {
             let name = about.name.unwrap_or_default();
-            let view = sign_in::SetUp {
-                token: link.token.clone(),
-                fixed: !name.is_empty(),
-                name,
-                wrong: None,
-            };
-            html(StatusCode::OK, sign_in::set_up(&view))
+            let view =
+                SetUpPage { token: link.token.clone(), fixed: !name.is_empty(), name, wrong: None };
+            answer(StatusCode::OK, set_up_page(&view))
         }
         Err(error) => refused_link(&error),
     }
 }
 
 /// Uses a set-up link.
-pub(super) async fn set_up(request: HttpRequest, chosen: web::Form<Chosen>) -> HttpResponse {
+async fn set_up(request: HttpRequest, chosen: web::Form<Chosen>) -> HttpResponse {
     let name = Some(chosen.name.trim()).filter(|name| !name.is_empty());
     let begun = session::set_up(&request, &chosen.token, name, &chosen.password).await;
     let error = match begun {
@@ -109,13 +117,13 @@ pub(super) async fn set_up(request: HttpRequest, chosen: web::Form<Chosen>) -> H
     }
     let about = async { session::access(&request)?.setup_link(&chosen.token).await };
     let fixed = about.await.is_ok_and(|about| about.name.is_some());
-    let view = sign_in::SetUp {
+    let view = SetUpPage {
         token: chosen.token.clone(),
         fixed,
         name: chosen.name.clone(),
         wrong: Some(sentence(&error.to_string())),
     };
-    html(Words::of(&error).status, sign_in::set_up(&view))
+    answer(Words::of(&error).status, set_up_page(&view))
 }
 
 /// A failed sign-in.
@@ -170,10 +178,10 @@ fn issuer(request: &HttpRequest) -> Option<String> {
 fn refused_link(error: &AdminError) -> HttpResponse {
     let words = Words::of(error);
     let page = match error {
-        AdminError::NotFound(_) => sign_in::spent(),
-        _ => sign_in::trouble(words.title, &words.text),
+        AdminError::NotFound(_) => spent(),
+        _ => trouble(words.title, &words.text),
     };
-    html(words.status, page)
+    answer(words.status, page)
 }
 
 /// A path of the console, or `/` for anything else. Browsers read `//` and `/\` as the beginning of
@@ -183,6 +191,132 @@ pub(super) fn ours(next: &str) -> &str {
     let plain = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     let circle = next.starts_with(SIGN_IN);
     if path && plain && !circle { next } else { "/" }
+}
+
+/// The sign-in page.
+#[derive(Debug, Default)]
+pub(super) struct SignInPage {
+    /// Why the last attempt failed: the same text whether the name, password or code was wrong.
+    pub(super) wrong: Option<String>,
+    /// The path to redirect to after signing in.
+    pub(super) next: String,
+    /// The name as typed.
+    pub(super) name: String,
+    /// The display name of the single sign-on issuer, if configured.
+    pub(super) issuer: Option<String>,
+}
+
+/// The page of a set-up link.
+#[derive(Debug, Default)]
+pub(super) struct SetUpPage {
+    /// The token of the link, sent along with the form.
+    pub(super) token: String,
+    /// The user name of the link, or the name as typed.
+    pub(super) name: String,
+    /// Whether the link fixes the name.
+    pub(super) fixed: bool,
+    /// Why the last submission was rejected.
+    pub(super) wrong: Option<String>,
+}
+
+/// Renders the sign-in page.
+pub(super) fn sign_in_page(view: &SignInPage) -> Markup {
+    bare(
+        "Sign in",
+        &html! {
+            @if let Some(wrong) = &view.wrong {
+                (note("sign-in failed", BadgeTone::Bad, &html! { (said(wrong)) }))
+            }
+            section .panel {
+                header { h1 { "Sign in" } }
+                form .form method="post" action="/sign-in" {
+                    input type="hidden" name="next" value=(view.next);
+                    (field("name", "Name", "", &html! {
+                        input #name name="name" value=(said(&view.name)) required autofocus
+                              autocomplete="username" autocapitalize="none" spellcheck="false";
+                    }))
+                    (field("password", "Password", "", &html! {
+                        input #password name="password" type="password" required autocomplete="current-password";
+                    }))
+                    (field("code", "Two-factor code", "Six digits from your authenticator app, if set up.", &html! {
+                        input #code name="code" inputmode="numeric" pattern="[0-9]{6}" maxlength="6"
+                              autocomplete="one-time-code" aria-describedby="code-hint";
+                    }))
+                    div .actions { button .first { "Sign in" } }
+                }
+                @if let Some(issuer) = &view.issuer {
+                    @let next: String = form_urlencoded::byte_serialize(view.next.as_bytes()).collect();
+                    div .pad {
+                        a .button href={ "/oidc/start?next=" (next) } { "Sign in with " (said(issuer)) }
+                    }
+                }
+            }
+        },
+    )
+}
+
+/// The page shown after single sign-on, which redirects within the console.
+pub(super) fn arrived(next: &str) -> Markup {
+    passing(
+        "Signed in",
+        next,
+        &html! {
+            section .panel {
+                header { h1 { "Signed in" } }
+                div .pad { a .button.first href=(next) { "Continue" } }
+            }
+        },
+    )
+}
+
+/// Renders the page of a set-up link.
+pub(super) fn set_up_page(view: &SetUpPage) -> Markup {
+    bare(
+        "Set up your account",
+        &html! {
+            @if let Some(wrong) = &view.wrong {
+                (note("not completed", BadgeTone::Bad, &html! { (said(wrong)) }))
+            }
+            section .panel {
+                header { h1 { "Set up your account" } }
+                form .form method="post" action="/setup" {
+                    input type="hidden" name="token" value=(view.token);
+                    (field("name", "Name", "You sign in with this name.", &html! {
+                        input #name name="name" value=(said(&view.name)) readonly[view.fixed] required
+                              autofocus[!view.fixed] maxlength="64" autocomplete="username"
+                              autocapitalize="none" spellcheck="false" aria-describedby="name-hint";
+                    }))
+                    (field("password", "Password", "At least 12 characters. A passphrase is fine.", &html! {
+                        input #password name="password" type="password" required minlength="12"
+                              autofocus[view.fixed] autocomplete="new-password" aria-describedby="password-hint";
+                    }))
+                    div .actions { button .first { "Set up account" } }
+                }
+            }
+        },
+    )
+}
+
+/// The page of an expired link.
+pub(super) fn spent() -> Markup {
+    let text = "It was already used or has expired. Ask an administrator for a new one.";
+    trouble("Link expired", text)
+}
+
+/// The error page for users who are not signed in.
+pub(super) fn trouble(title: &str, text: &str) -> Markup {
+    bare(
+        title,
+        &html! {
+            section .panel {
+                header { h1 { (said(title)) } }
+                div .pad { div .tight {
+                    p { (said(text)) }
+                    a .button href="/sign-in" { "Sign in" }
+                } }
+            }
+        },
+    )
 }
 
 #[cfg(test)]

@@ -5,15 +5,19 @@
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::login::{Towards, go_on, ours, wait};
+use super::login::{Towards, arrived, go_on, ours, trouble, wait};
 use super::page_context::{Words, html};
-use super::pages::sign_in;
 use crate::admin::OidcError;
 use crate::web::session::{self, Back, SIGN_IN};
 
+/// The routes of single sign-on.
+pub(super) fn routes(app: &mut web::ServiceConfig) {
+    app.route("/oidc/start", web::get().to(start)).route("/oidc/callback", web::get().to(callback));
+}
+
 /// Redirects to the issuer. A request started by another site is redirected to the sign-in page, so
 /// that no other site can start a sign-in.
-pub(super) async fn start(request: HttpRequest, towards: web::Query<Towards>) -> HttpResponse {
+async fn start(request: HttpRequest, towards: web::Query<Towards>) -> HttpResponse {
     let site = request.headers().get("sec-fetch-site").map(header::HeaderValue::as_bytes);
     if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
         return go_on(SIGN_IN, None);
@@ -26,12 +30,12 @@ pub(super) async fn start(request: HttpRequest, towards: web::Query<Towards>) ->
 
 /// Completes the sign-in. Browsers do not send a strict cookie on a navigation that began at
 /// another site, so the answer is a page of the console that redirects.
-pub(super) async fn callback(request: HttpRequest) -> HttpResponse {
+async fn callback(request: HttpRequest) -> HttpResponse {
     let back = web::Query::<Back>::from_query(request.query_string());
     // A query that cannot be parsed has no state.
     let back = back.map(web::Query::into_inner).unwrap_or_default();
     let (mut response, cookie) = match session::complete_sign_in(&request, &back).await {
-        Ok((next, cookie)) => (html(StatusCode::OK, sign_in::arrived(ours(&next))), Some(cookie)),
+        Ok((next, cookie)) => (html(StatusCode::OK, arrived(ours(&next))), Some(cookie)),
         Err(error) => (refuse(&error), None),
     };
     for cookie in cookie.into_iter().chain([session::no_flow()]) {
@@ -68,10 +72,10 @@ fn refuse(error: &OidcError) -> HttpResponse {
         ),
         OidcError::Admin(error) => {
             let words = Words::of(error);
-            return html(words.status, sign_in::trouble(words.title, &words.text));
+            return html(words.status, trouble(words.title, &words.text));
         }
     };
-    let mut response = html(status, sign_in::trouble(title, text));
+    let mut response = html(status, trouble(title, text));
     wait(&mut response, after);
     response
 }

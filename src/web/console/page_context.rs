@@ -10,12 +10,14 @@ use maud::Markup;
 use tracing::error;
 use uuid::Uuid;
 
+use super::actions::{UNCHANGED, flash};
+use super::error;
 use super::layout::{Flash, PageContext, Section, Viewer};
-use super::pages::error;
 use crate::admin::{AdminError, Caller, Session};
 use crate::store::StoreError;
 use crate::web::admin::AdminState;
 use crate::web::denial::Denial;
+use crate::web::problem::Problem;
 
 /// The sections.
 pub(super) const SECTIONS: &[&[Section]] = &[
@@ -25,7 +27,7 @@ pub(super) const SECTIONS: &[&[Section]] = &[
         Section::DeadLetters,
         Section::Jobs,
         Section::Transfers,
-        Section::Held,
+        Section::RejectedRequests,
         Section::Explain,
     ],
     &[Section::Sources, Section::Pauses, Section::Destinations, Section::Alerts, Section::Settings],
@@ -37,35 +39,16 @@ const WHO: &[Section] = &[Section::Audit, Section::Keys, Section::Users, Section
 /// The flash message after starting a job.
 pub(super) const STARTED: &str = "Job started.";
 
-/// Flash messages by their key in the address. The address holds only a key and a number, so that a
-/// link from another site cannot put text on a page.
+/// Flash messages by their key in the address, beside those of the actions. The address holds only
+/// a key and a number, so that a link from another site cannot put text on a page.
 const DONE: &[(&str, &str)] = &[
-    ("replayed", "Replayed: a new delivery was created and this one is resolved."),
-    ("discarded", "Discarded: this delivery is resolved."),
     ("edited", "Edited and replayed: a new event was created and this delivery is resolved."),
-    ("unblocked", "Lane unblocked: waiting deliveries proceed. This dead letter stays open."),
-    ("started", STARTED),
-    ("cancelled", "Cancelled. Completed work is not undone."),
-    ("pause", "Paused: events are stored and nothing is delivered until it is resumed."),
-    ("resume", "Resumed."),
-    ("enable", "Enabled: deliveries are sent again."),
-    ("disable", "Disabled: no delivery is sent until it is enabled."),
-    ("tested", "Test event sent: the response is first among the recent responses."),
-    ("tried", "Waiting deliveries are retried now."),
-    ("held-discarded", "Discarded: the rejected request was deleted."),
-    ("verified", "Reprocessed: the request is now an event."),
     ("password", "Password changed. All other sessions were signed out."),
     ("elsewhere", "All other sessions were signed out."),
     ("ended", "The session was signed out."),
     ("codes-on", "Two-factor authentication is on."),
     ("codes-off", "Two-factor authentication is off."),
-    ("revoked", "Key revoked: requests with it are rejected."),
-    (
-        "disabled",
-        "User disabled: all sessions ended, and the API keys the user created are revoked.",
-    ),
-    ("enabled", "User enabled: the user can sign in again."),
-    ("unchanged", "Nothing changed: already in this state."),
+    (UNCHANGED, "Nothing changed: already in this state."),
 ];
 
 impl FromRequest for PageContext {
@@ -84,13 +67,15 @@ fn of_request(request: &HttpRequest) -> Option<PageContext> {
     let did = request.query_string().split('&').find_map(|part| part.strip_prefix("did="));
     let parts = || request.query_string().split('&');
     let made = parts().find_map(|part| part.strip_prefix("made="));
-    let flash = DONE.iter().find(|(word, _)| Some(*word) == did);
+    let text = did.and_then(|did| {
+        let done = DONE.iter().find(|(word, _)| *word == did).map(|(_, text)| *text);
+        done.or_else(|| flash(did))
+    });
     Some(PageContext {
         viewer: Viewer { caller, csrf },
         now: clock.now(),
         sections: SECTIONS,
-        flash: flash
-            .map(|(_, says)| Flash { text: (*says).to_owned(), link: made.and_then(made_link) }),
+        flash: text.map(|text| Flash { text: text.to_owned(), link: made.and_then(made_link) }),
     })
 }
 
@@ -200,6 +185,18 @@ pub(super) fn malformed(request: &HttpRequest) -> actix_web::Error {
         None => Denial::NoKey.respond(),
     };
     InternalError::from_response(invalid, answer).into()
+}
+
+/// The 404 response: a page for browsers, a problem document for other clients.
+pub(super) async fn not_found(request: HttpRequest, cx: PageContext) -> HttpResponse {
+    let accepts = request.headers().get(header::ACCEPT);
+    let reads_pages = accepts
+        .is_some_and(|accepts| accepts.as_bytes().windows(9).any(|part| part == b"text/html"));
+    if reads_pages && !request.path().starts_with("/api/") {
+        cx.answer(Err(AdminError::NotFound("page at this address".to_owned())))
+    } else {
+        Problem::NotFound.respond("")
+    }
 }
 
 /// A page as a response.

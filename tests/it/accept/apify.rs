@@ -171,8 +171,8 @@ async fn the_dispatch_id_tells_repetitions_from_other_runs_with_the_same_body() 
     let other = json!({ "resource": { "defaultDatasetId": "dataset1" }, "sentAt": 2 });
     assert_eq!(hear(&gateway, Some("d2"), &other).await.status, 200);
     gateway.run_until_idle().await;
-    let kinds = gateway.query("SELECT DISTINCT kind FROM events").await;
-    assert_eq!(kinds, [json!({ "kind": "unknown" })]);
+    let kinds = gateway.query("SELECT DISTINCT event_type FROM events").await;
+    assert_eq!(kinds, [json!({ "event_type": "unknown" })]);
     assert_eq!(gateway.dead_letters().await, []);
 }
 

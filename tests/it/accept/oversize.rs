@@ -55,9 +55,10 @@ async fn a_file_over_the_limit_is_kept_without_its_content_and_the_next_ones_go_
         assert!(dead[0].1.contains(&told), "{told}: {}", dead[0].1);
     }
     let row = &gateway
-        .query("SELECT kind, action, strength, octet_length(body) AS size FROM events")
+        .query("SELECT event_type, action, strength, octet_length(body) AS size FROM events")
         .await[0];
-    let expected = json!({ "kind": "create", "action": "create", "strength": "signed", "size": 0 });
+    let expected =
+        json!({ "event_type": "create", "action": "create", "strength": "signed", "size": 0 });
     assert_eq!(*row, expected);
 
     let again = gateway.send("cards", Some("create"), &body).await;

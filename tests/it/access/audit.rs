@@ -1,6 +1,7 @@
 //! The audit log: an append-only hash chain.
 
-use sealpost::admin::{Caller, Scope, Scopes, audit};
+use sealpost::admin::audit::{self, Head};
+use sealpost::admin::{Caller, Scope, Scopes};
 use sealpost::store::{AuditEntry, AuditFilter, Target};
 use sqlx::Connection;
 use time::Duration;
@@ -25,7 +26,7 @@ fn root() -> Caller {
     Caller::local("grace")
 }
 
-async fn broken(gateway: &Gateway) -> Option<audit::Break> {
+async fn broken(gateway: &Gateway) -> Option<String> {
     audit::verify(gateway.store(), &root(), None, |_| ()).await.unwrap().broken
 }
 
@@ -44,7 +45,7 @@ async fn concurrent_entries_form_one_chain() {
     futures_util::future::join_all(writers).await;
     let verified = audit::verify(gateway.store(), &root(), None, |_| ()).await.unwrap();
     assert_eq!((verified.entries, verified.broken), (24, None));
-    let (id, hash) = verified.head.unwrap();
+    let Head { id, hash } = verified.head.unwrap();
     assert_eq!(id, 24);
     write(&gateway, &["d"]).await;
     let later = audit::verify(gateway.store(), &root(), Some(&hash), |_| ()).await.unwrap();
@@ -55,21 +56,26 @@ async fn concurrent_entries_form_one_chain() {
 async fn changes_gaps_and_truncation_are_detected() {
     let gateway = Gateway::start().await;
     write(&gateway, &["a", "b", "c", "d"]).await;
-    let head = audit::verify(gateway.store(), &root(), None, |_| ()).await.unwrap().head.unwrap().1;
+    let head =
+        audit::verify(gateway.store(), &root(), None, |_| ()).await.unwrap().head.unwrap().hash;
     // Who may drop the trigger can do anything; what they did shows.
     gateway.execute("ALTER TABLE audit_log DISABLE TRIGGER append_only").await;
     gateway.execute("UPDATE audit_log SET actor = 'x' WHERE id = 2").await;
-    assert_eq!(broken(&gateway).await, Some(audit::Break::Changed(2)));
+    assert_eq!(broken(&gateway).await, Some(audit::Break::Changed(2).to_string()));
     gateway.execute("UPDATE audit_log SET actor = 'b' WHERE id = 2").await;
     assert_eq!(broken(&gateway).await, None);
     gateway.execute("DELETE FROM audit_log WHERE id = 4").await;
     assert_eq!(broken(&gateway).await, None, "a chain cannot show that its end was cut off");
     let verified = audit::verify(gateway.store(), &root(), Some(&head), |_| ()).await.unwrap();
-    assert_eq!(verified.broken, Some(audit::Break::Unexpected), "a head that was kept can");
+    assert_eq!(
+        verified.broken,
+        Some(audit::Break::Unexpected.to_string()),
+        "a head that was kept can"
+    );
     gateway.execute("DELETE FROM audit_log WHERE id = 2").await;
-    assert_eq!(broken(&gateway).await, Some(audit::Break::Missing(2)));
+    assert_eq!(broken(&gateway).await, Some(audit::Break::Missing(2).to_string()));
     gateway.execute("UPDATE audit_log SET id = 2 WHERE id = 3").await;
-    assert_eq!(broken(&gateway).await, Some(audit::Break::Unlinked(2)));
+    assert_eq!(broken(&gateway).await, Some(audit::Break::Unlinked(2).to_string()));
 }
 
 #[tokio::test]
@@ -83,7 +89,11 @@ async fn entries_cannot_be_prepended() {
     assert!(why.contains("audit_log_id_check"), "{why}");
     gateway.execute("ALTER TABLE audit_log DROP CONSTRAINT audit_log_id_check").await;
     gateway.execute(before).await;
-    assert_eq!(broken(&gateway).await, Some(audit::Break::Missing(1)), "and shows if it is");
+    assert_eq!(
+        broken(&gateway).await,
+        Some(audit::Break::Missing(1).to_string()),
+        "and shows if it is"
+    );
 }
 
 #[tokio::test]

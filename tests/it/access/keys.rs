@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::users::signed_in;
 use super::{STREAM, get, get_with};
-use crate::harness::{API_KEY, Answer, Gateway};
+use crate::harness::{API_KEY, Answer, Gateway, because};
 
 /// What must be identical in two rejections.
 fn essence(answer: &Answer) -> (u16, String, HeaderMap) {
@@ -142,10 +142,11 @@ async fn only_the_digest_of_a_key_is_stored_and_changes_are_audited() {
     assert!(!rows[0]["row"].to_string().contains(&made.key[21..]));
     assert_eq!(made.about.expires_at, Some(gateway.clock().now() + time::Duration::days(90)));
 
-    let revoked = gateway.access().revoke_key(&root(), &made.about.id, "leaked").await.unwrap();
+    let (revoked, _) =
+        gateway.access().revoke_key(&root(), &made.about.id, &because("leaked")).await.unwrap();
     assert_eq!(revoked.revoked_by.as_deref(), Some("grace"));
     assert_eq!(get_with(&gateway, "/metrics", &made.key).await.status, 401, "at once");
-    gateway.access().revoke_key(&root(), &made.about.id, "again").await.unwrap();
+    gateway.access().revoke_key(&root(), &made.about.id, &because("again")).await.unwrap();
     let log = gateway.rows("audit_log").await;
     let seen: Vec<(&Value, &Value)> =
         log.iter().map(|row| (&row["action"], &row["reason"])).collect();
@@ -184,7 +185,7 @@ async fn cached_key_reads_metrics_during_a_database_outage() {
     for key in [&key, &revoked] {
         assert_eq!(get_with(&gateway, "/metrics", key).await.status, 200);
     }
-    gateway.access().revoke_key(&root(), &revoked[4..20], "leaked").await.unwrap();
+    gateway.access().revoke_key(&root(), &revoked[4..20], &because("leaked")).await.unwrap();
     gateway.store().close().await;
     assert_eq!(get(&gateway, "/readyz", &[]).await.status, 503);
     assert_eq!(get_with(&gateway, "/metrics", &key).await.status, 200);
@@ -215,7 +216,7 @@ async fn last_use_is_recorded_once_a_minute() {
 #[tokio::test]
 async fn scopes_grant_only_their_operations() {
     let gateway = Gateway::start().await;
-    for scope in Scope::ALL {
+    for scope in Scopes::all().iter() {
         let key = gateway.key(scope.as_str().replace(':', "-").as_str(), &[scope], None).await;
         let sees = matches!(scope, Scope::EventsRead | Scope::Admin);
         let answer = get_with(&gateway, "/metrics", &key).await;
@@ -244,7 +245,7 @@ async fn tenant_keys_see_only_their_tenant() {
     let theirs = Caller::new("theirs", Some("others".to_owned()), Scopes::all());
     let listed = gateway.access().keys(&theirs).await.unwrap();
     assert_eq!(listed.iter().map(|key| &*key.name).collect::<Vec<_>>(), ["theirs"]);
-    let refused = gateway.access().revoke_key(&theirs, &API_KEY[4..20], "x").await;
+    let refused = gateway.access().revoke_key(&theirs, &API_KEY[4..20], &because("x")).await;
     assert!(matches!(refused, Err(AdminError::NotFound(_))), "{refused:?}");
     for tenant in [None, Some("default")] {
         let refused =
@@ -260,18 +261,18 @@ async fn tenant_keys_see_only_their_tenant() {
 async fn only_administrators_manage_keys_and_names_are_unique() {
     let gateway = Gateway::start().await;
     let access = gateway.access();
-    let others = Scope::ALL.into_iter().filter(|scope| *scope != Scope::Admin).collect();
+    let others = Scopes::all().iter().filter(|scope| *scope != Scope::Admin).collect();
     let caller = Caller::new("ada", None, others);
     let made = access.create_key(&caller, &new("x", Scope::EventsRead, None)).await;
     assert_eq!(made.unwrap_err().missing(), Some(Scope::Admin));
     assert_eq!(access.keys(&caller).await.unwrap_err().missing(), Some(Scope::Admin));
-    let refused = access.revoke_key(&caller, &API_KEY[4..20], "x").await;
+    let refused = access.revoke_key(&caller, &API_KEY[4..20], &because("x")).await;
     assert_eq!(refused.unwrap_err().missing(), Some(Scope::Admin));
 
     let first = access.create_key(&root(), &new("x", Scope::EventsRead, None)).await.unwrap();
     let again = access.create_key(&root(), &new("x", Scope::EventsRead, None)).await;
     assert!(matches!(again, Err(AdminError::Conflict(_))), "{again:?}");
-    access.revoke_key(&root(), &first.about.id, "leaked").await.unwrap();
+    access.revoke_key(&root(), &first.about.id, &because("leaked")).await.unwrap();
     access.create_key(&root(), &new("x", Scope::EventsRead, None)).await.unwrap();
     for name in ["", " x", "a\nb", &"x".repeat(65)] {
         let refused = access.create_key(&root(), &new(name, Scope::EventsRead, None)).await;

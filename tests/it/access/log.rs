@@ -69,7 +69,7 @@ impl Handler for Fails {
 
     async fn handle(&self, event: &StoredEvent, _: Attempt) -> Result<Effects, Failure> {
         let body = String::from_utf8_lossy(&event.body).into_owned();
-        match &*event.kind {
+        match &*event.event_type {
             "refused.value" => Ok(Effects::write(RefusedValue)),
             "for.good" => Err(Failure::permanent(DeathReason::Permanent, body)),
             "panic" => panic!("{body}"),

@@ -31,7 +31,7 @@ async fn cli_creates_lists_and_revokes_keys() {
         ["api-keys", "create", "grafana", "--scopes", "events:read", "--format", "json"];
     let (code, made) = run(&gateway, &arguments).await;
     let made: Value = serde_json::from_str(&made).unwrap();
-    assert_eq!((code, &made["created_by"]), (Some(0), &json!("grace")));
+    assert_eq!((code, &made["about"]["created_by"]), (Some(0), &json!("grace")));
     let key = made["key"].as_str().unwrap();
     assert_eq!(get_with(&gateway, "/metrics", key).await.status, 200);
 
@@ -43,7 +43,7 @@ async fn cli_creates_lists_and_revokes_keys() {
     let (_, list) = run(&gateway, &["api-keys", "list"]).await;
     assert!(list.contains("grafana") && list.contains("good"), "{list}");
     assert!(!list.contains(&key[21..]), "the secret is nowhere");
-    let id = made["id"].as_str().unwrap();
+    let id = made["about"]["id"].as_str().unwrap();
     let (code, said) = run(&gateway, &["api-keys", "revoke", id, "--reason", "old"]).await;
     assert_eq!((code, said), (Some(0), format!("revoked grafana ({id})")));
     assert_eq!(get_with(&gateway, "/metrics", key).await.status, 401);

@@ -6,7 +6,7 @@ use sealpost::admin::{Caller, Scope};
 use serde_json::json;
 
 use super::STREAM;
-use crate::harness::Gateway;
+use crate::harness::{Gateway, because};
 
 /// Other tests share the server, and their transactions hold the stream back.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -33,7 +33,7 @@ async fn told(response: &mut reqwest::Response, mark: &str) -> String {
 /// Inserts an event of a tenant past the gateway.
 async fn insert(gateway: &Gateway, tenant: &str, kind: &str) {
     let statement = format!(
-        "INSERT INTO events (id, tenant, source, provider, kind, strength, late, secret,
+        "INSERT INTO events (id, tenant, source, provider, event_type, strength, late, secret,
                              received_at, key, headers, body)
          VALUES (gen_random_uuid(), '{tenant}', 'billing', 'stripe', '{kind}', 'signed', false, '',
                  now(), sha256('{kind}'), '{{}}', '')"
@@ -85,7 +85,11 @@ async fn stream_ends_when_its_key_is_revoked() {
     let key = gateway.key("watcher", &[Scope::EventsRead], None).await;
     let mut response = watch(&gateway, &key).await;
     told(&mut response, "id: ").await;
-    gateway.access().revoke_key(&Caller::local("grace"), &key[4..20], "leaked").await.unwrap();
+    gateway
+        .access()
+        .revoke_key(&Caller::local("grace"), &key[4..20], &because("leaked"))
+        .await
+        .unwrap();
     let text = told(&mut response, "never told").await;
     assert!(text.contains(": the credentials are no longer valid or have changed"), "{text}");
 }

@@ -11,7 +11,7 @@ use sealpost::clock::Clock;
 use serde_json::json;
 use totp_rs::Builder;
 
-use crate::harness::Gateway;
+use crate::harness::{Gateway, because};
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
 pub(super) const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
@@ -32,7 +32,7 @@ pub(super) async fn add(
         tenant: tenant.map(str::to_owned),
     };
     let invitation = gateway.access().add_user(&root(), &new).await.unwrap();
-    invitation.token.to_string()
+    invitation.token().to_owned()
 }
 
 /// Adds a user with [`PASSWORD`] and signs them in.
@@ -84,21 +84,21 @@ async fn first_link_creates_one_administrator() {
         (Some(PASSWORD), PASSWORD),
         (Some("a:b"), PASSWORD),
     ] {
-        let refused = access.set_up(&first.token, name, password, &Client::at(PEER)).await;
+        let refused = access.set_up(first.token(), name, password, &Client::at(PEER)).await;
         assert!(matches!(refused, Err(AdminError::Invalid(_))), "{name:?} {password}");
     }
     let begun = access
-        .set_up(&first.token, Some("ada"), PASSWORD, &Client::at(PEER))
+        .set_up(first.token(), Some("ada"), PASSWORD, &Client::at(PEER))
         .await
         .unwrap()
         .unwrap();
     let ada = session(&gateway, &begun.token).await.unwrap();
     assert!(ada.caller.may(Scope::Admin) && ada.caller.tenant().is_none());
-    let again = access.set_up(&first.token, Some("eve"), PASSWORD, &Client::at(PEER)).await;
+    let again = access.set_up(first.token(), Some("eve"), PASSWORD, &Client::at(PEER)).await;
     assert!(matches!(again, Err(AdminError::NotFound(_))), "{again:?}");
     assert!(access.first_invitation().await.unwrap().is_none());
     let rows = gateway.rows("setup_links").await;
-    assert!(!format!("{rows:?}").contains(&*first.token));
+    assert!(!format!("{rows:?}").contains(first.token()));
 }
 
 #[tokio::test]
@@ -106,7 +106,7 @@ async fn links_expire_and_are_replaced() {
     let gateway = Gateway::start().await;
     let first = gateway.access().first_invitation().await.unwrap().expect("a link");
     gateway.clock().advance(Duration::from_hours(24));
-    let late = gateway.access().setup_link(&first.token).await;
+    let late = gateway.access().setup_link(first.token()).await;
     assert!(matches!(late, Err(AdminError::NotFound(_))), "{late:?}");
     assert!(gateway.access().first_invitation().await.unwrap().is_some());
 
@@ -116,7 +116,7 @@ async fn links_expire_and_are_replaced() {
         Some("ada"),
         "it says for whom it is"
     );
-    let new = gateway.access().reset_user(&root(), "ADA", false, "lost").await.unwrap();
+    let new = gateway.access().reset_user(&root(), "ADA", false, &because("lost")).await.unwrap();
     assert!(
         gateway.access().set_up(&old, None, PASSWORD, &Client::at(PEER)).await.is_err(),
         "the older is spent"
@@ -124,7 +124,7 @@ async fn links_expire_and_are_replaced() {
     assert!(
         gateway
             .access()
-            .set_up(&new.token, None, PASSWORD, &Client::at(PEER))
+            .set_up(new.token(), None, PASSWORD, &Client::at(PEER))
             .await
             .unwrap()
             .is_some()
@@ -213,10 +213,10 @@ async fn sign_in_password_change_and_disabling_end_sessions() {
     assert!(session(&gateway, &third).await.is_some());
     assert!(matches!(try_in(&gateway, "ada", PASSWORD).await, Err(SignInError::Wrong)));
 
-    access.disable_user(&root(), "ada", "left").await.unwrap();
+    access.disable_user(&root(), "ada", &because("left")).await.unwrap();
     assert!(session(&gateway, &third).await.is_none());
     assert!(matches!(try_in(&gateway, "ada", new).await, Err(SignInError::Wrong)));
-    access.enable_user(&root(), "ada", "is back").await.unwrap();
+    access.enable_user(&root(), "ada", &because("is back")).await.unwrap();
     try_in(&gateway, "ada", new).await.expect("enabled again");
 }
 
@@ -279,13 +279,15 @@ async fn reset_keeps_two_factor_unless_requested() {
     let ada = session(&gateway, &token).await.unwrap();
     let secret = access.begin_codes(&ada, PASSWORD, &Client::at(PEER)).await.unwrap();
     access.confirm_codes(&ada, &code(&gateway, &secret.base32)).await.unwrap();
-    let link = access.reset_user(&root(), "ada", false, "forgot it").await.unwrap();
+    let link = access.reset_user(&root(), "ada", false, &because("forgot it")).await.unwrap();
     assert!(session(&gateway, &token).await.is_none());
-    let begun = access.set_up(&link.token, None, PASSWORD, &Client::at(PEER)).await.unwrap();
+    let begun = access.set_up(link.token(), None, PASSWORD, &Client::at(PEER)).await.unwrap();
     assert!(begun.is_none(), "a link is no code");
     assert!(matches!(try_in(&gateway, "ada", PASSWORD).await, Err(SignInError::Wrong)));
-    let link = access.reset_user(&root(), "ada", true, "lost the phone").await.unwrap();
-    assert!(access.set_up(&link.token, None, PASSWORD, &Client::at(PEER)).await.unwrap().is_some());
+    let link = access.reset_user(&root(), "ada", true, &because("lost the phone")).await.unwrap();
+    assert!(
+        access.set_up(link.token(), None, PASSWORD, &Client::at(PEER)).await.unwrap().is_some()
+    );
 }
 
 #[tokio::test]
@@ -298,14 +300,14 @@ async fn tenant_administrators_manage_only_their_users() {
         Caller::new("bob", Some("others".to_owned()), [Scope::Admin].into_iter().collect());
     let users = access.users(&theirs).await.unwrap();
     assert_eq!(users.iter().map(|user| &*user.name).collect::<Vec<_>>(), ["bob"]);
-    let refused = access.disable_user(&theirs, "ada", "").await;
+    let refused = access.disable_user(&theirs, "ada", &because("x")).await;
     assert!(matches!(refused, Err(AdminError::NotFound(_))), "{refused:?}");
-    let refused = access.reset_user(&theirs, "ada", true, "").await;
+    let refused = access.reset_user(&theirs, "ada", true, &because("x")).await;
     assert!(matches!(refused, Err(AdminError::NotFound(_))), "{refused:?}");
     let reader = Caller::new("eve", None, [Scope::SecretsWrite].into_iter().collect());
     assert_eq!(access.users(&reader).await.unwrap_err().missing(), Some(Scope::Admin));
-    let refused = access.reset_user(&reader, "ada", true, "").await;
+    let refused = access.reset_user(&reader, "ada", true, &because("x")).await;
     assert_eq!(refused.unwrap_err().missing(), Some(Scope::Admin));
-    let refused = access.disable_user(&reader, "ada", "").await;
+    let refused = access.disable_user(&reader, "ada", &because("x")).await;
     assert_eq!(refused.unwrap_err().missing(), Some(Scope::Admin));
 }

@@ -10,13 +10,13 @@ use crate::cli::Program;
 use crate::harness::{Gateway, sql};
 use crate::isolation::{Told, tell, until};
 
-const OPEN: &str = "SELECT count(*) FROM alerts WHERE over_at IS NULL AND kind = 'stuck'";
+const OPEN: &str = "SELECT count(*) FROM alerts WHERE closed_at IS NULL AND kind = 'stuck'";
 
 /// The alarms about what is stuck. Where the test is slow, the gateway's clock is behind as well.
 async fn stuck(gateway: &Gateway) -> Vec<Value> {
     let shown = overview(gateway).await;
     let alarms = shown["alarms"].as_array().unwrap();
-    alarms.iter().filter(|alarm| alarm["kind"] == "stuck").cloned().collect()
+    alarms.iter().filter(|alarm| alarm["type"] == "stuck").cloned().collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,7 +39,7 @@ async fn results_that_cannot_be_written_are_told_everywhere_until_they_can() {
         assert!(gauge(&metrics, "stuck", "warning") > 0.5, "{metrics}");
         let shown = stuck(&gateway).await;
         let [alarm] = &shown[..] else { panic!("one: {shown:?}") };
-        assert_eq!((&alarm["kind"], &alarm["severity"]), (&json!("stuck"), &json!("warning")));
+        assert_eq!((&alarm["type"], &alarm["severity"]), (&json!("stuck"), &json!("warning")));
         assert_eq!((&alarm["source"], &alarm["name"]), (&Value::Null, &json!("told")));
         let what = "cannot record the results of told";
         assert!(alarm["text"].as_str().unwrap().starts_with(what), "{alarm}");
@@ -62,7 +62,7 @@ async fn results_that_cannot_be_written_are_told_everywhere_until_they_can() {
     assert!(gauge(&metrics, "stuck", "warning") < 0.5, "{metrics}");
     assert_eq!(stuck(&gateway).await, [json!(null); 0]);
     assert_eq!(gateway.count(OPEN).await, 0);
-    let over = gateway.query("SELECT text FROM alerts WHERE recovery AND kind = 'stuck'").await;
+    let over = gateway.query("SELECT text FROM alerts WHERE resolution AND kind = 'stuck'").await;
     assert_eq!(over, [json!({ "text": "results of told can be recorded again" })]);
     let run = program.run(&["overview"]);
     assert!(!run.stdout.contains("cannot record the results"), "{}", run.all());

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use sqlx::Connection;
 
 use crate::cli::Program;
-use crate::harness::Gateway;
+use crate::harness::{Gateway, because};
 use crate::monitoring::event_of;
 use crate::receive::raw::{Wire, head};
 
@@ -175,7 +175,7 @@ impl Scene {
         for row in open {
             let id = row["id"].as_i64().unwrap();
             let action = sealpost::admin::Action::Discard;
-            desk.act(&self.ada, action, id, "it was a test", false).await.unwrap();
+            desk.act(&self.ada, action, id, &because("it was a test"), false).await.unwrap();
         }
     }
 
@@ -198,14 +198,14 @@ impl Scene {
             "a source is paused" => {
                 gateway
                     .pauses()
-                    .pause(&self.ada, PauseTarget::Source, "billing", "a test")
+                    .pause(&self.ada, PauseTarget::Source, "billing", &because("a test"))
                     .await
                     .unwrap();
             }
             "a handler is paused" => {
                 gateway
                     .pauses()
-                    .pause(&self.ada, PauseTarget::Handler, "mortal", "a test")
+                    .pause(&self.ada, PauseTarget::Handler, "mortal", &because("a test"))
                     .await
                     .unwrap();
             }
@@ -312,14 +312,14 @@ impl Scene {
             "a source is paused" => {
                 gateway
                     .pauses()
-                    .resume(&self.ada, PauseTarget::Source, "billing", "done")
+                    .resume(&self.ada, PauseTarget::Source, "billing", &because("done"))
                     .await
                     .unwrap();
             }
             "a handler is paused" => {
                 gateway
                     .pauses()
-                    .resume(&self.ada, PauseTarget::Handler, "mortal", "done")
+                    .resume(&self.ada, PauseTarget::Handler, "mortal", &because("done"))
                     .await
                     .unwrap();
             }
@@ -336,7 +336,7 @@ impl Scene {
                 let key = [("idempotency-key", "forget"), ("content-type", "application/json")];
                 let answer = gateway.call(path, &key, r#"{"reason":"it is gone"}"#).await;
                 assert_eq!(
-                    (answer.status, &answer.json["dead"]),
+                    (answer.status, &answer.json["count"]),
                     (200, &json!(1)),
                     "{}",
                     answer.text
@@ -368,7 +368,7 @@ impl Scene {
                     source: "cards",
                     text: "it can be read again",
                 };
-                assert!(tx.alert_is_over(&recovery).await.unwrap());
+                assert!(tx.close_alert(&recovery).await.unwrap());
                 tx.commit(()).await.unwrap();
             }
             "another gateway's clock" => {
@@ -393,12 +393,13 @@ impl Scene {
         let overview = overview(&self.gateway).await;
         let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let alarms = overview["alarms"].as_array().unwrap();
-        let alarms = alarms.iter().map(|alarm| (word(&alarm["kind"]), word(&alarm["severity"])));
+        let alarms = alarms.iter().map(|alarm| (word(&alarm["type"]), word(&alarm["severity"])));
         (overview["severity"].clone(), alarms.collect())
     }
 
     async fn alerts_open(&self, kind: &str) -> i64 {
-        let open = format!("SELECT count(*) FROM alerts WHERE over_at IS NULL AND kind = '{kind}'");
+        let open =
+            format!("SELECT count(*) FROM alerts WHERE closed_at IS NULL AND kind = '{kind}'");
         self.gateway.count(&open).await
     }
 }

@@ -114,7 +114,7 @@ async fn what_only_happened_ends_by_itself_once_it_was_told() {
     raise(gateway.store(), once).await;
     pass(&gateway, "2 hours").await;
     gateway.store().tidy_alerts().await.unwrap();
-    let open = "SELECT count(*) FROM alerts WHERE over_at IS NULL";
+    let open = "SELECT count(*) FROM alerts WHERE closed_at IS NULL";
     assert_eq!(gateway.count(open).await, 1, "nobody was told yet");
     assert_eq!(told(gateway.store()).await.len(), 1);
     gateway.store().tidy_alerts().await.unwrap();
@@ -157,9 +157,9 @@ async fn what_a_forgotten_destination_buries_is_noted_counted_and_told() {
     scene.mend("a destination is not configured").await;
     let gateway = &scene.gateway;
     let changes = gateway.changes().await;
-    let dead: Vec<_> = changes.iter().filter(|change| change.what.as_str() == "dead").collect();
+    let dead: Vec<_> = changes.iter().filter(|change| change.change.as_str() == "dead").collect();
     assert_eq!(dead.len(), 1, "the stream says so once");
-    assert_eq!(dead[0].reason.as_deref(), Some("handler_missing"));
+    assert_eq!(dead[0].reason, Some(sealpost::store::DeathReason::HandlerMissing));
     assert!(dead[0].error.as_deref().is_some_and(|error| error.contains("no longer configured")));
     assert!(dead[0].actor.is_some(), "and who did it");
     let counted = "SELECT sum(count)::bigint FROM counters WHERE what = 'dead' AND minutes = 5";
@@ -184,7 +184,7 @@ async fn the_page_and_the_command_say_where_nobody_is_told() {
         assert!(page.text.contains("No alert channel is configured"), "{path}");
     }
     let overview = scene.gateway.operator("/api/v1/overview").await.json;
-    assert_eq!(overview["alerts_are_told"], Value::Bool(false));
+    assert_eq!(overview["alerts_are_sent"], Value::Bool(false));
     assert!(scene.program.run(&["overview"]).stdout.contains("no alert channel"));
 }
 
@@ -199,7 +199,7 @@ async fn the_last_event_is_as_old_as_it_is_and_not_as_its_flush() {
     gateway.count_up().await;
     let ada = sealpost::admin::Caller::local("ada");
     let view = gateway.monitoring().source(&ada, "billing").await.unwrap();
-    assert_eq!(view.last_event, Some(sent));
+    assert_eq!(view.last_event_at, Some(sent));
     assert_eq!(view.secrets[0].first_at, Some(sent));
 }
 
@@ -230,7 +230,11 @@ async fn a_replay_links_what_it_made_and_says_who_did_it_and_why() {
         assert!(page.contains(part), "{part}: {page}");
     }
     // A link from elsewhere puts nothing else there.
-    let page = scene.gateway.operator("/deliveries/1?did=replayed&made=//evil.example").await.text;
+    let page = scene
+        .gateway
+        .operator("/deliveries/1?did=dead-letters-replay&made=//evil.example")
+        .await
+        .text;
     assert!(!page.contains("evil.example"), "{page}");
     scene.gateway.run_until_idle().await;
 }

@@ -69,7 +69,7 @@ async fn what_came_up_is_told_in_one_message_that_calls_nobody() {
         .await;
     raise_as(gateway.store(), Severity::Critical, "b", "the disk is full").await;
     raise_as(gateway.store(), Severity::Info, "c", "below what is told").await;
-    assert_eq!(step(&gateway).await, Step::Told(2));
+    assert_eq!(step(&gateway).await, Step::Sent(2));
     assert_eq!(step(&gateway).await, Step::Nothing);
     let [message] = &web.received()[..] else { panic!("{:?}", web.received()) };
     assert_eq!((&*message.method, &*message.path), ("POST", &*format!("{TOKEN}?wait=true")));
@@ -93,7 +93,7 @@ async fn a_flood_is_one_message_of_bounded_length_that_counts_the_rest() {
     for n in 0..60 {
         raise(gateway.store(), &n.to_string(), &"\u{1f4a5}\n".repeat(400)).await;
     }
-    assert_eq!(step(&gateway).await, Step::Told(60));
+    assert_eq!(step(&gateway).await, Step::Sent(60));
     let [message] = &web.received()[..] else { panic!("one message") };
     let text = content(message);
     assert!(text.encode_utf16().count() <= 1_900, "{}", text.len());
@@ -125,7 +125,7 @@ async fn a_channel_that_asks_to_wait_is_left_alone_for_that_long_by_every_gatewa
     raise(gateway.store(), "b", "another").await;
     assert_eq!(step(&other).await, Step::Nothing, "what came since waits too");
     pass(&gateway, "63 seconds").await;
-    assert_eq!(step(&other).await, Step::Told(2));
+    assert_eq!(step(&other).await, Step::Sent(2));
     assert_eq!(web.received().len(), 2);
 }
 
@@ -142,11 +142,11 @@ async fn while_discord_is_down_alerts_are_kept_and_folded_and_told_when_it_is_up
         gateway.execute("UPDATE alerts SET retry_at = retry_at - interval '901 seconds'").await;
     }
     let web = Web::on(TcpListener::bind(port).await.unwrap(), async |_| Reply::empty(204));
-    assert_eq!(step(&gateway).await, Step::Told(1));
+    assert_eq!(step(&gateway).await, Step::Sent(1));
     let [message] = &web.received()[..] else { panic!("one message") };
     assert!(content(message).contains("(\u{d7}10): `broken`"), "{}", content(message));
     raise(gateway.store(), "b", "another").await;
-    assert_eq!(step(&gateway).await, Step::Told(1), "what failed is forgotten");
+    assert_eq!(step(&gateway).await, Step::Sent(1), "what failed is forgotten");
 }
 
 #[tokio::test]
@@ -177,7 +177,7 @@ async fn a_text_that_discord_refuses_does_not_hold_up_the_others() {
     let gateway = telling(Gateway::builder(), &address).start().await;
     raise(gateway.store(), "a", "offensive").await;
     raise(gateway.store(), "b", "fine").await;
-    assert_eq!(step(&gateway).await, Step::Told(2));
+    assert_eq!(step(&gateway).await, Step::Sent(2));
     let [_, message] = &web.received()[..] else { panic!("two messages") };
     assert!(content(message).contains("2 cannot be shown here: `sealpost alerts list`"));
 }
@@ -190,7 +190,7 @@ async fn two_gateways_tell_an_alert_once() {
     for n in 0..20 {
         raise(gateway.store(), &n.to_string(), &format!("number {n}.")).await;
         let (one, two) = tokio::join!(step(&gateway), step(&other));
-        assert!([one, two].contains(&Step::Told(1)), "{one:?} {two:?}");
+        assert!([one, two].contains(&Step::Sent(1)), "{one:?} {two:?}");
     }
     let all: String = web.received().iter().map(content).collect();
     for n in 0..20 {
@@ -212,7 +212,7 @@ async fn the_commands_list_what_there_is_and_try_the_channel() {
     raise(gateway.store(), "a", "broken \x1b[31m").await;
     raise(gateway.store(), "a", "broken \x1b[31m").await;
     let listed = program.json(&["alerts", "list", "--format", "json"]);
-    assert_eq!((&listed["count"], &listed["told"]), (&json!(2), &json!("pending")));
+    assert_eq!((&listed["count"], &listed["notification"]), (&json!(2), &json!("pending")));
     assert_eq!((&listed["state"], &listed["severity"]), (&json!("open"), &json!("warning")));
     step(&gateway).await;
     let list = program.run(&["alerts", "list"]);

@@ -26,7 +26,7 @@ async fn recover(store: &Store, key: &str) -> bool {
     let mut tx = store.begin().await.unwrap();
     let recovery =
         AlertResolution { kind: "sync_failed", key, source: "cards", text: "it works again" };
-    let ended = tx.alert_is_over(&recovery).await.unwrap();
+    let ended = tx.close_alert(&recovery).await.unwrap();
     tx.commit(ended).await.unwrap().into_inner()
 }
 
@@ -37,14 +37,18 @@ async fn claim(store: &Store) -> Option<AlertBatch> {
 /// Claims what is pending and calls it told: text, how often it was raised, and told before.
 pub(crate) async fn told(store: &Store) -> Vec<(String, i64, i64)> {
     let Some(batch) = claim(store).await else { return Vec::new() };
-    store.alerts_told(&batch).await.unwrap();
-    batch.alerts.iter().map(|alert| (alert.text.clone(), alert.count, alert.told)).collect()
+    store.alerts_sent(&batch).await.unwrap();
+    batch
+        .alerts
+        .iter()
+        .map(|alert| (alert.text.clone(), alert.count, alert.notified_count))
+        .collect()
 }
 
 /// Lets time pass for what is kept.
 pub(crate) async fn pass(gateway: &Gateway, interval: &str) {
     let columns =
-        ["first_at", "last_at", "hour_at", "sent_at", "over_at", "retry_at", "lease_expires_at"];
+        ["first_at", "last_at", "hour_at", "sent_at", "closed_at", "retry_at", "lease_expires_at"];
     let earlier = columns.map(|column| format!("{column} = {column} - interval '{interval}'"));
     gateway.execute(&format!("UPDATE alerts SET {}", earlier.join(", "))).await;
 }
@@ -137,9 +141,9 @@ async fn what_one_gateway_is_telling_no_other_tells_until_its_lease_runs_out() {
     pass(&gateway, "61 seconds").await;
     let taken_over = claim(store).await.expect("both");
     assert_eq!(taken_over.alerts.len(), 2);
-    store.alerts_told(&held).await.unwrap();
+    store.alerts_sent(&held).await.unwrap();
     assert_eq!(gateway.count("SELECT count(*) FROM alerts WHERE pending").await, 2, "too late");
-    store.alerts_told(&taken_over).await.unwrap();
+    store.alerts_sent(&taken_over).await.unwrap();
     assert_eq!(gateway.count("SELECT count(*) FROM alerts WHERE pending").await, 0);
 }
 
@@ -157,7 +161,7 @@ async fn what_waits_is_bounded_and_what_is_grave_outlives_what_is_not() {
     assert_eq!(gateway.store().tidy_alerts().await.unwrap(), 201);
     let told = told(gateway.store()).await;
     assert_eq!((told.len(), &*told[0].0, &*told[1].0), (1000, "grave", "flood 202"));
-    gateway.execute("UPDATE alerts SET over_at = now() WHERE kind = 'flood'").await;
+    gateway.execute("UPDATE alerts SET closed_at = now() WHERE kind = 'flood'").await;
     pass(&gateway, "31 days").await;
     gateway.store().tidy_alerts().await.unwrap();
     let left = gateway.query("SELECT text FROM alerts").await;

@@ -50,7 +50,7 @@ fn every_operation_is_fully_documented() {
             let schema = &parameter["schema"];
             assert!(schema["type"] != "integer" || schema["minimum"].is_number(), "{at} {name}");
         }
-        if !operation["security"].is_array() {
+        if operation["security"].as_array().is_some_and(Vec::is_empty) {
             assert!(["/healthz", "/readyz"].contains(&&**path), "{at} asks for no key");
             continue;
         }
@@ -64,4 +64,58 @@ fn every_operation_is_fully_documented() {
     ids.dedup();
     assert_eq!(ids.len(), count, "an operationId stands twice");
     assert!(count >= 16, "the document is read");
+}
+
+/// The properties of a schema and of everything below it, with their paths.
+fn properties(value: &Value, path: &str, found: &mut Vec<(String, Value)>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, property) in
+                fields.get("properties").and_then(Value::as_object).into_iter().flatten()
+            {
+                found.push((format!("{path}.{name}"), property.clone()));
+            }
+            for (key, value) in fields {
+                properties(value, &format!("{path}/{key}"), found);
+            }
+        }
+        Value::Array(values) => {
+            for (place, value) in values.iter().enumerate() {
+                properties(value, &format!("{path}/{place}"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn every_property_is_described() {
+    let document: Value = serde_json::from_str(COMMITTED).unwrap();
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        properties(item, path, &mut found);
+    }
+    properties(&document["components"]["schemas"], "schemas", &mut found);
+    assert!(found.len() > 300, "the document is read");
+    let is_silent = |property: &Value| {
+        property["description"].as_str().is_none_or(|text| text.trim().is_empty())
+    };
+    found.retain(|(_, property)| is_silent(property));
+    let silent: Vec<String> = found.into_iter().map(|(path, _)| path).collect();
+    assert!(silent.is_empty(), "without a description:\n{}", silent.join("\n"));
+}
+
+#[test]
+fn every_body_has_an_example() {
+    for (method, path, operation) in operations() {
+        let responses = operation["responses"].as_object().unwrap();
+        let successes = responses.iter().filter(|(status, _)| status.starts_with('2'));
+        let bodies = successes.map(|(_, body)| body).chain(operation.get("requestBody"));
+        let mut count = 0;
+        for media in bodies.filter_map(|body| body["content"].as_object()).flatten() {
+            assert!(!media.1["example"].is_null(), "{method} {path}: no example of {}", media.0);
+            count += 1;
+        }
+        assert!(count > 0, "{method} {path} has no body");
+    }
 }

@@ -144,9 +144,12 @@ async fn people_are_told_of_runs_that_fail_until_one_succeeds_and_of_those_that_
     gateway.clock().advance(25 * HOUR);
     gateway.tidy().await;
     gateway.tidy().await;
-    let alerts = gateway.query("SELECT kind, count, recovery, text FROM alerts ORDER BY id").await;
-    let told: Vec<_> =
-        alerts.iter().map(|alert| (&alert["kind"], &alert["count"], &alert["recovery"])).collect();
+    let alerts =
+        gateway.query("SELECT kind, count, resolution, text FROM alerts ORDER BY id").await;
+    let told: Vec<_> = alerts
+        .iter()
+        .map(|alert| (&alert["kind"], &alert["count"], &alert["resolution"]))
+        .collect();
     let (failed, expired, over) = (json!("run_failed"), json!("runs_expired"), json!(true));
     let goes_on = json!(false);
     assert_eq!(

@@ -38,6 +38,12 @@ impl Drop for Chromedriver {
     }
 }
 
+/// The folder for pictures of the documentation, if they are wanted: they are committed as
+/// `docs/images`.
+pub(super) fn documentation() -> Option<PathBuf> {
+    std::env::var_os("SEALPOST_SCREENSHOTS").map(PathBuf::from)
+}
+
 /// Leaves the current test out where there is no browser.
 pub(super) fn is_missing() -> bool {
     lacks("the browser", &["chromium", "chromedriver"])
@@ -206,11 +212,23 @@ impl Browser {
 
     /// Keeps a picture of the whole page that is open.
     pub(super) async fn picture(&self, name: &str) {
-        let all = json!({ "format": "png", "captureBeyondViewport": true });
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
+        self.save(&folder, name, true).await;
+    }
+
+    /// Saves a picture of a page for the documentation, if `SEALPOST_SCREENSHOTS` names a folder.
+    pub(super) async fn document(&self, name: &str, path: &str) {
+        let Some(folder) = documentation() else { return };
+        self.look("light", WIDTHS[0]).await;
+        self.open(path).await;
+        self.save(&folder, name, false).await;
+    }
+
+    async fn save(&self, folder: &Path, name: &str, whole: bool) {
+        let all = json!({ "format": "png", "captureBeyondViewport": whole });
         let shot = self.cdp("Page.captureScreenshot", all).await;
         let png = STANDARD.decode(shot["data"].as_str().expect("a picture")).expect("base64");
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
-        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::create_dir_all(folder).expect("a folder");
         std::fs::write(folder.join(format!("{name}.png")), png).expect("a file");
     }
 

@@ -14,9 +14,10 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::HOSTILE;
+use super::browser::documentation;
 use crate::chunks::Transfer;
 use crate::destinations::receiver::{Receiver, Reply};
-use crate::harness::Gateway;
+use crate::harness::{Gateway, because};
 use crate::receive::{file_event, unique};
 use crate::rejected_requests::{HOLDS, PLAIN, held, send_refused};
 
@@ -41,7 +42,9 @@ impl Handler for Ledger {
         match object["fails"].as_str() {
             Some("unknown") => {
                 let account = object["account"].as_str().unwrap_or_default();
-                let error = format!("account {account} is not known: {HOSTILE}\nasked twice");
+                // Pictures of the documentation are for readers.
+                let more = if documentation().is_some() { "asked twice" } else { HOSTILE };
+                let error = format!("account {account} is not known: {more}\nasked twice");
                 Err(Failure::permanent(DeathReason::Permanent, error))
             }
             Some("closed") => {
@@ -139,7 +142,7 @@ async fn users(gateway: &Gateway) {
     }
     gateway.run_until_idle().await;
     let wrong = plan(gateway, Action::Discard, of("billing"), 2, "test events").await;
-    jobs.cancel(&ada(), wrong, "they are not").await.unwrap();
+    jobs.cancel(&ada(), wrong, &because("they are not")).await.unwrap();
     plan(gateway, Action::Replay, of("billing"), 100, "the ledger is fixed").await;
     let running = plan(gateway, Action::Replay, of("cards"), 9, "sent again").await;
     jobs.start(&ada(), running).await.unwrap();
@@ -151,7 +154,7 @@ async fn users(gateway: &Gateway) {
         tenant: None,
     };
     gateway.access().add_user(&ada(), &linus).await.unwrap();
-    let why = "a release until 14:00";
+    let why = &because("a release until 14:00");
     gateway.pauses().pause(&ada(), PauseTarget::Source, "apify-runs", why).await.unwrap();
 }
 
@@ -281,5 +284,22 @@ pub(super) async fn pages(busy: &Busy) -> Vec<(&'static str, String)> {
         ("users", "/users".to_owned()),
         ("nothing", "/nothing-is-here".to_owned()),
         ("nothing-of-that-id", "/deliveries/999999".to_owned()),
+    ]
+}
+
+/// The pages of a busy gateway that the documentation shows.
+pub(super) async fn documented(busy: &Busy) -> [(&'static str, String); 4] {
+    let closed = busy
+        .gateway
+        .query(
+            "SELECT id FROM deliveries
+              WHERE last_error LIKE 'the period%' AND resolution IS NULL ORDER BY id DESC",
+        )
+        .await;
+    [
+        ("console-overview", "/".to_owned()),
+        ("console-dead-letters", "/dead-letters".to_owned()),
+        ("console-delivery", format!("/deliveries/{}", closed[0]["id"])),
+        ("console-destination", "/destinations/shop".to_owned()),
     ]
 }

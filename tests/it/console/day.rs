@@ -38,7 +38,7 @@ impl Day<'_> {
 
     async fn arrives(&self) {
         let invited = self.gateway.access().first_invitation().await.unwrap().expect("a link");
-        self.browser.open(&format!("/setup?token={}", &*invited.token)).await;
+        self.browser.open(&invited.path).await;
         self.sees("01-set-up", "Set up your account").await;
         self.browser.write("#name", "ada").await;
         self.browser.write("#password", PASSWORD).await;
@@ -116,16 +116,16 @@ impl Day<'_> {
     /// Begins a replay of many, thinks better of it, and does it after all.
     async fn replays_many(&self) {
         let here = self.plans(1).await;
-        self.send(&format!("{here}/start"), &format!("{here}?did=started")).await;
+        self.send(&format!("{here}/start"), &format!("{here}?did=jobs-start")).await;
         self.sees("14-begun", "0 of 3").await;
         self.follow(&format!("a[href='{here}/cancel']")).await;
         self.browser.arrives_at(&format!("{here}/cancel")).await;
         self.browser.write("#cancel-reason", "not yet").await;
-        self.send(&format!("{here}/cancel"), &format!("{here}?did=cancelled")).await;
+        self.send(&format!("{here}/cancel"), &format!("{here}?did=jobs-cancel")).await;
         self.sees("15-cancelled", "Completed work is not undone").await;
 
         let here = self.plans(2).await;
-        self.send(&format!("{here}/start"), &format!("{here}?did=started")).await;
+        self.send(&format!("{here}/start"), &format!("{here}?did=jobs-start")).await;
         let mut worker = self.gateway.jobs().worker();
         while matches!(worker.step().await.unwrap(), Step::Did { .. }) {}
         self.gateway.clock().advance(std::time::Duration::from_secs(1));

@@ -9,7 +9,7 @@ use crate::harness::{API_KEY, Answer, Gateway};
 const PASSWORD: &str = "correct horse battery";
 
 async fn link(gateway: &Gateway) -> String {
-    gateway.access().first_invitation().await.unwrap().expect("a link").token.to_string()
+    gateway.access().first_invitation().await.unwrap().expect("a link").token().to_string()
 }
 
 async fn get(gateway: &Gateway, path: &str, cookie: &str) -> Answer {
@@ -149,7 +149,7 @@ async fn keys_and_users_are_managed_and_secrets_are_shown_once() {
     };
     let path = format!("/keys/{}/revoke", key["id"].as_str().unwrap());
     let answer = post(&gateway, &path, &cookie, &[word, ("reason", "left")]).await;
-    assert_eq!(answer.headers[LOCATION], "/keys?did=revoked");
+    assert_eq!(answer.headers[LOCATION], "/keys?did=api-keys-revoke");
 
     let form = [word, ("name", "linus"), ("scope", "events:read")];
     let added = post(&gateway, "/users", &cookie, &form).await;

@@ -112,7 +112,7 @@ async fn rejected_request_links_the_form_and_is_discarded() {
     let done = post(&gateway, &path, OURS, "reason=a+test+of+theirs").await;
     assert_eq!(
         (done.status, &done.headers[LOCATION]),
-        (303, &"/rejected-requests?did=held-discarded".parse().unwrap())
+        (303, &"/rejected-requests?did=rejected-requests-discard".parse().unwrap())
     );
     assert_eq!(post(&gateway, &path, OURS, "reason=again").await.status, 404);
     let [entry] = &gateway.acts().await[..] else { panic!("one line") };

@@ -81,7 +81,7 @@ async fn source_is_paused_and_resumed_on_its_page() {
             assert_eq!(page.contains(">paused</span>"), is_paused, "{path}: {page}");
         }
         let shown = api(&gateway, "/sources/billing").await;
-        assert_eq!(shown["paused"]["why"] == "a release", is_paused, "{shown}");
+        assert_eq!(shown["paused"]["reason"] == "a release", is_paused, "{shown}");
         let rows = api(&gateway, "/overview").await["sources"].clone();
         let row = rows.as_array().unwrap().iter().find(|row| row["name"] == "billing").unwrap();
         assert_eq!(row["paused_at"].is_string(), is_paused, "{row}");
@@ -246,8 +246,8 @@ async fn unblocking_a_lane_is_shown_and_streamed() {
     let changes = gateway.changes().await;
     let freed = changes
         .into_iter()
-        .find(|change| change.what == ChangeKind::Unblocked)
+        .find(|change| change.change == ChangeKind::Unblocked)
         .expect("it is told");
     assert_eq!((freed.delivery, freed.replay), (Some(1), None));
-    assert!(freed.actor.is_some() && freed.kind.as_deref() == Some("account.updated"));
+    assert!(freed.actor.is_some() && freed.event_type.as_deref() == Some("account.updated"));
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use super::browser::{is_missing, with_browser};
-use super::busy::{busy, pages};
+use super::busy::{busy, documented, pages};
 use super::{Fragile, QUIET, gateway};
 use crate::harness::Gateway;
 
@@ -24,6 +24,9 @@ async fn pages_fit_both_screens_and_run_no_untrusted_script() {
             let title = browser.ask("return document.title").await;
             let title = title.as_str().expect("a title");
             assert!(title.ends_with("Sealpost"), "{path}: {title}");
+        }
+        for (name, path) in documented(&busy).await {
+            browser.document(name, &path).await;
         }
         browser.show_key(&blind).await;
         let (_, delivery) = pages.iter().find(|(name, _)| *name == "delivery").unwrap();
@@ -69,7 +72,7 @@ async fn dead_letter_is_replayed_in_a_browser() {
         browser.click("form[action='/deliveries/1/replay'] button").await;
         browser.comes_to_say("Replayed: a new delivery was created").await;
         let here = browser.path().await;
-        assert!(here.starts_with("/deliveries/1?did=replayed&made="), "{here}");
+        assert!(here.starts_with("/deliveries/1?did=dead-letters-replay&made="), "{here}");
 
         handler.mend();
         gateway.run_until_idle().await;
@@ -136,7 +139,7 @@ async fn destination_is_paused_and_resumed() {
                 .await;
             browser.write(&format!("#{verb}-reason"), "a release").await;
             browser.click(&format!("form[action='/destinations/app/{verb}'] button")).await;
-            browser.arrives_at(&format!("/destinations/app?did={verb}")).await;
+            browser.arrives_at(&format!("/destinations/app?did=destinations-{verb}")).await;
             assert_eq!(browser.driver.text("main .word").await, state);
         }
     })

@@ -15,7 +15,7 @@ async fn finished_jobs_hide_the_started_message() {
     let id = planned.json["job"]["id"].as_i64().unwrap_or_else(|| panic!("{}", planned.text));
     let page = gateway.operator(&format!("/jobs/{id}")).await.text;
     assert!(page.contains("the oldest 1 would be processed"), "a dry run does nothing: {page}");
-    let path = format!("/jobs/{id}?did=started");
+    let path = format!("/jobs/{id}?did=jobs-start");
     assert_eq!(gateway.call(&format!("/api/v1/jobs/{id}/start"), &json, "").await.status, 200);
     assert!(gateway.operator(&path).await.text.contains("Job started."), "while it runs");
     let mut worker = gateway.jobs().worker();

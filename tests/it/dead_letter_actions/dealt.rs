@@ -54,7 +54,8 @@ async fn a_replay_a_discard_and_an_edit_link_what_they_made_and_name_who_and_why
     let (gateway, dead) = with_dead_letters(&handler, 3).await;
     let replayed = format!("/deliveries/{}", dead[0]);
     let (place, page) = post(&gateway, &format!("{replayed}/replay"), "").await;
-    let made = place.strip_prefix(&format!("{replayed}?did=replayed&made=")).expect(&place);
+    let made =
+        place.strip_prefix(&format!("{replayed}?did=dead-letters-replay&made=")).expect(&place);
     let link = format!("href=\"/deliveries/{made}\"");
     says(&page, &["Replayed: a new delivery was created", &link, WHO, WHY]);
     let made = get(&gateway, &format!("/deliveries/{made}")).await.text;
@@ -62,7 +63,7 @@ async fn a_replay_a_discard_and_an_edit_link_what_they_made_and_name_who_and_why
 
     let discarded = format!("/deliveries/{}", dead[1]);
     let (place, page) = post(&gateway, &format!("{discarded}/discard"), "").await;
-    assert_eq!(place, format!("{discarded}?did=discarded"));
+    assert_eq!(place, format!("{discarded}?did=dead-letters-discard"));
     says(&page, &["Discarded: this delivery is resolved", WHO, WHY]);
 
     let edited = format!("/deliveries/{}", dead[2]);
@@ -92,7 +93,7 @@ async fn what_a_job_dealt_with_names_who_began_it_and_why() {
     let (plan, page) = post(&gateway, "/jobs", &format!("action=replay&group={group}")).await;
     says(&page, &[WHY, "by key:test", "2 dead letters match"]);
     let (place, page) = post(&gateway, &format!("{plan}/start"), "").await;
-    assert_eq!(place, format!("{plan}?did=started"));
+    assert_eq!(place, format!("{plan}?did=jobs-start"));
     says(&page, &["Job started.", "by key:test", WHY]);
     let mut worker = gateway.jobs().worker();
     while !matches!(worker.step().await.unwrap(), Step::Idle) {}
@@ -120,7 +121,7 @@ async fn a_lane_that_was_freed_is_told_on_the_page_in_the_timeline_and_in_the_st
     send(&gateway, "evt_fine").await;
     let head = ids(gateway.desk(), &open()).await[0];
     let (place, page) = post(&gateway, &format!("/deliveries/{head}/unblock"), "").await;
-    assert_eq!(place, format!("/deliveries/{head}?did=unblocked"));
+    assert_eq!(place, format!("/deliveries/{head}?did=dead-letters-unblock"));
     says(&page, &["Lane unblocked", ">unblocked</span>", "by key:test", WHY]);
     gateway.run_until_idle().await;
     assert_eq!(handler.handled(), ["evt_fine"], "what waited goes on");
@@ -132,6 +133,6 @@ async fn a_lane_that_was_freed_is_told_on_the_page_in_the_timeline_and_in_the_st
     assert_eq!(freed["reason"], WHY);
     let changes = gateway.changes().await;
     let freed =
-        changes.iter().find(|change| change.what == ChangeKind::Unblocked).expect("it is told");
+        changes.iter().find(|change| change.change == ChangeKind::Unblocked).expect("it is told");
     assert_eq!((freed.delivery, freed.actor.as_deref()), (Some(head), Some("key:test")));
 }

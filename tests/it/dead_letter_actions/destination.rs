@@ -1,17 +1,14 @@
 //! What is seen of a destination, and what can be done about it.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use reqwest::Method;
-use sealpost::admin::{Action, Caller, Destinations, Scope, Scopes};
-use sealpost::clock::{Clock as _, ManualClock};
+use sealpost::admin::{Action, Caller, Scope, Scopes};
 use serde_json::{Value, json};
 
 use crate::dead_letters::{ada, ids, open};
 use crate::destinations::receiver::{Receiver, Reply};
 use crate::destinations::{send, sending_to};
-use crate::harness::{API_KEY, Answer, Gateway};
+use crate::harness::{API_KEY, Answer, Gateway, because};
 
 async fn call(gateway: &Gateway, method: Method, path: &str, body: Option<Value>) -> Answer {
     let request = gateway.client().request(method, gateway.operator_url(path));
@@ -60,15 +57,13 @@ async fn it_says_where_it_is_how_it_did_and_what_it_answered() {
 
     // Who may not see payloads sees that it failed, and no word of what it said.
     let reader = Caller::new("rita", None, Scopes::from_iter([Scope::EventsRead]));
-    let configured = sealpost::app::configured_destinations(gateway.config());
-    let clock = Arc::new(ManualClock::at(gateway.clock().now()));
-    let desk = Destinations::new(gateway.store().clone(), clock, configured);
+    let desk = &gateway.admin().destinations;
     let detail = desk.show(&reader, "app").await.unwrap();
     let text = format!("{detail:?}");
     assert!(text.contains("destination responded 503"), "{text}");
     assert!(!text.contains("locked") && !text.contains("thanks"), "{text}");
     let listed = desk.list(&reader).await.unwrap();
-    assert!(listed[0].state.as_ref().is_none_or(|state| state.last_error.is_none()));
+    assert!(listed[0].last_error.is_none());
 
     let page = call(&gateway, Method::GET, "/destinations/app", None).await.text;
     for part in ["Success rate", "50 %", "the table is locked", "Send a test event", "Retry now"] {
@@ -83,15 +78,16 @@ async fn a_test_event_says_that_it_is_one_and_is_none_of_the_events() {
     let receiver = Receiver::start(|_, _| Reply::status(200).body(b"seen")).await;
     let gateway = sending_to(&receiver, "").start().await;
     let answer = call(&gateway, Method::POST, "/api/v1/destinations/app/test", None).await;
-    assert_eq!((answer.status, &answer.json["status"]), (200, &json!(200)), "{}", answer.text);
-    assert_eq!((&answer.json["test"], &answer.json["body"]), (&json!(true), &json!("seen")));
+    let response = &answer.json["response"];
+    assert_eq!((answer.status, &response["status"]), (200, &json!(200)), "{}", answer.text);
+    assert_eq!((&response["test"], &response["body"]), (&json!(true), &json!("seen")));
     let seen = receiver.seen();
     assert_eq!(seen.len(), 1);
     assert_eq!(seen[0].header("sealpost-test"), Some("true"));
     assert_eq!(seen[0].header("sealpost-type"), Some("sealpost.test"));
     let body: Value = serde_json::from_slice(&seen[0].body).unwrap();
     assert_eq!((&body["type"], &body["data"]["test"]), (&json!("sealpost.test"), &json!(true)));
-    crate::destinations::verified(&seen[0], answer.json["event"].as_str().unwrap());
+    crate::destinations::verified(&seen[0], response["event"].as_str().unwrap());
     assert_eq!(gateway.count("SELECT count(*) FROM events").await, 0);
     let after = shown(&gateway).await;
     assert_eq!(
@@ -113,7 +109,7 @@ async fn what_waits_is_tried_at_once_when_somebody_says_so() {
     let because = json!({ "reason": "they say that it is mended" });
     let path = "/api/v1/destinations/app/try";
     let tried = call(&gateway, Method::POST, path, Some(because.clone())).await;
-    assert_eq!((tried.status, &tried.json["due"]), (200, &json!(1)), "{}", tried.text);
+    assert_eq!((tried.status, &tried.json["count"]), (200, &json!(1)), "{}", tried.text);
     gateway.run_until_idle().await;
     assert_eq!(receiver.seen().len(), 2, "without the clock being moved");
     let pause =
@@ -132,7 +128,7 @@ async fn replays_and_edits_say_what_they_are() {
     gateway.run_until_idle().await;
     let desk = gateway.desk();
     let dead = ids(desk, &open()).await;
-    desk.act(&ada(), Action::Replay, dead[0], "again", false).await.unwrap();
+    desk.act(&ada(), Action::Replay, dead[0], &because("again"), false).await.unwrap();
     gateway.run_until_idle().await;
     let replayed = receiver.seen().pop().unwrap();
     assert_eq!(replayed.header("sealpost-replay"), Some("true"));

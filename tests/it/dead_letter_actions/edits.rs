@@ -39,11 +39,11 @@ async fn an_edited_event_is_edited_in_lists_filters_pages_and_the_stream() {
     let told: Vec<(&str, Option<String>)> = changes
         .iter()
         .filter(|change| change.event == made.event)
-        .map(|change| (change.what.as_str(), change.edited_from.map(|from| from.to_string())))
+        .map(|change| (change.change.as_str(), change.edited_from.map(|from| from.to_string())))
         .collect();
     let from = Some(original.clone());
     assert_eq!(told, [("edited", from.clone()), ("done", from)]);
-    let arrived = changes.iter().filter(|change| change.what.as_str() == "arrived").count();
+    let arrived = changes.iter().filter(|change| change.change.as_str() == "arrived").count();
     assert_eq!(arrived, 1, "what an operator wrote has not arrived");
     let stored = gateway.store().event(made.event).await.unwrap().unwrap();
     assert_eq!(stored.strength, Strength::Edited);
@@ -59,8 +59,7 @@ async fn editing_needs_a_scope_of_its_own() {
     let body = Bytes::from(event("evt_fine"));
     let with = |scopes: &[Scope]| Caller::new("rita", None, scopes.iter().copied().collect());
     let all_but = |missing: Scope| {
-        let others =
-            Scope::ALL.into_iter().filter(|scope| ![missing, Scope::Admin].contains(scope));
+        let others = Scopes::all().iter().filter(|scope| ![missing, Scope::Admin].contains(scope));
         with(&others.collect::<Vec<_>>())
     };
     for missing in [Scope::EventsEdit, Scope::PayloadRead] {

@@ -57,7 +57,7 @@ async fn a_group_is_called_by_its_newest_message_and_only_values_are_left_out_of
     let selection = GroupSelection::default();
     let page = gateway.groups().list(&ada(), &selection, None, 100).await.unwrap();
     let mut groups: Vec<(&str, u64)> =
-        page.groups.iter().map(|group| (&*group.title, group.open)).collect();
+        page.items.iter().map(|group| (&*group.title, group.open)).collect();
     groups.sort_unstable();
     assert_eq!(
         groups,
@@ -71,11 +71,11 @@ async fn a_group_is_called_by_its_newest_message_and_only_values_are_left_out_of
             ("missing field `payouts_enabled`", 1),
         ]
     );
-    assert!(page.groups.iter().all(|group| group.message.as_ref() == Some(&group.title)));
+    assert!(page.items.iter().all(|group| group.message.as_ref() == Some(&group.title)));
 
     let reader = Caller::new("rita", None, Scopes::from_iter([Scope::EventsRead]));
     let page = gateway.groups().list(&reader, &selection, None, 100).await.unwrap();
-    for group in &page.groups {
+    for group in &page.items {
         assert_eq!(group.title, "The handler reported a permanent failure");
         assert_eq!(group.message, None);
     }
@@ -88,7 +88,7 @@ async fn the_newest_is_the_one_that_died_last_and_not_the_one_that_arrived_last(
     fail(&gateway, "evt_2", "card 2 is gone").await;
     let list = async || {
         let selection = GroupSelection::default();
-        gateway.groups().list(&ada(), &selection, None, 10).await.unwrap().groups.remove(0)
+        gateway.groups().list(&ada(), &selection, None, 10).await.unwrap().items.remove(0)
     };
     assert_eq!(list().await.title, "card 2 is gone");
     let first = gateway.query("SELECT min(id) AS id FROM deliveries").await[0]["id"].clone();

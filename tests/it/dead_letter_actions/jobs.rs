@@ -1,4 +1,4 @@
-//! Jobs of which the row does not hold what a gateway has written there.
+//! Jobs whose row has content that no gateway has written.
 
 use sealpost::admin::{Action, AdminError, JobState};
 use sealpost::store::StoreError;
@@ -14,8 +14,8 @@ fn is_about(error: &StoreError, wanted: &str) -> bool {
 #[tokio::test]
 async fn what_cannot_be_read_of_a_job_ends_it_and_stays_as_it_is() {
     for (column, text) in [
-        ("refusals", "nobody wrote this"),
-        ("refusals", "[[1]]"),
+        ("skipped_items", "nobody wrote this"),
+        ("skipped_items", "[[1]]"),
         ("selection", "nobody wrote this"),
         ("selection", ""),
     ] {
@@ -32,11 +32,11 @@ async fn what_cannot_be_read_of_a_job_ends_it_and_stays_as_it_is() {
         assert_eq!((&row["state"], &row[column]), (&json!("failed"), &json!(text)), "as it is");
         let failure = row["failure"].as_str().unwrap();
         assert!(failure.contains(&format!("jobs.{column}")), "{failure}");
-        assert_eq!((&row["resolved"], &row["refused"]), (&json!(0), &json!(0)));
+        assert_eq!((&row["resolved"], &row["skipped"]), (&json!(0), &json!(0)));
         assert_eq!(ids(gateway.desk(), &open()).await.len(), 1, "nothing was done");
 
         let shown = jobs.show(&ada(), plan).await;
-        if column == "refusals" {
+        if column == "skipped_items" {
             let Err(AdminError::Store(error)) = shown else { panic!("{shown:?}") };
             assert!(is_about(&error, column), "{error:?}");
         } else {

@@ -1,4 +1,4 @@
-//! Many held requests at once: planned, counted, worked off.
+//! Jobs on rejected requests: planned, counted, executed.
 
 use reqwest::Method;
 use sealpost::admin::{
@@ -6,7 +6,7 @@ use sealpost::admin::{
 };
 use serde_json::json;
 
-use crate::harness::{API_KEY, Answer, Gateway};
+use crate::harness::{API_KEY, Answer, Gateway, because};
 use crate::rejected_requests::{HOLDS, PLAIN, held, send_refused};
 
 fn grace() -> Caller {
@@ -65,13 +65,15 @@ async fn all_of_a_source_are_planned_with_how_many_hold_by_now_and_let_in_by_one
     )];
     gateway.send_raw("billing", None, &forged, event(99).as_bytes()).await;
     held(&gateway, 61).await;
-    let plan = gateway.jobs().plan_rejected(&grace(), &wish(RejectedAction::Verify)).await.unwrap();
+    let plan =
+        gateway.jobs().plan_rejected(&grace(), &wish(RejectedAction::Reprocess)).await.unwrap();
     assert_eq!((plan.job.matched, plan.job.verifiable), (61, Some(0)), "the secret is wrong yet");
 
     let mended = mended(&gateway).await;
     // One came again by itself in the meantime.
     assert_eq!(mended.send("billing", None, event(7).as_bytes()).await.what(), "accepted");
-    let plan = mended.jobs().plan_rejected(&grace(), &wish(RejectedAction::Verify)).await.unwrap();
+    let plan =
+        mended.jobs().plan_rejected(&grace(), &wish(RejectedAction::Reprocess)).await.unwrap();
     assert_eq!((plan.job.matched, plan.job.verifiable), (61, Some(60)));
     assert_eq!(plan.rejected_requests.len(), 10, "some of them are shown");
     assert_eq!(mended.count("SELECT count(*) FROM events").await, 1, "nothing was done");
@@ -80,8 +82,10 @@ async fn all_of_a_source_are_planned_with_how_many_hold_by_now_and_let_in_by_one
     work(&mut mended.jobs().worker()).await;
     let job = mended.jobs().show(&grace(), plan.job.id).await.unwrap().job;
     assert_eq!(job.state, JobState::Done);
-    assert_eq!((job.resolved, job.created, job.refused), (60, 59, 1));
-    assert_eq!(job.refusals[0].1, "rejected again: sig_mismatch");
+    assert_eq!((job.resolved, job.created, job.skipped), (60, 59, 1));
+    let skipped = &job.skipped_items[0];
+    assert_eq!(skipped.why, "rejected again: sig_mismatch");
+    assert!(skipped.delivery.is_none() && skipped.rejected_request.is_some());
     assert_eq!(mended.count("SELECT count(*) FROM events").await, 60);
     let open = "SELECT count(*) FROM rejected_requests WHERE event_id IS NULL";
     assert_eq!(mended.count(open).await, 1);
@@ -96,7 +100,8 @@ async fn all_of_a_source_are_planned_with_how_many_hold_by_now_and_let_in_by_one
     mended.run_until_idle().await;
 
     // Dealt with once: a second job has only what is left.
-    let again = mended.jobs().plan_rejected(&grace(), &wish(RejectedAction::Verify)).await.unwrap();
+    let again =
+        mended.jobs().plan_rejected(&grace(), &wish(RejectedAction::Reprocess)).await.unwrap();
     assert_eq!((again.job.matched, again.job.verifiable), (1, Some(0)));
     let rest = mended.jobs().plan_rejected(&grace(), &wish(RejectedAction::Discard)).await.unwrap();
     let mut worker = mended.jobs().start_here(&grace(), rest.job.id).await.unwrap();
@@ -114,12 +119,13 @@ async fn what_is_an_event_before_the_job_comes_to_it_is_no_second_one() {
     }
     let requests = held(&gateway, 30).await;
     let mended = mended(&gateway).await;
-    let plan = mended.jobs().plan_rejected(&grace(), &wish(RejectedAction::Verify)).await.unwrap();
+    let plan =
+        mended.jobs().plan_rejected(&grace(), &wish(RejectedAction::Reprocess)).await.unwrap();
     mended.jobs().start(&grace(), plan.job.id).await.unwrap();
     // One is let in by hand before the job comes to it, and one was dealt with by a worker that
     // died before it could say so: its event is there already.
     mended.send("billing", None, event(5).as_bytes()).await;
-    mended.rejected_requests().verify(&grace(), requests[3].id, "by hand").await.unwrap();
+    mended.rejected_requests().verify(&grace(), requests[3].id, &because("by hand")).await.unwrap();
     work(&mut mended.jobs().worker()).await;
     assert_eq!(mended.count("SELECT count(*) FROM events").await, 30);
     let open = "SELECT count(*) FROM rejected_requests WHERE event_id IS NULL";
@@ -134,7 +140,7 @@ async fn the_scope_for_held_requests_is_asked_for_wherever_such_a_job_is_touched
     held(&gateway, 1).await;
     let with = |scope| Caller::new("rita", None, Scopes::from_iter([scope]));
     let (replayer, keeper) = (with(Scope::EventsReplay), with(Scope::SecretsWrite));
-    let wish = wish(RejectedAction::Verify);
+    let wish = wish(RejectedAction::Reprocess);
     let jobs = gateway.jobs();
     let missing = |error: AdminError| error.missing();
     assert_eq!(
@@ -142,12 +148,13 @@ async fn the_scope_for_held_requests_is_asked_for_wherever_such_a_job_is_touched
         Err(Some(Scope::SecretsWrite))
     );
     let plan = jobs.plan_rejected(&keeper, &wish).await.unwrap();
-    for denied in
-        [jobs.start(&replayer, plan.job.id).await, jobs.cancel(&replayer, plan.job.id, "why").await]
-    {
+    for denied in [
+        jobs.start(&replayer, plan.job.id).await,
+        jobs.cancel(&replayer, plan.job.id, &because("why")).await,
+    ] {
         assert_eq!(denied.map(drop).map_err(missing), Err(Some(Scope::SecretsWrite)));
     }
-    jobs.cancel(&keeper, plan.job.id, "why").await.unwrap();
+    jobs.cancel(&keeper, plan.job.id, &because("why")).await.unwrap();
     let elsewhere = Caller::new("tim", Some("elsewhere".into()), Scopes::all());
     assert!(matches!(jobs.plan_rejected(&elsewhere, &wish).await, Err(AdminError::NotFound(_))));
 }
@@ -166,14 +173,16 @@ async fn the_api_plans_and_starts_such_a_job() {
     let body = json!({ "action": "verify", "source": "billing", "reason": "mended" }).to_string();
     let plan = post("/api/v1/rejected-requests/jobs", &body).await;
     assert_eq!(plan.status, 200, "{}", plan.text);
-    assert_eq!(plan.json["job"]["action"], "verify_held");
+    assert_eq!(plan.json["job"]["action"], "reprocess_rejected");
     assert_eq!(
         (&plan.json["job"]["matched"], &plan.json["job"]["verifiable"]),
         (&json!(1), &json!(1))
     );
     let id = plan.json["job"]["id"].as_i64().unwrap();
     let started = post(&format!("/api/v1/jobs/{id}/start"), "").await;
-    assert_eq!((started.status, &started.json["state"]), (200, &json!("running")));
+    assert_eq!((started.status, &started.json["changed"]), (200, &json!(true)));
+    let job = mended.jobs().show(&grace(), id).await.unwrap().job;
+    assert_eq!(job.state, JobState::Running);
     work(&mut mended.jobs().worker()).await;
     assert_eq!(mended.count("SELECT count(*) FROM events").await, 1);
     mended.run_until_idle().await;

@@ -32,8 +32,8 @@ async fn a_test_event_of_every_provider_is_recorded_as_one_and_handed_to_nobody(
     }
     assert!(sources >= 4, "a source of every provider");
     gateway.run_until_idle().await;
-    let kinds = gateway.query("SELECT DISTINCT kind FROM events").await;
-    assert_eq!(kinds, [json!({ "kind": "sealpost.test" })]);
+    let kinds = gateway.query("SELECT DISTINCT event_type FROM events").await;
+    assert_eq!(kinds, [json!({ "event_type": "sealpost.test" })]);
     assert_eq!(gateway.count("SELECT count(*) FROM deliveries").await, 0);
     assert_eq!(gateway.count("SELECT count(*) FROM alerts").await, 0);
     assert!(receiver.seen().is_empty());

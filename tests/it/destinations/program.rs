@@ -46,7 +46,7 @@ async fn a_destination_is_listed_paused_resumed_and_enabled() {
 
     let listed = list();
     assert_eq!(listed["state"], "disabled");
-    assert_eq!(listed["why"], "destination responded 410 (Gone)");
+    assert_eq!(listed["reason"], "destination responded 410 (Gone)");
     assert_eq!(listed["last_error"], "destination responded 410");
     let text = program.run(&["destinations", "list"]);
     let mut lines = text.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());

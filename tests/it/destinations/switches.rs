@@ -68,8 +68,8 @@ async fn a_410_disables_until_an_operator_enables_it_again() {
         gateway.clock().advance(Duration::from_hours(24));
     }
     assert_eq!(receiver.seen().len(), 1);
-    let standing = &gateway.rows("destinations").await[0];
-    assert_eq!(standing["disabled_why"], "destination responded 410 (Gone)");
+    let row = &gateway.rows("destinations").await[0];
+    assert_eq!(row["disabled_reason"], "destination responded 410 (Gone)");
     assert!(!switch(&gateway, DestinationSwitch::Resume).await, "resuming is not enabling");
     gateway.run_until_idle().await;
     assert_eq!(receiver.seen().len(), 1);

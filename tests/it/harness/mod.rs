@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sealpost::admin::{
-    Access, Caller, DeadLetters, Expiry, Groups, Jobs, Monitoring, NewApiKey, Pauses,
-    RejectedRequests, Scope,
+    Access, Admin, Caller, DeadLetters, Expiry, Groups, Jobs, Monitoring, NewApiKey, Pauses,
+    Reason, RejectedRequests, Scope,
 };
 use sealpost::alerts::Notifier;
 use sealpost::app::{App, StatsFlusher, TestOverrides};
@@ -81,13 +81,7 @@ pub(crate) struct Gateway {
     maintenance: Maintenance,
     notifier: Notifier,
     counting: StatsFlusher,
-    desk: DeadLetters,
-    groups: Groups,
-    jobs: Jobs,
-    monitoring: Monitoring,
-    rejected_requests: RejectedRequests,
-    pauses: Pauses,
-    access: Arc<Access>,
+    admin: Admin,
     shutdown: Shutdown,
     client: reqwest::Client,
     unfinished: bool,
@@ -205,11 +199,8 @@ impl Builder {
         let (ingest, operator) = app.addresses();
         let (store, maintenance) = (app.store().clone(), app.maintenance().clone());
         let objects = app.objects().clone();
-        let (desk, notifier) = (app.dead_letters().clone(), app.notifier().clone());
-        let (groups, jobs) = (app.groups().clone(), app.jobs().clone());
-        let (counting, monitoring) = (app.counting().clone(), app.monitoring().clone());
-        let (rejected_requests, pauses) = (app.rejected_requests().clone(), app.pauses().clone());
-        let access = Arc::clone(app.access());
+        let (admin, notifier) = (app.admin().clone(), app.notifier().clone());
+        let counting = app.counting().clone();
         let dispatcher = app.dispatcher().expect("dispatch is on").clone();
         let shutdown = Shutdown::default();
         if self.running {
@@ -235,13 +226,7 @@ impl Builder {
             maintenance,
             notifier,
             counting,
-            desk,
-            groups,
-            jobs,
-            monitoring,
-            rejected_requests,
-            pauses,
-            access,
+            admin,
             shutdown,
             client,
             unfinished,
@@ -419,32 +404,37 @@ impl Gateway {
         &self.notifier
     }
 
+    /// The admin core.
+    pub(crate) fn admin(&self) -> &Admin {
+        &self.admin
+    }
+
     pub(crate) fn monitoring(&self) -> &Monitoring {
-        &self.monitoring
+        &self.admin.monitoring
     }
 
     pub(crate) fn desk(&self) -> &DeadLetters {
-        &self.desk
+        &self.admin.dead_letters
     }
 
     pub(crate) fn groups(&self) -> &Groups {
-        &self.groups
+        &self.admin.groups
     }
 
     pub(crate) fn pauses(&self) -> &Pauses {
-        &self.pauses
+        &self.admin.pauses
     }
 
     pub(crate) fn jobs(&self) -> &Jobs {
-        &self.jobs
+        &self.admin.jobs
     }
 
     pub(crate) fn rejected_requests(&self) -> &RejectedRequests {
-        &self.rejected_requests
+        &self.admin.rejected_requests
     }
 
     pub(crate) fn access(&self) -> &Access {
-        &self.access
+        &self.admin.access
     }
 
     /// A new key of the operator listener.
@@ -455,7 +445,7 @@ impl Gateway {
             tenant: tenant.map(str::to_owned),
             expiry: Expiry::default(),
         };
-        let made = self.access.create_key(&Caller::local("harness"), &new).await;
+        let made = self.admin.access.create_key(&Caller::local("harness"), &new).await;
         made.expect("a key").key.to_string()
     }
 
@@ -504,7 +494,7 @@ impl Gateway {
 
     /// Looks for what is wrong, and raises alerts.
     pub(crate) async fn watch(&self) {
-        self.monitoring.raise_alarms().await.expect("the database is there");
+        self.admin.monitoring.raise_alarms().await.expect("the database is there");
     }
 
     /// Adds what was counted to the tallies.
@@ -624,6 +614,11 @@ pub(crate) async fn gateway_on_the_wall_clock() -> (String, Shutdown) {
     let shutdown = Shutdown::default();
     tokio::task::spawn(app.serve(shutdown.clone()));
     (url, shutdown)
+}
+
+/// A reason for the audit log.
+pub(crate) fn because(reason: &str) -> Reason {
+    Reason::new(reason).expect("a reason")
 }
 
 /// A configuration with the secrets of [`SECRETS`].

@@ -7,7 +7,7 @@ use sealpost::store::Queue;
 use serde_json::json;
 
 use super::{Told, tell, until};
-use crate::harness::{Gateway, sql};
+use crate::harness::{Gateway, because, sql};
 
 /// So many wait.
 const FOLLOWERS: u64 = 100_000;
@@ -119,9 +119,13 @@ async fn a_hundred_thousand_that_wait_behind_one_are_looked_at_once() {
     // When the head is resolved, the next is let in, and the one after it when that is done.
     let first = gateway.query("SELECT min(id) AS id FROM deliveries").await;
     let desk = gateway.desk();
-    desk.free(&crate::dead_letters::ada(), first[0]["id"].as_i64().unwrap(), "it can wait")
-        .await
-        .unwrap();
+    desk.unblock(
+        &crate::dead_letters::ada(),
+        first[0]["id"].as_i64().unwrap(),
+        &because("it can wait"),
+    )
+    .await
+    .unwrap();
     let (worked, looked) = while_another(&gateway, &told, async |another| {
         let mut worked = 0;
         for _ in 0..20 {
@@ -204,7 +208,10 @@ async fn a_source_that_is_paused_is_in_nobodys_way() {
     gateway.execute("UPDATE deliveries SET lane = lane || id").await;
     let pauses = gateway.pauses();
     let source = sealpost::store::PauseTarget::Source;
-    pauses.pause(&crate::dead_letters::ada(), source, "billing", "they move").await.unwrap();
+    pauses
+        .pause(&crate::dead_letters::ada(), source, "billing", &because("they move"))
+        .await
+        .unwrap();
     let card = crate::receive::card().to_string();
     assert_eq!(gateway.send("cards", Some("create"), card.as_bytes()).await.status, 202);
     let (worked, looked) =

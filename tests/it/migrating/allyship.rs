@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::application::Application;
 use super::{ALLYSHIP, LOOPBACK, blocks, configuration, payload, send, sha, text_file};
-use crate::harness::{Gateway, database, sql};
+use crate::harness::{Gateway, because, database, sql};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/migrating/allyship.md");
 const REPOSITORY: &str = "repo_0123456789abcdef01234567";
@@ -168,7 +168,8 @@ async fn replay(gateway: &Gateway) {
     let done = "SELECT id FROM deliveries WHERE handler = 'to:allyship' AND state = 'done'";
     let id = gateway.query(done).await[0]["id"].as_i64().unwrap();
     let caller = Caller::local("ada");
-    let batch = gateway.desk().act(&caller, Action::Replay, id, "once more", true).await.unwrap();
+    let batch =
+        gateway.desk().act(&caller, Action::Replay, id, &because("once more"), true).await.unwrap();
     assert_eq!(batch.created.len(), 1);
 }
 

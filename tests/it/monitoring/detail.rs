@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use sealpost::admin::{AdminError, Caller, EventDetail, Scope, Scopes};
-use sealpost::store::EventId;
+use sealpost::store::{EventId, TransferState};
 
 use super::{event, event_of, gateway, send};
 use crate::chunks::Transfer;
@@ -48,8 +48,8 @@ async fn an_event_shows_why_it_was_let_in_and_all_that_became_of_it() {
     gateway.run_until_idle().await;
 
     let detail = show(&gateway, &dead).await;
-    assert_eq!(detail.event.kind, "account.updated");
-    assert_eq!(detail.seen.map(|(count, _)| count), Some(2));
+    assert_eq!(detail.event.event_type, "account.updated");
+    assert_eq!(detail.seen_count, Some(2));
     let proof = &detail.proof;
     assert_eq!(
         (proof.strength.as_str(), proof.skew_seconds, proof.late),
@@ -152,27 +152,27 @@ async fn an_open_transfer_shows_which_chunks_are_there_and_how_long_it_waits() {
     let monitoring = gateway.monitoring();
     let transfers = monitoring.transfers(&all(), None, 10).await.unwrap();
     let [open] = &transfers.open[..] else { panic!("one transfer") };
-    assert_eq!((open.transfer.have, open.transfer.total), (2, 4));
-    assert_eq!(open.there, [0, 2]);
-    assert_eq!(open.idle_left, Some(time::Duration::minutes(14)));
-    assert_eq!(open.total_left, Some(time::Duration::minutes(54)));
+    assert_eq!((open.have, open.total), (2, 4));
+    assert_eq!(open.received_chunks, [0, 2]);
+    assert_eq!(open.idle_left_seconds, Some(14.0 * 60.0));
+    assert_eq!(open.total_time_left(), Some(time::Duration::minutes(54)));
     assert_eq!(open.time_left(), Some(time::Duration::minutes(14)));
     assert!(transfers.closed.is_empty() && transfers.next.is_none());
-    let detail = monitoring.transfer(&all(), open.transfer.id).await.unwrap();
-    assert_eq!(&detail.view, open);
+    let detail = monitoring.transfer(&all(), open.id).await.unwrap();
+    assert_eq!(&detail.transfer, open);
     let other = of(Some("other"), &[Scope::EventsRead]);
     assert!(monitoring.transfers(&other, None, 10).await.unwrap().open.is_empty());
-    let error = monitoring.transfer(&other, open.transfer.id).await.unwrap_err();
+    let error = monitoring.transfer(&other, open.id).await.unwrap_err();
     assert!(matches!(error, AdminError::NotFound(_)));
 
     gateway.clock().advance(Duration::from_mins(15));
     gateway.tidy().await;
     let transfers = monitoring.transfers(&all(), None, 10).await.unwrap();
     assert!(transfers.open.is_empty());
-    assert_eq!(transfers.closed[0].state, "expired");
+    assert_eq!(transfers.closed[0].state, TransferState::Expired);
     let detail = show(&gateway, answer.id()).await;
     let came_by = detail.transfer.expect("the transfer that it came by");
-    assert_eq!((came_by.transfer.have, came_by.time_left()), (2, None));
+    assert_eq!((came_by.have, came_by.time_left()), (2, None));
 }
 
 #[tokio::test]

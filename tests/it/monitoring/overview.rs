@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use sealpost::admin::{AlarmKind, Caller, Link, Overview, Scope, Scopes, SourceRow};
-use sealpost::store::{PauseTarget, Severity};
+use sealpost::admin::{
+    AlarmKind, Caller, Link, Overview, PauseTarget, ReasonCount, Scope, Scopes, SourceRow,
+};
+use sealpost::store::{DeliveryState, Severity};
 
 use super::{event, event_of, gateway, send};
 use crate::chunks::Transfer;
-use crate::harness::Gateway;
+use crate::harness::{Gateway, because};
 
 async fn overview(gateway: &Gateway) -> Overview {
     gateway.count_up().await;
@@ -30,7 +32,7 @@ fn wrong(overview: &Overview) -> Vec<(AlarmKind, &str)> {
 async fn told(gateway: &Gateway) -> Vec<String> {
     let rows = gateway
         .query(
-            "SELECT concat_ws(' ', source, kind, CASE WHEN recovery THEN 'over' END) AS line
+            "SELECT concat_ws(' ', source, kind, CASE WHEN resolution THEN 'over' END) AS line
                FROM alerts WHERE kind NOT IN ('dead_letter', 'clock') ORDER BY id",
         )
         .await;
@@ -53,19 +55,19 @@ async fn every_source_has_a_row_that_says_what_came_and_what_became_of_it() {
         gateway.config().sources.iter().map(|source| source.entry.name.as_str()).collect();
     assert_eq!(names, configured);
     let billing = row(&overview, "billing");
-    for totals in [&billing.hour, &billing.day] {
-        assert_eq!((totals.received(), totals.verified(), totals.refused), (4, 3, 1));
-        assert_eq!((totals.handled, totals.dead), (2, 1));
-        assert_eq!(totals.reasons, [("sig_missing".to_owned(), 1)]);
+    for counts in [&billing.hour, &billing.day] {
+        assert_eq!((counts.received, counts.verified, counts.refused), (4, 3, 1));
+        assert_eq!((counts.handled, counts.dead), (2, 1));
+        assert_eq!(counts.reasons, [ReasonCount { reason: "sig_missing".into(), count: 1 }]);
     }
     assert_eq!((billing.hour_line.len(), billing.hour_line.last()), (12, Some(&3)));
     assert_eq!((billing.day_line.len(), billing.day_line.last()), (24, Some(&3)));
-    assert!(billing.p95.is_some() && billing.last_event.is_some());
+    assert!(billing.p95_seconds.is_some() && billing.last_event_at.is_some());
     let secret = super::secret("BILLING_SECRET").fingerprint().to_string();
     assert_eq!(billing.secret.as_deref(), Some(&*secret));
-    assert_eq!((billing.waiting, billing.enabled), (None, true));
+    assert_eq!((billing.waiting_seconds, billing.enabled), (None, true));
     assert!(!row(&overview, "closed").enabled);
-    assert_eq!(overview.elsewhere.map(|totals| totals.refused), Some(1));
+    assert_eq!(overview.elsewhere.map(|counts| counts.refused), Some(1));
 
     let now = overview.hour.points.last().expect("a point");
     assert_eq!((now.verified, now.refused, now.handled, now.dead), (3, 1, 2, 1));
@@ -125,9 +127,9 @@ async fn what_is_due_and_not_worked_on_is_stuck_and_what_waits_its_turn_is_not()
     assert_eq!(wrong(&seen), [(AlarmKind::Stuck, "billing")]);
     let alarm = seen.alarms.iter().find(|alarm| alarm.kind == AlarmKind::Stuck).unwrap();
     assert!(alarm.text.starts_with("2 deliveries of billing"), "heads only: {}", alarm.text);
-    assert_eq!(alarm.link, Link::Events { source: "billing".into(), state: "ready" });
+    assert_eq!(alarm.link, Link::Events { source: "billing".into(), state: DeliveryState::Ready });
     assert_eq!(alarm.severity, Severity::Warning);
-    assert_eq!(row(&seen, "billing").waiting, Some(time::Duration::minutes(1)));
+    assert_eq!(row(&seen, "billing").waiting_seconds, Some(60.0));
     gateway.clock().advance(Duration::from_mins(4));
     let worse = overview(&gateway).await;
     let stuck = worse.alarms.iter().find(|alarm| alarm.kind == AlarmKind::Stuck);
@@ -136,7 +138,7 @@ async fn what_is_due_and_not_worked_on_is_stuck_and_what_waits_its_turn_is_not()
     gateway.run_until_idle().await;
     gateway.watch().await;
     assert_eq!(told(&gateway).await, ["billing stuck", "billing stuck over"]);
-    assert_eq!(row(&overview(&gateway).await, "billing").waiting, None);
+    assert_eq!(row(&overview(&gateway).await, "billing").waiting_seconds, None);
 }
 
 #[tokio::test]
@@ -158,20 +160,20 @@ async fn what_waits_for_a_destination_that_is_held_back_is_not_stuck() {
         .await;
     let seen = overview(&gateway).await;
     assert_eq!(wrong(&seen), [(AlarmKind::Paused, "")], "it is not stuck: it is paused");
-    assert_eq!(row(&seen, "billing").waiting, Some(time::Duration::minutes(6)), "it does wait");
+    assert_eq!(row(&seen, "billing").waiting_seconds, Some(360.0), "it does wait");
 }
 
 #[tokio::test]
 async fn what_is_paused_is_not_stuck_nor_what_was_resumed_a_moment_ago() {
     let gateway = gateway().await;
     let ada = Caller::local("ada");
-    for (what, name) in [(PauseTarget::Source, "billing"), (PauseTarget::Handler, "obedient")] {
-        gateway.pauses().pause(&ada, what, name, "they are migrating").await.unwrap();
+    for (target, name) in [(PauseTarget::Source, "billing"), (PauseTarget::Handler, "obedient")] {
+        gateway.pauses().pause(&ada, target, name, &because("they are migrating")).await.unwrap();
         send(&gateway, &format!("evt_{name}")).await;
         gateway.clock().advance(Duration::from_mins(6));
-        let source = if what == PauseTarget::Source { name } else { "" };
+        let source = if target == PauseTarget::Source { name } else { "" };
         assert_eq!(wrong(&overview(&gateway).await), [(AlarmKind::Paused, source)], "{name}");
-        gateway.pauses().resume(&ada, what, name, "they are done").await.unwrap();
+        gateway.pauses().resume(&ada, target, name, &because("they are done")).await.unwrap();
         assert_eq!(wrong(&overview(&gateway).await), [], "{name}");
     }
     gateway.clock().advance(Duration::from_mins(6));

@@ -2,18 +2,20 @@
 
 use std::time::Duration;
 
-use sealpost::admin::{AdminError, Caller, Scope, Scopes, SecretView, Setup, SourceView};
+use sealpost::admin::{
+    AdminError, Caller, ReasonCount, Scope, Scopes, Source, SourceSecret, SourceSetup,
+};
 use sealpost::clock::Clock as _;
 
 use super::{event, gateway, secret, send};
 use crate::harness::{Gateway, SECRETS};
 
-async fn source(gateway: &Gateway, name: &str) -> SourceView {
+async fn source(gateway: &Gateway, name: &str) -> Source {
     gateway.count_up().await;
     gateway.monitoring().source(&Caller::local("ada"), name).await.expect("a source")
 }
 
-fn of<'a>(view: &'a SourceView, secret: &sealpost::verify::Secret) -> &'a SecretView {
+fn of<'a>(view: &'a Source, secret: &sealpost::verify::Secret) -> &'a SourceSecret {
     let fingerprint = secret.fingerprint().to_string();
     view.secrets.iter().find(|view| view.fingerprint == fingerprint).expect("a secret")
 }
@@ -22,27 +24,28 @@ fn of<'a>(view: &'a SourceView, secret: &sealpost::verify::Secret) -> &'a Secret
 async fn a_new_source_says_what_keeps_it_from_its_first_event() {
     let gateway = gateway().await;
     let view = source(&gateway, "billing").await;
-    assert_eq!((view.setup, view.last_event), (Setup::Waiting, None));
-    assert_eq!(view.facts.paths, ["/hooks/billing", "/api/stripe/webhook"]);
-    assert_eq!(view.facts.handlers.len(), 1);
+    assert_eq!((view.setup, view.last_event_at), (SourceSetup::Waiting, None));
+    assert_eq!(view.paths, ["/hooks/billing", "/api/stripe/webhook"]);
+    assert_eq!(view.handlers.len(), 1);
     let cards = source(&gateway, "cards").await;
     let paths = ["/hooks/cards/{action}", "/functions/v1/docora-webhook/{action}"];
-    assert_eq!(cards.facts.paths, paths);
-    assert!(cards.facts.actions.contains(&"create".to_owned()));
-    assert_eq!(source(&gateway, "closed").await.setup, Setup::Disabled);
+    assert_eq!(cards.paths, paths);
+    assert!(cards.actions.contains(&"create".to_owned()));
+    assert_eq!(source(&gateway, "closed").await.setup, SourceSetup::Disabled);
 
     let now = gateway.clock().now().unix_timestamp();
     let body = event("evt_1");
     let stale = gateway.sign_at("billing", &body, &[], now - 3_600);
     assert_eq!(gateway.send_raw("billing", None, &stale, &body).await.status, 401);
     let view = source(&gateway, "billing").await;
-    assert_eq!(view.setup, Setup::Refusing);
-    assert_eq!(view.hour.reasons, [("ts_stale".to_owned(), 1)]);
+    assert_eq!(view.setup, SourceSetup::Refusing);
+    assert_eq!(view.hour.reasons, [ReasonCount { reason: "ts_stale".into(), count: 1 }]);
 
     send(&gateway, "evt_1").await;
     gateway.run_until_idle().await;
     let view = source(&gateway, "billing").await;
-    assert_eq!((view.setup, view.last_event), (Setup::Receiving, Some(gateway.clock().now())));
+    let now = Some(gateway.clock().now());
+    assert_eq!((view.setup, view.last_event_at), (SourceSetup::Receiving, now));
 }
 
 #[tokio::test]
@@ -86,7 +89,7 @@ async fn settings_are_for_who_may_do_everything_and_hold_no_secret() {
     for (_, secret) in SECRETS {
         assert!(!whole.contains(secret), "a secret stands in the settings");
     }
-    let scopes = Scope::ALL.into_iter().filter(|scope| *scope != Scope::Admin);
+    let scopes = Scopes::all().iter().filter(|scope| *scope != Scope::Admin);
     let caller = Caller::new("bo", None, scopes.collect::<Scopes>());
     let denied = gateway.monitoring().settings(&caller).unwrap_err();
     assert_eq!(denied.missing(), Some(Scope::Admin));

@@ -128,7 +128,8 @@ async fn the_same_id_at_another_source_or_tenant_is_another_event() {
             bench.check(source, "stripe", fate, sent).await;
         }
     }
-    let tenants = "SELECT count(DISTINCT (tenant, source)) FROM events WHERE kind LIKE 'invoice%'";
+    let tenants =
+        "SELECT count(DISTINCT (tenant, source)) FROM events WHERE event_type LIKE 'invoice%'";
     assert_eq!(gateway.count(tenants).await, 3);
     bench.finish().await;
 }

@@ -167,7 +167,7 @@ async fn send(gateway: &Gateway) -> String {
 /// Inserts an event past the gateway: how many, and of which type.
 fn insert(count: u32, kind: &str) -> String {
     format!(
-        "INSERT INTO events (id, tenant, source, provider, kind, strength, late, secret,
+        "INSERT INTO events (id, tenant, source, provider, event_type, strength, late, secret,
                              received_at, key, headers, body)
          SELECT gen_random_uuid(), 'default', 'billing', 'stripe', '{kind}', 'signed', false, '',
                 now(), sha256('key'), '{{}}', '' FROM generate_series(1, {count})"

@@ -281,9 +281,9 @@ async fn people_are_told_of_a_dispute_once_and_of_its_end() {
         assert_eq!((&alerts[0]["count"], &alerts[0]["severity"]), (&json!(2), &json!(3)));
     }
     tell(&gateway, &[event("evt_4", "charge.dispute.closed", 20, told("lost"))]).await;
-    let over = gateway.query("SELECT text FROM alerts WHERE recovery").await;
+    let over = gateway.query("SELECT text FROM alerts WHERE resolution").await;
     assert_eq!(over[0]["text"], "dispute dp_told of 121.00 AUD closed: lost");
-    assert_eq!(gateway.count("SELECT count(*) FROM alerts WHERE over_at IS NULL").await, 0);
+    assert_eq!(gateway.count("SELECT count(*) FROM alerts WHERE closed_at IS NULL").await, 0);
 
     // Its end first: nothing is left to tell.
     let events = [

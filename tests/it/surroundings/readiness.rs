@@ -148,7 +148,7 @@ fn useless(number: u8, received_at: OffsetDateTime) -> NewEvent {
         tenant: "default".to_owned(),
         source: "billing".to_owned(),
         provider: "stripe".to_owned(),
-        kind: "unrecognised".to_owned(),
+        event_type: "unrecognised".to_owned(),
         action: None,
         strength: Strength::Signed,
         late: false,

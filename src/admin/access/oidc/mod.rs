@@ -276,7 +276,7 @@ async fn link(
             "no user has this subject, and no e-mail address is verified",
         ));
     };
-    let user = tx.lock_person(email, None).await?.ok_or_else(|| {
+    let user = tx.lock_user(email, None).await?.ok_or_else(|| {
         OidcError::refused(&format!("no user has this subject or the name `{email}`"))
     })?;
     if user.disabled_at.is_some() {
@@ -288,7 +288,7 @@ async fn link(
             user.name
         )));
     }
-    tx.link_person(user.id, issuer, &who.subject).await?;
+    tx.link_user(user.id, issuer, &who.subject).await?;
     tx.expire_links(Some(user.id), now).await?;
     let own = own_caller(&user)?.at(from.peer);
     audit(tx, &own, now, "link user", &user.name, &format!("to {issuer}")).await?;

@@ -2,7 +2,8 @@
 
 use time::{Duration, OffsetDateTime};
 
-use super::{Alarm, AlarmKind, CRITICAL_AFTER, Link, PATIENCE, lasting, plural};
+use super::{CRITICAL_AFTER, PATIENCE, lasting, plural};
+use crate::admin::monitoring::model::{Alarm, AlarmKind, Link};
 use crate::store::{FailingDestination, Severity, TO};
 
 /// A failure that is older says nothing of how the destination is now, where nothing waits for it.
@@ -46,10 +47,10 @@ pub(in crate::admin::monitoring) fn of_destination(
         return Vec::new();
     }
     let mut alarms = Vec::new();
-    let told_to_wait = troubled.not_before.is_some_and(|until| until > now);
+    let is_backing_off = troubled.not_before.is_some_and(|until| until > now);
     if let Some(since) = troubled.failing_since
         && now - since >= PATIENCE
-        && (troubled.failures > 1 || told_to_wait)
+        && (troubled.failures > 1 || is_backing_off)
     {
         let age = now - since;
         let severity = if age >= CRITICAL_AFTER { Severity::Critical } else { Severity::Warning };
@@ -109,8 +110,8 @@ mod tests {
         assert_eq!(of(&since(300)), [(AlarmKind::DestinationFailing, Severity::Critical)]);
         let once = FailingDestination { failures: 1, ..since(60) };
         assert_eq!(of(&once), []);
-        let told = FailingDestination { not_before: Some(NOW + Duration::MINUTE), ..once };
-        assert_eq!(of(&told), [(AlarmKind::DestinationFailing, Severity::Warning)]);
+        let waiting = FailingDestination { not_before: Some(NOW + Duration::MINUTE), ..once };
+        assert_eq!(of(&waiting), [(AlarmKind::DestinationFailing, Severity::Warning)]);
     }
 
     #[test]

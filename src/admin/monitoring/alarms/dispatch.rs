@@ -1,10 +1,11 @@
-//! What is wrong with dispatch in this process, by what it says of itself.
+//! Problems of the dispatcher of this process.
 
 use time::OffsetDateTime;
 
-use super::{Alarm, AlarmKind, CRITICAL_AFTER, Link, PATIENCE, lasting};
+use super::{CRITICAL_AFTER, PATIENCE, lasting};
+use crate::admin::monitoring::model::{Alarm, AlarmKind, Link};
 use crate::dispatch::Trouble;
-use crate::store::Severity;
+use crate::store::{DeliveryState, Severity};
 
 /// A queue that cannot be claimed from, or a handler whose results cannot be written.
 pub(in crate::admin::monitoring) fn of_trouble(
@@ -21,7 +22,7 @@ pub(in crate::admin::monitoring) fn of_trouble(
                 "cannot claim deliveries of {source} for {handler} for {long}: a table may be \
                  locked, or the database is too slow"
             ),
-            Link::Events { source: source.clone(), state: "ready" },
+            Link::Events { source: source.clone(), state: DeliveryState::Ready },
         ),
         None => (
             format!(

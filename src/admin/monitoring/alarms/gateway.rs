@@ -1,9 +1,9 @@
-//! What is wrong with the gateway itself, and with what it stands on.
+//! Problems of the gateway itself and of its database.
 
 use time::{Duration, OffsetDateTime};
 
-use super::{Alarm, AlarmKind, Link, PATIENCE, lasting, plural};
-use crate::admin::monitoring::totals::Totals;
+use super::{PATIENCE, lasting, plural};
+use crate::admin::monitoring::model::{Alarm, AlarmKind, Counts, Link};
 use crate::store::{
     DatabaseState, OpenAlert, OpenTransaction, Pause, PauseTarget, Severity, WRONG_PATH,
 };
@@ -63,9 +63,8 @@ pub(in crate::admin::monitoring) fn of_transaction(
 }
 
 /// Whether signed requests came to paths that are no source's.
-pub(in crate::admin::monitoring) fn of_wrong_paths(hour: &Totals) -> Option<Alarm> {
-    let mut reasons = hour.reasons.iter();
-    let (_, count) = *reasons.find(|(reason, _)| reason == WRONG_PATH)?;
+pub(in crate::admin::monitoring) fn of_wrong_paths(hour: &Counts) -> Option<Alarm> {
+    let count = hour.reasons.iter().find(|one| one.reason == WRONG_PATH)?.count;
     let text = format!(
         "{} with a signature to unknown paths in the last hour: a sender may have a wrong URL",
         plural(count, "request", "requests"),
@@ -76,14 +75,14 @@ pub(in crate::admin::monitoring) fn of_wrong_paths(hour: &Totals) -> Option<Alar
 
 /// A source or handler that is paused.
 pub(in crate::admin::monitoring) fn of_pause(pause: &Pause, now: OffsetDateTime) -> Alarm {
-    let (what, name) = (pause.what, &pause.name);
+    let (target, name) = (pause.target, &pause.name);
     let text = format!(
-        "{what} {name} has been paused for {}: events are recorded and wait",
+        "{target} {name} has been paused for {}: events are recorded and wait",
         lasting(now - pause.paused_at),
     );
     let alarm = Alarm::new(AlarmKind::Paused, Severity::Warning, text, Link::Pauses);
     let alarm = alarm.since(Some(pause.paused_at));
-    match what {
+    match target {
         PauseTarget::Source => Alarm { source: Some(name.clone()), ..alarm },
         PauseTarget::Handler => Alarm { name: Some(name.clone()), ..alarm },
     }
@@ -110,6 +109,7 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
+    use crate::admin::monitoring::model::ReasonCount;
 
     const NOW: OffsetDateTime = datetime!(2026-11-20 12:00 UTC);
 
@@ -135,8 +135,12 @@ mod tests {
     #[test]
     fn only_signed_requests_to_unknown_paths_count() {
         let of = |reasons: &[(&str, u64)]| {
-            let reasons = reasons.iter().map(|(word, count)| ((*word).to_owned(), *count));
-            let hour = Totals { reasons: reasons.collect(), ..Totals::default() };
+            let reason = |(reason, count): &(&str, u64)| ReasonCount {
+                reason: (*reason).to_owned(),
+                count: *count,
+            };
+            let reasons = reasons.iter().map(reason).collect();
+            let hour = Counts { reasons, ..Counts::default() };
             of_wrong_paths(&hour).map(|alarm| alarm.count)
         };
         assert_eq!(of(&[("not_found", 9), ("unknown_source", 5)]), None);

@@ -1,5 +1,5 @@
-//! What is wrong now, told from what was counted, from what waits and from the alerts that go on.
-//! Pure: the reading is done in [`super::reading`].
+//! Computes the alarms from counters, waiting deliveries and open alerts. Pure: the state is read
+//! in [`super::reading`].
 
 mod destination;
 mod dispatch;
@@ -15,6 +15,7 @@ pub(super) use gateway::{
 };
 pub(super) use source::{SourceStats, of_deaths, of_source};
 
+use super::model::{Alarm, AlarmKind, Link};
 use super::topology::Topology;
 use crate::store::Severity;
 
@@ -24,163 +25,20 @@ pub(super) const PATIENCE: Duration = Duration::seconds(45);
 /// Trouble of this age is critical where events wait for its end.
 const CRITICAL_AFTER: Duration = Duration::minutes(5);
 
-/// Something that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Alarm {
-    /// What kind of thing.
-    pub kind: AlarmKind,
-    /// The source that it is about; `None` where it is not about one.
-    pub source: Option<String>,
-    /// The stored name of the destination or handler that it is about; for an alert its kind.
-    pub name: Option<String>,
-    /// How much it matters.
-    pub severity: Severity,
-    /// What it is, in a sentence. Only an alert's text may hold untrusted text.
-    pub text: String,
-    /// Since when, where that is known.
-    pub since: Option<OffsetDateTime>,
-    /// How much there is of it: deliveries, dead letters, requests. 1 where nothing is counted.
-    pub count: u64,
-    /// Where to look.
-    pub link: Link,
-}
-
-/// What can be wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum AlarmKind {
-    /// The database cannot be written to.
-    Database,
-    /// This machine's clock and the database's differ.
-    Clock,
-    /// A transaction stays open in the database server.
-    Transaction,
-    /// Deliveries are due and nobody works on them, or not fast enough; or a gateway cannot claim
-    /// them, or write what a handler comes to.
-    Stuck,
-    /// A destination does not answer, or answers with errors of its own.
-    DestinationFailing,
-    /// A destination is disabled.
-    DestinationDisabled,
-    /// A destination rejects events.
-    DestinationRejecting,
-    /// Deliveries wait for a destination that is not configured.
-    DestinationUnconfigured,
-    /// Dead letters are open.
-    DeadLetters,
-    /// A source, handler or destination is paused.
-    Paused,
-    /// A source sends nothing, though at this time it always did.
-    Silence,
-    /// Most requests of a source are refused.
-    Refusals,
-    /// Requests of a source are larger than it may send.
-    Oversize,
-    /// Signed requests come to paths that are no source's.
-    WrongPath,
-    /// A proxy is in front of a gateway that is not trusted.
-    Proxy,
-    /// Transfers were given up in the last hour.
-    TransfersExpired,
-    /// Open transfers have used up more than half of their time.
-    TransfersLate,
-    /// An alert goes on that a provider or an operator has raised.
-    Alert,
-}
-
-/// Where to look.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Link {
-    /// At the source of this name.
-    Source(String),
-    /// At the events of this source that have deliveries in this state.
-    Events {
-        /// The source.
-        source: String,
-        /// The state's word.
-        state: &'static str,
-    },
-    /// At the dead letters.
-    DeadLetters,
-    /// At the destinations.
-    Destinations,
-    /// At what is paused.
-    Pauses,
-    /// At the alerts.
-    Alerts,
-    /// At the sources.
-    Sources,
-    /// At the transfers.
-    Transfers,
-    /// At the settings.
-    Settings,
-}
-
 impl AlarmKind {
-    /// Every one, those that matter most first.
-    pub const ALL: [Self; 18] = [
-        Self::Database,
-        Self::Clock,
-        Self::Transaction,
-        Self::Stuck,
-        Self::DestinationFailing,
-        Self::DestinationDisabled,
-        Self::DestinationRejecting,
-        Self::DestinationUnconfigured,
-        Self::DeadLetters,
-        Self::Paused,
-        Self::Silence,
-        Self::Refusals,
-        Self::Oversize,
-        Self::WrongPath,
-        Self::Proxy,
-        Self::TransfersExpired,
-        Self::TransfersLate,
-        Self::Alert,
-    ];
-
-    /// The word for it, also that of its alert.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Database => "database",
-            Self::Clock => "clock",
-            Self::Transaction => "transaction",
-            Self::Stuck => "stuck",
-            Self::DestinationFailing => "destination_failing",
-            Self::DestinationDisabled => "destination_disabled",
-            Self::DestinationRejecting => "destination_rejecting",
-            Self::DestinationUnconfigured => "destination_unconfigured",
-            Self::DeadLetters => "dead_letters",
-            Self::Paused => "paused",
-            Self::Silence => "silence",
-            Self::Refusals => "refusals",
-            Self::Oversize => "oversize",
-            Self::WrongPath => "wrong_path",
-            Self::Proxy => "proxy",
-            Self::TransfersExpired => "transfers_expired",
-            Self::TransfersLate => "transfers_late",
-            Self::Alert => "alert",
-        }
-    }
-
-    /// Whether an alert is raised when it begins, and a recovery when it is over. Not for what is
-    /// an alert already, and not for dead letters, which have alerts of their own by handler and
-    /// reason.
-    pub fn is_told(self) -> bool {
+    /// Whether an alert is raised when it begins, and a recovery when it is over. Not for alerts,
+    /// and not for dead letters, which have alerts of their own by handler and reason.
+    pub(super) fn raises_alert(self) -> bool {
         !matches!(self, Self::Alert | Self::DeadLetters)
     }
 
-    /// Whether it is about one gateway and not about what all of them share: the others do not see
-    /// it, and must not say that it is over. What is stuck is so where it has a key, the handler
-    /// that dispatch has trouble with.
+    /// Whether it is about one gateway: the others do not see it, and must not end it. `Stuck` is
+    /// about one gateway if it has a key, the handler that its dispatcher has trouble with.
     pub(super) fn is_local(self, key: &str) -> bool {
         matches!(self, Self::Clock | Self::Proxy) || (self == Self::Stuck && !key.is_empty())
     }
 
-    pub(super) fn of(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
-    }
-
-    /// What is told when it is over; `key` is the destination or handler, where there is one.
+    /// The text of the recovery; `key` is the destination or handler, if there is one.
     pub(super) fn over(self, source: &str, key: &str) -> String {
         let who = if key.is_empty() { source } else { key };
         match self {
@@ -225,7 +83,7 @@ impl Alarm {
     }
 }
 
-/// What somebody should know first stands first.
+/// Sorts alarms: most severe first.
 pub(super) fn in_order(mut alarms: Vec<Alarm>, topology: &Topology) -> Vec<Alarm> {
     let place = |alarm: &Alarm| {
         topology.sources.iter().position(|source| Some(&source.name) == alarm.source.as_ref())
@@ -241,21 +99,9 @@ fn plural(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
-/// How long something lasts, in words: minutes, or seconds while there are few of them.
+/// A duration in words: minutes, or seconds if there are few.
 fn lasting(span: Duration) -> humantime::FormattedDuration {
     let seconds = span.whole_seconds().unsigned_abs();
     let whole = if seconds >= 120 { seconds / 60 * 60 } else { seconds };
     humantime::format_duration(std::time::Duration::from_secs(whole))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_kind_has_a_word_of_its_own() {
-        for kind in AlarmKind::ALL {
-            assert_eq!(AlarmKind::of(kind.as_str()), Some(kind));
-        }
-    }
 }

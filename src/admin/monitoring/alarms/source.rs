@@ -1,14 +1,17 @@
-//! What is wrong with a source, told from what was counted and from what waits.
+//! Problems of a source.
 
 use time::{Duration, OffsetDateTime};
 
-use super::{Alarm, AlarmKind, CRITICAL_AFTER, Link, lasting, plural};
+use super::{CRITICAL_AFTER, lasting, plural};
 use crate::admin::monitoring::inactivity::Baseline;
+use crate::admin::monitoring::model::{Alarm, AlarmKind, Link};
 use crate::admin::monitoring::topology::SourceFacts;
 use crate::admin::monitoring::totals::Totals;
-use crate::store::{Backlog, LOOKED_AT, LateTransfers, OpenDeadLetterCounts, Severity};
+use crate::store::{
+    Backlog, DeliveryState, LOOKED_AT, LateTransfers, OpenDeadLetterCounts, Severity,
+};
 
-/// Of fewer requests no refusal rate is computed.
+/// No rejection rate is computed for fewer requests.
 const FEW: u64 = 20;
 
 /// What is known of one source.
@@ -44,12 +47,13 @@ pub(in crate::admin::monitoring) fn of_source(
             Severity::Warning,
             format!("nothing received from {name} for {gap}: about {missing} requests expected"),
             Some(last),
-            Link::Source(name.clone()),
+            Link::Source { source: name.clone() },
         ));
     }
-    let (refused, received) = (facts.hour.refused, facts.hour.received());
+    let hour = &facts.hour.counts;
+    let (refused, received) = (hour.refused, hour.received);
     if received >= FEW && refused * 2 > received {
-        let reason = facts.hour.reasons.first().map_or("", |(reason, _)| reason.as_str());
+        let reason = hour.reasons.first().map_or("", |one| one.reason.as_str());
         alarms.push(alarm(
             AlarmKind::Refusals,
             Severity::Warning,
@@ -58,12 +62,12 @@ pub(in crate::admin::monitoring) fn of_source(
                  with {reason}"
             ),
             None,
-            Link::Source(name.clone()),
+            Link::Source { source: name.clone() },
         ));
     }
     alarms.extend(oversize(facts).map(|text| {
         let count = facts.hour.oversize;
-        let link = Link::Source(name.clone());
+        let link = Link::Source { source: name.clone() };
         Alarm { count, ..alarm(AlarmKind::Oversize, Severity::Warning, text, None, link) }
     }));
     if let Some(waiting) = facts.waiting.filter(|waiting| waiting.stuck > 0) {
@@ -76,18 +80,18 @@ pub(in crate::admin::monitoring) fn of_source(
             plural(stuck, "delivery", "deliveries"),
             lasting(age),
         );
-        let link = Link::Events { source: name.clone(), state: "ready" };
+        let link = Link::Events { source: name.clone(), state: DeliveryState::Ready };
         let since = waiting.stuck_since;
         alarms.push(Alarm { count: stuck, ..alarm(AlarmKind::Stuck, severity, text, since, link) });
     }
     alarms.extend(of_deaths(name, facts.deaths));
-    if facts.hour.expired > 0 {
+    if hour.expired > 0 {
         alarms.push(alarm(
             AlarmKind::TransfersExpired,
             Severity::Warning,
             format!(
                 "{} of {name} expired in the last hour before they were complete",
-                plural(facts.hour.expired, "transfer", "transfers"),
+                plural(hour.expired, "transfer", "transfers"),
             ),
             None,
             Link::Transfers,
@@ -152,6 +156,9 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
+    use crate::admin::monitoring::model::Counts;
+    use crate::store::DeathReason;
+    use crate::verify::Quarantine;
 
     const NOW: OffsetDateTime = datetime!(2026-11-20 12:00 UTC);
 
@@ -199,7 +206,9 @@ mod tests {
     #[test]
     fn more_than_half_of_at_least_twenty_refused_is_an_alarm() {
         let of = |accepted, refused| {
-            let hour = Totals { accepted, refused, ..Totals::default() };
+            let received = accepted + refused;
+            let counts = Counts { received, accepted, refused, ..Counts::default() };
+            let hour = Totals { counts, ..Totals::default() };
             let hour: &'static Totals = Box::leak(Box::new(hour));
             kinds(&source(), |facts| facts.hour = hour)
         };
@@ -230,11 +239,12 @@ mod tests {
             stuck: 1,
             stuck_since: Some(NOW - Duration::HOUR),
         };
-        let hour = Totals { expired: 2, oversize: 1, ..Totals::default() };
+        let counts = Counts { expired: 2, ..Counts::default() };
+        let hour = Totals { counts, oversize: 1, ..Totals::default() };
         let deaths = OpenDeadLetterCounts {
             source: "billing".into(),
             handler: "gate".into(),
-            death_reason: "not_json".into(),
+            death_reason: DeathReason::Quarantined(Quarantine::NotJson),
             open: 3,
             last_at: NOW,
         };

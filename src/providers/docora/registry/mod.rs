@@ -135,7 +135,7 @@ pub(super) async fn ended(
     text: &str,
 ) -> Result<(), StoreError> {
     let recovery = AlertResolution { kind: SYNC_FAILED, key: repository_id, source, text };
-    tx.alert_is_over(&recovery).await?;
+    tx.close_alert(&recovery).await?;
     Ok(())
 }
 

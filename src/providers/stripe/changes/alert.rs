@@ -23,7 +23,7 @@ pub(super) async fn tell(
     let (source, key, status) = (&stamp.source, &joined.id, &joined.status);
     if Dispute::is_closed(status) {
         let text = format!("dispute {key} of {money} closed: {status}");
-        tx.alert_is_over(&AlertResolution { kind: DISPUTED, key, source, text: &text }).await?;
+        tx.close_alert(&AlertResolution { kind: DISPUTED, key, source, text: &text }).await?;
         return Ok(());
     }
     let reason = joined.reason.as_ref().map(|reason| format!(", {reason}")).unwrap_or_default();

@@ -36,7 +36,7 @@ impl Stripe {
         body: &Event<'_>,
         attempt: Attempt,
     ) -> Result<Effects, Failure> {
-        let kind = event.kind.strip_prefix(OF_OLD).filter(|kind| KINDS.contains(kind));
+        let kind = event.event_type.strip_prefix(OF_OLD).filter(|kind| KINDS.contains(kind));
         let context = body.context().map(|context| context.as_str().to_owned());
         if kind.is_some() {
             self.check_account(context.as_deref())?;
@@ -47,7 +47,7 @@ impl Stripe {
                 source: event.source.clone(),
                 event_id: event.id.0,
                 stripe_event: id.as_str().to_owned(),
-                kind: event.kind.clone(),
+                kind: event.event_type.clone(),
                 context,
                 fetched: None,
             },

@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::admin::Scope;
+use super::{examples, shape};
+use crate::admin::Scopes;
 use crate::web::denial::{Kind, URN};
 
 /// The errors of every authenticated call.
@@ -43,6 +44,8 @@ pub(super) fn complete(document: &mut Value) {
     document["info"]["license"] = json!({
         "name": env!("CARGO_PKG_LICENSE"), "identifier": env!("CARGO_PKG_LICENSE"),
     });
+    document["servers"] = json!([{ "url": "/", "description": "The operator listener." }]);
+    shape::share(document);
     let paths = document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
     for (method, operation) in paths.filter_map(Value::as_object_mut).flatten() {
         finish(method, operation);
@@ -61,6 +64,8 @@ pub(super) fn complete(document: &mut Value) {
     for (status, kinds) in by_status() {
         components["responses"][component(status)] = response(status, &kinds);
     }
+    shape::describe(document);
+    examples::add(document);
 }
 
 /// A `oneOf` of objects with exactly one field each.
@@ -72,8 +77,11 @@ fn close(variant: &mut Value) {
 
 /// Adds the shared parts to one operation.
 fn finish(method: &str, operation: &mut Value) {
-    // Health checks need no key.
-    let Some(scopes) = operation["security"][0]["bearer"].as_array().map(Vec::len) else { return };
+    let Some(scopes) = operation["security"][0]["bearer"].as_array().map(Vec::len) else {
+        // Health checks need no key.
+        operation["security"] = json!([]);
+        return;
+    };
     let empty = Vec::new();
     let parameters = operation["parameters"].as_array().unwrap_or(&empty);
     let has = |place: &str| parameters.iter().any(|parameter| parameter["in"] == place);
@@ -177,10 +185,17 @@ fn component(status: u16) -> String {
 
 fn response(status: u16, kinds: &[Kind]) -> Value {
     let lines = kinds.iter().map(|kind| format!("- `{}`: {}\n", kind.id(), kind.title()));
+    let example = kinds.first().map(|kind| {
+        let name = format!("{URN}{}", kind.id());
+        json!({ "type": name, "title": kind.title(), "status": status })
+    });
     let mut response = json!({
         "description": lines.collect::<String>().trim_end(),
         "content": {
-            "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } },
+            "application/problem+json": {
+                "schema": { "$ref": "#/components/schemas/Problem" },
+                "example": example,
+            },
         },
     });
     if [429, 503].contains(&status) {
@@ -204,7 +219,7 @@ fn problem() -> Value {
             "status": { "type": "integer", "description": "The HTTP status." },
             "detail": { "type": "string", "description": "Details of this error." },
             "scope": {
-                "type": "string", "enum": Scope::ALL.map(Scope::as_str),
+                "type": "string", "enum": Scopes::all(),
                 "description": "The missing scope.",
             },
             "limit_bytes": { "type": "integer", "description": "The maximum body size in bytes." },

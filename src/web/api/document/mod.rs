@@ -1,8 +1,11 @@
 //! The `OpenAPI` 3.1 document, generated from the handlers.
 //!
-//! [`common`] adds what all operations share.
+//! [`common`] adds what all operations share, [`shape`] descriptions, and [`examples`] an example
+//! for every body.
 
 mod common;
+mod examples;
+mod shape;
 
 use std::collections::BTreeMap;
 

@@ -3,12 +3,9 @@
 use actix_web::body::SizedStream;
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
-use serde::Serialize;
-use serde_json::Value;
-use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::admin::{self, AdminError};
+use crate::admin::{self, AdminError, CapturedFixture};
 use crate::store::EventId;
 use crate::web::admin::AdminState;
 use crate::web::api::answer::WithEtag;
@@ -17,29 +14,6 @@ use crate::web::denial::Denial;
 
 /// Prevents browsers from rendering untrusted data.
 const POLICY: &str = "default-src 'none'; sandbox";
-
-/// A fixture: an event without secrets and personal data.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Fixture {
-    /// The provider: the folder.
-    provider: String,
-    /// The file name, without `.json`.
-    name: String,
-    /// The file content: JSON for `sealpost fixtures run`.
-    document: Value,
-    /// The replaced values.
-    scrubbed: Vec<Scrubbed>,
-}
-
-/// A replaced value in a fixture.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = FixtureScrubbed)]
-struct Scrubbed {
-    /// A JSON pointer into the body.
-    place: String,
-    /// Why it was replaced.
-    rule: String,
-}
 
 /// Download the body of an event
 ///
@@ -72,28 +46,20 @@ pub(super) async fn body(
     get, path = "/api/v1/events/{event}/fixture", operation_id = "captureEvent", tag = "events",
     params(("event" = String, Path, format = Uuid, description = "The event")),
     security(("bearer" = ["payload:read", "events:replay"])),
-    responses((status = 200, description = "The fixture", body = Fixture),
+    responses((status = 200, description = "The fixture", body = CapturedFixture),
               (status = 409, description = "It cannot be captured")),
 )]
 pub(super) async fn fixture(
     AuthenticatedCaller(caller): AuthenticatedCaller,
     event: web::Path<Uuid>,
     admin: web::Data<AdminState>,
-) -> Result<WithEtag<Fixture>, Denial> {
-    let (store, gates) = (&admin.store, &admin.gates);
-    let asked = (EventId(*event), admin.clock.now());
-    let captured = admin::capture(&caller, store, gates, asked, &[]).await;
-    let captured = captured.map_err(|error| match error {
+) -> Result<WithEtag<CapturedFixture>, Denial> {
+    let (store, verifiers) = (&admin.store, &admin.verifiers);
+    let requested = (EventId(*event), admin.clock.now());
+    let captured = admin::capture(&caller, store, verifiers, requested, &[]).await;
+    captured.map(WithEtag).map_err(|error| match error {
         // The request is valid, but the event cannot be captured: a conflict.
         AdminError::Invalid(detail) => Denial::Conflict(detail),
         error => error.into(),
-    })?;
-    let scrubbed = captured.scrubbed.into_iter();
-    let scrubbed = scrubbed.map(|one| Scrubbed { place: one.place, rule: one.rule.to_owned() });
-    Ok(WithEtag(Fixture {
-        provider: captured.provider,
-        name: captured.name,
-        document: captured.document,
-        scrubbed: scrubbed.collect(),
-    }))
+    })
 }

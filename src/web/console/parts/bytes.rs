@@ -1,6 +1,7 @@
 //! A payload viewer: text or hex. Payloads are untrusted and go only into text nodes.
 
 use maud::{Markup, html};
+use serde::Deserialize;
 
 use super::{said, size};
 use crate::admin::pretty;
@@ -31,6 +32,20 @@ pub(in crate::web::console) struct Bytes {
     pub(in crate::web::console) href: String,
     /// The download address, if available.
     pub(in crate::web::console) download: Option<String>,
+}
+
+/// The query of a page with a payload.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(in crate::web::console) struct BodyQuery {
+    view: Option<String>,
+}
+
+impl BodyQuery {
+    /// The selected tab.
+    pub(in crate::web::console) fn tab(&self) -> Tab {
+        Tab::read(self.view.as_deref())
+    }
 }
 
 impl Tab {

@@ -24,6 +24,11 @@ pub(in crate::web::console) fn field(id: &str, label: &str, hint: &str, input: &
     }
 }
 
+/// Converts the CRLF line endings that browsers send into LF.
+pub(in crate::web::console) fn plain_lines(text: &str) -> String {
+    text.replace("\r\n", "\n")
+}
+
 /// A drop-down field.
 pub(in crate::web::console) fn select(
     id: &str,
@@ -71,12 +76,14 @@ pub(in crate::web::console) fn button(
     post(cx, action, "", &html! { button class=(class) { (label) } })
 }
 
-/// A form that describes the effect and asks for a reason. `id` is unique on the page.
+/// A form that describes the effect and asks for a reason. `id` is unique on the page; `more` are
+/// additional fields.
 pub(in crate::web::console) fn confirm(
     cx: &PageContext,
     id: &str,
     action: &str,
     says: &str,
+    more: &Markup,
     (class, label): (&str, &str),
 ) -> Markup {
     let reason = format!("{id}-reason");
@@ -90,6 +97,7 @@ pub(in crate::web::console) fn confirm(
                 input id=(reason) name="reason" required maxlength="500" autocomplete="off"
                       aria-describedby={ (reason) "-hint" };
             }))
+            (more)
             div .actions { button class=(class) { (label) } }
         },
     )

@@ -10,10 +10,10 @@ mod qr;
 mod table;
 mod words;
 
-pub(super) use bytes::{Bytes, Tab, bytes, command};
+pub(super) use bytes::{BodyQuery, Bytes, Tab, bytes, command};
 pub(super) use chart::{Bar, Curve, bars, curves, sparkline};
 pub(super) use diff::diff;
-pub(super) use form::{Choice, button, confirm, field, post, search, select};
+pub(super) use form::{Choice, button, confirm, field, plain_lines, post, search, select};
 pub(super) use list::{
     Facet, FacetValue, Pager, Step, empty, facets, pager, panel, terms, timeline,
 };

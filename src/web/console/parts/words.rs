@@ -51,7 +51,7 @@ impl BadgeTone {
             "ready" | "leased" | "running" | "planned" | "duplicate" | "open" | "waiting" => {
                 Self::Calm
             }
-            "retry" | "failing" | "paused" | "lost" | "warning" | "told to wait" | "pending"
+            "retry" | "failing" | "paused" | "lost" | "warning" | "backing off" | "pending"
             | "invited" | "quarantined" | "unconfigured" | "stale" | "expiring" | "rejecting"
             | "oversize" | "wrong path" | "given up" => Self::Warn,
             "dead" | "critical" | "refused" | "refusing" | "failed" | "disabled" | "expired"
@@ -59,8 +59,8 @@ impl BadgeTone {
             "discarded"
             | "unblocked"
             | "info"
-            | "over"
-            | "recovery"
+            | "closed"
+            | "resolution"
             | "ignored"
             | "unchanged"
             | "handled"

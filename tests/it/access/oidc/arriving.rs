@@ -6,7 +6,7 @@ use sealpost::admin::Caller;
 use serde_json::json;
 
 use super::{Sign, Stub, come_in, gateway, get, invite, leave, param, session, token, with_token};
-use crate::harness::Gateway;
+use crate::harness::{Gateway, because};
 
 #[tokio::test]
 async fn invited_user_signs_in_and_is_linked() {
@@ -89,7 +89,7 @@ async fn reset_user_can_be_linked_to_another_subject() {
     invite(&gateway, "ada@example.org").await;
     let cookie = session(&come_in(&gateway, &stub).await).expect("a session");
     let grace = Caller::local("grace");
-    gateway.access().reset_user(&grace, "ada@example.org", false, "moved").await.unwrap();
+    gateway.access().reset_user(&grace, "ada@example.org", false, &because("moved")).await.unwrap();
     assert_eq!(get(&gateway, "/account", &cookie).await.status, 303, "the session has ended");
     let other = json!({ "sub": "subject-2" });
     assert_eq!(with_token(&gateway, &stub, &other, Sign::Rsa).await.status, 200);

@@ -48,7 +48,7 @@ pub(crate) async fn invite(gateway: &Gateway, name: &str) -> String {
         tenant: None,
     };
     let link = gateway.access().add_user(&Caller::local("grace"), &new).await.unwrap();
-    link.token.to_string()
+    link.token().to_owned()
 }
 
 async fn get(gateway: &Gateway, path: &str, cookie: &str) -> Answer {

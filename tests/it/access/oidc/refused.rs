@@ -11,7 +11,7 @@ use super::{
     CLIENT_ID, DISCOVERY, Mood, Sent, Sign, Stub, back, come_in, gateway, get, invite, leave,
     param, session, token, with_token,
 };
-use crate::harness::{Answer, Gateway, sql};
+use crate::harness::{Answer, Gateway, because, sql};
 
 /// The user is not signed in, the cause is not revealed, and the flow's cookie is removed.
 fn assert_refused(answer: &Answer, why: &str) {
@@ -228,11 +228,11 @@ async fn uninvited_user_is_rejected() {
     wait(&gateway);
     let grace = Caller::local("grace");
     let access = gateway.access();
-    access.disable_user(&grace, "ada@example.org", "left").await.unwrap();
+    access.disable_user(&grace, "ada@example.org", &because("left")).await.unwrap();
     told.push(come_in(&gateway, &stub).await.text);
-    access.enable_user(&grace, "ada@example.org", "back").await.unwrap();
+    access.enable_user(&grace, "ada@example.org", &because("back")).await.unwrap();
     let cookie = session(&come_in(&gateway, &stub).await).expect("a session");
-    access.disable_user(&grace, "ada@example.org", "left").await.unwrap();
+    access.disable_user(&grace, "ada@example.org", &because("left")).await.unwrap();
     assert_eq!(get(&gateway, "/account", &cookie).await.status, 303, "it ends at once");
     let answer = come_in(&gateway, &stub).await;
     assert_refused(&answer, "disabled");

@@ -1,0 +1,193 @@
+//! The catalogue of actions: every change with the shape (item, reason). The API, the console and
+//! the command line mount what is listed in [`ACTIONS`], and nothing else knows an action by name.
+//!
+//! An action is a function in `run.rs` and a row in `catalogue.rs`.
+
+mod catalogue;
+mod noun;
+mod result;
+mod run;
+
+use futures_util::future::BoxFuture;
+
+pub use catalogue::ACTIONS;
+pub use noun::{IdKind, Noun};
+pub use result::ActionResult;
+
+use super::{Admin, AdminError, Caller, Need, Reason, Repeat, Scope};
+
+/// An action on one item.
+pub struct Action {
+    /// What it is applied to.
+    pub noun: Noun,
+    /// Its word, in paths and on the command line.
+    pub verb: &'static str,
+    /// Its operation id in the `OpenAPI` document.
+    pub operation: &'static str,
+    /// What it does, in a few words.
+    pub title: &'static str,
+    /// Its button.
+    pub label: &'static str,
+    /// What it changes, in a sentence or two.
+    pub effect: &'static str,
+    /// What the console says afterwards.
+    pub done: &'static str,
+    /// The scope that it requires.
+    pub scope: Scope,
+    /// What a repeated request does.
+    pub repeat: Repeat,
+    /// What it asks for, and how it is offered.
+    pub traits: Traits,
+    /// Applies it.
+    run: for<'a> fn(Request<'a>) -> BoxFuture<'a, Result<ActionResult, AdminError>>,
+}
+
+/// What an action asks for, and how it is offered.
+#[derive(Debug, Clone, Copy)]
+pub struct Traits {
+    /// Whether it asks for a reason.
+    pub asks_reason: bool,
+    /// An option of it.
+    pub option: Option<ActionOption>,
+    /// Whether it destroys something or stops something.
+    pub danger: bool,
+    /// Whether a job applies it to many items: the command line has one command for both.
+    pub bulk: bool,
+    /// What a command needs of the configuration.
+    pub needs: Need,
+}
+
+/// A switch of an action, off by default.
+#[derive(Debug, Clone, Copy)]
+pub struct ActionOption {
+    /// Its name, in bodies and on the command line.
+    pub name: &'static str,
+    /// What it does.
+    pub effect: &'static str,
+}
+
+/// How an action is to be applied.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Whether the action's option is on.
+    pub option: bool,
+}
+
+/// A requested action.
+#[derive(Clone, Copy)]
+struct Request<'a> {
+    admin: &'a Admin,
+    caller: &'a Caller,
+    action: &'a Action,
+    id: &'a str,
+    reason: Option<&'a Reason>,
+    option: bool,
+}
+
+impl Traits {
+    /// Asks for a reason only, and does no harm.
+    pub const PLAIN: Self =
+        Self { asks_reason: true, option: None, danger: false, bulk: false, needs: Need::Names };
+}
+
+impl Action {
+    /// Applies the action to one item. The service that it belongs to checks the caller and writes
+    /// the audit entry.
+    ///
+    /// # Errors
+    /// [`AdminError`]; [`AdminError::Invalid`] without a reason where the action asks for one.
+    pub async fn run(
+        &self,
+        admin: &Admin,
+        caller: &Caller,
+        id: &str,
+        reason: Option<&Reason>,
+        options: Options,
+    ) -> Result<ActionResult, AdminError> {
+        caller_may(self, caller)?;
+        let option = options.option && self.traits.option.is_some();
+        (self.run)(Request { admin, caller, action: self, id, reason, option }).await
+    }
+
+    /// Its word for flash messages, such as `jobs-start`.
+    pub fn key(&self) -> String {
+        format!("{}-{}", self.noun.path(), self.verb)
+    }
+}
+
+/// Checks the scope before anything about the item is looked up. Who may act on a job depends on
+/// the job.
+fn caller_may(action: &Action, caller: &Caller) -> Result<(), AdminError> {
+    if action.noun != Noun::Job {
+        caller.needs(action.scope)?;
+    }
+    Ok(())
+}
+
+/// The actions on a kind of item, in the order of the catalogue.
+pub fn actions_on(noun: Noun) -> impl Iterator<Item = &'static Action> {
+    ACTIONS.iter().filter(move |action| action.noun == noun)
+}
+
+/// The action of this word on a kind of item.
+pub fn find_action(noun: Noun, verb: &str) -> Option<&'static Action> {
+    actions_on(noun).find(|action| action.verb == verb)
+}
+
+impl<'a> Request<'a> {
+    /// The reason, which is required.
+    fn reason(&self) -> Result<&'a Reason, AdminError> {
+        let missing = "a reason is required (recorded in the audit log)";
+        self.reason.ok_or_else(|| AdminError::Invalid(missing.to_owned()))
+    }
+
+    /// The id as a number or a UUID. What is neither is not found.
+    fn id<T: std::str::FromStr>(&self) -> Result<T, AdminError> {
+        let not_found = |_| AdminError::NotFound(format!("{} `{}`", self.action.noun, self.id));
+        self.id.parse().map_err(not_found)
+    }
+
+    /// The result, with this message.
+    fn done(&self, message: String) -> ActionResult {
+        ActionResult {
+            noun: self.action.noun.path().to_owned(),
+            id: self.id.to_owned(),
+            action: self.action.verb.to_owned(),
+            changed: true,
+            count: None,
+            created: Vec::new(),
+            event: None,
+            explanation: None,
+            response: None,
+            invitation: None,
+            ended: None,
+            message,
+        }
+    }
+
+    /// The result of an action that leaves the item in one of two states.
+    fn switched(&self, changed: bool) -> ActionResult {
+        let (id, verb) = (self.id, self.action.verb);
+        let message =
+            if changed { format!("{verb}d {id}") } else { format!("{id} is already {verb}d") };
+        ActionResult { changed, ..self.done(message) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_action_has_a_path_and_an_operation_of_its_own() {
+        let keys: BTreeSet<String> = ACTIONS.iter().map(Action::key).collect();
+        let operations: BTreeSet<&str> = ACTIONS.iter().map(|one| one.operation).collect();
+        assert_eq!((keys.len(), operations.len()), (ACTIONS.len(), ACTIONS.len()));
+        for action in ACTIONS {
+            assert!(find_action(action.noun, action.verb).is_some(), "{}", action.key());
+            assert!(action.effect.ends_with('.') && action.done.ends_with('.'), "{}", action.key());
+        }
+    }
+}

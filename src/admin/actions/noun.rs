@@ -1,0 +1,104 @@
+//! What actions are applied to.
+
+use std::fmt;
+
+/// A kind of item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Noun {
+    /// A delivery; a dead letter is one that failed for good.
+    DeadLetter,
+    /// A source.
+    Source,
+    /// A handler of events.
+    Handler,
+    /// An application that events are forwarded to.
+    Destination,
+    /// A rejected request that is kept.
+    RejectedRequest,
+    /// A bulk action.
+    Job,
+    /// An API key.
+    ApiKey,
+    /// A user of the console.
+    User,
+}
+
+/// How the items of a kind are identified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdKind {
+    /// By a number.
+    Number,
+    /// By a UUID.
+    Uuid,
+    /// By a configured name.
+    Name,
+    /// By the public part of an API key.
+    Key,
+    /// By the name of a user.
+    User,
+}
+
+impl Noun {
+    /// The segment of its paths in the API.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::DeadLetter => "dead-letters",
+            Self::Source => "sources",
+            Self::Handler => "handlers",
+            Self::Destination => "destinations",
+            Self::RejectedRequest => "rejected-requests",
+            Self::Job => "jobs",
+            Self::ApiKey => "api-keys",
+            Self::User => "users",
+        }
+    }
+
+    /// The name of the path parameter for its id.
+    pub fn parameter(self) -> &'static str {
+        match self {
+            Self::DeadLetter => "delivery",
+            Self::Source => "source",
+            Self::Handler => "handler",
+            Self::Destination => "destination",
+            Self::RejectedRequest => "request",
+            Self::Job => "job",
+            Self::ApiKey => "key",
+            Self::User => "user",
+        }
+    }
+
+    /// What its id is, for users.
+    pub fn id(self) -> (IdKind, &'static str) {
+        match self {
+            Self::DeadLetter => (IdKind::Number, "Delivery ID"),
+            Self::Source => (IdKind::Name, "Source name"),
+            Self::Handler => (IdKind::Name, "Handler name"),
+            Self::Destination => (IdKind::Name, "Destination name"),
+            Self::RejectedRequest => (IdKind::Uuid, "ID of the rejected request"),
+            Self::Job => (IdKind::Number, "Job ID"),
+            Self::ApiKey => (IdKind::Key, "Key ID: the part between `slp_` and the next `_`"),
+            Self::User => (IdKind::User, "User name"),
+        }
+    }
+
+    /// The tag of its operations in the `OpenAPI` document.
+    pub fn tag(self) -> &'static str {
+        match self {
+            Self::DeadLetter => "dead letters",
+            Self::Source | Self::Handler => "pauses",
+            Self::Destination => "destinations",
+            Self::RejectedRequest => "refusals",
+            Self::Job => "jobs",
+            Self::ApiKey | Self::User => "access",
+        }
+    }
+}
+
+impl fmt::Display for Noun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RejectedRequest => "rejected request",
+            other => other.parameter(),
+        })
+    }
+}

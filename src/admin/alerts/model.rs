@@ -1,0 +1,3 @@
+//! What the API, `--format json` and the console show of alerts.
+
+pub use crate::store::{AlertRow, AlertState, Notification, Severity};

@@ -1,0 +1,16 @@
+//! Events: search, details, and the body in slices.
+//!
+//! A search is bounded: a page says how far back it has searched.
+
+mod body;
+mod detail;
+mod model;
+mod search;
+
+pub use body::{BodySlice, SLICE};
+pub(in crate::admin) use model::embedded;
+pub use model::{
+    DeliveryCounts, EditMade, EventDetail, EventPage, EventPayload, EventProof, EventSummary,
+    RelatedEvents,
+};
+pub use search::{EventFacets, EventMatches, MOST_EVENTS, Search};

@@ -1,0 +1,120 @@
+//! Explains to operators why a source rejects a request.
+//!
+//! - [`Verifiers`] are the verifiers of the configured sources, with the retired secrets, which only
+//!   explain.
+//! - A [`RecordedRequest`] is read from HTTP or JSON.
+//! - [`explain`] checks one against a source. It changes and stores nothing.
+
+mod model;
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+pub use model::Explanation;
+use time::OffsetDateTime;
+
+use super::{AdminError, Caller, RecordedRequest, Scope};
+use crate::verify::diagnose::{Case, explain as explain_case};
+use crate::verify::{RequestHead, Secret, SenderInfo, Verifier};
+
+/// How the requests of each source are verified.
+#[derive(Clone, Default)]
+pub struct Verifiers {
+    sources: HashMap<String, SourceVerifier>,
+}
+
+/// How the requests of one source are verified.
+#[derive(Clone)]
+pub(super) struct SourceVerifier {
+    pub(super) tenant: String,
+    pub(super) verifier: Verifier,
+    retired: Vec<Secret>,
+}
+
+impl Verifiers {
+    /// Adds a source; `retired` secrets only explain.
+    pub fn add(&mut self, source: &str, tenant: &str, verifier: Verifier, retired: Vec<Secret>) {
+        let tenant = tenant.to_owned();
+        self.sources.insert(source.to_owned(), SourceVerifier { tenant, verifier, retired });
+    }
+
+    /// The names of the sources that the caller may check a request against.
+    ///
+    /// # Errors
+    /// [`AdminError::Denied`] without `secrets:write`.
+    pub fn names(&self, caller: &Caller) -> Result<Vec<String>, AdminError> {
+        caller.needs(Scope::SecretsWrite)?;
+        let visible = self.sources.iter().filter(|(_, source)| source.is_visible(caller));
+        let mut names: Vec<String> = visible.map(|(name, _)| name.clone()).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// The verifier of a source that the caller may see.
+    pub(super) fn of(&self, caller: &Caller, source: &str) -> Result<&SourceVerifier, AdminError> {
+        let found = self.sources.get(source);
+        found
+            .filter(|found| found.is_visible(caller))
+            .ok_or_else(|| AdminError::NotFound(format!("source `{source}`")))
+    }
+}
+
+impl SourceVerifier {
+    fn is_visible(&self, caller: &Caller) -> bool {
+        caller.tenant().is_none_or(|tenant| tenant == self.tenant)
+    }
+
+    /// The head of a request as the source's provider sees it.
+    pub(super) fn head(&self, request: &RecordedRequest) -> RequestHead {
+        let provider = &self.verifier.provider;
+        let last = request.path.as_deref().and_then(|path| path.rsplit('/').next());
+        let mut head = RequestHead {
+            action: provider.actions().iter().find(|action| Some(**action) == last).copied(),
+            query: RequestHead::reads(&**provider, request.query.as_deref()),
+            ..RequestHead::default()
+        };
+        for (name, value) in &request.headers {
+            let name = name.to_ascii_lowercase();
+            if let Some(known) = provider.headers().iter().find(|known| **known == name) {
+                head.headers.push(known, Bytes::copy_from_slice(value));
+            }
+        }
+        // Kept with the event that a rejected request becomes.
+        let all = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
+        head.along = SenderInfo::kept(all);
+        head
+    }
+
+    fn explain(
+        &self,
+        source: &str,
+        head: &RequestHead,
+        body: &Bytes,
+        at: OffsetDateTime,
+        offered: &[Secret],
+    ) -> Explanation {
+        let (retired, at_seconds) = (&self.retired[..], at.unix_timestamp());
+        let case = Case { retired, offered, head, body, at: at_seconds };
+        Explanation::new(source, &explain_case(&self.verifier, &case), at)
+    }
+}
+
+/// Explains how a source judges a request that arrived at `at`, unless the request has a time of its
+/// own. `offered` secrets, which the source does not have, are tried too.
+///
+/// # Errors
+/// [`AdminError::Denied`] without `secrets:write`; [`AdminError::NotFound`] where there is no
+/// such source.
+pub fn explain(
+    caller: &Caller,
+    verifiers: &Verifiers,
+    source: &str,
+    request: &RecordedRequest,
+    at: OffsetDateTime,
+    offered: &[Secret],
+) -> Result<Explanation, AdminError> {
+    caller.needs(Scope::SecretsWrite)?;
+    let verifier = verifiers.of(caller, source)?;
+    let (head, at) = (verifier.head(request), request.received_at.unwrap_or(at));
+    Ok(verifier.explain(source, &head, &request.body, at, offered))
+}

@@ -1,0 +1,123 @@
+//! [`Admin`]: all services of the admin core. The console, the API and the command line share it.
+
+use std::sync::Arc;
+
+use super::{
+    Access, Alerts, DeadLetters, Destinations, Groups, IdempotencyKeys, Issuer, Jobs, Monitoring,
+    Pauses, RejectedRequests, Reprocess, Routing, SendTest, Topology, Verifiers,
+};
+use crate::clock::SharedClock;
+use crate::store::Store;
+use crate::vault::Vault;
+
+/// What of the configuration must be there for the admin core of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// The database only. The configuration file may be missing.
+    Nothing,
+    /// The names of the sources and destinations. Their secrets may be missing.
+    Names,
+    /// The sources and destinations, with their secrets: to replay, to verify, to send.
+    Sources,
+}
+
+/// What the admin core is built from.
+pub struct AdminParts {
+    /// The database.
+    pub store: Store,
+    /// The clock.
+    pub clock: SharedClock,
+    /// Opens what is sealed in the database.
+    pub vault: Vault,
+    /// The configuration, as users see it.
+    pub topology: Topology,
+    /// The handlers of each source.
+    pub routing: Routing,
+    /// How the requests of each source are verified.
+    pub verifiers: Verifiers,
+    /// Ingests rejected requests that verify now.
+    pub reprocess: Arc<dyn Reprocess>,
+    /// Sends test events to destinations.
+    pub tests: Arc<dyn SendTest>,
+    /// The single sign-on issuer (OIDC).
+    pub issuer: Option<Issuer>,
+    /// Whether users with a password need a second factor.
+    pub require_second_factor: bool,
+}
+
+/// The admin core.
+#[derive(Clone)]
+pub struct Admin {
+    /// The database.
+    pub store: Store,
+    /// The clock.
+    pub clock: SharedClock,
+    /// How the requests of each source are verified.
+    pub verifiers: Verifiers,
+    /// Dead letters and deliveries.
+    pub dead_letters: DeadLetters,
+    /// Dead letters grouped by error.
+    pub groups: Groups,
+    /// Bulk actions.
+    pub jobs: Jobs,
+    /// Pauses of sources and handlers.
+    pub pauses: Pauses,
+    /// The destinations.
+    pub destinations: Destinations,
+    /// The rejected requests that are kept.
+    pub rejected_requests: RejectedRequests,
+    /// The alerts.
+    pub alerts: Alerts,
+    /// Events, transfers, sources, counts and alarms.
+    pub monitoring: Monitoring,
+    /// Users, API keys and sessions.
+    pub access: Arc<Access>,
+    /// Idempotency keys of API requests.
+    pub idempotency_keys: IdempotencyKeys,
+}
+
+impl Admin {
+    /// Builds every service.
+    pub fn new(parts: AdminParts) -> Self {
+        let AdminParts { store, clock, vault, topology, routing, verifiers, .. } = parts;
+        let dead_letters = DeadLetters::new(store.clone(), Arc::clone(&clock), routing.clone());
+        let rejected_requests = RejectedRequests::new(
+            store.clone(),
+            Arc::clone(&clock),
+            vault.clone(),
+            verifiers.clone(),
+            parts.reprocess,
+        );
+        let destinations = topology.destinations.clone();
+        let sources = topology.sources.iter();
+        let tenants = sources.map(|source| (source.name.clone(), source.tenant.clone()));
+        let access = Access::new(store.clone(), Arc::clone(&clock), vault)
+            .with_issuer(parts.issuer)
+            .with_second_factor(parts.require_second_factor);
+        Self {
+            jobs: Jobs::new(dead_letters.clone()).with_rejected_requests(rejected_requests.clone()),
+            groups: Groups::new(store.clone(), Arc::clone(&clock)),
+            pauses: Pauses::new(store.clone(), Arc::clone(&clock), routing),
+            destinations: Destinations::new(
+                store.clone(),
+                Arc::clone(&clock),
+                destinations.clone(),
+            )
+            .with_tests(parts.tests),
+            alerts: Alerts::new(
+                store.clone(),
+                tenants.collect(),
+                destinations,
+                topology.alerts_are_sent,
+            ),
+            monitoring: Monitoring::new(store.clone(), Arc::clone(&clock), topology),
+            idempotency_keys: IdempotencyKeys::new(store.clone(), Arc::clone(&clock)),
+            access: Arc::new(access),
+            dead_letters,
+            rejected_requests,
+            verifiers,
+            store,
+            clock,
+        }
+    }
+}

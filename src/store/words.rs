@@ -1,0 +1,26 @@
+//! Reads stored words as enums. The columns have check constraints, so any other word means that
+//! something else has written to the table.
+
+use std::str::FromStr;
+
+use super::StoreError;
+
+/// Reads the word in a column of the row with this id.
+pub(super) fn word<T: FromStr>(
+    word: &str,
+    table: &'static str,
+    column: &'static str,
+    row: i64,
+) -> Result<T, StoreError> {
+    word.parse().map_err(|_| StoreError::Inconsistent { table, column, row: row.to_string() })
+}
+
+/// As [`word`], for a column that may be null.
+pub(super) fn maybe<T: FromStr>(
+    text: Option<&str>,
+    table: &'static str,
+    column: &'static str,
+    row: i64,
+) -> Result<Option<T>, StoreError> {
+    text.map(|text| word(text, table, column, row)).transpose()
+}

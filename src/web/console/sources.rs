@@ -1,0 +1,299 @@
+//! Sources: the list, one source, and its set-up instructions.
+
+use actix_web::{HttpResponse, web};
+use maud::{Markup, html};
+use time::{Duration, OffsetDateTime};
+
+use super::layout::{Head, PageContext, Section, note};
+use super::parts::{
+    BadgeTone, NUMBER, TEXT, age, command, empty, link_path, number, panel, said, stamp, table,
+    terms, when, word,
+};
+use super::pauses::switch;
+use crate::admin::{Counts, PauseTarget, Scope, Source, SourceSecret, SourceSetup};
+use crate::web::admin::AdminState;
+
+/// The routes.
+pub(super) fn routes(app: &mut web::ServiceConfig) {
+    app.route("/sources", web::get().to(list))
+        .route("/sources/{name}", web::get().to(show))
+        .route("/sources/{name}/set-up", web::get().to(show_set_up));
+}
+
+async fn list(cx: PageContext, admin: web::Data<AdminState>) -> HttpResponse {
+    let sources = admin.monitoring.sources(&cx.viewer.caller);
+    cx.show(sources, |cx, sources| page(cx, sources)).await
+}
+
+async fn show(
+    cx: PageContext,
+    admin: web::Data<AdminState>,
+    name: web::Path<String>,
+) -> HttpResponse {
+    cx.show(admin.monitoring.source(&cx.viewer.caller, &name), one).await
+}
+
+async fn show_set_up(
+    cx: PageContext,
+    admin: web::Data<AdminState>,
+    name: web::Path<String>,
+) -> HttpResponse {
+    cx.show(admin.monitoring.source(&cx.viewer.caller, &name), set_up).await
+}
+
+/// The page with all of them.
+pub(super) fn page(cx: &PageContext, sources: &[Source]) -> Markup {
+    let head = Head {
+        title: "Sources",
+        lead: "Webhook senders and their secrets, as configured.",
+        section: Some(Section::Sources),
+        ..Head::default()
+    };
+    let columns = [
+        ("Source", TEXT),
+        ("Provider", TEXT),
+        ("Tenant", TEXT),
+        ("State", TEXT),
+        ("Last verified", TEXT),
+        ("Secrets", NUMBER),
+        ("", TEXT),
+    ];
+    let rows: Vec<Vec<Markup>> = sources
+        .iter()
+        .map(|source| {
+            vec![
+                html! { a href={ "/sources/" (link_path(&source.name)) } { (said(&source.name)) } },
+                html! { (said(&source.provider)) },
+                html! { (said(&source.tenant)) },
+                state(source),
+                html! { @match source.last_event_at {
+                    Some(at) => (when(at, cx.now)),
+                    None => span .muted { "never" },
+                } },
+                html! { (number(configured(source).count() as u64)) },
+                html! { a href={ "/sources/" (link_path(&source.name)) "/set-up" } { "Set up" } },
+            ]
+        })
+        .collect();
+    cx.page(
+        &head,
+        &html! {
+            section .panel aria-label="Sources" #list data-live="15" {
+                @if rows.is_empty() { (empty("No sources", "The configuration contains no sources.")) }
+                @else { (table("Sources", &columns, &rows)) }
+            }
+        },
+    )
+}
+
+fn state(source: &Source) -> Markup {
+    let setup = match source.setup {
+        SourceSetup::Receiving => "ok",
+        other => other.as_str(),
+    };
+    html! {
+        @if source.paused.is_some() { (word("paused", BadgeTone::Warn)) " " }
+        (word(setup, BadgeTone::of(setup)))
+        @if let Some(seconds) = source.keep_rejected_seconds {
+            span .under { "keeps rejected requests for " (age(Duration::seconds_f64(seconds))) }
+        }
+    }
+}
+
+fn configured(source: &Source) -> impl Iterator<Item = &SourceSecret> {
+    source.secrets.iter().filter(|secret| secret.place.is_some())
+}
+
+fn scheme(source: &Source) -> String {
+    format!(
+        "Header {}; tolerance {} s in the past, {} s in the future",
+        source.headers.join(", "),
+        source.max_age_seconds,
+        source.max_future_seconds
+    )
+}
+
+/// The page with one.
+pub(super) fn one(cx: &PageContext, source: &Source) -> Markup {
+    let here = format!("/sources/{}", link_path(&source.name));
+    let head = Head {
+        title: &source.name,
+        section: Some(Section::Sources),
+        below: true,
+        actions: Some(html! {
+            a .button href={ "/events?source=" (link_path(&source.name)) } { "Events" }
+            a .button href={ (here) "/set-up" } { "Set up" }
+            @if cx.may(Scope::SecretsWrite) {
+                a .button href={ "/explain?source=" (link_path(&source.name)) } { "Explain a request" }
+            }
+        }),
+        ..Head::default()
+    };
+    cx.page(&head, &html! {
+        @if let Some(pause) = &source.paused {
+            (note("paused", BadgeTone::Warn, &html! {
+                "By " (said(&pause.paused_by)) ", " (stamp(pause.paused_at, cx.now)) ": "
+                (said(&pause.reason))
+                ". New events are stored."
+            }))
+        }
+        div .beside {
+            div .stack {
+                (panel("Source", &html! {}, &terms(&[
+                    ("State", state(source)),
+                    ("Provider", html! { (said(&source.provider)) }),
+                    ("Tenant", html! { (said(&source.tenant)) }),
+                    ("Signature", html! { (said(&scheme(source))) }),
+                    ("Handlers", html! { (said(&source.handlers.join(", "))) }),
+                    ("Webhook URLs", html! { @for url in &source.urls { code .said { (said(url)) } br; } }),
+                    ("Last verified", html! { @if let Some(at) = source.last_event_at { (stamp(at, cx.now)) } }),
+                ])))
+                (panel("Traffic", &html! { "Requests and deliveries by outcome" }, &traffic(cx, source)))
+                (panel("Secrets", &html! { "Fingerprints only" }, &secrets(cx, &source.secrets)))
+            }
+            @if cx.may(Scope::SourcesWrite) && source.setup != SourceSetup::Disabled {
+                section .panel aria-label="Actions" {
+                    (switch(cx, PauseTarget::Source, &source.name, source.paused.is_some()))
+                }
+            }
+        }
+    })
+}
+
+/// The traffic counts; rejection reasons follow the number of rejected requests.
+fn traffic(cx: &PageContext, source: &Source) -> Markup {
+    let name = link_path(&source.name);
+    let events = format!("/events?source={name}");
+    let dead = format!("/dead-letters/all?source={name}&which=all");
+    let rejected = (source.keep_rejected_seconds.is_some() && cx.may(Scope::SecretsWrite))
+        .then(|| format!("/rejected-requests?source={name}"));
+    let row = |label: &str, of: &dyn Fn(&Counts) -> u64, href: Option<&str>| {
+        let shown = |count: u64| {
+            html! { @match href.filter(|_| count > 0) {
+                Some(href) => a href=(href) { (number(count)) },
+                None => (number(count)),
+            } }
+        };
+        vec![html! { (said(label)) }, shown(of(&source.hour)), shown(of(&source.day))]
+    };
+    let mut rows = vec![
+        row("Requests", &|counts| counts.received, None),
+        row("New events", &|counts| counts.accepted, Some(&events)),
+        row("Duplicates", &|counts| counts.duplicates, None),
+        row("Chunks", &|counts| counts.chunks, Some("/transfers")),
+        row("Quarantined", &|counts| counts.quarantined, Some(&dead)),
+        row("Rejected", &|counts| counts.refused, rejected.as_deref()),
+    ];
+    rows.extend(source.day.reasons.iter().map(|one| {
+        let of = |counts: &Counts| {
+            let known = counts.reasons.iter().find(|known| known.reason == one.reason);
+            known.map_or(0, |known| known.count)
+        };
+        row(&format!("Rejected: {}", one.reason), &of, rejected.as_deref())
+    }));
+    rows.extend([
+        row("Handled", &|counts| counts.handled, Some(&format!("{events}&state=done"))),
+        row("Failed attempts", &|counts| counts.retries, None),
+        row("Dead letters", &|counts| counts.dead, Some(&dead)),
+    ]);
+    let columns = [("Outcome", TEXT), ("Last hour", NUMBER), ("Last 24 hours", NUMBER)];
+    table("Traffic", &columns, &rows)
+}
+
+fn secrets(cx: &PageContext, secrets: &[SourceSecret]) -> Markup {
+    if secrets.is_empty() {
+        return empty("No secrets", "Requests of this source cannot be verified.");
+    }
+    let columns = [
+        ("Fingerprint", TEXT),
+        ("State", TEXT),
+        ("Requests", NUMBER),
+        ("First used", NUMBER),
+        ("Last used", NUMBER),
+    ];
+    let at = |at: Option<OffsetDateTime>| {
+        html! { @match at {
+            Some(at) => (when(at, cx.now)),
+            None => span .muted { "never" },
+        } }
+    };
+    let rows: Vec<Vec<Markup>> = secrets
+        .iter()
+        .map(|secret| {
+            let state = match (secret.place, secret.removable) {
+                (None, _) => "no longer configured",
+                (Some(_), true) => "unused: safe to remove",
+                (Some(_), false) => "active",
+            };
+            vec![
+                html! { code .nowrap { (said(&secret.fingerprint)) } },
+                word(state, BadgeTone::of(state)),
+                html! { (number(secret.requests)) },
+                at(secret.first_at),
+                at(secret.last_at),
+            ]
+        })
+        .collect();
+    table("Secrets", &columns, &rows)
+}
+
+/// The set-up page: the URL and the secret for the sender, and whether an event has arrived.
+pub(super) fn set_up(cx: &PageContext, source: &Source) -> Markup {
+    let above = (format!("/sources/{}", link_path(&source.name)), source.name.clone());
+    let head = Head {
+        title: "Set up",
+        lead: "Configure the webhook URL and the secret at the sender, then trigger an event.",
+        section: Some(Section::Sources),
+        within: Some(&above),
+        refresh: source.last_event_at.is_none().then_some(5),
+        ..Head::default()
+    };
+    cx.page(&head, &html! {
+        div #set-up data-live=[source.last_event_at.is_none().then_some("2")] {
+            @match source.last_event_at {
+                Some(at) => (note("verified", BadgeTone::Good, &html! {
+                    strong { "Set-up complete. " } "A verified event was received " (when(at, cx.now)) ". "
+                    a href={ "/events?source=" (link_path(&source.name)) } { "Show events" }
+                })),
+                None => (note("waiting", BadgeTone::Calm, &html! {
+                    "No verified event yet. This page updates when the first one arrives."
+                })),
+            }
+        }
+        (panel("Webhook URL", &html! { "The URL the sender calls" }, &html! { div .pad { div .stack {
+            @for (place, url) in source.urls.iter().enumerate() {
+                (command(&format!("url-{place}"), if place == 0 { "URL" } else { "Or" }, url))
+            }
+            @if !source.actions.is_empty() {
+                p .muted { code { "{action}" } " is one of " (said(&source.actions.join(", "))) "." }
+            }
+            @if !source.urls_are_public {
+                p .muted {
+                    "This is the gateway's own address. Senders call the public host in front of it. "
+                    "Set " code { "ingest.public_url" } " in the configuration to show the public URL here."
+                }
+            }
+        } } }))
+        (panel("Secret", &html! {}, &html! { div .pad { p {
+            "The secret is in the configuration and is not shown. "
+            @if source.secrets.is_empty() { "No secret is configured, so no request can be verified." }
+            @else { "The sender's secret must have this fingerprint:" }
+        }
+        @for secret in &source.secrets { p { code { (said(&secret.fingerprint)) } } }
+        p .muted { (said(&scheme(source))) }
+        (command("fingerprint", "Compute the fingerprint of a secret in a file", "sealpost sources fingerprint < secret.txt")) } }))
+        (panel("Test event", &html! {}, &html! { div .pad {
+                p .muted {
+                    "One event, signed with the source's secret and marked as a test (type "
+                    code { "sealpost.test" } "). It is recorded and not delivered."
+                }
+                (command("test", "Send a test event", &test_command(source)))
+        } }))
+    })
+}
+
+fn test_command(source: &Source) -> String {
+    let own = source.urls.first().zip(source.paths.first());
+    let base = own.and_then(|(url, path)| url.strip_suffix(path.as_str())).unwrap_or_default();
+    format!("sealpost sources test {} --to {base}", source.name)
+}
